@@ -1,0 +1,76 @@
+//! Typed identifiers. A node's UUID is never taken for a port's.
+//!
+//! Parsing accepts any case (and the forms the `uuid` crate knows); printing is always the
+//! canonical lower-case hyphenated form that Ironic stores.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// The text was not a UUID.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a UUID")]
+pub struct NotAUuid(pub String);
+
+macro_rules! uuid_newtype {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.hyphenated().fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NotAUuid;
+
+            fn from_str(text: &str) -> Result<Self, NotAUuid> {
+                parse_canonical(text).map(Self)
+            }
+        }
+    };
+}
+
+uuid_newtype!(
+    /// Identifies a node for its whole life.
+    NodeUuid
+);
+uuid_newtype!(
+    /// Identifies a port.
+    PortUuid
+);
+
+/// Only the 36-character hyphenated form, in any case: the braced, URN and bare forms that the
+/// `uuid` crate also reads are not what any client of this API sends.
+fn parse_canonical(text: &str) -> Result<Uuid, NotAUuid> {
+    if text.len() == 36 {
+        if let Ok(uuid) = Uuid::parse_str(text) {
+            return Ok(uuid);
+        }
+    }
+    Err(NotAUuid(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_case_is_read_and_lower_case_is_written() {
+        let node: NodeUuid = "AAAAAAAA-BBBB-4CCC-8DDD-EEEEEEEEEEEE".parse().unwrap();
+        assert_eq!(node.to_string(), "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee");
+    }
+
+    #[test]
+    fn other_forms_are_refused() {
+        for text in ["", "xyz", "aaaaaaaabbbb4ccc8dddeeeeeeeeeeee", "{aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeee}"] {
+            assert!(text.parse::<NodeUuid>().is_err(), "{text}");
+        }
+    }
+}

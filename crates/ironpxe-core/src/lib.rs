@@ -1,0 +1,26 @@
+//! The bare-metal domain of ironpxe, and the decision what a machine boots.
+//!
+//! Everything here is pure: no network, no disk, no clock, no async runtime. The same values
+//! always give the same answer, which is why the part that could wipe a disk lives here and can
+//! be tested on every state.
+//!
+//! Start at [`boot`] for the decision, at [`provision_state`] for the state machine it reads, and
+//! at [`node`] for the resource both are about.
+
+pub mod boot;
+pub mod boot_device;
+pub mod conductor;
+pub mod error;
+pub mod id;
+pub mod interface;
+pub mod mac;
+pub mod microversion;
+pub mod node;
+pub mod passthru;
+pub mod patch;
+pub mod port;
+pub mod power_state;
+pub mod provision_state;
+
+/// A free-form JSON object, as Ironic keeps in `driver_info`, `properties`, `extra` and others.
+pub type JsonMap = serde_json::Map<String, serde_json::Value>;

@@ -1,0 +1,126 @@
+//! MAC addresses in the spellings the field uses.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A 48-bit Ethernet address.
+///
+/// Reads `52:54:00:aa:00:01`, `52-54-00-aa-00-01` and `525400aa0001` in any case; prints Ironic's
+/// form (lower case, colons). [`MacAddress::hexhyp`] prints iPXE's `${mac:hexhyp}` form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MacAddress([u8; 6]);
+
+/// The text was not a MAC address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a MAC address")]
+pub struct NotAMac(pub String);
+
+impl MacAddress {
+    /// The address with the given octets.
+    pub const fn new(octets: [u8; 6]) -> Self {
+        Self(octets)
+    }
+
+    /// The six octets, first on the wire first.
+    pub const fn octets(self) -> [u8; 6] {
+        self.0
+    }
+
+    /// Reads only the form Ironic accepts when a port is written: colons, any case.
+    pub fn parse_colons(text: &str) -> Result<Self, NotAMac> {
+        if text.len() == 17 && text.bytes().skip(2).step_by(3).all(|byte| byte == b':') {
+            return text.parse();
+        }
+        Err(NotAMac(text.to_owned()))
+    }
+
+    /// The address as iPXE prints `${mac:hexhyp}`: `52-54-00-aa-00-01`.
+    pub fn hexhyp(self) -> String {
+        self.to_string().replace(':', "-")
+    }
+}
+
+impl fmt::Display for MacAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+impl FromStr for MacAddress {
+    type Err = NotAMac;
+
+    fn from_str(text: &str) -> Result<Self, NotAMac> {
+        parse(text.as_bytes()).map(Self).ok_or_else(|| NotAMac(text.to_owned()))
+    }
+}
+
+fn parse(text: &[u8]) -> Option<[u8; 6]> {
+    // 12 digits bare, or 12 digits and 5 separators of one kind.
+    let stride = match (text.len(), text.get(2)) {
+        (12, _) => 2,
+        (17, Some(separator @ (b':' | b'-'))) => {
+            if !text.iter().skip(2).step_by(3).all(|byte| byte == separator) {
+                return None;
+            }
+            3
+        }
+        _ => return None,
+    };
+    let mut octets = [0; 6];
+    for (octet, pair) in octets.iter_mut().zip(text.chunks(stride)) {
+        let [high, low, ..] = *pair else { return None };
+        *octet = (hex_digit(high)? << 4) | hex_digit(low)?;
+    }
+    Some(octets)
+}
+
+fn hex_digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn every_spelling_is_the_same_address() {
+        let expected = MacAddress::new([0x52, 0x54, 0, 0xaa, 0, 1]);
+        for text in
+            ["52:54:00:aa:00:01", "52:54:00:AA:00:01", "52-54-00-aa-00-01", "525400aa0001", "525400AA0001"]
+        {
+            assert_eq!(text.parse(), Ok(expected), "{text}");
+        }
+        assert_eq!(expected.to_string(), "52:54:00:aa:00:01");
+        assert_eq!(expected.hexhyp(), "52-54-00-aa-00-01");
+    }
+
+    #[test]
+    fn everything_else_is_refused() {
+        for text in [
+            "", "zz", "52:54:00:aa:00", "52:54:00:aa:00:01:02", "52:54:00-aa:00:01",
+            "52:54:00:aa:00:0g", "525400aa000", "+2:54:00:aa:00:01", "52 54 00 aa 00 01",
+            "01-52-54-00-aa-00-01", "é2:54:00:aa:00:1",
+        ] {
+            assert!(text.parse::<MacAddress>().is_err(), "{text}");
+        }
+        assert!(MacAddress::parse_colons("52-54-00-aa-00-01").is_err());
+        assert!(MacAddress::parse_colons("525400aa0001").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_is_read_back(octets: [u8; 6]) {
+            let mac = MacAddress::new(octets);
+            prop_assert_eq!(mac.to_string().parse(), Ok(mac));
+            prop_assert_eq!(mac.hexhyp().parse(), Ok(mac));
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC{0,20}") {
+            let _ = text.parse::<MacAddress>();
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Vendor passthru: what a driver offers beyond Ironic's own API.
+//!
+//! Source: Ironic's `drivers/base.py` (`passthru`, `driver_passthru`) and the conductor's reply
+//! (`return`, `async`, `attach`).
+
+use std::fmt;
+
+use serde_json::Value;
+
+/// The HTTP methods a passthru method can be declared for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HttpMethod {
+    /// `GET`
+    Get,
+    /// `HEAD`
+    Head,
+    /// `POST`
+    Post,
+    /// `PUT`
+    Put,
+    /// `PATCH`
+    Patch,
+    /// `DELETE`
+    Delete,
+}
+
+impl HttpMethod {
+    /// Upper-case, as on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+impl fmt::Display for HttpMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How a passthru method is declared, and what `…/vendor_passthru/methods` says about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MethodInfo {
+    /// Its name in the URL.
+    pub name: &'static str,
+    /// The HTTP methods it answers.
+    pub http_methods: &'static [HttpMethod],
+    /// Whether the caller gets 202 at once and the work goes on behind.
+    pub is_async: bool,
+    /// Whether the value is the response body itself rather than JSON.
+    pub attach: bool,
+    /// For humans.
+    pub description: &'static str,
+    /// Node methods only: whether the node is reserved while it runs. `None` for driver methods.
+    pub require_exclusive_lock: Option<bool>,
+}
+
+/// What a passthru call gives back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PassthruReply {
+    /// The method's value; `Null` when it has none, and for asynchronous methods.
+    pub value: Value,
+    /// Whether the method goes on after this reply.
+    pub is_async: bool,
+    /// Whether `value` (a string) is the response body itself.
+    pub attach: bool,
+}

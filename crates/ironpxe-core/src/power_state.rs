@@ -1,0 +1,81 @@
+//! Power states and what may be asked of a machine's power.
+
+use std::fmt;
+
+/// Whether a machine has power, as last seen or set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PowerState {
+    /// `power on`
+    On,
+    /// `power off`
+    Off,
+    /// `error`: the state could not be read.
+    Error,
+}
+
+impl PowerState {
+    /// Ironic's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::On => "power on",
+            Self::Off => "power off",
+            Self::Error => "error",
+        }
+    }
+
+    /// The state called `name`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::On, Self::Off, Self::Error].into_iter().find(|state| state.name() == name)
+    }
+}
+
+impl fmt::Display for PowerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What `PUT /v1/nodes/<node>/states/power` may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PowerTarget {
+    /// `power on`
+    On,
+    /// `power off`
+    Off,
+    /// `rebooting`
+    Reboot,
+    /// `soft power off`
+    SoftOff,
+    /// `soft rebooting`
+    SoftReboot,
+}
+
+impl PowerTarget {
+    /// Every target.
+    pub const ALL: [Self; 5] =
+        [Self::On, Self::Off, Self::Reboot, Self::SoftOff, Self::SoftReboot];
+
+    /// Ironic's word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::On => "power on",
+            Self::Off => "power off",
+            Self::Reboot => "rebooting",
+            Self::SoftOff => "soft power off",
+            Self::SoftReboot => "soft rebooting",
+        }
+    }
+
+    /// The target for a word of the API.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|target| target.name() == name)
+    }
+
+    /// The power state the machine is in when the request has succeeded.
+    pub fn result(self) -> PowerState {
+        match self {
+            Self::On | Self::Reboot | Self::SoftReboot => PowerState::On,
+            Self::Off | Self::SoftOff => PowerState::Off,
+        }
+    }
+}

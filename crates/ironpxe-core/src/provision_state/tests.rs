@@ -1,0 +1,67 @@
+//! The machine is the one real Ironic reported (`tests/oracle/provision-fsm.json`).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::*;
+
+fn oracle() -> Value {
+    serde_json::from_str(include_str!("../../tests/oracle/provision-fsm.json")).unwrap()
+}
+
+#[test]
+fn rows_stand_in_the_order_of_the_enum() {
+    for (index, row) in MACHINE.iter().enumerate() {
+        assert_eq!(row.state as usize, index, "{}", row.name);
+    }
+}
+
+#[test]
+fn every_state_event_and_target_is_ironics() {
+    let oracle = oracle();
+    let states = oracle["states"].as_object().unwrap();
+    let theirs: BTreeSet<&str> = states.keys().map(String::as_str).collect();
+    let ours: BTreeSet<&str> = MACHINE.iter().map(|row| row.name).collect();
+    assert_eq!(ours, theirs);
+    for row in &MACHINE {
+        let theirs = &states[row.name];
+        assert_eq!(theirs["stable"], row.stable, "{}: stable", row.name);
+        assert_eq!(theirs["target"].as_str(), row.target.map(ProvisionState::name), "{}: target", row.name);
+        let events: BTreeMap<&str, &str> =
+            row.events.iter().map(|(event, next)| (event.name(), next.name())).collect();
+        let theirs: BTreeMap<&str, &str> = theirs["events"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(|(event, next)| (event.as_str(), next.as_str().unwrap()))
+            .collect();
+        assert_eq!(events, theirs, "{}: events", row.name);
+    }
+}
+
+#[test]
+fn verbs_raise_ironics_events() {
+    let oracle = oracle();
+    for (word, event) in oracle["verbs"].as_object().unwrap() {
+        let (verb, _) = Verb::from_word(word).unwrap_or_else(|| panic!("verb {word} is missing"));
+        assert_eq!(verb.event().name(), event.as_str().unwrap(), "{word}");
+    }
+    // `rebuild` is a target word of its own in the API, not an alias in that table.
+    assert_eq!(VERBS.len(), oracle["verbs"].as_object().unwrap().len() + 1);
+}
+
+#[test]
+fn an_unknown_word_is_kept_as_it_is() {
+    let stored = StoredState::from_name("levitating");
+    assert_eq!(stored.known(), None);
+    assert_eq!(stored.name(), "levitating");
+    assert_eq!(StoredState::from_name("wait call-back"), ProvisionState::DeployWait.into());
+}
+
+#[test]
+fn abandoned_work_always_has_a_way_to_fail() {
+    for state in ProvisionState::all().filter(|state| state.fails_when_abandoned()) {
+        assert!(state.on(Event::Fail).is_some(), "{state}");
+    }
+}

@@ -1,0 +1,67 @@
+//! Lets only so many through at once: a counting semaphore for machines.
+//!
+//! iPXE polls, so a waiting machine costs a whole core; beyond about one per core they only
+//! starve each other and make time limits meaningless.
+
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use crate::journal::hold;
+
+/// A gate with a fixed number of places. `static`-friendly.
+#[derive(Debug)]
+pub struct Turnstile {
+    free: Mutex<usize>,
+    changed: Condvar,
+}
+
+/// A place inside; leaving is dropping it.
+#[derive(Debug)]
+#[must_use = "dropping the pass at once leaves the turnstile again"]
+pub struct Pass<'a>(&'a Turnstile);
+
+impl Turnstile {
+    /// A gate that lets `places` in at once.
+    pub const fn new(places: usize) -> Self {
+        Self { free: Mutex::new(places), changed: Condvar::new() }
+    }
+
+    /// Waits for a place.
+    pub fn enter(&self) -> Pass<'_> {
+        let waited = self.changed.wait_while(hold(&self.free), |free| *free == 0);
+        *waited.unwrap_or_else(PoisonError::into_inner) -= 1;
+        Pass(self)
+    }
+}
+
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        *hold(&self.0.free) += 1;
+        self.0.changed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+    use std::time::Duration;
+
+    #[test]
+    fn never_more_than_its_places_are_inside() {
+        let turnstile = Turnstile::new(2);
+        let inside = AtomicUsize::new(0);
+        let most = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let _pass = turnstile.enter();
+                    most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    thread::sleep(Duration::from_millis(5));
+                    inside.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+        assert_eq!(most.into_inner(), 2);
+    }
+}

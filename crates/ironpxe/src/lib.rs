@@ -1,0 +1,17 @@
+//! ironpxe: network booting of bare metal.
+//!
+//! A service that speaks the Ironic bare-metal API and generates the iPXE script at the moment a
+//! machine asks, from the node's provision state in the database. `docs/architecture.md` is the
+//! map of this crate.
+
+pub mod api;
+pub mod app;
+pub mod clock;
+pub mod conductor;
+pub mod config;
+pub mod db;
+pub mod drivers;
+pub mod ident;
+pub mod lifecycle;
+pub mod rpc;
+pub mod telemetry;

@@ -1,0 +1,217 @@
+//! The seam between the API and the conductor.
+//!
+//! The API asks everything that changes a node, or that a driver must answer, through
+//! [`Conductor`]; it never names a driver. One implementation runs in the same process
+//! ([`crate::conductor::LocalConductor`]).
+//!
+//! Source of the calls: Ironic's `conductor/rpcapi.py`.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use ironpxe_core::JsonMap;
+use ironpxe_core::boot_device::BootDevice;
+use ironpxe_core::error::Result;
+use ironpxe_core::id::{NodeUuid, PortUuid};
+use ironpxe_core::interface::InterfaceKind;
+use ironpxe_core::mac::MacAddress;
+use ironpxe_core::node::Node;
+use ironpxe_core::patch::{NodeChange, PortChange};
+use ironpxe_core::passthru::{HttpMethod, MethodInfo, PassthruReply};
+use ironpxe_core::port::Port;
+use ironpxe_core::power_state::PowerTarget;
+use ironpxe_core::provision_state::Verb;
+use serde_json::Value;
+
+/// What a call gives, when it is ready.
+pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
+
+/// Who asks, and under which request.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// `req-<uuid>`, as in the answer's `openstack-request-id` and in every log line about it.
+    pub request_id: String,
+}
+
+/// What goes with a provision verb.
+#[derive(Debug, Clone, Default)]
+pub struct ProvisionArgs {
+    /// The word the client used, for messages (`active`, `deploy`, …).
+    pub target: String,
+    /// For deploy and rebuild: the config drive, as given.
+    pub configdrive: Option<Value>,
+    /// For deploy and rebuild.
+    pub deploy_steps: Vec<Value>,
+    /// For clean.
+    pub clean_steps: Vec<Value>,
+    /// For service.
+    pub service_steps: Vec<Value>,
+    /// For rescue.
+    pub rescue_password: Option<String>,
+    /// For clean and service: do the steps without booting the ramdisk.
+    pub disable_ramdisk: bool,
+}
+
+/// Which machine asks for its boot script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BootIdent {
+    /// By its node.
+    Node(NodeUuid),
+    /// By one of its ports.
+    Address(MacAddress),
+}
+
+/// Whether one driver interface of a node has all it needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InterfaceValidation {
+    /// The interface.
+    pub kind: InterfaceKind,
+    /// Why not, if not.
+    pub problem: Option<String>,
+}
+
+/// A hardware type, as `GET /v1/drivers/<driver>` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DriverInfo {
+    /// The hardware type's name.
+    pub name: String,
+    /// The conductors that have it enabled.
+    pub hosts: Vec<String>,
+    /// For each kind of interface: the default and all enabled implementations.
+    pub interfaces: Vec<DriverInterfaces>,
+}
+
+/// The implementations of one kind of interface in a hardware type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DriverInterfaces {
+    /// The kind.
+    pub kind: InterfaceKind,
+    /// What a new node gets.
+    pub default: String,
+    /// What a node may be given.
+    pub enabled: Vec<String>,
+}
+
+/// Everything the API leaves to a conductor.
+pub trait Conductor: Send + Sync {
+    /// Enrols a node: fills in the interfaces it did not name, checks those it did.
+    fn node_create<'a>(&'a self, ctx: &'a Context, node: Node) -> Reply<'a, Node>;
+
+    /// Changes a node's fields. `reset_interfaces` gives a node whose driver changes the new
+    /// driver's default for each interface that `change` does not set.
+    fn node_update<'a>(
+        &'a self,
+        ctx: &'a Context,
+        node: NodeUuid,
+        change: NodeChange,
+        reset_interfaces: bool,
+    ) -> Reply<'a, Node>;
+
+    /// Deletes a node and its ports.
+    fn node_destroy<'a>(&'a self, ctx: &'a Context, node: NodeUuid) -> Reply<'a, ()>;
+
+    /// Adds a port to its node.
+    fn port_create<'a>(&'a self, ctx: &'a Context, port: Port) -> Reply<'a, Port>;
+
+    /// Changes a port.
+    fn port_update<'a>(
+        &'a self,
+        ctx: &'a Context,
+        port: PortUuid,
+        change: PortChange,
+    ) -> Reply<'a, Port>;
+
+    /// Deletes a port.
+    fn port_destroy<'a>(&'a self, ctx: &'a Context, port: PortUuid) -> Reply<'a, ()>;
+
+    /// Starts what a provision verb asks for. Returns when it is accepted, not when it is done.
+    fn provision<'a>(
+        &'a self,
+        ctx: &'a Context,
+        node: NodeUuid,
+        verb: Verb,
+        args: ProvisionArgs,
+    ) -> Reply<'a, ()>;
+
+    /// Starts a power change. `timeout` is in seconds, for soft requests.
+    fn change_power_state<'a>(
+        &'a self,
+        ctx: &'a Context,
+        node: NodeUuid,
+        target: PowerTarget,
+        timeout: Option<u32>,
+    ) -> Reply<'a, ()>;
+
+    /// The boot device that is set, and whether it stays set after the next boot.
+    fn boot_device_get<'a>(
+        &'a self,
+        ctx: &'a Context,
+        node: NodeUuid,
+    ) -> Reply<'a, (Option<BootDevice>, Option<bool>)>;
+
+    /// Sets the boot device.
+    fn boot_device_set<'a>(
+        &'a self,
+        ctx: &'a Context,
+        node: NodeUuid,
+        device: BootDevice,
+        persistent: bool,
+    ) -> Reply<'a, ()>;
+
+    /// The boot devices that can be set.
+    fn boot_device_supported<'a>(
+        &'a self,
+        ctx: &'a Context,
+        node: NodeUuid,
+    ) -> Reply<'a, Vec<BootDevice>>;
+
+    /// Whether each driver interface of the node has all it needs.
+    fn node_validate<'a>(
+        &'a self,
+        ctx: &'a Context,
+        node: NodeUuid,
+    ) -> Reply<'a, Vec<InterfaceValidation>>;
+
+    /// The enabled hardware types.
+    fn drivers<'a>(&'a self, ctx: &'a Context) -> Reply<'a, Vec<DriverInfo>>;
+
+    /// The `driver_info` fields a hardware type knows, with a description of each.
+    fn driver_properties<'a>(&'a self, ctx: &'a Context, driver: &'a str) -> Reply<'a, JsonMap>;
+
+    /// The passthru methods of a hardware type.
+    fn driver_vendor_passthru_methods<'a>(
+        &'a self,
+        ctx: &'a Context,
+        driver: &'a str,
+    ) -> Reply<'a, Vec<MethodInfo>>;
+
+    /// Calls a passthru method of a hardware type.
+    fn driver_vendor_passthru<'a>(
+        &'a self,
+        ctx: &'a Context,
+        driver: &'a str,
+        method: &'a str,
+        http_method: HttpMethod,
+        info: JsonMap,
+    ) -> Reply<'a, PassthruReply>;
+
+    /// The passthru methods of a node.
+    fn node_vendor_passthru_methods<'a>(
+        &'a self,
+        ctx: &'a Context,
+        node: NodeUuid,
+    ) -> Reply<'a, Vec<MethodInfo>>;
+
+    /// Calls a passthru method of a node.
+    fn node_vendor_passthru<'a>(
+        &'a self,
+        ctx: &'a Context,
+        node: NodeUuid,
+        method: &'a str,
+        http_method: HttpMethod,
+        info: JsonMap,
+    ) -> Reply<'a, PassthruReply>;
+
+    /// The boot script of a machine, as it is to be booted now.
+    fn boot_script<'a>(&'a self, ctx: &'a Context, ident: BootIdent) -> Reply<'a, String>;
+}

@@ -1,0 +1,55 @@
+//! `cargo xtask test`: everything that must hold before a change is accepted.
+//!
+//! The tests come last and in one `cargo test`, so that its summary ends the output.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+
+use crate::{
+    packages,
+    shell::{self, step},
+    venv,
+};
+
+/// What the tests run besides our own code: a machine with real iPXE in its network card, and
+/// the linker that makes the small operating systems which that machine boots.
+const PACKAGES: &[&str] = &["qemu-system-x86", "binutils"];
+
+/// Arguments of `cargo xtask test`.
+#[derive(clap::Args)]
+pub(crate) struct TestArgs {
+    /// Also run the long tests, those marked `#[ignore]`.
+    #[arg(long)]
+    full: bool,
+}
+
+/// Runs the checks, then the tests; the tests' own verdict is the exit status.
+pub(crate) fn run(args: &TestArgs) -> Result<ExitCode> {
+    step("packages", || packages::ensure(PACKAGES))?;
+    let venv = step("OpenStack clients", venv::ensure)?;
+    step("formatting", || shell::run(shell::cargo().args(["fmt", "--all", "--check"])))?;
+    step("clippy", || {
+        shell::run(
+            shell::cargo()
+                .args(["clippy", "--workspace", "--all-targets", "--locked", "--quiet"])
+                .args(["--", "-D", "warnings"]),
+        )
+    })?;
+    step("documentation", || {
+        shell::run(
+            shell::cargo()
+                .args(["doc", "--workspace", "--no-deps", "--locked", "--quiet"])
+                .env("RUSTDOCFLAGS", "-D warnings"),
+        )
+    })?;
+
+    println!("==> tests");
+    let mut tests = shell::cargo();
+    tests.args(["test", "--workspace", "--locked"]).env("IRONPXE_TEST_VENV", venv);
+    if args.full {
+        tests.args(["--", "--include-ignored"]);
+    }
+    let status = tests.status().context("cannot run cargo test")?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
