@@ -151,9 +151,32 @@ pub const PORT_FIELDS: [(&str, u16); 11] = [
     ("available_for_dynamic_portgroup", 111),
 ];
 
+/// The minor version that brought a field of a node; 1 for those that were always there.
+pub fn node_field_since(field: &str) -> u16 {
+    since(NODE_FIELDS.iter().chain(&NODE_FIELDS_ALWAYS_EMPTY), field)
+}
+
+/// The minor version that brought a field of a port; 1 for those that were always there.
+pub fn port_field_since(field: &str) -> u16 {
+    since(&PORT_FIELDS, field)
+}
+
+fn since<'a>(table: impl IntoIterator<Item = &'a (&'static str, u16)>, field: &str) -> u16 {
+    table.into_iter().find(|(name, _)| *name == field).map_or(1, |(_, minor)| *minor)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fields_know_their_version() {
+        assert_eq!(node_field_since("uuid"), 1);
+        assert_eq!(node_field_since("shard"), 82);
+        assert_eq!(node_field_since("health"), 109);
+        assert_eq!(port_field_since("address"), 1);
+        assert_eq!(port_field_since("name"), 88);
+    }
 
     #[test]
     fn versions_are_negotiated_as_ironic_does() {

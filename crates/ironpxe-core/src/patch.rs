@@ -1,10 +1,33 @@
 //! Changes a client may make to a node or a port.
 //!
 //! A change is plain data, so that it can travel to the conductor, which applies it to the
-//! resource as it is *then* (and again, if somebody else was faster).
+//! resource as it is *then* (and again, if somebody else was faster). Applying is pure and whole:
+//! a change that is refused leaves the resource as it was.
+//!
+//! [`node_fields`] and [`port_fields`] know what may stand in each field (the API uses them too,
+//! when it creates a resource), [`rules`] which changes a node's state forbids.
+
+use std::collections::BTreeSet;
 
 use json_patch::Patch;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::{Fault, Result};
+use crate::node::Node;
+use crate::port::Port;
+
+mod document;
+pub mod node_fields;
+pub mod port_fields;
+pub mod repr;
+mod rules;
+pub mod value;
+
+use self::value::Field;
+
+/// How many traits a node may have, as in Ironic.
+pub const MAX_TRAITS: usize = 50;
 
 /// A change to a node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,8 +44,94 @@ pub enum NodeChange {
     },
     /// `PUT /v1/nodes/<node>/traits`: all of them.
     Traits(Vec<String>),
+    /// `PUT /v1/nodes/<node>/traits/<trait>`.
+    TraitAdded(String),
+    /// `DELETE /v1/nodes/<node>/traits/<trait>`; nothing happens to a node that does not have it.
+    TraitRemoved(String),
 }
 
 /// A change to a port: `PATCH /v1/ports/<port>`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PortChange(pub Patch);
+
+impl NodeChange {
+    /// Makes the change, or leaves the node as it is.
+    pub fn apply(&self, node: &mut Node) -> Result<()> {
+        match self {
+            Self::Patch(patch) => *node = patched_node(node, patch)?,
+            Self::Maintenance { on, reason } => {
+                node.maintenance = *on;
+                node.maintenance_reason = if *on { reason.clone() } else { None };
+                if !on {
+                    node.fault = None;
+                }
+            }
+            Self::Traits(traits) => set_traits(node, traits.iter().cloned())?,
+            Self::TraitAdded(added) => {
+                let all: Vec<String> = node.traits.iter().chain([added]).cloned().collect();
+                set_traits(node, all)?;
+            }
+            Self::TraitRemoved(removed) => node.traits.retain(|kept| kept != removed),
+        }
+        Ok(())
+    }
+
+    /// Whether the change writes this field, for example `boot_interface`.
+    pub fn sets(&self, field: &str) -> bool {
+        match self {
+            Self::Patch(patch) => patch.iter().any(|op| document::root(op) == field),
+            Self::Maintenance { .. } => field == "maintenance" || field == "maintenance_reason",
+            Self::Traits(_) | Self::TraitAdded(_) | Self::TraitRemoved(_) => field == "traits",
+        }
+    }
+}
+
+impl PortChange {
+    /// Makes the change, or leaves the port as it is.
+    pub fn apply(&self, port: &mut Port) -> Result<()> {
+        let mut document = port_fields::document(port);
+        let changed = document::apply(&mut document, &self.0, &port_fields::PATCHABLE)?;
+        let mut next = port.clone();
+        for name in changed {
+            let value = document.get(name).unwrap_or(&Value::Null);
+            port_fields::set(&mut next, &Field { resource: "patch", name, value })?;
+        }
+        *port = next;
+        Ok(())
+    }
+}
+
+fn patched_node(node: &Node, patch: &Patch) -> Result<Node> {
+    let mut document = node_fields::document(node);
+    let changed = document::apply(&mut document, patch, &node_fields::PATCHABLE)?;
+    let mut next = node.clone();
+    for name in &changed {
+        let value = document.get(*name).unwrap_or(&Value::Null);
+        node_fields::set(&mut next, &Field { resource: "patch", name, value })?;
+    }
+    // Only what is really different counts as changed: writing the present value is always
+    // allowed, and clients that send whole objects do it.
+    let after = node_fields::document(&next);
+    let before = node_fields::document(node);
+    let different: BTreeSet<&str> =
+        changed.into_iter().filter(|name| before.get(*name) != after.get(*name)).collect();
+    rules::check(node, &mut next, &different)?;
+    Ok(next)
+}
+
+fn set_traits(node: &mut Node, traits: impl IntoIterator<Item = String>) -> Result<()> {
+    let traits: BTreeSet<String> = traits.into_iter().collect();
+    if traits.len() > MAX_TRAITS {
+        return Err(Fault::InvalidParameterValue(format!(
+            "Could not modify traits for node {} as it would exceed the maximum number of traits \
+             per node: {} vs. {MAX_TRAITS}",
+            node.uuid,
+            traits.len()
+        )));
+    }
+    node.traits = traits.into_iter().collect();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

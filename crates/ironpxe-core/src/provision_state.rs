@@ -408,7 +408,7 @@ impl ProvisionState {
 
 impl fmt::Display for ProvisionState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.pad(self.name())
     }
 }
 
@@ -454,7 +454,7 @@ impl From<ProvisionState> for StoredState {
 
 impl fmt::Display for StoredState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.pad(self.name())
     }
 }
 

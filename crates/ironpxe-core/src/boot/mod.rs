@@ -1,1 +1,28 @@
-//! placeholder
+//! What a machine boots now, and the iPXE script that does it.
+//!
+//! [`decide`] turns a node into a [`BootPlan`] (in `plan.rs`: one exhaustive match over the
+//! provision states). [`Scripts`] turns a plan into text. Both are pure: they never ask what was
+//! served before, so every replica gives the same answer at every moment.
+//!
+//! Read on in `plan.rs`; then `images.rs` and `kernel_args.rs` for what goes into a plan, and
+//! `script.rs` with `templates/` for how it is written.
+
+mod images;
+mod kernel_args;
+mod plan;
+mod refusal;
+mod script;
+mod settings;
+mod text;
+
+pub use images::{ImageUrl, NotAnImageUrl};
+pub use kernel_args::{ArgError, KernelArgs};
+pub use plan::{BootIf, BootPlan, LinuxBoot, LinuxRole, Machine, decide};
+pub use refusal::Refusal;
+pub use script::{Occasion, Scripts, TemplateError};
+pub use settings::{
+    BootOption, BootSettings, Downloads, GiveUpAction, LocalBoot, LocalBootMethod, RamdiskImages,
+};
+
+#[cfg(test)]
+mod tests;

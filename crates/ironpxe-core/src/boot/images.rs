@@ -1,0 +1,197 @@
+//! Which kernel and ramdisk a node boots, and by which rule.
+//!
+//! Source: Ironic's `drivers/utils.py` (`get_agent_kernel_ramdisk`), `common/pxe_utils.py`
+//! (`get_instance_image_info`).
+
+use std::fmt;
+
+use super::refusal::Refusal;
+use super::settings::RamdiskImages;
+use super::text;
+use crate::JsonMap;
+use crate::node::Node;
+
+/// The URL of an image, fit to stand as one word in a script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageUrl(String);
+
+/// Why something cannot be downloaded by iPXE as an image.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotAnImageUrl {
+    /// Not `http://` or `https://` with a host.
+    #[error("it must be an http:// or https:// URL with a host")]
+    Scheme,
+    /// It holds something iPXE would act upon.
+    #[error("{0}")]
+    Text(&'static str),
+    /// Longer than anything that is meant.
+    #[error("it is longer than 2000 bytes")]
+    TooLong,
+}
+
+impl ImageUrl {
+    /// Takes a URL that iPXE can download from as it stands.
+    pub fn parse(url: &str) -> Result<Self, NotAnImageUrl> {
+        if url.len() > 2000 {
+            return Err(NotAnImageUrl::TooLong);
+        }
+        if url.contains(' ') {
+            return Err(NotAnImageUrl::Text("it holds a space; write %20"));
+        }
+        if let Some(problem) = text::word_problem(url) {
+            return Err(NotAnImageUrl::Text(problem));
+        }
+        let scheme_ends = url.find("://").ok_or(NotAnImageUrl::Scheme)?;
+        let (scheme, rest) = url.split_at(scheme_ends);
+        let rest = rest.trim_start_matches("://");
+        let known = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+        if !known || rest.is_empty() || rest.starts_with(['/', '?', '#', ':']) {
+            return Err(NotAnImageUrl::Scheme);
+        }
+        Ok(Self(url.to_owned()))
+    }
+
+    /// The URL.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ImageUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A kernel and the ramdisk that goes with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Pair {
+    pub(super) kernel: ImageUrl,
+    pub(super) ramdisk: ImageUrl,
+}
+
+/// The two kinds of ramdisk that run an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AgentRamdisk {
+    Deploy,
+    Rescue,
+}
+
+impl AgentRamdisk {
+    fn keys(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Deploy => ("deploy_kernel", "deploy_ramdisk"),
+            Self::Rescue => ("rescue_kernel", "rescue_ramdisk"),
+        }
+    }
+}
+
+/// The agent's kernel and ramdisk: the node's own, or the configured ones of its architecture, or
+/// the configured ones of all. At each level it is both or neither: a kernel with somebody else's
+/// ramdisk is a machine that panics.
+pub(super) fn agent_pair(
+    node: &Node,
+    which: AgentRamdisk,
+    configured: &RamdiskImages,
+) -> Result<Pair, Refusal> {
+    let (kernel_key, ramdisk_key) = which.keys();
+    let own = (
+        string_field(&node.driver_info, "driver_info", kernel_key)?,
+        string_field(&node.driver_info, "driver_info", ramdisk_key)?,
+    );
+    if let Some(pair) = both_or_neither(own, |key| format!("driver_info.{key}"), which)? {
+        return Ok(pair);
+    }
+    if let Some(arch) = node.properties.get("cpu_arch").and_then(|arch| arch.as_str()) {
+        let by_arch = (
+            configured.kernel_by_arch.get(arch).map(String::as_str),
+            configured.ramdisk_by_arch.get(arch).map(String::as_str),
+        );
+        let place = |key: &str| format!("[conductor]{key}_by_arch.{arch}");
+        if let Some(pair) = both_or_neither(by_arch, place, which)? {
+            return Ok(pair);
+        }
+    }
+    let general = (configured.kernel.as_deref(), configured.ramdisk.as_deref());
+    both_or_neither(general, |key| format!("[conductor]{key}"), which)?.ok_or_else(|| {
+        Refusal::MissingImages {
+            fields: format!("driver_info.{kernel_key} and driver_info.{ramdisk_key}"),
+        }
+    })
+}
+
+fn both_or_neither(
+    (kernel, ramdisk): (Option<&str>, Option<&str>),
+    place: impl Fn(&str) -> String,
+    which: AgentRamdisk,
+) -> Result<Option<Pair>, Refusal> {
+    let (kernel_key, ramdisk_key) = which.keys();
+    match (kernel, ramdisk) {
+        (None, None) => Ok(None),
+        (Some(kernel), Some(ramdisk)) => Ok(Some(Pair {
+            kernel: image_url(kernel, &place(kernel_key))?,
+            ramdisk: image_url(ramdisk, &place(ramdisk_key))?,
+        })),
+        (Some(_), None) => Err(Refusal::MissingImages { fields: place(ramdisk_key) }),
+        (None, Some(_)) => Err(Refusal::MissingImages { fields: place(kernel_key) }),
+    }
+}
+
+/// The kernel and ramdisk of the instance itself (deploy interface `ramdisk`).
+pub(super) fn instance_pair(node: &Node) -> Result<Pair, Refusal> {
+    let image = |key: &str| -> Result<ImageUrl, Refusal> {
+        let field = format!("instance_info.{key}");
+        match string_field(&node.instance_info, "instance_info", key)? {
+            Some(url) => image_url(url, &field),
+            None => Err(Refusal::MissingImages { fields: field }),
+        }
+    };
+    Ok(Pair { kernel: image("kernel")?, ramdisk: image("ramdisk")? })
+}
+
+/// Whether the deployed image is one partition rather than a whole disk.
+///
+/// `instance_info.image_type` says so; or what was found out at deployment
+/// (`driver_internal_info.is_whole_disk_image`); or the presence of a kernel and a ramdisk beside
+/// the image. Source: Ironic's `common/images.py` (`is_whole_disk_image`).
+pub(super) fn is_partition_image(node: &Node) -> bool {
+    if let Some(image_type) = node.instance_info.get("image_type").and_then(|it| it.as_str()) {
+        return image_type == "partition";
+    }
+    if let Some(whole) =
+        node.driver_internal_info.get("is_whole_disk_image").and_then(serde_json::Value::as_bool)
+    {
+        return !whole;
+    }
+    node.instance_info.contains_key("kernel") && node.instance_info.contains_key("ramdisk")
+}
+
+/// A string in one of the node's maps. Empty and `null` count as absent, as they do in Ironic.
+pub(super) fn string_field<'a>(
+    map: &'a JsonMap,
+    map_name: &str,
+    key: &str,
+) -> Result<Option<&'a str>, Refusal> {
+    Ok(text_field(map, map_name, key)?.filter(|text| !text.is_empty()))
+}
+
+/// As [`string_field`], where an empty string is an answer of its own.
+pub(super) fn text_field<'a>(
+    map: &'a JsonMap,
+    map_name: &str,
+    key: &str,
+) -> Result<Option<&'a str>, Refusal> {
+    match map.get(key) {
+        None | Some(serde_json::Value::Null) => Ok(None),
+        Some(serde_json::Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(Refusal::BadValue {
+            field: format!("{map_name}.{key}"),
+            problem: "it must be a string".to_owned(),
+        }),
+    }
+}
+
+fn image_url(url: &str, field: &str) -> Result<ImageUrl, Refusal> {
+    ImageUrl::parse(url)
+        .map_err(|error| Refusal::BadValue { field: field.to_owned(), problem: error.to_string() })
+}

@@ -1,0 +1,206 @@
+//! The kernel command line: parsed, ordered, and proved to arrive as it was meant.
+
+use std::fmt;
+
+use super::text;
+
+/// The longest command line an x86 kernel is given by a BIOS, in bytes without the closing NUL.
+/// iPXE cuts what is longer, silently.
+pub(super) const MAX_BYTES: usize = 2047;
+
+/// A kernel command line that iPXE hands over word for word.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct KernelArgs {
+    words: Vec<String>,
+}
+
+/// Why a text cannot be part of a kernel command line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ArgError {
+    /// A word would not reach the kernel as it stands.
+    #[error("{word:?}: {problem}")]
+    Word {
+        /// The word.
+        word: String,
+        /// What would become of it.
+        problem: &'static str,
+    },
+    /// Blanks inside of double quotes that are not single spaces.
+    #[error("iPXE would collapse the run of blanks inside of the quotes")]
+    QuotedBlanks,
+    /// iPXE reads `mem=` anywhere in the line as the machine's memory limit.
+    #[error("iPXE reads \"mem=\" in {0:?} as a memory limit of less than 16 MiB and would not boot")]
+    MemoryLimit(String),
+    /// The whole line is too long.
+    #[error("the kernel command line is {0} bytes long; a BIOS machine takes at most {max}", max = MAX_BYTES)]
+    TooLong(usize),
+}
+
+impl KernelArgs {
+    /// No arguments yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds the words of a text that somebody wrote.
+    pub fn extend(&mut self, text: &str) -> Result<(), ArgError> {
+        if has_run_of_blanks_in_quotes(text) {
+            return Err(ArgError::QuotedBlanks);
+        }
+        // Not `char::is_whitespace`: a line feed is no separator but a reason to refuse.
+        for word in text.split([' ', '\t']).filter(|word| !word.is_empty()) {
+            self.push(word)?;
+        }
+        Ok(())
+    }
+
+    /// Adds one word.
+    pub fn push(&mut self, word: impl Into<String>) -> Result<(), ArgError> {
+        let word = word.into();
+        if let Some(problem) = text::word_problem(&word) {
+            return Err(ArgError::Word { word, problem });
+        }
+        self.words.push(word);
+        Ok(())
+    }
+
+    /// Whether some word sets `key`.
+    pub fn sets(&self, key: &str) -> bool {
+        self.words.iter().any(|word| {
+            word.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+        })
+    }
+
+    /// The words, in order.
+    pub fn words(&self) -> &[String] {
+        &self.words
+    }
+
+    /// Checks what only the whole line can show. `more_bytes` is what the script will add.
+    pub(super) fn check(&self, more_bytes: usize) -> Result<(), ArgError> {
+        // iPXE looks at the first "mem=" only, wherever it stands.
+        if let Some(word) = self.words.iter().find(|word| word.contains("mem=")) {
+            if memory_limit_is_tiny(word) {
+                return Err(ArgError::MemoryLimit(word.clone()));
+            }
+        }
+        let bytes = self.to_string().len() + more_bytes;
+        if bytes > MAX_BYTES {
+            return Err(ArgError::TooLong(bytes));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for KernelArgs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        for word in &self.words {
+            write!(f, "{separator}{word}")?;
+            separator = " ";
+        }
+        Ok(())
+    }
+}
+
+/// Linux keeps the blanks inside of double quotes; iPXE, which joins words with one space, cannot.
+fn has_run_of_blanks_in_quotes(text: &str) -> bool {
+    let mut quoted = false;
+    let mut before_is_blank = false;
+    for c in text.chars() {
+        let blank = c == ' ' || c == '\t';
+        if quoted && blank && (before_is_blank || c == '\t') {
+            return true;
+        }
+        if c == '"' {
+            quoted = !quoted;
+        }
+        before_is_blank = blank;
+    }
+    false
+}
+
+/// What iPXE makes of `mem=<number><suffix>`: bytes, of which an image must fit below.
+fn memory_limit_is_tiny(word: &str) -> bool {
+    const ENOUGH: u64 = 16 << 20;
+    let Some((_, value)) = word.split_once("mem=") else { return false };
+    let (digits, radix) = match value.strip_prefix("0x").or_else(|| value.strip_prefix("0X")) {
+        Some(hex) => (hex, 16),
+        None if value.starts_with('0') => (value, 8),
+        None => (value, 10),
+    };
+    let end = digits.find(|c: char| !c.is_digit(radix)).unwrap_or(digits.len());
+    let (number, suffix) = digits.split_at(end);
+    let number = u64::from_str_radix(number, radix).unwrap_or(0);
+    let shift = match suffix.chars().next() {
+        None => 0,
+        Some('K' | 'k') => 10,
+        Some('M' | 'm') => 20,
+        Some('G' | 'g') => 30,
+        // iPXE ignores a limit with any other suffix.
+        Some(_) => return false,
+    };
+    number.saturating_mul(1 << shift) < ENOUGH
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn args(text: &str) -> Result<KernelArgs, ArgError> {
+        let mut args = KernelArgs::new();
+        args.extend(text)?;
+        args.check(0)?;
+        Ok(args)
+    }
+
+    #[test]
+    fn blanks_between_words_do_not_matter() {
+        assert_eq!(args("  a \t b=c  ").unwrap().to_string(), "a b=c");
+    }
+
+    #[test]
+    fn quotes_arrive_unless_ipxe_would_change_what_is_between_them() {
+        assert_eq!(args("x=\"a b\" c").unwrap().to_string(), "x=\"a b\" c");
+        assert_eq!(args("x=\"a  b\""), Err(ArgError::QuotedBlanks));
+        assert_eq!(args("x=\"a\tb\""), Err(ArgError::QuotedBlanks));
+    }
+
+    #[test]
+    fn a_memory_limit_is_fine_and_what_only_looks_like_one_is_not() {
+        assert!(args("mem=4G").is_ok());
+        assert!(args("dom0_mem=512M").is_ok());
+        assert!(args("mem=nopentium").is_ok());
+        assert_eq!(args("foo-mem=1"), Err(ArgError::MemoryLimit("foo-mem=1".into())));
+        assert_eq!(args("mem=0x10"), Err(ArgError::MemoryLimit("mem=0x10".into())));
+    }
+
+    #[test]
+    fn a_line_is_as_long_as_a_bios_takes() {
+        assert!(args(&"x".repeat(MAX_BYTES)).is_ok());
+        assert_eq!(args(&"x".repeat(MAX_BYTES + 1)), Err(ArgError::TooLong(MAX_BYTES + 1)));
+    }
+
+    #[test]
+    fn keys_are_found_whole() {
+        let args = args("ipa-debugger quiet ipa-debug=1").unwrap();
+        assert!(args.sets("ipa-debug") && args.sets("quiet") && !args.sets("ipa"));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_accepted_is_one_line_of_the_same_words(text in "(\\PC|[\\n\\r\\t;&|#\\\\ ${}\"])*") {
+            if let Ok(args) = args(&text) {
+                let line = args.to_string();
+                prop_assert!(line.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
+                let expands = line.contains("${");
+                prop_assert!(!expands, "{}", line);
+                let theirs: Vec<&str> = text.split([' ', '\t']).filter(|w| !w.is_empty()).collect();
+                let ours: Vec<&str> = line.split(' ').filter(|w| !w.is_empty()).collect();
+                prop_assert_eq!(theirs, ours);
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Why a machine is not booted, and what would change that.
+
+use std::fmt;
+
+use crate::mac::MacAddress;
+use crate::provision_state::ProvisionState;
+
+/// Why nothing is booted. [`fmt::Display`] gives the reason, [`Refusal::advice`] the way out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// Nothing is to be booted in this provision state.
+    StateBootsNothing(ProvisionState),
+    /// The provision state is not one this release knows.
+    UnknownState(String),
+    /// The node is in maintenance because of a fault.
+    Fault(String),
+    /// The node is known by this port, but may not boot from it.
+    PortNotPxeEnabled(MacAddress),
+    /// An image is needed and not given.
+    MissingImages {
+        /// The fields to set.
+        fields: String,
+    },
+    /// A value cannot be used.
+    BadValue {
+        /// The field it stands in.
+        field: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Two fields contradict each other.
+    Conflict {
+        /// The one.
+        one: &'static str,
+        /// The other.
+        other: &'static str,
+    },
+    /// What the node asks for is not done by this release.
+    NotSupported(&'static str),
+}
+
+impl Refusal {
+    /// What an operator can do about it, for the node they call `node`.
+    pub fn advice(&self, node: &str) -> String {
+        use ProvisionState as S;
+        match self {
+            Self::StateBootsNothing(state) => match state {
+                S::Enroll => format!("baremetal node manage {node}, provide, deploy; then boot again"),
+                S::Manageable => format!("baremetal node provide {node}, deploy; then boot again"),
+                S::Available => format!("baremetal node deploy {node}; then boot again"),
+                S::Verifying | S::Deleting => "wait until that is done; then boot again".to_owned(),
+                _ => format!("see last_error: baremetal node show {node} --fields last_error"),
+            },
+            Self::UnknownState(_) => "upgrade this service, or repair the node's record".to_owned(),
+            Self::Fault(_) => format!("repair it; then baremetal node maintenance unset {node}"),
+            Self::PortNotPxeEnabled(mac) => {
+                format!("set pxe_enabled on port {mac}, or boot from another NIC")
+            }
+            Self::MissingImages { fields } => format!("set {fields}"),
+            Self::BadValue { field, .. } => format!("correct {field}"),
+            Self::Conflict { one, other } => format!("unset {one} or {other}"),
+            Self::NotSupported(_) => "use another interface or image for this node".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::StateBootsNothing(_) => f.write_str("nothing is to be booted in this state"),
+            Self::UnknownState(word) => write!(f, "provision state {word:?} is not known here"),
+            Self::Fault(fault) => write!(f, "it is in maintenance, with the fault \"{fault}\""),
+            Self::PortNotPxeEnabled(mac) => write!(f, "its port {mac} has pxe_enabled=false"),
+            Self::MissingImages { fields } => write!(f, "{fields} not set"),
+            Self::BadValue { field, problem } => write!(f, "{field}: {problem}"),
+            Self::Conflict { one, other } => write!(f, "{one} and {other} are both set"),
+            Self::NotSupported(what) => write!(f, "{what} is not supported"),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The decision on every state, against real Ironic's scripts, and with hostile values.
+
+mod decision;
+mod hostile;
+mod oracle;
+mod scripts;
+
+use serde_json::json;
+use time::OffsetDateTime;
+
+use super::*;
+use crate::JsonMap;
+use crate::interface::InterfaceKind;
+use crate::node::Node;
+use crate::port::Port;
+use crate::provision_state::ProvisionState;
+
+pub(super) const REQUEST: &str = "req-00000000-0000-4000-8000-000000000001";
+
+pub(super) fn map(value: serde_json::Value) -> JsonMap {
+    value.as_object().unwrap().clone()
+}
+
+/// A node that has all it needs to boot in every state.
+pub(super) fn node(state: ProvisionState, deploy_interface: &str) -> Node {
+    let uuid = "ee490fb7-d420-4b2f-8153-8a674b930740".parse().unwrap();
+    let mut node = Node::enroll(uuid, "fake-hardware", OffsetDateTime::UNIX_EPOCH);
+    node.name = Some("bm-1".into());
+    node.provision_state = state.into();
+    node.interfaces.set(InterfaceKind::Deploy, deploy_interface);
+    node.driver_info = map(json!({
+        "deploy_kernel": "http://images.example/deploy.kernel",
+        "deploy_ramdisk": "http://images.example/deploy.initramfs",
+        "rescue_kernel": "http://images.example/rescue.kernel",
+        "rescue_ramdisk": "http://images.example/rescue.initramfs",
+    }));
+    node.instance_info = map(json!({
+        "kernel": "http://images.example/instance.kernel",
+        "ramdisk": "http://images.example/instance.initramfs",
+        "ramdisk_kernel_arguments": "rd.live.image",
+    }));
+    node
+}
+
+pub(super) fn port(node: &Node) -> Port {
+    let uuid = "56ea0485-c79e-434e-af55-8ca4d3c3ecf9".parse().unwrap();
+    Port::new(uuid, node.uuid, "52:54:00:aa:00:01".parse().unwrap(), OffsetDateTime::UNIX_EPOCH)
+}
+
+pub(super) fn plan(node: &Node) -> BootPlan {
+    decide(Machine { node, port: None }, &BootSettings::default(), REQUEST)
+}
+
+pub(super) fn script(node: &Node, port: Option<&Port>, settings: &BootSettings) -> String {
+    let machine = Machine { node, port };
+    let plan = decide(machine, settings, REQUEST);
+    let scripts = Scripts::new(settings.downloads).unwrap();
+    scripts.render(&plan, Occasion { machine, request_id: REQUEST }).unwrap()
+}

@@ -1,0 +1,203 @@
+//! Which state boots what, and which setting wins.
+
+use super::*;
+
+#[test]
+fn every_state_and_deploy_interface_is_decided() {
+    let interfaces = ["direct", "custom-agent", "fake", "ramdisk", "anaconda"];
+    let mut table = format!("{:16}{}\n", "", interfaces.map(|name| format!("{name:13}")).concat().trim_end());
+    for state in ProvisionState::all() {
+        table.push_str(&format!("{state:16}"));
+        for interface in interfaces {
+            let cell = match plan(&node(state, interface)) {
+                BootPlan::Linux(linux) => linux.role.title().replace(" ramdisk", ""),
+                BootPlan::LocalDisk(_) => "disk".to_owned(),
+                BootPlan::Refuse(Refusal::NotSupported(_)) => "unsupported".to_owned(),
+                BootPlan::Refuse(_) => "-".to_owned(),
+            };
+            table.push_str(&format!("{cell:13}"));
+        }
+        table.truncate(table.trim_end().len());
+        table.push('\n');
+    }
+    insta::assert_snapshot!(table);
+}
+
+fn linux(plan: BootPlan) -> LinuxBoot {
+    match plan {
+        BootPlan::Linux(linux) => linux,
+        other => panic!("not a Linux boot: {other:?}"),
+    }
+}
+
+fn refusal(plan: BootPlan) -> Refusal {
+    match plan {
+        BootPlan::Refuse(refusal) => refusal,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+#[test]
+fn an_unknown_state_is_refused_by_its_name() {
+    let mut node = node(ProvisionState::Active, "direct");
+    node.provision_state = crate::provision_state::StoredState::Unknown("levitating".into());
+    assert_eq!(refusal(plan(&node)), Refusal::UnknownState("levitating".into()));
+}
+
+#[test]
+fn maintenance_alone_boots_and_maintenance_with_a_fault_does_not() {
+    let mut node = node(ProvisionState::DeployWait, "direct");
+    node.maintenance = true;
+    linux(plan(&node));
+    node.fault = Some("power failure".into());
+    assert_eq!(refusal(plan(&node)), Refusal::Fault("power failure".into()));
+    // A fault that is remembered but over is nobody's business.
+    node.maintenance = false;
+    linux(plan(&node));
+}
+
+#[test]
+fn a_port_without_pxe_does_not_boot_its_node() {
+    let node = node(ProvisionState::DeployWait, "direct");
+    let mut port = port(&node);
+    port.pxe_enabled = false;
+    let plan = decide(Machine { node: &node, port: Some(&port) }, &BootSettings::default(), REQUEST);
+    assert_eq!(refusal(plan), Refusal::PortNotPxeEnabled(port.address));
+}
+
+/// Images are looked for at three levels, and each level gives both or neither.
+#[test]
+fn the_nodes_images_come_before_its_architectures_and_those_before_all() {
+    let mut settings = BootSettings::default();
+    settings.deploy.kernel = Some("http://c/all.k".into());
+    settings.deploy.ramdisk = Some("http://c/all.r".into());
+    settings.deploy.kernel_by_arch.insert("aarch64".into(), "http://c/arm.k".into());
+    settings.deploy.ramdisk_by_arch.insert("aarch64".into(), "http://c/arm.r".into());
+    let mut node = node(ProvisionState::Cleaning, "direct");
+    let pair = |node: &Node, settings: &BootSettings| {
+        let linux = linux(decide(Machine { node, port: None }, settings, REQUEST));
+        format!("{} {}", linux.kernel, linux.ramdisk)
+    };
+    let own = "http://images.example/deploy.kernel http://images.example/deploy.initramfs";
+    assert_eq!(pair(&node, &settings), own);
+    node.driver_info.clear();
+    assert_eq!(pair(&node, &settings), "http://c/all.k http://c/all.r");
+    node.properties = map(json!({"cpu_arch": "x86_64"}));
+    assert_eq!(pair(&node, &settings), "http://c/all.k http://c/all.r");
+    node.properties = map(json!({"cpu_arch": "aarch64"}));
+    assert_eq!(pair(&node, &settings), "http://c/arm.k http://c/arm.r");
+}
+
+#[test]
+fn one_image_of_a_pair_is_refused_at_every_level() {
+    let fields = |node: &Node, settings: &BootSettings| match refusal(decide(
+        Machine { node, port: None },
+        settings,
+        REQUEST,
+    )) {
+        Refusal::MissingImages { fields } => fields,
+        other => panic!("{other}"),
+    };
+    let mut settings = BootSettings::default();
+    let mut node = node(ProvisionState::Cleaning, "direct");
+    node.driver_info.remove("deploy_ramdisk");
+    assert_eq!(fields(&node, &settings), "driver_info.deploy_ramdisk");
+    node.driver_info.clear();
+    assert_eq!(
+        fields(&node, &settings),
+        "driver_info.deploy_kernel and driver_info.deploy_ramdisk"
+    );
+    settings.deploy.ramdisk = Some("http://c/all.r".into());
+    assert_eq!(fields(&node, &settings), "[conductor]deploy_kernel");
+    node.properties = map(json!({"cpu_arch": "x86_64"}));
+    settings.deploy.kernel_by_arch.insert("x86_64".into(), "http://c/k".into());
+    assert_eq!(fields(&node, &settings), "[conductor]deploy_ramdisk_by_arch.x86_64");
+}
+
+#[test]
+fn kernel_arguments_come_from_the_instance_else_the_node_else_the_configuration() {
+    let words = |node: &Node| linux(plan(node)).args.to_string();
+    let mut node = node(ProvisionState::Active, "ramdisk");
+    assert_eq!(words(&node), "root=/dev/ram0 nofb vga=normal rd.live.image");
+    node.driver_info.insert("kernel_append_params".into(), json!("a %default% b"));
+    assert_eq!(words(&node), "root=/dev/ram0 a nofb vga=normal b rd.live.image");
+    node.instance_info.insert("kernel_append_params".into(), json!("c %default%"));
+    assert_eq!(words(&node), "root=/dev/ram0 c nofb vga=normal rd.live.image");
+    node.instance_info.insert("kernel_append_params".into(), json!(""));
+    assert_eq!(words(&node), "root=/dev/ram0 rd.live.image");
+}
+
+#[test]
+fn debugging_is_asked_for_once() {
+    let settings = BootSettings { debug: true, ..BootSettings::default() };
+    let mut node = node(ProvisionState::DeployWait, "direct");
+    let count = |node: &Node| {
+        let linux = linux(decide(Machine { node, port: None }, &settings, REQUEST));
+        linux.args.words().iter().filter(|word| word.starts_with("ipa-debug")).count()
+    };
+    assert_eq!(count(&node), 1);
+    node.driver_info.insert("kernel_append_params".into(), json!("ipa-debug=0"));
+    assert_eq!(count(&node), 1);
+}
+
+#[test]
+fn inspection_calls_back_with_the_configured_parameters() {
+    let settings = BootSettings {
+        inspection_kernel_params: "ipa-collect-lldp=1".into(),
+        ..BootSettings::default()
+    };
+    let node = node(ProvisionState::InspectWait, "direct");
+    let args = linux(decide(Machine { node: &node, port: None }, &settings, REQUEST)).args;
+    let line = args.to_string();
+    assert!(line.contains(
+        "ipa-inspection-callback-url=http://127.0.0.1:6385/v1/continue_inspection ipa-collect-lldp=1"
+    ), "{line}");
+    assert!(!args.sets("ipa-api-url"), "{line}");
+}
+
+#[test]
+fn an_iso_beside_an_image_is_a_conflict() {
+    let mut node = node(ProvisionState::Active, "ramdisk");
+    node.instance_info.insert("boot_iso".into(), json!("http://images.example/x.iso"));
+    assert!(matches!(refusal(plan(&node)), Refusal::NotSupported(_)));
+    node.instance_info.insert("image_source".into(), json!("http://images.example/x"));
+    assert!(matches!(refusal(plan(&node)), Refusal::Conflict { .. }));
+}
+
+#[test]
+fn a_partition_image_boots_from_disk_unless_netboot_was_asked_for() {
+    let mut node = node(ProvisionState::Active, "direct");
+    node.instance_info.insert("image_type".into(), json!("partition"));
+    assert!(matches!(plan(&node), BootPlan::LocalDisk(_)));
+    node.properties = map(json!({"capabilities": "boot_mode:uefi,boot_option:netboot"}));
+    assert!(matches!(refusal(plan(&node)), Refusal::NotSupported(_)));
+    // The instance's capability comes before the node's.
+    node.instance_info.insert("capabilities".into(), json!({"boot_option": "local"}));
+    assert!(matches!(plan(&node), BootPlan::LocalDisk(_)));
+    node.instance_info.insert("capabilities".into(), json!({"boot_option": "sideways"}));
+    assert!(matches!(refusal(plan(&node)), Refusal::BadValue { .. }));
+    // A whole disk has its own loader.
+    node.instance_info.insert("capabilities".into(), json!("boot_option:netboot"));
+    node.instance_info.insert("image_type".into(), json!("whole-disk"));
+    assert!(matches!(plan(&node), BootPlan::LocalDisk(_)));
+}
+
+#[test]
+fn an_active_volume_node_is_never_sent_to_its_disk() {
+    let mut node = node(ProvisionState::Active, "direct");
+    node.driver_internal_info.insert("boot_from_volume".into(), json!("some-target"));
+    assert!(matches!(refusal(plan(&node)), Refusal::NotSupported(_)));
+}
+
+#[test]
+fn values_of_the_wrong_type_are_named() {
+    let mut node = node(ProvisionState::DeployWait, "direct");
+    node.driver_info.insert("deploy_kernel".into(), json!(7));
+    assert_eq!(
+        refusal(plan(&node)),
+        Refusal::BadValue {
+            field: "driver_info.deploy_kernel".into(),
+            problem: "it must be a string".into()
+        }
+    );
+}

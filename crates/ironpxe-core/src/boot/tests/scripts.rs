@@ -1,0 +1,114 @@
+//! The texts themselves, each pinned whole.
+
+use super::*;
+
+#[test]
+fn deploy_ramdisk() {
+    let node = node(ProvisionState::DeployWait, "direct");
+    insta::assert_snapshot!(script(&node, Some(&port(&node)), &BootSettings::default()));
+}
+
+#[test]
+fn deploy_ramdisk_by_node() {
+    let node = node(ProvisionState::CleanWait, "direct");
+    let text = script(&node, None, &BootSettings::default());
+    assert!(text.contains(" BOOTIF=${netX/mac} initrd=deploy_ramdisk || goto failed\n"), "{text}");
+}
+
+#[test]
+fn rescue_ramdisk() {
+    let node = node(ProvisionState::Rescue, "direct");
+    insta::assert_snapshot!(script(&node, Some(&port(&node)), &BootSettings::default()));
+}
+
+#[test]
+fn instance_ramdisk_without_timeout_that_powers_off() {
+    let node = node(ProvisionState::Active, "ramdisk");
+    let mut settings = BootSettings::default();
+    settings.downloads.timeout_seconds = 0;
+    settings.downloads.give_up = GiveUpAction::Poweroff;
+    insta::assert_snapshot!(script(&node, Some(&port(&node)), &settings));
+}
+
+#[test]
+fn giving_up() {
+    let node = node(ProvisionState::Active, "ramdisk");
+    let mut settings = BootSettings::default();
+    let mut ends = String::new();
+    for action in
+        [GiveUpAction::Reboot, GiveUpAction::Poweroff, GiveUpAction::Shell, GiveUpAction::Exit]
+    {
+        settings.downloads.give_up = action;
+        let text = script(&node, None, &settings);
+        let (_, end) = text.split_once(":give_up\n").unwrap();
+        ends.push_str(&format!("{action:?}\n{end}\n"));
+    }
+    insta::assert_snapshot!(ends);
+}
+
+#[test]
+fn local_disk() {
+    let node = node(ProvisionState::Active, "direct");
+    insta::assert_snapshot!(script(&node, Some(&port(&node)), &BootSettings::default()));
+}
+
+#[test]
+fn local_disk_in_each_method() {
+    let node = node(ProvisionState::Active, "direct");
+    let mut ways = String::new();
+    for method in [
+        LocalBootMethod::Sanboot,
+        LocalBootMethod::Exit,
+        LocalBootMethod::Reboot,
+        LocalBootMethod::Poweroff,
+    ] {
+        let settings = BootSettings {
+            local_boot: LocalBoot { bios: method, uefi: method },
+            ..BootSettings::default()
+        };
+        let text = script(&node, None, &settings);
+        let (_, way) = text.split_once("goto uefi ||\n").unwrap();
+        ways.push_str(&format!("{method:?}\n{way}\n"));
+    }
+    insta::assert_snapshot!(ways);
+}
+
+#[test]
+fn refusal() {
+    let node = node(ProvisionState::Available, "direct");
+    insta::assert_snapshot!(script(&node, Some(&port(&node)), &BootSettings::default()));
+}
+
+#[test]
+fn every_refusal_says_what_to_do() {
+    let refusals = [
+        Refusal::StateBootsNothing(ProvisionState::Enroll),
+        Refusal::StateBootsNothing(ProvisionState::Deleting),
+        Refusal::StateBootsNothing(ProvisionState::DeployFailed),
+        Refusal::UnknownState("levitating".into()),
+        Refusal::Fault("power failure".into()),
+        Refusal::PortNotPxeEnabled("52:54:00:aa:00:01".parse().unwrap()),
+        Refusal::MissingImages { fields: "driver_info.deploy_kernel".into() },
+        Refusal::BadValue { field: "driver_info.deploy_kernel".into(), problem: "no".into() },
+        Refusal::Conflict { one: "instance_info.boot_iso", other: "instance_info.image_source" },
+        Refusal::NotSupported("the anaconda deploy interface"),
+    ];
+    let mut texts = String::new();
+    for refusal in refusals {
+        texts.push_str(&format!("{refusal}\n  Fix: {}.\n", refusal.advice("bm-1")));
+    }
+    insta::assert_snapshot!(texts);
+}
+
+#[test]
+fn stranger() {
+    let scripts = Scripts::new(BootSettings::default().downloads).unwrap();
+    let lines = ["ironpxe: no port has the address 52:54:00:aa:00:09.", "Fix: create it."];
+    insta::assert_snapshot!(scripts.refuse_stranger(&lines, REQUEST).unwrap());
+}
+
+#[test]
+fn nic_loop() {
+    let scripts = Scripts::new(BootSettings::default().downloads).unwrap();
+    insta::assert_snapshot!(scripts.nic_loop().unwrap());
+}

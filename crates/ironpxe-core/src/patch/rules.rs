@@ -1,0 +1,116 @@
+//! Which changes of a node its state forbids, and which changes bring others with them.
+//!
+//! Source: Ironic's `conductor/manager.py`, `update_node`. Ironic answers 409 to most of these;
+//! nothing is gained by trying again, so here they are plain refusals.
+
+use std::collections::BTreeSet;
+
+use crate::error::{Fault, Result};
+use crate::interface::InterfaceKind;
+use crate::node::Node;
+use crate::provision_state::ProvisionState;
+
+/// The states in which the driver's composition may change.
+const OPEN: [ProvisionState; 5] = [
+    ProvisionState::Enroll,
+    ProvisionState::Inspecting,
+    ProvisionState::InspectWait,
+    ProvisionState::Manageable,
+    ProvisionState::Available,
+];
+
+/// Judges the change from `before` to `after`, of which `changed` names the different fields.
+pub(super) fn check(before: &Node, after: &mut Node, changed: &BTreeSet<&str>) -> Result<()> {
+    if changed.contains("maintenance") && !after.maintenance {
+        after.maintenance_reason = None;
+        after.fault = None;
+    }
+    if changed.contains("protected") && !after.protected {
+        after.protected_reason = None;
+    }
+    if changed.contains("retired") && !after.retired {
+        after.retired_reason = None;
+    }
+    let display_name = after.instance_info.get("display_name").and_then(|name| name.as_str());
+    if changed.contains("instance_info") && after.instance_name.is_none() {
+        after.instance_name = display_name.filter(|name| !name.is_empty()).map(str::to_owned);
+    }
+
+    protection(before, after, changed)?;
+    composition(before, after, changed)?;
+    association(before, after, changed)
+}
+
+fn protection(before: &Node, after: &Node, changed: &BTreeSet<&str>) -> Result<()> {
+    let state = before.provision_state.known();
+    let may_protect = matches!(state, Some(ProvisionState::Active | ProvisionState::Rescue));
+    if changed.contains("protected") && after.protected && !may_protect {
+        return refuse(format!(
+            "Node {} can only be made protected in provision states 'active' or 'rescue', the \
+             current state is '{}'",
+            before.uuid, before.provision_state
+        ));
+    }
+    if changed.contains("protected_reason") && after.protected_reason.is_some() && !after.protected
+    {
+        return refuse(
+            "The protected_reason field can only be set when protected is True".to_owned(),
+        );
+    }
+    if changed.contains("retired") && after.retired && state == Some(ProvisionState::Available) {
+        return refuse(format!(
+            "Node {} can not have 'retired' set in provision state 'available', the current state \
+             is 'available'",
+            before.uuid
+        ));
+    }
+    if changed.contains("retired_reason") && after.retired_reason.is_some() && !after.retired {
+        return refuse("The retired_reason field can only be set when retired is True".to_owned());
+    }
+    Ok(())
+}
+
+fn composition(before: &Node, after: &Node, changed: &BTreeSet<&str>) -> Result<()> {
+    let open = before.provision_state.known().is_some_and(|state| OPEN.contains(&state));
+    if open {
+        return Ok(());
+    }
+    let allowed = OPEN.map(ProvisionState::name).join(", ");
+    let interface = InterfaceKind::ALL.into_iter().find(|kind| changed.contains(kind.field()));
+    if let Some(kind) = interface.filter(|_| !after.maintenance) {
+        return refuse(format!(
+            "Node {} can not have {} updated unless it is in one of allowed ({allowed}) states or \
+             in maintenance mode. Current state is '{}'.",
+            before.uuid,
+            kind.field(),
+            before.provision_state
+        ));
+    }
+    // A scheduler that has placed an instance by the old class would not learn of the new one.
+    if changed.contains("resource_class") && before.resource_class.is_some() {
+        return refuse(format!(
+            "Node {} can not have resource_class updated unless it is in one of allowed \
+             ({allowed}) states. Current state is '{}'.",
+            before.uuid, before.provision_state
+        ));
+    }
+    Ok(())
+}
+
+/// Who wants a node that has an instance must take the old one off first: of two schedulers that
+/// take the same node at once, the second is told.
+fn association(before: &Node, after: &Node, changed: &BTreeSet<&str>) -> Result<()> {
+    match (before.instance_uuid, after.instance_uuid) {
+        (Some(_), Some(new)) if changed.contains("instance_uuid") => {
+            Err(Fault::InstanceAssociated {
+                instance: new.to_string(),
+                node: before.uuid.to_string(),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn refuse(why: String) -> Result<()> {
+    Err(Fault::InvalidParameterValue(why))
+}

@@ -1,0 +1,139 @@
+//! What may stand in a field, and Ironic's words for what may not.
+//!
+//! Source of the words: Ironic's `common/args.py` and the messages of the `jsonschema` package it
+//! validates with.
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::JsonMap;
+use crate::error::{Fault, Result};
+use crate::id::NodeUuid;
+use crate::mac::MacAddress;
+use crate::patch::repr::{repr, repr_str};
+
+/// The longest plain text Ironic's database keeps.
+pub const MAX_TEXT: usize = 255;
+
+/// A field that is being written.
+#[derive(Debug, Clone, Copy)]
+pub struct Field<'a> {
+    /// What is being read: `node`, `port` or `patch`, for messages.
+    pub resource: &'a str,
+    /// The field's name.
+    pub name: &'a str,
+    /// What it shall hold.
+    pub value: &'a Value,
+}
+
+/// What Ironic's schema would say about `resource`.
+pub fn schema_error(resource: &str, problem: &str) -> Fault {
+    Fault::InvalidParameterValue(format!("Schema error for {resource}: {problem}"))
+}
+
+/// Reads what an operator may write for yes and no.
+///
+/// Source: `oslo_utils.strutils.bool_from_string` in its strict form.
+pub fn boolean(name: &str, value: &Value) -> Result<bool> {
+    let text = match value {
+        Value::Bool(flag) => return Ok(*flag),
+        Value::String(text) => text.clone(),
+        other => repr(other),
+    };
+    match text.trim().to_ascii_lowercase().as_str() {
+        "1" | "t" | "true" | "on" | "y" | "yes" => Ok(true),
+        "0" | "f" | "false" | "off" | "n" | "no" => Ok(false),
+        _ => Err(Fault::InvalidParameterValue(format!(
+            "Invalid {name}: Unrecognized value '{text}', acceptable values are: '0', '1', 'f', \
+             'false', 'n', 'no', 'off', 'on', 't', 'true', 'y', 'yes'"
+        ))),
+    }
+}
+
+/// Reads a UUID, in any case.
+pub fn uuid(name: &str, text: &str) -> Result<Uuid> {
+    text.parse::<NodeUuid>()
+        .map(|parsed| parsed.0)
+        .map_err(|_| Fault::InvalidParameterValue(format!("Expected UUID for {name}: {text}")))
+}
+
+/// Reads a MAC address as ports have them: six groups, colons between them.
+pub fn mac(name: &str, text: &str) -> Result<MacAddress> {
+    MacAddress::parse_colons(text).map_err(|_| {
+        Fault::InvalidParameterValue(format!("Expected valid MAC address for {name}: {text}"))
+    })
+}
+
+/// Whether `name` can name a node or a port: RFC 3986's unreserved characters, at most 255.
+pub fn is_logical_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= MAX_TEXT
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+}
+
+impl Field<'_> {
+    fn wrong_type(&self, expected: &str) -> Fault {
+        schema_error(self.resource, &format!("{} is not of type {expected}", repr(self.value)))
+    }
+
+    fn bounded(&self, text: &str, max: usize) -> Result<String> {
+        if text.chars().count() > max {
+            return Err(schema_error(self.resource, &format!("{} is too long", repr_str(text))));
+        }
+        if text.contains('\0') {
+            return Err(schema_error(
+                self.resource,
+                &format!("{} holds a NUL character", repr_str(text)),
+            ));
+        }
+        Ok(text.to_owned())
+    }
+
+    /// A text, which must be there.
+    pub fn required_text(&self) -> Result<String> {
+        match self.value {
+            Value::String(text) => self.bounded(text, MAX_TEXT),
+            Value::Null if self.resource == "patch" => {
+                Err(schema_error(self.resource, &format!("'{}' is a required property", self.name)))
+            }
+            _ => Err(self.wrong_type("'string'")),
+        }
+    }
+
+    /// A text of at most `max` characters, or nothing.
+    pub fn text_up_to(&self, max: usize) -> Result<Option<String>> {
+        match self.value {
+            Value::Null => Ok(None),
+            Value::String(text) => self.bounded(text, max).map(Some),
+            _ => Err(self.wrong_type("'string', 'null'")),
+        }
+    }
+
+    /// A text of a usual length, or nothing.
+    pub fn text(&self) -> Result<Option<String>> {
+        self.text_up_to(MAX_TEXT)
+    }
+
+    /// Yes, no, or nothing.
+    pub fn flag(&self) -> Result<Option<bool>> {
+        match self.value {
+            Value::Null => Ok(None),
+            Value::Bool(_) | Value::String(_) => boolean(self.name, self.value).map(Some),
+            _ => Err(self.wrong_type("'string', 'boolean', 'null'")),
+        }
+    }
+
+    /// A free-form object; nothing is the empty one.
+    pub fn object(&self) -> Result<JsonMap> {
+        match self.value {
+            Value::Null => Ok(JsonMap::new()),
+            Value::Object(fields) => Ok(fields.clone()),
+            _ => Err(self.wrong_type("'object', 'null'")),
+        }
+    }
+
+    /// A UUID, or nothing.
+    pub fn uuid(&self) -> Result<Option<Uuid>> {
+        self.text()?.map(|text| uuid(self.name, &text)).transpose()
+    }
+}
