@@ -94,6 +94,25 @@ pub enum Fault {
     /// The node is protected.
     #[error("Node {0} is protected and can not be undeployed, rebuilt or deleted")]
     NodeProtected(NodeUuid),
+    /// The node carries an instance, and is not in maintenance.
+    #[error("Node {node} is associated with instance {instance}.")]
+    NodeAssociated {
+        /// The node.
+        node: NodeUuid,
+        /// Its instance.
+        instance: String,
+    },
+    /// The node is on its way from one provision state to another.
+    #[error("Node {0} can not be updated while a state transition is in progress.")]
+    NodeInTransition(NodeUuid),
+    /// An interface or the driver may not be changed in this state.
+    #[error("Node {node} can not have {field} updated unless it is in one of allowed (available, enroll, inspect wait, inspecting, manageable) states or in maintenance mode.")]
+    FieldFixedInState {
+        /// The node.
+        node: NodeUuid,
+        /// The field.
+        field: &'static str,
+    },
     /// The node is in maintenance.
     #[error("The {operation} operation can't be performed on node {node} because it's in maintenance mode.")]
     NodeInMaintenance {

@@ -1,0 +1,70 @@
+//! Boot requests: which machine asks, what it boots, and a line in the log about it.
+
+use ironpxe_core::boot::{BootPlan, Machine, Occasion, decide};
+use ironpxe_core::error::{Fault, Result};
+use tracing::{info, warn};
+
+use super::LocalConductor;
+use crate::rpc::{BootIdent, Context};
+
+impl LocalConductor {
+    /// The boot script of a machine, as it is to be booted now.
+    pub(super) async fn boot(&self, ctx: &Context, ident: BootIdent) -> Result<String> {
+        let (node, port) = match ident {
+            BootIdent::Node(uuid) => (self.db.node_get(uuid).await?, None),
+            BootIdent::Address(mac) => match self.db.node_get_by_address(mac).await? {
+                Some((node, port)) => (Some(node), Some(port)),
+                None => (None, None),
+            },
+        };
+        let Some(node) = node else {
+            return Err(self.refuse_stranger(ctx, ident));
+        };
+        let machine = Machine { node: &node, port: port.as_ref() };
+        let plan = decide(machine, &self.settings.boot, &ctx.request_id);
+        if let BootPlan::Refuse(refusal) = &plan {
+            warn!(
+                req.id = ctx.request_id,
+                node.uuid = %node.uuid,
+                node.name = node.name,
+                node.state = %node.provision_state,
+                port.mac = port.as_ref().map(|port| port.address.to_string()),
+                "machine not booted: {refusal}; {}",
+                refusal.advice(&node.label()),
+            );
+            if self.settings.restrict_boot_config {
+                return Err(Fault::NotFound);
+            }
+        } else {
+            info!(
+                req.id = ctx.request_id,
+                node.uuid = %node.uuid,
+                node.name = node.name,
+                node.state = %node.provision_state,
+                port.mac = port.as_ref().map(|port| port.address.to_string()),
+                "machine boots: {}",
+                plan.title(),
+            );
+        }
+        let occasion = Occasion { machine, request_id: &ctx.request_id };
+        self.scripts.render(&plan, occasion).map_err(|error| Fault::Internal(error.to_string()))
+    }
+
+    fn refuse_stranger(&self, ctx: &Context, ident: BootIdent) -> Fault {
+        let fault = match ident {
+            BootIdent::Node(uuid) => {
+                warn!(req.id = ctx.request_id, node.uuid = %uuid, "machine not booted: no such node");
+                Fault::NodeNotFound(uuid.to_string())
+            }
+            BootIdent::Address(mac) => {
+                warn!(
+                    req.id = ctx.request_id,
+                    port.mac = %mac,
+                    "machine not booted: no port has this address"
+                );
+                Fault::PortNotFound(mac.to_string())
+            }
+        };
+        if self.settings.restrict_boot_config { Fault::NotFound } else { fault }
+    }
+}

@@ -1,0 +1,88 @@
+//! The conductor: does what the API asks.
+//!
+//! Any conductor can answer any boot request (`boot.rs`), because everything it needs is in the
+//! database. Work that changes a node takes the node's reservation in the same statement that
+//! accepts it (`provision/`), and a conductor that comes back after a crash ends the work it left
+//! behind (`liveness.rs`).
+
+mod boot;
+mod liveness;
+mod nodes;
+mod passthru;
+mod ports;
+mod power;
+mod provision;
+mod service;
+mod validate;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ironpxe_core::boot::{BootSettings, Scripts};
+use ironpxe_core::error::{Fault, Result};
+use ironpxe_core::id::NodeUuid;
+use ironpxe_core::node::Node;
+
+use crate::db::Db;
+use crate::drivers::Drivers;
+use crate::lifecycle::Tasks;
+
+/// What the conductor is configured with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The name it registers under (`[DEFAULT]host`).
+    pub host: String,
+    /// The group of nodes it works for (`[conductor]conductor_group`).
+    pub conductor_group: String,
+    /// `[conductor]automated_clean`.
+    pub automated_clean: bool,
+    /// `[conductor]allow_provisioning_in_maintenance`.
+    pub allow_provisioning_in_maintenance: bool,
+    /// `[conductor]heartbeat_interval`.
+    pub heartbeat_interval: Duration,
+    /// `[api]restrict_boot_config`: a machine that is not booted learns nothing about why.
+    pub restrict_boot_config: bool,
+    /// What boot decisions depend on.
+    pub boot: BootSettings,
+}
+
+/// The conductor of this process. Clones are the same conductor.
+#[derive(Debug, Clone)]
+pub struct LocalConductor {
+    db: Db,
+    drivers: Arc<Drivers>,
+    scripts: Arc<Scripts>,
+    settings: Arc<Settings>,
+    tasks: Tasks,
+}
+
+impl LocalConductor {
+    /// Registers the conductor, ends what an earlier run under this name left behind, and keeps
+    /// telling the database that it is alive.
+    pub async fn start(
+        db: Db,
+        drivers: Drivers,
+        scripts: Arc<Scripts>,
+        settings: Settings,
+        tasks: Tasks,
+    ) -> Result<Self> {
+        let drivers = Arc::new(drivers);
+        let conductor = Self { db, drivers, scripts, settings: Arc::new(settings), tasks };
+        conductor.register().await?;
+        conductor.end_abandoned_work().await?;
+        liveness::start_heartbeat(conductor.clone());
+        Ok(conductor)
+    }
+
+    async fn node(&self, uuid: NodeUuid) -> Result<Node> {
+        self.db.node_get(uuid).await?.ok_or_else(|| Fault::NodeNotFound(uuid.to_string()))
+    }
+}
+
+/// Refuses to touch a node that a conductor is changing.
+fn refuse_if_reserved(node: &Node) -> Result<()> {
+    match &node.reservation {
+        Some(host) => Err(Fault::NodeLocked { node: node.uuid, host: host.clone() }),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,123 @@
+//! Enrolling, changing and deleting nodes.
+
+use ironpxe_core::error::{Fault, Result};
+use ironpxe_core::id::NodeUuid;
+use ironpxe_core::interface::InterfaceKind;
+use ironpxe_core::node::Node;
+use ironpxe_core::patch::NodeChange;
+use ironpxe_core::provision_state::ProvisionState;
+use tracing::info;
+
+use super::{LocalConductor, refuse_if_reserved};
+use crate::rpc::Context;
+
+impl LocalConductor {
+    pub(super) async fn create_node(&self, ctx: &Context, mut node: Node) -> Result<Node> {
+        self.drivers.compose(&mut node)?;
+        self.db.node_create(&node).await?;
+        info!(req.id = ctx.request_id, node.uuid = %node.uuid, node.name = node.name, "enrolled");
+        Ok(node)
+    }
+
+    pub(super) async fn update_node(
+        &self,
+        uuid: NodeUuid,
+        change: &NodeChange,
+        reset_interfaces: bool,
+    ) -> Result<Node> {
+        let update = |node: &mut Node| {
+            refuse_if_reserved(node)?;
+            let before = node.clone();
+            change.apply(node)?;
+            if let NodeChange::Patch(_) = change {
+                refuse_in_transition(&before, node)?;
+                refuse_fixed_fields(&before, node)?;
+            }
+            if node.driver != before.driver && reset_interfaces {
+                self.drivers.reset_interfaces(node, &before.interfaces);
+            }
+            // A node whose hardware type is no longer enabled can still be repaired.
+            if node.driver != before.driver || node.interfaces != before.interfaces {
+                self.drivers.compose(node)?;
+            }
+            Ok(())
+        };
+        let (node, ()) = self.db.node_change(uuid, update).await?;
+        Ok(node)
+    }
+
+    pub(super) async fn destroy_node(&self, ctx: &Context, uuid: NodeUuid) -> Result<()> {
+        self.db.node_destroy(uuid, refuse_to_destroy).await?;
+        info!(req.id = ctx.request_id, node.uuid = %uuid, "deleted");
+        Ok(())
+    }
+}
+
+/// While a node moves from state to state its fields belong to the conductor, but for states in
+/// which it may take long. Source: Ironic's `NodesController.patch`, `UPDATE_ALLOWED_STATES`.
+fn refuse_in_transition(before: &Node, after: &Node) -> Result<()> {
+    use ProvisionState as S;
+    let may_take_long = matches!(
+        before.provision_state.known(),
+        Some(
+            S::DeployFailed
+                | S::InspectFailed
+                | S::CleanFailed
+                | S::Error
+                | S::Verifying
+                | S::AdoptFailed
+                | S::RescueFailed
+                | S::UnrescueFailed
+                | S::ServiceHold
+                | S::ServiceFailed
+        )
+    );
+    let moving = before.target_provision_state.is_some() || before.target_power_state.is_some();
+    let in_maintenance = before.maintenance || after.maintenance;
+    if moving && !in_maintenance && !may_take_long {
+        return Err(Fault::NodeInTransition(before.uuid));
+    }
+    Ok(())
+}
+
+/// Driver and interfaces can be exchanged only while nothing depends on them.
+/// Source: Ironic's conductor (`update_node`).
+fn refuse_fixed_fields(before: &Node, after: &Node) -> Result<()> {
+    use ProvisionState as S;
+    let exchangeable = matches!(
+        before.provision_state.known(),
+        Some(S::Available | S::Enroll | S::InspectWait | S::Inspecting | S::Manageable)
+    );
+    if exchangeable || before.maintenance {
+        return Ok(());
+    }
+    let fixed = |field| Fault::FieldFixedInState { node: before.uuid, field };
+    if before.driver != after.driver {
+        return Err(fixed("driver"));
+    }
+    match InterfaceKind::ALL
+        .into_iter()
+        .find(|&kind| before.interface(kind) != after.interface(kind))
+    {
+        Some(kind) => Err(fixed(kind.field())),
+        None => Ok(()),
+    }
+}
+
+fn refuse_to_destroy(node: &Node) -> Result<()> {
+    refuse_if_reserved(node)?;
+    if node.protected {
+        return Err(Fault::NodeProtected(node.uuid));
+    }
+    if node.maintenance {
+        return Ok(());
+    }
+    if let Some(instance) = node.instance_uuid {
+        return Err(Fault::NodeAssociated { node: node.uuid, instance: instance.to_string() });
+    }
+    if !node.provision_state.known().is_some_and(ProvisionState::allows_delete) {
+        let state = node.provision_state.name().to_owned();
+        return Err(Fault::NodeNotDeletable { node: node.uuid, state });
+    }
+    Ok(())
+}

@@ -1,0 +1,225 @@
+//! The vendor passthru framework, and the methods in it.
+//!
+//! A method is declared once, with its metadata, and is then listed, checked and called by the
+//! same code. `ipxe_config` is the one the boot scripts are fetched by.
+//!
+//! Source: Ironic's `drivers/base.py` and `conductor/manager.py` (`vendor_passthru`,
+//! `driver_vendor_passthru`); ironic-specs `ipxe-dynamic-config`.
+
+use ironpxe_core::JsonMap;
+use ironpxe_core::error::{Fault, Result};
+use ironpxe_core::id::NodeUuid;
+use ironpxe_core::interface::InterfaceKind;
+use ironpxe_core::node::Node;
+use ironpxe_core::passthru::{HttpMethod, MethodInfo, PassthruReply};
+use serde_json::Value;
+use tracing::info;
+
+use super::LocalConductor;
+use super::refuse_if_reserved;
+use crate::rpc::{BootIdent, Context};
+
+/// A passthru method of every hardware type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DriverMethod {
+    IpxeConfig,
+}
+
+impl DriverMethod {
+    const ALL: [Self; 1] = [Self::IpxeConfig];
+
+    fn info(self) -> MethodInfo {
+        match self {
+            Self::IpxeConfig => MethodInfo {
+                name: "ipxe_config",
+                http_methods: &[HttpMethod::Get, HttpMethod::Head],
+                is_async: false,
+                attach: true,
+                description: "The iPXE script a machine boots with now. Name the machine by \
+                              node_uuid or by port_address.",
+                require_exclusive_lock: None,
+            },
+        }
+    }
+}
+
+/// A passthru method of a node, offered by the `fake` vendor interface so that the framework can
+/// be tried without hardware. Source: Ironic's `drivers/modules/fake.py`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NodeMethod {
+    FirstMethod,
+    ThirdMethodSync,
+}
+
+impl NodeMethod {
+    const ALL: [Self; 2] = [Self::FirstMethod, Self::ThirdMethodSync];
+
+    fn info(self) -> MethodInfo {
+        let (name, is_async, description) = match self {
+            Self::FirstMethod => ("first_method", true, "Does nothing, in the background"),
+            Self::ThirdMethodSync => ("third_method_sync", false, "Whether bar is \"meow\""),
+        };
+        MethodInfo {
+            name,
+            http_methods: &[HttpMethod::Post],
+            is_async,
+            attach: false,
+            description,
+            require_exclusive_lock: Some(true),
+        }
+    }
+}
+
+impl LocalConductor {
+    pub(super) fn driver_methods(&self, driver: &str) -> Result<Vec<MethodInfo>> {
+        self.drivers.get(driver).ok_or_else(|| Fault::DriverUnknown(driver.to_owned()))?;
+        Ok(DriverMethod::ALL.map(DriverMethod::info).to_vec())
+    }
+
+    pub(super) async fn call_driver_method(
+        &self,
+        ctx: &Context,
+        driver: &str,
+        name: &str,
+        http_method: HttpMethod,
+        info: JsonMap,
+    ) -> Result<PassthruReply> {
+        self.drivers.get(driver).ok_or_else(|| Fault::DriverUnknown(driver.to_owned()))?;
+        let (method, declared) = find(DriverMethod::ALL, DriverMethod::info, name, http_method)?;
+        let value = match method {
+            DriverMethod::IpxeConfig => Value::String(self.boot(ctx, boot_ident(&info)?).await?),
+        };
+        Ok(PassthruReply { value, is_async: declared.is_async, attach: declared.attach })
+    }
+
+    pub(super) async fn node_methods(&self, node: NodeUuid) -> Result<Vec<MethodInfo>> {
+        let node = self.node(node).await?;
+        Ok(methods_of(&node).iter().map(|method| method.info()).collect())
+    }
+
+    pub(super) async fn call_node_method(
+        &self,
+        ctx: &Context,
+        uuid: NodeUuid,
+        name: &str,
+        http_method: HttpMethod,
+        info: JsonMap,
+    ) -> Result<PassthruReply> {
+        let node = self.node(uuid).await?;
+        let (method, declared) =
+            find(methods_of(&node).iter().copied(), NodeMethod::info, name, http_method)?;
+        if declared.require_exclusive_lock == Some(true) {
+            refuse_if_reserved(&node)?;
+        }
+        let Some(bar) = info.get("bar").and_then(Value::as_str) else {
+            return Err(Fault::MissingParameterValue(format!(
+                "Parameter 'bar' not passed to method '{name}'."
+            )));
+        };
+        let value = match method {
+            NodeMethod::FirstMethod => {
+                info!(req.id = ctx.request_id, node.uuid = %uuid, "first_method: {bar:?}");
+                Value::Null
+            }
+            NodeMethod::ThirdMethodSync => Value::Bool(bar == "meow"),
+        };
+        Ok(PassthruReply { value, is_async: declared.is_async, attach: declared.attach })
+    }
+}
+
+fn methods_of(node: &Node) -> &'static [NodeMethod] {
+    const ALL: &[NodeMethod] = &NodeMethod::ALL;
+    match node.interface(InterfaceKind::Vendor) {
+        "fake" => ALL,
+        _ => &[],
+    }
+}
+
+fn find<M: Copy>(
+    methods: impl IntoIterator<Item = M>,
+    info: impl Fn(M) -> MethodInfo,
+    name: &str,
+    http_method: HttpMethod,
+) -> Result<(M, MethodInfo)> {
+    let (method, declared) = methods
+        .into_iter()
+        .map(|method| (method, info(method)))
+        .find(|(_, declared)| declared.name == name)
+        .ok_or_else(|| Fault::NoPassthruMethod(name.to_owned()))?;
+    if !declared.http_methods.contains(&http_method) {
+        let http_method = http_method.name();
+        return Err(Fault::PassthruHttpMethod { method: name.to_owned(), http_method });
+    }
+    Ok((method, declared))
+}
+
+/// Which machine the arguments of `ipxe_config` name: exactly one way, and nothing else.
+fn boot_ident(info: &JsonMap) -> Result<BootIdent> {
+    const KNOWN: [&str; 2] = ["node_uuid", "port_address"];
+    let unknown: Vec<&str> =
+        info.keys().map(String::as_str).filter(|key| !KNOWN.contains(key)).collect();
+    if !unknown.is_empty() {
+        return Err(Fault::InvalidParameterValue(format!(
+            "Unexpected arguments: {}. ipxe_config takes node_uuid or port_address.",
+            unknown.join(", ")
+        )));
+    }
+    let text = |key: &str| match info.get(key) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.as_str())),
+        Some(_) => Err(Fault::InvalidParameterValue(format!("{key} must be a string."))),
+    };
+    match (text("node_uuid")?, text("port_address")?) {
+        (Some(uuid), None) => uuid.parse().map(BootIdent::Node).map_err(|_| {
+            Fault::InvalidParameterValue(format!("Expected UUID for node_uuid: {uuid}"))
+        }),
+        (None, Some(mac)) => mac.parse().map(BootIdent::Address).map_err(|_| {
+            Fault::InvalidParameterValue(format!(
+                "Expected valid MAC address for port_address: {mac}"
+            ))
+        }),
+        (None, None) => Err(Fault::MissingParameterValue(
+            "ipxe_config needs one of node_uuid and port_address.".to_owned(),
+        )),
+        (Some(_), Some(_)) => Err(Fault::InvalidParameterValue(
+            "ipxe_config takes node_uuid or port_address, not both.".to_owned(),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn ident(info: &Value) -> Result<BootIdent> {
+        boot_ident(info.as_object().unwrap())
+    }
+
+    #[test]
+    fn a_machine_is_named_in_exactly_one_way() {
+        let uuid = "ee490fb7-d420-4b2f-8153-8a674b930740";
+        assert_eq!(
+            ident(&json!({"node_uuid": uuid.to_uppercase()})),
+            Ok(BootIdent::Node(uuid.parse().unwrap()))
+        );
+        for mac in ["52:54:00:AA:00:01", "52-54-00-aa-00-01", "525400aa0001"] {
+            assert_eq!(
+                ident(&json!({"port_address": mac})),
+                Ok(BootIdent::Address("52:54:00:aa:00:01".parse().unwrap()))
+            );
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused_by_name() {
+        let refused = |info: Value| ident(&info).unwrap_err().to_string();
+        assert!(refused(json!({})).contains("node_uuid and port_address"));
+        assert!(refused(json!({"node_uuid": "x"})).contains("node_uuid: x"));
+        assert!(refused(json!({"port_address": "zz"})).contains("port_address: zz"));
+        assert!(refused(json!({"port_address": 7})).contains("port_address must be a string"));
+        assert!(refused(json!({"node_uuid": "x", "port_address": "y"})).contains("not both"));
+        assert!(refused(json!({"port_address": "525400aa0001", "mac": "x"})).contains("mac"));
+    }
+}

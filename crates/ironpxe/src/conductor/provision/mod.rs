@@ -1,0 +1,182 @@
+//! Provision verbs: accepted here, carried out in `work.rs`.
+//!
+//! A verb is accepted by one guarded statement that moves the node along the state machine and,
+//! where work follows, takes its reservation. Of two operators who ask at once, one wins.
+
+mod transition;
+mod work;
+
+use ironpxe_core::error::{Fault, Result};
+use ironpxe_core::id::NodeUuid;
+use ironpxe_core::interface::InterfaceKind;
+use ironpxe_core::node::Node;
+use ironpxe_core::provision_state::{ProvisionState, Verb};
+use serde_json::Value;
+use tracing::info;
+
+pub(super) use transition::transition;
+use work::Work;
+
+use super::validate::unsupported;
+use super::{LocalConductor, refuse_if_reserved};
+use crate::clock;
+use crate::drivers::agent::Worker;
+use crate::rpc::{Context, ProvisionArgs};
+
+impl LocalConductor {
+    pub(super) async fn start_provision(
+        &self,
+        ctx: &Context,
+        uuid: NodeUuid,
+        verb: Verb,
+        args: ProvisionArgs,
+    ) -> Result<()> {
+        if matches!(verb, Verb::Deploy | Verb::Rebuild) {
+            let node = self.node(uuid).await?;
+            // What the state machine or a reservation refuses is the better answer.
+            self.accept(&mut node.clone(), verb, &args)?;
+            self.validate_deploy(ctx, &node).await?;
+        }
+        let accept = |node: &mut Node| self.accept(node, verb, &args);
+        let (node, work) = self.db.node_change(uuid, accept).await?;
+        info!(
+            req.id = ctx.request_id,
+            node.uuid = %uuid,
+            node.name = node.name,
+            node.state = %node.provision_state,
+            "accepted: {}",
+            args.target,
+        );
+        if let Some(work) = work {
+            self.start_work(ctx.clone(), uuid, work);
+        }
+        Ok(())
+    }
+
+    /// Moves the node where `verb` leads, and says which work follows.
+    fn accept(&self, node: &mut Node, verb: Verb, args: &ProvisionArgs) -> Result<Option<Work>> {
+        let cannot = |node: &Node| Fault::InvalidStateRequested {
+            action: args.target.clone(),
+            node: node.uuid,
+            state: node.provision_state.name().to_owned(),
+        };
+        refuse_if_reserved(node)?;
+        let from = node.provision_state.known().ok_or_else(|| cannot(node))?;
+        if from.on(verb.event()).is_none() {
+            return Err(cannot(node));
+        }
+        self.refuse_for_flags(node, verb)?;
+        refuse_unsupported(node, verb)?;
+
+        transition(node, verb.event(), clock::now())?;
+        node.last_error = None;
+        take_args(node, verb, args);
+        let work = match verb {
+            Verb::Deploy | Verb::Rebuild => Some(Work::Deploy),
+            Verb::Undeploy => Some(Work::TearDown),
+            // From `enroll` the credentials are verified; from a failed state nothing is left to do.
+            Verb::Manage => (from == ProvisionState::Enroll).then_some(Work::Verify),
+            Verb::Provide => Some(Work::Clean { automated: true, disable_ramdisk: false }),
+            Verb::Clean => {
+                node.target_provision_state = Some(ProvisionState::Manageable.name().to_owned());
+                Some(Work::Clean { automated: false, disable_ramdisk: args.disable_ramdisk })
+            }
+            Verb::Inspect => Some(Work::Inspect),
+            Verb::Adopt => Some(Work::Adopt),
+            Verb::Rescue => Some(Work::Rescue),
+            Verb::Unrescue => Some(Work::Unrescue),
+            Verb::Service => Some(Work::Service { disable_ramdisk: args.disable_ramdisk }),
+            Verb::Abort => {
+                node.last_error = Some(aborted(from).to_owned());
+                None
+            }
+            Verb::Unhold => None,
+        };
+        if work.is_some() {
+            node.reservation = Some(self.settings.host.clone());
+        }
+        Ok(work)
+    }
+
+    fn refuse_for_flags(&self, node: &Node, verb: Verb) -> Result<()> {
+        let in_maintenance = |operation| Fault::NodeInMaintenance { operation, node: node.uuid };
+        match verb {
+            Verb::Undeploy | Verb::Rebuild if node.protected => {
+                return Err(Fault::NodeProtected(node.uuid));
+            }
+            Verb::Deploy | Verb::Rebuild if node.maintenance => {
+                return Err(in_maintenance("provisioning"));
+            }
+            Verb::Provide if node.retired => {
+                return Err(Fault::NodeIsRetired { operation: "providing", node: node.uuid });
+            }
+            _ => {}
+        }
+        if node.maintenance && !self.settings.allow_provisioning_in_maintenance {
+            let operation = match verb {
+                Verb::Provide => "providing",
+                Verb::Clean => "cleaning",
+                Verb::Inspect => "inspecting",
+                Verb::Rescue => "rescuing",
+                Verb::Unrescue => "unrescuing",
+                Verb::Service => "servicing",
+                _ => return Ok(()),
+            };
+            return Err(in_maintenance(operation));
+        }
+        Ok(())
+    }
+}
+
+fn refuse_unsupported(node: &Node, verb: Verb) -> Result<()> {
+    let kind = match verb {
+        Verb::Inspect => InterfaceKind::Inspect,
+        Verb::Rescue | Verb::Unrescue => InterfaceKind::Rescue,
+        _ => return Ok(()),
+    };
+    match Worker::of_interface(node.interface(kind)) {
+        Worker::Unsupported => Err(unsupported(node, kind)),
+        Worker::Agent | Worker::Nobody => Ok(()),
+    }
+}
+
+/// Keeps what came with the verb where the ramdisk will look for it.
+fn take_args(node: &mut Node, verb: Verb, args: &ProvisionArgs) {
+    match verb {
+        Verb::Deploy | Verb::Rebuild => {
+            if let Some(configdrive) = &args.configdrive {
+                node.instance_info.insert("configdrive".to_owned(), configdrive.clone());
+            }
+            keep_steps(node, "user_deploy_steps", &args.deploy_steps);
+        }
+        Verb::Clean => keep_steps(node, "clean_steps", &args.clean_steps),
+        Verb::Service => keep_steps(node, "service_steps", &args.service_steps),
+        Verb::Rescue => {
+            if let Some(password) = &args.rescue_password {
+                let password = Value::String(password.clone());
+                node.instance_info.insert("rescue_password".to_owned(), password);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn keep_steps(node: &mut Node, key: &str, steps: &[Value]) {
+    if !steps.is_empty() {
+        node.driver_internal_info.insert(key.to_owned(), Value::Array(steps.to_vec()));
+    }
+}
+
+/// The `last_error` of aborted work.
+fn aborted(from: ProvisionState) -> &'static str {
+    use ProvisionState as S;
+    match from {
+        S::CleanWait | S::CleanHold => "By request, the clean operation was aborted",
+        S::InspectWait => "Inspection was aborted by request.",
+        S::RescueWait => "By request, the rescue operation was aborted.",
+        S::ServiceWait | S::ServiceHold | S::ServiceFailed => {
+            "By request, the service operation was aborted"
+        }
+        _ => "By request, the deployment was aborted.",
+    }
+}

@@ -1,0 +1,82 @@
+//! One step of a node along the state machine.
+
+use ironpxe_core::error::{Fault, Result};
+use ironpxe_core::node::Node;
+use ironpxe_core::provision_state::{Event, ProvisionState};
+use time::OffsetDateTime;
+
+/// Moves the node where `event` leads, with its target and the time of the change.
+///
+/// Manual cleaning heads for `manageable` all the way, although its states on their own head for
+/// `available`.
+pub(in crate::conductor) fn transition(
+    node: &mut Node,
+    event: Event,
+    now: OffsetDateTime,
+) -> Result<()> {
+    let refused = || Fault::InvalidStateRequested {
+        action: event.name().to_owned(),
+        node: node.uuid,
+        state: node.provision_state.name().to_owned(),
+    };
+    let next = node.provision_state.known().and_then(|state| state.on(event)).ok_or_else(refused)?;
+    let keeps_target = heads_for_manageable(node) && next.row().target == CLEANED;
+    if !keeps_target {
+        let target = if next.is_stable() { None } else { next.row().target };
+        node.target_provision_state = target.map(|state| state.name().to_owned());
+    }
+    node.provision_state = next.into();
+    node.provision_updated_at = Some(now);
+    Ok(())
+}
+
+const CLEANED: Option<ProvisionState> = Some(ProvisionState::Available);
+
+fn heads_for_manageable(node: &Node) -> bool {
+    node.target_provision_state.as_deref() == Some(ProvisionState::Manageable.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use ironpxe_core::id::NodeUuid;
+
+    use super::*;
+    use crate::{clock, ident};
+
+    fn walk(events: &[Event]) -> Vec<(String, Option<String>)> {
+        let mut node = Node::enroll(NodeUuid(ident::uuid()), "fake-hardware", clock::now());
+        events
+            .iter()
+            .map(|&event| {
+                transition(&mut node, event, clock::now()).unwrap();
+                (node.provision_state.name().to_owned(), node.target_provision_state.clone())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn each_state_says_where_it_is_heading() {
+        let steps = walk(&[Event::Manage, Event::Done, Event::Provide, Event::Done, Event::Deploy]);
+        let steps: Vec<(&str, Option<&str>)> =
+            steps.iter().map(|(state, target)| (state.as_str(), target.as_deref())).collect();
+        assert_eq!(
+            steps,
+            [
+                ("verifying", Some("manageable")),
+                ("manageable", None),
+                ("cleaning", Some("available")),
+                ("available", None),
+                ("deploying", Some("active")),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_the_machine_does_not_know_changes_nothing() {
+        let mut node = Node::enroll(NodeUuid(ident::uuid()), "fake-hardware", clock::now());
+        let before = node.clone();
+        let refused = transition(&mut node, Event::Deploy, clock::now());
+        assert!(matches!(refused, Err(Fault::InvalidStateRequested { .. })));
+        assert_eq!(node, before);
+    }
+}

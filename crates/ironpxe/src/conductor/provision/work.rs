@@ -1,0 +1,177 @@
+//! The work behind a provision verb.
+//!
+//! With the hardware types of this release nothing has a real backend: work that an agent would
+//! do ends in the state that waits for the agent, and everything else is done at once by
+//! interfaces that are called `fake` or `noop`. Each step is one guarded statement; the last one
+//! gives the node back.
+
+use ironpxe_core::error::{Fault, Result};
+use ironpxe_core::id::NodeUuid;
+use ironpxe_core::interface::InterfaceKind;
+use ironpxe_core::node::Node;
+use ironpxe_core::power_state::PowerState;
+use ironpxe_core::provision_state::{Event, ProvisionState};
+use tracing::{error, info};
+
+use super::transition;
+use crate::clock;
+use crate::conductor::LocalConductor;
+use crate::drivers::agent::Worker;
+use crate::drivers::deploy::DeployInterface;
+use crate::rpc::Context;
+
+/// What there is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Work {
+    Verify,
+    Clean { automated: bool, disable_ramdisk: bool },
+    Inspect,
+    Deploy,
+    TearDown,
+    Adopt,
+    Rescue,
+    Unrescue,
+    Service { disable_ramdisk: bool },
+}
+
+impl LocalConductor {
+    pub(super) fn start_work(&self, ctx: Context, uuid: NodeUuid, work: Work) {
+        let conductor = self.clone();
+        self.tasks.spawn("provision work", async move {
+            let finish = |node: &mut Node| conductor.finish(&ctx, node, work);
+            match conductor.db.node_change(uuid, finish).await {
+                Ok((node, ())) => info!(
+                    req.id = ctx.request_id,
+                    node.uuid = %uuid,
+                    node.name = node.name,
+                    node.state = %node.provision_state,
+                    error = node.last_error,
+                    "provision work ended"
+                ),
+                Err(fault) => error!(
+                    req.id = ctx.request_id,
+                    node.uuid = %uuid,
+                    "provision work not finished: {fault}"
+                ),
+            }
+        });
+    }
+
+    /// Does the work on the node and gives it back. Called again if somebody changed the node
+    /// meanwhile (an operator may set maintenance at any time).
+    fn finish(&self, ctx: &Context, node: &mut Node, work: Work) -> Result<()> {
+        if node.reservation.as_deref() != Some(self.settings.host.as_str()) {
+            let holder = node.reservation.as_deref().unwrap_or("nobody");
+            return Err(Fault::Internal(format!("the node is no longer ours but {holder}'s")));
+        }
+        match work {
+            Work::Verify | Work::Adopt => step(node, Event::Done)?,
+            Work::Clean { automated, disable_ramdisk } => {
+                self.clean(ctx, node, automated, disable_ramdisk)?;
+            }
+            Work::Inspect => self.inspect(ctx, node)?,
+            Work::Deploy => match deploy_interface(node)?.deploys() {
+                Worker::Agent => self.wait_for_agent(ctx, node)?,
+                Worker::Nobody | Worker::Unsupported => {
+                    node.power_state = Some(PowerState::On);
+                    step(node, Event::Done)?;
+                }
+            },
+            Work::TearDown => {
+                tear_down(node);
+                step(node, Event::Clean)?;
+                self.clean(ctx, node, true, false)?;
+            }
+            Work::Rescue => match Worker::of_interface(node.interface(InterfaceKind::Rescue)) {
+                Worker::Agent => self.wait_for_agent(ctx, node)?,
+                Worker::Nobody | Worker::Unsupported => step(node, Event::Done)?,
+            },
+            Work::Unrescue => {
+                node.instance_info.remove("rescue_password");
+                step(node, Event::Done)?;
+            }
+            Work::Service { disable_ramdisk } => match deploy_interface(node)?.cleans() {
+                Worker::Agent if !disable_ramdisk => self.wait_for_agent(ctx, node)?,
+                _ => step(node, Event::Done)?,
+            },
+        }
+        node.reservation = None;
+        Ok(())
+    }
+
+    fn clean(
+        &self,
+        ctx: &Context,
+        node: &mut Node,
+        automated: bool,
+        disable_ramdisk: bool,
+    ) -> Result<()> {
+        let wanted = !automated || node.automated_clean.unwrap_or(self.settings.automated_clean);
+        let by_agent = deploy_interface(node)?.cleans() == Worker::Agent && !disable_ramdisk;
+        if wanted && by_agent {
+            return self.wait_for_agent(ctx, node);
+        }
+        node.driver_internal_info.remove("clean_steps");
+        step(node, if automated { Event::Done } else { Event::Manage })
+    }
+
+    fn inspect(&self, ctx: &Context, node: &mut Node) -> Result<()> {
+        node.inspection_started_at = Some(clock::now());
+        match Worker::of_interface(node.interface(InterfaceKind::Inspect)) {
+            Worker::Agent => self.wait_for_agent(ctx, node),
+            Worker::Nobody | Worker::Unsupported => {
+                node.inspection_finished_at = Some(clock::now());
+                step(node, Event::Done)
+            }
+        }
+    }
+
+    /// Powers the machine on and waits for its ramdisk; fails the work if the machine could not
+    /// boot it.
+    fn wait_for_agent(&self, ctx: &Context, node: &mut Node) -> Result<()> {
+        let mut waiting = node.clone();
+        step(&mut waiting, Event::Wait)?;
+        let state = waiting.provision_state.known().unwrap_or(ProvisionState::Error);
+        if node.interface(InterfaceKind::Boot) == "ipxe" {
+            if let Some(fault) = self.would_refuse(ctx, node, state) {
+                node.last_error = Some(format!("The ramdisk cannot be booted: {fault}"));
+                return step(node, Event::Fail);
+            }
+        }
+        waiting.power_state = Some(PowerState::On);
+        *node = waiting;
+        Ok(())
+    }
+}
+
+fn step(node: &mut Node, event: Event) -> Result<()> {
+    transition(node, event, clock::now())
+}
+
+fn deploy_interface(node: &Node) -> Result<DeployInterface> {
+    let name = node.interface(InterfaceKind::Deploy);
+    DeployInterface::from_name(name)
+        .ok_or_else(|| Fault::Internal(format!("unknown deploy interface {name:?}")))
+}
+
+/// Takes the instance off the node. Source: Ironic's conductor (`_do_node_tear_down`).
+fn tear_down(node: &mut Node) {
+    node.power_state = Some(PowerState::Off);
+    node.instance_info.clear();
+    node.instance_uuid = None;
+    node.instance_name = None;
+    node.deploy_step.clear();
+    for key in [
+        "agent_secret_token",
+        "agent_url",
+        "boot_from_volume",
+        "deploy_steps",
+        "instance",
+        "is_source_a_path",
+        "is_whole_disk_image",
+        "root_uuid_or_disk_id",
+        "user_deploy_steps",
+    ] {
+        node.driver_internal_info.remove(key);
+    }
+}

@@ -1,0 +1,190 @@
+//! The conductor as the API knows it: each call, passed to the room that does it.
+
+use ironpxe_core::JsonMap;
+use ironpxe_core::boot_device::BootDevice;
+use ironpxe_core::error::Fault;
+use ironpxe_core::id::{NodeUuid, PortUuid};
+use ironpxe_core::interface::InterfaceKind;
+use ironpxe_core::node::Node;
+use ironpxe_core::passthru::{HttpMethod, MethodInfo, PassthruReply};
+use ironpxe_core::patch::{NodeChange, PortChange};
+use ironpxe_core::port::Port;
+use ironpxe_core::power_state::PowerTarget;
+use ironpxe_core::provision_state::Verb;
+use serde_json::Value;
+
+use super::LocalConductor;
+use crate::drivers::{HardwareType, management};
+use crate::rpc::{
+    BootIdent, Conductor, Context, DriverInfo, DriverInterfaces, InterfaceValidation, ProvisionArgs,
+    Reply,
+};
+
+impl Conductor for LocalConductor {
+    fn node_create<'a>(&'a self, ctx: &'a Context, node: Node) -> Reply<'a, Node> {
+        Box::pin(self.create_node(ctx, node))
+    }
+
+    fn node_update<'a>(
+        &'a self,
+        _ctx: &'a Context,
+        node: NodeUuid,
+        change: NodeChange,
+        reset_interfaces: bool,
+    ) -> Reply<'a, Node> {
+        Box::pin(async move { self.update_node(node, &change, reset_interfaces).await })
+    }
+
+    fn node_destroy<'a>(&'a self, ctx: &'a Context, node: NodeUuid) -> Reply<'a, ()> {
+        Box::pin(self.destroy_node(ctx, node))
+    }
+
+    fn port_create<'a>(&'a self, ctx: &'a Context, port: Port) -> Reply<'a, Port> {
+        Box::pin(self.create_port(ctx, port))
+    }
+
+    fn port_update<'a>(
+        &'a self,
+        _ctx: &'a Context,
+        port: PortUuid,
+        change: PortChange,
+    ) -> Reply<'a, Port> {
+        Box::pin(async move { self.update_port(port, &change).await })
+    }
+
+    fn port_destroy<'a>(&'a self, ctx: &'a Context, port: PortUuid) -> Reply<'a, ()> {
+        Box::pin(self.destroy_port(ctx, port))
+    }
+
+    fn provision<'a>(
+        &'a self,
+        ctx: &'a Context,
+        node: NodeUuid,
+        verb: Verb,
+        args: ProvisionArgs,
+    ) -> Reply<'a, ()> {
+        Box::pin(self.start_provision(ctx, node, verb, args))
+    }
+
+    fn change_power_state<'a>(
+        &'a self,
+        ctx: &'a Context,
+        node: NodeUuid,
+        target: PowerTarget,
+        _timeout: Option<u32>,
+    ) -> Reply<'a, ()> {
+        Box::pin(self.set_power(ctx, node, target))
+    }
+
+    fn boot_device_get<'a>(
+        &'a self,
+        _ctx: &'a Context,
+        node: NodeUuid,
+    ) -> Reply<'a, (Option<BootDevice>, Option<bool>)> {
+        Box::pin(async move {
+            let (device, persistent) = management::get(&self.node(node).await?);
+            Ok((Some(device), Some(persistent)))
+        })
+    }
+
+    fn boot_device_set<'a>(
+        &'a self,
+        _ctx: &'a Context,
+        node: NodeUuid,
+        device: BootDevice,
+        persistent: bool,
+    ) -> Reply<'a, ()> {
+        Box::pin(self.set_boot_device(node, device, persistent))
+    }
+
+    fn boot_device_supported<'a>(
+        &'a self,
+        _ctx: &'a Context,
+        node: NodeUuid,
+    ) -> Reply<'a, Vec<BootDevice>> {
+        Box::pin(async move { Ok(management::supported(&self.node(node).await?).to_vec()) })
+    }
+
+    fn node_validate<'a>(
+        &'a self,
+        ctx: &'a Context,
+        node: NodeUuid,
+    ) -> Reply<'a, Vec<InterfaceValidation>> {
+        Box::pin(self.validate(ctx, node))
+    }
+
+    fn drivers<'a>(&'a self, _ctx: &'a Context) -> Reply<'a, Vec<DriverInfo>> {
+        let infos =
+            self.drivers.enabled().iter().map(|hardware| self.driver_info(hardware)).collect();
+        Box::pin(std::future::ready(Ok(infos)))
+    }
+
+    fn driver_properties<'a>(&'a self, _ctx: &'a Context, driver: &'a str) -> Reply<'a, JsonMap> {
+        let properties = self.drivers.get(driver).map(|hardware| {
+            let text = |text: &str| Value::String(text.to_owned());
+            hardware.properties.iter().map(|(key, about)| ((*key).to_owned(), text(about))).collect()
+        });
+        let unknown = || Fault::DriverNotFound(driver.to_owned());
+        Box::pin(std::future::ready(properties.ok_or_else(unknown)))
+    }
+
+    fn driver_vendor_passthru_methods<'a>(
+        &'a self,
+        _ctx: &'a Context,
+        driver: &'a str,
+    ) -> Reply<'a, Vec<MethodInfo>> {
+        Box::pin(std::future::ready(self.driver_methods(driver)))
+    }
+
+    fn driver_vendor_passthru<'a>(
+        &'a self,
+        ctx: &'a Context,
+        driver: &'a str,
+        method: &'a str,
+        http_method: HttpMethod,
+        info: JsonMap,
+    ) -> Reply<'a, PassthruReply> {
+        Box::pin(self.call_driver_method(ctx, driver, method, http_method, info))
+    }
+
+    fn node_vendor_passthru_methods<'a>(
+        &'a self,
+        _ctx: &'a Context,
+        node: NodeUuid,
+    ) -> Reply<'a, Vec<MethodInfo>> {
+        Box::pin(self.node_methods(node))
+    }
+
+    fn node_vendor_passthru<'a>(
+        &'a self,
+        ctx: &'a Context,
+        node: NodeUuid,
+        method: &'a str,
+        http_method: HttpMethod,
+        info: JsonMap,
+    ) -> Reply<'a, PassthruReply> {
+        Box::pin(self.call_node_method(ctx, node, method, http_method, info))
+    }
+
+    fn boot_script<'a>(&'a self, ctx: &'a Context, ident: BootIdent) -> Reply<'a, String> {
+        Box::pin(self.boot(ctx, ident))
+    }
+}
+
+impl LocalConductor {
+    fn driver_info(&self, hardware: &HardwareType) -> DriverInfo {
+        let interfaces = InterfaceKind::ALL
+            .into_iter()
+            .map(|kind| DriverInterfaces {
+                kind,
+                default: self.drivers.default_interface(hardware, kind),
+                enabled: hardware.supported(kind).iter().map(|&name| name.to_owned()).collect(),
+            })
+            .collect();
+        DriverInfo {
+            name: hardware.name.to_owned(),
+            hosts: vec![self.settings.host.clone()],
+            interfaces,
+        }
+    }
+}

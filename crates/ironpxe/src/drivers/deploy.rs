@@ -1,0 +1,56 @@
+//! Deploy interfaces: how an image gets onto a machine.
+
+use super::agent::Worker;
+
+/// The deploy interfaces of this release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeployInterface {
+    /// `direct`: the agent writes the image to disk.
+    Direct,
+    /// `custom-agent`: the agent does what its deploy steps say.
+    CustomAgent,
+    /// `ramdisk`: the machine boots a kernel and a ramdisk and nothing is written.
+    Ramdisk,
+    /// `fake` and `noop`: nothing is done.
+    Fake,
+}
+
+impl DeployInterface {
+    /// Reads the name of the interface.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "direct" => Some(Self::Direct),
+            "custom-agent" => Some(Self::CustomAgent),
+            "ramdisk" => Some(Self::Ramdisk),
+            "fake" | "noop" => Some(Self::Fake),
+            _ => None,
+        }
+    }
+
+    /// Who deploys.
+    pub fn deploys(self) -> Worker {
+        match self {
+            Self::Direct | Self::CustomAgent => Worker::Agent,
+            Self::Ramdisk | Self::Fake => Worker::Nobody,
+        }
+    }
+
+    /// Who cleans and services.
+    pub fn cleans(self) -> Worker {
+        match self {
+            Self::Direct | Self::CustomAgent | Self::Ramdisk => Worker::Agent,
+            Self::Fake => Worker::Nobody,
+        }
+    }
+
+    /// Whether a deployment needs `instance_info.image_source`.
+    pub fn needs_image_source(self) -> bool {
+        self == Self::Direct
+    }
+
+    /// Whether the machine boots over the network to be deployed, so that it needs a port and
+    /// images.
+    pub fn boots_over_network(self) -> bool {
+        self != Self::Fake
+    }
+}

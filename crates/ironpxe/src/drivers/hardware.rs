@@ -1,0 +1,82 @@
+//! The hardware types.
+//!
+//! Source: Ironic's `drivers/fake_hardware.py` and `drivers/generic.py`, and what the recorded
+//! service answered to `GET /v1/drivers/<driver>`.
+
+use ironpxe_core::interface::InterfaceKind;
+
+/// A kind of hardware, and what can be used with it.
+#[derive(Debug)]
+pub struct HardwareType {
+    /// Its name: the `driver` of a node.
+    pub name: &'static str,
+    /// The `driver_info` fields it knows, each with a description.
+    pub properties: &'static [(&'static str, &'static str)],
+    supported: fn(InterfaceKind) -> &'static [&'static str],
+}
+
+impl HardwareType {
+    /// Every hardware type of this release.
+    pub const ALL: [Self; 2] = [FAKE_HARDWARE, MANUAL_MANAGEMENT];
+
+    /// The hardware type called `name`.
+    pub fn from_name(name: &str) -> Option<&'static Self> {
+        const ALL: &[HardwareType] = &HardwareType::ALL;
+        ALL.iter().find(|hardware| hardware.name == name)
+    }
+
+    /// The implementations of `kind` that can be used with it, the default first.
+    pub fn supported(&self, kind: InterfaceKind) -> &'static [&'static str] {
+        (self.supported)(kind)
+    }
+}
+
+/// What every hardware type that boots over the network knows.
+const RAMDISK_PROPERTIES: &[(&str, &str)] = &[
+    ("deploy_kernel", "URL of the kernel of the deployment ramdisk."),
+    ("deploy_ramdisk", "URL of the ramdisk that deploys, cleans, inspects and services."),
+    ("kernel_append_params", "Kernel arguments; %default% stands for the configured ones."),
+    ("rescue_kernel", "URL of the kernel of the rescue ramdisk."),
+    ("rescue_ramdisk", "URL of the ramdisk of rescue mode."),
+];
+
+/// For tests and for trying things out: every action succeeds and nothing is touched.
+const FAKE_HARDWARE: HardwareType = HardwareType {
+    name: "fake-hardware",
+    properties: RAMDISK_PROPERTIES,
+    supported: |kind| match kind {
+        InterfaceKind::Bios => &["fake", "no-bios"],
+        InterfaceKind::Boot => &["ipxe", "fake"],
+        InterfaceKind::Console => &["fake", "no-console"],
+        InterfaceKind::Deploy => &["direct", "custom-agent", "fake", "ramdisk"],
+        InterfaceKind::Firmware => &["fake", "no-firmware"],
+        InterfaceKind::Inspect => &["agent", "fake", "no-inspect"],
+        InterfaceKind::Management | InterfaceKind::Power => &["fake"],
+        InterfaceKind::Network => &["noop"],
+        InterfaceKind::Raid => &["fake", "no-raid"],
+        InterfaceKind::Rescue => &["agent", "fake", "no-rescue"],
+        InterfaceKind::Storage => &["noop", "external", "fake"],
+        InterfaceKind::Vendor => &["fake", "no-vendor"],
+    },
+};
+
+/// For machines whose power and boot order somebody else takes care of.
+const MANUAL_MANAGEMENT: HardwareType = HardwareType {
+    name: "manual-management",
+    properties: RAMDISK_PROPERTIES,
+    supported: |kind| match kind {
+        InterfaceKind::Bios => &["no-bios"],
+        InterfaceKind::Boot => &["ipxe"],
+        InterfaceKind::Console => &["no-console"],
+        InterfaceKind::Deploy => &["direct", "custom-agent", "noop", "ramdisk"],
+        InterfaceKind::Firmware => &["no-firmware"],
+        InterfaceKind::Inspect => &["agent", "no-inspect"],
+        InterfaceKind::Management => &["noop", "fake"],
+        InterfaceKind::Network => &["noop"],
+        InterfaceKind::Power => &["fake"],
+        InterfaceKind::Raid => &["no-raid"],
+        InterfaceKind::Rescue => &["agent", "no-rescue"],
+        InterfaceKind::Storage => &["noop", "external"],
+        InterfaceKind::Vendor => &["no-vendor"],
+    },
+};

@@ -1,0 +1,177 @@
+//! Which hardware types are enabled here, and with which defaults.
+
+use ironpxe_core::error::{Fault, Result};
+use ironpxe_core::interface::{InterfaceKind, Interfaces};
+use ironpxe_core::node::Node;
+
+use super::hardware::HardwareType;
+
+/// The enabled hardware types.
+#[derive(Debug, Clone)]
+pub struct Drivers {
+    enabled: Vec<&'static HardwareType>,
+    default_deploy_interface: Option<String>,
+}
+
+/// What the configuration asks for and this release does not have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DriversError {
+    /// No such hardware type.
+    #[error(
+        "[DEFAULT]enabled_hardware_types names {name:?}, which does not exist; there are {known}"
+    )]
+    UnknownHardwareType {
+        /// The name.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// No enabled hardware type has that deploy interface.
+    #[error("[DEFAULT]default_deploy_interface is {name:?}, which {hardware} does not support; it has {known}")]
+    UnknownDeployInterface {
+        /// The name.
+        name: String,
+        /// Which hardware type lacks it.
+        hardware: &'static str,
+        /// What it has.
+        known: String,
+    },
+}
+
+impl Drivers {
+    /// Enables the named hardware types.
+    pub fn new(
+        enabled: &[String],
+        default_deploy_interface: Option<&str>,
+    ) -> Result<Self, DriversError> {
+        let enabled = enabled
+            .iter()
+            .map(|name| {
+                HardwareType::from_name(name).ok_or_else(|| DriversError::UnknownHardwareType {
+                    name: name.clone(),
+                    known: HardwareType::ALL.map(|hardware| hardware.name).join(", "),
+                })
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        if let Some(name) = default_deploy_interface {
+            for hardware in &enabled {
+                let supported = hardware.supported(InterfaceKind::Deploy);
+                if !supported.contains(&name) {
+                    return Err(DriversError::UnknownDeployInterface {
+                        name: name.to_owned(),
+                        hardware: hardware.name,
+                        known: supported.join(", "),
+                    });
+                }
+            }
+        }
+        let default_deploy_interface = default_deploy_interface.map(str::to_owned);
+        Ok(Self { enabled, default_deploy_interface })
+    }
+
+    /// The enabled hardware types, as configured.
+    pub fn enabled(&self) -> &[&'static HardwareType] {
+        &self.enabled
+    }
+
+    /// The names of the enabled hardware types.
+    pub fn names(&self) -> Vec<String> {
+        self.enabled.iter().map(|hardware| hardware.name.to_owned()).collect()
+    }
+
+    /// The enabled hardware type called `name`.
+    pub fn get(&self, name: &str) -> Option<&'static HardwareType> {
+        self.enabled.iter().copied().find(|hardware| hardware.name == name)
+    }
+
+    /// The implementation of `kind` that a new node of `hardware` gets.
+    pub fn default_interface(&self, hardware: &HardwareType, kind: InterfaceKind) -> String {
+        match (&self.default_deploy_interface, kind) {
+            (Some(name), InterfaceKind::Deploy) => name.clone(),
+            _ => hardware.supported(kind).first().copied().unwrap_or_default().to_owned(),
+        }
+    }
+
+    /// Gives the node a valid implementation of every interface: what it has, if its hardware
+    /// type supports it, or the default where it has none.
+    pub fn compose(&self, node: &mut Node) -> Result<()> {
+        let hardware = self.get(&node.driver).ok_or_else(|| Fault::NoValidHost {
+            driver: node.driver.clone(),
+            group: node.conductor_group.clone(),
+        })?;
+        for kind in InterfaceKind::ALL {
+            let wanted = node.interfaces.get(kind);
+            if wanted.is_empty() {
+                node.interfaces.set(kind, self.default_interface(hardware, kind));
+                continue;
+            }
+            let supported = hardware.supported(kind);
+            if !supported.contains(&wanted) {
+                return Err(Fault::InterfaceNotFound {
+                    kind: kind.name(),
+                    name: wanted.to_owned(),
+                    valid: supported.iter().map(|&name| name.to_owned()).collect(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Replaces, after a change of driver, the interfaces that `before` had too: those the change
+    /// did not choose.
+    pub fn reset_interfaces(&self, node: &mut Node, before: &Interfaces) {
+        for kind in InterfaceKind::ALL {
+            if node.interfaces.get(kind) == before.get(kind) {
+                node.interfaces.set(kind, "");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ironpxe_core::id::NodeUuid;
+
+    use super::*;
+    use crate::{clock, ident};
+
+    fn drivers() -> Drivers {
+        Drivers::new(&["fake-hardware".into(), "manual-management".into()], None).unwrap()
+    }
+
+    #[test]
+    fn every_hardware_type_has_a_default_for_every_interface() {
+        for hardware in &HardwareType::ALL {
+            for kind in InterfaceKind::ALL {
+                assert!(!hardware.supported(kind).is_empty(), "{} {kind:?}", hardware.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_node_gets_defaults_and_keeps_what_it_chose() {
+        let mut node = Node::enroll(NodeUuid(ident::uuid()), "fake-hardware", clock::now());
+        node.interfaces.set(InterfaceKind::Deploy, "ramdisk");
+        drivers().compose(&mut node).unwrap();
+        assert_eq!(node.interface(InterfaceKind::Deploy), "ramdisk");
+        assert_eq!(node.interface(InterfaceKind::Boot), "ipxe");
+    }
+
+    #[test]
+    fn what_the_hardware_lacks_is_refused_with_what_it_has() {
+        let mut node = Node::enroll(NodeUuid(ident::uuid()), "manual-management", clock::now());
+        node.interfaces.set(InterfaceKind::Deploy, "fake");
+        let fault = drivers().compose(&mut node).unwrap_err().to_string();
+        assert!(fault.contains("interfaces.deploy") && fault.contains("noop"), "{fault}");
+        node.driver = "redfish".into();
+        assert!(matches!(drivers().compose(&mut node), Err(Fault::NoValidHost { .. })));
+    }
+
+    #[test]
+    fn configuration_mistakes_name_what_there_is() {
+        let error = Drivers::new(&["redfish".into()], None).unwrap_err().to_string();
+        assert!(error.contains("redfish") && error.contains("fake-hardware"), "{error}");
+        let error = Drivers::new(&["fake-hardware".into()], Some("anaconda")).unwrap_err();
+        assert!(error.to_string().contains("custom-agent"), "{error}");
+    }
+}

@@ -1,0 +1,14 @@
+//! The one place that makes identifiers.
+
+use uuid::Uuid;
+
+/// A fresh random UUID.
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+pub fn uuid() -> Uuid {
+    Uuid::new_v4()
+}
+
+/// A fresh request id, in OpenStack's form `req-<uuid>`.
+pub fn request_id() -> String {
+    format!("req-{}", uuid())
+}
