@@ -22,11 +22,8 @@ const LOCK_PATIENCE: Duration = Duration::from_mins(5);
 
 /// What a package is wanted for, so that other systems can be told in words they know.
 const PROGRAMS: &[(&str, &str)] = &[
-    ("binutils", "objcopy"),
-    ("busybox-static", "busybox"),
-    ("cpio", "cpio"),
-    ("dnsmasq-base", "dnsmasq"),
-    ("iproute2", "ip"),
+    ("binutils", "ld"),
+    ("python3", "python3"),
     ("qemu-system-x86", "qemu-system-x86_64"),
     ("wrk", "wrk"),
 ];
@@ -79,7 +76,9 @@ pub(crate) fn unpack(package: &str, program: &str) -> Result<PathBuf> {
     let scratch = tempfile::tempdir_in(&parent).context("cannot create a scratch folder")?;
     let download = || {
         shell::run_quiet(
-            Command::new("apt-get").args(["download", "-q", package]).current_dir(scratch.path()),
+            Command::new("apt-get")
+                .args(["download", "-q", package])
+                .current_dir(scratch.path()),
         )
     };
     if let Err(error) = download() {
@@ -94,7 +93,12 @@ pub(crate) fn unpack(package: &str, program: &str) -> Result<PathBuf> {
         .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
         .with_context(|| format!("apt-get download left no package file for {package}"))?;
     let contents = scratch.path().join("contents");
-    shell::run_quiet(Command::new("dpkg-deb").arg("-x").arg(archive).arg(&contents))?;
+    shell::run_quiet(
+        Command::new("dpkg-deb")
+            .arg("-x")
+            .arg(archive)
+            .arg(&contents),
+    )?;
     std::fs::rename(&contents, &folder).context("cannot move the unpacked package")?;
     if !path.is_file() {
         bail!("package {package} holds no {program}");
@@ -106,7 +110,10 @@ pub(crate) fn unpack(package: &str, program: &str) -> Result<PathBuf> {
 fn missing<'a>(packages: &[&'a str]) -> Result<Vec<&'a str>> {
     // It ends with an error if any name is unknown, which is just what is asked here.
     let output = Command::new("dpkg-query")
-        .args(["--show", "--showformat=${binary:Package} ${db:Status-Status}\\n"])
+        .args([
+            "--show",
+            "--showformat=${binary:Package} ${db:Status-Status}\\n",
+        ])
         .args(packages)
         .output()
         .context("cannot run dpkg-query")?;
@@ -116,7 +123,11 @@ fn missing<'a>(packages: &[&'a str]) -> Result<Vec<&'a str>> {
         .filter_map(|line| line.strip_suffix(" installed"))
         .filter_map(|name| name.split(':').next())
         .collect();
-    Ok(packages.iter().copied().filter(|name| !installed.contains(name)).collect())
+    Ok(packages
+        .iter()
+        .copied()
+        .filter(|name| !installed.contains(name))
+        .collect())
 }
 
 fn install(packages: &[&str]) -> Result<()> {
@@ -156,8 +167,11 @@ fn ensure_elsewhere(packages: &[&str]) -> Result<()> {
         .filter(|(package, _)| packages.contains(package))
         .map(|&(_, program)| program)
         .collect();
-    let missing: Vec<&str> =
-        wanted.iter().copied().filter(|program| shell::find_program(program).is_none()).collect();
+    let missing: Vec<&str> = wanted
+        .iter()
+        .copied()
+        .filter(|program| shell::find_program(program).is_none())
+        .collect();
     if missing.is_empty() {
         return Ok(());
     }

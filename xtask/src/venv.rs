@@ -1,4 +1,4 @@
-//! The Python environment with the real OpenStack clients, at exactly the versions that
+//! The Python environment with the real clients of the API, at exactly the versions that
 //! `requirements.txt` pins.
 //!
 //! It is made once and reused until the pins or the interpreter change. The stamp inside is
@@ -35,7 +35,13 @@ pub(crate) fn ensure() -> Result<PathBuf> {
     shell::run_quiet(Command::new(&python).args(["-m", "venv"]).arg(&folder))?;
     shell::run_quiet(
         Command::new(folder.join("bin/python"))
-            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+            .args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+            ])
             .args(["--no-deps", "--requirement"])
             .arg(shell::root().join("xtask/requirements.txt")),
     )?;
@@ -76,5 +82,8 @@ fn can_make_environments(python: &Path) -> bool {
 }
 
 fn succeeds(python: &Path, program: &str) -> bool {
-    Command::new(python).args(["-c", program]).output().is_ok_and(|output| output.status.success())
+    Command::new(python)
+        .args(["-c", program])
+        .output()
+        .is_ok_and(|output| output.status.success())
 }
