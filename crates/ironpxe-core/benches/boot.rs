@@ -1,5 +1,7 @@
 //! Decide and render: what a boot request costs beside HTTP and the database.
 
+#![expect(clippy::expect_used, missing_docs, reason = "a bench of fixed values; its macro documents nothing")]
+
 use criterion::{Criterion, criterion_group, criterion_main};
 use ironpxe_core::boot::{BootSettings, Machine, Occasion, Scripts, decide};
 use ironpxe_core::interface::InterfaceKind;

@@ -49,12 +49,10 @@ uuid_newtype!(
 /// Only the 36-character hyphenated form, in any case: the braced, URN and bare forms that the
 /// `uuid` crate also reads are not what any client of this API sends.
 fn parse_canonical(text: &str) -> Result<Uuid, NotAUuid> {
-    if text.len() == 36 {
-        if let Ok(uuid) = Uuid::parse_str(text) {
-            return Ok(uuid);
-        }
+    match Uuid::parse_str(text) {
+        Ok(uuid) if text.len() == 36 => Ok(uuid),
+        _ => Err(NotAUuid(text.to_owned())),
     }
-    Err(NotAUuid(text.to_owned()))
 }
 
 #[cfg(test)]

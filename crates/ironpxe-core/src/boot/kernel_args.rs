@@ -79,10 +79,9 @@ impl KernelArgs {
     /// Checks what only the whole line can show. `more_bytes` is what the script will add.
     pub(super) fn check(&self, more_bytes: usize) -> Result<(), ArgError> {
         // iPXE looks at the first "mem=" only, wherever it stands.
-        if let Some(word) = self.words.iter().find(|word| word.contains("mem=")) {
-            if memory_limit_is_tiny(word) {
-                return Err(ArgError::MemoryLimit(word.clone()));
-            }
+        let limit = self.words.iter().find(|word| word.contains("mem="));
+        if let Some(word) = limit.filter(|word| memory_limit_is_tiny(word)) {
+            return Err(ArgError::MemoryLimit(word.clone()));
         }
         let bytes = self.to_string().len() + more_bytes;
         if bytes > MAX_BYTES {

@@ -122,7 +122,10 @@ impl Scripts {
         let ramdisk_name = linux.role.ramdisk_name();
         let mut args = linux.args.to_string();
         match linux.bootif {
-            Some(BootIf::Known(mac)) => args.push_str(&format!(" BOOTIF={mac}")),
+            Some(BootIf::Known(mac)) => {
+                args.push_str(" BOOTIF=");
+                args.push_str(&mac.to_string());
+            }
             Some(BootIf::AskIpxe) => args.push_str(" BOOTIF=${netX/mac}"),
             None => {}
         }

@@ -18,7 +18,10 @@ use crate::provision_state::ProvisionState;
 pub(super) const REQUEST: &str = "req-00000000-0000-4000-8000-000000000001";
 
 pub(super) fn map(value: serde_json::Value) -> JsonMap {
-    value.as_object().unwrap().clone()
+    match value {
+        serde_json::Value::Object(map) => map,
+        other => panic!("not an object: {other}"),
+    }
 }
 
 /// A node that has all it needs to boot in every state.

@@ -24,13 +24,12 @@ pub(super) fn apply(
         };
         // A resource has the fields it has. `node_ident` of a port may be patched by name only,
         // so to speak: it is in the list, and not in the document.
-        if operation.path().count() == 1 && document.get(*field).is_none() {
-            if let PatchOperation::Add(_) = operation {
-                return Err(Fault::InvalidParameterValue(format!(
-                    "Adding a new attribute ({}) to the root of the resource is not allowed",
-                    operation.path().as_str()
-                )));
-            }
+        let new = operation.path().count() == 1 && document.get(*field).is_none();
+        if new && matches!(operation, PatchOperation::Add(_)) {
+            return Err(Fault::InvalidParameterValue(format!(
+                "Adding a new attribute ({}) to the root of the resource is not allowed",
+                operation.path().as_str()
+            )));
         }
         apply_one(document, operation)?;
         changed.insert(*field);

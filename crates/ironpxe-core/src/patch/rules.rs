@@ -1,16 +1,17 @@
 //! Which changes of a node its state forbids, and which changes bring others with them.
 //!
-//! Source: Ironic's `conductor/manager.py`, `update_node`. Ironic answers 409 to most of these;
-//! nothing is gained by trying again, so here they are plain refusals.
+//! Here is what follows from the node's own fields. What depends on its composition (driver and
+//! interfaces) and on work in progress is the conductor's to judge.
+//!
+//! Source: Ironic's `conductor/manager.py`, `update_node`.
 
 use std::collections::BTreeSet;
 
 use crate::error::{Fault, Result};
-use crate::interface::InterfaceKind;
 use crate::node::Node;
 use crate::provision_state::ProvisionState;
 
-/// The states in which the driver's composition may change.
+/// The states in which a scheduler has no instance on the node.
 const OPEN: [ProvisionState; 5] = [
     ProvisionState::Enroll,
     ProvisionState::Inspecting,
@@ -37,7 +38,7 @@ pub(super) fn check(before: &Node, after: &mut Node, changed: &BTreeSet<&str>) -
     }
 
     protection(before, after, changed)?;
-    composition(before, after, changed)?;
+    placement(before, changed)?;
     association(before, after, changed)
 }
 
@@ -70,29 +71,11 @@ fn protection(before: &Node, after: &Node, changed: &BTreeSet<&str>) -> Result<(
     Ok(())
 }
 
-fn composition(before: &Node, after: &Node, changed: &BTreeSet<&str>) -> Result<()> {
+/// A scheduler that has placed an instance by the old class would not learn of the new one.
+fn placement(before: &Node, changed: &BTreeSet<&str>) -> Result<()> {
     let open = before.provision_state.known().is_some_and(|state| OPEN.contains(&state));
-    if open {
-        return Ok(());
-    }
-    let allowed = OPEN.map(ProvisionState::name).join(", ");
-    let interface = InterfaceKind::ALL.into_iter().find(|kind| changed.contains(kind.field()));
-    if let Some(kind) = interface.filter(|_| !after.maintenance) {
-        return refuse(format!(
-            "Node {} can not have {} updated unless it is in one of allowed ({allowed}) states or \
-             in maintenance mode. Current state is '{}'.",
-            before.uuid,
-            kind.field(),
-            before.provision_state
-        ));
-    }
-    // A scheduler that has placed an instance by the old class would not learn of the new one.
-    if changed.contains("resource_class") && before.resource_class.is_some() {
-        return refuse(format!(
-            "Node {} can not have resource_class updated unless it is in one of allowed \
-             ({allowed}) states. Current state is '{}'.",
-            before.uuid, before.provision_state
-        ));
+    if changed.contains("resource_class") && before.resource_class.is_some() && !open {
+        return Err(Fault::FieldFixedInState { node: before.uuid, field: "resource_class" });
     }
     Ok(())
 }
@@ -101,11 +84,8 @@ fn composition(before: &Node, after: &Node, changed: &BTreeSet<&str>) -> Result<
 /// take the same node at once, the second is told.
 fn association(before: &Node, after: &Node, changed: &BTreeSet<&str>) -> Result<()> {
     match (before.instance_uuid, after.instance_uuid) {
-        (Some(_), Some(new)) if changed.contains("instance_uuid") => {
-            Err(Fault::InstanceAssociated {
-                instance: new.to_string(),
-                node: before.uuid.to_string(),
-            })
+        (Some(old), Some(_)) if changed.contains("instance_uuid") => {
+            Err(Fault::NodeAssociated { node: before.uuid, instance: old.to_string() })
         }
         _ => Ok(()),
     }

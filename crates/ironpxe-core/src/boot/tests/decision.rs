@@ -1,5 +1,7 @@
 //! Which state boots what, and which setting wins.
 
+use std::fmt::Write;
+
 use super::*;
 
 #[test]
@@ -7,7 +9,7 @@ fn every_state_and_deploy_interface_is_decided() {
     let interfaces = ["direct", "custom-agent", "fake", "ramdisk", "anaconda"];
     let mut table = format!("{:16}{}\n", "", interfaces.map(|name| format!("{name:13}")).concat().trim_end());
     for state in ProvisionState::all() {
-        table.push_str(&format!("{state:16}"));
+        write!(table, "{state:16}").unwrap();
         for interface in interfaces {
             let cell = match plan(&node(state, interface)) {
                 BootPlan::Linux(linux) => linux.role.title().replace(" ramdisk", ""),
@@ -15,7 +17,7 @@ fn every_state_and_deploy_interface_is_decided() {
                 BootPlan::Refuse(Refusal::NotSupported(_)) => "unsupported".to_owned(),
                 BootPlan::Refuse(_) => "-".to_owned(),
             };
-            table.push_str(&format!("{cell:13}"));
+            write!(table, "{cell:13}").unwrap();
         }
         table.truncate(table.trim_end().len());
         table.push('\n');

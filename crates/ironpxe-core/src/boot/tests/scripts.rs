@@ -1,5 +1,7 @@
 //! The texts themselves, each pinned whole.
 
+use std::fmt::Write;
+
 use super::*;
 
 #[test]
@@ -41,7 +43,7 @@ fn giving_up() {
         settings.downloads.give_up = action;
         let text = script(&node, None, &settings);
         let (_, end) = text.split_once(":give_up\n").unwrap();
-        ends.push_str(&format!("{action:?}\n{end}\n"));
+        writeln!(ends, "{action:?}\n{end}").unwrap();
     }
     insta::assert_snapshot!(ends);
 }
@@ -68,7 +70,7 @@ fn local_disk_in_each_method() {
         };
         let text = script(&node, None, &settings);
         let (_, way) = text.split_once("goto uefi ||\n").unwrap();
-        ways.push_str(&format!("{method:?}\n{way}\n"));
+        writeln!(ways, "{method:?}\n{way}").unwrap();
     }
     insta::assert_snapshot!(ways);
 }
@@ -95,7 +97,7 @@ fn every_refusal_says_what_to_do() {
     ];
     let mut texts = String::new();
     for refusal in refusals {
-        texts.push_str(&format!("{refusal}\n  Fix: {}.\n", refusal.advice("bm-1")));
+        writeln!(texts, "{refusal}\n  Fix: {}.", refusal.advice("bm-1")).unwrap();
     }
     insta::assert_snapshot!(texts);
 }
