@@ -1,1 +1,9 @@
-fn main(){}
+//! The `ironpxe` executable.
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

@@ -86,3 +86,6 @@ fn refuse_if_reserved(node: &Node) -> Result<()> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

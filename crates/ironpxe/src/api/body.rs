@@ -1,0 +1,175 @@
+//! Reading request bodies: JSON, bounded in size and depth, whatever the content type claims.
+
+use axum::extract::{FromRequest, Request};
+use axum::http::Method;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde_json::Value;
+
+use crate::api::AppState;
+use crate::api::error::{ApiError, Result};
+use crate::api::settings::Settings;
+
+/// The body of a request; nothing when it is empty.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct JsonBody(pub(crate) Option<Value>);
+
+impl FromRequest<AppState> for JsonBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self> {
+        let settings = &state.settings;
+        let limit = limit(settings, request.method(), request.uri().path());
+        let body = Limited::new(request.into_body(), limit);
+        let bytes = match body.collect().await {
+            Ok(collected) => collected.to_bytes(),
+            Err(error) if error.is::<LengthLimitError>() => return Err(ApiError::BodyTooLarge),
+            Err(error) => {
+                return Err(ApiError::invalid(format!("The request body broke off: {error}")));
+            }
+        };
+        if bytes.is_empty() {
+            return Ok(Self(None));
+        }
+        parse(&bytes, settings.max_json_body_depth).map(|value| Self(Some(value)))
+    }
+}
+
+fn limit(settings: &Settings, method: &Method, path: &str) -> usize {
+    if method == Method::PUT && path.ends_with("/states/provision") {
+        settings.max_provision_body_bytes
+    } else {
+        settings.max_body_bytes
+    }
+}
+
+/// Parses a body that is neither too deep nor holds what would be kept otherwise than it was
+/// sent.
+fn parse(bytes: &[u8], max_depth: usize) -> Result<Value> {
+    let scan = scan(bytes);
+    if scan.depth > max_depth {
+        return Err(ApiError::BodyTooDeep);
+    }
+    let value = serde_json::from_slice(bytes)
+        .map_err(|error| ApiError::invalid(format!("The request body is not JSON: {error}")))?;
+    if let Some(number) = scan.too_large {
+        return Err(ApiError::invalid(format!(
+            "The request body holds a number that is too large to be kept exactly: {number}"
+        )));
+    }
+    if scan.nul {
+        return Err(ApiError::invalid(
+            "The request body holds a NUL character, which no field can keep",
+        ));
+    }
+    Ok(value)
+}
+
+/// What one look at the bytes shows, before any parser recurses into them.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Scan {
+    /// How deep brackets are nested.
+    depth: usize,
+    /// An integer that does not fit 64 bits (it would silently become another one).
+    too_large: Option<String>,
+    /// Whether a string holds U+0000.
+    nul: bool,
+}
+
+fn scan(bytes: &[u8]) -> Scan {
+    let mut scan = Scan::default();
+    let mut depth = 0_usize;
+    let mut rest = bytes;
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
+        match byte {
+            b'"' => rest = skip_string(after, &mut scan.nul),
+            b'{' | b'[' => {
+                depth = depth.saturating_add(1);
+                scan.depth = scan.depth.max(depth);
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'0'..=b'9' | b'-' => {
+                let length = after
+                    .iter()
+                    .take_while(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'))
+                    .count();
+                let (tail, after) = after.split_at(length);
+                rest = after;
+                let number: String =
+                    std::iter::once(byte).chain(tail).map(|byte| char::from(*byte)).collect();
+                let integer = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+                if integer && number.parse::<i64>().is_err() && number.parse::<u64>().is_err() {
+                    scan.too_large.get_or_insert(number.chars().take(40).collect());
+                }
+            }
+            _ => {}
+        }
+    }
+    scan
+}
+
+/// What follows the string that `bytes` begins inside of.
+fn skip_string<'a>(bytes: &'a [u8], nul: &mut bool) -> &'a [u8] {
+    let mut rest = bytes;
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
+        match byte {
+            b'"' => break,
+            b'\\' => {
+                *nul |= after.starts_with(b"u0000");
+                rest = after.get(1..).unwrap_or_default();
+            }
+            _ => {}
+        }
+    }
+    rest
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        match parse(text.as_bytes(), 25) {
+            Err(ApiError::Fault(fault)) => fault.to_string(),
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn json_is_json_whatever_else_it_holds() {
+        let text = r#"{"a": ["}}{{", "\"[", 1.5e3, -12, 18446744073709551615], "é": "\u00e9"}"#;
+        let expected = json!({"a": ["}}{{", "\"[", 1.5e3, -12, u64::MAX], "é": "é"});
+        assert_eq!(parse(text.as_bytes(), 2), Ok(expected));
+    }
+
+    #[test]
+    fn a_broken_body_is_refused_with_its_place() {
+        assert_eq!(
+            refused("{\"driver\": "),
+            "The request body is not JSON: EOF while parsing a value at line 1 column 11"
+        );
+        assert!(refused("{\n\"a\": x}").contains("line 2 column"));
+        assert!(refused("\"\\ud800\"").contains("not JSON"));
+        assert!(parse(b"\"\xff\"", 25).is_err());
+        assert!(refused("NaN").contains("not JSON"));
+        assert!(refused("1e999").contains("not JSON"));
+    }
+
+    #[test]
+    fn depth_is_bounded_before_parsing() {
+        let deep = format!("{}{}", "[".repeat(26), "]".repeat(26));
+        assert_eq!(parse(deep.as_bytes(), 25), Err(ApiError::BodyTooDeep));
+        assert!(parse(deep.as_bytes(), 26).is_ok());
+        assert_eq!(parse("[".repeat(1_000_000).as_bytes(), 25), Err(ApiError::BodyTooDeep));
+    }
+
+    #[test]
+    fn what_would_not_be_kept_as_sent_is_refused() {
+        assert!(refused(r#"{"a": 18446744073709551616}"#).contains("18446744073709551616"));
+        assert!(refused(r#"{"a": "x\u0000"}"#).contains("NUL"));
+        assert!(parse(br#"{"a": "x\\u0000"}"#, 25).is_ok());
+    }
+}

@@ -1,0 +1,73 @@
+//! `GET /v1/conductors`. There are few of them: they are sorted and cut here.
+
+use axum::Json;
+use axum::extract::State;
+use ironpxe_core::conductor::Conductor;
+use ironpxe_core::error::Fault;
+use serde_json::{Map, Value};
+
+use crate::api::AppState;
+use crate::api::args::Args;
+use crate::api::conductors::{SINCE, check_fields, view};
+use crate::api::error::{ApiError, Result};
+use crate::api::paging::{self, Paging};
+use crate::api::request::Call;
+use crate::db::SortDirection;
+
+/// The fields of a short list.
+const SUMMARY: [&str; 3] = ["hostname", "conductor_group", "alive"];
+
+const SORTABLE: [&str; 4] = ["conductor_group", "created_at", "hostname", "updated_at"];
+
+pub(super) async fn get(
+    State(state): State<AppState>,
+    call: Call,
+    args: Args,
+) -> Result<Json<Value>> {
+    call.exists_since(SINCE)?;
+    let known: Vec<&str> = paging::ARGUMENTS.into_iter().chain(["detail", "fields"]).collect();
+    args.only(&known)?;
+    let fields = args.list("fields")?;
+    check_fields(fields.as_deref())?;
+    let detail = args.flag("detail")? == Some(true);
+    if fields.is_some() && detail {
+        return Err(ApiError::invalid(
+            "Can not specify ?detail=True and fields in the same request.",
+        ));
+    }
+    let fields: Option<Vec<&str>> = match &fields {
+        Some(fields) => Some(fields.iter().map(String::as_str).collect()),
+        None if detail => None,
+        None => Some(SUMMARY.to_vec()),
+    };
+    let paging = Paging::read(&args, &state.settings, &SORTABLE)?;
+    let mut conductors = state.db.conductor_list().await?;
+    sort(&mut conductors, &paging);
+    let mut conductors = conductors.into_iter();
+    if let Some(marker) = args.text("marker")? {
+        let missing = || Fault::ConductorNotFound(marker.clone());
+        conductors.find(|conductor| conductor.hostname == marker).ok_or_else(missing)?;
+    }
+    let limit = usize::try_from(paging.limit).unwrap_or(usize::MAX);
+    let page: Vec<Conductor> = conductors.take(limit).collect();
+
+    let last = (page.len(), page.last().map(|conductor| conductor.hostname.clone()));
+    let shown = page.iter().map(|conductor| view(&call, conductor, fields.as_deref())).collect();
+    let mut body = Map::from_iter([("conductors".to_owned(), Value::Array(shown))]);
+    if let Some(next) = paging.next(&call.links, "conductors", fields.as_deref(), &args, last) {
+        body.insert("next".to_owned(), Value::String(next));
+    }
+    Ok(Json(Value::Object(body)))
+}
+
+fn sort(conductors: &mut [Conductor], paging: &Paging) {
+    match paging.sort_key {
+        Some("hostname") => conductors.sort_by(|a, b| a.hostname.cmp(&b.hostname)),
+        Some("conductor_group") => conductors.sort_by(|a, b| a.conductor_group.cmp(&b.conductor_group)),
+        Some("updated_at") => conductors.sort_by_key(|conductor| conductor.updated_at),
+        _ => conductors.sort_by_key(|conductor| conductor.created_at),
+    }
+    if paging.sort_dir == SortDirection::Descending {
+        conductors.reverse();
+    }
+}

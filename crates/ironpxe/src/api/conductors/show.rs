@@ -1,0 +1,29 @@
+//! `GET /v1/conductors/<hostname>`.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use ironpxe_core::error::Fault;
+use serde_json::Value;
+
+use crate::api::AppState;
+use crate::api::args::Args;
+use crate::api::conductors::{SINCE, check_fields, view};
+use crate::api::error::Result;
+use crate::api::request::Call;
+
+pub(super) async fn get(
+    State(state): State<AppState>,
+    call: Call,
+    Path(hostname): Path<String>,
+    args: Args,
+) -> Result<Json<Value>> {
+    call.exists_since(SINCE)?;
+    args.only(&["fields"])?;
+    let fields = args.list("fields")?;
+    check_fields(fields.as_deref())?;
+    let conductor = state.db.conductor_get(&hostname).await?;
+    let conductor = conductor.ok_or(Fault::ConductorNotFound(hostname))?;
+    let fields: Option<Vec<&str>> =
+        fields.as_ref().map(|fields| fields.iter().map(String::as_str).collect());
+    Ok(Json(view(&call, &conductor, fields.as_deref())))
+}

@@ -1,0 +1,33 @@
+//! `GET /v1/drivers/<driver>/properties`: which fields of `driver_info` a hardware type knows.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde_json::Value;
+
+use crate::api::AppState;
+use crate::api::args::Args;
+use crate::api::error::Result;
+use crate::api::request::Call;
+
+pub(super) async fn get(
+    State(state): State<AppState>,
+    call: Call,
+    Path(driver): Path<String>,
+    args: Args,
+) -> Result<Json<Value>> {
+    args.only(&[])?;
+    let properties = state.conductor.driver_properties(&call.ctx, &driver).await?;
+    Ok(Json(Value::Object(properties)))
+}
+
+/// `GET /v1/drivers/properties?driver_name=<driver>`
+pub(super) async fn by_query(
+    State(state): State<AppState>,
+    call: Call,
+    args: Args,
+) -> Result<Json<Value>> {
+    args.only(&["driver_name"])?;
+    let driver = args.required_text("driver_name")?;
+    let properties = state.conductor.driver_properties(&call.ctx, &driver).await?;
+    Ok(Json(Value::Object(properties)))
+}

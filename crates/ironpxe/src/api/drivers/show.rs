@@ -1,0 +1,29 @@
+//! `GET /v1/drivers/<driver>`.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use ironpxe_core::error::Fault;
+use serde_json::Value;
+
+use crate::api::AppState;
+use crate::api::args::Args;
+use crate::api::drivers::{select, view};
+use crate::api::error::Result;
+use crate::api::request::Call;
+
+pub(super) async fn get(
+    State(state): State<AppState>,
+    call: Call,
+    Path(name): Path<String>,
+    args: Args,
+) -> Result<Json<Value>> {
+    args.only(&["fields"])?;
+    let fields = args.list("fields")?;
+    if fields.is_some() {
+        call.accept(77)?;
+    }
+    let drivers = state.conductor.drivers(&call.ctx).await?;
+    let driver = drivers.iter().find(|driver| driver.name == name);
+    let driver = driver.ok_or(Fault::DriverNotFound(name))?;
+    select(view(&call, driver, true), fields.as_deref()).map(Json)
+}

@@ -1,0 +1,113 @@
+//! What a machine is answered, and with which status.
+//!
+//! Firmware can *show* only a script that comes with 200, and *retries* only what comes with
+//! `Retry-After`. So a decision, also a refusal, is a script with 200; what cannot be decided now
+//! is 503 with `Retry-After`. A client that is not firmware hears faults as Ironic words them, and
+//! is shown the same script otherwise.
+//!
+//! The first byte of every 200 is the `#` of `#!ipxe`: on a machine with a BIOS, iPXE takes
+//! anything else for machine code and runs it.
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use ironpxe_core::boot::Scripts;
+use ironpxe_core::error::Fault;
+use ironpxe_core::passthru::PassthruReply;
+use serde_json::Value;
+use tracing::error;
+
+use crate::api::error::ApiError;
+use crate::rpc::Context;
+
+/// When a machine shall ask again for what could not be decided, in seconds.
+const RETRY_AFTER: u16 = 5;
+
+/// Whether the client runs what it gets: iPXE names itself so in every request.
+fn is_firmware(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::USER_AGENT)
+        .is_some_and(|agent| agent.as_bytes().starts_with(b"iPXE/"))
+}
+
+/// The answer to a request for a script.
+pub(super) fn script_answer(
+    headers: &HeaderMap,
+    scripts: &Scripts,
+    ctx: &Context,
+    result: Result<String, Fault>,
+) -> Response {
+    match result {
+        Ok(script) => script_response(script),
+        Err(fault) if is_firmware(headers) => fault_for_firmware(scripts, ctx, &fault),
+        Err(fault) => ApiError::from(fault).into_response(),
+    }
+}
+
+/// The answer to a passthru call, where it is a script or the client is firmware; `None` where it
+/// is an ordinary call.
+pub(crate) fn passthru_answer(
+    headers: &HeaderMap,
+    scripts: &Scripts,
+    ctx: &Context,
+    result: &Result<PassthruReply, Fault>,
+) -> Option<Response> {
+    match result {
+        Ok(PassthruReply { value: Value::String(text), attach: true, .. }) => {
+            Some(script_response(text.clone()))
+        }
+        Err(fault) if is_firmware(headers) => Some(fault_for_firmware(scripts, ctx, fault)),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+/// A script, exactly as long as it says, and not to be kept.
+fn script_response(script: String) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    (headers, script).into_response()
+}
+
+fn fault_for_firmware(scripts: &Scripts, ctx: &Context, fault: &Fault) -> Response {
+    let (what, fix) = match fault {
+        Fault::Unavailable { retry_after, .. } => return ask_again(*retry_after),
+        Fault::Internal(cause) => {
+            error!(req.id = ctx.request_id, "boot request failed: {cause}");
+            return ask_again(RETRY_AFTER);
+        }
+        Fault::PortNotFound(address) => (
+            format!("ironpxe: no port has the address {address}."),
+            format!("Fix: baremetal port create --node UUID {address}; then boot again."),
+        ),
+        Fault::NodeNotFound(node) => (
+            format!("ironpxe: there is no node {node}."),
+            "Fix: correct the node_uuid in the DHCP option that led here.".to_owned(),
+        ),
+        Fault::NotFound => (
+            "ironpxe: there is nothing to boot for this machine.".to_owned(),
+            "Fix: ask the operator, with the request id below.".to_owned(),
+        ),
+        other => (
+            format!("ironpxe: {other}"),
+            "Fix: correct the URL in the DHCP option or script that led here.".to_owned(),
+        ),
+    };
+    match scripts.refuse_stranger(&[&what, &fix], &ctx.request_id) {
+        Ok(script) => script_response(script),
+        Err(problem) => {
+            error!(req.id = ctx.request_id, "{problem}");
+            ask_again(RETRY_AFTER)
+        }
+    }
+}
+
+/// 503, with an empty body of known length: iPXE waits and asks again by itself.
+fn ask_again(seconds: u16) -> Response {
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        [(header::RETRY_AFTER, HeaderValue::from(seconds))],
+        String::new(),
+    )
+        .into_response()
+}

@@ -1,0 +1,53 @@
+//! `GET /v1/boot/<mac>/boot.ipxe` and `GET /pxelinux.cfg/<mac>`: the script of the machine with
+//! that address.
+
+use axum::Extension;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
+use ironpxe_core::error::Fault;
+use ironpxe_core::mac::MacAddress;
+
+use super::answer::script_answer;
+use crate::api::AppState;
+use crate::api::error::ApiError;
+use crate::rpc::{BootIdent, Context};
+
+/// The 2023 spec's door. The address in any spelling.
+pub(super) async fn get(
+    State(state): State<AppState>,
+    Extension(ctx): Extension<Context>,
+    Path(mac): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    answer(&state, &ctx, &headers, &mac).await
+}
+
+/// The file name today's Ironic links a node's script under: the address with hyphens, with or
+/// without the hardware type `01-` in front. Any other file of that folder does not exist here.
+pub(super) async fn get_pxelinux(
+    State(state): State<AppState>,
+    Extension(ctx): Extension<Context>,
+    Path(file): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let mac = match file.strip_prefix("01-") {
+        Some(mac) if mac.len() == "52-54-00-aa-00-01".len() => mac,
+        _ => &file,
+    };
+    if mac.parse::<MacAddress>().is_err() {
+        // PXELINUX tries "default" and IP addresses in turn, and takes 404 for an answer.
+        return ApiError::NoRoute.into_response();
+    }
+    answer(&state, &ctx, &headers, mac).await
+}
+
+async fn answer(state: &AppState, ctx: &Context, headers: &HeaderMap, mac: &str) -> Response {
+    let result = match mac.parse::<MacAddress>() {
+        Ok(mac) => state.conductor.boot_script(ctx, BootIdent::Address(mac)).await,
+        Err(_) => Err(Fault::InvalidParameterValue(format!(
+            "Expected valid MAC address for address: {mac}"
+        ))),
+    };
+    script_answer(headers, &state.scripts, ctx, result)
+}

@@ -1,0 +1,35 @@
+//! The doors that machines knock on.
+//!
+//! All are public, answer `GET` and `HEAD` alone, and never redirect. What a machine may be told,
+//! and with which status, is decided in one place (`answer.rs`), because firmware is an odd
+//! client: it *runs* what it gets.
+//!
+//! | door | for |
+//! |---|---|
+//! | `/boot.ipxe`, `/autoexec.ipxe` | a DHCP server that sends every machine to one script |
+//! | `/v1/boot/<mac>/boot.ipxe` | ironic-specs `boot-config-api` |
+//! | `/pxelinux.cfg/<mac>` | set-ups made for today's Ironic |
+//! | `/v1/drivers/<driver>/vendor_passthru/ipxe_config` | ironic-specs `ipxe-dynamic-config`; routed with the other passthru methods |
+
+mod answer;
+mod boot_by_mac;
+mod nic_loop;
+
+use axum::Router;
+use axum::routing::get;
+
+use crate::api::AppState;
+
+pub(crate) use answer::passthru_answer;
+
+/// The doors that are no part of Ironic's own API.
+pub(crate) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/boot.ipxe", get(nic_loop::get))
+        .route("/autoexec.ipxe", get(nic_loop::get))
+        .route("/v1/boot/{mac}/boot.ipxe", get(boot_by_mac::get))
+        .route("/pxelinux.cfg/{file}", get(boot_by_mac::get_pxelinux))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,292 @@
+//! The doors, asked as a machine and as a person would, with real parts behind them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use http::{Request, StatusCode, header};
+use http_body_util::BodyExt;
+use ironpxe_core::boot::{BootSettings, Scripts};
+use ironpxe_core::id::{NodeUuid, PortUuid};
+use ironpxe_core::node::Node;
+use ironpxe_core::port::Port;
+use ironpxe_core::provision_state::ProvisionState;
+use serde_json::json;
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+use crate::api::{self, AppState};
+use crate::conductor::{self, LocalConductor};
+use crate::db::Db;
+use crate::drivers::Drivers;
+use crate::lifecycle::Tasks;
+use crate::{clock, ident};
+
+const MAC: &str = "52:54:00:aa:00:01";
+const UNKNOWN: &str = "52:54:00:aa:00:09";
+
+struct Service {
+    router: Router,
+    db: Db,
+    node: Node,
+    _folder: TempDir,
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: http::HeaderMap,
+    body: String,
+}
+
+impl Answer {
+    /// What every answer to a machine must be, whatever it says.
+    fn check_wire(&self) {
+        assert_eq!(self.headers[header::CONTENT_LENGTH], self.body.len().to_string().as_str());
+        if self.status == StatusCode::OK {
+            assert!(self.body.starts_with("#!ipxe\n"), "{}", self.body);
+            assert_eq!(self.headers[header::CACHE_CONTROL], "no-store");
+        }
+        assert!(!self.headers.contains_key(header::LOCATION));
+        assert!(!self.headers.contains_key(header::CONTENT_ENCODING));
+    }
+
+    fn request_id(&self) -> &str {
+        self.headers["openstack-request-id"].to_str().unwrap()
+    }
+}
+
+impl Service {
+    async fn new(state: ProvisionState, restrict_boot_config: bool) -> Self {
+        let (db, folder) = crate::db::testing::scratch().await;
+        let drivers = Drivers::new(&["fake-hardware".into()], None).unwrap();
+        let boot = BootSettings::default();
+        let scripts = Arc::new(Scripts::new(boot.downloads).unwrap());
+        let settings = conductor::Settings {
+            host: "conductor-1".into(),
+            conductor_group: String::new(),
+            automated_clean: true,
+            allow_provisioning_in_maintenance: true,
+            heartbeat_interval: Duration::from_secs(10),
+            restrict_boot_config,
+            boot,
+        };
+        let mut node = Node::enroll(NodeUuid(ident::uuid()), "fake-hardware", clock::now());
+        node.name = Some("bm-1".into());
+        node.provision_state = state.into();
+        node.driver_info.insert("deploy_kernel".into(), json!("http://h/k"));
+        node.driver_info.insert("deploy_ramdisk".into(), json!("http://h/r"));
+        drivers.compose(&mut node).unwrap();
+        db.node_create(&node).await.unwrap();
+        let port =
+            Port::new(PortUuid(ident::uuid()), node.uuid, MAC.parse().unwrap(), clock::now());
+        db.port_create(&port).await.unwrap();
+        let conductor = LocalConductor::start(
+            db.clone(),
+            drivers,
+            Arc::clone(&scripts),
+            settings,
+            Tasks::new(),
+        )
+        .await
+        .unwrap();
+        let state = AppState {
+            db: db.clone(),
+            conductor: Arc::new(conductor),
+            settings: Arc::new(api::Settings::default()),
+            scripts,
+        };
+        Self { router: api::router(state), db, node, _folder: folder }
+    }
+
+    async fn ask(&self, method: &str, path: &str, user_agent: &str) -> Answer {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::USER_AGENT, user_agent)
+            .body(Body::empty())
+            .unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: String::from_utf8(body.to_vec()).unwrap(),
+        }
+    }
+
+    async fn machine(&self, path: &str) -> Answer {
+        let answer = self.ask("GET", path, "iPXE/1.0.0+git-20190125.36a4c85-5.1").await;
+        answer.check_wire();
+        answer
+    }
+
+    async fn person(&self, path: &str) -> Answer {
+        self.ask("GET", path, "curl/7.88.1").await
+    }
+
+    /// Every door that leads to this service's node.
+    fn doors(&self) -> Vec<String> {
+        let passthru = "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config";
+        vec![
+            format!("{passthru}?node_uuid={}", self.node.uuid),
+            format!("{passthru}?node_uuid={}", self.node.uuid.to_string().to_uppercase()),
+            format!("{passthru}?port_address={MAC}"),
+            format!("{passthru}?port_address=52%3A54%3A00%3AAA%3A00%3A01"),
+            format!("{passthru}?port_address=52-54-00-aa-00-01"),
+            format!("{passthru}?port_address=525400aa0001"),
+            format!("/v1/boot/{MAC}/boot.ipxe"),
+            "/v1/boot/52-54-00-AA-00-01/boot.ipxe".to_owned(),
+            "//v1//boot/52%3A54%3A00%3Aaa%3A00%3A01/boot.ipxe".to_owned(),
+            "/pxelinux.cfg/52-54-00-aa-00-01".to_owned(),
+            "/pxelinux.cfg/01-52-54-00-aa-00-01".to_owned(),
+        ]
+    }
+}
+
+#[tokio::test]
+async fn every_door_leads_to_the_nodes_script() {
+    let service = Service::new(ProvisionState::DeployWait, false).await;
+    for door in service.doors() {
+        let answer = service.machine(&door).await;
+        assert_eq!(answer.status, StatusCode::OK, "{door}");
+        assert!(answer.body.contains("wait call-back -> deploy ramdisk"), "{door}\n{}", answer.body);
+        assert!(answer.body.contains(answer.request_id()), "{door}");
+        // A person sees what the machine would.
+        let person = service.person(&door).await;
+        assert_eq!(
+            person.body.replace(person.request_id(), ""),
+            answer.body.replace(answer.request_id(), ""),
+            "{door}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_machine_is_shown_every_refusal() {
+    let service = Service::new(ProvisionState::Available, false).await;
+    for door in service.doors() {
+        let answer = service.machine(&door).await;
+        assert_eq!(answer.status, StatusCode::OK, "{door}");
+        for part in ["bm-1", "\"available\"", &service.node.uuid.to_string(), answer.request_id()] {
+            assert!(answer.body.contains(part), "{door}: no {part} in\n{}", answer.body);
+        }
+        assert_eq!(service.person(&door).await.status, StatusCode::OK, "{door}");
+    }
+    let passthru = "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config";
+    let nobody = "11111111-2222-4333-8444-555555555555";
+    for (path, status, part) in [
+        (format!("/v1/boot/{UNKNOWN}/boot.ipxe"), 404, UNKNOWN),
+        (format!("{passthru}?port_address={UNKNOWN}"), 404, UNKNOWN),
+        (format!("{passthru}?node_uuid={nobody}"), 404, nobody),
+        (passthru.to_owned(), 400, "node_uuid and port_address"),
+        (format!("{passthru}?node_uuid=zz"), 400, "node_uuid: zz"),
+        (format!("{passthru}?port_address=zz"), 400, "port_address: zz"),
+        (format!("{passthru}?port_address={MAC}&node_uuid={nobody}"), 400, "not both"),
+        (format!("{passthru}?port_address={MAC}&mac=1"), 400, "mac"),
+        ("/v1/boot/zz/boot.ipxe".to_owned(), 400, "address: zz"),
+        ("/v1/drivers/nosuch/vendor_passthru/ipxe_config".to_owned(), 404, "nosuch"),
+        ("/v1/drivers/fake-hardware/vendor_passthru/nosuch".to_owned(), 400, "nosuch"),
+    ] {
+        let answer = service.machine(&path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}");
+        assert!(answer.body.contains(part), "{path}: no {part} in\n{}", answer.body);
+        assert!(answer.body.contains(answer.request_id()), "{path}");
+        let person = service.person(&path).await;
+        assert_eq!(person.status.as_u16(), status, "{path}\n{}", person.body);
+        assert!(person.body.contains(part) && person.body.contains("error_message"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn head_is_get_without_the_body() {
+    let service = Service::new(ProvisionState::DeployWait, false).await;
+    for door in service.doors().into_iter().chain(["/boot.ipxe".to_owned()]) {
+        let get = service.machine(&door).await;
+        let head = service.ask("HEAD", &door, "UefiHttpBoot/1.0").await;
+        assert_eq!(head.status, StatusCode::OK, "{door}");
+        assert_eq!(
+            head.headers[header::CONTENT_LENGTH],
+            get.headers[header::CONTENT_LENGTH],
+            "{door}"
+        );
+        assert_eq!(head.body, "", "{door}");
+    }
+}
+
+#[tokio::test]
+async fn other_methods_are_refused() {
+    let service = Service::new(ProvisionState::DeployWait, false).await;
+    for method in ["POST", "PUT", "DELETE", "PATCH"] {
+        let door = format!("/v1/boot/{MAC}/boot.ipxe");
+        assert_eq!(service.ask(method, &door, "curl/7").await.status, 405, "{method}");
+        let passthru =
+            format!("/v1/drivers/fake-hardware/vendor_passthru/ipxe_config?port_address={MAC}");
+        assert_eq!(service.ask(method, &passthru, "curl/7").await.status, 400, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn the_loop_over_all_nics_is_one_script_for_everybody() {
+    let service = Service::new(ProvisionState::Enroll, false).await;
+    let answer = service.machine("/boot.ipxe").await;
+    assert!(answer.body.contains("/v1/boot/${net${netid}/mac}/boot.ipxe"), "{}", answer.body);
+    assert_eq!(service.machine("/autoexec.ipxe").await.body, answer.body);
+}
+
+#[tokio::test]
+async fn pxelinux_gets_404_for_what_is_no_address() {
+    let service = Service::new(ProvisionState::DeployWait, false).await;
+    for file in ["default", "C0A80001", "01-zz"] {
+        let answer = service.machine(&format!("/pxelinux.cfg/{file}")).await;
+        assert_eq!(answer.status, 404, "{file}");
+    }
+}
+
+#[tokio::test]
+async fn a_change_counts_at_the_next_request() {
+    let service = Service::new(ProvisionState::DeployWait, false).await;
+    let door = format!("/v1/boot/{MAC}/boot.ipxe");
+    let moved = "52:54:00:aa:00:02".parse().unwrap();
+    assert!(service.machine(&door).await.body.contains("deploy ramdisk"));
+
+    let port = service.db.node_get_by_address(MAC.parse().unwrap()).await.unwrap().unwrap().1;
+    let change = |port: &mut Port| {
+        port.address = moved;
+        Ok(())
+    };
+    service.db.port_change(port.uuid, change).await.unwrap();
+    assert!(service.machine(&door).await.body.contains("no port has the address"));
+    let new_door = format!("/v1/boot/{moved}/boot.ipxe");
+    assert!(service.machine(&new_door).await.body.contains("deploy ramdisk"));
+
+    service.db.node_destroy(service.node.uuid, |_| Ok(())).await.unwrap();
+    assert!(service.machine(&new_door).await.body.contains("no port has the address"));
+}
+
+/// With `[api]restrict_boot_config` a stranger cannot tell a node that boots nothing from no node.
+#[tokio::test]
+async fn strangers_learn_nothing_where_it_is_restricted() {
+    let service = Service::new(ProvisionState::Available, true).await;
+    let known = format!("/v1/boot/{MAC}/boot.ipxe");
+    let unknown = format!("/v1/boot/{UNKNOWN}/boot.ipxe");
+    let (a, b) = (service.machine(&known).await, service.machine(&unknown).await);
+    assert_eq!(a.body.replace(a.request_id(), ""), b.body.replace(b.request_id(), ""));
+    let (a, b) = (service.person(&known).await, service.person(&unknown).await);
+    assert_eq!((a.status, a.body), (b.status, b.body));
+}
+
+#[tokio::test]
+async fn what_cannot_be_decided_now_is_asked_again() {
+    let service = Service::new(ProvisionState::DeployWait, false).await;
+    service.db.close().await;
+    for door in service.doors() {
+        let answer = service.machine(&door).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{door}");
+        let seconds: u16 = answer.headers[header::RETRY_AFTER].to_str().unwrap().parse().unwrap();
+        assert!((1..=60).contains(&seconds), "{door}");
+        let person = service.person(&door).await;
+        assert_eq!(person.status, StatusCode::SERVICE_UNAVAILABLE, "{door}");
+    }
+}

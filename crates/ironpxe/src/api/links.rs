@@ -1,0 +1,39 @@
+//! Links, as every resource carries them.
+
+use serde_json::{Value, json};
+
+/// Where links begin: the service's public address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Links {
+    /// Scheme, host and port, without a slash at the end.
+    pub(crate) base: String,
+}
+
+impl Links {
+    /// The versioned URL of `path`, for example of `nodes/<uuid>`.
+    pub(crate) fn v1(&self, path: &str) -> String {
+        format!("{}/v1/{path}", self.base)
+    }
+
+    /// `self` and `bookmark`, for the resource at `path`.
+    pub(crate) fn pair(&self, path: &str) -> Value {
+        json!([
+            { "href": self.v1(path), "rel": "self" },
+            { "href": format!("{}/{path}", self.base), "rel": "bookmark" },
+        ])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_as_ironic_builds_them() {
+        let links = Links { base: "http://127.0.0.1:6385".to_owned() };
+        assert_eq!(
+            links.pair("ports/x").to_string(),
+            r#"[{"href":"http://127.0.0.1:6385/v1/ports/x","rel":"self"},{"href":"http://127.0.0.1:6385/ports/x","rel":"bookmark"}]"#
+        );
+    }
+}

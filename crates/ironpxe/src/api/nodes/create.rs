@@ -1,0 +1,98 @@
+//! `POST /v1/nodes`.
+
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use axum::{Json, http::StatusCode, http::header};
+use ironpxe_core::id::NodeUuid;
+use ironpxe_core::microversion::node_field_since;
+use ironpxe_core::node::Node;
+use ironpxe_core::patch::node_fields::{self, CREATABLE};
+use ironpxe_core::patch::repr::repr_str;
+use ironpxe_core::patch::value::{Field, schema_error};
+use ironpxe_core::provision_state::ProvisionState;
+use serde_json::{Map, Value};
+
+use crate::api::AppState;
+use crate::api::body::JsonBody;
+use crate::api::error::{ApiError, Result};
+use crate::api::nodes::{lookup, name, view};
+use crate::api::request::Call;
+use crate::api::schema;
+use crate::{clock, ident};
+
+pub(super) async fn post(
+    State(state): State<AppState>,
+    call: Call,
+    JsonBody(body): JsonBody,
+) -> Result<Response> {
+    let body = schema::object("node", body, &["driver"], &CREATABLE)?;
+    let mut node = read(&call, &body)?;
+    if let Some(name) = &node.name {
+        name::check(&call, name, "Cannot create node with invalid name")?;
+    }
+    if let Some(parent) = body.get("parent_node").and_then(Value::as_str) {
+        node.parent_node = Some(parent_of(&state, &call, &node, parent).await?);
+    }
+    let node = state.conductor.node_create(&call.ctx, node).await?;
+    let location = call.links.v1(&format!("nodes/{}", node.uuid));
+    let shown = view::show(&call, &state.settings.host, &node, None);
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(shown)).into_response())
+}
+
+/// `POST /v1/nodes/<node>`: Ironic takes the last part of the URL for the body.
+pub(super) async fn post_on_item(Path(ident): Path<String>) -> Result<()> {
+    super::ident(&ident)?;
+    let problem = format!("{} is not of type 'object'", repr_str(&ident));
+    Err(schema_error("node", &problem).into())
+}
+
+/// The node that the body describes.
+fn read(call: &Call, body: &Map<String, Value>) -> Result<Node> {
+    let uuid = match body.get("uuid") {
+        None | Some(Value::Null) => NodeUuid(ident::uuid()),
+        Some(value) => {
+            let field = Field { resource: "node", name: "uuid", value };
+            NodeUuid(field.uuid()?.unwrap_or_else(ident::uuid))
+        }
+    };
+    let mut node = Node::enroll(uuid, "", clock::now());
+    for name in CREATABLE.into_iter().filter(|name| !matches!(*name, "uuid" | "parent_node")) {
+        if let Some(value) = body.get(name) {
+            node_fields::set(&mut node, &Field { resource: "node", name, value })?;
+        }
+    }
+    for (name, value) in body {
+        // An empty value of a field that the client cannot know is the same as none.
+        let empty = value.is_null() || (name == "conductor_group" && value == "");
+        if !empty {
+            call.accept(node_field_since(name))?;
+        }
+    }
+    if let Some(chassis) = node.chassis_uuid {
+        return Err(ApiError::invalid(format!("Chassis {chassis} could not be found.")));
+    }
+    if !call.has(11) {
+        node.provision_state = ProvisionState::Available.into();
+    }
+    Ok(node)
+}
+
+/// The parent that a node may have: one that is there and belongs to the same project. Who asks
+/// for another does not learn which of the two it was.
+pub(super) async fn parent_of(
+    state: &AppState,
+    call: &Call,
+    node: &Node,
+    parent: &str,
+) -> Result<uuid::Uuid> {
+    match lookup(state, call, parent).await {
+        Ok(found) if found.owner == node.owner => Ok(found.uuid.0),
+        Ok(_) | Err(ApiError::Fault(ironpxe_core::error::Fault::NodeNotFound(_))) => {
+            Err(ApiError::invalid(format!(
+                "Unable to apply the requested parent_node '{parent}'. Requested value was \
+                 invalid."
+            )))
+        }
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,23 @@
+//! `DELETE /v1/nodes/<node>`.
+
+use axum::extract::{Path, State};
+use http::StatusCode;
+
+use crate::api::AppState;
+use crate::api::args::Args;
+use crate::api::error::Result;
+use crate::api::nodes::find;
+use crate::api::request::Call;
+
+pub(super) async fn delete(
+    State(state): State<AppState>,
+    call: Call,
+    Path(ident): Path<String>,
+    args: Args,
+) -> Result<StatusCode> {
+    super::ident(&ident)?;
+    args.only(&[])?;
+    let node = find(&state, &call, &ident).await?;
+    state.conductor.node_destroy(&call.ctx, node.uuid).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,66 @@
+//! What can belong to a node in Ironic and never does here: the list is there, and is empty.
+
+use axum::extract::{Path, State};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use crate::api::AppState;
+use crate::api::error::{ApiError, Result};
+use crate::api::nodes::find;
+use crate::api::request::Call;
+
+/// The part of the URL, the name of the list, and the minor version that brought it.
+const LISTS: [(&str, &str, u16); 6] = [
+    ("portgroups", "portgroups", 24),
+    ("volume/connectors", "connectors", 32),
+    ("volume/targets", "targets", 32),
+    ("bios", "bios", 40),
+    ("firmware", "firmware", 86),
+    ("history", "history", 78),
+];
+
+pub(super) fn routes() -> Router<AppState> {
+    let mut router = Router::new();
+    for (path, name, since) in LISTS {
+        let handler = move |state, call, ident| list(state, call, ident, name, since);
+        router = router.route(&format!("/v1/nodes/{{node}}/{path}"), get(handler));
+    }
+    router
+        .route("/v1/nodes/{node}/inventory", get(inventory))
+        .route("/v1/nodes/{node}/allocation", get(allocation))
+        .route("/v1/nodes/{node}/children", get(super::list::children))
+}
+
+async fn list(
+    State(state): State<AppState>,
+    call: Call,
+    Path(ident): Path<String>,
+    name: &'static str,
+    since: u16,
+) -> Result<Json<Value>> {
+    super::ident(&ident)?;
+    if !call.has(since) {
+        return Err(ApiError::NoRoute);
+    }
+    find(&state, &call, &ident).await?;
+    Ok(Json(json!({ name: [] })))
+}
+
+async fn inventory(
+    State(state): State<AppState>,
+    call: Call,
+    Path(ident): Path<String>,
+) -> Result<()> {
+    let uuid = find(&state, &call, &ident).await?.uuid;
+    Err(ApiError::Missing(format!("Node inventory record for node {uuid} could not be found.")))
+}
+
+async fn allocation(
+    State(state): State<AppState>,
+    call: Call,
+    Path(ident): Path<String>,
+) -> Result<()> {
+    let uuid = find(&state, &call, &ident).await?.uuid;
+    Err(ApiError::Missing(format!("Allocation for node {uuid} could not be found.")))
+}

@@ -1,0 +1,256 @@
+//! `GET /v1/nodes` and `GET /v1/nodes/detail`.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use ironpxe_core::error::Fault;
+use ironpxe_core::id::NodeUuid;
+use ironpxe_core::microversion::node_field_since;
+use ironpxe_core::provision_state::ProvisionState;
+use serde_json::{Map, Value, json};
+
+use crate::api::AppState;
+use crate::api::args::Args;
+use crate::api::error::{ApiError, Result};
+use crate::api::nodes::{lookup, view};
+use crate::api::paging::{self, Paging};
+use crate::api::request::Call;
+use crate::db::{NodeFilter, Page};
+
+/// The filters, with the minor version that brought each.
+const FILTERS: [(&str, u16); 20] = [
+    ("associated", 1),
+    ("chassis_uuid", 1),
+    ("conductor", 49),
+    ("conductor_group", 46),
+    ("description_contains", 1),
+    ("driver", 16),
+    ("fault", 42),
+    ("include_children", 83),
+    ("instance_name", 104),
+    ("instance_uuid", 1),
+    ("lessee", 65),
+    ("maintenance", 1),
+    ("owner", 50),
+    ("parent_node", 83),
+    ("project", 1),
+    ("provision_state", 1),
+    ("resource_class", 21),
+    ("retired", 1),
+    ("shard", 82),
+    ("sharded", 82),
+];
+
+/// What nodes can be sorted by, besides the order of their creation.
+const SORTABLE: [&str; 48] = [
+    "automated_clean",
+    "bios_interface",
+    "boot_interface",
+    "boot_mode",
+    "chassis_uuid",
+    "conductor_group",
+    "console_enabled",
+    "console_interface",
+    "created_at",
+    "deploy_interface",
+    "description",
+    "disable_power_off",
+    "driver",
+    "fault",
+    "firmware_interface",
+    "inspect_interface",
+    "inspection_finished_at",
+    "inspection_started_at",
+    "instance_name",
+    "instance_uuid",
+    "last_error",
+    "lessee",
+    "maintenance",
+    "maintenance_reason",
+    "management_interface",
+    "name",
+    "network_interface",
+    "owner",
+    "parent_node",
+    "power_interface",
+    "power_state",
+    "protected",
+    "protected_reason",
+    "provision_state",
+    "provision_updated_at",
+    "raid_interface",
+    "rescue_interface",
+    "reservation",
+    "resource_class",
+    "retired",
+    "retired_reason",
+    "secure_boot",
+    "shard",
+    "storage_interface",
+    "target_power_state",
+    "target_provision_state",
+    "updated_at",
+    "uuid",
+];
+
+/// Faults a node can have. Source: Ironic's `common/faults.py`.
+const FAULTS: [&str; 4] =
+    ["power failure", "clean failure", "rescue abort failure", "service failure"];
+
+pub(super) async fn get(
+    State(state): State<AppState>,
+    call: Call,
+    args: Args,
+) -> Result<Json<Value>> {
+    let detail = args.flag("detail")?;
+    let fields = args.list("fields")?;
+    check_arguments(&call, &args, &["detail", "fields"])?;
+    view::check_fields(&call, fields.as_deref())?;
+    if let Some(detail) = detail.filter(|_| !call.has(43)) {
+        let shown = if detail { "True" } else { "False" };
+        return Err(ApiError::invalid(format!("Invalid query parameter ?detail={shown} received.")));
+    }
+    if fields.is_some() && detail == Some(true) {
+        return Err(ApiError::invalid(
+            "Can not specify ?detail=True and fields in the same request.",
+        ));
+    }
+    let fields: Option<Vec<&str>> = match &fields {
+        Some(fields) => Some(fields.iter().map(String::as_str).collect()),
+        None if detail == Some(true) => None,
+        None => Some(view::SUMMARY.to_vec()),
+    };
+    collection(&state, &call, &args, "nodes", fields.as_deref()).await
+}
+
+pub(super) async fn detail(
+    State(state): State<AppState>,
+    call: Call,
+    args: Args,
+) -> Result<Json<Value>> {
+    check_arguments(&call, &args, &[])?;
+    collection(&state, &call, &args, "nodes/detail", None).await
+}
+
+fn check_arguments(call: &Call, args: &Args, more: &[&str]) -> Result<()> {
+    let known: Vec<&str> = FILTERS
+        .iter()
+        .map(|(name, _)| *name)
+        .chain(paging::ARGUMENTS)
+        .chain(more.iter().copied())
+        .collect();
+    args.only(&known)?;
+    for (name, since) in FILTERS {
+        if args.0.contains_key(name) {
+            call.need(since)?;
+        }
+    }
+    if args.0.contains_key("provision_state") {
+        call.accept(9)?;
+    }
+    if let Some(key) = args.text("sort_key")? {
+        call.accept(node_field_since(&key))?;
+    }
+    Ok(())
+}
+
+async fn collection(
+    state: &AppState,
+    call: &Call,
+    args: &Args,
+    path: &str,
+    fields: Option<&[&str]>,
+) -> Result<Json<Value>> {
+    let paging = Paging::read(args, &state.settings, &SORTABLE)?;
+    let marker = args.uuid("marker")?.map(NodeUuid);
+    if let Some(marker) = marker {
+        let missing = || Fault::NodeNotFound(marker.to_string());
+        state.db.node_get(marker).await?.ok_or_else(missing)?;
+    }
+    let filter = filter(state, call, args).await?;
+    let host = state.settings.host.as_str();
+    // There is one conductor, which has every node.
+    let served = args.text("conductor")?.is_none_or(|wanted| wanted == host);
+    let page = Page {
+        limit: Some(paging.limit),
+        marker,
+        sort_key: paging.sort_key,
+        sort_dir: paging.sort_dir,
+    };
+    let nodes = if served { state.db.node_list(&filter, &page).await? } else { Vec::new() };
+
+    let last = (nodes.len(), nodes.last().map(|node| node.uuid.to_string()));
+    let shown = nodes.iter().map(|node| view::show(call, host, node, fields)).collect();
+    let mut body = Map::from_iter([("nodes".to_owned(), Value::Array(shown))]);
+    // An instance is on one node, so that there is no next page to it.
+    let next = paging.next(&call.links, path, fields, args, last);
+    if let Some(next) = next.filter(|_| filter.instance_uuid.is_none()) {
+        body.insert("next".to_owned(), Value::String(next));
+    }
+    Ok(Json(Value::Object(body)))
+}
+
+async fn filter(state: &AppState, call: &Call, args: &Args) -> Result<NodeFilter> {
+    let provision_state = match args.text("provision_state")? {
+        None => None,
+        Some(name) => Some(ProvisionState::from_name(&name).ok_or_else(|| {
+            ApiError::invalid(format!("Provision state \"{name}\" is not valid"))
+        })?),
+    };
+    let fault = args.text("fault")?;
+    if let Some(fault) = fault.as_deref().filter(|fault| !FAULTS.contains(fault)) {
+        return Err(ApiError::invalid(format!(
+            "Unrecognized fault \"{fault}\" is specified, allowed faults are ('{}')",
+            FAULTS.join("', '")
+        )));
+    }
+    if args.0.contains_key("project") {
+        return Err(ApiError::NotHere(
+            "Nodes cannot be listed by project; list them by owner or by lessee.".to_owned(),
+        ));
+    }
+    let parent_node = match args.ident("parent_node")? {
+        Some(parent) => Some(lookup(state, call, &parent).await?.uuid.0),
+        None => None,
+    };
+    let everyone = args.flag("include_children")? == Some(true);
+    Ok(NodeFilter {
+        provision_state,
+        driver: args.text("driver")?,
+        resource_class: args.text("resource_class")?,
+        maintenance: args.flag("maintenance")?,
+        associated: args.flag("associated")?,
+        instance_uuid: args.uuid("instance_uuid")?,
+        instance_name: args.text("instance_name")?,
+        chassis_uuid: args.uuid("chassis_uuid")?,
+        fault,
+        conductor_group: args.text("conductor_group")?.map(|group| group.to_lowercase()),
+        owner: args.text("owner")?,
+        lessee: args.text("lessee")?,
+        retired: args.flag("retired")?,
+        shard: args.list("shard")?,
+        sharded: args.flag("sharded")?,
+        description_contains: args.text("description_contains")?,
+        // Parts of a machine are listed only when they are asked for.
+        parent_node: if everyone { None } else { parent_node },
+        has_parent: if everyone || parent_node.is_some() { None } else { Some(false) },
+        ..NodeFilter::default()
+    })
+}
+
+/// `GET /v1/nodes/<node>/children`: the UUIDs of the nodes that are part of this one.
+pub(super) async fn children(
+    State(state): State<AppState>,
+    call: Call,
+    Path(ident): Path<String>,
+) -> Result<Json<Value>> {
+    super::ident(&ident)?;
+    if !call.has(83) {
+        return Err(ApiError::NoRoute);
+    }
+    let node = super::find(&state, &call, &ident).await?;
+    let filter = NodeFilter { parent_node: Some(node.uuid.0), ..NodeFilter::default() };
+    let children = state.db.node_list(&filter, &Page::default()).await?;
+    let children: Vec<String> = children.iter().map(|child| child.uuid.to_string()).collect();
+    let href = call.links.v1(&format!("nodes?parent_node={}", node.uuid));
+    Ok(Json(json!({ "children": children, "links": { "href": href, "rel": "children" } })))
+}

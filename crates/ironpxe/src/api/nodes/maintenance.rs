@@ -1,0 +1,49 @@
+//! `PUT` and `DELETE /v1/nodes/<node>/maintenance`.
+
+use axum::extract::{Path, State};
+use http::StatusCode;
+use ironpxe_core::patch::NodeChange;
+
+use crate::api::AppState;
+use crate::api::args::{Args, BodyArgs};
+use crate::api::error::{ApiError, Result};
+use crate::api::nodes::find;
+use crate::api::request::Call;
+
+pub(super) async fn put(
+    State(state): State<AppState>,
+    call: Call,
+    Path(ident): Path<String>,
+    BodyArgs(args): BodyArgs,
+) -> Result<StatusCode> {
+    super::ident(&ident)?;
+    args.only(&["reason"])?;
+    let reason = args.text("reason")?;
+    // Ironic's database has room for 64 KiB here.
+    if reason.as_ref().is_some_and(|reason| reason.len() > 65_535) {
+        return Err(ApiError::invalid("The reason for maintenance is too long"));
+    }
+    set(&state, &call, &ident, NodeChange::Maintenance { on: true, reason }).await
+}
+
+pub(super) async fn delete(
+    State(state): State<AppState>,
+    call: Call,
+    Path(ident): Path<String>,
+    args: Args,
+) -> Result<StatusCode> {
+    super::ident(&ident)?;
+    args.only(&[])?;
+    set(&state, &call, &ident, NodeChange::Maintenance { on: false, reason: None }).await
+}
+
+async fn set(
+    state: &AppState,
+    call: &Call,
+    ident: &str,
+    change: NodeChange,
+) -> Result<StatusCode> {
+    let node = find(state, call, ident).await?;
+    state.conductor.node_update(&call.ctx, node.uuid, change, false).await?;
+    Ok(StatusCode::ACCEPTED)
+}

@@ -1,0 +1,3 @@
+//! `/v1/nodes/<node>/management`.
+
+pub(super) mod boot_device;

@@ -1,0 +1,152 @@
+//! What of a node nobody may read back: passwords, tokens, and images that are secrets themselves.
+//!
+//! Source: Ironic's `node_sanitize`, and the key words of `oslo_utils.strutils`.
+
+use ironpxe_core::JsonMap;
+use serde_json::Value;
+
+const STARS: &str = "******";
+
+/// A value whose name holds one of these is a secret.
+const SECRET_WORDS: [&str; 31] = [
+    "adminpass",
+    "admin_pass",
+    "password",
+    "new_pass",
+    "secret",
+    "sys_pswd",
+    "token",
+    "configdrive",
+    "encrypted_key",
+    "private_key",
+    "fernetkey",
+    "sslkey",
+    "passphrase",
+    "cephclusterfsid",
+    "octaviaheartbeatkey",
+    "rabbitcookie",
+    "cephmanilaclientkey",
+    "pacemakerremoteauthkey",
+    "designaterndckey",
+    "cephadminkey",
+    "heatauthencryptionkey",
+    "cephclientkey",
+    "keystonecredential",
+    "barbicansimplecryptokek",
+    "cephrgwkey",
+    "swifthashsuffix",
+    "migrationsshkey",
+    "cephmdskey",
+    "cephmonkey",
+    // Ironic masks these two in driver_info only; no other field has use for them.
+    "snmp_auth_key",
+    "snmp_priv_key",
+];
+
+/// A free-form field without its secrets.
+pub(super) fn mask(fields: &JsonMap) -> JsonMap {
+    fields.iter().map(|(name, value)| (name.clone(), mask_value(name, value))).collect()
+}
+
+/// `instance_info` without its secrets: besides passwords, the image's URL may be signed.
+pub(super) fn mask_instance_info(fields: &JsonMap) -> JsonMap {
+    let mut masked = mask(fields);
+    for name in ["configdrive", "image_url"] {
+        if let Some(value) = masked.get_mut(name).filter(|value| !is_nothing(value)) {
+            *value = STARS.into();
+        }
+    }
+    masked
+}
+
+fn mask_value(name: &str, value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => Value::Object(mask(fields)),
+        Value::Array(items) if !is_secret(name) => {
+            items.iter().map(|item| mask_value(name, item)).collect()
+        }
+        _ if is_secret(name) => STARS.into(),
+        Value::String(text) => mask_text(text).into(),
+        other => other.clone(),
+    }
+}
+
+fn is_secret(name: &str) -> bool {
+    let name = name.to_lowercase();
+    SECRET_WORDS.iter().any(|word| name.contains(word))
+}
+
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::String(text) => text.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        _ => false,
+    }
+}
+
+/// Hides the value of each `password=value` inside a longer text, such as kernel arguments.
+fn mask_text(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for (index, word) in text.split(' ').enumerate() {
+        if index > 0 {
+            out.push(' ');
+        }
+        match word.split_once('=') {
+            Some((name, value)) if !value.is_empty() && is_secret(name) => {
+                out.push_str(name);
+                out.push('=');
+                out.push_str(STARS);
+            }
+            _ => out.push_str(word),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn masked(value: Value) -> Value {
+        let Value::Object(fields) = value else { panic!() };
+        Value::Object(mask(&fields))
+    }
+
+    #[test]
+    fn secrets_are_starred_wherever_they_stand() {
+        assert_eq!(
+            masked(json!({
+                "ipmi_password": "p", "ipmi_username": "u", "agent_secret_token": "t",
+                "REDFISH_Password": null, "nested": {"auth_password": ["a"], "list": [{"token": 1}]},
+                "kernel_append_params": "quiet ipa-password=x y=z", "snmp_auth_key": "k", "n": 1,
+            })),
+            json!({
+                "ipmi_password": "******", "ipmi_username": "u", "agent_secret_token": "******",
+                "REDFISH_Password": "******",
+                "nested": {"auth_password": "******", "list": [{"token": "******"}]},
+                "kernel_append_params": "quiet ipa-password=****** y=z",
+                "snmp_auth_key": "******", "n": 1,
+            })
+        );
+    }
+
+    #[test]
+    fn the_instance_keeps_its_image_and_config_drive_to_itself() {
+        let Value::Object(info) = json!({
+            "image_url": "http://swift/x?temp_url_sig=1", "configdrive": {"meta_data": {}},
+            "rescue_password": "p", "image_source": "http://h/i",
+        }) else {
+            panic!()
+        };
+        assert_eq!(
+            Value::Object(mask_instance_info(&info)),
+            json!({
+                "image_url": "******", "configdrive": "******", "rescue_password": "******",
+                "image_source": "http://h/i",
+            })
+        );
+    }
+}

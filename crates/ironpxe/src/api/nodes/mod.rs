@@ -1,0 +1,117 @@
+//! `/v1/nodes`.
+
+use axum::Router;
+use axum::routing::{get, post, put};
+use ironpxe_core::error::Fault;
+use ironpxe_core::id::NodeUuid;
+use ironpxe_core::node::Node;
+use ironpxe_core::patch::value::is_logical_name;
+
+use crate::api::AppState;
+use crate::api::error::{ApiError, Result};
+use crate::api::request::Call;
+
+mod create;
+mod delete;
+mod empty;
+mod list;
+mod maintenance;
+mod management;
+mod mask;
+mod name;
+mod ports;
+mod show;
+mod states;
+mod traits;
+mod unsupported;
+mod update;
+mod validate;
+mod vendor_passthru;
+mod view;
+mod vifs;
+
+pub(super) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/v1/nodes", get(list::get).post(create::post))
+        .route("/v1/nodes/detail", get(list::detail))
+        .route("/v1/nodes/validate", get(validate::by_query))
+        .route("/v1/nodes/vendor_passthru/methods", get(vendor_passthru::methods_by_query))
+        .route(
+            "/v1/nodes/{node}",
+            get(show::get).patch(update::patch).delete(delete::delete).post(create::post_on_item),
+        )
+        .route("/v1/nodes/{node}/validate", get(validate::get))
+        .route("/v1/nodes/{node}/states", get(states::get))
+        .route("/v1/nodes/{node}/states/provision", put(states::provision::put))
+        .route("/v1/nodes/{node}/states/power", put(states::power::put))
+        .route(
+            "/v1/nodes/{node}/states/console",
+            get(unsupported::console).put(unsupported::set_console),
+        )
+        .route("/v1/nodes/{node}/states/raid", put(unsupported::set_raid))
+        .route("/v1/nodes/{node}/states/boot_mode", put(unsupported::set_boot_mode))
+        .route("/v1/nodes/{node}/states/secure_boot", put(unsupported::set_boot_mode))
+        .route(
+            "/v1/nodes/{node}/management/boot_device",
+            get(management::boot_device::get).put(management::boot_device::put),
+        )
+        .route(
+            "/v1/nodes/{node}/management/boot_device/supported",
+            get(management::boot_device::supported),
+        )
+        .route("/v1/nodes/{node}/management/inject_nmi", put(unsupported::inject_nmi))
+        .route(
+            "/v1/nodes/{node}/maintenance",
+            put(maintenance::put).delete(maintenance::delete),
+        )
+        .route(
+            "/v1/nodes/{node}/traits",
+            get(traits::get).put(traits::put).delete(traits::delete),
+        )
+        .route(
+            "/v1/nodes/{node}/traits/{trait}",
+            put(traits::put_one).delete(traits::delete_one),
+        )
+        .route("/v1/nodes/{node}/ports", get(ports::get))
+        .route("/v1/nodes/{node}/ports/detail", get(ports::detail))
+        .route("/v1/nodes/{node}/vifs", get(vifs::get))
+        .route("/v1/nodes/{node}/vendor_passthru/methods", get(vendor_passthru::methods))
+        .route("/v1/nodes/{node}/vendor_passthru", vendor_passthru::route(vendor_passthru::by_query))
+        .route(
+            "/v1/nodes/{node}/vendor_passthru/{method}",
+            vendor_passthru::route(vendor_passthru::by_path),
+        )
+        .merge(empty::routes())
+        .route("/v1/nodes/{node}/vmedia", post(unsupported::vmedia))
+}
+
+/// Reads the node part of a URL: what it says cannot be a name, no node has.
+fn ident(text: &str) -> Result<()> {
+    if is_logical_name(text) {
+        return Ok(());
+    }
+    Err(ApiError::BadPath(format!("Expected UUID or name for node: {text}")))
+}
+
+/// The node that a URL names, by its UUID or, for clients that know names, by its name.
+async fn find(state: &AppState, call: &Call, text: &str) -> Result<Node> {
+    ident(text)?;
+    lookup(state, call, text).await
+}
+
+/// As [`find`], for a name that came in a query or a body.
+pub(super) async fn lookup(state: &AppState, call: &Call, text: &str) -> Result<Node> {
+    let missing = || ApiError::from(Fault::NodeNotFound(text.to_owned()));
+    if let Ok(uuid) = text.parse::<NodeUuid>() {
+        return state.db.node_get(uuid).await?.ok_or_else(missing);
+    }
+    if !call.has(5) {
+        return Err(missing());
+    }
+    if !name::is_valid(call, text) {
+        return Err(ApiError::invalid(format!(
+            "Expected a logical name or UUID but received {text}."
+        )));
+    }
+    state.db.node_get_by_name(text).await?.ok_or_else(missing)
+}

@@ -1,0 +1,69 @@
+//! Config drives: what a deployment may bring along.
+//!
+//! Source: Ironic's `check_allow_configdrive`.
+
+use ironpxe_core::patch::repr::repr;
+use ironpxe_core::provision_state::Verb;
+use serde_json::{Map, Value};
+
+use crate::api::error::{ApiError, Result};
+use crate::api::request::Call;
+
+/// Whether the drive may be given with this verb, by this client, in this form.
+pub(super) fn check(call: &Call, verb: Verb, drive: &Value) -> Result<()> {
+    let rebuild = call.has(35);
+    if !(verb == Verb::Deploy || verb == Verb::Rebuild && rebuild) {
+        let allowed = if rebuild { "active, rebuild" } else { "active" };
+        return Err(ApiError::invalid(format!(
+            "Adding a config drive is only supported when setting provision state to {allowed}"
+        )));
+    }
+    match drive {
+        Value::Object(parts) => built(call, parts),
+        Value::String(text) => given(text),
+        other => Err(invalid(&format!("{} is not of type 'object', 'string'", repr(other)))),
+    }
+}
+
+/// A drive to be built from its parts.
+fn built(call: &Call, parts: &Map<String, Value>) -> Result<()> {
+    for (name, part) in parts {
+        let fits = match name.as_str() {
+            "meta_data" | "network_data" | "vendor_data" => part.is_object(),
+            "user_data" => !part.is_number() && !part.is_boolean(),
+            _ => {
+                return Err(invalid(&format!(
+                    "Additional properties are not allowed ('{name}' was unexpected)"
+                )));
+            }
+        };
+        if !fits {
+            return Err(invalid(&format!("{name}: {} is not of an allowed type", repr(part))));
+        }
+    }
+    if !call.has(56) {
+        return Err(ApiError::invalid(
+            "Providing a JSON object for configdrive is only supported starting with API version \
+             1.56",
+        ));
+    }
+    if parts.contains_key("vendor_data") && !call.has(59) {
+        return Err(ApiError::invalid(
+            "Providing vendor_data in configdrive is only supported starting with API version 1.59",
+        ));
+    }
+    Ok(())
+}
+
+/// A drive that is there already: at a URL, or as base64.
+fn given(text: &str) -> Result<()> {
+    let base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=\n\r\t ".contains(&byte);
+    if text.contains("://") || text.bytes().all(base64) {
+        return Ok(());
+    }
+    Err(invalid("it is neither a JSON, nor a URL, nor a base64 string"))
+}
+
+fn invalid(problem: &str) -> ApiError {
+    ApiError::invalid(format!("Invalid configdrive format: {problem}"))
+}

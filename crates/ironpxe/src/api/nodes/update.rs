@@ -1,0 +1,119 @@
+//! `PATCH /v1/nodes/<node>`.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use json_patch::{Patch, PatchOperation};
+use ironpxe_core::microversion::node_field_since;
+use ironpxe_core::node::Node;
+use ironpxe_core::patch::NodeChange;
+use ironpxe_core::patch::node_fields::{MAX_DESCRIPTION, PATCHABLE};
+use ironpxe_core::provision_state::ProvisionState;
+use serde_json::Value;
+
+use crate::api::AppState;
+use crate::api::args::Args;
+use crate::api::body::JsonBody;
+use crate::api::error::{ApiError, Result};
+use crate::api::nodes::{create, find, name, view};
+use crate::api::patch;
+use crate::api::request::Call;
+
+pub(super) async fn patch(
+    State(state): State<AppState>,
+    call: Call,
+    Path(ident): Path<String>,
+    args: Args,
+    JsonBody(body): JsonBody,
+) -> Result<Json<Value>> {
+    super::ident(&ident)?;
+    args.only(&["reset_interfaces"])?;
+    let reset_interfaces = args.flag("reset_interfaces")?;
+    if reset_interfaces.is_some() {
+        call.accept(45)?;
+    }
+    let mut patch = patch::read(&call, body)?;
+    check(&call, &patch, reset_interfaces == Some(true))?;
+
+    let node = find(&state, &call, &ident).await?;
+    let only_instance = matches!(
+        patch.0.as_slice(),
+        [PatchOperation::Remove(remove)] if remove.path.as_str() == "/instance_uuid"
+    );
+    if !(node.maintenance && only_instance) {
+        check_state(&call, &node)?;
+    }
+    for value in patch::values(&patch, "/name") {
+        if let Some(name) = value.as_str() {
+            let refused = format!("Node {ident}: Cannot change name to invalid name");
+            name::check(&call, name, &refused)?;
+        }
+    }
+    for operation in &mut patch.0 {
+        link_parent(&state, &call, &node, operation).await?;
+    }
+    if let Some(chassis) = patch::values(&patch, "/chassis_uuid").find_map(|value| value.as_str()) {
+        return Err(ApiError::invalid(format!("Chassis {chassis} could not be found.")));
+    }
+
+    let change = NodeChange::Patch(patch);
+    let reset = reset_interfaces == Some(true);
+    let node = state.conductor.node_update(&call.ctx, node.uuid, change, reset).await?;
+    Ok(Json(view::show(&call, &state.settings.host, &node, None)))
+}
+
+/// What can be said without knowing the node.
+fn check(call: &Call, patch: &Patch, reset_interfaces: bool) -> Result<()> {
+    patch::check_fields(patch, &PATCHABLE)?;
+    for operation in &patch.0 {
+        if !matches!(operation, PatchOperation::Remove(_)) {
+            call.accept(node_field_since(&patch::field(operation)))?;
+        }
+    }
+    if reset_interfaces && patch::values(patch, "/driver").next().is_none() {
+        return Err(ApiError::invalid(
+            "The reset_interfaces parameter can only be used when changing the node's driver.",
+        ));
+    }
+    let description = patch::values(patch, "/description").find_map(|value| value.as_str());
+    if description.is_some_and(|text| text.chars().count() > MAX_DESCRIPTION) {
+        return Err(ApiError::invalid(format!(
+            "Cannot update node with description exceeding {MAX_DESCRIPTION} characters"
+        )));
+    }
+    Ok(())
+}
+
+/// A node that is being inspected is about to get other properties; clients before 1.39 do not
+/// know that this takes time. (Other states on the way are the conductor's to judge.)
+fn check_state(call: &Call, node: &Node) -> Result<()> {
+    if node.provision_state.known() == Some(ProvisionState::Inspecting) && call.has(39) {
+        return Err(ApiError::Conflict(format!(
+            "Cannot update node \"{}\" while it is in state \"{}\".",
+            node.uuid,
+            ProvisionState::Inspecting
+        )));
+    }
+    Ok(())
+}
+
+/// A parent may be named; what is stored is its UUID.
+async fn link_parent(
+    state: &AppState,
+    call: &Call,
+    node: &Node,
+    operation: &mut PatchOperation,
+) -> Result<()> {
+    if operation.path().as_str() != "/parent_node" {
+        return Ok(());
+    }
+    let value = match operation {
+        PatchOperation::Add(add) => &mut add.value,
+        PatchOperation::Replace(replace) => &mut replace.value,
+        _ => return Ok(()),
+    };
+    if let Some(parent) = value.as_str().map(str::to_owned) {
+        let parent = create::parent_of(state, call, node, &parent).await?;
+        *value = Value::String(parent.to_string());
+    }
+    Ok(())
+}

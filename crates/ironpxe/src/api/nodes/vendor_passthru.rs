@@ -1,0 +1,94 @@
+//! `/v1/nodes/<node>/vendor_passthru`: what the node's driver offers beyond Ironic's API.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::handler::Handler;
+use axum::response::Response;
+use axum::routing::{MethodRouter, get};
+use http::Method;
+use serde_json::Value;
+
+use crate::api::AppState;
+use crate::api::args::{Args, BodyArgs};
+use crate::api::error::{ApiError, Result};
+use crate::api::nodes::{find, lookup};
+use crate::api::passthru;
+use crate::api::request::Call;
+
+/// A passthru method may be declared for any HTTP method, `HEAD` too.
+pub(super) fn route<T: 'static, H: Handler<T, AppState>>(handler: H) -> MethodRouter<AppState> {
+    get(handler.clone())
+        .head(handler.clone())
+        .post(handler.clone())
+        .put(handler.clone())
+        .patch(handler.clone())
+        .delete(handler)
+}
+
+/// `GET /v1/nodes/<node>/vendor_passthru/methods`
+pub(super) async fn methods(
+    State(state): State<AppState>,
+    call: Call,
+    Path(ident): Path<String>,
+) -> Result<Json<Value>> {
+    super::ident(&ident)?;
+    let node = find(&state, &call, &ident).await?;
+    let methods = state.conductor.node_vendor_passthru_methods(&call.ctx, node.uuid).await?;
+    Ok(passthru::methods(&methods))
+}
+
+/// `GET /v1/nodes/vendor_passthru/methods?node_ident=<node>`
+pub(super) async fn methods_by_query(
+    State(state): State<AppState>,
+    call: Call,
+    args: Args,
+) -> Result<Json<Value>> {
+    args.only(&["node_ident"])?;
+    args.required_text("node_ident")?;
+    let ident = args.ident("node_ident")?.unwrap_or_default();
+    let node = lookup(&state, &call, &ident).await?;
+    let methods = state.conductor.node_vendor_passthru_methods(&call.ctx, node.uuid).await?;
+    Ok(passthru::methods(&methods))
+}
+
+/// `…/vendor_passthru?method=<method>`
+pub(super) async fn by_query(
+    State(state): State<AppState>,
+    call: Call,
+    Path(ident): Path<String>,
+    http_method: Method,
+    BodyArgs(mut args): BodyArgs,
+) -> Result<Response> {
+    let method = args.required_text("method")?;
+    args.0.remove("method");
+    run(&state, &call, &ident, &method, &http_method, args).await
+}
+
+/// `…/vendor_passthru/<method>`
+pub(super) async fn by_path(
+    State(state): State<AppState>,
+    call: Call,
+    Path((ident, method)): Path<(String, String)>,
+    http_method: Method,
+    BodyArgs(args): BodyArgs,
+) -> Result<Response> {
+    run(&state, &call, &ident, &method, &http_method, args).await
+}
+
+async fn run(
+    state: &AppState,
+    call: &Call,
+    ident: &str,
+    method: &str,
+    http_method: &Method,
+    args: Args,
+) -> Result<Response> {
+    super::ident(ident)?;
+    let http_method = passthru::http_method(http_method).ok_or(ApiError::NoMethod)?;
+    let node = find(state, call, ident).await?;
+    let conductor = &state.conductor;
+    let reply = conductor
+        .node_vendor_passthru(&call.ctx, node.uuid, method, http_method, args.0)
+        .await?;
+    Ok(passthru::answer(reply))
+}

@@ -1,0 +1,74 @@
+use ironpxe_core::microversion::Microversion;
+use ::time::OffsetDateTime;
+
+use super::*;
+use crate::api::links::Links;
+use crate::rpc::Context;
+
+fn call(minor: u16) -> Call {
+    Call {
+        ctx: Context { request_id: String::new() },
+        version: Microversion::new(minor),
+        links: Links { base: "http://h".to_owned() },
+    }
+}
+
+fn node() -> Node {
+    let uuid = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee".parse().unwrap();
+    Node::enroll(uuid, "fake-hardware", OffsetDateTime::UNIX_EPOCH)
+}
+
+fn keys(value: &Value) -> Vec<&str> {
+    value.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+#[test]
+fn the_oldest_client_sees_what_there_was() {
+    let mut node = node();
+    node.provision_state = ProvisionState::Available.into();
+    let shown = show(&call(1), "host", &node, None);
+    assert_eq!(
+        keys(&shown),
+        [
+            "uuid", "created_at", "updated_at", "console_enabled", "driver", "driver_info",
+            "extra", "instance_info", "instance_uuid", "last_error", "maintenance",
+            "maintenance_reason", "power_state", "properties", "provision_state",
+            "provision_updated_at", "reservation", "target_power_state",
+            "target_provision_state", "links", "chassis_uuid", "ports",
+        ]
+    );
+    assert_eq!(shown["provision_state"], Value::Null);
+    assert_eq!(show(&call(2), "host", &node, None)["provision_state"], "available");
+}
+
+#[test]
+fn the_newest_client_sees_everything() {
+    let shown = show(&call(115), "host", &node(), None);
+    assert_eq!(keys(&shown).len(), 3 + STORED.len() + 1 + 3 + 4);
+    assert_eq!(shown["conductor"], "host");
+    assert_eq!(shown["boot_interface"], Value::Null);
+    assert_eq!(shown["health"], Value::Null);
+}
+
+#[test]
+fn an_old_client_does_not_know_the_wait_for_inspection() {
+    let mut node = node();
+    node.provision_state = ProvisionState::InspectWait.into();
+    assert_eq!(provision_state(&call(38), &node), "inspecting");
+    assert_eq!(provision_state(&call(39), &node), "inspect wait");
+}
+
+#[test]
+fn fields_are_shown_in_the_order_they_were_asked_for() {
+    let shown = show(&call(115), "host", &node(), Some(&["name", "driver", "uuid", "conductor"]));
+    assert_eq!(keys(&shown), ["uuid", "name", "driver", "links", "conductor"]);
+}
+
+#[test]
+fn unknown_and_too_new_fields_are_refused() {
+    let check = |minor, name: &str| check_fields(&call(minor), Some(&[name.to_owned()]));
+    assert!(check(8, "uuid").is_ok());
+    assert_eq!(check(7, "uuid"), Err(Fault::NotAcceptable.into()));
+    assert_eq!(check(81, "shard"), Err(Fault::NotAcceptable.into()));
+    assert_eq!(check(115, "zzz"), Err(ApiError::invalid("Field zzz is not a valid field.")));
+}

@@ -1,0 +1,143 @@
+//! Lists come in pages: which page is wanted, and where the next one begins.
+
+use ironpxe_core::error::Fault;
+
+use crate::api::args::Args;
+use crate::api::error::{ApiError, Result};
+use crate::api::links::Links;
+use crate::api::settings::Settings;
+use crate::db::SortDirection;
+
+/// The arguments every list takes.
+pub(crate) const ARGUMENTS: [&str; 4] = ["limit", "marker", "sort_dir", "sort_key"];
+
+/// Which page is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Paging {
+    /// At most this many.
+    pub(crate) limit: u32,
+    /// The column to sort by; nothing is the order of creation.
+    pub(crate) sort_key: Option<&'static str>,
+    /// Which way.
+    pub(crate) sort_dir: SortDirection,
+}
+
+impl Paging {
+    /// Reads all but the marker, whose type each list knows.
+    pub(crate) fn read(
+        args: &Args,
+        settings: &Settings,
+        sortable: &[&'static str],
+    ) -> Result<Self> {
+        let limit = match args.integer("limit")? {
+            None => settings.max_limit,
+            Some(limit) if limit <= 0 => return Err(ApiError::invalid("Limit must be positive")),
+            Some(limit) => u32::try_from(limit).unwrap_or(u32::MAX).min(settings.max_limit),
+        };
+        let sort_dir = match args.text("sort_dir")?.as_deref() {
+            None | Some("asc") => SortDirection::Ascending,
+            Some("desc") => SortDirection::Descending,
+            Some(other) => {
+                return Err(ApiError::invalid(format!(
+                    "Invalid sort direction: {other}. Acceptable values are 'asc' or 'desc'"
+                )));
+            }
+        };
+        let sort_key = match args.text("sort_key")? {
+            None => None,
+            Some(key) if key == "id" => None,
+            Some(key) => match sortable.iter().find(|column| **column == key) {
+                Some(column) => Some(*column),
+                None => {
+                    return Err(Fault::InvalidParameterValue(format!(
+                        "The sort_key value \"{key}\" is an invalid field for sorting"
+                    ))
+                    .into());
+                }
+            },
+        };
+        Ok(Self { limit, sort_key, sort_dir })
+    }
+
+    /// The link to the page after one of `shown` resources, the last of which is `marker`.
+    ///
+    /// `args` are those of this request: unlike Ironic's, the next page keeps every filter.
+    pub(crate) fn next(
+        &self,
+        links: &Links,
+        path: &str,
+        fields: Option<&[&str]>,
+        args: &Args,
+        (shown, marker): (usize, Option<String>),
+    ) -> Option<String> {
+        let marker = marker?;
+        if shown == 0 || u32::try_from(shown) != Ok(self.limit) {
+            return None;
+        }
+        let sort_dir = match self.sort_dir {
+            SortDirection::Ascending => "asc",
+            SortDirection::Descending => "desc",
+        };
+        let mut query = format!("sort_key={}&sort_dir={sort_dir}&", self.sort_key.unwrap_or("id"));
+        for (name, value) in &args.0 {
+            let text = value.as_str().filter(|_| !ARGUMENTS.contains(&name.as_str()));
+            if let Some(text) = text.filter(|_| name != "fields") {
+                let text = percent_encoding::utf8_percent_encode(text, QUERY);
+                query.extend([name.as_str(), "="].into_iter().chain(text).chain(["&"]));
+            }
+        }
+        if let Some(fields) = fields {
+            query.extend(["fields=", fields.join(",").as_str(), "&"]);
+        }
+        Some(links.v1(&format!("{path}?{query}limit={}&marker={marker}", self.limit)))
+    }
+}
+
+/// Everything but what stands for itself in a query.
+const QUERY: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b':');
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn args(value: serde_json::Value) -> Args {
+        Args::default().with_body(Some(value)).unwrap()
+    }
+
+    fn read(value: serde_json::Value) -> Result<Paging> {
+        Paging::read(&args(value), &Settings::default(), &["name"])
+    }
+
+    #[test]
+    fn a_page_is_bounded() {
+        assert_eq!(read(json!({})).unwrap().limit, 1000);
+        assert_eq!(read(json!({"limit": "99999999999"})).unwrap().limit, 1000);
+        assert_eq!(read(json!({"limit": "0"})), Err(ApiError::invalid("Limit must be positive")));
+        assert!(read(json!({"limit": "-5"})).is_err());
+        assert!(read(json!({"sort_dir": "up"})).is_err());
+        assert_eq!(
+            read(json!({"sort_key": "zzz"})),
+            Err(ApiError::invalid("The sort_key value \"zzz\" is an invalid field for sorting"))
+        );
+    }
+
+    #[test]
+    fn the_next_page_is_asked_for_in_the_same_way() {
+        let links = Links { base: "http://h".to_owned() };
+        let given = args(json!({"limit": "1", "owner": "a b", "sort_key": "name"}));
+        let paging = Paging::read(&given, &Settings::default(), &["name"]).unwrap();
+        let last = (1, Some("u".to_owned()));
+        assert_eq!(
+            paging.next(&links, "nodes", Some(&["uuid", "name"]), &given, last).unwrap(),
+            "http://h/v1/nodes?sort_key=name&sort_dir=asc&owner=a%20b&fields=uuid,name&limit=1&marker=u"
+        );
+        assert_eq!(paging.next(&links, "nodes", None, &given, (0, None)), None);
+    }
+}

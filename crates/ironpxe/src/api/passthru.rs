@@ -1,0 +1,96 @@
+//! What node and driver passthru have in common: the list of methods, and the answer.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::{Method, StatusCode, header};
+use ironpxe_core::passthru::{HttpMethod, MethodInfo, PassthruReply};
+use serde_json::{Map, Value, json};
+
+/// The method as passthru methods are declared for it.
+pub(super) fn http_method(method: &Method) -> Option<HttpMethod> {
+    [
+        HttpMethod::Get,
+        HttpMethod::Head,
+        HttpMethod::Post,
+        HttpMethod::Put,
+        HttpMethod::Patch,
+        HttpMethod::Delete,
+    ]
+    .into_iter()
+    .find(|known| known.name() == method.as_str())
+}
+
+/// `…/vendor_passthru/methods`
+pub(super) fn methods(methods: &[MethodInfo]) -> Json<Value> {
+    let body = methods
+        .iter()
+        .map(|method| {
+            let names: Vec<&str> = method.http_methods.iter().map(|known| known.name()).collect();
+            let mut shown = Map::from_iter([
+                ("http_methods".to_owned(), json!(names)),
+                ("async".to_owned(), json!(method.is_async)),
+                ("description".to_owned(), json!(method.description)),
+                ("attach".to_owned(), json!(method.attach)),
+            ]);
+            if let Some(lock) = method.require_exclusive_lock {
+                shown.insert("require_exclusive_lock".to_owned(), json!(lock));
+            }
+            (method.name.to_owned(), Value::Object(shown))
+        })
+        .collect::<Map<_, _>>();
+    Json(Value::Object(body))
+}
+
+/// The answer of a passthru method: its value as JSON, or, when it is attached, the value itself
+/// as text.
+pub(super) fn answer(reply: PassthruReply) -> Response {
+    if reply.is_async {
+        return StatusCode::ACCEPTED.into_response();
+    }
+    match reply.value {
+        Value::String(text) if reply.attach => {
+            let headers = [
+                (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
+                (header::CACHE_CONTROL, "no-store"),
+            ];
+            (headers, text).into_response()
+        }
+        value => Json(value).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn methods_are_listed_as_ironic_does() {
+        let info = MethodInfo {
+            name: "ipxe_config",
+            http_methods: &[HttpMethod::Get],
+            is_async: false,
+            attach: true,
+            description: "d",
+            require_exclusive_lock: None,
+        };
+        let node = MethodInfo { name: "n", require_exclusive_lock: Some(true), ..info };
+        assert_eq!(
+            methods(&[info, node]).0.to_string(),
+            r#"{"ipxe_config":{"http_methods":["GET"],"async":false,"description":"d","attach":true},"n":{"http_methods":["GET"],"async":false,"description":"d","attach":true,"require_exclusive_lock":true}}"#
+        );
+    }
+
+    #[test]
+    fn an_attached_text_is_the_body_itself() {
+        let reply = PassthruReply { value: json!("#!ipxe\n"), is_async: false, attach: true };
+        let response = answer(reply);
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()["content-type"], "text/plain; charset=utf-8");
+        assert_eq!(response.headers()["cache-control"], "no-store");
+
+        let plain = PassthruReply { value: json!("x"), is_async: false, attach: false };
+        assert_eq!(answer(plain).headers()["content-type"], "application/json");
+        let later = PassthruReply { value: Value::Null, is_async: true, attach: false };
+        assert_eq!(answer(later).status(), StatusCode::ACCEPTED);
+    }
+}

@@ -1,0 +1,111 @@
+//! `POST /v1/ports`.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{StatusCode, header};
+use ironpxe_core::error::Fault;
+use ironpxe_core::id::{NodeUuid, PortUuid};
+use ironpxe_core::microversion::port_field_since;
+use ironpxe_core::patch::port_fields::{self, CREATABLE};
+use ironpxe_core::patch::repr::repr;
+use ironpxe_core::patch::value::{self, Field, schema_error};
+use ironpxe_core::port::Port;
+use serde_json::{Map, Value};
+
+use crate::api::AppState;
+use crate::api::body::JsonBody;
+use crate::api::error::{ApiError, Result};
+use crate::api::nodes;
+use crate::api::ports::view;
+use crate::api::request::Call;
+use crate::api::schema;
+use crate::{clock, ident};
+
+pub(super) async fn post(
+    State(state): State<AppState>,
+    call: Call,
+    JsonBody(body): JsonBody,
+) -> Result<Response> {
+    let body = schema::object("port", body, &["address"], &CREATABLE)?;
+    let node = named_node(&call, &body)?;
+    let mut port = read(&body)?;
+    port.node_uuid = match nodes::lookup(&state, &call, &node).await {
+        Ok(node) => node.uuid,
+        Err(error) => return Err(not_in_url(error)),
+    };
+    for name in body.keys() {
+        call.accept(port_field_since(name))?;
+    }
+    let port = state.conductor.port_create(&call.ctx, port).await.map_err(|fault| {
+        // The node may have gone meanwhile.
+        not_in_url(fault.into())
+    })?;
+    let location = call.links.v1(&format!("ports/{}", port.uuid));
+    let shown = view::show(&call, &port, None);
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(shown)).into_response())
+}
+
+/// A node that is not there is no 404 where the URL does not name it.
+fn not_in_url(error: ApiError) -> ApiError {
+    match error {
+        ApiError::Fault(fault @ Fault::NodeNotFound(_)) => ApiError::invalid(fault.to_string()),
+        other => other,
+    }
+}
+
+/// The node a port is for: by `node_uuid`, or from 1.94 on by `node_ident`; exactly one of them.
+fn named_node(call: &Call, body: &Map<String, Value>) -> Result<String> {
+    let not_one = |cause: &str| {
+        let shown = repr(&Value::Object(body.clone()));
+        ApiError::from(schema_error("port", &format!("{shown} is {cause}")))
+    };
+    let (name, value) = match (body.get("node_uuid"), body.get("node_ident")) {
+        (Some(value), None) => ("node_uuid", value),
+        (None, Some(value)) => ("node_ident", value),
+        (None, None) => {
+            return Err(not_one(
+                "not valid under any of the given schemas. Possible root cause: 'node_ident' is a \
+                 required property",
+            ));
+        }
+        (Some(_), Some(_)) => {
+            return Err(not_one(
+                "valid under each of {'required': ['node_uuid']}, {'required': ['node_ident']}",
+            ));
+        }
+    };
+    let node = Field { resource: "port", name, value }.required_text()?;
+    if name == "node_uuid" {
+        value::uuid(name, &node)?;
+    } else {
+        call.accept(94)?;
+    }
+    Ok(node)
+}
+
+/// The port that the body describes, without its node.
+fn read(body: &Map<String, Value>) -> Result<Port> {
+    let field = |name: &'static str, value| Field { resource: "port", name, value };
+    let address = body.get("address").unwrap_or(&Value::Null);
+    let address = value::mac("address", &field("address", address).required_text()?)?;
+    let uuid = match body.get("uuid") {
+        Some(value) => field("uuid", value).uuid()?.unwrap_or_else(ident::uuid),
+        None => ident::uuid(),
+    };
+    let node = NodeUuid(uuid::Uuid::nil());
+    let mut port = Port::new(PortUuid(uuid), node, address, clock::now());
+    for name in CREATABLE {
+        let elsewhere = matches!(name, "uuid" | "address" | "node_ident" | "node_uuid");
+        if let (false, Some(value)) = (elsewhere, body.get(name)) {
+            port_fields::set(&mut port, &field(name, value))?;
+        }
+    }
+    let link = &port.local_link_connection;
+    if port.is_smartnic && !(link.contains_key("port_id") && link.contains_key("hostname")) {
+        return Err(ApiError::invalid(
+            "Smart NIC port must have port_id and hostname in local_link_connection",
+        ));
+    }
+    Ok(port)
+}

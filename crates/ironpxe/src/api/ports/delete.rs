@@ -1,0 +1,26 @@
+//! `DELETE /v1/ports/<port>`.
+
+use axum::extract::{Path, State};
+use http::StatusCode;
+use ironpxe_core::id::PortUuid;
+use ironpxe_core::patch::value;
+
+use crate::api::AppState;
+use crate::api::args::Args;
+use crate::api::error::Result;
+use crate::api::ports::find;
+use crate::api::request::Call;
+
+pub(super) async fn delete(
+    State(state): State<AppState>,
+    call: Call,
+    Path(ident): Path<String>,
+    args: Args,
+) -> Result<StatusCode> {
+    args.only(&[])?;
+    // Unlike everywhere else a name will not do.
+    let uuid = PortUuid(value::uuid("port_uuid", &ident)?);
+    let port = find(&state, &call, &uuid.to_string()).await?;
+    state.conductor.port_destroy(&call.ctx, port.uuid).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,154 @@
+//! `GET /v1/ports`, `GET /v1/ports/detail`, and the ports of one node.
+
+use axum::Json;
+use axum::extract::State;
+use ironpxe_core::error::Fault;
+use ironpxe_core::id::{NodeUuid, PortUuid};
+use ironpxe_core::microversion::port_field_since;
+use serde_json::{Map, Value};
+
+use crate::api::AppState;
+use crate::api::args::Args;
+use crate::api::error::{ApiError, Result};
+use crate::api::nodes;
+use crate::api::paging::{self, Paging};
+use crate::api::ports::view;
+use crate::api::request::Call;
+use crate::db::{Page, PortFilter};
+
+/// The filters this service has. Ironic's `description_contains` and `conductor_groups` are
+/// refused as unknown rather than ignored.
+const FILTERS: [&str; 5] = ["address", "node", "node_uuid", "portgroup", "shard"];
+
+/// What ports can be sorted by, besides the order of their creation.
+const SORTABLE: [&str; 14] = [
+    "address",
+    "available_for_dynamic_portgroup",
+    "category",
+    "created_at",
+    "description",
+    "is_smartnic",
+    "name",
+    "node_uuid",
+    "physical_network",
+    "pxe_enabled",
+    "updated_at",
+    "uuid",
+    "vendor",
+    "portgroup_uuid",
+];
+
+pub(super) async fn get(
+    State(state): State<AppState>,
+    call: Call,
+    args: Args,
+) -> Result<Json<Value>> {
+    list(&state, &call, &args, None, false).await
+}
+
+pub(super) async fn detail(
+    State(state): State<AppState>,
+    call: Call,
+    args: Args,
+) -> Result<Json<Value>> {
+    list(&state, &call, &args, None, true).await
+}
+
+/// The ports of a node, in short or, at the `detail` URL, in full.
+pub(in crate::api) async fn of_node(
+    state: &AppState,
+    call: &Call,
+    args: &Args,
+    node: NodeUuid,
+    detail: bool,
+) -> Result<Json<Value>> {
+    list(state, call, args, Some(node), detail).await
+}
+
+async fn list(
+    state: &AppState,
+    call: &Call,
+    args: &Args,
+    of_node: Option<NodeUuid>,
+    detail_url: bool,
+) -> Result<Json<Value>> {
+    let mut known: Vec<&str> = FILTERS.iter().chain(&paging::ARGUMENTS).copied().collect();
+    if !detail_url {
+        known.extend(["detail", "fields"]);
+    }
+    args.only(&known)?;
+    let fields = args.list("fields")?;
+    view::check_fields(call, fields.as_deref())?;
+    let detail = args.flag("detail")?;
+    if let Some(detail) = detail.filter(|_| !call.has(43)) {
+        let shown = if detail { "True" } else { "False" };
+        return Err(ApiError::invalid(format!("Invalid query parameter ?detail={shown} received.")));
+    }
+    if fields.is_some() && detail == Some(true) {
+        return Err(ApiError::invalid(
+            "Can not specify ?detail=True and fields in the same request.",
+        ));
+    }
+    let fields: Option<Vec<&str>> = match &fields {
+        Some(fields) => Some(fields.iter().map(String::as_str).collect()),
+        None if detail_url || detail == Some(true) => None,
+        None => Some(view::SUMMARY.to_vec()),
+    };
+    if let Some(key) = args.text("sort_key")? {
+        call.accept(port_field_since(&key))?;
+    }
+
+    let paging = Paging::read(args, &state.settings, &SORTABLE)?;
+    let marker = args.uuid("marker")?.map(PortUuid);
+    if let Some(marker) = marker {
+        let missing = || Fault::PortNotFound(marker.to_string());
+        state.db.port_get(marker).await?.ok_or_else(missing)?;
+    }
+    let filter = filter(state, call, args, of_node).await?;
+    let page = Page {
+        limit: Some(paging.limit),
+        marker,
+        sort_key: paging.sort_key,
+        sort_dir: paging.sort_dir,
+    };
+    let ports = state.db.port_list(&filter, &page).await?;
+
+    let last = (ports.len(), ports.last().map(|port| port.uuid.to_string()));
+    let shown = ports.iter().map(|port| view::show(call, port, fields.as_deref())).collect();
+    let mut body = Map::from_iter([("ports".to_owned(), Value::Array(shown))]);
+    let path = match of_node {
+        Some(node) => format!("nodes/{node}/ports{}", if detail_url { "/detail" } else { "" }),
+        None if detail_url => "ports/detail".to_owned(),
+        None => "ports".to_owned(),
+    };
+    if let Some(next) = paging.next(&call.links, &path, fields.as_deref(), args, last) {
+        body.insert("next".to_owned(), Value::String(next));
+    }
+    Ok(Json(Value::Object(body)))
+}
+
+async fn filter(
+    state: &AppState,
+    call: &Call,
+    args: &Args,
+    of_node: Option<NodeUuid>,
+) -> Result<PortFilter> {
+    let address = args.mac("address")?;
+    if let Some(portgroup) = args.ident("portgroup")? {
+        call.accept(24)?;
+        let missing = format!("Portgroup {portgroup} could not be found.");
+        return Err(ApiError::Missing(missing));
+    }
+    if args.list("shard")?.is_some() {
+        return Err(ApiError::NotHere(
+            "Ports cannot be listed by shard; list the nodes of the shard.".to_owned(),
+        ));
+    }
+    let named = args.uuid("node_uuid")?.map(|uuid| uuid.to_string()).or(args.ident("node")?);
+    let node_uuid = match (of_node, named) {
+        (Some(node), _) => Some(node),
+        (None, Some(ident)) => Some(nodes::lookup(state, call, &ident).await?.uuid),
+        (None, None) => None,
+    };
+    Ok(PortFilter { node_uuid, address })
+}

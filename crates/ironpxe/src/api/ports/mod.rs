@@ -1,0 +1,39 @@
+//! `/v1/ports`.
+
+use axum::Router;
+use axum::routing::get;
+use ironpxe_core::error::Fault;
+use ironpxe_core::id::PortUuid;
+use ironpxe_core::patch::value::is_logical_name;
+use ironpxe_core::port::Port;
+
+use crate::api::AppState;
+use crate::api::error::{ApiError, Result};
+use crate::api::request::Call;
+
+mod create;
+mod delete;
+pub(super) mod list;
+mod show;
+mod update;
+mod view;
+
+pub(super) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/v1/ports", get(list::get).post(create::post))
+        .route("/v1/ports/detail", get(list::detail))
+        .route("/v1/ports/{port}", get(show::get).patch(update::patch).delete(delete::delete))
+}
+
+/// The port that a URL names, by its UUID or its name.
+async fn find(state: &AppState, call: &Call, ident: &str) -> Result<Port> {
+    if !is_logical_name(ident) {
+        return Err(ApiError::invalid(format!("Expected UUID or name for port_ident: {ident}")));
+    }
+    let port = match ident.parse::<PortUuid>() {
+        Ok(uuid) => state.db.port_get(uuid).await?,
+        Err(_) if call.has(88) => state.db.port_get_by_name(ident).await?,
+        Err(_) => None,
+    };
+    port.ok_or_else(|| Fault::PortNotFound(ident.to_owned()).into())
+}

@@ -1,0 +1,26 @@
+//! `GET /v1/ports/<port>`.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde_json::Value;
+
+use crate::api::AppState;
+use crate::api::args::Args;
+use crate::api::error::Result;
+use crate::api::ports::{find, view};
+use crate::api::request::Call;
+
+pub(super) async fn get(
+    State(state): State<AppState>,
+    call: Call,
+    Path(ident): Path<String>,
+    args: Args,
+) -> Result<Json<Value>> {
+    args.only(&["fields"])?;
+    let fields = args.list("fields")?;
+    let port = find(&state, &call, &ident).await?;
+    view::check_fields(&call, fields.as_deref())?;
+    let fields: Option<Vec<&str>> =
+        fields.as_ref().map(|fields| fields.iter().map(String::as_str).collect());
+    Ok(Json(view::show(&call, &port, fields.as_deref())))
+}

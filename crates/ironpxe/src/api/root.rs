@@ -1,0 +1,83 @@
+//! `/` and `/v1`: what this service is, and which versions of the API it speaks.
+
+use axum::Router;
+use axum::routing::{any, get};
+use axum::Json;
+use ironpxe_core::microversion::Microversion;
+use serde_json::{Map, Value, json};
+
+use crate::api::AppState;
+use crate::api::request::Call;
+
+pub(super) fn routes() -> Router<AppState> {
+    // Ironic answers every method at `/`.
+    Router::new().route("/", any(root)).route("/v1", get(v1))
+}
+
+/// What `/v1` links to, with the minor version that brought each.
+const LINKED: [(&str, u16); 12] = [
+    ("portgroups", 23),
+    ("volume", 32),
+    ("lookup", 22),
+    ("heartbeat", 22),
+    ("conductors", 49),
+    ("allocations", 52),
+    ("events", 54),
+    ("deploy_templates", 55),
+    ("shards", 82),
+    ("runbooks", 92),
+    ("inspection_rules", 96),
+    ("continue_inspection", 84),
+];
+
+async fn root(call: Call) -> Json<Value> {
+    let version = version(&call);
+    Json(json!({
+        "name": "OpenStack Ironic API",
+        "description": "Ironic is an OpenStack project which enables the provision and management \
+                        of baremetal machines.",
+        "default_version": version,
+        "versions": [version],
+    }))
+}
+
+async fn v1(call: Call) -> Json<Value> {
+    let mut body = Map::new();
+    body.insert("id".to_owned(), json!("v1"));
+    let docs = "https://docs.openstack.org//ironic/latest/contributor//webapi.html";
+    body.insert(
+        "links".to_owned(),
+        json!([self_link(&call), { "href": docs, "rel": "describedby", "type": "text/html" }]),
+    );
+    body.insert(
+        "media_types".to_owned(),
+        json!({
+            "base": "application/json",
+            "type": "application/vnd.openstack.ironic.v1+json",
+        }),
+    );
+    for name in ["chassis", "nodes", "ports", "drivers"] {
+        body.insert(name.to_owned(), call.links.pair(&format!("{name}/")));
+    }
+    body.insert("version".to_owned(), version(&call));
+    for (name, since) in LINKED {
+        if call.has(since) {
+            body.insert(name.to_owned(), call.links.pair(&format!("{name}/")));
+        }
+    }
+    Json(Value::Object(body))
+}
+
+fn version(call: &Call) -> Value {
+    json!({
+        "id": "v1",
+        "links": [self_link(call)],
+        "status": "CURRENT",
+        "min_version": Microversion::MIN.to_string(),
+        "version": Microversion::MAX.to_string(),
+    })
+}
+
+fn self_link(call: &Call) -> Value {
+    json!({ "href": call.links.v1(""), "rel": "self" })
+}

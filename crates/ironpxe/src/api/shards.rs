@@ -1,0 +1,39 @@
+//! `GET /v1/shards`: which shards there are, and how many nodes each has.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Json, Router};
+use ironpxe_core::error::Fault;
+use serde_json::{Value, json};
+
+use crate::api::AppState;
+use crate::api::args::Args;
+use crate::api::error::Result;
+use crate::api::request::Call;
+use crate::db::{NodeFilter, Page};
+
+pub(super) fn routes() -> Router<AppState> {
+    Router::new().route("/v1/shards", get(list))
+}
+
+async fn list(State(state): State<AppState>, call: Call, args: Args) -> Result<Json<Value>> {
+    if !call.has(82) {
+        return Err(Fault::NotInThisVersion.into());
+    }
+    args.only(&[])?;
+    let nodes = state.db.node_list(&NodeFilter::default(), &Page::default()).await?;
+    let mut counts: BTreeMap<Option<String>, u64> = BTreeMap::new();
+    for node in nodes {
+        *counts.entry(node.shard).or_default() += 1;
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let shards: Vec<Value> = counts
+        .into_iter()
+        // Nodes without a shard are counted under this word, as in Ironic.
+        .map(|(shard, count)| json!({ "name": shard.as_deref().unwrap_or("None"), "count": count }))
+        .collect();
+    Ok(Json(json!({ "shards": shards })))
+}

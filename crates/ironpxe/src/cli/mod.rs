@@ -1,0 +1,101 @@
+//! The command line: what was asked, and how it ended.
+//!
+//! Exit codes: 0 done; 64 the configuration or the command line is wrong; 1 anything else.
+
+mod config;
+mod serve;
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use ironpxe::app::AppError;
+use ironpxe::config::{Config, ConfigError, Environment, Flag};
+use ironpxe::telemetry::BadFilter;
+
+/// What `sysexits.h` calls `EX_USAGE`.
+const USAGE: u8 = 64;
+
+const ABOUT: &str = "Network booting of bare metal: the OpenStack Ironic API, and iPXE scripts \
+                     generated when a machine asks";
+
+#[derive(Debug, Parser)]
+#[command(about = ABOUT, version, propagate_version = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service
+    Serve(serve::ServeArgs),
+    /// Show or check configurations
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+}
+
+/// Why a command did not do it.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Log(#[from] BadFilter),
+    #[error(transparent)]
+    App(#[from] AppError),
+    #[error("cannot start the runtime")]
+    Runtime(#[source] std::io::Error),
+    #[error("cannot write to standard output")]
+    Output(#[source] std::io::Error),
+}
+
+impl CliError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) | Self::Log(_) | Self::App(AppError::Drivers(_)) => USAGE,
+            Self::App(_) | Self::Runtime(_) | Self::Output(_) => 1,
+        }
+    }
+}
+
+/// Does what the command line asks.
+pub(crate) fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => {
+            // `--help` and `--version` are answers too. What cannot be printed cannot be helped.
+            let _ = answer.print();
+            return ExitCode::from(if answer.use_stderr() { USAGE } else { 0 });
+        }
+    };
+    let done = match cli.command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Config(command) => config::run(&command),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let code = error.exit_code();
+            complain(error);
+            ExitCode::from(code)
+        }
+    }
+}
+
+/// The configuration of a command that takes `--config`.
+fn load(file: Option<&Path>, flags: &[Flag]) -> Result<(Config, Environment), ConfigError> {
+    let environment = Environment::of_this_process();
+    let config = Config::load(file, &environment, flags)?;
+    Ok((config, environment))
+}
+
+/// Says what is wrong, and why, on standard error.
+fn complain(error: CliError) {
+    // This form of anyhow's is the message with its causes, in one line.
+    for line in format!("{:#}", anyhow::Error::new(error)).lines() {
+        let _ = writeln!(std::io::stderr(), "ironpxe: {line}");
+    }
+}

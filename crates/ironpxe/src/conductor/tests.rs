@@ -1,0 +1,107 @@
+//! Provision verbs on a real database: where nodes end, who is refused, what survives.
+
+mod provision;
+mod recovery;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ironpxe_core::boot::{BootSettings, Scripts};
+use ironpxe_core::id::{NodeUuid, PortUuid};
+use ironpxe_core::interface::InterfaceKind;
+use ironpxe_core::node::Node;
+use ironpxe_core::port::Port;
+use ironpxe_core::provision_state::Verb;
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::*;
+use crate::rpc::{Conductor, Context, ProvisionArgs};
+use crate::{clock, ident};
+
+pub(super) const HOST: &str = "conductor-1";
+
+pub(super) struct Stand {
+    pub(super) conductor: LocalConductor,
+    pub(super) db: Db,
+    pub(super) folder: TempDir,
+}
+
+pub(super) fn context() -> Context {
+    Context { request_id: ident::request_id() }
+}
+
+impl Stand {
+    pub(super) async fn new() -> Self {
+        let (db, folder) = crate::db::testing::scratch().await;
+        let conductor = start(&db).await;
+        Self { conductor, db, folder }
+    }
+
+    /// Enrols a node with a port and with all it needs, but for automated cleaning.
+    pub(super) async fn enrol(&self, deploy_interface: &str) -> NodeUuid {
+        let mut node = Node::enroll(NodeUuid(ident::uuid()), "fake-hardware", clock::now());
+        node.interfaces.set(InterfaceKind::Deploy, deploy_interface);
+        node.automated_clean = Some(false);
+        for key in ["deploy_kernel", "deploy_ramdisk", "rescue_kernel", "rescue_ramdisk"] {
+            node.driver_info.insert(key.into(), json!(format!("http://h/{key}")));
+        }
+        for key in ["image_source", "kernel", "ramdisk"] {
+            node.instance_info.insert(key.into(), json!(format!("http://h/{key}")));
+        }
+        let node = self.conductor.node_create(&context(), node).await.unwrap();
+        let octets = ident::uuid().as_bytes().first_chunk::<6>().copied().unwrap();
+        let address = ironpxe_core::mac::MacAddress::new(octets);
+        let port = Port::new(PortUuid(ident::uuid()), node.uuid, address, clock::now());
+        self.conductor.port_create(&context(), port).await.unwrap();
+        node.uuid
+    }
+
+    pub(super) async fn ask(&self, node: NodeUuid, word: &str) -> Result<()> {
+        let (verb, _) = Verb::from_word(word).unwrap();
+        let args = ProvisionArgs {
+            target: word.to_owned(),
+            rescue_password: (verb == Verb::Rescue).then(|| "secret".to_owned()),
+            ..ProvisionArgs::default()
+        };
+        self.conductor.provision(&context(), node, verb, args).await
+    }
+
+    /// Waits until nobody works on the node any more.
+    pub(super) async fn settled(&self, uuid: NodeUuid) -> Node {
+        for _ in 0..500 {
+            let node = self.db.node_get(uuid).await.unwrap().unwrap();
+            if node.reservation.is_none() {
+                return node;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("node {uuid} is still reserved");
+    }
+
+    /// Asks for each verb in turn; gives the state after each.
+    pub(super) async fn walk(&self, uuid: NodeUuid, words: &[&str]) -> Vec<String> {
+        let mut states = Vec::new();
+        for word in words {
+            self.ask(uuid, word).await.unwrap_or_else(|fault| panic!("{word}: {fault}"));
+            states.push(self.settled(uuid).await.provision_state.name().to_owned());
+        }
+        states
+    }
+}
+
+pub(super) async fn start(db: &Db) -> LocalConductor {
+    let boot = BootSettings::default();
+    let settings = Settings {
+        host: HOST.into(),
+        conductor_group: String::new(),
+        automated_clean: true,
+        allow_provisioning_in_maintenance: true,
+        heartbeat_interval: Duration::from_secs(10),
+        restrict_boot_config: false,
+        boot: boot.clone(),
+    };
+    let drivers = Drivers::new(&["fake-hardware".into()], None).unwrap();
+    let scripts = Arc::new(Scripts::new(boot.downloads).unwrap());
+    LocalConductor::start(db.clone(), drivers, scripts, settings, Tasks::new()).await.unwrap()
+}

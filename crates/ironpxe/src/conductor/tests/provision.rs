@@ -1,0 +1,215 @@
+//! Where each verb leads.
+
+use ironpxe_core::power_state::PowerState;
+use ironpxe_core::provision_state::{MACHINE, VERBS};
+
+use super::*;
+
+#[tokio::test]
+async fn an_agents_deployment_stops_where_it_waits_for_the_agent() {
+    let stand = Stand::new().await;
+    let node = stand.enrol("direct").await;
+    assert_eq!(
+        stand.walk(node, &["manage", "provide", "active"]).await,
+        ["manageable", "available", "wait call-back"]
+    );
+    let node = stand.settled(node).await;
+    assert_eq!(node.target_provision_state.as_deref(), Some("active"));
+    assert_eq!(node.power_state, Some(PowerState::On));
+    assert!(node.provision_updated_at.is_some());
+}
+
+#[tokio::test]
+async fn a_ramdisk_deployment_is_active_at_once_and_can_be_torn_down() {
+    let stand = Stand::new().await;
+    let node = stand.enrol("ramdisk").await;
+    assert_eq!(
+        stand.walk(node, &["manage", "provide", "deploy", "rebuild", "undeploy"]).await,
+        ["manageable", "available", "active", "active", "available"]
+    );
+    let node = stand.settled(node).await;
+    assert!(node.instance_info.is_empty());
+    assert_eq!(node.power_state, Some(PowerState::Off));
+}
+
+#[tokio::test]
+async fn rescue_inspection_and_adoption() {
+    let stand = Stand::new().await;
+    let node = stand.enrol("ramdisk").await;
+    assert_eq!(
+        stand.walk(node, &["manage", "inspect", "abort", "inspect", "abort", "manage"]).await,
+        [
+            "manageable",
+            "inspect wait",
+            "inspect failed",
+            "inspect wait",
+            "inspect failed",
+            "manageable"
+        ]
+    );
+    assert_eq!(
+        stand.walk(node, &["adopt", "rescue", "abort", "unrescue"]).await,
+        ["active", "rescue wait", "rescue failed", "active"]
+    );
+    let node = stand.settled(node).await;
+    assert!(!node.instance_info.contains_key("rescue_password"));
+}
+
+#[tokio::test]
+async fn cleaning_is_as_configured_and_as_the_node_says() {
+    let stand = Stand::new().await;
+    let node = stand.enrol("direct").await;
+    let clean = |value| {
+        move |node: &mut Node| {
+            node.automated_clean = value;
+            Ok(())
+        }
+    };
+    // The configuration says yes, and the node has no word of its own.
+    stand.db.node_change(node, clean(None)).await.unwrap();
+    assert_eq!(stand.walk(node, &["manage", "provide"]).await, ["manageable", "clean wait"]);
+    assert_eq!(stand.walk(node, &["abort", "manage"]).await, ["clean failed", "manageable"]);
+    // A fake deploy interface has nothing to clean with.
+    let fake = |node: &mut Node| {
+        node.interfaces.set(InterfaceKind::Deploy, "fake");
+        Ok(())
+    };
+    stand.db.node_change(node, fake).await.unwrap();
+    assert_eq!(stand.walk(node, &["provide"]).await, ["available"]);
+}
+
+#[tokio::test]
+async fn manual_cleaning_heads_for_manageable_all_the_way() {
+    let stand = Stand::new().await;
+    let node = stand.enrol("direct").await;
+    assert_eq!(stand.walk(node, &["manage", "clean"]).await, ["manageable", "clean wait"]);
+    let waiting = stand.settled(node).await;
+    assert_eq!(waiting.target_provision_state.as_deref(), Some("manageable"));
+    stand.walk(node, &["abort"]).await;
+    let aborted = stand.settled(node).await;
+    assert_eq!(aborted.target_provision_state.as_deref(), Some("manageable"));
+    assert!(aborted.last_error.unwrap().contains("aborted"));
+}
+
+#[tokio::test]
+async fn cleaning_without_a_ramdisk_to_boot_fails_and_says_why() {
+    let stand = Stand::new().await;
+    let node = stand.enrol("direct").await;
+    let forget = |node: &mut Node| {
+        node.driver_info.clear();
+        node.automated_clean = Some(true);
+        Ok(())
+    };
+    stand.db.node_change(node, forget).await.unwrap();
+    assert_eq!(stand.walk(node, &["manage", "provide"]).await, ["manageable", "clean failed"]);
+    let error = stand.settled(node).await.last_error.unwrap();
+    assert!(error.contains("driver_info.deploy_kernel"), "{error}");
+}
+
+#[tokio::test]
+async fn a_deployment_that_cannot_boot_is_refused_and_nothing_changes() {
+    let stand = Stand::new().await;
+    let node = stand.enrol("direct").await;
+    stand.walk(node, &["manage", "provide"]).await;
+    let forget = |node: &mut Node| {
+        node.driver_info.clear();
+        Ok(())
+    };
+    stand.db.node_change(node, forget).await.unwrap();
+    let before = stand.settled(node).await;
+    let fault = stand.ask(node, "active").await.unwrap_err();
+    assert!(matches!(&fault, Fault::InstanceDeployFailure(text) if text.contains("deploy_kernel")));
+    assert_eq!(stand.settled(node).await, before);
+}
+
+/// Every verb in every state: accepted exactly where Ironic's machine has its event.
+#[tokio::test]
+async fn verbs_are_refused_where_the_machine_has_no_way() {
+    let stand = Stand::new().await;
+    let node = stand.enrol("ramdisk").await;
+    for row in &MACHINE {
+        for (word, verb, _) in VERBS {
+            let put = |node: &mut Node| {
+                node.provision_state = row.state.into();
+                Ok(())
+            };
+            stand.db.node_change(node, put).await.unwrap();
+            let asked = stand.ask(node, word).await;
+            let allowed = row.state.on(verb.event()).is_some();
+            assert_eq!(asked.is_ok(), allowed, "{word} in {}: {asked:?}", row.name);
+            if let Err(fault) = asked {
+                let expected = format!(
+                    "The requested action \"{word}\" can not be performed on node \"{node}\" \
+                     while it is in state \"{}\".",
+                    row.name
+                );
+                assert_eq!(fault.to_string(), expected);
+            }
+            // Work may still be going on; put everything back for the next verb.
+            stand.settled(node).await;
+            let restore = |node: &mut Node| {
+                for key in ["image_source", "kernel", "ramdisk"] {
+                    node.instance_info.insert(key.into(), json!(format!("http://h/{key}")));
+                }
+                Ok(())
+            };
+            stand.db.node_change(node, restore).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_node_in_a_state_we_do_not_know_is_left_alone() {
+    let stand = Stand::new().await;
+    let node = stand.enrol("direct").await;
+    let put = |node: &mut Node| {
+        node.provision_state = ironpxe_core::provision_state::StoredState::Unknown("odd".into());
+        Ok(())
+    };
+    stand.db.node_change(node, put).await.unwrap();
+    for (word, _, _) in VERBS {
+        assert!(stand.ask(node, word).await.is_err(), "{word}");
+    }
+}
+
+#[tokio::test]
+async fn of_two_operators_at_once_one_wins() {
+    let stand = Stand::new().await;
+    for _ in 0..20 {
+        let node = stand.enrol("ramdisk").await;
+        stand.walk(node, &["manage", "provide"]).await;
+        let (a, b) = tokio::join!(stand.ask(node, "active"), stand.ask(node, "active"));
+        assert!(a.is_ok() != b.is_ok(), "{a:?} {b:?}");
+        let lost = a.and(b).unwrap_err();
+        assert!(
+            matches!(lost, Fault::NodeLocked { .. } | Fault::InvalidStateRequested { .. }),
+            "{lost:?}"
+        );
+        assert_eq!(stand.settled(node).await.provision_state.name(), "active");
+    }
+}
+
+#[tokio::test]
+async fn protected_maintained_and_retired_nodes_are_spared() {
+    let stand = Stand::new().await;
+    let node = stand.enrol("ramdisk").await;
+    stand.walk(node, &["manage"]).await;
+    let flag = |set: fn(&mut Node)| {
+        move |node: &mut Node| {
+            set(node);
+            Ok(())
+        }
+    };
+    stand.db.node_change(node, flag(|node| node.retired = true)).await.unwrap();
+    assert!(matches!(stand.ask(node, "provide").await, Err(Fault::NodeIsRetired { .. })));
+    stand.db.node_change(node, flag(|node| node.retired = false)).await.unwrap();
+    stand.walk(node, &["provide"]).await;
+    stand.db.node_change(node, flag(|node| node.maintenance = true)).await.unwrap();
+    assert!(matches!(stand.ask(node, "active").await, Err(Fault::NodeInMaintenance { .. })));
+    stand.db.node_change(node, flag(|node| node.maintenance = false)).await.unwrap();
+    stand.walk(node, &["active"]).await;
+    stand.db.node_change(node, flag(|node| node.protected = true)).await.unwrap();
+    for word in ["deleted", "rebuild"] {
+        assert!(matches!(stand.ask(node, word).await, Err(Fault::NodeProtected(_))), "{word}");
+    }
+}

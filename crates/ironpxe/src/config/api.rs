@@ -1,0 +1,34 @@
+//! `[api]`
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::section::section;
+use super::values::Endpoint;
+
+section! {
+    /// The REST API, and what booting machines fetch.
+    ["api"] pub struct Api {
+        /// The address to listen on.
+        pub host_ip: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        /// The TCP port to listen on; 0 takes any free one.
+        pub port: u16 = 6385;
+        /// Where clients, machines and ramdisks find this service, for example
+        /// `http://10.0.0.1:6385`. Not set: links in answers name the host as the client called
+        /// it, and boot scripts name `host_ip` and `port`.
+        pub public_endpoint: Option<Endpoint> = None;
+        /// The most resources one answer lists.
+        pub max_limit: u32 = 1000, in 1..=1_000_000;
+        /// The largest request body, in bytes.
+        pub max_json_body_size: u32 = 1024 * 1024, in 1024..=1024 * 1024 * 1024;
+        /// The largest body of a provision request, in bytes: it may hold a config drive.
+        pub max_json_body_size_provision: u32 = 64 * 1024 * 1024, in 1024..=1024 * 1024 * 1024;
+        /// How deep a request body may be nested.
+        pub max_json_body_depth: u8 = 25, in 1..=100;
+        /// Do not tell a machine that gets no boot script why: it may be a stranger who asks
+        /// which machines there are.
+        pub restrict_boot_config: bool = false;
+        /// Listen on other addresses than this host's own loopback although clients need not
+        /// prove who they are. Only for networks that strangers cannot reach.
+        pub allow_unauthenticated_access: bool = false;
+    }
+}

@@ -1,0 +1,85 @@
+//! The configuration as the boot decision wants it.
+
+use std::collections::BTreeMap;
+
+use ironpxe_core::boot::{self, BootSettings, Downloads, RamdiskImages};
+
+use super::Config;
+use super::deploy::BootOption;
+use super::pxe::{GiveUpAction, LocalBoot};
+use super::values::Image;
+
+impl Config {
+    /// What boots depend on, when ramdisks find this service at `api_url`.
+    pub fn boot_settings(&self, api_url: String) -> BootSettings {
+        let Self {
+            general,
+            conductor,
+            pxe,
+            inspector,
+            deploy,
+            ..
+        } = self;
+        BootSettings {
+            api_url,
+            debug: general.debug,
+            kernel_append_params: pxe.kernel_append_params.0.clone(),
+            inspection_kernel_params: inspector.extra_kernel_params.0.clone(),
+            deploy: RamdiskImages {
+                kernel: url(conductor.deploy_kernel.as_ref()),
+                ramdisk: url(conductor.deploy_ramdisk.as_ref()),
+                kernel_by_arch: urls(&conductor.deploy_kernel_by_arch),
+                ramdisk_by_arch: urls(&conductor.deploy_ramdisk_by_arch),
+            },
+            rescue: RamdiskImages {
+                kernel: url(conductor.rescue_kernel.as_ref()),
+                ramdisk: url(conductor.rescue_ramdisk.as_ref()),
+                kernel_by_arch: urls(&conductor.rescue_kernel_by_arch),
+                ramdisk_by_arch: urls(&conductor.rescue_ramdisk_by_arch),
+            },
+            default_boot_option: match deploy.default_boot_option {
+                BootOption::Local => boot::BootOption::Local,
+                BootOption::Netboot => boot::BootOption::Netboot,
+            },
+            downloads: self.downloads(),
+            local_boot: boot::LocalBoot {
+                bios: local_boot(pxe.local_boot_bios),
+                uefi: local_boot(pxe.local_boot_uefi),
+            },
+        }
+    }
+
+    /// How boot scripts download.
+    pub fn downloads(&self) -> Downloads {
+        Downloads {
+            timeout_seconds: self.pxe.ipxe_timeout,
+            retries: self.pxe.ipxe_retries,
+            give_up: match self.pxe.ipxe_give_up_action {
+                GiveUpAction::Reboot => boot::GiveUpAction::Reboot,
+                GiveUpAction::Poweroff => boot::GiveUpAction::Poweroff,
+                GiveUpAction::Shell => boot::GiveUpAction::Shell,
+                GiveUpAction::Exit => boot::GiveUpAction::Exit,
+            },
+        }
+    }
+}
+
+fn url(image: Option<&Image>) -> Option<String> {
+    image.map(|Image(url)| url.clone())
+}
+
+fn urls(images: &BTreeMap<String, Image>) -> BTreeMap<String, String> {
+    images
+        .iter()
+        .map(|(arch, Image(url))| (arch.clone(), url.clone()))
+        .collect()
+}
+
+fn local_boot(method: LocalBoot) -> boot::LocalBootMethod {
+    match method {
+        LocalBoot::Sanboot => boot::LocalBootMethod::Sanboot,
+        LocalBoot::Exit => boot::LocalBootMethod::Exit,
+        LocalBoot::Reboot => boot::LocalBootMethod::Reboot,
+        LocalBoot::Poweroff => boot::LocalBootMethod::Poweroff,
+    }
+}

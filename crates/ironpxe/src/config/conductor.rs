@@ -1,0 +1,40 @@
+//! `[conductor]`
+
+use std::collections::BTreeMap;
+
+use super::section::section;
+use super::values::Image;
+
+section! {
+    /// Work on nodes, and the ramdisks it needs.
+    ["conductor"] pub struct Conductor {
+        /// Clean a node whenever it becomes available. A node's `automated_clean` overrides it.
+        pub automated_clean: bool = true;
+        /// The kernel that deploys, cleans and inspects, for nodes that do not name their own:
+        /// an `http://` or `https://` URL. Goes with `deploy_ramdisk`.
+        pub deploy_kernel: Option<Image> = None;
+        /// The ramdisk that deploys, cleans and inspects. Goes with `deploy_kernel`.
+        pub deploy_ramdisk: Option<Image> = None;
+        /// `deploy_kernel` by architecture, which goes first, for example
+        /// `{ aarch64 = "http://images.example/arm/kernel" }`.
+        pub deploy_kernel_by_arch: BTreeMap<String, Image> = BTreeMap::new();
+        /// `deploy_ramdisk` by architecture, which goes first.
+        pub deploy_ramdisk_by_arch: BTreeMap<String, Image> = BTreeMap::new();
+        /// The kernel that rescues, as `deploy_kernel`. Goes with `rescue_ramdisk`.
+        pub rescue_kernel: Option<Image> = None;
+        /// The ramdisk that rescues. Goes with `rescue_kernel`.
+        pub rescue_ramdisk: Option<Image> = None;
+        /// `rescue_kernel` by architecture, which goes first.
+        pub rescue_kernel_by_arch: BTreeMap<String, Image> = BTreeMap::new();
+        /// `rescue_ramdisk` by architecture, which goes first.
+        pub rescue_ramdisk_by_arch: BTreeMap<String, Image> = BTreeMap::new();
+        /// How often this conductor tells the others that it lives, in seconds.
+        pub heartbeat_interval: u32 = 10, in 1..=3600;
+        /// A conductor that was not heard of for so many seconds is not alive.
+        pub heartbeat_timeout: u32 = 60, in 2..=86_400;
+        /// Let nodes in maintenance be deployed, cleaned and so on.
+        pub allow_provisioning_in_maintenance: bool = true;
+        /// Which nodes this conductor works on: those of the same `conductor_group`.
+        pub conductor_group: String = String::new();
+    }
+}

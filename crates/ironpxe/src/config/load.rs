@@ -1,0 +1,220 @@
+//! Putting a configuration together: the file, then the environment, then the command line. Who
+//! speaks later wins.
+
+use std::ffi::OsStr;
+use std::ops::Range;
+use std::path::Path;
+
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue, ValueDeserializer};
+
+use super::environment::Environment;
+use super::error::{Origin, Problem};
+use super::section::Section;
+use super::{Config, Flag};
+
+/// Variables that begin like settings and are none.
+const OTHER_VARIABLES: [&str; 1] = ["IRONPXE_LOG"];
+const OTHER_VARIABLES_PREFIX: &str = "IRONPXE_TEST_";
+
+/// A configuration being put together.
+#[derive(Default)]
+pub(super) struct Loader {
+    pub(super) config: Config,
+    pub(super) problems: Vec<Problem>,
+}
+
+impl Loader {
+    /// Reads the file.
+    pub(super) fn file(&mut self, path: &Path) {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) => {
+                let message = format!("{} cannot be read: {error}", path.display());
+                self.problem(Origin::Default, None, message);
+                return;
+            }
+        };
+        self.text(path, &text);
+    }
+
+    /// Reads what stands in the file.
+    pub(super) fn text(&mut self, path: &Path, text: &str) {
+        let at = |span: Range<usize>| Origin::File {
+            path: path.to_owned(),
+            line: line_of(text, span.start),
+        };
+        let table = match DeTable::parse(text) {
+            Ok(table) => table.into_inner(),
+            Err(error) => {
+                let span = error.span().unwrap_or(0..0);
+                self.problem(at(span), None, error.message().to_owned());
+                return;
+            }
+        };
+        // In the order of the file, which a table does not keep.
+        let mut sections: Vec<_> = table.into_iter().collect();
+        sections.sort_by_key(|(name, _)| name.span().start);
+        for (name, value) in sections {
+            let DeValue::Table(keys) = value.into_inner() else {
+                let message = format!(
+                    "{:?} stands outside of every section; put it below [DEFAULT]",
+                    name.get_ref()
+                );
+                self.problem(at(name.span()), None, message);
+                continue;
+            };
+            let mut keys: Vec<_> = keys.into_iter().collect();
+            keys.sort_by_key(|(key, _)| key.span().start);
+            if self.section(name.get_ref()).is_none() {
+                let message = self.no_such_section(name.get_ref());
+                self.problem(at(name.span()), None, message);
+                continue;
+            }
+            for (key, value) in keys {
+                let value_span = value.span();
+                let read = self.set(name.get_ref(), key.get_ref(), value.into());
+                let origin = match &read {
+                    Ok(()) => at(key.span()),
+                    Err(error) => at(error.span().unwrap_or(value_span)),
+                };
+                self.note(origin, name.get_ref(), key.get_ref(), read);
+            }
+        }
+    }
+
+    /// Reads the variables `IRONPXE_<SECTION>__<KEY>`.
+    pub(super) fn environment(&mut self, environment: &Environment) {
+        for (name, value) in &environment.variables {
+            let Some(name) = name.to_str().filter(|name| name.starts_with("IRONPXE_")) else {
+                continue;
+            };
+            if OTHER_VARIABLES.contains(&name) || name.starts_with(OTHER_VARIABLES_PREFIX) {
+                continue;
+            }
+            self.variable(name, value);
+        }
+    }
+
+    fn variable(&mut self, name: &str, value: &OsStr) {
+        let origin = Origin::Variable(name.to_owned());
+        let words = name
+            .strip_prefix("IRONPXE_")
+            .and_then(|rest| rest.split_once("__"));
+        let known = words.and_then(|(section, key)| {
+            let sections = self.config.sections();
+            let section = sections
+                .iter()
+                .find(|it| it.name().to_uppercase() == section)?;
+            (key == key.to_uppercase()).then(|| (section.name(), key.to_lowercase()))
+        });
+        let Some((section, key)) = known else {
+            let message = "this names no setting; expected IRONPXE_<SECTION>__<KEY> in capitals, \
+                           for example IRONPXE_API__PORT"
+                .to_owned();
+            return self.problem(origin, None, message);
+        };
+        let Some(text) = value.to_str() else {
+            return self.problem(origin, None, "this is not UTF-8".to_owned());
+        };
+        self.set_text(origin, section, &key, text);
+    }
+
+    /// Reads a setting of the command line.
+    pub(super) fn flag(&mut self, flag: &Flag) {
+        self.set_text(Origin::Flag(flag.name), flag.section, flag.key, &flag.value);
+    }
+
+    /// Sets a key to what was written without TOML's quotes: a text as it stands, or if the key
+    /// holds no text, what TOML would read.
+    fn set_text(&mut self, origin: Origin, section: &str, key: &str, text: &str) {
+        let as_text = Spanned::new(0..text.len(), DeValue::String(DeString::Borrowed(text)));
+        let mut read = self.set(section, key, as_text.into());
+        if let (Err(_), Ok(value)) = (&read, ValueDeserializer::parse(text)) {
+            read = self.set(section, key, value);
+        }
+        self.note(origin, section, key, read);
+    }
+
+    fn set(
+        &mut self,
+        section: &str,
+        key: &str,
+        value: ValueDeserializer<'_>,
+    ) -> Result<(), toml::de::Error> {
+        let Some(section) = self.section(section) else {
+            return Err(serde::de::Error::custom("there is no such section"));
+        };
+        section.set(key, value).unwrap_or_else(|| {
+            let known: Vec<_> = section.keys().iter().map(|key| key.name).collect();
+            Err(serde::de::Error::custom(format_args!(
+                "there is no such key; [{}] has {}",
+                section.name(),
+                known.join(", ")
+            )))
+        })
+    }
+
+    /// Remembers where a value came from, or what is wrong with it.
+    fn note(
+        &mut self,
+        origin: Origin,
+        section: &str,
+        key: &str,
+        read: Result<(), toml::de::Error>,
+    ) {
+        let name = format!("[{section}]{key}");
+        match read {
+            Ok(()) => {
+                self.config.origins.insert(name, origin);
+            }
+            Err(error) => self.problem(origin, Some(name), in_plain_words(error.message())),
+        }
+    }
+
+    fn section(&mut self, name: &str) -> Option<&mut dyn Section> {
+        self.config
+            .sections_mut()
+            .into_iter()
+            .find(|section| section.name() == name)
+    }
+
+    fn no_such_section(&self, name: &str) -> String {
+        let known: Vec<_> = self
+            .config
+            .sections()
+            .iter()
+            .map(|it| format!("[{}]", it.name()))
+            .collect();
+        format!(
+            "there is no section [{name}]; there are {}",
+            known.join(", ")
+        )
+    }
+
+    /// Adds a problem.
+    pub(super) fn problem(&mut self, origin: Origin, key: Option<String>, message: String) {
+        self.problems.push(Problem {
+            origin,
+            key,
+            message,
+        });
+    }
+}
+
+/// An operator does not know Rust's types.
+fn in_plain_words(message: &str) -> String {
+    message
+        .replace("expected u8", "expected a number from 0 to 255")
+        .replace("expected u16", "expected a number from 0 to 65535")
+        .replace("expected u32", "expected a number from 0 to 4294967295")
+        .replace("expected a boolean", "expected true or false")
+        .replace("expected a string", "expected a text in quotes")
+        .replace("invalid IP address syntax", "expected an IP address")
+}
+
+/// The line, from 1, in which a byte of the text stands.
+fn line_of(text: &str, offset: usize) -> usize {
+    let before = text.as_bytes().get(..offset).unwrap_or(text.as_bytes());
+    before.split(|&byte| byte == b'\n').count()
+}

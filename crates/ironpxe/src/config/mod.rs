@@ -1,0 +1,145 @@
+//! The configuration: what an operator may set, where, and what is wrong with it.
+//!
+//! Sections and keys have Ironic's names where Ironic has them. Each section has its own file,
+//! where its keys, their defaults and their documentation stand once (see `section.rs`);
+//! `load.rs` says who may set them, `check.rs` what does not go together. What comes out of
+//! [`Config::load`] is checked plain data. Nothing else in ironpxe reads the environment.
+
+mod api;
+mod boot;
+mod check;
+mod conductor;
+mod database;
+mod deploy;
+mod environment;
+mod error;
+mod general;
+mod inspector;
+mod load;
+mod pxe;
+mod sample;
+mod section;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+pub use self::api::Api;
+pub use self::conductor::Conductor;
+pub use self::database::Database;
+pub use self::deploy::{BootMode, BootOption, Deploy};
+pub use self::environment::Environment;
+pub use self::error::{ConfigError, Origin, Problem};
+pub use self::general::{AuthStrategy, General};
+pub use self::inspector::Inspector;
+use self::load::Loader;
+pub use self::pxe::{GiveUpAction, LocalBoot, Pxe};
+use self::section::Section;
+pub use self::values::{Connection, Endpoint, Image, KernelParams, Names, Word};
+
+/// A checked configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Config {
+    /// `[DEFAULT]`
+    pub general: General,
+    /// `[api]`
+    pub api: Api,
+    /// `[conductor]`
+    pub conductor: Conductor,
+    /// `[database]`
+    pub database: Database,
+    /// `[pxe]`
+    pub pxe: Pxe,
+    /// `[inspector]`
+    pub inspector: Inspector,
+    /// `[deploy]`
+    pub deploy: Deploy,
+
+    /// `[DEFAULT]host`, or what it is when it is not set.
+    pub host: String,
+    /// `[DEFAULT]state_path`, or what it is when it is not set.
+    pub state_path: PathBuf,
+    /// The file of `[database]connection`, or what it is when that is not set.
+    pub database_path: PathBuf,
+
+    /// Who set what: `[section]key` → origin.
+    origins: BTreeMap<String, Origin>,
+}
+
+/// A setting made on the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flag {
+    /// The flag, as it was typed.
+    pub name: &'static str,
+    /// The setting's section.
+    pub section: &'static str,
+    /// The setting's key.
+    pub key: &'static str,
+    /// What it is set to.
+    pub value: String,
+}
+
+impl Config {
+    /// Puts the configuration together: the file, over that the environment, over that the flags.
+    pub fn load(
+        file: Option<&Path>,
+        environment: &Environment,
+        flags: &[Flag],
+    ) -> Result<Self, ConfigError> {
+        let mut loader = Loader::default();
+        if let Some(file) = file {
+            loader.file(file);
+        }
+        loader.finish(environment, flags)
+    }
+
+    fn sections(&self) -> [&dyn Section; 7] {
+        let Self {
+            general,
+            api,
+            conductor,
+            database,
+            pxe,
+            inspector,
+            deploy,
+            ..
+        } = self;
+        [general, api, conductor, database, pxe, inspector, deploy]
+    }
+
+    fn sections_mut(&mut self) -> [&mut dyn Section; 7] {
+        let Self {
+            general,
+            api,
+            conductor,
+            database,
+            pxe,
+            inspector,
+            deploy,
+            ..
+        } = self;
+        [general, api, conductor, database, pxe, inspector, deploy]
+    }
+}
+
+impl Loader {
+    /// What comes after the file.
+    fn finish(mut self, environment: &Environment, flags: &[Flag]) -> Result<Config, ConfigError> {
+        self.environment(environment);
+        for flag in flags {
+            self.flag(flag);
+        }
+        self.complete(environment);
+        if self.problems.is_empty() {
+            self.check();
+        }
+        if self.problems.is_empty() {
+            return Ok(self.config);
+        }
+        Err(ConfigError {
+            problems: self.problems,
+        })
+    }
+}

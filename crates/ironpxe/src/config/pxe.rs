@@ -1,0 +1,55 @@
+//! `[pxe]`
+
+use serde::{Deserialize, Serialize};
+
+use super::section::section;
+use super::values::KernelParams;
+
+section! {
+    /// What boot scripts do.
+    ["pxe"] pub struct Pxe {
+        /// Kernel parameters for ramdisks, unless the node has `kernel_append_params` of its own
+        /// (where `%default%` stands for these).
+        pub kernel_append_params: KernelParams = KernelParams("nofb vga=normal".to_owned());
+        /// A download that makes no progress for so many seconds has failed; 0: never.
+        pub ipxe_timeout: u32 = 60, in 0..=86_400;
+        /// How often a failed download is tried again.
+        pub ipxe_retries: u32 = 10, in 0..=1000;
+        /// What a machine does when its downloads keep failing: `reboot`, `poweroff`, `shell`
+        /// (an iPXE shell on the console) or `exit` (on to the next boot device).
+        pub ipxe_give_up_action: GiveUpAction = GiveUpAction::Reboot;
+        /// How a machine with BIOS is sent to its disk: `sanboot` (iPXE starts the first disk),
+        /// `exit` (on to the next boot device), `reboot` or `poweroff`.
+        pub local_boot_bios: LocalBoot = LocalBoot::Sanboot;
+        /// How a machine with UEFI is sent to its disk; as `local_boot_bios`.
+        pub local_boot_uefi: LocalBoot = LocalBoot::Exit;
+    }
+}
+
+/// What a machine does when its downloads keep failing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GiveUpAction {
+    /// Start again from its firmware.
+    Reboot,
+    /// Power off.
+    Poweroff,
+    /// An iPXE shell.
+    Shell,
+    /// The next boot device.
+    Exit,
+}
+
+/// How a machine is sent to its disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LocalBoot {
+    /// iPXE starts the first disk.
+    Sanboot,
+    /// The next boot device.
+    Exit,
+    /// Start again from its firmware.
+    Reboot,
+    /// Power off.
+    Poweroff,
+}

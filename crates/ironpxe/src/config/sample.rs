@@ -1,0 +1,61 @@
+//! The configuration as text: the sample file, and what was set by whom.
+
+use std::fmt::Write;
+
+use super::{Config, Origin};
+
+impl Config {
+    /// Every setting with its default and what it does, as a configuration file in which
+    /// everything is commented out.
+    pub fn sample() -> String {
+        let mut text = String::from(
+            "# Configuration of ironpxe: `ironpxe serve --config FILE`.\n\
+             #\n\
+             # Every setting has a default, which is shown. A setting KEY of [SECTION] can also be\n\
+             # given in the environment, as IRONPXE_SECTION__KEY, which overrides the file; flags\n\
+             # of the command line override both.\n",
+        );
+        for section in Self::default().sections() {
+            text.push('\n');
+            for line in section.about() {
+                line_of_comment(&mut text, line);
+            }
+            line(&mut text, format_args!("[{}]", section.name()));
+            for key in section.keys() {
+                text.push('\n');
+                for line in key.doc {
+                    line_of_comment(&mut text, line);
+                }
+                match key.value {
+                    Some(value) => line(&mut text, format_args!("#{} = {value}", key.name)),
+                    None => line(&mut text, format_args!("#{} =", key.name)),
+                }
+            }
+        }
+        text
+    }
+
+    /// The settings that somebody set, each with its value and who set it.
+    pub fn settings_made(&self) -> String {
+        let mut text = String::new();
+        for section in self.sections() {
+            for key in section.keys() {
+                let name = format!("[{}]{}", section.name(), key.name);
+                let origin = self.origins.get(&name).unwrap_or(&Origin::Default);
+                if let (Some(value), false) = (key.value, *origin == Origin::Default) {
+                    line(&mut text, format_args!("{name} = {value}  # {origin}"));
+                }
+            }
+        }
+        text
+    }
+}
+
+fn line_of_comment(text: &mut String, comment: &str) {
+    line(text, format_args!("#{comment}"));
+}
+
+fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
+    // Writing to a `String` cannot fail.
+    let _ = writeln!(text, "{line}");
+}

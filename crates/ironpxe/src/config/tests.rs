@@ -1,0 +1,382 @@
+//! Configurations as operators write them, rightly and wrongly.
+
+use std::path::{Path, PathBuf};
+
+use super::load::Loader;
+use super::{Config, ConfigError, Connection, Endpoint, Environment, Flag, LocalBoot, Names, Word};
+
+fn environment(variables: &[(&str, &str)]) -> Environment {
+    let given = variables
+        .iter()
+        .map(|(name, value)| ((*name).into(), (*value).into()));
+    let mut environment = Environment {
+        variables: given.collect(),
+        user_id: Some(1000),
+        host_name: Some("machine-room".to_owned()),
+    };
+    environment
+        .variables
+        .entry("HOME".into())
+        .or_insert("/home/operator".into());
+    environment
+}
+
+fn load(file: &str, variables: &[(&str, &str)], flags: &[Flag]) -> Result<Config, ConfigError> {
+    let mut loader = Loader::default();
+    loader.text(Path::new("ironpxe.toml"), file);
+    loader.finish(&environment(variables), flags)
+}
+
+/// What is said about a file.
+fn complaint(file: &str) -> String {
+    load(file, &[], &[]).unwrap_err().to_string()
+}
+
+/// What is said about a variable.
+fn complaint_about(name: &str, value: &str) -> String {
+    load("", &[(name, value)], &[]).unwrap_err().to_string()
+}
+
+#[test]
+fn without_any_configuration_there_are_defaults() {
+    let config = load("", &[], &[]).unwrap();
+    assert_eq!(config.host, "machine-room");
+    assert_eq!(
+        config.state_path,
+        Path::new("/home/operator/.local/state/ironpxe")
+    );
+    assert_eq!(
+        config.database_path,
+        Path::new("/home/operator/.local/state/ironpxe/ironpxe.sqlite")
+    );
+    assert_eq!(config.settings_made(), "");
+    assert_eq!(config.api.host_ip.to_string(), "127.0.0.1");
+    assert_eq!(config.api.port, 6385);
+}
+
+#[test]
+fn the_state_folder_depends_on_who_runs_it() {
+    let folder = |user_id, variables: &[(&str, &str)]| {
+        let mut environment = environment(variables);
+        environment.user_id = user_id;
+        Config::load(None, &environment, &[]).unwrap().state_path
+    };
+    assert_eq!(folder(Some(0), &[]), Path::new("/var/lib/ironpxe"));
+    assert_eq!(
+        folder(None, &[]),
+        Path::new("/home/operator/.local/state/ironpxe")
+    );
+    let state_home = [("XDG_STATE_HOME", "/state")];
+    assert_eq!(folder(Some(0), &state_home), Path::new("/state/ironpxe"));
+    assert_eq!(folder(Some(1000), &state_home), Path::new("/state/ironpxe"));
+
+    let homeless = Config::load(None, &Environment::default(), &[])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        homeless.contains("[DEFAULT]state_path: there is no home directory"),
+        "{homeless}"
+    );
+}
+
+#[test]
+fn a_flag_overrides_a_variable_and_a_variable_the_file() {
+    let file = "[api]\nport = 1\nmax_limit = 2\n[DEFAULT]\nhost = \"from-file\"\n";
+    let variables = [
+        ("IRONPXE_API__PORT", "3"),
+        ("IRONPXE_DEFAULT__STATE_PATH", "/variable"),
+    ];
+    let port = Flag {
+        name: "--listen",
+        section: "api",
+        key: "port",
+        value: "4".to_owned(),
+    };
+    let config = load(file, &variables, &[port]).unwrap();
+    assert_eq!((config.api.port, config.api.max_limit), (4, 2));
+    assert_eq!(
+        config.settings_made(),
+        "[DEFAULT]host = \"from-file\"  # ironpxe.toml:5\n\
+         [DEFAULT]state_path = \"/variable\"  # IRONPXE_DEFAULT__STATE_PATH\n\
+         [api]port = 4  # --listen\n\
+         [api]max_limit = 2  # ironpxe.toml:3\n"
+    );
+    assert_eq!(config.database_path, Path::new("/variable/ironpxe.sqlite"));
+}
+
+#[test]
+fn variables_need_no_quotes() {
+    let config = load(
+        "",
+        &[
+            ("IRONPXE_DEFAULT__HOST", "6385"),
+            ("IRONPXE_DEFAULT__DEBUG", "true"),
+            (
+                "IRONPXE_DEFAULT__ENABLED_HARDWARE_TYPES",
+                "fake-hardware, manual-management",
+            ),
+            ("IRONPXE_API__PUBLIC_ENDPOINT", "https://pxe.example:6385/"),
+            ("IRONPXE_API__HOST_IP", "::1"),
+            (
+                "IRONPXE_CONDUCTOR__DEPLOY_KERNEL_BY_ARCH",
+                "{ aarch64 = 'http://images/k' }",
+            ),
+            ("IRONPXE_PXE__LOCAL_BOOT_UEFI", "poweroff"),
+            ("IRONPXE_PXE__KERNEL_APPEND_PARAMS", ""),
+            ("IRONPXE_LOG", "trace"),
+            ("IRONPXE_TEST_VENV", "/somewhere"),
+            ("IRONPXEL", "something else"),
+        ],
+        &[],
+    )
+    .unwrap();
+    assert_eq!(config.general.host, Some(Word("6385".to_owned())));
+    assert!(config.general.debug);
+    let types = ["fake-hardware", "manual-management"].map(str::to_owned);
+    assert_eq!(config.general.enabled_hardware_types, Names(types.to_vec()));
+    let endpoint = Endpoint("https://pxe.example:6385".to_owned());
+    assert_eq!(config.api.public_endpoint, Some(endpoint));
+    assert!(config.api.host_ip.is_ipv6());
+    assert_eq!(
+        config.conductor.deploy_kernel_by_arch["aarch64"].0,
+        "http://images/k"
+    );
+    assert_eq!(config.pxe.local_boot_uefi, LocalBoot::Poweroff);
+    assert_eq!(config.pxe.kernel_append_params.0, "");
+}
+
+#[test]
+fn what_is_wrong_in_a_file_is_shown_with_its_line() {
+    for (file, expected) in [
+        (
+            "[api]\n\nprot = 1\n",
+            "ironpxe.toml:3: [api]prot: there is no such key; [api] has host_ip, port, ",
+        ),
+        (
+            "[apy]\nport = 1\n",
+            "ironpxe.toml:1: there is no section [apy]; there are [DEFAULT], [api], ",
+        ),
+        (
+            "debug = true\n",
+            "ironpxe.toml:1: \"debug\" stands outside of every section",
+        ),
+        (
+            "[api]\nport = \"http\"\n",
+            "ironpxe.toml:2: [api]port: invalid type: string \"http\", expected a number from 0 to 65535",
+        ),
+        (
+            "[api]\nport = 65536\n",
+            "ironpxe.toml:2: [api]port: invalid value: integer `65536`, expected a number from 0 to 65535",
+        ),
+        (
+            "[api]\nhost_ip = \"localhost\"\n",
+            "ironpxe.toml:2: [api]host_ip: expected an IP address",
+        ),
+        (
+            "[api]\nmax_limit = 0\n",
+            "ironpxe.toml:2: [api]max_limit: 0 is not from 1 to 1000000",
+        ),
+        (
+            "[api]\npublic_endpoint = \"pxe:6385\"\n",
+            "ironpxe.toml:2: [api]public_endpoint: \"pxe:6385\" cannot be used: it must be an http://",
+        ),
+        (
+            "[DEFAULT]\ndebug = \"yes\"\n",
+            "ironpxe.toml:2: [DEFAULT]debug: invalid type: string \"yes\", expected true or false",
+        ),
+        (
+            "[DEFAULT]\nauth_strategy = \"keystone\"\n",
+            "ironpxe.toml:2: [DEFAULT]auth_strategy: this release does not have \"keystone\" yet; write \"noauth\"",
+        ),
+        (
+            "[DEFAULT]\nenabled_hardware_types = []\n",
+            "ironpxe.toml:2: [DEFAULT]enabled_hardware_types: expected at least one name",
+        ),
+        (
+            "[DEFAULT]\nhost = \"\"\n",
+            "ironpxe.toml:2: [DEFAULT]host: expected one word",
+        ),
+        (
+            "[DEFAULT]\nstate_path = \"\"\n",
+            "ironpxe.toml:2: [DEFAULT]state_path: expected the path of a folder",
+        ),
+        (
+            "[database]\nconnection = \"mysql+pymysql://u:secret@h/db\"\n",
+            "ironpxe.toml:2: [database]connection: this release works only with SQLite: expected sqlite:///path/to/file, not mysql+pymysql",
+        ),
+        (
+            "[pxe]\nipxe_give_up_action = \"explode\"\n",
+            "ironpxe.toml:2: [pxe]ipxe_give_up_action: unknown variant `explode`, expected one of `reboot`, `poweroff`, `shell`, `exit`",
+        ),
+        (
+            "[conductor]\ndeploy_kernel = \"file:///k\"\ndeploy_ramdisk = \"http://h/r\"\n",
+            "ironpxe.toml:2: [conductor]deploy_kernel: \"file:///k\" cannot be used: it must be an http://",
+        ),
+        (
+            "[conductor.deploy_kernel_by_arch]\naarch64 = \"http://h/k\"\nx86_64 = 7\n",
+            "ironpxe.toml:3: [conductor]deploy_kernel_by_arch: invalid type: integer `7`, expected a text in quotes",
+        ),
+        (
+            "[conductor]\n\nrescue_ramdisk = \"http://h/r\"\n",
+            "ironpxe.toml:3: [conductor]rescue_ramdisk: this needs [conductor]rescue_kernel beside it",
+        ),
+        (
+            "[conductor]\nheartbeat_timeout = 5\n",
+            "ironpxe.toml:2: [conductor]heartbeat_timeout: 5 s is not longer than",
+        ),
+        (
+            "[api]\nport = 1\n\nport = 2\n",
+            "ironpxe.toml:4: duplicate key",
+        ),
+        ("[api]\nport = \n", "ironpxe.toml:2: "),
+        ("[api\n", "ironpxe.toml:1: "),
+    ] {
+        let complaint = complaint(file);
+        assert!(
+            complaint.starts_with(&format!("configuration: {expected}")),
+            "{complaint}"
+        );
+        assert!(
+            !complaint.contains('\n') && !complaint.contains("secret"),
+            "{complaint}"
+        );
+    }
+}
+
+#[test]
+fn what_is_wrong_in_the_environment_is_shown_with_its_variable() {
+    for (name, value, expected) in [
+        (
+            "IRONPXE_API__PORT",
+            "http",
+            "[api]port: invalid type: string \"http\", expected a number",
+        ),
+        (
+            "IRONPXE_API__PROT",
+            "1",
+            "[api]prot: there is no such key; [api] has host_ip, ",
+        ),
+        (
+            "IRONPXE_PORT",
+            "1",
+            "this names no setting; expected IRONPXE_<SECTION>__<KEY>",
+        ),
+        ("IRONPXE_api__port", "1", "this names no setting"),
+        ("IRONPXE_API__port", "1", "this names no setting"),
+        ("IRONPXE_LOGS", "1", "this names no setting"),
+        (
+            "IRONPXE_DEFAULT__DEBUG",
+            "yes",
+            "[DEFAULT]debug: invalid type: string \"yes\", expected true or false",
+        ),
+        (
+            "IRONPXE_API__HOST_IP",
+            "10.0.0.1",
+            "[api]host_ip: clients need not prove who they are",
+        ),
+    ] {
+        let complaint = complaint_about(name, value);
+        let expected = format!("configuration: {name}: {expected}");
+        assert!(complaint.starts_with(&expected), "{complaint}");
+    }
+}
+
+#[test]
+fn everything_that_is_wrong_is_said_at_once() {
+    let complaint = load(
+        "[pxe]\nnonsense = 1\nipxe_retries = -1\n[api]\nport = true\n",
+        &[("IRONPXE_NONSENSE", "1")],
+        &[],
+    )
+    .unwrap_err()
+    .to_string();
+    let starts: Vec<_> = complaint
+        .lines()
+        .map(|line| line.splitn(4, ':').take(3).collect::<Vec<_>>().join(":"))
+        .collect();
+    assert_eq!(
+        starts,
+        [
+            "configuration: ironpxe.toml:2",
+            "configuration: ironpxe.toml:3",
+            "configuration: ironpxe.toml:5",
+            "configuration: IRONPXE_NONSENSE: this names no setting; expected IRONPXE_<SECTION>__<KEY> in capitals, for example IRONPXE_API__PORT",
+        ]
+    );
+}
+
+#[test]
+fn strangers_are_let_in_only_on_request() {
+    let refused = complaint("[api]\nhost_ip = \"0.0.0.0\"\n");
+    assert!(
+        refused.contains("[api]allow_unauthenticated_access = true"),
+        "{refused}"
+    );
+    assert!(refused.contains("--allow-unauthenticated"), "{refused}");
+    let allowed = "[api]\nhost_ip = \"0.0.0.0\"\nallow_unauthenticated_access = true\n";
+    load(allowed, &[], &[]).unwrap();
+    for loopback in ["127.0.0.1", "127.1.2.3", "::1"] {
+        load(&format!("[api]\nhost_ip = \"{loopback}\"\n"), &[], &[]).unwrap();
+    }
+}
+
+#[test]
+fn a_database_is_a_file_with_an_absolute_path() {
+    let path = |url: &str| Connection::try_from(url.to_owned()).map(|it| it.path().to_owned());
+    let file = PathBuf::from("/var/lib/x.sqlite");
+    assert_eq!(path("sqlite:///var/lib/x.sqlite").as_ref(), Ok(&file));
+    assert_eq!(path("sqlite:////var/lib/x.sqlite"), Ok(file));
+    for wrong in [
+        "sqlite://",
+        "sqlite:///",
+        "sqlite://x",
+        "sqlite:///x/",
+        "sqlite:///x?mode=ro",
+        "/x",
+    ] {
+        assert!(path(wrong).is_err(), "{wrong}");
+    }
+    let config = load("[database]\nconnection = \"sqlite:///d/b\"\n", &[], &[]).unwrap();
+    assert_eq!(config.database_path, Path::new("/d/b"));
+}
+
+#[test]
+fn the_sample_says_what_is_true() {
+    let sample = Config::sample();
+    // As it is, it sets nothing.
+    assert_eq!(
+        load(&sample, &[], &[]).unwrap(),
+        load("", &[], &[]).unwrap()
+    );
+    // With every default taken out of its comment, it sets what is set anyway.
+    let setting = |line: &str| {
+        line.strip_prefix('#')
+            .filter(|rest| !rest.starts_with([' ', '\n']) && rest.contains(" ="))
+            .map(str::to_owned)
+    };
+    let uncommented: Vec<String> = sample
+        .lines()
+        .map(|line| setting(line).unwrap_or_else(|| line.to_owned()))
+        .collect();
+    let with_values: Vec<&str> = uncommented
+        .iter()
+        .map(String::as_str)
+        .filter(|line| !line.ends_with(" ="))
+        .collect();
+    let config = load(&with_values.join("\n"), &[], &[]).unwrap();
+    let mut expected = load("", &[], &[]).unwrap();
+    expected.origins.clone_from(&config.origins);
+    assert_eq!(config, expected);
+    // Every key is there, and every key is explained.
+    let keys: usize = config
+        .sections()
+        .iter()
+        .map(|section| section.keys().len())
+        .sum();
+    assert_eq!(sample.lines().filter_map(setting).count(), keys);
+    for section in config.sections() {
+        for key in section.keys() {
+            assert!(!key.doc.is_empty(), "{}", key.name);
+        }
+    }
+}

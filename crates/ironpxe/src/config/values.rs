@@ -1,0 +1,156 @@
+//! Kinds of values: each is checked when it is read, so that nothing later has to.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use ironpxe_core::boot::{ImageUrl, KernelArgs};
+use serde::{Deserialize, Serialize};
+
+/// A list of names: a TOML list, or one text with commas, as Ironic's own file has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "NamesAsWritten", into = "Vec<String>")]
+pub struct Names(pub Vec<String>);
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a list of names")]
+enum NamesAsWritten {
+    List(Vec<String>),
+    Text(String),
+}
+
+impl TryFrom<NamesAsWritten> for Names {
+    type Error = &'static str;
+
+    fn try_from(written: NamesAsWritten) -> Result<Self, Self::Error> {
+        let names: Vec<String> = match written {
+            NamesAsWritten::List(names) => names,
+            NamesAsWritten::Text(text) => text.split(',').map(|it| it.trim().to_owned()).collect(),
+        };
+        if names.is_empty() || names.iter().any(String::is_empty) {
+            return Err("expected at least one name, and no empty one");
+        }
+        Ok(Self(names))
+    }
+}
+
+impl From<Names> for Vec<String> {
+    fn from(names: Names) -> Self {
+        names.0
+    }
+}
+
+/// A text that must not be empty, for example a name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Word(pub String);
+
+impl TryFrom<String> for Word {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if text.is_empty() || text.chars().any(|it| it.is_whitespace() || it.is_control()) {
+            return Err("expected one word");
+        }
+        Ok(Self(text))
+    }
+}
+
+/// The URL of a kernel or ramdisk that iPXE can download.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Image(pub String);
+
+impl TryFrom<String> for Image {
+    type Error = String;
+
+    fn try_from(url: String) -> Result<Self, Self::Error> {
+        ImageUrl::parse(&url).map_err(|problem| format!("{url:?} cannot be used: {problem}"))?;
+        Ok(Self(url))
+    }
+}
+
+/// Where this service is found from outside: an URL without a slash at its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Endpoint(pub String);
+
+impl TryFrom<String> for Endpoint {
+    type Error = String;
+
+    fn try_from(mut url: String) -> Result<Self, Self::Error> {
+        // It stands in boot scripts, where an image's URL may stand too.
+        ImageUrl::parse(&url).map_err(|problem| format!("{url:?} cannot be used: {problem}"))?;
+        if url.contains(['?', '#']) {
+            return Err(format!(
+                "{url:?} cannot be used: paths will be appended to it"
+            ));
+        }
+        url.truncate(url.trim_end_matches('/').len());
+        Ok(Self(url))
+    }
+}
+
+/// Parameters for a kernel's command line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct KernelParams(pub String);
+
+impl TryFrom<String> for KernelParams {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        KernelArgs::new()
+            .extend(&text)
+            .map_err(|problem| problem.to_string())?;
+        Ok(Self(text))
+    }
+}
+
+/// Which database: so far, a `SQLite` file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Connection(PathBuf);
+
+impl Connection {
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Connection {
+    type Error = String;
+
+    fn try_from(url: String) -> Result<Self, Self::Error> {
+        let Some(path) = url.strip_prefix("sqlite://") else {
+            // Not the URL itself: it may hold a password.
+            let scheme = url
+                .split_once("://")
+                .map_or("text without a scheme", |(it, _)| it);
+            return Err(format!(
+                "this release works only with SQLite: expected sqlite:///path/to/file, not {scheme}"
+            ));
+        };
+        // Ironic's own file has four slashes before an absolute path, URLs have three.
+        let path = path.trim_start_matches('/');
+        if !url.starts_with("sqlite:///") || path.is_empty() || path.ends_with('/') {
+            return Err("expected sqlite:///path/to/file, with an absolute path".to_owned());
+        }
+        if path.contains('?') {
+            return Err("expected sqlite:///path/to/file, without options after it".to_owned());
+        }
+        Ok(Self(PathBuf::from(format!("/{path}"))))
+    }
+}
+
+impl From<Connection> for String {
+    fn from(connection: Connection) -> Self {
+        connection.to_string()
+    }
+}
+
+impl fmt::Display for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sqlite://{}", self.0.display())
+    }
+}

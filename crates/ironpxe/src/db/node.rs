@@ -1,0 +1,213 @@
+//! Nodes, one at a time.
+
+use ironpxe_core::error::Fault;
+use ironpxe_core::id::NodeUuid;
+use ironpxe_core::mac::MacAddress;
+use ironpxe_core::node::Node;
+use ironpxe_core::port::Port;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{FromRow, SqliteConnection};
+
+use super::error::{contended, taken_column};
+use super::node_row::{NodeRow, bind, node_columns, read};
+use super::port_row::{self, port_columns};
+use super::row::Fields;
+use super::{ATTEMPTS, Db, DbError, Duplicate};
+use crate::clock;
+
+impl Db {
+    /// Stores a new node.
+    pub async fn node_create(&self, node: &Node) -> Result<(), DbError> {
+        bind(
+            sqlx::query(
+                "INSERT INTO nodes (uuid, name, driver, interfaces, provision_state, \
+                 target_provision_state, provision_updated_at, power_state, target_power_state, \
+                 reservation, maintenance, maintenance_reason, fault, last_error, properties, \
+                 driver_info, instance_info, driver_internal_info, extra, network_data, \
+                 raid_config, target_raid_config, clean_step, deploy_step, service_step, \
+                 instance_uuid, instance_name, chassis_uuid, resource_class, conductor_group, \
+                 automated_clean, protected, protected_reason, retired, retired_reason, owner, \
+                 lessee, description, shard, parent_node, disable_power_off, boot_mode, \
+                 secure_boot, console_enabled, traits, inspection_started_at, \
+                 inspection_finished_at, created_at, updated_at, revision) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
+                 $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, \
+                 $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, \
+                 $49, $50)",
+            ),
+            node,
+        )
+        .execute(&self.writer)
+        .await
+        .map(|_| ())
+        .map_err(|error| not_saved("store a node", node, error))
+    }
+
+    /// The node with this UUID.
+    pub async fn node_get(&self, uuid: NodeUuid) -> Result<Option<Node>, DbError> {
+        sqlx::query_as(concat!(
+            "SELECT ",
+            node_columns!(),
+            " FROM nodes WHERE uuid = $1"
+        ))
+        .bind(uuid.0)
+        .fetch_optional(&self.readers)
+        .await
+        .map(|row| row.map(|NodeRow(node)| node))
+        .map_err(|error| DbError::from_sqlx("read a node", error))
+    }
+
+    /// The node with this name.
+    pub async fn node_get_by_name(&self, name: &str) -> Result<Option<Node>, DbError> {
+        sqlx::query_as(concat!(
+            "SELECT ",
+            node_columns!(),
+            " FROM nodes WHERE name = $1"
+        ))
+        .bind(name)
+        .fetch_optional(&self.readers)
+        .await
+        .map(|row| row.map(|NodeRow(node)| node))
+        .map_err(|error| DbError::from_sqlx("read a node", error))
+    }
+
+    /// The port with this MAC address and its node, both as they were at one moment.
+    pub async fn node_get_by_address(
+        &self,
+        mac: MacAddress,
+    ) -> Result<Option<(Node, Port)>, DbError> {
+        sqlx::query_as(concat!(
+            "SELECT ",
+            node_columns!(),
+            ", ",
+            port_columns!(),
+            " FROM ports JOIN nodes ON nodes.id = ports.node_id WHERE ports.address = $1"
+        ))
+        .bind(mac.to_string())
+        .fetch_optional(&self.readers)
+        .await
+        .map(|row| row.map(|NodeAndPort(node, port)| (node, port)))
+        .map_err(|error| DbError::from_sqlx("find a node by MAC address", error))
+    }
+
+    /// Applies `change` to the node as it is, until it has been saved over what was read.
+    ///
+    /// Gives the node as it is saved, and what `change` gave. `change` may run several times; a
+    /// fault it gives ends the matter. If it changes nothing, nothing is saved.
+    pub async fn node_change<T>(
+        &self,
+        uuid: NodeUuid,
+        mut change: impl FnMut(&mut Node) -> Result<T, Fault> + Send,
+    ) -> Result<(Node, T), Fault> {
+        // Held until the end, so that changes of this process queue up instead of colliding.
+        let mut writer = self.write().await?;
+        for _ in 0..ATTEMPTS {
+            let before = current(&mut writer, uuid).await?;
+            let mut after = before.clone();
+            let given = change(&mut after)?;
+            after.uuid = before.uuid;
+            after.created_at = before.created_at;
+            after.updated_at = before.updated_at;
+            after.revision = before.revision;
+            if after == before {
+                return Ok((after, given));
+            }
+            after.updated_at = Some(clock::now());
+            after.revision += 1;
+            if save(&mut writer, &after, before.revision).await? {
+                return Ok((after, given));
+            }
+        }
+        Err(contended())
+    }
+
+    /// Deletes the node and its ports if `allowed` does not object to the node as it is.
+    pub async fn node_destroy(
+        &self,
+        uuid: NodeUuid,
+        allowed: impl Fn(&Node) -> Result<(), Fault> + Send,
+    ) -> Result<(), Fault> {
+        let mut writer = self.write().await?;
+        for _ in 0..ATTEMPTS {
+            let node = current(&mut writer, uuid).await?;
+            allowed(&node)?;
+            let done = sqlx::query("DELETE FROM nodes WHERE uuid = $1 AND revision = $2")
+                .bind(uuid.0)
+                .bind(node.revision)
+                .execute(&mut *writer)
+                .await
+                .map_err(|error| DbError::from_sqlx("delete a node", error))?;
+            if done.rows_affected() == 1 {
+                return Ok(());
+            }
+        }
+        Err(contended())
+    }
+}
+
+/// The node as the writer sees it.
+async fn current(writer: &mut SqliteConnection, uuid: NodeUuid) -> Result<Node, DbError> {
+    sqlx::query_as(concat!(
+        "SELECT ",
+        node_columns!(),
+        " FROM nodes WHERE uuid = $1"
+    ))
+    .bind(uuid.0)
+    .fetch_optional(writer)
+    .await
+    .map_err(|error| DbError::from_sqlx("read a node to change it", error))?
+    .map(|NodeRow(node)| node)
+    .ok_or(DbError::NodeMissing(uuid))
+}
+
+/// Saves the node if the row is still of revision `over`; tells whether it was.
+async fn save(writer: &mut SqliteConnection, node: &Node, over: i64) -> Result<bool, DbError> {
+    bind(
+        sqlx::query(
+            "UPDATE nodes SET name = $2, driver = $3, interfaces = $4, provision_state = $5, \
+             target_provision_state = $6, provision_updated_at = $7, power_state = $8, \
+             target_power_state = $9, reservation = $10, maintenance = $11, \
+             maintenance_reason = $12, fault = $13, last_error = $14, properties = $15, \
+             driver_info = $16, instance_info = $17, driver_internal_info = $18, extra = $19, \
+             network_data = $20, raid_config = $21, target_raid_config = $22, clean_step = $23, \
+             deploy_step = $24, service_step = $25, instance_uuid = $26, instance_name = $27, \
+             chassis_uuid = $28, resource_class = $29, conductor_group = $30, \
+             automated_clean = $31, protected = $32, protected_reason = $33, retired = $34, \
+             retired_reason = $35, owner = $36, lessee = $37, description = $38, shard = $39, \
+             parent_node = $40, disable_power_off = $41, boot_mode = $42, secure_boot = $43, \
+             console_enabled = $44, traits = $45, inspection_started_at = $46, \
+             inspection_finished_at = $47, created_at = $48, updated_at = $49, revision = $50 \
+             WHERE uuid = $1 AND revision = $51",
+        ),
+        node,
+    )
+    .bind(over)
+    .execute(writer)
+    .await
+    .map(|done| done.rows_affected() == 1)
+    .map_err(|error| not_saved("change a node", node, error))
+}
+
+/// Which of the node's values another node has, or else what the database said.
+fn not_saved(operation: &'static str, node: &Node, error: sqlx::Error) -> DbError {
+    let duplicate = match (taken_column(&error), &node.name, node.instance_uuid) {
+        (Some("nodes.uuid"), ..) => Duplicate::NodeUuid(node.uuid),
+        (Some("nodes.name"), Some(name), _) => Duplicate::NodeName(name.clone()),
+        (Some("nodes.instance_uuid"), _, Some(instance)) => Duplicate::Instance {
+            instance,
+            node: node.uuid,
+        },
+        _ => return DbError::from_sqlx(operation, error),
+    };
+    DbError::Duplicate(duplicate)
+}
+
+/// A row of [`node_columns`] and then [`port_columns`].
+struct NodeAndPort(Node, Port);
+
+impl FromRow<'_, SqliteRow> for NodeAndPort {
+    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        let fields = &mut Fields::new(row);
+        Ok(Self(read(fields)?, port_row::read(fields)?.0))
+    }
+}

@@ -1,0 +1,225 @@
+//! Lists of nodes.
+
+use ironpxe_core::id::NodeUuid;
+use ironpxe_core::node::Node;
+use ironpxe_core::provision_state::ProvisionState;
+use sqlx::{QueryBuilder, Sqlite};
+use uuid::Uuid;
+
+use super::list::{Conditions, Order};
+use super::node_row::{NodeRow, node_columns};
+use super::{Db, DbError, Page};
+
+/// Which nodes are wanted; every condition that is given must hold.
+#[derive(Debug, Clone, Default)]
+pub struct NodeFilter {
+    /// By provision state.
+    pub provision_state: Option<ProvisionState>,
+    /// By hardware type.
+    pub driver: Option<String>,
+    /// By resource class.
+    pub resource_class: Option<String>,
+    /// In maintenance or not.
+    pub maintenance: Option<bool>,
+    /// With an instance or without.
+    pub associated: Option<bool>,
+    /// By instance.
+    pub instance_uuid: Option<Uuid>,
+    /// By instance name.
+    pub instance_name: Option<String>,
+    /// By chassis.
+    pub chassis_uuid: Option<Uuid>,
+    /// By fault.
+    pub fault: Option<String>,
+    /// By conductor group.
+    pub conductor_group: Option<String>,
+    /// By owner.
+    pub owner: Option<String>,
+    /// By lessee.
+    pub lessee: Option<String>,
+    /// Retired or not.
+    pub retired: Option<bool>,
+    /// By shard: any of these.
+    pub shard: Option<Vec<String>>,
+    /// With a shard or without.
+    pub sharded: Option<bool>,
+    /// Whose description contains this, in any case of ASCII letters.
+    pub description_contains: Option<String>,
+    /// Whose parent is this node.
+    pub parent_node: Option<Uuid>,
+    /// With a parent or without.
+    pub has_parent: Option<bool>,
+    /// By the conductor that holds the node.
+    pub reserved_by: Option<String>,
+}
+
+impl Db {
+    /// The nodes that `filter` wants, in the order and of the page asked for.
+    pub async fn node_list(
+        &self,
+        filter: &NodeFilter,
+        page: &Page<NodeUuid>,
+    ) -> Result<Vec<Node>, DbError> {
+        let order = Order {
+            table: "nodes",
+            by: sort_expression(page.sort_key)?,
+            direction: page.sort_dir,
+        };
+        let mut sql = QueryBuilder::new(concat!("SELECT ", node_columns!(), " FROM nodes"));
+        let mut conditions = Conditions::new(&mut sql);
+        filter.require(&mut conditions);
+        if let Some(marker) = page.marker {
+            order.after(&mut conditions, marker.0);
+        }
+        order.finish(&mut sql, page.limit);
+        let nodes: Vec<NodeRow> = sql
+            .build_query_as()
+            .fetch_all(&self.readers)
+            .await
+            .map_err(|error| DbError::from_sqlx("list nodes", error))?;
+        // Nothing comes after a node that was deleted meanwhile, which is not the end of the list.
+        if let (true, Some(marker)) = (nodes.is_empty(), page.marker) {
+            self.node_get(marker)
+                .await?
+                .ok_or(DbError::NodeMissing(marker))?;
+        }
+        Ok(nodes.into_iter().map(|NodeRow(node)| node).collect())
+    }
+}
+
+impl NodeFilter {
+    fn require(&self, conditions: &mut Conditions<'_>) {
+        let Self {
+            provision_state,
+            driver,
+            resource_class,
+            maintenance,
+            associated,
+            instance_uuid,
+            instance_name,
+            chassis_uuid,
+            fault,
+            conductor_group,
+            owner,
+            lessee,
+            retired,
+            shard,
+            sharded,
+            description_contains,
+            parent_node,
+            has_parent,
+            reserved_by,
+        } = self;
+        conditions.equal(
+            "nodes.provision_state",
+            provision_state.map(ProvisionState::name),
+        );
+        conditions.equal("nodes.driver", driver.as_deref());
+        conditions.equal("nodes.resource_class", resource_class.as_deref());
+        conditions.equal("nodes.maintenance", *maintenance);
+        conditions.present("nodes.instance_uuid", *associated);
+        conditions.equal("nodes.instance_uuid", *instance_uuid);
+        conditions.equal("nodes.instance_name", instance_name.as_deref());
+        conditions.equal("nodes.chassis_uuid", *chassis_uuid);
+        conditions.equal("nodes.fault", fault.as_deref());
+        conditions.equal("nodes.conductor_group", conductor_group.as_deref());
+        conditions.equal("nodes.owner", owner.as_deref());
+        conditions.equal("nodes.lessee", lessee.as_deref());
+        conditions.equal("nodes.retired", *retired);
+        conditions.present("nodes.shard", *sharded);
+        conditions.equal("nodes.parent_node", *parent_node);
+        conditions.present("nodes.parent_node", *has_parent);
+        conditions.equal("nodes.reservation", reserved_by.as_deref());
+        if let Some(shards) = shard {
+            any_shard(conditions.and(), shards);
+        }
+        if let Some(text) = description_contains {
+            conditions
+                .and()
+                .push("LOWER(nodes.description) LIKE LOWER(")
+                .push_bind(containing(text))
+                .push(") ESCAPE '\\'");
+        }
+    }
+}
+
+fn any_shard(sql: &mut QueryBuilder<Sqlite>, shards: &[String]) {
+    if shards.is_empty() {
+        sql.push("1 = 0");
+        return;
+    }
+    sql.push("nodes.shard IN (");
+    let mut list = sql.separated(", ");
+    for shard in shards {
+        list.push_bind(shard.as_str());
+    }
+    sql.push(")");
+}
+
+/// The `LIKE` pattern for a text that contains `text`, whatever characters it has.
+fn containing(text: &str) -> String {
+    let escaped = text
+        .replace('\\', "\\\\")
+        .replace('%', "\\%")
+        .replace('_', "\\_");
+    format!("%{escaped}%")
+}
+
+/// What to sort by, in SQL, for a field of the API.
+fn sort_expression(key: Option<&'static str>) -> Result<Option<&'static str>, DbError> {
+    let Some(key) = key else { return Ok(None) };
+    let expression = match key {
+        "id" => return Ok(None),
+        "uuid" => "nodes.uuid",
+        "name" => "nodes.name",
+        "driver" => "nodes.driver",
+        "provision_state" => "nodes.provision_state",
+        "target_provision_state" => "nodes.target_provision_state",
+        "provision_updated_at" => "nodes.provision_updated_at",
+        "power_state" => "nodes.power_state",
+        "target_power_state" => "nodes.target_power_state",
+        "reservation" => "nodes.reservation",
+        "maintenance" => "nodes.maintenance",
+        "maintenance_reason" => "nodes.maintenance_reason",
+        "fault" => "nodes.fault",
+        "last_error" => "nodes.last_error",
+        "instance_uuid" => "nodes.instance_uuid",
+        "instance_name" => "nodes.instance_name",
+        "chassis_uuid" => "nodes.chassis_uuid",
+        "resource_class" => "nodes.resource_class",
+        "conductor_group" => "nodes.conductor_group",
+        "automated_clean" => "nodes.automated_clean",
+        "protected" => "nodes.protected",
+        "protected_reason" => "nodes.protected_reason",
+        "retired" => "nodes.retired",
+        "retired_reason" => "nodes.retired_reason",
+        "owner" => "nodes.owner",
+        "lessee" => "nodes.lessee",
+        "description" => "nodes.description",
+        "shard" => "nodes.shard",
+        "parent_node" => "nodes.parent_node",
+        "disable_power_off" => "nodes.disable_power_off",
+        "boot_mode" => "nodes.boot_mode",
+        "secure_boot" => "nodes.secure_boot",
+        "console_enabled" => "nodes.console_enabled",
+        "inspection_started_at" => "nodes.inspection_started_at",
+        "inspection_finished_at" => "nodes.inspection_finished_at",
+        "created_at" => "nodes.created_at",
+        "updated_at" => "nodes.updated_at",
+        "bios_interface" => "nodes.interfaces ->> 'bios'",
+        "boot_interface" => "nodes.interfaces ->> 'boot'",
+        "console_interface" => "nodes.interfaces ->> 'console'",
+        "deploy_interface" => "nodes.interfaces ->> 'deploy'",
+        "firmware_interface" => "nodes.interfaces ->> 'firmware'",
+        "inspect_interface" => "nodes.interfaces ->> 'inspect'",
+        "management_interface" => "nodes.interfaces ->> 'management'",
+        "network_interface" => "nodes.interfaces ->> 'network'",
+        "power_interface" => "nodes.interfaces ->> 'power'",
+        "raid_interface" => "nodes.interfaces ->> 'raid'",
+        "rescue_interface" => "nodes.interfaces ->> 'rescue'",
+        "storage_interface" => "nodes.interfaces ->> 'storage'",
+        "vendor_interface" => "nodes.interfaces ->> 'vendor'",
+        _ => return Err(DbError::SortKey(key)),
+    };
+    Ok(Some(expression))
+}

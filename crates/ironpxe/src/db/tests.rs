@@ -1,0 +1,628 @@
+//! The database as its callers see it.
+
+mod lists;
+
+use std::collections::BTreeSet;
+
+use ironpxe_core::error::Fault;
+use ironpxe_core::id::{NodeUuid, PortUuid};
+use ironpxe_core::interface::{InterfaceKind, Interfaces};
+use ironpxe_core::mac::MacAddress;
+use ironpxe_core::node::Node;
+use ironpxe_core::port::Port;
+use ironpxe_core::power_state::PowerState;
+use ironpxe_core::provision_state::{ProvisionState, StoredState};
+use serde_json::json;
+use time::macros::datetime;
+
+use super::testing::{open, scratch};
+use super::{Db, DbError, Duplicate};
+use crate::{clock, ident};
+
+fn map(value: serde_json::Value) -> ironpxe_core::JsonMap {
+    serde_json::from_value(value).unwrap()
+}
+
+fn node() -> Node {
+    Node::enroll(NodeUuid(ident::uuid()), "fake-hardware", clock::now())
+}
+
+fn port(node: &Node, last: u8) -> Port {
+    let address = MacAddress::new([0x52, 0x54, 0, 0, 0, last]);
+    Port::new(PortUuid(ident::uuid()), node.uuid, address, clock::now())
+}
+
+/// A node with something in every field, no two fields alike.
+fn full_node() -> Node {
+    let mut interfaces = Interfaces::default();
+    for kind in InterfaceKind::ALL {
+        interfaces.set(kind, format!("some-{}", kind.name()));
+    }
+    Node {
+        uuid: NodeUuid(ident::uuid()),
+        name: Some("rack-1.node-7".to_owned()),
+        driver: "manual-management".to_owned(),
+        interfaces,
+        provision_state: ProvisionState::DeployWait.into(),
+        target_provision_state: Some("active".to_owned()),
+        provision_updated_at: Some(datetime!(2026-01-02 03:04:05.000006 UTC)),
+        power_state: Some(PowerState::On),
+        target_power_state: Some(PowerState::Off),
+        reservation: Some("conductor-1".to_owned()),
+        maintenance: true,
+        maintenance_reason: Some("a fan".to_owned()),
+        fault: Some("power failure".to_owned()),
+        last_error: Some("Zeile 1\nline 2 \u{1f427}".to_owned()),
+        properties: map(json!({"cpu_arch": "x86_64", "capabilities": "boot_mode:uefi"})),
+        driver_info: map(json!({"ipmi_password": "secret", "deploy_kernel": "http://h/k"})),
+        instance_info: map(json!({"image_source": "http://h/i", "deep": {"er": [1, 2.5, null]}})),
+        driver_internal_info: map(json!({"agent_url": "http://192.0.2.1:9999"})),
+        extra: map(json!({"z": 1, "a": 2})),
+        network_data: map(json!({"links": []})),
+        raid_config: map(json!({"logical_disks": [1]})),
+        target_raid_config: map(json!({"logical_disks": [2]})),
+        clean_step: map(json!({"step": "erase"})),
+        deploy_step: map(json!({"step": "write"})),
+        service_step: map(json!({"step": "flash"})),
+        instance_uuid: Some(ident::uuid()),
+        instance_name: Some("web-1".to_owned()),
+        chassis_uuid: Some(ident::uuid()),
+        resource_class: Some("baremetal".to_owned()),
+        conductor_group: "hall-2".to_owned(),
+        automated_clean: Some(false),
+        protected: true,
+        protected_reason: Some("precious".to_owned()),
+        retired: true,
+        retired_reason: Some("old".to_owned()),
+        owner: Some("project-1".to_owned()),
+        lessee: Some("project-2".to_owned()),
+        description: Some("third from the top".to_owned()),
+        shard: Some("shard-1".to_owned()),
+        parent_node: Some(ident::uuid()),
+        disable_power_off: true,
+        boot_mode: Some("uefi".to_owned()),
+        secure_boot: Some(true),
+        console_enabled: true,
+        traits: vec!["CUSTOM_B".to_owned(), "CUSTOM_A".to_owned()],
+        inspection_started_at: Some(datetime!(2026-02-03 04:05:06 UTC)),
+        inspection_finished_at: Some(datetime!(2026-02-03 04:06:07.1 UTC)),
+        created_at: datetime!(2025-12-31 23:59:59.999_999 UTC),
+        updated_at: Some(datetime!(2026-03-04 05:06:07.08 UTC)),
+        revision: 41,
+    }
+}
+
+#[tokio::test]
+async fn a_node_comes_back_as_it_was_stored() {
+    let (db, _folder) = scratch().await;
+    let full = full_node();
+    db.node_create(&full).await.unwrap();
+    assert_eq!(db.node_get(full.uuid).await.unwrap().as_ref(), Some(&full));
+    assert_eq!(
+        db.node_get_by_name("rack-1.node-7").await.unwrap().as_ref(),
+        Some(&full)
+    );
+
+    let bare = node();
+    db.node_create(&bare).await.unwrap();
+    assert_eq!(db.node_get(bare.uuid).await.unwrap(), Some(bare));
+    assert_eq!(db.node_get(NodeUuid(ident::uuid())).await.unwrap(), None);
+    assert_eq!(db.node_get_by_name("nobody").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn every_field_of_a_node_can_be_changed() {
+    let (db, _folder) = scratch().await;
+    let bare = node();
+    db.node_create(&bare).await.unwrap();
+    let wanted = full_node();
+    let (saved, given) = db
+        .node_change(bare.uuid, |node| {
+            *node = wanted.clone();
+            Ok(7)
+        })
+        .await
+        .unwrap();
+    assert_eq!(given, 7);
+    assert_eq!(db.node_get(bare.uuid).await.unwrap().as_ref(), Some(&saved));
+    // All but what is the database's own.
+    let expected = Node {
+        uuid: bare.uuid,
+        created_at: bare.created_at,
+        updated_at: saved.updated_at,
+        revision: 1,
+        ..wanted
+    };
+    assert_eq!(saved, expected);
+    assert!(saved.updated_at >= Some(bare.created_at));
+}
+
+#[tokio::test]
+async fn a_port_comes_back_as_it_was_stored_and_changed() {
+    let (db, _folder) = scratch().await;
+    let (owner, other) = (node(), node());
+    db.node_create(&owner).await.unwrap();
+    db.node_create(&other).await.unwrap();
+    let bare = port(&owner, 1);
+    db.port_create(&bare).await.unwrap();
+    assert_eq!(db.port_get(bare.uuid).await.unwrap().as_ref(), Some(&bare));
+
+    let full = Port {
+        node_uuid: other.uuid,
+        pxe_enabled: false,
+        name: Some("eno1".to_owned()),
+        description: Some("left".to_owned()),
+        vendor: Some("ACME".to_owned()),
+        category: Some("hostname".to_owned()),
+        physical_network: Some("physnet1".to_owned()),
+        local_link_connection: map(json!({"switch_id": "0a:1b:2c:3d:4e:5f"})),
+        is_smartnic: true,
+        available_for_dynamic_portgroup: false,
+        extra: map(json!({"rack": 4})),
+        internal_info: map(json!({"vif": "x"})),
+        created_at: datetime!(2026-01-02 03:04:05 UTC),
+        updated_at: Some(datetime!(2026-01-02 03:04:06 UTC)),
+        ..port(&owner, 2)
+    };
+    db.port_create(&full).await.unwrap();
+    assert_eq!(db.port_get(full.uuid).await.unwrap().as_ref(), Some(&full));
+    assert_eq!(
+        db.port_get_by_name("eno1").await.unwrap().as_ref(),
+        Some(&full)
+    );
+
+    db.port_destroy(full.uuid).await.unwrap();
+    let (saved, ()) = db
+        .port_change(bare.uuid, |port| {
+            *port = full.clone();
+            Ok(())
+        })
+        .await
+        .unwrap();
+    let expected = Port {
+        uuid: bare.uuid,
+        created_at: bare.created_at,
+        updated_at: saved.updated_at,
+        ..full
+    };
+    assert_eq!(saved, expected);
+    assert_eq!(db.port_get(bare.uuid).await.unwrap(), Some(saved));
+}
+
+#[tokio::test]
+async fn a_node_and_its_port_are_found_by_the_address() {
+    let (db, _folder) = scratch().await;
+    let full = full_node();
+    db.node_create(&full).await.unwrap();
+    db.node_create(&node()).await.unwrap();
+    let (first, second) = (port(&full, 1), port(&full, 2));
+    db.port_create(&first).await.unwrap();
+    db.port_create(&second).await.unwrap();
+    assert_eq!(
+        db.node_get_by_address(second.address).await.unwrap(),
+        Some((full, second))
+    );
+    let nobody = MacAddress::new([0; 6]);
+    assert_eq!(db.node_get_by_address(nobody).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_is_taken_is_named() {
+    let (db, _folder) = scratch().await;
+    let taken = full_node();
+    db.node_create(&taken).await.unwrap();
+    let taken_port = Port {
+        name: Some("eno1".to_owned()),
+        ..port(&taken, 1)
+    };
+    db.port_create(&taken_port).await.unwrap();
+    let duplicate = |result: Result<(), DbError>| match result {
+        Err(DbError::Duplicate(duplicate)) => duplicate,
+        other => panic!("{other:?}"),
+    };
+
+    let same = Node {
+        uuid: taken.uuid,
+        ..node()
+    };
+    assert_eq!(
+        duplicate(db.node_create(&same).await),
+        Duplicate::NodeUuid(taken.uuid)
+    );
+    let same = Node {
+        name: taken.name.clone(),
+        ..node()
+    };
+    assert_eq!(
+        duplicate(db.node_create(&same).await),
+        Duplicate::NodeName("rack-1.node-7".to_owned())
+    );
+    let same = Node {
+        instance_uuid: taken.instance_uuid,
+        ..node()
+    };
+    assert_eq!(
+        duplicate(db.node_create(&same).await),
+        Duplicate::Instance {
+            instance: taken.instance_uuid.unwrap(),
+            node: same.uuid
+        }
+    );
+    let same = Port {
+        uuid: taken_port.uuid,
+        ..port(&taken, 2)
+    };
+    assert_eq!(
+        duplicate(db.port_create(&same).await),
+        Duplicate::PortUuid(taken_port.uuid)
+    );
+    let same = port(&taken, 1);
+    assert_eq!(
+        duplicate(db.port_create(&same).await),
+        Duplicate::PortAddress(same.address)
+    );
+    let same = Port {
+        name: taken_port.name.clone(),
+        ..port(&taken, 2)
+    };
+    assert_eq!(
+        duplicate(db.port_create(&same).await),
+        Duplicate::PortName("eno1".to_owned())
+    );
+
+    // The same when something is renamed.
+    let other = node();
+    db.node_create(&other).await.unwrap();
+    let renamed = db
+        .node_change(other.uuid, |node| {
+            node.name.clone_from(&taken.name);
+            Ok(())
+        })
+        .await;
+    assert_eq!(
+        renamed.unwrap_err(),
+        Fault::DuplicateName("rack-1.node-7".to_owned())
+    );
+    let other = port(&taken, 3);
+    db.port_create(&other).await.unwrap();
+    let moved = db
+        .port_change(other.uuid, |port| {
+            port.address = taken_port.address;
+            Ok(())
+        })
+        .await;
+    assert_eq!(
+        moved.unwrap_err(),
+        Fault::MacAlreadyExists("52:54:00:00:00:01".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn a_port_needs_its_node() {
+    let (db, _folder) = scratch().await;
+    let nobody = node();
+    let error = db.port_create(&port(&nobody, 1)).await.unwrap_err();
+    assert!(
+        matches!(error, DbError::NodeMissing(uuid) if uuid == nobody.uuid),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_said() {
+    let (db, _folder) = scratch().await;
+    let (uuid, port) = (NodeUuid(ident::uuid()), PortUuid(ident::uuid()));
+    let not_found = Fault::NodeNotFound(uuid.to_string());
+    assert_eq!(
+        db.node_change(uuid, |_| Ok(())).await.unwrap_err(),
+        not_found
+    );
+    assert_eq!(
+        db.node_destroy(uuid, |_| Ok(())).await.unwrap_err(),
+        not_found
+    );
+    let not_found = Fault::PortNotFound(port.to_string());
+    assert_eq!(
+        db.port_change(port, |_| Ok(())).await.unwrap_err(),
+        not_found
+    );
+    assert_eq!(db.port_destroy(port).await.unwrap_err(), not_found);
+}
+
+#[tokio::test]
+async fn a_change_that_changes_nothing_or_is_refused_leaves_the_node_alone() {
+    let (db, _folder) = scratch().await;
+    let node = node();
+    db.node_create(&node).await.unwrap();
+    let (same, ()) = db.node_change(node.uuid, |_| Ok(())).await.unwrap();
+    assert_eq!(same, node);
+    let refused = db
+        .node_change(node.uuid, |node| {
+            node.maintenance = true;
+            Err::<(), _>(Fault::NotFound)
+        })
+        .await;
+    assert_eq!(refused.unwrap_err(), Fault::NotFound);
+    assert_eq!(db.node_get(node.uuid).await.unwrap(), Some(node));
+}
+
+/// Adds one to `extra.counter`.
+async fn count(db: &Db, uuid: NodeUuid) -> Result<(), Fault> {
+    let add = |node: &mut Node| {
+        let counter = node
+            .extra
+            .get("counter")
+            .and_then(serde_json::Value::as_u64)
+            .unwrap_or(0);
+        node.extra.insert("counter".to_owned(), json!(counter + 1));
+        Ok(())
+    };
+    db.node_change(uuid, add).await.map(|_| ())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_changes_at_once_none_is_lost() {
+    let (db, folder) = scratch().await;
+    let node = node();
+    db.node_create(&node).await.unwrap();
+    // As two processes of four tasks each would.
+    let mut tasks = tokio::task::JoinSet::new();
+    for handle in [db.clone(), open(&folder).await] {
+        for _ in 0..4 {
+            let (handle, uuid) = (handle.clone(), node.uuid);
+            tasks.spawn(async move {
+                for _ in 0..50 {
+                    while let Err(fault) = count(&handle, uuid).await {
+                        assert!(matches!(fault, Fault::Unavailable { .. }), "{fault:?}");
+                    }
+                }
+            });
+        }
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap();
+    }
+    let node = db.node_get(node.uuid).await.unwrap().unwrap();
+    assert_eq!((&node.extra["counter"], node.revision), (&json!(400), 400));
+}
+
+#[tokio::test]
+async fn a_row_that_changed_under_the_closure_is_read_again() {
+    let (db, folder) = scratch().await;
+    let other = open(&folder).await;
+    let node = node();
+    db.node_create(&node).await.unwrap();
+    let mut seen = Vec::new();
+    let (saved, ()) = db
+        .node_change(node.uuid, |node| {
+            seen.push(node.revision);
+            if seen.len() == 1 {
+                // Somebody else is faster, just this once.
+                std::thread::scope(|scope| {
+                    scope.spawn(|| {
+                        let runtime = tokio::runtime::Runtime::new().unwrap();
+                        runtime.block_on(count(&other, node.uuid)).unwrap();
+                    });
+                });
+            }
+            node.maintenance = true;
+            Ok(())
+        })
+        .await
+        .unwrap();
+    assert_eq!(seen, [0, 1]);
+    assert_eq!(
+        (&saved.extra["counter"], saved.maintenance),
+        (&json!(1), true)
+    );
+}
+
+#[tokio::test]
+async fn every_handle_sees_every_commit_at_once() {
+    let (db, folder) = scratch().await;
+    let other = open(&folder).await;
+    for round in 0..50 {
+        let (writer, reader) = if round % 2 == 0 {
+            (&db, &other)
+        } else {
+            (&other, &db)
+        };
+        let node = node();
+        writer.node_create(&node).await.unwrap();
+        assert_eq!(
+            reader.node_get(node.uuid).await.unwrap().as_ref(),
+            Some(&node)
+        );
+        count(reader, node.uuid).await.unwrap();
+        let seen = writer.node_get(node.uuid).await.unwrap().unwrap();
+        assert_eq!(seen.extra["counter"], 1);
+        writer.node_destroy(node.uuid, |_| Ok(())).await.unwrap();
+        assert_eq!(reader.node_get(node.uuid).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn a_node_goes_with_its_ports_unless_something_speaks_against_it() {
+    let (db, _folder) = scratch().await;
+    let (doomed, kept) = (node(), node());
+    db.node_create(&doomed).await.unwrap();
+    db.node_create(&kept).await.unwrap();
+    let (gone, stays) = (port(&doomed, 1), port(&kept, 2));
+    db.port_create(&gone).await.unwrap();
+    db.port_create(&stays).await.unwrap();
+
+    let refused = db.node_destroy(doomed.uuid, |_| Err(Fault::NotFound)).await;
+    assert_eq!(refused.unwrap_err(), Fault::NotFound);
+    assert!(db.node_get(doomed.uuid).await.unwrap().is_some());
+
+    db.node_destroy(doomed.uuid, |_| Ok(())).await.unwrap();
+    assert_eq!(db.node_get(doomed.uuid).await.unwrap(), None);
+    assert_eq!(db.port_get(gone.uuid).await.unwrap(), None);
+    assert_eq!(db.node_get_by_address(gone.address).await.unwrap(), None);
+    assert_eq!(db.port_get(stays.uuid).await.unwrap(), Some(stays));
+}
+
+#[tokio::test]
+async fn words_from_elsewhere_do_not_hide_a_node() {
+    let (db, _folder) = scratch().await;
+    let node = node();
+    db.node_create(&node).await.unwrap();
+    sqlx::query(
+        "UPDATE nodes SET provision_state = 'levitating', power_state = 'dim', \
+         target_power_state = 'bright'",
+    )
+    .execute(&db.writer)
+    .await
+    .unwrap();
+    let seen = db.node_get(node.uuid).await.unwrap().unwrap();
+    assert_eq!(
+        seen.provision_state,
+        StoredState::Unknown("levitating".to_owned())
+    );
+    assert_eq!(
+        (seen.power_state, seen.target_power_state),
+        (Some(PowerState::Error), None)
+    );
+    // And the state's word survives a change of something else.
+    count(&db, node.uuid).await.unwrap();
+    let seen = db.node_get(node.uuid).await.unwrap().unwrap();
+    assert_eq!(seen.provision_state.name(), "levitating");
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_named() {
+    let (db, _folder) = scratch().await;
+    let node = node();
+    db.node_create(&node).await.unwrap();
+    sqlx::query("UPDATE nodes SET extra = '{'")
+        .execute(&db.writer)
+        .await
+        .unwrap();
+    let error = db.node_get(node.uuid).await.unwrap_err();
+    assert!(matches!(error, DbError::Corrupt { .. }), "{error:?}");
+    let Fault::Internal(text) = Fault::from(error) else {
+        panic!()
+    };
+    assert!(text.contains("column extra of row 1"), "{text}");
+}
+
+#[tokio::test]
+async fn conductors_live_as_long_as_they_are_heard_of() {
+    let (db, folder) = scratch().await;
+    let drivers = ["fake-hardware".to_owned(), "manual-management".to_owned()];
+    db.conductor_register("host-1", "", &drivers).await.unwrap();
+    db.conductor_register("host-2", "hall-2", &drivers)
+        .await
+        .unwrap();
+    let first = db.conductor_get("host-1").await.unwrap().unwrap();
+    assert!(first.alive);
+    assert_eq!(first.drivers, drivers);
+
+    sqlx::query("UPDATE conductors SET updated_at = '2026-01-02T03:04:05.000000Z'")
+        .execute(&db.writer)
+        .await
+        .unwrap();
+    db.conductor_touch("host-2").await.unwrap();
+    let alive: Vec<_> = db.conductor_list().await.unwrap();
+    let alive: Vec<_> = alive
+        .iter()
+        .map(|one| (one.hostname.as_str(), one.alive))
+        .collect();
+    assert_eq!(alive, [("host-1", false), ("host-2", true)]);
+
+    // It comes back with other hardware types, under the same name.
+    db.conductor_register("host-1", "", &drivers[..1])
+        .await
+        .unwrap();
+    let again = open(&folder)
+        .await
+        .conductor_get("host-1")
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(again.alive && again.created_at == first.created_at);
+    assert_eq!(again.drivers, drivers[..1]);
+
+    db.conductor_unregister("host-1").await.unwrap();
+    assert!(!db.conductor_get("host-1").await.unwrap().unwrap().alive);
+    db.conductor_touch("host-1").await.unwrap();
+    assert!(db.conductor_get("host-1").await.unwrap().unwrap().alive);
+
+    let missing = db.conductor_touch("host-3").await.unwrap_err();
+    assert!(
+        matches!(missing, DbError::ConductorMissing(_)),
+        "{missing:?}"
+    );
+}
+
+#[tokio::test]
+async fn the_file_is_for_its_owner_only_and_keeps_what_it_holds() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("new/state/ironpxe.sqlite");
+    let settings = super::Settings {
+        path: path.clone(),
+        heartbeat_timeout: std::time::Duration::from_mins(1),
+    };
+    let db = Db::open(&settings).await.unwrap();
+    let full = full_node();
+    db.node_create(&full).await.unwrap();
+    let modes: BTreeSet<_> = std::fs::read_dir(path.parent().unwrap())
+        .unwrap()
+        .map(|entry| entry.unwrap().metadata().unwrap().permissions().mode() & 0o777)
+        .collect();
+    assert_eq!(modes, BTreeSet::from([0o600]));
+    db.close().await;
+    // Closed for good: the write-ahead log has gone into the file.
+    assert_eq!(
+        std::fs::read_dir(path.parent().unwrap()).unwrap().count(),
+        1
+    );
+    let db = Db::open(&settings).await.unwrap();
+    assert_eq!(db.node_get(full.uuid).await.unwrap(), Some(full));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_several_who_open_a_new_file_at_once_all_succeed() {
+    for _ in 0..10 {
+        let folder = std::sync::Arc::new(tempfile::TempDir::new().unwrap());
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in 0..4 {
+            let folder = std::sync::Arc::clone(&folder);
+            tasks.spawn(async move {
+                let node = node();
+                open(&folder).await.node_create(&node).await.unwrap();
+            });
+        }
+        while let Some(done) = tasks.join_next().await {
+            done.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused_with_its_name() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let settings = super::Settings {
+        path: folder.path().join("notes.txt"),
+        heartbeat_timeout: std::time::Duration::from_mins(1),
+    };
+    std::fs::write(
+        &settings.path,
+        "milk, eggs, butter; nothing a database would hold",
+    )
+    .unwrap();
+    let error = Db::open(&settings).await.unwrap_err();
+    assert!(
+        Fault::from(error)
+            .to_string()
+            .contains("file is not a database")
+    );
+    let settings = super::Settings {
+        path: folder.path().join("notes.txt/x"),
+        ..settings
+    };
+    let error = Db::open(&settings).await.unwrap_err();
+    assert!(error.to_string().contains("notes.txt/x"), "{error}");
+}

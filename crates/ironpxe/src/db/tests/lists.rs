@@ -1,0 +1,391 @@
+//! Lists: every page of every order, and every filter.
+
+use ironpxe_core::id::NodeUuid;
+use ironpxe_core::interface::InterfaceKind;
+use ironpxe_core::mac::MacAddress;
+use ironpxe_core::node::Node;
+use ironpxe_core::port::Port;
+use ironpxe_core::provision_state::ProvisionState;
+
+use super::super::{Db, DbError, NodeFilter, Page, PortFilter, SortDirection};
+use super::{full_node, node, port, scratch};
+use crate::ident;
+
+/// Every page of three, one after the other.
+async fn pages(db: &Db, key: Option<&'static str>, sort_dir: SortDirection) -> Vec<Node> {
+    let mut all: Vec<Node> = Vec::new();
+    loop {
+        let page = Page {
+            limit: Some(3),
+            marker: all.last().map(|node| node.uuid),
+            sort_key: key,
+            sort_dir,
+        };
+        let nodes = db.node_list(&NodeFilter::default(), &page).await.unwrap();
+        assert!(nodes.len() <= 3);
+        if nodes.is_empty() {
+            return all;
+        }
+        all.extend(nodes);
+    }
+}
+
+/// What a list is sorted by.
+type Key = fn(&Node) -> Option<String>;
+
+#[tokio::test]
+async fn pages_hold_everything_exactly_once_and_in_order() {
+    let (db, _folder) = scratch().await;
+    // Names and classes: none, some, and some alike.
+    for index in 0..20_u8 {
+        let mut node = node();
+        node.name = (index % 3 != 0).then(|| format!("node-{}", (index * 7) % 20));
+        node.resource_class = (index % 4 != 0).then(|| format!("class-{}", index % 3));
+        node.interfaces.set(
+            InterfaceKind::Deploy,
+            ["direct", "ramdisk"][usize::from(index % 2)],
+        );
+        db.node_create(&node).await.unwrap();
+    }
+    let everything = db
+        .node_list(&NodeFilter::default(), &Page::default())
+        .await
+        .unwrap();
+    assert_eq!(everything.len(), 20);
+    let orders: [(Option<&str>, Key); 6] = [
+        (None, |_| None),
+        (Some("name"), |node| node.name.clone()),
+        (Some("resource_class"), |node| node.resource_class.clone()),
+        (Some("created_at"), |node| {
+            Some(node.created_at.unix_timestamp_nanos().to_string())
+        }),
+        (Some("uuid"), |node| Some(node.uuid.to_string())),
+        (Some("deploy_interface"), |node| {
+            Some(node.interface(InterfaceKind::Deploy).to_owned())
+        }),
+    ];
+    for (name, key) in orders {
+        // `sort_by_key` keeps the order of those that are alike: that of creation.
+        let mut expected = everything.clone();
+        expected.sort_by_key(key);
+        assert_eq!(
+            pages(&db, name, SortDirection::Ascending).await,
+            expected,
+            "{name:?}"
+        );
+        expected.reverse();
+        assert_eq!(
+            pages(&db, name, SortDirection::Descending).await,
+            expected,
+            "{name:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn ports_are_paged_too() {
+    let (db, _folder) = scratch().await;
+    let (first, second) = (node(), node());
+    db.node_create(&first).await.unwrap();
+    db.node_create(&second).await.unwrap();
+    for last in 0..7 {
+        let owner = if last % 2 == 0 { &first } else { &second };
+        db.port_create(&port(owner, last)).await.unwrap();
+    }
+    for key in [None, Some("address"), Some("node_uuid"), Some("name")] {
+        let mut all: Vec<Port> = Vec::new();
+        loop {
+            let marker = all.last().map(|port| port.uuid);
+            let page = Page {
+                limit: Some(2),
+                marker,
+                sort_key: key,
+                ..Page::default()
+            };
+            let ports = db.port_list(&PortFilter::default(), &page).await.unwrap();
+            if ports.is_empty() {
+                break;
+            }
+            all.extend(ports);
+        }
+        let mut seen: Vec<_> = all.iter().map(|port| port.address).collect();
+        if key == Some("node_uuid") {
+            assert!(all.is_sorted_by_key(|port| port.node_uuid.to_string()));
+            seen.sort();
+        }
+        let expected: Vec<_> = (0..7)
+            .map(|last| MacAddress::new([0x52, 0x54, 0, 0, 0, last]))
+            .collect();
+        assert_eq!(seen, expected, "{key:?}");
+    }
+    let of_first = PortFilter {
+        node_uuid: Some(first.uuid),
+        ..PortFilter::default()
+    };
+    assert_eq!(
+        db.port_list(&of_first, &Page::default())
+            .await
+            .unwrap()
+            .len(),
+        4
+    );
+    let by_address = PortFilter {
+        address: Some(MacAddress::new([0x52, 0x54, 0, 0, 0, 3])),
+        node_uuid: Some(second.uuid),
+    };
+    assert_eq!(
+        db.port_list(&by_address, &Page::default())
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+    let mismatch = PortFilter {
+        node_uuid: Some(first.uuid),
+        ..by_address
+    };
+    assert_eq!(db.port_list(&mismatch, &Page::default()).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_marker_that_is_gone_is_not_the_end_of_the_list() {
+    let (db, _folder) = scratch().await;
+    let node = node();
+    db.node_create(&node).await.unwrap();
+    let after = |marker| Page {
+        marker: Some(marker),
+        ..Page::default()
+    };
+    let end = db
+        .node_list(&NodeFilter::default(), &after(node.uuid))
+        .await
+        .unwrap();
+    assert_eq!(end, []);
+    let gone = NodeUuid(ident::uuid());
+    let error = db
+        .node_list(&NodeFilter::default(), &after(gone))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, DbError::NodeMissing(uuid) if uuid == gone),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn there_is_no_order_by_anything_else() {
+    let (db, _folder) = scratch().await;
+    let page = Page {
+        sort_key: Some("driver_info"),
+        ..Page::default()
+    };
+    let error = db
+        .node_list(&NodeFilter::default(), &page)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, DbError::SortKey("driver_info")),
+        "{error:?}"
+    );
+    // What can be asked for is a column: SQL that names none is an error here.
+    for key in ALL_SORT_KEYS {
+        let page = Page {
+            sort_key: Some(key),
+            ..Page::default()
+        };
+        db.node_list(&NodeFilter::default(), &page).await.unwrap();
+    }
+}
+
+const ALL_SORT_KEYS: [&str; 50] = [
+    "id",
+    "uuid",
+    "name",
+    "driver",
+    "provision_state",
+    "target_provision_state",
+    "provision_updated_at",
+    "power_state",
+    "target_power_state",
+    "reservation",
+    "maintenance",
+    "maintenance_reason",
+    "fault",
+    "last_error",
+    "instance_uuid",
+    "instance_name",
+    "chassis_uuid",
+    "resource_class",
+    "conductor_group",
+    "automated_clean",
+    "protected",
+    "protected_reason",
+    "retired",
+    "retired_reason",
+    "owner",
+    "lessee",
+    "description",
+    "shard",
+    "parent_node",
+    "disable_power_off",
+    "boot_mode",
+    "secure_boot",
+    "console_enabled",
+    "inspection_started_at",
+    "inspection_finished_at",
+    "created_at",
+    "updated_at",
+    "bios_interface",
+    "boot_interface",
+    "console_interface",
+    "deploy_interface",
+    "firmware_interface",
+    "inspect_interface",
+    "management_interface",
+    "network_interface",
+    "power_interface",
+    "raid_interface",
+    "rescue_interface",
+    "storage_interface",
+    "vendor_interface",
+];
+
+#[tokio::test]
+async fn each_filter_finds_the_one_node_it_is_about() {
+    let (db, _folder) = scratch().await;
+    let full = full_node();
+    db.node_create(&full).await.unwrap();
+    db.node_create(&node()).await.unwrap();
+    let none = NodeFilter::default;
+    let filters = [
+        NodeFilter {
+            provision_state: Some(ProvisionState::DeployWait),
+            ..none()
+        },
+        NodeFilter {
+            driver: Some("manual-management".to_owned()),
+            ..none()
+        },
+        NodeFilter {
+            resource_class: full.resource_class.clone(),
+            ..none()
+        },
+        NodeFilter {
+            maintenance: Some(true),
+            ..none()
+        },
+        NodeFilter {
+            associated: Some(true),
+            ..none()
+        },
+        NodeFilter {
+            instance_uuid: full.instance_uuid,
+            ..none()
+        },
+        NodeFilter {
+            instance_name: full.instance_name.clone(),
+            ..none()
+        },
+        NodeFilter {
+            chassis_uuid: full.chassis_uuid,
+            ..none()
+        },
+        NodeFilter {
+            fault: full.fault.clone(),
+            ..none()
+        },
+        NodeFilter {
+            conductor_group: Some("hall-2".to_owned()),
+            ..none()
+        },
+        NodeFilter {
+            owner: full.owner.clone(),
+            ..none()
+        },
+        NodeFilter {
+            lessee: full.lessee.clone(),
+            ..none()
+        },
+        NodeFilter {
+            retired: Some(true),
+            ..none()
+        },
+        NodeFilter {
+            shard: Some(vec!["x".to_owned(), "shard-1".to_owned()]),
+            ..none()
+        },
+        NodeFilter {
+            sharded: Some(true),
+            ..none()
+        },
+        NodeFilter {
+            description_contains: Some("THIRD from".to_owned()),
+            ..none()
+        },
+        NodeFilter {
+            parent_node: full.parent_node,
+            ..none()
+        },
+        NodeFilter {
+            has_parent: Some(true),
+            ..none()
+        },
+        NodeFilter {
+            reserved_by: full.reservation.clone(),
+            ..none()
+        },
+    ];
+    for filter in &filters {
+        let found = db.node_list(filter, &Page::default()).await.unwrap();
+        assert_eq!(found, std::slice::from_ref(&full), "{filter:?}");
+    }
+    // All at once, and with an order and a marker after them.
+    let all = NodeFilter {
+        maintenance: Some(true),
+        retired: Some(true),
+        associated: Some(true),
+        driver: Some("manual-management".to_owned()),
+        ..none()
+    };
+    let page = Page {
+        sort_key: Some("name"),
+        limit: Some(9),
+        ..Page::default()
+    };
+    assert_eq!(db.node_list(&all, &page).await.unwrap().len(), 1);
+    let page = Page {
+        marker: Some(full.uuid),
+        ..page
+    };
+    assert_eq!(db.node_list(&all, &page).await.unwrap().len(), 0);
+
+    let nothing = [
+        NodeFilter {
+            shard: Some(Vec::new()),
+            ..none()
+        },
+        NodeFilter {
+            description_contains: Some("th%p".to_owned()),
+            ..none()
+        },
+        NodeFilter {
+            description_contains: Some("t_ird".to_owned()),
+            ..none()
+        },
+    ];
+    for filter in &nothing {
+        assert_eq!(
+            db.node_list(filter, &Page::default()).await.unwrap(),
+            [],
+            "{filter:?}"
+        );
+    }
+    let other = NodeFilter {
+        associated: Some(false),
+        ..none()
+    };
+    assert_ne!(
+        db.node_list(&other, &Page::default()).await.unwrap(),
+        [full]
+    );
+}

@@ -1,0 +1,178 @@
+//! Answering HTTP/1.1 connections.
+//!
+//! A loop of our own instead of a framework's, because booting firmware and long-lived API
+//! clients meet here: headers are written in title case (some firmware looks for
+//! `Content-Length` in just that spelling), slow or silent clients lose their place after a
+//! while, and the number of connections has an end.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::ConnectInfo;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+use tracing::{debug, warn};
+
+use super::Tasks;
+
+/// How connections are treated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// How many connections are open at once; who comes later waits in line.
+    pub connections: usize,
+    /// How long a client may take to send a request's head, and how long a connection may stay
+    /// open without a request.
+    pub head_timeout: Duration,
+    /// How long requests that are under way at the end may take.
+    pub drain: Duration,
+}
+
+impl Limits {
+    /// What suits a process that may have so many files open as this one.
+    pub fn of_this_process() -> Self {
+        // Some are needed for the database and for others.
+        let connections = open_files_limit()
+            .unwrap_or(1024)
+            .saturating_sub(100)
+            .clamp(50, 8192);
+        Self {
+            connections,
+            head_timeout: Duration::from_secs(30),
+            drain: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The soft limit on open files.
+fn open_files_limit() -> Option<usize> {
+    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// Answers the connections that `listener` gets until `stop`, then those that are under way.
+pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: CancellationToken) {
+    let connections = Tasks::new();
+    let places = Arc::new(Semaphore::new(limits.connections));
+    while let Some((stream, peer, place)) = accept(&listener, &places, &stop).await {
+        // When it gets crowded, nobody keeps a place between two requests.
+        let keep_alive = places.available_permits() > limits.connections / 4;
+        let stopping = connections.stopping();
+        let router = router.clone();
+        connections.spawn("connection", async move {
+            answer(
+                stream,
+                peer,
+                router,
+                limits.head_timeout,
+                keep_alive,
+                stopping,
+            )
+            .await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    if !connections.stop(limits.drain).await {
+        warn!(
+            "some requests took longer than {} s and were cut off",
+            limits.drain.as_secs()
+        );
+    }
+}
+
+/// The next connection, when there is a place for it; `None` when it is time to stop.
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+    stop: &CancellationToken,
+) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let next = async {
+        let place = Arc::clone(places).acquire_owned().await.ok()?;
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) => return Some((stream, peer, place)),
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    // Out of files or memory, most likely: it will pass, but not at once.
+                    warn!("cannot accept connections: {error}");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => None,
+        accepted = next => accepted,
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+    )
+}
+
+/// Answers one connection's requests. When it is to stop, the request under way is the last.
+async fn answer(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    head_timeout: Duration,
+    keep_alive: bool,
+    stopping: CancellationToken,
+) {
+    // Answers are small, and machines wait for them.
+    if let Err(error) = stream.set_nodelay(true) {
+        debug!(%peer, "TCP_NODELAY not set: {error}");
+    }
+    let service = service_fn(move |mut request: http::Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        let router = router.clone();
+        async move { Ok::<_, Infallible>(unfailing(router.oneshot(request).await)) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head_timeout)
+        .keep_alive(keep_alive)
+        .title_case_headers(true)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        () = stopping.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = result {
+        debug!(%peer, "connection ended: {error}");
+    }
+}
+
+fn unfailing<T>(result: Result<T, Infallible>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(never) => match never {},
+    }
+}
+
+#[cfg(test)]
+mod tests;

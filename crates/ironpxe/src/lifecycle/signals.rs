@@ -1,0 +1,44 @@
+//! SIGTERM and Ctrl-C: the first asks for an end in good order, the second is obeyed at once.
+
+use std::io;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// The exit code of a process that did not end in good order.
+const CUT_SHORT: i32 = 130;
+
+/// The signals that end the process, caught from the moment this is made.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Catches them from now on.
+    pub fn catch() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Waits for one, and gives its name.
+    pub async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "Ctrl-C",
+        }
+    }
+
+    /// Waits for one more while `work` goes on; if it comes, the process ends at once.
+    pub async fn or_exit<T>(&mut self, work: impl Future<Output = T>) -> T {
+        tokio::select! {
+            done = work => done,
+            signal = self.next() => {
+                tracing::warn!("{signal} again: exiting at once");
+                std::process::exit(CUT_SHORT)
+            }
+        }
+    }
+}

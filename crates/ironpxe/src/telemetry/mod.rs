@@ -1,0 +1,45 @@
+//! The log: lines on standard error.
+
+use std::io::{IsTerminal, stderr};
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
+
+/// What is logged unless `IRONPXE_LOG` says otherwise.
+const USUAL: &str = "info,sqlx=warn,hyper=warn";
+/// The same with `[DEFAULT]debug`.
+const DEBUG: &str = "info,ironpxe=debug,ironpxe_core=debug,sqlx=warn,hyper=warn";
+
+/// `IRONPXE_LOG` cannot be understood.
+#[derive(Debug, thiserror::Error)]
+#[error("IRONPXE_LOG: {filter:?} is no filter, for example \"info,ironpxe=debug\"")]
+pub struct BadFilter {
+    /// What it is.
+    filter: String,
+    /// What is wrong with it.
+    source: ParseError,
+}
+
+/// Starts logging: short lines, in colour on a terminal. `filter` is `IRONPXE_LOG`, if set.
+/// Panics are logged too, so that none goes by unseen.
+pub fn start(debug: bool, filter: Option<&str>) -> Result<(), BadFilter> {
+    let usual = if debug { DEBUG } else { USUAL };
+    let text = filter.unwrap_or(usual);
+    let filter = EnvFilter::builder()
+        .parse(text)
+        .map_err(|source| BadFilter {
+            filter: text.to_owned(),
+            source,
+        })?;
+    let subscriber = tracing_subscriber::fmt()
+        .compact()
+        .with_writer(stderr)
+        .with_ansi(stderr().is_terminal())
+        .with_env_filter(filter);
+    // Fails only where logging was started already, as a second server of one test would.
+    let _ = subscriber.try_init();
+    std::panic::set_hook(Box::new(|panic| {
+        tracing::error!("{panic}");
+    }));
+    Ok(())
+}
