@@ -1,6 +1,6 @@
 //! Decide and render: what a boot request costs beside HTTP and the database.
 
-#![expect(clippy::expect_used, missing_docs, reason = "a bench of fixed values; its macro documents nothing")]
+#![expect(clippy::expect_used, reason = "a bench of fixed values")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use ironpxe_core::boot::{BootSettings, Machine, Occasion, Scripts, decide};

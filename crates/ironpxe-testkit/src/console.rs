@@ -48,7 +48,12 @@ impl Console {
         let mut lines = Vec::new();
         {
             let mut transcript = hold(&self.transcript);
-            let Transcript { screen, finished, stream, .. } = &mut *transcript;
+            let Transcript {
+                screen,
+                finished,
+                stream,
+                ..
+            } = &mut *transcript;
             for byte in bytes {
                 match screen.put(*byte) {
                     Effect::Printed(character) => stream.push(character),
@@ -62,7 +67,9 @@ impl Console {
             }
         }
         self.changed.notify_all();
-        lines.into_iter().for_each(|line| self.lines.push(line));
+        for line in lines {
+            self.lines.push(line);
+        }
     }
 
     /// Says that the machine will send no more.
@@ -79,6 +86,11 @@ impl Console {
         self.lines.close();
     }
 
+    /// Whether the machine will send no more.
+    pub fn is_closed(&self) -> bool {
+        hold(&self.transcript).closed
+    }
+
     /// The text so far, as a person would have read it.
     pub fn text(&self) -> String {
         let transcript = hold(&self.transcript);
@@ -92,7 +104,10 @@ impl Console {
 
     /// Waits for `needle`, wherever the terminal may have broken it.
     pub fn wait_for(&self, needle: &str, timeout: Duration) -> Wait {
-        let needle: String = needle.chars().filter(|character| !is_break(*character)).collect();
+        let needle: String = needle
+            .chars()
+            .filter(|character| !is_break(*character))
+            .collect();
         let deadline = Instant::now() + timeout;
         let mut transcript = hold(&self.transcript);
         loop {
@@ -150,11 +165,10 @@ impl Screen {
             (_, 0x1b) => self.escape = Escape::Started,
             (Escape::Started, b'[') => self.escape = Escape::Sequence,
             (Escape::Started, _) | (Escape::Sequence, 0x40..=0x7e) => self.escape = Escape::None,
-            (Escape::Sequence, _) => {}
             (Escape::None, b'\n') => return self.line_feed(),
             (Escape::None, b'\r') => self.cursor = self.row,
             (Escape::None, 0x08) => self.cursor = self.cursor.saturating_sub(1).max(self.row),
-            (Escape::None, 0..0x20 | 0x7f) => {}
+            (Escape::Sequence, _) | (Escape::None, 0..0x20 | 0x7f) => {}
             (Escape::None, _) => return self.print(char::from(byte)),
         }
         Effect::None
@@ -202,7 +216,9 @@ pub fn plain(line: &str) -> String {
             plain.push(character);
         } else if characters.next() == Some('[') {
             // Up to the letter that ends the sequence.
-            let _ = characters.by_ref().find(|next| ('\x40'..='\x7e').contains(next));
+            let _ = characters
+                .by_ref()
+                .find(|next| ('\x40'..='\x7e').contains(next));
         }
     }
     plain.trim_end_matches(is_break).to_owned()
@@ -226,7 +242,10 @@ mod tests {
         let (first, rest) = long.split_at(COLUMNS);
         let console = console(format!("{first}\r\n{rest}\r\nnext\r\n").as_bytes());
         assert_eq!(console.text(), format!("{long}\nnext\n"));
-        assert_eq!(console.wait_for("node rack-7 is in state available", NOW), Wait::Found);
+        assert_eq!(
+            console.wait_for("node rack-7 is in state available", NOW),
+            Wait::Found
+        );
     }
 
     #[test]
@@ -273,13 +292,19 @@ mod tests {
         let console = console(b"No more network devices");
         assert_eq!(console.wait_for("ok", NOW), Wait::TimedOut);
         console.close();
-        assert_eq!(console.wait_for("ok", Duration::from_secs(60)), Wait::Closed);
-        assert_eq!(console.wait_for("No more network\r\n devices", NOW), Wait::Found);
+        assert_eq!(console.wait_for("ok", Duration::from_mins(1)), Wait::Closed);
+        assert_eq!(
+            console.wait_for("No more network\r\n devices", NOW),
+            Wait::Found
+        );
         assert_eq!(console.lines.entries(), ["No more network devices"]);
     }
 
     #[test]
     fn log_lines_lose_their_colours() {
-        assert_eq!(plain("\x1b[2m12:00\x1b[0m \x1b[33mWARN\x1b[0m x=[1]\r\n"), "12:00 WARN x=[1]");
+        assert_eq!(
+            plain("\x1b[2m12:00\x1b[0m \x1b[33mWARN\x1b[0m x=[1]\r\n"),
+            "12:00 WARN x=[1]"
+        );
     }
 }

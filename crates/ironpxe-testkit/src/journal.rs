@@ -22,8 +22,15 @@ type Watcher<T> = Box<dyn FnMut(&T) + Send>;
 
 impl<T> Default for Journal<T> {
     fn default() -> Self {
-        let state = State { entries: Vec::new(), closed: false, watchers: Vec::new() };
-        Self { state: Mutex::new(state), changed: Condvar::new() }
+        let state = State {
+            entries: Vec::new(),
+            closed: false,
+            watchers: Vec::new(),
+        };
+        Self {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        }
     }
 }
 
@@ -113,8 +120,9 @@ mod tests {
                 writer.push(number);
             }
         });
-        let found = journal
-            .wait(Duration::from_secs(10), |entries| entries.iter().find(|n| **n == 99).copied());
+        let found = journal.wait(Duration::from_secs(10), |entries| {
+            entries.iter().find(|n| **n == 99).copied()
+        });
         assert_eq!(found, Some(99));
         thread.join().unwrap();
     }
@@ -124,7 +132,7 @@ mod tests {
         let journal: Journal<u8> = Journal::default();
         journal.close();
         let start = Instant::now();
-        assert_eq!(journal.wait(Duration::from_secs(60), |_| None::<u8>), None);
+        assert_eq!(journal.wait(Duration::from_mins(1), |_| None::<u8>), None);
         assert!(start.elapsed() < Duration::from_secs(30));
     }
 

@@ -22,7 +22,10 @@ pub struct Pass<'a>(&'a Turnstile);
 impl Turnstile {
     /// A gate that lets `places` in at once.
     pub const fn new(places: usize) -> Self {
-        Self { free: Mutex::new(places), changed: Condvar::new() }
+        Self {
+            free: Mutex::new(places),
+            changed: Condvar::new(),
+        }
     }
 
     /// Waits for a place.

@@ -1,1 +1,8 @@
-//! x
+//! The whole of ironpxe, tested from outside: the one integration binary.
+
+mod arrows;
+mod clients;
+mod config;
+mod firmware;
+mod serve;
+mod store;

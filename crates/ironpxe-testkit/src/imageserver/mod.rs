@@ -1,0 +1,278 @@
+//! Hands out images over HTTP, keeps a log of who fetched what, and misbehaves when told to.
+//!
+//! For each request the first that applies answers: a fault that was ordered for its path
+//! ([`ImageServer::fail_next`]), a file ([`ImageServer::serve`]), another server behind this one
+//! ([`ImageServer::relay_to`]), 404. With a server behind it, it is the *faulty front* through
+//! which a machine talks to the real ironpxe.
+//!
+//! HTTP as iPXE of 2019 wants it: HTTP/1.1, kept alive, always an exact `Content-Length`.
+
+mod relay;
+mod wire;
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::io::{self, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow};
+
+use crate::journal::{Journal, hold};
+use crate::machine::HOST;
+use wire::Head;
+
+/// A running image server. Dropping it closes its door.
+#[derive(Debug)]
+pub struct ImageServer {
+    /// Every request that was answered (or whose client went away), in that order.
+    pub requests: Arc<Journal<Request>>,
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+/// A request, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// `GET`, …
+    pub method: String,
+    /// The path, without the query, as it was sent.
+    pub path: String,
+    /// What followed the `?`, as it was sent; empty without one.
+    pub query: String,
+    /// The status of the answer.
+    pub status: u16,
+    /// How many bytes of the answer's body were sent.
+    pub bytes: u64,
+    /// How long the answer took.
+    pub took: Duration,
+}
+
+/// An answer that is not an image.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// Headers besides `Content-Length`.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: String,
+}
+
+impl Answer {
+    /// A status without a body.
+    pub fn status(status: u16) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            body: String::new(),
+        }
+    }
+
+    /// The same with one header more.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    files: Mutex<HashMap<String, Arc<[u8]>>>,
+    faults: Mutex<HashMap<String, (usize, Answer)>>,
+    behind: Mutex<Option<String>>,
+    closing: AtomicBool,
+}
+
+impl ImageServer {
+    /// Opens on a free port of the loopback.
+    pub fn start() -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").context("cannot bind an image server")?;
+        let address = listener
+            .local_addr()
+            .context("an image server has no address")?;
+        let shared = Arc::new(Shared::default());
+        let requests = Arc::new(Journal::default());
+        let (state, log) = (Arc::clone(&shared), Arc::clone(&requests));
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                if state.closing.load(Ordering::Relaxed) {
+                    break;
+                }
+                let (state, log) = (Arc::clone(&state), Arc::clone(&log));
+                // Clients that vanish are what firmware is like: no reason to say anything.
+                thread::spawn(move || stream.and_then(|stream| state.converse(&stream, &log)));
+            }
+        });
+        Ok(Self {
+            requests,
+            address,
+            shared,
+        })
+    }
+
+    /// Serves `content` at `path`, which starts with a slash.
+    pub fn serve(&self, path: &str, content: impl Into<Arc<[u8]>>) {
+        hold(&self.shared.files).insert(path.to_owned(), content.into());
+    }
+
+    /// Answers the next `times` requests to `path` with `answer`, whatever else is there.
+    pub fn fail_next(&self, path: &str, times: usize, answer: Answer) {
+        hold(&self.shared.faults).insert(path.to_owned(), (times, answer));
+    }
+
+    /// Passes everything that is not served here to the server at `base_url` (`http://host:port`).
+    pub fn relay_to(&self, base_url: &str) -> Result<()> {
+        let authority = base_url
+            .strip_prefix("http://")
+            .map(|rest| rest.trim_end_matches('/'));
+        let authority = authority.filter(|authority| !authority.contains('/'));
+        let authority = authority.ok_or_else(|| anyhow!("not http://host:port: {base_url}"))?;
+        *hold(&self.shared.behind) = Some(authority.to_owned());
+        Ok(())
+    }
+
+    /// The URL of `path` for a machine on the user network.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{HOST}:{}{path}", self.address.port())
+    }
+
+    /// The URL of `path` for this host.
+    pub fn local_url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// The requests to `path` so far.
+    pub fn requests_to(&self, path: &str) -> Vec<Request> {
+        let mut requests = self.requests.entries();
+        requests.retain(|request| request.path == path);
+        requests
+    }
+
+    /// Waits until `path` was requested, and answered with `status`.
+    pub fn wait_for(&self, path: &str, status: u16, timeout: Duration) -> Result<Request> {
+        let is_it = |request: &&Request| request.path == path && request.status == status;
+        let found = self
+            .requests
+            .wait(timeout, |all| all.iter().find(is_it).cloned());
+        found.with_context(|| {
+            let all = self.requests.entries();
+            format!("no {status} for {path} within {timeout:?}, but: {all:#?}")
+        })
+    }
+}
+
+impl Drop for ImageServer {
+    fn drop(&mut self) {
+        self.shared.closing.store(true, Ordering::Relaxed);
+        // Wakes the thread that accepts, so that it sees the flag.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+impl Shared {
+    fn converse(&self, stream: &TcpStream, log: &Journal<Request>) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        let mut reader = BufReader::new(stream);
+        while let Some(head) = Head::read(&mut reader)? {
+            let started = Instant::now();
+            let target = head.word(1).to_owned();
+            let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+            let mut request = Request {
+                method: head.word(0).to_owned(),
+                path: path.to_owned(),
+                query: query.to_owned(),
+                status: 0,
+                bytes: 0,
+                took: Duration::ZERO,
+            };
+            let done = self.answer(&head, &mut reader, stream, &mut request);
+            request.took = started.elapsed();
+            log.push(request);
+            if done? == Connection::Close {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(
+        &self,
+        head: &Head,
+        reader: &mut BufReader<&TcpStream>,
+        stream: &TcpStream,
+        request: &mut Request,
+    ) -> io::Result<Connection> {
+        let fault = self.fault(&request.path);
+        let file = hold(&self.files).get(&request.path).cloned();
+        let behind = hold(&self.behind).clone();
+        if let (None, None, Some(behind)) = (&fault, &file, behind) {
+            return relay::relay(&behind, head, reader, stream, request);
+        }
+        wire::skip_body(head, reader)?;
+        let (answer, body): (Answer, Arc<[u8]>) = match (fault, file) {
+            (Some(fault), _) => (fault.clone(), fault.body.into_bytes().into()),
+            (None, Some(file)) if matches!(request.method.as_str(), "GET" | "HEAD") => {
+                (Answer::status(200), file)
+            }
+            (None, Some(_)) => (Answer::status(405), Arc::default()),
+            (None, None) => (Answer::status(404), Arc::default()),
+        };
+        send(stream, &answer, &body, request)?;
+        Ok(Connection::after(head))
+    }
+
+    fn fault(&self, path: &str) -> Option<Answer> {
+        let mut faults = hold(&self.faults);
+        let (left, answer) = faults.get_mut(path)?;
+        *left = left.checked_sub(1)?;
+        Some(answer.clone())
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Connection {
+    Keep,
+    Close,
+}
+
+impl Connection {
+    /// What the client wished.
+    fn after(request: &Head) -> Self {
+        if request.closes() {
+            Self::Close
+        } else {
+            Self::Keep
+        }
+    }
+}
+
+fn send(
+    mut stream: &TcpStream,
+    answer: &Answer,
+    body: &[u8],
+    request: &mut Request,
+) -> io::Result<()> {
+    request.status = answer.status;
+    let mut head = format!(
+        "HTTP/1.1 {} {}\r\n",
+        answer.status,
+        wire::reason(answer.status)
+    );
+    for (name, value) in &answer.headers {
+        write!(head, "{name}: {value}\r\n").map_err(io::Error::other)?;
+    }
+    write!(head, "Content-Length: {}\r\n\r\n", body.len()).map_err(io::Error::other)?;
+    stream.write_all(head.as_bytes())?;
+    if request.method != "HEAD" {
+        request.bytes = wire::copy_exactly(&mut &*body, stream, body.len() as u64)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

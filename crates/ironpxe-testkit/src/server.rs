@@ -1,0 +1,281 @@
+//! The real `ironpxe` executable, run as an operator runs it: arguments, environment, signals.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use tempfile::TempDir;
+
+use crate::journal::Journal;
+use crate::machine::HOST;
+use crate::process::{Child, collect_lines, guarded, spawn};
+
+const STARTS_WITHIN: Duration = Duration::from_secs(30);
+const STOPS_WITHIN: Duration = Duration::from_secs(30);
+const LOG_TAIL: usize = 60;
+/// How often another port is tried when somebody took the free one first.
+const PORTS_TO_TRY: usize = 5;
+
+/// How to start a server. The default is one that only this host can reach.
+#[derive(Clone, Debug, Default)]
+pub struct ServerOptions {
+    /// `--config`.
+    pub config: Option<PathBuf>,
+    /// `--state-dir`; a temporary one of its own when `None`.
+    pub state_dir: Option<PathBuf>,
+    /// `--listen`, `127.0.0.1:0` when `None`.
+    pub listen: Option<String>,
+    /// Names itself, in scripts and to the ramdisk, as machines on the user network reach it.
+    /// It must know its port before it starts, so it gets a free one.
+    pub for_machines: bool,
+    /// `IRONPXE_<SECTION>__<KEY>` variables. Those of this process are not handed on.
+    pub environment: Vec<(String, String)>,
+}
+
+impl ServerOptions {
+    /// A server that machines can reach.
+    pub fn for_machines() -> Self {
+        Self {
+            for_machines: true,
+            ..Self::default()
+        }
+    }
+
+    /// The same with one setting more.
+    #[must_use]
+    pub fn set(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.environment.push((name.to_owned(), value.into()));
+        self
+    }
+}
+
+/// A running server. Dropping it kills it.
+#[derive(Debug)]
+pub struct Server {
+    /// Its log, line by line, without colours.
+    pub log: Arc<Journal<String>>,
+    child: Child,
+    base_url: String,
+    state_dir: PathBuf,
+    _own_state_dir: Option<TempDir>,
+}
+
+impl Server {
+    /// Starts `binary serve` and waits until it listens.
+    pub fn start(binary: &Path, options: &ServerOptions) -> Result<Self> {
+        if !options.for_machines {
+            return Self::start_once(binary, options);
+        }
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let port = Self::free_port()?;
+            let mut options = options.clone();
+            options.listen.get_or_insert(format!("127.0.0.1:{port}"));
+            let public = format!("http://{HOST}:{port}");
+            options
+                .environment
+                .insert(0, ("IRONPXE_API__PUBLIC_ENDPOINT".to_owned(), public));
+            match Self::start_once(binary, &options) {
+                Err(error)
+                    if tries < PORTS_TO_TRY
+                        && format!("{error:#}")
+                            .to_lowercase()
+                            .contains("address already in use") => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// A port of the loopback that is free now. Somebody else may still take it first.
+    pub fn free_port() -> Result<u16> {
+        let listener = TcpListener::bind("127.0.0.1:0").context("cannot bind any port")?;
+        Ok(listener
+            .local_addr()
+            .context("a socket has no address")?
+            .port())
+    }
+
+    fn start_once(binary: &Path, options: &ServerOptions) -> Result<Self> {
+        ensure!(
+            binary.is_file(),
+            "no executable at {}: build it first",
+            binary.display()
+        );
+        let own = match &options.state_dir {
+            Some(_) => None,
+            None => Some(tempfile::tempdir().context("cannot create a state folder")?),
+        };
+        let state_dir = match (&options.state_dir, &own) {
+            (Some(given), _) => given.clone(),
+            (None, Some(own)) => own.path().to_owned(),
+            (None, None) => bail!("no state folder"),
+        };
+        let mut command = guarded(binary)?;
+        command.arg("serve").arg("--state-dir").arg(&state_dir);
+        command.args([
+            "--listen",
+            options.listen.as_deref().unwrap_or("127.0.0.1:0"),
+        ]);
+        if let Some(config) = &options.config {
+            command.arg("--config").arg(config);
+        }
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("IRONPXE_") {
+                command.env_remove(name);
+            }
+        }
+        command.envs(
+            options
+                .environment
+                .iter()
+                .map(|(name, value)| (name, value)),
+        );
+        command.stdout(std::process::Stdio::null());
+        let mut child = spawn(command)?;
+        let log = collect_lines(child.pipes().stderr.take().context("no stderr")?);
+        let Some(base_url) = log.wait(STARTS_WITHIN, |lines| {
+            lines.iter().find_map(|line| address_in(line))
+        }) else {
+            let status = child
+                .ended()?
+                .map_or("still running".to_owned(), |it| it.to_string());
+            bail!(
+                "{} does not listen ({status})\n{}",
+                binary.display(),
+                tail(&log)
+            );
+        };
+        Ok(Self {
+            log,
+            child,
+            base_url,
+            state_dir,
+            _own_state_dir: own,
+        })
+    }
+
+    /// `http://host:port`, for this host.
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// `http://host:port`, for a machine on the user network.
+    pub fn url_for_machines(&self) -> String {
+        let port = self.base_url.rsplit(':').next().unwrap_or_default();
+        format!("http://{HOST}:{port}")
+    }
+
+    /// Where it keeps its database.
+    pub fn state_dir(&self) -> &Path {
+        &self.state_dir
+    }
+
+    /// The log lines that hold `needle`, so far.
+    pub fn log_with(&self, needle: &str) -> Vec<String> {
+        let mut lines = self.log.entries();
+        lines.retain(|line| line.contains(needle));
+        lines
+    }
+
+    /// Waits for a log line that holds `needle`.
+    pub fn wait_for_log(&self, needle: &str, timeout: Duration) -> Result<String> {
+        let found = |lines: &[String]| lines.iter().find(|line| line.contains(needle)).cloned();
+        self.log
+            .wait(timeout, found)
+            .with_context(|| format!("no log line with {needle:?}\n{}", tail(&self.log)))
+    }
+
+    /// Asks it to stop (SIGTERM) and waits until it has.
+    pub fn terminate(&mut self) -> Result<ExitStatus> {
+        self.child.terminate()?;
+        self.child
+            .wait(STOPS_WITHIN)
+            .with_context(|| tail(&self.log))
+    }
+
+    /// Kills it, as a power cut would.
+    pub fn kill(&mut self) -> Result<ExitStatus> {
+        self.child.kill()
+    }
+}
+
+fn tail(log: &Journal<String>) -> String {
+    format!(
+        "--- server log ---\n{}\n------------------",
+        log.tail(LOG_TAIL).join("\n")
+    )
+}
+
+/// The address in a line like `… listening on http://127.0.0.1:6385 …`.
+fn address_in(line: &str) -> Option<String> {
+    let (_, rest) = line.split_once("listening on http://")?;
+    let end = rest.find(|it: char| !it.is_ascii_alphanumeric() && !".:-[]".contains(it));
+    Some(format!("http://{}", rest.get(..end.unwrap_or(rest.len()))?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    /// A stand-in for the executable, written in shell.
+    fn stand_in(folder: &TempDir, script: &str) -> PathBuf {
+        let path = folder.path().join("ironpxe");
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    #[test]
+    fn the_address_is_read_from_the_log() {
+        let line =
+            "2026-11-22T10:00:00Z INFO ironpxe: listening on http://127.0.0.1:40123 roles=all";
+        assert_eq!(address_in(line).as_deref(), Some("http://127.0.0.1:40123"));
+        let line = "listening on http://[::1]:6385, ready";
+        assert_eq!(address_in(line).as_deref(), Some("http://[::1]:6385"));
+        assert_eq!(address_in("listening on a socket"), None);
+    }
+
+    #[test]
+    fn a_server_gets_its_settings_and_stops_when_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let binary = stand_in(
+            &folder,
+            "echo \"args $*\" >&2; echo \"public $IRONPXE_API__PUBLIC_ENDPOINT\" >&2\n\
+             echo \"kernel $IRONPXE_CONDUCTOR__DEPLOY_KERNEL\" >&2\n\
+             trap 'echo bye >&2; exit 7' TERM\n\
+             echo \"INFO listening on http://$5\" >&2\n\
+             while :; do sleep 0.02; done",
+        );
+        let options =
+            ServerOptions::for_machines().set("IRONPXE_CONDUCTOR__DEPLOY_KERNEL", "http://x/k");
+        let mut server = Server::start(&binary, &options).unwrap();
+        let public = server.log_with("public ");
+        assert_eq!(public, [format!("public {}", server.url_for_machines())]);
+        assert_eq!(server.log_with("kernel "), ["kernel http://x/k"]);
+        assert!(server.log_with("args serve --state-dir ")[0].contains(" --listen 127.0.0.1:"));
+        assert_eq!(server.terminate().unwrap().code(), Some(7));
+        assert_eq!(
+            server.wait_for_log("bye", Duration::from_secs(5)).unwrap(),
+            "bye"
+        );
+    }
+
+    #[test]
+    fn a_server_that_cannot_start_shows_its_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let binary = stand_in(
+            &folder,
+            "echo 'configuration: unknown key [api]prot' >&2; exit 64",
+        );
+        let error = Server::start(&binary, &ServerOptions::default())
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("unknown key [api]prot"), "{error}");
+    }
+}

@@ -1,0 +1,121 @@
+//! The house's arrows: which room may know which. `docs/architecture.md` says why.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each room of this crate, and the rooms it may name. A room that is missing here fails.
+const MAY_KNOW: [(&str, &[&str]); 13] = [
+    ("main", &["cli"]),
+    ("cli", &["app", "config", "telemetry", "lifecycle"]),
+    (
+        "app",
+        &["api", "conductor", "config", "db", "drivers", "lifecycle", "rpc", "telemetry"],
+    ),
+    // The API reads the database and asks the conductor; it never names a driver.
+    ("api", &["rpc", "db", "clock", "ident"]),
+    ("conductor", &["rpc", "db", "drivers", "lifecycle", "clock"]),
+    ("rpc", &[]),
+    ("drivers", &[]),
+    ("db", &["clock"]),
+    ("config", &[]),
+    ("lifecycle", &[]),
+    ("telemetry", &[]),
+    ("clock", &[]),
+    ("ident", &[]),
+];
+
+fn source() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The code of a file without its tests, which may reach for anything.
+fn production_code(path: &Path) -> String {
+    let is_test = path.components().any(|part| {
+        matches!(part.as_os_str().to_str(), Some("tests" | "tests.rs" | "testing.rs"))
+    });
+    if is_test {
+        return String::new();
+    }
+    let text = fs::read_to_string(path).unwrap();
+    let end = text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len());
+    text[..end].to_owned()
+}
+
+/// The words that follow `prefix` in code, comments left out.
+fn words_after<'a>(code: &'a str, prefix: &str) -> BTreeSet<&'a str> {
+    code.lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .flat_map(|line| line.match_indices(prefix).map(|(at, _)| &line[at + prefix.len()..]))
+        .filter_map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next())
+        .filter(|word| !word.is_empty())
+        .collect()
+}
+
+#[test]
+fn rooms_know_only_whom_they_may() {
+    let allowed: BTreeMap<&str, &[&str]> = MAY_KNOW.into_iter().collect();
+    let mut files = Vec::new();
+    rust_files(&source(), &mut files);
+    let mut wrong = Vec::new();
+    let mut arrows = 0;
+    for file in files {
+        let inside = file.strip_prefix(source()).unwrap();
+        let first = inside.iter().next().unwrap().to_str().unwrap();
+        let room = first.trim_end_matches(".rs");
+        if room == "lib" {
+            continue;
+        }
+        let Some(may_know) = allowed.get(room) else {
+            wrong.push(format!("{}: the room {room} has no arrows", inside.display()));
+            continue;
+        };
+        let code = production_code(&file);
+        for other in words_after(&code, "crate::").union(&words_after(&code, "ironpxe::")) {
+            arrows += 1;
+            if *other != room && !may_know.contains(other) {
+                wrong.push(format!("{}: {room} must not know {other}", inside.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(arrows > 50, "only {arrows} arrows were found: this test no longer sees the code");
+}
+
+#[test]
+fn the_core_does_no_input_or_output() {
+    let core = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ironpxe-core");
+    let manifest = fs::read_to_string(core.join("Cargo.toml")).unwrap();
+    let (_, after) = manifest.split_once("[dependencies]\n").unwrap();
+    let dependencies: BTreeSet<&str> = after
+        .lines()
+        .take_while(|line| !line.starts_with('['))
+        .filter_map(|line| line.split(['.', ' ', '=']).next())
+        .filter(|name| !name.is_empty())
+        .collect();
+    let pure =
+        ["json-patch", "minijinja", "serde", "serde_json", "thiserror", "time", "uuid"].into();
+    assert_eq!(dependencies, pure, "a new dependency of the core must be free of I/O");
+
+    let mut files = Vec::new();
+    rust_files(&core.join("src"), &mut files);
+    let impure = ["fs", "net", "process", "env", "thread", "time", "io"];
+    for file in files {
+        for word in words_after(&production_code(&file), "std::") {
+            assert!(!impure.contains(&word), "{}: std::{word}", file.display());
+        }
+        let code = production_code(&file);
+        assert!(!code.contains("now_utc") && !code.contains("new_v4"), "{}", file.display());
+    }
+}

@@ -1,0 +1,253 @@
+//! `ironpxe serve`: how it starts, whom it lets in, and how it ends.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use ironpxe_testkit::ironic::Ironic;
+use ironpxe_testkit::server::{Server, ServerOptions};
+
+const SOON: Duration = Duration::from_secs(20);
+
+fn binary() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_ironpxe"))
+}
+
+/// A server of which nothing is given but a home.
+struct Bare(Child);
+
+impl Bare {
+    fn start(home: &Path, args: &[&str]) -> Result<Self> {
+        let child = Command::new(binary())
+            .arg("serve")
+            .args(args)
+            .env_clear()
+            .env("HOME", home)
+            // Where root's state goes does not depend on the home.
+            .env("XDG_STATE_HOME", home.join(".local/state"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        Ok(Self(child))
+    }
+
+    /// The first line of the log that says where it listens.
+    fn address(&mut self) -> Result<String> {
+        let stderr = self.0.stderr.as_mut().context("no stderr")?;
+        for line in BufReader::new(stderr).lines() {
+            if let Some((_, rest)) = line?.split_once("listening on http://") {
+                return Ok(rest
+                    .split_whitespace()
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned());
+            }
+        }
+        anyhow::bail!("it ended without listening")
+    }
+
+    fn wait(&mut self) -> Result<ExitStatus> {
+        let deadline = Instant::now() + SOON;
+        loop {
+            if let Some(status) = self.0.try_wait()? {
+                return Ok(status);
+            }
+            ensure!(Instant::now() < deadline, "it does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn kill(&self, signal: &str) -> Result<()> {
+        let id = self.0.id().to_string();
+        ensure!(Command::new("kill").args([signal, &id]).status()?.success());
+        Ok(())
+    }
+}
+
+impl Drop for Bare {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// One request on a connection that stays open.
+fn get(stream: &mut TcpStream, path: &str) -> Result<String> {
+    stream.set_read_timeout(Some(SOON))?;
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes())?;
+    let mut buffer = [0; 4096];
+    let length = stream.read(&mut buffer)?;
+    Ok(String::from_utf8_lossy(&buffer[..length]).into_owned())
+}
+
+#[test]
+fn it_needs_no_configuration_at_all() -> Result<()> {
+    // On the usual port, which others of this host may have: any other will do as well.
+    let home = tempfile::tempdir()?;
+    let free = TcpListener::bind("127.0.0.1:6385").is_ok();
+    let args: &[&str] = if free {
+        &[]
+    } else {
+        &["--listen", "127.0.0.1:0"]
+    };
+    let started = Instant::now();
+    let mut server = Bare::start(home.path(), args)?;
+    let address = server.address()?;
+    let took = started.elapsed();
+    ensure!(took < Duration::from_secs(5), "it took {took:?} to listen");
+    if free {
+        assert_eq!(address, "127.0.0.1:6385");
+    }
+    let answer = get(&mut TcpStream::connect(&address)?, "/")?;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(
+        home.path()
+            .join(".local/state/ironpxe/ironpxe.sqlite")
+            .is_file()
+    );
+
+    server.kill("-TERM")?;
+    assert_eq!(server.wait()?.code(), Some(0));
+    let mut output = String::new();
+    server
+        .0
+        .stdout
+        .as_mut()
+        .context("no stdout")?
+        .read_to_string(&mut output)?;
+    assert_eq!(output, "");
+    Ok(())
+}
+
+#[test]
+fn an_open_connection_does_not_hold_up_the_end() -> Result<()> {
+    let home = tempfile::tempdir()?;
+    for signal in ["-TERM", "-INT"] {
+        let mut server = Bare::start(home.path(), &["--listen", "127.0.0.1:0"])?;
+        let address = server.address()?;
+        let mut idle = TcpStream::connect(&address)?;
+        get(&mut idle, "/v1/nodes")?;
+        let _silent = TcpStream::connect(&address)?;
+        let asked = Instant::now();
+        server.kill(signal)?;
+        assert_eq!(server.wait()?.code(), Some(0), "{signal}");
+        assert!(
+            asked.elapsed() < Duration::from_secs(3),
+            "{:?}",
+            asked.elapsed()
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn the_second_signal_ends_it_at_once() -> Result<()> {
+    let home = tempfile::tempdir()?;
+    let mut server = Bare::start(home.path(), &["--listen", "127.0.0.1:0"])?;
+    // A request whose body never comes would be waited for.
+    let mut busy = TcpStream::connect(server.address()?)?;
+    busy.write_all(
+        b"POST /v1/nodes HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n\
+          Content-Length: 100\r\n\r\n{",
+    )?;
+    std::thread::sleep(Duration::from_millis(200));
+    server.kill("-TERM")?;
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(
+        server.0.try_wait()?.is_none(),
+        "it did not wait for the request"
+    );
+    server.kill("-TERM")?;
+    let asked = Instant::now();
+    let status = server.wait()?;
+    assert_eq!((status.code(), status.signal()), (Some(130), None));
+    assert!(asked.elapsed() < Duration::from_secs(3));
+    Ok(())
+}
+
+#[test]
+fn strangers_are_let_in_only_on_request() -> Result<()> {
+    let home = tempfile::tempdir()?;
+    let mut server = Bare::start(home.path(), &["--listen", "0.0.0.0:0"])?;
+    assert_eq!(server.wait()?.code(), Some(64));
+    let mut said = String::new();
+    server
+        .0
+        .stderr
+        .as_mut()
+        .context("no stderr")?
+        .read_to_string(&mut said)?;
+    assert!(said.contains("--listen: [api]host_ip"), "{said}");
+    assert!(
+        said.contains("everybody who reaches it could control every machine"),
+        "{said}"
+    );
+    assert!(
+        said.contains("[api]allow_unauthenticated_access = true"),
+        "{said}"
+    );
+    assert!(said.contains("--allow-unauthenticated"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+
+    let mut server = Bare::start(
+        home.path(),
+        &["--listen", "0.0.0.0:0", "--allow-unauthenticated"],
+    )?;
+    assert!(server.address()?.starts_with("0.0.0.0:"));
+    Ok(())
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() -> Result<()> {
+    let home = tempfile::tempdir()?;
+    let taken = TcpListener::bind("127.0.0.1:0")?;
+    let address = taken.local_addr()?.to_string();
+    let mut server = Bare::start(home.path(), &["--listen", &address])?;
+    assert_eq!(server.wait()?.code(), Some(1));
+    let mut said = String::new();
+    server
+        .0
+        .stderr
+        .as_mut()
+        .context("no stderr")?
+        .read_to_string(&mut said)?;
+    assert!(
+        said.contains(&format!("cannot listen on {address}")),
+        "{said}"
+    );
+    assert!(said.contains("Address already in use"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn its_conductor_is_known_while_it_runs_and_no_longer() -> Result<()> {
+    let state = tempfile::tempdir()?;
+    let options = |host: &str| {
+        ServerOptions {
+            state_dir: Some(state.path().to_owned()),
+            ..ServerOptions::default()
+        }
+        .set("IRONPXE_DEFAULT__HOST", host)
+    };
+    let mut first = Server::start(binary(), &options("first"))?;
+    let alive = |server: &Server, host: &str| -> Result<bool> {
+        let client = Ironic::new(server.base_url())?;
+        let conductor = client
+            .get(&format!("/v1/conductors/{host}"))?
+            .expect_status(200)?;
+        conductor["alive"]
+            .as_bool()
+            .context("neither alive nor dead")
+    };
+    assert!(alive(&first, "first")?);
+    ensure!(first.terminate()?.success());
+    let second = Server::start(binary(), &options("second"))?;
+    assert!(alive(&second, "second")?);
+    assert!(!alive(&second, "first")?);
+    Ok(())
+}
