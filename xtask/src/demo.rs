@@ -35,6 +35,8 @@ const NODE: &str = "rack-1";
 const MAC: &str = "52:54:00:c0:ff:ee";
 const KERNEL: &str = "/images/deploy.kernel";
 const RAMDISK: &str = "/images/deploy.initramfs";
+/// What the deploy ramdisk would write to the disk; nothing in the demo fetches it.
+const SYSTEM: &str = "/images/system.qcow2";
 const ARGUMENTS: &str = "console=ttyS0 quiet panic=-1";
 
 /// A boot takes about six seconds; a busy machine has been seen to be four times slower.
@@ -249,7 +251,7 @@ impl Stage {
                 "deploy_ramdisk": self.images.url(RAMDISK),
                 "kernel_append_params": ARGUMENTS,
             },
-            "instance_info": {"image_source": self.images.url("/images/system.qcow2")},
+            "instance_info": {"image_source": self.images.url(SYSTEM)},
         }))?;
         let uuid = node
             .get("uuid")
@@ -299,6 +301,11 @@ impl Stage {
         screen.command(&format!("curl {base}/v1/boot/{MAC}/boot.ipxe"));
         screen.command(&format!("export OS_AUTH_TYPE=none OS_ENDPOINT={base}"));
         screen.command("baremetal node list");
+        // Undeploying has cleared what was to be deployed.
+        let image = format!("image_source={}", self.images.url(SYSTEM));
+        screen.command(&format!(
+            "baremetal node set {NODE} --instance-info {image}"
+        ));
         screen.command(&format!("baremetal node deploy {NODE}"));
         screen.blank();
         screen.say("Ctrl-C ends it.");
