@@ -2,7 +2,7 @@
 //! course, and there are truly none; who wants to create one is told that it is not done here.
 
 use axum::extract::Path;
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
@@ -42,7 +42,13 @@ pub(super) fn routes() -> Router<AppState> {
             .route(&format!("/v1/{path}/detail"), get(list))
             .route(&format!("/v1/{path}/{{ident}}"), get(item).patch(item).delete(item));
     }
-    router.route("/v1/volume", get(volume))
+    router.route("/v1/volume", get(volume)).route("/v1/events", post(events))
+}
+
+/// `POST /v1/events`: what Neutron did to a node's networks. Nothing here waits for it.
+async fn events(call: Call) -> Result<()> {
+    call.exists_since(54)?;
+    Err(ApiError::NotHere("This service takes no events.".to_owned()))
 }
 
 /// `GET /v1/volume`: where the two collections are.
