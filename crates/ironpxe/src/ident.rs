@@ -8,7 +8,7 @@ pub fn uuid() -> Uuid {
     Uuid::new_v4()
 }
 
-/// A fresh request id, in OpenStack's form `req-<uuid>`.
+/// A fresh request id, in the form all of its services use: `req-<uuid>`.
 pub fn request_id() -> String {
     format!("req-{}", uuid())
 }

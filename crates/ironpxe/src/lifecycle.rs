@@ -44,6 +44,22 @@ impl Tasks {
         tokio::spawn(self.tracker.track_future(task));
     }
 
+    /// Runs something to its end, also if whoever waits for it stops waiting (a client that hangs
+    /// up, for example). `None` if it panicked.
+    pub async fn see_through<T: Send + 'static>(
+        &self,
+        name: impl Into<Cow<'static, str>>,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        let (done, result) = tokio::sync::oneshot::channel();
+        self.spawn(name, async move {
+            let value = task.await;
+            // Nobody may be waiting any more.
+            let _ = done.send(value);
+        });
+        result.await.ok()
+    }
+
     /// Cancelled when the tasks shall come to an end.
     pub fn stopping(&self) -> CancellationToken {
         self.stopping.clone()

@@ -2,7 +2,7 @@
 
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::node::Node;
-use ironpxe_core::provision_state::Event;
+use ironpxe_core::provision_state::{Event, ProvisionState};
 use tracing::{error, warn};
 
 use super::LocalConductor;
@@ -39,7 +39,9 @@ fn end_work(node: &mut Node, host: &str) -> Result<()> {
         return Ok(());
     }
     let before = node.provision_state.clone();
-    if before.known().is_some_and(|state| state.fails_when_abandoned()) {
+    if before
+        .known()
+        .is_some_and(ProvisionState::fails_when_abandoned) {
         transition(node, Event::Fail, clock::now())?;
         node.last_error = Some(format!(
             "The conductor {host} stopped while the node was in state \"{before}\"; the work was \

@@ -63,7 +63,14 @@ impl Conductor for LocalConductor {
         verb: Verb,
         args: ProvisionArgs,
     ) -> Reply<'a, ()> {
-        Box::pin(self.start_provision(ctx, node, verb, args))
+        // A client that hangs up between the acceptance of its verb and the start of the work must
+        // not leave the node reserved for nobody.
+        let (conductor, ctx) = (self.clone(), ctx.clone());
+        let accept = async move { conductor.start_provision(&ctx, node, verb, args).await };
+        Box::pin(async move {
+            let accepted = self.tasks.see_through("provision verb", accept).await;
+            accepted.unwrap_or_else(|| Err(Fault::Internal("the task panicked".to_owned())))
+        })
     }
 
     fn change_power_state<'a>(

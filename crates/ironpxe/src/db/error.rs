@@ -126,6 +126,11 @@ fn sqlite_code(error: &dyn sqlx::error::DatabaseError) -> Option<u32> {
         .map(|extended| extended & 0xff)
 }
 
+/// Whether another process has locked the file.
+pub(super) fn is_busy(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(sqlite_code) == Some(5)
+}
+
 /// The `table.column` whose uniqueness a write would have broken.
 pub(super) fn taken_column(error: &sqlx::Error) -> Option<&str> {
     violation(error, "UNIQUE constraint failed: ")

@@ -8,7 +8,7 @@ use std::fs::{DirBuilder, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::ConnectOptions;
 use sqlx::migrate::Migrator;
@@ -16,6 +16,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 
+use super::error::is_busy;
 use super::{Db, DbError};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -47,16 +48,14 @@ impl Db {
             .synchronous(SqliteSynchronous::Full)
             .pragma("cache_size", "-20000")
             .disable_statement_logging();
-        let writer = pool(1)
-            .connect_with(options.clone().journal_mode(SqliteJournalMode::Wal))
+        let writer = connect(1, options.clone().journal_mode(SqliteJournalMode::Wal))
             .await
             .map_err(|error| not_opened(path, error))?;
         migrate(&writer).await.map_err(|source| DbError::Migrate {
             path: path.clone(),
             source,
         })?;
-        let readers = pool(reader_count())
-            .connect_with(options.pragma("query_only", "ON"))
+        let readers = connect(reader_count(), options.pragma("query_only", "ON"))
             .await
             .map_err(|error| not_opened(path, error))?;
         Ok(Self {
@@ -78,6 +77,23 @@ fn not_opened(path: &Path, error: impl std::error::Error + Send + Sync + 'static
     DbError::Open {
         path: path.to_owned(),
         source: Box::new(error),
+    }
+}
+
+/// Opens a pool. While another process opens or closes the file for good, `SQLite` has it locked for
+/// a moment without waiting by itself.
+async fn connect(
+    connections: u32,
+    options: SqliteConnectOptions,
+) -> Result<SqlitePool, sqlx::Error> {
+    let deadline = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match pool(connections).connect_with(options.clone()).await {
+            Err(error) if is_busy(&error) && Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            done => return done,
+        }
     }
 }
 

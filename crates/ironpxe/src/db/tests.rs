@@ -460,6 +460,12 @@ async fn a_node_goes_with_its_ports_unless_something_speaks_against_it() {
     assert_eq!(db.port_get(gone.uuid).await.unwrap(), None);
     assert_eq!(db.node_get_by_address(gone.address).await.unwrap(), None);
     assert_eq!(db.port_get(stays.uuid).await.unwrap(), Some(stays));
+    // No row is left that its missing node only hides.
+    let rows: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM ports")
+        .fetch_one(&db.readers)
+        .await
+        .unwrap();
+    assert_eq!(rows, 1);
 }
 
 #[tokio::test]

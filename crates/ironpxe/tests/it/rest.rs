@@ -13,9 +13,11 @@ use anyhow::{Context, Result, ensure};
 use ironpxe_testkit::server::{Server, ServerOptions};
 use serde_json::json;
 
+mod bad_input;
 mod differences;
 mod exchange;
 mod normal;
+mod resources;
 
 use self::differences::Differences;
 use self::exchange::{Client, Exchange};
@@ -47,7 +49,9 @@ fn folder() -> PathBuf {
 fn server() -> Result<Server> {
     let options = ServerOptions::default()
         .set("IRONPXE_DEFAULT__HOST", CONDUCTOR)
-        .set("IRONPXE_DEFAULT__ENABLED_HARDWARE_TYPES", "fake-hardware,manual-management");
+        .set("IRONPXE_DEFAULT__ENABLED_HARDWARE_TYPES", "fake-hardware,manual-management")
+        .set("IRONPXE_CONDUCTOR__RESCUE_KERNEL", "http://127.0.0.1/rescue.kernel")
+        .set("IRONPXE_CONDUCTOR__RESCUE_RAMDISK", "http://127.0.0.1/rescue.initramfs");
     Server::start(Path::new(env!("CARGO_BIN_EXE_ironpxe")), &options)
 }
 

@@ -132,11 +132,11 @@ impl LocalConductor {
         let mut waiting = node.clone();
         step(&mut waiting, Event::Wait)?;
         let state = waiting.provision_state.known().unwrap_or(ProvisionState::Error);
-        if node.interface(InterfaceKind::Boot) == "ipxe" {
-            if let Some(fault) = self.would_refuse(ctx, node, state) {
-                node.last_error = Some(format!("The ramdisk cannot be booted: {fault}"));
-                return step(node, Event::Fail);
-            }
+        if node.interface(InterfaceKind::Boot) == "ipxe"
+            && let Some(fault) = self.would_refuse(ctx, node, state)
+        {
+            node.last_error = Some(format!("The ramdisk cannot be booted: {fault}"));
+            return step(node, Event::Fail);
         }
         waiting.power_state = Some(PowerState::On);
         *node = waiting;

@@ -213,3 +213,23 @@ async fn protected_maintained_and_retired_nodes_are_spared() {
         assert!(matches!(stand.ask(node, word).await, Err(Fault::NodeProtected(_))), "{word}");
     }
 }
+
+/// A client may hang up at any moment; the node is never left reserved for nobody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_verb_is_seen_through_whether_or_not_its_client_waits() {
+    let stand = Stand::new().await;
+    let mut accepted = 0;
+    for patience in 0..60 {
+        let node = stand.enrol("ramdisk").await;
+        stand.walk(node, &["manage", "provide"]).await;
+        let patience = Duration::from_micros(20 * patience);
+        let _ = tokio::time::timeout(patience, stand.ask(node, "active")).await;
+        // Time for what is under way to get as far as it can get.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let node = stand.settled(node).await;
+        let state = node.provision_state.name();
+        assert!(matches!(state, "available" | "active"), "{state}");
+        accepted += usize::from(state == "active");
+    }
+    assert!(accepted > 0, "no verb was accepted: the clients were all too fast");
+}

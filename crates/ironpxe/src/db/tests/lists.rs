@@ -83,6 +83,25 @@ async fn pages_hold_everything_exactly_once_and_in_order() {
 }
 
 #[tokio::test]
+async fn times_sort_as_they_follow_each_other() {
+    let (db, _folder) = scratch().await;
+    let mut expected = Vec::new();
+    for microsecond in [0, 50_000, 123_400, 123_456, 500_000, 999_999] {
+        let mut node = node();
+        node.created_at = node.created_at.replace_microsecond(microsecond).unwrap();
+        node.created_at = node.created_at.replace_second(7).unwrap();
+        expected.push(microsecond);
+        db.node_create(&node).await.unwrap();
+    }
+    let sorted = pages(&db, Some("created_at"), SortDirection::Ascending).await;
+    let sorted: Vec<u32> = sorted
+        .iter()
+        .map(|node| node.created_at.microsecond())
+        .collect();
+    assert_eq!(sorted, expected);
+}
+
+#[tokio::test]
 async fn ports_are_paged_too() {
     let (db, _folder) = scratch().await;
     let (first, second) = (node(), node());

@@ -37,7 +37,7 @@ pub(super) struct Recorded {
 }
 
 /// What ironpxe answered.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Answer {
     pub(super) status: u16,
     /// By names in lower case.
@@ -50,6 +50,22 @@ impl Exchange {
     pub(super) fn read(path: &Path) -> Result<Vec<Self>> {
         let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
         serde_json::from_str(&text).with_context(|| path.display().to_string())
+    }
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_default()
+    }
+
+    /// The message of an error, wherever its shape has it.
+    pub(super) fn message(&self) -> String {
+        let outer = self.json();
+        let inner = outer["error_message"].as_str().and_then(|text| serde_json::from_str(text).ok());
+        let error: Value = inner.unwrap_or(outer);
+        let text = error["faultstring"].as_str().or_else(|| error["description"].as_str());
+        text.unwrap_or_default().to_owned()
     }
 }
 
@@ -78,15 +94,23 @@ impl Client {
     }
 
     pub(super) async fn ask(&self, request: &Request) -> Result<Answer> {
+        let body = match &request.body {
+            None => Vec::new(),
+            Some(Value::String(raw)) => raw.clone().into_bytes(),
+            Some(json) => json.to_string().into_bytes(),
+        };
+        self.ask_bytes(request, body).await
+    }
+
+    /// Sends whatever bytes for a body.
+    pub(super) async fn ask_bytes(&self, request: &Request, body: Vec<u8>) -> Result<Answer> {
         let method: Method = request.method.parse()?;
         let mut ask = self.client.request(method, format!("{}{}", self.base_url, request.path));
         for (name, value) in &request.headers {
             ask = ask.header(name, value);
         }
-        match &request.body {
-            None => {}
-            Some(Value::String(raw)) => ask = ask.body(raw.clone()),
-            Some(json) => ask = ask.body(json.to_string()),
+        if !body.is_empty() {
+            ask = ask.body(body);
         }
         let place = || format!("{} {}", request.method, request.path);
         let answer = ask.send().await.with_context(place)?;
