@@ -14,14 +14,24 @@ use time::OffsetDateTime;
 const REQUEST: &str = "req-00000000-0000-4000-8000-000000000001";
 
 fn machine(state: ProvisionState) -> (Node, Port) {
-    let uuid = "ee490fb7-d420-4b2f-8153-8a674b930740".parse().expect("a UUID");
+    let uuid = "ee490fb7-d420-4b2f-8153-8a674b930740"
+        .parse()
+        .expect("a UUID");
     let mut node = Node::enroll(uuid, "fake-hardware", OffsetDateTime::UNIX_EPOCH);
     node.name = Some("bm-1".into());
     node.provision_state = state.into();
     node.interfaces.set(InterfaceKind::Deploy, "direct");
-    node.driver_info.insert("deploy_kernel".into(), json!("http://images.example/kernel"));
-    node.driver_info.insert("deploy_ramdisk".into(), json!("http://images.example/ramdisk"));
-    let port = "56ea0485-c79e-434e-af55-8ca4d3c3ecf9".parse().expect("a UUID");
+    node.driver_info.insert(
+        "deploy_kernel".into(),
+        json!("http://images.example/kernel"),
+    );
+    node.driver_info.insert(
+        "deploy_ramdisk".into(),
+        json!("http://images.example/ramdisk"),
+    );
+    let port = "56ea0485-c79e-434e-af55-8ca4d3c3ecf9"
+        .parse()
+        .expect("a UUID");
     let address = "52:54:00:aa:00:01".parse().expect("an address");
     let port = Port::new(port, node.uuid, address, OffsetDateTime::UNIX_EPOCH);
     (node, port)
@@ -30,10 +40,20 @@ fn machine(state: ProvisionState) -> (Node, Port) {
 fn boot(c: &mut Criterion) {
     let settings = BootSettings::default();
     let scripts = Scripts::new(settings.downloads).expect("the built-in templates");
-    for state in [ProvisionState::DeployWait, ProvisionState::Active, ProvisionState::Available] {
+    for state in [
+        ProvisionState::DeployWait,
+        ProvisionState::Active,
+        ProvisionState::Available,
+    ] {
         let (node, port) = machine(state);
-        let machine = Machine { node: &node, port: Some(&port) };
-        let occasion = Occasion { machine, request_id: REQUEST };
+        let machine = Machine {
+            node: &node,
+            port: Some(&port),
+        };
+        let occasion = Occasion {
+            machine,
+            request_id: REQUEST,
+        };
         c.bench_function(&format!("decide/{state}"), |b| {
             b.iter(|| decide(machine, &settings, REQUEST));
         });

@@ -44,7 +44,9 @@ pub enum Fault {
     #[error("A port with name {0} already exists.")]
     PortDuplicateName(String),
     /// Another node has this instance.
-    #[error("Instance {instance} is already associated with a node, it cannot be associated with this other node {node}")]
+    #[error(
+        "Instance {instance} is already associated with a node, it cannot be associated with this other node {node}"
+    )]
     InstanceAssociated {
         /// The instance.
         instance: String,
@@ -52,7 +54,9 @@ pub enum Fault {
         node: String,
     },
     /// A conductor is changing the node right now.
-    #[error("Node {node} is locked by host {host}, please retry after the current operation is completed.")]
+    #[error(
+        "Node {node} is locked by host {host}, please retry after the current operation is completed."
+    )]
     NodeLocked {
         /// The node.
         node: NodeUuid,
@@ -66,7 +70,9 @@ pub enum Fault {
     #[error("{0}")]
     MissingParameterValue(String),
     /// The state machine does not allow this here.
-    #[error("The requested action \"{action}\" can not be performed on node \"{node}\" while it is in state \"{state}\".")]
+    #[error(
+        "The requested action \"{action}\" can not be performed on node \"{node}\" while it is in state \"{state}\"."
+    )]
     InvalidStateRequested {
         /// What was asked.
         action: String,
@@ -76,7 +82,9 @@ pub enum Fault {
         state: String,
     },
     /// The node changed while the request was on its way.
-    #[error("Node {node} can not be updated: it left state \"{expected}\" meanwhile, please retry.")]
+    #[error(
+        "Node {node} can not be updated: it left state \"{expected}\" meanwhile, please retry."
+    )]
     NodeChanged {
         /// The node.
         node: NodeUuid,
@@ -84,7 +92,9 @@ pub enum Fault {
         expected: ProvisionState,
     },
     /// A deletion is not allowed in this state.
-    #[error("Can not delete node \"{node}\" while it is in provision state \"{state}\". Valid provision states to perform deletion are: \"('manageable', 'enroll', 'adopt failed', 'available')\", or set the node into maintenance mode")]
+    #[error(
+        "Can not delete node \"{node}\" while it is in provision state \"{state}\". Valid provision states to perform deletion are: \"('manageable', 'enroll', 'adopt failed', 'available')\", or set the node into maintenance mode"
+    )]
     NodeNotDeletable {
         /// The node.
         node: NodeUuid,
@@ -92,7 +102,7 @@ pub enum Fault {
         state: String,
     },
     /// The node is protected.
-    #[error("Node {0} is protected and can not be undeployed, rebuilt or deleted")]
+    #[error("Node {0} is protected and cannot be undeployed, rebuilt or deleted")]
     NodeProtected(NodeUuid),
     /// The node carries an instance, and is not in maintenance.
     #[error("Node {node} is associated with instance {instance}.")]
@@ -106,7 +116,9 @@ pub enum Fault {
     #[error("Node {0} can not be updated while a state transition is in progress.")]
     NodeInTransition(NodeUuid),
     /// An interface or the driver may not be changed in this state.
-    #[error("Node {node} can not have {field} updated unless it is in one of allowed (available, enroll, inspect wait, inspecting, manageable) states or in maintenance mode.")]
+    #[error(
+        "Node {node} can not have {field} updated unless it is in one of allowed (available, enroll, inspect wait, inspecting, manageable) states or in maintenance mode."
+    )]
     FieldFixedInState {
         /// The node.
         node: NodeUuid,
@@ -114,7 +126,9 @@ pub enum Fault {
         field: &'static str,
     },
     /// The node is in maintenance.
-    #[error("The {operation} operation can't be performed on node {node} because it's in maintenance mode.")]
+    #[error(
+        "The {operation} operation can't be performed on node {node} because it's in maintenance mode."
+    )]
     NodeInMaintenance {
         /// What was asked.
         operation: &'static str,
@@ -130,7 +144,9 @@ pub enum Fault {
         node: NodeUuid,
     },
     /// Nobody enabled this hardware type.
-    #[error("No valid host was found. Reason: No conductor service registered which supports driver {driver} for conductor group \"{group}\". Ensure the driver is valid and enabled.")]
+    #[error(
+        "No valid host was found. Reason: No conductor service registered which supports driver {driver} for conductor group \"{group}\". Ensure the driver is valid and enabled."
+    )]
     NoValidHost {
         /// The hardware type.
         driver: String,
@@ -138,14 +154,16 @@ pub enum Fault {
         group: String,
     },
     /// The hardware type lacks this implementation of an interface.
-    #[error("Could not find the following interface in the 'ironic.hardware.interfaces.{kind}' entrypoint: {name}. Valid interfaces are {valid:?}.")]
+    #[error(
+        "Could not find the following interface in the 'ironic.hardware.interfaces.{kind}' entrypoint: {name}. Valid interfaces are {valid}."
+    )]
     InterfaceNotFound {
         /// The kind of interface.
         kind: &'static str,
         /// What was asked.
         name: String,
-        /// What there is.
-        valid: Vec<String>,
+        /// What there is, as a list for humans.
+        valid: String,
     },
     /// The driver cannot do this at all.
     #[error("Driver {driver} does not support {extension} (disabled or not implemented).")]

@@ -67,7 +67,12 @@ mod tests {
 
     #[test]
     fn other_forms_are_refused() {
-        for text in ["", "xyz", "aaaaaaaabbbb4ccc8dddeeeeeeeeeeee", "{aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeee}"] {
+        for text in [
+            "",
+            "xyz",
+            "aaaaaaaabbbb4ccc8dddeeeeeeeeeeee",
+            "{aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeee}",
+        ] {
             assert!(text.parse::<NodeUuid>().is_err(), "{text}");
         }
     }

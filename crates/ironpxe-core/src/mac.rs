@@ -55,7 +55,9 @@ impl FromStr for MacAddress {
     type Err = NotAMac;
 
     fn from_str(text: &str) -> Result<Self, NotAMac> {
-        parse(text.as_bytes()).map(Self).ok_or_else(|| NotAMac(text.to_owned()))
+        parse(text.as_bytes())
+            .map(Self)
+            .ok_or_else(|| NotAMac(text.to_owned()))
     }
 }
 
@@ -80,7 +82,9 @@ fn parse(text: &[u8]) -> Option<[u8; 6]> {
 }
 
 fn hex_digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+    char::from(byte)
+        .to_digit(16)
+        .and_then(|digit| u8::try_from(digit).ok())
 }
 
 #[cfg(test)]
@@ -92,9 +96,13 @@ mod tests {
     #[test]
     fn every_spelling_is_the_same_address() {
         let expected = MacAddress::new([0x52, 0x54, 0, 0xaa, 0, 1]);
-        for text in
-            ["52:54:00:aa:00:01", "52:54:00:AA:00:01", "52-54-00-aa-00-01", "525400aa0001", "525400AA0001"]
-        {
+        for text in [
+            "52:54:00:aa:00:01",
+            "52:54:00:AA:00:01",
+            "52-54-00-aa-00-01",
+            "525400aa0001",
+            "525400AA0001",
+        ] {
             assert_eq!(text.parse(), Ok(expected), "{text}");
         }
         assert_eq!(expected.to_string(), "52:54:00:aa:00:01");
@@ -104,9 +112,17 @@ mod tests {
     #[test]
     fn everything_else_is_refused() {
         for text in [
-            "", "zz", "52:54:00:aa:00", "52:54:00:aa:00:01:02", "52:54:00-aa:00:01",
-            "52:54:00:aa:00:0g", "525400aa000", "+2:54:00:aa:00:01", "52 54 00 aa 00 01",
-            "01-52-54-00-aa-00-01", "é2:54:00:aa:00:1",
+            "",
+            "zz",
+            "52:54:00:aa:00",
+            "52:54:00:aa:00:01:02",
+            "52:54:00-aa:00:01",
+            "52:54:00:aa:00:0g",
+            "525400aa000",
+            "+2:54:00:aa:00:01",
+            "52 54 00 aa 00 01",
+            "01-52-54-00-aa-00-01",
+            "é2:54:00:aa:00:1",
         ] {
             assert!(text.parse::<MacAddress>().is_err(), "{text}");
         }

@@ -162,7 +162,10 @@ pub fn port_field_since(field: &str) -> u16 {
 }
 
 fn since<'a>(table: impl IntoIterator<Item = &'a (&'static str, u16)>, field: &str) -> u16 {
-    table.into_iter().find(|(name, _)| *name == field).map_or(1, |(_, minor)| *minor)
+    table
+        .into_iter()
+        .find(|(name, _)| *name == field)
+        .map_or(1, |(_, minor)| *minor)
 }
 
 #[cfg(test)]
@@ -187,10 +190,25 @@ mod tests {
         assert_eq!(negotiate("abc"), Err(VersionRefused::Malformed));
         assert_eq!(negotiate("1"), Err(VersionRefused::Malformed));
         assert_eq!(negotiate("1.+5"), Err(VersionRefused::Malformed));
-        assert_eq!(negotiate("2.0"), Err(VersionRefused::OtherMajor("2.0".into())));
-        assert_eq!(negotiate("0.9"), Err(VersionRefused::OtherMajor("0.9".into())));
-        assert_eq!(negotiate("1.999"), Err(VersionRefused::OutOfRange("1.999".into())));
-        assert_eq!(negotiate("1.0"), Err(VersionRefused::OutOfRange("1.0".into())));
-        assert_eq!(negotiate("1.99999999"), Err(VersionRefused::OutOfRange("1.99999999".into())));
+        assert_eq!(
+            negotiate("2.0"),
+            Err(VersionRefused::OtherMajor("2.0".into()))
+        );
+        assert_eq!(
+            negotiate("0.9"),
+            Err(VersionRefused::OtherMajor("0.9".into()))
+        );
+        assert_eq!(
+            negotiate("1.999"),
+            Err(VersionRefused::OutOfRange("1.999".into()))
+        );
+        assert_eq!(
+            negotiate("1.0"),
+            Err(VersionRefused::OutOfRange("1.0".into()))
+        );
+        assert_eq!(
+            negotiate("1.99999999"),
+            Err(VersionRefused::OutOfRange("1.99999999".into()))
+        );
     }
 }

@@ -94,7 +94,14 @@ impl PortChange {
         let mut next = port.clone();
         for name in changed {
             let value = document.get(name).unwrap_or(&Value::Null);
-            port_fields::set(&mut next, &Field { resource: "patch", name, value })?;
+            port_fields::set(
+                &mut next,
+                &Field {
+                    resource: "patch",
+                    name,
+                    value,
+                },
+            )?;
         }
         *port = next;
         Ok(())
@@ -107,14 +114,23 @@ fn patched_node(node: &Node, patch: &Patch) -> Result<Node> {
     let mut next = node.clone();
     for name in &changed {
         let value = document.get(*name).unwrap_or(&Value::Null);
-        node_fields::set(&mut next, &Field { resource: "patch", name, value })?;
+        node_fields::set(
+            &mut next,
+            &Field {
+                resource: "patch",
+                name,
+                value,
+            },
+        )?;
     }
     // Only what is really different counts as changed: writing the present value is always
     // allowed, and clients that send whole objects do it.
     let after = node_fields::document(&next);
     let before = node_fields::document(node);
-    let different: BTreeSet<&str> =
-        changed.into_iter().filter(|name| before.get(*name) != after.get(*name)).collect();
+    let different: BTreeSet<&str> = changed
+        .into_iter()
+        .filter(|name| before.get(*name) != after.get(*name))
+        .collect();
     rules::check(node, &mut next, &different)?;
     Ok(next)
 }

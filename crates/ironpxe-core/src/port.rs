@@ -45,7 +45,12 @@ pub struct Port {
 
 impl Port {
     /// A port as it is when nothing but the necessary was said.
-    pub fn new(uuid: PortUuid, node_uuid: NodeUuid, address: MacAddress, now: OffsetDateTime) -> Self {
+    pub fn new(
+        uuid: PortUuid,
+        node_uuid: NodeUuid,
+        address: MacAddress,
+        now: OffsetDateTime,
+    ) -> Self {
         Self {
             uuid,
             node_uuid,

@@ -25,7 +25,9 @@ impl PowerState {
 
     /// The state called `name`.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::On, Self::Off, Self::Error].into_iter().find(|state| state.name() == name)
+        [Self::On, Self::Off, Self::Error]
+            .into_iter()
+            .find(|state| state.name() == name)
     }
 }
 
@@ -52,8 +54,13 @@ pub enum PowerTarget {
 
 impl PowerTarget {
     /// Every target.
-    pub const ALL: [Self; 5] =
-        [Self::On, Self::Off, Self::Reboot, Self::SoftOff, Self::SoftReboot];
+    pub const ALL: [Self; 5] = [
+        Self::On,
+        Self::Off,
+        Self::Reboot,
+        Self::SoftOff,
+        Self::SoftReboot,
+    ];
 
     /// Ironic's word.
     pub fn name(self) -> &'static str {

@@ -138,7 +138,12 @@ pub const MACHINE: [StateRow; 30] = {
             name: "active",
             target: None,
             stable: true,
-            events: &[(E::Delete, S::Deleting), (E::Rebuild, S::Deploying), (E::Rescue, S::Rescuing), (E::Service, S::Servicing)],
+            events: &[
+                (E::Delete, S::Deleting),
+                (E::Rebuild, S::Deploying),
+                (E::Rescue, S::Rescuing),
+                (E::Service, S::Servicing),
+            ],
         },
         StateRow {
             state: S::AdoptFailed,
@@ -180,14 +185,25 @@ pub const MACHINE: [StateRow; 30] = {
             name: "clean wait",
             target: Some(S::Available),
             stable: false,
-            events: &[(E::Abort, S::CleanFailed), (E::Fail, S::CleanFailed), (E::Hold, S::CleanHold), (E::Resume, S::Cleaning)],
+            events: &[
+                (E::Abort, S::CleanFailed),
+                (E::Fail, S::CleanFailed),
+                (E::Hold, S::CleanHold),
+                (E::Resume, S::Cleaning),
+            ],
         },
         StateRow {
             state: S::Cleaning,
             name: "cleaning",
             target: Some(S::Available),
             stable: false,
-            events: &[(E::Done, S::Available), (E::Fail, S::CleanFailed), (E::Hold, S::CleanHold), (E::Manage, S::Manageable), (E::Wait, S::CleanWait)],
+            events: &[
+                (E::Done, S::Available),
+                (E::Fail, S::CleanFailed),
+                (E::Hold, S::CleanHold),
+                (E::Manage, S::Manageable),
+                (E::Wait, S::CleanWait),
+            ],
         },
         StateRow {
             state: S::Deleting,
@@ -201,7 +217,11 @@ pub const MACHINE: [StateRow; 30] = {
             name: "deploy failed",
             target: Some(S::Active),
             stable: false,
-            events: &[(E::Delete, S::Deleting), (E::Deploy, S::Deploying), (E::Rebuild, S::Deploying)],
+            events: &[
+                (E::Delete, S::Deleting),
+                (E::Deploy, S::Deploying),
+                (E::Rebuild, S::Deploying),
+            ],
         },
         StateRow {
             state: S::DeployHold,
@@ -215,7 +235,12 @@ pub const MACHINE: [StateRow; 30] = {
             name: "deploying",
             target: Some(S::Active),
             stable: false,
-            events: &[(E::Done, S::Active), (E::Fail, S::DeployFailed), (E::Hold, S::DeployHold), (E::Wait, S::DeployWait)],
+            events: &[
+                (E::Done, S::Active),
+                (E::Fail, S::DeployFailed),
+                (E::Hold, S::DeployHold),
+                (E::Wait, S::DeployWait),
+            ],
         },
         StateRow {
             state: S::Enroll,
@@ -243,84 +268,142 @@ pub const MACHINE: [StateRow; 30] = {
             name: "inspect wait",
             target: Some(S::Manageable),
             stable: false,
-            events: &[(E::Abort, S::InspectFailed), (E::Done, S::Manageable), (E::Fail, S::InspectFailed), (E::Resume, S::Inspecting)],
+            events: &[
+                (E::Abort, S::InspectFailed),
+                (E::Done, S::Manageable),
+                (E::Fail, S::InspectFailed),
+                (E::Resume, S::Inspecting),
+            ],
         },
         StateRow {
             state: S::Inspecting,
             name: "inspecting",
             target: Some(S::Manageable),
             stable: false,
-            events: &[(E::Done, S::Manageable), (E::Fail, S::InspectFailed), (E::Wait, S::InspectWait)],
+            events: &[
+                (E::Done, S::Manageable),
+                (E::Fail, S::InspectFailed),
+                (E::Wait, S::InspectWait),
+            ],
         },
         StateRow {
             state: S::Manageable,
             name: "manageable",
             target: None,
             stable: true,
-            events: &[(E::Adopt, S::Adopting), (E::Clean, S::Cleaning), (E::Inspect, S::Inspecting), (E::Provide, S::Cleaning)],
+            events: &[
+                (E::Adopt, S::Adopting),
+                (E::Clean, S::Cleaning),
+                (E::Inspect, S::Inspecting),
+                (E::Provide, S::Cleaning),
+            ],
         },
         StateRow {
             state: S::Rescue,
             name: "rescue",
             target: None,
             stable: true,
-            events: &[(E::Delete, S::Deleting), (E::Rescue, S::Rescuing), (E::Unrescue, S::Unrescuing)],
+            events: &[
+                (E::Delete, S::Deleting),
+                (E::Rescue, S::Rescuing),
+                (E::Unrescue, S::Unrescuing),
+            ],
         },
         StateRow {
             state: S::RescueFailed,
             name: "rescue failed",
             target: Some(S::Rescue),
             stable: false,
-            events: &[(E::Delete, S::Deleting), (E::Rescue, S::Rescuing), (E::Unrescue, S::Unrescuing)],
+            events: &[
+                (E::Delete, S::Deleting),
+                (E::Rescue, S::Rescuing),
+                (E::Unrescue, S::Unrescuing),
+            ],
         },
         StateRow {
             state: S::RescueWait,
             name: "rescue wait",
             target: Some(S::Rescue),
             stable: false,
-            events: &[(E::Abort, S::RescueFailed), (E::Delete, S::Deleting), (E::Fail, S::RescueFailed), (E::Resume, S::Rescuing)],
+            events: &[
+                (E::Abort, S::RescueFailed),
+                (E::Delete, S::Deleting),
+                (E::Fail, S::RescueFailed),
+                (E::Resume, S::Rescuing),
+            ],
         },
         StateRow {
             state: S::Rescuing,
             name: "rescuing",
             target: Some(S::Rescue),
             stable: false,
-            events: &[(E::Done, S::Rescue), (E::Fail, S::RescueFailed), (E::Wait, S::RescueWait)],
+            events: &[
+                (E::Done, S::Rescue),
+                (E::Fail, S::RescueFailed),
+                (E::Wait, S::RescueWait),
+            ],
         },
         StateRow {
             state: S::ServiceFailed,
             name: "service failed",
             target: Some(S::Active),
             stable: false,
-            events: &[(E::Abort, S::Active), (E::Delete, S::Deleting), (E::Hold, S::ServiceHold), (E::Rescue, S::Rescuing), (E::Service, S::Servicing), (E::Wait, S::ServiceWait)],
+            events: &[
+                (E::Abort, S::Active),
+                (E::Delete, S::Deleting),
+                (E::Hold, S::ServiceHold),
+                (E::Rescue, S::Rescuing),
+                (E::Service, S::Servicing),
+                (E::Wait, S::ServiceWait),
+            ],
         },
         StateRow {
             state: S::ServiceHold,
             name: "service hold",
             target: Some(S::Active),
             stable: false,
-            events: &[(E::Abort, S::ServiceFailed), (E::Fail, S::ServiceFailed), (E::Service, S::Servicing), (E::Unhold, S::ServiceWait)],
+            events: &[
+                (E::Abort, S::ServiceFailed),
+                (E::Fail, S::ServiceFailed),
+                (E::Service, S::Servicing),
+                (E::Unhold, S::ServiceWait),
+            ],
         },
         StateRow {
             state: S::ServiceWait,
             name: "service wait",
             target: Some(S::Active),
             stable: false,
-            events: &[(E::Abort, S::ServiceFailed), (E::Delete, S::Deleting), (E::Fail, S::ServiceFailed), (E::Hold, S::ServiceHold), (E::Resume, S::Servicing)],
+            events: &[
+                (E::Abort, S::ServiceFailed),
+                (E::Delete, S::Deleting),
+                (E::Fail, S::ServiceFailed),
+                (E::Hold, S::ServiceHold),
+                (E::Resume, S::Servicing),
+            ],
         },
         StateRow {
             state: S::Servicing,
             name: "servicing",
             target: Some(S::Active),
             stable: false,
-            events: &[(E::Done, S::Active), (E::Fail, S::ServiceFailed), (E::Hold, S::ServiceHold), (E::Wait, S::ServiceWait)],
+            events: &[
+                (E::Done, S::Active),
+                (E::Fail, S::ServiceFailed),
+                (E::Hold, S::ServiceHold),
+                (E::Wait, S::ServiceWait),
+            ],
         },
         StateRow {
             state: S::UnrescueFailed,
             name: "unrescue failed",
             target: Some(S::Active),
             stable: false,
-            events: &[(E::Delete, S::Deleting), (E::Rescue, S::Rescuing), (E::Unrescue, S::Unrescuing)],
+            events: &[
+                (E::Delete, S::Deleting),
+                (E::Rescue, S::Rescuing),
+                (E::Unrescue, S::Unrescuing),
+            ],
         },
         StateRow {
             state: S::Unrescuing,
@@ -341,7 +424,13 @@ pub const MACHINE: [StateRow; 30] = {
             name: "wait call-back",
             target: Some(S::Active),
             stable: false,
-            events: &[(E::Abort, S::DeployFailed), (E::Delete, S::Deleting), (E::Fail, S::DeployFailed), (E::Hold, S::DeployHold), (E::Resume, S::Deploying)],
+            events: &[
+                (E::Abort, S::DeployFailed),
+                (E::Delete, S::Deleting),
+                (E::Fail, S::DeployFailed),
+                (E::Hold, S::DeployHold),
+                (E::Resume, S::Deploying),
+            ],
         },
     ]
 };
@@ -355,7 +444,10 @@ impl ProvisionState {
     /// The row that describes this state.
     pub fn row(self) -> &'static StateRow {
         // Rows stand in declaration order of the enum, which a test holds.
-        #[expect(clippy::indexing_slicing, reason = "one row per variant, held by a test")]
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "one row per variant, held by a test"
+        )]
         &MACHINE[self as usize]
     }
 
@@ -366,7 +458,10 @@ impl ProvisionState {
 
     /// The state called `name`, if there is one.
     pub fn from_name(name: &str) -> Option<Self> {
-        MACHINE.iter().find(|row| row.name == name).map(|row| row.state)
+        MACHINE
+            .iter()
+            .find(|row| row.name == name)
+            .map(|row| row.state)
     }
 
     /// Whether the state is left only on request.
@@ -376,14 +471,21 @@ impl ProvisionState {
 
     /// Where `event` leads from here; `None` if it is not accepted here.
     pub fn on(self, event: Event) -> Option<Self> {
-        self.row().events.iter().find(|(accepted, _)| *accepted == event).map(|(_, next)| *next)
+        self.row()
+            .events
+            .iter()
+            .find(|(accepted, _)| *accepted == event)
+            .map(|(_, next)| *next)
     }
 
     /// Whether a node may be deleted in this state without being in maintenance.
     ///
     /// Source: Ironic's `DELETE_ALLOWED_STATES` and `[conductor]allow_deleting_available_nodes`.
     pub fn allows_delete(self) -> bool {
-        matches!(self, Self::Manageable | Self::Enroll | Self::AdoptFailed | Self::Available)
+        matches!(
+            self,
+            Self::Manageable | Self::Enroll | Self::AdoptFailed | Self::Available
+        )
     }
 
     /// Whether work in this state is lost with the conductor that did it, so that the node must
@@ -425,8 +527,7 @@ pub enum StoredState {
 impl StoredState {
     /// Reads the database's word.
     pub fn from_name(name: &str) -> Self {
-        ProvisionState::from_name(name)
-            .map_or_else(|| Self::Unknown(name.to_owned()), Self::Known)
+        ProvisionState::from_name(name).map_or_else(|| Self::Unknown(name.to_owned()), Self::Known)
     }
 
     /// The word itself.
@@ -513,7 +614,10 @@ pub const VERBS: [(&str, Verb, u16); 15] = [
 impl Verb {
     /// The verb for a word of the API, and the microversion (1.x) that brought the word.
     pub fn from_word(word: &str) -> Option<(Self, u16)> {
-        VERBS.iter().find(|(known, _, _)| *known == word).map(|(_, verb, since)| (*verb, *since))
+        VERBS
+            .iter()
+            .find(|(known, _, _)| *known == word)
+            .map(|(_, verb, since)| (*verb, *since))
     }
 
     /// The event this verb raises in the state machine.
@@ -564,4 +668,3 @@ impl Event {
 
 #[cfg(test)]
 mod tests;
-

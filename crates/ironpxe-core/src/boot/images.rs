@@ -102,7 +102,11 @@ pub(super) fn agent_pair(
     if let Some(pair) = both_or_neither(own, |key| format!("driver_info.{key}"), which)? {
         return Ok(pair);
     }
-    if let Some(arch) = node.properties.get("cpu_arch").and_then(|arch| arch.as_str()) {
+    if let Some(arch) = node
+        .properties
+        .get("cpu_arch")
+        .and_then(|arch| arch.as_str())
+    {
         let by_arch = (
             configured.kernel_by_arch.get(arch).map(String::as_str),
             configured.ramdisk_by_arch.get(arch).map(String::as_str),
@@ -132,21 +136,30 @@ fn both_or_neither(
             kernel: image_url(kernel, &place(kernel_key))?,
             ramdisk: image_url(ramdisk, &place(ramdisk_key))?,
         })),
-        (Some(_), None) => Err(Refusal::MissingImages { fields: place(ramdisk_key) }),
-        (None, Some(_)) => Err(Refusal::MissingImages { fields: place(kernel_key) }),
+        (Some(_), None) => Err(Refusal::MissingImages {
+            fields: place(ramdisk_key),
+        }),
+        (None, Some(_)) => Err(Refusal::MissingImages {
+            fields: place(kernel_key),
+        }),
     }
 }
 
 /// The kernel and ramdisk of the instance itself (deploy interface `ramdisk`).
 pub(super) fn instance_pair(node: &Node) -> Result<Pair, Refusal> {
-    let image = |key: &str| -> Result<ImageUrl, Refusal> {
-        let field = format!("instance_info.{key}");
-        match string_field(&node.instance_info, "instance_info", key)? {
-            Some(url) => image_url(url, &field),
-            None => Err(Refusal::MissingImages { fields: field }),
-        }
-    };
-    Ok(Pair { kernel: image("kernel")?, ramdisk: image("ramdisk")? })
+    let field = |key: &str| format!("instance_info.{key}");
+    let kernel = string_field(&node.instance_info, "instance_info", "kernel")?;
+    let ramdisk = string_field(&node.instance_info, "instance_info", "ramdisk")?;
+    let missing = |fields: String| Err(Refusal::MissingImages { fields });
+    match (kernel, ramdisk) {
+        (Some(kernel), Some(ramdisk)) => Ok(Pair {
+            kernel: image_url(kernel, &field("kernel"))?,
+            ramdisk: image_url(ramdisk, &field("ramdisk"))?,
+        }),
+        (Some(_), None) => missing(field("ramdisk")),
+        (None, Some(_)) => missing(field("kernel")),
+        (None, None) => missing(format!("{} and {}", field("kernel"), field("ramdisk"))),
+    }
 }
 
 /// Whether the deployed image is one partition rather than a whole disk.
@@ -155,11 +168,17 @@ pub(super) fn instance_pair(node: &Node) -> Result<Pair, Refusal> {
 /// (`driver_internal_info.is_whole_disk_image`); or the presence of a kernel and a ramdisk beside
 /// the image. Source: Ironic's `common/images.py` (`is_whole_disk_image`).
 pub(super) fn is_partition_image(node: &Node) -> bool {
-    if let Some(image_type) = node.instance_info.get("image_type").and_then(|it| it.as_str()) {
+    if let Some(image_type) = node
+        .instance_info
+        .get("image_type")
+        .and_then(|it| it.as_str())
+    {
         return image_type == "partition";
     }
-    if let Some(whole) =
-        node.driver_internal_info.get("is_whole_disk_image").and_then(serde_json::Value::as_bool)
+    if let Some(whole) = node
+        .driver_internal_info
+        .get("is_whole_disk_image")
+        .and_then(serde_json::Value::as_bool)
     {
         return !whole;
     }
@@ -192,6 +211,8 @@ pub(super) fn text_field<'a>(
 }
 
 fn image_url(url: &str, field: &str) -> Result<ImageUrl, Refusal> {
-    ImageUrl::parse(url)
-        .map_err(|error| Refusal::BadValue { field: field.to_owned(), problem: error.to_string() })
+    ImageUrl::parse(url).map_err(|error| Refusal::BadValue {
+        field: field.to_owned(),
+        problem: error.to_string(),
+    })
 }

@@ -29,7 +29,9 @@ pub enum ArgError {
     #[error("iPXE would collapse the run of blanks inside of the quotes")]
     QuotedBlanks,
     /// iPXE reads `mem=` anywhere in the line as the machine's memory limit.
-    #[error("iPXE reads \"mem=\" in {0:?} as a memory limit of less than 16 MiB and would not boot")]
+    #[error(
+        "iPXE reads \"mem=\" in {0:?} as a memory limit of less than 16 MiB and would not boot"
+    )]
     MemoryLimit(String),
     /// The whole line is too long.
     #[error("the kernel command line is {0} bytes long; a BIOS machine takes at most {max}", max = MAX_BYTES)]
@@ -67,7 +69,8 @@ impl KernelArgs {
     /// Whether some word sets `key`.
     pub fn sets(&self, key: &str) -> bool {
         self.words.iter().any(|word| {
-            word.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+            word.strip_prefix(key)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
         })
     }
 
@@ -122,13 +125,20 @@ fn has_run_of_blanks_in_quotes(text: &str) -> bool {
 /// What iPXE makes of `mem=<number><suffix>`: bytes, of which an image must fit below.
 fn memory_limit_is_tiny(word: &str) -> bool {
     const ENOUGH: u64 = 16 << 20;
-    let Some((_, value)) = word.split_once("mem=") else { return false };
-    let (digits, radix) = match value.strip_prefix("0x").or_else(|| value.strip_prefix("0X")) {
+    let Some((_, value)) = word.split_once("mem=") else {
+        return false;
+    };
+    let (digits, radix) = match value
+        .strip_prefix("0x")
+        .or_else(|| value.strip_prefix("0X"))
+    {
         Some(hex) => (hex, 16),
         None if value.starts_with('0') => (value, 8),
         None => (value, 10),
     };
-    let end = digits.find(|c: char| !c.is_digit(radix)).unwrap_or(digits.len());
+    let end = digits
+        .find(|c: char| !c.is_digit(radix))
+        .unwrap_or(digits.len());
     let (number, suffix) = digits.split_at(end);
     let number = u64::from_str_radix(number, radix).unwrap_or(0);
     let shift = match suffix.chars().next() {
@@ -172,14 +182,23 @@ mod tests {
         assert!(args("mem=4G").is_ok());
         assert!(args("dom0_mem=512M").is_ok());
         assert!(args("mem=nopentium").is_ok());
-        assert_eq!(args("foo-mem=1"), Err(ArgError::MemoryLimit("foo-mem=1".into())));
-        assert_eq!(args("mem=0x10"), Err(ArgError::MemoryLimit("mem=0x10".into())));
+        assert_eq!(
+            args("foo-mem=1"),
+            Err(ArgError::MemoryLimit("foo-mem=1".into()))
+        );
+        assert_eq!(
+            args("mem=0x10"),
+            Err(ArgError::MemoryLimit("mem=0x10".into()))
+        );
     }
 
     #[test]
     fn a_line_is_as_long_as_a_bios_takes() {
         assert!(args(&"x".repeat(MAX_BYTES)).is_ok());
-        assert_eq!(args(&"x".repeat(MAX_BYTES + 1)), Err(ArgError::TooLong(MAX_BYTES + 1)));
+        assert_eq!(
+            args(&"x".repeat(MAX_BYTES + 1)),
+            Err(ArgError::TooLong(MAX_BYTES + 1))
+        );
     }
 
     #[test]

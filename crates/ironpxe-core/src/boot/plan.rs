@@ -101,7 +101,11 @@ impl BootPlan {
 /// The request id is handed to agent ramdisks, so that what they ask of the API can be found in
 /// the log beside the boot that started them.
 pub fn decide(machine: Machine<'_>, settings: &BootSettings, request_id: &str) -> BootPlan {
-    let decision = Decision { machine, settings, request_id };
+    let decision = Decision {
+        machine,
+        settings,
+        request_id,
+    };
     decision.plan().unwrap_or_else(BootPlan::Refuse)
 }
 
@@ -174,13 +178,15 @@ impl Decision<'_> {
 
     fn deploy_ramdisk(&self) -> Result<BootPlan, Refusal> {
         self.agent(AgentRamdisk::Deploy, |args| {
-            args.push(format!("ipa-api-url={}", self.settings.api_url)).map_err(in_api_url)
+            args.push(format!("ipa-api-url={}", self.settings.api_url))
+                .map_err(in_api_url)
         })
     }
 
     fn rescue_ramdisk(&self) -> Result<BootPlan, Refusal> {
         self.agent(AgentRamdisk::Rescue, |args| {
-            args.push(format!("ipa-api-url={}", self.settings.api_url)).map_err(in_api_url)
+            args.push(format!("ipa-api-url={}", self.settings.api_url))
+                .map_err(in_api_url)
         })
     }
 
@@ -209,23 +215,32 @@ impl Decision<'_> {
         let mut args = KernelArgs::new();
         // What Ironic has always given its ramdisks, and images have come to rely on.
         for word in ["selinux=0", "troubleshoot=0", "text"] {
-            args.push(word).map_err(|error| bad_args("built-in arguments", &error))?;
+            args.push(word)
+                .map_err(|error| bad_args("built-in arguments", &error))?;
         }
         let append_field = self.append(&mut args)?;
         if self.settings.debug && !args.sets("ipa-debug") {
-            args.push("ipa-debug=1").map_err(|error| bad_args("built-in arguments", &error))?;
+            args.push("ipa-debug=1")
+                .map_err(|error| bad_args("built-in arguments", &error))?;
         }
         ramdisk_params(&mut args)?;
         args.push(format!("ipa-global-request-id={}", self.request_id))
             .map_err(|error| bad_args("the request id", &error))?;
-        let bootif = self.machine.port.map_or(BootIf::AskIpxe, |port| BootIf::Known(port.address));
+        let bootif = self
+            .machine
+            .port
+            .map_or(BootIf::AskIpxe, |port| BootIf::Known(port.address));
         linux(role, images, args, Some(bootif), append_field)
     }
 
     /// What the deployed instance boots from. Precedence: volume, ISO, ramdisk, network, disk.
     fn instance(&self) -> Result<BootPlan, Refusal> {
         let node = self.machine.node;
-        if node.driver_internal_info.get("boot_from_volume").is_some_and(|it| !it.is_null()) {
+        if node
+            .driver_internal_info
+            .get("boot_from_volume")
+            .is_some_and(|it| !it.is_null())
+        {
             return Err(Refusal::NotSupported("booting from a remote volume"));
         }
         if self.deploy_interface() == "ramdisk" {
@@ -236,7 +251,9 @@ impl Decision<'_> {
             && self.deploy_interface() != "anaconda"
             && images::is_partition_image(node)
         {
-            return Err(Refusal::NotSupported("booting a partition image from the network"));
+            return Err(Refusal::NotSupported(
+                "booting a partition image from the network",
+            ));
         }
         Ok(BootPlan::LocalDisk(self.settings.local_boot))
     }
@@ -255,7 +272,8 @@ impl Decision<'_> {
         }
         let images = images::instance_pair(node)?;
         let mut args = KernelArgs::new();
-        args.push("root=/dev/ram0").map_err(|error| bad_args("built-in arguments", &error))?;
+        args.push("root=/dev/ram0")
+            .map_err(|error| bad_args("built-in arguments", &error))?;
         let append_field = self.append(&mut args)?;
         if let Some(more) = instance("ramdisk_kernel_arguments")? {
             args.extend(more)
@@ -274,13 +292,20 @@ impl Decision<'_> {
         let default = &self.settings.kernel_append_params;
         let (field, text) =
             if let Some(text) = images::text_field(&node.instance_info, "instance_info", KEY)? {
-                ("instance_info.kernel_append_params", text.replace("%default%", default))
+                (
+                    "instance_info.kernel_append_params",
+                    text.replace("%default%", default),
+                )
             } else if let Some(text) = images::text_field(&node.driver_info, "driver_info", KEY)? {
-                ("driver_info.kernel_append_params", text.replace("%default%", default))
+                (
+                    "driver_info.kernel_append_params",
+                    text.replace("%default%", default),
+                )
             } else {
                 ("[pxe]kernel_append_params", default.clone())
             };
-        args.extend(&text).map_err(|error| bad_args(field, &error))?;
+        args.extend(&text)
+            .map_err(|error| bad_args(field, &error))?;
         Ok(field)
     }
 
@@ -316,11 +341,11 @@ fn linux(
     append_field: &str,
 ) -> Result<BootPlan, Refusal> {
     const BOOTIF: usize = " BOOTIF=52:54:00:aa:00:01".len();
-    let more = " initrd=".len()
-        + role.ramdisk_name().len()
-        + if bootif.is_some() { BOOTIF } else { 0 };
+    let more =
+        " initrd=".len() + role.ramdisk_name().len() + if bootif.is_some() { BOOTIF } else { 0 };
     // What is built in fits easily, so that it is the operator's part that is too long.
-    args.check(more).map_err(|error| bad_args(append_field, &error))?;
+    args.check(more)
+        .map_err(|error| bad_args(append_field, &error))?;
     Ok(BootPlan::Linux(LinuxBoot {
         role,
         kernel: images.kernel,
@@ -331,7 +356,10 @@ fn linux(
 }
 
 fn bad_args(field: &str, error: &ArgError) -> Refusal {
-    Refusal::BadValue { field: field.to_owned(), problem: error.to_string() }
+    Refusal::BadValue {
+        field: field.to_owned(),
+        problem: error.to_string(),
+    }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "used as a map_err function")]

@@ -45,7 +45,9 @@ impl Refusal {
         use ProvisionState as S;
         match self {
             Self::StateBootsNothing(state) => match state {
-                S::Enroll => format!("baremetal node manage {node}, provide, deploy; then boot again"),
+                S::Enroll => {
+                    format!("baremetal node manage {node}, provide, deploy; then boot again")
+                }
                 S::Manageable => format!("baremetal node provide {node}, deploy; then boot again"),
                 S::Available => format!("baremetal node deploy {node}; then boot again"),
                 S::Verifying | S::Deleting => "wait until that is done; then boot again".to_owned(),

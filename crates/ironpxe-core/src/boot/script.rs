@@ -75,15 +75,25 @@ impl Scripts {
         environment.set_formatter(print_checked);
         environment.add_function("local_boot", local_boot);
         for (name, source) in TEMPLATES {
-            environment.add_template(name, source).map_err(|error| in_template(name, &error))?;
+            environment
+                .add_template(name, source)
+                .map_err(|error| in_template(name, &error))?;
         }
-        Ok(Self { environment, downloads })
+        Ok(Self {
+            environment,
+            downloads,
+        })
     }
 
     /// The script that carries out `plan`.
     pub fn render(&self, plan: &BootPlan, occasion: Occasion<'_>) -> Result<String, TemplateError> {
         let node = occasion.machine.node;
-        let title = format!("ironpxe: {}: {} -> {}", node.label(), node.provision_state, plan.title());
+        let title = format!(
+            "ironpxe: {}: {} -> {}",
+            node.label(),
+            node.provision_state,
+            plan.title()
+        );
         let title = text::for_console_line(&title, COLUMNS);
         match plan {
             BootPlan::Linux(linux) => self.linux(linux, &title, occasion),
@@ -102,10 +112,19 @@ impl Scripts {
     }
 
     /// The script for a machine that is no known node's, or whose request makes no sense.
-    pub fn refuse_stranger(&self, lines: &[&str], request_id: &str) -> Result<String, TemplateError> {
-        let lines: Vec<String> =
-            lines.iter().map(|line| text::for_console_line(line, COLUMNS)).collect();
-        self.write(REFUSE, context! { node => (), lines, request_id, pause => PAUSE_UNKNOWN })
+    pub fn refuse_stranger(
+        &self,
+        lines: &[&str],
+        request_id: &str,
+    ) -> Result<String, TemplateError> {
+        let lines: Vec<String> = lines
+            .iter()
+            .map(|line| text::for_console_line(line, COLUMNS))
+            .collect();
+        self.write(
+            REFUSE,
+            context! { node => (), lines, request_id, pause => PAUSE_UNKNOWN },
+        )
     }
 
     /// The script that finds out by which NIC a machine is known: `/boot.ipxe`.
@@ -156,8 +175,10 @@ impl Scripts {
     ) -> Result<String, TemplateError> {
         let node = occasion.machine.node;
         let label = node.label();
-        let what =
-            format!("ironpxe: {label} is not booted in state \"{}\":", node.provision_state);
+        let what = format!(
+            "ironpxe: {label} is not booted in state \"{}\":",
+            node.provision_state
+        );
         let reason = refusal.to_string();
         let advice = format!("Fix: {}.", refusal.advice(&label));
         let lines: Vec<String> = [what, reason, advice]
@@ -201,7 +222,10 @@ fn in_template(template: &'static str, error: &Error) -> TemplateError {
 /// Prints a value, unless iPXE would not take it as plain words.
 fn print_checked(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
     let refuse = |problem: &str| {
-        Err(Error::new(ErrorKind::InvalidOperation, format!("{value:?} cannot be printed: {problem}")))
+        Err(Error::new(
+            ErrorKind::InvalidOperation,
+            format!("{value:?} cannot be printed: {problem}"),
+        ))
     };
     if value.is_undefined() || value.is_none() {
         return refuse("it has no value");

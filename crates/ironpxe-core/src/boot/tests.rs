@@ -47,16 +47,33 @@ pub(super) fn node(state: ProvisionState, deploy_interface: &str) -> Node {
 
 pub(super) fn port(node: &Node) -> Port {
     let uuid = "56ea0485-c79e-434e-af55-8ca4d3c3ecf9".parse().unwrap();
-    Port::new(uuid, node.uuid, "52:54:00:aa:00:01".parse().unwrap(), OffsetDateTime::UNIX_EPOCH)
+    Port::new(
+        uuid,
+        node.uuid,
+        "52:54:00:aa:00:01".parse().unwrap(),
+        OffsetDateTime::UNIX_EPOCH,
+    )
 }
 
 pub(super) fn plan(node: &Node) -> BootPlan {
-    decide(Machine { node, port: None }, &BootSettings::default(), REQUEST)
+    decide(
+        Machine { node, port: None },
+        &BootSettings::default(),
+        REQUEST,
+    )
 }
 
 pub(super) fn script(node: &Node, port: Option<&Port>, settings: &BootSettings) -> String {
     let machine = Machine { node, port };
     let plan = decide(machine, settings, REQUEST);
     let scripts = Scripts::new(settings.downloads).unwrap();
-    scripts.render(&plan, Occasion { machine, request_id: REQUEST }).unwrap()
+    scripts
+        .render(
+            &plan,
+            Occasion {
+                machine,
+                request_id: REQUEST,
+            },
+        )
+        .unwrap()
 }

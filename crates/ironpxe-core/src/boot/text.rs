@@ -39,7 +39,11 @@ pub(super) fn for_console(text: &str) -> String {
         })
         .collect();
     let mut line = String::with_capacity(printable.len());
-    for word in printable.replace("${", "$ {").split(' ').filter(|word| !word.is_empty()) {
+    for word in printable
+        .replace("${", "$ {")
+        .split(' ')
+        .filter(|word| !word.is_empty())
+    {
         if !line.is_empty() {
             line.push(' ');
         }
@@ -70,10 +74,14 @@ mod tests {
 
     #[test]
     fn what_ipxe_would_act_upon_is_refused() {
-        for word in ["a\nb", "a\rb", "a\0b", "ü", "a${mac}", ";", "&&", "||", "#x", "a\\", "a b"] {
+        for word in [
+            "a\nb", "a\rb", "a\0b", "ü", "a${mac}", ";", "&&", "||", "#x", "a\\", "a b",
+        ] {
             assert!(word_problem(word).is_some(), "{word:?}");
         }
-        for word in ["a;b", "c||d", "a#b", "$x", "{}", "\"q\"", "'", "`id`", "\\a", "a&&b", "$(x)"] {
+        for word in [
+            "a;b", "c||d", "a#b", "$x", "{}", "\"q\"", "'", "`id`", "\\a", "a&&b", "$(x)",
+        ] {
             assert_eq!(word_problem(word), None, "{word:?}");
         }
     }

@@ -35,7 +35,10 @@ pub(super) fn apply(
         changed.insert(*field);
     }
     for field in &changed {
-        if document.get(*field).is_some_and(|value| depth(value) > MAX_DEPTH) {
+        if document
+            .get(*field)
+            .is_some_and(|value| depth(value) > MAX_DEPTH)
+        {
             return Err(Fault::InvalidParameterValue(format!(
                 "The patch would nest {field} more than {MAX_DEPTH} levels deep"
             )));
@@ -64,7 +67,11 @@ fn depth(value: &Value) -> usize {
 
 /// The field an operation works on.
 pub(super) fn root(operation: &PatchOperation) -> String {
-    operation.path().first().map(|token| token.decoded().into_owned()).unwrap_or_default()
+    operation
+        .path()
+        .first()
+        .map(|token| token.decoded().into_owned())
+        .unwrap_or_default()
 }
 
 /// What is said about a field that a client may not write.
@@ -76,21 +83,34 @@ pub(super) fn not_patchable(path: &str, allowed: &[&str]) -> Fault {
 }
 
 fn apply_one(document: &mut Value, operation: &PatchOperation) -> Result<()> {
-    let last = operation.path().last().map(|token| token.decoded().into_owned());
+    let last = operation
+        .path()
+        .last()
+        .map(|token| token.decoded().into_owned());
     let last = last.unwrap_or_default();
     let verb = match operation {
         PatchOperation::Add(_) => "add to",
         PatchOperation::Remove(_) => "remove",
         PatchOperation::Replace(_) => "replace",
         PatchOperation::Move(_) | PatchOperation::Copy(_) | PatchOperation::Test(_) => {
-            return Err(failed(operation, "only add, replace and remove are allowed"));
+            return Err(failed(
+                operation,
+                "only add, replace and remove are allowed",
+            ));
         }
     };
-    json_patch::patch(document, std::slice::from_ref(operation))
-        .map_err(|_| failed(operation, &format!("can't {verb} a non-existent object '{last}'")))
+    json_patch::patch(document, std::slice::from_ref(operation)).map_err(|_| {
+        failed(
+            operation,
+            &format!("can't {verb} a non-existent object '{last}'"),
+        )
+    })
 }
 
 fn failed(operation: &PatchOperation, reason: &str) -> Fault {
     let patch = serde_json::to_value(operation).unwrap_or_default();
-    Fault::PatchError { patch: repr(&patch), reason: reason.to_owned() }
+    Fault::PatchError {
+        patch: repr(&patch),
+        reason: reason.to_owned(),
+    }
 }

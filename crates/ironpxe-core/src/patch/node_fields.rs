@@ -129,7 +129,10 @@ pub fn set(node: &mut Node, field: &Field<'_>) -> Result<()> {
         "retired_reason" => node.retired_reason = field.text()?,
         "secure_boot" => node.secure_boot = field.flag()?,
         "shard" => node.shard = field.text()?,
-        name => match InterfaceKind::ALL.into_iter().find(|kind| kind.field() == name) {
+        name => match InterfaceKind::ALL
+            .into_iter()
+            .find(|kind| kind.field() == name)
+        {
             // An interface that is taken away gets its default from the conductor.
             Some(kind) => node.interfaces.set(kind, field.text()?.unwrap_or_default()),
             None => {
@@ -179,7 +182,10 @@ fn get(node: &Node, name: &str) -> Value {
 
 /// The document a patch works on.
 pub(super) fn document(node: &Node) -> Value {
-    PATCHABLE.into_iter().map(|name| (name.to_owned(), get(node, name))).collect()
+    PATCHABLE
+        .into_iter()
+        .map(|name| (name.to_owned(), get(node, name)))
+        .collect()
 }
 
 fn non_empty(field: &Field<'_>) -> Result<Option<String>> {
@@ -193,10 +199,15 @@ fn non_empty(field: &Field<'_>) -> Result<Option<String>> {
 /// Groups are compared without case; Ironic stores them in lower case.
 fn conductor_group(field: &Field<'_>) -> Result<String> {
     let group = field.text()?.unwrap_or_default();
-    if group.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)) {
+    if group
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+    {
         return Ok(group.to_ascii_lowercase());
     }
-    Err(Fault::InvalidParameterValue(format!("Expected a conductor group but received {group}.")))
+    Err(Fault::InvalidParameterValue(format!(
+        "Expected a conductor group but received {group}."
+    )))
 }
 
 /// Only the outline is checked: `links`, `networks` and `services` must be there.
@@ -205,9 +216,8 @@ fn network_data(field: &Field<'_>) -> Result<crate::JsonMap> {
     if data.is_empty() {
         return Ok(data);
     }
-    let invalid = |problem: String| {
-        Fault::InvalidParameterValue(format!("Invalid network_data: {problem} "))
-    };
+    let invalid =
+        |problem: String| Fault::InvalidParameterValue(format!("Invalid network_data: {problem} "));
     for name in ["links", "networks", "services"] {
         match data.get(name) {
             Some(Value::Array(_)) => {}

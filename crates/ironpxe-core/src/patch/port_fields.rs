@@ -159,7 +159,11 @@ fn local_link(field: &Field<'_>) -> Result<JsonMap> {
                 || has("vtep-logical-switch") && has("vtep-physical-switch"))
         || link.get("network_type").and_then(Value::as_str) == Some("unmanaged");
     if !complete {
-        let missing = if has("port_id") { "switch_id" } else { "port_id" };
+        let missing = if has("port_id") {
+            "switch_id"
+        } else {
+            "port_id"
+        };
         return Err(invalid(&format!(
             "{shown} is not valid under any of the given schemas. Possible root cause: \
              '{missing}' is a required property"

@@ -60,7 +60,11 @@ fn write_value(out: &mut String, value: &Value) {
 }
 
 fn write_str(out: &mut String, text: &str) {
-    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+    let quote = if text.contains('\'') && !text.contains('"') {
+        '"'
+    } else {
+        '\''
+    };
     out.push(quote);
     for character in text.chars() {
         match character {
@@ -91,7 +95,10 @@ mod tests {
     #[test]
     fn values_look_as_in_python() {
         let value = json!({"a": [1, true, null, "it's", "\"", "l\nm\u{1}"], "b": {}});
-        assert_eq!(repr(&value), r#"{'a': [1, True, None, "it's", '"', 'l\nm\x01'], 'b': {}}"#);
+        assert_eq!(
+            repr(&value),
+            r#"{'a': [1, True, None, "it's", '"', 'l\nm\x01'], 'b': {}}"#
+        );
         assert_eq!(repr_str(r"^(/[\w-]+)+$"), r"'^(/[\\w-]+)+$'");
         assert_eq!(repr_str("both ' and \""), r#"'both \' and "'"#);
     }

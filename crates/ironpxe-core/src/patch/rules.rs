@@ -32,9 +32,14 @@ pub(super) fn check(before: &Node, after: &mut Node, changed: &BTreeSet<&str>) -
     if changed.contains("retired") && !after.retired {
         after.retired_reason = None;
     }
-    let display_name = after.instance_info.get("display_name").and_then(|name| name.as_str());
+    let display_name = after
+        .instance_info
+        .get("display_name")
+        .and_then(|name| name.as_str());
     if changed.contains("instance_info") && after.instance_name.is_none() {
-        after.instance_name = display_name.filter(|name| !name.is_empty()).map(str::to_owned);
+        after.instance_name = display_name
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned);
     }
 
     protection(before, after, changed)?;
@@ -73,9 +78,15 @@ fn protection(before: &Node, after: &Node, changed: &BTreeSet<&str>) -> Result<(
 
 /// A scheduler that has placed an instance by the old class would not learn of the new one.
 fn placement(before: &Node, changed: &BTreeSet<&str>) -> Result<()> {
-    let open = before.provision_state.known().is_some_and(|state| OPEN.contains(&state));
+    let open = before
+        .provision_state
+        .known()
+        .is_some_and(|state| OPEN.contains(&state));
     if changed.contains("resource_class") && before.resource_class.is_some() && !open {
-        return Err(Fault::FieldFixedInState { node: before.uuid, field: "resource_class" });
+        return Err(Fault::FieldFixedInState {
+            node: before.uuid,
+            field: "resource_class",
+        });
     }
     Ok(())
 }
@@ -84,9 +95,10 @@ fn placement(before: &Node, changed: &BTreeSet<&str>) -> Result<()> {
 /// take the same node at once, the second is told.
 fn association(before: &Node, after: &Node, changed: &BTreeSet<&str>) -> Result<()> {
     match (before.instance_uuid, after.instance_uuid) {
-        (Some(old), Some(_)) if changed.contains("instance_uuid") => {
-            Err(Fault::NodeAssociated { node: before.uuid, instance: old.to_string() })
-        }
+        (Some(old), Some(_)) if changed.contains("instance_uuid") => Err(Fault::NodeAssociated {
+            node: before.uuid,
+            instance: old.to_string(),
+        }),
         _ => Ok(()),
     }
 }

@@ -47,7 +47,10 @@ fn fields_are_added_replaced_and_removed() {
     assert_eq!(node.name.as_deref(), Some("n1"));
     assert!(node.maintenance);
     assert_eq!(node.interface(InterfaceKind::Boot), "ipxe");
-    assert_eq!(node.instance_uuid.unwrap().to_string(), "aaaaaaaa-1111-4111-8111-111111111111");
+    assert_eq!(
+        node.instance_uuid.unwrap().to_string(),
+        "aaaaaaaa-1111-4111-8111-111111111111"
+    );
 
     patch(json!([
         {"op": "remove", "path": "/extra"},
@@ -171,7 +174,10 @@ fn an_instance_is_not_replaced_by_another() {
 #[test]
 fn leaving_maintenance_clears_why() {
     let mut node = node();
-    let on = NodeChange::Maintenance { on: true, reason: Some("disk".to_owned()) };
+    let on = NodeChange::Maintenance {
+        on: true,
+        reason: Some("disk".to_owned()),
+    };
     on.apply(&mut node).unwrap();
     assert_eq!(node.maintenance_reason.as_deref(), Some("disk"));
     node.fault = Some("power failure".to_owned());
@@ -184,10 +190,16 @@ fn leaving_maintenance_clears_why() {
 #[test]
 fn traits_are_a_set_of_at_most_fifty() {
     let mut node = node();
-    let all = ["CUSTOM_B", "CUSTOM_A", "CUSTOM_B"].map(str::to_owned).to_vec();
+    let all = ["CUSTOM_B", "CUSTOM_A", "CUSTOM_B"]
+        .map(str::to_owned)
+        .to_vec();
     NodeChange::Traits(all).apply(&mut node).unwrap();
-    NodeChange::TraitAdded("CUSTOM_0".to_owned()).apply(&mut node).unwrap();
-    NodeChange::TraitRemoved("CUSTOM_B".to_owned()).apply(&mut node).unwrap();
+    NodeChange::TraitAdded("CUSTOM_0".to_owned())
+        .apply(&mut node)
+        .unwrap();
+    NodeChange::TraitRemoved("CUSTOM_B".to_owned())
+        .apply(&mut node)
+        .unwrap();
     assert_eq!(node.traits, ["CUSTOM_0", "CUSTOM_A"]);
     let many = (0..51).map(|number| format!("CUSTOM_{number}")).collect();
     assert!(NodeChange::Traits(many).apply(&mut node).is_err());
@@ -224,22 +236,55 @@ fn a_port_is_patched() {
     result.unwrap();
     assert_eq!(changed.address.to_string(), "52:54:00:bb:00:05");
     assert!(!changed.pxe_enabled);
-    assert_eq!(changed.local_link_connection.get("switch_id"), Some(&json!("aa:11:22:33:44:55")));
+    assert_eq!(
+        changed.local_link_connection.get("switch_id"),
+        Some(&json!("aa:11:22:33:44:55"))
+    );
 }
 
 #[test]
 fn a_port_keeps_what_cannot_be_changed() {
     for (operation, words) in [
-        (json!({"op": "replace", "path": "/address", "value": "zz"}), "Expected valid MAC address for address: zz"),
-        (json!({"op": "replace", "path": "/address", "value": "52-54-00-bb-00-05"}), "Expected valid MAC"),
-        (json!({"op": "remove", "path": "/address"}), "'address' is a required property"),
-        (json!({"op": "replace", "path": "/internal_info", "value": {}}), "Cannot patch /internal_info."),
-        (json!({"op": "add", "path": "/node_ident", "value": "n"}), "Adding a new attribute (/node_ident)"),
-        (json!({"op": "add", "path": "/physical_network", "value": ""}), "A non-empty value"),
-        (json!({"op": "add", "path": "/name", "value": "bad name"}), "Expected a logical name"),
-        (json!({"op": "add", "path": "/portgroup_uuid", "value": "bbbbbbbb-bbbb-4ccc-8ddd-eeeeeeeeeeee"}), "Portgroup"),
-        (json!({"op": "add", "path": "/local_link_connection", "value": {"port_id": "x"}}), "'switch_id' is a required property"),
-        (json!({"op": "add", "path": "/local_link_connection", "value": {"port_id": "x", "switch_id": "y"}}), "OpenFlow datapath ID"),
+        (
+            json!({"op": "replace", "path": "/address", "value": "zz"}),
+            "Expected valid MAC address for address: zz",
+        ),
+        (
+            json!({"op": "replace", "path": "/address", "value": "52-54-00-bb-00-05"}),
+            "Expected valid MAC",
+        ),
+        (
+            json!({"op": "remove", "path": "/address"}),
+            "'address' is a required property",
+        ),
+        (
+            json!({"op": "replace", "path": "/internal_info", "value": {}}),
+            "Cannot patch /internal_info.",
+        ),
+        (
+            json!({"op": "add", "path": "/node_ident", "value": "n"}),
+            "Adding a new attribute (/node_ident)",
+        ),
+        (
+            json!({"op": "add", "path": "/physical_network", "value": ""}),
+            "A non-empty value",
+        ),
+        (
+            json!({"op": "add", "path": "/name", "value": "bad name"}),
+            "Expected a logical name",
+        ),
+        (
+            json!({"op": "add", "path": "/portgroup_uuid", "value": "bbbbbbbb-bbbb-4ccc-8ddd-eeeeeeeeeeee"}),
+            "Portgroup",
+        ),
+        (
+            json!({"op": "add", "path": "/local_link_connection", "value": {"port_id": "x"}}),
+            "'switch_id' is a required property",
+        ),
+        (
+            json!({"op": "add", "path": "/local_link_connection", "value": {"port_id": "x", "switch_id": "y"}}),
+            "OpenFlow datapath ID",
+        ),
     ] {
         let (after, result) = port_patch(json!([operation]));
         let message = result.unwrap_err().to_string();

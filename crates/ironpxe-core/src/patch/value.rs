@@ -68,17 +68,25 @@ pub fn mac(name: &str, text: &str) -> Result<MacAddress> {
 pub fn is_logical_name(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= MAX_TEXT
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
 }
 
 impl Field<'_> {
     fn wrong_type(&self, expected: &str) -> Fault {
-        schema_error(self.resource, &format!("{} is not of type {expected}", repr(self.value)))
+        schema_error(
+            self.resource,
+            &format!("{} is not of type {expected}", repr(self.value)),
+        )
     }
 
     fn bounded(&self, text: &str, max: usize) -> Result<String> {
         if text.chars().count() > max {
-            return Err(schema_error(self.resource, &format!("{} is too long", repr_str(text))));
+            return Err(schema_error(
+                self.resource,
+                &format!("{} is too long", repr_str(text)),
+            ));
         }
         if text.contains('\0') {
             return Err(schema_error(
@@ -93,9 +101,10 @@ impl Field<'_> {
     pub fn required_text(&self) -> Result<String> {
         match self.value {
             Value::String(text) => self.bounded(text, MAX_TEXT),
-            Value::Null if self.resource == "patch" => {
-                Err(schema_error(self.resource, &format!("'{}' is a required property", self.name)))
-            }
+            Value::Null if self.resource == "patch" => Err(schema_error(
+                self.resource,
+                &format!("'{}' is a required property", self.name),
+            )),
             _ => Err(self.wrong_type("'string'")),
         }
     }

@@ -27,9 +27,17 @@ fn every_state_event_and_target_is_ironics() {
     for row in &MACHINE {
         let theirs = &states[row.name];
         assert_eq!(theirs["stable"], row.stable, "{}: stable", row.name);
-        assert_eq!(theirs["target"].as_str(), row.target.map(ProvisionState::name), "{}: target", row.name);
-        let events: BTreeMap<&str, &str> =
-            row.events.iter().map(|(event, next)| (event.name(), next.name())).collect();
+        assert_eq!(
+            theirs["target"].as_str(),
+            row.target.map(ProvisionState::name),
+            "{}: target",
+            row.name
+        );
+        let events: BTreeMap<&str, &str> = row
+            .events
+            .iter()
+            .map(|(event, next)| (event.name(), next.name()))
+            .collect();
         let theirs: BTreeMap<&str, &str> = theirs["events"]
             .as_object()
             .unwrap()
@@ -56,7 +64,10 @@ fn an_unknown_word_is_kept_as_it_is() {
     let stored = StoredState::from_name("levitating");
     assert_eq!(stored.known(), None);
     assert_eq!(stored.name(), "levitating");
-    assert_eq!(StoredState::from_name("wait call-back"), ProvisionState::DeployWait.into());
+    assert_eq!(
+        StoredState::from_name("wait call-back"),
+        ProvisionState::DeployWait.into()
+    );
 }
 
 #[test]

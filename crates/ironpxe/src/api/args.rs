@@ -52,12 +52,19 @@ impl Args {
 
     /// Refuses every argument that is not in `known`.
     pub(crate) fn only(&self, known: &[&str]) -> Result<()> {
-        let unknown: Vec<&str> =
-            self.0.keys().map(String::as_str).filter(|name| !known.contains(name)).collect();
+        let unknown: Vec<&str> = self
+            .0
+            .keys()
+            .map(String::as_str)
+            .filter(|name| !known.contains(name))
+            .collect();
         if unknown.is_empty() {
             return Ok(());
         }
-        Err(ApiError::invalid(format!("Unexpected arguments: {}", unknown.join(", "))))
+        Err(ApiError::invalid(format!(
+            "Unexpected arguments: {}",
+            unknown.join(", ")
+        )))
     }
 
     fn get(&self, name: &str) -> Option<&Value> {
@@ -69,9 +76,10 @@ impl Args {
         match self.get(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(other) => {
-                Err(ApiError::invalid(format!("Expected string for {name}: {}", repr(other))))
-            }
+            Some(other) => Err(ApiError::invalid(format!(
+                "Expected string for {name}: {}",
+                repr(other)
+            ))),
         }
     }
 
@@ -84,12 +92,17 @@ impl Args {
 
     /// Yes or no.
     pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>> {
-        Ok(self.get(name).map(|value| value::boolean(name, value)).transpose()?)
+        Ok(self
+            .get(name)
+            .map(|value| value::boolean(name, value))
+            .transpose()?)
     }
 
     /// An integer.
     pub(crate) fn integer(&self, name: &str) -> Result<Option<i64>> {
-        let Some(value) = self.get(name) else { return Ok(None) };
+        let Some(value) = self.get(name) else {
+            return Ok(None);
+        };
         let number = match value {
             Value::Number(number) => number.as_i64(),
             Value::String(text) => text.trim().parse().ok(),
@@ -103,20 +116,26 @@ impl Args {
 
     /// A UUID.
     pub(crate) fn uuid(&self, name: &str) -> Result<Option<Uuid>> {
-        Ok(self.text(name)?.map(|text| value::uuid(name, &text)).transpose()?)
+        Ok(self
+            .text(name)?
+            .map(|text| value::uuid(name, &text))
+            .transpose()?)
     }
 
     /// A MAC address.
     pub(crate) fn mac(&self, name: &str) -> Result<Option<MacAddress>> {
-        Ok(self.text(name)?.map(|text| value::mac(name, &text)).transpose()?)
+        Ok(self
+            .text(name)?
+            .map(|text| value::mac(name, &text))
+            .transpose()?)
     }
 
     /// A UUID or a name.
     pub(crate) fn ident(&self, name: &str) -> Result<Option<String>> {
         match self.text(name)? {
-            Some(text) if !is_logical_name(&text) => {
-                Err(ApiError::invalid(format!("Expected UUID or name for {name}: {text}")))
-            }
+            Some(text) if !is_logical_name(&text) => Err(ApiError::invalid(format!(
+                "Expected UUID or name for {name}: {text}"
+            ))),
             ident => Ok(ident),
         }
     }
@@ -165,9 +184,12 @@ impl FromRequestParts<AppState> for Args {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self> {
         let query = Query::<Vec<(String, String)>>::from_request_parts(parts, state).await;
-        let Query(pairs) = query
-            .map_err(|error| ApiError::invalid(format!("The query is malformed: {error}")))?;
-        if pairs.iter().any(|(name, text)| name.contains('\0') || text.contains('\0')) {
+        let Query(pairs) =
+            query.map_err(|error| ApiError::invalid(format!("The query is malformed: {error}")))?;
+        if pairs
+            .iter()
+            .any(|(name, text)| name.contains('\0') || text.contains('\0'))
+        {
             return Err(ApiError::invalid("The query holds a NUL character"));
         }
         Ok(Self::from_pairs(pairs))
@@ -197,7 +219,12 @@ mod tests {
     use super::*;
 
     fn args(pairs: &[(&str, &str)]) -> Args {
-        Args::from_pairs(pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect())
+        Args::from_pairs(
+            pairs
+                .iter()
+                .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()))
+                .collect(),
+        )
     }
 
     fn message<T: std::fmt::Debug>(result: Result<T>) -> String {
@@ -209,28 +236,62 @@ mod tests {
 
     #[test]
     fn arguments_are_read_by_type() {
-        let args = args(&[("limit", " 5"), ("detail", "True"), ("fields", "UUID, name,"), ("fields", "name,extra")]);
+        let args = args(&[
+            ("limit", " 5"),
+            ("detail", "True"),
+            ("fields", "UUID, name,"),
+            ("fields", "name,extra"),
+        ]);
         assert_eq!(args.integer("limit"), Ok(Some(5)));
         assert_eq!(args.flag("detail"), Ok(Some(true)));
-        assert_eq!(args.list("fields").unwrap().unwrap(), ["uuid", "name", "extra"]);
+        assert_eq!(
+            args.list("fields").unwrap().unwrap(),
+            ["uuid", "name", "extra"]
+        );
         assert_eq!(args.text("marker"), Ok(None));
-        assert_eq!(message(args.only(&["limit"])), "Unexpected arguments: detail, fields");
+        assert_eq!(
+            message(args.only(&["limit"])),
+            "Unexpected arguments: detail, fields"
+        );
     }
 
     #[test]
     fn wrong_arguments_are_named() {
-        let args = args(&[("limit", "x"), ("a", "1"), ("a", "2"), ("address", "zz"), ("node", "a b")]);
-        assert_eq!(message(args.integer("limit")), "Expected an integer for limit: x");
+        let args = args(&[
+            ("limit", "x"),
+            ("a", "1"),
+            ("a", "2"),
+            ("address", "zz"),
+            ("node", "a b"),
+        ]);
+        assert_eq!(
+            message(args.integer("limit")),
+            "Expected an integer for limit: x"
+        );
         assert_eq!(message(args.text("a")), "Expected string for a: ['1', '2']");
-        assert_eq!(message(args.uuid("address")), "Expected UUID for address: zz");
-        assert_eq!(message(args.mac("address")), "Expected valid MAC address for address: zz");
-        assert_eq!(message(args.ident("node")), "Expected UUID or name for node: a b");
-        assert_eq!(message(args.required_text("target")), "Missing mandatory parameter: target");
+        assert_eq!(
+            message(args.uuid("address")),
+            "Expected UUID for address: zz"
+        );
+        assert_eq!(
+            message(args.mac("address")),
+            "Expected valid MAC address for address: zz"
+        );
+        assert_eq!(
+            message(args.ident("node")),
+            "Expected UUID or name for node: a b"
+        );
+        assert_eq!(
+            message(args.required_text("target")),
+            "Missing mandatory parameter: target"
+        );
     }
 
     #[test]
     fn the_body_wins_and_must_be_an_object() {
-        let merged = args(&[("a", "1"), ("b", "2")]).with_body(Some(json!({"a": [1]}))).unwrap();
+        let merged = args(&[("a", "1"), ("b", "2")])
+            .with_body(Some(json!({"a": [1]})))
+            .unwrap();
         assert_eq!(json!(merged.0), json!({"a": [1], "b": "2"}));
         assert!(message(Args::default().with_body(Some(json!([1, 2])))).ends_with("[1, 2]"));
     }

@@ -1,5 +1,8 @@
-//! Reading request bodies: JSON, bounded in size and depth, whatever the content type claims.
+//! Reading request bodies: JSON, bounded in size, depth and time, whatever the content type claims.
 
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::Method;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -9,6 +12,60 @@ use crate::api::AppState;
 use crate::api::error::{ApiError, Result};
 use crate::api::settings::Settings;
 
+/// How long a body may take to arrive. A client that sends it byte by byte keeps a connection
+/// from others.
+const ARRIVES_WITHIN: Duration = Duration::from_mins(1);
+
+/// How much more of a body that is too large is read, and for how long, so that the client gets
+/// around to reading why it was refused: who is cut off while sending sees a broken connection.
+const DISCARDED: usize = 16 * 1024 * 1024;
+const DISCARDED_WITHIN: Duration = Duration::from_secs(5);
+
+/// Reads the body of a request, whether its handler wants it or not: a connection cannot be used
+/// again, and often not even answered, while something is left on it.
+pub(super) async fn take(request: Request, settings: &Settings) -> Result<Request> {
+    let limit = limit(settings, request.method(), request.uri().path());
+    let (parts, mut body) = request.into_parts();
+    let bytes = if HttpBody::is_end_stream(&body) {
+        Bytes::new()
+    } else {
+        let reading = Limited::new(&mut body, limit).collect();
+        match tokio::time::timeout(ARRIVES_WITHIN, reading).await {
+            Ok(Ok(collected)) => collected.to_bytes(),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                let rest = Limited::new(body, DISCARDED);
+                // Whether it ends or not, it is too large.
+                let _ = tokio::time::timeout(DISCARDED_WITHIN, discard(rest)).await;
+                return Err(ApiError::BodyTooLarge);
+            }
+            Ok(Err(error)) => {
+                return Err(ApiError::invalid(format!(
+                    "The request body broke off: {error}"
+                )));
+            }
+            Err(_) => {
+                return Err(ApiError::invalid(format!(
+                    "The request body did not arrive within {} s",
+                    ARRIVES_WITHIN.as_secs()
+                )));
+            }
+        }
+    };
+    Ok(Request::from_parts(parts, Body::from(bytes)))
+}
+
+async fn discard(mut body: Limited<Body>) {
+    while let Some(Ok(_)) = body.frame().await {}
+}
+
+fn limit(settings: &Settings, method: &Method, path: &str) -> usize {
+    if method == Method::PUT && path.ends_with("/states/provision") {
+        settings.max_provision_body_bytes
+    } else {
+        settings.max_body_bytes
+    }
+}
+
 /// The body of a request; nothing when it is empty.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct JsonBody(pub(crate) Option<Value>);
@@ -17,28 +74,15 @@ impl FromRequest<AppState> for JsonBody {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self> {
-        let settings = &state.settings;
-        let limit = limit(settings, request.method(), request.uri().path());
-        let body = Limited::new(request.into_body(), limit);
-        let bytes = match body.collect().await {
-            Ok(collected) => collected.to_bytes(),
-            Err(error) if error.is::<LengthLimitError>() => return Err(ApiError::BodyTooLarge),
-            Err(error) => {
-                return Err(ApiError::invalid(format!("The request body broke off: {error}")));
-            }
-        };
+        // `take` has read it, and bounded it.
+        let collected = request.into_body().collect().await;
+        let bytes = collected
+            .map_err(|error| ApiError::invalid(format!("The request body broke off: {error}")))?
+            .to_bytes();
         if bytes.is_empty() {
             return Ok(Self(None));
         }
-        parse(&bytes, settings.max_json_body_depth).map(|value| Self(Some(value)))
-    }
-}
-
-fn limit(settings: &Settings, method: &Method, path: &str) -> usize {
-    if method == Method::PUT && path.ends_with("/states/provision") {
-        settings.max_provision_body_bytes
-    } else {
-        settings.max_body_bytes
+        parse(&bytes, state.settings.max_json_body_depth).map(|value| Self(Some(value)))
     }
 }
 
@@ -91,15 +135,22 @@ fn scan(bytes: &[u8]) -> Scan {
             b'0'..=b'9' | b'-' => {
                 let length = after
                     .iter()
-                    .take_while(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'))
+                    .take_while(|byte| {
+                        matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-')
+                    })
                     .count();
                 let (tail, after) = after.split_at(length);
                 rest = after;
-                let number: String =
-                    std::iter::once(byte).chain(tail).map(|byte| char::from(*byte)).collect();
-                let integer = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+                let number: String = std::iter::once(byte)
+                    .chain(tail)
+                    .map(|byte| char::from(*byte))
+                    .collect();
+                let integer = number
+                    .bytes()
+                    .all(|byte| byte.is_ascii_digit() || byte == b'-');
                 if integer && number.parse::<i64>().is_err() && number.parse::<u64>().is_err() {
-                    scan.too_large.get_or_insert(number.chars().take(40).collect());
+                    scan.too_large
+                        .get_or_insert(number.chars().take(40).collect());
                 }
             }
             _ => {}
@@ -163,7 +214,10 @@ mod tests {
         let deep = format!("{}{}", "[".repeat(26), "]".repeat(26));
         assert_eq!(parse(deep.as_bytes(), 25), Err(ApiError::BodyTooDeep));
         assert!(parse(deep.as_bytes(), 26).is_ok());
-        assert_eq!(parse("[".repeat(1_000_000).as_bytes(), 25), Err(ApiError::BodyTooDeep));
+        assert_eq!(
+            parse("[".repeat(1_000_000).as_bytes(), 25),
+            Err(ApiError::BodyTooDeep)
+        );
     }
 
     #[test]

@@ -14,8 +14,18 @@ use crate::api::request::Call;
 const COLLECTIONS: [(&str, &str, &str, u16); 8] = [
     ("allocations", "allocations", "Allocation", 52),
     ("chassis", "chassis", "Chassis", 1),
-    ("deploy_templates", "deploy_templates", "Deploy template", 55),
-    ("inspection_rules", "inspection_rules", "Inspection rule", 96),
+    (
+        "deploy_templates",
+        "deploy_templates",
+        "Deploy template",
+        55,
+    ),
+    (
+        "inspection_rules",
+        "inspection_rules",
+        "Inspection rule",
+        96,
+    ),
     ("portgroups", "portgroups", "Portgroup", 23),
     ("runbooks", "runbooks", "Runbook", 92),
     ("volume/connectors", "connectors", "Volume connector", 32),
@@ -31,24 +41,35 @@ pub(super) fn routes() -> Router<AppState> {
         };
         let refuse = move |call: Call| async move {
             call.exists_since(since)?;
-            Err::<(), _>(ApiError::NotHere(format!("This service does not keep {name}.")))
+            Err::<(), _>(ApiError::NotHere(format!(
+                "This service does not keep {name}."
+            )))
         };
         let item = move |call: Call, Path(ident): Path<String>| async move {
             call.exists_since(since)?;
-            Err::<(), _>(ApiError::Missing(format!("{one} {ident} could not be found.")))
+            Err::<(), _>(ApiError::Missing(format!(
+                "{one} {ident} could not be found."
+            )))
         };
         router = router
             .route(&format!("/v1/{path}"), get(list).post(refuse))
             .route(&format!("/v1/{path}/detail"), get(list))
-            .route(&format!("/v1/{path}/{{ident}}"), get(item).patch(item).delete(item));
+            .route(
+                &format!("/v1/{path}/{{ident}}"),
+                get(item).patch(item).delete(item),
+            );
     }
-    router.route("/v1/volume", get(volume)).route("/v1/events", post(events))
+    router
+        .route("/v1/volume", get(volume))
+        .route("/v1/events", post(events))
 }
 
 /// `POST /v1/events`: what Neutron did to a node's networks. Nothing here waits for it.
 async fn events(call: Call) -> Result<()> {
     call.exists_since(54)?;
-    Err(ApiError::NotHere("This service takes no events.".to_owned()))
+    Err(ApiError::NotHere(
+        "This service takes no events.".to_owned(),
+    ))
 }
 
 /// `GET /v1/volume`: where the two collections are.

@@ -86,7 +86,10 @@ impl ApiError {
         let mut response = (worded.status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_LENGTH, length);
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
         if let Self::Fault(Fault::Unavailable { retry_after, .. }) = self {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(*retry_after));
         }
@@ -108,7 +111,11 @@ impl ApiError {
             ),
             Self::Fault(fault) => worded(status(fault), Shape::Fault, &fault.to_string()),
             Self::Version { refused, at_root } => {
-                let shape = if *at_root { Shape::Fault } else { Shape::Router };
+                let shape = if *at_root {
+                    Shape::Fault
+                } else {
+                    Shape::Router
+                };
                 worded(StatusCode::NOT_ACCEPTABLE, shape, &refused.to_string())
             }
             Self::NoRoute => worded(StatusCode::NOT_FOUND, Shape::Router, ""),
@@ -193,7 +200,11 @@ enum Shape {
 
 impl Shape {
     fn body(self, status: StatusCode, message: &str) -> String {
-        let faultcode = if status.is_server_error() { "Server" } else { "Client" };
+        let faultcode = if status.is_server_error() {
+            "Server"
+        } else {
+            "Client"
+        };
         let wrapped = |inner: Value| json!({ "error_message": inner.to_string() }).to_string();
         match self {
             Self::Fault => wrapped(json!({

@@ -30,7 +30,9 @@ mod tests {
 
     #[test]
     fn links_are_as_ironic_builds_them() {
-        let links = Links { base: "http://127.0.0.1:6385".to_owned() };
+        let links = Links {
+            base: "http://127.0.0.1:6385".to_owned(),
+        };
         assert_eq!(
             links.pair("ports/x").to_string(),
             r#"[{"href":"http://127.0.0.1:6385/v1/ports/x","rel":"self"},{"href":"http://127.0.0.1:6385/ports/x","rel":"bookmark"}]"#

@@ -92,7 +92,10 @@ async fn no_method() -> ApiError {
 }
 
 /// A panic is a fault of this service, whatever it says of itself.
-#[expect(clippy::needless_pass_by_value, reason = "the layer wants a function of this form")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the layer wants a function of this form"
+)]
 fn panicked(panic: Box<dyn std::any::Any + Send + 'static>) -> Response {
     let text = panic
         .downcast_ref::<&'static str>()
@@ -101,4 +104,28 @@ fn panicked(panic: Box<dyn std::any::Any + Send + 'static>) -> Response {
         .unwrap_or_default();
     let fault = ironpxe_core::error::Fault::Internal(format!("a handler panicked: {text}"));
     ApiError::from(fault).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use ironpxe_core::error::Fault;
+
+    use super::*;
+    use crate::api::error::Failure;
+
+    #[test]
+    fn a_panic_is_a_fault_of_ours_and_its_words_are_for_the_log() {
+        let panics: [Box<dyn std::any::Any + Send>; 2] =
+            [Box::new("boom"), Box::new("boom".to_owned())];
+        for panic in panics {
+            let response = panicked(panic);
+            assert_eq!(response.status(), 500);
+            let Some(Failure(ApiError::Fault(Fault::Internal(cause)))) =
+                response.extensions().get::<Failure>()
+            else {
+                panic!("{response:?}")
+            };
+            assert_eq!(cause, "a handler panicked: boom");
+        }
+    }
 }

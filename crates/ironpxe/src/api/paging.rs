@@ -32,7 +32,9 @@ impl Paging {
         let limit = match args.integer("limit")? {
             None => settings.max_limit,
             Some(limit) if limit <= 0 => return Err(ApiError::invalid("Limit must be positive")),
-            Some(limit) => u32::try_from(limit).unwrap_or(u32::MAX).min(settings.max_limit),
+            Some(limit) => u32::try_from(limit)
+                .unwrap_or(u32::MAX)
+                .min(settings.max_limit),
         };
         let sort_dir = match args.text("sort_dir")?.as_deref() {
             None | Some("asc") => SortDirection::Ascending,
@@ -56,7 +58,11 @@ impl Paging {
                 }
             },
         };
-        Ok(Self { limit, sort_key, sort_dir })
+        Ok(Self {
+            limit,
+            sort_key,
+            sort_dir,
+        })
     }
 
     /// The link to the page after one of `shown` resources, the last of which is `marker`.
@@ -78,9 +84,14 @@ impl Paging {
             SortDirection::Ascending => "asc",
             SortDirection::Descending => "desc",
         };
-        let mut query = format!("sort_key={}&sort_dir={sort_dir}&", self.sort_key.unwrap_or("id"));
+        let mut query = format!(
+            "sort_key={}&sort_dir={sort_dir}&",
+            self.sort_key.unwrap_or("id")
+        );
         for (name, value) in &args.0 {
-            let text = value.as_str().filter(|_| !ARGUMENTS.contains(&name.as_str()));
+            let text = value
+                .as_str()
+                .filter(|_| !ARGUMENTS.contains(&name.as_str()));
             if let Some(text) = text.filter(|_| name != "fields") {
                 let text = percent_encoding::utf8_percent_encode(text, QUERY);
                 query.extend([name.as_str(), "="].into_iter().chain(text).chain(["&"]));
@@ -89,7 +100,10 @@ impl Paging {
         if let Some(fields) = fields {
             query.extend(["fields=", fields.join(",").as_str(), "&"]);
         }
-        Some(links.v1(&format!("{path}?{query}limit={}&marker={marker}", self.limit)))
+        Some(links.v1(&format!(
+            "{path}?{query}limit={}&marker={marker}",
+            self.limit
+        )))
     }
 }
 
@@ -119,23 +133,32 @@ mod tests {
     fn a_page_is_bounded() {
         assert_eq!(read(json!({})).unwrap().limit, 1000);
         assert_eq!(read(json!({"limit": "99999999999"})).unwrap().limit, 1000);
-        assert_eq!(read(json!({"limit": "0"})), Err(ApiError::invalid("Limit must be positive")));
+        assert_eq!(
+            read(json!({"limit": "0"})),
+            Err(ApiError::invalid("Limit must be positive"))
+        );
         assert!(read(json!({"limit": "-5"})).is_err());
         assert!(read(json!({"sort_dir": "up"})).is_err());
         assert_eq!(
             read(json!({"sort_key": "zzz"})),
-            Err(ApiError::invalid("The sort_key value \"zzz\" is an invalid field for sorting"))
+            Err(ApiError::invalid(
+                "The sort_key value \"zzz\" is an invalid field for sorting"
+            ))
         );
     }
 
     #[test]
     fn the_next_page_is_asked_for_in_the_same_way() {
-        let links = Links { base: "http://h".to_owned() };
+        let links = Links {
+            base: "http://h".to_owned(),
+        };
         let given = args(json!({"limit": "1", "owner": "a b", "sort_key": "name"}));
         let paging = Paging::read(&given, &Settings::default(), &["name"]).unwrap();
         let last = (1, Some("u".to_owned()));
         assert_eq!(
-            paging.next(&links, "nodes", Some(&["uuid", "name"]), &given, last).unwrap(),
+            paging
+                .next(&links, "nodes", Some(&["uuid", "name"]), &given, last)
+                .unwrap(),
             "http://h/v1/nodes?sort_key=name&sort_dir=asc&owner=a%20b&fields=uuid,name&limit=1&marker=u"
         );
         assert_eq!(paging.next(&links, "nodes", None, &given, (0, None)), None);

@@ -25,7 +25,11 @@ pub(super) fn methods(methods: &[MethodInfo]) -> Json<Value> {
     let body = methods
         .iter()
         .map(|method| {
-            let names: Vec<&str> = method.http_methods.iter().map(|known| known.name()).collect();
+            let names: Vec<&str> = method
+                .http_methods
+                .iter()
+                .map(|known| known.name())
+                .collect();
             let mut shown = Map::from_iter([
                 ("http_methods".to_owned(), json!(names)),
                 ("async".to_owned(), json!(method.is_async)),
@@ -73,7 +77,11 @@ mod tests {
             description: "d",
             require_exclusive_lock: None,
         };
-        let node = MethodInfo { name: "n", require_exclusive_lock: Some(true), ..info };
+        let node = MethodInfo {
+            name: "n",
+            require_exclusive_lock: Some(true),
+            ..info
+        };
         assert_eq!(
             methods(&[info, node]).0.to_string(),
             r#"{"ipxe_config":{"http_methods":["GET"],"async":false,"description":"d","attach":true},"n":{"http_methods":["GET"],"async":false,"description":"d","attach":true,"require_exclusive_lock":true}}"#
@@ -82,15 +90,30 @@ mod tests {
 
     #[test]
     fn an_attached_text_is_the_body_itself() {
-        let reply = PassthruReply { value: json!("#!ipxe\n"), is_async: false, attach: true };
+        let reply = PassthruReply {
+            value: json!("#!ipxe\n"),
+            is_async: false,
+            attach: true,
+        };
         let response = answer(reply);
         assert_eq!(response.status(), StatusCode::OK);
-        assert_eq!(response.headers()["content-type"], "text/plain; charset=utf-8");
+        assert_eq!(
+            response.headers()["content-type"],
+            "text/plain; charset=utf-8"
+        );
         assert_eq!(response.headers()["cache-control"], "no-store");
 
-        let plain = PassthruReply { value: json!("x"), is_async: false, attach: false };
+        let plain = PassthruReply {
+            value: json!("x"),
+            is_async: false,
+            attach: false,
+        };
         assert_eq!(answer(plain).headers()["content-type"], "application/json");
-        let later = PassthruReply { value: Value::Null, is_async: true, attach: false };
+        let later = PassthruReply {
+            value: Value::Null,
+            is_async: true,
+            attach: false,
+        };
         assert_eq!(answer(later).status(), StatusCode::ACCEPTED);
     }
 }

@@ -21,12 +21,19 @@ pub(super) fn read(call: &Call, body: Option<Value>) -> Result<Patch> {
     };
     for operation in operations {
         let Value::Object(fields) = operation else {
-            return Err(invalid(format!("{} is not of type 'object'", repr(operation))));
+            return Err(invalid(format!(
+                "{} is not of type 'object'",
+                repr(operation)
+            )));
         };
         check_operation(call, fields).map_err(invalid)?;
         if fields.get("op").is_some_and(|op| op != "remove") && !fields.contains_key("value") {
             let reason = "The operation does not contain a 'value' member".to_owned();
-            return Err(Fault::PatchError { patch: repr(operation), reason }.into());
+            return Err(Fault::PatchError {
+                patch: repr(operation),
+                reason,
+            }
+            .into());
         }
     }
     serde_json::from_value(body).map_err(|error| invalid(error.to_string()))
@@ -38,7 +45,9 @@ fn check_operation(call: &Call, fields: &Map<String, Value>) -> Result<(), Strin
             return Err(format!("'{name}' is a required property"));
         }
     }
-    if let Some(name) = fields.keys().find(|name| !matches!(name.as_str(), "op" | "path" | "value"))
+    if let Some(name) = fields
+        .keys()
+        .find(|name| !matches!(name.as_str(), "op" | "path" | "value"))
     {
         return Err(format!(
             "Additional properties are not allowed ({} was unexpected)",
@@ -47,30 +56,48 @@ fn check_operation(call: &Call, fields: &Map<String, Value>) -> Result<(), Strin
     }
     let text = |name: &str| match fields.get(name) {
         Some(Value::String(text)) => Ok(text.as_str()),
-        other => Err(format!("{} is not of type 'string'", repr(other.unwrap_or(&Value::Null)))),
+        other => Err(format!(
+            "{} is not of type 'string'",
+            repr(other.unwrap_or(&Value::Null))
+        )),
     };
     let (path, op) = (text("path")?, text("op")?);
     if !is_path(path, call.has(98)) {
-        return Err(format!("{} does not match {}", repr_str(path), repr_str(PATH)));
+        return Err(format!(
+            "{} does not match {}",
+            repr_str(path),
+            repr_str(PATH)
+        ));
     }
     if !matches!(op, "add" | "replace" | "remove") {
-        return Err(format!("{} is not one of ['add', 'replace', 'remove']", repr_str(op)));
+        return Err(format!(
+            "{} is not one of ['add', 'replace', 'remove']",
+            repr_str(op)
+        ));
     }
     Ok(())
 }
 
 fn is_path(path: &str, any_name: bool) -> bool {
-    let Some(segments) = path.strip_prefix('/') else { return false };
+    let Some(segments) = path.strip_prefix('/') else {
+        return false;
+    };
     segments.split('/').all(|segment| {
         !segment.is_empty()
             && (any_name
-                || segment.chars().all(|letter| letter.is_alphanumeric() || "_-".contains(letter)))
+                || segment
+                    .chars()
+                    .all(|letter| letter.is_alphanumeric() || "_-".contains(letter)))
     })
 }
 
 /// Refuses a patch of anything but `allowed`.
 pub(super) fn check_fields(patch: &Patch, allowed: &[&str]) -> Result<()> {
-    match patch.0.iter().find(|operation| !allowed.contains(&field(operation).as_str())) {
+    match patch
+        .0
+        .iter()
+        .find(|operation| !allowed.contains(&field(operation).as_str()))
+    {
         None => Ok(()),
         Some(operation) => Err(ApiError::invalid(format!(
             "Cannot patch {}. Only the following can be updated: {}",
@@ -82,18 +109,24 @@ pub(super) fn check_fields(patch: &Patch, allowed: &[&str]) -> Result<()> {
 
 /// The field an operation works on.
 pub(super) fn field(operation: &PatchOperation) -> String {
-    operation.path().first().map(|token| token.decoded().into_owned()).unwrap_or_default()
+    operation
+        .path()
+        .first()
+        .map(|token| token.decoded().into_owned())
+        .unwrap_or_default()
 }
 
 /// What the patch writes to exactly this path.
 pub(super) fn values<'a>(patch: &'a Patch, path: &'a str) -> impl Iterator<Item = &'a Value> {
-    patch.0.iter().filter(move |operation| operation.path().as_str() == path).filter_map(
-        |operation| match operation {
+    patch
+        .0
+        .iter()
+        .filter(move |operation| operation.path().as_str() == path)
+        .filter_map(|operation| match operation {
             PatchOperation::Add(add) => Some(&add.value),
             PatchOperation::Replace(replace) => Some(&replace.value),
             _ => None,
-        },
-    )
+        })
 }
 
 #[cfg(test)]
@@ -107,9 +140,13 @@ mod tests {
 
     fn message(version: u16, body: Value) -> String {
         let call = Call {
-            ctx: Context { request_id: String::new() },
+            ctx: Context {
+                request_id: String::new(),
+            },
             version: Microversion::new(version),
-            links: Links { base: String::new() },
+            links: Links {
+                base: String::new(),
+            },
         };
         match read(&call, Some(body)) {
             Err(ApiError::Fault(fault)) => fault.to_string(),
@@ -119,7 +156,10 @@ mod tests {
 
     #[test]
     fn what_is_no_patch_is_refused_in_ironics_words() {
-        assert_eq!(message(115, json!({})), "Schema error for patch: {} is not of type 'array'");
+        assert_eq!(
+            message(115, json!({})),
+            "Schema error for patch: {} is not of type 'array'"
+        );
         assert_eq!(
             message(115, json!([{"op": "test", "path": "/a", "value": 1}])),
             "Schema error for patch: 'test' is not one of ['add', 'replace', 'remove']"
@@ -129,11 +169,23 @@ mod tests {
             r"Schema error for patch: 'extra' does not match '^(/[\\w-]+)+$'"
         );
         assert!(message(115, json!([{"op": "add"}])).contains("'path' is a required property"));
-        assert!(message(115, json!([{"op": "add", "path": "/a", "value": 1, "from": "/b"}])).contains("'from'"));
+        assert!(
+            message(
+                115,
+                json!([{"op": "add", "path": "/a", "value": 1, "from": "/b"}])
+            )
+            .contains("'from'")
+        );
         assert!(message(115, json!([{"op": "add", "path": "/a"}])).contains("'value' member"));
         assert!(message(115, json!([1])).contains("1 is not of type 'object'"));
-        assert!(message(115, json!([{"op": "add", "path": "/a//b", "value": 1}])).contains("match"));
-        assert!(message(97, json!([{"op": "add", "path": "/a/b.c", "value": 1}])).contains("match"));
-        assert!(message(98, json!([{"op": "add", "path": "/a/b.c~1d", "value": 1}])).starts_with("Ok"));
+        assert!(
+            message(115, json!([{"op": "add", "path": "/a//b", "value": 1}])).contains("match")
+        );
+        assert!(
+            message(97, json!([{"op": "add", "path": "/a/b.c", "value": 1}])).contains("match")
+        );
+        assert!(
+            message(98, json!([{"op": "add", "path": "/a/b.c~1d", "value": 1}])).starts_with("Ok")
+        );
     }
 }

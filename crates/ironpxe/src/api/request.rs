@@ -15,6 +15,7 @@ use ironpxe_core::error::Fault;
 use ironpxe_core::microversion::Microversion;
 
 use crate::api::AppState;
+use crate::api::body;
 use crate::api::error::{ApiError, Failure};
 use crate::api::links::Links;
 use crate::ident;
@@ -65,17 +66,29 @@ impl Call {
 
     /// Refuses what version 1.`minor` brought to an older client, naming the version.
     pub(crate) fn need(&self, minor: u16) -> Result<(), ApiError> {
-        if self.has(minor) { Ok(()) } else { Err(Fault::NeedsVersion(minor).into()) }
+        if self.has(minor) {
+            Ok(())
+        } else {
+            Err(Fault::NeedsVersion(minor).into())
+        }
     }
 
     /// Refuses what version 1.`minor` brought to an older client.
     pub(crate) fn accept(&self, minor: u16) -> Result<(), ApiError> {
-        if self.has(minor) { Ok(()) } else { Err(Fault::NotAcceptable.into()) }
+        if self.has(minor) {
+            Ok(())
+        } else {
+            Err(Fault::NotAcceptable.into())
+        }
     }
 
     /// Hides an endpoint that version 1.`minor` brought from an older client.
     pub(crate) fn exists_since(&self, minor: u16) -> Result<(), ApiError> {
-        if self.has(minor) { Ok(()) } else { Err(Fault::NotInThisVersion.into()) }
+        if self.has(minor) {
+            Ok(())
+        } else {
+            Err(Fault::NotInThisVersion.into())
+        }
     }
 }
 
@@ -86,12 +99,18 @@ impl FromRequestParts<AppState> for Call {
         let missing = |what: &str| ApiError::from(Fault::Internal(format!("no {what} was set")));
         let extensions = &parts.extensions;
         Ok(Self {
-            ctx: extensions.get::<Context>().cloned().ok_or_else(|| missing("request id"))?,
+            ctx: extensions
+                .get::<Context>()
+                .cloned()
+                .ok_or_else(|| missing("request id"))?,
             version: extensions
                 .get::<Microversion>()
                 .copied()
                 .ok_or_else(|| missing("API version"))?,
-            links: extensions.get::<Links>().cloned().ok_or_else(|| missing("base of links"))?,
+            links: extensions
+                .get::<Links>()
+                .cloned()
+                .ok_or_else(|| missing("base of links"))?,
         })
     }
 }
@@ -102,11 +121,15 @@ pub(super) async fn layer(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let ctx = Context { request_id: ident::request_id() };
+    let ctx = Context {
+        request_id: ident::request_id(),
+    };
     let started = Instant::now();
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
-    let global_id = global_request_id(request.headers()).unwrap_or_default().to_owned();
+    let global_id = global_request_id(request.headers())
+        .unwrap_or_default()
+        .to_owned();
 
     let base = state.settings.public_endpoint.clone();
     let base = base.unwrap_or_else(|| called_as(request.headers(), request.uri()));
@@ -114,17 +137,19 @@ pub(super) async fn layer(
     request.extensions_mut().insert(Links { base });
     request.extensions_mut().insert(ctx.clone());
 
-    let mut response = if method == Method::OPTIONS {
-        StatusCode::OK.into_response()
-    } else {
-        match normal_path(request.uri()) {
-            Ok(uri) => {
-                *request.uri_mut() = uri;
-                next.run(request).await
-            }
-            Err(error) => error.into_response(),
+    let answered = async {
+        let path = normal_path(request.uri());
+        if let Ok(uri) = &path {
+            *request.uri_mut() = uri.clone();
         }
+        let request = body::take(request, &state.settings).await?;
+        path?;
+        if request.method() == Method::OPTIONS {
+            return Ok(StatusCode::OK.into_response());
+        }
+        Ok(next.run(request).await)
     };
+    let mut response = answered.await.unwrap_or_else(ApiError::into_response);
 
     let failure = response.extensions_mut().remove::<Failure>();
     let mut cause = None;
@@ -177,7 +202,9 @@ fn called_as(headers: &HeaderMap, uri: &Uri) -> String {
     let host = host.or_else(|| headers.get(header::HOST)?.to_str().ok());
     let host = host.filter(|host| {
         !host.is_empty()
-            && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte))
+            && host
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte))
     });
     format!("http://{}", host.unwrap_or("localhost"))
 }
@@ -185,14 +212,23 @@ fn called_as(headers: &HeaderMap, uri: &Uri) -> String {
 /// The one form of a path: no empty segments, no slash at the end, and `/v1` in front of the
 /// API's collections.
 fn normal_path(uri: &Uri) -> Result<Uri, ApiError> {
-    let mut segments: Vec<&str> = uri.path().split('/').filter(|part| !part.is_empty()).collect();
+    let mut segments: Vec<&str> = uri
+        .path()
+        .split('/')
+        .filter(|part| !part.is_empty())
+        .collect();
     for segment in &segments {
         let decoded = percent_encoding::percent_decode_str(segment).decode_utf8();
         if !decoded.is_ok_and(|text| !text.contains('\0')) {
-            return Err(ApiError::BadPath("The path is not valid UTF-8 text".to_owned()));
+            return Err(ApiError::BadPath(
+                "The path is not valid UTF-8 text".to_owned(),
+            ));
         }
     }
-    if segments.first().is_some_and(|first| COLLECTIONS.contains(first)) {
+    if segments
+        .first()
+        .is_some_and(|first| COLLECTIONS.contains(first))
+    {
         segments.insert(0, "v1");
     }
     let mut path = format!("/{}", segments.join("/"));
@@ -206,11 +242,17 @@ fn normal_path(uri: &Uri) -> Result<Uri, ApiError> {
 
 /// Ironic names the allowed methods in alphabetical order, and `HEAD` goes without saying.
 fn sort_allow(headers: &mut HeaderMap) {
-    let Some(allow) = headers.get(header::ALLOW).and_then(|allow| allow.to_str().ok()) else {
+    let Some(allow) = headers
+        .get(header::ALLOW)
+        .and_then(|allow| allow.to_str().ok())
+    else {
         return;
     };
-    let mut methods: Vec<&str> =
-        allow.split(',').map(str::trim).filter(|method| *method != "HEAD").collect();
+    let mut methods: Vec<&str> = allow
+        .split(',')
+        .map(str::trim)
+        .filter(|method| *method != "HEAD")
+        .collect();
     methods.sort_unstable();
     if let Ok(value) = HeaderValue::from_str(&methods.join(", ")) {
         headers.insert(header::ALLOW, value);
@@ -248,7 +290,10 @@ mod tests {
         assert_eq!(called_as(&headers, &uri), "http://[::1]:6385");
         headers.insert(header::HOST, HeaderValue::from_static("a\"><script>"));
         assert_eq!(called_as(&headers, &uri), "http://localhost");
-        assert_eq!(called_as(&headers, &"http://ironic:1/".parse().unwrap()), "http://ironic:1");
+        assert_eq!(
+            called_as(&headers, &"http://ironic:1/".parse().unwrap()),
+            "http://ironic:1"
+        );
     }
 
     #[test]

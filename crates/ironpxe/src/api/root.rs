@@ -1,8 +1,8 @@
 //! `/` and `/v1`: what this service is, and which versions of the API it speaks.
 
-use axum::Router;
-use axum::routing::{any, get};
 use axum::Json;
+use axum::Router;
+use axum::routing::get;
 use ironpxe_core::microversion::Microversion;
 use serde_json::{Map, Value, json};
 
@@ -10,8 +10,10 @@ use crate::api::AppState;
 use crate::api::request::Call;
 
 pub(super) fn routes() -> Router<AppState> {
-    // Ironic answers every method at `/`.
-    Router::new().route("/", any(root)).route("/v1", get(v1))
+    // Ironic answers every method at `/`. CONNECT and TRACE are none of the resource's: a 200
+    // would promise a tunnel.
+    let root = get(root).post(root).put(root).patch(root).delete(root);
+    Router::new().route("/", root).route("/v1", get(v1))
 }
 
 /// What `/v1` links to, with the minor version that brought each.

@@ -25,13 +25,18 @@ pub(super) fn object(
         let problem = format!("'{missing}' is a required property");
         return Err(schema_error(resource, &problem).into());
     }
-    let mut unknown: Vec<&str> =
-        body.keys().map(String::as_str).filter(|name| !known.contains(name)).collect();
+    let mut unknown: Vec<&str> = body
+        .keys()
+        .map(String::as_str)
+        .filter(|name| !known.contains(name))
+        .collect();
     unknown.sort_unstable();
     if !unknown.is_empty() {
         let verb = if unknown.len() == 1 { "was" } else { "were" };
-        let names: Vec<String> =
-            unknown.iter().map(|name| repr(&Value::String((*name).to_owned()))).collect();
+        let names: Vec<String> = unknown
+            .iter()
+            .map(|name| repr(&Value::String((*name).to_owned())))
+            .collect();
         let problem = format!(
             "Additional properties are not allowed ({} {verb} unexpected)",
             names.join(", ")

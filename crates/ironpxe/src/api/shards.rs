@@ -23,7 +23,10 @@ async fn list(State(state): State<AppState>, call: Call, args: Args) -> Result<J
         return Err(Fault::NotInThisVersion.into());
     }
     args.only(&[])?;
-    let nodes = state.db.node_list(&NodeFilter::default(), &Page::default()).await?;
+    let nodes = state
+        .db
+        .node_list(&NodeFilter::default(), &Page::default())
+        .await?;
     let mut counts: BTreeMap<Option<String>, u64> = BTreeMap::new();
     for node in nodes {
         *counts.entry(node.shard).or_default() += 1;

@@ -30,8 +30,11 @@ pub(super) async fn layer(mut request: Request, next: Next) -> Response {
     }
     let headers = response.headers_mut();
     let version = |version: Microversion| HeaderValue::from_str(&version.to_string());
-    for (name, value) in [(MINIMUM, Some(Microversion::MIN)), (MAXIMUM, Some(Microversion::MAX)), (USED, used)]
-    {
+    for (name, value) in [
+        (MINIMUM, Some(Microversion::MIN)),
+        (MAXIMUM, Some(Microversion::MAX)),
+        (USED, used),
+    ] {
         if let Some(Ok(value)) = value.map(version) {
             headers.insert(name, value);
         }
@@ -46,7 +49,10 @@ fn requested(headers: &HeaderMap) -> Result<Microversion, VersionRefused> {
         let value = text(value).map_err(|_| VersionRefused::Malformed)?;
         for part in value.split(',').rev() {
             let mut words = part.split_whitespace();
-            if words.next().is_some_and(|service| service.eq_ignore_ascii_case("baremetal")) {
+            if words
+                .next()
+                .is_some_and(|service| service.eq_ignore_ascii_case("baremetal"))
+            {
                 return Microversion::negotiate(words.next().unwrap_or_default());
             }
         }
@@ -76,9 +82,18 @@ mod tests {
         assert_eq!(of(&[]), Ok(Microversion::MIN));
         assert_eq!(of(&[(USED, "1.50")]), Ok(Microversion::new(50)));
         assert_eq!(of(&[(SHARED, "baremetal 1.50")]), Ok(Microversion::new(50)));
-        assert_eq!(of(&[(SHARED, "compute 2.1, baremetal latest")]), Ok(Microversion::MAX));
-        assert_eq!(of(&[(SHARED, "compute 2.1"), (USED, "1.31")]), Ok(Microversion::new(31)));
-        assert_eq!(of(&[(SHARED, "baremetal 1.50"), (USED, "1.31")]), Ok(Microversion::new(50)));
+        assert_eq!(
+            of(&[(SHARED, "compute 2.1, baremetal latest")]),
+            Ok(Microversion::MAX)
+        );
+        assert_eq!(
+            of(&[(SHARED, "compute 2.1"), (USED, "1.31")]),
+            Ok(Microversion::new(31))
+        );
+        assert_eq!(
+            of(&[(SHARED, "baremetal 1.50"), (USED, "1.31")]),
+            Ok(Microversion::new(50))
+        );
         assert_eq!(of(&[(USED, "abc")]), Err(VersionRefused::Malformed));
     }
 }

@@ -20,7 +20,10 @@ impl LocalConductor {
         let Some(node) = node else {
             return Err(self.refuse_stranger(ctx, ident));
         };
-        let machine = Machine { node: &node, port: port.as_ref() };
+        let machine = Machine {
+            node: &node,
+            port: port.as_ref(),
+        };
         let plan = decide(machine, &self.settings.boot, &ctx.request_id);
         if let BootPlan::Refuse(refusal) = &plan {
             warn!(
@@ -46,8 +49,13 @@ impl LocalConductor {
                 plan.title(),
             );
         }
-        let occasion = Occasion { machine, request_id: &ctx.request_id };
-        self.scripts.render(&plan, occasion).map_err(|error| Fault::Internal(error.to_string()))
+        let occasion = Occasion {
+            machine,
+            request_id: &ctx.request_id,
+        };
+        self.scripts
+            .render(&plan, occasion)
+            .map_err(|error| Fault::Internal(error.to_string()))
     }
 
     fn refuse_stranger(&self, ctx: &Context, ident: BootIdent) -> Fault {
@@ -65,6 +73,10 @@ impl LocalConductor {
                 Fault::PortNotFound(mac.to_string())
             }
         };
-        if self.settings.restrict_boot_config { Fault::NotFound } else { fault }
+        if self.settings.restrict_boot_config {
+            Fault::NotFound
+        } else {
+            fault
+        }
     }
 }

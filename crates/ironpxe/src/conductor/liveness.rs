@@ -12,7 +12,12 @@ use crate::db::{NodeFilter, Page};
 
 impl LocalConductor {
     pub(super) async fn register(&self) -> Result<()> {
-        let Self { db, settings, drivers, .. } = self;
+        let Self {
+            db,
+            settings,
+            drivers,
+            ..
+        } = self;
         Ok(db
             .conductor_register(&settings.host, &settings.conductor_group, &drivers.names())
             .await?)
@@ -22,9 +27,15 @@ impl LocalConductor {
     /// with it. A node that waits for its ramdisk goes on waiting.
     pub(super) async fn end_abandoned_work(&self) -> Result<()> {
         let host = &self.settings.host;
-        let filter = NodeFilter { reserved_by: Some(host.clone()), ..NodeFilter::default() };
+        let filter = NodeFilter {
+            reserved_by: Some(host.clone()),
+            ..NodeFilter::default()
+        };
         for abandoned in self.db.node_list(&filter, &Page::default()).await? {
-            let changed = self.db.node_change(abandoned.uuid, |node| end_work(node, host)).await;
+            let changed = self
+                .db
+                .node_change(abandoned.uuid, |node| end_work(node, host))
+                .await;
             match changed {
                 Ok(_) | Err(Fault::NodeNotFound(_)) => {}
                 Err(fault) => return Err(fault),
@@ -41,7 +52,8 @@ fn end_work(node: &mut Node, host: &str) -> Result<()> {
     let before = node.provision_state.clone();
     if before
         .known()
-        .is_some_and(ProvisionState::fails_when_abandoned) {
+        .is_some_and(ProvisionState::fails_when_abandoned)
+    {
         transition(node, Event::Fail, clock::now())?;
         node.last_error = Some(format!(
             "The conductor {host} stopped while the node was in state \"{before}\"; the work was \

@@ -67,7 +67,13 @@ impl LocalConductor {
         tasks: Tasks,
     ) -> Result<Self> {
         let drivers = Arc::new(drivers);
-        let conductor = Self { db, drivers, scripts, settings: Arc::new(settings), tasks };
+        let conductor = Self {
+            db,
+            drivers,
+            scripts,
+            settings: Arc::new(settings),
+            tasks,
+        };
         conductor.register().await?;
         conductor.end_abandoned_work().await?;
         liveness::start_heartbeat(conductor.clone());
@@ -75,14 +81,20 @@ impl LocalConductor {
     }
 
     async fn node(&self, uuid: NodeUuid) -> Result<Node> {
-        self.db.node_get(uuid).await?.ok_or_else(|| Fault::NodeNotFound(uuid.to_string()))
+        self.db
+            .node_get(uuid)
+            .await?
+            .ok_or_else(|| Fault::NodeNotFound(uuid.to_string()))
     }
 }
 
 /// Refuses to touch a node that a conductor is changing.
 fn refuse_if_reserved(node: &Node) -> Result<()> {
     match &node.reservation {
-        Some(host) => Err(Fault::NodeLocked { node: node.uuid, host: host.clone() }),
+        Some(host) => Err(Fault::NodeLocked {
+            node: node.uuid,
+            host: host.clone(),
+        }),
         None => Ok(()),
     }
 }

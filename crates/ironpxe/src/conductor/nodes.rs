@@ -6,6 +6,7 @@ use ironpxe_core::interface::InterfaceKind;
 use ironpxe_core::node::Node;
 use ironpxe_core::patch::NodeChange;
 use ironpxe_core::provision_state::ProvisionState;
+use json_patch::{Patch, PatchOperation};
 use tracing::info;
 
 use super::{LocalConductor, refuse_if_reserved};
@@ -29,8 +30,8 @@ impl LocalConductor {
             refuse_if_reserved(node)?;
             let before = node.clone();
             change.apply(node)?;
-            if let NodeChange::Patch(_) = change {
-                refuse_in_transition(&before, node)?;
+            if let NodeChange::Patch(patch) = change {
+                refuse_in_transition(&before, patch)?;
                 refuse_fixed_fields(&before, node)?;
             }
             if node.driver != before.driver && reset_interfaces {
@@ -54,14 +55,17 @@ impl LocalConductor {
 }
 
 /// While a node moves from state to state its fields belong to the conductor, but for states in
-/// which it may take long. Source: Ironic's `NodesController.patch`, `UPDATE_ALLOWED_STATES`.
-fn refuse_in_transition(before: &Node, after: &Node) -> Result<()> {
+/// which it may take long. Taking the instance off a node in maintenance is always possible.
+/// Source: Ironic's `NodesController.patch`, `UPDATE_ALLOWED_STATES`.
+fn refuse_in_transition(node: &Node, patch: &Patch) -> Result<()> {
     use ProvisionState as S;
     let may_take_long = matches!(
-        before.provision_state.known(),
+        node.provision_state.known(),
         Some(
             S::DeployFailed
+                | S::Inspecting
                 | S::InspectFailed
+                | S::InspectWait
                 | S::CleanFailed
                 | S::Error
                 | S::Verifying
@@ -72,10 +76,13 @@ fn refuse_in_transition(before: &Node, after: &Node) -> Result<()> {
                 | S::ServiceFailed
         )
     );
-    let moving = before.target_provision_state.is_some() || before.target_power_state.is_some();
-    let in_maintenance = before.maintenance || after.maintenance;
-    if moving && !in_maintenance && !may_take_long {
-        return Err(Fault::NodeInTransition(before.uuid));
+    let frees_instance = matches!(
+        patch.0.as_slice(),
+        [PatchOperation::Remove(remove)] if remove.path.as_str() == "/instance_uuid"
+    );
+    let moving = node.target_provision_state.is_some() && !may_take_long;
+    if moving && !(node.maintenance && frees_instance) {
+        return Err(Fault::NodeInTransition(node.uuid));
     }
     Ok(())
 }
@@ -91,7 +98,10 @@ fn refuse_fixed_fields(before: &Node, after: &Node) -> Result<()> {
     if exchangeable || before.maintenance {
         return Ok(());
     }
-    let fixed = |field| Fault::FieldFixedInState { node: before.uuid, field };
+    let fixed = |field| Fault::FieldFixedInState {
+        node: before.uuid,
+        field,
+    };
     if before.driver != after.driver {
         return Err(fixed("driver"));
     }
@@ -113,11 +123,21 @@ fn refuse_to_destroy(node: &Node) -> Result<()> {
         return Ok(());
     }
     if let Some(instance) = node.instance_uuid {
-        return Err(Fault::NodeAssociated { node: node.uuid, instance: instance.to_string() });
+        return Err(Fault::NodeAssociated {
+            node: node.uuid,
+            instance: instance.to_string(),
+        });
     }
-    if !node.provision_state.known().is_some_and(ProvisionState::allows_delete) {
+    if !node
+        .provision_state
+        .known()
+        .is_some_and(ProvisionState::allows_delete)
+    {
         let state = node.provision_state.name().to_owned();
-        return Err(Fault::NodeNotDeletable { node: node.uuid, state });
+        return Err(Fault::NodeNotDeletable {
+            node: node.uuid,
+            state,
+        });
     }
     Ok(())
 }

@@ -72,7 +72,9 @@ impl NodeMethod {
 
 impl LocalConductor {
     pub(super) fn driver_methods(&self, driver: &str) -> Result<Vec<MethodInfo>> {
-        self.drivers.get(driver).ok_or_else(|| Fault::DriverUnknown(driver.to_owned()))?;
+        self.drivers
+            .get(driver)
+            .ok_or_else(|| Fault::DriverUnknown(driver.to_owned()))?;
         Ok(DriverMethod::ALL.map(DriverMethod::info).to_vec())
     }
 
@@ -84,17 +86,26 @@ impl LocalConductor {
         http_method: HttpMethod,
         info: JsonMap,
     ) -> Result<PassthruReply> {
-        self.drivers.get(driver).ok_or_else(|| Fault::DriverUnknown(driver.to_owned()))?;
+        self.drivers
+            .get(driver)
+            .ok_or_else(|| Fault::DriverUnknown(driver.to_owned()))?;
         let (method, declared) = find(DriverMethod::ALL, DriverMethod::info, name, http_method)?;
         let value = match method {
             DriverMethod::IpxeConfig => Value::String(self.boot(ctx, boot_ident(&info)?).await?),
         };
-        Ok(PassthruReply { value, is_async: declared.is_async, attach: declared.attach })
+        Ok(PassthruReply {
+            value,
+            is_async: declared.is_async,
+            attach: declared.attach,
+        })
     }
 
     pub(super) async fn node_methods(&self, node: NodeUuid) -> Result<Vec<MethodInfo>> {
         let node = self.node(node).await?;
-        Ok(methods_of(&node).iter().map(|method| method.info()).collect())
+        Ok(methods_of(&node)
+            .iter()
+            .map(|method| method.info())
+            .collect())
     }
 
     pub(super) async fn call_node_method(
@@ -106,8 +117,12 @@ impl LocalConductor {
         info: JsonMap,
     ) -> Result<PassthruReply> {
         let node = self.node(uuid).await?;
-        let (method, declared) =
-            find(methods_of(&node).iter().copied(), NodeMethod::info, name, http_method)?;
+        let (method, declared) = find(
+            methods_of(&node).iter().copied(),
+            NodeMethod::info,
+            name,
+            http_method,
+        )?;
         if declared.require_exclusive_lock == Some(true) {
             refuse_if_reserved(&node)?;
         }
@@ -123,7 +138,11 @@ impl LocalConductor {
             }
             NodeMethod::ThirdMethodSync => Value::Bool(bar == "meow"),
         };
-        Ok(PassthruReply { value, is_async: declared.is_async, attach: declared.attach })
+        Ok(PassthruReply {
+            value,
+            is_async: declared.is_async,
+            attach: declared.attach,
+        })
     }
 }
 
@@ -148,7 +167,10 @@ fn find<M: Copy>(
         .ok_or_else(|| Fault::NoPassthruMethod(name.to_owned()))?;
     if !declared.http_methods.contains(&http_method) {
         let http_method = http_method.name();
-        return Err(Fault::PassthruHttpMethod { method: name.to_owned(), http_method });
+        return Err(Fault::PassthruHttpMethod {
+            method: name.to_owned(),
+            http_method,
+        });
     }
     Ok((method, declared))
 }
@@ -156,8 +178,11 @@ fn find<M: Copy>(
 /// Which machine the arguments of `ipxe_config` name: exactly one way, and nothing else.
 fn boot_ident(info: &JsonMap) -> Result<BootIdent> {
     const KNOWN: [&str; 2] = ["node_uuid", "port_address"];
-    let unknown: Vec<&str> =
-        info.keys().map(String::as_str).filter(|key| !KNOWN.contains(key)).collect();
+    let unknown: Vec<&str> = info
+        .keys()
+        .map(String::as_str)
+        .filter(|key| !KNOWN.contains(key))
+        .collect();
     if !unknown.is_empty() {
         return Err(Fault::InvalidParameterValue(format!(
             "Unexpected arguments: {}. ipxe_config takes node_uuid or port_address.",
@@ -167,7 +192,9 @@ fn boot_ident(info: &JsonMap) -> Result<BootIdent> {
     let text = |key: &str| match info.get(key) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.as_str())),
-        Some(_) => Err(Fault::InvalidParameterValue(format!("{key} must be a string."))),
+        Some(_) => Err(Fault::InvalidParameterValue(format!(
+            "{key} must be a string."
+        ))),
     };
     match (text("node_uuid")?, text("port_address")?) {
         (Some(uuid), None) => uuid.parse().map(BootIdent::Node).map_err(|_| {

@@ -16,8 +16,8 @@ use serde_json::Value;
 use super::LocalConductor;
 use crate::drivers::{HardwareType, management};
 use crate::rpc::{
-    BootIdent, Conductor, Context, DriverInfo, DriverInterfaces, InterfaceValidation, ProvisionArgs,
-    Reply,
+    BootIdent, Conductor, Context, DriverInfo, DriverInterfaces, InterfaceValidation,
+    ProvisionArgs, Reply,
 };
 
 impl Conductor for LocalConductor {
@@ -121,15 +121,23 @@ impl Conductor for LocalConductor {
     }
 
     fn drivers<'a>(&'a self, _ctx: &'a Context) -> Reply<'a, Vec<DriverInfo>> {
-        let infos =
-            self.drivers.enabled().iter().map(|hardware| self.driver_info(hardware)).collect();
+        let infos = self
+            .drivers
+            .enabled()
+            .iter()
+            .map(|hardware| self.driver_info(hardware))
+            .collect();
         Box::pin(std::future::ready(Ok(infos)))
     }
 
     fn driver_properties<'a>(&'a self, _ctx: &'a Context, driver: &'a str) -> Reply<'a, JsonMap> {
         let properties = self.drivers.get(driver).map(|hardware| {
             let text = |text: &str| Value::String(text.to_owned());
-            hardware.properties.iter().map(|(key, about)| ((*key).to_owned(), text(about))).collect()
+            hardware
+                .properties
+                .iter()
+                .map(|(key, about)| ((*key).to_owned(), text(about)))
+                .collect()
         });
         let unknown = || Fault::DriverNotFound(driver.to_owned());
         Box::pin(std::future::ready(properties.ok_or_else(unknown)))
@@ -185,7 +193,11 @@ impl LocalConductor {
             .map(|kind| DriverInterfaces {
                 kind,
                 default: self.drivers.default_interface(hardware, kind),
-                enabled: hardware.supported(kind).iter().map(|&name| name.to_owned()).collect(),
+                enabled: hardware
+                    .supported(kind)
+                    .iter()
+                    .map(|&name| name.to_owned())
+                    .collect(),
             })
             .collect();
         DriverInfo {

@@ -28,14 +28,20 @@ pub(super) struct Stand {
 }
 
 pub(super) fn context() -> Context {
-    Context { request_id: ident::request_id() }
+    Context {
+        request_id: ident::request_id(),
+    }
 }
 
 impl Stand {
     pub(super) async fn new() -> Self {
         let (db, folder) = crate::db::testing::scratch().await;
         let conductor = start(&db).await;
-        Self { conductor, db, folder }
+        Self {
+            conductor,
+            db,
+            folder,
+        }
     }
 
     /// Enrols a node with a port and with all it needs, but for automated cleaning.
@@ -43,14 +49,25 @@ impl Stand {
         let mut node = Node::enroll(NodeUuid(ident::uuid()), "fake-hardware", clock::now());
         node.interfaces.set(InterfaceKind::Deploy, deploy_interface);
         node.automated_clean = Some(false);
-        for key in ["deploy_kernel", "deploy_ramdisk", "rescue_kernel", "rescue_ramdisk"] {
-            node.driver_info.insert(key.into(), json!(format!("http://h/{key}")));
+        for key in [
+            "deploy_kernel",
+            "deploy_ramdisk",
+            "rescue_kernel",
+            "rescue_ramdisk",
+        ] {
+            node.driver_info
+                .insert(key.into(), json!(format!("http://h/{key}")));
         }
         for key in ["image_source", "kernel", "ramdisk"] {
-            node.instance_info.insert(key.into(), json!(format!("http://h/{key}")));
+            node.instance_info
+                .insert(key.into(), json!(format!("http://h/{key}")));
         }
         let node = self.conductor.node_create(&context(), node).await.unwrap();
-        let octets = ident::uuid().as_bytes().first_chunk::<6>().copied().unwrap();
+        let octets = ident::uuid()
+            .as_bytes()
+            .first_chunk::<6>()
+            .copied()
+            .unwrap();
         let address = ironpxe_core::mac::MacAddress::new(octets);
         let port = Port::new(PortUuid(ident::uuid()), node.uuid, address, clock::now());
         self.conductor.port_create(&context(), port).await.unwrap();
@@ -83,7 +100,9 @@ impl Stand {
     pub(super) async fn walk(&self, uuid: NodeUuid, words: &[&str]) -> Vec<String> {
         let mut states = Vec::new();
         for word in words {
-            self.ask(uuid, word).await.unwrap_or_else(|fault| panic!("{word}: {fault}"));
+            self.ask(uuid, word)
+                .await
+                .unwrap_or_else(|fault| panic!("{word}: {fault}"));
             states.push(self.settled(uuid).await.provision_state.name().to_owned());
         }
         states
@@ -103,5 +122,7 @@ pub(super) async fn start(db: &Db) -> LocalConductor {
     };
     let drivers = Drivers::new(&["fake-hardware".into()], None).unwrap();
     let scripts = Arc::new(Scripts::new(boot.downloads).unwrap());
-    LocalConductor::start(db.clone(), drivers, scripts, settings, Tasks::new()).await.unwrap()
+    LocalConductor::start(db.clone(), drivers, scripts, settings, Tasks::new())
+        .await
+        .unwrap()
 }

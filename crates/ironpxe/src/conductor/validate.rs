@@ -44,7 +44,10 @@ impl LocalConductor {
             .into_iter()
             .map(|kind| {
                 let problem = self.check(ctx, &node, kind, has_port).err();
-                InterfaceValidation { kind, problem: problem.map(|fault| fault.to_string()) }
+                InterfaceValidation {
+                    kind,
+                    problem: problem.map(|fault| fault.to_string()),
+                }
             })
             .collect())
     }
@@ -52,12 +55,13 @@ impl LocalConductor {
     /// Refuses a deployment that cannot succeed.
     pub(super) async fn validate_deploy(&self, ctx: &Context, node: &Node) -> Result<()> {
         let has_port = self.has_port(node.uuid).await?;
-        self.check(ctx, node, InterfaceKind::Deploy, has_port).map_err(|fault| {
-            Fault::InstanceDeployFailure(format!(
-                "Failed to validate deploy or power info for node {}: {fault}",
-                node.uuid
-            ))
-        })
+        self.check(ctx, node, InterfaceKind::Deploy, has_port)
+            .map_err(|fault| {
+                Fault::InstanceDeployFailure(format!(
+                    "Failed to validate deploy or power info for node {}: {fault}",
+                    node.uuid
+                ))
+            })
     }
 
     /// Why the machine would not boot if its node were in `state`; `None` if it would.
@@ -71,7 +75,10 @@ impl LocalConductor {
         imagined.provision_state = state.into();
         // A fault in the past does not make the node's data invalid.
         imagined.fault = None;
-        let machine = Machine { node: &imagined, port: None };
+        let machine = Machine {
+            node: &imagined,
+            port: None,
+        };
         match decide(machine, &self.settings.boot, &ctx.request_id) {
             BootPlan::Refuse(refusal) => Some(Fault::MissingParameterValue(format!(
                 "{refusal}; {}",
@@ -82,8 +89,14 @@ impl LocalConductor {
     }
 
     async fn has_port(&self, uuid: NodeUuid) -> Result<bool> {
-        let filter = PortFilter { node_uuid: Some(uuid), ..PortFilter::default() };
-        let page = Page { limit: Some(1), ..Page::default() };
+        let filter = PortFilter {
+            node_uuid: Some(uuid),
+            ..PortFilter::default()
+        };
+        let page = Page {
+            limit: Some(1),
+            ..Page::default()
+        };
         Ok(!self.db.port_list(&filter, &page).await?.is_empty())
     }
 
@@ -117,7 +130,10 @@ impl LocalConductor {
             };
             self.check_boot(ctx, node, state, has_port)?;
         }
-        let image_source = node.instance_info.get("image_source").and_then(|it| it.as_str());
+        let image_source = node
+            .instance_info
+            .get("image_source")
+            .and_then(|it| it.as_str());
         if deploy.needs_image_source() && image_source.is_none_or(str::is_empty) {
             return Err(Fault::MissingParameterValue(format!(
                 "Cannot validate image information for node {} because one or more parameters are \

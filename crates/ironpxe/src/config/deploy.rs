@@ -10,8 +10,6 @@ section! {
         /// Where a deployed machine boots from unless its node says otherwise: `local` (its
         /// disk) or `netboot` (the image's kernel and ramdisk, each time).
         pub default_boot_option: BootOption = BootOption::Local;
-        /// The firmware of machines whose node does not tell: `uefi` or `bios`.
-        pub default_boot_mode: BootMode = BootMode::Uefi;
     }
 }
 
@@ -23,14 +21,4 @@ pub enum BootOption {
     Local,
     /// The network.
     Netboot,
-}
-
-/// A machine's firmware.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum BootMode {
-    /// UEFI.
-    Uefi,
-    /// BIOS.
-    Bios,
 }

@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 pub use self::api::Api;
 pub use self::conductor::Conductor;
 pub use self::database::Database;
-pub use self::deploy::{BootMode, BootOption, Deploy};
+pub use self::deploy::{BootOption, Deploy};
 pub use self::environment::Environment;
 pub use self::error::{ConfigError, Origin, Problem};
 pub use self::general::{AuthStrategy, General};

@@ -1,8 +1,8 @@
 //! The database as its callers see it.
 
+mod changes;
 mod lists;
-
-use std::collections::BTreeSet;
+mod opening;
 
 use ironpxe_core::error::Fault;
 use ironpxe_core::id::{NodeUuid, PortUuid};
@@ -15,8 +15,9 @@ use ironpxe_core::provision_state::{ProvisionState, StoredState};
 use serde_json::json;
 use time::macros::datetime;
 
+use self::changes::count;
 use super::testing::{open, scratch};
-use super::{Db, DbError, Duplicate};
+use super::{DbError, Duplicate};
 use crate::{clock, ident};
 
 fn map(value: serde_json::Value) -> ironpxe_core::JsonMap {
@@ -330,118 +331,6 @@ async fn what_is_not_there_is_said() {
 }
 
 #[tokio::test]
-async fn a_change_that_changes_nothing_or_is_refused_leaves_the_node_alone() {
-    let (db, _folder) = scratch().await;
-    let node = node();
-    db.node_create(&node).await.unwrap();
-    let (same, ()) = db.node_change(node.uuid, |_| Ok(())).await.unwrap();
-    assert_eq!(same, node);
-    let refused = db
-        .node_change(node.uuid, |node| {
-            node.maintenance = true;
-            Err::<(), _>(Fault::NotFound)
-        })
-        .await;
-    assert_eq!(refused.unwrap_err(), Fault::NotFound);
-    assert_eq!(db.node_get(node.uuid).await.unwrap(), Some(node));
-}
-
-/// Adds one to `extra.counter`.
-async fn count(db: &Db, uuid: NodeUuid) -> Result<(), Fault> {
-    let add = |node: &mut Node| {
-        let counter = node
-            .extra
-            .get("counter")
-            .and_then(serde_json::Value::as_u64)
-            .unwrap_or(0);
-        node.extra.insert("counter".to_owned(), json!(counter + 1));
-        Ok(())
-    };
-    db.node_change(uuid, add).await.map(|_| ())
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_many_changes_at_once_none_is_lost() {
-    let (db, folder) = scratch().await;
-    let node = node();
-    db.node_create(&node).await.unwrap();
-    // As two processes of four tasks each would.
-    let mut tasks = tokio::task::JoinSet::new();
-    for handle in [db.clone(), open(&folder).await] {
-        for _ in 0..4 {
-            let (handle, uuid) = (handle.clone(), node.uuid);
-            tasks.spawn(async move {
-                for _ in 0..50 {
-                    while let Err(fault) = count(&handle, uuid).await {
-                        assert!(matches!(fault, Fault::Unavailable { .. }), "{fault:?}");
-                    }
-                }
-            });
-        }
-    }
-    while let Some(done) = tasks.join_next().await {
-        done.unwrap();
-    }
-    let node = db.node_get(node.uuid).await.unwrap().unwrap();
-    assert_eq!((&node.extra["counter"], node.revision), (&json!(400), 400));
-}
-
-#[tokio::test]
-async fn a_row_that_changed_under_the_closure_is_read_again() {
-    let (db, folder) = scratch().await;
-    let other = open(&folder).await;
-    let node = node();
-    db.node_create(&node).await.unwrap();
-    let mut seen = Vec::new();
-    let (saved, ()) = db
-        .node_change(node.uuid, |node| {
-            seen.push(node.revision);
-            if seen.len() == 1 {
-                // Somebody else is faster, just this once.
-                std::thread::scope(|scope| {
-                    scope.spawn(|| {
-                        let runtime = tokio::runtime::Runtime::new().unwrap();
-                        runtime.block_on(count(&other, node.uuid)).unwrap();
-                    });
-                });
-            }
-            node.maintenance = true;
-            Ok(())
-        })
-        .await
-        .unwrap();
-    assert_eq!(seen, [0, 1]);
-    assert_eq!(
-        (&saved.extra["counter"], saved.maintenance),
-        (&json!(1), true)
-    );
-}
-
-#[tokio::test]
-async fn every_handle_sees_every_commit_at_once() {
-    let (db, folder) = scratch().await;
-    let other = open(&folder).await;
-    for round in 0..50 {
-        let (writer, reader) = if round % 2 == 0 {
-            (&db, &other)
-        } else {
-            (&other, &db)
-        };
-        let node = node();
-        writer.node_create(&node).await.unwrap();
-        assert_eq!(
-            reader.node_get(node.uuid).await.unwrap().as_ref(),
-            Some(&node)
-        );
-        count(reader, node.uuid).await.unwrap();
-        let seen = writer.node_get(node.uuid).await.unwrap().unwrap();
-        assert_eq!(seen.extra["counter"], 1);
-        writer.node_destroy(node.uuid, |_| Ok(())).await.unwrap();
-        assert_eq!(reader.node_get(node.uuid).await.unwrap(), None);
-    }
-}
-
-#[tokio::test]
 async fn a_node_goes_with_its_ports_unless_something_speaks_against_it() {
     let (db, _folder) = scratch().await;
     let (doomed, kept) = (node(), node());
@@ -559,76 +448,4 @@ async fn conductors_live_as_long_as_they_are_heard_of() {
         matches!(missing, DbError::ConductorMissing(_)),
         "{missing:?}"
     );
-}
-
-#[tokio::test]
-async fn the_file_is_for_its_owner_only_and_keeps_what_it_holds() {
-    use std::os::unix::fs::PermissionsExt;
-
-    let folder = tempfile::TempDir::new().unwrap();
-    let path = folder.path().join("new/state/ironpxe.sqlite");
-    let settings = super::Settings {
-        path: path.clone(),
-        heartbeat_timeout: std::time::Duration::from_mins(1),
-    };
-    let db = Db::open(&settings).await.unwrap();
-    let full = full_node();
-    db.node_create(&full).await.unwrap();
-    let modes: BTreeSet<_> = std::fs::read_dir(path.parent().unwrap())
-        .unwrap()
-        .map(|entry| entry.unwrap().metadata().unwrap().permissions().mode() & 0o777)
-        .collect();
-    assert_eq!(modes, BTreeSet::from([0o600]));
-    db.close().await;
-    // Closed for good: the write-ahead log has gone into the file.
-    assert_eq!(
-        std::fs::read_dir(path.parent().unwrap()).unwrap().count(),
-        1
-    );
-    let db = Db::open(&settings).await.unwrap();
-    assert_eq!(db.node_get(full.uuid).await.unwrap(), Some(full));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_several_who_open_a_new_file_at_once_all_succeed() {
-    for _ in 0..10 {
-        let folder = std::sync::Arc::new(tempfile::TempDir::new().unwrap());
-        let mut tasks = tokio::task::JoinSet::new();
-        for _ in 0..4 {
-            let folder = std::sync::Arc::clone(&folder);
-            tasks.spawn(async move {
-                let node = node();
-                open(&folder).await.node_create(&node).await.unwrap();
-            });
-        }
-        while let Some(done) = tasks.join_next().await {
-            done.unwrap();
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_file_that_is_no_database_is_refused_with_its_name() {
-    let folder = tempfile::TempDir::new().unwrap();
-    let settings = super::Settings {
-        path: folder.path().join("notes.txt"),
-        heartbeat_timeout: std::time::Duration::from_mins(1),
-    };
-    std::fs::write(
-        &settings.path,
-        "milk, eggs, butter; nothing a database would hold",
-    )
-    .unwrap();
-    let error = Db::open(&settings).await.unwrap_err();
-    assert!(
-        Fault::from(error)
-            .to_string()
-            .contains("file is not a database")
-    );
-    let settings = super::Settings {
-        path: folder.path().join("notes.txt/x"),
-        ..settings
-    };
-    let error = Db::open(&settings).await.unwrap_err();
-    assert!(error.to_string().contains("notes.txt/x"), "{error}");
 }

@@ -33,9 +33,18 @@ impl HardwareType {
 
 /// What every hardware type that boots over the network knows.
 const RAMDISK_PROPERTIES: &[(&str, &str)] = &[
-    ("deploy_kernel", "URL of the kernel of the deployment ramdisk."),
-    ("deploy_ramdisk", "URL of the ramdisk that deploys, cleans, inspects and services."),
-    ("kernel_append_params", "Kernel arguments; %default% stands for the configured ones."),
+    (
+        "deploy_kernel",
+        "URL of the kernel of the deployment ramdisk.",
+    ),
+    (
+        "deploy_ramdisk",
+        "URL of the ramdisk that deploys, cleans, inspects and services.",
+    ),
+    (
+        "kernel_append_params",
+        "Kernel arguments; %default% stands for the configured ones.",
+    ),
     ("rescue_kernel", "URL of the kernel of the rescue ramdisk."),
     ("rescue_ramdisk", "URL of the ramdisk of rescue mode."),
 ];

@@ -27,7 +27,9 @@ pub enum DriversError {
         known: String,
     },
     /// No enabled hardware type has that deploy interface.
-    #[error("[DEFAULT]default_deploy_interface is {name:?}, which {hardware} does not support; it has {known}")]
+    #[error(
+        "[DEFAULT]default_deploy_interface is {name:?}, which {hardware} does not support; it has {known}"
+    )]
     UnknownDeployInterface {
         /// The name.
         name: String,
@@ -66,7 +68,10 @@ impl Drivers {
             }
         }
         let default_deploy_interface = default_deploy_interface.map(str::to_owned);
-        Ok(Self { enabled, default_deploy_interface })
+        Ok(Self {
+            enabled,
+            default_deploy_interface,
+        })
     }
 
     /// The enabled hardware types, as configured.
@@ -76,19 +81,30 @@ impl Drivers {
 
     /// The names of the enabled hardware types.
     pub fn names(&self) -> Vec<String> {
-        self.enabled.iter().map(|hardware| hardware.name.to_owned()).collect()
+        self.enabled
+            .iter()
+            .map(|hardware| hardware.name.to_owned())
+            .collect()
     }
 
     /// The enabled hardware type called `name`.
     pub fn get(&self, name: &str) -> Option<&'static HardwareType> {
-        self.enabled.iter().copied().find(|hardware| hardware.name == name)
+        self.enabled
+            .iter()
+            .copied()
+            .find(|hardware| hardware.name == name)
     }
 
     /// The implementation of `kind` that a new node of `hardware` gets.
     pub fn default_interface(&self, hardware: &HardwareType, kind: InterfaceKind) -> String {
         match (&self.default_deploy_interface, kind) {
             (Some(name), InterfaceKind::Deploy) => name.clone(),
-            _ => hardware.supported(kind).first().copied().unwrap_or_default().to_owned(),
+            _ => hardware
+                .supported(kind)
+                .first()
+                .copied()
+                .unwrap_or_default()
+                .to_owned(),
         }
     }
 
@@ -102,7 +118,8 @@ impl Drivers {
         for kind in InterfaceKind::ALL {
             let wanted = node.interfaces.get(kind);
             if wanted.is_empty() {
-                node.interfaces.set(kind, self.default_interface(hardware, kind));
+                node.interfaces
+                    .set(kind, self.default_interface(hardware, kind));
                 continue;
             }
             let supported = hardware.supported(kind);
@@ -110,7 +127,7 @@ impl Drivers {
                 return Err(Fault::InterfaceNotFound {
                     kind: kind.name(),
                     name: wanted.to_owned(),
-                    valid: supported.iter().map(|&name| name.to_owned()).collect(),
+                    valid: supported.join(", "),
                 });
             }
         }
@@ -143,7 +160,11 @@ mod tests {
     fn every_hardware_type_has_a_default_for_every_interface() {
         for hardware in &HardwareType::ALL {
             for kind in InterfaceKind::ALL {
-                assert!(!hardware.supported(kind).is_empty(), "{} {kind:?}", hardware.name);
+                assert!(
+                    !hardware.supported(kind).is_empty(),
+                    "{} {kind:?}",
+                    hardware.name
+                );
             }
         }
     }
@@ -162,15 +183,26 @@ mod tests {
         let mut node = Node::enroll(NodeUuid(ident::uuid()), "manual-management", clock::now());
         node.interfaces.set(InterfaceKind::Deploy, "fake");
         let fault = drivers().compose(&mut node).unwrap_err().to_string();
-        assert!(fault.contains("interfaces.deploy") && fault.contains("noop"), "{fault}");
+        assert!(
+            fault.contains("interfaces.deploy") && fault.contains("noop"),
+            "{fault}"
+        );
         node.driver = "redfish".into();
-        assert!(matches!(drivers().compose(&mut node), Err(Fault::NoValidHost { .. })));
+        assert!(matches!(
+            drivers().compose(&mut node),
+            Err(Fault::NoValidHost { .. })
+        ));
     }
 
     #[test]
     fn configuration_mistakes_name_what_there_is() {
-        let error = Drivers::new(&["redfish".into()], None).unwrap_err().to_string();
-        assert!(error.contains("redfish") && error.contains("fake-hardware"), "{error}");
+        let error = Drivers::new(&["redfish".into()], None)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("redfish") && error.contains("fake-hardware"),
+            "{error}"
+        );
         let error = Drivers::new(&["fake-hardware".into()], Some("anaconda")).unwrap_err();
         assert!(error.to_string().contains("custom-agent"), "{error}");
     }

@@ -1,5 +1,11 @@
 //! The house's arrows: which room may know which. `docs/architecture.md` says why.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::string_slice,
+    reason = "a test that reads this very tree may stop at anything unexpected"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +16,16 @@ const MAY_KNOW: [(&str, &[&str]); 13] = [
     ("cli", &["app", "config", "telemetry", "lifecycle"]),
     (
         "app",
-        &["api", "conductor", "config", "db", "drivers", "lifecycle", "rpc", "telemetry"],
+        &[
+            "api",
+            "conductor",
+            "config",
+            "db",
+            "drivers",
+            "lifecycle",
+            "rpc",
+            "telemetry",
+        ],
     ),
     // The API reads the database and asks the conductor; it never names a driver.
     ("api", &["rpc", "db", "clock", "ident"]),
@@ -43,7 +58,10 @@ fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
 /// The code of a file without its tests, which may reach for anything.
 fn production_code(path: &Path) -> String {
     let is_test = path.components().any(|part| {
-        matches!(part.as_os_str().to_str(), Some("tests" | "tests.rs" | "testing.rs"))
+        matches!(
+            part.as_os_str().to_str(),
+            Some("tests" | "tests.rs" | "testing.rs")
+        )
     });
     if is_test {
         return String::new();
@@ -57,8 +75,14 @@ fn production_code(path: &Path) -> String {
 fn words_after<'a>(code: &'a str, prefix: &str) -> BTreeSet<&'a str> {
     code.lines()
         .filter(|line| !line.trim_start().starts_with("//"))
-        .flat_map(|line| line.match_indices(prefix).map(|(at, _)| &line[at + prefix.len()..]))
-        .filter_map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next())
+        .flat_map(|line| {
+            line.match_indices(prefix)
+                .map(|(at, _)| &line[at + prefix.len()..])
+        })
+        .filter_map(|rest| {
+            rest.split(|c: char| !c.is_alphanumeric() && c != '_')
+                .next()
+        })
         .filter(|word| !word.is_empty())
         .collect()
 }
@@ -78,19 +102,28 @@ fn rooms_know_only_whom_they_may() {
             continue;
         }
         let Some(may_know) = allowed.get(room) else {
-            wrong.push(format!("{}: the room {room} has no arrows", inside.display()));
+            wrong.push(format!(
+                "{}: the room {room} has no arrows",
+                inside.display()
+            ));
             continue;
         };
         let code = production_code(&file);
         for other in words_after(&code, "crate::").union(&words_after(&code, "ironpxe::")) {
             arrows += 1;
             if *other != room && !may_know.contains(other) {
-                wrong.push(format!("{}: {room} must not know {other}", inside.display()));
+                wrong.push(format!(
+                    "{}: {room} must not know {other}",
+                    inside.display()
+                ));
             }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(arrows > 50, "only {arrows} arrows were found: this test no longer sees the code");
+    assert!(
+        arrows > 50,
+        "only {arrows} arrows were found: this test no longer sees the code"
+    );
 }
 
 #[test]
@@ -104,9 +137,20 @@ fn the_core_does_no_input_or_output() {
         .filter_map(|line| line.split(['.', ' ', '=']).next())
         .filter(|name| !name.is_empty())
         .collect();
-    let pure =
-        ["json-patch", "minijinja", "serde", "serde_json", "thiserror", "time", "uuid"].into();
-    assert_eq!(dependencies, pure, "a new dependency of the core must be free of I/O");
+    let pure = [
+        "json-patch",
+        "minijinja",
+        "serde",
+        "serde_json",
+        "thiserror",
+        "time",
+        "uuid",
+    ]
+    .into();
+    assert_eq!(
+        dependencies, pure,
+        "a new dependency of the core must be free of I/O"
+    );
 
     let mut files = Vec::new();
     rust_files(&core.join("src"), &mut files);
@@ -116,6 +160,10 @@ fn the_core_does_no_input_or_output() {
             assert!(!impure.contains(&word), "{}: std::{word}", file.display());
         }
         let code = production_code(&file);
-        assert!(!code.contains("now_utc") && !code.contains("new_v4"), "{}", file.display());
+        assert!(
+            !code.contains("now_utc") && !code.contains("new_v4"),
+            "{}",
+            file.display()
+        );
     }
 }

@@ -30,6 +30,11 @@ fn run(command: &mut Command) -> Result<(Option<i32>, String, String)> {
 fn the_sample_is_a_good_configuration() -> Result<()> {
     let (code, sample, stderr) = run(&mut ironpxe(&["config", "sample"]))?;
     assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    let kept = include_str!("../../../../packaging/ironpxe.toml");
+    assert_eq!(
+        sample, kept,
+        "run: ironpxe config sample > packaging/ironpxe.toml"
+    );
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("ironpxe.toml");
     std::fs::write(&file, sample)?;

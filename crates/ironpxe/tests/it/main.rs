@@ -4,5 +4,6 @@ mod arrows;
 mod clients;
 mod config;
 mod firmware;
+mod rest;
 mod serve;
 mod store;

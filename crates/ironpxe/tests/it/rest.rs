@@ -5,6 +5,10 @@
 //! recorded one: status, headers, message and body. Where ours is another on purpose, or has not
 //! been made yet, `differences.toml` says why. A difference that is not in the list fails this
 //! test, and so does one that is in the list and is none.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "JSON values answer null for what they do not have"
+)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,8 +20,11 @@ use serde_json::json;
 mod bad_input;
 mod differences;
 mod exchange;
+mod lab;
+mod nodes;
 mod normal;
-mod resources;
+mod paths;
+mod ports;
 
 use self::differences::Differences;
 use self::exchange::{Client, Exchange};
@@ -49,9 +56,18 @@ fn folder() -> PathBuf {
 fn server() -> Result<Server> {
     let options = ServerOptions::default()
         .set("IRONPXE_DEFAULT__HOST", CONDUCTOR)
-        .set("IRONPXE_DEFAULT__ENABLED_HARDWARE_TYPES", "fake-hardware,manual-management")
-        .set("IRONPXE_CONDUCTOR__RESCUE_KERNEL", "http://127.0.0.1/rescue.kernel")
-        .set("IRONPXE_CONDUCTOR__RESCUE_RAMDISK", "http://127.0.0.1/rescue.initramfs");
+        .set(
+            "IRONPXE_DEFAULT__ENABLED_HARDWARE_TYPES",
+            "fake-hardware,manual-management",
+        )
+        .set(
+            "IRONPXE_CONDUCTOR__RESCUE_KERNEL",
+            "http://127.0.0.1/rescue.kernel",
+        )
+        .set(
+            "IRONPXE_CONDUCTOR__RESCUE_RAMDISK",
+            "http://127.0.0.1/rescue.initramfs",
+        );
     Server::start(Path::new(env!("CARGO_BIN_EXE_ironpxe")), &options)
 }
 
@@ -72,7 +88,9 @@ async fn recorded_exchanges_are_answered_as_ironic_did() -> Result<()> {
         let exchanges = Exchange::read(&folder().join(file))?;
         seen.insert(file, exchanges.len());
         for index in range {
-            let exchange = exchanges.get(index).with_context(|| format!("no {file} #{index}"))?;
+            let exchange = exchanges
+                .get(index)
+                .with_context(|| format!("no {file} #{index}"))?;
             prepare(&client, file, index).await?;
             let answer = client.ask(&names.to_ours(exchange)).await?;
             names.learn(exchange, &answer);
@@ -90,7 +108,12 @@ async fn recorded_exchanges_are_answered_as_ironic_did() -> Result<()> {
         }
     }
     println!("{same} answers as recorded, {different} different for a reason");
-    ensure!(wrong.is_empty(), "{} answers:\n{}", wrong.len(), wrong.join("\n"));
+    ensure!(
+        wrong.is_empty(),
+        "{} answers:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
     differences.all_used(&folder(), &seen)
 }
 
@@ -99,7 +122,9 @@ async fn prepare(client: &Client, file: &str, index: usize) -> Result<()> {
     let node = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee";
     if (file, index) == ("nodes.json", 46) {
         let path = format!("/v1/nodes/{node}/maintenance");
-        client.done("PUT", &path, &json!({ "reason": "lab" }), 202).await?;
+        client
+            .done("PUT", &path, &json!({ "reason": "lab" }), 202)
+            .await?;
     }
     if (file, index) == ("ports.json", 0) {
         let port = json!({

@@ -1,4 +1,8 @@
 //! What was acknowledged is kept, whatever happens to the process.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "JSON values answer null for what they do not have"
+)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -89,7 +93,7 @@ fn lock(acknowledged: &Acknowledged) -> std::sync::MutexGuard<'_, BTreeMap<Strin
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Asks SQLite whether the file is sound, and nothing points nowhere.
+/// Asks `SQLite` whether the file is sound, and nothing points nowhere.
 fn intact(file: &Path) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -7,7 +7,14 @@ use super::*;
 #[test]
 fn every_state_and_deploy_interface_is_decided() {
     let interfaces = ["direct", "custom-agent", "fake", "ramdisk", "anaconda"];
-    let mut table = format!("{:16}{}\n", "", interfaces.map(|name| format!("{name:13}")).concat().trim_end());
+    let mut table = format!(
+        "{:16}{}\n",
+        "",
+        interfaces
+            .map(|name| format!("{name:13}"))
+            .concat()
+            .trim_end()
+    );
     for state in ProvisionState::all() {
         write!(table, "{state:16}").unwrap();
         for interface in interfaces {
@@ -43,7 +50,10 @@ fn refusal(plan: BootPlan) -> Refusal {
 fn an_unknown_state_is_refused_by_its_name() {
     let mut node = node(ProvisionState::Active, "direct");
     node.provision_state = crate::provision_state::StoredState::Unknown("levitating".into());
-    assert_eq!(refusal(plan(&node)), Refusal::UnknownState("levitating".into()));
+    assert_eq!(
+        refusal(plan(&node)),
+        Refusal::UnknownState("levitating".into())
+    );
 }
 
 #[test]
@@ -63,7 +73,14 @@ fn a_port_without_pxe_does_not_boot_its_node() {
     let node = node(ProvisionState::DeployWait, "direct");
     let mut port = port(&node);
     port.pxe_enabled = false;
-    let plan = decide(Machine { node: &node, port: Some(&port) }, &BootSettings::default(), REQUEST);
+    let plan = decide(
+        Machine {
+            node: &node,
+            port: Some(&port),
+        },
+        &BootSettings::default(),
+        REQUEST,
+    );
     assert_eq!(refusal(plan), Refusal::PortNotPxeEnabled(port.address));
 }
 
@@ -73,8 +90,14 @@ fn the_nodes_images_come_before_its_architectures_and_those_before_all() {
     let mut settings = BootSettings::default();
     settings.deploy.kernel = Some("http://c/all.k".into());
     settings.deploy.ramdisk = Some("http://c/all.r".into());
-    settings.deploy.kernel_by_arch.insert("aarch64".into(), "http://c/arm.k".into());
-    settings.deploy.ramdisk_by_arch.insert("aarch64".into(), "http://c/arm.r".into());
+    settings
+        .deploy
+        .kernel_by_arch
+        .insert("aarch64".into(), "http://c/arm.k".into());
+    settings
+        .deploy
+        .ramdisk_by_arch
+        .insert("aarch64".into(), "http://c/arm.r".into());
     let mut node = node(ProvisionState::Cleaning, "direct");
     let pair = |node: &Node, settings: &BootSettings| {
         let linux = linux(decide(Machine { node, port: None }, settings, REQUEST));
@@ -112,8 +135,14 @@ fn one_image_of_a_pair_is_refused_at_every_level() {
     settings.deploy.ramdisk = Some("http://c/all.r".into());
     assert_eq!(fields(&node, &settings), "[conductor]deploy_kernel");
     node.properties = map(json!({"cpu_arch": "x86_64"}));
-    settings.deploy.kernel_by_arch.insert("x86_64".into(), "http://c/k".into());
-    assert_eq!(fields(&node, &settings), "[conductor]deploy_ramdisk_by_arch.x86_64");
+    settings
+        .deploy
+        .kernel_by_arch
+        .insert("x86_64".into(), "http://c/k".into());
+    assert_eq!(
+        fields(&node, &settings),
+        "[conductor]deploy_ramdisk_by_arch.x86_64"
+    );
 }
 
 #[test]
@@ -121,24 +150,42 @@ fn kernel_arguments_come_from_the_instance_else_the_node_else_the_configuration(
     let words = |node: &Node| linux(plan(node)).args.to_string();
     let mut node = node(ProvisionState::Active, "ramdisk");
     assert_eq!(words(&node), "root=/dev/ram0 nofb vga=normal rd.live.image");
-    node.driver_info.insert("kernel_append_params".into(), json!("a %default% b"));
-    assert_eq!(words(&node), "root=/dev/ram0 a nofb vga=normal b rd.live.image");
-    node.instance_info.insert("kernel_append_params".into(), json!("c %default%"));
-    assert_eq!(words(&node), "root=/dev/ram0 c nofb vga=normal rd.live.image");
-    node.instance_info.insert("kernel_append_params".into(), json!(""));
+    node.driver_info
+        .insert("kernel_append_params".into(), json!("a %default% b"));
+    assert_eq!(
+        words(&node),
+        "root=/dev/ram0 a nofb vga=normal b rd.live.image"
+    );
+    node.instance_info
+        .insert("kernel_append_params".into(), json!("c %default%"));
+    assert_eq!(
+        words(&node),
+        "root=/dev/ram0 c nofb vga=normal rd.live.image"
+    );
+    node.instance_info
+        .insert("kernel_append_params".into(), json!(""));
     assert_eq!(words(&node), "root=/dev/ram0 rd.live.image");
 }
 
 #[test]
 fn debugging_is_asked_for_once() {
-    let settings = BootSettings { debug: true, ..BootSettings::default() };
+    let settings = BootSettings {
+        debug: true,
+        ..BootSettings::default()
+    };
     let mut node = node(ProvisionState::DeployWait, "direct");
     let count = |node: &Node| {
         let linux = linux(decide(Machine { node, port: None }, &settings, REQUEST));
-        linux.args.words().iter().filter(|word| word.starts_with("ipa-debug")).count()
+        linux
+            .args
+            .words()
+            .iter()
+            .filter(|word| word.starts_with("ipa-debug"))
+            .count()
     };
     assert_eq!(count(&node), 1);
-    node.driver_info.insert("kernel_append_params".into(), json!("ipa-debug=0"));
+    node.driver_info
+        .insert("kernel_append_params".into(), json!("ipa-debug=0"));
     assert_eq!(count(&node), 1);
 }
 
@@ -149,7 +196,15 @@ fn inspection_calls_back_with_the_configured_parameters() {
         ..BootSettings::default()
     };
     let node = node(ProvisionState::InspectWait, "direct");
-    let args = linux(decide(Machine { node: &node, port: None }, &settings, REQUEST)).args;
+    let args = linux(decide(
+        Machine {
+            node: &node,
+            port: None,
+        },
+        &settings,
+        REQUEST,
+    ))
+    .args;
     let line = args.to_string();
     assert!(line.contains(
         "ipa-inspection-callback-url=http://127.0.0.1:6385/v1/continue_inspection ipa-collect-lldp=1"
@@ -160,34 +215,42 @@ fn inspection_calls_back_with_the_configured_parameters() {
 #[test]
 fn an_iso_beside_an_image_is_a_conflict() {
     let mut node = node(ProvisionState::Active, "ramdisk");
-    node.instance_info.insert("boot_iso".into(), json!("http://images.example/x.iso"));
+    node.instance_info
+        .insert("boot_iso".into(), json!("http://images.example/x.iso"));
     assert!(matches!(refusal(plan(&node)), Refusal::NotSupported(_)));
-    node.instance_info.insert("image_source".into(), json!("http://images.example/x"));
+    node.instance_info
+        .insert("image_source".into(), json!("http://images.example/x"));
     assert!(matches!(refusal(plan(&node)), Refusal::Conflict { .. }));
 }
 
 #[test]
 fn a_partition_image_boots_from_disk_unless_netboot_was_asked_for() {
     let mut node = node(ProvisionState::Active, "direct");
-    node.instance_info.insert("image_type".into(), json!("partition"));
+    node.instance_info
+        .insert("image_type".into(), json!("partition"));
     assert!(matches!(plan(&node), BootPlan::LocalDisk(_)));
     node.properties = map(json!({"capabilities": "boot_mode:uefi,boot_option:netboot"}));
     assert!(matches!(refusal(plan(&node)), Refusal::NotSupported(_)));
     // The instance's capability comes before the node's.
-    node.instance_info.insert("capabilities".into(), json!({"boot_option": "local"}));
+    node.instance_info
+        .insert("capabilities".into(), json!({"boot_option": "local"}));
     assert!(matches!(plan(&node), BootPlan::LocalDisk(_)));
-    node.instance_info.insert("capabilities".into(), json!({"boot_option": "sideways"}));
+    node.instance_info
+        .insert("capabilities".into(), json!({"boot_option": "sideways"}));
     assert!(matches!(refusal(plan(&node)), Refusal::BadValue { .. }));
     // A whole disk has its own loader.
-    node.instance_info.insert("capabilities".into(), json!("boot_option:netboot"));
-    node.instance_info.insert("image_type".into(), json!("whole-disk"));
+    node.instance_info
+        .insert("capabilities".into(), json!("boot_option:netboot"));
+    node.instance_info
+        .insert("image_type".into(), json!("whole-disk"));
     assert!(matches!(plan(&node), BootPlan::LocalDisk(_)));
 }
 
 #[test]
 fn an_active_volume_node_is_never_sent_to_its_disk() {
     let mut node = node(ProvisionState::Active, "direct");
-    node.driver_internal_info.insert("boot_from_volume".into(), json!("some-target"));
+    node.driver_internal_info
+        .insert("boot_from_volume".into(), json!("some-target"));
     assert!(matches!(refusal(plan(&node)), Refusal::NotSupported(_)));
 }
 

@@ -31,13 +31,21 @@ fn nasty() -> impl Strategy<Value = String> {
 
 /// The commands a script consists of: the first words of its lines.
 fn skeleton(script: &str) -> Vec<&str> {
-    script.lines().map(|line| line.split(' ').next().unwrap_or("")).collect()
+    script
+        .lines()
+        .map(|line| line.split(' ').next().unwrap_or(""))
+        .collect()
 }
 
 /// What every script must be, whatever is in it.
 fn check_script(script: &str) {
     assert!(script.starts_with("#!ipxe\n"), "{script}");
-    assert!(script.bytes().all(|byte| byte == b'\n' || (b' '..=b'~').contains(&byte)), "{script}");
+    assert!(
+        script
+            .bytes()
+            .all(|byte| byte == b'\n' || (b' '..=b'~').contains(&byte)),
+        "{script}"
+    );
     let own = ["${attempt}", "${platform}", "${netX/mac}"];
     let mut rest = script.to_owned();
     for setting in own {
@@ -46,7 +54,10 @@ fn check_script(script: &str) {
     assert!(!rest.contains("${"), "{script}");
     for line in script.lines().filter(|line| line.starts_with("echo ")) {
         // Only URLs, which are cut nowhere, may be longer than the console is wide.
-        assert!(line.len() <= 79 + "echo ".len() || line.starts_with("echo http"), "{line}");
+        assert!(
+            line.len() <= 79 + "echo ".len() || line.starts_with("echo http"),
+            "{line}"
+        );
     }
 }
 
@@ -108,10 +119,16 @@ proptest! {
 #[test]
 fn three_kilobytes_of_arguments_are_refused_by_their_field() {
     let mut node = node(ProvisionState::DeployWait, "direct");
-    node.driver_info.insert("kernel_append_params".into(), json!("a=b ".repeat(750)));
-    let BootPlan::Refuse(refusal) = plan(&node) else { panic!("not refused") };
+    node.driver_info
+        .insert("kernel_append_params".into(), json!("a=b ".repeat(750)));
+    let BootPlan::Refuse(refusal) = plan(&node) else {
+        panic!("not refused")
+    };
     let text = refusal.to_string();
-    assert!(text.starts_with("driver_info.kernel_append_params: "), "{text}");
+    assert!(
+        text.starts_with("driver_info.kernel_append_params: "),
+        "{text}"
+    );
     assert!(text.contains("2047"), "{text}");
 }
 

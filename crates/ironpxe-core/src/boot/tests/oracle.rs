@@ -10,11 +10,26 @@ use crate::provision_state::StoredState;
 
 /// Where we differ on purpose, by case; each with its reason.
 const DIFFERENCES: [(&str, &str); 5] = [
-    ("24-deploywait-anaconda-stage2", "the installer is not supported yet, and refused"),
-    ("28-active-adopted-ramdisk", "Ironic forgets the script of an adopted ramdisk instance"),
-    ("41-deploywait-anaconda", "the installer is not supported yet, and refused"),
-    ("50-takeover-bm-iso", "an ISO is not supported yet, and refused"),
-    ("53-rescue-with-fallback", "the rescue ramdisk is the machine's system; Ironic has no script"),
+    (
+        "24-deploywait-anaconda-stage2",
+        "the installer is not supported yet, and refused",
+    ),
+    (
+        "28-active-adopted-ramdisk",
+        "Ironic forgets the script of an adopted ramdisk instance",
+    ),
+    (
+        "41-deploywait-anaconda",
+        "the installer is not supported yet, and refused",
+    ),
+    (
+        "50-takeover-bm-iso",
+        "an ISO is not supported yet, and refused",
+    ),
+    (
+        "53-rescue-with-fallback",
+        "the rescue ramdisk is the machine's system; Ironic has no script",
+    ),
 ];
 
 /// And in kinds of cases:
@@ -51,11 +66,15 @@ fn settings(base: &str) -> BootSettings {
 
 fn read_node(recorded: &Value, base: &str) -> Node {
     let text = |key: &str| recorded[key].as_str().unwrap();
-    let mut node =
-        Node::enroll(text("uuid").parse().unwrap(), "fake-hardware", OffsetDateTime::UNIX_EPOCH);
+    let mut node = Node::enroll(
+        text("uuid").parse().unwrap(),
+        "fake-hardware",
+        OffsetDateTime::UNIX_EPOCH,
+    );
     node.name = recorded["name"].as_str().map(str::to_owned);
     node.provision_state = StoredState::from_name(text("provision_state"));
-    node.interfaces.set(InterfaceKind::Deploy, text("deploy_interface"));
+    node.interfaces
+        .set(InterfaceKind::Deploy, text("deploy_interface"));
     node.properties = map(recorded["properties"].clone());
     node.driver_info = map(recorded["driver_info"].clone());
     node.instance_info = map(recorded["instance_info"].clone());
@@ -116,14 +135,21 @@ fn images_and_arguments_are_ironics_but_for_the_listed_differences() {
         let base = format!("http://127.0.0.1:8080/{uuid}");
         let node = read_node(&case["node"], &base);
         let port = port(&node);
-        let machine = Machine { node: &node, port: Some(&port) };
+        let machine = Machine {
+            node: &node,
+            port: Some(&port),
+        };
         let plan = decide(machine, &settings(&base), REQUEST);
         let script = &case["script"];
         let equal = match &plan {
             BootPlan::Linux(linux) if !script.is_null() => {
                 assert_eq!(script["kernel"], linux.kernel.as_str(), "{name}: kernel");
                 assert_eq!(script["initrd"], linux.ramdisk.as_str(), "{name}: ramdisk");
-                assert_eq!(recorded_args(script, linux.role), as_ironic(linux), "{name}: args");
+                assert_eq!(
+                    recorded_args(script, linux.role),
+                    as_ironic(linux),
+                    "{name}: args"
+                );
                 true
             }
             BootPlan::LocalDisk(_) => script["section"] == "boot_whole_disk",

@@ -14,7 +14,10 @@ fn deploy_ramdisk() {
 fn deploy_ramdisk_by_node() {
     let node = node(ProvisionState::CleanWait, "direct");
     let text = script(&node, None, &BootSettings::default());
-    assert!(text.contains(" BOOTIF=${netX/mac} initrd=deploy_ramdisk || goto failed\n"), "{text}");
+    assert!(
+        text.contains(" BOOTIF=${netX/mac} initrd=deploy_ramdisk || goto failed\n"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -37,9 +40,12 @@ fn giving_up() {
     let node = node(ProvisionState::Active, "ramdisk");
     let mut settings = BootSettings::default();
     let mut ends = String::new();
-    for action in
-        [GiveUpAction::Reboot, GiveUpAction::Poweroff, GiveUpAction::Shell, GiveUpAction::Exit]
-    {
+    for action in [
+        GiveUpAction::Reboot,
+        GiveUpAction::Poweroff,
+        GiveUpAction::Shell,
+        GiveUpAction::Exit,
+    ] {
         settings.downloads.give_up = action;
         let text = script(&node, None, &settings);
         let (_, end) = text.split_once(":give_up\n").unwrap();
@@ -65,7 +71,10 @@ fn local_disk_in_each_method() {
         LocalBootMethod::Poweroff,
     ] {
         let settings = BootSettings {
-            local_boot: LocalBoot { bios: method, uefi: method },
+            local_boot: LocalBoot {
+                bios: method,
+                uefi: method,
+            },
             ..BootSettings::default()
         };
         let text = script(&node, None, &settings);
@@ -90,9 +99,17 @@ fn every_refusal_says_what_to_do() {
         Refusal::UnknownState("levitating".into()),
         Refusal::Fault("power failure".into()),
         Refusal::PortNotPxeEnabled("52:54:00:aa:00:01".parse().unwrap()),
-        Refusal::MissingImages { fields: "driver_info.deploy_kernel".into() },
-        Refusal::BadValue { field: "driver_info.deploy_kernel".into(), problem: "no".into() },
-        Refusal::Conflict { one: "instance_info.boot_iso", other: "instance_info.image_source" },
+        Refusal::MissingImages {
+            fields: "driver_info.deploy_kernel".into(),
+        },
+        Refusal::BadValue {
+            field: "driver_info.deploy_kernel".into(),
+            problem: "no".into(),
+        },
+        Refusal::Conflict {
+            one: "instance_info.boot_iso",
+            other: "instance_info.image_source",
+        },
         Refusal::NotSupported("the anaconda deploy interface"),
     ];
     let mut texts = String::new();
@@ -105,7 +122,10 @@ fn every_refusal_says_what_to_do() {
 #[test]
 fn stranger() {
     let scripts = Scripts::new(BootSettings::default().downloads).unwrap();
-    let lines = ["ironpxe: no port has the address 52:54:00:aa:00:09.", "Fix: create it."];
+    let lines = [
+        "ironpxe: no port has the address 52:54:00:aa:00:09.",
+        "Fix: create it.",
+    ];
     insta::assert_snapshot!(scripts.refuse_stranger(&lines, REQUEST).unwrap());
 }
 

@@ -25,7 +25,10 @@ pub(super) async fn get(
     args: Args,
 ) -> Result<Json<Value>> {
     call.exists_since(SINCE)?;
-    let known: Vec<&str> = paging::ARGUMENTS.into_iter().chain(["detail", "fields"]).collect();
+    let known: Vec<&str> = paging::ARGUMENTS
+        .into_iter()
+        .chain(["detail", "fields"])
+        .collect();
     args.only(&known)?;
     let fields = args.list("fields")?;
     check_fields(fields.as_deref())?;
@@ -46,13 +49,21 @@ pub(super) async fn get(
     let mut conductors = conductors.into_iter();
     if let Some(marker) = args.text("marker")? {
         let missing = || Fault::ConductorNotFound(marker.clone());
-        conductors.find(|conductor| conductor.hostname == marker).ok_or_else(missing)?;
+        conductors
+            .find(|conductor| conductor.hostname == marker)
+            .ok_or_else(missing)?;
     }
     let limit = usize::try_from(paging.limit).unwrap_or(usize::MAX);
     let page: Vec<Conductor> = conductors.take(limit).collect();
 
-    let last = (page.len(), page.last().map(|conductor| conductor.hostname.clone()));
-    let shown = page.iter().map(|conductor| view(&call, conductor, fields.as_deref())).collect();
+    let last = (
+        page.len(),
+        page.last().map(|conductor| conductor.hostname.clone()),
+    );
+    let shown = page
+        .iter()
+        .map(|conductor| view(&call, conductor, fields.as_deref()))
+        .collect();
     let mut body = Map::from_iter([("conductors".to_owned(), Value::Array(shown))]);
     if let Some(next) = paging.next(&call.links, "conductors", fields.as_deref(), &args, last) {
         body.insert("next".to_owned(), Value::String(next));
@@ -63,7 +74,9 @@ pub(super) async fn get(
 fn sort(conductors: &mut [Conductor], paging: &Paging) {
     match paging.sort_key {
         Some("hostname") => conductors.sort_by(|a, b| a.hostname.cmp(&b.hostname)),
-        Some("conductor_group") => conductors.sort_by(|a, b| a.conductor_group.cmp(&b.conductor_group)),
+        Some("conductor_group") => {
+            conductors.sort_by(|a, b| a.conductor_group.cmp(&b.conductor_group));
+        }
         Some("updated_at") => conductors.sort_by_key(|conductor| conductor.updated_at),
         _ => conductors.sort_by_key(|conductor| conductor.created_at),
     }

@@ -17,8 +17,15 @@ mod show;
 const SINCE: u16 = 49;
 
 /// The fields, in Ironic's order; `links` stand among them.
-const FIELDS: [&str; 7] =
-    ["created_at", "updated_at", "hostname", "conductor_group", "drivers", "links", "alive"];
+const FIELDS: [&str; 7] = [
+    "created_at",
+    "updated_at",
+    "hostname",
+    "conductor_group",
+    "drivers",
+    "links",
+    "alive",
+];
 
 pub(super) fn routes() -> Router<AppState> {
     Router::new()
@@ -36,7 +43,10 @@ fn check_fields(fields: Option<&[String]>) -> Result<()> {
     if unknown.is_empty() {
         return Ok(());
     }
-    Err(ApiError::invalid(format!("Field(s) \"{}\" are not valid", unknown.join(", "))))
+    Err(ApiError::invalid(format!(
+        "Field(s) \"{}\" are not valid",
+        unknown.join(", ")
+    )))
 }
 
 /// A conductor as JSON, with all fields, or with `fields` and the links.
@@ -51,7 +61,9 @@ fn view(call: &Call, conductor: &Conductor, fields: Option<&[&str]>) -> Value {
                 "hostname" => json!(conductor.hostname),
                 "conductor_group" => json!(conductor.conductor_group),
                 "drivers" => json!(conductor.drivers),
-                "links" => call.links.pair(&format!("conductors/{}", conductor.hostname)),
+                "links" => call
+                    .links
+                    .pair(&format!("conductors/{}", conductor.hostname)),
                 _ => json!(conductor.alive),
             };
             (name.to_owned(), value)

@@ -23,7 +23,8 @@ pub(super) async fn get(
     check_fields(fields.as_deref())?;
     let conductor = state.db.conductor_get(&hostname).await?;
     let conductor = conductor.ok_or(Fault::ConductorNotFound(hostname))?;
-    let fields: Option<Vec<&str>> =
-        fields.as_ref().map(|fields| fields.iter().map(String::as_str).collect());
+    let fields: Option<Vec<&str>> = fields
+        .as_ref()
+        .map(|fields| fields.iter().map(String::as_str).collect());
     Ok(Json(view(&call, &conductor, fields.as_deref())))
 }

@@ -22,13 +22,20 @@ pub(super) fn routes() -> Router<AppState> {
         .route("/v1/drivers/{driver}", get(show::get))
         .route("/v1/drivers/{driver}/properties", get(properties::get))
         .route(passthru, vendor_passthru::no_method())
-        .route(&format!("{passthru}/methods"), get(vendor_passthru::methods))
+        .route(
+            &format!("{passthru}/methods"),
+            get(vendor_passthru::methods),
+        )
         .route(&format!("{passthru}/{{method}}"), vendor_passthru::route())
 }
 
 /// The interfaces that came after 1.30, with the minor version that brought each.
-const LATER_INTERFACES: [(&str, u16); 4] =
-    [("storage", 33), ("rescue", 38), ("bios", 40), ("firmware", 86)];
+const LATER_INTERFACES: [(&str, u16); 4] = [
+    ("storage", 33),
+    ("rescue", 38),
+    ("bios", 40),
+    ("firmware", 86),
+];
 
 /// A hardware type as JSON, with its interfaces if `detail`.
 fn view(call: &Call, driver: &DriverInfo, detail: bool) -> Map<String, Value> {
@@ -39,7 +46,10 @@ fn view(call: &Call, driver: &DriverInfo, detail: bool) -> Map<String, Value> {
         ("links".to_owned(), call.links.pair(&path)),
     ]);
     if call.has(14) {
-        body.insert("properties".to_owned(), call.links.pair(&format!("{path}/properties")));
+        body.insert(
+            "properties".to_owned(),
+            call.links.pair(&format!("{path}/properties")),
+        );
     }
     if !call.has(30) {
         return body;
@@ -49,8 +59,14 @@ fn view(call: &Call, driver: &DriverInfo, detail: bool) -> Map<String, Value> {
         let kind = interfaces.kind.name();
         let since = LATER_INTERFACES.iter().find(|(name, _)| *name == kind);
         if since.is_none_or(|(_, since)| call.has(*since)) {
-            body.insert(format!("default_{kind}_interface"), json!(interfaces.default));
-            body.insert(format!("enabled_{kind}_interfaces"), json!(interfaces.enabled));
+            body.insert(
+                format!("default_{kind}_interface"),
+                json!(interfaces.default),
+            );
+            body.insert(
+                format!("enabled_{kind}_interfaces"),
+                json!(interfaces.enabled),
+            );
         }
     }
     body
@@ -66,7 +82,9 @@ fn select(mut body: Map<String, Value>, fields: Option<&[String]>) -> Result<Val
             .collect();
         if !unknown.is_empty() {
             let names = unknown.join(", ");
-            return Err(ApiError::invalid(format!("Field(s) \"{names}\" are not valid")));
+            return Err(ApiError::invalid(format!(
+                "Field(s) \"{names}\" are not valid"
+            )));
         }
         body.retain(|name, _| name == "links" || fields.contains(name));
     }

@@ -16,7 +16,10 @@ pub(super) async fn get(
     args: Args,
 ) -> Result<Json<Value>> {
     args.only(&[])?;
-    let properties = state.conductor.driver_properties(&call.ctx, &driver).await?;
+    let properties = state
+        .conductor
+        .driver_properties(&call.ctx, &driver)
+        .await?;
     Ok(Json(Value::Object(properties)))
 }
 
@@ -28,6 +31,9 @@ pub(super) async fn by_query(
 ) -> Result<Json<Value>> {
     args.only(&["driver_name"])?;
     let driver = args.required_text("driver_name")?;
-    let properties = state.conductor.driver_properties(&call.ctx, &driver).await?;
+    let properties = state
+        .conductor
+        .driver_properties(&call.ctx, &driver)
+        .await?;
     Ok(Json(Value::Object(properties)))
 }

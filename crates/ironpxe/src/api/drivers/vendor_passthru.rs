@@ -15,8 +15,8 @@ use serde_json::Value;
 use crate::api::AppState;
 use crate::api::args::{Args, BodyArgs};
 use crate::api::error::{ApiError, Result};
-use crate::api::{firmware, passthru};
 use crate::api::request::Call;
+use crate::api::{firmware, passthru};
 
 /// A passthru method may be declared for any HTTP method, `HEAD` too.
 pub(super) fn route() -> MethodRouter<AppState> {
@@ -25,7 +25,12 @@ pub(super) fn route() -> MethodRouter<AppState> {
 
 /// `…/vendor_passthru` without a method.
 pub(super) fn no_method() -> MethodRouter<AppState> {
-    get(missing).head(missing).post(missing).put(missing).patch(missing).delete(missing)
+    get(missing)
+        .head(missing)
+        .post(missing)
+        .put(missing)
+        .patch(missing)
+        .delete(missing)
 }
 
 /// `GET …/vendor_passthru/methods`
@@ -36,7 +41,10 @@ pub(super) async fn methods(
     args: Args,
 ) -> Result<Json<Value>> {
     args.only(&[])?;
-    let methods = state.conductor.driver_vendor_passthru_methods(&call.ctx, &driver).await?;
+    let methods = state
+        .conductor
+        .driver_vendor_passthru_methods(&call.ctx, &driver)
+        .await?;
     Ok(passthru::methods(&methods))
 }
 

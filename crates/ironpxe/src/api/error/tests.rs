@@ -20,30 +20,77 @@ fn faults() -> Vec<Fault> {
         Fault::MacAlreadyExists(text("52:54:00:aa:00:01")),
         Fault::PortAlreadyExists(text("p")),
         Fault::PortDuplicateName(text("p")),
-        Fault::InstanceAssociated { instance: text("i"), node: text("n") },
-        Fault::NodeLocked { node, host: text("h") },
+        Fault::InstanceAssociated {
+            instance: text("i"),
+            node: text("n"),
+        },
+        Fault::NodeLocked {
+            node,
+            host: text("h"),
+        },
         Fault::InvalidParameterValue(text("a value is wrong")),
         Fault::MissingParameterValue(text("a value is missing")),
-        Fault::InvalidStateRequested { action: text("a"), node, state: text("s") },
-        Fault::NodeChanged { node, expected: ProvisionState::Active },
-        Fault::NodeNotDeletable { node, state: text("active") },
+        Fault::InvalidStateRequested {
+            action: text("a"),
+            node,
+            state: text("s"),
+        },
+        Fault::NodeChanged {
+            node,
+            expected: ProvisionState::Active,
+        },
+        Fault::NodeNotDeletable {
+            node,
+            state: text("active"),
+        },
         Fault::NodeProtected(node),
-        Fault::NodeAssociated { node, instance: text("i") },
+        Fault::NodeAssociated {
+            node,
+            instance: text("i"),
+        },
         Fault::NodeInTransition(node),
-        Fault::FieldFixedInState { node, field: "driver" },
-        Fault::NodeInMaintenance { operation: "provisioning", node },
-        Fault::NodeIsRetired { operation: "provide", node },
-        Fault::NoValidHost { driver: text("d"), group: String::new() },
-        Fault::InterfaceNotFound { kind: "boot", name: text("x"), valid: vec![text("ipxe")] },
-        Fault::UnsupportedDriverExtension { driver: text("d"), extension: text("x") },
+        Fault::FieldFixedInState {
+            node,
+            field: "driver",
+        },
+        Fault::NodeInMaintenance {
+            operation: "provisioning",
+            node,
+        },
+        Fault::NodeIsRetired {
+            operation: "provide",
+            node,
+        },
+        Fault::NoValidHost {
+            driver: text("d"),
+            group: String::new(),
+        },
+        Fault::InterfaceNotFound {
+            kind: "boot",
+            name: text("x"),
+            valid: text("ipxe, fake"),
+        },
+        Fault::UnsupportedDriverExtension {
+            driver: text("d"),
+            extension: text("x"),
+        },
         Fault::NoPassthruMethod(text("m")),
-        Fault::PassthruHttpMethod { method: text("m"), http_method: "PUT" },
+        Fault::PassthruHttpMethod {
+            method: text("m"),
+            http_method: "PUT",
+        },
         Fault::InstanceDeployFailure(text("no image")),
-        Fault::PatchError { patch: text("{}"), reason: text("r") },
+        Fault::PatchError {
+            patch: text("{}"),
+            reason: text("r"),
+        },
         Fault::NotAcceptable,
         Fault::NeedsVersion(30),
         Fault::NotInThisVersion,
-        Fault::Unavailable { reason: text("The database is away"), retry_after: 5 },
+        Fault::Unavailable {
+            reason: text("The database is away"),
+            retry_after: 5,
+        },
         Fault::Internal(text("the secret cause")),
     ]
 }
@@ -71,7 +118,9 @@ fn errors() -> Vec<ApiError> {
 }
 
 async fn body(response: Response) -> String {
-    let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    let bytes = axum::body::to_bytes(response.into_body(), usize::MAX)
+        .await
+        .unwrap();
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
@@ -84,8 +133,16 @@ async fn the_whole_table() {
             ApiError::Fault(fault) => format!("{fault:?}"),
             _ => variant,
         };
-        let variant = variant.split(['(', ' ', '{']).next().unwrap_or_default().to_owned();
-        let unversioned = if error.is_unversioned() { " unversioned" } else { "" };
+        let variant = variant
+            .split(['(', ' ', '{'])
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        let unversioned = if error.is_unversioned() {
+            " unversioned"
+        } else {
+            ""
+        };
         let answer = error.answer("req-1");
         let status = answer.status().as_u16();
         let retry = match answer.headers().get("retry-after") {
@@ -93,7 +150,10 @@ async fn the_whole_table() {
             None => String::new(),
         };
         assert_eq!(answer.headers()["content-type"], "application/json");
-        let line = format!("{variant} {status}{retry}{unversioned}\n    {}\n", body(answer).await);
+        let line = format!(
+            "{variant} {status}{retry}{unversioned}\n    {}\n",
+            body(answer).await
+        );
         table.push_str(&line);
     }
     insta::assert_snapshot!(table);

@@ -52,9 +52,11 @@ pub(crate) fn passthru_answer(
     result: &Result<PassthruReply, Fault>,
 ) -> Option<Response> {
     match result {
-        Ok(PassthruReply { value: Value::String(text), attach: true, .. }) => {
-            Some(script_response(text.clone()))
-        }
+        Ok(PassthruReply {
+            value: Value::String(text),
+            attach: true,
+            ..
+        }) => Some(script_response(text.clone())),
         Err(fault) if is_firmware(headers) => Some(fault_for_firmware(scripts, ctx, fault)),
         Ok(_) | Err(_) => None,
     }
@@ -63,7 +65,10 @@ pub(crate) fn passthru_answer(
 /// A script, exactly as long as it says, and not to be kept.
 fn script_response(script: String) -> Response {
     let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/plain; charset=utf-8"),
+        ),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
     (headers, script).into_response()

@@ -44,7 +44,12 @@ pub(super) async fn get_pxelinux(
 
 async fn answer(state: &AppState, ctx: &Context, headers: &HeaderMap, mac: &str) -> Response {
     let result = match mac.parse::<MacAddress>() {
-        Ok(mac) => state.conductor.boot_script(ctx, BootIdent::Address(mac)).await,
+        Ok(mac) => {
+            state
+                .conductor
+                .boot_script(ctx, BootIdent::Address(mac))
+                .await
+        }
         Err(_) => Err(Fault::InvalidParameterValue(format!(
             "Expected valid MAC address for address: {mac}"
         ))),

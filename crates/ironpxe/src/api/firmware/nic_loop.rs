@@ -16,6 +16,9 @@ pub(super) async fn get(
     Extension(ctx): Extension<Context>,
     headers: HeaderMap,
 ) -> Response {
-    let script = state.scripts.nic_loop().map_err(|error| Fault::Internal(error.to_string()));
+    let script = state
+        .scripts
+        .nic_loop()
+        .map_err(|error| Fault::Internal(error.to_string()));
     script_answer(&headers, &state.scripts, &ctx, script)
 }

@@ -42,7 +42,10 @@ struct Answer {
 impl Answer {
     /// What every answer to a machine must be, whatever it says.
     fn check_wire(&self) {
-        assert_eq!(self.headers[header::CONTENT_LENGTH], self.body.len().to_string().as_str());
+        assert_eq!(
+            self.headers[header::CONTENT_LENGTH],
+            self.body.len().to_string().as_str()
+        );
         if self.status == StatusCode::OK {
             assert!(self.body.starts_with("#!ipxe\n"), "{}", self.body);
             assert_eq!(self.headers[header::CACHE_CONTROL], "no-store");
@@ -74,12 +77,18 @@ impl Service {
         let mut node = Node::enroll(NodeUuid(ident::uuid()), "fake-hardware", clock::now());
         node.name = Some("bm-1".into());
         node.provision_state = state.into();
-        node.driver_info.insert("deploy_kernel".into(), json!("http://h/k"));
-        node.driver_info.insert("deploy_ramdisk".into(), json!("http://h/r"));
+        node.driver_info
+            .insert("deploy_kernel".into(), json!("http://h/k"));
+        node.driver_info
+            .insert("deploy_ramdisk".into(), json!("http://h/r"));
         drivers.compose(&mut node).unwrap();
         db.node_create(&node).await.unwrap();
-        let port =
-            Port::new(PortUuid(ident::uuid()), node.uuid, MAC.parse().unwrap(), clock::now());
+        let port = Port::new(
+            PortUuid(ident::uuid()),
+            node.uuid,
+            MAC.parse().unwrap(),
+            clock::now(),
+        );
         db.port_create(&port).await.unwrap();
         let conductor = LocalConductor::start(
             db.clone(),
@@ -96,7 +105,12 @@ impl Service {
             settings: Arc::new(api::Settings::default()),
             scripts,
         };
-        Self { router: api::router(state), db, node, _folder: folder }
+        Self {
+            router: api::router(state),
+            db,
+            node,
+            _folder: folder,
+        }
     }
 
     async fn ask(&self, method: &str, path: &str, user_agent: &str) -> Answer {
@@ -117,7 +131,9 @@ impl Service {
     }
 
     async fn machine(&self, path: &str) -> Answer {
-        let answer = self.ask("GET", path, "iPXE/1.0.0+git-20190125.36a4c85-5.1").await;
+        let answer = self
+            .ask("GET", path, "iPXE/1.0.0+git-20190125.36a4c85-5.1")
+            .await;
         answer.check_wire();
         answer
     }
@@ -131,7 +147,10 @@ impl Service {
         let passthru = "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config";
         vec![
             format!("{passthru}?node_uuid={}", self.node.uuid),
-            format!("{passthru}?node_uuid={}", self.node.uuid.to_string().to_uppercase()),
+            format!(
+                "{passthru}?node_uuid={}",
+                self.node.uuid.to_string().to_uppercase()
+            ),
             format!("{passthru}?port_address={MAC}"),
             format!("{passthru}?port_address=52%3A54%3A00%3AAA%3A00%3A01"),
             format!("{passthru}?port_address=52-54-00-aa-00-01"),
@@ -151,7 +170,11 @@ async fn every_door_leads_to_the_nodes_script() {
     for door in service.doors() {
         let answer = service.machine(&door).await;
         assert_eq!(answer.status, StatusCode::OK, "{door}");
-        assert!(answer.body.contains("wait call-back -> deploy ramdisk"), "{door}\n{}", answer.body);
+        assert!(
+            answer.body.contains("wait call-back -> deploy ramdisk"),
+            "{door}\n{}",
+            answer.body
+        );
         assert!(answer.body.contains(answer.request_id()), "{door}");
         // A person sees what the machine would.
         let person = service.person(&door).await;
@@ -169,8 +192,17 @@ async fn a_machine_is_shown_every_refusal() {
     for door in service.doors() {
         let answer = service.machine(&door).await;
         assert_eq!(answer.status, StatusCode::OK, "{door}");
-        for part in ["bm-1", "\"available\"", &service.node.uuid.to_string(), answer.request_id()] {
-            assert!(answer.body.contains(part), "{door}: no {part} in\n{}", answer.body);
+        for part in [
+            "bm-1",
+            "\"available\"",
+            &service.node.uuid.to_string(),
+            answer.request_id(),
+        ] {
+            assert!(
+                answer.body.contains(part),
+                "{door}: no {part} in\n{}",
+                answer.body
+            );
         }
         assert_eq!(service.person(&door).await.status, StatusCode::OK, "{door}");
     }
@@ -182,20 +214,43 @@ async fn a_machine_is_shown_every_refusal() {
         (format!("{passthru}?node_uuid={nobody}"), 404, nobody),
         (passthru.to_owned(), 400, "node_uuid and port_address"),
         (format!("{passthru}?node_uuid=zz"), 400, "node_uuid: zz"),
-        (format!("{passthru}?port_address=zz"), 400, "port_address: zz"),
-        (format!("{passthru}?port_address={MAC}&node_uuid={nobody}"), 400, "not both"),
+        (
+            format!("{passthru}?port_address=zz"),
+            400,
+            "port_address: zz",
+        ),
+        (
+            format!("{passthru}?port_address={MAC}&node_uuid={nobody}"),
+            400,
+            "not both",
+        ),
         (format!("{passthru}?port_address={MAC}&mac=1"), 400, "mac"),
         ("/v1/boot/zz/boot.ipxe".to_owned(), 400, "address: zz"),
-        ("/v1/drivers/nosuch/vendor_passthru/ipxe_config".to_owned(), 404, "nosuch"),
-        ("/v1/drivers/fake-hardware/vendor_passthru/nosuch".to_owned(), 400, "nosuch"),
+        (
+            "/v1/drivers/nosuch/vendor_passthru/ipxe_config".to_owned(),
+            404,
+            "nosuch",
+        ),
+        (
+            "/v1/drivers/fake-hardware/vendor_passthru/nosuch".to_owned(),
+            400,
+            "nosuch",
+        ),
     ] {
         let answer = service.machine(&path).await;
         assert_eq!(answer.status, StatusCode::OK, "{path}");
-        assert!(answer.body.contains(part), "{path}: no {part} in\n{}", answer.body);
+        assert!(
+            answer.body.contains(part),
+            "{path}: no {part} in\n{}",
+            answer.body
+        );
         assert!(answer.body.contains(answer.request_id()), "{path}");
         let person = service.person(&path).await;
         assert_eq!(person.status.as_u16(), status, "{path}\n{}", person.body);
-        assert!(person.body.contains(part) && person.body.contains("error_message"), "{path}");
+        assert!(
+            person.body.contains(part) && person.body.contains("error_message"),
+            "{path}"
+        );
     }
 }
 
@@ -220,10 +275,18 @@ async fn other_methods_are_refused() {
     let service = Service::new(ProvisionState::DeployWait, false).await;
     for method in ["POST", "PUT", "DELETE", "PATCH"] {
         let door = format!("/v1/boot/{MAC}/boot.ipxe");
-        assert_eq!(service.ask(method, &door, "curl/7").await.status, 405, "{method}");
+        assert_eq!(
+            service.ask(method, &door, "curl/7").await.status,
+            405,
+            "{method}"
+        );
         let passthru =
             format!("/v1/drivers/fake-hardware/vendor_passthru/ipxe_config?port_address={MAC}");
-        assert_eq!(service.ask(method, &passthru, "curl/7").await.status, 400, "{method}");
+        assert_eq!(
+            service.ask(method, &passthru, "curl/7").await.status,
+            400,
+            "{method}"
+        );
     }
 }
 
@@ -253,18 +316,46 @@ async fn a_change_counts_at_the_next_request() {
     let moved = "52:54:00:aa:00:02".parse().unwrap();
     assert!(service.machine(&door).await.body.contains("deploy ramdisk"));
 
-    let port = service.db.node_get_by_address(MAC.parse().unwrap()).await.unwrap().unwrap().1;
+    let port = service
+        .db
+        .node_get_by_address(MAC.parse().unwrap())
+        .await
+        .unwrap()
+        .unwrap()
+        .1;
     let change = |port: &mut Port| {
         port.address = moved;
         Ok(())
     };
     service.db.port_change(port.uuid, change).await.unwrap();
-    assert!(service.machine(&door).await.body.contains("no port has the address"));
+    assert!(
+        service
+            .machine(&door)
+            .await
+            .body
+            .contains("no port has the address")
+    );
     let new_door = format!("/v1/boot/{moved}/boot.ipxe");
-    assert!(service.machine(&new_door).await.body.contains("deploy ramdisk"));
+    assert!(
+        service
+            .machine(&new_door)
+            .await
+            .body
+            .contains("deploy ramdisk")
+    );
 
-    service.db.node_destroy(service.node.uuid, |_| Ok(())).await.unwrap();
-    assert!(service.machine(&new_door).await.body.contains("no port has the address"));
+    service
+        .db
+        .node_destroy(service.node.uuid, |_| Ok(()))
+        .await
+        .unwrap();
+    assert!(
+        service
+            .machine(&new_door)
+            .await
+            .body
+            .contains("no port has the address")
+    );
 }
 
 /// With `[api]restrict_boot_config` a stranger cannot tell a node that boots nothing from no node.
@@ -273,8 +364,14 @@ async fn strangers_learn_nothing_where_it_is_restricted() {
     let service = Service::new(ProvisionState::Available, true).await;
     let known = format!("/v1/boot/{MAC}/boot.ipxe");
     let unknown = format!("/v1/boot/{UNKNOWN}/boot.ipxe");
-    let (a, b) = (service.machine(&known).await, service.machine(&unknown).await);
-    assert_eq!(a.body.replace(a.request_id(), ""), b.body.replace(b.request_id(), ""));
+    let (a, b) = (
+        service.machine(&known).await,
+        service.machine(&unknown).await,
+    );
+    assert_eq!(
+        a.body.replace(a.request_id(), ""),
+        b.body.replace(b.request_id(), "")
+    );
     let (a, b) = (service.person(&known).await, service.person(&unknown).await);
     assert_eq!((a.status, a.body), (b.status, b.body));
 }
@@ -286,7 +383,11 @@ async fn what_cannot_be_decided_now_is_asked_again() {
     for door in service.doors() {
         let answer = service.machine(&door).await;
         assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{door}");
-        let seconds: u16 = answer.headers[header::RETRY_AFTER].to_str().unwrap().parse().unwrap();
+        let seconds: u16 = answer.headers[header::RETRY_AFTER]
+            .to_str()
+            .unwrap()
+            .parse()
+            .unwrap();
         assert!((1..=60).contains(&seconds), "{door}");
         let person = service.person(&door).await;
         assert_eq!(person.status, StatusCode::SERVICE_UNAVAILABLE, "{door}");

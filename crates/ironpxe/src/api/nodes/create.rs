@@ -36,7 +36,12 @@ pub(super) async fn post(
     let node = state.conductor.node_create(&call.ctx, node).await?;
     let location = call.links.v1(&format!("nodes/{}", node.uuid));
     let shown = view::show(&call, &state.settings.host, &node, None);
-    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(shown)).into_response())
+    Ok((
+        StatusCode::CREATED,
+        [(header::LOCATION, location)],
+        Json(shown),
+    )
+        .into_response())
 }
 
 /// `POST /v1/nodes/<node>`: Ironic takes the last part of the URL for the body.
@@ -51,14 +56,28 @@ fn read(call: &Call, body: &Map<String, Value>) -> Result<Node> {
     let uuid = match body.get("uuid") {
         None | Some(Value::Null) => NodeUuid(ident::uuid()),
         Some(value) => {
-            let field = Field { resource: "node", name: "uuid", value };
+            let field = Field {
+                resource: "node",
+                name: "uuid",
+                value,
+            };
             NodeUuid(field.uuid()?.unwrap_or_else(ident::uuid))
         }
     };
     let mut node = Node::enroll(uuid, "", clock::now());
-    for name in CREATABLE.into_iter().filter(|name| !matches!(*name, "uuid" | "parent_node")) {
+    for name in CREATABLE
+        .into_iter()
+        .filter(|name| !matches!(*name, "uuid" | "parent_node"))
+    {
         if let Some(value) = body.get(name) {
-            node_fields::set(&mut node, &Field { resource: "node", name, value })?;
+            node_fields::set(
+                &mut node,
+                &Field {
+                    resource: "node",
+                    name,
+                    value,
+                },
+            )?;
         }
     }
     for (name, value) in body {
@@ -69,7 +88,9 @@ fn read(call: &Call, body: &Map<String, Value>) -> Result<Node> {
         }
     }
     if let Some(chassis) = node.chassis_uuid {
-        return Err(ApiError::invalid(format!("Chassis {chassis} could not be found.")));
+        return Err(ApiError::invalid(format!(
+            "Chassis {chassis} could not be found."
+        )));
     }
     if !call.has(11) {
         node.provision_state = ProvisionState::Available.into();

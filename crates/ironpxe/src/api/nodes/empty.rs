@@ -53,7 +53,9 @@ async fn inventory(
     Path(ident): Path<String>,
 ) -> Result<()> {
     let uuid = find(&state, &call, &ident).await?.uuid;
-    Err(ApiError::Missing(format!("Node inventory record for node {uuid} could not be found.")))
+    Err(ApiError::Missing(format!(
+        "Node inventory record for node {uuid} could not be found."
+    )))
 }
 
 async fn allocation(
@@ -62,5 +64,7 @@ async fn allocation(
     Path(ident): Path<String>,
 ) -> Result<()> {
     let uuid = find(&state, &call, &ident).await?.uuid;
-    Err(ApiError::Missing(format!("Allocation for node {uuid} could not be found.")))
+    Err(ApiError::Missing(format!(
+        "Allocation for node {uuid} could not be found."
+    )))
 }

@@ -93,8 +93,12 @@ const SORTABLE: [&str; 48] = [
 ];
 
 /// Faults a node can have. Source: Ironic's `common/faults.py`.
-const FAULTS: [&str; 4] =
-    ["power failure", "clean failure", "rescue abort failure", "service failure"];
+const FAULTS: [&str; 4] = [
+    "power failure",
+    "clean failure",
+    "rescue abort failure",
+    "service failure",
+];
 
 pub(super) async fn get(
     State(state): State<AppState>,
@@ -107,7 +111,9 @@ pub(super) async fn get(
     view::check_fields(&call, fields.as_deref())?;
     if let Some(detail) = detail.filter(|_| !call.has(43)) {
         let shown = if detail { "True" } else { "False" };
-        return Err(ApiError::invalid(format!("Invalid query parameter ?detail={shown} received.")));
+        return Err(ApiError::invalid(format!(
+            "Invalid query parameter ?detail={shown} received."
+        )));
     }
     if fields.is_some() && detail == Some(true) {
         return Err(ApiError::invalid(
@@ -176,10 +182,17 @@ async fn collection(
         sort_key: paging.sort_key,
         sort_dir: paging.sort_dir,
     };
-    let nodes = if served { state.db.node_list(&filter, &page).await? } else { Vec::new() };
+    let nodes = if served {
+        state.db.node_list(&filter, &page).await?
+    } else {
+        Vec::new()
+    };
 
     let last = (nodes.len(), nodes.last().map(|node| node.uuid.to_string()));
-    let shown = nodes.iter().map(|node| view::show(call, host, node, fields)).collect();
+    let shown = nodes
+        .iter()
+        .map(|node| view::show(call, host, node, fields))
+        .collect();
     let mut body = Map::from_iter([("nodes".to_owned(), Value::Array(shown))]);
     // An instance is on one node, so that there is no next page to it.
     let next = paging.next(&call.links, path, fields, args, last);
@@ -223,7 +236,9 @@ async fn filter(state: &AppState, call: &Call, args: &Args) -> Result<NodeFilter
         instance_name: args.text("instance_name")?,
         chassis_uuid: args.uuid("chassis_uuid")?,
         fault,
-        conductor_group: args.text("conductor_group")?.map(|group| group.to_lowercase()),
+        conductor_group: args
+            .text("conductor_group")?
+            .map(|group| group.to_lowercase()),
         owner: args.text("owner")?,
         lessee: args.text("lessee")?,
         retired: args.flag("retired")?,
@@ -232,7 +247,11 @@ async fn filter(state: &AppState, call: &Call, args: &Args) -> Result<NodeFilter
         description_contains: args.text("description_contains")?,
         // Parts of a machine are listed only when they are asked for.
         parent_node: if everyone { None } else { parent_node },
-        has_parent: if everyone || parent_node.is_some() { None } else { Some(false) },
+        has_parent: if everyone || parent_node.is_some() {
+            None
+        } else {
+            Some(false)
+        },
         ..NodeFilter::default()
     })
 }
@@ -248,9 +267,17 @@ pub(super) async fn children(
         return Err(ApiError::NoRoute);
     }
     let node = super::find(&state, &call, &ident).await?;
-    let filter = NodeFilter { parent_node: Some(node.uuid.0), ..NodeFilter::default() };
+    let filter = NodeFilter {
+        parent_node: Some(node.uuid.0),
+        ..NodeFilter::default()
+    };
     let children = state.db.node_list(&filter, &Page::default()).await?;
-    let children: Vec<String> = children.iter().map(|child| child.uuid.to_string()).collect();
+    let children: Vec<String> = children
+        .iter()
+        .map(|child| child.uuid.to_string())
+        .collect();
     let href = call.links.v1(&format!("nodes?parent_node={}", node.uuid));
-    Ok(Json(json!({ "children": children, "links": { "href": href, "rel": "children" } })))
+    Ok(Json(
+        json!({ "children": children, "links": { "href": href, "rel": "children" } }),
+    ))
 }

@@ -23,7 +23,13 @@ pub(super) async fn put(
     if reason.as_ref().is_some_and(|reason| reason.len() > 65_535) {
         return Err(ApiError::invalid("The reason for maintenance is too long"));
     }
-    set(&state, &call, &ident, NodeChange::Maintenance { on: true, reason }).await
+    set(
+        &state,
+        &call,
+        &ident,
+        NodeChange::Maintenance { on: true, reason },
+    )
+    .await
 }
 
 pub(super) async fn delete(
@@ -34,16 +40,23 @@ pub(super) async fn delete(
 ) -> Result<StatusCode> {
     super::ident(&ident)?;
     args.only(&[])?;
-    set(&state, &call, &ident, NodeChange::Maintenance { on: false, reason: None }).await
+    set(
+        &state,
+        &call,
+        &ident,
+        NodeChange::Maintenance {
+            on: false,
+            reason: None,
+        },
+    )
+    .await
 }
 
-async fn set(
-    state: &AppState,
-    call: &Call,
-    ident: &str,
-    change: NodeChange,
-) -> Result<StatusCode> {
+async fn set(state: &AppState, call: &Call, ident: &str, change: NodeChange) -> Result<StatusCode> {
     let node = find(state, call, ident).await?;
-    state.conductor.node_update(&call.ctx, node.uuid, change, false).await?;
+    state
+        .conductor
+        .node_update(&call.ctx, node.uuid, change, false)
+        .await?;
     Ok(StatusCode::ACCEPTED)
 }

@@ -45,7 +45,10 @@ const SECRET_WORDS: [&str; 31] = [
 
 /// A free-form field without its secrets.
 pub(super) fn mask(fields: &JsonMap) -> JsonMap {
-    fields.iter().map(|(name, value)| (name.clone(), mask_value(name, value))).collect()
+    fields
+        .iter()
+        .map(|(name, value)| (name.clone(), mask_value(name, value)))
+        .collect()
 }
 
 /// `instance_info` without its secrets: besides passwords, the image's URL may be signed.
@@ -111,7 +114,9 @@ mod tests {
     use super::*;
 
     fn masked(value: Value) -> Value {
-        let Value::Object(fields) = value else { panic!() };
+        let Value::Object(fields) = value else {
+            panic!()
+        };
         Value::Object(mask(&fields))
     }
 

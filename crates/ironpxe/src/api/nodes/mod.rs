@@ -35,22 +35,37 @@ pub(super) fn routes() -> Router<AppState> {
         .route("/v1/nodes", get(list::get).post(create::post))
         .route("/v1/nodes/detail", get(list::detail))
         .route("/v1/nodes/validate", get(validate::by_query))
-        .route("/v1/nodes/vendor_passthru/methods", get(vendor_passthru::methods_by_query))
+        .route(
+            "/v1/nodes/vendor_passthru/methods",
+            get(vendor_passthru::methods_by_query),
+        )
         .route(
             "/v1/nodes/{node}",
-            get(show::get).patch(update::patch).delete(delete::delete).post(create::post_on_item),
+            get(show::get)
+                .patch(update::patch)
+                .delete(delete::delete)
+                .post(create::post_on_item),
         )
         .route("/v1/nodes/{node}/validate", get(validate::get))
         .route("/v1/nodes/{node}/states", get(states::get))
-        .route("/v1/nodes/{node}/states/provision", put(states::provision::put))
+        .route(
+            "/v1/nodes/{node}/states/provision",
+            put(states::provision::put),
+        )
         .route("/v1/nodes/{node}/states/power", put(states::power::put))
         .route(
             "/v1/nodes/{node}/states/console",
             get(unsupported::console).put(unsupported::set_console),
         )
         .route("/v1/nodes/{node}/states/raid", put(unsupported::set_raid))
-        .route("/v1/nodes/{node}/states/boot_mode", put(unsupported::set_boot_mode))
-        .route("/v1/nodes/{node}/states/secure_boot", put(unsupported::set_boot_mode))
+        .route(
+            "/v1/nodes/{node}/states/boot_mode",
+            put(unsupported::set_boot_mode),
+        )
+        .route(
+            "/v1/nodes/{node}/states/secure_boot",
+            put(unsupported::set_boot_mode),
+        )
         .route(
             "/v1/nodes/{node}/management/boot_device",
             get(management::boot_device::get).put(management::boot_device::put),
@@ -59,7 +74,10 @@ pub(super) fn routes() -> Router<AppState> {
             "/v1/nodes/{node}/management/boot_device/supported",
             get(management::boot_device::supported),
         )
-        .route("/v1/nodes/{node}/management/inject_nmi", put(unsupported::inject_nmi))
+        .route(
+            "/v1/nodes/{node}/management/inject_nmi",
+            put(unsupported::inject_nmi),
+        )
         .route(
             "/v1/nodes/{node}/maintenance",
             put(maintenance::put).delete(maintenance::delete),
@@ -75,8 +93,14 @@ pub(super) fn routes() -> Router<AppState> {
         .route("/v1/nodes/{node}/ports", get(ports::get))
         .route("/v1/nodes/{node}/ports/detail", get(ports::detail))
         .route("/v1/nodes/{node}/vifs", get(vifs::get))
-        .route("/v1/nodes/{node}/vendor_passthru/methods", get(vendor_passthru::methods))
-        .route("/v1/nodes/{node}/vendor_passthru", vendor_passthru::route(vendor_passthru::by_query))
+        .route(
+            "/v1/nodes/{node}/vendor_passthru/methods",
+            get(vendor_passthru::methods),
+        )
+        .route(
+            "/v1/nodes/{node}/vendor_passthru",
+            vendor_passthru::route(vendor_passthru::by_query),
+        )
         .route(
             "/v1/nodes/{node}/vendor_passthru/{method}",
             vendor_passthru::route(vendor_passthru::by_path),
@@ -90,7 +114,9 @@ fn ident(text: &str) -> Result<()> {
     if is_logical_name(text) {
         return Ok(());
     }
-    Err(ApiError::BadPath(format!("Expected UUID or name for node: {text}")))
+    Err(ApiError::BadPath(format!(
+        "Expected UUID or name for node: {text}"
+    )))
 }
 
 /// The node that a URL names, by its UUID or, for clients that know names, by its name.

@@ -7,8 +7,14 @@ use crate::api::error::{ApiError, Result};
 use crate::api::request::Call;
 
 /// Words that stand for something else in a URL.
-const RESERVED: [&str; 6] =
-    ["maintenance", "management", "states", "vendor_passthru", "detail", "validate"];
+const RESERVED: [&str; 6] = [
+    "maintenance",
+    "management",
+    "states",
+    "vendor_passthru",
+    "detail",
+    "validate",
+];
 
 /// Whether the client's API version allows this as a name.
 pub(super) fn is_valid(call: &Call, name: &str) -> bool {

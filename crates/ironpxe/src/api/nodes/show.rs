@@ -21,7 +21,13 @@ pub(super) async fn get(
     let fields = args.list("fields")?;
     let node = find(&state, &call, &ident).await?;
     view::check_fields(&call, fields.as_deref())?;
-    let fields: Option<Vec<&str>> =
-        fields.as_ref().map(|fields| fields.iter().map(String::as_str).collect());
-    Ok(Json(view::show(&call, &state.settings.host, &node, fields.as_deref())))
+    let fields: Option<Vec<&str>> = fields
+        .as_ref()
+        .map(|fields| fields.iter().map(String::as_str).collect());
+    Ok(Json(view::show(
+        &call,
+        &state.settings.host,
+        &node,
+        fields.as_deref(),
+    )))
 }

@@ -48,7 +48,10 @@ pub(super) async fn put(
         let problem = format!("{} is not of type 'array'", repr(traits));
         return Err(schema_error("body", &problem).into());
     };
-    let traits = items.iter().map(|item| read("body", item)).collect::<Result<Vec<String>>>()?;
+    let traits = items
+        .iter()
+        .map(|item| read("body", item))
+        .collect::<Result<Vec<String>>>()?;
     let node = node(&state, &call, &ident).await?;
     change(&state, &call, &node, NodeChange::Traits(traits)).await
 }
@@ -71,7 +74,9 @@ pub(super) async fn put_one(
 ) -> Result<Response> {
     let name = read("trait", &Value::String(name))?;
     if body.is_some_and(|body| body != json!({}) && !body.is_null()) {
-        return Err(ApiError::invalid("No body should be provided when adding a trait"));
+        return Err(ApiError::invalid(
+            "No body should be provided when adding a trait",
+        ));
     }
     let node = node(&state, &call, &ident).await?;
     let location = call.links.v1(&format!("nodes/{ident}/traits/{name}"));
@@ -88,7 +93,9 @@ pub(super) async fn delete_one(
     let node = node(&state, &call, &ident).await?;
     if !node.traits.contains(&name) {
         let uuid = node.uuid;
-        return Err(ApiError::Missing(format!("Node {uuid} doesn't have a trait '{name}'")));
+        return Err(ApiError::Missing(format!(
+            "Node {uuid} doesn't have a trait '{name}'"
+        )));
     }
     change(&state, &call, &node, NodeChange::TraitRemoved(name)).await
 }
@@ -107,7 +114,10 @@ async fn change(
     node: &Node,
     change: NodeChange,
 ) -> Result<StatusCode> {
-    state.conductor.node_update(&call.ctx, node.uuid, change, false).await?;
+    state
+        .conductor
+        .node_update(&call.ctx, node.uuid, change, false)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -119,13 +129,17 @@ fn read(resource: &str, value: &Value) -> Result<String> {
         return Err(invalid(format!("{} is not of type 'string'", repr(value))));
     };
     let letters = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
-    let named = NAMESPACES
-        .iter()
-        .any(|space| name.strip_prefix(space).is_some_and(|rest| !rest.is_empty()));
+    let named = NAMESPACES.iter().any(|space| {
+        name.strip_prefix(space)
+            .is_some_and(|rest| !rest.is_empty())
+    });
     if named && name.len() <= 255 && name.bytes().all(letters) {
         return Ok(name.clone());
     }
-    Err(invalid(format!("{} is not valid under any of the given schemas", repr_str(name))))
+    Err(invalid(format!(
+        "{} is not valid under any of the given schemas",
+        repr_str(name)
+    )))
 }
 
 #[cfg(test)]

@@ -18,7 +18,9 @@ pub(super) async fn console(
     Path(ident): Path<String>,
 ) -> Result<Json<Value>> {
     find(&state, &call, &ident).await?;
-    Ok(Json(json!({ "console_enabled": false, "console_info": null })))
+    Ok(Json(
+        json!({ "console_enabled": false, "console_info": null }),
+    ))
 }
 
 pub(super) async fn set_console(
@@ -65,5 +67,9 @@ async fn refuse(
 ) -> Result<()> {
     let node = find(&state, &call, &ident).await?;
     let extension = extension.to_owned();
-    Err(Fault::UnsupportedDriverExtension { driver: node.driver, extension }.into())
+    Err(Fault::UnsupportedDriverExtension {
+        driver: node.driver,
+        extension,
+    }
+    .into())
 }

@@ -2,12 +2,12 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use json_patch::{Patch, PatchOperation};
 use ironpxe_core::microversion::node_field_since;
 use ironpxe_core::node::Node;
 use ironpxe_core::patch::NodeChange;
 use ironpxe_core::patch::node_fields::{MAX_DESCRIPTION, PATCHABLE};
 use ironpxe_core::provision_state::ProvisionState;
+use json_patch::{Patch, PatchOperation};
 use serde_json::Value;
 
 use crate::api::AppState;
@@ -52,12 +52,17 @@ pub(super) async fn patch(
         link_parent(&state, &call, &node, operation).await?;
     }
     if let Some(chassis) = patch::values(&patch, "/chassis_uuid").find_map(|value| value.as_str()) {
-        return Err(ApiError::invalid(format!("Chassis {chassis} could not be found.")));
+        return Err(ApiError::invalid(format!(
+            "Chassis {chassis} could not be found."
+        )));
     }
 
     let change = NodeChange::Patch(patch);
     let reset = reset_interfaces == Some(true);
-    let node = state.conductor.node_update(&call.ctx, node.uuid, change, reset).await?;
+    let node = state
+        .conductor
+        .node_update(&call.ctx, node.uuid, change, reset)
+        .await?;
     Ok(Json(view::show(&call, &state.settings.host, &node, None)))
 }
 

@@ -59,7 +59,10 @@ async fn validate(state: &AppState, call: &Call, node: &Node) -> Result<Json<Val
     let validations = state.conductor.node_validate(&call.ctx, node.uuid).await?;
     let mut body = Map::new();
     for kind in ORDER {
-        let Some(validation) = validations.iter().find(|validation| validation.kind == kind) else {
+        let Some(validation) = validations
+            .iter()
+            .find(|validation| validation.kind == kind)
+        else {
             continue;
         };
         let shown = match &validation.problem {

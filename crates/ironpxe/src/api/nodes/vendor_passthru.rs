@@ -33,7 +33,10 @@ pub(super) async fn methods(
 ) -> Result<Json<Value>> {
     super::ident(&ident)?;
     let node = find(&state, &call, &ident).await?;
-    let methods = state.conductor.node_vendor_passthru_methods(&call.ctx, node.uuid).await?;
+    let methods = state
+        .conductor
+        .node_vendor_passthru_methods(&call.ctx, node.uuid)
+        .await?;
     Ok(passthru::methods(&methods))
 }
 
@@ -47,7 +50,10 @@ pub(super) async fn methods_by_query(
     args.required_text("node_ident")?;
     let ident = args.ident("node_ident")?.unwrap_or_default();
     let node = lookup(&state, &call, &ident).await?;
-    let methods = state.conductor.node_vendor_passthru_methods(&call.ctx, node.uuid).await?;
+    let methods = state
+        .conductor
+        .node_vendor_passthru_methods(&call.ctx, node.uuid)
+        .await?;
     Ok(passthru::methods(&methods))
 }
 

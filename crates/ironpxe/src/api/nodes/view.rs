@@ -17,8 +17,14 @@ use crate::api::request::Call;
 use crate::api::time;
 
 /// The fields of a short list.
-pub(super) const SUMMARY: [&str; 6] =
-    ["instance_uuid", "maintenance", "power_state", "provision_state", "uuid", "name"];
+pub(super) const SUMMARY: [&str; 6] = [
+    "instance_uuid",
+    "maintenance",
+    "power_state",
+    "provision_state",
+    "uuid",
+    "name",
+];
 
 /// What always comes first, if it is shown.
 const FIRST: [&str; 3] = ["uuid", "created_at", "updated_at"];
@@ -99,7 +105,9 @@ pub(super) fn check_fields(call: &Call, fields: Option<&[String]>) -> Result<()>
         let name = field.as_str();
         let known = FIRST.contains(&name) || STORED.contains(&name) || DERIVED.contains(&name);
         if !known {
-            return Err(ApiError::invalid(format!("Field {name} is not a valid field.")));
+            return Err(ApiError::invalid(format!(
+                "Field {name} is not a valid field."
+            )));
         }
         if !call.has(node_field_since(name)) {
             return Err(Fault::NotAcceptable.into());
@@ -137,7 +145,10 @@ pub(super) fn show(call: &Call, host: &str, node: &Node, fields: Option<&[&str]>
         body.insert(name.to_owned(), value);
     }
     if fields.is_none() {
-        for name in BELONGINGS.into_iter().filter(|name| call.has(node_field_since(name))) {
+        for name in BELONGINGS
+            .into_iter()
+            .filter(|name| call.has(node_field_since(name)))
+        {
             body.insert(name.to_owned(), call.links.pair(&format!("{path}/{name}")));
         }
     }
@@ -157,10 +168,16 @@ pub(super) fn provision_state(call: &Call, node: &Node) -> Value {
 
 /// One stored field.
 pub(super) fn value(call: &Call, node: &Node, name: &str) -> Value {
-    let interface = InterfaceKind::ALL.into_iter().find(|kind| kind.field() == name);
+    let interface = InterfaceKind::ALL
+        .into_iter()
+        .find(|kind| kind.field() == name);
     if let Some(kind) = interface {
         let implementation = node.interface(kind);
-        return if implementation.is_empty() { Value::Null } else { json!(implementation) };
+        return if implementation.is_empty() {
+            Value::Null
+        } else {
+            json!(implementation)
+        };
     }
     match name {
         "uuid" => json!(node.uuid),

@@ -20,7 +20,10 @@ pub(super) async fn get(
         return Err(ApiError::NoRoute);
     }
     let node = find(&state, &call, &ident).await?;
-    let filter = PortFilter { node_uuid: Some(node.uuid), ..PortFilter::default() };
+    let filter = PortFilter {
+        node_uuid: Some(node.uuid),
+        ..PortFilter::default()
+    };
     let ports = state.db.port_list(&filter, &Page::default()).await?;
     let vifs: Vec<Value> = ports
         .iter()

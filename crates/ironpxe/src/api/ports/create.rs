@@ -37,13 +37,22 @@ pub(super) async fn post(
     for name in body.keys() {
         call.accept(port_field_since(name))?;
     }
-    let port = state.conductor.port_create(&call.ctx, port).await.map_err(|fault| {
-        // The node may have gone meanwhile.
-        not_in_url(fault.into())
-    })?;
+    let port = state
+        .conductor
+        .port_create(&call.ctx, port)
+        .await
+        .map_err(|fault| {
+            // The node may have gone meanwhile.
+            not_in_url(fault.into())
+        })?;
     let location = call.links.v1(&format!("ports/{}", port.uuid));
     let shown = view::show(&call, &port, None);
-    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(shown)).into_response())
+    Ok((
+        StatusCode::CREATED,
+        [(header::LOCATION, location)],
+        Json(shown),
+    )
+        .into_response())
 }
 
 /// A node that is not there is no 404 where the URL does not name it.
@@ -54,7 +63,8 @@ fn not_in_url(error: ApiError) -> ApiError {
     }
 }
 
-/// The node a port is for: by `node_uuid`, or from 1.94 on by `node_ident`; exactly one of them.
+/// The node a port is for: by `node_uuid`, or from 1.94 on by `node_ident` (which may be its name);
+/// exactly one of them.
 fn named_node(call: &Call, body: &Map<String, Value>) -> Result<String> {
     let not_one = |cause: &str| {
         let shown = repr(&Value::Object(body.clone()));
@@ -75,9 +85,18 @@ fn named_node(call: &Call, body: &Map<String, Value>) -> Result<String> {
             ));
         }
     };
-    let node = Field { resource: "port", name, value }.required_text()?;
+    let node = Field {
+        resource: "port",
+        name,
+        value,
+    }
+    .required_text()?;
     if name == "node_uuid" {
-        value::uuid(name, &node)?;
+        // The command line client sends whatever it was given under this name. From the version
+        // on that knows names here at all, a name is one.
+        if !(call.has(94) && value::is_logical_name(&node)) {
+            value::uuid(name, &node)?;
+        }
     } else {
         call.accept(94)?;
     }
@@ -86,7 +105,11 @@ fn named_node(call: &Call, body: &Map<String, Value>) -> Result<String> {
 
 /// The port that the body describes, without its node.
 fn read(body: &Map<String, Value>) -> Result<Port> {
-    let field = |name: &'static str, value| Field { resource: "port", name, value };
+    let field = |name: &'static str, value| Field {
+        resource: "port",
+        name,
+        value,
+    };
     let address = body.get("address").unwrap_or(&Value::Null);
     let address = value::mac("address", &field("address", address).required_text()?)?;
     let uuid = match body.get("uuid") {

@@ -82,7 +82,9 @@ async fn list(
     let detail = args.flag("detail")?;
     if let Some(detail) = detail.filter(|_| !call.has(43)) {
         let shown = if detail { "True" } else { "False" };
-        return Err(ApiError::invalid(format!("Invalid query parameter ?detail={shown} received.")));
+        return Err(ApiError::invalid(format!(
+            "Invalid query parameter ?detail={shown} received."
+        )));
     }
     if fields.is_some() && detail == Some(true) {
         return Err(ApiError::invalid(
@@ -114,10 +116,16 @@ async fn list(
     let ports = state.db.port_list(&filter, &page).await?;
 
     let last = (ports.len(), ports.last().map(|port| port.uuid.to_string()));
-    let shown = ports.iter().map(|port| view::show(call, port, fields.as_deref())).collect();
+    let shown = ports
+        .iter()
+        .map(|port| view::show(call, port, fields.as_deref()))
+        .collect();
     let mut body = Map::from_iter([("ports".to_owned(), Value::Array(shown))]);
     let path = match of_node {
-        Some(node) => format!("nodes/{node}/ports{}", if detail_url { "/detail" } else { "" }),
+        Some(node) => format!(
+            "nodes/{node}/ports{}",
+            if detail_url { "/detail" } else { "" }
+        ),
         None if detail_url => "ports/detail".to_owned(),
         None => "ports".to_owned(),
     };
@@ -144,7 +152,10 @@ async fn filter(
             "Ports cannot be listed by shard; list the nodes of the shard.".to_owned(),
         ));
     }
-    let named = args.uuid("node_uuid")?.map(|uuid| uuid.to_string()).or(args.ident("node")?);
+    let named = args
+        .uuid("node_uuid")?
+        .map(|uuid| uuid.to_string())
+        .or(args.ident("node")?);
     let node_uuid = match (of_node, named) {
         (Some(node), _) => Some(node),
         (None, Some(ident)) => Some(nodes::lookup(state, call, &ident).await?.uuid),

@@ -22,13 +22,18 @@ pub(super) fn routes() -> Router<AppState> {
     Router::new()
         .route("/v1/ports", get(list::get).post(create::post))
         .route("/v1/ports/detail", get(list::detail))
-        .route("/v1/ports/{port}", get(show::get).patch(update::patch).delete(delete::delete))
+        .route(
+            "/v1/ports/{port}",
+            get(show::get).patch(update::patch).delete(delete::delete),
+        )
 }
 
 /// The port that a URL names, by its UUID or its name.
 async fn find(state: &AppState, call: &Call, ident: &str) -> Result<Port> {
     if !is_logical_name(ident) {
-        return Err(ApiError::invalid(format!("Expected UUID or name for port_ident: {ident}")));
+        return Err(ApiError::invalid(format!(
+            "Expected UUID or name for port_ident: {ident}"
+        )));
     }
     let port = match ident.parse::<PortUuid>() {
         Ok(uuid) => state.db.port_get(uuid).await?,

@@ -42,13 +42,19 @@ pub(super) async fn patch(
             ProvisionState::Inspecting
         )));
     }
-    if let Some(node) = patch::values(&patch, "/node_uuid").last().and_then(Value::as_str) {
+    if let Some(node) = patch::values(&patch, "/node_uuid")
+        .last()
+        .and_then(Value::as_str)
+    {
         // What is no UUID at all is refused with the rest of the patch.
         if let Ok(uuid) = node.parse::<NodeUuid>() {
             let missing = || ApiError::invalid(Fault::NodeNotFound(node.to_owned()).to_string());
             state.db.node_get(uuid).await?.ok_or_else(missing)?;
         }
     }
-    let port = state.conductor.port_update(&call.ctx, port.uuid, PortChange(patch)).await?;
+    let port = state
+        .conductor
+        .port_update(&call.ctx, port.uuid, PortChange(patch))
+        .await?;
     Ok(Json(view::show(&call, &port, None)))
 }

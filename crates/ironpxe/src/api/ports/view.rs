@@ -39,7 +39,10 @@ const PORTGROUP: &str = "portgroup_uuid";
 pub(super) fn check_fields(call: &Call, fields: Option<&[String]>) -> Result<()> {
     let Some(fields) = fields else { return Ok(()) };
     call.accept(8)?;
-    if fields.iter().any(|field| !call.has(port_field_since(field))) {
+    if fields
+        .iter()
+        .any(|field| !call.has(port_field_since(field)))
+    {
         return Err(Fault::NotAcceptable.into());
     }
     let unknown: Vec<&str> = fields
@@ -50,7 +53,10 @@ pub(super) fn check_fields(call: &Call, fields: Option<&[String]>) -> Result<()>
     if unknown.is_empty() {
         return Ok(());
     }
-    Err(ApiError::invalid(format!("Field(s) \"{}\" are not valid", unknown.join(", "))))
+    Err(ApiError::invalid(format!(
+        "Field(s) \"{}\" are not valid",
+        unknown.join(", ")
+    )))
 }
 
 /// The port, with all fields, or with `fields` and the links.
@@ -62,7 +68,10 @@ pub(super) fn show(call: &Call, port: &Port, fields: Option<&[&str]>) -> Value {
     for name in FIELDS.into_iter().filter(|name| wanted(name)) {
         body.insert(name.to_owned(), value(call, port, name));
     }
-    body.insert("links".to_owned(), call.links.pair(&format!("ports/{}", port.uuid)));
+    body.insert(
+        "links".to_owned(),
+        call.links.pair(&format!("ports/{}", port.uuid)),
+    );
     if wanted(PORTGROUP) {
         body.insert(PORTGROUP.to_owned(), Value::Null);
     }
@@ -80,9 +89,16 @@ fn value(call: &Call, port: &Port, name: &str) -> Value {
         "is_smartnic" => json!(port.is_smartnic),
         "local_link_connection" => {
             // Clients outside of these versions would stumble over a virtual switch.
-            let vtep = port.local_link_connection.keys().any(|key| key.starts_with("vtep-"));
+            let vtep = port
+                .local_link_connection
+                .keys()
+                .any(|key| key.starts_with("vtep-"));
             let known = call.has(90) && !call.has(105);
-            if vtep && !known { json!({}) } else { json!(port.local_link_connection) }
+            if vtep && !known {
+                json!({})
+            } else {
+                json!(port.local_link_connection)
+            }
         }
         "physical_network" => json!(port.physical_network),
         "pxe_enabled" => json!(port.pxe_enabled),

@@ -76,16 +76,24 @@ impl LocalConductor {
             Verb::Undeploy => Some(Work::TearDown),
             // From `enroll` the credentials are verified; from a failed state nothing is left to do.
             Verb::Manage => (from == ProvisionState::Enroll).then_some(Work::Verify),
-            Verb::Provide => Some(Work::Clean { automated: true, disable_ramdisk: false }),
+            Verb::Provide => Some(Work::Clean {
+                automated: true,
+                disable_ramdisk: false,
+            }),
             Verb::Clean => {
                 node.target_provision_state = Some(ProvisionState::Manageable.name().to_owned());
-                Some(Work::Clean { automated: false, disable_ramdisk: args.disable_ramdisk })
+                Some(Work::Clean {
+                    automated: false,
+                    disable_ramdisk: args.disable_ramdisk,
+                })
             }
             Verb::Inspect => Some(Work::Inspect),
             Verb::Adopt => Some(Work::Adopt),
             Verb::Rescue => Some(Work::Rescue),
             Verb::Unrescue => Some(Work::Unrescue),
-            Verb::Service => Some(Work::Service { disable_ramdisk: args.disable_ramdisk }),
+            Verb::Service => Some(Work::Service {
+                disable_ramdisk: args.disable_ramdisk,
+            }),
             Verb::Abort => {
                 node.last_error = Some(aborted(from).to_owned());
                 None
@@ -99,7 +107,10 @@ impl LocalConductor {
     }
 
     fn refuse_for_flags(&self, node: &Node, verb: Verb) -> Result<()> {
-        let in_maintenance = |operation| Fault::NodeInMaintenance { operation, node: node.uuid };
+        let in_maintenance = |operation| Fault::NodeInMaintenance {
+            operation,
+            node: node.uuid,
+        };
         match verb {
             Verb::Undeploy | Verb::Rebuild if node.protected => {
                 return Err(Fault::NodeProtected(node.uuid));
@@ -108,7 +119,10 @@ impl LocalConductor {
                 return Err(in_maintenance("provisioning"));
             }
             Verb::Provide if node.retired => {
-                return Err(Fault::NodeIsRetired { operation: "providing", node: node.uuid });
+                return Err(Fault::NodeIsRetired {
+                    operation: "providing",
+                    node: node.uuid,
+                });
             }
             _ => {}
         }
@@ -145,7 +159,8 @@ fn take_args(node: &mut Node, verb: Verb, args: &ProvisionArgs) {
     match verb {
         Verb::Deploy | Verb::Rebuild => {
             if let Some(configdrive) = &args.configdrive {
-                node.instance_info.insert("configdrive".to_owned(), configdrive.clone());
+                node.instance_info
+                    .insert("configdrive".to_owned(), configdrive.clone());
             }
             keep_steps(node, "user_deploy_steps", &args.deploy_steps);
         }
@@ -154,7 +169,8 @@ fn take_args(node: &mut Node, verb: Verb, args: &ProvisionArgs) {
         Verb::Rescue => {
             if let Some(password) = &args.rescue_password {
                 let password = Value::String(password.clone());
-                node.instance_info.insert("rescue_password".to_owned(), password);
+                node.instance_info
+                    .insert("rescue_password".to_owned(), password);
             }
         }
         _ => {}
@@ -163,7 +179,8 @@ fn take_args(node: &mut Node, verb: Verb, args: &ProvisionArgs) {
 
 fn keep_steps(node: &mut Node, key: &str, steps: &[Value]) {
     if !steps.is_empty() {
-        node.driver_internal_info.insert(key.to_owned(), Value::Array(steps.to_vec()));
+        node.driver_internal_info
+            .insert(key.to_owned(), Value::Array(steps.to_vec()));
     }
 }
 

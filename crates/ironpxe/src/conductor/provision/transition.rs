@@ -19,10 +19,18 @@ pub(in crate::conductor) fn transition(
         node: node.uuid,
         state: node.provision_state.name().to_owned(),
     };
-    let next = node.provision_state.known().and_then(|state| state.on(event)).ok_or_else(refused)?;
+    let next = node
+        .provision_state
+        .known()
+        .and_then(|state| state.on(event))
+        .ok_or_else(refused)?;
     let keeps_target = heads_for_manageable(node) && next.row().target == CLEANED;
     if !keeps_target {
-        let target = if next.is_stable() { None } else { next.row().target };
+        let target = if next.is_stable() {
+            None
+        } else {
+            next.row().target
+        };
         node.target_provision_state = target.map(|state| state.name().to_owned());
     }
     node.provision_state = next.into();
@@ -49,16 +57,27 @@ mod tests {
             .iter()
             .map(|&event| {
                 transition(&mut node, event, clock::now()).unwrap();
-                (node.provision_state.name().to_owned(), node.target_provision_state.clone())
+                (
+                    node.provision_state.name().to_owned(),
+                    node.target_provision_state.clone(),
+                )
             })
             .collect()
     }
 
     #[test]
     fn each_state_says_where_it_is_heading() {
-        let steps = walk(&[Event::Manage, Event::Done, Event::Provide, Event::Done, Event::Deploy]);
-        let steps: Vec<(&str, Option<&str>)> =
-            steps.iter().map(|(state, target)| (state.as_str(), target.as_deref())).collect();
+        let steps = walk(&[
+            Event::Manage,
+            Event::Done,
+            Event::Provide,
+            Event::Done,
+            Event::Deploy,
+        ]);
+        let steps: Vec<(&str, Option<&str>)> = steps
+            .iter()
+            .map(|(state, target)| (state.as_str(), target.as_deref()))
+            .collect();
         assert_eq!(
             steps,
             [

@@ -24,14 +24,19 @@ use crate::rpc::Context;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Work {
     Verify,
-    Clean { automated: bool, disable_ramdisk: bool },
+    Clean {
+        automated: bool,
+        disable_ramdisk: bool,
+    },
     Inspect,
     Deploy,
     TearDown,
     Adopt,
     Rescue,
     Unrescue,
-    Service { disable_ramdisk: bool },
+    Service {
+        disable_ramdisk: bool,
+    },
 }
 
 impl LocalConductor {
@@ -62,11 +67,16 @@ impl LocalConductor {
     fn finish(&self, ctx: &Context, node: &mut Node, work: Work) -> Result<()> {
         if node.reservation.as_deref() != Some(self.settings.host.as_str()) {
             let holder = node.reservation.as_deref().unwrap_or("nobody");
-            return Err(Fault::Internal(format!("the node is no longer ours but {holder}'s")));
+            return Err(Fault::Internal(format!(
+                "the node is no longer ours but {holder}'s"
+            )));
         }
         match work {
             Work::Verify | Work::Adopt => step(node, Event::Done)?,
-            Work::Clean { automated, disable_ramdisk } => {
+            Work::Clean {
+                automated,
+                disable_ramdisk,
+            } => {
                 self.clean(ctx, node, automated, disable_ramdisk)?;
             }
             Work::Inspect => self.inspect(ctx, node)?,
@@ -106,13 +116,23 @@ impl LocalConductor {
         automated: bool,
         disable_ramdisk: bool,
     ) -> Result<()> {
-        let wanted = !automated || node.automated_clean.unwrap_or(self.settings.automated_clean);
+        let wanted = !automated
+            || node
+                .automated_clean
+                .unwrap_or(self.settings.automated_clean);
         let by_agent = deploy_interface(node)?.cleans() == Worker::Agent && !disable_ramdisk;
         if wanted && by_agent {
             return self.wait_for_agent(ctx, node);
         }
         node.driver_internal_info.remove("clean_steps");
-        step(node, if automated { Event::Done } else { Event::Manage })
+        step(
+            node,
+            if automated {
+                Event::Done
+            } else {
+                Event::Manage
+            },
+        )
     }
 
     fn inspect(&self, ctx: &Context, node: &mut Node) -> Result<()> {
@@ -131,7 +151,10 @@ impl LocalConductor {
     fn wait_for_agent(&self, ctx: &Context, node: &mut Node) -> Result<()> {
         let mut waiting = node.clone();
         step(&mut waiting, Event::Wait)?;
-        let state = waiting.provision_state.known().unwrap_or(ProvisionState::Error);
+        let state = waiting
+            .provision_state
+            .known()
+            .unwrap_or(ProvisionState::Error);
         if node.interface(InterfaceKind::Boot) == "ipxe"
             && let Some(fault) = self.would_refuse(ctx, node, state)
         {

@@ -24,7 +24,12 @@ async fn a_ramdisk_deployment_is_active_at_once_and_can_be_torn_down() {
     let stand = Stand::new().await;
     let node = stand.enrol("ramdisk").await;
     assert_eq!(
-        stand.walk(node, &["manage", "provide", "deploy", "rebuild", "undeploy"]).await,
+        stand
+            .walk(
+                node,
+                &["manage", "provide", "deploy", "rebuild", "undeploy"]
+            )
+            .await,
         ["manageable", "available", "active", "active", "available"]
     );
     let node = stand.settled(node).await;
@@ -37,7 +42,12 @@ async fn rescue_inspection_and_adoption() {
     let stand = Stand::new().await;
     let node = stand.enrol("ramdisk").await;
     assert_eq!(
-        stand.walk(node, &["manage", "inspect", "abort", "inspect", "abort", "manage"]).await,
+        stand
+            .walk(
+                node,
+                &["manage", "inspect", "abort", "inspect", "abort", "manage"]
+            )
+            .await,
         [
             "manageable",
             "inspect wait",
@@ -48,7 +58,9 @@ async fn rescue_inspection_and_adoption() {
         ]
     );
     assert_eq!(
-        stand.walk(node, &["adopt", "rescue", "abort", "unrescue"]).await,
+        stand
+            .walk(node, &["adopt", "rescue", "abort", "unrescue"])
+            .await,
         ["active", "rescue wait", "rescue failed", "active"]
     );
     let node = stand.settled(node).await;
@@ -67,8 +79,14 @@ async fn cleaning_is_as_configured_and_as_the_node_says() {
     };
     // The configuration says yes, and the node has no word of its own.
     stand.db.node_change(node, clean(None)).await.unwrap();
-    assert_eq!(stand.walk(node, &["manage", "provide"]).await, ["manageable", "clean wait"]);
-    assert_eq!(stand.walk(node, &["abort", "manage"]).await, ["clean failed", "manageable"]);
+    assert_eq!(
+        stand.walk(node, &["manage", "provide"]).await,
+        ["manageable", "clean wait"]
+    );
+    assert_eq!(
+        stand.walk(node, &["abort", "manage"]).await,
+        ["clean failed", "manageable"]
+    );
     // A fake deploy interface has nothing to clean with.
     let fake = |node: &mut Node| {
         node.interfaces.set(InterfaceKind::Deploy, "fake");
@@ -82,12 +100,21 @@ async fn cleaning_is_as_configured_and_as_the_node_says() {
 async fn manual_cleaning_heads_for_manageable_all_the_way() {
     let stand = Stand::new().await;
     let node = stand.enrol("direct").await;
-    assert_eq!(stand.walk(node, &["manage", "clean"]).await, ["manageable", "clean wait"]);
+    assert_eq!(
+        stand.walk(node, &["manage", "clean"]).await,
+        ["manageable", "clean wait"]
+    );
     let waiting = stand.settled(node).await;
-    assert_eq!(waiting.target_provision_state.as_deref(), Some("manageable"));
+    assert_eq!(
+        waiting.target_provision_state.as_deref(),
+        Some("manageable")
+    );
     stand.walk(node, &["abort"]).await;
     let aborted = stand.settled(node).await;
-    assert_eq!(aborted.target_provision_state.as_deref(), Some("manageable"));
+    assert_eq!(
+        aborted.target_provision_state.as_deref(),
+        Some("manageable")
+    );
     assert!(aborted.last_error.unwrap().contains("aborted"));
 }
 
@@ -101,7 +128,10 @@ async fn cleaning_without_a_ramdisk_to_boot_fails_and_says_why() {
         Ok(())
     };
     stand.db.node_change(node, forget).await.unwrap();
-    assert_eq!(stand.walk(node, &["manage", "provide"]).await, ["manageable", "clean failed"]);
+    assert_eq!(
+        stand.walk(node, &["manage", "provide"]).await,
+        ["manageable", "clean failed"]
+    );
     let error = stand.settled(node).await.last_error.unwrap();
     assert!(error.contains("driver_info.deploy_kernel"), "{error}");
 }
@@ -149,7 +179,8 @@ async fn verbs_are_refused_where_the_machine_has_no_way() {
             stand.settled(node).await;
             let restore = |node: &mut Node| {
                 for key in ["image_source", "kernel", "ramdisk"] {
-                    node.instance_info.insert(key.into(), json!(format!("http://h/{key}")));
+                    node.instance_info
+                        .insert(key.into(), json!(format!("http://h/{key}")));
                 }
                 Ok(())
             };
@@ -182,7 +213,10 @@ async fn of_two_operators_at_once_one_wins() {
         assert!(a.is_ok() != b.is_ok(), "{a:?} {b:?}");
         let lost = a.and(b).unwrap_err();
         assert!(
-            matches!(lost, Fault::NodeLocked { .. } | Fault::InvalidStateRequested { .. }),
+            matches!(
+                lost,
+                Fault::NodeLocked { .. } | Fault::InvalidStateRequested { .. }
+            ),
             "{lost:?}"
         );
         assert_eq!(stand.settled(node).await.provision_state.name(), "active");
@@ -200,17 +234,46 @@ async fn protected_maintained_and_retired_nodes_are_spared() {
             Ok(())
         }
     };
-    stand.db.node_change(node, flag(|node| node.retired = true)).await.unwrap();
-    assert!(matches!(stand.ask(node, "provide").await, Err(Fault::NodeIsRetired { .. })));
-    stand.db.node_change(node, flag(|node| node.retired = false)).await.unwrap();
+    stand
+        .db
+        .node_change(node, flag(|node| node.retired = true))
+        .await
+        .unwrap();
+    assert!(matches!(
+        stand.ask(node, "provide").await,
+        Err(Fault::NodeIsRetired { .. })
+    ));
+    stand
+        .db
+        .node_change(node, flag(|node| node.retired = false))
+        .await
+        .unwrap();
     stand.walk(node, &["provide"]).await;
-    stand.db.node_change(node, flag(|node| node.maintenance = true)).await.unwrap();
-    assert!(matches!(stand.ask(node, "active").await, Err(Fault::NodeInMaintenance { .. })));
-    stand.db.node_change(node, flag(|node| node.maintenance = false)).await.unwrap();
+    stand
+        .db
+        .node_change(node, flag(|node| node.maintenance = true))
+        .await
+        .unwrap();
+    assert!(matches!(
+        stand.ask(node, "active").await,
+        Err(Fault::NodeInMaintenance { .. })
+    ));
+    stand
+        .db
+        .node_change(node, flag(|node| node.maintenance = false))
+        .await
+        .unwrap();
     stand.walk(node, &["active"]).await;
-    stand.db.node_change(node, flag(|node| node.protected = true)).await.unwrap();
+    stand
+        .db
+        .node_change(node, flag(|node| node.protected = true))
+        .await
+        .unwrap();
     for word in ["deleted", "rebuild"] {
-        assert!(matches!(stand.ask(node, word).await, Err(Fault::NodeProtected(_))), "{word}");
+        assert!(
+            matches!(stand.ask(node, word).await, Err(Fault::NodeProtected(_))),
+            "{word}"
+        );
     }
 }
 
@@ -231,5 +294,8 @@ async fn a_verb_is_seen_through_whether_or_not_its_client_waits() {
         assert!(matches!(state, "available" | "active"), "{state}");
         accepted += usize::from(state == "active");
     }
-    assert!(accepted > 0, "no verb was accepted: the clients were all too fast");
+    assert!(
+        accepted > 0,
+        "no verb was accepted: the clients were all too fast"
+    );
 }

@@ -34,7 +34,9 @@ async fn abandoned_work_fails_and_waiting_nodes_wait_on() {
         let node = stand.db.node_get(uuid).await.unwrap().unwrap();
         assert_eq!(node.reservation, None, "{state}");
         if state.fails_when_abandoned() {
-            let failed = state.on(ironpxe_core::provision_state::Event::Fail).unwrap();
+            let failed = state
+                .on(ironpxe_core::provision_state::Event::Fail)
+                .unwrap();
             assert_eq!(node.provision_state, failed.into(), "{state}");
             assert!(node.last_error.unwrap().contains(state.name()), "{state}");
         } else {

@@ -41,7 +41,10 @@ impl Differences {
 
     /// Why a file is not replayed.
     pub(super) fn whole_file(&self, name: &str) -> Option<&str> {
-        self.file.iter().find(|file| file.name == name).map(|file| file.why.as_str())
+        self.file
+            .iter()
+            .find(|file| file.name == name)
+            .map(|file| file.why.as_str())
     }
 
     /// Why an answer is another one.
@@ -55,19 +58,30 @@ impl Differences {
     /// Every file is replayed or listed, every listed exchange exists, and has a reason.
     pub(super) fn all_used(&self, folder: &Path, replayed: &BTreeMap<&str, usize>) -> Result<()> {
         for entry in fs::read_dir(folder)? {
-            let name = entry?.file_name().to_string_lossy().into_owned();
-            if name.ends_with(".json") {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "json")
+            {
                 let known =
-                    replayed.contains_key(name.as_str()) || self.whole_file(&name).is_some();
+                    replayed.contains_key(name.as_ref()) || self.whole_file(&name).is_some();
                 ensure!(known, "{name} is neither replayed nor listed");
             }
         }
         for file in &self.file {
             ensure!(file.why.len() > 20, "no reason for {}", file.name);
-            ensure!(folder.join(&file.name).is_file(), "there is no {}", file.name);
+            ensure!(
+                folder.join(&file.name).is_file(),
+                "there is no {}",
+                file.name
+            );
         }
         for difference in &self.difference {
-            let count = replayed.get(difference.file.as_str()).copied().unwrap_or_default();
+            let count = replayed
+                .get(difference.file.as_str())
+                .copied()
+                .unwrap_or_default();
             ensure!(difference.why.len() > 20, "no reason for {difference:?}");
             for index in &difference.index {
                 ensure!(*index < count, "there is no {} #{index}", difference.file);

@@ -62,16 +62,23 @@ impl Answer {
     /// The message of an error, wherever its shape has it.
     pub(super) fn message(&self) -> String {
         let outer = self.json();
-        let inner = outer["error_message"].as_str().and_then(|text| serde_json::from_str(text).ok());
+        let inner = outer["error_message"]
+            .as_str()
+            .and_then(|text| serde_json::from_str(text).ok());
         let error: Value = inner.unwrap_or(outer);
-        let text = error["faultstring"].as_str().or_else(|| error["description"].as_str());
+        let text = error["faultstring"]
+            .as_str()
+            .or_else(|| error["description"].as_str());
         text.unwrap_or_default().to_owned()
     }
 }
 
 impl Recorded {
     pub(super) fn header(&self, name: &str) -> Option<&str> {
-        let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        let found = self
+            .headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 }
@@ -90,7 +97,10 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .timeout(Duration::from_secs(30))
             .build()?;
-        Ok(Self { base_url: base_url.to_owned(), client })
+        Ok(Self {
+            base_url: base_url.to_owned(),
+            client,
+        })
     }
 
     pub(super) async fn ask(&self, request: &Request) -> Result<Answer> {
@@ -105,7 +115,9 @@ impl Client {
     /// Sends whatever bytes for a body.
     pub(super) async fn ask_bytes(&self, request: &Request, body: Vec<u8>) -> Result<Answer> {
         let method: Method = request.method.parse()?;
-        let mut ask = self.client.request(method, format!("{}{}", self.base_url, request.path));
+        let mut ask = self
+            .client
+            .request(method, format!("{}{}", self.base_url, request.path));
         for (name, value) in &request.headers {
             ask = ask.header(name, value);
         }
@@ -119,11 +131,18 @@ impl Client {
             .headers()
             .iter()
             .map(|(name, value)| {
-                (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+                (
+                    name.as_str().to_owned(),
+                    String::from_utf8_lossy(value.as_bytes()).into_owned(),
+                )
             })
             .collect();
         let text = answer.text().await.with_context(place)?;
-        Ok(Answer { status, headers, text })
+        Ok(Answer {
+            status,
+            headers,
+            text,
+        })
     }
 
     /// Asks for something that must succeed.
@@ -135,7 +154,12 @@ impl Client {
         status: u16,
     ) -> Result<Answer> {
         let answer = self.ask(&request(method, path, Some(body.clone()))).await?;
-        ensure!(answer.status == status, "{method} {path}: {} {}", answer.status, answer.text);
+        ensure!(
+            answer.status == status,
+            "{method} {path}: {} {}",
+            answer.status,
+            answer.text
+        );
         Ok(answer)
     }
 
@@ -143,7 +167,9 @@ impl Client {
     pub(super) async fn wait_until_free(&self, node: &str) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
-            let answer = self.ask(&request("GET", &format!("/v1/nodes/{node}"), None)).await?;
+            let answer = self
+                .ask(&request("GET", &format!("/v1/nodes/{node}"), None))
+                .await?;
             let body: Value = serde_json::from_str(&answer.text)?;
             if body["reservation"].is_null() && body["target_power_state"].is_null() {
                 return Ok(());
@@ -164,7 +190,9 @@ pub(super) fn request(method: &str, path: &str, body: Option<Value>) -> Request 
     Request {
         method: method.to_owned(),
         path: path.to_owned(),
-        headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        headers: headers
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
         body,
     }
 }

@@ -16,7 +16,10 @@ const RECORDED_BASE: &str = "http://127.0.0.1:6385";
 /// What only the recorded service had, and what is asked in its place. The longer ones first.
 const STAND_INS: [(&str, &str); 3] = [
     // Its lab had a hardware type with passthru methods of its own.
-    ("lab-hardware/vendor_passthru/echo", "fake-hardware/vendor_passthru/ipxe_config"),
+    (
+        "lab-hardware/vendor_passthru/echo",
+        "fake-hardware/vendor_passthru/ipxe_config",
+    ),
     ("lab-hardware", "fake-hardware"),
     // It read images from its own disk.
     ("file:///images/", "http://127.0.0.1/images/"),
@@ -50,7 +53,10 @@ pub(super) struct Names {
 impl Names {
     /// None yet, for the server at `base`.
     pub(super) fn new(base: &str) -> Self {
-        Self { base: base.to_owned(), ours_by_recorded: BTreeMap::new() }
+        Self {
+            base: base.to_owned(),
+            ours_by_recorded: BTreeMap::new(),
+        }
     }
 
     /// The recorded request, as our service must be asked.
@@ -77,9 +83,14 @@ impl Names {
             return;
         }
         let ours: Value = serde_json::from_str(&answer.text).unwrap_or_default();
-        let recorded = exchange.response.body.as_ref().and_then(|body| body["uuid"].as_str());
+        let recorded = exchange
+            .response
+            .body
+            .as_ref()
+            .and_then(|body| body["uuid"].as_str());
         if let (Some(recorded), Some(ours)) = (recorded, ours["uuid"].as_str()) {
-            self.ours_by_recorded.insert(recorded.to_owned(), ours.to_owned());
+            self.ours_by_recorded
+                .insert(recorded.to_owned(), ours.to_owned());
         }
     }
 
@@ -95,9 +106,15 @@ impl Names {
             return found;
         }
         for name in HEADERS {
-            let ours = answer.headers.get(name).map(|value| self.to_recorded(value));
+            let ours = answer
+                .headers
+                .get(name)
+                .map(|value| self.to_recorded(value));
             if ours.as_deref() != recorded.header(name) {
-                found.push(format!("{name}: {ours:?} instead of {:?}", recorded.header(name)));
+                found.push(format!(
+                    "{name}: {ours:?} instead of {:?}",
+                    recorded.header(name)
+                ));
             }
         }
         let id = |name: &str| answer.headers.get(name);
@@ -129,7 +146,11 @@ impl Names {
 }
 
 fn with_stand_ins(text: &str) -> String {
-    STAND_INS.iter().fold(text.to_owned(), |text, (theirs, ours)| text.replace(theirs, ours))
+    STAND_INS
+        .iter()
+        .fold(text.to_owned(), |text, (theirs, ours)| {
+            text.replace(theirs, ours)
+        })
 }
 
 /// A body as a value: JSON read, also the JSON inside of `error_message`, and what cannot be equal

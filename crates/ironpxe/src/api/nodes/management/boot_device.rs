@@ -21,9 +21,14 @@ pub(in crate::api::nodes) async fn get(
     ident(&node)?;
     args.only(&[])?;
     let node = find(&state, &call, &node).await?;
-    let (device, persistent) = state.conductor.boot_device_get(&call.ctx, node.uuid).await?;
+    let (device, persistent) = state
+        .conductor
+        .boot_device_get(&call.ctx, node.uuid)
+        .await?;
     let device = device.map(BootDevice::name);
-    Ok(Json(json!({ "boot_device": device, "persistent": persistent })))
+    Ok(Json(
+        json!({ "boot_device": device, "persistent": persistent }),
+    ))
 }
 
 pub(in crate::api::nodes) async fn supported(
@@ -35,7 +40,10 @@ pub(in crate::api::nodes) async fn supported(
     ident(&node)?;
     args.only(&[])?;
     let node = find(&state, &call, &node).await?;
-    let devices = state.conductor.boot_device_supported(&call.ctx, node.uuid).await?;
+    let devices = state
+        .conductor
+        .boot_device_supported(&call.ctx, node.uuid)
+        .await?;
     let names: Vec<&str> = devices.into_iter().map(BootDevice::name).collect();
     Ok(Json(json!({ "supported_boot_devices": names })))
 }
@@ -52,8 +60,13 @@ pub(in crate::api::nodes) async fn put(
     let persistent = args.flag("persistent")?.unwrap_or(false);
     let node = find(&state, &call, &node).await?;
     let Some(device) = BootDevice::from_name(&name) else {
-        return Err(ApiError::invalid(format!("Invalid boot device {name} specified.")));
+        return Err(ApiError::invalid(format!(
+            "Invalid boot device {name} specified."
+        )));
     };
-    state.conductor.boot_device_set(&call.ctx, node.uuid, device, persistent).await?;
+    state
+        .conductor
+        .boot_device_set(&call.ctx, node.uuid, device, persistent)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -43,15 +43,24 @@ pub(in crate::api::nodes) async fn put(
     };
     // The ramdisk that cleans must not lose power half-way.
     let cleaning = [ProvisionState::Cleaning, ProvisionState::CleanWait];
-    if node.provision_state.known().is_some_and(|state| cleaning.contains(&state)) {
+    if node
+        .provision_state
+        .known()
+        .is_some_and(|state| cleaning.contains(&state))
+    {
         return Err(refused(node.provision_state.name()).into());
     }
     if node.disable_power_off && matches!(target, PowerTarget::Off | PowerTarget::SoftOff) {
-        return Err(ApiError::Conflict(format!("Failed to set node power state to {word}.")));
+        return Err(ApiError::Conflict(format!(
+            "Failed to set node power state to {word}."
+        )));
     }
     // A longer timeout than there are seconds in 136 years is as good as that one.
     let timeout = timeout.map(|timeout| u32::try_from(timeout).unwrap_or(u32::MAX));
-    state.conductor.change_power_state(&call.ctx, node.uuid, target, timeout).await?;
+    state
+        .conductor
+        .change_power_state(&call.ctx, node.uuid, target, timeout)
+        .await?;
     let location = call.links.v1(&format!("nodes/{ident}/states"));
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)]).into_response())
 }

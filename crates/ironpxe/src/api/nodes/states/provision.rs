@@ -44,7 +44,10 @@ pub(in crate::api::nodes) async fn put(
     let node = find(&state, &call, &ident).await?;
     let verb = verb(&call, &node, &wanted.target)?;
     check(&call, &node, verb, &args, &wanted)?;
-    state.conductor.provision(&call.ctx, node.uuid, verb, wanted).await?;
+    state
+        .conductor
+        .provision(&call.ctx, node.uuid, verb, wanted)
+        .await?;
     let location = call.links.v1(&format!("nodes/{ident}/states"));
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)]).into_response())
 }
@@ -62,8 +65,9 @@ fn read(args: &Args) -> Result<ProvisionArgs> {
         }
     };
     // An empty drive is none.
-    let configdrive = configdrive
-        .filter(|drive| drive.as_str() != Some("") && drive.as_object().is_none_or(|o| !o.is_empty()));
+    let configdrive = configdrive.filter(|drive| {
+        drive.as_str() != Some("") && drive.as_object().is_none_or(|o| !o.is_empty())
+    });
     Ok(ProvisionArgs {
         target,
         configdrive,
@@ -82,14 +86,22 @@ fn verb(call: &Call, node: &Node, target: &str) -> Result<Verb> {
         call.accept(since)?;
     }
     if matches!(target, "active" | "rebuild") && node.maintenance {
-        return Err(Fault::NodeInMaintenance { operation: "provisioning", node: node.uuid }.into());
+        return Err(Fault::NodeInMaintenance {
+            operation: "provisioning",
+            node: node.uuid,
+        }
+        .into());
     }
     let state = node.provision_state.known();
     match known {
         Some((verb, _)) if state.and_then(|state| state.on(verb.event())).is_some() => Ok(verb),
         _ => match &node.reservation {
             // Somebody is at it; the state may be another one in a moment.
-            Some(host) => Err(Fault::NodeLocked { node: node.uuid, host: host.clone() }.into()),
+            Some(host) => Err(Fault::NodeLocked {
+                node: node.uuid,
+                host: host.clone(),
+            }
+            .into()),
             None => Err(Fault::InvalidStateRequested {
                 action: target.to_owned(),
                 node: node.uuid,

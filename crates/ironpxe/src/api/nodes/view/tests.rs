@@ -1,5 +1,5 @@
-use ironpxe_core::microversion::Microversion;
 use ::time::OffsetDateTime;
+use ironpxe_core::microversion::Microversion;
 
 use super::*;
 use crate::api::links::Links;
@@ -7,9 +7,13 @@ use crate::rpc::Context;
 
 fn call(minor: u16) -> Call {
     Call {
-        ctx: Context { request_id: String::new() },
+        ctx: Context {
+            request_id: String::new(),
+        },
         version: Microversion::new(minor),
-        links: Links { base: "http://h".to_owned() },
+        links: Links {
+            base: "http://h".to_owned(),
+        },
     }
 }
 
@@ -19,7 +23,12 @@ fn node() -> Node {
 }
 
 fn keys(value: &Value) -> Vec<&str> {
-    value.as_object().unwrap().keys().map(String::as_str).collect()
+    value
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect()
 }
 
 #[test]
@@ -30,15 +39,35 @@ fn the_oldest_client_sees_what_there_was() {
     assert_eq!(
         keys(&shown),
         [
-            "uuid", "created_at", "updated_at", "console_enabled", "driver", "driver_info",
-            "extra", "instance_info", "instance_uuid", "last_error", "maintenance",
-            "maintenance_reason", "power_state", "properties", "provision_state",
-            "provision_updated_at", "reservation", "target_power_state",
-            "target_provision_state", "links", "chassis_uuid", "ports",
+            "uuid",
+            "created_at",
+            "updated_at",
+            "console_enabled",
+            "driver",
+            "driver_info",
+            "extra",
+            "instance_info",
+            "instance_uuid",
+            "last_error",
+            "maintenance",
+            "maintenance_reason",
+            "power_state",
+            "properties",
+            "provision_state",
+            "provision_updated_at",
+            "reservation",
+            "target_power_state",
+            "target_provision_state",
+            "links",
+            "chassis_uuid",
+            "ports",
         ]
     );
     assert_eq!(shown["provision_state"], Value::Null);
-    assert_eq!(show(&call(2), "host", &node, None)["provision_state"], "available");
+    assert_eq!(
+        show(&call(2), "host", &node, None)["provision_state"],
+        "available"
+    );
 }
 
 #[test]
@@ -60,8 +89,16 @@ fn an_old_client_does_not_know_the_wait_for_inspection() {
 
 #[test]
 fn fields_are_shown_in_the_order_they_were_asked_for() {
-    let shown = show(&call(115), "host", &node(), Some(&["name", "driver", "uuid", "conductor"]));
-    assert_eq!(keys(&shown), ["uuid", "name", "driver", "links", "conductor"]);
+    let shown = show(
+        &call(115),
+        "host",
+        &node(),
+        Some(&["name", "driver", "uuid", "conductor"]),
+    );
+    assert_eq!(
+        keys(&shown),
+        ["uuid", "name", "driver", "links", "conductor"]
+    );
 }
 
 #[test]
@@ -70,5 +107,8 @@ fn unknown_and_too_new_fields_are_refused() {
     assert!(check(8, "uuid").is_ok());
     assert_eq!(check(7, "uuid"), Err(Fault::NotAcceptable.into()));
     assert_eq!(check(81, "shard"), Err(Fault::NotAcceptable.into()));
-    assert_eq!(check(115, "zzz"), Err(ApiError::invalid("Field zzz is not a valid field.")));
+    assert_eq!(
+        check(115, "zzz"),
+        Err(ApiError::invalid("Field zzz is not a valid field."))
+    );
 }

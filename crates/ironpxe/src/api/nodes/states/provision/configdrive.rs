@@ -21,7 +21,10 @@ pub(super) fn check(call: &Call, verb: Verb, drive: &Value) -> Result<()> {
     match drive {
         Value::Object(parts) => built(call, parts),
         Value::String(text) => given(text),
-        other => Err(invalid(&format!("{} is not of type 'object', 'string'", repr(other)))),
+        other => Err(invalid(&format!(
+            "{} is not of type 'object', 'string'",
+            repr(other)
+        ))),
     }
 }
 
@@ -38,7 +41,10 @@ fn built(call: &Call, parts: &Map<String, Value>) -> Result<()> {
             }
         };
         if !fits {
-            return Err(invalid(&format!("{name}: {} is not of an allowed type", repr(part))));
+            return Err(invalid(&format!(
+                "{name}: {} is not of an allowed type",
+                repr(part)
+            )));
         }
     }
     if !call.has(56) {
@@ -61,7 +67,9 @@ fn given(text: &str) -> Result<()> {
     if text.contains("://") || text.bytes().all(base64) {
         return Ok(());
     }
-    Err(invalid("it is neither a JSON, nor a URL, nor a base64 string"))
+    Err(invalid(
+        "it is neither a JSON, nor a URL, nor a base64 string",
+    ))
 }
 
 fn invalid(problem: &str) -> ApiError {

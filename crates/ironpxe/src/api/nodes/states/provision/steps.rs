@@ -11,18 +11,40 @@ use crate::api::request::Call;
 use crate::rpc::ProvisionArgs;
 
 /// The interfaces that have steps.
-const INTERFACES: [&str; 7] =
-    ["vendor", "power", "management", "firmware", "deploy", "bios", "raid"];
+const INTERFACES: [&str; 7] = [
+    "vendor",
+    "power",
+    "management",
+    "firmware",
+    "deploy",
+    "bios",
+    "raid",
+];
 
 /// Whether each list of steps belongs to the verb, is there if it must be, and is well-formed.
 pub(super) fn check(call: &Call, verb: Verb, wanted: &ProvisionArgs) -> Result<()> {
-    only_for(&wanted.clean_steps, verb == Verb::Clean, "clean_steps", "clean")?;
+    only_for(
+        &wanted.clean_steps,
+        verb == Verb::Clean,
+        "clean_steps",
+        "clean",
+    )?;
     if !wanted.deploy_steps.is_empty() {
         call.need(69)?;
         let deploys = matches!(verb, Verb::Deploy | Verb::Rebuild);
-        only_for(&wanted.deploy_steps, deploys, "deploy_steps", "active or rebuild")?;
+        only_for(
+            &wanted.deploy_steps,
+            deploys,
+            "deploy_steps",
+            "active or rebuild",
+        )?;
     }
-    only_for(&wanted.service_steps, verb == Verb::Service, "service_steps", "service")?;
+    only_for(
+        &wanted.service_steps,
+        verb == Verb::Service,
+        "service_steps",
+        "service",
+    )?;
     if verb == Verb::Clean {
         needed(&wanted.clean_steps, "clean_steps", "clean")?;
     }
@@ -90,7 +112,11 @@ impl Form {
         let Value::Object(fields) = step else {
             return Err(format!("{} is not of type 'object'", repr(step)));
         };
-        if let Some(missing) = self.required.iter().find(|name| !fields.contains_key(**name)) {
+        if let Some(missing) = self
+            .required
+            .iter()
+            .find(|name| !fields.contains_key(**name))
+        {
             return Err(format!("'{missing}' is a required property"));
         }
         for (name, value) in fields {
@@ -100,7 +126,9 @@ impl Form {
                         "Additional properties are not allowed ('{name}' was unexpected)"
                     ));
                 }
-                "interface" => value.as_str().is_some_and(|name| INTERFACES.contains(&name)),
+                "interface" => value
+                    .as_str()
+                    .is_some_and(|name| INTERFACES.contains(&name)),
                 "step" => value.as_str().is_some_and(|name| !name.is_empty()),
                 "args" => value.is_object(),
                 "priority" | "order" => is_priority(value),
@@ -117,9 +145,9 @@ impl Form {
 
 fn is_priority(value: &Value) -> bool {
     value.as_u64().is_some()
-        || value.as_str().is_some_and(|text| {
-            !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
-        })
+        || value
+            .as_str()
+            .is_some_and(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 #[cfg(test)]
@@ -131,15 +159,19 @@ mod tests {
     #[test]
     fn steps_have_what_they_need_and_nothing_else() {
         let fits = |form: Form, step: Value| form.check(&step).is_ok();
-        assert!(fits(USER, json!({"interface": "deploy", "step": "erase", "args": {"a": 1}})));
+        assert!(fits(
+            USER,
+            json!({"interface": "deploy", "step": "erase", "args": {"a": 1}})
+        ));
         assert!(!fits(USER, json!({"interface": "nope", "step": "erase"})));
         assert!(!fits(USER, json!({"interface": "deploy"})));
         assert!(!fits(USER, json!({"interface": "deploy", "step": ""})));
-        assert!(!fits(USER, json!({"interface": "deploy", "step": "x", "zzz": 1})));
+        assert!(!fits(
+            USER,
+            json!({"interface": "deploy", "step": "x", "zzz": 1})
+        ));
         assert!(!fits(USER, json!("erase")));
-        let step = |priority: Value| {
-            json!({"interface": "raid", "step": "x", "args": {}, "priority": priority})
-        };
+        let step = |priority: Value| json!({"interface": "raid", "step": "x", "args": {}, "priority": priority});
         assert!(fits(DEPLOY, step(json!(10))) && fits(DEPLOY, step(json!("10"))));
         assert!(!fits(DEPLOY, step(json!(-1))) && !fits(DEPLOY, step(json!("x"))));
     }

@@ -1,0 +1,80 @@
+//! Opening, closing, and files that are not what they should be.
+
+use std::collections::BTreeSet;
+
+use ironpxe_core::error::Fault;
+
+use super::super::{Db, Settings};
+use super::{full_node, node, open};
+
+#[tokio::test]
+async fn the_file_is_for_its_owner_only_and_keeps_what_it_holds() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("new/state/ironpxe.sqlite");
+    let settings = Settings {
+        path: path.clone(),
+        heartbeat_timeout: std::time::Duration::from_mins(1),
+    };
+    let db = Db::open(&settings).await.unwrap();
+    let full = full_node();
+    db.node_create(&full).await.unwrap();
+    let modes: BTreeSet<_> = std::fs::read_dir(path.parent().unwrap())
+        .unwrap()
+        .map(|entry| entry.unwrap().metadata().unwrap().permissions().mode() & 0o777)
+        .collect();
+    assert_eq!(modes, BTreeSet::from([0o600]));
+    db.close().await;
+    // Closed for good: the write-ahead log has gone into the file.
+    assert_eq!(
+        std::fs::read_dir(path.parent().unwrap()).unwrap().count(),
+        1
+    );
+    let db = Db::open(&settings).await.unwrap();
+    assert_eq!(db.node_get(full.uuid).await.unwrap(), Some(full));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_several_who_open_a_new_file_at_once_all_succeed() {
+    for _ in 0..10 {
+        let folder = std::sync::Arc::new(tempfile::TempDir::new().unwrap());
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in 0..4 {
+            let folder = std::sync::Arc::clone(&folder);
+            tasks.spawn(async move {
+                let node = node();
+                open(&folder).await.node_create(&node).await.unwrap();
+            });
+        }
+        while let Some(done) = tasks.join_next().await {
+            done.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused_with_its_name() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let settings = Settings {
+        path: folder.path().join("notes.txt"),
+        heartbeat_timeout: std::time::Duration::from_mins(1),
+    };
+    std::fs::write(
+        &settings.path,
+        "milk, eggs, butter; nothing a database would hold",
+    )
+    .unwrap();
+    let error = Db::open(&settings).await.unwrap_err();
+    assert!(
+        Fault::from(error)
+            .to_string()
+            .contains("file is not a database")
+    );
+    let settings = Settings {
+        path: folder.path().join("notes.txt/x"),
+        ..settings
+    };
+    let error = Db::open(&settings).await.unwrap_err();
+    assert!(error.to_string().contains("notes.txt/x"), "{error}");
+}

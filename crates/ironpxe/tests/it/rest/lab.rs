@@ -1,0 +1,100 @@
+//! A server of one's own, for a test that works with its resources.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use super::exchange::{Answer, Client, request};
+use super::server;
+
+/// A server, and somebody who asks it.
+pub(super) struct Lab {
+    pub(super) client: Client,
+    _server: ironpxe_testkit::server::Server,
+}
+
+impl Lab {
+    pub(super) fn new() -> Result<Self> {
+        let server = server()?;
+        Ok(Self {
+            client: Client::new(server.base_url())?,
+            _server: server,
+        })
+    }
+
+    /// Asks, as a client of the newest version.
+    pub(super) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Answer> {
+        self.client.ask(&request(method, path, body)).await
+    }
+
+    /// The body of an answer that must have this status.
+    pub(super) async fn expect(
+        &self,
+        status: u16,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Value> {
+        let answer = self.ask(method, path, body).await?;
+        ensure!(
+            answer.status == status,
+            "{method} {path}: {} {}",
+            answer.status,
+            answer.text
+        );
+        Ok(answer.json())
+    }
+
+    /// The body of what must be there.
+    pub(super) async fn get(&self, path: &str) -> Result<Value> {
+        self.expect(200, "GET", path, None).await
+    }
+
+    /// The message of a refusal that must have this status.
+    pub(super) async fn refused(
+        &self,
+        status: u16,
+        method: &str,
+        path: &str,
+        body: Value,
+    ) -> Result<String> {
+        let answer = self.ask(method, path, Some(body)).await?;
+        ensure!(
+            answer.status == status,
+            "{method} {path}: {} {}",
+            answer.status,
+            answer.text
+        );
+        Ok(answer.message())
+    }
+
+    /// Enrols a node; its UUID.
+    pub(super) async fn node(&self, body: Value) -> Result<String> {
+        let node = self.expect(201, "POST", "/v1/nodes", Some(body)).await?;
+        Ok(node["uuid"].as_str().context("no uuid")?.to_owned())
+    }
+
+    /// Asks without a body, as a client of another version.
+    pub(super) async fn at(&self, version: &str, method: &str, path: &str) -> Result<Answer> {
+        let mut ask = request(method, path, None);
+        ask.headers.insert(
+            "X-OpenStack-Ironic-API-Version".to_owned(),
+            version.to_owned(),
+        );
+        self.client.ask(&ask).await
+    }
+}
+
+/// The names of the nodes in a list.
+pub(super) fn names(list: &Value) -> Vec<&str> {
+    list["nodes"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|node| node["name"].as_str())
+        .collect()
+}
