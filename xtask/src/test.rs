@@ -50,8 +50,18 @@ pub(crate) fn run(args: &TestArgs) -> Result<ExitCode> {
     step("documentation", || {
         shell::run(
             shell::cargo()
-                .args(["doc", "--workspace", "--no-deps", "--locked", "--quiet"])
-                .env("RUSTDOCFLAGS", "-D warnings"),
+                .args([
+                    "doc",
+                    "--workspace",
+                    "--no-deps",
+                    "--document-private-items",
+                    "--locked",
+                    "--quiet",
+                ])
+                .env(
+                    "RUSTDOCFLAGS",
+                    "-D warnings -A rustdoc::private_intra_doc_links",
+                ),
         )
     })?;
 

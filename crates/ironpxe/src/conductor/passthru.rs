@@ -35,8 +35,7 @@ impl DriverMethod {
                 http_methods: &[HttpMethod::Get, HttpMethod::Head],
                 is_async: false,
                 attach: true,
-                description: "The iPXE script a machine boots with now. Name the machine by \
-                              node_uuid or by port_address.",
+                description: "A machine's iPXE boot script, by node_uuid or port_address",
                 require_exclusive_lock: None,
             },
         }

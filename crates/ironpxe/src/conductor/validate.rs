@@ -135,11 +135,9 @@ impl LocalConductor {
             .get("image_source")
             .and_then(|it| it.as_str());
         if deploy.needs_image_source() && image_source.is_none_or(str::is_empty) {
-            return Err(Fault::MissingParameterValue(format!(
-                "Cannot validate image information for node {} because one or more parameters are \
-                 missing from its instance_info. Missing are: ['image_source']",
-                node.uuid
-            )));
+            return Err(Fault::MissingParameterValue(
+                "instance_info.image_source not set; set it to the image to deploy".to_owned(),
+            ));
         }
         Ok(())
     }

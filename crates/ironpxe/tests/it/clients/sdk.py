@@ -154,7 +154,8 @@ def main():
         auth_type="none", endpoint=endpoint, load_yaml_config=False, load_envvars=False
     )
     baremetal = connection.baremetal
-    assert [driver.name for driver in baremetal.drivers()] == ["fake-hardware"]
+    drivers = [driver.name for driver in baremetal.drivers()]
+    assert drivers == ["fake-hardware", "manual-management"], drivers
     driver = baremetal.get_driver("fake-hardware")
     assert {"direct", "ramdisk"} <= set(driver.enabled_deploy_interfaces), driver
 

@@ -46,11 +46,9 @@ fn cli_shows_drivers_and_conductors() -> Result<()> {
     );
 
     let methods = lab.json(&["driver", "passthru", "list", "fake-hardware"])?;
-    assert_eq!(methods[0]["Name"], "ipxe_config");
-    assert_eq!(methods[0]["Async"], false);
-    let verbs = methods[0]["Supported HTTP methods"]
-        .as_str()
-        .unwrap_or_default();
+    assert_eq!(methods[0]["name"], "ipxe_config");
+    assert_eq!(methods[0]["async"], false);
+    let verbs = methods[0]["http_methods"].as_str().unwrap_or_default();
     assert!(verbs.contains("GET"), "{methods}");
 
     let conductors = lab.json(&["conductor", "list"])?;
@@ -60,7 +58,10 @@ fn cli_shows_drivers_and_conductors() -> Result<()> {
     );
     let conductor = lab.json(&["conductor", "show", host])?;
     assert_eq!(conductor["hostname"], host);
-    assert_eq!(conductor["drivers"], json!(["fake-hardware"]));
+    assert_eq!(
+        conductor["drivers"],
+        json!(["fake-hardware", "manual-management"])
+    );
 
     let words = lab.refused(&["conductor", "show", "nobody"])?;
     assert!(
