@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use ironpxe_core::interface::InterfaceKind;
 use ironpxe_core::node::Node;
 use serde_json::{Map, Value, json};
 
@@ -11,22 +10,6 @@ use crate::api::args::Args;
 use crate::api::error::{ApiError, Result};
 use crate::api::nodes::{find, lookup};
 use crate::api::request::Call;
-
-/// The interfaces in Ironic's order; the vendor interface is not validated.
-const ORDER: [InterfaceKind; 12] = [
-    InterfaceKind::Boot,
-    InterfaceKind::Deploy,
-    InterfaceKind::Management,
-    InterfaceKind::Network,
-    InterfaceKind::Power,
-    InterfaceKind::Bios,
-    InterfaceKind::Console,
-    InterfaceKind::Firmware,
-    InterfaceKind::Inspect,
-    InterfaceKind::Raid,
-    InterfaceKind::Rescue,
-    InterfaceKind::Storage,
-];
 
 pub(super) async fn get(
     State(state): State<AppState>,
@@ -58,18 +41,12 @@ pub(super) async fn by_query(
 async fn validate(state: &AppState, call: &Call, node: &Node) -> Result<Json<Value>> {
     let validations = state.conductor.node_validate(&call.ctx, node.uuid).await?;
     let mut body = Map::new();
-    for kind in ORDER {
-        let Some(validation) = validations
-            .iter()
-            .find(|validation| validation.kind == kind)
-        else {
-            continue;
-        };
+    for validation in validations {
         let shown = match &validation.problem {
             None => json!({ "result": true }),
             Some(problem) => json!({ "result": false, "reason": problem }),
         };
-        body.insert(kind.name().to_owned(), shown);
+        body.insert(validation.kind.name().to_owned(), shown);
     }
     Ok(Json(Value::Object(body)))
 }

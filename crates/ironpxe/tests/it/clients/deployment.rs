@@ -8,7 +8,7 @@ use super::{IMAGE, Lab};
 #[test]
 fn cli_runs_a_ramdisk_and_takes_the_machine_back() -> Result<()> {
     let lab = Lab::start()?;
-    let uuid = lab.available_node("larch", "52:54:00:c1:00:01", "ramdisk")?;
+    lab.available_node("larch", "52:54:00:c1:00:01", "ramdisk")?;
 
     let (valid, reason) = lab.validated("larch", "deploy")?;
     assert!(!valid, "a node without an image cannot be deployed");
