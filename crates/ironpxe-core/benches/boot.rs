@@ -47,8 +47,8 @@ fn boot(c: &mut Criterion) {
     ] {
         let (node, port) = machine(state);
         let machine = Machine {
-            node: &node,
             port: Some(&port),
+            ..Machine::of(&node)
         };
         let occasion = Occasion {
             machine,

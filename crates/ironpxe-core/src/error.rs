@@ -16,6 +16,34 @@ pub enum Fault {
     /// No port has this UUID, name or address.
     #[error("Port {0} could not be found.")]
     PortNotFound(String),
+    /// No volume connector has this UUID.
+    #[error("Volume connector {0} could not be found.")]
+    VolumeConnectorNotFound(String),
+    /// No volume target has this UUID.
+    #[error("Volume target {0} could not be found.")]
+    VolumeTargetNotFound(String),
+    /// Another volume connector is of this kind and name.
+    #[error("A volume connector with type {kind} and connector ID {connector_id} already exists.")]
+    VolumeConnectorExists {
+        /// The kind.
+        kind: String,
+        /// The name.
+        connector_id: String,
+    },
+    /// Another volume connector or target has this UUID.
+    #[error("A volume {what} with UUID {uuid} already exists.")]
+    VolumeUuidExists {
+        /// `connector` or `target`.
+        what: &'static str,
+        /// The UUID.
+        uuid: String,
+    },
+    /// Another volume target of the node has this boot index.
+    #[error("A volume target with boot index '{0}' for the same node already exists.")]
+    VolumeBootIndexExists(i64),
+    /// The volumes of a node that has power are not changed.
+    #[error("The node {0} must be powered off to change or delete its volumes.")]
+    VolumesInUse(NodeUuid),
     /// No conductor has this name.
     #[error("Conductor {0} could not be found.")]
     ConductorNotFound(String),

@@ -45,6 +45,14 @@ uuid_newtype!(
     /// Identifies a port.
     PortUuid
 );
+uuid_newtype!(
+    /// Identifies a volume connector.
+    VolumeConnectorUuid
+);
+uuid_newtype!(
+    /// Identifies a volume target.
+    VolumeTargetUuid
+);
 
 /// Only the 36-character hyphenated form, in any case: the braced, URN and bare forms that the
 /// `uuid` crate also reads are not what any client of this API sends.

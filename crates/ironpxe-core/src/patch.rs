@@ -1,11 +1,11 @@
-//! Changes a client may make to a node or a port.
+//! Changes a client may make to a node, a port or a volume.
 //!
 //! A change is plain data, so that it can travel to the conductor, which applies it to the
 //! resource as it is *then* (and again, if somebody else was faster). Applying is pure and whole:
 //! a change that is refused leaves the resource as it was.
 //!
-//! [`node_fields`] and [`port_fields`] know what may stand in each field (the API uses them too,
-//! when it creates a resource), [`rules`] which changes a node's state forbids.
+//! [`node_fields`], [`port_fields`] and their like know what may stand in each field (the API uses
+//! them too, when it creates a resource), [`rules`] which changes a node's state forbids.
 
 use std::collections::BTreeSet;
 
@@ -16,6 +16,7 @@ use serde_json::Value;
 use crate::error::{Fault, Result};
 use crate::node::Node;
 use crate::port::Port;
+use crate::volume::{VolumeConnector, VolumeTarget};
 
 mod document;
 pub mod node_fields;
@@ -23,6 +24,8 @@ pub mod port_fields;
 pub mod repr;
 mod rules;
 pub mod value;
+pub mod volume_connector_fields;
+pub mod volume_target_fields;
 
 use self::value::Field;
 
@@ -53,6 +56,14 @@ pub enum NodeChange {
 /// A change to a port: `PATCH /v1/ports/<port>`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PortChange(pub Patch);
+
+/// A change to a volume connector: `PATCH /v1/volume/connectors/<connector>`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VolumeConnectorChange(pub Patch);
+
+/// A change to a volume target: `PATCH /v1/volume/targets/<target>`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VolumeTargetChange(pub Patch);
 
 impl NodeChange {
     /// Makes the change, or leaves the node as it is.
@@ -89,40 +100,79 @@ impl NodeChange {
 impl PortChange {
     /// Makes the change, or leaves the port as it is.
     pub fn apply(&self, port: &mut Port) -> Result<()> {
-        let mut document = port_fields::document(port);
-        let changed = document::apply(&mut document, &self.0, &port_fields::PATCHABLE)?;
         let mut next = port.clone();
-        for name in changed {
-            let value = document.get(name).unwrap_or(&Value::Null);
-            port_fields::set(
-                &mut next,
-                &Field {
-                    resource: "patch",
-                    name,
-                    value,
-                },
-            )?;
-        }
+        let mut document = port_fields::document(port);
+        write(
+            &mut document,
+            &self.0,
+            &port_fields::PATCHABLE,
+            |field| port_fields::set(&mut next, field),
+        )?;
         *port = next;
         Ok(())
     }
 }
 
-fn patched_node(node: &Node, patch: &Patch) -> Result<Node> {
-    let mut document = node_fields::document(node);
-    let changed = document::apply(&mut document, patch, &node_fields::PATCHABLE)?;
-    let mut next = node.clone();
+impl VolumeConnectorChange {
+    /// Makes the change, or leaves the connector as it is.
+    pub fn apply(&self, connector: &mut VolumeConnector) -> Result<()> {
+        let mut next = connector.clone();
+        let mut document = volume_connector_fields::document(connector);
+        write(
+            &mut document,
+            &self.0,
+            &volume_connector_fields::PATCHABLE,
+            |field| volume_connector_fields::set(&mut next, field),
+        )?;
+        *connector = next;
+        Ok(())
+    }
+}
+
+impl VolumeTargetChange {
+    /// Makes the change, or leaves the target as it is.
+    pub fn apply(&self, target: &mut VolumeTarget) -> Result<()> {
+        let mut next = target.clone();
+        let mut document = volume_target_fields::document(target);
+        write(
+            &mut document,
+            &self.0,
+            &volume_target_fields::PATCHABLE,
+            |field| volume_target_fields::set(&mut next, field),
+        )?;
+        *target = next;
+        Ok(())
+    }
+}
+
+/// Applies `patch` to `document`, and has each field that it wrote `set`; gives their names.
+fn write(
+    document: &mut Value,
+    patch: &Patch,
+    patchable: &'static [&'static str],
+    mut set: impl FnMut(&Field<'_>) -> Result<()>,
+) -> Result<BTreeSet<&'static str>> {
+    let changed = document::apply(document, patch, patchable)?;
     for name in &changed {
         let value = document.get(*name).unwrap_or(&Value::Null);
-        node_fields::set(
-            &mut next,
-            &Field {
-                resource: "patch",
-                name,
-                value,
-            },
-        )?;
+        set(&Field {
+            resource: "patch",
+            name,
+            value,
+        })?;
     }
+    Ok(changed)
+}
+
+fn patched_node(node: &Node, patch: &Patch) -> Result<Node> {
+    let mut next = node.clone();
+    let mut document = node_fields::document(node);
+    let changed = write(
+        &mut document,
+        patch,
+        &node_fields::PATCHABLE,
+        |field| node_fields::set(&mut next, field),
+    )?;
     // Only what is really different counts as changed: writing the present value is always
     // allowed, and clients that send whole objects do it.
     let after = node_fields::document(&next);

@@ -118,7 +118,7 @@ pub(super) fn agent_pair(
     }
     let general = (configured.kernel.as_deref(), configured.ramdisk.as_deref());
     both_or_neither(general, |key| format!("[conductor]{key}"), which)?.ok_or_else(|| {
-        Refusal::MissingImages {
+        Refusal::Missing {
             fields: format!("driver_info.{kernel_key} and driver_info.{ramdisk_key}"),
         }
     })
@@ -136,10 +136,10 @@ fn both_or_neither(
             kernel: image_url(kernel, &place(kernel_key))?,
             ramdisk: image_url(ramdisk, &place(ramdisk_key))?,
         })),
-        (Some(_), None) => Err(Refusal::MissingImages {
+        (Some(_), None) => Err(Refusal::Missing {
             fields: place(ramdisk_key),
         }),
-        (None, Some(_)) => Err(Refusal::MissingImages {
+        (None, Some(_)) => Err(Refusal::Missing {
             fields: place(kernel_key),
         }),
     }
@@ -150,7 +150,7 @@ pub(super) fn instance_pair(node: &Node) -> Result<Pair, Refusal> {
     let field = |key: &str| format!("instance_info.{key}");
     let kernel = string_field(&node.instance_info, "instance_info", "kernel")?;
     let ramdisk = string_field(&node.instance_info, "instance_info", "ramdisk")?;
-    let missing = |fields: String| Err(Refusal::MissingImages { fields });
+    let missing = |fields: String| Err(Refusal::Missing { fields });
     match (kernel, ramdisk) {
         (Some(kernel), Some(ramdisk)) => Ok(Pair {
             kernel: image_url(kernel, &field("kernel"))?,
@@ -210,7 +210,7 @@ pub(super) fn text_field<'a>(
     }
 }
 
-fn image_url(url: &str, field: &str) -> Result<ImageUrl, Refusal> {
+pub(super) fn image_url(url: &str, field: &str) -> Result<ImageUrl, Refusal> {
     ImageUrl::parse(url).map_err(|error| Refusal::BadValue {
         field: field.to_owned(),
         problem: error.to_string(),

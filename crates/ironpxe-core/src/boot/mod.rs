@@ -11,14 +11,16 @@ mod images;
 mod kernel_args;
 mod plan;
 mod refusal;
+mod san;
 mod script;
 mod settings;
 mod text;
 
 pub use images::{ImageUrl, NotAnImageUrl};
 pub use kernel_args::{ArgError, KernelArgs};
-pub use plan::{BootIf, BootPlan, LinuxBoot, LinuxRole, Machine, decide};
+pub use plan::{BootIf, BootPlan, LinuxBoot, LinuxRole, Machine, boots_from_volume, decide};
 pub use refusal::Refusal;
+pub use san::{Chap, SanDrive, Secret, VolumeBoot};
 pub use script::{Occasion, Scripts, TemplateError};
 pub use settings::{
     BootOption, BootSettings, Downloads, GiveUpAction, LocalBoot, LocalBootMethod, RamdiskImages,

@@ -3,12 +3,14 @@
 use super::images::{self, AgentRamdisk, ImageUrl};
 use super::kernel_args::{ArgError, KernelArgs};
 use super::refusal::Refusal;
-use super::settings::{BootOption, BootSettings, LocalBoot};
+use super::san::{self, VolumeBoot};
+use super::settings::{BootOption, BootSettings, LocalBoot, LocalBootMethod};
 use crate::interface::InterfaceKind;
 use crate::mac::MacAddress;
 use crate::node::Node;
 use crate::port::Port;
 use crate::provision_state::{ProvisionState, StoredState};
+use crate::volume::Volumes;
 
 /// The machine that asks.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +19,26 @@ pub struct Machine<'a> {
     pub node: &'a Node,
     /// The port it was recognized by, if it gave a MAC address.
     pub port: Option<&'a Port>,
+    /// The node's volumes; needed only if [`boots_from_volume`] says so.
+    pub volumes: Option<&'a Volumes>,
+}
+
+impl<'a> Machine<'a> {
+    /// A machine of which only the node is known.
+    pub fn of(node: &'a Node) -> Self {
+        Self {
+            node,
+            port: None,
+            volumes: None,
+        }
+    }
+}
+
+/// The volume target the node boots from, if it does: chosen at deployment.
+pub fn boots_from_volume(node: &Node) -> Option<&str> {
+    node.driver_internal_info
+        .get("boot_from_volume")
+        .and_then(|it| it.as_str())
 }
 
 /// What a machine is to boot.
@@ -24,6 +46,10 @@ pub struct Machine<'a> {
 pub enum BootPlan {
     /// A kernel and a ramdisk from the network.
     Linux(LinuxBoot),
+    /// Remote volumes.
+    Volume(VolumeBoot),
+    /// An ISO image from the network, as if it were a disc in the drive.
+    Iso(ImageUrl),
     /// What is on its own disk.
     LocalDisk(LocalBoot),
     /// Nothing, and why.
@@ -63,6 +89,8 @@ pub enum LinuxRole {
     RescueRamdisk,
     /// The instance itself.
     InstanceRamdisk,
+    /// The kernel and ramdisk that belong to the partition image on the machine's disk.
+    InstanceKernel,
 }
 
 impl LinuxRole {
@@ -72,6 +100,7 @@ impl LinuxRole {
             Self::DeployRamdisk => "deploy ramdisk",
             Self::RescueRamdisk => "rescue ramdisk",
             Self::InstanceRamdisk => "instance ramdisk",
+            Self::InstanceKernel => "instance kernel",
         }
     }
 
@@ -80,7 +109,7 @@ impl LinuxRole {
         match self {
             Self::DeployRamdisk => "deploy_ramdisk",
             Self::RescueRamdisk => "rescue_ramdisk",
-            Self::InstanceRamdisk => "ramdisk",
+            Self::InstanceRamdisk | Self::InstanceKernel => "ramdisk",
         }
     }
 }
@@ -90,6 +119,8 @@ impl BootPlan {
     pub fn title(&self) -> &'static str {
         match self {
             Self::Linux(linux) => linux.role.title(),
+            Self::Volume(_) => "remote volume",
+            Self::Iso(_) => "ISO image",
             Self::LocalDisk(_) => "local disk",
             Self::Refuse(_) => "nothing",
         }
@@ -236,12 +267,10 @@ impl Decision<'_> {
     /// What the deployed instance boots from. Precedence: volume, ISO, ramdisk, network, disk.
     fn instance(&self) -> Result<BootPlan, Refusal> {
         let node = self.machine.node;
-        if node
-            .driver_internal_info
-            .get("boot_from_volume")
-            .is_some_and(|it| !it.is_null())
-        {
-            return Err(Refusal::NotSupported("booting from a remote volume"));
+        if let Some(boot) = boots_from_volume(node) {
+            let none = Volumes::default();
+            let volumes = self.machine.volumes.unwrap_or(&none);
+            return san::volume_boot(volumes, boot).map(BootPlan::Volume);
         }
         if self.deploy_interface() == "ramdisk" {
             return self.instance_ramdisk();
@@ -251,24 +280,63 @@ impl Decision<'_> {
             && self.deploy_interface() != "anaconda"
             && images::is_partition_image(node)
         {
-            return Err(Refusal::NotSupported(
-                "booting a partition image from the network",
-            ));
+            return self.instance_kernel();
         }
-        Ok(BootPlan::LocalDisk(self.settings.local_boot))
+        self.local_disk()
+    }
+
+    /// The machine's own disk, in the node's way (`driver_info.ipxe_local_boot`) or else in the
+    /// configured one of its boot mode.
+    fn local_disk(&self) -> Result<BootPlan, Refusal> {
+        const KEY: &str = "ipxe_local_boot";
+        let driver_info = &self.machine.node.driver_info;
+        let local = match images::string_field(driver_info, "driver_info", KEY)? {
+            None => self.settings.local_boot,
+            Some(name) => {
+                let method = LocalBootMethod::from_name(name).ok_or_else(|| Refusal::BadValue {
+                    field: format!("driver_info.{KEY}"),
+                    problem: format!("{name:?} is not one of sanboot, exit, reboot, poweroff"),
+                })?;
+                LocalBoot {
+                    bios: method,
+                    uefi: method,
+                }
+            }
+        };
+        Ok(BootPlan::LocalDisk(local))
+    }
+
+    /// The image's own kernel and ramdisk, on the root file system that is on the disk.
+    fn instance_kernel(&self) -> Result<BootPlan, Refusal> {
+        const ROOT: &str = "root_uuid_or_disk_id";
+        let node = self.machine.node;
+        let info = &node.driver_internal_info;
+        let root = images::string_field(info, "driver_internal_info", ROOT)?.ok_or_else(|| {
+            Refusal::Missing {
+                fields: format!("driver_internal_info.{ROOT}"),
+            }
+        })?;
+        let images = images::instance_pair(node)?;
+        let mut args = KernelArgs::new();
+        args.push(format!("root=UUID={root}"))
+            .map_err(|error| bad_args(&format!("driver_internal_info.{ROOT}"), &error))?;
+        args.push("ro")
+            .map_err(|error| bad_args("built-in arguments", &error))?;
+        let append_field = self.append(&mut args)?;
+        linux(LinuxRole::InstanceKernel, images, args, None, append_field)
     }
 
     fn instance_ramdisk(&self) -> Result<BootPlan, Refusal> {
         let node = self.machine.node;
         let instance = |key| images::string_field(&node.instance_info, "instance_info", key);
-        if instance("boot_iso")?.is_some() {
+        if let Some(iso) = instance("boot_iso")? {
             if instance("image_source")?.is_some() {
                 return Err(Refusal::Conflict {
                     one: "instance_info.boot_iso",
                     other: "instance_info.image_source",
                 });
             }
-            return Err(Refusal::NotSupported("booting an ISO image"));
+            return images::image_url(iso, "instance_info.boot_iso").map(BootPlan::Iso);
         }
         let images = images::instance_pair(node)?;
         let mut args = KernelArgs::new();

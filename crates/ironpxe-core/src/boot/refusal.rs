@@ -16,8 +16,8 @@ pub enum Refusal {
     Fault(String),
     /// The node is known by this port, but may not boot from it.
     PortNotPxeEnabled(MacAddress),
-    /// An image is needed and not given.
-    MissingImages {
+    /// Something is needed and not given.
+    Missing {
         /// The fields to set.
         fields: String,
     },
@@ -58,7 +58,7 @@ impl Refusal {
             Self::PortNotPxeEnabled(mac) => {
                 format!("set pxe_enabled on port {mac}, or boot from another NIC")
             }
-            Self::MissingImages { fields } => format!("set {fields}"),
+            Self::Missing { fields } => format!("set {fields}"),
             Self::BadValue { field, .. } => format!("correct {field}"),
             Self::Conflict { one, other } => format!("unset {one} or {other}"),
             Self::NotSupported(_) => "use another interface or image for this node".to_owned(),
@@ -73,7 +73,7 @@ impl fmt::Display for Refusal {
             Self::UnknownState(word) => write!(f, "provision state {word:?} is not known here"),
             Self::Fault(fault) => write!(f, "it is in maintenance, with the fault \"{fault}\""),
             Self::PortNotPxeEnabled(mac) => write!(f, "its port {mac} has pxe_enabled=false"),
-            Self::MissingImages { fields } => write!(f, "{fields} not set"),
+            Self::Missing { fields } => write!(f, "{fields} not set"),
             Self::BadValue { field, problem } => write!(f, "{field}: {problem}"),
             Self::Conflict { one, other } => write!(f, "{one} and {other} are both set"),
             Self::NotSupported(what) => write!(f, "{what} is not supported"),

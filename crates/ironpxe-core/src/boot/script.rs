@@ -10,7 +10,8 @@ use minijinja::{Environment, Error, ErrorKind, Output, State, context};
 
 use super::plan::{BootIf, BootPlan, LinuxBoot, Machine};
 use super::refusal::Refusal;
-use super::settings::{Downloads, GiveUpAction, LocalBootMethod};
+use super::san::VolumeBoot;
+use super::settings::{Downloads, GiveUpAction};
 use super::text;
 
 /// What fits on a line of a text console, which wraps after 80 columns.
@@ -47,13 +48,19 @@ pub struct Scripts {
     downloads: Downloads,
 }
 
-const TEMPLATES: [(&str, &str); 4] = [
+const TEMPLATES: [(&str, &str); 8] = [
     (LINUX, include_str!("templates/linux.ipxe")),
+    (VOLUME, include_str!("templates/volume.ipxe")),
+    (ISO, include_str!("templates/iso.ipxe")),
+    ("retry.ipxe", include_str!("templates/retry.ipxe")),
+    ("chap.ipxe", include_str!("templates/chap.ipxe")),
     (LOCAL_DISK, include_str!("templates/local_disk.ipxe")),
     (REFUSE, include_str!("templates/refuse.ipxe")),
     (NIC_LOOP, include_str!("templates/nic_loop.ipxe")),
 ];
 const LINUX: &str = "linux.ipxe";
+const VOLUME: &str = "volume.ipxe";
+const ISO: &str = "iso.ipxe";
 const LOCAL_DISK: &str = "local_disk.ipxe";
 const REFUSE: &str = "refuse.ipxe";
 const NIC_LOOP: &str = "nic_loop.ipxe";
@@ -97,14 +104,21 @@ impl Scripts {
         let title = text::for_console_line(&title, COLUMNS);
         match plan {
             BootPlan::Linux(linux) => self.linux(linux, &title, occasion),
+            BootPlan::Volume(volume) => self.volume(volume, &title, occasion),
+            BootPlan::Iso(iso) => self.write(
+                ISO,
+                context! {
+                    iso => iso.as_str(),
+                    needs => vec![iso.to_string()],
+                    ..self.common(&title, occasion)
+                },
+            ),
             BootPlan::LocalDisk(local) => self.write(
                 LOCAL_DISK,
                 context! {
-                    node => node.uuid.to_string(),
-                    title,
-                    request_id => occasion.request_id,
-                    bios => method_word(local.bios),
-                    uefi => method_word(local.uefi),
+                    bios => local.bios.name(),
+                    uefi => local.uefi.name(),
+                    ..self.common(&title, occasion)
                 },
             ),
             BootPlan::Refuse(refusal) => self.refuse_node(refusal, occasion),
@@ -153,19 +167,64 @@ impl Scripts {
         self.write(
             LINUX,
             context! {
-                node => occasion.machine.node.uuid.to_string(),
-                title,
-                request_id => occasion.request_id,
                 kernel => linux.kernel.as_str(),
                 ramdisk => linux.ramdisk.as_str(),
                 ramdisk_name,
                 // The words were checked when they were added; `${netX/mac}` is meant.
                 args => Value::from_safe_string(args),
-                timeout => self.timeout(),
-                retries => self.downloads.retries,
-                give_up => give_up_word(self.downloads.give_up),
+                needs => vec![linux.kernel.to_string(), linux.ramdisk.to_string()],
+                ..self.common(title, occasion)
             },
         )
+    }
+
+    fn volume(
+        &self,
+        volume: &VolumeBoot,
+        title: &str,
+        occasion: Occasion<'_>,
+    ) -> Result<String, TemplateError> {
+        let drives: Vec<Value> = volume
+            .drives
+            .iter()
+            .zip(0x80_u8..)
+            .map(|(drive, number)| {
+                let chap = drive.chap.as_ref().map(|chap| {
+                    // As hexadecimal digits, in which anything can be said.
+                    context! {
+                        username => hex(chap.username.as_bytes()),
+                        password => hex(chap.password.expose().as_bytes()),
+                    }
+                });
+                context! { number => format!("0x{number:x}"), uris => drive.uris.join(" "), chap }
+            })
+            .collect();
+        let needs: Vec<String> = volume
+            .drives
+            .iter()
+            .flat_map(|drive| drive.uris.clone())
+            .collect();
+        self.write(
+            VOLUME,
+            context! {
+                initiator_iqn => volume.initiator_iqn.clone(),
+                drives,
+                needs,
+                ..self.common(title, occasion)
+            },
+        )
+    }
+
+    /// What every template of a known machine can print.
+    fn common(&self, title: &str, occasion: Occasion<'_>) -> Value {
+        context! {
+            node => occasion.machine.node.uuid.to_string(),
+            title,
+            request_id => occasion.request_id,
+            timeout => self.timeout(),
+            retries => self.downloads.retries,
+            give_up => give_up_word(self.downloads.give_up),
+        }
     }
 
     fn refuse_node(
@@ -255,13 +314,8 @@ fn local_boot(method: &str) -> Result<Value, Error> {
     Ok(Value::from_safe_string(commands.to_owned()))
 }
 
-fn method_word(method: LocalBootMethod) -> &'static str {
-    match method {
-        LocalBootMethod::Sanboot => "sanboot",
-        LocalBootMethod::Exit => "exit",
-        LocalBootMethod::Reboot => "reboot",
-        LocalBootMethod::Poweroff => "poweroff",
-    }
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn give_up_word(action: GiveUpAction) -> &'static str {

@@ -107,6 +107,25 @@ pub enum LocalBootMethod {
     Poweroff,
 }
 
+impl LocalBootMethod {
+    /// Reads the word of the configuration or of a node.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Sanboot, Self::Exit, Self::Reboot, Self::Poweroff]
+            .into_iter()
+            .find(|method| method.name() == name)
+    }
+
+    /// The word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sanboot => "sanboot",
+            Self::Exit => "exit",
+            Self::Reboot => "reboot",
+            Self::Poweroff => "poweroff",
+        }
+    }
+}
+
 impl Default for BootSettings {
     /// Ironic's defaults; no images.
     fn default() -> Self {

@@ -14,6 +14,7 @@ use crate::interface::InterfaceKind;
 use crate::node::Node;
 use crate::port::Port;
 use crate::provision_state::ProvisionState;
+use crate::volume::{VolumeConnector, VolumeTarget, Volumes};
 
 pub(super) const REQUEST: &str = "req-00000000-0000-4000-8000-000000000001";
 
@@ -56,15 +57,14 @@ pub(super) fn port(node: &Node) -> Port {
 }
 
 pub(super) fn plan(node: &Node) -> BootPlan {
-    decide(
-        Machine { node, port: None },
-        &BootSettings::default(),
-        REQUEST,
-    )
+    decide(Machine::of(node), &BootSettings::default(), REQUEST)
 }
 
 pub(super) fn script(node: &Node, port: Option<&Port>, settings: &BootSettings) -> String {
-    let machine = Machine { node, port };
+    let machine = Machine {
+        port,
+        ..Machine::of(node)
+    };
     let plan = decide(machine, settings, REQUEST);
     let scripts = Scripts::new(settings.downloads).unwrap();
     scripts
@@ -76,4 +76,52 @@ pub(super) fn script(node: &Node, port: Option<&Port>, settings: &BootSettings) 
             },
         )
         .unwrap()
+}
+
+/// An iSCSI volume to boot from, by two ways and with CHAP, and a second one.
+pub(super) fn volumes(node: &Node) -> Volumes {
+    let target = |uuid: &str, boot_index, properties| VolumeTarget {
+        uuid: uuid.parse().unwrap(),
+        node_uuid: node.uuid,
+        volume_type: "iscsi".into(),
+        boot_index,
+        volume_id: "v".into(),
+        properties: map(properties),
+        extra: JsonMap::new(),
+        created_at: OffsetDateTime::UNIX_EPOCH,
+        updated_at: None,
+    };
+    Volumes {
+        connectors: vec![VolumeConnector {
+            uuid: "00000000-0000-4000-8000-00000000000c".parse().unwrap(),
+            node_uuid: node.uuid,
+            kind: "iqn".into(),
+            connector_id: "iqn.2026-01.example:bm-1".into(),
+            extra: JsonMap::new(),
+            created_at: OffsetDateTime::UNIX_EPOCH,
+            updated_at: None,
+        }],
+        targets: vec![
+            target(
+                "00000000-0000-4000-8000-00000000000a",
+                0,
+                json!({
+                    "target_iqn": "iqn.2026-01.example:root",
+                    "target_portals": ["192.0.2.1:3260", "[fd00::1]:3261"],
+                    "target_lun": 1,
+                    "auth_username": "me",
+                    "auth_password": "p ${x} || #",
+                }),
+            ),
+            target(
+                "00000000-0000-4000-8000-00000000000b",
+                1,
+                json!({
+                    "target_iqn": "iqn.2026-01.example:data",
+                    "target_portal": "192.0.2.2",
+                    "target_lun": "31",
+                }),
+            ),
+        ],
+    }
 }

@@ -1,3 +1,5 @@
+mod volumes;
+
 use serde_json::json;
 use time::OffsetDateTime;
 

@@ -81,6 +81,13 @@ impl Field<'_> {
         )
     }
 
+    fn is_required(&self) -> Fault {
+        schema_error(
+            self.resource,
+            &format!("'{}' is a required property", self.name),
+        )
+    }
+
     fn bounded(&self, text: &str, max: usize) -> Result<String> {
         if text.chars().count() > max {
             return Err(schema_error(
@@ -101,10 +108,7 @@ impl Field<'_> {
     pub fn required_text(&self) -> Result<String> {
         match self.value {
             Value::String(text) => self.bounded(text, MAX_TEXT),
-            Value::Null if self.resource == "patch" => Err(schema_error(
-                self.resource,
-                &format!("'{}' is a required property", self.name),
-            )),
+            Value::Null if self.resource == "patch" => Err(self.is_required()),
             _ => Err(self.wrong_type("'string'")),
         }
     }
@@ -129,6 +133,22 @@ impl Field<'_> {
             Value::Null => Ok(None),
             Value::Bool(_) | Value::String(_) => boolean(self.name, self.value).map(Some),
             _ => Err(self.wrong_type("'string', 'boolean', 'null'")),
+        }
+    }
+
+    /// A whole number that is not negative.
+    pub fn index(&self) -> Result<i64> {
+        match self.value {
+            Value::Number(number) => match number.as_i64() {
+                Some(index) if index >= 0 => Ok(index),
+                Some(index) => Err(schema_error(
+                    self.resource,
+                    &format!("{index} is less than the minimum of 0"),
+                )),
+                None => Err(self.wrong_type("'integer'")),
+            },
+            Value::Null if self.resource == "patch" => Err(self.is_required()),
+            _ => Err(self.wrong_type("'integer'")),
         }
     }
 

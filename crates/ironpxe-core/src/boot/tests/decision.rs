@@ -21,6 +21,7 @@ fn every_state_and_deploy_interface_is_decided() {
             let cell = match plan(&node(state, interface)) {
                 BootPlan::Linux(linux) => linux.role.title().replace(" ramdisk", ""),
                 BootPlan::LocalDisk(_) => "disk".to_owned(),
+                other @ (BootPlan::Volume(_) | BootPlan::Iso(_)) => other.title().to_owned(),
                 BootPlan::Refuse(Refusal::NotSupported(_)) => "unsupported".to_owned(),
                 BootPlan::Refuse(_) => "-".to_owned(),
             };
@@ -75,8 +76,8 @@ fn a_port_without_pxe_does_not_boot_its_node() {
     port.pxe_enabled = false;
     let plan = decide(
         Machine {
-            node: &node,
             port: Some(&port),
+            ..Machine::of(&node)
         },
         &BootSettings::default(),
         REQUEST,
@@ -100,7 +101,7 @@ fn the_nodes_images_come_before_its_architectures_and_those_before_all() {
         .insert("aarch64".into(), "http://c/arm.r".into());
     let mut node = node(ProvisionState::Cleaning, "direct");
     let pair = |node: &Node, settings: &BootSettings| {
-        let linux = linux(decide(Machine { node, port: None }, settings, REQUEST));
+        let linux = linux(decide(Machine::of(node), settings, REQUEST));
         format!("{} {}", linux.kernel, linux.ramdisk)
     };
     let own = "http://images.example/deploy.kernel http://images.example/deploy.initramfs";
@@ -116,11 +117,11 @@ fn the_nodes_images_come_before_its_architectures_and_those_before_all() {
 #[test]
 fn one_image_of_a_pair_is_refused_at_every_level() {
     let fields = |node: &Node, settings: &BootSettings| match refusal(decide(
-        Machine { node, port: None },
+        Machine::of(node),
         settings,
         REQUEST,
     )) {
-        Refusal::MissingImages { fields } => fields,
+        Refusal::Missing { fields } => fields,
         other => panic!("{other}"),
     };
     let mut settings = BootSettings::default();
@@ -175,7 +176,7 @@ fn debugging_is_asked_for_once() {
     };
     let mut node = node(ProvisionState::DeployWait, "direct");
     let count = |node: &Node| {
-        let linux = linux(decide(Machine { node, port: None }, &settings, REQUEST));
+        let linux = linux(decide(Machine::of(node), &settings, REQUEST));
         linux
             .args
             .words()
@@ -196,15 +197,7 @@ fn inspection_calls_back_with_the_configured_parameters() {
         ..BootSettings::default()
     };
     let node = node(ProvisionState::InspectWait, "direct");
-    let args = linux(decide(
-        Machine {
-            node: &node,
-            port: None,
-        },
-        &settings,
-        REQUEST,
-    ))
-    .args;
+    let args = linux(decide(Machine::of(&node), &settings, REQUEST)).args;
     let line = args.to_string();
     assert!(line.contains(
         "ipa-inspection-callback-url=http://127.0.0.1:6385/v1/continue_inspection ipa-collect-lldp=1"
@@ -213,11 +206,11 @@ fn inspection_calls_back_with_the_configured_parameters() {
 }
 
 #[test]
-fn an_iso_beside_an_image_is_a_conflict() {
+fn an_iso_is_booted_and_beside_an_image_it_is_a_conflict() {
     let mut node = node(ProvisionState::Active, "ramdisk");
-    node.instance_info
-        .insert("boot_iso".into(), json!("http://images.example/x.iso"));
-    assert!(matches!(refusal(plan(&node)), Refusal::NotSupported(_)));
+    let iso = "http://images.example/x.iso";
+    node.instance_info.insert("boot_iso".into(), json!(iso));
+    assert_eq!(plan(&node), BootPlan::Iso(ImageUrl::parse(iso).unwrap()));
     node.instance_info
         .insert("image_source".into(), json!("http://images.example/x"));
     assert!(matches!(refusal(plan(&node)), Refusal::Conflict { .. }));
@@ -230,7 +223,16 @@ fn a_partition_image_boots_from_disk_unless_netboot_was_asked_for() {
         .insert("image_type".into(), json!("partition"));
     assert!(matches!(plan(&node), BootPlan::LocalDisk(_)));
     node.properties = map(json!({"capabilities": "boot_mode:uefi,boot_option:netboot"}));
-    assert!(matches!(refusal(plan(&node)), Refusal::NotSupported(_)));
+    let missing = "driver_internal_info.root_uuid_or_disk_id".to_owned();
+    assert_eq!(refusal(plan(&node)), Refusal::Missing { fields: missing });
+    node.driver_internal_info
+        .insert("root_uuid_or_disk_id".into(), json!("1234-abcd"));
+    let instance = linux(plan(&node));
+    assert_eq!(instance.role, LinuxRole::InstanceKernel);
+    assert_eq!(
+        instance.args.to_string(),
+        "root=UUID=1234-abcd ro nofb vga=normal"
+    );
     // The instance's capability comes before the node's.
     node.instance_info
         .insert("capabilities".into(), json!({"boot_option": "local"}));
@@ -247,11 +249,101 @@ fn a_partition_image_boots_from_disk_unless_netboot_was_asked_for() {
 }
 
 #[test]
-fn an_active_volume_node_is_never_sent_to_its_disk() {
+fn a_node_may_go_to_its_disk_in_its_own_way() {
     let mut node = node(ProvisionState::Active, "direct");
+    let configured = BootSettings::default().local_boot;
+    assert_eq!(plan(&node), BootPlan::LocalDisk(configured));
+    node.driver_info
+        .insert("ipxe_local_boot".into(), json!("reboot"));
+    let own = LocalBootMethod::Reboot;
+    assert_eq!(
+        plan(&node),
+        BootPlan::LocalDisk(LocalBoot {
+            bios: own,
+            uefi: own
+        })
+    );
+    node.driver_info
+        .insert("ipxe_local_boot".into(), json!("hope"));
+    let Refusal::BadValue { field, problem } = refusal(plan(&node)) else {
+        panic!("not refused for its value")
+    };
+    assert_eq!(field, "driver_info.ipxe_local_boot");
+    assert!(
+        problem.contains("sanboot, exit, reboot, poweroff"),
+        "{problem}"
+    );
+}
+
+#[test]
+fn a_volume_comes_before_everything_else_of_an_instance() {
+    for interface in ["direct", "ramdisk", "anaconda"] {
+        let mut node = node(ProvisionState::Active, interface);
+        let volumes = super::volumes(&node);
+        let boot = volumes.targets[0].uuid.to_string();
+        node.driver_internal_info
+            .insert("boot_from_volume".into(), json!(boot));
+        let machine = Machine {
+            volumes: Some(&volumes),
+            ..Machine::of(&node)
+        };
+        let BootPlan::Volume(volume) = decide(machine, &BootSettings::default(), REQUEST) else {
+            panic!("no volume boot")
+        };
+        assert_eq!(
+            volume.initiator_iqn.as_deref(),
+            Some("iqn.2026-01.example:bm-1")
+        );
+        assert_eq!(
+            volume.drives[0].uris,
+            [
+                "iscsi:192.0.2.1::3260:1:iqn.2026-01.example:root",
+                "iscsi:[fd00::1]::3261:1:iqn.2026-01.example:root",
+            ]
+        );
+        assert_eq!(
+            volume.drives[1].uris,
+            ["iscsi:192.0.2.2:::1f:iqn.2026-01.example:data"]
+        );
+        assert_eq!(volume.drives[1].chap, None);
+        // Gone with its target: never to the disk instead.
+        let alone = decide(Machine::of(&node), &BootSettings::default(), REQUEST);
+        assert!(matches!(refusal(alone), Refusal::BadValue { .. }));
+    }
+}
+
+#[test]
+fn a_volume_that_cannot_be_attached_is_refused_by_its_property() {
+    let mut node = node(ProvisionState::Active, "direct");
+    let good = super::volumes(&node);
+    let boot = good.targets[0].uuid.to_string();
     node.driver_internal_info
-        .insert("boot_from_volume".into(), json!("some-target"));
-    assert!(matches!(refusal(plan(&node)), Refusal::NotSupported(_)));
+        .insert("boot_from_volume".into(), json!(boot));
+    for (key, value) in [
+        ("target_iqn", json!(null)),
+        ("target_iqn", json!("a b")),
+        ("target_lun", json!("first")),
+        ("target_lun", json!(null)),
+        ("target_portals", json!(["h:x"])),
+        ("target_portals", json!(["${x}:1"])),
+        ("auth_username", json!(null)),
+        ("auth_password", json!(7)),
+    ] {
+        let mut volumes = good.clone();
+        volumes.targets[0]
+            .properties
+            .insert(key.into(), value.clone());
+        let machine = Machine {
+            volumes: Some(&volumes),
+            ..Machine::of(&node)
+        };
+        let said = refusal(decide(machine, &BootSettings::default(), REQUEST)).to_string();
+        let property = format!("properties.{}", key.trim_end_matches('s'));
+        assert!(
+            said.contains(&boot) && said.contains(&property),
+            "{key} {value}: {said}"
+        );
+    }
 }
 
 #[test]

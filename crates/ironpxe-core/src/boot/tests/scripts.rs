@@ -85,6 +85,40 @@ fn local_disk_in_each_method() {
 }
 
 #[test]
+fn iso() {
+    let mut node = node(ProvisionState::Active, "ramdisk");
+    node.instance_info
+        .insert("boot_iso".into(), serde_json::json!("http://h/x.iso"));
+    insta::assert_snapshot!(script(&node, None, &BootSettings::default()));
+}
+
+#[test]
+fn volume() {
+    let mut node = node(ProvisionState::Active, "direct");
+    let volumes = volumes(&node);
+    let boot = volumes.targets[0].uuid.to_string();
+    node.driver_internal_info
+        .insert("boot_from_volume".into(), serde_json::json!(boot));
+    let machine = Machine {
+        volumes: Some(&volumes),
+        ..Machine::of(&node)
+    };
+    let settings = BootSettings::default();
+    let plan = decide(machine, &settings, REQUEST);
+    let scripts = Scripts::new(settings.downloads).unwrap();
+    let text = scripts
+        .render(
+            &plan,
+            Occasion {
+                machine,
+                request_id: REQUEST,
+            },
+        )
+        .unwrap();
+    insta::assert_snapshot!(text);
+}
+
+#[test]
 fn refusal() {
     let node = node(ProvisionState::Available, "direct");
     insta::assert_snapshot!(script(&node, Some(&port(&node)), &BootSettings::default()));
@@ -99,7 +133,7 @@ fn every_refusal_says_what_to_do() {
         Refusal::UnknownState("levitating".into()),
         Refusal::Fault("power failure".into()),
         Refusal::PortNotPxeEnabled("52:54:00:aa:00:01".parse().unwrap()),
-        Refusal::MissingImages {
+        Refusal::Missing {
             fields: "driver_info.deploy_kernel".into(),
         },
         Refusal::BadValue {

@@ -1,0 +1,48 @@
+//! The fields of a volume connector that a client may write, and what may stand in each.
+//!
+//! Source: Ironic's `api/controllers/v1/volume_connector.py`.
+
+use serde_json::{Value, json};
+
+use crate::error::Result;
+use crate::id::NodeUuid;
+use crate::patch::value::{self, Field, schema_error};
+use crate::volume::VolumeConnector;
+
+/// What a connector can be created with, in the order of Ironic's schema.
+pub const CREATABLE: [&str; 5] = ["connector_id", "extra", "node_uuid", "type", "uuid"];
+
+/// What a connector must be created with.
+pub const REQUIRED: [&str; 3] = ["connector_id", "node_uuid", "type"];
+
+/// What a connector can be patched in, in the order Ironic lists it to who tries something else.
+pub const PATCHABLE: [&str; 4] = ["connector_id", "extra", "node_uuid", "type"];
+
+/// Writes one field. `uuid` is not among them: it is read when the connector is made.
+pub fn set(connector: &mut VolumeConnector, field: &Field<'_>) -> Result<()> {
+    match field.name {
+        "connector_id" => connector.connector_id = field.required_text()?,
+        "extra" => connector.extra = field.object()?,
+        "node_uuid" => {
+            connector.node_uuid = NodeUuid(value::uuid("node_uuid", &field.required_text()?)?);
+        }
+        "type" => connector.kind = field.required_text()?,
+        name => {
+            return Err(schema_error(
+                field.resource,
+                &format!("Additional properties are not allowed ('{name}' was unexpected)"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The document a patch works on.
+pub(super) fn document(connector: &VolumeConnector) -> Value {
+    json!({
+        "connector_id": connector.connector_id,
+        "extra": connector.extra,
+        "node_uuid": connector.node_uuid,
+        "type": connector.kind,
+    })
+}

@@ -1,0 +1,69 @@
+//! The fields of a volume target that a client may write, and what may stand in each.
+//!
+//! A boot index below zero is refused, which Ironic takes: no such volume could ever be booted.
+//!
+//! Source: Ironic's `api/controllers/v1/volume_target.py`.
+
+use serde_json::{Value, json};
+
+use crate::error::Result;
+use crate::id::NodeUuid;
+use crate::patch::value::{self, Field, schema_error};
+use crate::volume::VolumeTarget;
+
+/// What a target can be created with, in the order of Ironic's schema.
+pub const CREATABLE: [&str; 7] = [
+    "boot_index",
+    "extra",
+    "node_uuid",
+    "properties",
+    "volume_id",
+    "volume_type",
+    "uuid",
+];
+
+/// What a target must be created with.
+pub const REQUIRED: [&str; 4] = ["boot_index", "node_uuid", "volume_id", "volume_type"];
+
+/// What a target can be patched in, in the order Ironic lists it to who tries something else.
+pub const PATCHABLE: [&str; 6] = [
+    "boot_index",
+    "extra",
+    "node_uuid",
+    "properties",
+    "volume_id",
+    "volume_type",
+];
+
+/// Writes one field. `uuid` is not among them: it is read when the target is made.
+pub fn set(target: &mut VolumeTarget, field: &Field<'_>) -> Result<()> {
+    match field.name {
+        "boot_index" => target.boot_index = field.index()?,
+        "extra" => target.extra = field.object()?,
+        "node_uuid" => {
+            target.node_uuid = NodeUuid(value::uuid("node_uuid", &field.required_text()?)?);
+        }
+        "properties" => target.properties = field.object()?,
+        "volume_id" => target.volume_id = field.required_text()?,
+        "volume_type" => target.volume_type = field.required_text()?,
+        name => {
+            return Err(schema_error(
+                field.resource,
+                &format!("Additional properties are not allowed ('{name}' was unexpected)"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The document a patch works on.
+pub(super) fn document(target: &VolumeTarget) -> Value {
+    json!({
+        "boot_index": target.boot_index,
+        "extra": target.extra,
+        "node_uuid": target.node_uuid,
+        "properties": target.properties,
+        "volume_id": target.volume_id,
+        "volume_type": target.volume_type,
+    })
+}
