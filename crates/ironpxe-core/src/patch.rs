@@ -102,12 +102,9 @@ impl PortChange {
     pub fn apply(&self, port: &mut Port) -> Result<()> {
         let mut next = port.clone();
         let mut document = port_fields::document(port);
-        write(
-            &mut document,
-            &self.0,
-            &port_fields::PATCHABLE,
-            |field| port_fields::set(&mut next, field),
-        )?;
+        write(&mut document, &self.0, &port_fields::PATCHABLE, |field| {
+            port_fields::set(&mut next, field)
+        })?;
         *port = next;
         Ok(())
     }
@@ -167,12 +164,9 @@ fn write(
 fn patched_node(node: &Node, patch: &Patch) -> Result<Node> {
     let mut next = node.clone();
     let mut document = node_fields::document(node);
-    let changed = write(
-        &mut document,
-        patch,
-        &node_fields::PATCHABLE,
-        |field| node_fields::set(&mut next, field),
-    )?;
+    let changed = write(&mut document, patch, &node_fields::PATCHABLE, |field| {
+        node_fields::set(&mut next, field)
+    })?;
     // Only what is really different counts as changed: writing the present value is always
     // allowed, and clients that send whole objects do it.
     let after = node_fields::document(&next);

@@ -9,17 +9,20 @@ use std::time::Duration;
 
 use ironpxe_core::boot::{Scripts, TemplateError};
 use ironpxe_core::error::Fault;
+use ironpxe_core::provision_state::ProvisionState;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::api;
+pub use crate::conductor::preview::OfflineError;
 use crate::conductor::{self, LocalConductor};
 use crate::config::{Config, Word};
 use crate::db::{self, Db, DbError};
 use crate::drivers::{Drivers, DriversError};
 use crate::lifecycle::server::{self, Limits};
 use crate::lifecycle::{Signals, Tasks};
+pub use crate::rpc::BootPreview;
 
 /// How long tasks may take to end, and how long the database may take to close.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -106,6 +109,17 @@ pub async fn serve(config: Config) -> Result<(), AppError> {
         .await;
     info!("stopped");
     Ok(())
+}
+
+/// What a machine would boot, by the database alone.
+pub async fn preview(
+    config: &Config,
+    machine: &str,
+    state: Option<ProvisionState>,
+) -> Result<BootPreview, OfflineError> {
+    let address = SocketAddr::new(config.api.host_ip, config.api.port);
+    let settings = config.boot_settings(api_url(config, address));
+    conductor::preview::offline(&config.database_path, &settings, machine, state).await
 }
 
 /// Ends what runs beside the requests, and then what everything stands on.

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use super::explain::Reasons;
 use super::refusal::Refusal;
 use super::settings::RamdiskImages;
 use super::text;
@@ -93,13 +94,14 @@ pub(super) fn agent_pair(
     node: &Node,
     which: AgentRamdisk,
     configured: &RamdiskImages,
+    why: &Reasons,
 ) -> Result<Pair, Refusal> {
     let (kernel_key, ramdisk_key) = which.keys();
     let own = (
         string_field(&node.driver_info, "driver_info", kernel_key)?,
         string_field(&node.driver_info, "driver_info", ramdisk_key)?,
     );
-    if let Some(pair) = both_or_neither(own, |key| format!("driver_info.{key}"), which)? {
+    if let Some(pair) = both_or_neither(own, |key| format!("driver_info.{key}"), which, why)? {
         return Ok(pair);
     }
     if let Some(arch) = node
@@ -112,15 +114,14 @@ pub(super) fn agent_pair(
             configured.ramdisk_by_arch.get(arch).map(String::as_str),
         );
         let place = |key: &str| format!("[conductor]{key}_by_arch.{arch}");
-        if let Some(pair) = both_or_neither(by_arch, place, which)? {
+        if let Some(pair) = both_or_neither(by_arch, place, which, why)? {
             return Ok(pair);
         }
     }
     let general = (configured.kernel.as_deref(), configured.ramdisk.as_deref());
-    both_or_neither(general, |key| format!("[conductor]{key}"), which)?.ok_or_else(|| {
-        Refusal::Missing {
-            fields: format!("driver_info.{kernel_key} and driver_info.{ramdisk_key}"),
-        }
+    let place = |key: &str| format!("[conductor]{key}");
+    both_or_neither(general, place, which, why)?.ok_or_else(|| Refusal::Missing {
+        fields: format!("driver_info.{kernel_key} and driver_info.{ramdisk_key}"),
     })
 }
 
@@ -128,13 +129,14 @@ fn both_or_neither(
     (kernel, ramdisk): (Option<&str>, Option<&str>),
     place: impl Fn(&str) -> String,
     which: AgentRamdisk,
+    why: &Reasons,
 ) -> Result<Option<Pair>, Refusal> {
     let (kernel_key, ramdisk_key) = which.keys();
     match (kernel, ramdisk) {
         (None, None) => Ok(None),
         (Some(kernel), Some(ramdisk)) => Ok(Some(Pair {
-            kernel: image_url(kernel, &place(kernel_key))?,
-            ramdisk: image_url(ramdisk, &place(ramdisk_key))?,
+            kernel: image(kernel, &place(kernel_key), "kernel", why)?,
+            ramdisk: image(ramdisk, &place(ramdisk_key), "ramdisk", why)?,
         })),
         (Some(_), None) => Err(Refusal::Missing {
             fields: place(ramdisk_key),
@@ -146,15 +148,15 @@ fn both_or_neither(
 }
 
 /// The kernel and ramdisk of the instance itself (deploy interface `ramdisk`).
-pub(super) fn instance_pair(node: &Node) -> Result<Pair, Refusal> {
+pub(super) fn instance_pair(node: &Node, why: &Reasons) -> Result<Pair, Refusal> {
     let field = |key: &str| format!("instance_info.{key}");
     let kernel = string_field(&node.instance_info, "instance_info", "kernel")?;
     let ramdisk = string_field(&node.instance_info, "instance_info", "ramdisk")?;
     let missing = |fields: String| Err(Refusal::Missing { fields });
     match (kernel, ramdisk) {
         (Some(kernel), Some(ramdisk)) => Ok(Pair {
-            kernel: image_url(kernel, &field("kernel"))?,
-            ramdisk: image_url(ramdisk, &field("ramdisk"))?,
+            kernel: image(kernel, &field("kernel"), "kernel", why)?,
+            ramdisk: image(ramdisk, &field("ramdisk"), "ramdisk", why)?,
         }),
         (Some(_), None) => missing(field("ramdisk")),
         (None, Some(_)) => missing(field("kernel")),
@@ -167,22 +169,35 @@ pub(super) fn instance_pair(node: &Node) -> Result<Pair, Refusal> {
 /// `instance_info.image_type` says so; or what was found out at deployment
 /// (`driver_internal_info.is_whole_disk_image`); or the presence of a kernel and a ramdisk beside
 /// the image. Source: Ironic's `common/images.py` (`is_whole_disk_image`).
-pub(super) fn is_partition_image(node: &Node) -> bool {
-    if let Some(image_type) = node
+pub(super) fn is_partition_image(node: &Node, why: &Reasons) -> bool {
+    let (partition, field) = if let Some(image_type) = node
         .instance_info
         .get("image_type")
         .and_then(|it| it.as_str())
     {
-        return image_type == "partition";
-    }
-    if let Some(whole) = node
+        (image_type == "partition", "instance_info.image_type")
+    } else if let Some(whole) = node
         .driver_internal_info
         .get("is_whole_disk_image")
         .and_then(serde_json::Value::as_bool)
     {
-        return !whole;
-    }
-    node.instance_info.contains_key("kernel") && node.instance_info.contains_key("ramdisk")
+        (!whole, "driver_internal_info.is_whole_disk_image")
+    } else {
+        let has = |key| node.instance_info.contains_key(key);
+        (
+            has("kernel") && has("ramdisk"),
+            "whether instance_info.kernel and instance_info.ramdisk stand beside it",
+        )
+    };
+    why.note("plan", || {
+        let kind = if partition {
+            "a partition"
+        } else {
+            "a whole disk"
+        };
+        format!("the image is {kind}, by {field}")
+    });
+    partition
 }
 
 /// A string in one of the node's maps. Empty and `null` count as absent, as they do in Ironic.
@@ -210,9 +225,17 @@ pub(super) fn text_field<'a>(
     }
 }
 
-pub(super) fn image_url(url: &str, field: &str) -> Result<ImageUrl, Refusal> {
-    ImageUrl::parse(url).map_err(|error| Refusal::BadValue {
+/// The URL of an image that stands in `field`, noted under `topic`.
+pub(super) fn image(
+    url: &str,
+    field: &str,
+    topic: &'static str,
+    why: &Reasons,
+) -> Result<ImageUrl, Refusal> {
+    let image = ImageUrl::parse(url).map_err(|error| Refusal::BadValue {
         field: field.to_owned(),
         problem: error.to_string(),
-    })
+    })?;
+    why.note(topic, || format!("{image}, from {field}"));
+    Ok(image)
 }

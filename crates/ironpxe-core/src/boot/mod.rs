@@ -4,9 +4,12 @@
 //! provision states). [`Scripts`] turns a plan into text. Both are pure: they never ask what was
 //! served before, so every replica gives the same answer at every moment.
 //!
+//! [`explain`] decides in the same way and says why (`explain.rs`).
+//!
 //! Read on in `plan.rs`; then `images.rs` and `kernel_args.rs` for what goes into a plan, and
 //! `script.rs` with `templates/` for how it is written.
 
+mod explain;
 mod images;
 mod kernel_args;
 mod plan;
@@ -16,12 +19,15 @@ mod script;
 mod settings;
 mod text;
 
+pub use explain::{Explanation, Reason, without_passwords};
 pub use images::{ImageUrl, NotAnImageUrl};
 pub use kernel_args::{ArgError, KernelArgs};
-pub use plan::{BootIf, BootPlan, LinuxBoot, LinuxRole, Machine, boots_from_volume, decide};
+pub use plan::{
+    BootIf, BootPlan, LinuxBoot, LinuxRole, Machine, boots_from_volume, decide, explain,
+};
 pub use refusal::Refusal;
 pub use san::{Chap, SanDrive, Secret, VolumeBoot};
-pub use script::{Occasion, Scripts, TemplateError};
+pub use script::{Occasion, Scripts, TEMPLATES, TemplateError};
 pub use settings::{
     BootOption, BootSettings, Downloads, GiveUpAction, LocalBoot, LocalBootMethod, RamdiskImages,
 };

@@ -1,5 +1,6 @@
 //! The boot decision: one node, one answer.
 
+use super::explain::{Explanation, Reasons};
 use super::images::{self, AgentRamdisk, ImageUrl};
 use super::kernel_args::{ArgError, KernelArgs};
 use super::refusal::Refusal;
@@ -136,25 +137,59 @@ pub fn decide(machine: Machine<'_>, settings: &BootSettings, request_id: &str) -
         machine,
         settings,
         request_id,
+        why: &Reasons::unheard(),
     };
-    decision.plan().unwrap_or_else(BootPlan::Refuse)
+    decision.conclude()
+}
+
+/// Decides as [`decide`] does, and says why.
+pub fn explain(machine: Machine<'_>, settings: &BootSettings, request_id: &str) -> Explanation {
+    let why = Reasons::kept();
+    let decision = Decision {
+        machine,
+        settings,
+        request_id,
+        why: &why,
+    };
+    let plan = decision.conclude();
+    Explanation {
+        plan,
+        reasons: why.into_vec(),
+    }
 }
 
 struct Decision<'a> {
     machine: Machine<'a>,
     settings: &'a BootSettings,
     request_id: &'a str,
+    why: &'a Reasons,
 }
 
 impl Decision<'_> {
+    fn conclude(&self) -> BootPlan {
+        self.plan().unwrap_or_else(|refusal| {
+            self.why.note("refused", || refusal.to_string());
+            self.why
+                .note("fix", || refusal.advice(&self.machine.node.label()));
+            BootPlan::Refuse(refusal)
+        })
+    }
+
     fn plan(&self) -> Result<BootPlan, Refusal> {
         let node = self.machine.node;
+        self.why.note("port", || match self.machine.port {
+            Some(port) => format!("the machine is known by its port {}", port.address),
+            None => "the node was named, and none of its ports".to_owned(),
+        });
         if let Some(port) = self.machine.port.filter(|port| !port.pxe_enabled) {
             return Err(Refusal::PortNotPxeEnabled(port.address));
         }
         if let (true, Some(fault)) = (node.maintenance, &node.fault) {
             return Err(Refusal::Fault(fault.clone()));
         }
+        self.why.note("state", || {
+            format!("provision_state is \"{}\"", node.provision_state)
+        });
         match &node.provision_state {
             StoredState::Known(state) => self.plan_in(*state),
             StoredState::Unknown(word) => Err(Refusal::UnknownState(word.clone())),
@@ -169,7 +204,11 @@ impl Decision<'_> {
             S::Deploying => match self.deploy_interface() {
                 "anaconda" => Err(INSTALLER),
                 // Needs no agent: what it deploys is what it boots.
-                "ramdisk" => self.instance(),
+                "ramdisk" => {
+                    self.why
+                        .note("plan", || "deploy_interface is ramdisk: no agent deploys");
+                    self.instance()
+                }
                 _ => self.deploy_ramdisk(),
             },
             S::DeployWait => match self.deploy_interface() {
@@ -208,28 +247,45 @@ impl Decision<'_> {
     }
 
     fn deploy_ramdisk(&self) -> Result<BootPlan, Refusal> {
+        self.why
+            .note("plan", || "this state needs the agent: the deploy ramdisk");
         self.agent(AgentRamdisk::Deploy, |args| {
-            args.push(format!("ipa-api-url={}", self.settings.api_url))
-                .map_err(in_api_url)
+            self.word(
+                args,
+                API_URL,
+                &format!("ipa-api-url={}", self.settings.api_url),
+            )
         })
     }
 
     fn rescue_ramdisk(&self) -> Result<BootPlan, Refusal> {
+        self.why
+            .note("plan", || "this state is rescue mode's: the rescue ramdisk");
         self.agent(AgentRamdisk::Rescue, |args| {
-            args.push(format!("ipa-api-url={}", self.settings.api_url))
-                .map_err(in_api_url)
+            self.word(
+                args,
+                API_URL,
+                &format!("ipa-api-url={}", self.settings.api_url),
+            )
         })
     }
 
     fn inspection_ramdisk(&self) -> Result<BootPlan, Refusal> {
+        self.why.note(
+            "plan",
+            || "this state needs the agent to inspect: the deploy ramdisk",
+        );
         self.agent(AgentRamdisk::Deploy, |args| {
             let callback = format!(
                 "ipa-inspection-callback-url={}/v1/continue_inspection",
                 self.settings.api_url
             );
-            args.push(callback).map_err(in_api_url)?;
-            args.extend(&self.settings.inspection_kernel_params)
-                .map_err(|error| bad_args("[inspector]extra_kernel_params", &error))
+            self.word(args, API_URL, &callback)?;
+            self.words(
+                args,
+                "[inspector]extra_kernel_params",
+                &self.settings.inspection_kernel_params,
+            )
         })
     }
 
@@ -242,25 +298,25 @@ impl Decision<'_> {
             AgentRamdisk::Deploy => (LinuxRole::DeployRamdisk, &self.settings.deploy),
             AgentRamdisk::Rescue => (LinuxRole::RescueRamdisk, &self.settings.rescue),
         };
-        let images = images::agent_pair(self.machine.node, which, configured)?;
+        let images = images::agent_pair(self.machine.node, which, configured, self.why)?;
         let mut args = KernelArgs::new();
         // What Ironic has always given its ramdisks, and images have come to rely on.
-        for word in ["selinux=0", "troubleshoot=0", "text"] {
-            args.push(word)
-                .map_err(|error| bad_args("built-in arguments", &error))?;
-        }
+        self.words(&mut args, BUILT_IN, "selinux=0 troubleshoot=0 text")?;
         let append_field = self.append(&mut args)?;
         if self.settings.debug && !args.sets("ipa-debug") {
-            args.push("ipa-debug=1")
-                .map_err(|error| bad_args("built-in arguments", &error))?;
+            self.word(&mut args, "[DEFAULT]debug", "ipa-debug=1")?;
         }
         ramdisk_params(&mut args)?;
-        args.push(format!("ipa-global-request-id={}", self.request_id))
-            .map_err(|error| bad_args("the request id", &error))?;
+        let id = format!("ipa-global-request-id={}", self.request_id);
+        self.word(&mut args, "the request id", &id)?;
         let bootif = self
             .machine
             .port
             .map_or(BootIf::AskIpxe, |port| BootIf::Known(port.address));
+        self.why.note("arguments", || match bootif {
+            BootIf::Known(mac) => format!("BOOTIF={mac}, from the port"),
+            BootIf::AskIpxe => "BOOTIF, from iPXE: the NIC it used last".to_owned(),
+        });
         linux(role, images, args, Some(bootif), append_field)
     }
 
@@ -268,9 +324,11 @@ impl Decision<'_> {
     fn instance(&self) -> Result<BootPlan, Refusal> {
         let node = self.machine.node;
         if let Some(boot) = boots_from_volume(node) {
-            let none = Volumes::default();
-            let volumes = self.machine.volumes.unwrap_or(&none);
-            return san::volume_boot(volumes, boot).map(BootPlan::Volume);
+            self.why.note(
+                "plan",
+                || "driver_internal_info.boot_from_volume is set: a remote volume",
+            );
+            return self.volume(boot);
         }
         if self.deploy_interface() == "ramdisk" {
             return self.instance_ramdisk();
@@ -278,11 +336,35 @@ impl Decision<'_> {
         // An installer (`anaconda`) has done its work when the node is active: never again.
         if self.boot_option()? == BootOption::Netboot
             && self.deploy_interface() != "anaconda"
-            && images::is_partition_image(node)
+            && images::is_partition_image(node, self.why)
         {
             return self.instance_kernel();
         }
         self.local_disk()
+    }
+
+    fn volume(&self, boot: &str) -> Result<BootPlan, Refusal> {
+        let none = Volumes::default();
+        let volumes = self.machine.volumes.unwrap_or(&none);
+        let volume = san::volume_boot(volumes, boot)?;
+        self.why.note("volume", || {
+            format!("volume target {boot} is the first drive")
+        });
+        for drive in &volume.drives {
+            self.why.note("volume", || {
+                let ways = drive.uris.join(" or ");
+                match &drive.chap {
+                    Some(chap) => format!("{ways}, with CHAP as {}", chap.username),
+                    None => format!("{ways}, without CHAP"),
+                }
+            });
+        }
+        if let Some(iqn) = &volume.initiator_iqn {
+            self.why.note("volume", || {
+                format!("the machine calls itself {iqn}, from its iqn volume connector")
+            });
+        }
+        Ok(BootPlan::Volume(volume))
     }
 
     /// The machine's own disk, in the node's way (`driver_info.ipxe_local_boot`) or else in the
@@ -290,19 +372,27 @@ impl Decision<'_> {
     fn local_disk(&self) -> Result<BootPlan, Refusal> {
         const KEY: &str = "ipxe_local_boot";
         let driver_info = &self.machine.node.driver_info;
-        let local = match images::string_field(driver_info, "driver_info", KEY)? {
-            None => self.settings.local_boot,
+        let (local, fields) = match images::string_field(driver_info, "driver_info", KEY)? {
+            None => (
+                self.settings.local_boot,
+                "[pxe]local_boot_bios and [pxe]local_boot_uefi",
+            ),
             Some(name) => {
                 let method = LocalBootMethod::from_name(name).ok_or_else(|| Refusal::BadValue {
                     field: format!("driver_info.{KEY}"),
                     problem: format!("{name:?} is not one of sanboot, exit, reboot, poweroff"),
                 })?;
-                LocalBoot {
+                let local = LocalBoot {
                     bios: method,
                     uefi: method,
-                }
+                };
+                (local, "driver_info.ipxe_local_boot")
             }
         };
+        self.why.note("disk", || {
+            let (bios, uefi) = (local.bios.name(), local.uefi.name());
+            format!("{bios} with a BIOS, {uefi} with UEFI, from {fields}")
+        });
         Ok(BootPlan::LocalDisk(local))
     }
 
@@ -316,12 +406,19 @@ impl Decision<'_> {
                 fields: format!("driver_internal_info.{ROOT}"),
             }
         })?;
-        let images = images::instance_pair(node)?;
+        self.why.note(
+            "plan",
+            || "boot_option netboot of a partition image: the image's own kernel",
+        );
+        let images = images::instance_pair(node, self.why)?;
         let mut args = KernelArgs::new();
-        args.push(format!("root=UUID={root}"))
-            .map_err(|error| bad_args(&format!("driver_internal_info.{ROOT}"), &error))?;
-        args.push("ro")
-            .map_err(|error| bad_args("built-in arguments", &error))?;
+        let root = format!("root=UUID={root}");
+        self.word(
+            &mut args,
+            "driver_internal_info.root_uuid_or_disk_id",
+            &root,
+        )?;
+        self.words(&mut args, BUILT_IN, "ro")?;
         let append_field = self.append(&mut args)?;
         linux(LinuxRole::InstanceKernel, images, args, None, append_field)
     }
@@ -336,16 +433,23 @@ impl Decision<'_> {
                     other: "instance_info.image_source",
                 });
             }
-            return images::image_url(iso, "instance_info.boot_iso").map(BootPlan::Iso);
+            self.why.note(
+                "plan",
+                || "deploy_interface is ramdisk and instance_info.boot_iso is set: an ISO image",
+            );
+            return images::image(iso, "instance_info.boot_iso", "iso", self.why)
+                .map(BootPlan::Iso);
         }
-        let images = images::instance_pair(node)?;
+        self.why.note(
+            "plan",
+            || "deploy_interface is ramdisk: the instance ramdisk",
+        );
+        let images = images::instance_pair(node, self.why)?;
         let mut args = KernelArgs::new();
-        args.push("root=/dev/ram0")
-            .map_err(|error| bad_args("built-in arguments", &error))?;
+        self.words(&mut args, BUILT_IN, "root=/dev/ram0")?;
         let append_field = self.append(&mut args)?;
         if let Some(more) = instance("ramdisk_kernel_arguments")? {
-            args.extend(more)
-                .map_err(|error| bad_args("instance_info.ramdisk_kernel_arguments", &error))?;
+            self.words(&mut args, "instance_info.ramdisk_kernel_arguments", more)?;
         }
         linux(LinuxRole::InstanceRamdisk, images, args, None, append_field)
     }
@@ -360,21 +464,39 @@ impl Decision<'_> {
         let default = &self.settings.kernel_append_params;
         let (field, text) =
             if let Some(text) = images::text_field(&node.instance_info, "instance_info", KEY)? {
-                (
-                    "instance_info.kernel_append_params",
-                    text.replace("%default%", default),
-                )
+                ("instance_info.kernel_append_params", text)
             } else if let Some(text) = images::text_field(&node.driver_info, "driver_info", KEY)? {
-                (
-                    "driver_info.kernel_append_params",
-                    text.replace("%default%", default),
-                )
+                ("driver_info.kernel_append_params", text)
             } else {
-                ("[pxe]kernel_append_params", default.clone())
+                // Here `%default%` would stand for itself.
+                self.words(args, "[pxe]kernel_append_params", default)?;
+                return Ok("[pxe]kernel_append_params");
             };
-        args.extend(&text)
-            .map_err(|error| bad_args(field, &error))?;
+        self.words(args, field, &text.replace("%default%", default))?;
+        if text.contains("%default%") {
+            self.why.note("arguments", || {
+                format!("%default% in {field} stands for [pxe]kernel_append_params")
+            });
+        }
         Ok(field)
+    }
+
+    /// Adds one word to the command line, from `field`.
+    fn word(&self, args: &mut KernelArgs, field: &str, word: &str) -> Result<(), Refusal> {
+        args.push(word).map_err(|error| bad_args(field, &error))?;
+        self.why
+            .note("arguments", || format!("{word}, from {field}"));
+        Ok(())
+    }
+
+    /// Adds the words of a text to the command line, from `field`.
+    fn words(&self, args: &mut KernelArgs, field: &str, text: &str) -> Result<(), Refusal> {
+        args.extend(text).map_err(|error| bad_args(field, &error))?;
+        self.why.note("arguments", || match text.trim() {
+            "" => format!("none from {field}, which is empty"),
+            text => format!("{text}, from {field}"),
+        });
+        Ok(())
     }
 
     /// Where a partition image is booted from: the instance's capability, else the node's, else
@@ -386,18 +508,39 @@ impl Decision<'_> {
         let (field, word) = match (of_instance, of_node) {
             (Some(word), _) => ("instance_info.capabilities", word),
             (None, Some(word)) => ("properties.capabilities", word),
-            (None, None) => return Ok(self.settings.default_boot_option),
+            (None, None) => {
+                let option = self.settings.default_boot_option;
+                self.note_boot_option(option, "[deploy]default_boot_option");
+                return Ok(option);
+            }
         };
-        match word.as_str() {
+        let option = match word.as_str() {
             // The boot options that Ironic derives from the deploy interface mean no netboot.
-            "ramdisk" | "kickstart" => Ok(BootOption::Local),
+            "ramdisk" | "kickstart" => BootOption::Local,
             word => BootOption::from_name(word).ok_or_else(|| Refusal::BadValue {
                 field: field.to_owned(),
                 problem: format!("boot_option {word:?} is neither local nor netboot"),
-            }),
-        }
+            })?,
+        };
+        self.note_boot_option(option, field);
+        Ok(option)
+    }
+
+    fn note_boot_option(&self, option: BootOption, field: &str) {
+        self.why.note("plan", || {
+            let option = match option {
+                BootOption::Local => "local: the machine's own disk",
+                BootOption::Netboot => "netboot, which partition images follow",
+            };
+            format!("boot_option, from {field}, is {option}")
+        });
     }
 }
+
+/// Where the words stand that no setting changes.
+const BUILT_IN: &str = "built-in arguments";
+/// The setting that says where ramdisks find the API.
+const API_URL: &str = "[api]public_endpoint";
 
 const INSTALLER: Refusal = Refusal::NotSupported("the anaconda deploy interface");
 
@@ -428,11 +571,6 @@ fn bad_args(field: &str, error: &ArgError) -> Refusal {
         field: field.to_owned(),
         problem: error.to_string(),
     }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "used as a map_err function")]
-fn in_api_url(error: ArgError) -> Refusal {
-    bad_args("[api]public_endpoint", &error)
 }
 
 /// One capability, from either form Ironic accepts: an object, or `key:value,key:value`.

@@ -3,8 +3,8 @@
 //! Source: Ironic's `common/pxe_utils.py` (`get_volume_pxe_options`) for the properties and their
 //! plural forms; RFC 4173 for the URI, whose literal IPv6 addresses stand in brackets.
 
+use core::net::Ipv6Addr;
 use std::fmt;
-use std::net::Ipv6Addr;
 
 use serde_json::Value;
 

@@ -48,15 +48,16 @@ pub struct Scripts {
     downloads: Downloads,
 }
 
-const TEMPLATES: [(&str, &str); 8] = [
-    (LINUX, include_str!("templates/linux.ipxe")),
-    (VOLUME, include_str!("templates/volume.ipxe")),
-    (ISO, include_str!("templates/iso.ipxe")),
-    ("retry.ipxe", include_str!("templates/retry.ipxe")),
+/// The built-in templates by name, as they are compiled in.
+pub const TEMPLATES: [(&str, &str); 8] = [
     ("chap.ipxe", include_str!("templates/chap.ipxe")),
+    (ISO, include_str!("templates/iso.ipxe")),
+    (LINUX, include_str!("templates/linux.ipxe")),
     (LOCAL_DISK, include_str!("templates/local_disk.ipxe")),
-    (REFUSE, include_str!("templates/refuse.ipxe")),
     (NIC_LOOP, include_str!("templates/nic_loop.ipxe")),
+    (REFUSE, include_str!("templates/refuse.ipxe")),
+    ("retry.ipxe", include_str!("templates/retry.ipxe")),
+    (VOLUME, include_str!("templates/volume.ipxe")),
 ];
 const LINUX: &str = "linux.ipxe";
 const VOLUME: &str = "volume.ipxe";
@@ -234,16 +235,16 @@ impl Scripts {
     ) -> Result<String, TemplateError> {
         let node = occasion.machine.node;
         let label = node.label();
-        let what = format!(
-            "ironpxe: {label} is not booted in state \"{}\":",
-            node.provision_state
-        );
-        let reason = refusal.to_string();
-        let advice = format!("Fix: {}.", refusal.advice(&label));
-        let lines: Vec<String> = [what, reason, advice]
-            .iter()
-            .map(|line| text::for_console_line(line, COLUMNS))
-            .collect();
+        let state = &node.provision_state;
+        let what = match refusal {
+            Refusal::StateBootsNothing(_) => {
+                format!("ironpxe: {label} is not booted: state \"{state}\" boots nothing")
+            }
+            _ => format!("ironpxe: {label} is not booted in state \"{state}\": {refusal}"),
+        };
+        let mut lines = text::for_console_lines(&what, COLUMNS, 2);
+        let fix = format!("Fix: {}.", refusal.advice(&label));
+        lines.push(text::for_console_line(&fix, COLUMNS));
         self.write(
             REFUSE,
             context! {
@@ -315,7 +316,14 @@ fn local_boot(method: &str) -> Result<Value, Error> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    const DIGITS: [char; 16] = [
+        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
+    ];
+    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or('0');
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
 }
 
 fn give_up_word(action: GiveUpAction) -> &'static str {

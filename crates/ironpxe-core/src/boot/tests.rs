@@ -1,6 +1,8 @@
 //! The decision on every state, against real Ironic's scripts, and with hostile values.
 
 mod decision;
+mod docs;
+mod explain;
 mod hostile;
 mod oracle;
 mod scripts;

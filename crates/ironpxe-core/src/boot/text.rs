@@ -55,6 +55,37 @@ pub(super) fn for_console(text: &str) -> String {
     line
 }
 
+/// As [`for_console`], broken between words into lines of `columns`, the last of which says so if
+/// there was more.
+pub(super) fn for_console_lines(text: &str, columns: usize, lines: usize) -> Vec<String> {
+    let mut broken: Vec<String> = Vec::new();
+    let text = for_console(text);
+    let mut words = text.split(' ').peekable();
+    while broken.len() + 1 < lines {
+        let mut line = String::new();
+        while let Some(word) = words.peek() {
+            let separator = usize::from(!line.is_empty());
+            if !line.is_empty() && line.len() + separator + word.len() > columns {
+                break;
+            }
+            if separator == 1 {
+                line.push(' ');
+            }
+            line.push_str(word);
+            words.next();
+        }
+        if line.is_empty() {
+            return broken;
+        }
+        broken.push(for_console_line(&line, columns));
+    }
+    let rest = words.collect::<Vec<_>>().join(" ");
+    if !rest.is_empty() {
+        broken.push(for_console_line(&rest, columns));
+    }
+    broken
+}
+
 /// As [`for_console`], and no longer than `columns`.
 pub(super) fn for_console_line(text: &str, columns: usize) -> String {
     let mut line = for_console(text);
@@ -86,7 +117,33 @@ mod tests {
         }
     }
 
+    #[test]
+    fn long_texts_are_broken_between_words() {
+        assert_eq!(for_console_lines("", 10, 2), Vec::<String>::new());
+        assert_eq!(
+            for_console_lines("one two three", 8, 2),
+            ["one two", "three"]
+        );
+        assert_eq!(
+            for_console_lines("one two three four", 8, 2),
+            ["one two", "three..."]
+        );
+        assert_eq!(for_console_lines("one", 8, 2), ["one"]);
+    }
+
     proptest! {
+        #[test]
+        fn broken_lines_print_too(text in "(\\PC|[\\n\\r;&|#\\\\ ${}]){0,300}") {
+            let lines = for_console_lines(&text, 79, 2);
+            prop_assert!(lines.len() <= 2);
+            for line in &lines {
+                prop_assert!(!line.is_empty() && line.len() <= 79, "{:?}", line);
+                for word in line.split(' ').filter(|word| !word.is_empty()) {
+                    prop_assert_eq!(word_problem(word), None, "{:?}", word);
+                }
+            }
+        }
+
         #[test]
         fn the_console_gets_only_words_that_print(text in "(\\PC|[\\n\\r;&|#\\\\ ${}])*") {
             let line = for_console_line(&text, 79);

@@ -4,14 +4,14 @@
 use axum::extract::Path;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::api::AppState;
 use crate::api::error::{ApiError, Result};
 use crate::api::request::Call;
 
 /// The URL, the name of the list, what one of it is called, and the minor version that brought it.
-const COLLECTIONS: [(&str, &str, &str, u16); 8] = [
+const COLLECTIONS: [(&str, &str, &str, u16); 6] = [
     ("allocations", "allocations", "Allocation", 52),
     ("chassis", "chassis", "Chassis", 1),
     (
@@ -28,8 +28,6 @@ const COLLECTIONS: [(&str, &str, &str, u16); 8] = [
     ),
     ("portgroups", "portgroups", "Portgroup", 23),
     ("runbooks", "runbooks", "Runbook", 92),
-    ("volume/connectors", "connectors", "Volume connector", 32),
-    ("volume/targets", "targets", "Volume target", 32),
 ];
 
 pub(super) fn routes() -> Router<AppState> {
@@ -59,9 +57,7 @@ pub(super) fn routes() -> Router<AppState> {
                 get(item).patch(item).delete(item),
             );
     }
-    router
-        .route("/v1/volume", get(volume))
-        .route("/v1/events", post(events))
+    router.route("/v1/events", post(events))
 }
 
 /// `POST /v1/events`: what Neutron did to a node's networks. Nothing here waits for it.
@@ -70,14 +66,4 @@ async fn events(call: Call) -> Result<()> {
     Err(ApiError::NotHere(
         "This service takes no events.".to_owned(),
     ))
-}
-
-/// `GET /v1/volume`: where the two collections are.
-async fn volume(call: Call) -> Result<Json<Value>> {
-    call.exists_since(32)?;
-    Ok(Json(json!({
-        "connectors": call.links.pair("volume/connectors"),
-        "targets": call.links.pair("volume/targets"),
-        "links": call.links.pair("volume/"),
-    })))
 }

@@ -143,6 +143,8 @@ pub(crate) fn status(fault: &Fault) -> StatusCode {
     match fault {
         Fault::NodeNotFound(_)
         | Fault::PortNotFound(_)
+        | Fault::VolumeConnectorNotFound(_)
+        | Fault::VolumeTargetNotFound(_)
         | Fault::ConductorNotFound(_)
         | Fault::DriverNotFound(_)
         | Fault::DriverUnknown(_)
@@ -155,6 +157,9 @@ pub(crate) fn status(fault: &Fault) -> StatusCode {
         | Fault::PortAlreadyExists(_)
         | Fault::PortDuplicateName(_)
         | Fault::InstanceAssociated { .. }
+        | Fault::VolumeConnectorExists { .. }
+        | Fault::VolumeUuidExists { .. }
+        | Fault::VolumeBootIndexExists(_)
         | Fault::NodeLocked { .. }
         | Fault::NodeChanged { .. }
         | Fault::NodeNotDeletable { .. }
@@ -170,6 +175,7 @@ pub(crate) fn status(fault: &Fault) -> StatusCode {
         | Fault::InvalidParameterValue(_)
         | Fault::MissingParameterValue(_)
         | Fault::InvalidStateRequested { .. }
+        | Fault::VolumesInUse(_)
         | Fault::NodeInMaintenance { .. }
         | Fault::NodeIsRetired { .. }
         | Fault::InterfaceNotFound { .. }

@@ -39,6 +39,7 @@ pub mod settings;
 mod shards;
 mod time;
 mod version;
+mod volume;
 
 pub use self::settings::Settings;
 
@@ -63,6 +64,7 @@ pub fn router(state: AppState) -> Router {
         .merge(root::routes())
         .merge(nodes::routes())
         .merge(ports::routes())
+        .merge(volume::routes())
         .merge(drivers::routes())
         .merge(conductors::routes())
         .merge(shards::routes())

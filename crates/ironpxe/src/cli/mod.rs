@@ -3,6 +3,7 @@
 //! Exit codes: 0 done; 64 the configuration or the command line is wrong; 1 anything else.
 
 mod config;
+mod script;
 mod serve;
 
 use std::io::Write;
@@ -11,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use ironpxe::app::AppError;
+use ironpxe::app::{AppError, OfflineError};
 use ironpxe::config::{Config, ConfigError, Environment, Flag};
 use ironpxe::telemetry::BadFilter;
 
@@ -35,6 +36,9 @@ enum Command {
     /// Show or check configurations
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Show which boot script a machine would get, and why, without booting it
+    #[command(subcommand)]
+    Script(script::ScriptCommand),
 }
 
 /// Why a command did not do it.
@@ -46,6 +50,10 @@ enum CliError {
     Log(#[from] BadFilter),
     #[error(transparent)]
     App(#[from] AppError),
+    #[error(transparent)]
+    Preview(#[from] OfflineError),
+    #[error("there is no template {0:?}; ironpxe script template lists them")]
+    NoTemplate(String),
     #[error("cannot start the runtime")]
     Runtime(#[source] std::io::Error),
     #[error("cannot write to standard output")]
@@ -55,8 +63,11 @@ enum CliError {
 impl CliError {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Log(_) | Self::App(AppError::Drivers(_)) => USAGE,
-            Self::App(_) | Self::Runtime(_) | Self::Output(_) => 1,
+            Self::Config(_)
+            | Self::Log(_)
+            | Self::App(AppError::Drivers(_))
+            | Self::NoTemplate(_) => USAGE,
+            Self::App(_) | Self::Preview(_) | Self::Runtime(_) | Self::Output(_) => 1,
         }
     }
 }
@@ -74,6 +85,7 @@ pub(crate) fn run() -> ExitCode {
     let done = match cli.command {
         Command::Serve(args) => serve::run(&args),
         Command::Config(command) => config::run(&command),
+        Command::Script(command) => script::run(&command),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,6 +1,6 @@
 //! Boot requests: which machine asks, what it boots, and a line in the log about it.
 
-use ironpxe_core::boot::{BootPlan, Machine, Occasion, decide};
+use ironpxe_core::boot::{BootPlan, Machine, Occasion, boots_from_volume, decide};
 use ironpxe_core::error::{Fault, Result};
 use tracing::{info, warn};
 
@@ -20,9 +20,14 @@ impl LocalConductor {
         let Some(node) = node else {
             return Err(self.refuse_stranger(ctx, ident));
         };
+        let volumes = match boots_from_volume(&node) {
+            Some(_) => Some(self.db.node_volumes(node.uuid).await?),
+            None => None,
+        };
         let machine = Machine {
             node: &node,
             port: port.as_ref(),
+            volumes: volumes.as_ref(),
         };
         let plan = decide(machine, &self.settings.boot, &ctx.request_id);
         if let BootPlan::Refuse(refusal) = &plan {

@@ -11,9 +11,11 @@ mod nodes;
 mod passthru;
 mod ports;
 mod power;
+pub mod preview;
 mod provision;
 mod service;
 mod validate;
+mod volumes;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,20 +3,21 @@
 use ironpxe_core::JsonMap;
 use ironpxe_core::boot_device::BootDevice;
 use ironpxe_core::error::Fault;
-use ironpxe_core::id::{NodeUuid, PortUuid};
+use ironpxe_core::id::{NodeUuid, PortUuid, VolumeConnectorUuid, VolumeTargetUuid};
 use ironpxe_core::interface::InterfaceKind;
 use ironpxe_core::node::Node;
 use ironpxe_core::passthru::{HttpMethod, MethodInfo, PassthruReply};
-use ironpxe_core::patch::{NodeChange, PortChange};
+use ironpxe_core::patch::{NodeChange, PortChange, VolumeConnectorChange, VolumeTargetChange};
 use ironpxe_core::port::Port;
 use ironpxe_core::power_state::PowerTarget;
-use ironpxe_core::provision_state::Verb;
+use ironpxe_core::provision_state::{ProvisionState, Verb};
+use ironpxe_core::volume::{VolumeConnector, VolumeTarget};
 use serde_json::Value;
 
 use super::LocalConductor;
 use crate::drivers::{HardwareType, management};
 use crate::rpc::{
-    BootIdent, Conductor, Context, DriverInfo, DriverInterfaces, InterfaceValidation,
+    BootIdent, BootPreview, Conductor, Context, DriverInfo, DriverInterfaces, InterfaceValidation,
     ProvisionArgs, Reply,
 };
 
@@ -54,6 +55,56 @@ impl Conductor for LocalConductor {
 
     fn port_destroy<'a>(&'a self, ctx: &'a Context, port: PortUuid) -> Reply<'a, ()> {
         Box::pin(self.destroy_port(ctx, port))
+    }
+
+    fn volume_connector_create<'a>(
+        &'a self,
+        ctx: &'a Context,
+        connector: VolumeConnector,
+    ) -> Reply<'a, VolumeConnector> {
+        Box::pin(self.create_volume_connector(ctx, connector))
+    }
+
+    fn volume_connector_update<'a>(
+        &'a self,
+        ctx: &'a Context,
+        connector: VolumeConnectorUuid,
+        change: VolumeConnectorChange,
+    ) -> Reply<'a, VolumeConnector> {
+        Box::pin(self.update_volume_connector(ctx, connector, change))
+    }
+
+    fn volume_connector_destroy<'a>(
+        &'a self,
+        ctx: &'a Context,
+        connector: VolumeConnectorUuid,
+    ) -> Reply<'a, ()> {
+        Box::pin(self.destroy_volume_connector(ctx, connector))
+    }
+
+    fn volume_target_create<'a>(
+        &'a self,
+        ctx: &'a Context,
+        target: VolumeTarget,
+    ) -> Reply<'a, VolumeTarget> {
+        Box::pin(self.create_volume_target(ctx, target))
+    }
+
+    fn volume_target_update<'a>(
+        &'a self,
+        ctx: &'a Context,
+        target: VolumeTargetUuid,
+        change: VolumeTargetChange,
+    ) -> Reply<'a, VolumeTarget> {
+        Box::pin(self.update_volume_target(ctx, target, change))
+    }
+
+    fn volume_target_destroy<'a>(
+        &'a self,
+        ctx: &'a Context,
+        target: VolumeTargetUuid,
+    ) -> Reply<'a, ()> {
+        Box::pin(self.destroy_volume_target(ctx, target))
     }
 
     fn provision<'a>(
@@ -183,6 +234,15 @@ impl Conductor for LocalConductor {
 
     fn boot_script<'a>(&'a self, ctx: &'a Context, ident: BootIdent) -> Reply<'a, String> {
         Box::pin(self.boot(ctx, ident))
+    }
+
+    fn boot_preview<'a>(
+        &'a self,
+        _ctx: &'a Context,
+        ident: BootIdent,
+        state: Option<ProvisionState>,
+    ) -> Reply<'a, BootPreview> {
+        Box::pin(self.preview(ident, state))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod provision;
 mod recovery;
+mod volumes;
 
 use std::sync::Arc;
 use std::time::Duration;

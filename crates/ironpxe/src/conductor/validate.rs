@@ -9,11 +9,13 @@ use ironpxe_core::id::NodeUuid;
 use ironpxe_core::interface::InterfaceKind;
 use ironpxe_core::node::Node;
 use ironpxe_core::provision_state::ProvisionState;
+use ironpxe_core::volume::Volumes;
 
 use super::LocalConductor;
 use crate::db::{Page, PortFilter};
 use crate::drivers::agent::Worker;
 use crate::drivers::deploy::DeployInterface;
+use crate::drivers::storage;
 use crate::rpc::{Context, InterfaceValidation};
 
 /// The interfaces `GET /v1/nodes/<node>/validate` reports, in Ironic's order.
@@ -32,6 +34,12 @@ const REPORTED: [InterfaceKind; 12] = [
     InterfaceKind::Storage,
 ];
 
+/// What belongs to a node besides itself.
+struct Surroundings {
+    has_port: bool,
+    volumes: Volumes,
+}
+
 impl LocalConductor {
     pub(super) async fn validate(
         &self,
@@ -39,11 +47,11 @@ impl LocalConductor {
         uuid: NodeUuid,
     ) -> Result<Vec<InterfaceValidation>> {
         let node = self.node(uuid).await?;
-        let has_port = self.has_port(uuid).await?;
+        let around = self.surroundings(uuid).await?;
         Ok(REPORTED
             .into_iter()
             .map(|kind| {
-                let problem = self.check(ctx, &node, kind, has_port).err();
+                let problem = self.check(ctx, &node, kind, &around).err();
                 InterfaceValidation {
                     kind,
                     problem: problem.map(|fault| fault.to_string()),
@@ -54,8 +62,8 @@ impl LocalConductor {
 
     /// Refuses a deployment that cannot succeed.
     pub(super) async fn validate_deploy(&self, ctx: &Context, node: &Node) -> Result<()> {
-        let has_port = self.has_port(node.uuid).await?;
-        self.check(ctx, node, InterfaceKind::Deploy, has_port)
+        let around = self.surroundings(node.uuid).await?;
+        self.check(ctx, node, InterfaceKind::Deploy, &around)
             .map_err(|fault| {
                 Fault::InstanceDeployFailure(format!(
                     "Failed to validate deploy or power info for node {}: {fault}",
@@ -70,25 +78,29 @@ impl LocalConductor {
         ctx: &Context,
         node: &Node,
         state: ProvisionState,
+        volumes: Option<&Volumes>,
     ) -> Option<Fault> {
         let mut imagined = node.clone();
         imagined.provision_state = state.into();
         // A fault in the past does not make the node's data invalid.
         imagined.fault = None;
         let machine = Machine {
-            node: &imagined,
-            port: None,
+            volumes,
+            ..Machine::of(&imagined)
         };
         match decide(machine, &self.settings.boot, &ctx.request_id) {
             BootPlan::Refuse(refusal) => Some(Fault::MissingParameterValue(format!(
                 "{refusal}; {}",
                 refusal.advice(&node.label())
             ))),
-            BootPlan::Linux(_) | BootPlan::LocalDisk(_) => None,
+            BootPlan::Linux(_)
+            | BootPlan::Volume(_)
+            | BootPlan::Iso(_)
+            | BootPlan::LocalDisk(_) => None,
         }
     }
 
-    async fn has_port(&self, uuid: NodeUuid) -> Result<bool> {
+    async fn surroundings(&self, uuid: NodeUuid) -> Result<Surroundings> {
         let filter = PortFilter {
             node_uuid: Some(uuid),
             ..PortFilter::default()
@@ -97,28 +109,42 @@ impl LocalConductor {
             limit: Some(1),
             ..Page::default()
         };
-        Ok(!self.db.port_list(&filter, &page).await?.is_empty())
+        Ok(Surroundings {
+            has_port: !self.db.port_list(&filter, &page).await?.is_empty(),
+            volumes: self.db.node_volumes(uuid).await?,
+        })
     }
 
-    fn check(&self, ctx: &Context, node: &Node, kind: InterfaceKind, has_port: bool) -> Result<()> {
+    fn check(
+        &self,
+        ctx: &Context,
+        node: &Node,
+        kind: InterfaceKind,
+        around: &Surroundings,
+    ) -> Result<()> {
         let implementation = node.interface(kind);
         match kind {
             InterfaceKind::Boot if implementation == "ipxe" => {
-                self.check_boot(ctx, node, ProvisionState::CleanWait, has_port)
+                self.check_boot(ctx, node, ProvisionState::CleanWait, around)
             }
-            InterfaceKind::Deploy => self.check_deploy(ctx, node, has_port),
+            InterfaceKind::Deploy => self.check_deploy(ctx, node, around),
             InterfaceKind::Inspect if Worker::of_interface(implementation) == Worker::Agent => {
-                self.check_boot(ctx, node, ProvisionState::InspectWait, has_port)
+                self.check_boot(ctx, node, ProvisionState::InspectWait, around)
             }
             InterfaceKind::Rescue if Worker::of_interface(implementation) == Worker::Agent => {
-                self.check_boot(ctx, node, ProvisionState::RescueWait, has_port)
+                self.check_boot(ctx, node, ProvisionState::RescueWait, around)
             }
             _ if implementation.starts_with("no-") => Err(unsupported(node, kind)),
             _ => Ok(()),
         }
     }
 
-    fn check_deploy(&self, ctx: &Context, node: &Node, has_port: bool) -> Result<()> {
+    fn check_deploy(&self, ctx: &Context, node: &Node, around: &Surroundings) -> Result<()> {
+        if let Some(target) = storage::boot_volume(node, &around.volumes) {
+            let mut imagined = node.clone();
+            storage::set_boot_volume(&mut imagined, Some(target.uuid));
+            return self.check_boot(ctx, &imagined, ProvisionState::Active, around);
+        }
         let name = node.interface(InterfaceKind::Deploy);
         let Some(deploy) = DeployInterface::from_name(name) else {
             return Err(unsupported(node, InterfaceKind::Deploy));
@@ -128,7 +154,7 @@ impl LocalConductor {
                 Worker::Agent => ProvisionState::DeployWait,
                 Worker::Nobody | Worker::Unsupported => ProvisionState::Active,
             };
-            self.check_boot(ctx, node, state, has_port)?;
+            self.check_boot(ctx, node, state, around)?;
         }
         let image_source = node
             .instance_info
@@ -147,15 +173,16 @@ impl LocalConductor {
         ctx: &Context,
         node: &Node,
         state: ProvisionState,
-        has_port: bool,
+        around: &Surroundings,
     ) -> Result<()> {
-        if !has_port {
+        if !around.has_port {
             return Err(Fault::MissingParameterValue(format!(
                 "Node {} does not have any port associated with it",
                 node.uuid
             )));
         }
-        self.would_refuse(ctx, node, state).map_or(Ok(()), Err)
+        self.would_refuse(ctx, node, state, Some(&around.volumes))
+            .map_or(Ok(()), Err)
     }
 }
 

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use ironpxe_core::error::Fault;
-use ironpxe_core::id::{NodeUuid, PortUuid};
+use ironpxe_core::id::{NodeUuid, PortUuid, VolumeConnectorUuid, VolumeTargetUuid};
 use ironpxe_core::mac::MacAddress;
 use sqlx::migrate::MigrateError;
 use uuid::Uuid;
@@ -24,6 +24,12 @@ pub enum DbError {
     /// The port that is named is not there.
     #[error("there is no port {0}")]
     PortMissing(PortUuid),
+    /// The volume connector that is named is not there.
+    #[error("there is no volume connector {0}")]
+    VolumeConnectorMissing(VolumeConnectorUuid),
+    /// The volume target that is named is not there.
+    #[error("there is no volume target {0}")]
+    VolumeTargetMissing(VolumeTargetUuid),
     /// The conductor that is named is not there.
     #[error("there is no conductor {0}")]
     ConductorMissing(String),
@@ -92,6 +98,19 @@ pub enum Duplicate {
     PortName(String),
     /// A port's MAC address.
     PortAddress(MacAddress),
+    /// A volume connector's UUID.
+    VolumeConnectorUuid(VolumeConnectorUuid),
+    /// What a node is called by its storage.
+    VolumeConnector {
+        /// The kind of name.
+        kind: String,
+        /// The name.
+        connector_id: String,
+    },
+    /// A volume target's UUID.
+    VolumeTargetUuid(VolumeTargetUuid),
+    /// The boot index of another target of the node.
+    VolumeBootIndex(i64),
 }
 
 impl DbError {
@@ -151,6 +170,10 @@ impl From<DbError> for Fault {
             DbError::Duplicate(duplicate) => duplicate.into(),
             DbError::NodeMissing(uuid) => Self::NodeNotFound(uuid.to_string()),
             DbError::PortMissing(uuid) => Self::PortNotFound(uuid.to_string()),
+            DbError::VolumeConnectorMissing(uuid) => {
+                Self::VolumeConnectorNotFound(uuid.to_string())
+            }
+            DbError::VolumeTargetMissing(uuid) => Self::VolumeTargetNotFound(uuid.to_string()),
             DbError::ConductorMissing(hostname) => Self::ConductorNotFound(hostname),
             DbError::SortKey(key) => Self::InvalidParameterValue(format!(
                 "The sort_key value \"{key}\" is invalid for sorting"
@@ -182,6 +205,18 @@ impl From<Duplicate> for Fault {
             Duplicate::PortUuid(uuid) => Self::PortAlreadyExists(uuid.to_string()),
             Duplicate::PortName(name) => Self::PortDuplicateName(name),
             Duplicate::PortAddress(address) => Self::MacAlreadyExists(address.to_string()),
+            Duplicate::VolumeConnectorUuid(uuid) => Self::VolumeUuidExists {
+                what: "connector",
+                uuid: uuid.to_string(),
+            },
+            Duplicate::VolumeConnector { kind, connector_id } => {
+                Self::VolumeConnectorExists { kind, connector_id }
+            }
+            Duplicate::VolumeTargetUuid(uuid) => Self::VolumeUuidExists {
+                what: "target",
+                uuid: uuid.to_string(),
+            },
+            Duplicate::VolumeBootIndex(index) => Self::VolumeBootIndexExists(index),
         }
     }
 }

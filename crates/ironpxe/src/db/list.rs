@@ -82,7 +82,7 @@ impl<'b> Conditions<'b> {
 /// The order of a list, in SQL.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Order {
-    /// `nodes` or `ports`.
+    /// Which table: its name.
     pub(super) table: &'static str,
     /// The expression to sort by, unless it is `id` alone.
     pub(super) by: Option<&'static str>,

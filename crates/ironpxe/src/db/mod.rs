@@ -19,6 +19,10 @@ mod row;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod volume_connector;
+mod volume_row;
+mod volume_target;
+mod volumes;
 
 use std::time::Duration;
 

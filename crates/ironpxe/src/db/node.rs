@@ -121,7 +121,7 @@ impl Db {
         Err(contended())
     }
 
-    /// Deletes the node and its ports if `allowed` does not object to the node as it is.
+    /// Deletes the node with its ports and volumes if `allowed` does not object to the node as it is.
     pub async fn node_destroy(
         &self,
         uuid: NodeUuid,
@@ -146,7 +146,10 @@ impl Db {
 }
 
 /// The node as the writer sees it.
-async fn current(writer: &mut SqliteConnection, uuid: NodeUuid) -> Result<Node, DbError> {
+pub(super) async fn current(
+    writer: &mut SqliteConnection,
+    uuid: NodeUuid,
+) -> Result<Node, DbError> {
     sqlx::query_as(concat!(
         "SELECT ",
         node_columns!(),

@@ -3,6 +3,7 @@
 mod changes;
 mod lists;
 mod opening;
+mod volumes;
 
 use ironpxe_core::error::Fault;
 use ironpxe_core::id::{NodeUuid, PortUuid};

@@ -42,6 +42,10 @@ const RAMDISK_PROPERTIES: &[(&str, &str)] = &[
         "URL of the ramdisk that deploys, cleans, inspects and services.",
     ),
     (
+        "ipxe_local_boot",
+        "How a deployed machine gets to its disk: sanboot, exit, reboot or poweroff.",
+    ),
+    (
         "kernel_append_params",
         "Kernel arguments; %default% stands for the configured ones.",
     ),

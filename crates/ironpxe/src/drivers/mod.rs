@@ -9,6 +9,7 @@ pub mod deploy;
 mod hardware;
 pub mod management;
 mod registry;
+pub mod storage;
 
 pub use hardware::HardwareType;
 pub use registry::{Drivers, DriversError};

@@ -12,15 +12,16 @@ use std::pin::Pin;
 use ironpxe_core::JsonMap;
 use ironpxe_core::boot_device::BootDevice;
 use ironpxe_core::error::Result;
-use ironpxe_core::id::{NodeUuid, PortUuid};
+use ironpxe_core::id::{NodeUuid, PortUuid, VolumeConnectorUuid, VolumeTargetUuid};
 use ironpxe_core::interface::InterfaceKind;
 use ironpxe_core::mac::MacAddress;
 use ironpxe_core::node::Node;
 use ironpxe_core::passthru::{HttpMethod, MethodInfo, PassthruReply};
-use ironpxe_core::patch::{NodeChange, PortChange};
+use ironpxe_core::patch::{NodeChange, PortChange, VolumeConnectorChange, VolumeTargetChange};
 use ironpxe_core::port::Port;
 use ironpxe_core::power_state::PowerTarget;
-use ironpxe_core::provision_state::Verb;
+use ironpxe_core::provision_state::{ProvisionState, Verb};
+use ironpxe_core::volume::{VolumeConnector, VolumeTarget};
 use serde_json::Value;
 
 /// What a call gives, when it is ready.
@@ -59,6 +60,21 @@ pub enum BootIdent {
     Node(NodeUuid),
     /// By one of its ports.
     Address(MacAddress),
+}
+
+/// What a machine would boot. The script holds its secrets; so nothing prints this by accident.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BootPreview {
+    /// The node.
+    pub node_uuid: NodeUuid,
+    /// The provision state it was decided for.
+    pub provision_state: String,
+    /// What is booted, in a few words.
+    pub plan: String,
+    /// The script, with the request id of nobody.
+    pub script: String,
+    /// Why: topics, and what is to say about each.
+    pub reasons: Vec<(String, String)>,
 }
 
 /// Whether one driver interface of a node has all it needs.
@@ -107,7 +123,7 @@ pub trait Conductor: Send + Sync {
         reset_interfaces: bool,
     ) -> Reply<'a, Node>;
 
-    /// Deletes a node and its ports.
+    /// Deletes a node with its ports and volumes.
     fn node_destroy<'a>(&'a self, ctx: &'a Context, node: NodeUuid) -> Reply<'a, ()>;
 
     /// Adds a port to its node.
@@ -123,6 +139,50 @@ pub trait Conductor: Send + Sync {
 
     /// Deletes a port.
     fn port_destroy<'a>(&'a self, ctx: &'a Context, port: PortUuid) -> Reply<'a, ()>;
+
+    /// Adds a volume connector to its node.
+    fn volume_connector_create<'a>(
+        &'a self,
+        ctx: &'a Context,
+        connector: VolumeConnector,
+    ) -> Reply<'a, VolumeConnector>;
+
+    /// Changes a volume connector.
+    fn volume_connector_update<'a>(
+        &'a self,
+        ctx: &'a Context,
+        connector: VolumeConnectorUuid,
+        change: VolumeConnectorChange,
+    ) -> Reply<'a, VolumeConnector>;
+
+    /// Deletes a volume connector.
+    fn volume_connector_destroy<'a>(
+        &'a self,
+        ctx: &'a Context,
+        connector: VolumeConnectorUuid,
+    ) -> Reply<'a, ()>;
+
+    /// Adds a volume target to its node.
+    fn volume_target_create<'a>(
+        &'a self,
+        ctx: &'a Context,
+        target: VolumeTarget,
+    ) -> Reply<'a, VolumeTarget>;
+
+    /// Changes a volume target.
+    fn volume_target_update<'a>(
+        &'a self,
+        ctx: &'a Context,
+        target: VolumeTargetUuid,
+        change: VolumeTargetChange,
+    ) -> Reply<'a, VolumeTarget>;
+
+    /// Deletes a volume target.
+    fn volume_target_destroy<'a>(
+        &'a self,
+        ctx: &'a Context,
+        target: VolumeTargetUuid,
+    ) -> Reply<'a, ()>;
 
     /// Starts what a provision verb asks for. Returns when it is accepted, not when it is done.
     fn provision<'a>(
@@ -214,4 +274,12 @@ pub trait Conductor: Send + Sync {
 
     /// The boot script of a machine, as it is to be booted now.
     fn boot_script<'a>(&'a self, ctx: &'a Context, ident: BootIdent) -> Reply<'a, String>;
+
+    /// What a machine would boot and why, now or as if its node were in `state`.
+    fn boot_preview<'a>(
+        &'a self,
+        ctx: &'a Context,
+        ident: BootIdent,
+        state: Option<ProvisionState>,
+    ) -> Reply<'a, BootPreview>;
 }

@@ -13,6 +13,7 @@ mod deployment;
 mod inventory;
 mod sdk;
 mod service;
+mod volume;
 
 use std::{
     ffi::OsStr,

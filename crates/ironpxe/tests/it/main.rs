@@ -5,5 +5,6 @@ mod clients;
 mod config;
 mod firmware;
 mod rest;
+mod script;
 mod serve;
 mod store;

@@ -25,6 +25,7 @@ mod nodes;
 mod normal;
 mod paths;
 mod ports;
+mod volumes;
 
 use self::differences::Differences;
 use self::exchange::{Client, Exchange};
@@ -34,7 +35,7 @@ use self::normal::Names;
 const CONDUCTOR: &str = "lab-conductor-1";
 
 /// The files in pieces, as the recording went through them.
-const SCENARIO: [(&str, std::ops::RangeInclusive<usize>); 12] = [
+const SCENARIO: [(&str, std::ops::RangeInclusive<usize>); 13] = [
     ("root.json", 0..=26),
     ("nodes.json", 0..=45),
     ("drivers.json", 0..=13),
@@ -47,6 +48,7 @@ const SCENARIO: [(&str, std::ops::RangeInclusive<usize>); 12] = [
     ("lookup.json", 0..=14),
     ("heartbeat.json", 0..=5),
     ("others.json", 0..=12),
+    ("volume.json", 0..=3),
 ];
 
 fn folder() -> PathBuf {
@@ -120,6 +122,7 @@ async fn recorded_exchanges_are_answered_as_ironic_did() -> Result<()> {
 /// What the recording did on the way without writing it down.
 async fn prepare(client: &Client, file: &str, index: usize) -> Result<()> {
     let node = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee";
+    let volume_node = "cb5c8004-eb70-45ff-8c30-9940a9f47b8e";
     if (file, index) == ("nodes.json", 46) {
         let path = format!("/v1/nodes/{node}/maintenance");
         client
@@ -139,9 +142,16 @@ async fn prepare(client: &Client, file: &str, index: usize) -> Result<()> {
         client.done("POST", "/v1/ports", &port, 201).await?;
     }
     if (file, index) == ("others.json", 0) {
-        // For the volumes, which are not replayed.
-        let node = json!({ "driver": "fake-hardware" });
+        // The node of the volumes.
+        let node = json!({ "driver": "fake-hardware", "uuid": volume_node });
         client.done("POST", "/v1/nodes", &node, 201).await?;
+    }
+    if (file, index) == ("volume.json", 0) {
+        let connector =
+            json!({ "node_uuid": volume_node, "type": "iqn", "connector_id": "iqn.a:b" });
+        client
+            .done("POST", "/v1/volume/connectors", &connector, 201)
+            .await?;
     }
     Ok(())
 }

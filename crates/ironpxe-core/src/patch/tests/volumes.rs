@@ -93,7 +93,7 @@ fn a_target_is_patched() {
     assert_eq!(changed, expected);
 }
 
-fn refused(operation: Value) -> (String, String) {
+fn refused(operation: &Value) -> (String, String) {
     let patch: json_patch::Patch = serde_json::from_value(json!([
         {"op": "add", "path": "/extra/kept", "value": "out"},
         operation,
@@ -140,7 +140,7 @@ fn a_connector_keeps_what_cannot_be_changed() {
             "Expected UUID for node_uuid: n1",
         ),
     ] {
-        assert_eq!(refused(operation).0, words);
+        assert_eq!(refused(&operation).0, words);
     }
 }
 
@@ -182,6 +182,6 @@ fn a_target_keeps_what_cannot_be_changed() {
              remove a non-existent object 'zz'",
         ),
     ] {
-        assert_eq!(refused(operation).1, words);
+        assert_eq!(refused(&operation).1, words);
     }
 }

@@ -11,6 +11,18 @@ fn faults() -> Vec<Fault> {
     vec![
         Fault::NodeNotFound(text("n")),
         Fault::PortNotFound(text("p")),
+        Fault::VolumeConnectorNotFound(text("c")),
+        Fault::VolumeTargetNotFound(text("t")),
+        Fault::VolumeConnectorExists {
+            kind: text("iqn"),
+            connector_id: text("iqn.a:b"),
+        },
+        Fault::VolumeUuidExists {
+            what: "target",
+            uuid: text("t"),
+        },
+        Fault::VolumeBootIndexExists(0),
+        Fault::VolumesInUse(node),
         Fault::ConductorNotFound(text("c")),
         Fault::DriverNotFound(text("d")),
         Fault::DriverUnknown(text("d")),

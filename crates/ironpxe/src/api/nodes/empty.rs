@@ -11,10 +11,8 @@ use crate::api::nodes::find;
 use crate::api::request::Call;
 
 /// The part of the URL, the name of the list, and the minor version that brought it.
-const LISTS: [(&str, &str, u16); 6] = [
+const LISTS: [(&str, &str, u16); 4] = [
     ("portgroups", "portgroups", 24),
-    ("volume/connectors", "connectors", 32),
-    ("volume/targets", "targets", 32),
     ("bios", "bios", 40),
     ("firmware", "firmware", 86),
     ("history", "history", 78),

@@ -1,4 +1,5 @@
-//! What of a node nobody may read back: passwords, tokens, and images that are secrets themselves.
+//! What of a node or of its volumes nobody may read back: passwords, tokens, and images that are
+//! secrets themselves.
 //!
 //! Source: Ironic's `node_sanitize`, and the key words of `oslo_utils.strutils`.
 
@@ -44,7 +45,7 @@ const SECRET_WORDS: [&str; 31] = [
 ];
 
 /// A free-form field without its secrets.
-pub(super) fn mask(fields: &JsonMap) -> JsonMap {
+pub(in crate::api) fn mask(fields: &JsonMap) -> JsonMap {
     fields
         .iter()
         .map(|(name, value)| (name.clone(), mask_value(name, value)))

@@ -11,13 +11,14 @@ use crate::api::AppState;
 use crate::api::error::{ApiError, Result};
 use crate::api::request::Call;
 
+mod boot_script;
 mod create;
 mod delete;
 mod empty;
 mod list;
 mod maintenance;
 mod management;
-mod mask;
+pub(super) mod mask;
 mod name;
 mod ports;
 mod show;
@@ -29,6 +30,7 @@ mod validate;
 mod vendor_passthru;
 mod view;
 mod vifs;
+mod volume;
 
 pub(super) fn routes() -> Router<AppState> {
     Router::new()
@@ -47,6 +49,7 @@ pub(super) fn routes() -> Router<AppState> {
                 .post(create::post_on_item),
         )
         .route("/v1/nodes/{node}/validate", get(validate::get))
+        .route("/v1/nodes/{node}/boot_script", get(boot_script::get))
         .route("/v1/nodes/{node}/states", get(states::get))
         .route(
             "/v1/nodes/{node}/states/provision",
@@ -92,6 +95,12 @@ pub(super) fn routes() -> Router<AppState> {
         )
         .route("/v1/nodes/{node}/ports", get(ports::get))
         .route("/v1/nodes/{node}/ports/detail", get(ports::detail))
+        .route("/v1/nodes/{node}/volume", get(volume::get))
+        .route(
+            "/v1/nodes/{node}/volume/connectors",
+            get(volume::connectors),
+        )
+        .route("/v1/nodes/{node}/volume/targets", get(volume::targets))
         .route("/v1/nodes/{node}/vifs", get(vifs::get))
         .route(
             "/v1/nodes/{node}/vendor_passthru/methods",

@@ -7,7 +7,7 @@ mod transition;
 mod work;
 
 use ironpxe_core::error::{Fault, Result};
-use ironpxe_core::id::NodeUuid;
+use ironpxe_core::id::{NodeUuid, VolumeTargetUuid};
 use ironpxe_core::interface::InterfaceKind;
 use ironpxe_core::node::Node;
 use ironpxe_core::provision_state::{ProvisionState, Verb};
@@ -21,6 +21,7 @@ use super::validate::unsupported;
 use super::{LocalConductor, refuse_if_reserved};
 use crate::clock;
 use crate::drivers::agent::Worker;
+use crate::drivers::storage;
 use crate::rpc::{Context, ProvisionArgs};
 
 impl LocalConductor {
@@ -31,13 +32,16 @@ impl LocalConductor {
         verb: Verb,
         args: ProvisionArgs,
     ) -> Result<()> {
+        let mut boot_volume = None;
         if matches!(verb, Verb::Deploy | Verb::Rebuild) {
             let node = self.node(uuid).await?;
             // What the state machine or a reservation refuses is the better answer.
-            self.accept(&mut node.clone(), verb, &args)?;
+            self.accept(&mut node.clone(), verb, &args, None)?;
             self.validate_deploy(ctx, &node).await?;
+            let volumes = self.db.node_volumes(uuid).await?;
+            boot_volume = storage::boot_volume(&node, &volumes).map(|target| target.uuid);
         }
-        let accept = |node: &mut Node| self.accept(node, verb, &args);
+        let accept = |node: &mut Node| self.accept(node, verb, &args, boot_volume);
         let (node, work) = self.db.node_change(uuid, accept).await?;
         info!(
             req.id = ctx.request_id,
@@ -54,7 +58,13 @@ impl LocalConductor {
     }
 
     /// Moves the node where `verb` leads, and says which work follows.
-    fn accept(&self, node: &mut Node, verb: Verb, args: &ProvisionArgs) -> Result<Option<Work>> {
+    fn accept(
+        &self,
+        node: &mut Node,
+        verb: Verb,
+        args: &ProvisionArgs,
+        boot_volume: Option<VolumeTargetUuid>,
+    ) -> Result<Option<Work>> {
         let cannot = |node: &Node| Fault::InvalidStateRequested {
             action: args.target.clone(),
             node: node.uuid,
@@ -72,7 +82,7 @@ impl LocalConductor {
         node.last_error = None;
         take_args(node, verb, args);
         let work = match verb {
-            Verb::Deploy | Verb::Rebuild => Some(Work::Deploy),
+            Verb::Deploy | Verb::Rebuild => Some(Work::Deploy { boot_volume }),
             Verb::Undeploy => Some(Work::TearDown),
             // From `enroll` the credentials are verified; from a failed state nothing is left to do.
             Verb::Manage => (from == ProvisionState::Enroll).then_some(Work::Verify),

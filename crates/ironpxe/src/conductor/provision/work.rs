@@ -6,7 +6,7 @@
 //! gives the node back.
 
 use ironpxe_core::error::{Fault, Result};
-use ironpxe_core::id::NodeUuid;
+use ironpxe_core::id::{NodeUuid, VolumeTargetUuid};
 use ironpxe_core::interface::InterfaceKind;
 use ironpxe_core::node::Node;
 use ironpxe_core::power_state::PowerState;
@@ -18,6 +18,7 @@ use crate::clock;
 use crate::conductor::LocalConductor;
 use crate::drivers::agent::Worker;
 use crate::drivers::deploy::DeployInterface;
+use crate::drivers::storage;
 use crate::rpc::Context;
 
 /// What there is to do.
@@ -29,7 +30,10 @@ pub(super) enum Work {
         disable_ramdisk: bool,
     },
     Inspect,
-    Deploy,
+    Deploy {
+        /// The volume the instance lives on, if not on the machine's disk.
+        boot_volume: Option<VolumeTargetUuid>,
+    },
     TearDown,
     Adopt,
     Rescue,
@@ -80,13 +84,17 @@ impl LocalConductor {
                 self.clean(ctx, node, automated, disable_ramdisk)?;
             }
             Work::Inspect => self.inspect(ctx, node)?,
-            Work::Deploy => match deploy_interface(node)?.deploys() {
-                Worker::Agent => self.wait_for_agent(ctx, node)?,
-                Worker::Nobody | Worker::Unsupported => {
+            Work::Deploy { boot_volume } => {
+                storage::set_boot_volume(node, boot_volume);
+                // On a volume there is nothing to write.
+                let by_agent = deploy_interface(node)?.deploys() == Worker::Agent;
+                if by_agent && boot_volume.is_none() {
+                    self.wait_for_agent(ctx, node)?;
+                } else {
                     node.power_state = Some(PowerState::On);
                     step(node, Event::Done)?;
                 }
-            },
+            }
             Work::TearDown => {
                 tear_down(node);
                 step(node, Event::Clean)?;
@@ -156,7 +164,7 @@ impl LocalConductor {
             .known()
             .unwrap_or(ProvisionState::Error);
         if node.interface(InterfaceKind::Boot) == "ipxe"
-            && let Some(fault) = self.would_refuse(ctx, node, state)
+            && let Some(fault) = self.would_refuse(ctx, node, state, None)
         {
             node.last_error = Some(format!("The ramdisk cannot be booted: {fault}"));
             return step(node, Event::Fail);

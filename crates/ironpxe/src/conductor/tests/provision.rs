@@ -3,6 +3,9 @@
 use ironpxe_core::power_state::PowerState;
 use ironpxe_core::provision_state::{MACHINE, VERBS};
 
+use ironpxe_core::id::VolumeTargetUuid;
+use ironpxe_core::volume::VolumeTarget;
+
 use super::*;
 
 #[tokio::test]
@@ -298,4 +301,66 @@ async fn a_verb_is_seen_through_whether_or_not_its_client_waits() {
         accepted > 0,
         "no verb was accepted: the clients were all too fast"
     );
+}
+
+/// A node whose instance lives on a remote volume needs no agent to write it, and boots from the
+/// volume until it is torn down.
+#[tokio::test]
+async fn an_instance_on_a_volume_is_active_at_once() {
+    let stand = Stand::new().await;
+    let uuid = stand.enrol("direct").await;
+    let external = |node: &mut Node| {
+        node.interfaces.set(InterfaceKind::Storage, "external");
+        node.instance_info.clear();
+        Ok(())
+    };
+    stand.db.node_change(uuid, external).await.unwrap();
+    let mut target = VolumeTarget {
+        uuid: VolumeTargetUuid(ident::uuid()),
+        node_uuid: uuid,
+        volume_type: "iscsi".into(),
+        boot_index: 0,
+        volume_id: "1".into(),
+        properties: ironpxe_core::JsonMap::new(),
+        extra: ironpxe_core::JsonMap::new(),
+        created_at: clock::now(),
+        updated_at: None,
+    };
+    stand.db.volume_target_create(&target).await.unwrap();
+    stand.walk(uuid, &["manage", "provide"]).await;
+    // A volume that cannot be attached is refused before anything starts.
+    let fault = stand.ask(uuid, "active").await.unwrap_err().to_string();
+    assert!(fault.contains("target_portal"), "{fault}");
+
+    stand
+        .db
+        .volume_target_destroy(target.uuid, |_| Ok(()))
+        .await
+        .unwrap();
+    target.properties = json!({
+        "target_portal": "192.0.2.1:3260", "target_iqn": "iqn.2026-01.example:root", "target_lun": 0,
+    })
+    .as_object()
+    .cloned()
+    .unwrap();
+    stand.db.volume_target_create(&target).await.unwrap();
+    assert_eq!(stand.walk(uuid, &["active"]).await, ["active"]);
+    let ident = crate::rpc::BootIdent::Node(uuid);
+    let script = stand
+        .conductor
+        .boot_script(&context(), ident)
+        .await
+        .unwrap();
+    assert!(
+        script.contains("sanhook --drive 0x80 iscsi:192.0.2.1::3260:0:"),
+        "{script}"
+    );
+
+    assert_eq!(stand.walk(uuid, &["undeploy"]).await, ["available"]);
+    let script = stand
+        .conductor
+        .boot_script(&context(), ident)
+        .await
+        .unwrap();
+    assert!(!script.contains("iscsi"), "{script}");
 }

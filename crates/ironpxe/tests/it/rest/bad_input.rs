@@ -8,9 +8,11 @@ use super::server;
 
 const NODE: &str = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee";
 const PORT: &str = "bbbbbbbb-bbbb-4ccc-8ddd-eeeeeeeeeeee";
+const CONNECTOR: &str = "/v1/volume/connectors/cccccccc-bbbb-4ccc-8ddd-eeeeeeeeeeee";
+const TARGET: &str = "/v1/volume/targets/dddddddd-bbbb-4ccc-8ddd-eeeeeeeeeeee";
 
 /// Every place that takes a body.
-const DOORS: [(&str, &str); 17] = [
+const DOORS: [(&str, &str); 21] = [
     ("POST", "/v1/nodes"),
     ("PATCH", "/v1/nodes/n1"),
     ("PUT", "/v1/nodes/n1/maintenance"),
@@ -31,6 +33,10 @@ const DOORS: [(&str, &str); 17] = [
         "GET",
         "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config",
     ),
+    ("POST", "/v1/volume/connectors"),
+    ("PATCH", CONNECTOR),
+    ("POST", "/v1/volume/targets"),
+    ("PATCH", TARGET),
     ("POST", "/v1/portgroups"),
     ("POST", "/v1/allocations"),
     ("POST", "/v1/events"),
@@ -249,8 +255,12 @@ async fn no_query_and_no_path_breaks_it() -> Result<()> {
         "/v1/nodes/detail",
         "/v1/nodes/n1",
         "/v1/nodes/n1/ports",
+        "/v1/nodes/n1/volume/targets",
         "/v1/ports",
         "/v1/ports/detail",
+        "/v1/volume/connectors",
+        "/v1/volume/targets",
+        TARGET,
         "/v1/drivers",
         "/v1/drivers/fake-hardware",
         "/v1/conductors",
@@ -282,6 +292,9 @@ async fn no_query_and_no_path_breaks_it() -> Result<()> {
                 "/",
                 "/v1/",
                 "/v1/ports/",
+                "/v1/volume/",
+                "/v1/volume/connectors/",
+                "/v1/volume/targets/",
                 "/v1/drivers/",
                 "/v1/conductors/",
                 "/v1/nodes/",
@@ -377,16 +390,35 @@ async fn enrol(client: &Client) -> Result<()> {
     client.done("POST", "/v1/nodes", &node, 201).await?;
     let port = json!({ "node_uuid": NODE, "uuid": PORT, "address": "52:54:00:aa:00:01" });
     client.done("POST", "/v1/ports", &port, 201).await?;
+    let uuid = |path: &str| path.rsplit('/').next().map(str::to_owned);
+    let connector = json!({
+        "node_uuid": NODE, "uuid": uuid(CONNECTOR), "type": "iqn", "connector_id": "iqn.a:b",
+    });
+    client
+        .done("POST", "/v1/volume/connectors", &connector, 201)
+        .await?;
+    let target = json!({
+        "node_uuid": NODE, "uuid": uuid(TARGET), "volume_type": "iscsi", "boot_index": 0,
+        "volume_id": "1",
+    });
+    client
+        .done("POST", "/v1/volume/targets", &target, 201)
+        .await?;
     Ok(())
 }
 
 /// Everything there is, but for the times.
 async fn snapshot(client: &Client) -> Result<Value> {
     let mut all = Vec::new();
-    for path in ["/v1/nodes/detail", "/v1/ports/detail"] {
+    for path in [
+        "/v1/nodes/detail",
+        "/v1/ports/detail",
+        "/v1/volume/connectors?detail=true",
+        "/v1/volume/targets?detail=true",
+    ] {
         let answer = client.ask(&request("GET", path, None)).await?;
         let mut body = answer.json();
-        for list in ["nodes", "ports"] {
+        for list in ["nodes", "ports", "connectors", "targets"] {
             for item in body[list].as_array_mut().into_iter().flatten() {
                 item["updated_at"] = Value::Null;
             }

@@ -1,0 +1,112 @@
+//! `docs/what-boots-when.md` says what the code does. Set `UPDATE_DOCS=1` to write it anew.
+
+use std::fmt::Write;
+
+use super::*;
+
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/what-boots-when.md");
+
+/// `text` with what stands between the marks of `section` replaced.
+fn with_section(text: &str, section: &str, content: &str) -> String {
+    let start = format!("<!-- generated: {section} -->\n");
+    let (before, rest) = text.split_once(&start).unwrap();
+    let (_, after) = rest.split_once("<!-- end -->").unwrap();
+    format!("{before}{start}{content}<!-- end -->{after}")
+}
+
+fn states() -> String {
+    let mut table = String::from("| provision state | `direct` | `ramdisk` | `anaconda` |\n");
+    table.push_str("|---|---|---|---|\n");
+    for state in ProvisionState::all() {
+        write!(table, "| {state} |").unwrap();
+        for interface in ["direct", "ramdisk", "anaconda"] {
+            let cell = match plan(&node(state, interface)) {
+                BootPlan::Linux(linux) if linux.role == LinuxRole::DeployRamdisk => "deploy",
+                BootPlan::Linux(linux) if linux.role == LinuxRole::RescueRamdisk => "rescue",
+                BootPlan::Refuse(Refusal::NotSupported(_)) => "- (not supported yet)",
+                BootPlan::Refuse(_) => "-",
+                BootPlan::Linux(_)
+                | BootPlan::LocalDisk(_)
+                | BootPlan::Volume(_)
+                | BootPlan::Iso(_) => "instance",
+            };
+            write!(table, " {cell} |").unwrap();
+        }
+        table.push('\n');
+    }
+    table
+}
+
+fn consoles() -> String {
+    let mut iso = node(ProvisionState::Active, "ramdisk");
+    iso.instance_info
+        .insert("boot_iso".into(), json!("http://images.example/x.iso"));
+    let mut netboot = node(ProvisionState::Active, "direct");
+    netboot
+        .instance_info
+        .insert("image_type".into(), json!("partition"));
+    netboot
+        .instance_info
+        .insert("capabilities".into(), json!({"boot_option": "netboot"}));
+    netboot
+        .driver_internal_info
+        .insert("root_uuid_or_disk_id".into(), json!("1234-abcd"));
+    let mut volume = node(ProvisionState::Active, "direct");
+    let volumes = volumes(&volume);
+    let boot = volumes.targets[0].uuid.to_string();
+    volume
+        .driver_internal_info
+        .insert("boot_from_volume".into(), json!(boot));
+    let nodes = [
+        node(ProvisionState::DeployWait, "direct"),
+        node(ProvisionState::Rescue, "direct"),
+        node(ProvisionState::Active, "ramdisk"),
+        netboot,
+        iso,
+        volume,
+        node(ProvisionState::Active, "direct"),
+        node(ProvisionState::Available, "direct"),
+    ];
+    let settings = BootSettings::default();
+    let scripts = Scripts::new(settings.downloads).unwrap();
+    let mut pictures = String::new();
+    for node in &nodes {
+        let machine = Machine {
+            volumes: Some(&volumes),
+            ..Machine::of(node)
+        };
+        let plan = decide(machine, &settings, REQUEST);
+        let occasion = Occasion {
+            machine,
+            request_id: REQUEST,
+        };
+        let script = scripts.render(&plan, occasion).unwrap();
+        // What is said before anything is downloaded; a refusal says nothing more.
+        let said = script
+            .lines()
+            .take_while(|line| !line.starts_with("set attempt") && !line.starts_with("iseq"))
+            .filter_map(|line| line.strip_prefix("echo "));
+        writeln!(pictures, "\n**{}**\n\n```", plan.title()).unwrap();
+        for line in said {
+            writeln!(pictures, "{line}").unwrap();
+        }
+        pictures.push_str("```\n");
+    }
+    pictures.push('\n');
+    pictures
+}
+
+#[test]
+fn the_operators_page_says_what_the_code_does() {
+    let page = std::fs::read_to_string(PAGE).unwrap();
+    let expected = with_section(&page, "states", &states());
+    let expected = with_section(&expected, "consoles", &consoles());
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(PAGE, &expected).unwrap();
+        return;
+    }
+    assert_eq!(
+        page, expected,
+        "run: UPDATE_DOCS=1 cargo test -p ironpxe-core operators_page"
+    );
+}

@@ -1,0 +1,219 @@
+//! What an operator reads about each decision.
+
+use std::fmt::Write;
+
+use super::super::explain::without_passwords;
+use super::*;
+
+/// One line for each reason, under what was asked.
+fn told(about: &str, machine: Machine<'_>, settings: &BootSettings) -> String {
+    let explanation = super::super::explain(machine, settings, REQUEST);
+    assert_eq!(
+        explanation.plan,
+        decide(machine, settings, REQUEST),
+        "{about}"
+    );
+    let mut text = format!("# {about}: {}\n", explanation.plan.title());
+    for Reason { topic, text: words } in &explanation.reasons {
+        writeln!(text, "{topic:10}{words}").unwrap();
+    }
+    text
+}
+
+fn of(about: &str, node: &Node) -> String {
+    told(about, Machine::of(node), &BootSettings::default())
+}
+
+#[test]
+fn agents_are_explained() {
+    let mut direct = node(ProvisionState::DeployWait, "direct");
+    let port = port(&direct);
+    let known = Machine {
+        port: Some(&port),
+        ..Machine::of(&direct)
+    };
+    let mut text = told("known by a port", known, &BootSettings::default());
+    let mut settings = BootSettings {
+        debug: true,
+        inspection_kernel_params: "ipa-collect-lldp=1".into(),
+        ..BootSettings::default()
+    };
+    settings.rescue.kernel = Some("http://c/k".into());
+    settings.rescue.ramdisk = Some("http://c/r".into());
+    let by_arch = [("aarch64".to_owned(), "http://c/arm".to_owned())];
+    settings.deploy.kernel_by_arch = by_arch.clone().into();
+    settings.deploy.ramdisk_by_arch = by_arch.into();
+    direct.provision_state = ProvisionState::Inspecting.into();
+    direct.driver_info = map(json!({"kernel_append_params": "a %default% b"}));
+    direct.properties = map(json!({"cpu_arch": "aarch64"}));
+    text += &told("inspection", Machine::of(&direct), &settings);
+    direct.provision_state = ProvisionState::Rescue.into();
+    direct.instance_info = map(json!({"kernel_append_params": ""}));
+    text += &told("rescue", Machine::of(&direct), &settings);
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn instances_are_explained() {
+    let mut text = of(
+        "a ramdisk being deployed",
+        &node(ProvisionState::Deploying, "ramdisk"),
+    );
+    let mut iso = node(ProvisionState::Active, "ramdisk");
+    iso.instance_info = map(json!({"boot_iso": "http://images.example/x.iso"}));
+    text += &of("an ISO image", &iso);
+
+    let mut direct = node(ProvisionState::Active, "direct");
+    text += &of("nothing said", &direct);
+    direct
+        .instance_info
+        .insert("capabilities".into(), json!({"boot_option": "netboot"}));
+    direct.driver_internal_info = map(json!({"root_uuid_or_disk_id": "1234-abcd"}));
+    text += &of("netboot of a partition", &direct);
+    direct
+        .instance_info
+        .insert("image_type".into(), json!("whole-disk"));
+    direct
+        .driver_info
+        .insert("ipxe_local_boot".into(), json!("reboot"));
+    text += &of("netboot of a whole disk", &direct);
+
+    direct.driver_internal_info =
+        map(json!({"boot_from_volume": "00000000-0000-4000-8000-00000000000a"}));
+    let volumes = volumes(&direct);
+    let machine = Machine {
+        volumes: Some(&volumes),
+        ..Machine::of(&direct)
+    };
+    text += &told("a volume", machine, &BootSettings::default());
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn refusals_are_explained() {
+    let mut text = of("enroll", &node(ProvisionState::Enroll, "direct"));
+    text += &of("anaconda", &node(ProvisionState::Deploying, "anaconda"));
+    let mut broken = node(ProvisionState::DeployWait, "direct");
+    broken.driver_info.remove("deploy_ramdisk");
+    text += &of("half a pair", &broken);
+    broken
+        .driver_info
+        .insert("deploy_kernel".into(), json!("file:///k"));
+    broken
+        .driver_info
+        .insert("deploy_ramdisk".into(), json!("http://h/r"));
+    text += &of("not a URL", &broken);
+    broken
+        .driver_info
+        .insert("deploy_kernel".into(), json!("http://h/k"));
+    broken
+        .driver_info
+        .insert("kernel_append_params".into(), json!("a || b"));
+    text += &of("an argument iPXE would act upon", &broken);
+    broken.maintenance = true;
+    broken.fault = Some("power failure".into());
+    text += &of("a fault", &broken);
+    let mut lost = node(ProvisionState::Active, "direct");
+    lost.driver_internal_info = map(json!({"boot_from_volume": "gone"}));
+    text += &of("a volume that is gone", &lost);
+    let mut port = port(&lost);
+    port.pxe_enabled = false;
+    let machine = Machine {
+        port: Some(&port),
+        ..Machine::of(&lost)
+    };
+    text += &told("a port without PXE", machine, &BootSettings::default());
+    insta::assert_snapshot!(text);
+}
+
+/// Every state with every deploy interface: explained as it is decided, and a refusal always with
+/// its way out.
+#[test]
+fn every_decision_has_its_reasons() {
+    for state in ProvisionState::all() {
+        for interface in ["direct", "ramdisk", "anaconda"] {
+            let node = node(state, interface);
+            let machine = Machine::of(&node);
+            let settings = BootSettings::default();
+            let explained = super::super::explain(machine, &settings, REQUEST);
+            assert_eq!(explained.plan, decide(machine, &settings, REQUEST));
+            let has = |topic| explained.reasons.iter().any(|it| it.topic == topic);
+            let refused = matches!(explained.plan, BootPlan::Refuse(_));
+            assert_eq!(
+                (has("refused"), has("fix")),
+                (refused, refused),
+                "{state} {interface}"
+            );
+            assert!(refused || has("plan"), "{state} {interface}");
+        }
+    }
+}
+
+/// The whole command line is accounted for, in its order.
+#[test]
+fn each_argument_has_a_source() {
+    let node = node(ProvisionState::DeployWait, "direct");
+    let settings = BootSettings::default();
+    let explained = super::super::explain(Machine::of(&node), &settings, REQUEST);
+    let BootPlan::Linux(linux) = &explained.plan else {
+        panic!("{:?}", explained.plan)
+    };
+    let sources: Vec<&str> = explained
+        .reasons
+        .iter()
+        .filter(|it| it.topic == "arguments")
+        .filter_map(|it| it.text.split_once(", from "))
+        .map(|(words, _)| words)
+        .filter(|words| *words != "BOOTIF")
+        .collect();
+    assert_eq!(sources.join(" "), linux.args.to_string());
+}
+
+#[test]
+fn no_password_is_left_and_nothing_else_is_gone() {
+    let mut node = node(ProvisionState::Active, "direct");
+    node.driver_internal_info =
+        map(json!({"boot_from_volume": "00000000-0000-4000-8000-00000000000a"}));
+    let volumes = volumes(&node);
+    let machine = Machine {
+        volumes: Some(&volumes),
+        ..Machine::of(&node)
+    };
+    let settings = BootSettings::default();
+    let explained = super::super::explain(machine, &settings, REQUEST);
+    let occasion = Occasion {
+        machine,
+        request_id: REQUEST,
+    };
+    let scripts = Scripts::new(settings.downloads).unwrap();
+    let script = scripts.render(&explained.plan, occasion).unwrap();
+    let password = "p ${x} || #";
+    let hex = password.bytes().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").unwrap();
+        hex
+    });
+    assert!(script.contains(&hex));
+    let masked = without_passwords(&script);
+    assert!(masked.contains("set password:hexraw ******\n"), "{masked}");
+    assert!(!masked.contains(&hex), "{masked}");
+    assert_eq!(masked.replace("******", &hex), script);
+    assert!(
+        explained
+            .reasons
+            .iter()
+            .all(|it| !it.text.contains(password) && !it.text.contains(&hex))
+    );
+    let plain = "#!ipxe\nset user x\nkernel set password:hexraw ||\nclear password ||\nno end";
+    assert_eq!(without_passwords(plain), plain);
+}
+
+#[test]
+fn all_templates_can_be_shown() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/boot/templates");
+    let mut files: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
+    files.sort();
+    assert_eq!(TEMPLATES.map(|(name, _)| name).to_vec(), files);
+}

@@ -1,0 +1,56 @@
+//! `GET /v1/nodes/<node>/volume`, and the connectors and targets below it.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde_json::Value;
+
+use crate::api::AppState;
+use crate::api::args::Args;
+use crate::api::error::{ApiError, Result};
+use crate::api::nodes::find;
+use crate::api::request::Call;
+use crate::api::volume::{SINCE, connectors, links_below, targets};
+
+pub(super) async fn get(
+    State(state): State<AppState>,
+    call: Call,
+    Path(ident): Path<String>,
+) -> Result<Json<Value>> {
+    exists(&call, &ident)?;
+    let node = find(&state, &call, &ident).await?;
+    Ok(Json(links_below(
+        &call,
+        &format!("nodes/{}/volume/", node.uuid),
+    )))
+}
+
+pub(super) async fn connectors(
+    State(state): State<AppState>,
+    call: Call,
+    Path(ident): Path<String>,
+    args: Args,
+) -> Result<Json<Value>> {
+    exists(&call, &ident)?;
+    let node = find(&state, &call, &ident).await?;
+    connectors::list::of_node(&state, &call, &args, node.uuid).await
+}
+
+pub(super) async fn targets(
+    State(state): State<AppState>,
+    call: Call,
+    Path(ident): Path<String>,
+    args: Args,
+) -> Result<Json<Value>> {
+    exists(&call, &ident)?;
+    let node = find(&state, &call, &ident).await?;
+    targets::list::of_node(&state, &call, &args, node.uuid).await
+}
+
+/// Below a node, what an older client does not know is no path at all.
+fn exists(call: &Call, ident: &str) -> Result<()> {
+    super::ident(ident)?;
+    if call.has(SINCE) {
+        return Ok(());
+    }
+    Err(ApiError::NoRoute)
+}

@@ -1,0 +1,29 @@
+//! `GET /v1/volume/connectors/<connector>`.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde_json::Value;
+
+use crate::api::AppState;
+use crate::api::args::Args;
+use crate::api::error::Result;
+use crate::api::request::Call;
+use crate::api::volume::SINCE;
+use crate::api::volume::connectors::{find, view};
+
+pub(super) async fn get(
+    State(state): State<AppState>,
+    call: Call,
+    Path(ident): Path<String>,
+    args: Args,
+) -> Result<Json<Value>> {
+    call.exists_since(SINCE)?;
+    args.only(&["fields"])?;
+    let fields = args.list("fields")?;
+    let connector = find(&state, &ident).await?;
+    view::SHAPE.check_fields(fields.as_deref())?;
+    let fields: Option<Vec<&str>> = fields
+        .as_ref()
+        .map(|fields| fields.iter().map(String::as_str).collect());
+    Ok(Json(view::show(&call, &connector, fields.as_deref())))
+}

@@ -1,0 +1,98 @@
+//! Whose volumes can be changed, and whose not.
+
+use ironpxe_core::JsonMap;
+use ironpxe_core::id::{VolumeConnectorUuid, VolumeTargetUuid};
+use ironpxe_core::patch::{VolumeConnectorChange, VolumeTargetChange};
+use ironpxe_core::power_state::PowerState;
+use ironpxe_core::volume::{VolumeConnector, VolumeTarget};
+use serde_json::json;
+
+use super::*;
+
+async fn set(stand: &Stand, node: NodeUuid, power: Option<PowerState>, reserved: bool) {
+    let change = |node: &mut Node| {
+        node.power_state = power;
+        node.reservation = reserved.then(|| "somebody".to_owned());
+        Ok(())
+    };
+    stand.db.node_change(node, change).await.unwrap();
+}
+
+/// Changes and removes one of each; what happened to the four.
+async fn outcomes(stand: &Stand, node: NodeUuid) -> Vec<Result<()>> {
+    let (ctx, conductor) = (context(), &stand.conductor);
+    let connector = VolumeConnector {
+        uuid: VolumeConnectorUuid(ident::uuid()),
+        node_uuid: node,
+        kind: "iqn".to_owned(),
+        connector_id: ident::uuid().to_string(),
+        extra: JsonMap::new(),
+        created_at: clock::now(),
+        updated_at: None,
+    };
+    let target = VolumeTarget {
+        uuid: VolumeTargetUuid(ident::uuid()),
+        node_uuid: node,
+        volume_type: "iscsi".to_owned(),
+        boot_index: i64::from(ident::uuid().as_fields().0),
+        volume_id: "v".to_owned(),
+        properties: JsonMap::new(),
+        extra: JsonMap::new(),
+        created_at: clock::now(),
+        updated_at: None,
+    };
+    // Adding one is always possible.
+    conductor
+        .volume_connector_create(&ctx, connector.clone())
+        .await
+        .unwrap();
+    conductor
+        .volume_target_create(&ctx, target.clone())
+        .await
+        .unwrap();
+    let patch: json_patch::Patch =
+        serde_json::from_value(json!([{"op": "add", "path": "/extra/a", "value": 1}])).unwrap();
+    let mut outcomes = Vec::new();
+    let change = VolumeConnectorChange(patch.clone());
+    let changed = conductor.volume_connector_update(&ctx, connector.uuid, change);
+    outcomes.push(
+        changed
+            .await
+            .map(|changed| assert_eq!(changed.extra.len(), 1)),
+    );
+    let change = VolumeTargetChange(patch);
+    let changed = conductor.volume_target_update(&ctx, target.uuid, change);
+    outcomes.push(
+        changed
+            .await
+            .map(|changed| assert_eq!(changed.extra.len(), 1)),
+    );
+    outcomes.push(
+        conductor
+            .volume_connector_destroy(&ctx, connector.uuid)
+            .await,
+    );
+    outcomes.push(conductor.volume_target_destroy(&ctx, target.uuid).await);
+    outcomes
+}
+
+#[tokio::test]
+async fn volumes_are_changed_while_their_node_is_off_and_free() {
+    let stand = Stand::new().await;
+    let node = stand.enrol("direct").await;
+    for power in [None, Some(PowerState::Off)] {
+        set(&stand, node, power, false).await;
+        for outcome in outcomes(&stand, node).await {
+            assert_eq!(outcome, Ok(()), "{power:?}");
+        }
+    }
+    set(&stand, node, Some(PowerState::On), false).await;
+    for outcome in outcomes(&stand, node).await {
+        assert_eq!(outcome, Err(Fault::VolumesInUse(node)));
+    }
+    set(&stand, node, Some(PowerState::Off), true).await;
+    for outcome in outcomes(&stand, node).await {
+        let host = "somebody".to_owned();
+        assert_eq!(outcome, Err(Fault::NodeLocked { node, host }));
+    }
+}

@@ -1,0 +1,129 @@
+//! Adding, changing and removing volume connectors and targets.
+//!
+//! A machine that runs has attached its volumes: they are changed and removed only while it is
+//! off and nobody works on it. One may be added at any time. A boot request sees each change at
+//! once.
+
+use ironpxe_core::error::{Fault, Result};
+use ironpxe_core::id::{VolumeConnectorUuid, VolumeTargetUuid};
+use ironpxe_core::node::Node;
+use ironpxe_core::patch::{VolumeConnectorChange, VolumeTargetChange};
+use ironpxe_core::power_state::PowerState;
+use ironpxe_core::volume::{VolumeConnector, VolumeTarget};
+use tracing::info;
+
+use super::{LocalConductor, refuse_if_reserved};
+use crate::rpc::Context;
+
+impl LocalConductor {
+    pub(super) async fn create_volume_connector(
+        &self,
+        ctx: &Context,
+        connector: VolumeConnector,
+    ) -> Result<VolumeConnector> {
+        self.db.volume_connector_create(&connector).await?;
+        info!(
+            req.id = ctx.request_id,
+            node.uuid = %connector.node_uuid,
+            volume_connector.uuid = %connector.uuid,
+            "volume connector added"
+        );
+        Ok(connector)
+    }
+
+    pub(super) async fn update_volume_connector(
+        &self,
+        ctx: &Context,
+        uuid: VolumeConnectorUuid,
+        change: VolumeConnectorChange,
+    ) -> Result<VolumeConnector> {
+        let connector = self
+            .db
+            .volume_connector_change(uuid, refuse_in_use, |connector| change.apply(connector))
+            .await?;
+        info!(
+            req.id = ctx.request_id,
+            node.uuid = %connector.node_uuid,
+            volume_connector.uuid = %uuid,
+            "volume connector changed"
+        );
+        Ok(connector)
+    }
+
+    pub(super) async fn destroy_volume_connector(
+        &self,
+        ctx: &Context,
+        uuid: VolumeConnectorUuid,
+    ) -> Result<()> {
+        let node = self
+            .db
+            .volume_connector_destroy(uuid, refuse_in_use)
+            .await?;
+        info!(
+            req.id = ctx.request_id,
+            node.uuid = %node,
+            volume_connector.uuid = %uuid,
+            "volume connector removed"
+        );
+        Ok(())
+    }
+
+    pub(super) async fn create_volume_target(
+        &self,
+        ctx: &Context,
+        target: VolumeTarget,
+    ) -> Result<VolumeTarget> {
+        self.db.volume_target_create(&target).await?;
+        info!(
+            req.id = ctx.request_id,
+            node.uuid = %target.node_uuid,
+            volume_target.uuid = %target.uuid,
+            "volume target added"
+        );
+        Ok(target)
+    }
+
+    pub(super) async fn update_volume_target(
+        &self,
+        ctx: &Context,
+        uuid: VolumeTargetUuid,
+        change: VolumeTargetChange,
+    ) -> Result<VolumeTarget> {
+        let target = self
+            .db
+            .volume_target_change(uuid, refuse_in_use, |target| change.apply(target))
+            .await?;
+        info!(
+            req.id = ctx.request_id,
+            node.uuid = %target.node_uuid,
+            volume_target.uuid = %uuid,
+            "volume target changed"
+        );
+        Ok(target)
+    }
+
+    pub(super) async fn destroy_volume_target(
+        &self,
+        ctx: &Context,
+        uuid: VolumeTargetUuid,
+    ) -> Result<()> {
+        let node = self.db.volume_target_destroy(uuid, refuse_in_use).await?;
+        info!(
+            req.id = ctx.request_id,
+            node.uuid = %node,
+            volume_target.uuid = %uuid,
+            "volume target removed"
+        );
+        Ok(())
+    }
+}
+
+/// Ironic asks for a node that is known to be off. Here one of which nothing is known yet will
+/// do, so that a node can be described before it is managed.
+fn refuse_in_use(node: &Node) -> Result<()> {
+    refuse_if_reserved(node)?;
+    match node.power_state {
+        Some(PowerState::On) => Err(Fault::VolumesInUse(node.uuid)),
+        Some(PowerState::Off | PowerState::Error) | None => Ok(()),
+    }
+}
