@@ -1,6 +1,6 @@
 //! Why a machine boots what it boots, for the person who asks before there is power.
 //!
-//! The reasons are written down by the decision itself while it decides (`plan.rs`, `images.rs`),
+//! The reasons are written down by the decision itself while it decides (`decision.rs`, `images.rs`),
 //! so that they cannot tell another story. A machine that asks wants no reasons, and then none are
 //! worded: [`decide`](super::decide) hands in a [`Reasons`] that does not listen.
 

@@ -1,14 +1,15 @@
 //! What a machine boots now, and the iPXE script that does it.
 //!
-//! [`decide`] turns a node into a [`BootPlan`] (in `plan.rs`: one exhaustive match over the
+//! [`decide`] turns a node into a [`BootPlan`] (in `decision.rs`: one exhaustive match over the
 //! provision states). [`Scripts`] turns a plan into text. Both are pure: they never ask what was
 //! served before, so every replica gives the same answer at every moment.
 //!
 //! [`explain`] decides in the same way and says why (`explain.rs`).
 //!
-//! Read on in `plan.rs`; then `images.rs` and `kernel_args.rs` for what goes into a plan, and
+//! Read on in `decision.rs`; then `images.rs` and `kernel_args.rs` for what goes into a plan, and
 //! `script.rs` with `templates/` for how it is written.
 
+mod decision;
 mod explain;
 mod images;
 mod kernel_args;
@@ -19,12 +20,11 @@ mod script;
 mod settings;
 mod text;
 
+pub use decision::{decide, explain};
 pub use explain::{Explanation, Reason, without_passwords};
 pub use images::{ImageUrl, NotAnImageUrl};
 pub use kernel_args::{ArgError, KernelArgs};
-pub use plan::{
-    BootIf, BootPlan, LinuxBoot, LinuxRole, Machine, boots_from_volume, decide, explain,
-};
+pub use plan::{BootIf, BootPlan, LinuxBoot, LinuxRole, Machine, boots_from_volume};
 pub use refusal::Refusal;
 pub use san::{Chap, SanDrive, Secret, VolumeBoot};
 pub use script::{Occasion, Scripts, TEMPLATES, TemplateError};

@@ -1,0 +1,470 @@
+//! The boot decision: one node, one answer.
+
+use super::explain::{Explanation, Reasons};
+use super::images::{self, AgentRamdisk};
+use super::kernel_args::{ArgError, KernelArgs};
+use super::plan::{BootIf, BootPlan, LinuxBoot, LinuxRole, Machine, boots_from_volume};
+use super::refusal::Refusal;
+use super::san;
+use super::settings::{BootOption, BootSettings, LocalBoot, LocalBootMethod};
+use crate::interface::InterfaceKind;
+use crate::provision_state::{ProvisionState, StoredState};
+use crate::volume::Volumes;
+
+/// Decides what the machine boots now.
+///
+/// The request id is handed to agent ramdisks, so that what they ask of the API can be found in
+/// the log beside the boot that started them.
+pub fn decide(machine: Machine<'_>, settings: &BootSettings, request_id: &str) -> BootPlan {
+    let decision = Decision {
+        machine,
+        settings,
+        request_id,
+        why: &Reasons::unheard(),
+    };
+    decision.conclude()
+}
+
+/// Decides as [`decide`] does, and says why.
+pub fn explain(machine: Machine<'_>, settings: &BootSettings, request_id: &str) -> Explanation {
+    let why = Reasons::kept();
+    let decision = Decision {
+        machine,
+        settings,
+        request_id,
+        why: &why,
+    };
+    let plan = decision.conclude();
+    Explanation {
+        plan,
+        reasons: why.into_vec(),
+    }
+}
+
+struct Decision<'a> {
+    machine: Machine<'a>,
+    settings: &'a BootSettings,
+    request_id: &'a str,
+    why: &'a Reasons,
+}
+
+impl Decision<'_> {
+    fn conclude(&self) -> BootPlan {
+        self.plan().unwrap_or_else(|refusal| {
+            self.why.note("refused", || refusal.to_string());
+            self.why
+                .note("fix", || refusal.advice(&self.machine.node.label()));
+            BootPlan::Refuse(refusal)
+        })
+    }
+
+    fn plan(&self) -> Result<BootPlan, Refusal> {
+        let node = self.machine.node;
+        self.why.note("port", || match self.machine.port {
+            Some(port) => format!("the machine is known by its port {}", port.address),
+            None => "the node was named, and none of its ports".to_owned(),
+        });
+        if let Some(port) = self.machine.port.filter(|port| !port.pxe_enabled) {
+            return Err(Refusal::PortNotPxeEnabled(port.address));
+        }
+        if let (true, Some(fault)) = (node.maintenance, &node.fault) {
+            return Err(Refusal::Fault(fault.clone()));
+        }
+        self.why.note("state", || {
+            format!("provision_state is \"{}\"", node.provision_state)
+        });
+        match &node.provision_state {
+            StoredState::Known(state) => self.plan_in(*state),
+            StoredState::Unknown(word) => Err(Refusal::UnknownState(word.clone())),
+        }
+    }
+
+    /// Which state boots what. Every state stands here by name: a new one does not compile until
+    /// somebody has decided it.
+    fn plan_in(&self, state: ProvisionState) -> Result<BootPlan, Refusal> {
+        use ProvisionState as S;
+        match state {
+            S::Deploying => match self.deploy_interface() {
+                "anaconda" => Err(INSTALLER),
+                // Needs no agent: what it deploys is what it boots.
+                "ramdisk" => {
+                    self.why
+                        .note("plan", || "deploy_interface is ramdisk: no agent deploys");
+                    self.instance()
+                }
+                _ => self.deploy_ramdisk(),
+            },
+            S::DeployWait => match self.deploy_interface() {
+                "anaconda" => Err(INSTALLER),
+                _ => self.deploy_ramdisk(),
+            },
+            // In a hold state the ramdisk runs, and must come back if the machine reboots.
+            S::Cleaning
+            | S::CleanWait
+            | S::Servicing
+            | S::ServiceWait
+            | S::DeployHold
+            | S::CleanHold
+            | S::ServiceHold => self.deploy_ramdisk(),
+            S::Inspecting | S::InspectWait => self.inspection_ramdisk(),
+            S::Rescuing | S::RescueWait | S::Rescue => self.rescue_ramdisk(),
+            S::Active | S::Unrescuing | S::Adopting => self.instance(),
+            S::Enroll
+            | S::Verifying
+            | S::Manageable
+            | S::Available
+            | S::Deleting
+            | S::Error
+            | S::AdoptFailed
+            | S::CleanFailed
+            | S::DeployFailed
+            | S::InspectFailed
+            | S::RescueFailed
+            | S::ServiceFailed
+            | S::UnrescueFailed => Err(Refusal::StateBootsNothing(state)),
+        }
+    }
+
+    fn deploy_interface(&self) -> &str {
+        self.machine.node.interface(InterfaceKind::Deploy)
+    }
+
+    fn deploy_ramdisk(&self) -> Result<BootPlan, Refusal> {
+        self.why
+            .note("plan", || "this state needs the agent: the deploy ramdisk");
+        self.agent(AgentRamdisk::Deploy, |args| {
+            self.word(
+                args,
+                API_URL,
+                &format!("ipa-api-url={}", self.settings.api_url),
+            )
+        })
+    }
+
+    fn rescue_ramdisk(&self) -> Result<BootPlan, Refusal> {
+        self.why
+            .note("plan", || "this state is rescue mode's: the rescue ramdisk");
+        self.agent(AgentRamdisk::Rescue, |args| {
+            self.word(
+                args,
+                API_URL,
+                &format!("ipa-api-url={}", self.settings.api_url),
+            )
+        })
+    }
+
+    fn inspection_ramdisk(&self) -> Result<BootPlan, Refusal> {
+        self.why.note(
+            "plan",
+            || "this state needs the agent to inspect: the deploy ramdisk",
+        );
+        self.agent(AgentRamdisk::Deploy, |args| {
+            let callback = format!(
+                "ipa-inspection-callback-url={}/v1/continue_inspection",
+                self.settings.api_url
+            );
+            self.word(args, API_URL, &callback)?;
+            self.words(
+                args,
+                "[inspector]extra_kernel_params",
+                &self.settings.inspection_kernel_params,
+            )
+        })
+    }
+
+    fn agent(
+        &self,
+        which: AgentRamdisk,
+        ramdisk_params: impl FnOnce(&mut KernelArgs) -> Result<(), Refusal>,
+    ) -> Result<BootPlan, Refusal> {
+        let (role, configured) = match which {
+            AgentRamdisk::Deploy => (LinuxRole::DeployRamdisk, &self.settings.deploy),
+            AgentRamdisk::Rescue => (LinuxRole::RescueRamdisk, &self.settings.rescue),
+        };
+        let images = images::agent_pair(self.machine.node, which, configured, self.why)?;
+        let mut args = KernelArgs::new();
+        // What Ironic has always given its ramdisks, and images have come to rely on.
+        self.words(&mut args, BUILT_IN, "selinux=0 troubleshoot=0 text")?;
+        let append_field = self.append(&mut args)?;
+        if self.settings.debug && !args.sets("ipa-debug") {
+            self.word(&mut args, "[DEFAULT]debug", "ipa-debug=1")?;
+        }
+        ramdisk_params(&mut args)?;
+        let id = format!("ipa-global-request-id={}", self.request_id);
+        self.word(&mut args, "the request id", &id)?;
+        let bootif = self
+            .machine
+            .port
+            .map_or(BootIf::AskIpxe, |port| BootIf::Known(port.address));
+        self.why.note("arguments", || match bootif {
+            BootIf::Known(mac) => format!("BOOTIF={mac}, from the port"),
+            BootIf::AskIpxe => "BOOTIF, from iPXE: the NIC it used last".to_owned(),
+        });
+        linux(role, images, args, Some(bootif), append_field)
+    }
+
+    /// What the deployed instance boots from. Precedence: volume, ISO, ramdisk, network, disk.
+    fn instance(&self) -> Result<BootPlan, Refusal> {
+        let node = self.machine.node;
+        if let Some(boot) = boots_from_volume(node) {
+            self.why.note(
+                "plan",
+                || "driver_internal_info.boot_from_volume is set: a remote volume",
+            );
+            return self.volume(boot);
+        }
+        if self.deploy_interface() == "ramdisk" {
+            return self.instance_ramdisk();
+        }
+        // An installer (`anaconda`) has done its work when the node is active: never again.
+        if self.boot_option()? == BootOption::Netboot
+            && self.deploy_interface() != "anaconda"
+            && images::is_partition_image(node, self.why)
+        {
+            return self.instance_kernel();
+        }
+        self.local_disk()
+    }
+
+    fn volume(&self, boot: &str) -> Result<BootPlan, Refusal> {
+        let none = Volumes::default();
+        let volumes = self.machine.volumes.unwrap_or(&none);
+        let volume = san::volume_boot(volumes, boot)?;
+        self.why.note("volume", || {
+            format!("volume target {boot} is the first drive")
+        });
+        for drive in &volume.drives {
+            self.why.note("volume", || {
+                let ways = drive.uris.join(" or ");
+                match &drive.chap {
+                    Some(chap) => format!("{ways}, with CHAP as {}", chap.username),
+                    None => format!("{ways}, without CHAP"),
+                }
+            });
+        }
+        if let Some(iqn) = &volume.initiator_iqn {
+            self.why.note("volume", || {
+                format!("the machine calls itself {iqn}, from its iqn volume connector")
+            });
+        }
+        Ok(BootPlan::Volume(volume))
+    }
+
+    /// The machine's own disk, in the node's way (`driver_info.ipxe_local_boot`) or else in the
+    /// configured one of its boot mode.
+    fn local_disk(&self) -> Result<BootPlan, Refusal> {
+        const KEY: &str = "ipxe_local_boot";
+        let driver_info = &self.machine.node.driver_info;
+        let (local, fields) = match images::string_field(driver_info, "driver_info", KEY)? {
+            None => (
+                self.settings.local_boot,
+                "[pxe]local_boot_bios and [pxe]local_boot_uefi",
+            ),
+            Some(name) => {
+                let method = LocalBootMethod::from_name(name).ok_or_else(|| Refusal::BadValue {
+                    field: format!("driver_info.{KEY}"),
+                    problem: format!("{name:?} is not one of sanboot, exit, reboot, poweroff"),
+                })?;
+                let local = LocalBoot {
+                    bios: method,
+                    uefi: method,
+                };
+                (local, "driver_info.ipxe_local_boot")
+            }
+        };
+        self.why.note("disk", || {
+            let (bios, uefi) = (local.bios.name(), local.uefi.name());
+            format!("{bios} with a BIOS, {uefi} with UEFI, from {fields}")
+        });
+        Ok(BootPlan::LocalDisk(local))
+    }
+
+    /// The image's own kernel and ramdisk, on the root file system that is on the disk.
+    fn instance_kernel(&self) -> Result<BootPlan, Refusal> {
+        const ROOT: &str = "root_uuid_or_disk_id";
+        let node = self.machine.node;
+        let info = &node.driver_internal_info;
+        let root = images::string_field(info, "driver_internal_info", ROOT)?.ok_or_else(|| {
+            Refusal::Missing {
+                fields: format!("driver_internal_info.{ROOT}"),
+            }
+        })?;
+        self.why.note(
+            "plan",
+            || "boot_option netboot of a partition image: the image's own kernel",
+        );
+        let images = images::instance_pair(node, self.why)?;
+        let mut args = KernelArgs::new();
+        let root = format!("root=UUID={root}");
+        self.word(
+            &mut args,
+            "driver_internal_info.root_uuid_or_disk_id",
+            &root,
+        )?;
+        self.words(&mut args, BUILT_IN, "ro")?;
+        let append_field = self.append(&mut args)?;
+        linux(LinuxRole::InstanceKernel, images, args, None, append_field)
+    }
+
+    fn instance_ramdisk(&self) -> Result<BootPlan, Refusal> {
+        let node = self.machine.node;
+        let instance = |key| images::string_field(&node.instance_info, "instance_info", key);
+        if let Some(iso) = instance("boot_iso")? {
+            if instance("image_source")?.is_some() {
+                return Err(Refusal::Conflict {
+                    one: "instance_info.boot_iso",
+                    other: "instance_info.image_source",
+                });
+            }
+            self.why.note(
+                "plan",
+                || "deploy_interface is ramdisk and instance_info.boot_iso is set: an ISO image",
+            );
+            return images::image(iso, "instance_info.boot_iso", "iso", self.why)
+                .map(BootPlan::Iso);
+        }
+        self.why.note(
+            "plan",
+            || "deploy_interface is ramdisk: the instance ramdisk",
+        );
+        let images = images::instance_pair(node, self.why)?;
+        let mut args = KernelArgs::new();
+        self.words(&mut args, BUILT_IN, "root=/dev/ram0")?;
+        let append_field = self.append(&mut args)?;
+        if let Some(more) = instance("ramdisk_kernel_arguments")? {
+            self.words(&mut args, "instance_info.ramdisk_kernel_arguments", more)?;
+        }
+        linux(LinuxRole::InstanceRamdisk, images, args, None, append_field)
+    }
+
+    /// Adds the operator's kernel arguments; gives the field they came from.
+    ///
+    /// Source: Ironic's `drivers/utils.py` (`get_kernel_append_params`): the instance's, else the
+    /// node's, else the configured ones; `%default%` stands for the configured ones.
+    fn append(&self, args: &mut KernelArgs) -> Result<&'static str, Refusal> {
+        const KEY: &str = "kernel_append_params";
+        let node = self.machine.node;
+        let default = &self.settings.kernel_append_params;
+        let (field, text) =
+            if let Some(text) = images::text_field(&node.instance_info, "instance_info", KEY)? {
+                ("instance_info.kernel_append_params", text)
+            } else if let Some(text) = images::text_field(&node.driver_info, "driver_info", KEY)? {
+                ("driver_info.kernel_append_params", text)
+            } else {
+                // Here `%default%` would stand for itself.
+                self.words(args, "[pxe]kernel_append_params", default)?;
+                return Ok("[pxe]kernel_append_params");
+            };
+        self.words(args, field, &text.replace("%default%", default))?;
+        if text.contains("%default%") {
+            self.why.note("arguments", || {
+                format!("%default% in {field} stands for [pxe]kernel_append_params")
+            });
+        }
+        Ok(field)
+    }
+
+    /// Adds one word to the command line, from `field`.
+    fn word(&self, args: &mut KernelArgs, field: &str, word: &str) -> Result<(), Refusal> {
+        args.push(word).map_err(|error| bad_args(field, &error))?;
+        self.why
+            .note("arguments", || format!("{word}, from {field}"));
+        Ok(())
+    }
+
+    /// Adds the words of a text to the command line, from `field`.
+    fn words(&self, args: &mut KernelArgs, field: &str, text: &str) -> Result<(), Refusal> {
+        args.extend(text).map_err(|error| bad_args(field, &error))?;
+        self.why.note("arguments", || match text.trim() {
+            "" => format!("none from {field}, which is empty"),
+            text => format!("{text}, from {field}"),
+        });
+        Ok(())
+    }
+
+    /// Where a partition image is booted from: the instance's capability, else the node's, else
+    /// `[deploy]default_boot_option`.
+    fn boot_option(&self) -> Result<BootOption, Refusal> {
+        let node = self.machine.node;
+        let of_instance = capability(node.instance_info.get("capabilities"), "boot_option");
+        let of_node = capability(node.properties.get("capabilities"), "boot_option");
+        let (field, word) = match (of_instance, of_node) {
+            (Some(word), _) => ("instance_info.capabilities", word),
+            (None, Some(word)) => ("properties.capabilities", word),
+            (None, None) => {
+                let option = self.settings.default_boot_option;
+                self.note_boot_option(option, "[deploy]default_boot_option");
+                return Ok(option);
+            }
+        };
+        let option = match word.as_str() {
+            // The boot options that Ironic derives from the deploy interface mean no netboot.
+            "ramdisk" | "kickstart" => BootOption::Local,
+            word => BootOption::from_name(word).ok_or_else(|| Refusal::BadValue {
+                field: field.to_owned(),
+                problem: format!("boot_option {word:?} is neither local nor netboot"),
+            })?,
+        };
+        self.note_boot_option(option, field);
+        Ok(option)
+    }
+
+    fn note_boot_option(&self, option: BootOption, field: &str) {
+        self.why.note("plan", || {
+            let option = match option {
+                BootOption::Local => "local: the machine's own disk",
+                BootOption::Netboot => "netboot, which partition images follow",
+            };
+            format!("boot_option, from {field}, is {option}")
+        });
+    }
+}
+
+/// Where the words stand that no setting changes.
+const BUILT_IN: &str = "built-in arguments";
+/// The setting that says where ramdisks find the API.
+const API_URL: &str = "[api]public_endpoint";
+
+const INSTALLER: Refusal = Refusal::NotSupported("the anaconda deploy interface");
+
+fn linux(
+    role: LinuxRole,
+    images: images::Pair,
+    args: KernelArgs,
+    bootif: Option<BootIf>,
+    append_field: &str,
+) -> Result<BootPlan, Refusal> {
+    const BOOTIF: usize = " BOOTIF=52:54:00:aa:00:01".len();
+    let more =
+        " initrd=".len() + role.ramdisk_name().len() + if bootif.is_some() { BOOTIF } else { 0 };
+    // What is built in fits easily, so that it is the operator's part that is too long.
+    args.check(more)
+        .map_err(|error| bad_args(append_field, &error))?;
+    Ok(BootPlan::Linux(LinuxBoot {
+        role,
+        kernel: images.kernel,
+        ramdisk: images.ramdisk,
+        args,
+        bootif,
+    }))
+}
+
+fn bad_args(field: &str, error: &ArgError) -> Refusal {
+    Refusal::BadValue {
+        field: field.to_owned(),
+        problem: error.to_string(),
+    }
+}
+
+/// One capability, from either form Ironic accepts: an object, or `key:value,key:value`.
+fn capability(capabilities: Option<&serde_json::Value>, key: &str) -> Option<String> {
+    match capabilities? {
+        serde_json::Value::Object(map) => map.get(key)?.as_str().map(str::to_owned),
+        serde_json::Value::String(text) => text
+            .split(',')
+            .filter_map(|pair| pair.split_once(':'))
+            .find(|(name, _)| name.trim() == key)
+            .map(|(_, value)| value.trim().to_owned()),
+        _ => None,
+    }
+}
