@@ -25,6 +25,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("binutils", "ld"),
     ("python3", "python3"),
     ("qemu-system-x86", "qemu-system-x86_64"),
+    ("tgt", "tgtd"),
     ("wrk", "wrk"),
 ];
 

@@ -14,14 +14,16 @@ use crate::{
     venv,
 };
 
-/// What the tests run besides our own code: a machine with real iPXE in its network card, and
-/// the assembler and linker that prove the toy kernel to be what its source says.
-const PACKAGES: &[&str] = &["qemu-system-x86", "binutils"];
+/// What the tests run besides our own code: a machine with real iPXE in its network card, UEFI for
+/// it, an iSCSI target, and the assembler and linker that prove the toy kernels and boot sectors
+/// to be what their sources say.
+const PACKAGES: &[&str] = &["qemu-system-x86", "ovmf", "tgt", "binutils"];
 
 /// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]
 pub(crate) struct TestArgs {
-    /// Also run the long tests, those marked `#[ignore]`.
+    /// Also run the long tests, those marked `#[ignore]`: more than 15 s each, most of them a
+    /// machine that waits as it would beside a person.
     #[arg(long)]
     full: bool,
 }

@@ -15,7 +15,7 @@
 #     as --32 -o toykernel.o toykernel.S
 #     ld -m elf_i386 -e 0 -Ttext 0 --oformat binary -o toykernel.bin toykernel.o
 #
-# The crate's test `toy_kernel_is_what_its_source_says` does the same and compares.
+# The crate's test `payloads_are_what_their_sources_say` does the same and compares.
 
         .set    COM1, 0x3f8
         .set    LINE_STATUS, COM1 + 5

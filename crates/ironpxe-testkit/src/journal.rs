@@ -61,6 +61,11 @@ impl<T> Journal<T> {
         self.changed.notify_all();
     }
 
+    /// Whether nothing more will come.
+    pub fn is_closed(&self) -> bool {
+        hold(&self.state).closed
+    }
+
     /// Calls `watcher` with every entry, those already here and those to come, in order.
     pub fn watch(&self, mut watcher: impl FnMut(&T) + Send + 'static) {
         let mut state = hold(&self.state);

@@ -3,8 +3,9 @@
 //! A test here is a small theatre: a [`machine::Machine`] is a QEMU with real iPXE firmware, a
 //! [`server::Server`] is the `ironpxe` executable as an operator runs it, an
 //! [`imageserver::ImageServer`] hands out kernels (and, when told to, misbehaves), and
-//! [`ironic::Ironic`] is the operator at the API. Nothing needs root, a bridge or a DHCP server:
-//! the machines live on QEMU's user network, where [`machine::HOST`] is this host's loopback.
+//! [`ironic::Ironic`] is the operator at the API; an [`iscsi::Target`] has remote volumes. Nothing
+//! needs root, a bridge or a DHCP server: the machines live on QEMU's user network, where
+//! [`machine::HOST`] is this host's loopback.
 //!
 //! Everything is plain threads and blocking calls, and everything that was started is stopped
 //! when its value is dropped, or when the test process dies in whatever way.
@@ -12,6 +13,7 @@
 pub mod console;
 pub mod imageserver;
 pub mod ironic;
+pub mod iscsi;
 pub mod journal;
 pub mod machine;
 pub mod payload;

@@ -5,8 +5,10 @@
 //! ([`ImageServer::relay_to`]), 404. With a server behind it, it is the *faulty front* through
 //! which a machine talks to the real ironpxe.
 //!
-//! HTTP as iPXE of 2019 wants it: HTTP/1.1, kept alive, always an exact `Content-Length`.
+//! HTTP as iPXE of 2019 wants it: HTTP/1.1, kept alive, always an exact `Content-Length`, and
+//! parts of files for when it uses one as a disk.
 
+mod range;
 mod relay;
 mod wire;
 
@@ -23,6 +25,7 @@ use anyhow::{Context, Result, anyhow};
 
 use crate::journal::{Journal, hold};
 use crate::machine::HOST;
+use range::Wanted;
 use wire::Head;
 
 /// A running image server. Dropping it closes its door.
@@ -83,6 +86,7 @@ impl Answer {
 #[derive(Debug, Default)]
 struct Shared {
     files: Mutex<HashMap<String, Arc<[u8]>>>,
+    without_ranges: AtomicBool,
     faults: Mutex<HashMap<String, (usize, Answer)>>,
     behind: Mutex<Option<String>>,
     closing: AtomicBool,
@@ -123,6 +127,11 @@ impl ImageServer {
     /// Answers the next `times` requests to `path` with `answer`, whatever else is there.
     pub fn fail_next(&self, path: &str, times: usize, answer: Answer) {
         hold(&self.shared.faults).insert(path.to_owned(), (times, answer));
+    }
+
+    /// Answers with whole files from now on, even when a part was asked for: simple servers do.
+    pub fn forget_ranges(&self) {
+        self.shared.without_ranges.store(true, Ordering::Relaxed);
     }
 
     /// Passes everything that is not served here to the server at `base_url` (`http://host:port`).
@@ -214,16 +223,41 @@ impl Shared {
             return relay::relay(&behind, head, reader, stream, request);
         }
         wire::skip_body(head, reader)?;
-        let (answer, body): (Answer, Arc<[u8]>) = match (fault, file) {
-            (Some(fault), _) => (fault.clone(), fault.body.into_bytes().into()),
+        match (fault, file) {
+            (Some(fault), _) => send(stream, &fault, fault.body.as_bytes(), request)?,
             (None, Some(file)) if matches!(request.method.as_str(), "GET" | "HEAD") => {
-                (Answer::status(200), file)
+                self.send_file(stream, head, &file, request)?;
             }
-            (None, Some(_)) => (Answer::status(405), Arc::default()),
-            (None, None) => (Answer::status(404), Arc::default()),
-        };
-        send(stream, &answer, &body, request)?;
+            (None, Some(_)) => send(stream, &Answer::status(405), &[], request)?,
+            (None, None) => send(stream, &Answer::status(404), &[], request)?,
+        }
         Ok(Connection::after(head))
+    }
+
+    /// The file, or the part that was asked for.
+    fn send_file(
+        &self,
+        stream: &TcpStream,
+        head: &Head,
+        file: &[u8],
+        request: &mut Request,
+    ) -> io::Result<()> {
+        let length = file.len();
+        let wanted = if self.without_ranges.load(Ordering::Relaxed) {
+            Wanted::Whole
+        } else {
+            range::wanted(head, length)
+        };
+        match wanted {
+            Wanted::Whole => send(stream, &Answer::status(200), file, request),
+            Wanted::Nothing => send(stream, &Answer::status(416), &[], request),
+            Wanted::Part(first, end) => {
+                let range = format!("bytes {first}-{}/{length}", end - 1);
+                let answer = Answer::status(206).header("Content-Range", &range);
+                let part = file.get(first..end).unwrap_or_default();
+                send(stream, &answer, part, request)
+            }
+        }
     }
 
     fn fault(&self, path: &str) -> Option<Answer> {

@@ -1,171 +1,36 @@
 //! A PC that boots from its network card with real iPXE firmware.
 //!
-//! QEMU with `SeaBIOS` and the iPXE ROM that every virtual network card carries in Debian. Always
-//! emulated (`tcg`): it needs no rights, runs the same everywhere, and costs little, since
-//! firmware mostly waits. The console is the serial port, read into a [`Console`].
+//! QEMU with `SeaBIOS` or OVMF, and the iPXE ROM that every virtual network card carries in Debian
+//! for both. Always emulated (`tcg`): it needs no rights, runs the same everywhere, and costs
+//! little, since firmware mostly waits. What it is made of is in `hardware.rs`; here it is on, and
+//! its console is the serial port, read into a [`Console`].
 //!
 //! Cards live on QEMU's user network: no root, no bridge, no DHCP server, and the host's loopback
 //! is [`HOST`]. Its price is that iPXE waits about three seconds for a proxy DHCP server that
 //! cannot be there. Other networks belong into [`Network`].
 
-use std::fmt::Write as _;
 use std::io::{Read, Write};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use tempfile::TempDir;
 
 use crate::console::{Console, Wait};
 use crate::journal::Journal;
-use crate::process::{Child, collect_lines, find, guarded, spawn};
+use crate::process::{Child, collect_lines, spawn};
+
+mod hardware;
+
+pub use hardware::{Bus, Disk, Firmware, Hardware, LONGEST_BOOTFILE, Network, Nic};
 
 /// This host as a machine on the user network sees it: its loopback.
 pub const HOST: &str = "10.0.2.2";
 
-/// What DHCP on the user network can carry as a boot file; QEMU aborts on more.
-pub const LONGEST_BOOTFILE: usize = 127;
-
-const QEMU: &str = "qemu-system-x86_64";
 const BANNER: &str = "Press Ctrl-B for the iPXE";
 const CONSOLE_TAIL: usize = 60;
-
-/// A machine that is off: what it is made of.
-#[derive(Clone, Debug)]
-pub struct Hardware {
-    /// 32 is enough for firmware and a toy kernel, 256 for Linux.
-    pub memory_mib: u32,
-    /// What firmware reports as the system's UUID; all zeros when `None`.
-    pub uuid: Option<String>,
-    /// The network cards; firmware tries those that boot in this order.
-    pub nics: Vec<Nic>,
-}
-
-/// One network card.
-#[derive(Clone, Debug)]
-pub struct Nic {
-    /// Its address, with colons.
-    pub mac: String,
-    /// Whether firmware tries to boot from it. The others are still there for iPXE to see.
-    pub boots: bool,
-    /// What it is plugged into.
-    pub network: Network,
-}
-
-/// What a card is plugged into.
-#[derive(Clone, Debug)]
-pub enum Network {
-    /// QEMU's user network, with this boot file (an URL) in its DHCP answers.
-    User {
-        /// iPXE expands `${…}` in it, e.g. `${mac}`.
-        bootfile: Option<String>,
-    },
-}
-
-impl Hardware {
-    /// The usual machine: one card, which boots `bootfile`.
-    pub fn with_bootfile(mac: &str, bootfile: &str) -> Self {
-        let network = Network::User {
-            bootfile: Some(bootfile.to_owned()),
-        };
-        let nic = Nic {
-            mac: mac.to_owned(),
-            boots: true,
-            network,
-        };
-        Self {
-            memory_mib: 64,
-            uuid: None,
-            nics: vec![nic],
-        }
-    }
-
-    /// Presses the power button.
-    pub fn power_on(&self) -> Result<Machine> {
-        self.power_on_watched(|_| {})
-    }
-
-    /// Presses the power button; `watch` gets each finished line of the console as it comes.
-    pub fn power_on_watched(&self, watch: impl FnMut(&String) + Send + 'static) -> Result<Machine> {
-        let console = Arc::new(Console::default());
-        console.lines.watch(watch);
-        let mut child = spawn(self.command()?)?;
-        let powered_on = Instant::now();
-        let pipes = child.pipes();
-        let screen = pipes.stdout.take().context("QEMU has no stdout")?;
-        let keyboard = pipes.stdin.take().context("QEMU has no stdin")?;
-        let stderr = collect_lines(pipes.stderr.take().context("QEMU has no stderr")?);
-        let sink = Arc::clone(&console);
-        thread::spawn(move || attend(screen, keyboard, &sink));
-        Ok(Machine {
-            child,
-            console,
-            stderr,
-            powered_on,
-        })
-    }
-
-    fn command(&self) -> Result<Command> {
-        let qemu = find(QEMU).context(
-            "no QEMU to boot a machine with: `apt-get install qemu-system-x86 ipxe-qemu` \
-             (`cargo xtask test` and `cargo xtask demo` install it)",
-        )?;
-        let mut command = guarded(&qemu)?;
-        command.stdin(Stdio::piped());
-        command.args([
-            "-accel",
-            "tcg",
-            "-no-user-config",
-            "-nodefaults",
-            "-no-reboot",
-        ]);
-        // Without graphics the firmware's screen goes to the serial port.
-        command.args([
-            "-machine",
-            "pc,graphics=off",
-            "-display",
-            "none",
-            "-monitor",
-            "none",
-        ]);
-        command
-            .args(["-serial", "stdio", "-m"])
-            .arg(self.memory_mib.to_string());
-        if let Some(uuid) = &self.uuid {
-            command.args(["-uuid", uuid]);
-        }
-        for (index, nic) in self.nics.iter().enumerate() {
-            command.args(["-netdev", &nic.network.netdev(index)?]);
-            let boot = if nic.boots {
-                format!("bootindex={index}")
-            } else {
-                "romfile=".to_owned()
-            };
-            let device = format!("virtio-net-pci,netdev=net{index},mac={},{boot}", nic.mac);
-            command.args(["-device", &device]);
-        }
-        Ok(command)
-    }
-}
-
-impl Network {
-    fn netdev(&self, index: usize) -> Result<String> {
-        let Self::User { bootfile } = self;
-        // Each card has a network of its own: 10.0.2.0/24, 10.0.3.0/24, …
-        let mut netdev = format!("user,id=net{index},net=10.0.{}.0/24", index + 2);
-        if let Some(bootfile) = bootfile {
-            let length = bootfile.len();
-            ensure!(
-                length <= LONGEST_BOOTFILE,
-                "the boot file has {length} characters, and DHCP on QEMU's user network carries \
-                 at most {LONGEST_BOOTFILE}: {bootfile}"
-            );
-            write!(netdev, ",bootfile={}", bootfile.replace(',', ",,"))?;
-        }
-        Ok(netdev)
-    }
-}
 
 /// Reads the screen, and presses a key each time iPXE would wait two seconds for one.
 fn attend(mut screen: impl Read, mut keyboard: impl Write, console: &Console) {
@@ -189,9 +54,29 @@ pub struct Machine {
     console: Arc<Console>,
     stderr: Arc<Journal<String>>,
     powered_on: Instant,
+    /// Its disks, and what UEFI remembers.
+    _files: TempDir,
 }
 
 impl Machine {
+    fn start(command: Command, files: TempDir, console: Arc<Console>) -> Result<Self> {
+        let mut child = spawn(command)?;
+        let powered_on = Instant::now();
+        let pipes = child.pipes();
+        let screen = pipes.stdout.take().context("QEMU has no stdout")?;
+        let keyboard = pipes.stdin.take().context("QEMU has no stdin")?;
+        let stderr = collect_lines(pipes.stderr.take().context("QEMU has no stderr")?);
+        let sink = Arc::clone(&console);
+        thread::spawn(move || attend(screen, keyboard, &sink));
+        Ok(Self {
+            child,
+            console,
+            stderr,
+            powered_on,
+            _files: files,
+        })
+    }
+
     /// Waits until `needle` is on the console; returns the time since power-on. Line breaks that
     /// the terminal made do not matter, nor does text that was wiped out again.
     pub fn wait_for(&self, needle: &str, timeout: Duration) -> Result<Duration> {
@@ -259,51 +144,5 @@ impl Machine {
         }
         evidence.push_str("---------------");
         evidence
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn netdev(bootfile: &str) -> Result<String> {
-        Network::User {
-            bootfile: Some(bootfile.to_owned()),
-        }
-        .netdev(0)
-    }
-
-    #[test]
-    fn a_comma_in_the_boot_file_stays_in_the_boot_file() {
-        let netdev = netdev("http://10.0.2.2:1/a,b").unwrap();
-        assert_eq!(
-            netdev,
-            "user,id=net0,net=10.0.2.0/24,bootfile=http://10.0.2.2:1/a,,b"
-        );
-    }
-
-    #[test]
-    fn a_boot_file_that_would_abort_qemu_is_refused() {
-        assert!(netdev(&"x".repeat(LONGEST_BOOTFILE)).is_ok());
-        let error = netdev(&"x".repeat(LONGEST_BOOTFILE + 1))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.starts_with("the boot file has 128 characters"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn what_qemu_complains_about_is_in_the_error() {
-        let mut hardware = Hardware::with_bootfile("52:54:00:00:00:01", "x");
-        hardware.nics[0].mac = "not-a-mac".to_owned();
-        let error = match hardware.power_on() {
-            Ok(machine) => machine
-                .wait_for("iPXE", Duration::from_secs(20))
-                .unwrap_err(),
-            Err(error) => error,
-        };
-        assert!(error.to_string().contains("not-a-mac"), "{error:?}");
     }
 }

@@ -1,0 +1,288 @@
+//! What a machine is made of, and QEMU's command line for it.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+
+use super::Machine;
+use crate::console::Console;
+use crate::process::{find, guarded};
+
+/// What DHCP on the user network can carry as a boot file; QEMU aborts on more.
+pub const LONGEST_BOOTFILE: usize = 127;
+
+const QEMU: &str = "qemu-system-x86_64";
+const OVMF: &str = "/usr/share/OVMF";
+
+/// A machine that is off: what it is made of.
+#[derive(Clone, Debug)]
+pub struct Hardware {
+    /// What runs first.
+    pub firmware: Firmware,
+    /// With a BIOS 32 is enough for a toy kernel, 256 for Linux; UEFI needs 256 itself.
+    pub memory_mib: u32,
+    /// What firmware reports as the system's UUID; all zeros when `None`.
+    pub uuid: Option<String>,
+    /// The network cards; firmware tries those that boot in this order.
+    pub nics: Vec<Nic>,
+    /// The disks; firmware tries them after the cards, in this order.
+    pub disks: Vec<Disk>,
+}
+
+/// What runs first in a machine. Either finds iPXE in the network card.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Firmware {
+    /// `SeaBIOS`.
+    #[default]
+    Bios,
+    /// OVMF, without Secure Boot.
+    Uefi,
+}
+
+/// One network card.
+#[derive(Clone, Debug)]
+pub struct Nic {
+    /// Its address, with colons.
+    pub mac: String,
+    /// Whether firmware tries to boot from it. The others are still there for iPXE to see.
+    pub boots: bool,
+    /// What it is plugged into.
+    pub network: Network,
+}
+
+/// What a card is plugged into.
+#[derive(Clone, Debug)]
+pub enum Network {
+    /// QEMU's user network, with this boot file (an URL) in its DHCP answers.
+    User {
+        /// iPXE expands `${…}` in it, e.g. `${mac}`.
+        bootfile: Option<String>,
+    },
+}
+
+/// One disk. Each time the machine is switched on it is as new.
+#[derive(Clone, Debug)]
+pub struct Disk {
+    /// All that is on it.
+    pub content: Arc<[u8]>,
+    /// How it is connected.
+    pub bus: Bus,
+}
+
+/// How a disk is connected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Bus {
+    /// A `virtio` block device.
+    #[default]
+    Virtio,
+    /// IDE with a BIOS, SATA with UEFI: what the machine has.
+    Ide,
+}
+
+impl Disk {
+    /// The usual disk.
+    pub fn new(content: impl Into<Arc<[u8]>>) -> Self {
+        Self {
+            content: content.into(),
+            bus: Bus::default(),
+        }
+    }
+}
+
+impl Hardware {
+    /// The usual machine: a BIOS, and one card, which boots `bootfile`.
+    pub fn with_bootfile(mac: &str, bootfile: &str) -> Self {
+        let network = Network::User {
+            bootfile: Some(bootfile.to_owned()),
+        };
+        let nic = Nic {
+            mac: mac.to_owned(),
+            boots: true,
+            network,
+        };
+        Self {
+            firmware: Firmware::Bios,
+            memory_mib: 64,
+            uuid: None,
+            nics: vec![nic],
+            disks: Vec::new(),
+        }
+    }
+
+    /// The same with UEFI, and the memory that takes.
+    #[must_use]
+    pub fn uefi(mut self) -> Self {
+        self.firmware = Firmware::Uefi;
+        self.memory_mib = self.memory_mib.max(256);
+        self
+    }
+
+    /// The same with one disk more.
+    #[must_use]
+    pub fn disk(mut self, content: impl Into<Arc<[u8]>>) -> Self {
+        self.disks.push(Disk::new(content));
+        self
+    }
+
+    /// Presses the power button.
+    pub fn power_on(&self) -> Result<Machine> {
+        self.power_on_watched(|_| {})
+    }
+
+    /// Presses the power button; `watch` gets each finished line of the console as it comes.
+    pub fn power_on_watched(&self, watch: impl FnMut(&String) + Send + 'static) -> Result<Machine> {
+        let console = Arc::new(Console::default());
+        console.lines.watch(watch);
+        let files = tempfile::tempdir().context("cannot create a folder for a machine")?;
+        Machine::start(self.command(files.path())?, files, console)
+    }
+
+    /// QEMU with these parts; what it may write goes into `files`.
+    fn command(&self, files: &Path) -> Result<Command> {
+        let qemu = find(QEMU).context(
+            "no QEMU to boot a machine with: `apt-get install qemu-system-x86 ipxe-qemu` \
+             (`cargo xtask test` and `cargo xtask demo` install it)",
+        )?;
+        let mut command = guarded(&qemu)?;
+        command.stdin(Stdio::piped());
+        command.args(["-accel", "tcg", "-no-user-config", "-nodefaults"]);
+        command.args(["-no-reboot", "-display", "none", "-monitor", "none"]);
+        // Without graphics the firmware's screen goes to the serial port.
+        let machine = match self.firmware {
+            Firmware::Bios => "pc,graphics=off",
+            Firmware::Uefi => "q35,graphics=off",
+        };
+        command.args(["-machine", machine, "-serial", "stdio", "-m"]);
+        command.arg(self.memory_mib.to_string());
+        if self.firmware == Firmware::Uefi {
+            uefi(&mut command, files)?;
+        }
+        if let Some(uuid) = &self.uuid {
+            command.args(["-uuid", uuid]);
+        }
+        for (index, nic) in self.nics.iter().enumerate() {
+            command.args(["-netdev", &nic.network.netdev(index)?]);
+            let boot = if nic.boots {
+                format!("bootindex={index}")
+            } else {
+                "romfile=".to_owned()
+            };
+            let device = format!("virtio-net-pci,netdev=net{index},mac={},{boot}", nic.mac);
+            command.args(["-device", &device]);
+        }
+        for (index, disk) in self.disks.iter().enumerate() {
+            let path = files.join(format!("disk{index}"));
+            fs::write(&path, &disk.content).context("cannot write a disk")?;
+            command.arg("-drive");
+            command.arg(drive(&format!("if=none,id=disk{index}"), &path)?);
+            let kind = match disk.bus {
+                Bus::Virtio => "virtio-blk-pci",
+                Bus::Ide => "ide-hd",
+            };
+            let turn = self.nics.len() + index;
+            let device = format!("{kind},drive=disk{index},bootindex={turn}");
+            command.args(["-device", &device]);
+        }
+        Ok(command)
+    }
+}
+
+/// OVMF's code, and a fresh copy of what it remembers.
+fn uefi(command: &mut Command, files: &Path) -> Result<()> {
+    let code = PathBuf::from(OVMF).join("OVMF_CODE_4M.fd");
+    ensure!(
+        code.is_file(),
+        "no UEFI for a machine: `apt-get install ovmf` (`cargo xtask test` installs it)"
+    );
+    let variables = files.join("variables");
+    fs::copy(code.with_file_name("OVMF_VARS_4M.fd"), &variables)
+        .context("cannot copy the variables of UEFI")?;
+    command.arg("-drive");
+    command.arg(drive("if=pflash,unit=0,readonly=on", &code)?);
+    command.arg("-drive");
+    command.arg(drive("if=pflash,unit=1", &variables)?);
+    // The card's iPXE boots; that OVMF then tries PXE by itself only costs time.
+    for family in ["IPv4PXESupport", "IPv6PXESupport"] {
+        let name = format!("name=opt/org.tianocore/{family},string=n");
+        command.args(["-fw_cfg", &name]);
+    }
+    Ok(())
+}
+
+fn drive(options: &str, file: &Path) -> Result<String> {
+    let file = file.to_str().context("a path is not UTF-8")?;
+    Ok(format!(
+        "{options},format=raw,file={}",
+        file.replace(',', ",,")
+    ))
+}
+
+impl Network {
+    fn netdev(&self, index: usize) -> Result<String> {
+        let Self::User { bootfile } = self;
+        // Each card has a network of its own: 10.0.2.0/24, 10.0.3.0/24, …
+        let mut netdev = format!("user,id=net{index},net=10.0.{}.0/24", index + 2);
+        if let Some(bootfile) = bootfile {
+            let length = bootfile.len();
+            ensure!(
+                length <= LONGEST_BOOTFILE,
+                "the boot file has {length} characters, and DHCP on QEMU's user network carries \
+                 at most {LONGEST_BOOTFILE}: {bootfile}"
+            );
+            write!(netdev, ",bootfile={}", bootfile.replace(',', ",,"))?;
+        }
+        Ok(netdev)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn netdev(bootfile: &str) -> Result<String> {
+        Network::User {
+            bootfile: Some(bootfile.to_owned()),
+        }
+        .netdev(0)
+    }
+
+    #[test]
+    fn a_comma_in_the_boot_file_stays_in_the_boot_file() {
+        let netdev = netdev("http://10.0.2.2:1/a,b").unwrap();
+        assert_eq!(
+            netdev,
+            "user,id=net0,net=10.0.2.0/24,bootfile=http://10.0.2.2:1/a,,b"
+        );
+    }
+
+    #[test]
+    fn a_boot_file_that_would_abort_qemu_is_refused() {
+        assert!(netdev(&"x".repeat(LONGEST_BOOTFILE)).is_ok());
+        let error = netdev(&"x".repeat(LONGEST_BOOTFILE + 1))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("the boot file has 128 characters"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_qemu_complains_about_is_in_the_error() {
+        let mut hardware = Hardware::with_bootfile("52:54:00:00:00:01", "x");
+        hardware.nics[0].mac = "not-a-mac".to_owned();
+        let error = match hardware.power_on() {
+            Ok(machine) => machine
+                .wait_for("iPXE", Duration::from_secs(20))
+                .unwrap_err(),
+            Err(error) => error,
+        };
+        assert!(error.to_string().contains("not-a-mac"), "{error:?}");
+    }
+}

@@ -1,0 +1,143 @@
+//! What a test has: a server, images, and a node.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use ironpxe_testkit::imageserver::ImageServer;
+use ironpxe_testkit::ironic::Ironic;
+use ironpxe_testkit::machine::Hardware;
+use ironpxe_testkit::server::{Server, ServerOptions};
+use serde_json::{Value, json};
+
+use super::{ARGUMENTS, DOOR, KERNEL, MAC, NODE, RAMDISK, SOON};
+
+/// A server with images to boot, as machines and the operator see it.
+pub(super) struct Site {
+    pub(super) images: ImageServer,
+    pub(super) server: Server,
+    pub(super) ironic: Ironic,
+}
+
+impl Site {
+    /// A server with these options, and no images yet.
+    pub(super) fn start(options: &ServerOptions) -> Result<Self> {
+        let binary = Path::new(env!("CARGO_BIN_EXE_ironpxe"));
+        let server = Server::start(binary, options)?;
+        let ironic = Ironic::new(server.base_url())?;
+        Ok(Self {
+            images: ImageServer::start()?,
+            server,
+            ironic,
+        })
+    }
+
+    /// A server with images for the deploy ramdisk.
+    pub(super) fn with(kernel: &[u8], ramdisk: &[u8]) -> Result<Self> {
+        let site = Self::start(&ServerOptions::for_machines())?;
+        site.images.serve(KERNEL, kernel);
+        site.images.serve(RAMDISK, ramdisk);
+        Ok(site)
+    }
+
+    /// Creates a node with one port, and returns its UUID.
+    pub(super) fn enrol(&self, mac: &str) -> Result<String> {
+        self.enrol_with(mac, &json!({}))
+    }
+
+    /// The same, with these fields instead of or beside the usual ones.
+    pub(super) fn enrol_with(&self, mac: &str, fields: &Value) -> Result<String> {
+        let mut node = json!({
+            "name": NODE,
+            "driver": "fake-hardware",
+            "deploy_interface": "direct",
+            "automated_clean": false,
+            "driver_info": {
+                "deploy_kernel": self.images.url(KERNEL),
+                "deploy_ramdisk": self.images.url(RAMDISK),
+                "kernel_append_params": ARGUMENTS,
+            },
+            "instance_info": {"image_source": self.images.url("/images/system.qcow2")},
+        });
+        merge(&mut node, fields);
+        let node = self.ironic.create_node(&node)?;
+        let uuid = node
+            .get("uuid")
+            .and_then(Value::as_str)
+            .context("the node has no uuid")?;
+        self.ironic.create_port(uuid, mac)?;
+        Ok(uuid.to_owned())
+    }
+
+    /// Makes it an active node, as one that was deployed by other means.
+    pub(super) fn adopt(&self, node: &str) -> Result<()> {
+        self.drive(node, "manage", "manageable")?;
+        self.drive(node, "adopt", "active")
+    }
+
+    pub(super) fn make_available(&self, node: &str) -> Result<()> {
+        self.drive(node, "manage", "manageable")?;
+        self.drive(node, "provide", "available")
+    }
+
+    /// Up to where the deploy ramdisk is waited for.
+    pub(super) fn deploy(&self, node: &str) -> Result<()> {
+        self.make_available(node)?;
+        self.drive(node, "active", "wait call-back")
+    }
+
+    pub(super) fn drive(&self, node: &str, verb: &str, state: &str) -> Result<()> {
+        self.ironic.provision(node, verb)?;
+        self.ironic.wait_state(node, state, SOON).map(drop)
+    }
+
+    /// A machine whose DHCP server names the door by the address of the card that boots.
+    pub(super) fn machine(&self) -> Hardware {
+        let url = format!(
+            "{}{DOOR}?port_address=${{mac}}",
+            self.server.url_for_machines()
+        );
+        Hardware::with_bootfile(MAC, &url)
+    }
+
+    /// The kernel command line in the script that this machine would get now.
+    pub(super) fn command_line(&self, mac: &str) -> Result<String> {
+        let path = format!("{DOOR}?port_address={}", mac.replace(':', "%3A"));
+        let script = self.ironic.get_as_firmware(&path)?;
+        ensure!(script.status == 200, "{script:?}");
+        ensure!(script.text.starts_with("#!ipxe\n"), "{}", script.text);
+        let line = script
+            .text
+            .lines()
+            .find_map(|line| line.strip_prefix("kernel "));
+        let mut words = line.context("the script starts no kernel")?.split(' ');
+        // `--timeout 60000` and the like, and the image's URL, are for iPXE.
+        while words.next().is_some_and(|word| word.starts_with("--")) {
+            words.next();
+        }
+        let words: Vec<&str> = words.take_while(|word| *word != "||").collect();
+        let command_line = words
+            .join(" ")
+            .replace("${netX/mac}", mac)
+            .replace("${mac}", mac);
+        ensure!(
+            !command_line.contains("${"),
+            "not understood: {command_line}"
+        );
+        Ok(command_line)
+    }
+}
+
+/// Puts `more` into `object`; objects are merged, `null` takes a field away.
+fn merge(object: &mut Value, more: &Value) {
+    let (Some(object), Some(more)) = (object.as_object_mut(), more.as_object()) else {
+        *object = more.clone();
+        return;
+    };
+    for (key, value) in more {
+        if value.is_null() {
+            object.remove(key);
+        } else {
+            merge(object.entry(key).or_insert(Value::Null), value);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! An active node that lives on remote volumes, served by a real iSCSI target.
+
+use anyhow::{Result, ensure};
+use ironpxe_testkit::iscsi::Target;
+use ironpxe_testkit::payload::{disk, toy};
+use serde_json::json;
+
+use super::{BOOT, MAC, MACHINES, SOON, Site};
+
+const INITIATOR: &str = "iqn.2026-01.example:rack-1";
+const USER: &str = "reader";
+/// Nothing that would survive as words of a script.
+const PASSWORD: &str = "${uuid}  || #16 chars";
+const BOOT_LUN: u16 = 1;
+const DATA_LUN: u16 = 26;
+
+/// A target with two disks, for our initiator only.
+fn target() -> Result<Target> {
+    let target = Target::start("iqn.2026-01.example:volumes")?;
+    target.add_disk(BOOT_LUN, &disk::image("root")?)?;
+    target.add_disk(DATA_LUN, &disk::image("data")?)?;
+    target.require_chap(USER, PASSWORD)?;
+    target.admit(INITIATOR)?;
+    Ok(target)
+}
+
+/// A node deployed onto the target's volumes, which are at these portals.
+fn site(target: &Target, portals: &[String]) -> Result<Site> {
+    let site = Site::with(toy::KERNEL, &[])?;
+    let fields = json!({"storage_interface": "external", "instance_info": {"image_source": null}});
+    let node = site.enrol_with(MAC, &fields)?;
+    let connector = json!({"node_uuid": node, "type": "iqn", "connector_id": INITIATOR});
+    let created = site.ironic.post("/v1/volume/connectors", &connector)?;
+    created.expect_status(201)?;
+    // Not in the order they are booted in.
+    for (boot_index, lun) in [(1, DATA_LUN), (0, BOOT_LUN)] {
+        let volume = json!({
+            "node_uuid": node,
+            "volume_type": "iscsi",
+            "volume_id": format!("volume-{lun}"),
+            "boot_index": boot_index,
+            "properties": {
+                "target_portals": portals,
+                "target_iqn": target.iqn,
+                "target_lun": lun,
+                "auth_method": "CHAP",
+                "auth_username": USER,
+                "auth_password": PASSWORD,
+            },
+        });
+        let created = site.ironic.post("/v1/volume/targets", &volume)?;
+        created.expect_status(201)?;
+    }
+    site.make_available(&node)?;
+    site.drive(&node, "active", "active")?;
+    Ok(site)
+}
+
+#[test]
+fn a_bios_boots_the_first_volume_and_sees_the_second() -> Result<()> {
+    let target = target()?;
+    let site = site(&target, &[target.portal()])?;
+    let _turn = MACHINES.enter();
+    let mut machine = site.machine().power_on()?;
+    let line = machine.wait_for_line(disk::MARKER, BOOT)?;
+    machine.wait_until_off(SOON)?;
+    let expected = format!("{} next=[data]", disk::bios_report(0x80, "root"));
+    ensure!(line == expected, "{line}");
+    let console = machine.console();
+    ensure!(!console.contains("16 chars"), "{console}");
+    Ok(())
+}
+
+/// This iPXE then shows the machine's own disk as 0x81, in front of the second volume.
+#[test]
+fn a_disk_of_its_own_does_not_come_first() -> Result<()> {
+    let target = target()?;
+    let site = site(&target, &[target.portal()])?;
+    let _turn = MACHINES.enter();
+    let hardware = site.machine().disk(disk::image("own")?);
+    let mut machine = hardware.power_on()?;
+    let line = machine.wait_for_line(disk::MARKER, BOOT)?;
+    machine.wait_until_off(SOON)?;
+    ensure!(line.starts_with(&disk::bios_report(0x80, "root")), "{line}");
+    Ok(())
+}
+
+#[test]
+fn uefi_boots_the_first_volume() -> Result<()> {
+    let target = target()?;
+    let site = site(&target, &[target.portal()])?;
+    let _turn = MACHINES.enter();
+    let mut machine = site.machine().uefi().power_on()?;
+    machine.wait_for(&disk::uefi_report("root"), BOOT)?;
+    machine.wait_until_off(SOON)?;
+    Ok(())
+}
+
+#[test]
+fn a_portal_with_an_ipv6_address_will_do() -> Result<()> {
+    let target = target()?;
+    let portal = format!("[fec0::2]:{}", target.listen_v6()?);
+    let site = site(&target, &[portal])?;
+    let _turn = MACHINES.enter();
+    let mut machine = site.machine().power_on()?;
+    let line = machine.wait_for_line(disk::MARKER, BOOT)?;
+    machine.wait_until_off(SOON)?;
+    ensure!(line.contains("label=[root] next=[data]"), "{line}");
+    Ok(())
+}
