@@ -4,7 +4,7 @@
 //! provision states). [`Scripts`] turns a plan into text. Both are pure: they never ask what was
 //! served before, so every replica gives the same answer at every moment.
 //!
-//! [`explain`] decides in the same way and says why (`explain.rs`).
+//! [`explain()`] decides in the same way and says why (`explain.rs`).
 //!
 //! Read on in `decision.rs`; then `images.rs` and `kernel_args.rs` for what goes into a plan, and
 //! `script.rs` with `templates/` for how it is written.
