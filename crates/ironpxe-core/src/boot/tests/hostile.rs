@@ -29,15 +29,25 @@ fn nasty() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 1..6).prop_map(|pieces| pieces.concat())
 }
 
-/// The commands a script consists of: the first words of its lines, with lines that are only
-/// shown taken together (a long refusal takes two).
-fn skeleton(script: &str) -> Vec<&str> {
-    let mut commands: Vec<&str> = script
-        .lines()
-        .map(|line| line.split(' ').next().unwrap_or(""))
-        .collect();
-    commands.dedup_by(|a, b| a == b && *a == "echo");
-    commands
+/// The commands a script consists of: on each line the first word, and what follows a separator.
+/// Lines that are only shown are taken together (a long refusal takes two).
+fn skeleton(script: &str) -> Vec<String> {
+    let mut lines: Vec<String> = script.lines().map(commands).collect();
+    lines.dedup_by(|a, b| a == b && *a == "echo");
+    lines
+}
+
+fn commands(line: &str) -> String {
+    let mut commands = Vec::new();
+    let mut begins = true;
+    for word in line.split(' ').filter(|word| !word.is_empty()) {
+        let separates = matches!(word, ";" | "&&" | "||");
+        if begins || separates {
+            commands.push(word);
+        }
+        begins = separates;
+    }
+    commands.join(" ")
 }
 
 /// What every script must be, whatever is in it.
@@ -55,6 +65,10 @@ fn check_script(script: &str) {
         rest = rest.replace(setting, "");
     }
     assert!(!rest.contains("${"), "{script}");
+    for line in script.lines().skip(1) {
+        assert!(!line.ends_with('\\'), "{line}");
+        assert!(!line.split(' ').any(|word| word.starts_with('#')), "{line}");
+    }
     for line in script.lines().filter(|line| line.starts_with("echo ")) {
         // Only URLs, which are cut nowhere, may be longer than the console is wide.
         assert!(
