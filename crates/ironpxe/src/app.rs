@@ -57,6 +57,7 @@ pub enum AppError {
 
 /// Serves until a signal says stop.
 pub async fn serve(config: Config) -> Result<(), AppError> {
+    let shutdown_delay = Duration::from_secs(config.api.shutdown_delay.into());
     let drivers = Drivers::new(
         &config.general.enabled_hardware_types.0,
         config
@@ -81,11 +82,13 @@ pub async fn serve(config: Config) -> Result<(), AppError> {
     )
     .await
     .map_err(AppError::Conductor)?;
+    let stopping = CancellationToken::new();
     let router = api::router(api::AppState {
         db: db.clone(),
         conductor: Arc::new(conductor),
         settings: Arc::new(api_settings(&config)),
         scripts,
+        stopping: stopping.clone(),
     });
 
     let stop = CancellationToken::new();
@@ -100,9 +103,16 @@ pub async fn serve(config: Config) -> Result<(), AppError> {
         () = serving.as_mut() => {}
         signal = signals.next() => info!("{signal}: finishing what is under way"),
     }
-    stop.cancel();
+    stopping.cancel();
     signals
         .or_exit(async {
+            // Until whoever sends requests here has noticed that they are better sent elsewhere.
+            let notice = tokio::time::sleep(shutdown_delay);
+            tokio::select! {
+                () = notice => {}
+                () = serving.as_mut() => {}
+            }
+            stop.cancel();
             serving.await;
             end(&tasks, &db).await;
         })

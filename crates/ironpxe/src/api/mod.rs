@@ -14,6 +14,7 @@ use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use ironpxe_core::boot::Scripts;
+use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::db::Db;
@@ -26,6 +27,7 @@ mod drivers;
 mod empty;
 pub(crate) mod error;
 pub mod firmware;
+mod health;
 pub(crate) mod links;
 mod nodes;
 mod paging;
@@ -56,6 +58,8 @@ pub struct AppState {
     pub settings: Arc<Settings>,
     /// Words what firmware is told when no machine's own script can be.
     pub scripts: Arc<Scripts>,
+    /// Cancelled when the process is about to stop.
+    pub stopping: CancellationToken,
 }
 
 /// The whole API.
@@ -74,6 +78,7 @@ pub fn router(state: AppState) -> Router {
         .layer(from_fn(version::layer));
     let inner = Router::new()
         .merge(firmware::routes())
+        .merge(health::routes())
         .method_not_allowed_fallback(no_method)
         .fallback_service(api.with_state(state.clone()))
         .with_state(state.clone());

@@ -27,6 +27,9 @@ section! {
         /// Do not tell a machine that gets no boot script why: it may be a stranger who asks
         /// which machines there are.
         pub restrict_boot_config: bool = false;
+        /// How long `/readyz` says no before the service stops taking requests, in seconds: as long
+        /// as a load balancer in front needs to notice.
+        pub shutdown_delay: u16 = 0, in 0..=600;
         /// Listen on other addresses than this host's own loopback although clients need not
         /// prove who they are. Only for networks that strangers cannot reach.
         pub allow_unauthenticated_access: bool = false;

@@ -230,3 +230,39 @@ fn its_conductor_is_known_while_it_runs_and_no_longer() -> Result<()> {
     assert!(!alive(&second, "first")?);
     Ok(())
 }
+
+/// A load balancer is told before the last request is refused.
+#[test]
+fn it_says_that_it_stops_before_it_does() -> Result<()> {
+    let home = tempfile::tempdir()?;
+    let config = home.path().join("ironpxe.toml");
+    std::fs::write(&config, "[api]\nshutdown_delay = 600\n")?;
+    let config = config.display().to_string();
+    let args = ["--listen", "127.0.0.1:0", "--config", &config];
+    let mut server = Bare::start(home.path(), &args)?;
+    let mut client = TcpStream::connect(server.address()?)?;
+    let ready = get(&mut client, "/readyz")?;
+    assert!(ready.starts_with("HTTP/1.1 200 OK\r\n"), "{ready}");
+
+    server.kill("-TERM")?;
+    let deadline = Instant::now() + SOON;
+    let told = loop {
+        let answer = get(&mut client, "/readyz")?;
+        if answer.starts_with("HTTP/1.1 503 ") {
+            break answer;
+        }
+        ensure!(Instant::now() < deadline, "still ready: {answer}");
+    };
+    assert!(told.contains("this service is stopping"), "{told}");
+    assert!(told.contains("\r\nRetry-After: 1\r\n"), "{told}");
+    for path in ["/healthz", "/v1/nodes", "/boot.ipxe"] {
+        let answer = get(&mut client, path)?;
+        assert!(
+            answer.starts_with("HTTP/1.1 200 OK\r\n"),
+            "{path}: {answer}"
+        );
+    }
+    server.kill("-TERM")?;
+    assert_eq!(server.wait()?.code(), Some(130));
+    Ok(())
+}

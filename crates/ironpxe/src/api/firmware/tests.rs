@@ -14,6 +14,7 @@ use ironpxe_core::port::Port;
 use ironpxe_core::provision_state::ProvisionState;
 use serde_json::json;
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::api::{self, AppState};
@@ -104,6 +105,7 @@ impl Service {
             conductor: Arc::new(conductor),
             settings: Arc::new(api::Settings::default()),
             scripts,
+            stopping: CancellationToken::new(),
         };
         Self {
             router: api::router(state),

@@ -1,0 +1,69 @@
+//! `GET /healthz` and `GET /readyz`: what a load balancer or a supervisor wants to know.
+//!
+//! *Healthy* means that this process answers at all: if not, restart it. *Ready* means that
+//! requests sent here now are worth it: the database answers, some conductor lives, and the
+//! process is not about to stop. A replica that is not ready is healthy; restarting it would not
+//! bring the database back.
+//!
+//! Both are public, and say nothing that a stranger could use.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use http::{HeaderValue, StatusCode, header};
+use serde_json::json;
+use tracing::warn;
+
+use crate::api::AppState;
+
+/// When it is worth asking again, in seconds.
+const RETRY_AFTER: u16 = 1;
+
+pub(super) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/healthz", get(healthy))
+        .route("/readyz", get(ready))
+}
+
+async fn healthy() -> Response {
+    not_kept(Json(json!({"healthy": true})).into_response())
+}
+
+async fn ready(State(state): State<AppState>) -> Response {
+    match problem(&state).await {
+        None => not_kept(Json(json!({"ready": true})).into_response()),
+        Some(problem) => {
+            let body = Json(json!({"ready": false, "problem": problem}));
+            let mut response = (StatusCode::SERVICE_UNAVAILABLE, body).into_response();
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER));
+            not_kept(response)
+        }
+    }
+}
+
+/// Why requests should go to another replica.
+async fn problem(state: &AppState) -> Option<&'static str> {
+    if state.stopping.is_cancelled() {
+        return Some("this service is stopping");
+    }
+    match state.db.conductor_list().await {
+        Err(error) => {
+            warn!("not ready: {error}");
+            Some("the database does not answer")
+        }
+        Ok(conductors) if !conductors.iter().any(|conductor| conductor.alive) => {
+            Some("no conductor is alive")
+        }
+        Ok(_) => None,
+    }
+}
+
+fn not_kept(mut response: Response) -> Response {
+    let no_store = HeaderValue::from_static("no-store");
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, no_store);
+    response
+}
