@@ -1,0 +1,7 @@
+//! Several replicas of the service on one database: whoever is asked, the answer is the same, and
+//! it is the one that counts now.
+
+mod identical;
+mod linearizable;
+mod moves;
+mod site;

@@ -1,0 +1,62 @@
+//! A port added, an address moved, a node deleted and its address reused: right at once,
+//! everywhere.
+
+use anyhow::{Context, Result, ensure};
+use ironpxe_testkit::ironic::Ironic;
+use serde_json::{Value, json};
+
+use super::site::{Site, active_node, door};
+
+const ROUNDS: usize = 5;
+
+#[test]
+fn addresses_count_at_once_on_every_replica() -> Result<()> {
+    let site = Site::start(3)?;
+    let clients = site.clients()?;
+    let first = clients.first().context("no replica")?;
+    let mut node = active_node(first, "52:54:00:00:03:01")?;
+    for (round, operator) in (0..ROUNDS).zip(clients.iter().cycle()) {
+        let new = format!("52:54:00:00:04:{round:02x}");
+        let moved = format!("52:54:00:00:05:{round:02x}");
+        everywhere(&clients, &new, "no port has the address")?;
+
+        let port = operator.create_port(&node, &new)?;
+        everywhere(&clients, &new, &node)?;
+
+        let port = port
+            .get("uuid")
+            .and_then(Value::as_str)
+            .context("no UUID")?;
+        let patch = json!([{"op": "replace", "path": "/address", "value": moved}]);
+        operator
+            .patch(&format!("/v1/ports/{port}"), &patch)?
+            .expect_status(200)?;
+        everywhere(&clients, &new, "no port has the address")?;
+        everywhere(&clients, &moved, &node)?;
+
+        // The machine is given up, and its address turns up in another one.
+        for (verb, state) in [("deleted", "available"), ("manage", "manageable")] {
+            operator.provision(&node, verb)?;
+            operator.wait_state(&node, state, std::time::Duration::from_secs(20))?;
+        }
+        let gone = operator.delete(&format!("/v1/nodes/{node}"))?;
+        ensure!(gone.status == 204, "{}: {}", gone.status, gone.text);
+        everywhere(&clients, &moved, "no port has the address")?;
+        node = active_node(operator, &moved)?;
+        everywhere(&clients, &moved, &node)?;
+    }
+    Ok(())
+}
+
+/// What every replica tells a machine with this address.
+fn everywhere(clients: &[Ironic], mac: &str, part: &str) -> Result<()> {
+    for client in clients {
+        let answer = client.get_as_firmware(&door(mac))?;
+        ensure!(
+            answer.status == 200 && answer.text.contains(part),
+            "{mac}: no {part:?} in {}",
+            answer.text
+        );
+    }
+    Ok(())
+}
