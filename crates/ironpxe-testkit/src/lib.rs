@@ -17,6 +17,7 @@ pub mod iscsi;
 pub mod journal;
 pub mod machine;
 pub mod payload;
+pub mod proxy;
 pub mod server;
 pub mod turnstile;
 

@@ -1,0 +1,227 @@
+//! A wire between two parties that can be cut.
+//!
+//! It passes TCP connections on until it is told to misbehave: to refuse, as a host whose program
+//! has died does, or to fall silent, as a network does in which packets get lost.
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+/// How long connecting to the party behind may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What the wire does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wire {
+    /// Everything arrives.
+    Whole,
+    /// Open connections are reset, new ones end at once.
+    Refusing,
+    /// Nothing arrives, and nobody is told. Connections stay open, new ones are accepted.
+    Silent,
+}
+
+/// A wire to one party. Dropping it cuts it for good.
+#[derive(Debug)]
+pub struct Proxy {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    wire: Wire,
+    ended: bool,
+    open: Vec<TcpStream>,
+}
+
+impl Proxy {
+    /// A whole wire to `target` from a port of the loopback.
+    pub fn start(target: SocketAddr) -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot listen")?;
+        let address = listener.local_addr().context("a socket has no address")?;
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                wire: Wire::Whole,
+                ended: false,
+                open: Vec::new(),
+            }),
+            changed: Condvar::new(),
+        });
+        let accepting = Arc::clone(&shared);
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                if accepting.lock().ended {
+                    return;
+                }
+                let Ok(client) = client else { continue };
+                let shared = Arc::clone(&accepting);
+                thread::spawn(move || {
+                    // An end is what such a connection is for.
+                    let _ = shared.pass(&client, target);
+                });
+            }
+        });
+        Ok(Self { address, shared })
+    }
+
+    /// Where the wire begins.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Makes it whole, or cuts it.
+    pub fn set(&self, wire: Wire) {
+        let mut state = self.shared.lock();
+        state.wire = wire;
+        if wire == Wire::Refusing {
+            state.hang_up();
+        }
+        drop(state);
+        self.shared.changed.notify_all();
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.ended = true;
+        state.hang_up();
+        drop(state);
+        self.shared.changed.notify_all();
+        // The thread that accepts looks up when somebody calls.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+impl State {
+    fn hang_up(&mut self) {
+        for stream in self.open.drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits while nothing gets through; an error if the connection is to end.
+    fn wait_until_whole(&self) -> io::Result<()> {
+        let mut state = self.lock();
+        loop {
+            if state.ended || state.wire == Wire::Refusing {
+                return Err(io::ErrorKind::ConnectionReset.into());
+            }
+            if state.wire == Wire::Whole {
+                return Ok(());
+            }
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn pass(self: Arc<Self>, client: &TcpStream, target: SocketAddr) -> io::Result<()> {
+        self.lock().open.push(client.try_clone()?);
+        self.wait_until_whole()?;
+        let server = TcpStream::connect_timeout(&target, PATIENCE)?;
+        client.set_nodelay(true)?;
+        server.set_nodelay(true)?;
+        self.lock().open.push(server.try_clone()?);
+        let back = (server.try_clone()?, client.try_clone()?);
+        let shared = Arc::clone(&self);
+        let answers = thread::spawn(move || shared.copy(&back.0, &back.1));
+        self.copy(client, &server);
+        let _ = answers.join();
+        Ok(())
+    }
+
+    /// Passes what `from` says to `to`, until either ends or the wire is cut.
+    fn copy(&self, mut from: &TcpStream, mut to: &TcpStream) {
+        let mut buffer = vec![0; 64 * 1024];
+        while let Ok(length @ 1..) = from.read(&mut buffer) {
+            let passed = self
+                .wait_until_whole()
+                .and_then(|()| to.write_all(buffer.get(..length).unwrap_or_default()));
+            if passed.is_err() {
+                break;
+            }
+        }
+        let _ = to.shutdown(Shutdown::Both);
+        let _ = from.shutdown(Shutdown::Both);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A party that says everything twice.
+    fn echo() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            for stream in listener.incoming().take(4) {
+                let mut stream = stream.unwrap();
+                thread::spawn(move || {
+                    let mut byte = [0];
+                    while stream.read_exact(&mut byte).is_ok() {
+                        stream.write_all(&[byte[0], byte[0]]).unwrap();
+                    }
+                });
+            }
+        });
+        address
+    }
+
+    fn say(stream: &mut TcpStream, byte: u8) -> io::Result<[u8; 2]> {
+        stream.set_read_timeout(Some(Duration::from_millis(300)))?;
+        stream.write_all(&[byte])?;
+        let mut answer = [0; 2];
+        stream.read_exact(&mut answer)?;
+        Ok(answer)
+    }
+
+    #[test]
+    fn a_wire_is_cut_and_mended() {
+        let proxy = Proxy::start(echo()).unwrap();
+        let mut stream = TcpStream::connect(proxy.address()).unwrap();
+        assert_eq!(say(&mut stream, b'a').unwrap(), *b"aa");
+
+        proxy.set(Wire::Silent);
+        let silence = say(&mut stream, b'b').unwrap_err();
+        assert!(matches!(
+            silence.kind(),
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+        ));
+        // What was lost on the way arrives late, as TCP sees to.
+        proxy.set(Wire::Whole);
+        let mut late = [0; 2];
+        stream
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
+        stream.read_exact(&mut late).unwrap();
+        assert_eq!(late, *b"bb");
+
+        proxy.set(Wire::Refusing);
+        assert!(say(&mut stream, b'c').is_err());
+        let refused = TcpStream::connect(proxy.address()).and_then(|mut s| say(&mut s, b'd'));
+        assert!(refused.is_err());
+        proxy.set(Wire::Whole);
+        let mut stream = TcpStream::connect(proxy.address()).unwrap();
+        assert_eq!(say(&mut stream, b'e').unwrap(), *b"ee");
+    }
+}
