@@ -20,6 +20,7 @@ use crate::{
     shell::{self, step},
 };
 use load::Load;
+use report::Contestant;
 use servers::{Ironpxe, Nginx};
 
 /// Arguments of `cargo xtask bench`.
@@ -73,29 +74,49 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
         "{} rounds of {} s for each server",
         args.rounds, args.seconds
     );
-    let mut ours = Vec::new();
-    let mut theirs = Vec::new();
+    let mut all = [
+        (
+            nginx.target(),
+            Contestant {
+                name: "nginx, static files",
+                key: "nginx",
+                rounds: Vec::new(),
+            },
+        ),
+        (
+            ironpxe.target(),
+            Contestant {
+                name: "ironpxe",
+                key: "ironpxe",
+                rounds: Vec::new(),
+            },
+        ),
+    ];
     step(&title, || {
-        for round in 0..args.rounds {
-            // Who goes first alternates, so that a slow phase of the machine hits both.
-            if round % 2 == 0 {
-                ours.push(load.run(&ironpxe.target())?);
-                theirs.push(load.run(&nginx.target())?);
-            } else {
-                theirs.push(load.run(&nginx.target())?);
-                ours.push(load.run(&ironpxe.target())?);
+        for _ in 0..args.rounds {
+            for (target, contestant) in &mut all {
+                contestant.rounds.push(load.run(target)?);
             }
+            // Who goes first alternates, so that a slow phase of the machine hits everybody.
+            all.reverse();
         }
         Ok(())
     })?;
+    let (mut baseline, mut contestants) = (None, Vec::new());
+    for (_, contestant) in all {
+        match contestant.key {
+            "nginx" => baseline = Some(contestant),
+            _ => contestants.push(contestant),
+        }
+    }
 
     let report = report::Report {
         nodes: args.nodes,
         script_bytes,
         timings,
         versions: servers::versions(&binary, &nginx_program),
-        ironpxe: ours,
-        nginx: theirs,
+        baseline: baseline.context("nothing to compare with")?,
+        contestants,
     };
     println!("\n{}", report.markdown());
     let folder = shell::target().join("bench");

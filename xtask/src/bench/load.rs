@@ -26,6 +26,8 @@ pub(super) struct Round {
     pub(super) p50_ms: f64,
     pub(super) p99_ms: f64,
     pub(super) cpu_micros: f64,
+    /// Of the database server, per request; 0 where there is none.
+    pub(super) database_cpu_micros: f64,
     pub(super) rss_mib: f64,
     /// How much of the machine was taken by programs that are neither the server nor wrk.
     pub(super) others_percent: f64,
@@ -43,6 +45,7 @@ impl Round {
             "p50_ms": self.p50_ms,
             "p99_ms": self.p99_ms,
             "cpu_micros_per_request": self.cpu_micros,
+            "database_cpu_micros_per_request": self.database_cpu_micros,
             "rss_mib": self.rss_mib,
             "others_percent": self.others_percent,
             "non_2xx": self.refused,
@@ -56,11 +59,15 @@ impl Load {
     pub(super) fn run(&self, target: &Target) -> Result<Round> {
         self.wrk(target, Duration::from_secs(1))?;
         let machine_before = process::machine()?;
-        let before = process::usage(target.pid)?;
+        let database: Vec<u32> = target.database.into_iter().collect();
+        let before = process::usage(&target.pids)?;
+        let database_before = process::usage(&database)?;
         let result = self.wrk(target, self.time)?;
-        let after = process::usage(target.pid)?;
+        let after = process::usage(&target.pids)?;
+        let database_after = process::usage(&database)?;
         let machine = process::machine()?;
         let server = after.cpu_seconds - before.cpu_seconds;
+        let database = database_after.cpu_seconds - database_before.cpu_seconds;
         let wrk = machine.ended_children - machine_before.ended_children;
         let busy = machine.busy - machine_before.busy;
         let total = machine.total - machine_before.total;
@@ -85,8 +92,9 @@ impl Load {
             p50_ms: number("p50")? / 1e3,
             p99_ms: number("p99")? / 1e3,
             cpu_micros: server * 1e6 / requests,
+            database_cpu_micros: database * 1e6 / requests,
             rss_mib,
-            others_percent: ((busy - server - wrk) / total * 100.0).max(0.0),
+            others_percent: ((busy - server - database - wrk) / total * 100.0).max(0.0),
             refused: number("refused")?,
             broken: number("broken")?,
         })

@@ -65,7 +65,7 @@ pub(super) fn populate(url: &str, count: u32) -> Result<Timings> {
 /// address, and returns the mean size.
 pub(super) fn write_scripts(url: &str, count: u32, folder: &Path) -> Result<u64> {
     fs::create_dir_all(folder).context("cannot create the folder for nginx")?;
-    let target = Target::ironpxe(url, 0);
+    let target = Target::ironpxe(url, Vec::new(), None);
     let client = client()?;
     let sizes = shared_out(count, |index, size: &mut u64| {
         let script = script(&client, &target.url(index))?;

@@ -11,10 +11,10 @@ pub(super) struct Usage {
     pub(super) rss_kib: u64,
 }
 
-/// Reads the counters of `pid` and of all its descendants.
-pub(super) fn usage(pid: u32) -> Result<Usage> {
+/// Reads the counters of the processes `pids` and of all their descendants.
+pub(super) fn usage(pids: &[u32]) -> Result<Usage> {
     let all = processes()?;
-    let mut family = vec![pid];
+    let mut family = pids.to_vec();
     let mut ticks = 0;
     let mut rss_kib = 0;
     while let Some(member) = family.pop() {
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn the_kernel_counts_us_and_the_machine() {
-        assert!(usage(std::process::id()).unwrap().rss_kib > 0);
+        assert!(usage(&[std::process::id()]).unwrap().rss_kib > 0);
         let machine = machine().unwrap();
         assert!(machine.busy > 0.0 && machine.busy < machine.total);
     }

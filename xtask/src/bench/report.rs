@@ -6,13 +6,23 @@ use serde_json::{Map, Value, json};
 
 use super::{load::Round, nodes::Timings};
 
+/// One way to serve, and what came of it.
+pub(super) struct Contestant {
+    /// For people.
+    pub(super) name: &'static str,
+    /// In the JSON.
+    pub(super) key: &'static str,
+    pub(super) rounds: Vec<Round>,
+}
+
 pub(super) struct Report {
     pub(super) nodes: u32,
     pub(super) script_bytes: u64,
     pub(super) timings: Timings,
     pub(super) versions: Vec<(&'static str, String)>,
-    pub(super) ironpxe: Vec<Round>,
-    pub(super) nginx: Vec<Round>,
+    /// What the others are measured by.
+    pub(super) baseline: Contestant,
+    pub(super) contestants: Vec<Contestant>,
 }
 
 /// The rows: name, key in the JSON, which figure, digits after the point.
@@ -28,6 +38,12 @@ const ROWS: &[Row] = &[
         "server CPU per request, µs",
         "cpu_micros_per_request",
         |round| round.cpu_micros,
+        1,
+    ),
+    (
+        "database server CPU per request, µs",
+        "database_cpu_micros_per_request",
+        |round| round.database_cpu_micros,
         1,
     ),
     ("latency p50, ms", "p50_ms", |round| round.p50_ms, 2),
@@ -46,39 +62,39 @@ impl Report {
     fn write(&self, out: &mut String) -> std::fmt::Result {
         writeln!(
             out,
-            "{} nodes, a script of {} bytes each; 64 connections; medians of {} rounds\n",
+            "{} nodes, a script of {} bytes each; 64 connections; medians of {} rounds; in \
+             parentheses the ratio to {}\n",
             self.nodes,
             self.script_bytes,
-            self.ironpxe.len()
+            self.baseline.rounds.len(),
+            self.baseline.name
         )?;
-        writeln!(out, "| | ironpxe | nginx, static files | ironpxe / nginx |")?;
-        writeln!(out, "|---|---:|---:|---:|")?;
+        let all = || std::iter::once(&self.baseline).chain(&self.contestants);
+        let names: Vec<&str> = all().map(|contestant| contestant.name).collect();
+        writeln!(out, "| | {} |", names.join(" | "))?;
+        writeln!(out, "|---|{}", "---:|".repeat(names.len()))?;
         for &(name, _, figure, digits) in ROWS {
-            let ours = median(&self.ironpxe, figure);
-            let theirs = median(&self.nginx, figure);
-            writeln!(
-                out,
-                "| {name} | {ours:.digits$} | {theirs:.digits$} | {:.2} |",
-                ours / theirs
-            )?;
+            let base = median(&self.baseline.rounds, figure);
+            write!(out, "| {name} | {base:.digits$} |")?;
+            for contestant in &self.contestants {
+                let value = median(&contestant.rounds, figure);
+                match value / base {
+                    ratio if ratio.is_finite() => write!(out, " {value:.digits$} ({ratio:.2}) |")?,
+                    _ => write!(out, " {value:.digits$} |")?,
+                }
+            }
+            writeln!(out)?;
         }
-        let failed = |rounds: &[Round]| -> f64 {
-            rounds
-                .iter()
-                .map(|round| round.refused + round.broken)
-                .sum()
-        };
-        let others = |rounds: &[Round]| median(rounds, |round| round.others_percent);
-        let (ours, theirs) = (others(&self.ironpxe), others(&self.nginx));
-        writeln!(
-            out,
-            "| machine busy with other programs, % | {ours:.0} | {theirs:.0} | |"
-        )?;
-        let (ours, theirs) = (failed(&self.ironpxe), failed(&self.nginx));
-        writeln!(
-            out,
-            "| failed requests, all rounds | {ours:.0} | {theirs:.0} | |\n"
-        )?;
+        write!(out, "| machine busy with other programs, % |")?;
+        for contestant in all() {
+            let others = median(&contestant.rounds, |round| round.others_percent);
+            write!(out, " {others:.0} |")?;
+        }
+        write!(out, "\n| failed requests, all rounds |")?;
+        for contestant in all() {
+            write!(out, " {:.0} |", contestant.failed())?;
+        }
+        writeln!(out, "\n")?;
 
         writeln!(
             out,
@@ -100,13 +116,28 @@ impl Report {
     }
 
     pub(super) fn json(&self) -> Value {
-        let mut medians = Map::new();
-        for &(_, key, figure, _) in ROWS {
-            let ours = median(&self.ironpxe, figure);
-            let theirs = median(&self.nginx, figure);
-            let row = json!({ "ironpxe": ours, "nginx": theirs, "ratio": ours / theirs });
-            medians.insert(key.to_owned(), row);
-        }
+        let base = &self.baseline;
+        let contestants: Map<String, Value> = std::iter::once(base)
+            .chain(&self.contestants)
+            .map(|contestant| {
+                let mut medians = Map::new();
+                let mut ratios = Map::new();
+                for &(_, key, figure, _) in ROWS {
+                    let value = median(&contestant.rounds, figure);
+                    medians.insert(key.to_owned(), json!(value));
+                    let ratio = value / median(&base.rounds, figure);
+                    ratios.insert(key.to_owned(), json!(ratio.is_finite().then_some(ratio)));
+                }
+                let rounds: Vec<Value> = contestant.rounds.iter().map(Round::json).collect();
+                let figures = json!({
+                    "name": contestant.name,
+                    "medians": medians,
+                    "ratios": ratios,
+                    "rounds": rounds,
+                });
+                (contestant.key.to_owned(), figures)
+            })
+            .collect();
         let timings: Map<String, Value> = self
             .timings
             .iter()
@@ -124,17 +155,26 @@ impl Report {
             .iter()
             .map(|(name, text)| ((*name).to_owned(), json!(text)))
             .collect();
-        let rounds = |rounds: &[Round]| rounds.iter().map(Round::json).collect::<Vec<_>>();
         let (cores, cpu, kernel) = machine();
         json!({
             "machine": { "cores": cores, "cpu": cpu, "kernel": kernel },
             "versions": versions,
             "nodes": self.nodes,
             "script_bytes": self.script_bytes,
-            "medians": medians,
-            "rounds": { "ironpxe": rounds(&self.ironpxe), "nginx": rounds(&self.nginx) },
+            "baseline": base.key,
+            "contestants": contestants,
             "populate": timings,
         })
+    }
+}
+
+impl Contestant {
+    /// Answers that were none, in all rounds.
+    fn failed(&self) -> f64 {
+        self.rounds
+            .iter()
+            .map(|round| round.refused + round.broken)
+            .sum()
     }
 }
 

@@ -27,17 +27,21 @@ pub(super) struct Target {
     pub(super) base: String,
     pub(super) before_mac: &'static str,
     pub(super) separator: &'static str,
-    /// The process to account for, with all it started.
-    pub(super) pid: u32,
+    /// The processes to account for, each with all it started.
+    pub(super) pids: Vec<u32>,
+    /// The database server behind them, if it is a process of its own.
+    pub(super) database: Option<u32>,
 }
 
 impl Target {
-    pub(super) fn ironpxe(base: &str, pid: u32) -> Self {
+    /// ironpxe, answering at `base`.
+    pub(super) fn ironpxe(base: &str, pids: Vec<u32>, database: Option<u32>) -> Self {
         Self {
             base: base.to_owned(),
             before_mac: "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config?port_address=",
             separator: ":",
-            pid,
+            pids,
+            database,
         }
     }
 
@@ -154,7 +158,7 @@ impl Ironpxe {
     }
 
     pub(super) fn target(&self) -> Target {
-        Target::ironpxe(&self.url, self.running.0.id())
+        Target::ironpxe(&self.url, vec![self.running.0.id()], None)
     }
 }
 
@@ -196,7 +200,8 @@ impl Nginx {
             base: format!("http://127.0.0.1:{}", self.port),
             before_mac: "/",
             separator: "-",
-            pid: self.running.0.id(),
+            pids: vec![self.running.0.id()],
+            database: None,
         }
     }
 }
