@@ -11,11 +11,11 @@ const TOPIC: usize = 11;
 /// The whole text.
 pub(super) fn text(preview: &BootPreview) -> String {
     let head = format!(
-        "node {} in state \"{}\" boots: {}",
-        preview.node_uuid, preview.provision_state, preview.plan
+        "node {} in state \"{}\"",
+        preview.node_uuid, preview.provision_state
     );
-    let mut text = printable(&head);
-    text.push('\n');
+    let plan = format!("boots: {}", preview.plan);
+    let mut text = [printable(&head), printable(&plan), String::new()].join("\n");
     for (topic, words) in &preview.reasons {
         let mut left = format!("{:INDENT$}{:TOPIC$}", "", printable(topic));
         for line in wrapped(&printable(words), COLUMNS - INDENT - TOPIC) {
@@ -85,8 +85,8 @@ mod tests {
         };
         let line = "word ".repeat(13);
         let expected = format!(
-            "node ee490fb7-d420-4b2f-8153-8a674b930740 in state \"active\" boots: local disk\n  \
-             plan       {}\n             {}\n  disk       a ?[2J b\n",
+            "node ee490fb7-d420-4b2f-8153-8a674b930740 in state \"active\"\n\
+             boots: local disk\n  plan       {}\n             {}\n  disk       a ?[2J b\n",
             line.trim_end(),
             "word ".repeat(7).trim_end(),
         );
