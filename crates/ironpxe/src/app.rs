@@ -7,9 +7,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ironpxe_core::boot::{Scripts, TemplateError};
+use ironpxe_core::boot::{AsIf, Scripts, TemplateError};
 use ironpxe_core::error::Fault;
-use ironpxe_core::provision_state::ProvisionState;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -125,11 +124,11 @@ pub async fn serve(config: Config) -> Result<(), AppError> {
 pub async fn preview(
     config: &Config,
     machine: &str,
-    state: Option<ProvisionState>,
+    as_if: &AsIf,
 ) -> Result<BootPreview, OfflineError> {
     let address = SocketAddr::new(config.api.host_ip, config.api.port);
     let settings = config.boot_settings(api_url(config, address));
-    conductor::preview::offline(&config.database_path, &settings, machine, state).await
+    conductor::preview::offline(&config.database_path, &settings, machine, as_if).await
 }
 
 /// Ends what runs beside the requests, and then what everything stands on.

@@ -2,6 +2,7 @@
 
 use super::explain::{Explanation, Reasons};
 use super::images::{self, AgentRamdisk};
+use super::inspection;
 use super::kernel_args::{ArgError, KernelArgs};
 use super::plan::{BootIf, BootPlan, LinuxBoot, LinuxRole, Machine, boots_from_volume};
 use super::refusal::Refusal;
@@ -61,8 +62,11 @@ impl Decision<'_> {
     fn plan(&self) -> Result<BootPlan, Refusal> {
         let node = self.machine.node;
         self.why.note("port", || match self.machine.port {
-            Some(port) => format!("the machine is known by its port {}", port.address),
-            None => "the node was named, and none of its ports".to_owned(),
+            Some(port) => format!("{} is a port of node {}", port.address, node.label()),
+            None => format!(
+                "node {} was named, so that no port is looked at",
+                node.label()
+            ),
         });
         if let Some(port) = self.machine.port.filter(|port| !port.pxe_enabled) {
             return Err(Refusal::PortNotPxeEnabled(port.address));
@@ -158,17 +162,26 @@ impl Decision<'_> {
             "plan",
             || "this state needs the agent to inspect: the deploy ramdisk",
         );
+        let (fast_track, field) = inspection::fast_track(self.machine.node, self.settings)?;
         self.agent(AgentRamdisk::Deploy, |args| {
-            let callback = format!(
-                "ipa-inspection-callback-url={}/v1/continue_inspection",
-                self.settings.api_url
-            );
-            self.word(args, API_URL, &callback)?;
+            // In Ironic's order. Of two words for the same thing the agent takes the last.
             self.words(
                 args,
                 "[inspector]extra_kernel_params",
                 &self.settings.inspection_kernel_params,
-            )
+            )?;
+            let api_url = &self.settings.api_url;
+            let callback = format!("ipa-inspection-callback-url={api_url}/v1/continue_inspection");
+            self.word(args, API_URL, &callback)?;
+            if fast_track {
+                let source = format!("{API_URL}, because {field} is true");
+                self.word(args, &source, &format!("ipa-api-url={api_url}"))?;
+            } else {
+                self.why.note("arguments", || {
+                    format!("no ipa-api-url, because {field} is false: the agent only inspects")
+                });
+            }
+            Ok(())
         })
     }
 
@@ -434,19 +447,17 @@ fn linux(
     bootif: Option<BootIf>,
     append_field: &str,
 ) -> Result<BootPlan, Refusal> {
-    const BOOTIF: usize = " BOOTIF=52:54:00:aa:00:01".len();
-    let more =
-        " initrd=".len() + role.ramdisk_name().len() + if bootif.is_some() { BOOTIF } else { 0 };
-    // What is built in fits easily, so that it is the operator's part that is too long.
-    args.check(more)
-        .map_err(|error| bad_args(append_field, &error))?;
-    Ok(BootPlan::Linux(LinuxBoot {
+    let linux = LinuxBoot {
         role,
         kernel: images.kernel,
         ramdisk: images.ramdisk,
         args,
         bootif,
-    }))
+    };
+    // What is built in fits easily, so that it is the operator's part that is too long.
+    let checked = linux.args.check(linux.bytes_of_the_script());
+    checked.map_err(|error| bad_args(append_field, &error))?;
+    Ok(BootPlan::Linux(linux))
 }
 
 fn bad_args(field: &str, error: &ArgError) -> Refusal {
@@ -457,7 +468,7 @@ fn bad_args(field: &str, error: &ArgError) -> Refusal {
 }
 
 /// One capability, from either form Ironic accepts: an object, or `key:value,key:value`.
-fn capability(capabilities: Option<&serde_json::Value>, key: &str) -> Option<String> {
+pub(super) fn capability(capabilities: Option<&serde_json::Value>, key: &str) -> Option<String> {
     match capabilities? {
         serde_json::Value::Object(map) => map.get(key)?.as_str().map(str::to_owned),
         serde_json::Value::String(text) => text

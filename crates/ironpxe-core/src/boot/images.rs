@@ -104,6 +104,9 @@ pub(super) fn agent_pair(
     if let Some(pair) = both_or_neither(own, |key| format!("driver_info.{key}"), which, why)? {
         return Ok(pair);
     }
+    why.note("kernel", || {
+        format!("driver_info has neither {kernel_key} nor {ramdisk_key}; the configuration decides")
+    });
     if let Some(arch) = node
         .properties
         .get("cpu_arch")
@@ -117,6 +120,9 @@ pub(super) fn agent_pair(
         if let Some(pair) = both_or_neither(by_arch, place, which, why)? {
             return Ok(pair);
         }
+        why.note("kernel", || {
+            format!("none for cpu_arch {arch} in [conductor]{kernel_key}_by_arch")
+        });
     }
     let general = (configured.kernel.as_deref(), configured.ramdisk.as_deref());
     let place = |key: &str| format!("[conductor]{key}");
@@ -132,19 +138,23 @@ fn both_or_neither(
     why: &Reasons,
 ) -> Result<Option<Pair>, Refusal> {
     let (kernel_key, ramdisk_key) = which.keys();
-    match (kernel, ramdisk) {
-        (None, None) => Ok(None),
-        (Some(kernel), Some(ramdisk)) => Ok(Some(Pair {
-            kernel: image(kernel, &place(kernel_key), "kernel", why)?,
-            ramdisk: image(ramdisk, &place(ramdisk_key), "ramdisk", why)?,
-        })),
-        (Some(_), None) => Err(Refusal::Missing {
-            fields: place(ramdisk_key),
-        }),
-        (None, Some(_)) => Err(Refusal::Missing {
-            fields: place(kernel_key),
-        }),
-    }
+    let (set, missing) = match (kernel, ramdisk) {
+        (None, None) => return Ok(None),
+        (Some(kernel), Some(ramdisk)) => {
+            return Ok(Some(Pair {
+                kernel: image(kernel, &place(kernel_key), "kernel", why)?,
+                ramdisk: image(ramdisk, &place(ramdisk_key), "ramdisk", why)?,
+            }));
+        }
+        (Some(_), None) => (kernel_key, ramdisk_key),
+        (None, Some(_)) => (ramdisk_key, kernel_key),
+    };
+    why.note("kernel", || {
+        format!("{} is set, and both must come from one place", place(set))
+    });
+    Err(Refusal::Missing {
+        fields: place(missing),
+    })
 }
 
 /// The kernel and ramdisk of the instance itself (deploy interface `ramdisk`).

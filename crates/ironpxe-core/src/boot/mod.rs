@@ -4,14 +4,18 @@
 //! provision states). [`Scripts`] turns a plan into text. Both are pure: they never ask what was
 //! served before, so every replica gives the same answer at every moment.
 //!
-//! [`explain()`] decides in the same way and says why (`explain.rs`).
+//! [`explain()`] decides in the same way and says why (`explain.rs`); [`AsIf`] is what it may be
+//! asked to suppose, [`explain_firmware`] what one firmware makes of the plan.
 //!
 //! Read on in `decision.rs`; then `images.rs` and `kernel_args.rs` for what goes into a plan, and
 //! `script.rs` with `templates/` for how it is written.
 
+mod as_if;
 mod decision;
 mod explain;
+mod firmware;
 mod images;
+mod inspection;
 mod kernel_args;
 mod plan;
 mod refusal;
@@ -20,8 +24,10 @@ mod script;
 mod settings;
 mod text;
 
+pub use as_if::{AsIf, BadArch, CpuArch};
 pub use decision::{decide, explain};
 pub use explain::{Explanation, Reason, without_passwords};
+pub use firmware::{BadFirmware, Firmware, explain_firmware};
 pub use images::{ImageUrl, NotAnImageUrl};
 pub use kernel_args::{ArgError, KernelArgs};
 pub use plan::{BootIf, BootPlan, LinuxBoot, LinuxRole, Machine, boots_from_volume};

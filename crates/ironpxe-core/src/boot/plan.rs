@@ -69,6 +69,21 @@ pub struct LinuxBoot {
     pub bootif: Option<BootIf>,
 }
 
+impl LinuxBoot {
+    /// How long the command line is that iPXE hands to the kernel, in bytes, without a closing
+    /// NUL. (With UEFI the kernel's name and a blank stand in front of it.)
+    pub fn command_line_bytes(&self) -> usize {
+        self.args.to_string().len() + self.bytes_of_the_script()
+    }
+
+    /// What the script adds to the arguments: `BOOTIF=` and `initrd=`.
+    pub(super) fn bytes_of_the_script(&self) -> usize {
+        const BOOTIF: usize = " BOOTIF=52:54:00:aa:00:01".len();
+        let initrd = " initrd=".len() + self.role.ramdisk_name().len();
+        initrd + if self.bootif.is_some() { BOOTIF } else { 0 }
+    }
+}
+
 /// Which NIC the machine was booted from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BootIf {

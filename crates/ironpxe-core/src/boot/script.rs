@@ -18,7 +18,7 @@ use super::text;
 const COLUMNS: usize = 79;
 
 /// How long a refusal stays on the screen before the machine goes on, in seconds.
-const PAUSE_KNOWN: u32 = 10;
+pub(super) const PAUSE_KNOWN: u32 = 10;
 /// As [`PAUSE_KNOWN`], for an address nobody knows: the next NIC may well be known.
 const PAUSE_UNKNOWN: u32 = 1;
 

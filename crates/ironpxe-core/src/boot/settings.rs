@@ -13,6 +13,8 @@ pub struct BootSettings {
     pub kernel_append_params: String,
     /// `[inspector]extra_kernel_params`.
     pub inspection_kernel_params: String,
+    /// `[deploy]fast_track`.
+    pub fast_track: bool,
     /// `[conductor]deploy_kernel`, `deploy_ramdisk` and their `_by_arch` forms.
     pub deploy: RamdiskImages,
     /// `[conductor]rescue_kernel`, `rescue_ramdisk` and their `_by_arch` forms.
@@ -134,6 +136,7 @@ impl Default for BootSettings {
             debug: false,
             kernel_append_params: "nofb vga=normal".to_owned(),
             inspection_kernel_params: String::new(),
+            fast_track: false,
             deploy: RamdiskImages::default(),
             rescue: RamdiskImages::default(),
             default_boot_option: BootOption::Local,

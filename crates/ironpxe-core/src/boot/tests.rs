@@ -3,6 +3,7 @@
 mod decision;
 mod docs;
 mod explain;
+mod firmware;
 mod hostile;
 mod oracle;
 mod scripts;

@@ -3,6 +3,8 @@
 //! Exit codes: 0 done; 64 the configuration or the command line is wrong; 1 anything else.
 
 mod config;
+mod explanation;
+mod remote;
 mod script;
 mod serve;
 
@@ -52,6 +54,8 @@ enum CliError {
     App(#[from] AppError),
     #[error(transparent)]
     Preview(#[from] OfflineError),
+    #[error(transparent)]
+    Remote(#[from] remote::RemoteError),
     #[error("there is no template {0:?}; ironpxe script template lists them")]
     NoTemplate(String),
     #[error("cannot start the runtime")]
@@ -67,7 +71,12 @@ impl CliError {
             | Self::Log(_)
             | Self::App(AppError::Drivers(_))
             | Self::NoTemplate(_) => USAGE,
-            Self::App(_) | Self::Preview(_) | Self::Runtime(_) | Self::Output(_) => 1,
+            Self::Remote(error) if error.is_usage() => USAGE,
+            Self::Remote(_)
+            | Self::App(_)
+            | Self::Preview(_)
+            | Self::Runtime(_)
+            | Self::Output(_) => 1,
         }
     }
 }

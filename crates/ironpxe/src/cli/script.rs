@@ -1,21 +1,21 @@
-//! `ironpxe script`: what a machine would boot, by the database of the service, and why.
+//! `ironpxe script`: what a machine would boot, and why, by a running service or by its database.
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use ironpxe_core::boot::TEMPLATES;
+use ironpxe_core::boot::{AsIf, CpuArch, Firmware, TEMPLATES};
 use ironpxe_core::provision_state::ProvisionState;
 
-use super::{CliError, load};
-use ironpxe::app::{self, BootPreview};
-use ironpxe::config::Flag;
+use super::remote::{Answer, Service};
+use super::{CliError, explanation};
+use ironpxe::app;
+use ironpxe::config::{Config, Environment, Flag};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ScriptCommand {
-    /// Print the script exactly as the machine would get it, passwords included
+    /// Print the script as the machine would get it: a service hides passwords, a database does not
     Show(Machine),
     /// Say what the machine would boot, and which fields and settings made it so
     Explain(Machine),
@@ -34,13 +34,23 @@ pub(super) struct Machine {
     /// As if the node were in this provision state
     #[arg(long, value_parser = state)]
     state: Option<ProvisionState>,
-    /// The configuration file of the service
+    /// As if the machine were of this architecture (`properties.cpu_arch`)
+    #[arg(long, value_parser = CpuArch::parse)]
+    arch: Option<CpuArch>,
+    /// What a machine with this firmware does with the script, which is the same for all: efi or
+    /// pcbios
+    #[arg(long, value_parser = Firmware::parse)]
+    firmware: Option<Firmware>,
+    /// Ask the running service at this URL, as `OS_ENDPOINT` does
+    #[arg(long, value_name = "URL", conflicts_with_all = ["config", "state_dir", "listen"])]
+    api: Option<String>,
+    /// Read the database of the service with this configuration file
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The folder in which the service keeps everything ([DEFAULT]`state_path`)
+    /// Read the database in the folder of the service ([DEFAULT]`state_path`)
     #[arg(long, value_name = "DIR")]
     state_dir: Option<String>,
-    /// Where the service listens, if it was told by `serve --listen`
+    /// Where the service listens whose database is read, if it was told by `serve --listen`
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<SocketAddr>,
 }
@@ -53,6 +63,32 @@ fn state(name: &str) -> Result<ProvisionState, String> {
 }
 
 impl Machine {
+    fn as_if(&self) -> AsIf {
+        AsIf {
+            state: self.state,
+            arch: self.arch.clone(),
+            firmware: self.firmware,
+        }
+    }
+
+    /// The service to ask; none if its database is to be read.
+    ///
+    /// What is on the command line decides; else `OS_ENDPOINT`; else it is the database.
+    fn service(&self, environment: &Environment) -> Result<Option<Service>, CliError> {
+        const VARIABLE: &str = "OS_ENDPOINT";
+        let (from, url) = match &self.api {
+            Some(url) => ("--api", url.clone()),
+            None if self.config.is_some() || self.state_dir.is_some() || self.listen.is_some() => {
+                return Ok(None);
+            }
+            None => match environment.variable(VARIABLE) {
+                Some(url) => (VARIABLE, url.to_string_lossy().into_owned()),
+                None => return Ok(None),
+            },
+        };
+        Ok(Some(Service::new(from, &url, environment)?))
+    }
+
     /// The settings these flags make.
     fn flags(&self) -> Vec<Flag> {
         let flag = |name, section, key, value| Flag {
@@ -89,25 +125,20 @@ pub(super) fn run(command: &ScriptCommand) -> Result<(), CliError> {
 }
 
 fn show(machine: &Machine) -> Result<(), CliError> {
-    print(&preview(machine)?.script)
+    let Answer { preview, masked } = preview(machine)?;
+    print(&preview.script)?;
+    if masked {
+        // Who cannot be told this can still see it.
+        let _ = writeln!(
+            std::io::stderr(),
+            "ironpxe: passwords are shown as ******; the machine gets them"
+        );
+    }
+    Ok(())
 }
 
 fn explain(machine: &Machine) -> Result<(), CliError> {
-    let preview = preview(machine)?;
-    let mut text = format!(
-        "node {} in state \"{}\" boots: {}\n",
-        preview.node_uuid, preview.provision_state, preview.plan
-    );
-    for (topic, words) in &preview.reasons {
-        // A terminal acts upon control characters.
-        let words: String = words
-            .chars()
-            .map(|c| if c.is_control() { '?' } else { c })
-            .collect();
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "  {topic:11}{words}");
-    }
-    print(&text)
+    print(&explanation::text(&preview(machine)?.preview))
 }
 
 fn template(name: Option<&str>) -> Result<(), CliError> {
@@ -120,15 +151,24 @@ fn template(name: Option<&str>) -> Result<(), CliError> {
     print(text)
 }
 
-/// Asks the database. The service need not run, and does not notice if it does.
-fn preview(machine: &Machine) -> Result<BootPreview, CliError> {
-    let (config, _) = load(machine.config.as_deref(), &machine.flags())?;
+/// Asks the service, or its database. For the latter the service need not run, and does not notice
+/// if it does.
+fn preview(machine: &Machine) -> Result<Answer, CliError> {
+    let environment = Environment::of_this_process();
+    let as_if = machine.as_if();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(CliError::Runtime)?;
-    let preview = runtime.block_on(app::preview(&config, &machine.name, machine.state))?;
-    Ok(preview)
+    if let Some(service) = machine.service(&environment)? {
+        return Ok(runtime.block_on(service.preview(&machine.name, &as_if))?);
+    }
+    let config = Config::load(machine.config.as_deref(), &environment, &machine.flags())?;
+    let preview = runtime.block_on(app::preview(&config, &machine.name, &as_if))?;
+    Ok(Answer {
+        preview,
+        masked: false,
+    })
 }
 
 fn print(text: &str) -> Result<(), CliError> {

@@ -3,19 +3,20 @@
 //! The same decision and the same templates as a boot request's (`boot.rs`), and none of its
 //! traces: nothing is written to the database, and no boot to the log.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use ironpxe_core::boot::{
-    BootSettings, Machine, Occasion, Reason, Scripts, TemplateError, boots_from_volume, explain,
+    AsIf, BootSettings, Machine, Occasion, Reason, Scripts, TemplateError, boots_from_volume,
+    explain, explain_firmware,
 };
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::mac::MacAddress;
-use ironpxe_core::provision_state::ProvisionState;
+use ironpxe_core::node::Node;
+use ironpxe_core::port::Port;
 
 use super::LocalConductor;
-use crate::db::{self, Db, DbError};
+use crate::db::{Db, DbError, Page, PortFilter};
 use crate::rpc::{BootIdent, BootPreview};
 
 /// The request id in every previewed script: nobody's, and as long as a real one, because a kernel
@@ -25,10 +26,7 @@ const REQUEST_ID: &str = "req-00000000-0000-0000-0000-000000000000";
 /// Why there is no preview beside the running service.
 #[derive(Debug, thiserror::Error)]
 pub enum OfflineError {
-    /// The service has never run on this file.
-    #[error("there is no database at {}", .0.display())]
-    NoDatabase(PathBuf),
-    /// The database does not open.
+    /// The database cannot be read.
     #[error(transparent)]
     Database(#[from] DbError),
     /// A script template is broken.
@@ -43,39 +41,28 @@ pub enum OfflineError {
 }
 
 /// What the machine boots that `machine` names (a node's UUID or name, or a port's address), by
-/// the database alone: whether the service runs does not matter, and it does not notice.
+/// the database alone, which is only read: whether the service runs does not matter, and it does
+/// not notice.
 pub async fn offline(
     database: &Path,
     settings: &BootSettings,
     machine: &str,
-    state: Option<ProvisionState>,
+    as_if: &AsIf,
 ) -> Result<BootPreview, OfflineError> {
     let scripts = Scripts::new(settings.downloads)?;
-    // Opening would create it.
-    if !database.is_file() {
-        return Err(OfflineError::NoDatabase(database.to_owned()));
-    }
-    let db = Db::open(&db::Settings {
-        path: database.to_owned(),
-        // Nobody is asked whether a conductor is alive.
-        heartbeat_timeout: Duration::MAX,
-    })
-    .await?;
-    let previewer = Previewer {
-        db: &db,
-        scripts: &scripts,
-        settings,
-    };
-    let previewed = async {
-        let ident = find(&db, machine)
+    let look = async |db: &Db| {
+        let ident = find(db, machine)
             .await?
             .ok_or_else(|| OfflineError::Stranger(machine.to_owned()))?;
-        let preview = previewer.preview(ident, state).await;
+        let previewer = Previewer {
+            db,
+            scripts: &scripts,
+            settings,
+        };
+        let preview = previewer.preview(ident, as_if).await;
         preview.map_err(OfflineError::Fault)
     };
-    let done = previewed.await;
-    db.close().await;
-    done
+    Db::read_only(database, look).await?
 }
 
 /// Which machine an operator means. A name comes before an address: an address without colons is
@@ -104,8 +91,8 @@ struct Previewer<'a> {
 }
 
 impl Previewer<'_> {
-    /// What the machine boots in the state its node is in, or as if it were in `state`.
-    async fn preview(self, ident: BootIdent, state: Option<ProvisionState>) -> Result<BootPreview> {
+    /// What the machine boots, if what `as_if` supposes were so.
+    async fn preview(self, ident: BootIdent, as_if: &AsIf) -> Result<BootPreview> {
         let (mut node, port) = match ident {
             BootIdent::Node(uuid) => {
                 let node = self.db.node_get(uuid).await?;
@@ -123,24 +110,22 @@ impl Previewer<'_> {
             Some(_) => Some(self.db.node_volumes(node.uuid).await?),
             None => None,
         };
-        let mut reasons = Vec::new();
-        if let Some(state) = state {
-            reasons.push(Reason {
-                topic: "state",
-                text: format!(
-                    "the node is in \"{}\"; this is as if it were in \"{state}\"",
-                    node.provision_state
-                ),
-            });
-            node.provision_state = state.into();
-        }
+        let mut supposed = vec![self.other_ports(&node, port.as_ref()).await?];
+        supposed.extend(as_if.apply(&mut node));
         let machine = Machine {
             node: &node,
             port: port.as_ref(),
             volumes: volumes.as_ref(),
         };
         let explanation = explain(machine, self.settings, REQUEST_ID);
-        reasons.extend(explanation.reasons);
+        // Behind the first, which says how the machine is known.
+        let mut reasons = explanation.reasons;
+        let first = reasons.len().min(1);
+        reasons.splice(first..first, supposed);
+        if let Some(firmware) = as_if.firmware {
+            let more = explain_firmware(&explanation.plan, &node, self.settings, firmware);
+            reasons.extend(more);
+        }
         let occasion = Occasion {
             machine,
             request_id: REQUEST_ID,
@@ -160,20 +145,45 @@ impl Previewer<'_> {
                 .collect(),
         })
     }
+
+    /// By which addresses the machine would be known as well.
+    async fn other_ports(self, node: &Node, matched: Option<&Port>) -> Result<Reason> {
+        let filter = PortFilter {
+            node_uuid: Some(node.uuid),
+            ..PortFilter::default()
+        };
+        let ports = self.db.port_list(&filter, &Page::default()).await?;
+        let others: Vec<String> = ports
+            .iter()
+            .filter(|port| matched.is_none_or(|matched| matched.uuid != port.uuid))
+            .map(|port| match port.pxe_enabled {
+                true => port.address.to_string(),
+                false => format!("{} (pxe_enabled=false: it does not boot)", port.address),
+            })
+            .collect();
+        let text = match (matched, others.is_empty()) {
+            (None, true) => format!(
+                "the node has no port, so that no machine is known as it by an address: baremetal \
+                 port create --node {} ADDRESS",
+                node.uuid
+            ),
+            (None, false) => format!("the node's ports are {}", others.join(", ")),
+            (Some(_), true) => "the node has no other port".to_owned(),
+            (Some(_), false) => format!("the node's other ports are {}", others.join(", ")),
+        };
+        let topic = "port";
+        Ok(Reason { topic, text })
+    }
 }
 
 impl LocalConductor {
     /// What a machine would boot.
-    pub(super) async fn preview(
-        &self,
-        ident: BootIdent,
-        state: Option<ProvisionState>,
-    ) -> Result<BootPreview> {
+    pub(super) async fn preview(&self, ident: BootIdent, as_if: &AsIf) -> Result<BootPreview> {
         let previewer = Previewer {
             db: &self.db,
             scripts: &self.scripts,
             settings: &self.settings.boot,
         };
-        previewer.preview(ident, state).await
+        previewer.preview(ident, as_if).await
     }
 }

@@ -1,6 +1,7 @@
 //! The conductor as the API knows it: each call, passed to the room that does it.
 
 use ironpxe_core::JsonMap;
+use ironpxe_core::boot::AsIf;
 use ironpxe_core::boot_device::BootDevice;
 use ironpxe_core::error::Fault;
 use ironpxe_core::id::{NodeUuid, PortUuid, VolumeConnectorUuid, VolumeTargetUuid};
@@ -10,7 +11,7 @@ use ironpxe_core::passthru::{HttpMethod, MethodInfo, PassthruReply};
 use ironpxe_core::patch::{NodeChange, PortChange, VolumeConnectorChange, VolumeTargetChange};
 use ironpxe_core::port::Port;
 use ironpxe_core::power_state::PowerTarget;
-use ironpxe_core::provision_state::{ProvisionState, Verb};
+use ironpxe_core::provision_state::Verb;
 use ironpxe_core::volume::{VolumeConnector, VolumeTarget};
 use serde_json::Value;
 
@@ -240,9 +241,9 @@ impl Conductor for LocalConductor {
         &'a self,
         _ctx: &'a Context,
         ident: BootIdent,
-        state: Option<ProvisionState>,
+        as_if: &'a AsIf,
     ) -> Reply<'a, BootPreview> {
-        Box::pin(self.preview(ident, state))
+        Box::pin(self.preview(ident, as_if))
     }
 }
 

@@ -25,6 +25,7 @@ impl Config {
             debug: general.debug,
             kernel_append_params: pxe.kernel_append_params.0.clone(),
             inspection_kernel_params: inspector.extra_kernel_params.0.clone(),
+            fast_track: deploy.fast_track,
             deploy: RamdiskImages {
                 kernel: url(conductor.deploy_kernel.as_ref()),
                 ramdisk: url(conductor.deploy_ramdisk.as_ref()),

@@ -36,6 +36,27 @@ pub enum DbError {
     /// The list cannot be sorted by this field.
     #[error("there is no order by {0}")]
     SortKey(&'static str),
+    /// There is nothing to read.
+    #[error("there is no database at {}", .0.display())]
+    NoDatabase(PathBuf),
+    /// The tables are those of another release, and are only to be read.
+    #[error(
+        "the database {} is of schema {found}, and this ironpxe needs {needed}: {}",
+        .path.display(),
+        if found < needed {
+            "start this ironpxe's service on it, which brings it up to date"
+        } else {
+            "use the ironpxe that its service is of"
+        }
+    )]
+    Schema {
+        /// The file.
+        path: PathBuf,
+        /// The number of its last migration; 0 for none.
+        found: i64,
+        /// The number of the last one of this release.
+        needed: i64,
+    },
     /// The database file cannot be opened or created.
     #[error("cannot open the database file {}", .path.display())]
     Open {
@@ -185,7 +206,9 @@ impl From<DbError> for Fault {
                     retry_after: RETRY_AFTER,
                 }
             }
-            error @ (DbError::Open { .. }
+            error @ (DbError::NoDatabase(_)
+            | DbError::Schema { .. }
+            | DbError::Open { .. }
             | DbError::Migrate { .. }
             | DbError::Corrupt { .. }
             | DbError::Sqlx { .. }) => Self::Internal(chain(&error)),

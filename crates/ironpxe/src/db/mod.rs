@@ -14,6 +14,7 @@ mod node_row;
 mod open;
 mod port;
 mod port_row;
+mod read_only;
 mod row;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -22,7 +22,7 @@ use super::{Db, DbError};
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// How long a writer waits for another process that writes.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a caller waits for a connection that others use.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -73,7 +73,10 @@ impl Db {
     }
 }
 
-fn not_opened(path: &Path, error: impl std::error::Error + Send + Sync + 'static) -> DbError {
+pub(super) fn not_opened(
+    path: &Path,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> DbError {
     DbError::Open {
         path: path.to_owned(),
         source: Box::new(error),
@@ -82,7 +85,7 @@ fn not_opened(path: &Path, error: impl std::error::Error + Send + Sync + 'static
 
 /// Opens a pool. While another process opens or closes the file for good, `SQLite` has it locked for
 /// a moment without waiting by itself.
-async fn connect(
+pub(super) async fn connect(
     connections: u32,
     options: SqliteConnectOptions,
 ) -> Result<SqlitePool, sqlx::Error> {
@@ -136,6 +139,11 @@ fn create(path: &Path) -> std::io::Result<()> {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
     }
+}
+
+/// The schema this release works with: the number of its last migration.
+pub(super) fn newest_schema() -> i64 {
+    MIGRATIONS.iter().map(|it| it.version).max().unwrap_or(0)
 }
 
 /// All or nothing, and one process at a time: whoever is killed half-way leaves the old tables.

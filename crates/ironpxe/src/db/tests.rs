@@ -3,6 +3,7 @@
 mod changes;
 mod lists;
 mod opening;
+mod read_only;
 mod volumes;
 
 use ironpxe_core::error::Fault;

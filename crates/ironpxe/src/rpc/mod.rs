@@ -10,6 +10,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use ironpxe_core::JsonMap;
+use ironpxe_core::boot::AsIf;
 use ironpxe_core::boot_device::BootDevice;
 use ironpxe_core::error::Result;
 use ironpxe_core::id::{NodeUuid, PortUuid, VolumeConnectorUuid, VolumeTargetUuid};
@@ -20,7 +21,7 @@ use ironpxe_core::passthru::{HttpMethod, MethodInfo, PassthruReply};
 use ironpxe_core::patch::{NodeChange, PortChange, VolumeConnectorChange, VolumeTargetChange};
 use ironpxe_core::port::Port;
 use ironpxe_core::power_state::PowerTarget;
-use ironpxe_core::provision_state::{ProvisionState, Verb};
+use ironpxe_core::provision_state::Verb;
 use ironpxe_core::volume::{VolumeConnector, VolumeTarget};
 use serde_json::Value;
 
@@ -275,11 +276,11 @@ pub trait Conductor: Send + Sync {
     /// The boot script of a machine, as it is to be booted now.
     fn boot_script<'a>(&'a self, ctx: &'a Context, ident: BootIdent) -> Reply<'a, String>;
 
-    /// What a machine would boot and why, now or as if its node were in `state`.
+    /// What a machine would boot and why, if what `as_if` supposes were so.
     fn boot_preview<'a>(
         &'a self,
         ctx: &'a Context,
         ident: BootIdent,
-        state: Option<ProvisionState>,
+        as_if: &'a AsIf,
     ) -> Reply<'a, BootPreview>;
 }

@@ -5,6 +5,9 @@
     reason = "JSON values answer null for what they do not have"
 )]
 
+mod docs;
+mod remote;
+
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -31,6 +34,11 @@ struct Said {
 
 /// `ironpxe script …` with nothing of this process's environment.
 fn script(args: &[&str]) -> Result<Said> {
+    script_in(&[], args)
+}
+
+/// `ironpxe script …` with these variables and no others.
+fn script_in(environment: &[(&str, &str)], args: &[&str]) -> Result<Said> {
     let Output {
         status,
         stdout,
@@ -40,6 +48,7 @@ fn script(args: &[&str]) -> Result<Said> {
         .args(args)
         .env_clear()
         .env("HOME", "/nonexistent/home")
+        .envs(environment.iter().copied())
         .output()?;
     Ok(Said {
         code: status.code(),
@@ -57,7 +66,11 @@ struct Site {
 impl Site {
     /// A server with one node, `rack-1`, that has a port and is in `enroll`.
     fn start() -> Result<Self> {
-        let server = Server::start(binary(), &ServerOptions::default())?;
+        Self::with(&ServerOptions::default())
+    }
+
+    fn with(options: &ServerOptions) -> Result<Self> {
+        let server = Server::start(binary(), options)?;
         let ironic = Ironic::new(server.base_url())?;
         let node = ironic.create_node(&json!({
             "name": "rack-1",
@@ -172,17 +185,17 @@ fn an_explanation_names_the_fields() -> Result<()> {
     for line in [
         "  kernel     http://images.example/k, from driver_info.deploy_kernel",
         "  ramdisk    http://images.example/r, from driver_info.deploy_ramdisk",
-        "  arguments  console=ttyS0 nofb vga=normal, from driver_info.kernel_append_params",
+        "  arguments  console=ttyS0 nofb vga=normal, from",
+        "             driver_info.kernel_append_params",
         "  arguments  BOOTIF=52:54:00:aa:00:01, from the port",
     ] {
         assert!(said.lines().any(|it| it == line), "no {line:?} in:\n{said}");
     }
-    let first = said.lines().next().unwrap_or_default();
-    let node = &site.node;
-    assert_eq!(
-        first,
-        format!("node {node} in state \"wait call-back\" boots: deploy ramdisk")
+    let head = format!(
+        "node {} in state \"wait call-back\"\nboots: deploy ramdisk\n",
+        site.node
     );
+    assert!(said.starts_with(&head), "{said}");
     assert!(
         said.contains("the node is in \"enroll\"; this is as if it were in"),
         "{said}"
@@ -208,6 +221,83 @@ fn an_explanation_names_the_fields() -> Result<()> {
         site.node
     );
     assert_eq!(preview["links"][0]["href"], link);
+    Ok(())
+}
+
+#[test]
+fn ports_are_named_that_would_be_known_too() -> Result<()> {
+    let site = Site::start()?;
+    let said = |machine| -> Result<Vec<String>> {
+        let text = site.prints(&["explain", machine])?;
+        let ports = text.lines().filter(|line| line.starts_with("  port "));
+        Ok(ports.map(|line| line[13..].to_owned()).collect())
+    };
+    assert_eq!(
+        said(MAC)?,
+        [
+            "52:54:00:aa:00:01 is a port of node rack-1",
+            "the node has no other port",
+        ]
+    );
+    site.ironic.create_port(&site.node, "52:54:00:aa:00:02")?;
+    assert_eq!(
+        said(MAC)?.last().context("nothing")?,
+        "the node's other ports are 52:54:00:aa:00:02"
+    );
+    assert_eq!(
+        said("rack-1")?,
+        [
+            "node rack-1 was named, so that no port is looked at",
+            "the node's ports are 52:54:00:aa:00:01, 52:54:00:aa:00:02",
+        ]
+    );
+    let bare = json!({"driver": "fake-hardware", "name": "bare"});
+    site.ironic.create_node(&bare)?;
+    let last = said("bare")?;
+    let last = last.last().context("nothing")?;
+    assert!(last.starts_with("the node has no port"), "{last}");
+    Ok(())
+}
+
+/// What an architecture changes is the images; a firmware changes nothing of the script.
+#[test]
+fn a_machine_can_be_supposed() -> Result<()> {
+    let arm = "{aarch64 = \"http://images.example/arm\"}";
+    let options = ServerOptions::default()
+        .set("IRONPXE_CONDUCTOR__DEPLOY_KERNEL_BY_ARCH", arm)
+        .set("IRONPXE_CONDUCTOR__DEPLOY_RAMDISK_BY_ARCH", arm);
+    let site = Site::with(&options)?;
+    let patch = json!([
+        {"op": "remove", "path": "/driver_info/deploy_kernel"},
+        {"op": "remove", "path": "/driver_info/deploy_ramdisk"},
+    ]);
+    let path = format!("/v1/nodes/{}", site.node);
+    site.ironic.patch(&path, &patch)?.expect_status(200)?;
+    let query = |more: &str| -> Result<String> {
+        let preview = site.preview(&format!("?state=wait%20call-back{more}"))?;
+        Ok(preview["script"].as_str().context("no script")?.to_owned())
+    };
+    let plain = query("")?;
+    assert!(plain.contains("deploy_kernel"), "{plain}");
+    let arm = query("&arch=aarch64")?;
+    assert!(arm.contains(" http://images.example/arm "), "{arm}");
+    assert_eq!(query("&arch=x86_64")?, plain);
+    for state in ["enroll", "wait call-back", "active", "rescue"] {
+        let of = |more: &str| -> Result<String> {
+            let state = state.replace(' ', "%20");
+            let preview = site.preview(&format!("?arch=aarch64&state={state}{more}"))?;
+            Ok(preview["script"].to_string())
+        };
+        for firmware in ["efi", "uefi", "pcbios", "bios"] {
+            let said = of(&format!("&firmware={firmware}"))?;
+            assert_eq!(said, of("")?, "{state} {firmware}");
+        }
+    }
+    let reasons = site.preview("?state=active&firmware=uefi")?["reasons"].to_string();
+    assert!(
+        reasons.contains("the branch of UEFI is taken, exit"),
+        "{reasons}"
+    );
     Ok(())
 }
 
@@ -245,6 +335,26 @@ fn a_wrong_question_is_named() -> Result<()> {
             400,
             "Unexpected arguments: colour",
         ),
+        (
+            "rack-1/boot_script?firmware=coreboot",
+            400,
+            "Invalid firmware \\\\\\\"coreboot\\\\\\\": expected efi (or uefi) or pcbios (or bios)",
+        ),
+        (
+            "rack-1/boot_script?arch=x86%2064",
+            400,
+            "Invalid arch \\\\\\\"x86 64\\\\\\\": expected an architecture such as x86_64",
+        ),
+        (
+            "52:54:00:aa:00:01/boot_script?port_address=52:54:00:aa:00:02",
+            400,
+            "Port 52:54:00:aa:00:02 does not belong to node",
+        ),
+        (
+            "52:54:00:aa:00:03/boot_script",
+            404,
+            "Port 52:54:00:aa:00:03 could not be found",
+        ),
         ("rack-2/boot_script", 404, "Node rack-2 could not be found"),
     ] {
         let reply = site.ironic.get(&format!("/v1/nodes/{path}"))?;
@@ -262,6 +372,15 @@ fn a_wrong_question_is_named() -> Result<()> {
     assert_eq!(said.code, Some(64));
     assert!(said.err.contains("levitating"), "{}", said.err);
     assert!(said.err.contains("wait call-back"), "{}", said.err);
+    for (option, words) in [("--firmware", "or pcbios"), ("--arch", "such as x86_64")] {
+        let said = site.script(&["show", "rack-1", option, "a b"])?;
+        assert_eq!(said.code, Some(64));
+        assert!(
+            said.err.contains(option) && said.err.contains(words),
+            "{}",
+            said.err
+        );
+    }
     Ok(())
 }
 
@@ -297,6 +416,18 @@ fn passwords_are_shown_to_who_can_read_the_database_only() -> Result<()> {
     let preview = site.preview("")?;
     assert_eq!(preview["plan"], "remote volume");
     assert_eq!(preview["script"], exact.replace("68757368", "******"));
+    assert_eq!(preview["masked"], true);
+    assert_eq!(site.preview("?state=enroll")?["masked"], false);
+    let api = ["show", "rack-1", "--api", site.server.base_url()];
+    let said = script(&api)?;
+    assert_eq!(said.out, exact.replace("68757368", "******"));
+    assert_eq!(
+        (said.code, said.err.as_str()),
+        (
+            Some(0),
+            "ironpxe: passwords are shown as ******; the machine gets them\n"
+        )
+    );
     for secret in ["68757368", "hush"] {
         assert!(!preview.to_string().contains(secret), "{preview}");
         assert!(!site.prints(&["explain", "rack-1"])?.contains(secret));
@@ -316,6 +447,34 @@ fn what_is_not_there_is_not_created() -> Result<()> {
         format!("ironpxe: there is no database at {name}/ironpxe.sqlite\n")
     );
     assert!(!state.exists());
+    Ok(())
+}
+
+/// Neither read as if it were today's, nor brought up to date.
+#[test]
+fn the_database_of_an_older_release_is_refused_and_not_changed() -> Result<()> {
+    let mut site = Site::start()?;
+    site.server.terminate()?;
+    let file = site.server.state_dir().join("ironpxe.sqlite");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&file);
+        let pool = sqlx::SqlitePool::connect_with(options).await?;
+        sqlx::query("DELETE FROM _sqlx_migrations WHERE version > 1")
+            .execute(&pool)
+            .await?;
+        pool.close().await;
+        anyhow::Ok(())
+    })?;
+    let before = std::fs::read(&file)?;
+    let said = site.script(&["show", "rack-1"])?;
+    assert_eq!((said.code, said.out.as_str()), (Some(1), ""));
+    let words = "is of schema 1, and this ironpxe needs ";
+    assert!(said.err.contains(words), "{}", said.err);
+    assert_eq!(std::fs::read(&file)?, before);
+    assert_eq!(std::fs::read_dir(site.server.state_dir())?.count(), 1);
     Ok(())
 }
 

@@ -199,10 +199,52 @@ fn inspection_calls_back_with_the_configured_parameters() {
     let node = node(ProvisionState::InspectWait, "direct");
     let args = linux(decide(Machine::of(&node), &settings, REQUEST)).args;
     let line = args.to_string();
+    // The address comes last, and the last of two is what the agent takes.
     assert!(line.contains(
-        "ipa-inspection-callback-url=http://127.0.0.1:6385/v1/continue_inspection ipa-collect-lldp=1"
+        "ipa-collect-lldp=1 ipa-inspection-callback-url=http://127.0.0.1:6385/v1/continue_inspection"
     ), "{line}");
     assert!(!args.sets("ipa-api-url"), "{line}");
+}
+
+#[test]
+fn an_agent_that_inspects_knows_the_api_only_on_the_fast_track() {
+    let knows = |configured, word: serde_json::Value| {
+        let settings = BootSettings {
+            fast_track: configured,
+            ..BootSettings::default()
+        };
+        let mut node = node(ProvisionState::Inspecting, "direct");
+        node.driver_info.insert("fast_track".into(), word);
+        match decide(Machine::of(&node), &settings, REQUEST) {
+            BootPlan::Linux(linux) => Ok(linux.args.to_string().contains(
+                " ipa-inspection-callback-url=http://127.0.0.1:6385/v1/continue_inspection \
+                 ipa-api-url=http://127.0.0.1:6385 ",
+            )),
+            plan => Err(plan),
+        }
+    };
+    for (configured, word, expected) in [
+        (false, json!(null), false),
+        (true, json!(null), true),
+        (false, json!(true), true),
+        (false, json!("Yes"), true),
+        (false, json!(1), true),
+        (true, json!(false), false),
+        (true, json!("off"), false),
+    ] {
+        assert_eq!(knows(configured, word.clone()), Ok(expected), "{word}");
+    }
+    for word in [json!("maybe"), json!({}), json!(2)] {
+        let refused = BootPlan::Refuse(Refusal::BadValue {
+            field: "driver_info.fast_track".into(),
+            problem: "it must be true or false".into(),
+        });
+        assert_eq!(knows(true, word), Err(refused));
+    }
+    // The other states are none of its business.
+    let mut node = node(ProvisionState::DeployWait, "direct");
+    node.driver_info.insert("fast_track".into(), json!("maybe"));
+    assert!(linux(plan(&node)).args.sets("ipa-api-url"));
 }
 
 #[test]

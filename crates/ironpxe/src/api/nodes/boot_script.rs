@@ -1,12 +1,16 @@
 //! `GET /v1/nodes/<node>/boot_script`: what the machine would boot and why, before anyone powers
 //! it on. Ironic has no such thing; here every version of the API has it.
 //!
-//! `state` asks as if the node were in another provision state, `port_address` as the machine
-//! itself would, by one of its ports.
+//! The machine is named by its node, or by the address of one of its ports, as it would name itself.
+//! `port_address` does so too. `state`, `arch` and `firmware` ask as if the machine were so.
 
 use axum::Json;
 use axum::extract::{Path, State};
-use ironpxe_core::boot::without_passwords;
+use ironpxe_core::boot::{AsIf, CpuArch, Firmware, without_passwords};
+use ironpxe_core::error::Fault;
+use ironpxe_core::mac::MacAddress;
+use ironpxe_core::node::Node;
+use ironpxe_core::patch::value::is_logical_name;
 use ironpxe_core::provision_state::ProvisionState;
 use serde_json::{Value, json};
 
@@ -23,20 +27,22 @@ pub(super) async fn get(
     Path(ident): Path<String>,
     args: Args,
 ) -> Result<Json<Value>> {
-    super::ident(&ident)?;
-    args.only(&["state", "port_address"])?;
-    let as_if = match args.text("state")? {
-        None => None,
-        Some(name) => Some(ProvisionState::from_name(&name).ok_or_else(|| {
-            ApiError::invalid(format!("Provision state \"{name}\" is not valid"))
-        })?),
+    args.only(&["state", "arch", "firmware", "port_address"])?;
+    let as_if = AsIf {
+        state: args
+            .text("state")?
+            .map(|word| known_state(&word))
+            .transpose()?,
+        arch: word(&args, "arch", CpuArch::parse)?,
+        firmware: word(&args, "firmware", Firmware::parse)?,
     };
-    let address = args.mac("port_address")?;
-    let node = find(&state, &call, &ident).await?;
+    let named = args.mac("port_address")?;
+    let (node, known) = machine(&state, &call, &ident).await?;
+    let address = named.or(known);
     let machine = address.map_or(BootIdent::Node(node.uuid), BootIdent::Address);
     let preview = state
         .conductor
-        .boot_preview(&call.ctx, machine, as_if)
+        .boot_preview(&call.ctx, machine, &as_if)
         .await?;
     if let Some(address) = address.filter(|_| preview.node_uuid != node.uuid) {
         return Err(ApiError::invalid(format!(
@@ -44,6 +50,8 @@ pub(super) async fn get(
             node.uuid
         )));
     }
+    // As everywhere in the API, passwords are not shown.
+    let script = without_passwords(&preview.script);
     let reasons: Vec<Value> = preview
         .reasons
         .iter()
@@ -53,9 +61,44 @@ pub(super) async fn get(
         "node_uuid": node.uuid,
         "provision_state": preview.provision_state,
         "plan": preview.plan,
-        // As everywhere in the API, passwords are not shown.
-        "script": without_passwords(&preview.script),
+        "masked": script != preview.script,
+        "script": script,
         "reasons": reasons,
         "links": call.links.pair(&format!("nodes/{}/boot_script", node.uuid)),
     })))
+}
+
+/// The node, and the address if it was named by one. A name comes before an address: an address
+/// without colons is a valid name.
+async fn machine(state: &AppState, call: &Call, ident: &str) -> Result<(Node, Option<MacAddress>)> {
+    let Ok(address) = ident.parse::<MacAddress>() else {
+        return Ok((find(state, call, ident).await?, None));
+    };
+    if is_logical_name(ident)
+        && let Some(node) = state.db.node_get_by_name(ident).await?
+    {
+        return Ok((node, None));
+    }
+    let found = state.db.node_get_by_address(address).await?;
+    let (node, _) = found.ok_or_else(|| Fault::PortNotFound(address.to_string()))?;
+    Ok((node, Some(address)))
+}
+
+fn known_state(name: &str) -> Result<ProvisionState> {
+    ProvisionState::from_name(name)
+        .ok_or_else(|| ApiError::invalid(format!("Provision state \"{name}\" is not valid")))
+}
+
+/// Reads a word of which only some are allowed.
+fn word<T, E: std::fmt::Display>(
+    args: &Args,
+    name: &str,
+    parse: impl Fn(&str) -> std::result::Result<T, E>,
+) -> Result<Option<T>> {
+    let Some(word) = args.text(name)? else {
+        return Ok(None);
+    };
+    parse(&word)
+        .map(Some)
+        .map_err(|error| ApiError::invalid(format!("Invalid {name} \"{word}\": {error}")))
 }

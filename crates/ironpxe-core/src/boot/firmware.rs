@@ -1,0 +1,200 @@
+//! What a BIOS or UEFI makes of a plan.
+//!
+//! A script is one for all firmware: what differs is decided on the machine, by `${platform}`, and
+//! so nothing here changes a script. It is said for the person who knows what machine will run it.
+
+use super::explain::Reason;
+use super::kernel_args::MAX_BYTES;
+use super::plan::{BootPlan, LinuxBoot};
+use super::script::PAUSE_KNOWN;
+use super::settings::{BootSettings, GiveUpAction, LocalBoot, LocalBootMethod};
+use crate::node::Node;
+
+/// What iPXE runs on: its `${platform}`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Firmware {
+    /// UEFI.
+    Efi,
+    /// A PC's BIOS, or UEFI that behaves like one (CSM).
+    Pcbios,
+}
+
+/// A word that names no firmware.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected efi (or uefi) or pcbios (or bios)")]
+pub struct BadFirmware;
+
+impl Firmware {
+    /// Reads iPXE's word, or Ironic's (its `boot_mode`).
+    pub fn parse(word: &str) -> Result<Self, BadFirmware> {
+        match word {
+            "efi" | "uefi" => Ok(Self::Efi),
+            "pcbios" | "bios" => Ok(Self::Pcbios),
+            _ => Err(BadFirmware),
+        }
+    }
+
+    /// iPXE's word: what `${platform}` is.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Efi => "efi",
+            Self::Pcbios => "pcbios",
+        }
+    }
+}
+
+/// What a machine with this firmware does with the script of `plan`, and what it cannot.
+pub fn explain_firmware(
+    plan: &BootPlan,
+    node: &Node,
+    settings: &BootSettings,
+    firmware: Firmware,
+) -> Vec<Reason> {
+    let mut texts = vec![format!(
+        "as on a machine where ${{platform}} is {}; the script is the same for all",
+        firmware.name()
+    )];
+    texts.extend(other_boot_mode(node, firmware));
+    match plan {
+        BootPlan::Linux(linux) => texts.extend(of_linux(linux, firmware)),
+        BootPlan::Volume(volume) => texts.push(of_volume(volume.drives.len(), firmware)),
+        BootPlan::Iso(_) => texts.push(of_iso(firmware).to_owned()),
+        BootPlan::LocalDisk(local) => texts.push(of_disk(*local, firmware)),
+        BootPlan::Refuse(_) => texts.push(format!(
+            "after {PAUSE_KNOWN} s iPXE exits with an error, upon which the firmware goes on to its \
+             next boot device"
+        )),
+    }
+    if downloads(plan) {
+        texts.push(of_giving_up(settings.downloads.give_up, firmware).to_owned());
+    }
+    let topic = "firmware";
+    texts
+        .into_iter()
+        .map(|text| Reason { topic, text })
+        .collect()
+}
+
+/// Says so if the node is known to have another boot mode.
+fn other_boot_mode(node: &Node, firmware: Firmware) -> Option<String> {
+    let instance = super::decision::capability(node.instance_info.get("capabilities"), "boot_mode");
+    let (mode, field) = match instance {
+        Some(mode) => (mode, "instance_info.capabilities"),
+        None => {
+            let capabilities = node.properties.get("capabilities");
+            let mode = super::decision::capability(capabilities, "boot_mode")?;
+            (mode, "properties.capabilities")
+        }
+    };
+    (Firmware::parse(&mode) != Ok(firmware))
+        .then(|| format!("the node itself is said to be otherwise: boot_mode {mode} in {field}"))
+}
+
+fn of_linux(linux: &LinuxBoot, firmware: Firmware) -> Vec<String> {
+    let bytes = linux.command_line_bytes();
+    let name = linux.role.ramdisk_name();
+    match firmware {
+        Firmware::Pcbios => vec![format!(
+            "the kernel command line is {bytes} bytes long; iPXE would cut it after {MAX_BYTES}"
+        )],
+        Firmware::Efi => {
+            let with_name = bytes + "kernel ".len();
+            let mut texts = vec![format!(
+                "the kernel command line is {with_name} bytes long with the kernel's name, which \
+                 UEFI puts in front; an x86 kernel takes {MAX_BYTES}"
+            )];
+            if with_name > MAX_BYTES {
+                texts.push(format!(
+                    "its last {} bytes are lost: shorten it",
+                    with_name - MAX_BYTES
+                ));
+            }
+            texts.push(format!(
+                "the kernel finds its ramdisk by initrd={name}, the name the script gives it; \
+                 the kernel must have an EFI stub"
+            ));
+            texts
+        }
+    }
+}
+
+fn of_volume(drives: usize, firmware: Firmware) -> String {
+    match (firmware, drives) {
+        (Firmware::Pcbios, 1) => "the volume is BIOS drive 0x80, and its boot sector is started".to_owned(),
+        (Firmware::Pcbios, drives) => format!(
+            "the {drives} volumes are BIOS drives from 0x80 on, and the boot sector of the first is \
+             started"
+        ),
+        (Firmware::Efi, _) => {
+            r"the boot loader \EFI\BOOT\BOOT<ARCH>.EFI is started from the first volume's EFI system partition"
+                .to_owned()
+        }
+    }
+}
+
+fn of_iso(firmware: Firmware) -> &'static str {
+    match firmware {
+        Firmware::Pcbios => {
+            "the image must boot a BIOS by El Torito; the disc is gone once the system in it \
+             drives the hardware itself"
+        }
+        Firmware::Efi => {
+            r"the image must hold \EFI\BOOT\BOOT<ARCH>.EFI; the disc is gone once the system in it drives the hardware itself"
+        }
+    }
+}
+
+fn of_disk(local: LocalBoot, firmware: Firmware) -> String {
+    let (method, field) = match firmware {
+        Firmware::Efi => (local.uefi, "UEFI"),
+        Firmware::Pcbios => (local.bios, "the BIOS"),
+    };
+    let meaning = match (method, firmware) {
+        (LocalBootMethod::Sanboot, Firmware::Pcbios) => {
+            "iPXE starts the first disk, drive 0x80; if it cannot, it exits as with \"exit\""
+        }
+        (LocalBootMethod::Sanboot, Firmware::Efi) => {
+            "UEFI has no drive numbers, so that this fails and iPXE exits as with \"exit\""
+        }
+        (LocalBootMethod::Exit, _) => {
+            "iPXE exits with an error, upon which the firmware goes on to its next boot device: \
+             the disk must be in its boot order"
+        }
+        (LocalBootMethod::Reboot, _) => {
+            "the machine reboots, and comes here again unless its boot order was changed"
+        }
+        (LocalBootMethod::Poweroff, _) => {
+            "the machine powers off; where iPXE lacks that command, it exits as with \"exit\""
+        }
+    };
+    format!(
+        "the branch of {field} is taken, {}: {meaning}",
+        method.name()
+    )
+}
+
+fn downloads(plan: &BootPlan) -> bool {
+    matches!(
+        plan,
+        BootPlan::Linux(_) | BootPlan::Volume(_) | BootPlan::Iso(_)
+    )
+}
+
+fn of_giving_up(action: GiveUpAction, firmware: Firmware) -> &'static str {
+    match (action, firmware) {
+        (GiveUpAction::Reboot, _) => "if all tries fail it reboots, and begins anew",
+        (GiveUpAction::Poweroff, _) => {
+            "if all tries fail it powers off; where iPXE lacks that command, it stops and says so"
+        }
+        (GiveUpAction::Shell, _) => {
+            "if all tries fail it stays in iPXE's shell, for somebody at the console"
+        }
+        (GiveUpAction::Exit, Firmware::Pcbios) => {
+            "if all tries fail the BIOS goes on to its next boot device"
+        }
+        (GiveUpAction::Exit, Firmware::Efi) => {
+            "if all tries fail iPXE exits with an error, upon which UEFI goes on to its next boot \
+             option"
+        }
+    }
+}

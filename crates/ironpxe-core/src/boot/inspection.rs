@@ -1,0 +1,27 @@
+//! What inspection alone asks of a node.
+
+use super::refusal::Refusal;
+use super::settings::BootSettings;
+use crate::node::Node;
+use crate::patch::value;
+
+/// Whether an agent that inspects shall stay and be told where the API is, so that a deployment
+/// can go on with it; and the field that says so.
+///
+/// Source: Ironic's `common/utils.py` (`fast_track_enabled`): the node's word, else the configured
+/// one.
+pub(super) fn fast_track(
+    node: &Node,
+    settings: &BootSettings,
+) -> Result<(bool, &'static str), Refusal> {
+    const FIELD: &str = "driver_info.fast_track";
+    match node.driver_info.get("fast_track") {
+        None | Some(serde_json::Value::Null) => Ok((settings.fast_track, "[deploy]fast_track")),
+        Some(word) => value::boolean("fast_track", word)
+            .map(|yes| (yes, FIELD))
+            .map_err(|_| Refusal::BadValue {
+                field: FIELD.to_owned(),
+                problem: "it must be true or false".to_owned(),
+            }),
+    }
+}

@@ -1,0 +1,478 @@
+//! Asking a running service: one GET of its `boot_script` resource.
+//!
+//! Whoever uses the `baremetal` client need not say anything twice: the service and who asks come
+//! from its variables (`OS_ENDPOINT`, `OS_AUTH_TYPE`, `OS_USERNAME`, `OS_PASSWORD`). No proxy is
+//! used, no redirection followed.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use ironpxe_core::boot::AsIf;
+use ironpxe_core::id::NodeUuid;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::{StatusCode, Url};
+use serde::Deserialize;
+use serde_json::Value;
+
+use ironpxe::app::BootPreview;
+use ironpxe::config::Environment;
+
+/// How long the whole answer may take.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// More than any answer of ours: a script is some kilobytes.
+const MAX_ANSWER_BYTES: usize = 4 << 20;
+/// RFC 3986's unreserved characters stand for themselves.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// A service, and who asks it.
+#[derive(Debug)]
+pub(super) struct Service {
+    /// Without `/v1` and trailing slashes.
+    base: Url,
+    login: Option<Login>,
+}
+
+/// Who asks. The password is not printed.
+struct Login {
+    user: String,
+    password: String,
+}
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:******", self.user)
+    }
+}
+
+/// Why a service gave no preview.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RemoteError {
+    /// The address is none.
+    #[error("{from} {url:?}: {problem}")]
+    Address {
+        from: &'static str,
+        url: String,
+        problem: String,
+    },
+    /// It cannot be said who asks.
+    #[error("{0}")]
+    Login(String),
+    #[error("cannot make an HTTP client")]
+    Client(#[source] reqwest::Error),
+    #[error("{service} cannot be reached: {problem}")]
+    Unreachable { service: String, problem: String },
+    #[error("{service} has not answered within {} s", DEADLINE.as_secs())]
+    TooLate { service: String },
+    #[error("{service} {0}", if *.anonymous {
+        "wants to know who asks (401): set OS_AUTH_TYPE=http_basic, OS_USERNAME and OS_PASSWORD"
+    } else {
+        "does not accept this user and password (401): see OS_USERNAME and OS_PASSWORD"
+    })]
+    WhoAreYou { service: String, anonymous: bool },
+    /// The question is wrong.
+    #[error("{service} does not accept the question: {fault}")]
+    Question { service: String, fault: String },
+    #[error("{service} says no ({status}): {fault}")]
+    Refused {
+        service: String,
+        status: u16,
+        fault: String,
+    },
+    #[error("{service} does not answer as ironpxe does: {problem}")]
+    Stranger { service: String, problem: String },
+}
+
+impl RemoteError {
+    /// Whether the command line or the environment is wrong, rather than the service.
+    pub(super) fn is_usage(&self) -> bool {
+        matches!(
+            self,
+            Self::Address { .. } | Self::Login(_) | Self::Question { .. }
+        )
+    }
+}
+
+/// A preview of which passwords may be hidden.
+pub(super) struct Answer {
+    pub(super) preview: BootPreview,
+    pub(super) masked: bool,
+}
+
+impl Service {
+    /// The service at `url`, which stood in `from`.
+    pub(super) fn new(
+        from: &'static str,
+        url: &str,
+        environment: &Environment,
+    ) -> Result<Self, RemoteError> {
+        let bad = |problem: &str| RemoteError::Address {
+            from,
+            // Whatever it is, it is not printed with a password in it.
+            url: match url.rsplit_once('@') {
+                Some((_, host)) => format!("...@{host}"),
+                None => url.to_owned(),
+            },
+            problem: problem.to_owned(),
+        };
+        let mut base = Url::parse(url)
+            .map_err(|_| bad("expected a URL such as http://ironic.example:6385"))?;
+        match base.scheme() {
+            "http" => {}
+            "https" => {
+                return Err(bad(
+                    "ironpxe script does not speak https; give the address that the service \
+                     itself listens on, or ask on its host without --api",
+                ));
+            }
+            _ => return Err(bad("expected a URL such as http://ironic.example:6385")),
+        }
+        if base.host_str().is_none_or(str::is_empty) {
+            return Err(bad("there is no host in it"));
+        }
+        if !base.username().is_empty() || base.password().is_some() {
+            return Err(bad(
+                "the user and the password go into OS_USERNAME and OS_PASSWORD",
+            ));
+        }
+        if base.query().is_some() || base.fragment().is_some() {
+            return Err(bad("it must end with the path"));
+        }
+        let path = base.path().trim_end_matches('/');
+        let path = path.strip_suffix("/v1").unwrap_or(path);
+        let path = path.trim_end_matches('/').to_owned();
+        base.set_path(&path);
+        Ok(Self {
+            base,
+            login: login(environment)?,
+        })
+    }
+
+    /// What the machine boots that `machine` names, if what `as_if` supposes were so.
+    pub(super) async fn preview(&self, machine: &str, as_if: &AsIf) -> Result<Answer, RemoteError> {
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(DEADLINE)
+            .build()
+            .map_err(RemoteError::Client)?;
+        let mut request = client
+            .get(self.resource(machine, as_if))
+            .header("Accept", "application/json")
+            // From 1.5 on nodes have names.
+            .header("X-OpenStack-Ironic-API-Version", "latest");
+        if let Some(Login { user, password }) = &self.login {
+            request = request.basic_auth(user, Some(password));
+        }
+        let mut response = request.send().await.map_err(|error| self.failed(&error))?;
+        let status = response.status();
+        let mut body = Vec::new();
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| self.failed(&error))?
+        {
+            if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+                return Err(self.stranger("it is too long"));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        self.read(status, &body)
+    }
+
+    fn resource(&self, machine: &str, as_if: &AsIf) -> String {
+        let machine = utf8_percent_encode(machine, ENCODED);
+        let mut url = format!("{}/v1/nodes/{machine}/boot_script", self.name());
+        let given = [
+            ("state", as_if.state.map(|it| it.name().to_owned())),
+            ("arch", as_if.arch.as_ref().map(ToString::to_string)),
+            ("firmware", as_if.firmware.map(|it| it.name().to_owned())),
+        ];
+        let mut separator = '?';
+        for (name, value) in given {
+            if let Some(value) = value {
+                // Writing to a string cannot fail.
+                let _ = write!(
+                    url,
+                    "{separator}{name}={}",
+                    utf8_percent_encode(&value, ENCODED)
+                );
+                separator = '&';
+            }
+        }
+        url
+    }
+
+    fn read(&self, status: StatusCode, body: &[u8]) -> Result<Answer, RemoteError> {
+        let service = self.name();
+        match status {
+            StatusCode::OK => {
+                let answer: Wire = serde_json::from_slice(body).map_err(|error| {
+                    self.stranger(&format!("its answer is no preview: {error}"))
+                })?;
+                Ok(answer.into())
+            }
+            StatusCode::UNAUTHORIZED => Err(RemoteError::WhoAreYou {
+                service,
+                anonymous: self.login.is_none(),
+            }),
+            _ => {
+                let Some(fault) = fault(body) else {
+                    return Err(self.stranger(&format!("it says {status}, and not why")));
+                };
+                let status = status.as_u16();
+                Err(match status {
+                    400 | 406 => RemoteError::Question { service, fault },
+                    _ => RemoteError::Refused {
+                        service,
+                        status,
+                        fault,
+                    },
+                })
+            }
+        }
+    }
+
+    fn failed(&self, error: &reqwest::Error) -> RemoteError {
+        let service = self.name();
+        if error.is_timeout() {
+            return RemoteError::TooLate { service };
+        }
+        // The layers above the last say no more than that a request was made.
+        let mut cause: &dyn Error = error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        let problem = cause.to_string();
+        if error.is_connect() {
+            RemoteError::Unreachable { service, problem }
+        } else {
+            RemoteError::Stranger { service, problem }
+        }
+    }
+
+    fn stranger(&self, problem: &str) -> RemoteError {
+        RemoteError::Stranger {
+            service: self.name(),
+            problem: problem.to_owned(),
+        }
+    }
+
+    fn name(&self) -> String {
+        self.base.as_str().trim_end_matches('/').to_owned()
+    }
+}
+
+/// Who asks, by the variables of the `baremetal` client.
+fn login(environment: &Environment) -> Result<Option<Login>, RemoteError> {
+    let text = |name: &str| -> Result<Option<String>, RemoteError> {
+        let Some(value) = environment.variable(name) else {
+            return Ok(None);
+        };
+        let not_utf8 = || RemoteError::Login(format!("{name} is not UTF-8"));
+        value
+            .to_str()
+            .map(|text| Some(text.to_owned()))
+            .ok_or_else(not_utf8)
+    };
+    match text("OS_AUTH_TYPE")?.as_deref() {
+        None | Some("none") => Ok(None),
+        Some("http_basic") => match (text("OS_USERNAME")?, text("OS_PASSWORD")?) {
+            (Some(user), Some(password)) => Ok(Some(Login { user, password })),
+            _ => Err(RemoteError::Login(
+                "OS_AUTH_TYPE is http_basic, which needs OS_USERNAME and OS_PASSWORD".to_owned(),
+            )),
+        },
+        Some(other) => Err(RemoteError::Login(format!(
+            "OS_AUTH_TYPE is {other:?}, and ironpxe script knows none and http_basic"
+        ))),
+    }
+}
+
+/// The answer of the resource.
+#[derive(Deserialize)]
+struct Wire {
+    node_uuid: uuid::Uuid,
+    provision_state: String,
+    plan: String,
+    script: String,
+    masked: bool,
+    reasons: Vec<WireReason>,
+}
+
+#[derive(Deserialize)]
+struct WireReason {
+    topic: String,
+    text: String,
+}
+
+impl From<Wire> for Answer {
+    fn from(wire: Wire) -> Self {
+        let reasons = wire.reasons.into_iter().map(|it| (it.topic, it.text));
+        Self {
+            masked: wire.masked,
+            preview: BootPreview {
+                node_uuid: NodeUuid(wire.node_uuid),
+                provision_state: wire.provision_state,
+                plan: wire.plan,
+                script: wire.script,
+                reasons: reasons.collect(),
+            },
+        }
+    }
+}
+
+/// What an Ironic API says was wrong: JSON, mostly as a text inside of JSON.
+fn fault(body: &[u8]) -> Option<String> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let fault = match body.get("error_message") {
+        None => body,
+        Some(Value::String(text)) => match serde_json::from_str(text) {
+            Ok(fault) => fault,
+            Err(_) => return Some(one_line(text)),
+        },
+        Some(fault) => fault.clone(),
+    };
+    // Handlers say the one, routers the other; some say nothing.
+    ["faultstring", "description"]
+        .into_iter()
+        .find_map(|key| fault.get(key)?.as_str())
+        .map(one_line)
+        .filter(|text| !text.is_empty())
+}
+
+/// Others wrote it: whatever would begin a line or act upon a terminal is a blank.
+fn one_line(text: &str) -> String {
+    let words: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    words.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(variables: &[(&str, &str)]) -> Environment {
+        Environment {
+            variables: variables
+                .iter()
+                .map(|(name, value)| ((*name).into(), (*value).into()))
+                .collect(),
+            ..Environment::default()
+        }
+    }
+
+    fn service(url: &str) -> Result<Service, RemoteError> {
+        Service::new("--api", url, &Environment::default())
+    }
+
+    #[test]
+    fn the_resource_is_below_the_services_address() {
+        let as_if = AsIf {
+            state: Some(ironpxe_core::provision_state::ProvisionState::DeployWait),
+            arch: Some(ironpxe_core::boot::CpuArch::parse("x86_64").unwrap()),
+            firmware: Some(ironpxe_core::boot::Firmware::Efi),
+        };
+        for (url, base) in [
+            ("http://h:6385", "http://h:6385"),
+            ("http://h:6385/", "http://h:6385"),
+            ("http://h/baremetal/v1/", "http://h/baremetal"),
+            ("http://[fd00::1]:1/v1", "http://[fd00::1]:1"),
+        ] {
+            let service = service(url).unwrap();
+            assert_eq!(
+                service.resource("a:b/../c?", &as_if),
+                format!(
+                    "{base}/v1/nodes/a%3Ab%2F..%2Fc%3F/boot_script?state=wait%20call-back\
+                     &arch=x86_64&firmware=efi"
+                )
+            );
+            assert_eq!(
+                service.resource("rack-1", &AsIf::default()),
+                format!("{base}/v1/nodes/rack-1/boot_script")
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_named_without_its_password() {
+        for (url, words) in [
+            ("rack-1", "--api \"rack-1\": expected a URL such as"),
+            ("127.0.0.1:6385", "expected a URL such as"),
+            ("localhost:6385", "expected a URL such as"),
+            ("ftp://h", "expected a URL such as"),
+            ("https://h", "does not speak https"),
+            (
+                "http://me:hush@h",
+                "\"...@h\": the user and the password go into OS_USERNAME",
+            ),
+            ("https://me:hush@h", "does not speak https"),
+            ("http://h/?x=1", "it must end with the path"),
+        ] {
+            let error = service(url).unwrap_err();
+            assert!(error.is_usage(), "{url}");
+            let error = error.to_string();
+            assert!(error.contains(words) && !error.contains("hush"), "{error}");
+        }
+    }
+
+    #[test]
+    fn who_asks_comes_from_the_variables() {
+        let of = |variables: &[(&str, &str)]| login(&environment(variables));
+        assert!(of(&[]).unwrap().is_none());
+        let none = [
+            ("OS_AUTH_TYPE", "none"),
+            ("OS_USERNAME", "me"),
+            ("OS_PASSWORD", "hush"),
+        ];
+        assert!(of(&none).unwrap().is_none());
+        let basic = [
+            ("OS_AUTH_TYPE", "http_basic"),
+            ("OS_USERNAME", "me"),
+            ("OS_PASSWORD", "hush"),
+        ];
+        let login = of(&basic).unwrap().unwrap();
+        assert_eq!(format!("{login:?}"), "me:******");
+        assert_eq!(login.password, "hush");
+        let error = of(&basic[..2]).unwrap_err().to_string();
+        assert!(error.contains("OS_PASSWORD"), "{error}");
+        let error = of(&[("OS_AUTH_TYPE", "v3password")])
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("\"v3password\""), "{error}");
+    }
+
+    #[test]
+    fn faults_are_read_in_every_shape() {
+        for (body, expected) in [
+            (
+                r#"{"error_message":"{\"faultstring\":\"no\\nnode\"}"}"#,
+                Some("no node"),
+            ),
+            (
+                r#"{"error_message":{"faultstring":"no node"}}"#,
+                Some("no node"),
+            ),
+            (r#"{"error_message":"no  node"}"#, Some("no node")),
+            (
+                r#"{"error_message":"{\"description\":\"no node\"}"}"#,
+                Some("no node"),
+            ),
+            (
+                r#"{"error_message":"{\"code\":404,\"description\":\"\"}"}"#,
+                None,
+            ),
+            (r#"{"faultstring":"no node"}"#, Some("no node")),
+            ("<html>no node</html>", None),
+            ("[]", None),
+        ] {
+            assert_eq!(fault(body.as_bytes()).as_deref(), expected, "{body}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Reading the database beside the service, or without it: nothing is created, changed or left
+//! behind, and no tables are brought up to date.
+//!
+//! While the service has the file open there is a write-ahead log beside it (`-wal`), and `SQLite`
+//! reads both, like any other of its readers. When there is none, all is in the file itself. Then a
+//! reader of the ordinary kind would create the log, and could not remove it again; so the file is
+//! read as if it could not change (`immutable`), and what was read counts only if it did not.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use sqlx::ConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
+
+use super::open::{BUSY_TIMEOUT, connect, newest_schema, not_opened};
+use super::{Db, DbError};
+
+/// How often it is read again because the service was just being started or stopped.
+const ATTEMPTS: u32 = 5;
+
+impl Db {
+    /// Lets `look` read the database at `path`. It may be called again, and what it gave before is
+    /// forgotten then.
+    ///
+    /// # Errors
+    ///
+    /// [`DbError::NoDatabase`]; [`DbError::Schema`] if its tables are those of another release;
+    /// [`DbError::Open`] and what reading can come to.
+    pub async fn read_only<T>(path: &Path, look: impl AsyncFn(&Self) -> T) -> Result<T, DbError> {
+        // The log stands beside the file itself, whatever leads to it.
+        let path = &path.canonicalize().map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => DbError::NoDatabase(path.to_owned()),
+            _ => not_opened(path, error),
+        })?;
+        for _ in 0..ATTEMPTS {
+            let before = Rest::of(path).map_err(|error| not_opened(path, error))?;
+            let seen = look_once(path, before.is_some(), &look).await;
+            let after = Rest::of(path).map_err(|error| not_opened(path, error))?;
+            if before.is_none() || before == after {
+                return seen;
+            }
+        }
+        let changing = std::io::Error::other("it is opened and closed all the time");
+        Err(not_opened(path, changing))
+    }
+}
+
+async fn look_once<T>(
+    path: &Path,
+    at_rest: bool,
+    look: &impl AsyncFn(&Db) -> T,
+) -> Result<T, DbError> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .read_only(true)
+        .immutable(at_rest)
+        .busy_timeout(BUSY_TIMEOUT)
+        .disable_statement_logging();
+    let connections = connect(1, options)
+        .await
+        .map_err(|error| not_opened(path, error))?;
+    let db = Db {
+        writer: connections.clone(),
+        readers: connections,
+        // Nobody is asked whether a conductor is alive.
+        heartbeat_timeout: Duration::MAX,
+    };
+    let seen = match check_schema(&db.readers, path).await {
+        Ok(()) => Ok(look(&db).await),
+        Err(error) => Err(error),
+    };
+    db.close().await;
+    seen
+}
+
+/// Refuses tables of another release: what they mean is not known here.
+async fn check_schema(connections: &SqlitePool, path: &Path) -> Result<(), DbError> {
+    let failed = |error| not_opened(path, error);
+    let is_ours: bool =
+        sqlx::query_scalar("SELECT count(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'")
+            .fetch_one(connections)
+            .await
+            .map_err(failed)?;
+    let found: i64 = if is_ours {
+        sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM _sqlx_migrations WHERE success")
+            .fetch_one(connections)
+            .await
+            .map_err(failed)?
+    } else {
+        0
+    };
+    let needed = newest_schema();
+    if found == needed {
+        return Ok(());
+    }
+    Err(DbError::Schema {
+        path: path.to_owned(),
+        found,
+        needed,
+    })
+}
+
+/// A file that nobody has open, by what every change of it would change.
+#[derive(Debug, PartialEq, Eq)]
+struct Rest {
+    bytes: u64,
+    modified: SystemTime,
+}
+
+impl Rest {
+    /// `None` while there is a log.
+    fn of(path: &Path) -> std::io::Result<Option<Self>> {
+        if log_of(path).try_exists()? {
+            return Ok(None);
+        }
+        let file = std::fs::metadata(path)?;
+        Ok(Some(Self {
+            bytes: file.len(),
+            modified: file.modified()?,
+        }))
+    }
+}
+
+fn log_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    PathBuf::from(name)
+}

@@ -1,0 +1,53 @@
+//! The example in `docs/preview.md` is what the program prints. Set `UPDATE_DOCS=1` to write it
+//! anew.
+
+use super::*;
+
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/preview.md");
+const START: &str = "<!-- generated: example -->\n";
+const END: &str = "<!-- end -->\n";
+const QUESTION: [&str; 6] = [
+    "explain",
+    MAC,
+    "--state",
+    "inspect wait",
+    "--firmware",
+    "uefi",
+];
+
+#[test]
+fn the_example_is_what_the_program_prints() -> Result<()> {
+    let site = Site::start()?;
+    let folder = site.server.state_dir().to_str().context("odd folder")?;
+    let endpoint = [("IRONPXE_API__PUBLIC_ENDPOINT", "http://192.0.2.1:6385")];
+    let said = script_in(
+        &endpoint,
+        &[&QUESTION[..], &["--state-dir", folder]].concat(),
+    )?;
+    ensure!(said.code == Some(0), "{}", said.err);
+    let said = said
+        .out
+        .replace(&site.node, "ee490fb7-d420-4b2f-8153-8a674b930740");
+    for line in said.lines() {
+        let words = line.split_whitespace().count();
+        // Two words: a topic, and one that is too long to be broken.
+        assert!(line.len() <= 79 || words <= 2, "{line}");
+    }
+    let question =
+        "ironpxe script explain 52:54:00:aa:00:01 --state \"inspect wait\" --firmware uefi";
+    let example = format!("```\n$ {question}\n{said}```\n");
+
+    let page = std::fs::read_to_string(PAGE)?;
+    let (before, rest) = page.split_once(START).context("no place for the example")?;
+    let (_, after) = rest.split_once(END).context("no end of the example")?;
+    let expected = format!("{before}{START}{example}{END}{after}");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(PAGE, expected)?;
+        return Ok(());
+    }
+    assert_eq!(
+        page, expected,
+        "run: UPDATE_DOCS=1 cargo test -p ironpxe --test it the_example"
+    );
+    Ok(())
+}

@@ -1,0 +1,219 @@
+//! `ironpxe script` against a running service, and against what is none.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::thread::{self, JoinHandle};
+
+use super::*;
+
+/// Answers one connection with these bytes, after a request has come whole, and gives the request.
+/// Without an answer it keeps the connection until the client goes.
+fn answer(bytes: Option<Vec<u8>>) -> Result<(String, JoinHandle<Result<String>>)> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let answering = thread::spawn(move || {
+        let (mut stream, _) = listener.accept()?;
+        let mut request = Vec::new();
+        let mut buffer = [0; 4096];
+        while !request.ends_with(b"\r\n\r\n") {
+            let read = stream.read(&mut buffer)?;
+            ensure!(read > 0, "the client went");
+            request.extend_from_slice(buffer.get(..read).context("too much")?);
+        }
+        match bytes {
+            // A client that has read enough may be gone.
+            Some(bytes) => drop(stream.write_all(&bytes)),
+            None => while stream.read(&mut buffer).is_ok_and(|read| read > 0) {},
+        }
+        Ok(String::from_utf8(request)?)
+    });
+    Ok((url, answering))
+}
+
+fn http(status: &str, headers: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {length}\r\n\r\n{body}").into_bytes()
+}
+
+#[test]
+fn a_running_service_says_what_its_database_says() -> Result<()> {
+    let site = Site::start()?;
+    let url = site.server.base_url().to_owned();
+    let with_v1 = format!("{url}/v1/");
+    let same = |question: &[&str]| -> Result<()> {
+        let here = site.prints(question)?;
+        let by_flag = script(&[question, &["--api", url.as_str()]].concat())?;
+        let variables = [("OS_ENDPOINT", with_v1.as_str()), ("OS_AUTH_TYPE", "none")];
+        let by_variable = script_in(&variables, question)?;
+        for said in [by_flag, by_variable] {
+            let said = (said.code, said.err.as_str(), said.out);
+            assert_eq!(said, (Some(0), "", here.clone()), "{question:?}");
+        }
+        Ok(())
+    };
+    let uuid = site.node.clone();
+    for machine in ["rack-1", &uuid, MAC, "52-54-00-AA-00-01", "525400aa0001"] {
+        for command in ["show", "explain"] {
+            same(&[command, machine])?;
+            same(&[command, machine, "--state", "wait call-back"])?;
+            same(&[command, machine, "--arch", "aarch64", "--firmware", "uefi"])?;
+        }
+    }
+    // A name comes before an address.
+    let named = json!({"driver": "fake-hardware", "name": "525400aa0001"});
+    site.ironic.create_node(&named)?;
+    same(&["explain", "525400aa0001"])?;
+    let said = site.prints(&["explain", "525400aa0001"])?;
+    assert!(!said.contains(&uuid), "{said}");
+    Ok(())
+}
+
+#[test]
+fn who_is_asked_is_said_on_the_command_line_or_else_by_the_variable() -> Result<()> {
+    let site = Site::start()?;
+    let nobody = format!("http://127.0.0.1:{}", Server::free_port()?);
+    let wrong = [("OS_ENDPOINT", nobody.as_str())];
+    let folder = site.server.state_dir().to_str().context("odd folder")?;
+    let url = site.server.base_url();
+    for explicit in [["--state-dir", folder], ["--api", url]] {
+        let said = script_in(&wrong, &[&["show", MAC][..], &explicit].concat())?;
+        assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
+    }
+    let said = script_in(&wrong, &["show", MAC])?;
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains(&nobody), "{}", said.err);
+    let said = script_in(&[("XDG_STATE_HOME", "/nonexistent/state")], &["show", MAC])?;
+    assert!(said.err.contains("/nonexistent/state/"), "{}", said.err);
+    for (option, value) in [
+        ("--state-dir", folder),
+        ("--config", "x.toml"),
+        ("--listen", "127.0.0.1:1"),
+    ] {
+        let said = script(&["show", MAC, "--api", url, option, value])?;
+        assert_eq!(said.code, Some(64));
+        assert!(said.err.contains("cannot be used with"), "{}", said.err);
+    }
+    Ok(())
+}
+
+#[test]
+fn user_and_password_go_to_the_service_that_wants_them() -> Result<()> {
+    let variables = [
+        ("OS_AUTH_TYPE", "http_basic"),
+        ("OS_USERNAME", "me"),
+        ("OS_PASSWORD", "hush"),
+    ];
+    let unauthorized = || http("401 Unauthorized", "", r#"{"error": {"code": 401}}"#);
+    for (environment, sent, words) in [
+        // base64 of me:hush
+        (
+            &variables[..],
+            true,
+            "does not accept this user and password (401)",
+        ),
+        (
+            &[],
+            false,
+            "wants to know who asks (401): set OS_AUTH_TYPE=http_basic",
+        ),
+    ] {
+        let (url, answering) = answer(Some(unauthorized()))?;
+        let said = script_in(environment, &["show", "rack-1", "--api", &url])?;
+        let request = answering.join().expect("the service fell")?.to_lowercase();
+        let header = "authorization: basic bwu6ahvzaa==\r\n";
+        assert_eq!(request.contains(header), sent, "{request}");
+        assert_eq!(said.code, Some(1));
+        assert!(said.err.contains(words), "{}", said.err);
+        assert!(!said.err.contains("hush"), "{}", said.err);
+    }
+    let other = [("OS_AUTH_TYPE", "password")];
+    let said = script_in(&other, &["show", "rack-1", "--api", "http://127.0.0.1:1"])?;
+    assert_eq!(said.code, Some(64));
+    assert!(
+        said.err.contains("OS_AUTH_TYPE is \"password\""),
+        "{}",
+        said.err
+    );
+    Ok(())
+}
+
+/// Whatever is at the other end: one line that says what, and no script.
+#[test]
+fn every_failure_is_one_line() -> Result<()> {
+    let site = Site::start()?;
+    let fails = |url: &str, machine: &str, code, words: &str| -> Result<()> {
+        let said = script(&["show", machine, "--api", url])?;
+        assert_eq!((said.code, said.out.as_str()), (Some(code), ""), "{words}");
+        assert!(said.err.contains(words), "{words}: {}", said.err);
+        assert!(said.err.starts_with("ironpxe: "), "{}", said.err);
+        assert_eq!(said.err.lines().count(), 1, "{}", said.err);
+        Ok(())
+    };
+    let url = site.server.base_url();
+    fails(url, "rack-2", 1, "(404): Node rack-2 could not be found.")?;
+    let unknown = "52:54:00:aa:00:02";
+    fails(
+        url,
+        unknown,
+        1,
+        "(404): Port 52:54:00:aa:00:02 could not be found.",
+    )?;
+    fails(
+        url,
+        "a/b",
+        64,
+        "does not accept the question: Expected UUID or name",
+    )?;
+    let nobody = format!("http://127.0.0.1:{}", Server::free_port()?);
+    fails(
+        &nobody,
+        "rack-1",
+        1,
+        "cannot be reached: Connection refused",
+    )?;
+    fails("https://127.0.0.1:1", "rack-1", 64, "does not speak https")?;
+    fails("rack-1:6385", "rack-1", 64, "expected a URL")?;
+
+    let router =
+        r#"{"error_message":"{\"code\":404,\"title\":\"Not Found\",\"description\":\"\"}"}"#;
+    let busy = r#"{"error_message":"{\"faultstring\":\"The database is\\nnot available\"}"}"#;
+    let place = "Location: https://other.example/\r\n";
+    let endless = http("200 OK", "", &" ".repeat(5 << 20));
+    for (bytes, words) in [
+        (
+            http("200 OK", "", "<html>Welcome</html>"),
+            "does not answer as ironpxe does",
+        ),
+        (http("200 OK", "", "{}"), "is no preview: missing field"),
+        (
+            http("404 Not Found", "", router),
+            "it says 404 Not Found, and not why",
+        ),
+        (
+            http("301 Moved Permanently", place, ""),
+            "it says 301 Moved Permanently",
+        ),
+        (
+            http("503 Service Unavailable", "", busy),
+            "(503): The database is not available",
+        ),
+        (
+            b"SSH-2.0-OpenSSH_9.2\r\n".to_vec(),
+            "does not answer as ironpxe does",
+        ),
+        (
+            http("200 OK", "Content-Encoding: gzip\r\n", "{"),
+            "does not answer as ironpxe does",
+        ),
+        (Vec::new(), "does not answer as ironpxe does"),
+        (endless, "it is too long"),
+    ] {
+        let (url, answering) = answer(Some(bytes))?;
+        fails(&url, "rack-1", 1, words)?;
+        answering.join().expect("the service fell")?;
+    }
+    let (url, answering) = answer(None)?;
+    fails(&url, "rack-1", 1, "has not answered within 10 s")?;
+    answering.join().expect("the service fell")?;
+    Ok(())
+}
