@@ -5,6 +5,7 @@ mod docs;
 mod explain;
 mod hostile;
 mod oracle;
+mod refusals;
 mod scripts;
 
 use serde_json::json;
