@@ -2,10 +2,15 @@
 
 mod decision;
 mod docs;
+mod enumeration;
 mod explain;
 mod hostile;
+mod ipxe;
+mod machines;
 mod oracle;
+mod pinned;
 mod refusals;
+mod samples;
 mod scripts;
 
 use serde_json::json;
