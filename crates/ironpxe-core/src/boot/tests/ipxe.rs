@@ -125,7 +125,7 @@ pub(super) fn run(
 }
 
 /// More than any script needs.
-const MOST_COMMANDS: usize = 20_000;
+const MOST_COMMANDS: usize = 2_000;
 
 struct Interpreter<'a, 'b> {
     firmware: &'a Firmware,

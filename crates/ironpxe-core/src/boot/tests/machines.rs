@@ -321,28 +321,41 @@ fn no_command_is_without_a_fallback() {
     }
 }
 
-/// A firmware that lacks a command the others have: it may not get its system, but it ends, and
-/// does nothing it was not told.
+/// A firmware that lacks a command the others have: it may not get its system, but then it gives
+/// up as configured, and does nothing it was not told.
 #[test]
 fn a_command_that_is_missing_ends_nowhere_else() {
     let optional = [
         "clear",
-        "sanunhook",
-        "shell",
+        "initrd",
+        "kernel",
         "poweroff",
         "sanboot",
         "sanhook",
-        "kernel",
-        "initrd",
+        "sanunhook",
+        "shell",
     ];
     for sample in Sample::all() {
         for firmware in Firmware::all() {
             for missing in optional {
+                let firmware = firmware.without(missing);
                 for give_up in GiveUpAction::ALL {
-                    let script = sample.script(&settings(1, give_up));
-                    let firmware = firmware.without(missing);
-                    let (trace, _) = run_with(&script, &firmware, &[], false);
-                    check(&trace, &format!("{} without {missing}", sample.name));
+                    let settings = settings(1, give_up);
+                    let script = sample.script(&settings);
+                    for fails in [false, true] {
+                        let place = format!("{} without {missing}, {give_up:?}", sample.name);
+                        let (trace, _) = run_with(&script, &firmware, &[], fails);
+                        check(&trace, &place);
+                        let runs = matches!(trace.end, End::Runs(_));
+                        if !runs && tries_again(&sample.plan(&settings)) {
+                            let (mut commands, end) = giving_up(give_up, &firmware);
+                            if missing == "shell" && give_up == GiveUpAction::Shell {
+                                commands = vec!["shell  [missing]", "exit 1"];
+                            }
+                            assert_eq!(after_giving_up(&trace), commands, "{place}");
+                            assert_eq!(trace.end, end, "{place}");
+                        }
+                    }
                 }
             }
         }
