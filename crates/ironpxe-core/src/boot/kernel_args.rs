@@ -18,7 +18,7 @@ pub struct KernelArgs {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ArgError {
     /// A word would not reach the kernel as it stands.
-    #[error("{word:?}: {problem}")]
+    #[error("{}: {problem}", shown(word))]
     Word {
         /// The word.
         word: String,
@@ -30,12 +30,18 @@ pub enum ArgError {
     QuotedBlanks,
     /// iPXE reads `mem=` anywhere in the line as the machine's memory limit.
     #[error(
-        "iPXE reads \"mem=\" in {0:?} as a memory limit of less than 16 MiB and would not boot"
+        "iPXE reads \"mem=\" in {} as a memory limit of less than 16 MiB and would not boot",
+        shown(.0)
     )]
     MemoryLimit(String),
     /// The whole line is too long.
     #[error("the kernel command line is {0} bytes long; a BIOS machine takes at most {max}", max = MAX_BYTES)]
     TooLong(usize),
+}
+
+/// A word in a message: quoted, and not so long that it hides the message.
+fn shown(word: &str) -> String {
+    format!("{:?}", text::abridged(word, 40))
 }
 
 impl KernelArgs {

@@ -107,6 +107,14 @@ pub enum LinuxRole {
 }
 
 impl LinuxRole {
+    /// Each of them.
+    pub const ALL: [Self; 4] = [
+        Self::DeployRamdisk,
+        Self::RescueRamdisk,
+        Self::InstanceRamdisk,
+        Self::InstanceKernel,
+    ];
+
     /// For humans.
     pub fn title(self) -> &'static str {
         match self {

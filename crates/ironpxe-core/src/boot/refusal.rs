@@ -66,6 +66,23 @@ impl Refusal {
     }
 }
 
+impl Refusal {
+    /// The reason without the fields that [`Refusal::advice`] names anyway, for where both have
+    /// little room.
+    pub(super) fn gist(&self) -> String {
+        match self {
+            Self::Missing { .. } => "what it needs is not set".to_owned(),
+            Self::BadValue { problem, .. } => problem.clone(),
+            Self::Conflict { .. } => "two fields contradict each other".to_owned(),
+            Self::StateBootsNothing(_)
+            | Self::UnknownState(_)
+            | Self::Fault(_)
+            | Self::PortNotPxeEnabled(_)
+            | Self::NotSupported(_) => self.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

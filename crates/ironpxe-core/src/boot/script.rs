@@ -13,9 +13,16 @@ use super::refusal::Refusal;
 use super::san::VolumeBoot;
 use super::settings::{Downloads, GiveUpAction};
 use super::text;
+use crate::node::Node;
 
 /// What fits on a line of a text console, which wraps after 80 columns.
 const COLUMNS: usize = 79;
+
+/// How many lines of the console a refusal takes, without the one with the identifiers.
+const REFUSAL_LINES: usize = 3;
+
+/// Names longer than a UUID leave no room for anything else; the UUID stands for them.
+const MAX_LABEL: usize = 36;
 
 /// How long a refusal stays on the screen before the machine goes on, in seconds.
 pub(super) const PAUSE_KNOWN: u32 = 10;
@@ -134,7 +141,7 @@ impl Scripts {
     ) -> Result<String, TemplateError> {
         let lines: Vec<String> = lines
             .iter()
-            .map(|line| text::for_console_line(line, COLUMNS))
+            .flat_map(|line| text::for_console_lines(line, COLUMNS, 2))
             .collect();
         self.write(
             REFUSE,
@@ -234,17 +241,7 @@ impl Scripts {
         occasion: Occasion<'_>,
     ) -> Result<String, TemplateError> {
         let node = occasion.machine.node;
-        let label = node.label();
-        let state = &node.provision_state;
-        let what = match refusal {
-            Refusal::StateBootsNothing(_) => {
-                format!("ironpxe: {label} is not booted: state \"{state}\" boots nothing")
-            }
-            _ => format!("ironpxe: {label} is not booted in state \"{state}\": {refusal}"),
-        };
-        let mut lines = text::for_console_lines(&what, COLUMNS, 2);
-        let fix = format!("Fix: {}.", refusal.advice(&label));
-        lines.push(text::for_console_line(&fix, COLUMNS));
+        let lines = refusal_lines(refusal, node);
         self.write(
             REFUSE,
             context! {
@@ -269,6 +266,43 @@ impl Scripts {
             .and_then(|template| template.render(values))
             .map_err(|error| in_template(name, &error))
     }
+}
+
+/// Who is refused, why, and the way out, in at most [`REFUSAL_LINES`]. The way out gets the lines
+/// it needs; the reason is worded as long as the others allow.
+fn refusal_lines(refusal: &Refusal, node: &Node) -> Vec<String> {
+    let label = match &node.name {
+        Some(name) if name.len() <= MAX_LABEL => name.clone(),
+        Some(_) | None => node.uuid.to_string(),
+    };
+    let fix = format!("Fix: {}.", refusal.advice(&label));
+    let fix = text::for_console_lines(&fix, COLUMNS, REFUSAL_LINES - 1);
+    let room = REFUSAL_LINES.saturating_sub(fix.len());
+
+    let state = match refusal {
+        // The state is the reason, and stands there.
+        Refusal::StateBootsNothing(_) | Refusal::UnknownState(_) => String::new(),
+        _ => format!(" in state \"{}\"", node.provision_state),
+    };
+    let why = match refusal {
+        Refusal::StateBootsNothing(state) => format!("state \"{state}\" boots nothing"),
+        _ => refusal.to_string(),
+    };
+    let shortest = format!("ironpxe: not booted: {why}");
+    let reasons = [
+        format!("ironpxe: {label} is not booted{state}: {why}"),
+        format!("ironpxe: not booted{state}: {why}"),
+        shortest.clone(),
+        format!("ironpxe: not booted: {}", refusal.gist()),
+    ];
+    // What fits nowhere is cut at its end, so that it begins with its field.
+    let reason = reasons
+        .iter()
+        .find(|reason| text::fits_lines(reason, COLUMNS, room))
+        .unwrap_or(&shortest);
+    let mut lines = text::for_console_lines(reason, COLUMNS, room);
+    lines.extend(fix);
+    lines
 }
 
 fn in_template(template: &'static str, error: &Error) -> TemplateError {

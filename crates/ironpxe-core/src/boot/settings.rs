@@ -86,6 +86,11 @@ pub enum GiveUpAction {
     Exit,
 }
 
+impl GiveUpAction {
+    /// Each of them.
+    pub const ALL: [Self; 4] = [Self::Reboot, Self::Poweroff, Self::Shell, Self::Exit];
+}
+
 /// How a machine is sent to its own disk, by boot mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LocalBoot {
@@ -110,11 +115,12 @@ pub enum LocalBootMethod {
 }
 
 impl LocalBootMethod {
+    /// Each of them.
+    pub const ALL: [Self; 4] = [Self::Sanboot, Self::Exit, Self::Reboot, Self::Poweroff];
+
     /// Reads the word of the configuration or of a node.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Sanboot, Self::Exit, Self::Reboot, Self::Poweroff]
-            .into_iter()
-            .find(|method| method.name() == name)
+        Self::ALL.into_iter().find(|method| method.name() == name)
     }
 
     /// The word.

@@ -2,10 +2,16 @@
 
 mod decision;
 mod docs;
+mod enumeration;
 mod explain;
 mod firmware;
 mod hostile;
+mod ipxe;
+mod machines;
 mod oracle;
+mod pinned;
+mod refusals;
+mod samples;
 mod scripts;
 
 use serde_json::json;

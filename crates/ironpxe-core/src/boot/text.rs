@@ -5,6 +5,8 @@
 //! `\` at the end of a line joins it with the next; `${…}` is replaced by a setting wherever it
 //! stands. Nothing can be escaped, so a value either does not contain such things or is refused.
 
+use std::borrow::Cow;
+
 /// What is wrong with one word; `None` if it reaches its command as it is.
 pub(super) fn word_problem(word: &str) -> Option<&'static str> {
     if !word.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -56,11 +58,14 @@ pub(super) fn for_console(text: &str) -> String {
 }
 
 /// As [`for_console`], broken between words into lines of `columns`, the last of which says so if
-/// there was more.
+/// there was more. A word that is longer than a line keeps its beginning and its end.
 pub(super) fn for_console_lines(text: &str, columns: usize, lines: usize) -> Vec<String> {
     let mut broken: Vec<String> = Vec::new();
     let text = for_console(text);
-    let mut words = text.split(' ').peekable();
+    let mut words = text
+        .split(' ')
+        .map(|word| abridged(word, columns))
+        .peekable();
     while broken.len() + 1 < lines {
         let mut line = String::new();
         while let Some(word) = words.peek() {
@@ -84,6 +89,24 @@ pub(super) fn for_console_lines(text: &str, columns: usize, lines: usize) -> Vec
         broken.push(for_console_line(&rest, columns));
     }
     broken
+}
+
+/// Whether [`for_console_lines`] shows all of `text`.
+pub(super) fn fits_lines(text: &str, columns: usize, lines: usize) -> bool {
+    for_console_lines(text, columns, lines).join(" ") == for_console(text)
+}
+
+/// A word of at most `columns` characters, without its middle if it was longer.
+pub(super) fn abridged(word: &str, columns: usize) -> Cow<'_, str> {
+    const GAP: &str = "...";
+    let length = word.chars().count();
+    if length <= columns {
+        return Cow::Borrowed(word);
+    }
+    let kept = columns.saturating_sub(GAP.len());
+    let head: String = word.chars().take(kept - kept / 2).collect();
+    let tail: String = word.chars().skip(length - kept / 2).collect();
+    Cow::Owned(format!("{head}{GAP}{tail}"))
 }
 
 /// As [`for_console`], and no longer than `columns`.
@@ -129,6 +152,9 @@ mod tests {
             ["one two", "three..."]
         );
         assert_eq!(for_console_lines("one", 8, 2), ["one"]);
+        assert_eq!(for_console_lines("a 0123456789", 8, 2), ["a", "012...89"]);
+        assert!(fits_lines("one two  three", 8, 2) && !fits_lines("one two three four", 8, 2));
+        assert!(!fits_lines("0123456789", 8, 2));
     }
 
     proptest! {

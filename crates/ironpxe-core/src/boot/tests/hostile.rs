@@ -7,7 +7,7 @@ use super::*;
 use crate::provision_state::StoredState;
 
 /// Text made of what iPXE acts upon, among letters and anything else.
-fn nasty() -> impl Strategy<Value = String> {
+pub(super) fn nasty() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         Just("\n".to_owned()),
         Just("\r\n".to_owned()),
@@ -51,7 +51,7 @@ fn commands(line: &str) -> String {
 }
 
 /// What every script must be, whatever is in it.
-fn check_script(script: &str) {
+pub(super) fn check_script(script: &str) {
     assert!(script.starts_with("#!ipxe\n"), "{script}");
     assert!(
         script
