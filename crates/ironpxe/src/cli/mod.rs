@@ -65,7 +65,13 @@ impl CliError {
         match self {
             Self::Config(_)
             | Self::Log(_)
-            | Self::App(AppError::Drivers(_))
+            | Self::App(
+                AppError::Drivers(_)
+                | AppError::NoUsers
+                | AppError::Users(_)
+                | AppError::NoCredentials
+                | AppError::Tls(_),
+            )
             | Self::NoTemplate(_) => USAGE,
             Self::App(_) | Self::Preview(_) | Self::Runtime(_) | Self::Output(_) => 1,
         }

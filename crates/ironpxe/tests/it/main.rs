@@ -5,6 +5,7 @@ mod clients;
 mod config;
 mod firmware;
 mod rest;
+mod roles;
 mod script;
 mod serve;
 mod store;
