@@ -32,6 +32,10 @@ pub(crate) struct TestArgs {
 pub(crate) fn run(args: &TestArgs) -> Result<ExitCode> {
     step("packages", || packages::ensure(PACKAGES))?;
     let venv = step("OpenStack clients", venv::ensure)?;
+    let ironic = args
+        .full
+        .then(|| step("Ironic", venv::ensure_ironic))
+        .transpose()?;
     step("Linux for the machines", || Linux::ensure().map(drop))?;
     step("formatting", || {
         shell::run(shell::cargo().args(["fmt", "--all", "--check"]))
@@ -72,7 +76,8 @@ pub(crate) fn run(args: &TestArgs) -> Result<ExitCode> {
     tests
         .args(["test", "--workspace", "--locked", "--no-fail-fast"])
         .env("IRONPXE_TEST_VENV", venv);
-    if args.full {
+    if let Some(ironic) = ironic {
+        tests.env("IRONPXE_TEST_IRONIC_VENV", ironic);
         tests.args(["--", "--include-ignored"]);
     }
     let status = tests.status().context("cannot run cargo test")?;

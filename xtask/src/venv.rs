@@ -1,8 +1,8 @@
-//! The Python environment with the real clients of the API, at exactly the versions that
-//! `requirements.txt` pins.
+//! The Python environments: one with the real clients of the API, and for the long tests one with
+//! Ironic itself, each at exactly the versions that its requirements file pins.
 //!
-//! It is made once and reused until the pins or the interpreter change. The stamp inside is
-//! written last, so an environment whose making was interrupted is made again.
+//! An environment is made once and reused until the pins or the interpreter change. The stamp
+//! inside is written last, so an environment whose making was interrupted is made again.
 
 use std::{
     fs,
@@ -14,16 +14,26 @@ use anyhow::{Context, Result, bail};
 
 use crate::{packages, shell};
 
-const REQUIREMENTS: &str = include_str!("../requirements.txt");
+const CLIENTS: &str = include_str!("../requirements.txt");
+const IRONIC: &str = include_str!("../requirements-ironic.txt");
 
 /// Makes `target/venv` if it is not there yet, and returns its path.
 pub(crate) fn ensure() -> Result<PathBuf> {
+    make("venv", "requirements.txt", CLIENTS)
+}
+
+/// Makes `target/venv-ironic` if it is not there yet, and returns its path.
+pub(crate) fn ensure_ironic() -> Result<PathBuf> {
+    make("venv-ironic", "requirements-ironic.txt", IRONIC)
+}
+
+fn make(name: &str, file: &str, requirements: &str) -> Result<PathBuf> {
     let python = interpreter()?;
     let version = shell::run_quiet(Command::new(&python).arg("--version"))?;
-    let stamp = format!("{} {version}{REQUIREMENTS}", python.display());
+    let stamp = format!("{} {version}{requirements}", python.display());
 
-    let _turn = shell::lock("venv")?;
-    let folder = shell::target().join("venv");
+    let _turn = shell::lock(name)?;
+    let folder = shell::target().join(name);
     let stamp_file = folder.join("made-from");
     if fs::read_to_string(&stamp_file).is_ok_and(|made| made == stamp) {
         return Ok(folder);
@@ -43,7 +53,7 @@ pub(crate) fn ensure() -> Result<PathBuf> {
                 "--disable-pip-version-check",
             ])
             .args(["--no-deps", "--requirement"])
-            .arg(shell::root().join("xtask/requirements.txt")),
+            .arg(shell::root().join("xtask").join(file)),
     )?;
     fs::write(&stamp_file, stamp).context("cannot write the stamp")?;
     Ok(folder)

@@ -2,13 +2,18 @@
 //!
 //! A fault knows nothing of HTTP or JSON-RPC; each edge words it with an exhaustive match. Names
 //! and messages are those of Ironic's exceptions (`common/exception.py`) where it has one, so
-//! that operators and scripts find what they know.
+//! that operators and scripts find what they know. A fault can travel from a conductor to the API
+//! as JSON, and is the same fault there.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
 
 use crate::id::NodeUuid;
 use crate::provision_state::ProvisionState;
 
 /// Why a request was not done.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Fault {
     /// No node has this UUID or name.
     #[error("Node {0} could not be found.")]
@@ -34,7 +39,7 @@ pub enum Fault {
     #[error("A volume {what} with UUID {uuid} already exists.")]
     VolumeUuidExists {
         /// `connector` or `target`.
-        what: &'static str,
+        what: Cow<'static, str>,
         /// The UUID.
         uuid: String,
     },
@@ -151,7 +156,7 @@ pub enum Fault {
         /// The node.
         node: NodeUuid,
         /// The field.
-        field: &'static str,
+        field: Cow<'static, str>,
     },
     /// The node is in maintenance.
     #[error(
@@ -159,7 +164,7 @@ pub enum Fault {
     )]
     NodeInMaintenance {
         /// What was asked.
-        operation: &'static str,
+        operation: Cow<'static, str>,
         /// Of which node.
         node: NodeUuid,
     },
@@ -167,7 +172,7 @@ pub enum Fault {
     #[error("The {operation} operation can't be performed on node {node} because it is retired.")]
     NodeIsRetired {
         /// What was asked.
-        operation: &'static str,
+        operation: Cow<'static, str>,
         /// Of which node.
         node: NodeUuid,
     },
@@ -187,7 +192,7 @@ pub enum Fault {
     )]
     InterfaceNotFound {
         /// The kind of interface.
-        kind: &'static str,
+        kind: Cow<'static, str>,
         /// What was asked.
         name: String,
         /// What there is, as a list for humans.
@@ -210,7 +215,7 @@ pub enum Fault {
         /// The passthru method.
         method: String,
         /// How it was called.
-        http_method: &'static str,
+        http_method: Cow<'static, str>,
     },
     /// A provision request failed validation before anything was started.
     #[error("{0}")]

@@ -22,6 +22,7 @@ pub mod port;
 pub mod power_state;
 pub mod provision_state;
 pub mod volume;
+mod wire;
 
 /// A free-form JSON object, as Ironic keeps in `driver_info`, `properties`, `extra` and others.
 pub type JsonMap = serde_json::Map<String, serde_json::Value>;

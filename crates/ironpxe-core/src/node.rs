@@ -1,5 +1,6 @@
 //! Nodes: the bare-metal machines.
 
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -13,7 +14,7 @@ use crate::provision_state::{ProvisionState, StoredState};
 ///
 /// Secrets stand in `driver_info`, `instance_info` and `driver_internal_info` in clear; the API
 /// masks them when it shows a node.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Node {
     /// Identifies the node for its whole life.
     pub uuid: NodeUuid,
@@ -29,6 +30,7 @@ pub struct Node {
     /// Where it is heading.
     pub target_provision_state: Option<String>,
     /// When `provision_state` last changed.
+    #[serde(default, with = "time::serde::rfc3339::option")]
     pub provision_updated_at: Option<OffsetDateTime>,
     /// Whether the machine has power, as last seen or set.
     pub power_state: Option<PowerState>,
@@ -110,12 +112,16 @@ pub struct Node {
     pub traits: Vec<String>,
 
     /// When inspection last started.
+    #[serde(default, with = "time::serde::rfc3339::option")]
     pub inspection_started_at: Option<OffsetDateTime>,
     /// When inspection last succeeded.
+    #[serde(default, with = "time::serde::rfc3339::option")]
     pub inspection_finished_at: Option<OffsetDateTime>,
     /// When the node was created.
+    #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
     /// When it was last changed.
+    #[serde(default, with = "time::serde::rfc3339::option")]
     pub updated_at: Option<OffsetDateTime>,
     /// Counts the changes. The database saves a node only over the revision it was read at, so
     /// that of two who change it at once one starts again. Not part of the API.

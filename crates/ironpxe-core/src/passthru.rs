@@ -3,12 +3,15 @@
 //! Source: Ironic's `drivers/base.py` (`passthru`, `driver_passthru`) and the conductor's reply
 //! (`return`, `async`, `attach`).
 
+use std::borrow::Cow;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The HTTP methods a passthru method can be declared for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
 pub enum HttpMethod {
     /// `GET`
     Get,
@@ -45,28 +48,31 @@ impl fmt::Display for HttpMethod {
 }
 
 /// How a passthru method is declared, and what `…/vendor_passthru/methods` says about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MethodInfo {
     /// Its name in the URL.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// The HTTP methods it answers.
-    pub http_methods: &'static [HttpMethod],
+    pub http_methods: Cow<'static, [HttpMethod]>,
     /// Whether the caller gets 202 at once and the work goes on behind.
+    #[serde(rename = "async")]
     pub is_async: bool,
     /// Whether the value is the response body itself rather than JSON.
     pub attach: bool,
     /// For humans.
-    pub description: &'static str,
+    pub description: Cow<'static, str>,
     /// Node methods only: whether the node is reserved while it runs. `None` for driver methods.
     pub require_exclusive_lock: Option<bool>,
 }
 
 /// What a passthru call gives back.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PassthruReply {
     /// The method's value; `Null` when it has none, and for asynchronous methods.
+    #[serde(rename = "return")]
     pub value: Value,
     /// Whether the method goes on after this reply.
+    #[serde(rename = "async")]
     pub is_async: bool,
     /// Whether `value` (a string) is the response body itself.
     pub attach: bool,

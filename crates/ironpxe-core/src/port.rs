@@ -1,5 +1,6 @@
 //! Ports: the network interfaces by which a node is known.
 
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::JsonMap;
@@ -7,7 +8,7 @@ use crate::id::{NodeUuid, PortUuid};
 use crate::mac::MacAddress;
 
 /// A network interface card of a node.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Port {
     /// Identifies the port.
     pub uuid: PortUuid,
@@ -38,8 +39,10 @@ pub struct Port {
     /// Written by drivers only.
     pub internal_info: JsonMap,
     /// When it was created.
+    #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
     /// When it was last changed.
+    #[serde(default, with = "time::serde::rfc3339::option")]
     pub updated_at: Option<OffsetDateTime>,
 }
 

@@ -2,13 +2,14 @@
 //!
 //! Source: Ironic's `objects/volume_target.py` and `objects/volume_connector.py`.
 
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::JsonMap;
 use crate::id::{NodeUuid, VolumeConnectorUuid, VolumeTargetUuid};
 
 /// A name under which a node is known to storage, such as its iSCSI initiator name.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VolumeConnector {
     /// Identifies the connector.
     pub uuid: VolumeConnectorUuid,
@@ -22,13 +23,15 @@ pub struct VolumeConnector {
     /// Free for operators.
     pub extra: JsonMap,
     /// When it was created.
+    #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
     /// When it was last changed.
+    #[serde(default, with = "time::serde::rfc3339::option")]
     pub updated_at: Option<OffsetDateTime>,
 }
 
 /// A volume that a node attaches when it boots.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VolumeTarget {
     /// Identifies the target.
     pub uuid: VolumeTargetUuid,
@@ -47,8 +50,10 @@ pub struct VolumeTarget {
     /// Free for operators.
     pub extra: JsonMap,
     /// When it was created.
+    #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
     /// When it was last changed.
+    #[serde(default, with = "time::serde::rfc3339::option")]
     pub updated_at: Option<OffsetDateTime>,
 }
 

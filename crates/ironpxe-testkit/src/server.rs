@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use crate::journal::Journal;
@@ -26,6 +27,8 @@ pub struct ServerOptions {
     pub config: Option<PathBuf>,
     /// `--state-dir`; a temporary one of its own when `None`.
     pub state_dir: Option<PathBuf>,
+    /// `--role`; everything in one when `None`.
+    pub role: Option<&'static str>,
     /// `--listen`, `127.0.0.1:0` when `None`.
     pub listen: Option<String>,
     /// Names itself, in scripts and to the ramdisk, as machines on the user network reach it.
@@ -120,6 +123,9 @@ impl Server {
             "--listen",
             options.listen.as_deref().unwrap_or("127.0.0.1:0"),
         ]);
+        if let Some(role) = options.role {
+            command.args(["--role", role]);
+        }
         if let Some(config) = &options.config {
             command.arg("--config").arg(config);
         }
@@ -195,6 +201,16 @@ impl Server {
         self.child
             .wait(STOPS_WITHIN)
             .with_context(|| tail(&self.log))
+    }
+
+    /// Stops it where it stands (SIGSTOP), as a machine that hangs.
+    pub fn pause(&self) -> Result<()> {
+        self.child.signal(Signal::SIGSTOP)
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub fn resume(&self) -> Result<()> {
+        self.child.signal(Signal::SIGCONT)
     }
 
     /// Kills it, as a power cut would.

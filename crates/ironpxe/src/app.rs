@@ -3,7 +3,9 @@
 //! It reads from top to bottom as the service starts: everything is checked before anything is
 //! bound, bound before anything is promised, and ended in the opposite order.
 
-use std::net::SocketAddr;
+mod roles;
+
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +24,11 @@ use crate::drivers::{Drivers, DriversError};
 use crate::lifecycle::server::{self, Limits};
 use crate::lifecycle::{Signals, Tasks};
 pub use crate::rpc::BootPreview;
+use crate::rpc::UsersError;
+use crate::rpc::tls::TlsError;
+
+use self::roles::Guards;
+pub use self::roles::Role;
 
 /// How long tasks may take to end, and how long the database may take to close.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -39,10 +46,12 @@ pub enum AppError {
     #[error("cannot catch signals")]
     Signals(#[source] std::io::Error),
     /// The address is taken, or not this host's.
-    #[error("cannot listen on {address} ([api]host_ip and port)")]
+    #[error("cannot listen on {address} ([{section}]host_ip and port)")]
     Listen {
         /// The address.
         address: SocketAddr,
+        /// The section that says so.
+        section: &'static str,
         /// What the system said.
         source: std::io::Error,
     },
@@ -52,50 +61,92 @@ pub enum AppError {
     /// The conductor does not start.
     #[error("the conductor cannot start")]
     Conductor(#[source] Fault),
+    /// Nobody can be let in.
+    #[error(
+        "[json_rpc]auth_strategy is http_basic, and nobody can be let in: set \
+         [json_rpc]http_basic_auth_user_file"
+    )]
+    NoUsers,
+    /// The file of users cannot be used.
+    #[error("[json_rpc]http_basic_auth_user_file")]
+    Users(#[from] UsersError),
+    /// Conductors would not let the API in.
+    #[error(
+        "[json_rpc]auth_strategy is http_basic, and conductors would not let this API in: set \
+         [json_rpc]username and password"
+    )]
+    NoCredentials,
+    /// A certificate or key cannot be used.
+    #[error("[json_rpc]")]
+    Tls(#[from] TlsError),
 }
 
 /// Serves until a signal says stop.
-pub async fn serve(config: Config) -> Result<(), AppError> {
+pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
     let shutdown_delay = Duration::from_secs(config.api.shutdown_delay.into());
-    let drivers = Drivers::new(
-        &config.general.enabled_hardware_types.0,
-        config
-            .general
-            .default_deploy_interface
-            .as_ref()
-            .map(|Word(name)| name.as_str()),
-    )?;
+    let drivers = match role {
+        Role::Api => None,
+        Role::All | Role::Conductor => Some(drivers(&config)?),
+    };
     let scripts = Arc::new(Scripts::new(config.downloads())?);
+    let guards = match role {
+        Role::Conductor => Some(Guards::new(&config.json_rpc)?),
+        Role::All | Role::Api => None,
+    };
     let mut signals = Signals::catch().map_err(AppError::Signals)?;
 
-    let (listener, address) = listen(SocketAddr::new(config.api.host_ip, config.api.port)).await?;
-    let api_url = api_url(&config, address);
+    let (listener, address) = match role {
+        Role::All | Role::Api => listen(config.api.host_ip, config.api.port, "api").await?,
+        Role::Conductor => {
+            listen(config.json_rpc.host_ip, config.json_rpc.port, "json_rpc").await?
+        }
+    };
+    let (api_address, endpoint) = match role {
+        Role::All | Role::Api => (address, String::new()),
+        Role::Conductor => (
+            SocketAddr::new(config.api.host_ip, config.api.port),
+            roles::endpoint(&config.host, address),
+        ),
+    };
     let db = Db::open(&db_settings(&config)).await?;
     let tasks = Tasks::new();
-    let conductor = LocalConductor::start(
-        db.clone(),
-        drivers,
-        Arc::clone(&scripts),
-        conductor_settings(&config, api_url),
-        tasks.clone(),
-    )
-    .await
-    .map_err(AppError::Conductor)?;
+    let conductor = match drivers {
+        None => None,
+        Some(drivers) => {
+            let settings = conductor_settings(&config, api_url(&config, api_address), endpoint);
+            let scripts = Arc::clone(&scripts);
+            let started =
+                LocalConductor::start(db.clone(), drivers, scripts, settings, tasks.clone());
+            Some(started.await.map_err(AppError::Conductor)?)
+        }
+    };
     let stopping = CancellationToken::new();
-    let router = api::router(api::AppState {
-        db: db.clone(),
-        conductor: Arc::new(conductor),
-        settings: Arc::new(api_settings(&config)),
-        scripts,
-        stopping: stopping.clone(),
-    });
+    let router = match (&guards, &conductor) {
+        (Some(guards), Some(conductor)) => {
+            roles::rpc_router(conductor.clone(), &config.json_rpc, guards)
+        }
+        (_, conductor) => api::router(api::AppState {
+            db: db.clone(),
+            conductor: match conductor {
+                Some(conductor) => Arc::new(conductor.clone()),
+                None => Arc::new(roles::remote(&db, &config.json_rpc)?),
+            },
+            settings: Arc::new(api_settings(&config)),
+            scripts,
+            stopping: stopping.clone(),
+        }),
+    };
 
     let stop = CancellationToken::new();
-    let serving = server::serve(listener, router, Limits::of_this_process(), stop.clone());
+    let tls = guards.and_then(|guards| guards.tls);
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let limits = Limits::of_this_process();
+    let serving = server::serve_tls(listener, router, limits, stop.clone(), tls);
     info!(
         conductor.host = config.host,
         database = %config.database_path.display(),
-        "listening on http://{address}"
+        role = role.name(),
+        "listening on {scheme}://{address}"
     );
     let mut serving = std::pin::pin!(serving);
     tokio::select! {
@@ -105,6 +156,14 @@ pub async fn serve(config: Config) -> Result<(), AppError> {
     stopping.cancel();
     signals
         .or_exit(async {
+            // Before the door closes, so that nobody is sent here any more.
+            if let Some(conductor) = &conductor
+                && tokio::time::timeout(PATIENCE, conductor.leave())
+                    .await
+                    .is_err()
+            {
+                warn!("the others are not told: the database does not answer");
+            }
             // Until whoever sends requests here has noticed that they are better sent elsewhere.
             let notice = tokio::time::sleep(shutdown_delay);
             tokio::select! {
@@ -113,7 +172,7 @@ pub async fn serve(config: Config) -> Result<(), AppError> {
             }
             stop.cancel();
             serving.await;
-            end(&tasks, &db).await;
+            end(&tasks, conductor.as_ref(), &db).await;
         })
         .await;
     info!("stopped");
@@ -131,27 +190,49 @@ pub async fn preview(
     conductor::preview::offline(&config.database_path, &settings, machine, as_if).await
 }
 
+fn drivers(config: &Config) -> Result<Drivers, DriversError> {
+    let general = &config.general;
+    let default_deploy_interface = general.default_deploy_interface.as_ref();
+    Drivers::new(
+        &general.enabled_hardware_types.0,
+        default_deploy_interface.map(|Word(name)| name.as_str()),
+    )
+}
+
 /// Ends what runs beside the requests, and then what everything stands on.
-async fn end(tasks: &Tasks, db: &Db) {
+async fn end(tasks: &Tasks, conductor: Option<&LocalConductor>, db: &Db) {
     if !tasks.stop(PATIENCE).await {
-        warn!(
-            "some work did not end within {} s; it is ended at the next start",
-            PATIENCE.as_secs()
-        );
+        warn!("some work did not end within {} s", PATIENCE.as_secs());
+    }
+    if let Some(conductor) = conductor
+        && tokio::time::timeout(PATIENCE, conductor.hand_over())
+            .await
+            .is_err()
+    {
+        warn!("unfinished work is left to the others, or to the next start");
     }
     if tokio::time::timeout(PATIENCE, db.close()).await.is_err() {
         warn!("the database is still in use; it is repaired at the next start");
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError> {
+/// Listens as a section of the configuration says.
+async fn listen(
+    host_ip: IpAddr,
+    port: u16,
+    section: &'static str,
+) -> Result<(TcpListener, SocketAddr), AppError> {
+    let address = SocketAddr::new(host_ip, port);
     let bind = async {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         Ok((listener, address))
     };
-    bind.await
-        .map_err(|source| AppError::Listen { address, source })
+    bind.await.map_err(|source| AppError::Listen {
+        address,
+        section,
+        source,
+    })
 }
 
 /// Where machines and ramdisks find this service.
@@ -176,13 +257,17 @@ fn db_settings(config: &Config) -> db::Settings {
     }
 }
 
-fn conductor_settings(config: &Config, api_url: String) -> conductor::Settings {
+fn conductor_settings(config: &Config, api_url: String, endpoint: String) -> conductor::Settings {
     conductor::Settings {
         host: config.host.clone(),
         conductor_group: config.conductor.conductor_group.clone(),
         automated_clean: config.conductor.automated_clean,
         allow_provisioning_in_maintenance: config.conductor.allow_provisioning_in_maintenance,
         heartbeat_interval: Duration::from_secs(config.conductor.heartbeat_interval.into()),
+        take_over_interval: Duration::from_secs(
+            config.conductor.check_provision_state_interval.into(),
+        ),
+        endpoint,
         restrict_boot_config: config.api.restrict_boot_config,
         boot: config.boot_settings(api_url),
     }

@@ -3,12 +3,15 @@
 use std::fmt;
 
 use super::explain::Reason;
+use serde::{Deserialize, Serialize};
+
 use super::firmware::Firmware;
 use crate::node::Node;
 use crate::provision_state::ProvisionState;
 
 /// What is supposed. The default supposes nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct AsIf {
     /// That the node is in this provision state.
     pub state: Option<ProvisionState>,

@@ -85,7 +85,7 @@ fn placement(before: &Node, changed: &BTreeSet<&str>) -> Result<()> {
     if changed.contains("resource_class") && before.resource_class.is_some() && !open {
         return Err(Fault::FieldFixedInState {
             node: before.uuid,
-            field: "resource_class",
+            field: "resource_class".into(),
         });
     }
     Ok(())

@@ -252,4 +252,4 @@ impl IntoResponse for ApiError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -39,7 +39,7 @@ pub(super) fn methods(methods: &[MethodInfo]) -> Json<Value> {
             if let Some(lock) = method.require_exclusive_lock {
                 shown.insert("require_exclusive_lock".to_owned(), json!(lock));
             }
-            (method.name.to_owned(), Value::Object(shown))
+            (method.name.clone().into_owned(), Value::Object(shown))
         })
         .collect::<Map<_, _>>();
     Json(Value::Object(body))
@@ -70,17 +70,17 @@ mod tests {
     #[test]
     fn methods_are_listed_as_ironic_does() {
         let info = MethodInfo {
-            name: "ipxe_config",
-            http_methods: &[HttpMethod::Get],
+            name: "ipxe_config".into(),
+            http_methods: (&[HttpMethod::Get]).into(),
             is_async: false,
             attach: true,
-            description: "d",
+            description: "d".into(),
             require_exclusive_lock: None,
         };
         let node = MethodInfo {
-            name: "n",
+            name: "n".into(),
             require_exclusive_lock: Some(true),
-            ..info
+            ..info.clone()
         };
         assert_eq!(
             methods(&[info, node]).0.to_string(),

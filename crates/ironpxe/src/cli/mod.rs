@@ -69,7 +69,13 @@ impl CliError {
         match self {
             Self::Config(_)
             | Self::Log(_)
-            | Self::App(AppError::Drivers(_))
+            | Self::App(
+                AppError::Drivers(_)
+                | AppError::NoUsers
+                | AppError::Users(_)
+                | AppError::NoCredentials
+                | AppError::Tls(_),
+            )
             | Self::NoTemplate(_) => USAGE,
             Self::Remote(error) if error.is_usage() => USAGE,
             Self::Remote(_)

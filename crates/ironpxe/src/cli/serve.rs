@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{CliError, load};
 use ironpxe::config::Flag;
@@ -17,19 +17,45 @@ pub(super) struct ServeArgs {
     /// The folder for everything the service keeps ([DEFAULT]`state_path`)
     #[arg(long, value_name = "DIR")]
     state_dir: Option<String>,
-    /// Where to listen ([api]`host_ip` and port); port 0 takes any free one
+    /// What this process is: both in one, the API alone, or a conductor alone
+    #[arg(long, value_enum, default_value_t)]
+    role: Role,
+    /// Where to listen ([api]`host_ip` and port, or those of `[json_rpc]` with --role conductor); port 0
+    /// takes any free one
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<SocketAddr>,
-    /// Let everybody who reaches the API control every machine
-    /// ([api]`allow_unauthenticated_access`)
+    /// Let everybody who gets there control every machine
+    /// ([api]`allow_unauthenticated_access`, or that of `[json_rpc]` with --role conductor)
     #[arg(long)]
     allow_unauthenticated: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum Role {
+    #[default]
+    All,
+    Api,
+    Conductor,
+}
+
+impl From<Role> for app::Role {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::All => Self::All,
+            Role::Api => Self::Api,
+            Role::Conductor => Self::Conductor,
+        }
+    }
 }
 
 impl ServeArgs {
     /// The settings these flags make.
     fn flags(&self) -> Vec<Flag> {
         let mut flags = Vec::new();
+        let section = match self.role {
+            Role::All | Role::Api => "api",
+            Role::Conductor => "json_rpc",
+        };
         let mut set = |name, section, key, value| {
             flags.push(Flag {
                 name,
@@ -42,13 +68,13 @@ impl ServeArgs {
             set("--state-dir", "DEFAULT", "state_path", folder.clone());
         }
         if let Some(address) = self.listen {
-            set("--listen", "api", "host_ip", address.ip().to_string());
-            set("--listen", "api", "port", address.port().to_string());
+            set("--listen", section, "host_ip", address.ip().to_string());
+            set("--listen", section, "port", address.port().to_string());
         }
         if self.allow_unauthenticated {
             set(
                 "--allow-unauthenticated",
-                "api",
+                section,
                 "allow_unauthenticated_access",
                 "true".to_owned(),
             );
@@ -68,7 +94,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
         .enable_all()
         .build()
         .map_err(CliError::Runtime)?;
-    let done = runtime.block_on(app::serve(config));
+    let done = runtime.block_on(app::serve(config, args.role.into()));
     // What was cut off is not waited for.
     runtime.shutdown_background();
     Ok(done?)

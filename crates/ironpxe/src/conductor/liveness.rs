@@ -1,54 +1,203 @@
-//! Being known to be alive, and cleaning up after having been dead.
+//! Being known to be alive, and ending the work of those who are not.
+//!
+//! A conductor writes a heartbeat; the others take one for dead that wrote none for
+//! `[conductor]heartbeat_timeout`, and give back the nodes it holds: work that was lost with it
+//! fails, and a node that waits for its ramdisk goes on waiting. Which of them does it, and that
+//! the dead one really is dead, is decided by the statement that does it (`db/abandoned.rs`).
+//!
+//! The end in good order has three steps: [`leave`](LocalConductor::leave), so that nobody sends
+//! more; finishing what is under way; [`hand_over`](LocalConductor::hand_over) what was not.
+//!
+//! Source: Ironic's `conductor/base_manager.py` (`_register_and_validate_hardware_interfaces`,
+//! `_conductor_service_record_keepalive`) and `manager.py` (`_check_orphan_nodes`).
 
-use ironpxe_core::error::{Fault, Result};
+use std::time::Duration;
+
+use ironpxe_core::error::Result;
 use ironpxe_core::node::Node;
 use ironpxe_core::provision_state::{Event, ProvisionState};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::LocalConductor;
 use super::provision::transition;
-use crate::clock;
-use crate::db::{NodeFilter, Page};
+use crate::db::{DbError, Holder, Registration};
+use crate::lifecycle::Tasks;
+use crate::{clock, ident};
+
+/// How often a node is looked at again that somebody changed while it was given back.
+const ROUNDS: u32 = 5;
+/// How long the heartbeat may take to end.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// This run of the conductor.
+#[derive(Debug)]
+pub(super) struct Life {
+    run_id: String,
+    /// Cancelled when no more work is wanted.
+    leaving: CancellationToken,
+    /// Held while a heartbeat is written, so that they are in order.
+    beating: tokio::sync::Mutex<()>,
+    /// The heartbeat outlives the other tasks: while they finish, nobody shall take their work.
+    tasks: Tasks,
+}
+
+impl Life {
+    pub(super) fn new() -> Self {
+        Self {
+            run_id: ident::uuid().to_string(),
+            leaving: CancellationToken::new(),
+            beating: tokio::sync::Mutex::default(),
+            tasks: Tasks::new(),
+        }
+    }
+}
 
 impl LocalConductor {
-    pub(super) async fn register(&self) -> Result<()> {
-        let Self {
-            db,
-            settings,
-            drivers,
-            ..
-        } = self;
-        Ok(db
-            .conductor_register(&settings.host, &settings.conductor_group, &drivers.names())
-            .await?)
+    /// Registers, ends what an earlier run left behind, and starts what goes on for the whole
+    /// life.
+    pub(super) async fn begin(&self) -> Result<()> {
+        self.register().await?;
+        self.end_abandoned_work(self.this_run()).await?;
+        let conductor = self.clone();
+        let interval = self.settings.heartbeat_interval;
+        self.every("conductor heartbeat", interval, move || {
+            let conductor = conductor.clone();
+            async move { conductor.beat().await }
+        });
+        let conductor = self.clone();
+        let interval = self.settings.take_over_interval;
+        self.every("take-over", interval, move || {
+            let conductor = conductor.clone();
+            async move { conductor.take_over().await }
+        });
+        Ok(())
     }
 
-    /// Releases every node this conductor holds from an earlier run, and fails the work that died
-    /// with it. A node that waits for its ramdisk goes on waiting.
-    pub(super) async fn end_abandoned_work(&self) -> Result<()> {
-        let host = &self.settings.host;
-        let filter = NodeFilter {
-            reserved_by: Some(host.clone()),
-            ..NodeFilter::default()
+    /// Says that this conductor takes no more work, and goes on saying that it is there.
+    pub async fn leave(&self) {
+        self.life.leaving.cancel();
+        self.beat().await;
+    }
+
+    /// Ends what this conductor could not finish, so that nobody has to wait until it counts as
+    /// dead. The last thing it does.
+    pub async fn hand_over(&self) {
+        if let Err(fault) = self.end_abandoned_work(self.this_run()).await {
+            error!("unfinished work is not handed over: {fault}");
+        }
+        self.life.tasks.stop(PATIENCE).await;
+    }
+
+    fn this_run(&self) -> Holder<'_> {
+        Holder::Run {
+            hostname: &self.settings.host,
+            run_id: &self.life.run_id,
+        }
+    }
+
+    async fn register(&self) -> Result<(), DbError> {
+        let registration = Registration {
+            hostname: &self.settings.host,
+            run_id: &self.life.run_id,
+            group: &self.settings.conductor_group,
+            drivers: &self.drivers.names(),
+            interfaces: &self.drivers.offers(),
+            endpoint: &self.settings.endpoint,
         };
-        for abandoned in self.db.node_list(&filter, &Page::default()).await? {
-            let changed = self
-                .db
-                .node_change(abandoned.uuid, |node| end_work(node, host))
-                .await;
-            match changed {
-                Ok(_) | Err(Fault::NodeNotFound(_)) => {}
-                Err(fault) => return Err(fault),
+        self.db.conductor_register(&registration).await
+    }
+
+    /// Does something now and then, until the end.
+    fn every<F>(
+        &self,
+        name: &'static str,
+        interval: Duration,
+        mut act: impl FnMut() -> F + Send + 'static,
+    ) where
+        F: Future<Output = ()> + Send,
+    {
+        let stop = self.life.tasks.stopping();
+        self.life.tasks.spawn(name, async move {
+            let mut ticks = tokio::time::interval(interval);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    _ = ticks.tick() => act().await,
+                }
+            }
+        });
+    }
+
+    /// Writes a heartbeat.
+    async fn beat(&self) {
+        let host = &self.settings.host;
+        let run_id = &self.life.run_id;
+        let _beating = self.life.beating.lock().await;
+        let online = !self.life.leaving.is_cancelled();
+        let beaten = async {
+            if self.db.conductor_touch(host, run_id, online).await? {
+                return Ok(());
+            }
+            match self.db.conductor_get(host).await? {
+                // Somebody cleaned up.
+                None if online => self.register().await?,
+                None => {}
+                Some(_) => error!(
+                    conductor.host = host,
+                    "another process has registered under this name, and has this one's work: \
+                     give each its own [DEFAULT]host"
+                ),
+            }
+            Ok::<(), DbError>(())
+        };
+        if let Err(problem) = beaten.await {
+            error!(conductor.host = host, "heartbeat not written: {problem}");
+        }
+    }
+
+    /// Ends the work of conductors that are dead.
+    async fn take_over(&self) {
+        // Who was asleep for long enough would find itself among them.
+        self.beat().await;
+        let dead = Holder::SilentSince(self.db.silent_since());
+        if let Err(fault) = self.end_abandoned_work(dead).await {
+            error!("cannot look for abandoned work: {fault}");
+        }
+    }
+
+    /// Gives back every node of `holder`.
+    async fn end_abandoned_work(&self, holder: Holder<'_>) -> Result<()> {
+        for _ in 0..ROUNDS {
+            let mut all_taken = true;
+            for before in self.db.node_list_held_by(holder).await? {
+                let mut after = before.clone();
+                end_work(&mut after)?;
+                let taken = self.db.node_take(&before, &after, holder).await?;
+                all_taken &= taken;
+                if taken {
+                    warn!(
+                        node.uuid = %after.uuid,
+                        node.state = %after.provision_state,
+                        conductor.host = before.reservation,
+                        "released from a conductor that left it in state \"{}\"",
+                        before.provision_state
+                    );
+                }
+            }
+            if all_taken {
+                break;
             }
         }
         Ok(())
     }
 }
 
-fn end_work(node: &mut Node, host: &str) -> Result<()> {
-    if node.reservation.as_deref() != Some(host) {
-        return Ok(());
-    }
+/// Releases the node, and fails the work that is lost.
+fn end_work(node: &mut Node) -> Result<()> {
+    let holder = node.reservation.take().unwrap_or_default();
     let before = node.provision_state.clone();
     if before
         .known()
@@ -56,40 +205,10 @@ fn end_work(node: &mut Node, host: &str) -> Result<()> {
     {
         transition(node, Event::Fail, clock::now())?;
         node.last_error = Some(format!(
-            "The conductor {host} stopped while the node was in state \"{before}\"; the work was \
+            "The conductor {holder} stopped while the node was in state \"{before}\"; the work was \
              not finished."
         ));
     }
-    node.reservation = None;
     node.target_power_state = None;
-    warn!(
-        node.uuid = %node.uuid,
-        node.state = %node.provision_state,
-        "released from an earlier run, which left it in state \"{before}\""
-    );
     Ok(())
-}
-
-/// Tells the database again and again that this conductor lives, until shutdown; then that it is
-/// gone.
-pub(super) fn start_heartbeat(conductor: LocalConductor) {
-    let tasks = conductor.tasks.clone();
-    let stop = tasks.stopping();
-    tasks.spawn("conductor heartbeat", async move {
-        let host = &conductor.settings.host;
-        let mut ticks = tokio::time::interval(conductor.settings.heartbeat_interval);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => break,
-                _ = ticks.tick() => {}
-            }
-            if let Err(problem) = conductor.db.conductor_touch(host).await {
-                error!(conductor.host = host, "heartbeat not written: {problem}");
-            }
-        }
-        if let Err(problem) = conductor.db.conductor_unregister(host).await {
-            error!(conductor.host = host, "not unregistered: {problem}");
-        }
-    });
 }

@@ -2,8 +2,8 @@
 //!
 //! Any conductor can answer any boot request (`boot.rs`), because everything it needs is in the
 //! database. Work that changes a node takes the node's reservation in the same statement that
-//! accepts it (`provision/`), and a conductor that comes back after a crash ends the work it left
-//! behind (`liveness.rs`).
+//! accepts it (`provision/`). `liveness.rs` is how conductors know of each other, and end the work
+//! that one of them left behind.
 
 mod boot;
 mod liveness;
@@ -29,6 +29,8 @@ use crate::db::Db;
 use crate::drivers::Drivers;
 use crate::lifecycle::Tasks;
 
+use self::liveness::Life;
+
 /// What the conductor is configured with.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -42,6 +44,10 @@ pub struct Settings {
     pub allow_provisioning_in_maintenance: bool,
     /// `[conductor]heartbeat_interval`.
     pub heartbeat_interval: Duration,
+    /// `[conductor]check_provision_state_interval`: how often to look for what others left behind.
+    pub take_over_interval: Duration,
+    /// Where this conductor answers JSON-RPC, as `host:port`; empty if only its own process asks.
+    pub endpoint: String,
     /// `[api]restrict_boot_config`: a machine that is not booted learns nothing about why.
     pub restrict_boot_config: bool,
     /// What boot decisions depend on.
@@ -56,11 +62,12 @@ pub struct LocalConductor {
     scripts: Arc<Scripts>,
     settings: Arc<Settings>,
     tasks: Tasks,
+    life: Arc<Life>,
 }
 
 impl LocalConductor {
-    /// Registers the conductor, ends what an earlier run under this name left behind, and keeps
-    /// telling the database that it is alive.
+    /// Registers the conductor, ends what an earlier run under this name left behind, keeps
+    /// telling the database that it is alive, and takes over from those that are not.
     pub async fn start(
         db: Db,
         drivers: Drivers,
@@ -75,10 +82,9 @@ impl LocalConductor {
             scripts,
             settings: Arc::new(settings),
             tasks,
+            life: Arc::new(Life::new()),
         };
-        conductor.register().await?;
-        conductor.end_abandoned_work().await?;
-        liveness::start_heartbeat(conductor.clone());
+        conductor.begin().await?;
         Ok(conductor)
     }
 

@@ -98,9 +98,9 @@ fn refuse_fixed_fields(before: &Node, after: &Node) -> Result<()> {
     if exchangeable || before.maintenance {
         return Ok(());
     }
-    let fixed = |field| Fault::FieldFixedInState {
+    let fixed = |field: &'static str| Fault::FieldFixedInState {
         node: before.uuid,
-        field,
+        field: field.into(),
     };
     if before.driver != after.driver {
         return Err(fixed("driver"));

@@ -31,11 +31,11 @@ impl DriverMethod {
     fn info(self) -> MethodInfo {
         match self {
             Self::IpxeConfig => MethodInfo {
-                name: "ipxe_config",
-                http_methods: &[HttpMethod::Get, HttpMethod::Head],
+                name: "ipxe_config".into(),
+                http_methods: (&[HttpMethod::Get, HttpMethod::Head]).into(),
                 is_async: false,
                 attach: true,
-                description: "A machine's iPXE boot script, by node_uuid or port_address",
+                description: "A machine's iPXE boot script, by node_uuid or port_address".into(),
                 require_exclusive_lock: None,
             },
         }
@@ -59,11 +59,11 @@ impl NodeMethod {
             Self::ThirdMethodSync => ("third_method_sync", false, "Whether bar is \"meow\""),
         };
         MethodInfo {
-            name,
-            http_methods: &[HttpMethod::Post],
+            name: name.into(),
+            http_methods: (&[HttpMethod::Post]).into(),
             is_async,
             attach: false,
-            description,
+            description: description.into(),
             require_exclusive_lock: Some(true),
         }
     }
@@ -165,10 +165,9 @@ fn find<M: Copy>(
         .find(|(_, declared)| declared.name == name)
         .ok_or_else(|| Fault::NoPassthruMethod(name.to_owned()))?;
     if !declared.http_methods.contains(&http_method) {
-        let http_method = http_method.name();
         return Err(Fault::PassthruHttpMethod {
             method: name.to_owned(),
-            http_method,
+            http_method: http_method.name().into(),
         });
     }
     Ok((method, declared))

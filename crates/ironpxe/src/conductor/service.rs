@@ -5,7 +5,6 @@ use ironpxe_core::boot::AsIf;
 use ironpxe_core::boot_device::BootDevice;
 use ironpxe_core::error::Fault;
 use ironpxe_core::id::{NodeUuid, PortUuid, VolumeConnectorUuid, VolumeTargetUuid};
-use ironpxe_core::interface::InterfaceKind;
 use ironpxe_core::node::Node;
 use ironpxe_core::passthru::{HttpMethod, MethodInfo, PassthruReply};
 use ironpxe_core::patch::{NodeChange, PortChange, VolumeConnectorChange, VolumeTargetChange};
@@ -16,10 +15,10 @@ use ironpxe_core::volume::{VolumeConnector, VolumeTarget};
 use serde_json::Value;
 
 use super::LocalConductor;
-use crate::drivers::{HardwareType, management};
+use crate::drivers::management;
 use crate::rpc::{
-    BootIdent, BootPreview, Conductor, Context, DriverInfo, DriverInterfaces, InterfaceValidation,
-    ProvisionArgs, Reply,
+    BootIdent, BootPreview, Conductor, Context, DriverInfo, InterfaceValidation, ProvisionArgs,
+    Reply,
 };
 
 impl Conductor for LocalConductor {
@@ -172,14 +171,9 @@ impl Conductor for LocalConductor {
         Box::pin(self.validate(ctx, node))
     }
 
+    /// Those of the conductors that live: this one and others on the same database.
     fn drivers<'a>(&'a self, _ctx: &'a Context) -> Reply<'a, Vec<DriverInfo>> {
-        let infos = self
-            .drivers
-            .enabled()
-            .iter()
-            .map(|hardware| self.driver_info(hardware))
-            .collect();
-        Box::pin(std::future::ready(Ok(infos)))
+        Box::pin(async move { Ok(DriverInfo::of(&self.db.conductor_list().await?)) })
     }
 
     fn driver_properties<'a>(&'a self, _ctx: &'a Context, driver: &'a str) -> Reply<'a, JsonMap> {
@@ -244,27 +238,5 @@ impl Conductor for LocalConductor {
         as_if: &'a AsIf,
     ) -> Reply<'a, BootPreview> {
         Box::pin(self.preview(ident, as_if))
-    }
-}
-
-impl LocalConductor {
-    fn driver_info(&self, hardware: &HardwareType) -> DriverInfo {
-        let interfaces = InterfaceKind::ALL
-            .into_iter()
-            .map(|kind| DriverInterfaces {
-                kind,
-                default: self.drivers.default_interface(hardware, kind),
-                enabled: hardware
-                    .supported(kind)
-                    .iter()
-                    .map(|&name| name.to_owned())
-                    .collect(),
-            })
-            .collect();
-        DriverInfo {
-            name: hardware.name.to_owned(),
-            hosts: vec![self.settings.host.clone()],
-            interfaces,
-        }
     }
 }

@@ -111,19 +111,25 @@ impl Stand {
 }
 
 pub(super) async fn start(db: &Db) -> LocalConductor {
+    start_as(db, HOST, Tasks::new()).await
+}
+
+pub(super) async fn start_as(db: &Db, host: &str, tasks: Tasks) -> LocalConductor {
     let boot = BootSettings::default();
     let settings = Settings {
-        host: HOST.into(),
+        host: host.into(),
         conductor_group: String::new(),
         automated_clean: true,
         allow_provisioning_in_maintenance: true,
         heartbeat_interval: Duration::from_secs(10),
+        take_over_interval: Duration::from_secs(10),
+        endpoint: String::new(),
         restrict_boot_config: false,
         boot: boot.clone(),
     };
     let drivers = Drivers::new(&["fake-hardware".into()], None).unwrap();
     let scripts = Arc::new(Scripts::new(boot.downloads).unwrap());
-    LocalConductor::start(db.clone(), drivers, scripts, settings, Tasks::new())
+    LocalConductor::start(db.clone(), drivers, scripts, settings, tasks)
         .await
         .unwrap()
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::environment::Environment;
 use super::error::Origin;
+use super::json_rpc::RpcAuth;
 use super::load::Loader;
 use super::values::{Connection, Word};
 
@@ -73,6 +74,7 @@ impl Loader {
             );
             self.about("[conductor]heartbeat_timeout", message);
         }
+        self.check_json_rpc();
         let conductor = &self.config.conductor;
         let pairs = [
             (
@@ -103,6 +105,44 @@ impl Loader {
                 &format!("[conductor]{set}"),
                 format!("this needs [conductor]{missing} beside it"),
             );
+        }
+    }
+
+    fn check_json_rpc(&mut self) {
+        let rpc = &self.config.json_rpc;
+        let is_open = rpc.auth_strategy == RpcAuth::NoAuth && !rpc.allow_unauthenticated_access;
+        if !rpc.host_ip.is_loopback() && is_open {
+            let message = format!(
+                "callers need not prove who they are ([json_rpc]auth_strategy is noauth), so on {} \
+                 everybody who reaches it could control every machine. Set \
+                 [json_rpc]auth_strategy = \"http_basic\"; or if only people you trust can reach \
+                 it, set [json_rpc]allow_unauthenticated_access = true or give \
+                 --allow-unauthenticated; or listen on 127.0.0.1",
+                rpc.host_ip
+            );
+            self.about("[json_rpc]host_ip", message);
+        }
+        let rpc = &self.config.json_rpc;
+        let with = |key: &str| format!("this needs [json_rpc]{key} beside it");
+        let mut lonely = Vec::new();
+        if rpc.username.is_some() != rpc.password.is_some() {
+            match rpc.username {
+                Some(_) => lonely.push(("username", with("password"))),
+                None => lonely.push(("password", with("username"))),
+            }
+        }
+        if rpc.use_ssl && (rpc.cert_file.is_none() || rpc.key_file.is_none()) {
+            lonely.push(("use_ssl", with("cert_file and key_file")));
+        }
+        if rpc.client_use_ssl && rpc.cafile.is_none() {
+            lonely.push(("client_use_ssl", with("cafile")));
+        }
+        if rpc.boot_timeout < rpc.boot_try_timeout {
+            let message = "this is shorter than [json_rpc]boot_try_timeout".to_owned();
+            lonely.push(("boot_timeout", message));
+        }
+        for (key, message) in lonely {
+            self.about(&format!("[json_rpc]{key}"), message);
         }
     }
 

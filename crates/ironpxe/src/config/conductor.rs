@@ -32,6 +32,8 @@ section! {
         pub heartbeat_interval: u32 = 10, in 1..=3600;
         /// A conductor that was not heard of for so many seconds is not alive.
         pub heartbeat_timeout: u32 = 60, in 2..=86_400;
+        /// How often to look for nodes whose conductor is no longer alive, in seconds.
+        pub check_provision_state_interval: u32 = 10, in 1..=86_400;
         /// Let nodes in maintenance be deployed, cleaned and so on.
         pub allow_provisioning_in_maintenance: bool = true;
         /// Which nodes this conductor works on: those of the same `conductor_group`.

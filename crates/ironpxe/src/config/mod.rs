@@ -15,6 +15,7 @@ mod environment;
 mod error;
 mod general;
 mod inspector;
+mod json_rpc;
 mod load;
 mod pxe;
 mod sample;
@@ -34,10 +35,11 @@ pub use self::environment::Environment;
 pub use self::error::{ConfigError, Origin, Problem};
 pub use self::general::{AuthStrategy, General};
 pub use self::inspector::Inspector;
+pub use self::json_rpc::{JsonRpc, RpcAuth};
 use self::load::Loader;
 pub use self::pxe::{GiveUpAction, LocalBoot, Pxe};
 use self::section::Section;
-pub use self::values::{Connection, Endpoint, Image, KernelParams, Names, Word};
+pub use self::values::{Connection, Endpoint, Image, KernelParams, Names, Secret, Word};
 
 /// A checked configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,6 +50,8 @@ pub struct Config {
     pub api: Api,
     /// `[conductor]`
     pub conductor: Conductor,
+    /// `[json_rpc]`
+    pub json_rpc: JsonRpc,
     /// `[database]`
     pub database: Database,
     /// `[pxe]`
@@ -95,32 +99,38 @@ impl Config {
         loader.finish(environment, flags)
     }
 
-    fn sections(&self) -> [&dyn Section; 7] {
+    fn sections(&self) -> [&dyn Section; 8] {
         let Self {
             general,
             api,
             conductor,
+            json_rpc,
             database,
             pxe,
             inspector,
             deploy,
             ..
         } = self;
-        [general, api, conductor, database, pxe, inspector, deploy]
+        [
+            general, api, conductor, json_rpc, database, pxe, inspector, deploy,
+        ]
     }
 
-    fn sections_mut(&mut self) -> [&mut dyn Section; 7] {
+    fn sections_mut(&mut self) -> [&mut dyn Section; 8] {
         let Self {
             general,
             api,
             conductor,
+            json_rpc,
             database,
             pxe,
             inspector,
             deploy,
             ..
         } = self;
-        [general, api, conductor, database, pxe, inspector, deploy]
+        [
+            general, api, conductor, json_rpc, database, pxe, inspector, deploy,
+        ]
     }
 }
 

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::load::Loader;
-use super::{Config, ConfigError, Connection, Endpoint, Environment, Flag, LocalBoot, Names, Word};
+use super::{
+    Config, ConfigError, Connection, Endpoint, Environment, Flag, LocalBoot, Names, Secret, Word,
+};
 
 fn environment(variables: &[(&str, &str)]) -> Environment {
     let given = variables
@@ -379,4 +381,56 @@ fn the_sample_says_what_is_true() {
             assert!(!key.doc.is_empty(), "{}", key.name);
         }
     }
+}
+
+#[test]
+fn json_rpc_is_open_or_half_made_only_on_request() {
+    let problem = |file: &str| load(file, &[], &[]).unwrap_err().to_string();
+    for (file, expected) in [
+        (
+            "host_ip = \"10.0.0.1\"",
+            "[json_rpc]host_ip: callers need not prove",
+        ),
+        (
+            "auth_strategy = \"keystone\"",
+            "there is no strategy \"keystone\" here",
+        ),
+        (
+            "username = \"api\"",
+            "[json_rpc]username: this needs [json_rpc]password",
+        ),
+        (
+            "password = \"x\"",
+            "[json_rpc]password: this needs [json_rpc]username",
+        ),
+        (
+            "use_ssl = true",
+            "this needs [json_rpc]cert_file and key_file",
+        ),
+        ("client_use_ssl = true", "this needs [json_rpc]cafile"),
+        (
+            "boot_timeout = 1",
+            "shorter than [json_rpc]boot_try_timeout",
+        ),
+    ] {
+        let said = problem(&format!("[json_rpc]\n{file}\n"));
+        assert!(said.contains(expected), "{file}: {said}");
+    }
+    for file in [
+        "host_ip = \"10.0.0.1\"\nauth_strategy = \"http_basic\"",
+        "host_ip = \"10.0.0.1\"\nallow_unauthenticated_access = true",
+        "use_ssl = true\ncert_file = \"/c\"\nkey_file = \"/k\"",
+    ] {
+        load(&format!("[json_rpc]\n{file}\n"), &[], &[]).unwrap();
+    }
+}
+
+#[test]
+fn a_password_is_shown_to_nobody() {
+    let file = "[json_rpc]\nusername = \"api\"\npassword = \"s3cret\"\n";
+    let config = load(file, &[], &[]).unwrap();
+    assert_eq!(config.json_rpc.password, Some(Secret("s3cret".to_owned())));
+    let shown = format!("{config:?}{}", config.settings_made());
+    assert!(shown.contains("[json_rpc]password = \"***\""), "{shown}");
+    assert!(!shown.contains("s3cret"), "{shown}");
 }

@@ -1,6 +1,6 @@
 //! Conductors: who is there to do the work.
 
-use ironpxe_core::conductor::Conductor;
+use ironpxe_core::conductor::{Conductor, Hardware};
 use sqlx::FromRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::types::Json;
@@ -11,61 +11,75 @@ use super::row::{Fields, Timestamp};
 use super::{Db, DbError};
 use crate::clock;
 
+/// A conductor that enters itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Registration<'a> {
+    /// Its name.
+    pub hostname: &'a str,
+    /// Which of its runs this is.
+    pub run_id: &'a str,
+    /// Its group.
+    pub group: &'a str,
+    /// The hardware types it has enabled, by name.
+    pub drivers: &'a [String],
+    /// What each of them offers.
+    pub interfaces: &'a [Hardware],
+    /// Where it answers JSON-RPC; empty when it serves only its own process.
+    pub endpoint: &'a str,
+}
+
 impl Db {
     /// Enters a conductor, or enters it again after a restart.
-    pub async fn conductor_register(
-        &self,
-        hostname: &str,
-        group: &str,
-        drivers: &[String],
-    ) -> Result<(), DbError> {
+    pub async fn conductor_register(&self, entry: &Registration<'_>) -> Result<(), DbError> {
         sqlx::query(
             "INSERT INTO conductors (hostname, conductor_group, drivers, online, created_at, \
-             updated_at) VALUES ($1, $2, $3, $4, $5, $5) \
+             updated_at, interfaces, endpoint, run_id) VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8) \
              ON CONFLICT (hostname) DO UPDATE SET conductor_group = excluded.conductor_group, \
              drivers = excluded.drivers, online = excluded.online, \
-             updated_at = excluded.updated_at",
+             updated_at = excluded.updated_at, interfaces = excluded.interfaces, \
+             endpoint = excluded.endpoint, run_id = excluded.run_id",
         )
-        .bind(hostname)
-        .bind(group)
-        .bind(Json(drivers))
+        .bind(entry.hostname)
+        .bind(entry.group)
+        .bind(Json(entry.drivers))
         .bind(true)
         .bind(Timestamp(clock::now()))
+        .bind(Json(entry.interfaces))
+        .bind(entry.endpoint)
+        .bind(entry.run_id)
         .execute(&self.writer)
         .await
         .map(|_| ())
         .map_err(|error| DbError::from_sqlx("register a conductor", error))
     }
 
-    /// Notes that a conductor is there.
-    pub async fn conductor_touch(&self, hostname: &str) -> Result<(), DbError> {
-        let done =
-            sqlx::query("UPDATE conductors SET online = $2, updated_at = $3 WHERE hostname = $1")
-                .bind(hostname)
-                .bind(true)
-                .bind(Timestamp(clock::now()))
-                .execute(&self.writer)
-                .await
-                .map_err(|error| DbError::from_sqlx("note that a conductor is there", error))?;
-        found(hostname, done.rows_affected())
-    }
-
-    /// Notes that a conductor has stopped in good order.
-    pub async fn conductor_unregister(&self, hostname: &str) -> Result<(), DbError> {
-        let done = sqlx::query("UPDATE conductors SET online = $2 WHERE hostname = $1")
-            .bind(hostname)
-            .bind(false)
-            .execute(&self.writer)
-            .await
-            .map_err(|error| DbError::from_sqlx("note that a conductor has stopped", error))?;
-        found(hostname, done.rows_affected())
+    /// Notes that this run of a conductor is there: for new work (`online`), or only to finish
+    /// what it has. Tells whether it still is the run that is registered.
+    pub async fn conductor_touch(
+        &self,
+        hostname: &str,
+        run_id: &str,
+        online: bool,
+    ) -> Result<bool, DbError> {
+        sqlx::query(
+            "UPDATE conductors SET online = $3, updated_at = $4 WHERE hostname = $1 AND \
+             run_id = $2",
+        )
+        .bind(hostname)
+        .bind(run_id)
+        .bind(online)
+        .bind(Timestamp(clock::now()))
+        .execute(&self.writer)
+        .await
+        .map(|done| done.rows_affected() == 1)
+        .map_err(|error| DbError::from_sqlx("note that a conductor is there", error))
     }
 
     /// Every conductor there ever was, in the order of their first registration.
     pub async fn conductor_list(&self) -> Result<Vec<Conductor>, DbError> {
         let rows: Vec<ConductorRow> = sqlx::query_as(
-            "SELECT id, hostname, conductor_group, drivers, online, created_at, updated_at \
-             FROM conductors ORDER BY id",
+            "SELECT id, hostname, conductor_group, drivers, online, created_at, updated_at, \
+             interfaces, endpoint, run_id FROM conductors ORDER BY id",
         )
         .fetch_all(&self.readers)
         .await
@@ -80,8 +94,8 @@ impl Db {
     /// The conductor with this name.
     pub async fn conductor_get(&self, hostname: &str) -> Result<Option<Conductor>, DbError> {
         let row: Option<ConductorRow> = sqlx::query_as(
-            "SELECT id, hostname, conductor_group, drivers, online, created_at, updated_at \
-             FROM conductors WHERE hostname = $1",
+            "SELECT id, hostname, conductor_group, drivers, online, created_at, updated_at, \
+             interfaces, endpoint, run_id FROM conductors WHERE hostname = $1",
         )
         .bind(hostname)
         .fetch_optional(&self.readers)
@@ -91,13 +105,6 @@ impl Db {
     }
 }
 
-fn found(hostname: &str, rows: u64) -> Result<(), DbError> {
-    if rows == 0 {
-        return Err(DbError::ConductorMissing(hostname.to_owned()));
-    }
-    Ok(())
-}
-
 struct ConductorRow {
     hostname: String,
     conductor_group: String,
@@ -105,6 +112,9 @@ struct ConductorRow {
     online: bool,
     created_at: OffsetDateTime,
     updated_at: OffsetDateTime,
+    interfaces: Vec<Hardware>,
+    endpoint: String,
+    run_id: String,
 }
 
 impl FromRow<'_, SqliteRow> for ConductorRow {
@@ -118,6 +128,9 @@ impl FromRow<'_, SqliteRow> for ConductorRow {
             online: fields.take()?,
             created_at: fields.time()?,
             updated_at: fields.time()?,
+            interfaces: fields.json()?,
+            endpoint: fields.take()?,
+            run_id: fields.take()?,
         })
     }
 }
@@ -126,10 +139,14 @@ impl ConductorRow {
     /// The conductor as it looks at `now`.
     fn at(self, now: OffsetDateTime, heartbeat_timeout: Duration) -> Conductor {
         Conductor {
+            online: self.online,
             alive: self.online && now - self.updated_at <= heartbeat_timeout,
             hostname: self.hostname,
             conductor_group: self.conductor_group,
             drivers: self.drivers,
+            interfaces: self.interfaces,
+            endpoint: self.endpoint,
+            run_id: self.run_id,
             created_at: self.created_at,
             updated_at: Some(self.updated_at),
         }

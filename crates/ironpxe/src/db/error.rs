@@ -30,9 +30,6 @@ pub enum DbError {
     /// The volume target that is named is not there.
     #[error("there is no volume target {0}")]
     VolumeTargetMissing(VolumeTargetUuid),
-    /// The conductor that is named is not there.
-    #[error("there is no conductor {0}")]
-    ConductorMissing(String),
     /// The list cannot be sorted by this field.
     #[error("there is no order by {0}")]
     SortKey(&'static str),
@@ -195,7 +192,6 @@ impl From<DbError> for Fault {
                 Self::VolumeConnectorNotFound(uuid.to_string())
             }
             DbError::VolumeTargetMissing(uuid) => Self::VolumeTargetNotFound(uuid.to_string()),
-            DbError::ConductorMissing(hostname) => Self::ConductorNotFound(hostname),
             DbError::SortKey(key) => Self::InvalidParameterValue(format!(
                 "The sort_key value \"{key}\" is invalid for sorting"
             )),
@@ -229,14 +225,14 @@ impl From<Duplicate> for Fault {
             Duplicate::PortName(name) => Self::PortDuplicateName(name),
             Duplicate::PortAddress(address) => Self::MacAlreadyExists(address.to_string()),
             Duplicate::VolumeConnectorUuid(uuid) => Self::VolumeUuidExists {
-                what: "connector",
+                what: "connector".into(),
                 uuid: uuid.to_string(),
             },
             Duplicate::VolumeConnector { kind, connector_id } => {
                 Self::VolumeConnectorExists { kind, connector_id }
             }
             Duplicate::VolumeTargetUuid(uuid) => Self::VolumeUuidExists {
-                what: "target",
+                what: "target".into(),
                 uuid: uuid.to_string(),
             },
             Duplicate::VolumeBootIndex(index) => Self::VolumeBootIndexExists(index),

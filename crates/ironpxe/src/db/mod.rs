@@ -5,6 +5,7 @@
 //! beside its function; [`open`](Db::open) says how the file is used, `*_row.rs` how rows become
 //! values, `list.rs` how lists are paged.
 
+mod abandoned;
 mod conductor;
 mod error;
 mod list;
@@ -31,6 +32,8 @@ use sqlx::Sqlite;
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::SqlitePool;
 
+pub use self::abandoned::Holder;
+pub use self::conductor::Registration;
 pub use self::error::{DbError, Duplicate};
 pub use self::list::{Page, SortDirection};
 pub use self::node_list::NodeFilter;

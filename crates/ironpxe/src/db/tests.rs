@@ -1,6 +1,7 @@
 //! The database as its callers see it.
 
 mod changes;
+mod conductors;
 mod lists;
 mod opening;
 mod read_only;
@@ -401,53 +402,4 @@ async fn what_cannot_be_read_is_named() {
         panic!()
     };
     assert!(text.contains("column extra of row 1"), "{text}");
-}
-
-#[tokio::test]
-async fn conductors_live_as_long_as_they_are_heard_of() {
-    let (db, folder) = scratch().await;
-    let drivers = ["fake-hardware".to_owned(), "manual-management".to_owned()];
-    db.conductor_register("host-1", "", &drivers).await.unwrap();
-    db.conductor_register("host-2", "hall-2", &drivers)
-        .await
-        .unwrap();
-    let first = db.conductor_get("host-1").await.unwrap().unwrap();
-    assert!(first.alive);
-    assert_eq!(first.drivers, drivers);
-
-    sqlx::query("UPDATE conductors SET updated_at = '2026-01-02T03:04:05.000000Z'")
-        .execute(&db.writer)
-        .await
-        .unwrap();
-    db.conductor_touch("host-2").await.unwrap();
-    let alive: Vec<_> = db.conductor_list().await.unwrap();
-    let alive: Vec<_> = alive
-        .iter()
-        .map(|one| (one.hostname.as_str(), one.alive))
-        .collect();
-    assert_eq!(alive, [("host-1", false), ("host-2", true)]);
-
-    // It comes back with other hardware types, under the same name.
-    db.conductor_register("host-1", "", &drivers[..1])
-        .await
-        .unwrap();
-    let again = open(&folder)
-        .await
-        .conductor_get("host-1")
-        .await
-        .unwrap()
-        .unwrap();
-    assert!(again.alive && again.created_at == first.created_at);
-    assert_eq!(again.drivers, drivers[..1]);
-
-    db.conductor_unregister("host-1").await.unwrap();
-    assert!(!db.conductor_get("host-1").await.unwrap().unwrap().alive);
-    db.conductor_touch("host-1").await.unwrap();
-    assert!(db.conductor_get("host-1").await.unwrap().unwrap().alive);
-
-    let missing = db.conductor_touch("host-3").await.unwrap_err();
-    assert!(
-        matches!(missing, DbError::ConductorMissing(_)),
-        "{missing:?}"
-    );
 }

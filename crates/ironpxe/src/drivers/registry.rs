@@ -1,5 +1,6 @@
 //! Which hardware types are enabled here, and with which defaults.
 
+use ironpxe_core::conductor::{DriverInterfaces, Hardware};
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::interface::{InterfaceKind, Interfaces};
 use ironpxe_core::node::Node;
@@ -87,6 +88,29 @@ impl Drivers {
             .collect()
     }
 
+    /// What each enabled hardware type offers.
+    pub fn offers(&self) -> Vec<Hardware> {
+        let offer = |hardware: &HardwareType, kind| DriverInterfaces {
+            kind,
+            default: self.default_interface(hardware, kind),
+            enabled: hardware
+                .supported(kind)
+                .iter()
+                .map(|&name| name.to_owned())
+                .collect(),
+        };
+        self.enabled
+            .iter()
+            .map(|hardware| Hardware {
+                name: hardware.name.to_owned(),
+                interfaces: InterfaceKind::ALL
+                    .into_iter()
+                    .map(|kind| offer(hardware, kind))
+                    .collect(),
+            })
+            .collect()
+    }
+
     /// The enabled hardware type called `name`.
     pub fn get(&self, name: &str) -> Option<&'static HardwareType> {
         self.enabled
@@ -125,7 +149,7 @@ impl Drivers {
             let supported = hardware.supported(kind);
             if !supported.contains(&wanted) {
                 return Err(Fault::InterfaceNotFound {
-                    kind: kind.name(),
+                    kind: kind.name().into(),
                     name: wanted.to_owned(),
                     valid: supported.join(", "),
                 });

@@ -18,8 +18,10 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::{debug, warn};
@@ -65,23 +67,47 @@ fn open_files_limit() -> Option<usize> {
 
 /// Answers the connections that `listener` gets until `stop`, then those that are under way.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: CancellationToken) {
+    serve_tls(listener, router, limits, stop, None).await;
+}
+
+/// As [`serve`], over TLS if there is a configuration for it.
+pub async fn serve_tls(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    stop: CancellationToken,
+    tls: Option<Arc<rustls::ServerConfig>>,
+) {
+    let tls = tls.map(TlsAcceptor::from);
     let connections = Tasks::new();
     let places = Arc::new(Semaphore::new(limits.connections));
     while let Some((stream, peer, place)) = accept(&listener, &places, &stop).await {
         // When it gets crowded, nobody keeps a place between two requests.
         let keep_alive = places.available_permits() > limits.connections / 4;
-        let stopping = connections.stopping();
-        let router = router.clone();
+        let conversation = Conversation {
+            peer,
+            router: router.clone(),
+            head_timeout: limits.head_timeout,
+            keep_alive,
+            stopping: connections.stopping(),
+        };
+        let tls = tls.clone();
         connections.spawn("connection", async move {
-            answer(
-                stream,
-                peer,
-                router,
-                limits.head_timeout,
-                keep_alive,
-                stopping,
-            )
-            .await;
+            // Answers are small, and machines wait for them.
+            if let Err(error) = stream.set_nodelay(true) {
+                debug!(%peer, "TCP_NODELAY not set: {error}");
+            }
+            match tls {
+                None => conversation.go_on(stream).await,
+                Some(tls) => {
+                    let shaken = tokio::time::timeout(limits.head_timeout, tls.accept(stream));
+                    match shaken.await {
+                        Ok(Ok(stream)) => conversation.go_on(stream).await,
+                        Ok(Err(error)) => debug!(%peer, "no TLS: {error}"),
+                        Err(_) => debug!(%peer, "no TLS in time"),
+                    }
+                }
+            }
             drop(place);
         });
     }
@@ -130,40 +156,47 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-/// Answers one connection's requests. When it is to stop, the request under way is the last.
-async fn answer(
-    stream: TcpStream,
+/// A connection, and how it is treated.
+struct Conversation {
     peer: SocketAddr,
     router: Router,
     head_timeout: Duration,
     keep_alive: bool,
     stopping: CancellationToken,
-) {
-    // Answers are small, and machines wait for them.
-    if let Err(error) = stream.set_nodelay(true) {
-        debug!(%peer, "TCP_NODELAY not set: {error}");
-    }
-    let service = service_fn(move |mut request: http::Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
-        let router = router.clone();
-        async move { Ok::<_, Infallible>(unfailing(router.oneshot(request).await)) }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(head_timeout)
-        .keep_alive(keep_alive)
-        .title_case_headers(true)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(connection);
-    let result = tokio::select! {
-        result = connection.as_mut() => result,
-        () = stopping.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+}
+
+impl Conversation {
+    /// Answers the connection's requests. When it is to stop, the request under way is the last.
+    async fn go_on(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let Self {
+            peer,
+            router,
+            head_timeout,
+            keep_alive,
+            stopping,
+        } = self;
+        let service = service_fn(move |mut request: http::Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            let router = router.clone();
+            async move { Ok::<_, Infallible>(unfailing(router.oneshot(request).await)) }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(head_timeout)
+            .keep_alive(keep_alive)
+            .title_case_headers(true)
+            .serve_connection(TokioIo::new(stream), service);
+        let mut connection = pin!(connection);
+        let result = tokio::select! {
+            result = connection.as_mut() => result,
+            () = stopping.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = result {
+            debug!(%peer, "connection ended: {error}");
         }
-    };
-    if let Err(error) = result {
-        debug!(%peer, "connection ended: {error}");
     }
 }
 

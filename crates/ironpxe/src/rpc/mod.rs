@@ -2,9 +2,27 @@
 //!
 //! The API asks everything that changes a node, or that a driver must answer, through
 //! [`Conductor`]; it never names a driver. One implementation runs in the same process
-//! ([`crate::conductor::LocalConductor`]).
+//! ([`crate::conductor::LocalConductor`]); the other, [`Remote`], asks whichever conductor it finds
+//! in the database, in the dialect of Ironic's `json-rpc` transport.
 //!
-//! Source of the calls: Ironic's `conductor/rpcapi.py`.
+//! `methods.rs` is the table of what travels and how; add a method of the trait there.
+//! `envelope.rs` and `fault.rs` are the dialect, [`server`] answers it, `client.rs` speaks it,
+//! `select.rs` knows whom to ask, `remote.rs` when to ask the next. `auth.rs` and [`tls`] keep
+//! strangers out.
+//!
+//! Source of the calls: Ironic's `conductor/rpcapi.py`; of the dialect: `common/json_rpc/`.
+
+mod auth;
+mod client;
+mod envelope;
+mod fault;
+mod methods;
+mod remote;
+mod select;
+pub mod server;
+#[cfg(test)]
+mod tests;
+pub mod tls;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,6 +30,7 @@ use std::pin::Pin;
 use ironpxe_core::JsonMap;
 use ironpxe_core::boot::AsIf;
 use ironpxe_core::boot_device::BootDevice;
+use ironpxe_core::conductor;
 use ironpxe_core::error::Result;
 use ironpxe_core::id::{NodeUuid, PortUuid, VolumeConnectorUuid, VolumeTargetUuid};
 use ironpxe_core::interface::InterfaceKind;
@@ -23,7 +42,12 @@ use ironpxe_core::port::Port;
 use ironpxe_core::power_state::PowerTarget;
 use ironpxe_core::provision_state::Verb;
 use ironpxe_core::volume::{VolumeConnector, VolumeTarget};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub use self::auth::{Credentials, Users, UsersError};
+pub use self::remote::{Patience, Remote};
+pub use ironpxe_core::conductor::DriverInterfaces;
 
 /// What a call gives, when it is ready.
 pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
@@ -36,7 +60,8 @@ pub struct Context {
 }
 
 /// What goes with a provision verb.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ProvisionArgs {
     /// The word the client used, for messages (`active`, `deploy`, …).
     pub target: String,
@@ -55,7 +80,8 @@ pub struct ProvisionArgs {
 }
 
 /// Which machine asks for its boot script.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum BootIdent {
     /// By its node.
     Node(NodeUuid),
@@ -64,7 +90,7 @@ pub enum BootIdent {
 }
 
 /// What a machine would boot. The script holds its secrets; so nothing prints this by accident.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BootPreview {
     /// The node.
     pub node_uuid: NodeUuid,
@@ -79,7 +105,7 @@ pub struct BootPreview {
 }
 
 /// Whether one driver interface of a node has all it needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InterfaceValidation {
     /// The interface.
     pub kind: InterfaceKind,
@@ -98,15 +124,42 @@ pub struct DriverInfo {
     pub interfaces: Vec<DriverInterfaces>,
 }
 
-/// The implementations of one kind of interface in a hardware type.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DriverInterfaces {
-    /// The kind.
-    pub kind: InterfaceKind,
-    /// What a new node gets.
-    pub default: String,
-    /// What a node may be given.
-    pub enabled: Vec<String>,
+impl DriverInfo {
+    /// The hardware types of the conductors that are alive, in the order in which the first of
+    /// each registered. Of two conductors that offer different interfaces, all are named.
+    pub fn of(conductors: &[conductor::Conductor]) -> Vec<Self> {
+        let mut known: Vec<Self> = Vec::new();
+        for conductor in conductors.iter().filter(|conductor| conductor.alive) {
+            for hardware in &conductor.interfaces {
+                match known.iter_mut().find(|info| info.name == hardware.name) {
+                    Some(info) => info.join(&conductor.hostname, hardware),
+                    None => known.push(Self {
+                        name: hardware.name.clone(),
+                        hosts: vec![conductor.hostname.clone()],
+                        interfaces: hardware.interfaces.clone(),
+                    }),
+                }
+            }
+        }
+        known
+    }
+
+    /// Adds what one more conductor offers.
+    fn join(&mut self, host: &str, hardware: &conductor::Hardware) {
+        self.hosts.push(host.to_owned());
+        for more in &hardware.interfaces {
+            match self.interfaces.iter_mut().find(|it| it.kind == more.kind) {
+                Some(known) => {
+                    for name in &more.enabled {
+                        if !known.enabled.contains(name) {
+                            known.enabled.push(name.clone());
+                        }
+                    }
+                }
+                None => self.interfaces.push(more.clone()),
+            }
+        }
+    }
 }
 
 /// Everything the API leaves to a conductor.

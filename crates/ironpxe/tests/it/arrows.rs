@@ -29,8 +29,12 @@ const MAY_KNOW: [(&str, &[&str]); 13] = [
     ),
     // The API reads the database and asks the conductor; it never names a driver.
     ("api", &["rpc", "db", "clock", "ident"]),
-    ("conductor", &["rpc", "db", "drivers", "lifecycle", "clock"]),
-    ("rpc", &[]),
+    (
+        "conductor",
+        &["rpc", "db", "drivers", "lifecycle", "clock", "ident"],
+    ),
+    // It reads who the conductors are.
+    ("rpc", &["db", "ident"]),
     ("drivers", &[]),
     ("db", &["clock"]),
     ("config", &[]),

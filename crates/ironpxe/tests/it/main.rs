@@ -6,6 +6,7 @@ mod config;
 mod firmware;
 mod replicas;
 mod rest;
+mod roles;
 mod script;
 mod serve;
 mod store;

@@ -56,7 +56,15 @@ fn folder() -> PathBuf {
 }
 
 fn server() -> Result<Server> {
-    let options = ServerOptions::default()
+    start(&options())
+}
+
+fn start(options: &ServerOptions) -> Result<Server> {
+    Server::start(Path::new(env!("CARGO_BIN_EXE_ironpxe")), options)
+}
+
+fn options() -> ServerOptions {
+    ServerOptions::default()
         .set("IRONPXE_DEFAULT__HOST", CONDUCTOR)
         .set(
             "IRONPXE_DEFAULT__ENABLED_HARDWARE_TYPES",
@@ -69,13 +77,31 @@ fn server() -> Result<Server> {
         .set(
             "IRONPXE_CONDUCTOR__RESCUE_RAMDISK",
             "http://127.0.0.1/rescue.initramfs",
-        );
-    Server::start(Path::new(env!("CARGO_BIN_EXE_ironpxe")), &options)
+        )
 }
 
 #[tokio::test]
 async fn recorded_exchanges_are_answered_as_ironic_did() -> Result<()> {
-    let server = server()?;
+    println!("{}", replay(&server()?).await?);
+    Ok(())
+}
+
+/// The same, with the conductor in a process of its own.
+#[tokio::test]
+async fn so_they_are_over_json_rpc() -> Result<()> {
+    let state = tempfile::tempdir()?;
+    let options = |role| ServerOptions {
+        state_dir: Some(state.path().to_owned()),
+        role: Some(role),
+        ..options()
+    };
+    let _conductor = start(&options("conductor"))?;
+    println!("{}", replay(&start(&options("api"))?).await?);
+    Ok(())
+}
+
+/// Asks everything again; gives how many answers were as recorded.
+async fn replay(server: &Server) -> Result<String> {
     let client = Client::new(server.base_url())?;
     let differences = Differences::read(&folder().join("differences.toml"))?;
     let mut names = Names::new(server.base_url());
@@ -109,14 +135,16 @@ async fn recorded_exchanges_are_answered_as_ironic_did() -> Result<()> {
             }
         }
     }
-    println!("{same} answers as recorded, {different} different for a reason");
     ensure!(
         wrong.is_empty(),
         "{} answers:\n{}",
         wrong.len(),
         wrong.join("\n")
     );
-    differences.all_used(&folder(), &seen)
+    differences.all_used(&folder(), &seen)?;
+    Ok(format!(
+        "{same} answers as recorded, {different} different for a reason"
+    ))
 }
 
 /// What the recording did on the way without writing it down.

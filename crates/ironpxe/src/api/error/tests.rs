@@ -5,7 +5,7 @@ use ironpxe_core::provision_state::ProvisionState;
 use super::*;
 
 /// One of every fault. A new one is added here when the match in `status` asks for it.
-fn faults() -> Vec<Fault> {
+pub(crate) fn faults() -> Vec<Fault> {
     let node: NodeUuid = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee".parse().unwrap();
     let text = |text: &str| text.to_owned();
     vec![
@@ -18,7 +18,7 @@ fn faults() -> Vec<Fault> {
             connector_id: text("iqn.a:b"),
         },
         Fault::VolumeUuidExists {
-            what: "target",
+            what: "target".into(),
             uuid: text("t"),
         },
         Fault::VolumeBootIndexExists(0),
@@ -63,14 +63,14 @@ fn faults() -> Vec<Fault> {
         Fault::NodeInTransition(node),
         Fault::FieldFixedInState {
             node,
-            field: "driver",
+            field: "driver".into(),
         },
         Fault::NodeInMaintenance {
-            operation: "provisioning",
+            operation: "provisioning".into(),
             node,
         },
         Fault::NodeIsRetired {
-            operation: "provide",
+            operation: "provide".into(),
             node,
         },
         Fault::NoValidHost {
@@ -78,7 +78,7 @@ fn faults() -> Vec<Fault> {
             group: String::new(),
         },
         Fault::InterfaceNotFound {
-            kind: "boot",
+            kind: "boot".into(),
             name: text("x"),
             valid: text("ipxe, fake"),
         },
@@ -89,7 +89,7 @@ fn faults() -> Vec<Fault> {
         Fault::NoPassthruMethod(text("m")),
         Fault::PassthruHttpMethod {
             method: text("m"),
-            http_method: "PUT",
+            http_method: "PUT".into(),
         },
         Fault::InstanceDeployFailure(text("no image")),
         Fault::PatchError {

@@ -72,6 +72,8 @@ impl Service {
             automated_clean: true,
             allow_provisioning_in_maintenance: true,
             heartbeat_interval: Duration::from_secs(10),
+            take_over_interval: Duration::from_secs(10),
+            endpoint: String::new(),
             restrict_boot_config,
             boot,
         };

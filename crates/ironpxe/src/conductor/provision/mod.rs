@@ -52,7 +52,7 @@ impl LocalConductor {
             args.target,
         );
         if let Some(work) = work {
-            self.start_work(ctx.clone(), uuid, work);
+            self.start_work(ctx.clone(), &node, work);
         }
         Ok(())
     }
@@ -117,8 +117,8 @@ impl LocalConductor {
     }
 
     fn refuse_for_flags(&self, node: &Node, verb: Verb) -> Result<()> {
-        let in_maintenance = |operation| Fault::NodeInMaintenance {
-            operation,
+        let in_maintenance = |operation: &'static str| Fault::NodeInMaintenance {
+            operation: operation.into(),
             node: node.uuid,
         };
         match verb {
@@ -130,7 +130,7 @@ impl LocalConductor {
             }
             Verb::Provide if node.retired => {
                 return Err(Fault::NodeIsRetired {
-                    operation: "providing",
+                    operation: "providing".into(),
                     node: node.uuid,
                 });
             }

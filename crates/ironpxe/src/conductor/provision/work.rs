@@ -6,11 +6,12 @@
 //! gives the node back.
 
 use ironpxe_core::error::{Fault, Result};
-use ironpxe_core::id::{NodeUuid, VolumeTargetUuid};
+use ironpxe_core::id::VolumeTargetUuid;
 use ironpxe_core::interface::InterfaceKind;
 use ironpxe_core::node::Node;
 use ironpxe_core::power_state::PowerState;
 use ironpxe_core::provision_state::{Event, ProvisionState};
+use time::OffsetDateTime;
 use tracing::{error, info};
 
 use super::transition;
@@ -44,10 +45,15 @@ pub(super) enum Work {
 }
 
 impl LocalConductor {
-    pub(super) fn start_work(&self, ctx: Context, uuid: NodeUuid, work: Work) {
+    /// Starts the work that was accepted when `node` was saved as it is.
+    pub(super) fn start_work(&self, ctx: Context, node: &Node, work: Work) {
         let conductor = self.clone();
+        let (uuid, accepted) = (node.uuid, node.provision_updated_at);
         self.tasks.spawn("provision work", async move {
-            let finish = |node: &mut Node| conductor.finish(&ctx, node, work);
+            let finish = |node: &mut Node| {
+                conductor.still_ours(node, accepted)?;
+                conductor.finish(&ctx, node, work)
+            };
             match conductor.db.node_change(uuid, finish).await {
                 Ok((node, ())) => info!(
                     req.id = ctx.request_id,
@@ -66,15 +72,28 @@ impl LocalConductor {
         });
     }
 
+    /// Refuses to go on with work that was taken away: a conductor that hung may come back after
+    /// others gave up on it. Its name alone does not tell, because since then it may have got the
+    /// node again for other work; but then the node has been in other states, too.
+    pub(in crate::conductor) fn still_ours(
+        &self,
+        node: &Node,
+        accepted: Option<OffsetDateTime>,
+    ) -> Result<()> {
+        let holder = node.reservation.as_deref();
+        if holder == Some(self.settings.host.as_str()) && node.provision_updated_at == accepted {
+            return Ok(());
+        }
+        Err(Fault::Internal(format!(
+            "the work was taken away: the node is in \"{}\" and held by {}",
+            node.provision_state,
+            holder.unwrap_or("nobody")
+        )))
+    }
+
     /// Does the work on the node and gives it back. Called again if somebody changed the node
     /// meanwhile (an operator may set maintenance at any time).
     fn finish(&self, ctx: &Context, node: &mut Node, work: Work) -> Result<()> {
-        if node.reservation.as_deref() != Some(self.settings.host.as_str()) {
-            let holder = node.reservation.as_deref().unwrap_or("nobody");
-            return Err(Fault::Internal(format!(
-                "the node is no longer ours but {holder}'s"
-            )));
-        }
         match work {
             Work::Verify | Work::Adopt => step(node, Event::Done)?,
             Work::Clean {

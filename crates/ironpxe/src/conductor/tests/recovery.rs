@@ -1,6 +1,6 @@
 //! What a conductor does about the work of its predecessor.
 
-use ironpxe_core::provision_state::ProvisionState;
+use ironpxe_core::provision_state::{Event, ProvisionState};
 
 use super::*;
 
@@ -34,9 +34,7 @@ async fn abandoned_work_fails_and_waiting_nodes_wait_on() {
         let node = stand.db.node_get(uuid).await.unwrap().unwrap();
         assert_eq!(node.reservation, None, "{state}");
         if state.fails_when_abandoned() {
-            let failed = state
-                .on(ironpxe_core::provision_state::Event::Fail)
-                .unwrap();
+            let failed = state.on(Event::Fail).unwrap();
             assert_eq!(node.provision_state, failed.into(), "{state}");
             assert!(node.last_error.unwrap().contains(state.name()), "{state}");
         } else {
@@ -46,4 +44,88 @@ async fn abandoned_work_fails_and_waiting_nodes_wait_on() {
     }
     let foreign = stand.db.node_get(foreign).await.unwrap().unwrap();
     assert_eq!(foreign.reservation.as_deref(), Some("conductor-2"));
+}
+
+/// A conductor of another name on the same database.
+async fn another(stand: &Stand, host: &str) -> LocalConductor {
+    let db = crate::db::testing::open(&stand.folder).await;
+    start_as(&db, host, Tasks::new()).await
+}
+
+async fn reserve(stand: &Stand, state: ProvisionState, host: &str) -> NodeUuid {
+    let uuid = stand.enrol("direct").await;
+    let reserve = |node: &mut Node| {
+        node.provision_state = state.into();
+        node.reservation = Some(host.to_owned());
+        Ok(())
+    };
+    stand.db.node_change(uuid, reserve).await.unwrap();
+    uuid
+}
+
+#[tokio::test]
+async fn what_a_conductor_cannot_finish_it_hands_over_when_it_leaves() {
+    let stand = Stand::new().await;
+    let leaving = another(&stand, "conductor-2").await;
+    let lost = reserve(&stand, ProvisionState::Cleaning, "conductor-2").await;
+    let waits = reserve(&stand, ProvisionState::CleanWait, "conductor-2").await;
+    let foreign = reserve(&stand, ProvisionState::Cleaning, HOST).await;
+
+    leaving.leave().await;
+    let conductor = stand
+        .db
+        .conductor_get("conductor-2")
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(!conductor.alive);
+    // While it finishes what it has, nobody takes it away.
+    let dead = crate::db::Holder::SilentSince(stand.db.silent_since());
+    assert_eq!(stand.db.node_list_held_by(dead).await.unwrap(), []);
+
+    leaving.hand_over().await;
+    let db = &stand.db;
+    let node = |uuid| async move { db.node_get(uuid).await.unwrap().unwrap() };
+    assert_eq!(
+        node(lost).await.provision_state,
+        ProvisionState::CleanFailed.into()
+    );
+    assert_eq!(
+        node(waits).await.provision_state,
+        ProvisionState::CleanWait.into()
+    );
+    assert_eq!(node(waits).await.reservation, None);
+    assert_eq!(node(foreign).await.reservation.as_deref(), Some(HOST));
+}
+
+#[tokio::test]
+async fn work_that_was_taken_away_is_not_finished_even_if_the_node_is_held_again() {
+    let stand = Stand::new().await;
+    let uuid = stand.enrol("fake").await;
+    let accept = |node: &mut Node| {
+        crate::conductor::provision::transition(node, Event::Manage, clock::now())?;
+        node.reservation = Some(HOST.to_owned());
+        Ok(())
+    };
+    let (accepted, ()) = stand.db.node_change(uuid, accept).await.unwrap();
+    // Meanwhile it was given up for dead, and has got the node again, for the same work.
+    let give_up = |node: &mut Node| {
+        crate::conductor::provision::transition(node, Event::Fail, clock::now())?;
+        node.reservation = None;
+        Ok(())
+    };
+    stand.db.node_change(uuid, give_up).await.unwrap();
+    let (again, ()) = stand.db.node_change(uuid, accept).await.unwrap();
+
+    let ours = |accepted: &Node| {
+        stand
+            .conductor
+            .still_ours(&again, accepted.provision_updated_at)
+    };
+    assert!(ours(&again).is_ok());
+    let refused = ours(&accepted).unwrap_err().to_string();
+    assert!(
+        refused.contains("taken away") && refused.contains("verifying"),
+        "{refused}"
+    );
 }

@@ -87,7 +87,7 @@ fn verb(call: &Call, node: &Node, target: &str) -> Result<Verb> {
     }
     if matches!(target, "active" | "rebuild") && node.maintenance {
         return Err(Fault::NodeInMaintenance {
-            operation: "provisioning",
+            operation: "provisioning".into(),
             node: node.uuid,
         }
         .into());

@@ -1,0 +1,141 @@
+//! How the words of the domain travel between an API and a conductor as JSON: each as the name
+//! that Ironic has for it.
+//!
+//! A word that is not known here (a newer release's, for example) is refused where it is read.
+
+use std::borrow::Cow;
+
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::boot::{CpuArch, Firmware};
+use crate::boot_device::BootDevice;
+use crate::mac::MacAddress;
+use crate::power_state::{PowerState, PowerTarget};
+use crate::provision_state::{ProvisionState, StoredState, VERBS, Verb};
+
+/// Has a type travel as the text that `$to` makes of it and `$from` reads.
+macro_rules! as_text {
+    ($type:ty, $what:literal, $to:expr, $from:expr) => {
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let to: fn(&Self) -> Cow<'_, str> = $to;
+                serializer.serialize_str(&to(self))
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let from: fn(&str) -> Option<Self> = $from;
+                let text = Cow::<'_, str>::deserialize(deserializer)?;
+                from(&text)
+                    .ok_or_else(|| D::Error::custom(format_args!("{text:?} is not {}", $what)))
+            }
+        }
+    };
+}
+
+as_text!(
+    ProvisionState,
+    "a provision state",
+    |state| state.name().into(),
+    ProvisionState::from_name
+);
+as_text!(
+    CpuArch,
+    "an architecture",
+    |arch| arch.as_str().into(),
+    |name| CpuArch::parse(name).ok()
+);
+as_text!(
+    Firmware,
+    "a firmware",
+    |firmware| firmware.name().into(),
+    |name| Firmware::parse(name).ok()
+);
+as_text!(
+    StoredState,
+    "a provision state",
+    |state| state.name().into(),
+    |name| Some(StoredState::from_name(name))
+);
+as_text!(
+    PowerState,
+    "a power state",
+    |state| state.name().into(),
+    PowerState::from_name
+);
+as_text!(
+    PowerTarget,
+    "a power state that can be asked for",
+    |target| target.name().into(),
+    PowerTarget::from_name
+);
+as_text!(
+    BootDevice,
+    "a boot device",
+    |device| device.name().into(),
+    BootDevice::from_name
+);
+as_text!(
+    Verb,
+    "a provision verb",
+    |verb| word(*verb).into(),
+    |word| Verb::from_word(word).map(|(verb, _)| verb)
+);
+as_text!(
+    MacAddress,
+    "a MAC address",
+    |mac| mac.to_string().into(),
+    |text| text.parse().ok()
+);
+
+/// The oldest word of the API for a verb, which is the one Ironic's conductors know.
+fn word(verb: Verb) -> &'static str {
+    VERBS
+        .iter()
+        .find(|(_, known, _)| *known == verb)
+        .map_or("", |(word, _, _)| word)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+
+    use serde::de::DeserializeOwned;
+    use serde_json::{from_value, json, to_value};
+
+    use super::*;
+
+    fn survives<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T) {
+        let sent = to_value(value).unwrap();
+        assert!(sent.as_str().is_some_and(|text| !text.is_empty()), "{sent}");
+        assert_eq!(&from_value::<T>(sent).unwrap(), value);
+    }
+
+    #[test]
+    fn every_word_survives_the_way() {
+        for state in ProvisionState::all() {
+            survives(&state);
+            survives(&StoredState::from(state));
+        }
+        survives(&StoredState::Unknown("levitating".to_owned()));
+        for state in [PowerState::On, PowerState::Off, PowerState::Error] {
+            survives(&state);
+        }
+        PowerTarget::ALL.iter().for_each(survives);
+        BootDevice::ALL.iter().for_each(survives);
+        for (_, verb, _) in &VERBS {
+            survives(verb);
+        }
+        survives(&MacAddress::new([0x52, 0x54, 0, 0xaa, 0, 1]));
+    }
+
+    #[test]
+    fn a_word_that_is_not_known_is_named() {
+        let error = from_value::<Verb>(json!("levitate")).unwrap_err();
+        assert_eq!(error.to_string(), "\"levitate\" is not a provision verb");
+        let error = from_value::<MacAddress>(json!("52:54")).unwrap_err();
+        assert_eq!(error.to_string(), "\"52:54\" is not a MAC address");
+    }
+}

@@ -1,0 +1,173 @@
+//! Conductors, and the nodes of those that are gone.
+
+use ironpxe_core::conductor::{DriverInterfaces, Hardware};
+use ironpxe_core::node::Node;
+
+use super::*;
+use crate::db::{Db, Holder, Registration};
+
+async fn register(db: &Db, hostname: &str, run_id: &str) {
+    let entry = Registration {
+        hostname,
+        run_id,
+        group: "",
+        drivers: &[],
+        interfaces: &[],
+        endpoint: "",
+    };
+    db.conductor_register(&entry).await.unwrap();
+}
+
+async fn fall_silent(db: &Db, hostname: &str) {
+    let long_ago = "UPDATE conductors SET updated_at = '2026-01-02T03:04:05.000000Z' \
+                    WHERE hostname = $1";
+    let done = sqlx::query(long_ago)
+        .bind(hostname)
+        .execute(&db.writer)
+        .await
+        .unwrap();
+    assert_eq!(done.rows_affected(), 1);
+}
+
+#[tokio::test]
+async fn conductors_live_as_long_as_they_are_heard_of() {
+    let (db, folder) = scratch().await;
+    let drivers = ["fake-hardware".to_owned(), "manual-management".to_owned()];
+    let interfaces = [Hardware {
+        name: "fake-hardware".to_owned(),
+        interfaces: vec![DriverInterfaces {
+            kind: InterfaceKind::Boot,
+            default: "ipxe".to_owned(),
+            enabled: vec!["ipxe".to_owned(), "fake".to_owned()],
+        }],
+    }];
+    let entry = Registration {
+        hostname: "host-1",
+        run_id: "run-1",
+        group: "hall-2",
+        drivers: &drivers,
+        interfaces: &interfaces,
+        endpoint: "host-1:8089",
+    };
+    db.conductor_register(&entry).await.unwrap();
+    register(&db, "host-2", "run-1").await;
+    let first = db.conductor_get("host-1").await.unwrap().unwrap();
+    assert!(first.alive);
+    assert_eq!(first.drivers, drivers);
+    assert_eq!(first.interfaces, interfaces);
+    assert_eq!(
+        [&first.conductor_group, &first.endpoint, &first.run_id],
+        ["hall-2", "host-1:8089", "run-1"]
+    );
+
+    fall_silent(&db, "host-1").await;
+    fall_silent(&db, "host-2").await;
+    assert!(db.conductor_touch("host-2", "run-1", true).await.unwrap());
+    let alive: Vec<_> = db.conductor_list().await.unwrap();
+    let alive: Vec<_> = alive
+        .iter()
+        .map(|one| (one.hostname.as_str(), one.alive))
+        .collect();
+    assert_eq!(alive, [("host-1", false), ("host-2", true)]);
+
+    // It comes back with other hardware types, under the same name.
+    let entry = Registration {
+        run_id: "run-2",
+        drivers: &drivers[..1],
+        ..entry
+    };
+    db.conductor_register(&entry).await.unwrap();
+    let again = open(&folder).await;
+    let again = again.conductor_get("host-1").await.unwrap().unwrap();
+    assert!(again.alive && again.created_at == first.created_at);
+    assert_eq!(again.drivers, drivers[..1]);
+
+    // What the run before it says counts no more.
+    assert!(!db.conductor_touch("host-1", "run-1", false).await.unwrap());
+    assert!(db.conductor_get("host-1").await.unwrap().unwrap().alive);
+    assert!(db.conductor_touch("host-1", "run-2", false).await.unwrap());
+    assert!(!db.conductor_get("host-1").await.unwrap().unwrap().alive);
+    assert!(!db.conductor_touch("host-3", "run-1", true).await.unwrap());
+}
+
+/// A node that `hostname` holds, and what becomes of it.
+async fn held(db: &Db, hostname: &str) -> (Node, Node) {
+    let mut before = node();
+    before.provision_state = ProvisionState::Deploying.into();
+    before.reservation = Some(hostname.to_owned());
+    db.node_create(&before).await.unwrap();
+    let mut after = before.clone();
+    after.provision_state = ProvisionState::DeployFailed.into();
+    after.reservation = None;
+    after.last_error = Some("gone".to_owned());
+    (before, after)
+}
+
+#[tokio::test]
+async fn a_node_is_taken_once_and_only_from_the_dead() {
+    let (db, folder) = scratch().await;
+    let other = open(&folder).await;
+    register(&db, "dead", "run-1").await;
+    register(&db, "alive", "run-1").await;
+    let (before, after) = held(&db, "dead").await;
+    let (kept, _) = held(&db, "alive").await;
+    let (stranger, _) = held(&db, "never-heard-of").await;
+
+    let holder = Holder::SilentSince(db.silent_since());
+    assert_eq!(db.node_list_held_by(holder).await.unwrap(), []);
+    assert!(!db.node_take(&before, &after, holder).await.unwrap());
+
+    fall_silent(&db, "dead").await;
+    let holder = Holder::SilentSince(db.silent_since());
+    let found = db.node_list_held_by(holder).await.unwrap();
+    assert_eq!(found, std::slice::from_ref(&before));
+    // It comes back in between.
+    assert!(db.conductor_touch("dead", "run-1", true).await.unwrap());
+    assert!(!db.node_take(&before, &after, holder).await.unwrap());
+    fall_silent(&db, "dead").await;
+    // Somebody changes the node in between.
+    let touched = |node: &mut Node| {
+        node.maintenance = true;
+        Ok(())
+    };
+    let (changed, ()) = db.node_change(before.uuid, touched).await.unwrap();
+    assert!(!db.node_take(&before, &after, holder).await.unwrap());
+    // Two find it.
+    let (one, two) = tokio::join!(
+        db.node_take(&changed, &after, holder),
+        other.node_take(&changed, &after, holder)
+    );
+    assert_eq!(
+        [one.unwrap(), two.unwrap()]
+            .iter()
+            .filter(|it| **it)
+            .count(),
+        1
+    );
+    let taken = db.node_get(before.uuid).await.unwrap().unwrap();
+    assert_eq!(taken.provision_state, ProvisionState::DeployFailed.into());
+    assert_eq!((taken.reservation, taken.maintenance), (None, true));
+    assert_eq!(taken.revision, changed.revision + 1);
+    for untouched in [kept, stranger] {
+        let now = db.node_get(untouched.uuid).await.unwrap().unwrap();
+        assert_eq!(now, untouched);
+    }
+}
+
+#[tokio::test]
+async fn a_run_takes_back_only_while_it_is_the_one_that_is_registered() {
+    let (db, _folder) = scratch().await;
+    register(&db, "host-1", "run-1").await;
+    let (before, after) = held(&db, "host-1").await;
+    let (kept, _) = held(&db, "host-2").await;
+    let run = |run_id| Holder::Run {
+        hostname: "host-1",
+        run_id,
+    };
+    assert_eq!(db.node_list_held_by(run("run-0")).await.unwrap(), []);
+    assert!(!db.node_take(&before, &after, run("run-0")).await.unwrap());
+    let found = db.node_list_held_by(run("run-1")).await.unwrap();
+    assert_eq!(found, std::slice::from_ref(&before));
+    assert!(db.node_take(&before, &after, run("run-1")).await.unwrap());
+    assert_eq!(db.node_get(kept.uuid).await.unwrap().unwrap(), kept);
+}

@@ -1,0 +1,164 @@
+//! One HTTP request to one conductor.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, StatusCode, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use ironpxe_core::error::Fault;
+
+use super::Credentials;
+use super::tls::TlsError;
+
+/// The largest answer that is read, in bytes.
+const MAX_ANSWER: usize = 80 * 1024 * 1024;
+/// How long a connection is kept without being used. Shorter than the other side keeps it.
+const KEPT: Duration = Duration::from_secs(15);
+
+/// Why a conductor gave no result.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// It has surely not begun: it was not reached, or it refused the request as such.
+    NotAccepted(String),
+    /// It may have begun, or even be done.
+    NoAnswer(String),
+    /// It answered that it will not.
+    Fault(Fault),
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAccepted(problem) | Self::NoAnswer(problem) => f.write_str(problem),
+            Self::Fault(fault) => fault.fmt(f),
+        }
+    }
+}
+
+/// Which connection a request takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Connection {
+    /// One that was used before, if there is one.
+    Kept,
+    /// One of its own.
+    New,
+}
+
+type Http = legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+/// Sends requests to conductors.
+#[derive(Debug)]
+pub(super) struct Client {
+    keeping: Http,
+    fresh: Http,
+    authorization: Option<HeaderValue>,
+    scheme: &'static str,
+}
+
+impl Client {
+    pub(super) fn new(
+        connect_timeout: Duration,
+        credentials: Option<&Credentials>,
+        tls: Option<rustls::ClientConfig>,
+    ) -> Result<Self, TlsError> {
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let tls = match tls {
+            Some(tls) => tls,
+            None => super::tls::no_client()?,
+        };
+        let mut http = HttpConnector::new();
+        http.enforce_http(false);
+        http.set_nodelay(true);
+        http.set_connect_timeout(Some(connect_timeout));
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(http);
+        let client = |idle: usize| {
+            legacy::Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(KEPT)
+                .pool_max_idle_per_host(idle)
+                .build(connector.clone())
+        };
+        Ok(Self {
+            keeping: client(256),
+            fresh: client(0),
+            authorization: credentials.map(Credentials::header),
+            scheme,
+        })
+    }
+
+    /// Sends a body to `host:port`, and gives the body that comes with 200.
+    pub(super) async fn post(
+        &self,
+        endpoint: &str,
+        body: Bytes,
+        connection: Connection,
+    ) -> Result<Bytes, Trouble> {
+        let mut request = Request::builder()
+            .method(Method::POST)
+            .uri(format!("{}://{endpoint}/", self.scheme))
+            .header(header::CONTENT_TYPE, "application/json");
+        if let Some(authorization) = &self.authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
+        let request = request
+            .body(Full::new(body))
+            .map_err(|error| Trouble::NotAccepted(error.to_string()))?;
+        let client = match connection {
+            Connection::Kept => &self.keeping,
+            Connection::New => &self.fresh,
+        };
+        let response = client.request(request).await.map_err(|error| {
+            let problem = chain(&error);
+            if error.is_connect() {
+                Trouble::NotAccepted(problem)
+            } else {
+                Trouble::NoAnswer(problem)
+            }
+        })?;
+        match response.status() {
+            StatusCode::OK => {}
+            StatusCode::UNAUTHORIZED => {
+                return Err(Trouble::NotAccepted(
+                    "it does not let us in: compare [json_rpc] username and password with its \
+                     http_basic_auth_user_file"
+                        .to_owned(),
+                ));
+            }
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                return Err(Trouble::Fault(Fault::InvalidParameterValue(
+                    "The request is larger than conductors take ([json_rpc]max_body_size)."
+                        .to_owned(),
+                )));
+            }
+            status => {
+                return Err(Trouble::NoAnswer(format!("it answers with HTTP {status}")));
+            }
+        }
+        let body = Limited::new(response.into_body(), MAX_ANSWER)
+            .collect()
+            .await;
+        body.map(http_body_util::Collected::to_bytes)
+            .map_err(|error| Trouble::NoAnswer(chain(error.as_ref())))
+    }
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

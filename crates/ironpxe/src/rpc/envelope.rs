@@ -1,0 +1,314 @@
+//! JSON-RPC 2.0 in Ironic's dialect: what a request and an answer look like.
+//!
+//! Named parameters only, one request per body. Beside a method's own parameters stand `context`
+//! (who asks) and `rpc.version`. A request without `id` is a cast: nobody hears how it ended.
+//!
+//! Source: Ironic's `common/json_rpc/server.py` and `client.py`.
+
+use ironpxe_core::JsonMap;
+use serde::Deserialize;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::Context;
+use super::fault::FaultOnWire;
+
+/// The version spoken here. A minor one more only adds what others may ignore.
+pub(super) const VERSION: &str = "1.0";
+/// The only major version understood here.
+const MAJOR: &str = "1";
+/// The longest request id that is taken over.
+const MAX_REQUEST_ID: usize = 64;
+
+/// Why a request is not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refused {
+    /// The body is not JSON.
+    #[error("Invalid JSON received by RPC server: {0}")]
+    Parse(String),
+    /// It is no request of this dialect.
+    #[error("Invalid request object received by RPC server: {0}")]
+    Request(String),
+    /// There is no such method.
+    #[error("Method {0} was not found")]
+    Method(String),
+    /// A parameter is missing, or is not what it has to be.
+    #[error("Params are invalid for {method}: {problem}")]
+    Params { method: String, problem: String },
+}
+
+impl Refused {
+    /// The code, by the JSON-RPC specification.
+    pub(super) fn code(&self) -> i64 {
+        match self {
+            Self::Parse(_) => -32700,
+            Self::Request(_) => -32600,
+            Self::Method(_) => -32601,
+            Self::Params { .. } => -32602,
+        }
+    }
+}
+
+/// A request, as it came.
+#[derive(Debug, PartialEq)]
+pub(super) struct Request {
+    /// Null for a cast.
+    pub(super) id: Value,
+    pub(super) method: String,
+    pub(super) params: Params,
+    /// The id of what it is asked for, if it names one that can be used.
+    pub(super) context_id: Option<String>,
+}
+
+/// A refusal, and the id it is about, if that much could be read.
+pub(super) type Unread = (Refused, Value);
+
+impl Request {
+    /// Reads a body.
+    pub(super) fn read(body: &[u8]) -> Result<Self, Unread> {
+        let read: Value = serde_json::from_slice(body)
+            .map_err(|error| (Refused::Parse(error.to_string()), Value::Null))?;
+        let invalid =
+            |problem: &str, id: &Value| (Refused::Request(problem.to_owned()), id.clone());
+        let Value::Object(mut fields) = read else {
+            return Err(invalid("expected one object (no batches)", &Value::Null));
+        };
+        let id = fields.remove("id").unwrap_or_default();
+        if !matches!(id, Value::Null | Value::String(_) | Value::Number(_)) {
+            return Err(invalid("id must be a string", &Value::Null));
+        }
+        if fields.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
+            return Err(invalid("jsonrpc must be \"2.0\"", &id));
+        }
+        let method = match fields.remove("method") {
+            Some(Value::String(method)) if !method.is_empty() => method,
+            _ => return Err(invalid("method must be a string", &id)),
+        };
+        let mut params = match fields.remove("params") {
+            None => JsonMap::new(),
+            Some(Value::Object(params)) => params,
+            Some(_) => return Err(invalid("params must be an object (named parameters)", &id)),
+        };
+        if let Some(version) = params.remove("rpc.version") {
+            let major = version.as_str().and_then(|text| text.split('.').next());
+            if major != Some(MAJOR) {
+                let problem = format!("rpc.version is {version}, and {MAJOR}.x is spoken here");
+                return Err(invalid(&problem, &id));
+            }
+        }
+        let context_id = match params.remove("context") {
+            None => None,
+            Some(Value::Object(context)) => usable_id(context.get("request_id")),
+            Some(_) => {
+                let problem = "context must be an object".to_owned();
+                return Err((Refused::Params { method, problem }, id));
+            }
+        };
+        Ok(Self {
+            id,
+            method,
+            params: Params(params),
+            context_id,
+        })
+    }
+}
+
+/// An id goes into logs and scripts: only what can do no harm there is taken over.
+fn usable_id(id: Option<&Value>) -> Option<String> {
+    let id = id?.as_str()?;
+    let harmless = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    let usable = (1..=MAX_REQUEST_ID).contains(&id.len()) && id.bytes().all(harmless);
+    usable.then(|| id.to_owned())
+}
+
+/// The parameters of a call, by name. What the method does not take out is ignored: a newer
+/// caller may send it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Params(JsonMap);
+
+impl Params {
+    /// Adds one.
+    pub(super) fn put(
+        &mut self,
+        name: &str,
+        value: &impl Serialize,
+    ) -> Result<(), serde_json::Error> {
+        self.0.insert(name.to_owned(), serde_json::to_value(value)?);
+        Ok(())
+    }
+
+    /// Takes one out. One that may be nothing may also be left out.
+    pub(super) fn take<T: DeserializeOwned>(
+        &mut self,
+        method: &str,
+        name: &str,
+    ) -> Result<T, Refused> {
+        let value = self.0.remove(name);
+        let missing = value.is_none();
+        serde_json::from_value(value.unwrap_or_default()).map_err(|error| {
+            let problem = if missing {
+                format!("{name} is missing")
+            } else {
+                format!("{name}: {error}")
+            };
+            Refused::Params {
+                method: method.to_owned(),
+                problem,
+            }
+        })
+    }
+}
+
+/// The body of a call.
+pub(super) fn call(ctx: &Context, method: &str, params: &Params) -> String {
+    let mut params = params.0.clone();
+    params.insert(
+        "context".to_owned(),
+        json!({ "request_id": ctx.request_id }),
+    );
+    params.insert("rpc.version".to_owned(), json!(VERSION));
+    json!({ "jsonrpc": "2.0", "method": method, "params": params, "id": ctx.request_id })
+        .to_string()
+}
+
+/// The body of the answer to a request that was carried out.
+pub(super) fn success(id: &Value, result: &Value) -> String {
+    json!({ "jsonrpc": "2.0", "result": result, "id": id }).to_string()
+}
+
+/// The body of the answer to a request that was refused here.
+pub(super) fn refusal(id: &Value, refused: &Refused) -> String {
+    let error = json!({ "code": refused.code(), "message": refused.to_string() });
+    json!({ "jsonrpc": "2.0", "id": id, "error": error }).to_string()
+}
+
+/// The body of the answer to a request that the conductor had a fault with.
+pub(super) fn failure(id: &Value, fault: &FaultOnWire) -> String {
+    json!({ "jsonrpc": "2.0", "id": id, "error": fault }).to_string()
+}
+
+/// An answer, as it came.
+#[derive(Debug, Deserialize)]
+pub(super) struct Answer {
+    /// Of the call it answers.
+    #[serde(default)]
+    pub(super) id: Value,
+    /// What the method gave. `null` is a result, too.
+    #[serde(default, deserialize_with = "even_null")]
+    pub(super) result: Option<Value>,
+    #[serde(default)]
+    pub(super) error: Option<FaultOnWire>,
+}
+
+fn even_null<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(value).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(body: &Value) -> (i64, String, Value) {
+        let (refused, id) = Request::read(body.to_string().as_bytes()).unwrap_err();
+        (refused.code(), refused.to_string(), id)
+    }
+
+    #[test]
+    fn what_is_sent_is_read() {
+        let ctx = Context {
+            request_id: "req-1".to_owned(),
+        };
+        let mut params = Params::default();
+        params.put("driver_name", &"fake-hardware").unwrap();
+        let mut request = Request::read(call(&ctx, "m", &params).as_bytes()).unwrap();
+        assert_eq!(
+            (request.id, request.method),
+            (json!("req-1"), "m".to_owned())
+        );
+        assert_eq!(request.context_id.as_deref(), Some("req-1"));
+        let driver: String = request.params.take("m", "driver_name").unwrap();
+        assert_eq!(driver, "fake-hardware");
+        assert_eq!(
+            request.params,
+            Params::default(),
+            "context and version are taken out"
+        );
+    }
+
+    #[test]
+    fn what_ironics_client_sends_is_read() {
+        let body = json!({
+            "jsonrpc": "2.0", "method": "driver_vendor_passthru", "id": "req-9",
+            "params": {
+                "driver_name": "d", "info": {},
+                "context": {"request_id": "req-9", "roles": ["admin"], "is_admin": true},
+                "rpc.version": "1.20",
+            },
+        });
+        let request = Request::read(body.to_string().as_bytes()).unwrap();
+        assert_eq!(request.context_id.as_deref(), Some("req-9"));
+    }
+
+    #[test]
+    fn everything_else_is_refused_with_its_code() {
+        let (unread, id) = Request::read(b"{\"jsonrpc\": ").unwrap_err();
+        assert_eq!((unread.code(), id), (-32700, Value::Null));
+        let call = |key: &str, value: Value| {
+            let mut body = json!({"jsonrpc": "2.0", "method": "m", "params": {}, "id": "1"});
+            body[key] = value;
+            body
+        };
+        for (body, code, part) in [
+            (json!([call("id", json!("1"))]), -32600, "no batches"),
+            (json!("text"), -32600, "one object"),
+            (call("jsonrpc", json!("1.0")), -32600, "\"2.0\""),
+            (call("method", json!(null)), -32600, "method"),
+            (call("method", json!(7)), -32600, "method"),
+            (call("params", json!([1])), -32600, "named"),
+            (call("id", json!({})), -32600, "id must be"),
+            (
+                call("params", json!({"rpc.version": "2.0"})),
+                -32600,
+                "\"2.0\", and 1.x",
+            ),
+            (call("params", json!({"rpc.version": 1})), -32600, "1.x"),
+            (
+                call("params", json!({"context": 7})),
+                -32602,
+                "context must be an object",
+            ),
+        ] {
+            let (got, message, _) = refused(&body);
+            assert_eq!(got, code, "{body}");
+            assert!(message.contains(part), "{message}");
+        }
+        assert_eq!(refused(&call("method", json!(null))).2, json!("1"));
+    }
+
+    #[test]
+    fn a_request_id_that_could_do_harm_is_not_taken_over() {
+        for id in ["", "req-1\nkernel evil", "${x}", &"a".repeat(65)] {
+            assert_eq!(usable_id(Some(&json!(id))), None, "{id:?}");
+        }
+        assert_eq!(usable_id(Some(&json!(7))), None);
+        assert_eq!(usable_id(Some(&json!("req-7"))).as_deref(), Some("req-7"));
+    }
+
+    #[test]
+    fn a_parameter_is_missing_wrong_or_nothing() {
+        let mut params = Params::default();
+        params.put("wrong", &7).unwrap();
+        let problem = |refused: Refused| (refused.code(), refused.to_string());
+        assert_eq!(
+            problem(params.take::<String>("m", "gone").unwrap_err()),
+            (
+                -32602,
+                "Params are invalid for m: gone is missing".to_owned()
+            )
+        );
+        let (_, text) = problem(params.take::<String>("m", "wrong").unwrap_err());
+        assert!(text.contains("m: wrong: invalid type"), "{text}");
+        assert_eq!(params.take::<Option<u32>>("m", "gone").unwrap(), None);
+    }
+}

@@ -1,0 +1,296 @@
+//! What travels: one row per method of [`Conductor`], for both sides of the wire.
+//!
+//! A row is the method's name on the wire (Ironic's, where Ironic has it), the method of the
+//! trait, each parameter with its name on the wire, the reply, who can be asked, and whether it
+//! may be asked again. `String as str` is a parameter that the trait takes as `&str`; a reply
+//! `A as B` travels as `B`. To add a method, add a row; the compiler says what does not fit.
+
+use ironpxe_core::JsonMap;
+use ironpxe_core::boot::AsIf;
+use ironpxe_core::boot_device::BootDevice;
+use ironpxe_core::error::{Fault, Result};
+use ironpxe_core::id::{NodeUuid, PortUuid, VolumeConnectorUuid, VolumeTargetUuid};
+use ironpxe_core::node::Node;
+use ironpxe_core::passthru::{HttpMethod, MethodInfo, PassthruReply};
+use ironpxe_core::patch::{NodeChange, PortChange, VolumeConnectorChange, VolumeTargetChange};
+use ironpxe_core::port::Port;
+use ironpxe_core::power_state::PowerTarget;
+use ironpxe_core::provision_state::Verb;
+use ironpxe_core::volume::{VolumeConnector, VolumeTarget};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::envelope::{Params, Refused};
+use super::remote::{Call, Remote};
+use super::select::Whom;
+use super::{
+    BootIdent, BootPreview, Conductor, Context, DriverInfo, InterfaceValidation, ProvisionArgs,
+    Reply,
+};
+
+/// Answers whether anybody is there, and nothing else.
+pub(super) const PING: &str = "ping";
+
+/// How a call may be repeated when no answer comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Repeat {
+    /// A machine waits: the next conductor is asked soon, and all of them until time is up.
+    Boot,
+    /// It changes nothing: the next conductor is asked.
+    Read,
+    /// It may have been done: another conductor is asked only if it surely was not.
+    Never,
+}
+
+/// Why a call gave no result.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// It was no call of a method.
+    Refused(Refused),
+    /// The method was called, and says this.
+    Fault(Fault),
+}
+
+impl From<Refused> for Failed {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl From<Fault> for Failed {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// The boot device, as Ironic's conductor answers it.
+#[derive(Debug, Serialize, Deserialize)]
+struct BootDeviceSet {
+    boot_device: Option<BootDevice>,
+    persistent: Option<bool>,
+}
+
+impl From<(Option<BootDevice>, Option<bool>)> for BootDeviceSet {
+    fn from((boot_device, persistent): (Option<BootDevice>, Option<bool>)) -> Self {
+        Self {
+            boot_device,
+            persistent,
+        }
+    }
+}
+
+impl From<BootDeviceSet> for (Option<BootDevice>, Option<bool>) {
+    fn from(set: BootDeviceSet) -> Self {
+        (set.boot_device, set.persistent)
+    }
+}
+
+/// A passthru method that only looks may be called again.
+fn repeat(http_method: HttpMethod) -> Repeat {
+    match http_method {
+        HttpMethod::Get | HttpMethod::Head => Repeat::Boot,
+        HttpMethod::Post | HttpMethod::Put | HttpMethod::Patch | HttpMethod::Delete => {
+            Repeat::Never
+        }
+    }
+}
+
+methods! {
+    "create_node" node_create(node: Node = "node_obj") -> Node,
+        Whom::enrols(&node), Repeat::Never;
+    "update_node" node_update(
+            node: NodeUuid = "node_id",
+            change: NodeChange = "change",
+            reset_interfaces: bool = "reset_interfaces"
+        ) -> Node,
+        Whom::changes(node, &change), Repeat::Never;
+    "destroy_node" node_destroy(node: NodeUuid = "node_id") -> (),
+        Whom::Node(node), Repeat::Never;
+
+    "create_port" port_create(port: Port = "port_obj") -> Port,
+        Whom::Node(port.node_uuid), Repeat::Never;
+    "update_port" port_update(port: PortUuid = "port_id", change: PortChange = "change") -> Port,
+        Whom::Any, Repeat::Never;
+    "destroy_port" port_destroy(port: PortUuid = "port_id") -> (),
+        Whom::Any, Repeat::Never;
+
+    "create_volume_connector" volume_connector_create(
+            connector: VolumeConnector = "connector"
+        ) -> VolumeConnector,
+        Whom::Node(connector.node_uuid), Repeat::Never;
+    "update_volume_connector" volume_connector_update(
+            connector: VolumeConnectorUuid = "connector_id",
+            change: VolumeConnectorChange = "change"
+        ) -> VolumeConnector,
+        Whom::Any, Repeat::Never;
+    "destroy_volume_connector" volume_connector_destroy(
+            connector: VolumeConnectorUuid = "connector_id"
+        ) -> (),
+        Whom::Any, Repeat::Never;
+    "create_volume_target" volume_target_create(target: VolumeTarget = "target") -> VolumeTarget,
+        Whom::Node(target.node_uuid), Repeat::Never;
+    "update_volume_target" volume_target_update(
+            target: VolumeTargetUuid = "target_id",
+            change: VolumeTargetChange = "change"
+        ) -> VolumeTarget,
+        Whom::Any, Repeat::Never;
+    "destroy_volume_target" volume_target_destroy(target: VolumeTargetUuid = "target_id") -> (),
+        Whom::Any, Repeat::Never;
+
+    "do_provisioning_action" provision(
+            node: NodeUuid = "node_id",
+            verb: Verb = "action",
+            args: ProvisionArgs = "args"
+        ) -> (),
+        Whom::Node(node), Repeat::Never;
+    "change_node_power_state" change_power_state(
+            node: NodeUuid = "node_id",
+            target: PowerTarget = "new_state",
+            timeout: Option<u32> = "timeout"
+        ) -> (),
+        Whom::Node(node), Repeat::Never;
+    "get_boot_device" boot_device_get(node: NodeUuid = "node_id")
+            -> (Option<BootDevice>, Option<bool>) as BootDeviceSet,
+        Whom::Node(node), Repeat::Read;
+    "set_boot_device" boot_device_set(
+            node: NodeUuid = "node_id",
+            device: BootDevice = "device",
+            persistent: bool = "persistent"
+        ) -> (),
+        Whom::Node(node), Repeat::Never;
+    "get_supported_boot_devices" boot_device_supported(node: NodeUuid = "node_id")
+            -> Vec<BootDevice>,
+        Whom::Node(node), Repeat::Read;
+    "validate_driver_interfaces" node_validate(node: NodeUuid = "node_id")
+            -> Vec<InterfaceValidation>,
+        Whom::Node(node), Repeat::Read;
+
+    "get_driver_properties" driver_properties(driver: String as str = "driver_name") -> JsonMap,
+        Whom::Driver(driver.to_owned()), Repeat::Read;
+    "get_driver_vendor_passthru_methods" driver_vendor_passthru_methods(
+            driver: String as str = "driver_name"
+        ) -> Vec<MethodInfo>,
+        Whom::Driver(driver.to_owned()), Repeat::Read;
+    "driver_vendor_passthru" driver_vendor_passthru(
+            driver: String as str = "driver_name",
+            method: String as str = "driver_method",
+            http_method: HttpMethod = "http_method",
+            info: JsonMap = "info"
+        ) -> PassthruReply,
+        Whom::Driver(driver.to_owned()), repeat(http_method);
+    "get_node_vendor_passthru_methods" node_vendor_passthru_methods(node: NodeUuid = "node_id")
+            -> Vec<MethodInfo>,
+        Whom::Node(node), Repeat::Read;
+    "vendor_passthru" node_vendor_passthru(
+            node: NodeUuid = "node_id",
+            method: String as str = "driver_method",
+            http_method: HttpMethod = "http_method",
+            info: JsonMap = "info"
+        ) -> PassthruReply,
+        Whom::Node(node), repeat(http_method);
+
+    "boot_script" boot_script(ident: BootIdent = "ident") -> String,
+        Whom::Any, Repeat::Boot;
+    "boot_preview" boot_preview(
+            ident: BootIdent = "ident",
+            as_if: AsIf as AsIf = "as_if"
+        ) -> BootPreview,
+        Whom::Any, Repeat::Read;
+}
+
+/// Makes of the table: [`dispatch`] for the server, and the trait for [`Remote`].
+macro_rules! methods {
+    ($(
+        $name:literal $method:ident(
+            $($arg:ident: $type:ty $(as $lent:ident)? = $wire:literal),*
+        ) -> $reply:ty $(as $sent:ty)?, $whom:expr, $repeat:expr;
+    )*) => {
+        /// Calls the method that a request names.
+        pub(super) async fn dispatch(
+            conductor: &dyn Conductor,
+            ctx: &Context,
+            method: &str,
+            mut params: Params,
+        ) -> Result<Value, Failed> {
+            match method {
+                PING => Ok(Value::Null),
+                $($name => {
+                    $(let $arg: $type = params.take($name, $wire)?;)*
+                    let reply = conductor
+                        .$method(ctx $(, lent!($arg $(, $lent)?))*)
+                        .await?;
+                    let reply: sent!($reply $(, $sent)?) = reply.into();
+                    to_wire(&reply)
+                })*
+                unknown => Err(Refused::Method(unknown.to_owned()).into()),
+            }
+        }
+
+        impl Conductor for Remote {
+            $(fn $method<'a>(
+                &'a self,
+                ctx: &'a Context
+                $(, $arg: taken!('a, $type $(, $lent)?))*
+            ) -> Reply<'a, $reply> {
+                Box::pin(async move {
+                    let mut params = Params::default();
+                    $(params.put($wire, &$arg).map_err(unsendable)?;)*
+                    let call = Call {
+                        method: $name,
+                        params,
+                        whom: $whom,
+                        repeat: $repeat,
+                    };
+                    let reply: sent!($reply $(, $sent)?) = self.call(ctx, call).await?;
+                    Ok(reply.into())
+                })
+            })*
+
+            /// Those of the conductors that live, by the database: nobody is asked.
+            fn drivers<'a>(&'a self, _ctx: &'a Context) -> Reply<'a, Vec<DriverInfo>> {
+                Box::pin(self.drivers_of_all())
+            }
+        }
+    };
+}
+use methods;
+
+/// A parameter's type in the trait.
+macro_rules! taken {
+    ($life:lifetime, $type:ty) => { $type };
+    ($life:lifetime, $type:ty, $lent:ident) => { &$life $lent };
+}
+use taken;
+
+/// A parameter as the trait takes it.
+macro_rules! lent {
+    ($arg:ident) => {
+        $arg
+    };
+    ($arg:ident, $lent:ident) => {
+        &$arg
+    };
+}
+use lent;
+
+/// A reply's type on the wire.
+macro_rules! sent {
+    ($reply:ty) => {
+        $reply
+    };
+    ($reply:ty, $sent:ty) => {
+        $sent
+    };
+}
+use sent;
+
+fn to_wire(reply: &impl Serialize) -> Result<Value, Failed> {
+    serde_json::to_value(reply).map_err(|error| Fault::Internal(error.to_string()).into())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "map_err hands it over")]
+fn unsendable(error: serde_json::Error) -> Fault {
+    Fault::Internal(format!(
+        "a parameter cannot be sent to a conductor: {error}"
+    ))
+}

@@ -1,0 +1,251 @@
+//! Whom to ask: the conductors that live, and can do it.
+//!
+//! The list is the database's, at most a second old, so that a boot request costs no query for
+//! it; any conductor can answer, and one that has just gone is found out by asking. A conductor
+//! that did not answer is asked last until it has written a heartbeat again. Of several, each gets
+//! its turn.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use ironpxe_core::conductor::Conductor;
+use ironpxe_core::error::{Fault, Result};
+use ironpxe_core::id::NodeUuid;
+use ironpxe_core::node::Node;
+use ironpxe_core::patch::NodeChange;
+use json_patch::PatchOperation;
+use time::OffsetDateTime;
+use tracing::warn;
+
+use crate::db::Db;
+
+/// How old the list may be.
+const FRESH: Duration = Duration::from_secs(1);
+/// When to come back if there is nobody, in seconds.
+const RETRY_AFTER: u16 = 5;
+
+/// Who can do what a call asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Whom {
+    /// Every conductor: all it needs is in the database.
+    Any,
+    /// Who has this hardware type.
+    Driver(String),
+    /// Who works on this node: has its hardware type, and is of its conductor group.
+    Node(NodeUuid),
+    /// Who would work on a node of this hardware type and group.
+    Place {
+        /// The hardware type.
+        driver: String,
+        /// The conductor group.
+        group: String,
+    },
+}
+
+impl Whom {
+    /// Who can enrol the node.
+    pub(super) fn enrols(node: &Node) -> Self {
+        Self::Place {
+            driver: node.driver.clone(),
+            group: node.conductor_group.clone(),
+        }
+    }
+
+    /// Who can change the node: if it gets another hardware type, who has that one.
+    pub(super) fn changes(node: NodeUuid, change: &NodeChange) -> Self {
+        let NodeChange::Patch(patch) = change else {
+            return Self::Node(node);
+        };
+        let driver = patch.iter().rev().find_map(|op| match op {
+            PatchOperation::Add(op) if op.path.as_str() == "/driver" => op.value.as_str(),
+            PatchOperation::Replace(op) if op.path.as_str() == "/driver" => op.value.as_str(),
+            _ => None,
+        });
+        driver.map_or(Self::Node(node), |driver| Self::Driver(driver.to_owned()))
+    }
+}
+
+/// A conductor to ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Peer {
+    /// Its name.
+    pub(super) host: String,
+    /// Where it answers.
+    pub(super) endpoint: String,
+}
+
+/// Knows the conductors.
+#[derive(Debug)]
+pub(super) struct Directory {
+    db: Db,
+    listed: Mutex<Listed>,
+    /// Held while the list is read, so that one request does it for all who wait.
+    reading: tokio::sync::Mutex<()>,
+    turn: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct Listed {
+    read: Option<Instant>,
+    conductors: Arc<[Conductor]>,
+    /// Endpoints that did not answer, with the last heartbeat that was known after that.
+    suspects: HashMap<String, Option<OffsetDateTime>>,
+}
+
+impl Directory {
+    pub(super) fn new(db: Db) -> Self {
+        Self {
+            db,
+            listed: Mutex::default(),
+            reading: tokio::sync::Mutex::default(),
+            turn: AtomicUsize::new(0),
+        }
+    }
+
+    /// Whom to ask, one after the other; at least one, or why there is none.
+    pub(super) async fn candidates(&self, whom: &Whom) -> Result<Vec<Peer>> {
+        let conductors = self.list().await?;
+        let reachable = conductors.iter().filter(|it| !it.endpoint.is_empty());
+        let mut live: Vec<&Conductor> = reachable.clone().filter(|it| it.alive).collect();
+        if live.is_empty() {
+            // When all are silent, it is rather that the database takes no heartbeats. Who is
+            // really gone does not answer.
+            live = reachable.clone().filter(|it| it.online).collect();
+        }
+        if live.is_empty() {
+            return Err(nobody("No conductor is running"));
+        }
+        let Some((driver, group)) = self.place(whom, &live).await? else {
+            return Ok(self.in_turn(live));
+        };
+        let of_group = |it: &Conductor| {
+            group
+                .as_ref()
+                .is_none_or(|group| it.conductor_group.eq_ignore_ascii_case(group))
+        };
+        let suits = |it: &Conductor| it.drivers.contains(&driver) && of_group(it);
+        let suitable: Vec<&Conductor> = live.iter().copied().filter(|it| suits(it)).collect();
+        if !suitable.is_empty() {
+            return Ok(self.in_turn(suitable));
+        }
+        if reachable.clone().any(suits) {
+            return Err(nobody(&format!(
+                "No conductor with the driver {driver} is running"
+            )));
+        }
+        match group {
+            Some(group) if live.iter().any(|it| it.drivers.contains(&driver)) => {
+                Err(Fault::NoValidHost { driver, group })
+            }
+            // It says in the right words that there is no such driver.
+            _ => Ok(self.in_turn(live)),
+        }
+    }
+
+    /// The hardware type and group that a call needs; `None` if anybody will do.
+    async fn place(
+        &self,
+        whom: &Whom,
+        live: &[&Conductor],
+    ) -> Result<Option<(String, Option<String>)>> {
+        let alike = live.windows(2).all(|pair| match pair {
+            [one, other] => {
+                one.drivers == other.drivers && one.conductor_group == other.conductor_group
+            }
+            _ => true,
+        });
+        match whom {
+            Whom::Driver(driver) => Ok(Some((driver.clone(), None))),
+            Whom::Place { driver, group } if !alike => {
+                Ok(Some((driver.clone(), Some(group.clone()))))
+            }
+            Whom::Node(uuid) if !alike => {
+                let node = self.db.node_get(*uuid).await?;
+                // Of a node that is not there, anybody can say so.
+                Ok(node.map(|node| (node.driver, Some(node.conductor_group))))
+            }
+            Whom::Any | Whom::Place { .. } | Whom::Node(_) => Ok(None),
+        }
+    }
+
+    /// Notes that a conductor did not answer.
+    pub(super) fn failed(&self, peer: &Peer) {
+        let mut listed = self.lock();
+        listed.suspects.insert(peer.endpoint.clone(), None);
+        listed.read = None;
+    }
+
+    /// Each in its turn, and those last that did not answer lately.
+    fn in_turn(&self, mut conductors: Vec<&Conductor>) -> Vec<Peer> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let first = turn.checked_rem(conductors.len()).unwrap_or(0);
+        conductors.rotate_left(first);
+        let listed = self.lock();
+        conductors.sort_by_key(|it| listed.suspects.contains_key(&it.endpoint));
+        conductors
+            .into_iter()
+            .map(|it| Peer {
+                host: it.hostname.clone(),
+                endpoint: it.endpoint.clone(),
+            })
+            .collect()
+    }
+
+    async fn list(&self) -> Result<Arc<[Conductor]>> {
+        if let Some(conductors) = self.fresh() {
+            return Ok(conductors);
+        }
+        let _reading = self.reading.lock().await;
+        if let Some(conductors) = self.fresh() {
+            return Ok(conductors);
+        }
+        match self.db.conductor_list().await {
+            Ok(conductors) => Ok(self.lock().renew(conductors.into())),
+            Err(error) => {
+                let mut listed = self.lock();
+                if listed.conductors.is_empty() {
+                    return Err(error.into());
+                }
+                warn!("the list of conductors cannot be read, the last one is used: {error}");
+                listed.read = Some(Instant::now());
+                Ok(Arc::clone(&listed.conductors))
+            }
+        }
+    }
+
+    fn fresh(&self) -> Option<Arc<[Conductor]>> {
+        let listed = self.lock();
+        let fresh = listed.read.is_some_and(|read| read.elapsed() < FRESH);
+        fresh.then(|| Arc::clone(&listed.conductors))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Listed> {
+        // It holds no half-made changes.
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Listed {
+    fn renew(&mut self, conductors: Arc<[Conductor]>) -> Arc<[Conductor]> {
+        self.suspects.retain(|endpoint, seen| {
+            let listed = conductors.iter().find(|it| it.endpoint == *endpoint);
+            let Some(beat) = listed.and_then(|it| it.updated_at) else {
+                return false;
+            };
+            *seen.get_or_insert(beat) == beat
+        });
+        self.conductors = Arc::clone(&conductors);
+        self.read = Some(Instant::now());
+        conductors
+    }
+}
+
+/// What is said when there is nobody to ask.
+pub(super) fn nobody(reason: &str) -> Fault {
+    Fault::Unavailable {
+        reason: reason.to_owned(),
+        retry_after: RETRY_AFTER,
+    }
+}

@@ -1,0 +1,153 @@
+//! Answering JSON-RPC: any [`Conductor`], for those who may ask.
+//!
+//! Every answer to a call is HTTP 200, also a fault. Other statuses are for what is no call: 401
+//! for strangers, 405 for other methods, 413 for a body that is too large, 204 for a cast.
+//!
+//! Source: Ironic's `common/json_rpc/server.py`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request as HttpRequest, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde_json::json;
+use std::net::SocketAddr;
+use tower_http::catch_panic::CatchPanicLayer;
+use tracing::{debug, error, warn};
+
+use ironpxe_core::error::Fault;
+
+use super::auth::Users;
+use super::envelope::{self, Refused, Request};
+use super::fault::FaultOnWire;
+use super::methods::{Failed, dispatch};
+use super::{Conductor, Context};
+use crate::ident;
+
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the server works with.
+#[derive(Clone)]
+pub struct Served {
+    /// Who does what is asked.
+    pub conductor: Arc<dyn Conductor>,
+    /// Who may ask; everybody, if `None`.
+    pub users: Option<Users>,
+    /// The largest body, in bytes.
+    pub max_body_bytes: usize,
+}
+
+/// The server.
+pub fn router(served: Served) -> Router {
+    Router::new()
+        .fallback(answer)
+        .with_state(served)
+        .layer(CatchPanicLayer::new())
+}
+
+async fn answer(State(served): State<Served>, request: HttpRequest) -> Response {
+    if let Some(users) = &served.users
+        && !users
+            .admit(request.headers().get(header::AUTHORIZATION))
+            .await
+    {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        let peer = peer.map(|ConnectInfo(address)| address.ip().to_string());
+        warn!(
+            peer,
+            "a caller without the right name and password was turned away"
+        );
+        let mut answer = error_response(StatusCode::UNAUTHORIZED, "Authorization required");
+        let realm = HeaderValue::from_static("Basic realm=\"Baremetal API\"");
+        answer.headers_mut().insert(header::WWW_AUTHENTICATE, realm);
+        return answer;
+    }
+    if request.method() != Method::POST {
+        return error_response(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "Only POST method can be used",
+        );
+    }
+    match read(request.into_body(), served.max_body_bytes).await {
+        Ok(body) => call(&served, &body).await,
+        Err(answer) => answer,
+    }
+}
+
+async fn read(body: Body, limit: usize) -> Result<Bytes, Response> {
+    let reading = Limited::new(body, limit).collect();
+    match tokio::time::timeout(BODY_TIMEOUT, reading).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(error_response(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            &format!("The request is larger than {limit} bytes ([json_rpc]max_body_size)"),
+        )),
+        Ok(Err(error)) => Err(error_response(StatusCode::BAD_REQUEST, &error.to_string())),
+        Err(_) => Err(error_response(
+            StatusCode::REQUEST_TIMEOUT,
+            "The request did not arrive in time",
+        )),
+    }
+}
+
+async fn call(served: &Served, body: &[u8]) -> Response {
+    let request = match Request::read(body) {
+        Ok(request) => request,
+        // Of a malformed request nobody knows that no answer is wanted.
+        Err((refused, id)) => {
+            warn!("a request was refused: {refused}");
+            return json_response(envelope::refusal(&id, &refused));
+        }
+    };
+    let ctx = Context {
+        request_id: request.context_id.unwrap_or_else(ident::request_id),
+    };
+    let Request {
+        id, method, params, ..
+    } = request;
+    debug!(req.id = ctx.request_id, "{method}");
+    let done = dispatch(served.conductor.as_ref(), &ctx, &method, params).await;
+    if let Err(failed) = &done {
+        log(&ctx, &method, failed);
+    }
+    if id.is_null() {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    json_response(match done {
+        Ok(result) => envelope::success(&id, &result),
+        Err(Failed::Refused(refused)) => envelope::refusal(&id, &refused),
+        Err(Failed::Fault(fault)) => envelope::failure(&id, &FaultOnWire::from_fault(&fault)),
+    })
+}
+
+fn log(ctx: &Context, method: &str, failed: &Failed) {
+    match failed {
+        Failed::Refused(refused @ (Refused::Method(_) | Refused::Params { .. })) => {
+            warn!(req.id = ctx.request_id, "a call was refused: {refused}");
+        }
+        Failed::Refused(refused) => warn!(req.id = ctx.request_id, "{refused}"),
+        Failed::Fault(Fault::Internal(cause)) => {
+            error!(req.id = ctx.request_id, "{method} failed: {cause}");
+        }
+        // The API tells its client.
+        Failed::Fault(fault) => debug!(req.id = ctx.request_id, "{method}: {fault}"),
+    }
+}
+
+fn json_response(body: String) -> Response {
+    let json = HeaderValue::from_static("application/json; charset=UTF-8");
+    ([(header::CONTENT_TYPE, json)], body).into_response()
+}
+
+fn error_response(status: StatusCode, message: &str) -> Response {
+    let body = json!({ "error": { "message": message, "code": status.as_u16() } });
+    let mut answer = json_response(body.to_string());
+    *answer.status_mut() = status;
+    answer
+}

@@ -1,0 +1,173 @@
+//! Both sides of the wire, with a socket between them.
+
+mod calls;
+mod failures;
+mod requests;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use ironpxe_core::boot::{BootSettings, Scripts};
+use ironpxe_core::id::{NodeUuid, PortUuid};
+use ironpxe_core::node::Node;
+use ironpxe_core::port::Port;
+use ironpxe_core::provision_state::ProvisionState;
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::server::Served;
+use super::*;
+use crate::conductor::{self, LocalConductor};
+use crate::db::{Db, Registration};
+use crate::drivers::Drivers;
+use crate::lifecycle::Tasks;
+use crate::lifecycle::server::{Limits, serve_tls};
+use crate::{clock, ident};
+
+const MAC: &str = "52:54:00:aa:00:01";
+
+/// A database, a conductor that serves it on a socket, and the API's view of that.
+struct Site {
+    db: Db,
+    local: LocalConductor,
+    tasks: Tasks,
+    folder: TempDir,
+}
+
+/// How the conductor is guarded.
+#[derive(Default)]
+struct Guards {
+    users: Option<Users>,
+    tls: Option<Arc<rustls::ServerConfig>>,
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.tasks.stopping().cancel();
+    }
+}
+
+fn context() -> Context {
+    Context {
+        request_id: ident::request_id(),
+    }
+}
+
+fn patience() -> Patience {
+    Patience {
+        boot_try: Duration::from_millis(1500),
+        boot: Duration::from_secs(5),
+        read_try: Duration::from_secs(2),
+        call: Duration::from_secs(10),
+    }
+}
+
+impl Site {
+    async fn new() -> Self {
+        Self::guarded(Guards::default()).await
+    }
+
+    async fn guarded(guards: Guards) -> Self {
+        let (db, folder) = crate::db::testing::scratch().await;
+        let tasks = Tasks::new();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let local = conductor(&db, "conductor-1", address).await;
+        let served = Served {
+            conductor: Arc::new(local.clone()),
+            users: guards.users,
+            max_body_bytes: 64 * 1024,
+        };
+        serve(&tasks, listener, server::router(served), guards.tls);
+        Self {
+            db,
+            local,
+            tasks,
+            folder,
+        }
+    }
+
+    fn remote(&self) -> Remote {
+        self.remote_with(None, None)
+    }
+
+    fn remote_with(
+        &self,
+        credentials: Option<&Credentials>,
+        tls: Option<rustls::ClientConfig>,
+    ) -> Remote {
+        Remote::new(self.db.clone(), patience(), credentials, tls).unwrap()
+    }
+
+    /// A stand-in for a conductor, which registers like one.
+    async fn stand_in(&self, host: &str, router: Router) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        self.register(host, listener.local_addr().unwrap()).await;
+        serve(&self.tasks, listener, router, None);
+    }
+
+    async fn register(&self, hostname: &str, address: SocketAddr) {
+        let entry = Registration {
+            hostname,
+            run_id: "run-1",
+            group: "",
+            drivers: &["fake-hardware".to_owned()],
+            interfaces: &[],
+            endpoint: &address.to_string(),
+        };
+        self.db.conductor_register(&entry).await.unwrap();
+    }
+
+    /// A node that waits for its ramdisk, with a port.
+    async fn waiting_node(&self) -> NodeUuid {
+        let mut node = Node::enroll(NodeUuid(ident::uuid()), "fake-hardware", clock::now());
+        node.provision_state = ProvisionState::DeployWait.into();
+        for key in ["deploy_kernel", "deploy_ramdisk"] {
+            node.driver_info.insert(key.into(), json!("http://h/x"));
+        }
+        let node = self.local.node_create(&context(), node).await.unwrap();
+        let mac = MAC.parse().unwrap();
+        let port = Port::new(PortUuid(ident::uuid()), node.uuid, mac, clock::now());
+        self.local.port_create(&context(), port).await.unwrap();
+        node.uuid
+    }
+}
+
+async fn conductor(db: &Db, host: &str, address: SocketAddr) -> LocalConductor {
+    let boot = BootSettings::default();
+    let scripts = Arc::new(Scripts::new(boot.downloads).unwrap());
+    let settings = conductor::Settings {
+        host: host.to_owned(),
+        conductor_group: String::new(),
+        automated_clean: true,
+        allow_provisioning_in_maintenance: true,
+        heartbeat_interval: Duration::from_secs(10),
+        take_over_interval: Duration::from_secs(10),
+        endpoint: address.to_string(),
+        restrict_boot_config: false,
+        boot,
+    };
+    let drivers = Drivers::new(&["fake-hardware".into()], None).unwrap();
+    LocalConductor::start(db.clone(), drivers, scripts, settings, Tasks::new())
+        .await
+        .unwrap()
+}
+
+fn serve(
+    tasks: &Tasks,
+    listener: TcpListener,
+    router: Router,
+    tls: Option<Arc<rustls::ServerConfig>>,
+) {
+    let limits = Limits {
+        connections: 100,
+        head_timeout: Duration::from_secs(5),
+        drain: Duration::ZERO,
+    };
+    let stop: CancellationToken = tasks.stopping();
+    tasks.spawn("a server", serve_tls(listener, router, limits, stop, tls));
+}

@@ -1,0 +1,83 @@
+//! TLS between API and conductor: certificates from files, and the versions 1.2 and 1.3.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+
+/// Why there is no TLS.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file cannot be read, or does not hold what it should.
+    #[error("cannot read {what} from {}", .path.display())]
+    File {
+        /// What was looked for.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        source: rustls::pki_types::pem::Error,
+    },
+    /// What was read cannot be used.
+    #[error("TLS cannot be used as configured")]
+    Config(#[from] rustls::Error),
+}
+
+/// What a server shows: the certificates of `cert_file`, its own first, with the key of
+/// `key_file`, all as PEM.
+pub fn server(cert_file: &Path, key_file: &Path) -> Result<Arc<ServerConfig>, TlsError> {
+    let certificates = certificates(cert_file)?;
+    let key = PrivateKeyDer::from_pem_file(key_file)
+        .map_err(|source| unreadable("a private key", key_file, source))?;
+    let config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(certificates, key)?;
+    Ok(Arc::new(config))
+}
+
+/// What a client believes: servers whose certificate is signed by one in `cafile`, as PEM.
+pub fn client(cafile: &Path) -> Result<ClientConfig, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(cafile)? {
+        roots.add(certificate)?;
+    }
+    with_roots(roots)
+}
+
+/// For a client that does not use TLS.
+pub(super) fn no_client() -> Result<ClientConfig, TlsError> {
+    with_roots(RootCertStore::empty())
+}
+
+fn with_roots(roots: RootCertStore) -> Result<ClientConfig, TlsError> {
+    Ok(ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let read = || CertificateDer::pem_file_iter(path)?.collect::<Result<Vec<_>, _>>();
+    match read() {
+        Ok(found) if !found.is_empty() => Ok(found),
+        Ok(_) => Err(rustls::pki_types::pem::Error::NoItemsFound),
+        Err(source) => Err(source),
+    }
+    .map_err(|source| unreadable("certificates", path, source))
+}
+
+fn unreadable(what: &'static str, path: &Path, source: rustls::pki_types::pem::Error) -> TlsError {
+    TlsError::File {
+        what,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}

@@ -1,0 +1,188 @@
+//! API and conductors as processes of their own, on one database: what machines and operators
+//! notice when one of them goes, and what the others make of it.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "JSON values answer null for what they do not have"
+)]
+
+mod access;
+mod failover;
+mod ironic;
+mod takeover;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use ironpxe_testkit::ironic::Ironic;
+use ironpxe_testkit::server::{Server, ServerOptions};
+use serde_json::{Value, json};
+use sqlx::Connection;
+use tempfile::TempDir;
+
+const SOON: Duration = Duration::from_secs(30);
+const PASSTHRU: &str = "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config";
+
+fn binary() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_ironpxe"))
+}
+
+/// A folder with one database, and the processes that share it.
+struct Site {
+    state: TempDir,
+}
+
+impl Site {
+    fn new() -> Result<Self> {
+        Ok(Self {
+            state: tempfile::tempdir()?,
+        })
+    }
+
+    /// One role, quick to notice that another one is gone.
+    fn options(&self, role: &'static str, host: &str) -> ServerOptions {
+        ServerOptions {
+            state_dir: Some(self.state.path().to_owned()),
+            role: Some(role),
+            ..ServerOptions::default()
+        }
+        .set("IRONPXE_DEFAULT__HOST", host)
+        .set("IRONPXE_CONDUCTOR__HEARTBEAT_INTERVAL", "1")
+        .set("IRONPXE_CONDUCTOR__HEARTBEAT_TIMEOUT", "3")
+        .set("IRONPXE_CONDUCTOR__CHECK_PROVISION_STATE_INTERVAL", "1")
+        .set("IRONPXE_JSON_RPC__BOOT_TRY_TIMEOUT", "1")
+        .set("IRONPXE_JSON_RPC__BOOT_TIMEOUT", "20")
+    }
+
+    fn conductor(&self, host: &str) -> Result<Server> {
+        Server::start(binary(), &self.options("conductor", host))
+    }
+
+    fn api(&self) -> Result<(Server, Ironic)> {
+        let api = Server::start(binary(), &self.options("api", "api"))?;
+        let client = Ironic::new(api.base_url())?;
+        Ok((api, client))
+    }
+}
+
+/// Stops a process where it stands, but not while it writes: with SQLite all others would wait for
+/// it.
+fn pause(site: &Site, server: &Server) -> Result<()> {
+    for _ in 0..100 {
+        server.pause()?;
+        let free = in_database(site, Duration::ZERO, async |connection| {
+            let began = sqlx::query("BEGIN IMMEDIATE")
+                .execute(&mut *connection)
+                .await;
+            if began.is_ok() {
+                sqlx::query("ROLLBACK").execute(&mut *connection).await?;
+            }
+            Ok(began.is_ok())
+        });
+        if free? {
+            return Ok(());
+        }
+        server.resume()?;
+        thread::sleep(Duration::from_millis(20));
+    }
+    anyhow::bail!("it writes all the time")
+}
+
+/// Does something in the database itself, waiting so long for others who write.
+fn in_database<T>(
+    site: &Site,
+    patience: Duration,
+    act: impl AsyncFnOnce(&mut sqlx::SqliteConnection) -> Result<T>,
+) -> Result<T> {
+    let file = site.state.path().join("ironpxe.sqlite");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let options = sqlx::sqlite::SqliteConnectOptions::new()
+            .filename(file)
+            .busy_timeout(patience);
+        let mut connection = sqlx::SqliteConnection::connect_with(&options).await?;
+        let done = act(&mut connection).await;
+        connection.close().await?;
+        done
+    })
+}
+
+/// Enrols a node with a port; gives its UUID and the port's address.
+fn enrol(client: &Ironic, number: u8) -> Result<(String, String)> {
+    let node = client.create_node(&json!({
+        "driver": "fake-hardware",
+        "automated_clean": false,
+        "driver_info": {"deploy_kernel": "http://192.0.2.1/k", "deploy_ramdisk": "http://192.0.2.1/r"},
+        "instance_info": {"image_source": "http://192.0.2.1/i", "image_checksum": "x"},
+    }))?;
+    let uuid = node["uuid"].as_str().context("a node without UUID")?;
+    let mac = format!("52:54:00:00:00:{number:02x}");
+    client.create_port(uuid, &mac)?;
+    Ok((uuid.to_owned(), mac))
+}
+
+/// A machine's request, at one of its doors in turn; it must get its script.
+fn boot(client: &Ironic, mac: &str, turn: usize) -> Result<()> {
+    let door = match turn % 3 {
+        0 => format!("/v1/boot/{mac}/boot.ipxe"),
+        1 => format!("{PASSTHRU}?port_address={mac}"),
+        _ => format!("/pxelinux.cfg/{}", mac.replace(':', "-")),
+    };
+    let answer = client.get_as_firmware(&door)?;
+    ensure!(
+        answer.status == 200 && answer.text.contains("wait call-back -> deploy ramdisk"),
+        "{door}: {} {}",
+        answer.status,
+        answer.text
+    );
+    Ok(())
+}
+
+/// Boots machines without a pause while `act` runs, and checks every answer; gives how many there
+/// were.
+fn booting<T>(api: &Server, mac: &str, act: impl FnOnce() -> Result<T>) -> Result<(usize, T)> {
+    const MACHINES: usize = 4;
+    let over = AtomicBool::new(false);
+    let machine = |number: usize| -> Result<usize> {
+        let client = Ironic::new(api.base_url())?;
+        let mut boots = 0;
+        while !over.load(Ordering::Relaxed) {
+            boot(&client, mac, number + boots)?;
+            boots += 1;
+        }
+        Ok(boots)
+    };
+    thread::scope(|scope| {
+        let machines: Vec<_> = (0..MACHINES)
+            .map(|number| scope.spawn(move || machine(number)))
+            .collect();
+        let acted = act();
+        over.store(true, Ordering::Relaxed);
+        let mut boots = 0;
+        for machine in machines {
+            boots += machine.join().ok().context("a machine panicked")??;
+        }
+        Ok((boots, acted?))
+    })
+}
+
+fn eventually(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
+    let deadline = Instant::now() + SOON;
+    while !holds()? {
+        ensure!(Instant::now() < deadline, "still not so: {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+fn alive(client: &Ironic, host: &str) -> Result<bool> {
+    let path = format!("/v1/conductors/{host}");
+    let conductor = client.get(&path)?.expect_status(200)?;
+    conductor["alive"]
+        .as_bool()
+        .context("neither alive nor dead")
+}
