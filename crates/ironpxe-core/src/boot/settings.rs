@@ -84,6 +84,21 @@ pub enum GiveUpAction {
     Exit,
 }
 
+impl GiveUpAction {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Reboot, Self::Poweroff, Self::Shell, Self::Exit];
+
+    /// The word of the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Reboot => "reboot",
+            Self::Poweroff => "poweroff",
+            Self::Shell => "shell",
+            Self::Exit => "exit",
+        }
+    }
+}
+
 /// How a machine is sent to its own disk, by boot mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LocalBoot {
@@ -108,11 +123,12 @@ pub enum LocalBootMethod {
 }
 
 impl LocalBootMethod {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Sanboot, Self::Exit, Self::Reboot, Self::Poweroff];
+
     /// Reads the word of the configuration or of a node.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Sanboot, Self::Exit, Self::Reboot, Self::Poweroff]
-            .into_iter()
-            .find(|method| method.name() == name)
+        Self::ALL.into_iter().find(|method| method.name() == name)
     }
 
     /// The word.
