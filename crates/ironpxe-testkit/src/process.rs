@@ -108,8 +108,13 @@ impl Child {
 
     /// Asks it to stop, as an operator's `kill` would.
     pub(crate) fn terminate(&self) -> Result<()> {
+        self.signal(Signal::SIGTERM)
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
         let pid = i32::try_from(self.0.id()).context("a process id is too large")?;
-        kill(Pid::from_raw(pid), Signal::SIGTERM).context("cannot send SIGTERM")
+        kill(Pid::from_raw(pid), signal).with_context(|| format!("cannot send {signal}"))
     }
 
     /// Stops it at once and reaps it.

@@ -197,6 +197,11 @@ impl Server {
             .with_context(|| tail(&self.log))
     }
 
+    /// Asks it to read its files again (SIGHUP).
+    pub fn hang_up(&self) -> Result<()> {
+        self.child.signal(nix::sys::signal::Signal::SIGHUP)
+    }
+
     /// Kills it, as a power cut would.
     pub fn kill(&mut self) -> Result<ExitStatus> {
         self.child.kill()

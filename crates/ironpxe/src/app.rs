@@ -3,11 +3,13 @@
 //! It reads from top to bottom as the service starts: everything is checked before anything is
 //! bound, bound before anything is promised, and ended in the opposite order.
 
+mod reload;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ironpxe_core::boot::{Scripts, TemplateError};
+use ironpxe_core::boot::Scripts;
 use ironpxe_core::error::Fault;
 use ironpxe_core::provision_state::ProvisionState;
 use tokio::net::TcpListener;
@@ -16,12 +18,12 @@ use tracing::{info, warn};
 
 use crate::api;
 pub use crate::conductor::preview::OfflineError;
-use crate::conductor::{self, LocalConductor};
-use crate::config::{Config, Word};
+use crate::conductor::{self, LocalConductor, ScriptsInUse};
+use crate::config::{Config, ConfigError, Word};
 use crate::db::{self, Db, DbError};
 use crate::drivers::{Drivers, DriversError};
 use crate::lifecycle::server::{self, Limits};
-use crate::lifecycle::{Signals, Tasks};
+use crate::lifecycle::{HangUps, Signals, Tasks};
 pub use crate::rpc::BootPreview;
 
 /// How long tasks may take to end, and how long the database may take to close.
@@ -35,7 +37,7 @@ pub enum AppError {
     Drivers(#[from] DriversError),
     /// A boot script's template is broken.
     #[error(transparent)]
-    Template(#[from] TemplateError),
+    Template(#[from] ConfigError),
     /// Signals cannot be caught.
     #[error("cannot catch signals")]
     Signals(#[source] std::io::Error),
@@ -65,8 +67,9 @@ pub async fn serve(config: Config) -> Result<(), AppError> {
             .as_ref()
             .map(|Word(name)| name.as_str()),
     )?;
-    let scripts = Arc::new(Scripts::new(config.downloads())?);
+    let scripts = ScriptsInUse::new(noted(config.scripts()?));
     let mut signals = Signals::catch().map_err(AppError::Signals)?;
+    let hang_ups = HangUps::catch().map_err(AppError::Signals)?;
 
     let (listener, address) = listen(SocketAddr::new(config.api.host_ip, config.api.port)).await?;
     let api_url = api_url(&config, address);
@@ -75,7 +78,7 @@ pub async fn serve(config: Config) -> Result<(), AppError> {
     let conductor = LocalConductor::start(
         db.clone(),
         drivers,
-        Arc::clone(&scripts),
+        scripts.clone(),
         conductor_settings(&config, api_url),
         tasks.clone(),
     )
@@ -85,8 +88,9 @@ pub async fn serve(config: Config) -> Result<(), AppError> {
         db: db.clone(),
         conductor: Arc::new(conductor),
         settings: Arc::new(api_settings(&config)),
-        scripts,
+        scripts: scripts.current(),
     });
+    reload::start(&tasks, hang_ups, config.clone(), scripts);
 
     let stop = CancellationToken::new();
     let serving = server::serve(listener, router, Limits::of_this_process(), stop.clone());
@@ -114,12 +118,21 @@ pub async fn serve(config: Config) -> Result<(), AppError> {
 /// What a machine would boot, by the database alone.
 pub async fn preview(
     config: &Config,
+    scripts: &Scripts,
     machine: &str,
     state: Option<ProvisionState>,
 ) -> Result<BootPreview, OfflineError> {
     let address = SocketAddr::new(config.api.host_ip, config.api.port);
     let settings = config.boot_settings(api_url(config, address));
-    conductor::preview::offline(&config.database_path, &settings, machine, state).await
+    conductor::preview::offline(&config.database_path, &settings, scripts, machine, state).await
+}
+
+/// Tells what most likely is wrong with templates.
+fn noted(scripts: Scripts) -> Scripts {
+    for note in scripts.notes() {
+        warn!("{note}");
+    }
+    scripts
 }
 
 /// Ends what runs beside the requests, and then what everything stands on.

@@ -13,7 +13,7 @@ use super::plan::BootPlan;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
     /// What it is about: `port`, `state`, `plan`, `kernel`, `ramdisk`, `arguments`, `iso`,
-    /// `volume`, `disk`, `refused` or `fix`.
+    /// `volume`, `disk`, `template`, `refused` or `fix`.
     pub topic: &'static str,
     /// For humans, with fields and settings under the names operators know them by.
     pub text: String,

@@ -65,7 +65,7 @@ impl CliError {
         match self {
             Self::Config(_)
             | Self::Log(_)
-            | Self::App(AppError::Drivers(_))
+            | Self::App(AppError::Drivers(_) | AppError::Template(_))
             | Self::NoTemplate(_) => USAGE,
             Self::App(_) | Self::Preview(_) | Self::Runtime(_) | Self::Output(_) => 1,
         }

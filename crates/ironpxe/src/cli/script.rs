@@ -123,11 +123,17 @@ fn template(name: Option<&str>) -> Result<(), CliError> {
 /// Asks the database. The service need not run, and does not notice if it does.
 fn preview(machine: &Machine) -> Result<BootPreview, CliError> {
     let (config, _) = load(machine.config.as_deref(), &machine.flags())?;
+    let scripts = config.scripts()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(CliError::Runtime)?;
-    let preview = runtime.block_on(app::preview(&config, &machine.name, machine.state))?;
+    let preview = runtime.block_on(app::preview(
+        &config,
+        &scripts,
+        &machine.name,
+        machine.state,
+    ))?;
     Ok(preview)
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ironpxe_core::boot::{
-    BootSettings, Machine, Occasion, Reason, Scripts, TemplateError, boots_from_volume, explain,
+    BootSettings, InUse, Machine, Occasion, Reason, Scripts, boots_from_volume, explain,
 };
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::NodeUuid;
@@ -31,9 +31,6 @@ pub enum OfflineError {
     /// The database does not open.
     #[error(transparent)]
     Database(#[from] DbError),
-    /// A script template is broken.
-    #[error(transparent)]
-    Template(#[from] TemplateError),
     /// Nobody is known by this name or address.
     #[error("no node has the UUID or name {0:?}, and no port that address")]
     Stranger(String),
@@ -47,10 +44,10 @@ pub enum OfflineError {
 pub async fn offline(
     database: &Path,
     settings: &BootSettings,
+    scripts: &Scripts,
     machine: &str,
     state: Option<ProvisionState>,
 ) -> Result<BootPreview, OfflineError> {
-    let scripts = Scripts::new(settings.downloads)?;
     // Opening would create it.
     if !database.is_file() {
         return Err(OfflineError::NoDatabase(database.to_owned()));
@@ -63,7 +60,7 @@ pub async fn offline(
     .await?;
     let previewer = Previewer {
         db: &db,
-        scripts: &scripts,
+        scripts,
         settings,
     };
     let previewed = async {
@@ -141,6 +138,7 @@ impl Previewer<'_> {
         };
         let explanation = explain(machine, self.settings, REQUEST_ID);
         reasons.extend(explanation.reasons);
+        reasons.extend(self.scripts.operators_template(&node).map(template));
         let occasion = Occasion {
             machine,
             request_id: REQUEST_ID,
@@ -162,6 +160,21 @@ impl Previewer<'_> {
     }
 }
 
+/// Whose template the script is, if it is not the built-in one.
+fn template(template: &InUse) -> Reason {
+    let path = &template.path;
+    let text = match &template.arch {
+        None => format!("{path}, from [pxe]ipxe_config_template"),
+        Some(arch) => {
+            format!("{path}, from [pxe]ipxe_config_template_by_arch.{arch}, by properties.cpu_arch")
+        }
+    };
+    Reason {
+        topic: "template",
+        text,
+    }
+}
+
 impl LocalConductor {
     /// What a machine would boot.
     pub(super) async fn preview(
@@ -171,7 +184,7 @@ impl LocalConductor {
     ) -> Result<BootPreview> {
         let previewer = Previewer {
             db: &self.db,
-            scripts: &self.scripts,
+            scripts: &self.scripts.current(),
             settings: &self.settings.boot,
         };
         previewer.preview(ident, state).await

@@ -19,6 +19,7 @@ mod load;
 mod pxe;
 mod sample;
 mod section;
+mod templates;
 #[cfg(test)]
 mod tests;
 mod values;

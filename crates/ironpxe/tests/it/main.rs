@@ -8,3 +8,4 @@ mod rest;
 mod script;
 mod serve;
 mod store;
+mod templates;
