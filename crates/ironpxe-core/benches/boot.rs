@@ -3,7 +3,9 @@
 #![expect(clippy::expect_used, reason = "a bench of fixed values")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use ironpxe_core::boot::{BootSettings, Machine, Occasion, Scripts, decide};
+use ironpxe_core::boot::{
+    BootSettings, Machine, Occasion, OperatorTemplates, Scripts, TemplateFile, decide,
+};
 use ironpxe_core::interface::InterfaceKind;
 use ironpxe_core::node::Node;
 use ironpxe_core::port::Port;
@@ -40,6 +42,19 @@ fn machine(state: ProvisionState) -> (Node, Port) {
 fn boot(c: &mut Criterion) {
     let settings = BootSettings::default();
     let scripts = Scripts::new(settings.downloads).expect("the built-in templates");
+    // The same template as an operator's: checked as a whole, with more variables.
+    let templates = OperatorTemplates {
+        every: Some(TemplateFile {
+            path: "boot.ipxe".into(),
+            text: "{% include \"boot.ipxe\" %}".into(),
+        }),
+        ..OperatorTemplates::default()
+    };
+    let operators = Scripts::with_operators(settings.downloads, templates.clone())
+        .expect("an operator's template");
+    c.bench_function("load an operator's template", |b| {
+        b.iter(|| Scripts::with_operators(settings.downloads, templates.clone()));
+    });
     for state in [
         ProvisionState::DeployWait,
         ProvisionState::Active,
@@ -59,6 +74,9 @@ fn boot(c: &mut Criterion) {
         });
         c.bench_function(&format!("decide and render/{state}"), |b| {
             b.iter(|| scripts.render(&decide(machine, &settings, REQUEST), occasion));
+        });
+        c.bench_function(&format!("decide and render as an operator/{state}"), |b| {
+            b.iter(|| operators.render(&decide(machine, &settings, REQUEST), occasion));
         });
     }
 }

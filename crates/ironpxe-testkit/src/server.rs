@@ -213,6 +213,11 @@ impl Server {
         self.child.signal(Signal::SIGCONT)
     }
 
+    /// Asks it to read its files again (SIGHUP).
+    pub fn hang_up(&self) -> Result<()> {
+        self.child.signal(Signal::SIGHUP)
+    }
+
     /// Kills it, as a power cut would.
     pub fn kill(&mut self) -> Result<ExitStatus> {
         self.child.kill()

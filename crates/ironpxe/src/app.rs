@@ -3,13 +3,14 @@
 //! It reads from top to bottom as the service starts: everything is checked before anything is
 //! bound, bound before anything is promised, and ended in the opposite order.
 
+mod reload;
 mod roles;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ironpxe_core::boot::{AsIf, Scripts, TemplateError};
+use ironpxe_core::boot::{AsIf, Scripts};
 use ironpxe_core::error::Fault;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -17,12 +18,12 @@ use tracing::{info, warn};
 
 use crate::api;
 pub use crate::conductor::preview::OfflineError;
-use crate::conductor::{self, LocalConductor};
-use crate::config::{Config, Word};
+use crate::conductor::{self, LocalConductor, ScriptsInUse};
+use crate::config::{Config, ConfigError, Word};
 use crate::db::{self, Db, DbError};
 use crate::drivers::{Drivers, DriversError};
 use crate::lifecycle::server::{self, Limits};
-use crate::lifecycle::{Signals, Tasks};
+use crate::lifecycle::{HangUps, Signals, Tasks};
 pub use crate::rpc::BootPreview;
 use crate::rpc::UsersError;
 use crate::rpc::tls::TlsError;
@@ -41,7 +42,7 @@ pub enum AppError {
     Drivers(#[from] DriversError),
     /// A boot script's template is broken.
     #[error(transparent)]
-    Template(#[from] TemplateError),
+    Template(#[from] ConfigError),
     /// Signals cannot be caught.
     #[error("cannot catch signals")]
     Signals(#[source] std::io::Error),
@@ -88,12 +89,13 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
         Role::Api => None,
         Role::All | Role::Conductor => Some(drivers(&config)?),
     };
-    let scripts = Arc::new(Scripts::new(config.downloads())?);
+    let scripts = ScriptsInUse::new(noted(config.scripts()?));
     let guards = match role {
         Role::Conductor => Some(Guards::new(&config.json_rpc)?),
         Role::All | Role::Api => None,
     };
     let mut signals = Signals::catch().map_err(AppError::Signals)?;
+    let hang_ups = HangUps::catch().map_err(AppError::Signals)?;
 
     let (listener, address) = match role {
         Role::All | Role::Api => listen(config.api.host_ip, config.api.port, "api").await?,
@@ -114,7 +116,7 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
         None => None,
         Some(drivers) => {
             let settings = conductor_settings(&config, api_url(&config, api_address), endpoint);
-            let scripts = Arc::clone(&scripts);
+            let scripts = scripts.clone();
             let started =
                 LocalConductor::start(db.clone(), drivers, scripts, settings, tasks.clone());
             Some(started.await.map_err(AppError::Conductor)?)
@@ -132,10 +134,11 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
                 None => Arc::new(roles::remote(&db, &config.json_rpc)?),
             },
             settings: Arc::new(api_settings(&config)),
-            scripts,
+            scripts: scripts.current(),
             stopping: stopping.clone(),
         }),
     };
+    reload::start(&tasks, hang_ups, config.clone(), scripts);
 
     let stop = CancellationToken::new();
     let tls = guards.and_then(|guards| guards.tls);
@@ -182,12 +185,13 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
 /// What a machine would boot, by the database alone.
 pub async fn preview(
     config: &Config,
+    scripts: &Scripts,
     machine: &str,
     as_if: &AsIf,
 ) -> Result<BootPreview, OfflineError> {
     let address = SocketAddr::new(config.api.host_ip, config.api.port);
     let settings = config.boot_settings(api_url(config, address));
-    conductor::preview::offline(&config.database_path, &settings, machine, as_if).await
+    conductor::preview::offline(&config.database_path, &settings, scripts, machine, as_if).await
 }
 
 fn drivers(config: &Config) -> Result<Drivers, DriversError> {
@@ -197,6 +201,14 @@ fn drivers(config: &Config) -> Result<Drivers, DriversError> {
         &general.enabled_hardware_types.0,
         default_deploy_interface.map(|Word(name)| name.as_str()),
     )
+}
+
+/// Tells what most likely is wrong with templates.
+fn noted(scripts: Scripts) -> Scripts {
+    for note in scripts.notes() {
+        warn!("{note}");
+    }
+    scripts
 }
 
 /// Ends what runs beside the requests, and then what everything stands on.

@@ -13,7 +13,7 @@ use super::plan::BootPlan;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
     /// What it is about: `port`, `state`, `plan`, `kernel`, `ramdisk`, `arguments`, `iso`,
-    /// `volume`, `disk`, `refused` or `fix`.
+    /// `volume`, `disk`, `template`, `refused` or `fix`.
     pub topic: &'static str,
     /// For humans, with fields and settings under the names operators know them by.
     pub text: String,
@@ -63,21 +63,25 @@ impl Reasons {
 /// A script without the passwords in it, for those who may know what is booted but not the
 /// secrets of it. Everything else is as it was.
 ///
-/// Scripts hand passwords to iPXE in one way only, the setting `password`; a value cannot begin a
-/// line of its own, so that every line that does so is a password's.
+/// Scripts hand passwords to iPXE in one way only, the setting `password` (an operator's template
+/// that does otherwise is refused when it is loaded); a value cannot begin a line of its own, so
+/// that every line that does so is a password's.
 pub fn without_passwords(script: &str) -> String {
     script
         .split_inclusive('\n')
-        .map(|line| {
-            let mut words = line.split_whitespace();
-            match (words.next(), words.next()) {
-                (Some("set"), Some(setting))
-                    if setting == "password" || setting.starts_with("password:") =>
-                {
-                    Cow::Owned(format!("set {setting} ******\n"))
-                }
-                _ => Cow::Borrowed(line),
-            }
+        .map(|line| match line.split_whitespace().nth(1) {
+            Some(setting) if sets_password(line) => Cow::Owned(format!("set {setting} ******\n")),
+            _ => Cow::Borrowed(line),
         })
         .collect()
+}
+
+/// Whether a line of a script hands over a password.
+pub(super) fn sets_password(line: &str) -> bool {
+    let mut words = line.split_whitespace();
+    let setting = match words.next() {
+        Some("set") => words.next(),
+        _ => None,
+    };
+    setting.is_some_and(|it| it == "password" || it.starts_with("password:"))
 }

@@ -6,8 +6,8 @@
 use super::explain::Reason;
 use super::kernel_args::MAX_BYTES;
 use super::plan::{BootPlan, LinuxBoot};
-use super::script::PAUSE_KNOWN;
 use super::settings::{BootSettings, GiveUpAction, LocalBoot, LocalBootMethod};
+use super::variables::PAUSE_KNOWN;
 use crate::node::Node;
 
 /// What iPXE runs on: its `${platform}`.

@@ -11,29 +11,37 @@
 //! `script.rs` with `templates/` for how it is written.
 
 mod as_if;
+mod commands;
 mod decision;
+mod environment;
 mod explain;
 mod firmware;
 mod images;
 mod inspection;
 mod kernel_args;
+mod operator;
 mod plan;
 mod refusal;
+mod samples;
 mod san;
 mod script;
 mod settings;
 mod text;
+mod variables;
 
 pub use as_if::{AsIf, BadArch, CpuArch};
 pub use decision::{decide, explain};
+pub use environment::{TEMPLATES, TemplateError};
 pub use explain::{Explanation, Reason, without_passwords};
 pub use firmware::{BadFirmware, Firmware, explain_firmware};
 pub use images::{ImageUrl, NotAnImageUrl};
 pub use kernel_args::{ArgError, KernelArgs};
+pub use operator::{Broken, InUse, OperatorTemplates, TemplateFile};
 pub use plan::{BootIf, BootPlan, LinuxBoot, LinuxRole, Machine, boots_from_volume};
 pub use refusal::Refusal;
+pub use samples::{Sample, samples};
 pub use san::{Chap, SanDrive, Secret, VolumeBoot};
-pub use script::{Occasion, Scripts, TEMPLATES, TemplateError};
+pub use script::{Occasion, Scripts};
 pub use settings::{
     BootOption, BootSettings, Downloads, GiveUpAction, LocalBoot, LocalBootMethod, RamdiskImages,
 };

@@ -125,6 +125,16 @@ impl LinuxRole {
         }
     }
 
+    /// For templates, in one word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DeployRamdisk => "deploy_ramdisk",
+            Self::RescueRamdisk => "rescue_ramdisk",
+            Self::InstanceRamdisk => "instance_ramdisk",
+            Self::InstanceKernel => "instance_kernel",
+        }
+    }
+
     /// What the ramdisk is called inside of iPXE, and so in `initrd=`: Ironic's file names.
     pub fn ramdisk_name(self) -> &'static str {
         match self {
@@ -136,6 +146,17 @@ impl LinuxRole {
 }
 
 impl BootPlan {
+    /// For templates, in one word.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Linux(_) => "linux",
+            Self::Volume(_) => "volume",
+            Self::Iso(_) => "iso",
+            Self::LocalDisk(_) => "local_disk",
+            Self::Refuse(_) => "refuse",
+        }
+    }
+
     /// For humans, in a few words.
     pub fn title(&self) -> &'static str {
         match self {

@@ -87,8 +87,18 @@ pub enum GiveUpAction {
 }
 
 impl GiveUpAction {
-    /// Each of them.
+    /// All of them.
     pub const ALL: [Self; 4] = [Self::Reboot, Self::Poweroff, Self::Shell, Self::Exit];
+
+    /// The word of the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Reboot => "reboot",
+            Self::Poweroff => "poweroff",
+            Self::Shell => "shell",
+            Self::Exit => "exit",
+        }
+    }
 }
 
 /// How a machine is sent to its own disk, by boot mode.
@@ -115,7 +125,7 @@ pub enum LocalBootMethod {
 }
 
 impl LocalBootMethod {
-    /// Each of them.
+    /// All of them.
     pub const ALL: [Self; 4] = [Self::Sanboot, Self::Exit, Self::Reboot, Self::Poweroff];
 
     /// Reads the word of the configuration or of a node.

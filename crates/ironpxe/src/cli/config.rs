@@ -25,7 +25,11 @@ pub(super) fn run(command: &ConfigCommand) -> Result<(), CliError> {
         ConfigCommand::Sample => print(&Config::sample()),
         ConfigCommand::Check { config } => {
             let (config, _) = load(config.as_deref(), &[])?;
+            let scripts = config.scripts()?;
             print(&config.settings_made())?;
+            for note in scripts.notes() {
+                print(&format!("Note: {note}\n"))?;
+            }
             print("The configuration is good.\n")
         }
     }

@@ -71,6 +71,7 @@ impl CliError {
             | Self::Log(_)
             | Self::App(
                 AppError::Drivers(_)
+                | AppError::Template(_)
                 | AppError::NoUsers
                 | AppError::Users(_)
                 | AppError::NoCredentials

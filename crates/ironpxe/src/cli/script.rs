@@ -164,7 +164,8 @@ fn preview(machine: &Machine) -> Result<Answer, CliError> {
         return Ok(runtime.block_on(service.preview(&machine.name, &as_if))?);
     }
     let config = Config::load(machine.config.as_deref(), &environment, &machine.flags())?;
-    let preview = runtime.block_on(app::preview(&config, &machine.name, &as_if))?;
+    let scripts = config.scripts()?;
+    let preview = runtime.block_on(app::preview(&config, &scripts, &machine.name, &as_if))?;
     Ok(Answer {
         preview,
         masked: false,

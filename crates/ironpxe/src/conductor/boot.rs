@@ -59,6 +59,7 @@ impl LocalConductor {
             request_id: &ctx.request_id,
         };
         self.scripts
+            .current()
             .render(&plan, occasion)
             .map_err(|error| Fault::Internal(error.to_string()))
     }

@@ -13,6 +13,7 @@ mod ports;
 mod power;
 pub mod preview;
 mod provision;
+mod scripts;
 mod service;
 mod validate;
 mod volumes;
@@ -20,11 +21,12 @@ mod volumes;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ironpxe_core::boot::{BootSettings, Scripts};
+use ironpxe_core::boot::BootSettings;
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::node::Node;
 
+pub use self::scripts::ScriptsInUse;
 use crate::db::Db;
 use crate::drivers::Drivers;
 use crate::lifecycle::Tasks;
@@ -59,7 +61,7 @@ pub struct Settings {
 pub struct LocalConductor {
     db: Db,
     drivers: Arc<Drivers>,
-    scripts: Arc<Scripts>,
+    scripts: ScriptsInUse,
     settings: Arc<Settings>,
     tasks: Tasks,
     life: Arc<Life>,
@@ -71,7 +73,7 @@ impl LocalConductor {
     pub async fn start(
         db: Db,
         drivers: Drivers,
-        scripts: Arc<Scripts>,
+        scripts: ScriptsInUse,
         settings: Settings,
         tasks: Tasks,
     ) -> Result<Self> {

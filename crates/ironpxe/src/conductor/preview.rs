@@ -6,8 +6,8 @@
 use std::path::Path;
 
 use ironpxe_core::boot::{
-    AsIf, BootSettings, Machine, Occasion, Reason, Scripts, TemplateError, boots_from_volume,
-    explain, explain_firmware,
+    AsIf, BootSettings, InUse, Machine, Occasion, Reason, Scripts, boots_from_volume, explain,
+    explain_firmware,
 };
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::NodeUuid;
@@ -29,9 +29,6 @@ pub enum OfflineError {
     /// The database cannot be read.
     #[error(transparent)]
     Database(#[from] DbError),
-    /// A script template is broken.
-    #[error(transparent)]
-    Template(#[from] TemplateError),
     /// Nobody is known by this name or address.
     #[error("no node has the UUID or name {0:?}, and no port that address")]
     Stranger(String),
@@ -46,17 +43,17 @@ pub enum OfflineError {
 pub async fn offline(
     database: &Path,
     settings: &BootSettings,
+    scripts: &Scripts,
     machine: &str,
     as_if: &AsIf,
 ) -> Result<BootPreview, OfflineError> {
-    let scripts = Scripts::new(settings.downloads)?;
     let look = async |db: &Db| {
         let ident = find(db, machine)
             .await?
             .ok_or_else(|| OfflineError::Stranger(machine.to_owned()))?;
         let previewer = Previewer {
             db,
-            scripts: &scripts,
+            scripts,
             settings,
         };
         let preview = previewer.preview(ident, as_if).await;
@@ -126,6 +123,7 @@ impl Previewer<'_> {
             let more = explain_firmware(&explanation.plan, &node, self.settings, firmware);
             reasons.extend(more);
         }
+        reasons.extend(self.scripts.operators_template(&node).map(template));
         let occasion = Occasion {
             machine,
             request_id: REQUEST_ID,
@@ -176,12 +174,27 @@ impl Previewer<'_> {
     }
 }
 
+/// Whose template the script is, if it is not the built-in one.
+fn template(template: &InUse) -> Reason {
+    let path = &template.path;
+    let text = match &template.arch {
+        None => format!("{path}, from [pxe]ipxe_config_template"),
+        Some(arch) => {
+            format!("{path}, from [pxe]ipxe_config_template_by_arch.{arch}, by properties.cpu_arch")
+        }
+    };
+    Reason {
+        topic: "template",
+        text,
+    }
+}
+
 impl LocalConductor {
     /// What a machine would boot.
     pub(super) async fn preview(&self, ident: BootIdent, as_if: &AsIf) -> Result<BootPreview> {
         let previewer = Previewer {
             db: &self.db,
-            scripts: &self.scripts,
+            scripts: &self.scripts.current(),
             settings: &self.settings.boot,
         };
         previewer.preview(ident, as_if).await

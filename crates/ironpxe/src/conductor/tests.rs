@@ -4,7 +4,6 @@ mod provision;
 mod recovery;
 mod volumes;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use ironpxe_core::boot::{BootSettings, Scripts};
@@ -128,7 +127,7 @@ pub(super) async fn start_as(db: &Db, host: &str, tasks: Tasks) -> LocalConducto
         boot: boot.clone(),
     };
     let drivers = Drivers::new(&["fake-hardware".into()], None).unwrap();
-    let scripts = Arc::new(Scripts::new(boot.downloads).unwrap());
+    let scripts = ScriptsInUse::new(Scripts::new(boot.downloads).unwrap());
     LocalConductor::start(db.clone(), drivers, scripts, settings, tasks)
         .await
         .unwrap()

@@ -20,6 +20,7 @@ mod load;
 mod pxe;
 mod sample;
 mod section;
+mod templates;
 #[cfg(test)]
 mod tests;
 mod values;

@@ -1,5 +1,8 @@
 //! `[pxe]`
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use super::section::section;
@@ -11,6 +14,13 @@ section! {
         /// Kernel parameters for ramdisks, unless the node has `kernel_append_params` of its own
         /// (where `%default%` stands for these).
         pub kernel_append_params: KernelParams = KernelParams("nofb vga=normal".to_owned());
+        /// A file with a template of your own for the boot script of every known machine, in the
+        /// place of the built-in `boot.ipxe`. See `ironpxe script template boot.ipxe`, and
+        /// `docs/templates.md`. It is read again on SIGHUP.
+        pub ipxe_config_template: Option<PathBuf> = None;
+        /// `ipxe_config_template` by architecture (the node's `properties.cpu_arch`), which goes
+        /// first, for example `{ aarch64 = "/etc/ironpxe/boot-arm.ipxe" }`.
+        pub ipxe_config_template_by_arch: BTreeMap<String, PathBuf> = BTreeMap::new();
         /// A download that makes no progress for so many seconds has failed; 0: never.
         pub ipxe_timeout: u32 = 60, in 0..=86_400;
         /// How often a failed download is tried again.

@@ -1,4 +1,5 @@
 //! SIGTERM and Ctrl-C: the first asks for an end in good order, the second is obeyed at once.
+//! SIGHUP asks for files to be read again.
 
 use std::io;
 
@@ -40,5 +41,22 @@ impl Signals {
                 std::process::exit(CUT_SHORT)
             }
         }
+    }
+}
+
+/// SIGHUP, caught from the moment this is made: from then on it ends the process no more.
+#[derive(Debug)]
+pub struct HangUps(Signal);
+
+impl HangUps {
+    /// Catches them from now on.
+    pub fn catch() -> io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    /// Waits for one. Some that come close together are one.
+    pub async fn next(&mut self) {
+        // Never `None`: signals do not end.
+        self.0.recv().await;
     }
 }

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::server::Served;
 use super::*;
-use crate::conductor::{self, LocalConductor};
+use crate::conductor::{self, LocalConductor, ScriptsInUse};
 use crate::db::{Db, Registration};
 use crate::drivers::Drivers;
 use crate::lifecycle::Tasks;
@@ -139,7 +139,7 @@ impl Site {
 
 async fn conductor(db: &Db, host: &str, address: SocketAddr) -> LocalConductor {
     let boot = BootSettings::default();
-    let scripts = Arc::new(Scripts::new(boot.downloads).unwrap());
+    let scripts = ScriptsInUse::new(Scripts::new(boot.downloads).unwrap());
     let settings = conductor::Settings {
         host: host.to_owned(),
         conductor_group: String::new(),

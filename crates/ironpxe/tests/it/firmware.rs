@@ -10,6 +10,7 @@ mod local_disk;
 mod ramdisks;
 mod refusals;
 mod site;
+mod template;
 mod volume;
 
 use std::time::Duration;

@@ -10,3 +10,4 @@ mod roles;
 mod script;
 mod serve;
 mod store;
+mod templates;

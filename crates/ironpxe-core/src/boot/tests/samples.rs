@@ -2,6 +2,7 @@
 //! line to [`ALL`].
 
 use super::*;
+use crate::volume::Volumes;
 
 /// A machine whose plan is known.
 pub(super) struct Sample {

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::api::{self, AppState};
-use crate::conductor::{self, LocalConductor};
+use crate::conductor::{self, LocalConductor, ScriptsInUse};
 use crate::db::Db;
 use crate::drivers::Drivers;
 use crate::lifecycle::Tasks;
@@ -65,7 +65,7 @@ impl Service {
         let (db, folder) = crate::db::testing::scratch().await;
         let drivers = Drivers::new(&["fake-hardware".into()], None).unwrap();
         let boot = BootSettings::default();
-        let scripts = Arc::new(Scripts::new(boot.downloads).unwrap());
+        let scripts = ScriptsInUse::new(Scripts::new(boot.downloads).unwrap());
         let settings = conductor::Settings {
             host: "conductor-1".into(),
             conductor_group: String::new(),
@@ -93,20 +93,15 @@ impl Service {
             clock::now(),
         );
         db.port_create(&port).await.unwrap();
-        let conductor = LocalConductor::start(
-            db.clone(),
-            drivers,
-            Arc::clone(&scripts),
-            settings,
-            Tasks::new(),
-        )
-        .await
-        .unwrap();
+        let conductor =
+            LocalConductor::start(db.clone(), drivers, scripts.clone(), settings, Tasks::new())
+                .await
+                .unwrap();
         let state = AppState {
             db: db.clone(),
             conductor: Arc::new(conductor),
             settings: Arc::new(api::Settings::default()),
-            scripts,
+            scripts: scripts.current(),
             stopping: CancellationToken::new(),
         };
         Self {

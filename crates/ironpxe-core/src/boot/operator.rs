@@ -1,0 +1,273 @@
+//! An operator's own templates in the place of `boot.ipxe`.
+//!
+//! They are tried on every sample before they are used, so that one that is broken is refused when
+//! it is loaded. What they print is checked as everybody's is (`environment.rs`), and each finished
+//! script once more for where values stand in it (`commands.rs`): that may depend on what is in a
+//! node, so that samples alone cannot tell.
+
+use std::collections::BTreeMap;
+
+use minijinja::value::Value;
+use minijinja::{Environment, Error, OutputSpan, OutputSpanKind};
+use serde_json::json;
+
+use super::commands;
+use super::environment::{TemplateError, in_template, parts};
+use super::plan::BootPlan;
+use super::samples::{Sample, samples};
+use super::variables::{self, Whose};
+use crate::node::Node;
+
+/// What one script may cost: about a millisecond, and hundred times what the built-in ones need.
+const FUEL: u64 = 50_000;
+/// How deep templates may include each other, with ten for each.
+const RECURSION: usize = 100;
+
+/// A template as it was read from a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TemplateFile {
+    /// What the file is called.
+    pub path: String,
+    /// What stands in it.
+    pub text: String,
+}
+
+/// The templates an operator configured.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OperatorTemplates {
+    /// For every architecture (`[pxe]ipxe_config_template`).
+    pub every: Option<TemplateFile>,
+    /// By `properties.cpu_arch`, which goes first (`[pxe]ipxe_config_template_by_arch`).
+    pub by_arch: BTreeMap<String, TemplateFile>,
+}
+
+/// An operator's template that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{error}")]
+pub struct Broken {
+    /// The architecture it is configured for, if it is not for every one.
+    pub arch: Option<String>,
+    /// What is wrong with it.
+    pub error: TemplateError,
+}
+
+/// A template that is in use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InUse {
+    /// Its file.
+    pub path: String,
+    /// The architecture it was chosen by, if it is not for every one.
+    pub arch: Option<String>,
+    /// Its name among the templates.
+    name: String,
+}
+
+/// Operators' templates, parsed, tried, and ready.
+#[derive(Debug)]
+pub(super) struct Operators {
+    environment: Environment<'static>,
+    every: Option<InUse>,
+    by_arch: BTreeMap<String, InUse>,
+    pub(super) notes: Vec<String>,
+}
+
+impl Operators {
+    /// Parses them, and tries each on every sample.
+    pub(super) fn load(templates: OperatorTemplates) -> Result<Self, Vec<Broken>> {
+        let mut operators = Self::none().map_err(|error| vec![Broken { arch: None, error }])?;
+        let mut broken = Vec::new();
+        let every = templates.every.into_iter().map(|file| (None, file));
+        let by_arch = templates.by_arch.into_iter();
+        let samples = samples();
+        for (arch, file) in every.chain(by_arch.map(|(arch, file)| (Some(arch), file))) {
+            let template = operators
+                .parse(arch.clone(), file)
+                .and_then(|template| operators.try_on(template, &samples));
+            match (template, arch) {
+                (Ok(template), Some(arch)) => drop(operators.by_arch.insert(arch, template)),
+                (Ok(template), None) => operators.every = Some(template),
+                (Err(error), arch) => broken.push(Broken { arch, error }),
+            }
+        }
+        if broken.is_empty() {
+            Ok(operators)
+        } else {
+            Err(broken)
+        }
+    }
+
+    fn none() -> Result<Self, TemplateError> {
+        let mut environment = parts()?;
+        environment.set_fuel(Some(FUEL));
+        environment.set_recursion_limit(RECURSION);
+        // Has errors name the variables that they are about.
+        environment.set_debug(true);
+        Ok(Self {
+            environment,
+            every: None,
+            by_arch: BTreeMap::new(),
+            notes: Vec::new(),
+        })
+    }
+
+    /// One that was tried on nothing, to see what then cannot happen either.
+    #[cfg(test)]
+    pub(super) fn untried(file: TemplateFile) -> Result<Self, TemplateError> {
+        let mut operators = Self::none()?;
+        operators.every = Some(operators.parse(None, file)?);
+        Ok(operators)
+    }
+
+    /// The template for a node, if there is one.
+    pub(super) fn of(&self, node: &Node) -> Option<&InUse> {
+        let arch = node.properties.get("cpu_arch").and_then(|it| it.as_str());
+        let by_arch = arch.and_then(|arch| self.by_arch.get(arch));
+        by_arch.or(self.every.as_ref())
+    }
+
+    /// The script.
+    pub(super) fn render(&self, template: &InUse, values: Value) -> Result<String, TemplateError> {
+        let rendered = self
+            .environment
+            .get_template(&template.name)
+            .and_then(|parsed| parsed.render_with_spans(values));
+        let (script, spans) = rendered.map_err(|error| self.in_template(template, &error))?;
+        match commands::check(&script, &spans) {
+            Ok(()) => Ok(script),
+            Err(flaw) => {
+                let place = place(&script, &spans, flaw.at);
+                let own = place.filter(|(name, _)| *name == template.name);
+                let message = match (own, place) {
+                    (None, Some((name, line))) => {
+                        format!("in {name}, line {line}: {}", flaw.message)
+                    }
+                    _ => flaw.message,
+                };
+                Err(TemplateError {
+                    template: template.path.clone(),
+                    line: own.map(|(_, line)| line),
+                    message,
+                })
+            }
+        }
+    }
+
+    fn parse(&mut self, arch: Option<String>, file: TemplateFile) -> Result<InUse, TemplateError> {
+        let name = match &arch {
+            Some(arch) => format!("(operator's, {arch})"),
+            None => "(operator's)".to_owned(),
+        };
+        let template = InUse {
+            path: file.path,
+            arch,
+            name: name.clone(),
+        };
+        let parsed = self.environment.add_template_owned(name, file.text);
+        parsed.map_err(|error| self.in_template(&template, &error))?;
+        Ok(template)
+    }
+
+    fn try_on(&mut self, template: InUse, samples: &[Sample]) -> Result<InUse, TemplateError> {
+        for sample in samples {
+            let mut sample = sample.clone();
+            if let Some(arch) = &template.arch {
+                let properties = &mut sample.node.properties;
+                properties.insert("cpu_arch".to_owned(), json!(arch));
+            }
+            self.try_on_one(&template, &sample).map_err(|error| {
+                let message = format!("{} (in the sample: {})", error.message, sample.name);
+                TemplateError { message, ..error }
+            })?;
+        }
+        Ok(template)
+    }
+
+    fn try_on_one(&mut self, template: &InUse, sample: &Sample) -> Result<(), TemplateError> {
+        let values = variables::of_machine(
+            &sample.plan,
+            sample.occasion(),
+            sample.downloads,
+            Whose::Operators,
+        );
+        let script = self.render(template, values)?;
+        if let Some(line) = shows_password(&sample.plan, &script) {
+            return Err(TemplateError {
+                template: template.path.clone(),
+                line: None,
+                message: format!(
+                    "drives[].chap.password can stand only in \"set password:hexraw\", where \
+                     previews leave it out, and not in \"{line}\""
+                ),
+            });
+        }
+        if let Some(lack) = lack(sample, &script) {
+            let path = &template.path;
+            if !self
+                .notes
+                .iter()
+                .any(|note| note.starts_with(path) && note.ends_with(lack))
+            {
+                let name = &sample.name;
+                self.notes
+                    .push(format!("{path}: the script for \"{name}\" {lack}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn in_template(&self, template: &InUse, error: &Error) -> TemplateError {
+        in_template(&template.path, error, &self.environment)
+    }
+}
+
+/// Which template, and which of its lines, wrote what is at this offset of the script.
+fn place<'s>(script: &str, spans: &'s [OutputSpan], at: usize) -> Option<(&'s str, usize)> {
+    let wrote = |span: &&OutputSpan| span.output_range().contains(&at);
+    let span = spans.iter().find(wrote).or(spans.last())?;
+    let lines_before = match span.kind() {
+        // Its text is the template's, line by line.
+        OutputSpanKind::Raw => {
+            let before = script
+                .get(span.output_range().start..at)
+                .unwrap_or_default();
+            before.matches('\n').count()
+        }
+        _ => 0,
+    };
+    Some((span.name(), span.line() + lines_before))
+}
+
+/// A line from which [`without_passwords`](super::without_passwords) would not take the password.
+fn shows_password<'s>(plan: &BootPlan, script: &'s str) -> Option<&'s str> {
+    let BootPlan::Volume(volume) = plan else {
+        return None;
+    };
+    let chap = volume.drives.iter().find_map(|drive| drive.chap.as_ref())?;
+    let password = variables::hex(chap.password.expose().as_bytes());
+    script
+        .lines()
+        .find(|line| line.contains(&password) && !super::explain::sets_password(line))
+}
+
+/// What a script most likely should do, and does not.
+fn lack(sample: &Sample, script: &str) -> Option<&'static str> {
+    let says = |text: &str| script.contains(text);
+    let boots = match &sample.plan {
+        BootPlan::Linux(linux) => says(linux.kernel.as_str()) && says(linux.ramdisk.as_str()),
+        BootPlan::Volume(volume) => {
+            let mut uris = volume.drives.iter().flat_map(|drive| &drive.uris);
+            uris.all(|uri| says(uri))
+        }
+        BootPlan::Iso(iso) => says(iso.as_str()),
+        BootPlan::LocalDisk(_) | BootPlan::Refuse(_) => true,
+    };
+    if !boots {
+        Some("leaves out something that the machine needs to boot")
+    } else if !says(&sample.node.uuid.to_string()) {
+        Some("does not say which node it is for: print node.uuid")
+    } else if !says(sample.occasion().request_id) {
+        Some("does not say which request it answers: print request_id")
+    } else {
+        None
+    }
+}

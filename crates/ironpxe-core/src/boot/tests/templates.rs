@@ -1,0 +1,319 @@
+//! Operators' templates: what is refused when they are loaded, and which is used.
+
+mod page;
+mod values;
+
+use std::collections::BTreeSet;
+
+use super::*;
+
+fn file(text: &str) -> TemplateFile {
+    TemplateFile {
+        path: "/etc/ironpxe/boot.ipxe".into(),
+        text: text.into(),
+    }
+}
+
+fn load_with(text: &str, downloads: Downloads) -> Result<Scripts, Vec<Broken>> {
+    let templates = OperatorTemplates {
+        every: Some(file(text)),
+        ..OperatorTemplates::default()
+    };
+    Scripts::with_operators(downloads, templates)
+}
+
+fn load(text: &str) -> Result<Scripts, Vec<Broken>> {
+    load_with(text, BootSettings::default().downloads)
+}
+
+/// What is said about a template that is refused.
+fn complaint(text: &str) -> String {
+    let broken = load(text).unwrap_err();
+    assert_eq!(broken.len(), 1);
+    broken[0].to_string()
+}
+
+/// A template that does everything right, and this on its fourth line.
+fn with(line: &str) -> String {
+    format!("#!ipxe\nimgfree\necho {{{{ node.uuid }}}} {{{{ request_id }}}}\n{line}\nexit 1\n")
+}
+
+fn built_in(name: &str) -> &'static str {
+    TEMPLATES.iter().find(|(it, _)| *it == name).unwrap().1
+}
+
+/// The script of a node with this in `extra`, in a state that boots nothing.
+fn render(scripts: &Scripts, extra: serde_json::Value) -> Result<String, TemplateError> {
+    let mut node = node(ProvisionState::Available, "direct");
+    node.extra = map(extra);
+    let plan = plan(&node);
+    let occasion = Occasion {
+        machine: Machine::of(&node),
+        request_id: REQUEST,
+    };
+    scripts.render(&plan, occasion)
+}
+
+#[test]
+fn the_built_in_template_as_an_operators_gives_the_same_scripts() {
+    let mut by_downloads: Vec<(Downloads, Scripts, Vec<Scripts>)> = Vec::new();
+    for sample in samples() {
+        let downloads = sample.downloads;
+        if !by_downloads.iter().any(|(it, ..)| *it == downloads) {
+            let texts = [built_in("boot.ipxe"), "{% include \"boot.ipxe\" %}"];
+            let theirs = texts.map(|text| load_with(text, downloads).unwrap());
+            by_downloads.push((downloads, Scripts::new(downloads).unwrap(), theirs.into()));
+        }
+        let (_, ours, theirs) = by_downloads.iter().find(|it| it.0 == downloads).unwrap();
+        let script = ours.render(&sample.plan, sample.occasion()).unwrap();
+        for theirs in theirs {
+            assert_eq!(theirs.notes(), Vec::<String>::new());
+            let same = theirs.render(&sample.plan, sample.occasion()).unwrap();
+            assert_eq!(same, script, "{}", sample.name);
+        }
+    }
+    // Each way of giving up, with and without a timeout.
+    assert_eq!(by_downloads.len(), 8);
+}
+
+#[test]
+fn there_is_a_sample_of_everything() {
+    let mut kinds = BTreeSet::new();
+    let (mut roles, mut bootifs, mut methods) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut with_chap, mut without_chap, mut several, mut iqns) = (0, 0, 0, BTreeSet::new());
+    let mut refused = Vec::new();
+    for sample in samples() {
+        kinds.insert(sample.plan.kind());
+        match sample.plan {
+            BootPlan::Linux(linux) => {
+                roles.push(linux.role);
+                bootifs.push(match linux.bootif {
+                    Some(BootIf::Known(_)) => "known",
+                    Some(BootIf::AskIpxe) => "ask",
+                    None => "none",
+                });
+            }
+            BootPlan::Volume(volume) => {
+                several += usize::from(volume.drives.len() > 1);
+                iqns.insert(volume.initiator_iqn.is_some());
+                for drive in volume.drives {
+                    match drive.chap {
+                        Some(_) => with_chap += 1,
+                        None => without_chap += 1,
+                    }
+                }
+            }
+            BootPlan::Iso(_) => {}
+            BootPlan::LocalDisk(local) => methods.push(local.bios),
+            BootPlan::Refuse(refusal) => refused.push(refusal),
+        }
+    }
+    assert_eq!(kinds.len(), 5, "{kinds:?}");
+    for bootif in ["known", "ask", "none"] {
+        assert!(bootifs.contains(&bootif), "{bootif}");
+    }
+    for method in LocalBootMethod::ALL {
+        assert!(methods.contains(&method), "{method:?}");
+    }
+    for refusal in refusals() {
+        assert!(refused.contains(&refusal), "{refusal:?}");
+    }
+    assert!(with_chap > 0 && without_chap > 0 && several > 0 && iqns.len() == 2);
+    // A new role does not compile here, and wants a sample.
+    for role in [
+        LinuxRole::DeployRamdisk,
+        LinuxRole::RescueRamdisk,
+        LinuxRole::InstanceRamdisk,
+        LinuxRole::InstanceKernel,
+    ] {
+        match role {
+            LinuxRole::DeployRamdisk
+            | LinuxRole::RescueRamdisk
+            | LinuxRole::InstanceRamdisk
+            | LinuxRole::InstanceKernel => assert!(roles.contains(&role), "{role:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_broken_template_is_refused_with_its_line_and_the_reason() {
+    for (line, says) in [
+        ("echo {{ kernle }}", "unknown variable \"kernle\""),
+        ("echo {{ node.nmae }}", "unknown variable \"node.nmae\""),
+        ("{% if kernle %}{% endif %}", "unknown variable \"kernle\""),
+        ("echo {{ kernle | upper }}", "unknown variable \"kernle\""),
+        ("echo {{ kernel }}", "unknown variable \"kernel\""),
+        (
+            "echo {{ node.extra.x }}",
+            "unknown variable \"node.extra.x\"",
+        ),
+        (
+            "echo {{ node.name }}",
+            "{{ node.name }} cannot be printed: it has no value here",
+        ),
+        ("echo {{ node.name | console }}", "it has no value here"),
+        (
+            "echo {{ node.extra }}",
+            "{{ node.extra }} cannot be printed: it is no single value",
+        ),
+        (
+            "echo {% if node.resource_class %}{{ node.resource_class }}{% endif %}",
+            "\";\": iPXE would take it as the end of the command",
+        ),
+        ("echo {{ title | safe }}", "unknown filter"),
+        (
+            "{% include \"/etc/passwd\" %}",
+            "a template can include boot.ipxe, chap.ipxe",
+        ),
+        ("{% include \"../boot.ipxe\" %}", "a template can include"),
+        (
+            "{% include \"linux.ipxe\" %}",
+            "in linux.ipxe, line 5: unknown variable",
+        ),
+        ("{% if %}", "syntax error"),
+        (
+            "{% for x in range(100000) %}{% for y in range(100000) %}{% endfor %}{% endfor %}",
+            "is it endless?",
+        ),
+        ("echo \u{fc}", "only printable ASCII"),
+        ("echo \r", "only printable ASCII"),
+        ("echo \0", "only printable ASCII"),
+        ("echo x \\", "a line cannot be continued"),
+        (
+            "{{ node.uuid }}",
+            "a printed value would be run as a command",
+        ),
+        (
+            "echo x || {{ node.uuid }}",
+            "a printed value would be run as a command",
+        ),
+    ] {
+        let said = complaint(&with(line));
+        assert!(
+            said.starts_with("/etc/ironpxe/boot.ipxe, line 4: "),
+            "{line:?}: {said}"
+        );
+        assert!(said.contains(says), "{line:?}: {said}");
+        assert!(
+            said.contains("(in the sample: ") || line == "{% if %}",
+            "{line:?}: {said}"
+        );
+    }
+    let long = format!("echo {}", "x ".repeat(5000));
+    assert!(complaint(&with(&long)).contains("line 4: the line is"));
+    // Half a file, as one that is being written.
+    let half = with("{% if plan.kind == \"linux\" %}").replace("exit 1\n", "");
+    assert!(
+        complaint(&half).contains("boot.ipxe, line "),
+        "{}",
+        complaint(&half)
+    );
+    assert!(complaint("").contains("does not start with a line #!ipxe"));
+    assert!(complaint("#!ipxe").contains("does not start with a line #!ipxe"));
+    assert!(complaint("\n#!ipxe\nexit\n").contains("line 1: the script does not start"));
+    let itself = with("{% include \"(operator's)\" %}");
+    assert!(
+        complaint(&itself).contains("recursion"),
+        "{}",
+        complaint(&itself)
+    );
+}
+
+#[test]
+fn a_kernel_is_not_given_more_than_it_takes() {
+    let arguments = |bytes: usize| {
+        let line = format!(
+            "#!ipxe\necho {{{{ node.uuid }}}} {{{{ request_id }}}}\n\
+             {{% if plan.kind == \"linux\" %}}\nkernel --timeout 1 -n k {{{{ kernel }}}} {} || exit\n\
+             initrd {{{{ ramdisk }}}}\n{{% else %}}\n{{% include \"boot.ipxe\" %}}\n{{% endif %}}\n",
+            "x".repeat(bytes)
+        );
+        load(&line)
+    };
+    assert!(arguments(2047).is_ok());
+    let broken = arguments(2048).unwrap_err();
+    let said = broken[0].to_string();
+    assert!(
+        said.contains("line 4: the kernel command line is 2048 bytes long"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_password_is_shown_nowhere() {
+    let shows = "{% if drives is defined %}{% for drive in drives %}{% if drive.chap %}\n\
+                 echo {{ drive.chap.password }}\n{% endif %}{% endfor %}{% endif %}";
+    let said = complaint(&with(shows));
+    assert!(
+        said.contains("can stand only in \"set password:hexraw\""),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_a_template_forgets_is_noted() {
+    let notes = |text| load(text).unwrap().notes().join("\n");
+    let all = notes("#!ipxe\nexit 1\n");
+    assert!(
+        all.contains("boot.ipxe: the script for \"deploy ramdisk"),
+        "{all}"
+    );
+    assert!(
+        all.contains("leaves out something that the machine needs"),
+        "{all}"
+    );
+    assert!(
+        all.contains("does not say which node it is for: print node.uuid"),
+        "{all}"
+    );
+    assert_eq!(all.lines().count(), 2, "{all}");
+    let some = notes("#!ipxe\n{% include \"boot.ipxe\" %}\n");
+    assert_eq!(some, "");
+}
+
+#[test]
+fn an_architecture_has_its_own_template() {
+    let mut templates = OperatorTemplates::default();
+    for (arch, word) in [
+        ("aarch64", "arm"),
+        ("x86_64", "{{ node.properties.cpu_arch }}"),
+    ] {
+        let file = TemplateFile {
+            path: format!("/{arch}"),
+            text: with(&format!("echo for {word}")),
+        };
+        templates.by_arch.insert(arch.into(), file);
+    }
+    let downloads = BootSettings::default().downloads;
+    let load =
+        |templates: &OperatorTemplates| Scripts::with_operators(downloads, templates.clone());
+    let script = |scripts: &Scripts, arch: &str| {
+        let mut node = node(ProvisionState::Available, "direct");
+        node.properties = map(json!({"cpu_arch": arch}));
+        let occasion = Occasion {
+            machine: Machine::of(&node),
+            request_id: REQUEST,
+        };
+        let template = scripts.operators_template(&node).map(|it| it.path.clone());
+        (scripts.render(&plan(&node), occasion).unwrap(), template)
+    };
+    let scripts = load(&templates).unwrap();
+    let (text, template) = script(&scripts, "aarch64");
+    assert!(text.contains("echo for arm\n"), "{text}");
+    assert_eq!(template.as_deref(), Some("/aarch64"));
+    assert!(script(&scripts, "x86_64").0.contains("echo for x86_64\n"));
+    let (text, template) = script(&scripts, "riscv64");
+    assert!(text.contains("is not booted"), "{text}");
+    assert_eq!(template, None);
+    templates.every = Some(file(&with("echo for every")));
+    let scripts = load(&templates).unwrap();
+    assert!(script(&scripts, "riscv64").0.contains("echo for every\n"));
+    assert!(script(&scripts, "aarch64").0.contains("echo for arm\n"));
+
+    // All that are broken are named.
+    templates.every = Some(file("x"));
+    templates.by_arch.get_mut("aarch64").unwrap().text = "x".into();
+    let broken = load(&templates).unwrap_err();
+    let archs: Vec<_> = broken.iter().map(|it| it.arch.as_deref()).collect();
+    assert_eq!(archs, [None, Some("aarch64")]);
+}

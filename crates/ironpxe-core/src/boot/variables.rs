@@ -1,0 +1,227 @@
+//! What a template can print of a machine and its plan. `docs/templates.md` has the table, which
+//! a test compares with this file.
+
+use std::collections::BTreeMap;
+
+use minijinja::context;
+use minijinja::value::{Serde, Value};
+
+use super::plan::{BootIf, BootPlan, LinuxBoot};
+use super::refusal::Refusal;
+use super::san::VolumeBoot;
+use super::script::Occasion;
+use super::settings::Downloads;
+use super::text;
+use crate::node::Node;
+use crate::port::Port;
+
+/// What fits on a line of a text console, which wraps after 80 columns.
+pub(super) const COLUMNS: usize = 79;
+
+/// How many lines of the console a refusal takes, without the one with the identifiers.
+const REFUSAL_LINES: usize = 3;
+
+/// Names longer than a UUID leave no room for anything else; the UUID stands for them.
+const MAX_LABEL: usize = 36;
+
+/// How long a refusal stays on the screen before the machine goes on, in seconds.
+pub(super) const PAUSE_KNOWN: u32 = 10;
+/// As [`PAUSE_KNOWN`], for an address nobody knows: the next NIC may well be known.
+const PAUSE_UNKNOWN: u32 = 1;
+
+/// How much of a node a template may want.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// What the built-in templates use.
+    BuiltIn,
+    /// Everything.
+    Operators,
+}
+
+/// The variables of a known machine's script.
+pub(super) fn of_machine(
+    plan: &BootPlan,
+    occasion: Occasion<'_>,
+    downloads: Downloads,
+    whose: Whose,
+) -> Value {
+    let node = occasion.machine.node;
+    let title = format!(
+        "ironpxe: {}: {} -> {}",
+        node.label(),
+        node.provision_state,
+        plan.title()
+    );
+    let mut all: BTreeMap<&'static str, Value> = BTreeMap::from([
+        ("title", text::for_console_line(&title, COLUMNS).into()),
+        ("request_id", occasion.request_id.into()),
+    ]);
+    match whose {
+        Whose::BuiltIn => all.extend([
+            ("plan", context! { kind => plan.kind() }),
+            ("node", context! { uuid => node.uuid.to_string() }),
+        ]),
+        Whose::Operators => all.extend([
+            (
+                "plan",
+                context! { kind => plan.kind(), title => plan.title() },
+            ),
+            ("node", of_node(node)),
+            ("port", of_port(occasion.machine.port)),
+        ]),
+    }
+    match plan {
+        BootPlan::Linux(linux) => all.extend(of_linux(linux)),
+        BootPlan::Volume(volume) => all.extend(of_volume(volume)),
+        BootPlan::Iso(iso) => all.extend([
+            ("iso", iso.as_str().into()),
+            ("needs", list([iso.as_str()])),
+        ]),
+        BootPlan::LocalDisk(local) => all.extend([
+            ("bios", local.bios.name().into()),
+            ("uefi", local.uefi.name().into()),
+        ]),
+        BootPlan::Refuse(refusal) => all.extend([
+            ("lines", refusal_lines(refusal, node).into()),
+            ("pause", PAUSE_KNOWN.into()),
+        ]),
+    }
+    if let BootPlan::Linux(_) | BootPlan::Volume(_) | BootPlan::Iso(_) = plan {
+        all.extend([
+            ("timeout", timeout(downloads).into()),
+            ("retries", downloads.retries.into()),
+            ("give_up", downloads.give_up.name().into()),
+        ]);
+    }
+    Value::from_object(all)
+}
+
+/// The variables of the script for a machine that nobody knows.
+pub(super) fn of_stranger(lines: &[&str], request_id: &str) -> Value {
+    let lines: Vec<String> = lines
+        .iter()
+        .flat_map(|line| text::for_console_lines(line, COLUMNS, 2))
+        .collect();
+    context! { node => (), lines, request_id, pause => PAUSE_UNKNOWN }
+}
+
+/// Milliseconds; 0 for never.
+pub(super) fn timeout(downloads: Downloads) -> u64 {
+    u64::from(downloads.timeout_seconds) * 1000
+}
+
+fn of_node(node: &Node) -> Value {
+    context! {
+        uuid => node.uuid.to_string(),
+        name => node.name.as_deref(),
+        provision_state => node.provision_state.name(),
+        driver => node.driver.as_str(),
+        resource_class => node.resource_class.as_deref(),
+        conductor_group => node.conductor_group.as_str(),
+        instance_uuid => node.instance_uuid.map(|uuid| uuid.to_string()),
+        properties => Value::from(Serde(&node.properties)),
+        extra => Value::from(Serde(&node.extra)),
+    }
+}
+
+fn of_port(port: Option<&Port>) -> Value {
+    let port = port.map(|port| context! { address => port.address.to_string() });
+    Value::from(port)
+}
+
+fn of_linux(linux: &LinuxBoot) -> [(&'static str, Value); 8] {
+    let bootif = match linux.bootif {
+        Some(BootIf::Known(mac)) => Some(mac.to_string()),
+        Some(BootIf::AskIpxe) | None => None,
+    };
+    let (kernel, ramdisk) = (linux.kernel.as_str(), linux.ramdisk.as_str());
+    [
+        ("role", linux.role.name().into()),
+        ("kernel", kernel.into()),
+        ("ramdisk", ramdisk.into()),
+        ("ramdisk_name", linux.role.ramdisk_name().into()),
+        ("args", linux.args.to_string().into()),
+        ("wants_bootif", linux.bootif.is_some().into()),
+        ("bootif", bootif.into()),
+        ("needs", list([kernel, ramdisk])),
+    ]
+}
+
+fn of_volume(volume: &VolumeBoot) -> [(&'static str, Value); 3] {
+    let drives: Vec<Value> = volume
+        .drives
+        .iter()
+        .zip(0x80_u8..)
+        .map(|(drive, number)| {
+            let chap = drive.chap.as_ref().map(|chap| {
+                // As hexadecimal digits, in which anything can be said.
+                context! {
+                    username => hex(chap.username.as_bytes()),
+                    password => hex(chap.password.expose().as_bytes()),
+                }
+            });
+            context! { number => format!("0x{number:x}"), uris => drive.uris.join(" "), chap }
+        })
+        .collect();
+    let uris = volume.drives.iter().flat_map(|drive| &drive.uris);
+    [
+        (
+            "initiator_iqn",
+            Value::from(volume.initiator_iqn.as_deref()),
+        ),
+        ("drives", drives.into()),
+        ("needs", list(uris.map(String::as_str))),
+    ]
+}
+
+fn list<'a>(texts: impl IntoIterator<Item = &'a str>) -> Value {
+    texts.into_iter().collect()
+}
+
+/// Who is refused, why, and the way out, in at most [`REFUSAL_LINES`]. The way out gets the lines
+/// it needs; the reason is worded as long as the others allow.
+fn refusal_lines(refusal: &Refusal, node: &Node) -> Vec<String> {
+    let label = match &node.name {
+        Some(name) if name.len() <= MAX_LABEL => name.clone(),
+        Some(_) | None => node.uuid.to_string(),
+    };
+    let fix = format!("Fix: {}.", refusal.advice(&label));
+    let fix = text::for_console_lines(&fix, COLUMNS, REFUSAL_LINES - 1);
+    let room = REFUSAL_LINES.saturating_sub(fix.len());
+
+    let state = match refusal {
+        // The state is the reason, and stands there.
+        Refusal::StateBootsNothing(_) | Refusal::UnknownState(_) => String::new(),
+        _ => format!(" in state \"{}\"", node.provision_state),
+    };
+    let why = match refusal {
+        Refusal::StateBootsNothing(state) => format!("state \"{state}\" boots nothing"),
+        _ => refusal.to_string(),
+    };
+    let shortest = format!("ironpxe: not booted: {why}");
+    let reasons = [
+        format!("ironpxe: {label} is not booted{state}: {why}"),
+        format!("ironpxe: not booted{state}: {why}"),
+        shortest.clone(),
+        format!("ironpxe: not booted: {}", refusal.gist()),
+    ];
+    // What fits nowhere is cut at its end, so that it begins with its field.
+    let reason = reasons
+        .iter()
+        .find(|reason| text::fits_lines(reason, COLUMNS, room))
+        .unwrap_or(&shortest);
+    let mut lines = text::for_console_lines(reason, COLUMNS, room);
+    lines.extend(fix);
+    lines
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    const DIGITS: [char; 16] = [
+        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
+    ];
+    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or('0');
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
+}

@@ -1,0 +1,47 @@
+//! SIGHUP: the operator's script templates are read again.
+//!
+//! New ones that are broken (or half written) change nothing but the log.
+
+use tracing::{error, info};
+
+use super::noted;
+use crate::conductor::ScriptsInUse;
+use crate::config::Config;
+use crate::lifecycle::{HangUps, Tasks};
+
+/// Reads the templates again on every SIGHUP, until the tasks end.
+pub(super) fn start(tasks: &Tasks, mut hang_ups: HangUps, config: Config, scripts: ScriptsInUse) {
+    let stopping = tasks.stopping();
+    tasks.spawn("template reload", async move {
+        while stopping
+            .run_until_cancelled(hang_ups.next())
+            .await
+            .is_some()
+        {
+            let (config, scripts) = (config.clone(), scripts.clone());
+            // Files may be slow, and trying templates takes a moment.
+            let reloading = tokio::task::spawn_blocking(move || reload(&config, &scripts));
+            if let Err(problem) = reloading.await {
+                error!("script templates were not read again: {problem}");
+            }
+        }
+    });
+}
+
+fn reload(config: &Config, scripts: &ScriptsInUse) {
+    if !config.has_templates() {
+        info!("SIGHUP: there is nothing to read again; [pxe]ipxe_config_template is not set");
+        return;
+    }
+    match config.scripts() {
+        Ok(new) => {
+            scripts.replace(noted(new));
+            info!("SIGHUP: the script templates were read again, and are in use");
+        }
+        Err(problems) => {
+            for problem in problems.problems {
+                error!("SIGHUP: the script templates stay as they were: {problem}");
+            }
+        }
+    }
+}
