@@ -3,11 +3,13 @@
 //! A script is one for all firmware: what differs is decided on the machine, by `${platform}`, and
 //! so nothing here changes a script. It is said for the person who knows what machine will run it.
 
+use super::decision::capability;
 use super::explain::Reason;
 use super::kernel_args::MAX_BYTES;
 use super::plan::{BootPlan, LinuxBoot};
 use super::settings::{BootSettings, GiveUpAction, LocalBoot, LocalBootMethod};
 use super::variables::PAUSE_KNOWN;
+use crate::JsonMap;
 use crate::node::Node;
 
 /// What iPXE runs on: its `${platform}`.
@@ -77,17 +79,13 @@ pub fn explain_firmware(
 
 /// Says so if the node is known to have another boot mode.
 fn other_boot_mode(node: &Node, firmware: Firmware) -> Option<String> {
-    let instance = super::decision::capability(node.instance_info.get("capabilities"), "boot_mode");
-    let (mode, field) = match instance {
-        Some(mode) => (mode, "instance_info.capabilities"),
-        None => {
-            let capabilities = node.properties.get("capabilities");
-            let mode = super::decision::capability(capabilities, "boot_mode")?;
-            (mode, "properties.capabilities")
-        }
-    };
-    (Firmware::parse(&mode) != Ok(firmware))
-        .then(|| format!("the node itself is said to be otherwise: boot_mode {mode} in {field}"))
+    let boot_mode = |map: &JsonMap| capability(map.get("capabilities"), "boot_mode");
+    let of_instance = boot_mode(&node.instance_info).map(|mode| (mode, "instance_info"));
+    let of_node = || boot_mode(&node.properties).map(|mode| (mode, "properties"));
+    let (mode, map) = of_instance.or_else(of_node)?;
+    (Firmware::parse(&mode) != Ok(firmware)).then(|| {
+        format!("the node is said to be otherwise: boot_mode {mode} in {map}.capabilities")
+    })
 }
 
 fn of_linux(linux: &LinuxBoot, firmware: Firmware) -> Vec<String> {

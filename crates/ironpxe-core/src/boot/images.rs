@@ -123,10 +123,20 @@ pub(super) fn agent_pair(
         why.note("kernel", || {
             format!("none for cpu_arch {arch} in [conductor]{kernel_key}_by_arch")
         });
+    } else if !configured.kernel_by_arch.is_empty() {
+        why.note("kernel", || {
+            format!("none of [conductor]{kernel_key}_by_arch: properties.cpu_arch is not set")
+        });
     }
     let general = (configured.kernel.as_deref(), configured.ramdisk.as_deref());
     let place = |key: &str| format!("[conductor]{key}");
-    both_or_neither(general, place, which, why)?.ok_or_else(|| Refusal::Missing {
+    if let Some(pair) = both_or_neither(general, place, which, why)? {
+        return Ok(pair);
+    }
+    why.note("kernel", || {
+        format!("[conductor]{kernel_key} and {ramdisk_key} are not set either")
+    });
+    Err(Refusal::Missing {
         fields: format!("driver_info.{kernel_key} and driver_info.{ramdisk_key}"),
     })
 }

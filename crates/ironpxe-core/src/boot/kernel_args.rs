@@ -35,7 +35,7 @@ pub enum ArgError {
     )]
     MemoryLimit(String),
     /// The whole line is too long.
-    #[error("the kernel command line is {0} bytes long; a BIOS machine takes at most {max}", max = MAX_BYTES)]
+    #[error("the kernel command line is {0} bytes long; a BIOS machine or an x86 kernel takes at most {max}", max = MAX_BYTES)]
     TooLong(usize),
 }
 

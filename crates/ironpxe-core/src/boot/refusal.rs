@@ -58,6 +58,12 @@ impl Refusal {
             Self::PortNotPxeEnabled(mac) => {
                 format!("set pxe_enabled on port {mac}, or boot from another NIC")
             }
+            // What was found out at deployment, and nobody can set.
+            Self::Missing { fields: field } | Self::BadValue { field, .. }
+                if field.starts_with("driver_internal_info.") =>
+            {
+                format!("deploy again: baremetal node rebuild {node}")
+            }
             Self::Missing { fields } => format!("set {fields}"),
             Self::BadValue { field, .. } => format!("correct {field}"),
             Self::Conflict { one, other } => format!("unset {one} or {other}"),

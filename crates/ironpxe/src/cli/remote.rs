@@ -4,18 +4,17 @@
 //! from its variables (`OS_ENDPOINT`, `OS_AUTH_TYPE`, `OS_USERNAME`, `OS_PASSWORD`). No proxy is
 //! used, no redirection followed.
 
+mod answer;
+
 use std::error::Error;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use ironpxe_core::boot::AsIf;
-use ironpxe_core::id::NodeUuid;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{StatusCode, Url};
-use serde::Deserialize;
-use serde_json::Value;
 
-use ironpxe::app::BootPreview;
+pub(super) use self::answer::Answer;
 use ironpxe::config::Environment;
 
 /// How long the whole answer may take.
@@ -97,12 +96,6 @@ impl RemoteError {
     }
 }
 
-/// A preview of which passwords may be hidden.
-pub(super) struct Answer {
-    pub(super) preview: BootPreview,
-    pub(super) masked: bool,
-}
-
 impl Service {
     /// The service at `url`, which stood in `from`.
     pub(super) fn new(
@@ -126,7 +119,7 @@ impl Service {
             "https" => {
                 return Err(bad(
                     "ironpxe script does not speak https; give the address that the service \
-                     itself listens on, or ask on its host without --api",
+                     itself listens on, or read its database with --config or --state-dir",
                 ));
             }
             _ => return Err(bad("expected a URL such as http://ironic.example:6385")),
@@ -210,18 +203,14 @@ impl Service {
     fn read(&self, status: StatusCode, body: &[u8]) -> Result<Answer, RemoteError> {
         let service = self.name();
         match status {
-            StatusCode::OK => {
-                let answer: Wire = serde_json::from_slice(body).map_err(|error| {
-                    self.stranger(&format!("its answer is no preview: {error}"))
-                })?;
-                Ok(answer.into())
-            }
+            StatusCode::OK => Answer::read(body)
+                .map_err(|error| self.stranger(&format!("its answer is no preview: {error}"))),
             StatusCode::UNAUTHORIZED => Err(RemoteError::WhoAreYou {
                 service,
                 anonymous: self.login.is_none(),
             }),
             _ => {
-                let Some(fault) = fault(body) else {
+                let Some(fault) = answer::fault(body) else {
                     return Err(self.stranger(&format!("it says {status}, and not why")));
                 };
                 let status = status.as_u16();
@@ -291,67 +280,6 @@ fn login(environment: &Environment) -> Result<Option<Login>, RemoteError> {
             "OS_AUTH_TYPE is {other:?}, and ironpxe script knows none and http_basic"
         ))),
     }
-}
-
-/// The answer of the resource.
-#[derive(Deserialize)]
-struct Wire {
-    node_uuid: uuid::Uuid,
-    provision_state: String,
-    plan: String,
-    script: String,
-    masked: bool,
-    reasons: Vec<WireReason>,
-}
-
-#[derive(Deserialize)]
-struct WireReason {
-    topic: String,
-    text: String,
-}
-
-impl From<Wire> for Answer {
-    fn from(wire: Wire) -> Self {
-        let reasons = wire.reasons.into_iter().map(|it| (it.topic, it.text));
-        Self {
-            masked: wire.masked,
-            preview: BootPreview {
-                node_uuid: NodeUuid(wire.node_uuid),
-                provision_state: wire.provision_state,
-                plan: wire.plan,
-                script: wire.script,
-                reasons: reasons.collect(),
-            },
-        }
-    }
-}
-
-/// What an Ironic API says was wrong: JSON, mostly as a text inside of JSON.
-fn fault(body: &[u8]) -> Option<String> {
-    let body: Value = serde_json::from_slice(body).ok()?;
-    let fault = match body.get("error_message") {
-        None => body,
-        Some(Value::String(text)) => match serde_json::from_str(text) {
-            Ok(fault) => fault,
-            Err(_) => return Some(one_line(text)),
-        },
-        Some(fault) => fault.clone(),
-    };
-    // Handlers say the one, routers the other; some say nothing.
-    ["faultstring", "description"]
-        .into_iter()
-        .find_map(|key| fault.get(key)?.as_str())
-        .map(one_line)
-        .filter(|text| !text.is_empty())
-}
-
-/// Others wrote it: whatever would begin a line or act upon a terminal is a blank.
-fn one_line(text: &str) -> String {
-    let words: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    words.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -446,33 +374,5 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("\"v3password\""), "{error}");
-    }
-
-    #[test]
-    fn faults_are_read_in_every_shape() {
-        for (body, expected) in [
-            (
-                r#"{"error_message":"{\"faultstring\":\"no\\nnode\"}"}"#,
-                Some("no node"),
-            ),
-            (
-                r#"{"error_message":{"faultstring":"no node"}}"#,
-                Some("no node"),
-            ),
-            (r#"{"error_message":"no  node"}"#, Some("no node")),
-            (
-                r#"{"error_message":"{\"description\":\"no node\"}"}"#,
-                Some("no node"),
-            ),
-            (
-                r#"{"error_message":"{\"code\":404,\"description\":\"\"}"}"#,
-                None,
-            ),
-            (r#"{"faultstring":"no node"}"#, Some("no node")),
-            ("<html>no node</html>", None),
-            ("[]", None),
-        ] {
-            assert_eq!(fault(body.as_bytes()).as_deref(), expected, "{body}");
-        }
     }
 }

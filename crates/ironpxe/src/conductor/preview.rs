@@ -154,9 +154,13 @@ impl Previewer<'_> {
         let others: Vec<String> = ports
             .iter()
             .filter(|port| matched.is_none_or(|matched| matched.uuid != port.uuid))
-            .map(|port| match port.pxe_enabled {
-                true => port.address.to_string(),
-                false => format!("{} (pxe_enabled=false: it does not boot)", port.address),
+            .map(|port| {
+                let note = if port.pxe_enabled {
+                    ""
+                } else {
+                    " (pxe_enabled=false: it does not boot)"
+                };
+                format!("{}{note}", port.address)
             })
             .collect();
         let text = match (matched, others.is_empty()) {

@@ -47,6 +47,11 @@ fn agents_are_explained() {
     direct.driver_info = map(json!({"kernel_append_params": "a %default% b"}));
     direct.properties = map(json!({"cpu_arch": "aarch64"}));
     text += &told("inspection", Machine::of(&direct), &settings);
+    let fast = BootSettings {
+        fast_track: true,
+        ..settings.clone()
+    };
+    text += &told("inspection on the fast track", Machine::of(&direct), &fast);
     direct.provision_state = ProvisionState::Rescue.into();
     direct.instance_info = map(json!({"kernel_append_params": ""}));
     text += &told("rescue", Machine::of(&direct), &settings);
@@ -96,6 +101,15 @@ fn refusals_are_explained() {
     let mut broken = node(ProvisionState::DeployWait, "direct");
     broken.driver_info.remove("deploy_ramdisk");
     text += &of("half a pair", &broken);
+    broken.driver_info.clear();
+    let mut settings = BootSettings::default();
+    let arm = ("aarch64".to_owned(), "http://c/arm".to_owned());
+    settings.deploy.kernel_by_arch = [arm].into();
+    text += &told("no images", Machine::of(&broken), &settings);
+    broken.properties = map(json!({"cpu_arch": "aarch64"}));
+    text += &told("half a pair by arch", Machine::of(&broken), &settings);
+    broken.properties = map(json!({"cpu_arch": "ppc64le"}));
+    text += &told("no images for it", Machine::of(&broken), &settings);
     broken
         .driver_info
         .insert("deploy_kernel".into(), json!("file:///k"));
@@ -116,6 +130,14 @@ fn refusals_are_explained() {
     let mut lost = node(ProvisionState::Active, "direct");
     lost.driver_internal_info = map(json!({"boot_from_volume": "gone"}));
     text += &of("a volume that is gone", &lost);
+    let mut netboot = node(ProvisionState::Active, "direct");
+    netboot
+        .instance_info
+        .insert("capabilities".into(), json!({"boot_option": "netboot"}));
+    text += &of("a root file system that is not known", &netboot);
+    let mut slow = node(ProvisionState::InspectWait, "direct");
+    slow.driver_info.insert("fast_track".into(), json!("maybe"));
+    text += &of("neither fast nor slow", &slow);
     let mut port = port(&lost);
     port.pxe_enabled = false;
     let machine = Machine {

@@ -1,0 +1,109 @@
+//! What a service says: a preview, or what was wrong with the question.
+
+use ironpxe_core::id::NodeUuid;
+use serde::Deserialize;
+use serde_json::Value;
+
+use ironpxe::app::BootPreview;
+
+/// A preview of which passwords may be hidden.
+pub(in crate::cli) struct Answer {
+    pub(in crate::cli) preview: BootPreview,
+    pub(in crate::cli) masked: bool,
+}
+
+/// The answer of the resource.
+#[derive(Deserialize)]
+struct Wire {
+    node_uuid: uuid::Uuid,
+    provision_state: String,
+    plan: String,
+    script: String,
+    masked: bool,
+    reasons: Vec<WireReason>,
+}
+
+#[derive(Deserialize)]
+struct WireReason {
+    topic: String,
+    text: String,
+}
+
+impl Answer {
+    /// Reads the body of a good answer.
+    pub(super) fn read(body: &[u8]) -> serde_json::Result<Self> {
+        let wire: Wire = serde_json::from_slice(body)?;
+        let reasons = wire.reasons.into_iter().map(|it| (it.topic, it.text));
+        Ok(Self {
+            masked: wire.masked,
+            preview: BootPreview {
+                node_uuid: NodeUuid(wire.node_uuid),
+                provision_state: wire.provision_state,
+                plan: wire.plan,
+                script: wire.script,
+                reasons: reasons.collect(),
+            },
+        })
+    }
+}
+
+/// What an Ironic API says was wrong: JSON, mostly as a text inside of JSON.
+pub(super) fn fault(body: &[u8]) -> Option<String> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let fault = match body.get("error_message") {
+        None => body,
+        Some(Value::String(text)) => match serde_json::from_str(text) {
+            Ok(fault) => fault,
+            Err(_) => return Some(one_line(text)),
+        },
+        Some(fault) => fault.clone(),
+    };
+    // Handlers say the one, routers the other; some say nothing.
+    ["faultstring", "description"]
+        .into_iter()
+        .find_map(|key| fault.get(key)?.as_str())
+        .map(one_line)
+        .filter(|text| !text.is_empty())
+}
+
+/// Others wrote it: whatever would begin a line or act upon a terminal is a blank.
+fn one_line(text: &str) -> String {
+    let words: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    words.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_read_in_every_shape() {
+        for (body, expected) in [
+            (
+                r#"{"error_message":"{\"faultstring\":\"no\\nnode\"}"}"#,
+                Some("no node"),
+            ),
+            (
+                r#"{"error_message":{"faultstring":"no node"}}"#,
+                Some("no node"),
+            ),
+            (r#"{"error_message":"no  node"}"#, Some("no node")),
+            (
+                r#"{"error_message":"{\"description\":\"no node\"}"}"#,
+                Some("no node"),
+            ),
+            (
+                r#"{"error_message":"{\"code\":404,\"description\":\"\"}"}"#,
+                None,
+            ),
+            (r#"{"faultstring":"no node"}"#, Some("no node")),
+            ("<html>no node</html>", None),
+            ("[]", None),
+        ] {
+            assert_eq!(fault(body.as_bytes()).as_deref(), expected, "{body}");
+        }
+    }
+}
