@@ -9,6 +9,7 @@
 //! Read on in `decision.rs`; then `images.rs` and `kernel_args.rs` for what goes into a plan, and
 //! `script.rs` with `templates/` for how it is written.
 
+mod capabilities;
 mod decision;
 mod explain;
 mod images;
@@ -20,6 +21,7 @@ mod script;
 mod settings;
 mod text;
 
+pub use capabilities::check_capabilities;
 pub use decision::{decide, explain};
 pub use explain::{Explanation, Reason, without_passwords};
 pub use images::{ImageUrl, NotAnImageUrl};
@@ -33,4 +35,4 @@ pub use settings::{
 };
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -26,7 +26,7 @@ use crate::volume::{VolumeConnector, VolumeTarget, Volumes};
 
 pub(super) const REQUEST: &str = "req-00000000-0000-4000-8000-000000000001";
 
-pub(super) fn map(value: serde_json::Value) -> JsonMap {
+pub(crate) fn map(value: serde_json::Value) -> JsonMap {
     match value {
         serde_json::Value::Object(map) => map,
         other => panic!("not an object: {other}"),
@@ -34,7 +34,7 @@ pub(super) fn map(value: serde_json::Value) -> JsonMap {
 }
 
 /// A node that has all it needs to boot in every state.
-pub(super) fn node(state: ProvisionState, deploy_interface: &str) -> Node {
+pub(crate) fn node(state: ProvisionState, deploy_interface: &str) -> Node {
     let uuid = "ee490fb7-d420-4b2f-8153-8a674b930740".parse().unwrap();
     let mut node = Node::enroll(uuid, "fake-hardware", OffsetDateTime::UNIX_EPOCH);
     node.name = Some("bm-1".into());

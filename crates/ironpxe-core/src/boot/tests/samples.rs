@@ -49,12 +49,22 @@ impl Sample {
     }
 
     pub(super) fn script(&self, settings: &BootSettings) -> String {
+        self.script_by(None, settings)
+    }
+
+    /// The script for a machine that is known by a port.
+    pub(super) fn script_by(&self, port: Option<&Port>, settings: &BootSettings) -> String {
+        let machine = Machine {
+            port,
+            ..self.machine()
+        };
+        let plan = decide(machine, settings, REQUEST);
         let occasion = Occasion {
-            machine: self.machine(),
+            machine,
             request_id: REQUEST,
         };
         let scripts = Scripts::new(settings.downloads).unwrap();
-        scripts.render(&self.plan(settings), occasion).unwrap()
+        scripts.render(&plan, occasion).unwrap()
     }
 
     fn machine(&self) -> Machine<'_> {
