@@ -381,6 +381,7 @@ impl Decision<'_> {
     /// Adds one word to the command line, from `field`.
     fn word(&self, args: &mut KernelArgs, field: &str, word: &str) -> Result<(), Refusal> {
         args.push(word).map_err(|error| bad_args(field, &error))?;
+        args.came_from(field);
         self.why
             .note("arguments", || format!("{word}, from {field}"));
         Ok(())
@@ -389,6 +390,7 @@ impl Decision<'_> {
     /// Adds the words of a text to the command line, from `field`.
     fn words(&self, args: &mut KernelArgs, field: &str, text: &str) -> Result<(), Refusal> {
         args.extend(text).map_err(|error| bad_args(field, &error))?;
+        args.came_from(field);
         self.why.note("arguments", || match text.trim() {
             "" => format!("none from {field}, which is empty"),
             text => format!("{text}, from {field}"),
@@ -435,9 +437,10 @@ fn linux(
     const BOOTIF: usize = " BOOTIF=52:54:00:aa:00:01".len();
     let more =
         " initrd=".len() + role.ramdisk_name().len() + if bootif.is_some() { BOOTIF } else { 0 };
-    // What is built in fits easily, so that it is the operator's part that is too long.
-    args.check(more)
-        .map_err(|error| bad_args(append_field, &error))?;
+    args.check(more).map_err(|error| {
+        let field = args.to_blame(&error).unwrap_or(append_field);
+        bad_args(field, &error)
+    })?;
     Ok(BootPlan::Linux(LinuxBoot {
         role,
         kernel: images.kernel,
