@@ -112,7 +112,7 @@ impl KernelArgs {
     }
 
     /// Checks what only the whole line can show. `more_bytes` is what the script will add.
-    pub(super) fn check(&self, more_bytes: usize) -> Result<(), ArgError> {
+    pub fn check(&self, more_bytes: usize) -> Result<(), ArgError> {
         // iPXE looks at the first "mem=" only, wherever it stands.
         let limit = self.words.iter().find(|word| word.contains("mem="));
         if let Some(word) = limit.filter(|word| memory_limit_is_tiny(word)) {

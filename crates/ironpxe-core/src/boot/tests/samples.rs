@@ -2,6 +2,7 @@
 //! line to [`ALL`].
 
 use super::*;
+use crate::fuzzing::script::rendered;
 
 /// A machine whose plan is known.
 pub(super) struct Sample {
@@ -49,11 +50,11 @@ impl Sample {
     }
 
     pub(super) fn script(&self, settings: &BootSettings) -> String {
-        self.script_by(None, settings)
+        self.check(None, settings)
     }
 
-    /// The script for a machine that is known by a port.
-    pub(super) fn script_by(&self, port: Option<&Port>, settings: &BootSettings) -> String {
+    /// The script for a machine that is known by a port, after it was checked.
+    pub(super) fn check(&self, port: Option<&Port>, settings: &BootSettings) -> String {
         let machine = Machine {
             port,
             ..self.machine()
@@ -64,7 +65,7 @@ impl Sample {
             request_id: REQUEST,
         };
         let scripts = Scripts::new(settings.downloads).unwrap();
-        scripts.render(&plan, occasion).unwrap()
+        rendered(&scripts, &plan, occasion)
     }
 
     fn machine(&self) -> Machine<'_> {
