@@ -1,5 +1,7 @@
 //! What goes into a script: images, kernel arguments, capabilities, volumes, and all of a node.
 
+use std::sync::OnceLock;
+
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -95,23 +97,22 @@ pub(super) fn volume(data: &[u8]) {
     let node_uuid = NodeUuid(Uuid::nil());
     let mut node = node(ProvisionState::Active);
     let mut connector_id = "iqn.2026-01.example:a".to_owned();
-    let properties = match serde_json::from_slice(data) {
-        Ok(Value::Object(properties)) => properties,
-        _ => {
-            let mut texts = texts(data);
-            connector_id = texts.next().unwrap_or_default();
-            let keys = [
-                "target_portal",
-                "target_iqn",
-                "target_lun",
-                "auth_username",
-                "auth_password",
-            ];
-            keys.into_iter()
-                .map(str::to_owned)
-                .zip(texts.map(Value::String))
-                .collect()
-        }
+    let properties = if let Ok(properties) = serde_json::from_slice::<JsonMap>(data) {
+        properties
+    } else {
+        let mut texts = texts(data);
+        connector_id = texts.next().unwrap_or_default();
+        let keys = [
+            "target_portal",
+            "target_iqn",
+            "target_lun",
+            "auth_username",
+            "auth_password",
+        ];
+        keys.into_iter()
+            .map(str::to_owned)
+            .zip(texts.map(Value::String))
+            .collect()
     };
     let created_at = OffsetDateTime::UNIX_EPOCH;
     let volumes = Volumes {
@@ -243,15 +244,25 @@ fn boot(machine: Machine<'_>, settings: &BootSettings) -> BootPlan {
         machine,
         request_id: REQUEST,
     };
-    rendered(&scripts(settings), &plan, occasion);
+    rendered(scripts(settings), &plan, occasion);
     plan
 }
 
-fn scripts(settings: &BootSettings) -> Scripts {
-    match Scripts::new(settings.downloads) {
+/// The templates, parsed once for each of the settings that are chosen here.
+fn scripts(settings: &BootSettings) -> &'static Scripts {
+    static SCRIPTS: [OnceLock<Scripts>; GiveUpAction::ALL.len()] =
+        [const { OnceLock::new() }; GiveUpAction::ALL.len()];
+    let chosen = GiveUpAction::ALL
+        .iter()
+        .zip(&SCRIPTS)
+        .find(|(give_up, _)| **give_up == settings.downloads.give_up);
+    let Some((_, scripts)) = chosen else {
+        panic!("not a way to give up")
+    };
+    scripts.get_or_init(|| match Scripts::new(settings.downloads) {
         Ok(scripts) => scripts,
         Err(error) => panic!("{error}"),
-    }
+    })
 }
 
 fn node(state: ProvisionState) -> Node {

@@ -78,14 +78,14 @@ const PLACES: &[Put] = &[
             &mut it.node.driver_info,
             &["deploy_kernel", "rescue_kernel"],
             text,
-        )
+        );
     },
     |it, _, text| {
         fill(
             &mut it.node.driver_info,
             &["deploy_ramdisk", "rescue_ramdisk"],
             text,
-        )
+        );
     },
     |it, _, text| fill(&mut it.node.instance_info, &["kernel"], text),
     |it, _, text| fill(&mut it.node.instance_info, &["ramdisk"], text),
@@ -95,7 +95,7 @@ const PLACES: &[Put] = &[
             &mut it.node.instance_info,
             &["image_source", "image_type"],
             text,
-        )
+        );
     },
     |it, _, text| fill(&mut it.node.instance_info, &["capabilities"], text),
     |it, _, text| fill(&mut it.node.instance_info, &["kernel_append_params"], text),
@@ -104,21 +104,21 @@ const PLACES: &[Put] = &[
             &mut it.node.instance_info,
             &["ramdisk_kernel_arguments"],
             text,
-        )
+        );
     },
     |it, _, text| {
         fill(
             &mut it.node.driver_internal_info,
             &["root_uuid_or_disk_id"],
             text,
-        )
+        );
     },
     |it, _, text| {
         fill(
             &mut it.node.driver_internal_info,
             &["boot_from_volume"],
             text,
-        )
+        );
     },
     |it, _, text| in_connector(it, |connector| connector.kind = text.into()),
     |it, _, text| in_connector(it, |connector| connector.connector_id = text.into()),

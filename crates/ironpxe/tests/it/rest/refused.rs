@@ -293,43 +293,60 @@ async fn a_volume_that_cannot_be_attached_is_refused_by_its_property() -> Result
 #[tokio::test]
 async fn a_machine_shows_the_field_it_cannot_boot_with() -> Result<()> {
     let lab = Lab::new()?;
-    let uuid = good_node(&lab, "direct").await?;
-    let node = format!("/v1/nodes/{uuid}");
-    for word in ["manage", "inspect"] {
-        let target = json!({ "target": word });
-        lab.expect(
-            202,
-            "PUT",
-            &format!("{node}/states/provision"),
-            Some(target),
-        )
-        .await?;
-        lab.client.wait_until_free(&uuid).await?;
-    }
-    let before = lab.get(&node).await?;
-    ensure!(before["provision_state"] == "inspect wait", "{before}");
-    for bad in for_agents("driver_info.deploy_kernel", "driver_info.deploy_ramdisk") {
-        write(&lab, &node, bad.field, &bad.value).await?;
-        let answer = boot(&lab).await?;
-        let script = &answer.text;
+    let (kernel, ramdisk) = ("driver_info.deploy_kernel", "driver_info.deploy_ramdisk");
+    let mut for_isos = for_ramdisks();
+    for_isos.push(bad("instance_info.boot_iso", "http://h/a b.iso", "a space"));
+    let cases = [
+        (
+            "direct",
+            "inspect",
+            "inspect wait",
+            for_agents(kernel, ramdisk),
+        ),
+        ("ramdisk", "adopt", "active", for_isos),
+    ];
+    for (deploy_interface, verb, state, values) in cases {
+        let uuid = good_node(&lab, deploy_interface).await?;
+        let node = format!("/v1/nodes/{uuid}");
+        for word in ["manage", verb] {
+            let target = json!({ "target": word });
+            lab.expect(
+                202,
+                "PUT",
+                &format!("{node}/states/provision"),
+                Some(target),
+            )
+            .await?;
+            lab.client.wait_until_free(&uuid).await?;
+        }
+        let before = lab.get(&node).await?;
+        ensure!(before["provision_state"] == state, "{before}");
+        for bad in values {
+            write(&lab, &node, bad.field, &bad.value).await?;
+            let answer = boot(&lab).await?;
+            let script = &answer.text;
+            let place = format!("{state}, {}", bad.field);
+            ensure!(
+                answer.status == 200 && script.starts_with("#!ipxe\n"),
+                "{answer:?}"
+            );
+            let fix = script.lines().find(|line| line.starts_with("echo Fix: "));
+            ensure!(
+                fix.is_some_and(|line| line.contains(bad.field)),
+                "{place}: {script}"
+            );
+            ensure!(!script.contains("kernel --"), "{place}: {script}");
+            let (map, key) = bad.field.split_once('.').unwrap_or_default();
+            write(&lab, &node, bad.field, &before[map][key]).await?;
+        }
         ensure!(
-            answer.status == 200 && script.starts_with("#!ipxe\n"),
-            "{answer:?}"
+            boot(&lab).await?.text.contains("\nkernel --"),
+            "it boots again"
         );
-        let fix = script.lines().find(|line| line.starts_with("echo Fix: "));
-        ensure!(
-            fix.is_some_and(|line| line.contains(bad.field)),
-            "{}: {script}",
-            bad.field
-        );
-        ensure!(!script.contains("kernel --"), "{script}");
-        let (map, key) = bad.field.split_once('.').unwrap_or_default();
-        write(&lab, &node, bad.field, &before[map][key]).await?;
+        lab.expect(202, "PUT", &format!("{node}/maintenance"), None)
+            .await?;
+        lab.expect(204, "DELETE", &node, None).await?;
     }
-    ensure!(
-        boot(&lab).await?.text.contains("\nkernel --"),
-        "it boots again"
-    );
     Ok(())
 }
 
