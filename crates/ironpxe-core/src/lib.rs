@@ -9,8 +9,12 @@
 
 pub mod boot;
 pub mod boot_device;
+pub mod boot_ident;
 pub mod conductor;
 pub mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod id;
 pub mod interface;
 pub mod mac;

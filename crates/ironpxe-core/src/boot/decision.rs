@@ -1,5 +1,6 @@
 //! The boot decision: one node, one answer.
 
+use super::capabilities;
 use super::explain::{Explanation, Reasons};
 use super::images::{self, AgentRamdisk};
 use super::inspection;
@@ -96,11 +97,11 @@ impl Decision<'_> {
                         .note("plan", || "deploy_interface is ramdisk: no agent deploys");
                     self.instance()
                 }
-                _ => self.deploy_ramdisk(),
+                _ => self.one_image().and_then(|()| self.deploy_ramdisk()),
             },
             S::DeployWait => match self.deploy_interface() {
                 "anaconda" => Err(INSTALLER),
-                _ => self.deploy_ramdisk(),
+                _ => self.one_image().and_then(|()| self.deploy_ramdisk()),
             },
             // In a hold state the ramdisk runs, and must come back if the machine reboots.
             S::Cleaning
@@ -194,6 +195,7 @@ impl Decision<'_> {
             AgentRamdisk::Deploy => (LinuxRole::DeployRamdisk, &self.settings.deploy),
             AgentRamdisk::Rescue => (LinuxRole::RescueRamdisk, &self.settings.rescue),
         };
+        capabilities::check_capabilities(self.machine.node)?;
         let images = images::agent_pair(self.machine.node, which, configured, self.why)?;
         let mut args = KernelArgs::new();
         // What Ironic has always given its ramdisks, and images have come to rely on.
@@ -306,6 +308,7 @@ impl Decision<'_> {
             "plan",
             || "boot_option netboot of a partition image: the image's own kernel",
         );
+        capabilities::check_capabilities(node)?;
         let images = images::instance_pair(node, self.why)?;
         let mut args = KernelArgs::new();
         let root = format!("root=UUID={root}");
@@ -319,16 +322,27 @@ impl Decision<'_> {
         linux(LinuxRole::InstanceKernel, images, args, None, append_field)
     }
 
+    /// An ISO image and another one beside it: nobody can say which is meant.
+    fn one_image(&self) -> Result<(), Refusal> {
+        let given = |key| {
+            let info = &self.machine.node.instance_info;
+            images::string_field(info, "instance_info", key).map(|it| it.is_some())
+        };
+        if given("boot_iso")? && given("image_source")? {
+            return Err(Refusal::Conflict {
+                one: "instance_info.boot_iso",
+                other: "instance_info.image_source",
+            });
+        }
+        Ok(())
+    }
+
     fn instance_ramdisk(&self) -> Result<BootPlan, Refusal> {
         let node = self.machine.node;
         let instance = |key| images::string_field(&node.instance_info, "instance_info", key);
+        self.one_image()?;
+        capabilities::check_capabilities(node)?;
         if let Some(iso) = instance("boot_iso")? {
-            if instance("image_source")?.is_some() {
-                return Err(Refusal::Conflict {
-                    one: "instance_info.boot_iso",
-                    other: "instance_info.image_source",
-                });
-            }
             self.why.note(
                 "plan",
                 || "deploy_interface is ramdisk and instance_info.boot_iso is set: an ISO image",
@@ -380,6 +394,7 @@ impl Decision<'_> {
     /// Adds one word to the command line, from `field`.
     fn word(&self, args: &mut KernelArgs, field: &str, word: &str) -> Result<(), Refusal> {
         args.push(word).map_err(|error| bad_args(field, &error))?;
+        args.came_from(field);
         self.why
             .note("arguments", || format!("{word}, from {field}"));
         Ok(())
@@ -388,6 +403,7 @@ impl Decision<'_> {
     /// Adds the words of a text to the command line, from `field`.
     fn words(&self, args: &mut KernelArgs, field: &str, text: &str) -> Result<(), Refusal> {
         args.extend(text).map_err(|error| bad_args(field, &error))?;
+        args.came_from(field);
         self.why.note("arguments", || match text.trim() {
             "" => format!("none from {field}, which is empty"),
             text => format!("{text}, from {field}"),
@@ -398,26 +414,10 @@ impl Decision<'_> {
     /// Where a partition image is booted from: the instance's capability, else the node's, else
     /// `[deploy]default_boot_option`.
     fn boot_option(&self) -> Result<BootOption, Refusal> {
-        let node = self.machine.node;
-        let of_instance = capability(node.instance_info.get("capabilities"), "boot_option");
-        let of_node = capability(node.properties.get("capabilities"), "boot_option");
-        let (field, word) = match (of_instance, of_node) {
-            (Some(word), _) => ("instance_info.capabilities", word),
-            (None, Some(word)) => ("properties.capabilities", word),
-            (None, None) => {
-                let option = self.settings.default_boot_option;
-                self.note_boot_option(option, "[deploy]default_boot_option");
-                return Ok(option);
-            }
-        };
-        let option = match word.as_str() {
-            // The boot options that Ironic derives from the deploy interface mean no netboot.
-            "ramdisk" | "kickstart" => BootOption::Local,
-            word => BootOption::from_name(word).ok_or_else(|| Refusal::BadValue {
-                field: field.to_owned(),
-                problem: format!("boot_option {word:?} is neither local nor netboot"),
-            })?,
-        };
+        let (field, option) = capabilities::boot_option(self.machine.node)?.unwrap_or((
+            "[deploy]default_boot_option",
+            self.settings.default_boot_option,
+        ));
         self.note_boot_option(option, field);
         Ok(option)
     }
@@ -456,7 +456,10 @@ fn linux(
     };
     // What is built in fits easily, so that it is the operator's part that is too long.
     let checked = linux.args.check(linux.bytes_of_the_script());
-    checked.map_err(|error| bad_args(append_field, &error))?;
+    checked.map_err(|error| {
+        let field = linux.args.to_blame(&error).unwrap_or(append_field);
+        bad_args(field, &error)
+    })?;
     Ok(BootPlan::Linux(linux))
 }
 
@@ -464,18 +467,5 @@ fn bad_args(field: &str, error: &ArgError) -> Refusal {
     Refusal::BadValue {
         field: field.to_owned(),
         problem: error.to_string(),
-    }
-}
-
-/// One capability, from either form Ironic accepts: an object, or `key:value,key:value`.
-pub(super) fn capability(capabilities: Option<&serde_json::Value>, key: &str) -> Option<String> {
-    match capabilities? {
-        serde_json::Value::Object(map) => map.get(key)?.as_str().map(str::to_owned),
-        serde_json::Value::String(text) => text
-            .split(',')
-            .filter_map(|pair| pair.split_once(':'))
-            .find(|(name, _)| name.trim() == key)
-            .map(|(_, value)| value.trim().to_owned()),
-        _ => None,
     }
 }

@@ -3,7 +3,7 @@
 //! A script is one for all firmware: what differs is decided on the machine, by `${platform}`, and
 //! so nothing here changes a script. It is said for the person who knows what machine will run it.
 
-use super::decision::capability;
+use super::capabilities::capability;
 use super::explain::Reason;
 use super::kernel_args::MAX_BYTES;
 use super::plan::{BootPlan, LinuxBoot};
@@ -79,7 +79,12 @@ pub fn explain_firmware(
 
 /// Says so if the node is known to have another boot mode.
 fn other_boot_mode(node: &Node, firmware: Firmware) -> Option<String> {
-    let boot_mode = |map: &JsonMap| capability(map.get("capabilities"), "boot_mode");
+    // What cannot be read is refused where it counts.
+    let boot_mode = |map: &JsonMap| {
+        capability(map.get("capabilities"), "capabilities", "boot_mode")
+            .ok()
+            .flatten()
+    };
     let of_instance = boot_mode(&node.instance_info).map(|mode| (mode, "instance_info"));
     let of_node = || boot_mode(&node.properties).map(|mode| (mode, "properties"));
     let (mode, map) = of_instance.or_else(of_node)?;

@@ -12,6 +12,8 @@ pub(super) const MAX_BYTES: usize = 2047;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct KernelArgs {
     words: Vec<String>,
+    /// Which field each word came from, as far as it was said: up to the word with this index.
+    origins: Vec<(String, usize)>,
 }
 
 /// Why a text cannot be part of a kernel command line.
@@ -72,6 +74,30 @@ impl KernelArgs {
         Ok(())
     }
 
+    /// Says that the words that were added since the last time came from `field`.
+    pub(super) fn came_from(&mut self, field: &str) {
+        self.origins.push((field.to_owned(), self.words.len()));
+    }
+
+    /// The field to correct for an error that only the whole line shows: the one with the word that
+    /// it is about, or the one that takes the most of the line.
+    pub(super) fn to_blame(&self, error: &ArgError) -> Option<&str> {
+        let mut start = 0;
+        let parts = self.origins.iter().map(|(field, end)| {
+            let words = self.words.get(start..*end).unwrap_or_default();
+            start = *end;
+            (field, words)
+        });
+        let part = match error {
+            ArgError::MemoryLimit(word) => {
+                let mut parts = parts;
+                parts.find(|(_, words)| words.contains(word))
+            }
+            _ => parts.max_by_key(|(_, words)| words.iter().map(String::len).sum::<usize>()),
+        };
+        part.map(|(field, _)| field.as_str())
+    }
+
     /// Whether some word sets `key`.
     pub fn sets(&self, key: &str) -> bool {
         self.words.iter().any(|word| {
@@ -86,7 +112,7 @@ impl KernelArgs {
     }
 
     /// Checks what only the whole line can show. `more_bytes` is what the script will add.
-    pub(super) fn check(&self, more_bytes: usize) -> Result<(), ArgError> {
+    pub fn check(&self, more_bytes: usize) -> Result<(), ArgError> {
         // iPXE looks at the first "mem=" only, wherever it stands.
         let limit = self.words.iter().find(|word| word.contains("mem="));
         if let Some(word) = limit.filter(|word| memory_limit_is_tiny(word)) {
@@ -211,6 +237,19 @@ mod tests {
     fn keys_are_found_whole() {
         let args = args("ipa-debugger quiet ipa-debug=1").unwrap();
         assert!(args.sets("ipa-debug") && args.sets("quiet") && !args.sets("ipa"));
+    }
+
+    #[test]
+    fn the_field_with_the_word_or_with_the_most_words_is_to_blame() {
+        let mut args = KernelArgs::new();
+        for (field, text) in [("a", "quiet"), ("b", "x mem=1"), ("c", "long long long")] {
+            args.extend(text).unwrap();
+            args.came_from(field);
+        }
+        let limit = ArgError::MemoryLimit("mem=1".into());
+        assert_eq!(args.to_blame(&limit), Some("b"));
+        assert_eq!(args.to_blame(&ArgError::TooLong(1)), Some("c"));
+        assert_eq!(KernelArgs::new().to_blame(&limit), None);
     }
 
     proptest! {

@@ -11,6 +11,7 @@
 //! `script.rs` with `templates/` for how it is written.
 
 mod as_if;
+mod capabilities;
 mod commands;
 mod decision;
 mod environment;
@@ -30,6 +31,7 @@ mod text;
 mod variables;
 
 pub use as_if::{AsIf, BadArch, CpuArch};
+pub use capabilities::check_capabilities;
 pub use decision::{decide, explain};
 pub use environment::{TEMPLATES, TemplateError};
 pub use explain::{Explanation, Reason, without_passwords};
@@ -47,4 +49,4 @@ pub use settings::{
 };
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

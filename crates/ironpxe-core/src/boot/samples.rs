@@ -85,7 +85,7 @@ pub fn samples() -> Vec<Sample> {
 }
 
 /// A node that has all it needs to boot in every state.
-pub(super) fn node(state: ProvisionState, deploy_interface: &str) -> Node {
+pub(crate) fn node(state: ProvisionState, deploy_interface: &str) -> Node {
     let uuid = NodeUuid(Uuid::from_u128(0xee49_0fb7_d420_4b2f_8153_8a67_4b93_0740));
     let mut node = Node::enroll(uuid, "fake-hardware", OffsetDateTime::UNIX_EPOCH);
     node.name = Some("bm-1".into());

@@ -18,7 +18,8 @@ mod templates;
 use serde_json::json;
 use time::OffsetDateTime;
 
-use super::samples::{REQUEST, node, port, refusals, volumes};
+pub(crate) use super::samples::node;
+use super::samples::{REQUEST, port, refusals, volumes};
 use super::*;
 use crate::JsonMap;
 use crate::interface::InterfaceKind;
@@ -26,7 +27,7 @@ use crate::node::Node;
 use crate::port::Port;
 use crate::provision_state::ProvisionState;
 
-pub(super) fn map(value: serde_json::Value) -> JsonMap {
+pub(crate) fn map(value: serde_json::Value) -> JsonMap {
     match value {
         serde_json::Value::Object(map) => map,
         other => panic!("not an object: {other}"),

@@ -90,7 +90,9 @@ impl LocalConductor {
             .ok_or_else(|| Fault::DriverUnknown(driver.to_owned()))?;
         let (method, declared) = find(DriverMethod::ALL, DriverMethod::info, name, http_method)?;
         let value = match method {
-            DriverMethod::IpxeConfig => Value::String(self.boot(ctx, boot_ident(&info)?).await?),
+            DriverMethod::IpxeConfig => {
+                Value::String(self.boot(ctx, BootIdent::from_args(&info)?).await?)
+            }
         };
         Ok(PassthruReply {
             value,
@@ -171,80 +173,4 @@ fn find<M: Copy>(
         });
     }
     Ok((method, declared))
-}
-
-/// Which machine the arguments of `ipxe_config` name: exactly one way, and nothing else.
-fn boot_ident(info: &JsonMap) -> Result<BootIdent> {
-    const KNOWN: [&str; 2] = ["node_uuid", "port_address"];
-    let unknown: Vec<&str> = info
-        .keys()
-        .map(String::as_str)
-        .filter(|key| !KNOWN.contains(key))
-        .collect();
-    if !unknown.is_empty() {
-        return Err(Fault::InvalidParameterValue(format!(
-            "Unexpected arguments: {}. ipxe_config takes node_uuid or port_address.",
-            unknown.join(", ")
-        )));
-    }
-    let text = |key: &str| match info.get(key) {
-        None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.as_str())),
-        Some(_) => Err(Fault::InvalidParameterValue(format!(
-            "{key} must be a string."
-        ))),
-    };
-    match (text("node_uuid")?, text("port_address")?) {
-        (Some(uuid), None) => uuid.parse().map(BootIdent::Node).map_err(|_| {
-            Fault::InvalidParameterValue(format!("Expected UUID for node_uuid: {uuid}"))
-        }),
-        (None, Some(mac)) => mac.parse().map(BootIdent::Address).map_err(|_| {
-            Fault::InvalidParameterValue(format!(
-                "Expected valid MAC address for port_address: {mac}"
-            ))
-        }),
-        (None, None) => Err(Fault::MissingParameterValue(
-            "ipxe_config needs one of node_uuid and port_address.".to_owned(),
-        )),
-        (Some(_), Some(_)) => Err(Fault::InvalidParameterValue(
-            "ipxe_config takes node_uuid or port_address, not both.".to_owned(),
-        )),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn ident(info: &Value) -> Result<BootIdent> {
-        boot_ident(info.as_object().unwrap())
-    }
-
-    #[test]
-    fn a_machine_is_named_in_exactly_one_way() {
-        let uuid = "ee490fb7-d420-4b2f-8153-8a674b930740";
-        assert_eq!(
-            ident(&json!({"node_uuid": uuid.to_uppercase()})),
-            Ok(BootIdent::Node(uuid.parse().unwrap()))
-        );
-        for mac in ["52:54:00:AA:00:01", "52-54-00-aa-00-01", "525400aa0001"] {
-            assert_eq!(
-                ident(&json!({"port_address": mac})),
-                Ok(BootIdent::Address("52:54:00:aa:00:01".parse().unwrap()))
-            );
-        }
-    }
-
-    #[test]
-    fn anything_else_is_refused_by_name() {
-        let refused = |info: Value| ident(&info).unwrap_err().to_string();
-        assert!(refused(json!({})).contains("node_uuid and port_address"));
-        assert!(refused(json!({"node_uuid": "x"})).contains("node_uuid: x"));
-        assert!(refused(json!({"port_address": "zz"})).contains("port_address: zz"));
-        assert!(refused(json!({"port_address": 7})).contains("port_address must be a string"));
-        assert!(refused(json!({"node_uuid": "x", "port_address": "y"})).contains("not both"));
-        assert!(refused(json!({"port_address": "525400aa0001", "mac": "x"})).contains("mac"));
-    }
 }

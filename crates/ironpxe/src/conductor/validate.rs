@@ -3,12 +3,12 @@
 //! What concerns booting is asked of the boot decision itself: a node is valid for deployment if
 //! the decision for the state it would get into is not a refusal.
 
-use ironpxe_core::boot::{BootPlan, Machine, decide};
+use ironpxe_core::boot::{BootPlan, Machine, Refusal, check_capabilities, decide};
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::interface::InterfaceKind;
 use ironpxe_core::node::Node;
-use ironpxe_core::provision_state::ProvisionState;
+use ironpxe_core::provision_state::{ProvisionState, Verb};
 use ironpxe_core::volume::Volumes;
 
 use super::LocalConductor;
@@ -16,7 +16,7 @@ use crate::db::{Page, PortFilter};
 use crate::drivers::agent::Worker;
 use crate::drivers::deploy::DeployInterface;
 use crate::drivers::storage;
-use crate::rpc::{Context, InterfaceValidation};
+use crate::rpc::{Context, InterfaceValidation, ProvisionArgs};
 
 /// The interfaces `GET /v1/nodes/<node>/validate` reports, in Ironic's order.
 const REPORTED: [InterfaceKind; 12] = [
@@ -72,6 +72,46 @@ impl LocalConductor {
             })
     }
 
+    /// Refuses a verb whose ramdisk or instance the machine could not boot, so that who asks hears
+    /// it, and not only who looks at `last_error` later.
+    ///
+    /// (`provide` and the cleaning after `undeploy` are not refused, as they are not in Ironic: a
+    /// node must be able to leave its instance.)
+    pub(super) async fn validate_verb(
+        &self,
+        ctx: &Context,
+        node: &Node,
+        verb: Verb,
+        args: &ProvisionArgs,
+    ) -> Result<()> {
+        use ProvisionState as S;
+        let by_agent = |interface| Worker::of_interface(node.interface(interface)) == Worker::Agent;
+        let cleans = || {
+            let deploy = DeployInterface::from_name(node.interface(InterfaceKind::Deploy));
+            !args.disable_ramdisk && deploy.is_some_and(|it| it.cleans() == Worker::Agent)
+        };
+        let state = match verb {
+            Verb::Deploy | Verb::Rebuild => return self.validate_deploy(ctx, node).await,
+            Verb::Clean if cleans() => S::CleanWait,
+            Verb::Service if cleans() => S::ServiceWait,
+            Verb::Inspect if by_agent(InterfaceKind::Inspect) => S::InspectWait,
+            Verb::Rescue if by_agent(InterfaceKind::Rescue) => S::RescueWait,
+            Verb::Adopt => S::Active,
+            _ => return Ok(()),
+        };
+        if node.interface(InterfaceKind::Boot) != "ipxe" {
+            return Ok(());
+        }
+        let volumes = self.db.node_volumes(node.uuid).await?;
+        match self.would_refuse(ctx, node, state, Some(&volumes)) {
+            Some(fault) => Err(Fault::InvalidParameterValue(format!(
+                "Failed to validate boot info for node {}: {fault}",
+                node.uuid
+            ))),
+            None => Ok(()),
+        }
+    }
+
     /// Why the machine would not boot if its node were in `state`; `None` if it would.
     pub(super) fn would_refuse(
         &self,
@@ -89,10 +129,7 @@ impl LocalConductor {
             ..Machine::of(&imagined)
         };
         match decide(machine, &self.settings.boot, &ctx.request_id) {
-            BootPlan::Refuse(refusal) => Some(Fault::MissingParameterValue(format!(
-                "{refusal}; {}",
-                refusal.advice(&node.label())
-            ))),
+            BootPlan::Refuse(refusal) => Some(refused(&refusal, node)),
             BootPlan::Linux(_)
             | BootPlan::Volume(_)
             | BootPlan::Iso(_)
@@ -141,6 +178,7 @@ impl LocalConductor {
 
     fn check_deploy(&self, ctx: &Context, node: &Node, around: &Surroundings) -> Result<()> {
         if let Some(target) = storage::boot_volume(node, &around.volumes) {
+            check_capabilities(node).map_err(|refusal| refused(&refusal, node))?;
             let mut imagined = node.clone();
             storage::set_boot_volume(&mut imagined, Some(target.uuid));
             return self.check_boot(ctx, &imagined, ProvisionState::Active, around);
@@ -183,6 +221,14 @@ impl LocalConductor {
         }
         self.would_refuse(ctx, node, state, Some(&around.volumes))
             .map_or(Ok(()), Err)
+    }
+}
+
+fn refused(refusal: &Refusal, node: &Node) -> Fault {
+    let text = format!("{refusal}; {}", refusal.advice(&node.label()));
+    match refusal {
+        Refusal::BadValue { .. } | Refusal::Conflict { .. } => Fault::InvalidParameterValue(text),
+        _ => Fault::MissingParameterValue(text),
     }
 }
 

@@ -30,11 +30,11 @@ use std::pin::Pin;
 use ironpxe_core::JsonMap;
 use ironpxe_core::boot::AsIf;
 use ironpxe_core::boot_device::BootDevice;
+pub use ironpxe_core::boot_ident::BootIdent;
 use ironpxe_core::conductor;
 use ironpxe_core::error::Result;
 use ironpxe_core::id::{NodeUuid, PortUuid, VolumeConnectorUuid, VolumeTargetUuid};
 use ironpxe_core::interface::InterfaceKind;
-use ironpxe_core::mac::MacAddress;
 use ironpxe_core::node::Node;
 use ironpxe_core::passthru::{HttpMethod, MethodInfo, PassthruReply};
 use ironpxe_core::patch::{NodeChange, PortChange, VolumeConnectorChange, VolumeTargetChange};
@@ -77,16 +77,6 @@ pub struct ProvisionArgs {
     pub rescue_password: Option<String>,
     /// For clean and service: do the steps without booting the ramdisk.
     pub disable_ramdisk: bool,
-}
-
-/// Which machine asks for its boot script.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum BootIdent {
-    /// By its node.
-    Node(NodeUuid),
-    /// By one of its ports.
-    Address(MacAddress),
 }
 
 /// What a machine would boot. The script holds its secrets; so nothing prints this by accident.

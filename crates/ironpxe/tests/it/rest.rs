@@ -25,6 +25,7 @@ mod nodes;
 mod normal;
 mod paths;
 mod ports;
+mod refused;
 mod volumes;
 
 use self::differences::Differences;

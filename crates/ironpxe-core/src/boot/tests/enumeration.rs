@@ -130,9 +130,10 @@ fn decide_in_every_way(node: &mut Node) -> BootPlan {
     ] {
         node.maintenance = maintenance;
         node.fault = fault.map(str::to_owned);
-        let expected = match healthy {
-            true => plan.clone(),
-            false => BootPlan::Refuse(Refusal::Fault("power failure".into())),
+        let expected = if healthy {
+            plan.clone()
+        } else {
+            BootPlan::Refuse(Refusal::Fault("power failure".into()))
         };
         assert_eq!(ask(node, Some(true)), expected, "{node:?}");
         assert!(

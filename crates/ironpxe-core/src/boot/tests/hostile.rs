@@ -1,8 +1,12 @@
 //! Whatever an operator, a tenant or a damaged record puts into a node, the script has the lines
 //! it is meant to have, and no other.
 
+use crate::volume::{VolumeConnector, VolumeTarget};
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
+use super::samples::Sample;
 use super::*;
 use crate::provision_state::StoredState;
 
@@ -29,90 +33,170 @@ pub(super) fn nasty() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 1..6).prop_map(|pieces| pieces.concat())
 }
 
-/// The commands a script consists of: on each line the first word, and what follows a separator.
-/// Lines that are only shown are taken together (a long refusal takes two).
-fn skeleton(script: &str) -> Vec<String> {
-    let mut lines: Vec<String> = script.lines().map(commands).collect();
-    lines.dedup_by(|a, b| a == b && *a == "echo");
-    lines
-}
+/// Puts a text into one place.
+type Put = fn(&mut Sample, &mut BootSettings, &str);
 
-fn commands(line: &str) -> String {
-    let mut commands = Vec::new();
-    let mut begins = true;
-    for word in line.split(' ').filter(|word| !word.is_empty()) {
-        let separates = matches!(word, ";" | "&&" | "||");
-        if begins || separates {
-            commands.push(word);
+/// Every place where a text can stand that somebody else wrote.
+const PLACES: &[Put] = &[
+    |it, _, text| it.node.name = Some(text.into()),
+    |it, _, text| it.node.driver = text.into(),
+    |it, _, text| it.node.provision_state = StoredState::from_name(text),
+    |it, _, text| it.node.target_provision_state = Some(text.into()),
+    |it, _, text| it.node.reservation = Some(text.into()),
+    |it, _, text| it.node.maintenance_reason = Some(text.into()),
+    |it, _, text| it.node.fault = Some(text.into()),
+    |it, _, text| it.node.last_error = Some(text.into()),
+    |it, _, text| it.node.instance_name = Some(text.into()),
+    |it, _, text| it.node.resource_class = Some(text.into()),
+    |it, _, text| it.node.conductor_group = text.into(),
+    |it, _, text| it.node.protected_reason = Some(text.into()),
+    |it, _, text| it.node.retired_reason = Some(text.into()),
+    |it, _, text| it.node.owner = Some(text.into()),
+    |it, _, text| it.node.lessee = Some(text.into()),
+    |it, _, text| it.node.description = Some(text.into()),
+    |it, _, text| it.node.shard = Some(text.into()),
+    |it, _, text| it.node.boot_mode = Some(text.into()),
+    |it, _, text| it.node.traits = vec![text.into()],
+    |it, _, text| {
+        for kind in InterfaceKind::ALL {
+            it.node.interfaces.set(kind, text);
         }
-        begins = separates;
+    },
+    |it, _, text| fill(&mut it.node.properties, &["cpu_arch", "capabilities"], text),
+    |it, _, text| {
+        let mut text = text.to_owned();
+        text.insert_str(0, "boot_option:");
+        it.node
+            .properties
+            .insert("capabilities".into(), json!(text));
+    },
+    |it, _, text| fill(&mut it.node.extra, &["a"], text),
+    |it, _, text| fill(&mut it.node.network_data, &["a"], text),
+    |it, _, text| fill(&mut it.node.driver_info, &["kernel_append_params"], text),
+    |it, _, text| fill(&mut it.node.driver_info, &["ipxe_local_boot"], text),
+    |it, _, text| {
+        fill(
+            &mut it.node.driver_info,
+            &["deploy_kernel", "rescue_kernel"],
+            text,
+        );
+    },
+    |it, _, text| {
+        fill(
+            &mut it.node.driver_info,
+            &["deploy_ramdisk", "rescue_ramdisk"],
+            text,
+        );
+    },
+    |it, _, text| fill(&mut it.node.instance_info, &["kernel"], text),
+    |it, _, text| fill(&mut it.node.instance_info, &["ramdisk"], text),
+    |it, _, text| fill(&mut it.node.instance_info, &["boot_iso"], text),
+    |it, _, text| {
+        fill(
+            &mut it.node.instance_info,
+            &["image_source", "image_type"],
+            text,
+        );
+    },
+    |it, _, text| fill(&mut it.node.instance_info, &["capabilities"], text),
+    |it, _, text| fill(&mut it.node.instance_info, &["kernel_append_params"], text),
+    |it, _, text| {
+        fill(
+            &mut it.node.instance_info,
+            &["ramdisk_kernel_arguments"],
+            text,
+        );
+    },
+    |it, _, text| {
+        fill(
+            &mut it.node.driver_internal_info,
+            &["root_uuid_or_disk_id"],
+            text,
+        );
+    },
+    |it, _, text| {
+        fill(
+            &mut it.node.driver_internal_info,
+            &["boot_from_volume"],
+            text,
+        );
+    },
+    |it, _, text| in_connector(it, |connector| connector.kind = text.into()),
+    |it, _, text| in_connector(it, |connector| connector.connector_id = text.into()),
+    |it, _, text| in_targets(it, |target| target.volume_type = text.into()),
+    |it, _, text| in_targets(it, |target| target.volume_id = text.into()),
+    |it, _, text| property(it, "target_iqn", text),
+    |it, _, text| property(it, "target_iqns", text),
+    |it, _, text| property(it, "target_portal", text),
+    |it, _, text| property(it, "target_portals", text),
+    |it, _, text| property(it, "target_lun", text),
+    |it, _, text| property(it, "target_luns", text),
+    |it, _, text| property(it, "auth_method", text),
+    |it, _, text| property(it, "auth_username", text),
+    |it, _, text| property(it, "auth_password", text),
+    |_, settings, text| settings.api_url = text.into(),
+    |_, settings, text| settings.kernel_append_params = text.into(),
+    |it, settings, text| {
+        it.node.provision_state = ProvisionState::Inspecting.into();
+        settings.inspection_kernel_params = text.into();
+    },
+    |it, settings, text| {
+        it.node.driver_info.clear();
+        let pair = RamdiskImages {
+            kernel: Some("http://h/k".into()),
+            ramdisk: Some(text.into()),
+            ..RamdiskImages::default()
+        };
+        (settings.deploy, settings.rescue) = (pair.clone(), pair);
+    },
+    |it, settings, text| {
+        it.node.driver_info.clear();
+        it.node.properties.insert("cpu_arch".into(), json!(text));
+        let by_arch: BTreeMap<String, String> = [(text.to_owned(), "http://h/k".to_owned())].into();
+        settings.deploy.kernel_by_arch = by_arch;
+    },
+];
+
+fn fill(map: &mut JsonMap, keys: &[&str], text: &str) {
+    for key in keys {
+        map.insert((*key).to_owned(), json!(text));
     }
-    commands.join(" ")
 }
 
-/// What every script must be, whatever is in it.
-pub(super) fn check_script(script: &str) {
-    assert!(script.starts_with("#!ipxe\n"), "{script}");
-    assert!(
-        script
-            .bytes()
-            .all(|byte| byte == b'\n' || (b' '..=b'~').contains(&byte)),
-        "{script}"
-    );
-    let own = ["${attempt}", "${platform}", "${netX/mac}"];
-    let mut rest = script.to_owned();
-    for setting in own {
-        rest = rest.replace(setting, "");
+fn in_connector(sample: &mut Sample, change: impl FnOnce(&mut VolumeConnector)) {
+    if let Some(connector) = sample.volumes.connectors.first_mut() {
+        change(connector);
     }
-    assert!(!rest.contains("${"), "{script}");
-    for line in script.lines().skip(1) {
-        assert!(!line.ends_with('\\'), "{line}");
-        assert!(!line.split(' ').any(|word| word.starts_with('#')), "{line}");
-    }
-    for line in script.lines().filter(|line| line.starts_with("echo ")) {
-        // Only URLs, which are cut nowhere, may be longer than the console is wide.
-        assert!(
-            line.len() <= 79 + "echo ".len() || line.starts_with("echo http"),
-            "{line}"
-        );
-    }
+}
+
+fn in_targets(sample: &mut Sample, change: impl Fn(&mut VolumeTarget)) {
+    sample.volumes.targets.iter_mut().for_each(change);
+}
+
+fn property(sample: &mut Sample, key: &str, text: &str) {
+    in_targets(sample, |target| fill(&mut target.properties, &[key], text));
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(1000))]
 
+    /// Every text of a node, its port, its volumes and the settings, in every plan.
     #[test]
     fn no_value_adds_a_line_or_a_command(
         value in nasty(),
-        place in 0_usize..8,
-        state in prop::sample::select(ProvisionState::all().collect::<Vec<_>>()),
-        interface in prop::sample::select(vec!["direct", "ramdisk"]),
+        place in 0..PLACES.len(),
+        sample in 0..Sample::all().len(),
+        maintenance: bool,
     ) {
-        let mut node = node(state, interface);
+        let mut sample = Sample::all().swap_remove(sample);
         let mut settings = BootSettings::default();
-        match place {
-            0 => { node.name = Some(value); }
-            1 => { node.driver_info.insert("kernel_append_params".into(), json!(value)); }
-            2 => { node.instance_info.insert("ramdisk_kernel_arguments".into(), json!(value)); }
-            3 => { node.driver_info.insert("deploy_kernel".into(), json!(value)); }
-            4 => { node.instance_info.insert("ramdisk".into(), json!(value)); }
-            5 => { settings.kernel_append_params = value; }
-            6 => { node.provision_state = StoredState::from_name(&value); }
-            _ => { node.maintenance = true; node.fault = Some(value); }
+        let port = port(&sample.node);
+        let put = PLACES[place];
+        put(&mut sample, &mut settings, &value);
+        sample.node.maintenance = maintenance;
+        for port in [None, Some(&port)] {
+            sample.check(port, &settings);
         }
-        let text = script(&node, Some(&port(&node)), &settings);
-        check_script(&text);
-
-        // The same lines as of a script of the same kind with nothing hostile in it.
-        let kinds = [
-            script(&super::node(ProvisionState::DeployWait, "direct"), None, &BootSettings::default()),
-            script(&super::node(ProvisionState::Active, "direct"), None, &BootSettings::default()),
-            script(&super::node(ProvisionState::Enroll, "direct"), None, &BootSettings::default()),
-        ];
-        prop_assert!(
-            kinds.iter().any(|kind| skeleton(kind) == skeleton(&text)),
-            "{}", text
-        );
     }
 
     #[test]

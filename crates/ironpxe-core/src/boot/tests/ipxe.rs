@@ -127,15 +127,19 @@ pub(super) fn run(
 /// More than any script needs.
 const MOST_COMMANDS: usize = 2_000;
 
+/// By name: type and value.
+type Settings = BTreeMap<String, (String, String)>;
+
+/// Where to, with what settings, after how many questions to the oracle, and how many commands had
+/// been executed.
+type Jump = (usize, Settings, usize, usize);
+
 struct Interpreter<'a, 'b> {
     firmware: &'a Firmware,
     oracle: &'a mut Oracle<'b>,
-    /// By name: type and value.
-    settings: BTreeMap<String, (String, String)>,
+    settings: Settings,
     hooked: BTreeSet<String>,
-    /// At each jump: where to, with what settings, after how many questions to the oracle, and how
-    /// many commands had been executed.
-    visited: Vec<(usize, BTreeMap<String, (String, String)>, usize, usize)>,
+    visited: Vec<Jump>,
     asked: usize,
     trace: Trace,
 }
@@ -238,7 +242,8 @@ impl Interpreter<'_, '_> {
     fn known(&mut self, name: &str, args: &[&str], text: &str, lines: &[&str]) -> Flow {
         match (name, args) {
             ("echo", _) => self.trace.console.push(args.join(" ")),
-            ("imgfree", []) => {}
+            // Whoever is at the shell leaves it in the end.
+            ("imgfree" | "shell", []) => {}
             ("sleep", [seconds]) => {
                 let seconds: u64 = seconds.parse().expect("seconds");
                 self.trace.slept += seconds;
@@ -270,8 +275,6 @@ impl Interpreter<'_, '_> {
             ("exit", [status]) => return Flow::Stop(End::Exit(status.parse().expect("a status"))),
             ("reboot", []) => return Flow::Stop(End::Reboot),
             ("poweroff", []) => return Flow::Stop(End::PowerOff),
-            // Whoever is at the shell leaves it in the end.
-            ("shell", []) => {}
             ("kernel" | "initrd", [_, ..]) => return Flow::Next(self.works(text)),
             ("boot", []) | ("sanboot", [_, ..]) => {
                 if self.works(text) {

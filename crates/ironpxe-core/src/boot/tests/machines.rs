@@ -368,11 +368,12 @@ fn what_each_firmware_executes() {
     for sample in Sample::all() {
         let mut text = String::new();
         for (all_fails, title) in [(false, "all goes well"), (true, "everything fails")] {
-            let actions: &[GiveUpAction] =
-                match all_fails && tries_again(&sample.plan(&settings(1, GiveUpAction::Exit))) {
-                    true => &GiveUpAction::ALL,
-                    false => &[GiveUpAction::Reboot],
-                };
+            let gives_up = all_fails && tries_again(&sample.plan(&BootSettings::default()));
+            let actions: &[GiveUpAction] = if gives_up {
+                &GiveUpAction::ALL
+            } else {
+                &[GiveUpAction::Reboot]
+            };
             for give_up in actions {
                 let script = sample.script(&settings(1, *give_up));
                 // Firmware that does the same stands together.
@@ -380,10 +381,12 @@ fn what_each_firmware_executes() {
                 for firmware in Firmware::all() {
                     let (trace, _) = run_with(&script, &firmware, &[], all_fails);
                     // Until it gives up it does the same with every action.
-                    let done = match *give_up == actions[0] {
-                        true => story(&trace.commands, &trace),
-                        false => story(&trace.commands[given_up(&trace)..], &trace),
+                    let from = if *give_up == actions[0] {
+                        0
+                    } else {
+                        given_up(&trace)
                     };
+                    let done = story(&trace.commands[from..], &trace);
                     match groups.iter_mut().find(|(_, same)| *same == done) {
                         Some((names, _)) => names.push(firmware.name),
                         None => groups.push((vec![firmware.name], done)),

@@ -119,11 +119,10 @@ fn every_script_with_every_setting() {
             merge(&mut lines, &sample.script(&settings), setting);
         }
         for (setting, settings) in combinations() {
-            let script: String = lines
-                .iter()
-                .filter(|line| line.with.contains(&setting))
-                .map(|line| format!("{}\n", line.text))
-                .collect();
+            let mut script = String::new();
+            for line in lines.iter().filter(|line| line.with.contains(&setting)) {
+                writeln!(script, "{}", line.text).unwrap();
+            }
             assert_eq!(script, sample.script(&settings), "{}", sample.name);
         }
         let mut text = String::new();

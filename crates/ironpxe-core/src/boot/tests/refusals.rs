@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::hostile::{check_script, nasty};
+use super::hostile::nasty;
 use super::*;
 
 /// One of each variant, with what an operator, a tenant or a damaged record can put into it.
@@ -56,7 +56,7 @@ fn shown(refusal: &Refusal, node: &Node) -> Vec<String> {
     };
     let plan = BootPlan::Refuse(refusal.clone());
     let script = scripts.render(&plan, occasion).unwrap();
-    check_script(&script);
+    crate::fuzzing::script::check(&script);
     let mut lines: Vec<String> = script
         .lines()
         .filter_map(|line| line.strip_prefix("echo "))

@@ -2,6 +2,7 @@
 //! line to [`ALL`].
 
 use super::*;
+use crate::fuzzing::script::rendered;
 use crate::volume::Volumes;
 
 /// A machine whose plan is known.
@@ -50,12 +51,22 @@ impl Sample {
     }
 
     pub(super) fn script(&self, settings: &BootSettings) -> String {
+        self.check(None, settings)
+    }
+
+    /// The script for a machine that is known by a port, after it was checked.
+    pub(super) fn check(&self, port: Option<&Port>, settings: &BootSettings) -> String {
+        let machine = Machine {
+            port,
+            ..self.machine()
+        };
+        let plan = decide(machine, settings, REQUEST);
         let occasion = Occasion {
-            machine: self.machine(),
+            machine,
             request_id: REQUEST,
         };
         let scripts = Scripts::new(settings.downloads).unwrap();
-        scripts.render(&self.plan(settings), occasion).unwrap()
+        rendered(&scripts, &plan, occasion)
     }
 
     fn machine(&self) -> Machine<'_> {

@@ -20,7 +20,10 @@ pub(super) async fn get(
     Path(mac): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    answer(&state, &ctx, &headers, &mac).await
+    let mac = mac.parse().map_err(|_| {
+        Fault::InvalidParameterValue(format!("Expected valid MAC address for address: {mac}"))
+    });
+    answer(&state, &ctx, &headers, mac).await
 }
 
 /// The file name today's Ironic links a node's script under: the address with hyphens, with or
@@ -31,28 +34,25 @@ pub(super) async fn get_pxelinux(
     Path(file): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    let mac = match file.strip_prefix("01-") {
-        Some(mac) if mac.len() == "52-54-00-aa-00-01".len() => mac,
-        _ => &file,
-    };
-    if mac.parse::<MacAddress>().is_err() {
+    let Some(mac) = BootIdent::address_in_file_name(&file) else {
         // PXELINUX tries "default" and IP addresses in turn, and takes 404 for an answer.
         return ApiError::NoRoute.into_response();
-    }
-    answer(&state, &ctx, &headers, mac).await
+    };
+    answer(&state, &ctx, &headers, Ok(mac)).await
 }
 
-async fn answer(state: &AppState, ctx: &Context, headers: &HeaderMap, mac: &str) -> Response {
-    let result = match mac.parse::<MacAddress>() {
+async fn answer(
+    state: &AppState,
+    ctx: &Context,
+    headers: &HeaderMap,
+    mac: Result<MacAddress, Fault>,
+) -> Response {
+    let result = match mac {
         Ok(mac) => {
-            state
-                .conductor
-                .boot_script(ctx, BootIdent::Address(mac))
-                .await
+            let ident = BootIdent::Address(mac);
+            state.conductor.boot_script(ctx, ident).await
         }
-        Err(_) => Err(Fault::InvalidParameterValue(format!(
-            "Expected valid MAC address for address: {mac}"
-        ))),
+        Err(fault) => Err(fault),
     };
     script_answer(headers, &state.scripts, ctx, result)
 }

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use crate::api::AppState;
 use crate::api::body::JsonBody;
 use crate::api::error::{ApiError, Result};
-use crate::api::nodes::{lookup, name, view};
+use crate::api::nodes::{lookup, mask, name, view};
 use crate::api::request::Call;
 use crate::api::schema;
 use crate::{clock, ident};
@@ -78,6 +78,11 @@ fn read(call: &Call, body: &Map<String, Value>) -> Result<Node> {
                     value,
                 },
             )?;
+        }
+    }
+    for name in ["driver_info", "instance_info"] {
+        if let Some(value) = body.get(name) {
+            mask::refuse_mask(name, value)?;
         }
     }
     for (name, value) in body {

@@ -4,7 +4,10 @@
 //! Source: Ironic's `node_sanitize`, and the key words of `oslo_utils.strutils`.
 
 use ironpxe_core::JsonMap;
+use json_patch::{Patch, PatchOperation};
 use serde_json::Value;
+
+use crate::api::error::{ApiError, Result};
 
 const STARS: &str = "******";
 
@@ -61,6 +64,63 @@ pub(super) fn mask_instance_info(fields: &JsonMap) -> JsonMap {
         }
     }
     masked
+}
+
+/// Refuses a value in which a client sends back the mask it was shown: to store that would be to
+/// lose the secret. (Ironic stores it.) `field` is where the value is written to, with dots.
+pub(in crate::api) fn refuse_mask(field: &str, value: &Value) -> Result<()> {
+    match masked_place(field, value) {
+        Some(place) => Err(ApiError::invalid(format!(
+            "{place}: the value is the mask shown instead of the secret; leave the field out"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// As [`refuse_mask`], for what a patch writes below `fields`.
+pub(in crate::api) fn refuse_mask_in(patch: &Patch, fields: &[&str]) -> Result<()> {
+    for operation in &patch.0 {
+        let value = match operation {
+            PatchOperation::Add(add) => &add.value,
+            PatchOperation::Replace(replace) => &replace.value,
+            _ => continue,
+        };
+        let tokens: Vec<String> = operation
+            .path()
+            .tokens()
+            .map(|token| token.decoded().into_owned())
+            .collect();
+        if tokens
+            .first()
+            .is_some_and(|field| fields.contains(&field.as_str()))
+        {
+            refuse_mask(&tokens.join("."), value)?;
+        }
+    }
+    Ok(())
+}
+
+/// The first place at or below `place` where a secret is given as its mask.
+fn masked_place(place: &str, value: &Value) -> Option<String> {
+    let here = || Some(place.to_owned());
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .find_map(|(name, value)| masked_place(&format!("{place}.{name}"), value)),
+        Value::Array(items) => items.iter().find_map(|item| masked_place(place, item)),
+        Value::String(text) if text == STARS && shown_as_stars(place) => here(),
+        Value::String(text) if text.split(' ').any(is_masked_word) => here(),
+        _ => None,
+    }
+}
+
+fn shown_as_stars(place: &str) -> bool {
+    place == "instance_info.image_url" || place.split('.').skip(1).any(is_secret)
+}
+
+fn is_masked_word(word: &str) -> bool {
+    word.split_once('=')
+        .is_some_and(|(name, value)| value == STARS && is_secret(name))
 }
 
 fn mask_value(name: &str, value: &Value) -> Value {
@@ -137,6 +197,67 @@ mod tests {
                 "snmp_auth_key": "******", "n": 1,
             })
         );
+    }
+
+    /// What is shown cannot be written back, but for what is shown as it is.
+    #[test]
+    fn masks_are_found_where_they_were_put() {
+        let place = |field: &str, value: Value| masked_place(field, &value).unwrap_or_default();
+        for (field, value, found) in [
+            (
+                "driver_info",
+                json!({"a": 1, "redfish_password": "******"}),
+                "driver_info.redfish_password",
+            ),
+            (
+                "driver_info.redfish_password",
+                json!("******"),
+                "driver_info.redfish_password",
+            ),
+            (
+                "driver_info",
+                json!({"a": {"token": ["******"]}}),
+                "driver_info.a.token",
+            ),
+            (
+                "driver_info.a.password.0",
+                json!("******"),
+                "driver_info.a.password.0",
+            ),
+            (
+                "driver_info",
+                json!({"kernel_append_params": "x ipa-password=****** y"}),
+                "driver_info.kernel_append_params",
+            ),
+            (
+                "instance_info",
+                json!({"image_url": "******"}),
+                "instance_info.image_url",
+            ),
+            (
+                "instance_info",
+                json!({"configdrive": "******"}),
+                "instance_info.configdrive",
+            ),
+            (
+                "properties",
+                json!({"auth_password": "******"}),
+                "properties.auth_password",
+            ),
+            (
+                "driver_info",
+                json!({"redfish_password": "*****", "note": "******"}),
+                "",
+            ),
+            (
+                "driver_info",
+                json!({"kernel_append_params": "x=******"}),
+                "",
+            ),
+            ("instance_info", json!({"image_source": "******"}), ""),
+        ] {
+            assert_eq!(place(field, value.clone()), found, "{field} {value}");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::body::JsonBody;
 use crate::api::error::{ApiError, Result};
-use crate::api::nodes::{create, find, name, view};
+use crate::api::nodes::{create, find, mask, name, view};
 use crate::api::patch;
 use crate::api::request::Call;
 
@@ -69,6 +69,7 @@ pub(super) async fn patch(
 /// What can be said without knowing the node.
 fn check(call: &Call, patch: &Patch, reset_interfaces: bool) -> Result<()> {
     patch::check_fields(patch, &PATCHABLE)?;
+    mask::refuse_mask_in(patch, &["driver_info", "instance_info"])?;
     for operation in &patch.0 {
         if !matches!(operation, PatchOperation::Remove(_)) {
             call.accept(node_field_since(&patch::field(operation)))?;

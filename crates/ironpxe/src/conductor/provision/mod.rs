@@ -33,11 +33,11 @@ impl LocalConductor {
         args: ProvisionArgs,
     ) -> Result<()> {
         let mut boot_volume = None;
+        let node = self.node(uuid).await?;
+        // What the state machine or a reservation refuses is the better answer.
+        self.accept(&mut node.clone(), verb, &args, None)?;
+        self.validate_verb(ctx, &node, verb, &args).await?;
         if matches!(verb, Verb::Deploy | Verb::Rebuild) {
-            let node = self.node(uuid).await?;
-            // What the state machine or a reservation refuses is the better answer.
-            self.accept(&mut node.clone(), verb, &args, None)?;
-            self.validate_deploy(ctx, &node).await?;
             let volumes = self.db.node_volumes(uuid).await?;
             boot_volume = storage::boot_volume(&node, &volumes).map(|target| target.uuid);
         }

@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::api::AppState;
 use crate::api::body::JsonBody;
 use crate::api::error::Result;
+use crate::api::nodes::mask;
 use crate::api::request::Call;
 use crate::api::schema;
 use crate::api::volume::targets::view;
@@ -28,6 +29,9 @@ pub(super) async fn post(
     call.exists_since(SINCE)?;
     let body = schema::object("target", body, &REQUIRED, &CREATABLE)?;
     let target = read(&body)?;
+    if let Some(properties) = body.get("properties") {
+        mask::refuse_mask("properties", properties)?;
+    }
     let node = target.node_uuid;
     check_node(&state, node).await?;
     let target = state

@@ -10,6 +10,7 @@ use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::body::JsonBody;
 use crate::api::error::Result;
+use crate::api::nodes::mask;
 use crate::api::patch;
 use crate::api::request::Call;
 use crate::api::volume::targets::{find, view};
@@ -27,6 +28,7 @@ pub(super) async fn patch(
     let patch = patch::read(&call, body)?;
     let target = find(&state, &ident).await?;
     patch::check_fields(&patch, &PATCHABLE)?;
+    mask::refuse_mask_in(&patch, &["properties"])?;
     check_new_node(&state, &patch).await?;
     let target = state
         .conductor

@@ -1,0 +1,121 @@
+//! Which machine a boot request is about: the words in which firmware says it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::JsonMap;
+use crate::error::{Fault, Result};
+use crate::id::NodeUuid;
+use crate::mac::MacAddress;
+
+/// Which machine asks for its boot script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BootIdent {
+    /// By its node.
+    Node(NodeUuid),
+    /// By one of its ports.
+    Address(MacAddress),
+}
+
+impl BootIdent {
+    /// Which machine the arguments of `ipxe_config` name: exactly one way, and nothing else.
+    ///
+    /// Source: ironic-specs `ipxe-dynamic-config`.
+    pub fn from_args(args: &JsonMap) -> Result<Self> {
+        const KNOWN: [&str; 2] = ["node_uuid", "port_address"];
+        let unknown: Vec<&str> = args
+            .keys()
+            .map(String::as_str)
+            .filter(|key| !KNOWN.contains(key))
+            .collect();
+        if !unknown.is_empty() {
+            return Err(Fault::InvalidParameterValue(format!(
+                "Unexpected arguments: {}. ipxe_config takes node_uuid or port_address.",
+                unknown.join(", ")
+            )));
+        }
+        let text = |key: &str| match args.get(key) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.as_str())),
+            Some(_) => Err(Fault::InvalidParameterValue(format!(
+                "{key} must be a string."
+            ))),
+        };
+        match (text("node_uuid")?, text("port_address")?) {
+            (Some(uuid), None) => uuid.parse().map(Self::Node).map_err(|_| {
+                Fault::InvalidParameterValue(format!("Expected UUID for node_uuid: {uuid}"))
+            }),
+            (None, Some(mac)) => mac.parse().map(Self::Address).map_err(|_| {
+                Fault::InvalidParameterValue(format!(
+                    "Expected valid MAC address for port_address: {mac}"
+                ))
+            }),
+            (None, None) => Err(Fault::MissingParameterValue(
+                "ipxe_config needs one of node_uuid and port_address.".to_owned(),
+            )),
+            (Some(_), Some(_)) => Err(Fault::InvalidParameterValue(
+                "ipxe_config takes node_uuid or port_address, not both.".to_owned(),
+            )),
+        }
+    }
+
+    /// The address in the name of a file that PXELINUX looks for: `01-52-54-00-aa-00-01`, of which
+    /// `01` is the hardware type, or the address alone. `None` if it is no address: PXELINUX also
+    /// tries IP addresses and `default`.
+    pub fn address_in_file_name(file: &str) -> Option<MacAddress> {
+        let address = match file.strip_prefix("01-") {
+            Some(rest) if rest.len() == "52-54-00-aa-00-01".len() => rest,
+            _ => file,
+        };
+        address.parse().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn ident(args: &Value) -> Result<BootIdent> {
+        BootIdent::from_args(args.as_object().unwrap())
+    }
+
+    #[test]
+    fn a_machine_is_named_in_exactly_one_way() {
+        let uuid = "ee490fb7-d420-4b2f-8153-8a674b930740";
+        assert_eq!(
+            ident(&json!({"node_uuid": uuid.to_uppercase()})),
+            Ok(BootIdent::Node(uuid.parse().unwrap()))
+        );
+        for mac in ["52:54:00:AA:00:01", "52-54-00-aa-00-01", "525400aa0001"] {
+            assert_eq!(
+                ident(&json!({"port_address": mac})),
+                Ok(BootIdent::Address("52:54:00:aa:00:01".parse().unwrap()))
+            );
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused_by_name() {
+        let refused = |args: Value| ident(&args).unwrap_err().to_string();
+        assert!(refused(json!({})).contains("node_uuid and port_address"));
+        assert!(refused(json!({"node_uuid": "x"})).contains("node_uuid: x"));
+        assert!(refused(json!({"port_address": "zz"})).contains("port_address: zz"));
+        assert!(refused(json!({"port_address": 7})).contains("port_address must be a string"));
+        assert!(refused(json!({"node_uuid": "x", "port_address": "y"})).contains("not both"));
+        assert!(refused(json!({"port_address": "525400aa0001", "mac": "x"})).contains("mac"));
+    }
+
+    #[test]
+    fn file_names_hold_addresses_with_and_without_the_hardware_type() {
+        let mac = "52:54:00:aa:00:01".parse().ok();
+        for file in ["01-52-54-00-aa-00-01", "52-54-00-AA-00-01", "525400aa0001"] {
+            assert_eq!(BootIdent::address_in_file_name(file), mac, "{file}");
+        }
+        for file in ["default", "C0A80101", "01-", "06-52-54-00-aa-00-01", ""] {
+            assert_eq!(BootIdent::address_in_file_name(file), None, "{file}");
+        }
+    }
+}
