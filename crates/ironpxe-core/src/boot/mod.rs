@@ -6,13 +6,17 @@
 //!
 //! [`explain()`] decides in the same way and says why (`explain.rs`).
 //!
+//! A machine that boots an installer is given a [kickstart](Kickstarts) too (`kickstart.rs`).
+//!
 //! Read on in `decision.rs`; then `images.rs` and `kernel_args.rs` for what goes into a plan, and
 //! `script.rs` with `templates/` for how it is written.
 
 mod decision;
 mod explain;
 mod images;
+mod installer;
 mod kernel_args;
+mod kickstart;
 mod plan;
 mod refusal;
 mod san;
@@ -23,7 +27,9 @@ mod text;
 pub use decision::{decide, explain};
 pub use explain::{Explanation, Reason, without_passwords};
 pub use images::{ImageUrl, NotAnImageUrl};
+pub use installer::{ConfigDrive, InstallSource, Installation, kickstart_path};
 pub use kernel_args::{ArgError, KernelArgs};
+pub use kickstart::{KICKSTART_TEMPLATE, KickstartError, Kickstarts};
 pub use plan::{BootIf, BootPlan, LinuxBoot, LinuxRole, Machine, boots_from_volume};
 pub use refusal::Refusal;
 pub use san::{Chap, SanDrive, Secret, VolumeBoot};

@@ -87,6 +87,8 @@ pub enum LinuxRole {
     RescueRamdisk,
     /// The instance itself.
     InstanceRamdisk,
+    /// The operating system's own installer.
+    Installer,
     /// The kernel and ramdisk that belong to the partition image on the machine's disk.
     InstanceKernel,
 }
@@ -99,6 +101,7 @@ impl LinuxRole {
             Self::RescueRamdisk => "rescue ramdisk",
             Self::InstanceRamdisk => "instance ramdisk",
             Self::InstanceKernel => "instance kernel",
+            Self::Installer => "installer",
         }
     }
 
@@ -107,7 +110,7 @@ impl LinuxRole {
         match self {
             Self::DeployRamdisk => "deploy_ramdisk",
             Self::RescueRamdisk => "rescue_ramdisk",
-            Self::InstanceRamdisk | Self::InstanceKernel => "ramdisk",
+            Self::InstanceRamdisk | Self::InstanceKernel | Self::Installer => "ramdisk",
         }
     }
 }

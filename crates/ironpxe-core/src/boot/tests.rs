@@ -4,6 +4,7 @@ mod decision;
 mod docs;
 mod explain;
 mod hostile;
+mod kickstart;
 mod oracle;
 mod scripts;
 
@@ -45,6 +46,13 @@ pub(super) fn node(state: ProvisionState, deploy_interface: &str) -> Node {
         "ramdisk": "http://images.example/instance.initramfs",
         "ramdisk_kernel_arguments": "rd.live.image",
     }));
+    if deploy_interface == "anaconda" {
+        let mut install = |key: &str, url: &str| {
+            node.instance_info.insert(key.into(), json!(url));
+        };
+        install("image_source", "http://images.example/system.tar.xz");
+        install("stage2", "http://images.example/tree/LiveOS/squashfs.img");
+    }
     node
 }
 

@@ -84,9 +84,9 @@ proptest! {
     #[test]
     fn no_value_adds_a_line_or_a_command(
         value in nasty(),
-        place in 0_usize..8,
+        place in 0_usize..11,
         state in prop::sample::select(ProvisionState::all().collect::<Vec<_>>()),
-        interface in prop::sample::select(vec!["direct", "ramdisk"]),
+        interface in prop::sample::select(vec!["direct", "ramdisk", "anaconda"]),
     ) {
         let mut node = node(state, interface);
         let mut settings = BootSettings::default();
@@ -97,6 +97,9 @@ proptest! {
             3 => { node.driver_info.insert("deploy_kernel".into(), json!(value)); }
             4 => { node.instance_info.insert("ramdisk".into(), json!(value)); }
             5 => { settings.kernel_append_params = value; }
+            8 => { node.instance_info.insert("image_source".into(), json!(value)); }
+            9 => { node.instance_info.insert("stage2".into(), json!(value)); }
+            10 => { settings.api_url = value; }
             6 => { node.provision_state = StoredState::from_name(&value); }
             _ => { node.maintenance = true; node.fault = Some(value); }
         }
