@@ -4,10 +4,11 @@
 //! bound, bound before anything is promised, and ended in the opposite order.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ironpxe_core::boot::{Scripts, TemplateError};
+use ironpxe_core::boot::{KickstartError, Kickstarts, Scripts, TemplateError};
 use ironpxe_core::error::Fault;
 use ironpxe_core::provision_state::ProvisionState;
 use tokio::net::TcpListener;
@@ -36,6 +37,17 @@ pub enum AppError {
     /// A boot script's template is broken.
     #[error(transparent)]
     Template(#[from] TemplateError),
+    /// The kickstart template is broken.
+    #[error("[anaconda]default_ks_template")]
+    Kickstart(#[from] KickstartError),
+    /// The kickstart template cannot be read.
+    #[error("cannot read {path:?} ([anaconda]default_ks_template)")]
+    KickstartFile {
+        /// Where it should be.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// Signals cannot be caught.
     #[error("cannot catch signals")]
     Signals(#[source] std::io::Error),
@@ -66,6 +78,7 @@ pub async fn serve(config: Config) -> Result<(), AppError> {
             .map(|Word(name)| name.as_str()),
     )?;
     let scripts = Arc::new(Scripts::new(config.downloads())?);
+    let kickstarts = kickstarts(&config)?;
     let mut signals = Signals::catch().map_err(AppError::Signals)?;
 
     let (listener, address) = listen(SocketAddr::new(config.api.host_ip, config.api.port)).await?;
@@ -76,7 +89,7 @@ pub async fn serve(config: Config) -> Result<(), AppError> {
         db.clone(),
         drivers,
         Arc::clone(&scripts),
-        conductor_settings(&config, api_url),
+        conductor_settings(&config, api_url, kickstarts),
         tasks.clone(),
     )
     .await
@@ -167,7 +180,28 @@ fn db_settings(config: &Config) -> db::Settings {
     }
 }
 
-fn conductor_settings(config: &Config, api_url: String) -> conductor::Settings {
+/// The template of the operator, or else the built-in one.
+fn kickstarts(config: &Config) -> Result<Kickstarts, AppError> {
+    let Some(path) = &config.anaconda.default_ks_template else {
+        return Ok(Kickstarts::built_in()?);
+    };
+    // Ironic's own file has a URL here.
+    let text = path.to_str().and_then(|path| path.strip_prefix("file://"));
+    let path = text.map_or_else(|| path.clone(), PathBuf::from);
+    match std::fs::read_to_string(&path) {
+        Ok(source) => Ok(Kickstarts::from_template(
+            path.display().to_string(),
+            source,
+        )?),
+        Err(source) => Err(AppError::KickstartFile { path, source }),
+    }
+}
+
+fn conductor_settings(
+    config: &Config,
+    api_url: String,
+    kickstarts: Kickstarts,
+) -> conductor::Settings {
     conductor::Settings {
         host: config.host.clone(),
         conductor_group: config.conductor.conductor_group.clone(),
@@ -176,6 +210,7 @@ fn conductor_settings(config: &Config, api_url: String) -> conductor::Settings {
         heartbeat_interval: Duration::from_secs(config.conductor.heartbeat_interval.into()),
         restrict_boot_config: config.api.restrict_boot_config,
         boot: config.boot_settings(api_url),
+        kickstarts: Arc::new(kickstarts),
     }
 }
 

@@ -17,8 +17,8 @@ use serde_json::Value;
 use super::LocalConductor;
 use crate::drivers::{HardwareType, management};
 use crate::rpc::{
-    BootIdent, BootPreview, Conductor, Context, DriverInfo, DriverInterfaces, InterfaceValidation,
-    ProvisionArgs, Reply,
+    BootIdent, BootPreview, Conductor, Context, DriverInfo, DriverInterfaces, Heartbeat,
+    InterfaceValidation, ProvisionArgs, Reply,
 };
 
 impl Conductor for LocalConductor {
@@ -243,6 +243,19 @@ impl Conductor for LocalConductor {
         state: Option<ProvisionState>,
     ) -> Reply<'a, BootPreview> {
         Box::pin(self.preview(ident, state))
+    }
+
+    fn kickstart<'a>(&'a self, ctx: &'a Context, node: NodeUuid) -> Reply<'a, String> {
+        Box::pin(self.write_kickstart(ctx, node))
+    }
+
+    fn heartbeat<'a>(
+        &'a self,
+        ctx: &'a Context,
+        node: NodeUuid,
+        heartbeat: Heartbeat,
+    ) -> Reply<'a, ()> {
+        Box::pin(self.hear(ctx, node, heartbeat))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Provision verbs on a real database: where nodes end, who is refused, what survives.
 
+mod installer;
 mod provision;
 mod recovery;
 mod volumes;
@@ -7,7 +8,7 @@ mod volumes;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ironpxe_core::boot::{BootSettings, Scripts};
+use ironpxe_core::boot::{BootSettings, Kickstarts, Scripts};
 use ironpxe_core::id::{NodeUuid, PortUuid};
 use ironpxe_core::interface::InterfaceKind;
 use ironpxe_core::node::Node;
@@ -59,7 +60,7 @@ impl Stand {
             node.driver_info
                 .insert(key.into(), json!(format!("http://h/{key}")));
         }
-        for key in ["image_source", "kernel", "ramdisk"] {
+        for key in ["image_source", "kernel", "ramdisk", "stage2"] {
             node.instance_info
                 .insert(key.into(), json!(format!("http://h/{key}")));
         }
@@ -111,6 +112,10 @@ impl Stand {
 }
 
 pub(super) async fn start(db: &Db) -> LocalConductor {
+    start_with(db, Kickstarts::built_in().unwrap()).await
+}
+
+pub(super) async fn start_with(db: &Db, kickstarts: Kickstarts) -> LocalConductor {
     let boot = BootSettings::default();
     let settings = Settings {
         host: HOST.into(),
@@ -120,6 +125,7 @@ pub(super) async fn start(db: &Db) -> LocalConductor {
         heartbeat_interval: Duration::from_secs(10),
         restrict_boot_config: false,
         boot: boot.clone(),
+        kickstarts: Arc::new(kickstarts),
     };
     let drivers = Drivers::new(&["fake-hardware".into()], None).unwrap();
     let scripts = Arc::new(Scripts::new(boot.downloads).unwrap());

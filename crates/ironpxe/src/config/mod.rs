@@ -5,6 +5,7 @@
 //! `load.rs` says who may set them, `check.rs` what does not go together. What comes out of
 //! [`Config::load`] is checked plain data. Nothing else in ironpxe reads the environment.
 
+mod anaconda;
 mod api;
 mod boot;
 mod check;
@@ -26,6 +27,7 @@ mod values;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub use self::anaconda::Anaconda;
 pub use self::api::Api;
 pub use self::conductor::Conductor;
 pub use self::database::Database;
@@ -56,6 +58,8 @@ pub struct Config {
     pub inspector: Inspector,
     /// `[deploy]`
     pub deploy: Deploy,
+    /// `[anaconda]`
+    pub anaconda: Anaconda,
 
     /// `[DEFAULT]host`, or what it is when it is not set.
     pub host: String,
@@ -95,7 +99,7 @@ impl Config {
         loader.finish(environment, flags)
     }
 
-    fn sections(&self) -> [&dyn Section; 7] {
+    fn sections(&self) -> [&dyn Section; 8] {
         let Self {
             general,
             api,
@@ -104,12 +108,15 @@ impl Config {
             pxe,
             inspector,
             deploy,
+            anaconda,
             ..
         } = self;
-        [general, api, conductor, database, pxe, inspector, deploy]
+        [
+            general, api, conductor, database, pxe, inspector, deploy, anaconda,
+        ]
     }
 
-    fn sections_mut(&mut self) -> [&mut dyn Section; 7] {
+    fn sections_mut(&mut self) -> [&mut dyn Section; 8] {
         let Self {
             general,
             api,
@@ -118,9 +125,12 @@ impl Config {
             pxe,
             inspector,
             deploy,
+            anaconda,
             ..
         } = self;
-        [general, api, conductor, database, pxe, inspector, deploy]
+        [
+            general, api, conductor, database, pxe, inspector, deploy, anaconda,
+        ]
     }
 }
 

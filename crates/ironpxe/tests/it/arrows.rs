@@ -29,7 +29,10 @@ const MAY_KNOW: [(&str, &[&str]); 13] = [
     ),
     // The API reads the database and asks the conductor; it never names a driver.
     ("api", &["rpc", "db", "clock", "ident"]),
-    ("conductor", &["rpc", "db", "drivers", "lifecycle", "clock"]),
+    (
+        "conductor",
+        &["rpc", "db", "drivers", "lifecycle", "clock", "ident"],
+    ),
     ("rpc", &[]),
     ("drivers", &[]),
     ("db", &["clock"]),
