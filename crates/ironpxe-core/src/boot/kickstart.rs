@@ -296,7 +296,7 @@ fn quote(value: Value) -> Result<Value, Error> {
     if !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
         return Err(Error::new(
             ErrorKind::InvalidOperation,
-            format!("{text:?} cannot be quoted: only printable ASCII characters can"),
+            "a value with other than printable ASCII characters cannot be quoted",
         ));
     }
     let quoted = if is_plain(&text) && !text.is_empty() {

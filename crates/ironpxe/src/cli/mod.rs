@@ -65,7 +65,9 @@ impl CliError {
         match self {
             Self::Config(_)
             | Self::Log(_)
-            | Self::App(AppError::Drivers(_))
+            | Self::App(
+                AppError::Drivers(_) | AppError::Kickstart(_) | AppError::KickstartFile { .. },
+            )
             | Self::NoTemplate(_) => USAGE,
             Self::App(_) | Self::Preview(_) | Self::Runtime(_) | Self::Output(_) => 1,
         }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use ironpxe_core::boot::TEMPLATES;
+use ironpxe_core::boot::{KICKSTART_TEMPLATE, TEMPLATES};
 use ironpxe_core::provision_state::ProvisionState;
 
 use super::{CliError, load};
@@ -24,6 +24,8 @@ pub(super) enum ScriptCommand {
         /// The template
         name: Option<String>,
     },
+    /// Print the built-in kickstart template, to begin one of one's own with
+    Kickstart,
 }
 
 #[derive(Debug, Args)]
@@ -85,6 +87,7 @@ pub(super) fn run(command: &ScriptCommand) -> Result<(), CliError> {
         ScriptCommand::Show(machine) => show(machine),
         ScriptCommand::Explain(machine) => explain(machine),
         ScriptCommand::Template { name } => template(name.as_deref()),
+        ScriptCommand::Kickstart => print(KICKSTART_TEMPLATE),
     }
 }
 
