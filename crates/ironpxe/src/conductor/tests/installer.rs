@@ -231,14 +231,14 @@ async fn an_installation_that_cannot_succeed_is_not_begun() {
 /// What the template cannot take is found out before, too.
 #[tokio::test]
 async fn a_template_that_cannot_take_the_image_is_named() {
-    let (db, _folder) = crate::db::testing::scratch().await;
+    let (db, folder) = crate::db::testing::scratch().await;
     let template = "liveimg --url={{ ks_options.liveimg_url }}\n%post\n\
                     curl -d {{ ks_options.agent_token }} {{ ks_options.heartbeat_url }}\n%end\n";
     let kickstarts = Kickstarts::from_template("mine.cfg".into(), template.into()).unwrap();
     let stand = Stand {
         conductor: start_with(&db, kickstarts).await,
         db,
-        folder: _folder,
+        folder,
     };
     let uuid = stand.enrol("anaconda").await;
     stand.walk(uuid, &["manage", "provide"]).await;
