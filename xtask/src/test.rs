@@ -15,9 +15,9 @@ use crate::{
 };
 
 /// What the tests run besides our own code: a machine with real iPXE in its network card, UEFI for
-/// it, an iSCSI target, and the assembler and linker that prove the toy kernels and boot sectors
+/// it, an iSCSI target, the program by which installers report, and the assembler and linker that prove the toy kernels and boot sectors
 /// to be what their sources say.
-const PACKAGES: &[&str] = &["qemu-system-x86", "ovmf", "tgt", "binutils"];
+const PACKAGES: &[&str] = &["qemu-system-x86", "ovmf", "tgt", "curl", "binutils"];
 
 /// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]

@@ -7,10 +7,11 @@ mod reload;
 mod roles;
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ironpxe_core::boot::{AsIf, Scripts};
+use ironpxe_core::boot::{AsIf, KickstartError, Kickstarts, Scripts};
 use ironpxe_core::error::Fault;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -43,6 +44,17 @@ pub enum AppError {
     /// A boot script's template is broken.
     #[error(transparent)]
     Template(#[from] ConfigError),
+    /// The kickstart template is broken.
+    #[error("[anaconda]default_ks_template")]
+    Kickstart(#[from] KickstartError),
+    /// The kickstart template cannot be read.
+    #[error("cannot read {path:?} ([anaconda]default_ks_template)")]
+    KickstartFile {
+        /// Where it should be.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// Signals cannot be caught.
     #[error("cannot catch signals")]
     Signals(#[source] std::io::Error),
@@ -94,6 +106,10 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
         Role::Conductor => Some(Guards::new(&config.json_rpc)?),
         Role::All | Role::Api => None,
     };
+    let kickstarts = match role {
+        Role::Api => None,
+        Role::All | Role::Conductor => Some(kickstarts(&config)?),
+    };
     let mut signals = Signals::catch().map_err(AppError::Signals)?;
     let hang_ups = HangUps::catch().map_err(AppError::Signals)?;
 
@@ -112,10 +128,11 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
     };
     let db = Db::open(&db_settings(&config)).await?;
     let tasks = Tasks::new();
-    let conductor = match drivers {
+    let conductor = match drivers.zip(kickstarts) {
         None => None,
-        Some(drivers) => {
-            let settings = conductor_settings(&config, api_url(&config, api_address), endpoint);
+        Some((drivers, kickstarts)) => {
+            let api_url = api_url(&config, api_address);
+            let settings = conductor_settings(&config, api_url, endpoint, kickstarts);
             let scripts = scripts.clone();
             let started =
                 LocalConductor::start(db.clone(), drivers, scripts, settings, tasks.clone());
@@ -269,7 +286,29 @@ fn db_settings(config: &Config) -> db::Settings {
     }
 }
 
-fn conductor_settings(config: &Config, api_url: String, endpoint: String) -> conductor::Settings {
+/// The template of the operator, or else the built-in one.
+fn kickstarts(config: &Config) -> Result<Kickstarts, AppError> {
+    let Some(path) = &config.anaconda.default_ks_template else {
+        return Ok(Kickstarts::built_in()?);
+    };
+    // Ironic's own file has a URL here.
+    let text = path.to_str().and_then(|path| path.strip_prefix("file://"));
+    let path = text.map_or_else(|| path.clone(), PathBuf::from);
+    match std::fs::read_to_string(&path) {
+        Ok(source) => Ok(Kickstarts::from_template(
+            path.display().to_string(),
+            source,
+        )?),
+        Err(source) => Err(AppError::KickstartFile { path, source }),
+    }
+}
+
+fn conductor_settings(
+    config: &Config,
+    api_url: String,
+    endpoint: String,
+    kickstarts: Kickstarts,
+) -> conductor::Settings {
     conductor::Settings {
         host: config.host.clone(),
         conductor_group: config.conductor.conductor_group.clone(),
@@ -282,6 +321,7 @@ fn conductor_settings(config: &Config, api_url: String, endpoint: String) -> con
         endpoint,
         restrict_boot_config: config.api.restrict_boot_config,
         boot: config.boot_settings(api_url),
+        kickstarts: Arc::new(kickstarts),
     }
 }
 

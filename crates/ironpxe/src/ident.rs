@@ -8,6 +8,11 @@ pub fn uuid() -> Uuid {
     Uuid::new_v4()
 }
 
+/// A fresh secret for one agent: 64 hexadecimal digits, 244 bits of which are random.
+pub fn secret() -> String {
+    format!("{}{}", uuid().simple(), uuid().simple())
+}
+
 /// A fresh request id, in the form all of its services use: `req-<uuid>`.
 pub fn request_id() -> String {
     format!("req-{}", uuid())

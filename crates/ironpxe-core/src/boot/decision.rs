@@ -4,6 +4,7 @@ use super::capabilities;
 use super::explain::{Explanation, Reasons};
 use super::images::{self, AgentRamdisk};
 use super::inspection;
+use super::installer::{self, InstallSource, Installation};
 use super::kernel_args::{ArgError, KernelArgs};
 use super::plan::{BootIf, BootPlan, LinuxBoot, LinuxRole, Machine, boots_from_volume};
 use super::refusal::Refusal;
@@ -90,7 +91,7 @@ impl Decision<'_> {
         use ProvisionState as S;
         match state {
             S::Deploying => match self.deploy_interface() {
-                "anaconda" => Err(INSTALLER),
+                "anaconda" => self.installer(),
                 // Needs no agent: what it deploys is what it boots.
                 "ramdisk" => {
                     self.why
@@ -100,7 +101,7 @@ impl Decision<'_> {
                 _ => self.one_image().and_then(|()| self.deploy_ramdisk()),
             },
             S::DeployWait => match self.deploy_interface() {
-                "anaconda" => Err(INSTALLER),
+                "anaconda" => self.installer(),
                 _ => self.one_image().and_then(|()| self.deploy_ramdisk()),
             },
             // In a hold state the ramdisk runs, and must come back if the machine reboots.
@@ -216,6 +217,33 @@ impl Decision<'_> {
             BootIf::AskIpxe => "BOOTIF, from iPXE: the NIC it used last".to_owned(),
         });
         linux(role, images, args, Some(bootif), append_field)
+    }
+
+    /// The operating system's own installer, told where its kickstart is and where its own parts.
+    fn installer(&self) -> Result<BootPlan, Refusal> {
+        let node = self.machine.node;
+        self.why
+            .note("plan", || "deploy_interface is anaconda: the installer");
+        self.one_image()?;
+        capabilities::check_capabilities(node)?;
+        let images = images::instance_pair(node, self.why)?;
+        let installation = Installation::explained(node, self.why)?;
+        let mut args = KernelArgs::new();
+        let append_field = self.append(&mut args)?;
+        let path = installer::kickstart_path(node.uuid);
+        let kickstart = format!("inst.ks={}{path}", self.settings.api_url);
+        self.word(&mut args, API_URL, &kickstart)?;
+        let (field, parts) = match installation.source {
+            InstallSource::Repository(url) => {
+                ("instance_info.image_source", format!("inst.repo={url}"))
+            }
+            InstallSource::LiveImage { .. } => {
+                let stage2 = installer::stage2(node)?;
+                ("instance_info.stage2", format!("inst.stage2={stage2}"))
+            }
+        };
+        self.word(&mut args, field, &parts)?;
+        linux(LinuxRole::Installer, images, args, None, append_field)
     }
 
     /// What the deployed instance boots from. Precedence: volume, ISO, ramdisk, network, disk.
@@ -437,8 +465,6 @@ impl Decision<'_> {
 const BUILT_IN: &str = "built-in arguments";
 /// The setting that says where ramdisks find the API.
 const API_URL: &str = "[api]public_endpoint";
-
-const INSTALLER: Refusal = Refusal::NotSupported("the anaconda deploy interface");
 
 fn linux(
     role: LinuxRole,

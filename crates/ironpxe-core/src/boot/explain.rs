@@ -12,7 +12,7 @@ use super::plan::BootPlan;
 /// One thing the decision looked at, and what followed from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
-    /// What it is about: `port`, `state`, `plan`, `kernel`, `ramdisk`, `arguments`, `iso`,
+    /// What it is about: `port`, `state`, `plan`, `kernel`, `ramdisk`, `image`, `arguments`, `iso`,
     /// `volume`, `disk`, `template`, `refused` or `fix`.
     pub topic: &'static str,
     /// For humans, with fields and settings under the names operators know them by.

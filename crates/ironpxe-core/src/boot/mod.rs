@@ -7,6 +7,8 @@
 //! [`explain()`] decides in the same way and says why (`explain.rs`); [`AsIf`] is what it may be
 //! asked to suppose, [`explain_firmware`] what one firmware makes of the plan.
 //!
+//! A machine that boots an installer is given a [kickstart](Kickstarts) too (`kickstart.rs`).
+//!
 //! Read on in `decision.rs`; then `images.rs` and `kernel_args.rs` for what goes into a plan, and
 //! `script.rs` with `templates/` for how it is written.
 
@@ -19,7 +21,9 @@ mod explain;
 mod firmware;
 mod images;
 mod inspection;
+mod installer;
 mod kernel_args;
+mod kickstart;
 mod operator;
 mod plan;
 mod refusal;
@@ -37,7 +41,9 @@ pub use environment::{TEMPLATES, TemplateError};
 pub use explain::{Explanation, Reason, without_passwords};
 pub use firmware::{BadFirmware, Firmware, explain_firmware};
 pub use images::{ImageUrl, NotAnImageUrl};
+pub use installer::{ConfigDrive, InstallSource, Installation, kickstart_path};
 pub use kernel_args::{ArgError, KernelArgs};
+pub use kickstart::{KICKSTART_TEMPLATE, KickstartError, Kickstarts};
 pub use operator::{Broken, InUse, OperatorTemplates, TemplateFile};
 pub use plan::{BootIf, BootPlan, LinuxBoot, LinuxRole, Machine, boots_from_volume};
 pub use refusal::Refusal;

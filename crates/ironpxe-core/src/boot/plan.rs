@@ -102,17 +102,20 @@ pub enum LinuxRole {
     RescueRamdisk,
     /// The instance itself.
     InstanceRamdisk,
+    /// The operating system's own installer.
+    Installer,
     /// The kernel and ramdisk that belong to the partition image on the machine's disk.
     InstanceKernel,
 }
 
 impl LinuxRole {
     /// Each of them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::DeployRamdisk,
         Self::RescueRamdisk,
         Self::InstanceRamdisk,
         Self::InstanceKernel,
+        Self::Installer,
     ];
 
     /// For humans.
@@ -122,6 +125,7 @@ impl LinuxRole {
             Self::RescueRamdisk => "rescue ramdisk",
             Self::InstanceRamdisk => "instance ramdisk",
             Self::InstanceKernel => "instance kernel",
+            Self::Installer => "installer",
         }
     }
 
@@ -132,6 +136,7 @@ impl LinuxRole {
             Self::RescueRamdisk => "rescue_ramdisk",
             Self::InstanceRamdisk => "instance_ramdisk",
             Self::InstanceKernel => "instance_kernel",
+            Self::Installer => "installer",
         }
     }
 
@@ -140,7 +145,7 @@ impl LinuxRole {
         match self {
             Self::DeployRamdisk => "deploy_ramdisk",
             Self::RescueRamdisk => "rescue_ramdisk",
-            Self::InstanceRamdisk | Self::InstanceKernel => "ramdisk",
+            Self::InstanceRamdisk | Self::InstanceKernel | Self::Installer => "ramdisk",
         }
     }
 }

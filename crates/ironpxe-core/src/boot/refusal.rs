@@ -35,8 +35,6 @@ pub enum Refusal {
         /// The other.
         other: &'static str,
     },
-    /// What the node asks for is not done by this release.
-    NotSupported(&'static str),
 }
 
 impl Refusal {
@@ -67,7 +65,6 @@ impl Refusal {
             Self::Missing { fields } => format!("set {fields}"),
             Self::BadValue { field, .. } => format!("correct {field}"),
             Self::Conflict { one, other } => format!("unset {one} or {other}"),
-            Self::NotSupported(_) => "use another interface or image for this node".to_owned(),
         }
     }
 }
@@ -83,8 +80,7 @@ impl Refusal {
             Self::StateBootsNothing(_)
             | Self::UnknownState(_)
             | Self::Fault(_)
-            | Self::PortNotPxeEnabled(_)
-            | Self::NotSupported(_) => self.to_string(),
+            | Self::PortNotPxeEnabled(_) => self.to_string(),
         }
     }
 }
@@ -99,7 +95,6 @@ impl fmt::Display for Refusal {
             Self::Missing { fields } => write!(f, "{fields} not set"),
             Self::BadValue { field, problem } => write!(f, "{field}: {problem}"),
             Self::Conflict { one, other } => write!(f, "{one} and {other} are both set"),
-            Self::NotSupported(what) => write!(f, "{what} is not supported"),
         }
     }
 }

@@ -102,6 +102,13 @@ pub(crate) fn node(state: ProvisionState, deploy_interface: &str) -> Node {
         "ramdisk": "http://images.example/instance.initramfs",
         "ramdisk_kernel_arguments": "rd.live.image",
     }));
+    if deploy_interface == "anaconda" {
+        let mut install = |key: &str, url: &str| {
+            node.instance_info.insert(key.into(), json!(url));
+        };
+        install("image_source", "http://images.example/system.tar.xz");
+        install("stage2", "http://images.example/tree/LiveOS/squashfs.img");
+    }
     node
 }
 
@@ -179,7 +186,6 @@ pub(super) fn refusals() -> Vec<Refusal> {
             one: "instance_info.boot_iso",
             other: "instance_info.image_source",
         },
-        Refusal::NotSupported("the anaconda deploy interface"),
     ]
 }
 
@@ -279,12 +285,7 @@ fn machines() -> Vec<(&'static str, Sampled)> {
         ("deploy ramdisk", Sampled::new(S::DeployWait, "direct")),
         ("inspection", Sampled::new(S::InspectWait, "direct")),
         ("rescue ramdisk", Sampled::new(S::Rescue, "direct")),
-        (
-            "installer",
-            Sampled::new(S::DeployWait, "anaconda")
-                .info("image_source", "http://images.example/repo/")
-                .info("stage2", "http://images.example/stage2.img"),
-        ),
+        ("installer", Sampled::new(S::DeployWait, "anaconda")),
         ("instance ramdisk", deployed("ramdisk")),
         (
             "instance kernel",

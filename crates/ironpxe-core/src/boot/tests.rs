@@ -7,6 +7,7 @@ mod explain;
 mod firmware;
 mod hostile;
 mod ipxe;
+mod kickstart;
 mod machines;
 mod oracle;
 mod pinned;

@@ -97,6 +97,6 @@ fn plain(plan: &BootPlan) -> BootPlan {
         }
         BootPlan::Iso(_) => BootPlan::Iso(image),
         BootPlan::LocalDisk(local) => BootPlan::LocalDisk(*local),
-        BootPlan::Refuse(_) => BootPlan::Refuse(Refusal::NotSupported("it")),
+        BootPlan::Refuse(_) => BootPlan::Refuse(Refusal::Fault("it".to_owned())),
     }
 }

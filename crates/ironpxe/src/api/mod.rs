@@ -28,6 +28,7 @@ mod empty;
 pub(crate) mod error;
 pub mod firmware;
 mod health;
+mod heartbeat;
 pub(crate) mod links;
 mod nodes;
 mod paging;
@@ -73,6 +74,7 @@ pub fn router(state: AppState) -> Router {
         .merge(conductors::routes())
         .merge(shards::routes())
         .merge(empty::routes())
+        .merge(heartbeat::routes())
         .method_not_allowed_fallback(no_method)
         .fallback(no_route)
         .layer(from_fn(version::layer));

@@ -72,6 +72,8 @@ impl CliError {
             | Self::App(
                 AppError::Drivers(_)
                 | AppError::Template(_)
+                | AppError::Kickstart(_)
+                | AppError::KickstartFile { .. }
                 | AppError::NoUsers
                 | AppError::Users(_)
                 | AppError::NoCredentials

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use ironpxe_core::boot::{AsIf, CpuArch, Firmware, TEMPLATES};
+use ironpxe_core::boot::{AsIf, CpuArch, Firmware, KICKSTART_TEMPLATE, TEMPLATES};
 use ironpxe_core::provision_state::ProvisionState;
 
 use super::remote::{Answer, Service};
@@ -24,6 +24,8 @@ pub(super) enum ScriptCommand {
         /// The template
         name: Option<String>,
     },
+    /// Print the built-in kickstart template, to begin one of one's own with
+    Kickstart,
 }
 
 #[derive(Debug, Args)]
@@ -121,6 +123,7 @@ pub(super) fn run(command: &ScriptCommand) -> Result<(), CliError> {
         ScriptCommand::Show(machine) => show(machine),
         ScriptCommand::Explain(machine) => explain(machine),
         ScriptCommand::Template { name } => template(name.as_deref()),
+        ScriptCommand::Kickstart => print(KICKSTART_TEMPLATE),
     }
 }
 

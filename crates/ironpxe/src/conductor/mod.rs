@@ -6,6 +6,8 @@
 //! that one of them left behind.
 
 mod boot;
+mod heartbeat;
+mod kickstart;
 mod liveness;
 mod nodes;
 mod passthru;
@@ -21,7 +23,7 @@ mod volumes;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ironpxe_core::boot::BootSettings;
+use ironpxe_core::boot::{BootSettings, Kickstarts};
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::node::Node;
@@ -54,6 +56,8 @@ pub struct Settings {
     pub restrict_boot_config: bool,
     /// What boot decisions depend on.
     pub boot: BootSettings,
+    /// Writes what installers read.
+    pub kickstarts: Arc<Kickstarts>,
 }
 
 /// The conductor of this process. Clones are the same conductor.

@@ -17,8 +17,8 @@ use serde_json::Value;
 use super::LocalConductor;
 use crate::drivers::management;
 use crate::rpc::{
-    BootIdent, BootPreview, Conductor, Context, DriverInfo, InterfaceValidation, ProvisionArgs,
-    Reply,
+    BootIdent, BootPreview, Conductor, Context, DriverInfo, Heartbeat, InterfaceValidation,
+    ProvisionArgs, Reply,
 };
 
 impl Conductor for LocalConductor {
@@ -238,5 +238,18 @@ impl Conductor for LocalConductor {
         as_if: &'a AsIf,
     ) -> Reply<'a, BootPreview> {
         Box::pin(self.preview(ident, as_if))
+    }
+
+    fn kickstart<'a>(&'a self, ctx: &'a Context, node: NodeUuid) -> Reply<'a, String> {
+        Box::pin(self.write_kickstart(ctx, node))
+    }
+
+    fn heartbeat<'a>(
+        &'a self,
+        ctx: &'a Context,
+        node: NodeUuid,
+        heartbeat: Heartbeat,
+    ) -> Reply<'a, ()> {
+        Box::pin(self.hear(ctx, node, heartbeat))
     }
 }

@@ -1,12 +1,13 @@
 //! Provision verbs on a real database: where nodes end, who is refused, what survives.
 
+mod installer;
 mod provision;
 mod recovery;
 mod volumes;
 
 use std::time::Duration;
 
-use ironpxe_core::boot::{BootSettings, Scripts};
+use ironpxe_core::boot::{BootSettings, Kickstarts, Scripts};
 use ironpxe_core::id::{NodeUuid, PortUuid};
 use ironpxe_core::interface::InterfaceKind;
 use ironpxe_core::node::Node;
@@ -58,7 +59,7 @@ impl Stand {
             node.driver_info
                 .insert(key.into(), json!(format!("http://h/{key}")));
         }
-        for key in ["image_source", "kernel", "ramdisk"] {
+        for key in ["image_source", "kernel", "ramdisk", "stage2"] {
             node.instance_info
                 .insert(key.into(), json!(format!("http://h/{key}")));
         }
@@ -114,6 +115,15 @@ pub(super) async fn start(db: &Db) -> LocalConductor {
 }
 
 pub(super) async fn start_as(db: &Db, host: &str, tasks: Tasks) -> LocalConductor {
+    start_with(db, host, tasks, Kickstarts::built_in().unwrap()).await
+}
+
+pub(super) async fn start_with(
+    db: &Db,
+    host: &str,
+    tasks: Tasks,
+    kickstarts: Kickstarts,
+) -> LocalConductor {
     let boot = BootSettings::default();
     let settings = Settings {
         host: host.into(),
@@ -125,6 +135,7 @@ pub(super) async fn start_as(db: &Db, host: &str, tasks: Tasks) -> LocalConducto
         endpoint: String::new(),
         restrict_boot_config: false,
         boot: boot.clone(),
+        kickstarts: Arc::new(kickstarts),
     };
     let drivers = Drivers::new(&["fake-hardware".into()], None).unwrap();
     let scripts = ScriptsInUse::new(Scripts::new(boot.downloads).unwrap());

@@ -16,6 +16,7 @@ use crate::db::{Page, PortFilter};
 use crate::drivers::agent::Worker;
 use crate::drivers::deploy::DeployInterface;
 use crate::drivers::storage;
+use crate::ident;
 use crate::rpc::{Context, InterfaceValidation, ProvisionArgs};
 
 /// The interfaces `GET /v1/nodes/<node>/validate` reports, in Ironic's order.
@@ -202,6 +203,11 @@ impl LocalConductor {
             return Err(Fault::MissingParameterValue(
                 "instance_info.image_source not set; set it to the image to deploy".to_owned(),
             ));
+        }
+        if deploy == DeployInterface::Anaconda {
+            // Not only the data must be right, but also what the operator's template makes of it.
+            self.kickstart_of(node, &ident::secret())
+                .map_err(|error| Fault::InvalidParameterValue(error.to_string()))?;
         }
         Ok(())
     }

@@ -5,6 +5,7 @@
 //! `load.rs` says who may set them, `check.rs` what does not go together. What comes out of
 //! [`Config::load`] is checked plain data. Nothing else in ironpxe reads the environment.
 
+mod anaconda;
 mod api;
 mod boot;
 mod check;
@@ -28,6 +29,7 @@ mod values;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub use self::anaconda::Anaconda;
 pub use self::api::Api;
 pub use self::conductor::Conductor;
 pub use self::database::Database;
@@ -61,6 +63,8 @@ pub struct Config {
     pub inspector: Inspector,
     /// `[deploy]`
     pub deploy: Deploy,
+    /// `[anaconda]`
+    pub anaconda: Anaconda,
 
     /// `[DEFAULT]host`, or what it is when it is not set.
     pub host: String,
@@ -100,7 +104,7 @@ impl Config {
         loader.finish(environment, flags)
     }
 
-    fn sections(&self) -> [&dyn Section; 8] {
+    fn sections(&self) -> [&dyn Section; 9] {
         let Self {
             general,
             api,
@@ -110,14 +114,15 @@ impl Config {
             pxe,
             inspector,
             deploy,
+            anaconda,
             ..
         } = self;
         [
-            general, api, conductor, json_rpc, database, pxe, inspector, deploy,
+            general, api, conductor, json_rpc, database, pxe, inspector, deploy, anaconda,
         ]
     }
 
-    fn sections_mut(&mut self) -> [&mut dyn Section; 8] {
+    fn sections_mut(&mut self) -> [&mut dyn Section; 9] {
         let Self {
             general,
             api,
@@ -127,10 +132,11 @@ impl Config {
             pxe,
             inspector,
             deploy,
+            anaconda,
             ..
         } = self;
         [
-            general, api, conductor, json_rpc, database, pxe, inspector, deploy,
+            general, api, conductor, json_rpc, database, pxe, inspector, deploy, anaconda,
         ]
     }
 }

@@ -9,6 +9,8 @@ pub enum DeployInterface {
     Direct,
     /// `custom-agent`: the agent does what its deploy steps say.
     CustomAgent,
+    /// `anaconda`: the operating system's own installer does it, and reports.
+    Anaconda,
     /// `ramdisk`: the machine boots a kernel and a ramdisk and nothing is written.
     Ramdisk,
     /// `fake` and `noop`: nothing is done.
@@ -21,6 +23,7 @@ impl DeployInterface {
         match name {
             "direct" => Some(Self::Direct),
             "custom-agent" => Some(Self::CustomAgent),
+            "anaconda" => Some(Self::Anaconda),
             "ramdisk" => Some(Self::Ramdisk),
             "fake" | "noop" => Some(Self::Fake),
             _ => None,
@@ -30,7 +33,7 @@ impl DeployInterface {
     /// Who deploys.
     pub fn deploys(self) -> Worker {
         match self {
-            Self::Direct | Self::CustomAgent => Worker::Agent,
+            Self::Direct | Self::CustomAgent | Self::Anaconda => Worker::Agent,
             Self::Ramdisk | Self::Fake => Worker::Nobody,
         }
     }
@@ -38,14 +41,14 @@ impl DeployInterface {
     /// Who cleans and services.
     pub fn cleans(self) -> Worker {
         match self {
-            Self::Direct | Self::CustomAgent | Self::Ramdisk => Worker::Agent,
+            Self::Direct | Self::CustomAgent | Self::Anaconda | Self::Ramdisk => Worker::Agent,
             Self::Fake => Worker::Nobody,
         }
     }
 
     /// Whether a deployment needs `instance_info.image_source`.
     pub fn needs_image_source(self) -> bool {
-        self == Self::Direct
+        matches!(self, Self::Direct | Self::Anaconda)
     }
 
     /// Whether the machine boots over the network to be deployed, so that it needs a port and

@@ -227,7 +227,7 @@ mod tests {
             error.contains("redfish") && error.contains("fake-hardware"),
             "{error}"
         );
-        let error = Drivers::new(&["fake-hardware".into()], Some("anaconda")).unwrap_err();
+        let error = Drivers::new(&["fake-hardware".into()], Some("ansible")).unwrap_err();
         assert!(error.to_string().contains("custom-agent"), "{error}");
     }
 }

@@ -24,8 +24,8 @@ use super::envelope::{Params, Refused};
 use super::remote::{Call, Remote};
 use super::select::Whom;
 use super::{
-    BootIdent, BootPreview, Conductor, Context, DriverInfo, InterfaceValidation, ProvisionArgs,
-    Reply,
+    BootIdent, BootPreview, Conductor, Context, DriverInfo, Heartbeat, InterfaceValidation,
+    ProvisionArgs, Reply,
 };
 
 /// Answers whether anybody is there, and nothing else.
@@ -196,6 +196,13 @@ methods! {
             as_if: AsIf as AsIf = "as_if"
         ) -> BootPreview,
         Whom::Any, Repeat::Read;
+    "kickstart" kickstart(node: NodeUuid = "node_id") -> String,
+        Whom::Any, Repeat::Boot;
+    "heartbeat" heartbeat(
+            node: NodeUuid = "node_id",
+            heartbeat: Heartbeat = "heartbeat"
+        ) -> (),
+        Whom::Node(node), Repeat::Never;
 }
 
 /// Makes of the table: [`dispatch`] for the server, and the trait for [`Remote`].

@@ -94,6 +94,52 @@ pub struct BootPreview {
     pub reasons: Vec<(String, String)>,
 }
 
+/// What an agent or an installer says of itself. It holds its token; so nothing prints this by
+/// accident.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// Where it is called back; empty where it cannot be.
+    pub callback_url: String,
+    /// Its version.
+    pub agent_version: Option<String>,
+    /// The secret that proves whose agent it is.
+    pub agent_token: String,
+    /// How far an installer has come.
+    pub agent_status: Option<AgentStatus>,
+    /// And more about that, for humans.
+    pub agent_status_message: Option<String>,
+}
+
+/// How far an installer has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentStatus {
+    /// It begins.
+    Start,
+    /// It has finished.
+    End,
+    /// It cannot go on.
+    Error,
+}
+
+impl AgentStatus {
+    /// Reads the word of the heartbeat.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Start, Self::End, Self::Error]
+            .into_iter()
+            .find(|status| status.name() == name)
+    }
+
+    /// The word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::End => "end",
+            Self::Error => "error",
+        }
+    }
+}
+
 /// Whether one driver interface of a node has all it needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InterfaceValidation {
@@ -326,4 +372,15 @@ pub trait Conductor: Send + Sync {
         ident: BootIdent,
         as_if: &'a AsIf,
     ) -> Reply<'a, BootPreview>;
+
+    /// The kickstart of a node that is being installed.
+    fn kickstart<'a>(&'a self, ctx: &'a Context, node: NodeUuid) -> Reply<'a, String>;
+
+    /// Takes a heartbeat from the machine of a node.
+    fn heartbeat<'a>(
+        &'a self,
+        ctx: &'a Context,
+        node: NodeUuid,
+        heartbeat: Heartbeat,
+    ) -> Reply<'a, ()>;
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use ironpxe_core::boot::{BootSettings, Scripts};
+use ironpxe_core::boot::{BootSettings, Kickstarts, Scripts};
 use ironpxe_core::id::{NodeUuid, PortUuid};
 use ironpxe_core::node::Node;
 use ironpxe_core::port::Port;
@@ -150,6 +150,7 @@ async fn conductor(db: &Db, host: &str, address: SocketAddr) -> LocalConductor {
         endpoint: address.to_string(),
         restrict_boot_config: false,
         boot,
+        kickstarts: Arc::new(Kickstarts::built_in().unwrap()),
     };
     let drivers = Drivers::new(&["fake-hardware".into()], None).unwrap();
     LocalConductor::start(db.clone(), drivers, scripts, settings, Tasks::new())

@@ -142,6 +142,7 @@ fn the_core_does_no_input_or_output() {
         .filter(|name| !name.is_empty())
         .collect();
     let pure = [
+        "base64",
         "json-patch",
         "minijinja",
         "serde",

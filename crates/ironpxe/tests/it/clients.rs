@@ -11,6 +11,7 @@
 
 mod deployment;
 mod inventory;
+mod kickstart;
 mod sdk;
 mod service;
 mod volume;
@@ -212,7 +213,7 @@ fn venv() -> Result<PathBuf> {
         PathBuf::from,
     );
     ensure!(
-        venv.join("bin/baremetal").is_file(),
+        venv.join("bin/baremetal").is_file() && venv.join("bin/ksvalidator").is_file(),
         "the Python clients are not in {}: run `cargo xtask test`, which installs them",
         venv.display()
     );

@@ -5,6 +5,7 @@
 //! by what it fetched.
 
 mod downloads;
+mod installer;
 mod instance;
 mod local_disk;
 mod ramdisks;

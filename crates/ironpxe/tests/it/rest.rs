@@ -20,6 +20,7 @@ use serde_json::json;
 mod bad_input;
 mod differences;
 mod exchange;
+mod heartbeat;
 mod lab;
 mod nodes;
 mod normal;

@@ -266,3 +266,50 @@ fn it_says_that_it_stops_before_it_does() -> Result<()> {
     assert_eq!(server.wait()?.code(), Some(130));
     Ok(())
 }
+
+/// A template that no installer could use is found at the start; the built-in one is good for a
+/// beginning.
+#[test]
+fn a_kickstart_template_is_tried_out_at_the_start() -> Result<()> {
+    let home = tempfile::tempdir()?;
+    let built_in = Command::new(binary())
+        .args(["script", "kickstart"])
+        .output()?;
+    ensure!(built_in.status.success(), "{built_in:?}");
+    let template = home.path().join("mine.cfg");
+    let config = home.path().join("ironpxe.toml");
+    let config_name = config.display().to_string();
+    let args = ["--config", &config_name, "--listen", "127.0.0.1:0"];
+    let configure = |scheme: &str| {
+        let path = template.display();
+        let text = format!("[anaconda]\ndefault_ks_template = \"{scheme}{path}\"\n");
+        std::fs::write(&config, text)
+    };
+    configure("")?;
+    for (text, said) in [
+        (None, "cannot read"),
+        (Some("{% if %}"), "mine.cfg: line 1"),
+        (Some("reboot\n"), "does not report"),
+    ] {
+        if let Some(text) = text {
+            std::fs::write(&template, text)?;
+        }
+        let mut server = Bare::start(home.path(), &args)?;
+        ensure!(server.wait()?.code() == Some(64), "{said}");
+        let words = server.said()?;
+        ensure!(
+            words.contains(said) && words.contains("[anaconda]default_ks_template"),
+            "{words}"
+        );
+    }
+    // As a path, and as the URL of a file that Ironic's own configuration has.
+    std::fs::write(&template, &built_in.stdout)?;
+    for scheme in ["", "file://"] {
+        configure(scheme)?;
+        let mut server = Bare::start(home.path(), &args)?;
+        server.address()?;
+        server.kill("-TERM")?;
+        server.wait()?;
+    }
+    Ok(())
+}

@@ -23,7 +23,7 @@ fn states() -> String {
             let cell = match plan(&node(state, interface)) {
                 BootPlan::Linux(linux) if linux.role == LinuxRole::DeployRamdisk => "deploy",
                 BootPlan::Linux(linux) if linux.role == LinuxRole::RescueRamdisk => "rescue",
-                BootPlan::Refuse(Refusal::NotSupported(_)) => "- (not supported yet)",
+                BootPlan::Linux(linux) if linux.role == LinuxRole::Installer => "installer",
                 BootPlan::Refuse(_) => "-",
                 BootPlan::Linux(_)
                 | BootPlan::LocalDisk(_)
@@ -59,6 +59,7 @@ fn consoles() -> String {
         .insert("boot_from_volume".into(), json!(boot));
     let nodes = [
         node(ProvisionState::DeployWait, "direct"),
+        node(ProvisionState::DeployWait, "anaconda"),
         node(ProvisionState::Rescue, "direct"),
         node(ProvisionState::Active, "ramdisk"),
         netboot,

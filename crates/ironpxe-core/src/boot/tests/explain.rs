@@ -95,9 +95,31 @@ fn instances_are_explained() {
 }
 
 #[test]
+fn installers_are_explained() {
+    let mut node = node(ProvisionState::DeployWait, "anaconda");
+    let mut text = of("an image", &node);
+    node.instance_info
+        .insert("image_checksum".into(), json!("AB".repeat(32)));
+    node.instance_info
+        .insert("configdrive".into(), json!({"user_data": "secret"}));
+    text += &of("a verified image and a config drive", &node);
+    node.instance_info
+        .insert("image_source".into(), json!("http://images.example/os/"));
+    text += &of("a repository", &node);
+    assert!(!text.contains("secret"), "{text}");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
 fn refusals_are_explained() {
     let mut text = of("enroll", &node(ProvisionState::Enroll, "direct"));
-    text += &of("anaconda", &node(ProvisionState::Deploying, "anaconda"));
+    let mut unready = node(ProvisionState::Deploying, "anaconda");
+    unready.instance_info.remove("stage2");
+    text += &of("an installer without its runtime", &unready);
+    unready
+        .instance_info
+        .insert("ks_template".into(), json!("glance://uuid"));
+    text += &of("a kickstart template of its own", &unready);
     let mut broken = node(ProvisionState::DeployWait, "direct");
     broken.driver_info.remove("deploy_ramdisk");
     text += &of("half a pair", &broken);
@@ -174,9 +196,14 @@ fn every_decision_has_its_reasons() {
 /// The whole command line is accounted for, in its order.
 #[test]
 fn each_argument_has_a_source() {
-    let node = node(ProvisionState::DeployWait, "direct");
+    for interface in ["direct", "anaconda"] {
+        arguments_have_sources(&node(ProvisionState::DeployWait, interface));
+    }
+}
+
+fn arguments_have_sources(node: &Node) {
     let settings = BootSettings::default();
-    let explained = super::super::explain(Machine::of(&node), &settings, REQUEST);
+    let explained = super::super::explain(Machine::of(node), &settings, REQUEST);
     let BootPlan::Linux(linux) = &explained.plan else {
         panic!("{:?}", explained.plan)
     };

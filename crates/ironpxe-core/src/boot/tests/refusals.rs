@@ -20,7 +20,6 @@ fn refusals() -> impl Strategy<Value = Refusal> {
             one: "instance_info.boot_iso",
             other: "instance_info.image_source",
         }),
-        Just(Refusal::NotSupported("the anaconda deploy interface")),
     ]
 }
 
@@ -40,10 +39,7 @@ fn about(refusal: &Refusal) -> Vec<String> {
         Refusal::BadValue { field, .. } => vec![field.clone()],
         Refusal::Conflict { one, other } => vec![(*one).to_owned(), (*other).to_owned()],
         Refusal::PortNotPxeEnabled(mac) => vec!["pxe_enabled".to_owned(), mac.to_string()],
-        Refusal::StateBootsNothing(_)
-        | Refusal::UnknownState(_)
-        | Refusal::Fault(_)
-        | Refusal::NotSupported(_) => Vec::new(),
+        Refusal::StateBootsNothing(_) | Refusal::UnknownState(_) | Refusal::Fault(_) => Vec::new(),
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) struct Sample {
 type Make = fn() -> (Node, Volumes);
 
 /// Every plan, once.
-const ALL: [(&str, Make); 9] = [
+const ALL: [(&str, Make); 10] = [
     ("deploy_ramdisk", || {
         plain(ProvisionState::DeployWait, "direct")
     }),
@@ -26,6 +26,9 @@ const ALL: [(&str, Make); 9] = [
         plain(ProvisionState::Active, "ramdisk")
     }),
     ("instance_kernel", instance_kernel),
+    ("installer", || {
+        plain(ProvisionState::DeployWait, "anaconda")
+    }),
     ("iso", iso),
     ("volume", || volume(1)),
     ("volumes", || volume(2)),

@@ -27,6 +27,12 @@ fn rescue_ramdisk() {
 }
 
 #[test]
+fn installer() {
+    let node = node(ProvisionState::DeployWait, "anaconda");
+    insta::assert_snapshot!(script(&node, Some(&port(&node)), &BootSettings::default()));
+}
+
+#[test]
 fn instance_ramdisk_without_timeout_that_powers_off() {
     let node = node(ProvisionState::Active, "ramdisk");
     let mut settings = BootSettings::default();

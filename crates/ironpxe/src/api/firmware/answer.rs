@@ -37,7 +37,7 @@ pub(super) fn script_answer(
     result: Result<String, Fault>,
 ) -> Response {
     match result {
-        Ok(script) => script_response(script),
+        Ok(script) => text_response(script),
         Err(fault) if is_firmware(headers) => fault_for_firmware(scripts, ctx, &fault),
         Err(fault) => ApiError::from(fault).into_response(),
     }
@@ -56,14 +56,14 @@ pub(crate) fn passthru_answer(
             value: Value::String(text),
             attach: true,
             ..
-        }) => Some(script_response(text.clone())),
+        }) => Some(text_response(text.clone())),
         Err(fault) if is_firmware(headers) => Some(fault_for_firmware(scripts, ctx, fault)),
         Ok(_) | Err(_) => None,
     }
 }
 
-/// A script, exactly as long as it says, and not to be kept.
-fn script_response(script: String) -> Response {
+/// A text, exactly as long as it says, and not to be kept.
+pub(super) fn text_response(text: String) -> Response {
     let headers = [
         (
             header::CONTENT_TYPE,
@@ -71,7 +71,7 @@ fn script_response(script: String) -> Response {
         ),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
-    (headers, script).into_response()
+    (headers, text).into_response()
 }
 
 fn fault_for_firmware(scripts: &Scripts, ctx: &Context, fault: &Fault) -> Response {
@@ -99,7 +99,7 @@ fn fault_for_firmware(scripts: &Scripts, ctx: &Context, fault: &Fault) -> Respon
         ),
     };
     match scripts.refuse_stranger(&[&what, &fix], &ctx.request_id) {
-        Ok(script) => script_response(script),
+        Ok(script) => text_response(script),
         Err(problem) => {
             error!(req.id = ctx.request_id, "{problem}");
             ask_again(RETRY_AFTER)

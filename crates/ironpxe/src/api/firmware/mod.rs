@@ -9,10 +9,12 @@
 //! | `/boot.ipxe`, `/autoexec.ipxe` | a DHCP server that sends every machine to one script |
 //! | `/v1/boot/<mac>/boot.ipxe` | ironic-specs `boot-config-api` |
 //! | `/pxelinux.cfg/<mac>` | set-ups made for today's Ironic |
+//! | `/v1/boot/<node>/ks.cfg` | installers (deploy interface `anaconda`); no script, but a kickstart |
 //! | `/v1/drivers/<driver>/vendor_passthru/ipxe_config` | ironic-specs `ipxe-dynamic-config`; routed with the other passthru methods |
 
 mod answer;
 mod boot_by_mac;
+mod kickstart;
 mod nic_loop;
 
 use axum::Router;
@@ -28,6 +30,7 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/boot.ipxe", get(nic_loop::get))
         .route("/autoexec.ipxe", get(nic_loop::get))
         .route("/v1/boot/{mac}/boot.ipxe", get(boot_by_mac::get))
+        .route("/v1/boot/{node}/ks.cfg", get(kickstart::get))
         .route("/pxelinux.cfg/{file}", get(boot_by_mac::get_pxelinux))
 }
 

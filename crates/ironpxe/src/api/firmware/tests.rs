@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
-use ironpxe_core::boot::{BootSettings, Scripts};
+use ironpxe_core::boot::{BootSettings, Kickstarts, Scripts};
 use ironpxe_core::id::{NodeUuid, PortUuid};
 use ironpxe_core::node::Node;
 use ironpxe_core::port::Port;
@@ -76,6 +76,7 @@ impl Service {
             endpoint: String::new(),
             restrict_boot_config,
             boot,
+            kickstarts: Arc::new(Kickstarts::built_in().unwrap()),
         };
         let mut node = Node::enroll(NodeUuid(ident::uuid()), "fake-hardware", clock::now());
         node.name = Some("bm-1".into());
@@ -390,5 +391,106 @@ async fn what_cannot_be_decided_now_is_asked_again() {
         assert!((1..=60).contains(&seconds), "{door}");
         let person = service.person(&door).await;
         assert_eq!(person.status, StatusCode::SERVICE_UNAVAILABLE, "{door}");
+    }
+}
+
+/// The installer's door: a text that is no script, and only while the node is being installed.
+#[tokio::test]
+async fn a_kickstart_is_there_while_its_installer_runs_and_then_never() {
+    let service = Service::new(ProvisionState::DeployWait, false).await;
+    let door = format!("/v1/boot/{}/ks.cfg", service.node.uuid);
+    // Being deployed, but by an agent.
+    assert_eq!(service.person(&door).await.status, StatusCode::NOT_FOUND);
+
+    let token = "0123456789abcdef0123456789abcdef";
+    let install = |node: &mut Node| {
+        node.interfaces
+            .set(ironpxe_core::interface::InterfaceKind::Deploy, "anaconda");
+        for key in ["image_source", "kernel", "ramdisk", "stage2"] {
+            let url = json!(format!("http://h/{key}"));
+            node.instance_info.insert(key.into(), url);
+        }
+        node.driver_internal_info
+            .insert("agent_secret_token".into(), json!(token));
+        Ok(())
+    };
+    service
+        .db
+        .node_change(service.node.uuid, install)
+        .await
+        .unwrap();
+    for path in [
+        door.clone(),
+        door.replace("/v1/", "//v1//"),
+        door.to_uppercase()
+            .replace("/V1/BOOT", "/v1/boot")
+            .replace("KS.CFG", "ks.cfg"),
+    ] {
+        let answer = service.person(&path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}");
+        assert_eq!(
+            answer.headers[header::CONTENT_TYPE],
+            "text/plain; charset=utf-8"
+        );
+        assert_eq!(answer.headers[header::CACHE_CONTROL], "no-store");
+        assert_eq!(
+            answer.headers[header::CONTENT_LENGTH],
+            answer.body.len().to_string().as_str()
+        );
+        // Should firmware ever ask here: it is a comment to it, and no machine code.
+        assert!(answer.body.starts_with('#'), "{}", answer.body);
+        assert!(answer.body.contains(token));
+    }
+    let head = service.ask("HEAD", &door, "curl/7").await;
+    assert_eq!((head.status, head.body.as_str()), (StatusCode::OK, ""));
+    let length: usize = head.headers[header::CONTENT_LENGTH]
+        .to_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert_eq!(length, service.person(&door).await.body.len());
+    assert_eq!(service.ask("POST", &door, "curl/7").await.status, 405);
+    // The machine's script leads there.
+    let script = service.machine(&format!("/v1/boot/{MAC}/boot.ipxe")).await;
+    assert!(
+        script
+            .body
+            .contains(&format!(" inst.ks=http://127.0.0.1:6385{door} ")),
+        "{}",
+        script.body
+    );
+
+    let nobody = "11111111-2222-4333-8444-555555555555";
+    let mut refused = Vec::new();
+    for path in [
+        format!("/v1/boot/{nobody}/ks.cfg"),
+        "/v1/boot/bm-1/ks.cfg".to_owned(),
+    ] {
+        refused.push(service.person(&path).await);
+    }
+    let all = ProvisionState::all();
+    let others = all.filter(|state| {
+        !matches!(
+            state,
+            ProvisionState::Deploying | ProvisionState::DeployWait
+        )
+    });
+    for state in others {
+        let enter = |node: &mut Node| {
+            node.provision_state = state.into();
+            Ok(())
+        };
+        service
+            .db
+            .node_change(service.node.uuid, enter)
+            .await
+            .unwrap();
+        refused.push(service.person(&door).await);
+    }
+    // Nobody learns from it which nodes there are, or what they do.
+    for answer in &refused {
+        assert_eq!(answer.status, StatusCode::NOT_FOUND);
+        assert_eq!(answer.body, refused[0].body);
+        assert!(!answer.body.contains(token));
     }
 }

@@ -129,7 +129,7 @@ fn ident(text: &str) -> Result<()> {
 }
 
 /// The node that a URL names, by its UUID or, for clients that know names, by its name.
-async fn find(state: &AppState, call: &Call, text: &str) -> Result<Node> {
+pub(super) async fn find(state: &AppState, call: &Call, text: &str) -> Result<Node> {
     ident(text)?;
     lookup(state, call, text).await
 }

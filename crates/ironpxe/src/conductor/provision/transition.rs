@@ -5,6 +5,8 @@ use ironpxe_core::node::Node;
 use ironpxe_core::provision_state::{Event, ProvisionState};
 use time::OffsetDateTime;
 
+use crate::drivers::agent;
+
 /// Moves the node where `event` leads, with its target and the time of the change.
 ///
 /// Manual cleaning heads for `manageable` all the way, although its states on their own head for
@@ -33,9 +35,20 @@ pub(in crate::conductor) fn transition(
         };
         node.target_provision_state = target.map(|state| state.name().to_owned());
     }
+    // However a deployment ends, nobody reports on it any more.
+    if node.provision_state.known().is_some_and(is_deployment) && !is_deployment(next) {
+        agent::forget(node);
+    }
     node.provision_state = next.into();
     node.provision_updated_at = Some(now);
     Ok(())
+}
+
+fn is_deployment(state: ProvisionState) -> bool {
+    matches!(
+        state,
+        ProvisionState::Deploying | ProvisionState::DeployWait | ProvisionState::DeployHold
+    )
 }
 
 const CLEANED: Option<ProvisionState> = Some(ProvisionState::Available);

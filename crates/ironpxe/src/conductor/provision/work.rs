@@ -17,9 +17,10 @@ use tracing::{error, info};
 use super::transition;
 use crate::clock;
 use crate::conductor::LocalConductor;
-use crate::drivers::agent::Worker;
+use crate::drivers::agent::{self, Worker};
 use crate::drivers::deploy::DeployInterface;
 use crate::drivers::storage;
+use crate::ident;
 use crate::rpc::Context;
 
 /// What there is to do.
@@ -106,7 +107,12 @@ impl LocalConductor {
             Work::Deploy { boot_volume } => {
                 storage::set_boot_volume(node, boot_volume);
                 // On a volume there is nothing to write.
-                let by_agent = deploy_interface(node)?.deploys() == Worker::Agent;
+                let deploy = deploy_interface(node)?;
+                if deploy == DeployInterface::Anaconda {
+                    // An installer cannot ask for its token: it finds it in its kickstart.
+                    agent::pregenerate_token(node, ident::secret());
+                }
+                let by_agent = deploy.deploys() == Worker::Agent;
                 if by_agent && boot_volume.is_none() {
                     self.wait_for_agent(ctx, node)?;
                 } else {
@@ -211,9 +217,8 @@ fn tear_down(node: &mut Node) {
     node.instance_uuid = None;
     node.instance_name = None;
     node.deploy_step.clear();
-    for key in [
-        "agent_secret_token",
-        "agent_url",
+    agent::forget(node);
+    for key in agent::LAST_SEEN.into_iter().chain([
         "boot_from_volume",
         "deploy_steps",
         "instance",
@@ -221,7 +226,7 @@ fn tear_down(node: &mut Node) {
         "is_whole_disk_image",
         "root_uuid_or_disk_id",
         "user_deploy_steps",
-    ] {
+    ]) {
         node.driver_internal_info.remove(key);
     }
 }

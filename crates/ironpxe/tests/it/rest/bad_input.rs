@@ -12,7 +12,7 @@ const CONNECTOR: &str = "/v1/volume/connectors/cccccccc-bbbb-4ccc-8ddd-eeeeeeeee
 const TARGET: &str = "/v1/volume/targets/dddddddd-bbbb-4ccc-8ddd-eeeeeeeeeeee";
 
 /// Every place that takes a body.
-const DOORS: [(&str, &str); 21] = [
+const DOORS: [(&str, &str); 23] = [
     ("POST", "/v1/nodes"),
     ("PATCH", "/v1/nodes/n1"),
     ("PUT", "/v1/nodes/n1/maintenance"),
@@ -40,6 +40,8 @@ const DOORS: [(&str, &str); 21] = [
     ("POST", "/v1/portgroups"),
     ("POST", "/v1/allocations"),
     ("POST", "/v1/events"),
+    ("POST", "/v1/heartbeat"),
+    ("POST", "/v1/heartbeat/n1"),
 ];
 
 fn bodies() -> Vec<Vec<u8>> {
