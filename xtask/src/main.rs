@@ -11,6 +11,7 @@
 
 mod bench;
 mod demo;
+mod ipxe;
 mod packages;
 mod shell;
 mod test;

@@ -3,10 +3,13 @@
 //! On Debian and its relatives, [`ensure`] installs what is missing. Elsewhere it looks for the
 //! programs themselves and names those it cannot find. [`unpack`] is for a package whose
 //! installation would start a service: it takes the program out and installs nothing.
+//! [`unpack_newer`] does the same with packages of a newer release.
+
+mod release;
 
 use std::{
     collections::HashSet,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     thread,
     time::{Duration, Instant},
@@ -72,39 +75,118 @@ pub(crate) fn unpack(package: &str, program: &str) -> Result<PathBuf> {
     if path.is_file() {
         return Ok(path);
     }
-    let parent = shell::target().join("tools");
-    std::fs::create_dir_all(&parent).context("cannot create the tools folder")?;
-    let scratch = tempfile::tempdir_in(&parent).context("cannot create a scratch folder")?;
-    let download = || {
-        shell::run_quiet(
-            Command::new("apt-get")
-                .args(["download", "-q", package])
-                .current_dir(scratch.path()),
-        )
-    };
-    if let Err(error) = download() {
+    let scratch = scratch()?;
+    let contents = scratch.path().join("contents");
+    if let Err(error) = extract(&[package], &[], &contents) {
         if !Uid::effective().is_root() {
             return Err(error.context("if the package lists are old, `sudo apt-get update` helps"));
         }
         apt_get(&["update"])?;
-        download()?;
+        extract(&[package], &[], &contents)?;
     }
-    let archive = std::fs::read_dir(scratch.path())?
-        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
-        .with_context(|| format!("apt-get download left no package file for {package}"))?;
-    let contents = scratch.path().join("contents");
-    shell::run_quiet(
-        Command::new("dpkg-deb")
-            .arg("-x")
-            .arg(archive)
-            .arg(&contents),
-    )?;
     std::fs::rename(&contents, &folder).context("cannot move the unpacked package")?;
     if !path.is_file() {
         bail!("package {package} holds no {program}");
     }
     Ok(path)
+}
+
+/// Takes the newest `packages` that Debian has out of their files, without installing them. `take`
+/// gets the folder with their contents, and the version of the first.
+///
+/// The releases are asked from the newest on; one whose package is not newer than the installed
+/// one, or that cannot be had, is passed over. `Err` says why for each.
+pub(crate) fn unpack_newer(
+    packages: &[&str],
+    take: impl Fn(&Path, &str) -> Result<()>,
+) -> Result<()> {
+    if shell::find_program("apt-get").is_none() {
+        bail!("this system has no apt-get");
+    }
+    let first = packages.first().context("no packages")?;
+    let installed = installed_version(first)?;
+    let scratch = scratch()?;
+    let mut reasons = Vec::new();
+    for release in ["sid", "testing", "stable"] {
+        let attempt = || {
+            let arguments = release::fetch_lists(release, scratch.path())?;
+            let contents = scratch.path().join(release).join("contents");
+            let version = extract(packages, &arguments, &contents)?;
+            if !is_newer(&version, &installed)? {
+                bail!("{first} {version} is not newer than the installed {installed}");
+            }
+            take(&contents, &version)
+        };
+        match attempt() {
+            Ok(()) => return Ok(()),
+            Err(error) => reasons.push(format!("{release}: {error:#}")),
+        }
+    }
+    bail!("{}", reasons.join("\n"))
+}
+
+/// A folder beside where unpacked packages go, so that they can be moved there.
+fn scratch() -> Result<tempfile::TempDir> {
+    let parent = shell::target().join("tools");
+    std::fs::create_dir_all(&parent).context("cannot create the tools folder")?;
+    tempfile::tempdir_in(&parent).context("cannot create a scratch folder")
+}
+
+/// Downloads packages, with these arguments for apt-get, and puts what is in them into `contents`.
+/// Returns the version of the first.
+fn extract(packages: &[&str], arguments: &[String], contents: &Path) -> Result<String> {
+    let downloads = scratch()?;
+    shell::run_quiet(
+        Command::new("apt-get")
+            .args(["-q", "-o", "APT::Sandbox::User=root"])
+            .args(arguments)
+            .arg("download")
+            .args(packages)
+            .current_dir(downloads.path()),
+    )?;
+    let files: Vec<PathBuf> = std::fs::read_dir(downloads.path())?
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "deb"))
+        .collect();
+    let mut version = None;
+    for package in packages {
+        let prefix = format!("{package}_");
+        let file = files
+            .iter()
+            .find(|path| {
+                let name = path.file_name().unwrap_or_default();
+                name.to_string_lossy().starts_with(&prefix)
+            })
+            .with_context(|| format!("apt-get download left no package file for {package}"))?;
+        shell::run_quiet(Command::new("dpkg-deb").arg("-x").arg(file).arg(contents))?;
+        if version.is_none() {
+            let field = shell::run_quiet(
+                Command::new("dpkg-deb")
+                    .arg("--field")
+                    .args([file.as_path(), Path::new("Version")]),
+            )?;
+            version = Some(field.trim().to_owned());
+        }
+    }
+    version.context("no packages")
+}
+
+/// Empty if the package is not installed.
+fn installed_version(package: &str) -> Result<String> {
+    // It ends with an error if it does not know the name.
+    let output = Command::new("dpkg-query")
+        .args(["--show", "--showformat=${Version}", package])
+        .output()
+        .context("cannot run dpkg-query")?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+fn is_newer(version: &str, than: &str) -> Result<bool> {
+    let status = Command::new("dpkg")
+        .args(["--compare-versions", version, "gt", than])
+        .status()
+        .context("cannot run dpkg")?;
+    Ok(status.success())
 }
 
 /// Those of `packages` that dpkg does not know as installed.
@@ -195,5 +277,16 @@ mod tests {
         }
         let found = missing(&["dpkg", "no-such-package-of-ironpxe", "libc6"]).unwrap();
         assert_eq!(found, ["no-such-package-of-ironpxe"]);
+    }
+
+    #[test]
+    fn versions_are_compared_as_debian_does() {
+        if shell::find_program("dpkg").is_none() {
+            return;
+        }
+        assert!(is_newer("2.0.0+dfsg-5", "1.21.1+git20250501-1").unwrap());
+        assert!(is_newer("1.21.1", "1.0.0+git-20190125.36a4c85-5.1").unwrap());
+        assert!(is_newer("1.0", "").unwrap());
+        assert!(!is_newer("2.0.0-1", "2.0.0-1").unwrap());
     }
 }

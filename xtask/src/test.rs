@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use ironpxe_testkit::payload::linux::Linux;
 
 use crate::{
-    packages,
+    ipxe, packages,
     shell::{self, step},
     venv,
 };
@@ -26,6 +26,9 @@ pub(crate) struct TestArgs {
     /// machine that waits as it would beside a person.
     #[arg(long)]
     full: bool,
+    /// Only get what the tests need, for a `cargo test` by hand.
+    #[arg(long)]
+    prepare: bool,
 }
 
 /// Runs the checks, then the tests; the tests' own verdict is the exit status.
@@ -37,6 +40,10 @@ pub(crate) fn run(args: &TestArgs) -> Result<ExitCode> {
         .then(|| step("Ironic", venv::ensure_ironic))
         .transpose()?;
     step("Linux for the machines", || Linux::ensure().map(drop))?;
+    step("the current iPXE for the machines", ipxe::ensure)?;
+    if args.prepare {
+        return Ok(ExitCode::SUCCESS);
+    }
     step("formatting", || {
         shell::run(shell::cargo().args(["fmt", "--all", "--check"]))
     })?;

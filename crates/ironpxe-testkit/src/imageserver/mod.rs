@@ -95,7 +95,13 @@ struct Shared {
 impl ImageServer {
     /// Opens on a free port of the loopback.
     pub fn start() -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").context("cannot bind an image server")?;
+        Self::start_on(0)
+    }
+
+    /// Opens on this port of the loopback.
+    pub fn start_on(port: u16) -> Result<Self> {
+        let listener =
+            TcpListener::bind(("127.0.0.1", port)).context("cannot bind an image server")?;
         let address = listener
             .local_addr()
             .context("an image server has no address")?;

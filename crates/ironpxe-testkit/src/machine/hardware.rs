@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 
-use super::Machine;
+use super::{CurrentIpxe, Ipxe, Machine, Platform};
 use crate::console::Console;
 use crate::process::{find, guarded};
 
@@ -23,6 +23,8 @@ const OVMF: &str = "/usr/share/OVMF";
 pub struct Hardware {
     /// What runs first.
     pub firmware: Firmware,
+    /// What the cards boot with.
+    pub ipxe: Ipxe,
     /// With a BIOS 32 is enough for a toy kernel, 256 for Linux; UEFI needs 256 itself.
     pub memory_mib: u32,
     /// What firmware reports as the system's UUID; all zeros when `None`.
@@ -33,7 +35,7 @@ pub struct Hardware {
     pub disks: Vec<Disk>,
 }
 
-/// What runs first in a machine. Either finds iPXE in the network card.
+/// What runs first in a machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Firmware {
     /// `SeaBIOS`.
@@ -106,6 +108,7 @@ impl Hardware {
         };
         Self {
             firmware: Firmware::Bios,
+            ipxe: Ipxe::Installed,
             memory_mib: 64,
             uuid: None,
             nics: vec![nic],
@@ -118,6 +121,27 @@ impl Hardware {
     pub fn uefi(mut self) -> Self {
         self.firmware = Firmware::Uefi;
         self.memory_mib = self.memory_mib.max(256);
+        self
+    }
+
+    /// The same on this platform.
+    #[must_use]
+    pub fn on(mut self, platform: Platform) -> Self {
+        self.ipxe = platform.ipxe;
+        match platform.firmware {
+            Firmware::Bios => self,
+            Firmware::Uefi => self.uefi(),
+        }
+    }
+
+    /// The same with one card more, which firmware does not try to boot from.
+    #[must_use]
+    pub fn card(mut self, mac: &str) -> Self {
+        self.nics.push(Nic {
+            mac: mac.to_owned(),
+            boots: false,
+            network: Network::User { bootfile: None },
+        });
         self
     }
 
@@ -159,20 +183,40 @@ impl Hardware {
         command.args(["-machine", machine, "-serial", "stdio", "-m"]);
         command.arg(self.memory_mib.to_string());
         if self.firmware == Firmware::Uefi {
-            uefi(&mut command, files)?;
+            uefi(&mut command, files, self.ipxe)?;
         }
         if let Some(uuid) = &self.uuid {
             command.args(["-uuid", uuid]);
         }
+        let current = self.current_ipxe()?;
         for (index, nic) in self.nics.iter().enumerate() {
-            command.args(["-netdev", &nic.network.netdev(index)?]);
-            let boot = if nic.boots {
-                format!("bootindex={index}")
-            } else {
-                "romfile=".to_owned()
-            };
-            let device = format!("virtio-net-pci,netdev=net{index},mac={},{boot}", nic.mac);
-            command.args(["-device", &device]);
+            let mut netdev = nic.network.netdev(index)?;
+            let mut device = format!("virtio-net-pci,netdev=net{index},mac={}", nic.mac);
+            if nic.boots {
+                write!(device, ",bootindex={index}")?;
+            }
+            match (&current, self.firmware) {
+                _ if !nic.boots => device.push_str(",romfile="),
+                (None, _) => {}
+                // A ROM is for one kind of card: this one is for a modern virtio card.
+                (Some(current), Firmware::Bios) => {
+                    device.push_str(",disable-legacy=on,");
+                    device.push_str(&option("romfile", &current.rom())?);
+                }
+                (Some(current), Firmware::Uefi) => {
+                    let Network::User { bootfile } = &nic.network;
+                    let bootfile = bootfile.as_deref().context("a card boots nothing")?;
+                    let folder = files.join(format!("tftp{index}"));
+                    let loader = current.serve(self.nics.len(), bootfile, &folder)?;
+                    let network = Network::User {
+                        bootfile: Some(loader.to_owned()),
+                    };
+                    netdev = network.netdev(index)? + ",";
+                    netdev.push_str(&option("tftp", &folder)?);
+                    device.push_str(",romfile=");
+                }
+            }
+            command.args(["-netdev", &netdev, "-device", &device]);
         }
         for (index, disk) in self.disks.iter().enumerate() {
             let path = files.join(format!("disk{index}"));
@@ -189,10 +233,19 @@ impl Hardware {
         }
         Ok(command)
     }
+
+    fn current_ipxe(&self) -> Result<Option<CurrentIpxe>> {
+        match self.ipxe {
+            Ipxe::Installed => Ok(None),
+            Ipxe::Current => CurrentIpxe::find()?
+                .context("no current iPXE here: `cargo xtask test` gets it")
+                .map(Some),
+        }
+    }
 }
 
 /// OVMF's code, and a fresh copy of what it remembers.
-fn uefi(command: &mut Command, files: &Path) -> Result<()> {
+fn uefi(command: &mut Command, files: &Path, ipxe: Ipxe) -> Result<()> {
     let code = PathBuf::from(OVMF).join("OVMF_CODE_4M.fd");
     ensure!(
         code.is_file(),
@@ -205,8 +258,12 @@ fn uefi(command: &mut Command, files: &Path) -> Result<()> {
     command.arg(drive("if=pflash,unit=0,readonly=on", &code)?);
     command.arg("-drive");
     command.arg(drive("if=pflash,unit=1", &variables)?);
-    // The card's iPXE boots; that OVMF then tries PXE by itself only costs time.
-    for family in ["IPv4PXESupport", "IPv6PXESupport"] {
+    // Where the card's iPXE boots, that OVMF then tries PXE by itself only costs time.
+    let own: &[&str] = match ipxe {
+        Ipxe::Installed => &["IPv4PXESupport", "IPv6PXESupport"],
+        Ipxe::Current => &["IPv6PXESupport"],
+    };
+    for family in own {
         let name = format!("name=opt/org.tianocore/{family},string=n");
         command.args(["-fw_cfg", &name]);
     }
@@ -214,11 +271,13 @@ fn uefi(command: &mut Command, files: &Path) -> Result<()> {
 }
 
 fn drive(options: &str, file: &Path) -> Result<String> {
-    let file = file.to_str().context("a path is not UTF-8")?;
-    Ok(format!(
-        "{options},format=raw,file={}",
-        file.replace(',', ",,")
-    ))
+    Ok(format!("{options},format=raw,{}", option("file", file)?))
+}
+
+/// An option of QEMU whose value is a path.
+fn option(name: &str, path: &Path) -> Result<String> {
+    let path = path.to_str().context("a path is not UTF-8")?;
+    Ok(format!("{name}={}", path.replace(',', ",,")))
 }
 
 impl Network {

@@ -1,7 +1,6 @@
 //! A PC that boots from its network card with real iPXE firmware.
 //!
-//! QEMU with `SeaBIOS` or OVMF, and the iPXE ROM that every virtual network card carries in Debian
-//! for both. Always emulated (`tcg`): it needs no rights, runs the same everywhere, and costs
+//! QEMU with `SeaBIOS` or OVMF, and iPXE as old or as new as wanted (`ipxe.rs`). Always emulated (`tcg`): it needs no rights, runs the same everywhere, and costs
 //! little, since firmware mostly waits. What it is made of is in `hardware.rs`; here it is on, and
 //! its console is the serial port, read into a [`Console`].
 //!
@@ -23,8 +22,10 @@ use crate::journal::Journal;
 use crate::process::{Child, collect_lines, spawn};
 
 mod hardware;
+mod ipxe;
 
 pub use hardware::{Bus, Disk, Firmware, Hardware, LONGEST_BOOTFILE, Network, Nic};
+pub use ipxe::{CurrentIpxe, Ipxe, Platform};
 
 /// This host as a machine on the user network sees it: its loopback.
 pub const HOST: &str = "10.0.2.2";

@@ -1,8 +1,9 @@
 //! The testkit proves itself: real firmware boots scripts written by hand.
 //!
-//! These tests also pin down what the iPXE of Debian 12 does with the commands that ironpxe's
-//! scripts are made of; what is surprising there is said where it is seen.
+//! These tests also pin down what iPXE does with the commands that ironpxe's scripts are made of,
+//! that of Debian 12 and the current one; what is surprising there is said where it is seen.
 
+mod generations;
 mod iscsi;
 mod iso;
 mod local_disk;

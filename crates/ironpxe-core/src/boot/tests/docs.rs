@@ -60,7 +60,7 @@ fn consoles() -> String {
     let nodes = [
         node(ProvisionState::DeployWait, "direct"),
         node(ProvisionState::DeployWait, "anaconda"),
-        node(ProvisionState::Rescue, "direct"),
+        node(ProvisionState::RescueWait, "direct"),
         node(ProvisionState::Active, "ramdisk"),
         netboot,
         iso,
@@ -71,6 +71,7 @@ fn consoles() -> String {
     let settings = BootSettings::default();
     let scripts = Scripts::new(settings.downloads).unwrap();
     let mut pictures = String::new();
+    let mut failing = String::new();
     for node in &nodes {
         let machine = Machine {
             volumes: Some(&volumes),
@@ -87,14 +88,36 @@ fn consoles() -> String {
             .lines()
             .take_while(|line| !line.starts_with("set attempt") && !line.starts_with("iseq"))
             .filter_map(|line| line.strip_prefix("echo "));
-        writeln!(pictures, "\n**{}**\n\n```", plan.title()).unwrap();
-        for line in said {
-            writeln!(pictures, "{line}").unwrap();
+        picture(&mut pictures, plan.title(), said);
+        if plan.title() == "deploy ramdisk" {
+            failing.push_str(&script);
         }
-        pictures.push_str("```\n");
     }
+    // Up to the first pause; what iPXE puts in is that of the first try.
+    let failing = failing.replace("${attempt}", "1");
+    let said = failing
+        .lines()
+        .take_while(|line| !line.starts_with("sleep"));
+    let said = said.filter_map(|line| line.strip_prefix("echo "));
+    picture(&mut pictures, "a download that fails", said);
+    let unknown = scripts.nic_loop().unwrap();
+    let unknown = unknown
+        .replace("${net${netid}/mac}", "52:54:00:12:34:56")
+        .replace("${netid}", "0");
+    let said = unknown
+        .lines()
+        .filter_map(|line| line.strip_prefix("echo "));
+    picture(&mut pictures, "a machine nobody knows", said);
     pictures.push('\n');
     pictures
+}
+
+fn picture<'a>(pictures: &mut String, title: &str, lines: impl Iterator<Item = &'a str>) {
+    writeln!(pictures, "\n**{title}**\n\n```").unwrap();
+    for line in lines {
+        writeln!(pictures, "{line}").unwrap();
+    }
+    pictures.push_str("```\n");
 }
 
 #[test]

@@ -85,7 +85,11 @@ impl Image {
             Self::IsoAndSource => json!({
                 "boot_iso": "http://images.example/x.iso", "image_source": source,
             }),
-            Self::Directory => json!({"image_source": "http://images.example/tree/"}),
+            Self::Directory => json!({
+                "image_source": "http://images.example/tree/",
+                "kernel": "http://images.example/instance.kernel",
+                "ramdisk": "http://images.example/instance.initramfs",
+            }),
         });
         node.driver_internal_info = map(match self {
             Self::PartitionNetboot => json!({"root_uuid_or_disk_id": "1234-abcd"}),

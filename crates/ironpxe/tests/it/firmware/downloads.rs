@@ -1,41 +1,22 @@
-//! The way to the script and to the images, and what happens when it is blocked.
+//! The way to the images, and what happens when it is blocked.
 
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use ironpxe_testkit::imageserver::{Answer, ImageServer};
-use ironpxe_testkit::machine::{Hardware, Network, Nic};
+use ironpxe_testkit::machine::{HOST, Hardware, Ipxe, Platform};
+use ironpxe_testkit::on_platforms;
 use ironpxe_testkit::payload::{disk, toy};
-use ironpxe_testkit::server::ServerOptions;
+use ironpxe_testkit::server::{Server, ServerOptions};
+use serde_json::json;
 
-use super::{BOOT, DOOR, KERNEL, MAC, MACHINES, Site, boots_the_toy, statuses};
+use super::{
+    BOOT, DOOR, KERNEL, MAC, MACHINES, NEXT_DEVICE, RAMDISK, Site, boots_the_toy, disk_report,
+    kernel, looks_as_documented, statuses,
+};
 
-#[test]
-fn the_boot_script_finds_the_card_that_is_known() -> Result<()> {
-    const UNKNOWN: &str = "52:54:00:aa:00:09";
-    let site = Site::with(toy::KERNEL, &toy::ramdisk(1000))?;
-    let node = site.enrol(MAC)?;
-    site.deploy(&node)?;
-    let bootfile = format!("{}/boot.ipxe", site.server.url_for_machines());
-    let mut hardware = Hardware::with_bootfile(UNKNOWN, &bootfile);
-    let network = Network::User { bootfile: None };
-    hardware.nics.push(Nic {
-        mac: MAC.to_owned(),
-        boots: false,
-        network,
-    });
-
-    let _turn = MACHINES.enter();
-    let machine = hardware.power_on()?;
-    let line = machine.wait_for_line("IRONPXE-TOY", BOOT)?;
-    ensure!(line.contains(&format!(" BOOTIF={MAC} ")), "{line}");
-    ensure!(machine.console().contains(UNKNOWN), "{}", machine.console());
-    Ok(())
-}
-
-#[test]
-fn a_machine_waits_for_a_server_that_says_retry_after() -> Result<()> {
-    let site = Site::with(toy::KERNEL, &toy::ramdisk(1000))?;
+fn a_machine_waits_for_a_server_that_says_retry_after(platform: Platform) -> Result<()> {
+    let site = Site::with(kernel(platform), &toy::ramdisk(1000))?;
     let node = site.enrol(MAC)?;
     site.deploy(&node)?;
     let front = ImageServer::start()?;
@@ -44,7 +25,8 @@ fn a_machine_waits_for_a_server_that_says_retry_after() -> Result<()> {
     let bootfile = format!("{}?port_address=${{mac}}", front.url(DOOR));
 
     let _turn = MACHINES.enter();
-    let machine = Hardware::with_bootfile(MAC, &bootfile).power_on()?;
+    let hardware = Hardware::with_bootfile(MAC, &bootfile).on(platform);
+    let machine = hardware.power_on()?;
     boots_the_toy(&machine)?;
     ensure!(
         statuses(&front, DOOR) == [503, 200],
@@ -53,50 +35,135 @@ fn a_machine_waits_for_a_server_that_says_retry_after() -> Result<()> {
     );
     Ok(())
 }
+on_platforms!(
+    a_machine_waits_for_a_server_that_says_retry_after:
+    bios, bios_current, uefi_current,
+    #[ignore = "cargo xtask test --full: HTTP is iPXE's, whatever the firmware"] uefi,
+);
 
-#[test]
-fn a_machine_tries_again_when_an_image_cannot_be_fetched() -> Result<()> {
-    let site = Site::with(toy::KERNEL, &toy::ramdisk(1000))?;
-    let node = site.enrol(MAC)?;
+/// At first nobody listens, then the kernel is not there, then the ramdisk's server is busy.
+fn a_machine_tries_until_its_images_are_there(platform: Platform) -> Result<()> {
+    let port = Server::free_port()?;
+    let url = |path: &str| format!("http://{HOST}:{port}{path}");
+    let site = Site::start(&ServerOptions::for_machines())?;
+    let fields = json!({
+        "driver_info": {"deploy_kernel": url(KERNEL), "deploy_ramdisk": url(RAMDISK)},
+    });
+    let node = site.enrol_with(MAC, &fields)?;
     site.deploy(&node)?;
-    site.images.fail_next(KERNEL, 2, Answer::status(500));
 
     let _turn = MACHINES.enter();
-    let machine = site.machine().power_on()?;
+    let machine = site.machine(platform).power_on()?;
+    machine.wait_for("try 1 of 10 follows in 1 s.", BOOT)?;
+    let images = ImageServer::start_on(port)?;
+    images.serve(RAMDISK, toy::ramdisk(1000));
+    images.fail_next(RAMDISK, 1, Answer::status(503).header("Retry-After", "1"));
+    images.wait_for(KERNEL, 404, BOOT)?;
+    images.serve(KERNEL, kernel(platform));
     boots_the_toy(&machine)?;
-    ensure!(
-        statuses(&site.images, KERNEL) == [500, 500, 200],
-        "{:?}",
-        site.images.requests
-    );
-    Ok(())
+    let kernel = statuses(&images, KERNEL);
+    ensure!(kernel.ends_with(&[404, 200]), "{kernel:?}");
+    let ramdisk = statuses(&images, RAMDISK);
+    ensure!(ramdisk == [503, 200], "{ramdisk:?}");
+    looks_as_documented(&machine, "a download that fails", &node)
 }
+on_platforms!(
+    a_machine_tries_until_its_images_are_there:
+    bios, bios_current, uefi_current,
+    #[ignore = "cargo xtask test --full: HTTP is iPXE's, whatever the firmware"] uefi,
+);
 
-#[test]
-#[ignore = "it waits as long as an operator would have time to read: cargo xtask test --full"]
-fn a_machine_gives_up_and_goes_on_to_its_disk() -> Result<()> {
+/// A site whose machines try once more and then do this; there are no images.
+fn hopeless(platform: Platform, action: &str) -> Result<(Site, Hardware)> {
     let options = ServerOptions::for_machines()
         .set("IRONPXE_PXE__IPXE_RETRIES", "1")
-        .set("IRONPXE_PXE__IPXE_GIVE_UP_ACTION", "exit");
+        .set("IRONPXE_PXE__IPXE_GIVE_UP_ACTION", action);
     let site = Site::start(&options)?;
     let node = site.enrol(MAC)?;
     site.deploy(&node)?;
+    let hardware = site.machine(platform).disk(disk::image("own")?);
+    Ok((site, hardware))
+}
 
-    let _turn = MACHINES.enter();
-    let mut machine = site.machine().disk(disk::image("own")?).power_on()?;
-    let line = machine.wait_for_line(disk::MARKER, Duration::from_mins(2))?;
-    machine.wait_until_off(BOOT)?;
-    ensure!(line == disk::bios_report(0x80, "own"), "{line}");
+/// What a person at the screen needs to know.
+fn says_what_it_needs(site: &Site, console: &str) -> Result<()> {
+    for needle in ["Gave up after 1 more tries", &site.images.url(KERNEL)] {
+        ensure!(console.contains(needle), "no {needle:?} in:\n{console}");
+    }
     ensure!(
         statuses(&site.images, KERNEL) == [404, 404],
         "{:?}",
         site.images.requests.entries()
     );
-    // What a person at the screen needs to know.
-    let console = machine.console();
-    let kernel = site.images.url(KERNEL);
-    for needle in ["Gave up after 1 more tries", &kernel, "next boot device"] {
-        ensure!(console.contains(needle), "no {needle:?} in:\n{console}");
-    }
     Ok(())
+}
+
+fn a_machine_gives_up_and_goes_on_to_its_disk(platform: Platform) -> Result<()> {
+    let (site, hardware) = hopeless(platform, "exit")?;
+    let _turn = MACHINES.enter();
+    let mut machine = hardware.power_on()?;
+    let line = machine.wait_for_line(disk::MARKER, NEXT_DEVICE)?;
+    machine.wait_until_off(BOOT)?;
+    ensure!(line == disk_report(platform, "own"), "{line}");
+    says_what_it_needs(&site, &machine.console())
+}
+on_platforms!(
+    a_machine_gives_up_and_goes_on_to_its_disk:
+    #[ignore = "cargo xtask test --full: it waits as long as a person would need to read"] bios,
+    #[ignore = "cargo xtask test --full: it waits as long as a person would need to read"]
+    bios_current,
+    #[ignore = "cargo xtask test --full: it waits as long as a person would need to read"]
+    uefi_current,
+);
+
+/// Here a reboot ends the machine.
+fn a_machine_gives_up_and_reboots(platform: Platform) -> Result<()> {
+    goes_off(platform, "reboot")
+}
+on_platforms!(
+    a_machine_gives_up_and_reboots:
+    #[ignore = "cargo xtask test --full: it waits as long as a person would need to read"] bios,
+    #[ignore = "cargo xtask test --full: it waits as long as a person would need to read"]
+    uefi_current,
+);
+
+/// iPXE of 2019 has no `poweroff`: the machine stays where it is, and boots nothing by mistake.
+fn a_machine_gives_up_and_powers_off(platform: Platform) -> Result<()> {
+    if platform.ipxe == Ipxe::Current {
+        return goes_off(platform, "poweroff");
+    }
+    let (site, hardware) = hopeless(platform, "poweroff")?;
+    let _turn = MACHINES.enter();
+    let machine = hardware.power_on()?;
+    machine.wait_for("This iPXE cannot power off; it stops here.", BOOT)?;
+    says_what_it_needs(&site, &machine.console())?;
+    machine.power_off()
+}
+on_platforms!(
+    a_machine_gives_up_and_powers_off:
+    #[ignore = "cargo xtask test --full: it waits as long as a person would need to read"] bios,
+    #[ignore = "cargo xtask test --full: it waits as long as a person would need to read"]
+    bios_current,
+    #[ignore = "cargo xtask test --full: it waits as long as a person would need to read"]
+    uefi_current,
+);
+
+fn a_machine_gives_up_and_shows_a_shell(platform: Platform) -> Result<()> {
+    let (site, hardware) = hopeless(platform, "shell")?;
+    let _turn = MACHINES.enter();
+    let machine = hardware.power_on()?;
+    machine.wait_for("iPXE> ", BOOT)?;
+    says_what_it_needs(&site, &machine.console())?;
+    machine.power_off()
+}
+on_platforms!(a_machine_gives_up_and_shows_a_shell: bios, bios_current, uefi_current);
+
+fn goes_off(platform: Platform, action: &str) -> Result<()> {
+    let (site, hardware) = hopeless(platform, action)?;
+    let _turn = MACHINES.enter();
+    let mut machine = hardware.power_on()?;
+    machine.wait_until_off(BOOT + Duration::from_secs(30))?;
+    let console = machine.console();
+    ensure!(!console.contains(disk::MARKER), "{console}");
+    says_what_it_needs(&site, &console)
 }

@@ -1,32 +1,37 @@
 //! What a machine is told that boots nothing.
 
 use anyhow::{Context, Result, ensure};
-use ironpxe_testkit::payload::toy;
+use ironpxe_testkit::machine::Platform;
+use ironpxe_testkit::on_platforms;
 
-use super::{BOOT, MAC, MACHINES, NODE, SOON, Site, request_id};
+use super::{BOOT, MAC, MACHINES, NODE, SOON, Site, looks_as_documented, request_id};
 
 #[test]
 fn a_node_in_enroll_is_told_why_it_boots_nothing() -> Result<()> {
-    let site = Site::with(toy::KERNEL, &[])?;
+    let site = Site::with(&[], &[])?;
     let node = site.enrol(MAC)?;
-    refuses(&site, &node, "enroll")
+    refuses(Platform::bios(), &site, &node, "enroll")
 }
 
-#[test]
-fn an_available_node_is_told_why_it_boots_nothing() -> Result<()> {
-    let site = Site::with(toy::KERNEL, &[])?;
+fn an_available_node_is_told_why_it_boots_nothing(platform: Platform) -> Result<()> {
+    let site = Site::with(&[], &[])?;
     let node = site.enrol(MAC)?;
     site.make_available(&node)?;
-    refuses(&site, &node, "available")
+    refuses(platform, &site, &node, "available")
 }
+on_platforms!(
+    an_available_node_is_told_why_it_boots_nothing:
+    bios, bios_current, uefi_current,
+    #[ignore = "cargo xtask test --full: a refusal prints and waits"] uefi,
+);
 
 /// The reason is on the console, and in one warning of the log under the same request id.
-fn refuses(site: &Site, node: &str, state: &str) -> Result<()> {
+fn refuses(platform: Platform, site: &Site, node: &str, state: &str) -> Result<()> {
     let _turn = MACHINES.enter();
-    let machine = site.machine().power_on()?;
+    let machine = site.machine(platform).power_on()?;
     let line = machine.wait_for_line("req-", BOOT)?;
     let console = machine.console();
-    let told = console.split_once("[script]").context("no script ran")?.1;
+    let told = console.split_once("ironpxe:").context("no script ran")?.1;
     for needle in [NODE, node, state] {
         ensure!(
             told.contains(needle),
@@ -46,5 +51,8 @@ fn refuses(site: &Site, node: &str, state: &str) -> Result<()> {
         "{:?}",
         site.images.requests.entries()
     );
+    if state == "available" {
+        looks_as_documented(&machine, "nothing", node)?;
+    }
     machine.power_off()
 }

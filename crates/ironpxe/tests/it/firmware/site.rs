@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use ironpxe_testkit::imageserver::ImageServer;
 use ironpxe_testkit::ironic::Ironic;
-use ironpxe_testkit::machine::Hardware;
+use ironpxe_testkit::machine::{Hardware, Platform};
 use ironpxe_testkit::server::{Server, ServerOptions};
 use serde_json::{Value, json};
 
@@ -91,12 +91,12 @@ impl Site {
     }
 
     /// A machine whose DHCP server names the door by the address of the card that boots.
-    pub(super) fn machine(&self) -> Hardware {
+    pub(super) fn machine(&self, platform: Platform) -> Hardware {
         let url = format!(
             "{}{DOOR}?port_address=${{mac}}",
             self.server.url_for_machines()
         );
-        Hardware::with_bootfile(MAC, &url)
+        Hardware::with_bootfile(MAC, &url).on(platform)
     }
 
     /// The kernel command line in the script that this machine would get now.

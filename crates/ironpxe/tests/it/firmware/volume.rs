@@ -2,10 +2,12 @@
 
 use anyhow::{Result, ensure};
 use ironpxe_testkit::iscsi::Target;
-use ironpxe_testkit::payload::{disk, toy};
+use ironpxe_testkit::machine::Platform;
+use ironpxe_testkit::on_platforms;
+use ironpxe_testkit::payload::disk;
 use serde_json::json;
 
-use super::{BOOT, MAC, MACHINES, SOON, Site};
+use super::{BOOT, MAC, MACHINES, SOON, Site, disk_report, looks_as_documented};
 
 const INITIATOR: &str = "iqn.2026-01.example:rack-1";
 const USER: &str = "reader";
@@ -25,8 +27,8 @@ fn target() -> Result<Target> {
 }
 
 /// A node deployed onto the target's volumes, which are at these portals.
-fn site(target: &Target, portals: &[String]) -> Result<Site> {
-    let site = Site::with(toy::KERNEL, &[])?;
+fn site(target: &Target, portals: &[String]) -> Result<(Site, String)> {
+    let site = Site::with(&[], &[])?;
     let fields = json!({"storage_interface": "external", "instance_info": {"image_source": null}});
     let node = site.enrol_with(MAC, &fields)?;
     let connector = json!({"node_uuid": node, "type": "iqn", "connector_id": INITIATOR});
@@ -53,58 +55,51 @@ fn site(target: &Target, portals: &[String]) -> Result<Site> {
     }
     site.make_available(&node)?;
     site.drive(&node, "active", "active")?;
-    Ok(site)
+    Ok((site, node))
 }
 
-#[test]
-fn a_bios_boots_the_first_volume_and_sees_the_second() -> Result<()> {
+/// A BIOS sees the second volume as the drive after the first.
+fn the_first_volume_boots(platform: Platform) -> Result<()> {
     let target = target()?;
-    let site = site(&target, &[target.portal()])?;
+    let (site, node) = site(&target, &[target.portal()])?;
     let _turn = MACHINES.enter();
-    let mut machine = site.machine().power_on()?;
+    let mut machine = site.machine(platform).power_on()?;
     let line = machine.wait_for_line(disk::MARKER, BOOT)?;
     machine.wait_until_off(SOON)?;
-    let expected = format!("{} next=[data]", disk::bios_report(0x80, "root"));
+    let mut expected = disk_report(platform, "root");
+    if !platform.is_uefi() {
+        expected.push_str(" next=[data]");
+    }
     ensure!(line == expected, "{line}");
     let console = machine.console();
     ensure!(!console.contains("16 chars"), "{console}");
-    Ok(())
+    looks_as_documented(&machine, "remote volume", &node)
 }
+on_platforms!(the_first_volume_boots: bios, bios_current, uefi, uefi_current);
 
-/// This iPXE then shows the machine's own disk as 0x81, in front of the second volume.
-#[test]
-fn a_disk_of_its_own_does_not_come_first() -> Result<()> {
+/// iPXE then shows the machine's own disk as 0x81, in front of the second volume.
+fn a_disk_of_its_own_does_not_come_first(platform: Platform) -> Result<()> {
     let target = target()?;
-    let site = site(&target, &[target.portal()])?;
+    let (site, _) = site(&target, &[target.portal()])?;
     let _turn = MACHINES.enter();
-    let hardware = site.machine().disk(disk::image("own")?);
+    let hardware = site.machine(platform).disk(disk::image("own")?);
     let mut machine = hardware.power_on()?;
     let line = machine.wait_for_line(disk::MARKER, BOOT)?;
     machine.wait_until_off(SOON)?;
-    ensure!(line.starts_with(&disk::bios_report(0x80, "root")), "{line}");
+    ensure!(line.starts_with(&disk_report(platform, "root")), "{line}");
     Ok(())
 }
+on_platforms!(a_disk_of_its_own_does_not_come_first: bios, bios_current, uefi_current);
 
-#[test]
-fn uefi_boots_the_first_volume() -> Result<()> {
-    let target = target()?;
-    let site = site(&target, &[target.portal()])?;
-    let _turn = MACHINES.enter();
-    let mut machine = site.machine().uefi().power_on()?;
-    machine.wait_for(&disk::uefi_report("root"), BOOT)?;
-    machine.wait_until_off(SOON)?;
-    Ok(())
-}
-
-#[test]
-fn a_portal_with_an_ipv6_address_will_do() -> Result<()> {
+fn a_portal_with_an_ipv6_address_will_do(platform: Platform) -> Result<()> {
     let target = target()?;
     let portal = format!("[fec0::2]:{}", target.listen_v6()?);
-    let site = site(&target, &[portal])?;
+    let (site, _) = site(&target, &[portal])?;
     let _turn = MACHINES.enter();
-    let mut machine = site.machine().power_on()?;
+    let mut machine = site.machine(platform).power_on()?;
     let line = machine.wait_for_line(disk::MARKER, BOOT)?;
     machine.wait_until_off(SOON)?;
     ensure!(line.contains("label=[root] next=[data]"), "{line}");
     Ok(())
 }
+on_platforms!(a_portal_with_an_ipv6_address_will_do: bios, bios_current);

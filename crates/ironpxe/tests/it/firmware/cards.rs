@@ -1,0 +1,80 @@
+//! Machines with several cards, and one script for them all: `/boot.ipxe`.
+
+use anyhow::{Result, ensure};
+use ironpxe_testkit::machine::{Hardware, Platform};
+use ironpxe_testkit::on_platforms;
+use ironpxe_testkit::payload::{disk, toy};
+
+use super::{BOOT, MAC, MACHINES, NEXT_DEVICE, Site, disk_report, kernel, looks_as_documented};
+
+/// No node has a port with it.
+const STRANGER: &str = "52:54:00:aa:00:09";
+const OTHER_STRANGER: &str = "52:54:00:aa:00:0a";
+
+fn site(platform: Platform) -> Result<Site> {
+    let site = Site::with(kernel(platform), &toy::ramdisk(1000))?;
+    let node = site.enrol(MAC)?;
+    site.deploy(&node)?;
+    Ok(site)
+}
+
+/// A machine that boots from a card with this address.
+fn machine(site: &Site, mac: &str) -> Hardware {
+    let bootfile = format!("{}/boot.ipxe", site.server.url_for_machines());
+    Hardware::with_bootfile(mac, &bootfile)
+}
+
+/// `BOOTIF` names the card that the node is known by, whichever booted.
+fn the_second_card_is_known_and_the_first_is_not(platform: Platform) -> Result<()> {
+    let site = site(platform)?;
+    let _turn = MACHINES.enter();
+    let hardware = machine(&site, STRANGER).card(MAC).on(platform);
+    let machine = hardware.power_on()?;
+    let line = machine.wait_for_line(toy::MARKER, BOOT)?;
+    ensure!(line.contains(&format!(" BOOTIF={MAC} ")), "{line}");
+    let console = machine.console();
+    for asked in [
+        format!("ironpxe: asking for net0, {STRANGER}"),
+        format!("ironpxe: asking for net1, {MAC}"),
+    ] {
+        ensure!(console.contains(&asked), "no {asked:?} in:\n{console}");
+    }
+    Ok(())
+}
+on_platforms!(
+    the_second_card_is_known_and_the_first_is_not: bios, bios_current, uefi, uefi_current
+);
+
+fn the_first_card_is_known_and_the_second_is_not_asked_for(platform: Platform) -> Result<()> {
+    let site = site(platform)?;
+    let _turn = MACHINES.enter();
+    let hardware = machine(&site, MAC).card(STRANGER).on(platform);
+    let machine = hardware.power_on()?;
+    let line = machine.wait_for_line(toy::MARKER, BOOT)?;
+    ensure!(line.contains(&format!(" BOOTIF={MAC} ")), "{line}");
+    let console = machine.console();
+    ensure!(!console.contains(STRANGER), "{console}");
+    Ok(())
+}
+on_platforms!(the_first_card_is_known_and_the_second_is_not_asked_for: bios, bios_current);
+
+fn a_machine_nobody_knows_goes_on_to_its_disk(platform: Platform) -> Result<()> {
+    let site = site(platform)?;
+    let _turn = MACHINES.enter();
+    let hardware = machine(&site, STRANGER).card(OTHER_STRANGER).on(platform);
+    let mut machine = hardware.disk(disk::image("own")?).power_on()?;
+    let line = machine.wait_for_line(disk::MARKER, NEXT_DEVICE)?;
+    machine.wait_until_off(BOOT)?;
+    ensure!(line == disk_report(platform, "own"), "{line}");
+    let console = machine.console();
+    ensure!(console.contains(OTHER_STRANGER), "{console}");
+    let images = site.images.requests.entries();
+    ensure!(images.is_empty(), "{images:?}");
+    looks_as_documented(&machine, "a machine nobody knows", STRANGER)
+}
+on_platforms!(
+    a_machine_nobody_knows_goes_on_to_its_disk:
+    bios, bios_current,
+    #[ignore = "cargo xtask test --full: OVMF's own attempts take long"] uefi,
+    #[ignore = "cargo xtask test --full: OVMF's own attempts take long"] uefi_current,
+);
