@@ -3,6 +3,7 @@
 //! Exit codes: 0 done; 64 the configuration or the command line is wrong; 1 anything else.
 
 mod config;
+mod db;
 mod script;
 mod serve;
 
@@ -12,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use ironpxe::app::{AppError, OfflineError};
+use ironpxe::app::{AppError, DbError, OfflineError};
 use ironpxe::config::{Config, ConfigError, Environment, Flag};
 use ironpxe::telemetry::BadFilter;
 
@@ -36,6 +37,9 @@ enum Command {
     /// Show or check configurations
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Show or upgrade the version of the database's tables
+    #[command(subcommand)]
+    Db(db::DbCommand),
     /// Show which boot script a machine would get, and why, without booting it
     #[command(subcommand)]
     Script(script::ScriptCommand),
@@ -52,6 +56,10 @@ enum CliError {
     App(#[from] AppError),
     #[error(transparent)]
     Preview(#[from] OfflineError),
+    #[error(transparent)]
+    Database(#[from] DbError),
+    #[error("the tables are older than this program: run `ironpxe db upgrade`")]
+    MigrationsPending,
     #[error("there is no template {0:?}; ironpxe script template lists them")]
     NoTemplate(String),
     #[error("cannot start the runtime")]
@@ -67,7 +75,12 @@ impl CliError {
             | Self::Log(_)
             | Self::App(AppError::Drivers(_))
             | Self::NoTemplate(_) => USAGE,
-            Self::App(_) | Self::Preview(_) | Self::Runtime(_) | Self::Output(_) => 1,
+            Self::App(_)
+            | Self::Preview(_)
+            | Self::Database(_)
+            | Self::MigrationsPending
+            | Self::Runtime(_)
+            | Self::Output(_) => 1,
         }
     }
 }
@@ -85,6 +98,7 @@ pub(crate) fn run() -> ExitCode {
     let done = match cli.command {
         Command::Serve(args) => serve::run(&args),
         Command::Config(command) => config::run(&command),
+        Command::Db(command) => db::run(&command),
         Command::Script(command) => script::run(&command),
     };
     match done {

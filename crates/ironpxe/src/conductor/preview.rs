@@ -3,8 +3,7 @@
 //! The same decision and the same templates as a boot request's (`boot.rs`), and none of its
 //! traces: nothing is written to the database, and no boot to the log.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
 use ironpxe_core::boot::{
     BootSettings, Machine, Occasion, Reason, Scripts, TemplateError, boots_from_volume, explain,
@@ -15,7 +14,7 @@ use ironpxe_core::mac::MacAddress;
 use ironpxe_core::provision_state::ProvisionState;
 
 use super::LocalConductor;
-use crate::db::{self, Db, DbError};
+use crate::db::{self, Db, DbError, Location};
 use crate::rpc::{BootIdent, BootPreview};
 
 /// The request id in every previewed script: nobody's, and as long as a real one, because a kernel
@@ -45,22 +44,19 @@ pub enum OfflineError {
 /// What the machine boots that `machine` names (a node's UUID or name, or a port's address), by
 /// the database alone: whether the service runs does not matter, and it does not notice.
 pub async fn offline(
-    database: &Path,
+    database: &db::Settings,
     settings: &BootSettings,
     machine: &str,
     state: Option<ProvisionState>,
 ) -> Result<BootPreview, OfflineError> {
     let scripts = Scripts::new(settings.downloads)?;
     // Opening would create it.
-    if !database.is_file() {
-        return Err(OfflineError::NoDatabase(database.to_owned()));
+    if let Location::Sqlite(path) = &database.location
+        && !path.is_file()
+    {
+        return Err(OfflineError::NoDatabase(path.clone()));
     }
-    let db = Db::open(&db::Settings {
-        path: database.to_owned(),
-        // Nobody is asked whether a conductor is alive.
-        heartbeat_timeout: Duration::MAX,
-    })
-    .await?;
+    let db = Db::open(database).await?;
     let previewer = Previewer {
         db: &db,
         scripts: &scripts,

@@ -1,13 +1,11 @@
 //! Conductors: who is there to do the work.
 
 use ironpxe_core::conductor::Conductor;
-use sqlx::FromRow;
-use sqlx::sqlite::SqliteRow;
-use sqlx::types::Json;
 use std::time::Duration;
 use time::OffsetDateTime;
 
-use super::row::{Fields, Timestamp};
+use super::row::Fields;
+use super::statement::{Statement, Value};
 use super::{Db, DbError};
 use crate::clock;
 
@@ -19,7 +17,8 @@ impl Db {
         group: &str,
         drivers: &[String],
     ) -> Result<(), DbError> {
-        sqlx::query(
+        let statement = Statement::new(
+            "register a conductor",
             "INSERT INTO conductors (hostname, conductor_group, drivers, online, created_at, \
              updated_at) VALUES ($1, $2, $3, $4, $5, $5) \
              ON CONFLICT (hostname) DO UPDATE SET conductor_group = excluded.conductor_group, \
@@ -28,48 +27,43 @@ impl Db {
         )
         .bind(hostname)
         .bind(group)
-        .bind(Json(drivers))
+        .bind(Value::json(&drivers))
         .bind(true)
-        .bind(Timestamp(clock::now()))
-        .execute(&self.writer)
-        .await
-        .map(|_| ())
-        .map_err(|error| DbError::from_sqlx("register a conductor", error))
+        .bind(clock::now());
+        self.execute(statement).await.map(drop)
     }
 
     /// Notes that a conductor is there.
     pub async fn conductor_touch(&self, hostname: &str) -> Result<(), DbError> {
-        let done =
-            sqlx::query("UPDATE conductors SET online = $2, updated_at = $3 WHERE hostname = $1")
-                .bind(hostname)
-                .bind(true)
-                .bind(Timestamp(clock::now()))
-                .execute(&self.writer)
-                .await
-                .map_err(|error| DbError::from_sqlx("note that a conductor is there", error))?;
-        found(hostname, done.rows_affected())
+        let statement = Statement::new(
+            "note that a conductor is there",
+            "UPDATE conductors SET online = $2, updated_at = $3 WHERE hostname = $1",
+        )
+        .bind(hostname)
+        .bind(true)
+        .bind(clock::now());
+        found(hostname, self.execute(statement).await?)
     }
 
     /// Notes that a conductor has stopped in good order.
     pub async fn conductor_unregister(&self, hostname: &str) -> Result<(), DbError> {
-        let done = sqlx::query("UPDATE conductors SET online = $2 WHERE hostname = $1")
-            .bind(hostname)
-            .bind(false)
-            .execute(&self.writer)
-            .await
-            .map_err(|error| DbError::from_sqlx("note that a conductor has stopped", error))?;
-        found(hostname, done.rows_affected())
+        let statement = Statement::new(
+            "note that a conductor has stopped",
+            "UPDATE conductors SET online = $2 WHERE hostname = $1",
+        )
+        .bind(hostname)
+        .bind(false);
+        found(hostname, self.execute(statement).await?)
     }
 
     /// Every conductor there ever was, in the order of their first registration.
     pub async fn conductor_list(&self) -> Result<Vec<Conductor>, DbError> {
-        let rows: Vec<ConductorRow> = sqlx::query_as(
+        let statement = Statement::new(
+            "list conductors",
             "SELECT id, hostname, conductor_group, drivers, online, created_at, updated_at \
              FROM conductors ORDER BY id",
-        )
-        .fetch_all(&self.readers)
-        .await
-        .map_err(|error| DbError::from_sqlx("list conductors", error))?;
+        );
+        let rows = self.all(statement, read).await?;
         let now = clock::now();
         Ok(rows
             .into_iter()
@@ -79,14 +73,13 @@ impl Db {
 
     /// The conductor with this name.
     pub async fn conductor_get(&self, hostname: &str) -> Result<Option<Conductor>, DbError> {
-        let row: Option<ConductorRow> = sqlx::query_as(
+        let statement = Statement::new(
+            "read a conductor",
             "SELECT id, hostname, conductor_group, drivers, online, created_at, updated_at \
              FROM conductors WHERE hostname = $1",
         )
-        .bind(hostname)
-        .fetch_optional(&self.readers)
-        .await
-        .map_err(|error| DbError::from_sqlx("read a conductor", error))?;
+        .bind(hostname);
+        let row = self.first(statement, read).await?;
         Ok(row.map(|row| row.at(clock::now(), self.heartbeat_timeout)))
     }
 }
@@ -107,19 +100,16 @@ struct ConductorRow {
     updated_at: OffsetDateTime,
 }
 
-impl FromRow<'_, SqliteRow> for ConductorRow {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        let mut fields = Fields::new(row);
-        fields.id()?;
-        Ok(Self {
-            hostname: fields.take()?,
-            conductor_group: fields.take()?,
-            drivers: fields.json()?,
-            online: fields.take()?,
-            created_at: fields.time()?,
-            updated_at: fields.time()?,
-        })
-    }
+fn read(fields: &mut Fields<'_>) -> Result<ConductorRow, sqlx::Error> {
+    fields.id()?;
+    Ok(ConductorRow {
+        hostname: fields.take()?,
+        conductor_group: fields.take()?,
+        drivers: fields.json()?,
+        online: fields.take()?,
+        created_at: fields.time()?,
+        updated_at: fields.time()?,
+    })
 }
 
 impl ConductorRow {

@@ -32,7 +32,7 @@ const MAY_KNOW: [(&str, &[&str]); 13] = [
     ("conductor", &["rpc", "db", "drivers", "lifecycle", "clock"]),
     ("rpc", &[]),
     ("drivers", &[]),
-    ("db", &["clock"]),
+    ("db", &["clock", "ident"]),
     ("config", &[]),
     ("lifecycle", &[]),
     ("telemetry", &[]),
