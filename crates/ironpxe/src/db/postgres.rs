@@ -222,10 +222,7 @@ fn session(options: &PgConnectOptions, statement: Duration, lock: Duration) -> P
             milliseconds(IDLE_IN_TRANSACTION_TIMEOUT),
         ),
         // Both ends of a guarded change rely on it; a database may have another default.
-        (
-            "default_transaction_isolation",
-            "read committed".to_owned(),
-        ),
+        ("default_transaction_isolation", "read committed".to_owned()),
     ]);
     let options = match options.get_application_name() {
         Some(_) => options,

@@ -3,6 +3,8 @@
 mod changes;
 mod lists;
 mod opening;
+mod schema;
+mod server;
 mod volumes;
 
 use ironpxe_core::error::Fault;
@@ -388,7 +390,8 @@ async fn what_cannot_be_read_is_named(site: Site) {
     let db = site.open().await;
     let node = node();
     db.node_create(&node).await.unwrap();
-    db.sql("UPDATE nodes SET extra = '{'").await;
+    // What PostgreSQL takes for JSON too.
+    db.sql("UPDATE nodes SET extra = '[]'").await;
     let error = db.node_get(node.uuid).await.unwrap_err();
     assert!(matches!(error, DbError::Corrupt { .. }), "{error:?}");
     let Fault::Internal(text) = Fault::from(error) else {
