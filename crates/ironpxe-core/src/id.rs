@@ -34,6 +34,12 @@ macro_rules! uuid_newtype {
                 parse_canonical(text).map(Self)
             }
         }
+
+        impl From<$name> for Uuid {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
     };
 }
 

@@ -3,7 +3,8 @@
 //! A test here is a small theatre: a [`machine::Machine`] is a QEMU with real iPXE firmware, a
 //! [`server::Server`] is the `ironpxe` executable as an operator runs it, an
 //! [`imageserver::ImageServer`] hands out kernels (and, when told to, misbehaves), and
-//! [`ironic::Ironic`] is the operator at the API; an [`iscsi::Target`] has remote volumes. Nothing
+//! [`ironic::Ironic`] is the operator at the API; an [`iscsi::Target`] has remote volumes, a
+//! [`postgres::Postgres`] has databases. Nothing
 //! needs root, a bridge or a DHCP server: the machines live on QEMU's user network, where
 //! [`machine::HOST`] is this host's loopback.
 //!
@@ -17,6 +18,7 @@ pub mod iscsi;
 pub mod journal;
 pub mod machine;
 pub mod payload;
+pub mod postgres;
 pub mod proxy;
 pub mod server;
 pub mod turnstile;

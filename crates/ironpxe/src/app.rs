@@ -20,8 +20,9 @@ use tracing::{info, warn};
 use crate::api;
 pub use crate::conductor::preview::OfflineError;
 use crate::conductor::{self, LocalConductor, ScriptsInUse};
-use crate::config::{Config, ConfigError, Word};
-use crate::db::{self, Db, DbError};
+use crate::config::{Config, ConfigError, Connection, Word};
+use crate::db::{self, Db};
+pub use crate::db::{DbError, Migration, SchemaStatus, Verdict};
 use crate::drivers::{Drivers, DriversError};
 use crate::lifecycle::server::{self, Limits};
 use crate::lifecycle::{HangUps, Signals, Tasks};
@@ -164,7 +165,7 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
     let serving = server::serve_tls(listener, router, limits, stop.clone(), tls);
     info!(
         conductor.host = config.host,
-        database = %config.database_path.display(),
+        database = %config.database_connection,
         role = role.name(),
         "listening on {scheme}://{address}"
     );
@@ -208,7 +209,7 @@ pub async fn preview(
 ) -> Result<BootPreview, OfflineError> {
     let address = SocketAddr::new(config.api.host_ip, config.api.port);
     let settings = config.boot_settings(api_url(config, address));
-    conductor::preview::offline(&config.database_path, &settings, scripts, machine, as_if).await
+    conductor::preview::offline(&db_settings(config), &settings, scripts, machine, as_if).await
 }
 
 fn drivers(config: &Config) -> Result<Drivers, DriversError> {
@@ -226,6 +227,16 @@ fn noted(scripts: Scripts) -> Scripts {
         warn!("{note}");
     }
     scripts
+}
+
+/// Of which version the tables of the database are.
+pub async fn database_status(config: &Config) -> Result<SchemaStatus, DbError> {
+    db::schema_status(&db_location(config)).await
+}
+
+/// Brings the tables of the database up to date, and tells which migrations that took.
+pub async fn database_upgrade(config: &Config) -> Result<Vec<Migration>, DbError> {
+    db::upgrade(&db_location(config)).await
 }
 
 /// Ends what runs beside the requests, and then what everything stands on.
@@ -279,9 +290,23 @@ fn api_url(config: &Config, address: SocketAddr) -> String {
     url
 }
 
+fn db_location(config: &Config) -> db::Location {
+    match &config.database_connection {
+        Connection::Sqlite(path) => db::Location::Sqlite(path.clone()),
+        Connection::Postgres(postgres) => db::Location::Postgres {
+            options: postgres.options.clone(),
+            name: postgres.to_string(),
+        },
+    }
+}
+
 fn db_settings(config: &Config) -> db::Settings {
     db::Settings {
-        path: config.database_path.clone(),
+        location: db_location(config),
+        limits: db::Limits {
+            max_pool_size: config.database.max_pool_size,
+            statement_timeout: Duration::from_secs(config.database.statement_timeout.into()),
+        },
         heartbeat_timeout: Duration::from_secs(config.conductor.heartbeat_timeout.into()),
     }
 }

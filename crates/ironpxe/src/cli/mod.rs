@@ -3,6 +3,7 @@
 //! Exit codes: 0 done; 64 the configuration or the command line is wrong; 1 anything else.
 
 mod config;
+mod db;
 mod explanation;
 mod remote;
 mod script;
@@ -14,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use ironpxe::app::{AppError, OfflineError};
+use ironpxe::app::{AppError, DbError, OfflineError};
 use ironpxe::config::{Config, ConfigError, Environment, Flag};
 use ironpxe::telemetry::BadFilter;
 
@@ -38,6 +39,9 @@ enum Command {
     /// Show or check configurations
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Show or upgrade the version of the database's tables
+    #[command(subcommand)]
+    Db(db::DbCommand),
     /// Show which boot script a machine would get, and why, without booting it
     #[command(subcommand)]
     Script(script::ScriptCommand),
@@ -56,6 +60,10 @@ enum CliError {
     Preview(#[from] OfflineError),
     #[error(transparent)]
     Remote(#[from] remote::RemoteError),
+    #[error(transparent)]
+    Database(#[from] DbError),
+    #[error("the tables are older than this program: run `ironpxe db upgrade`")]
+    MigrationsPending,
     #[error("there is no template {0:?}; ironpxe script template lists them")]
     NoTemplate(String),
     #[error("cannot start the runtime")]
@@ -84,6 +92,8 @@ impl CliError {
             Self::Remote(_)
             | Self::App(_)
             | Self::Preview(_)
+            | Self::Database(_)
+            | Self::MigrationsPending
             | Self::Runtime(_)
             | Self::Output(_) => 1,
         }
@@ -103,6 +113,7 @@ pub(crate) fn run() -> ExitCode {
     let done = match cli.command {
         Command::Serve(args) => serve::run(&args),
         Command::Config(command) => config::run(&command),
+        Command::Db(command) => db::run(&command),
         Command::Script(command) => script::run(&command),
     };
     match done {

@@ -3,8 +3,6 @@
 //! The same decision and the same templates as a boot request's (`boot.rs`), and none of its
 //! traces: nothing is written to the database, and no boot to the log.
 
-use std::path::Path;
-
 use ironpxe_core::boot::{
     AsIf, BootSettings, InUse, Machine, Occasion, Reason, Scripts, boots_from_volume, explain,
     explain_firmware,
@@ -16,7 +14,7 @@ use ironpxe_core::node::Node;
 use ironpxe_core::port::Port;
 
 use super::LocalConductor;
-use crate::db::{Db, DbError, Page, PortFilter};
+use crate::db::{self, Db, DbError, Location, Page, PortFilter};
 use crate::rpc::{BootIdent, BootPreview};
 
 /// The request id in every previewed script: nobody's, and as long as a real one, because a kernel
@@ -41,7 +39,7 @@ pub enum OfflineError {
 /// the database alone, which is only read: whether the service runs does not matter, and it does
 /// not notice.
 pub async fn offline(
-    database: &Path,
+    database: &db::Settings,
     settings: &BootSettings,
     scripts: &Scripts,
     machine: &str,
@@ -59,7 +57,13 @@ pub async fn offline(
         let preview = previewer.preview(ident, as_if).await;
         preview.map_err(OfflineError::Fault)
     };
-    Db::read_only(database, look).await?
+    if let Location::Sqlite(path) = &database.location {
+        return Db::read_only(path, look).await?;
+    }
+    let db = Db::open(database).await?;
+    let seen = look(&db).await;
+    db.close().await;
+    seen
 }
 
 /// Which machine an operator means. A name comes before an address: an address without colons is

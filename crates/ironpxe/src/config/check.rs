@@ -3,11 +3,12 @@
 
 use std::path::PathBuf;
 
+use super::connection::Connection;
 use super::environment::Environment;
 use super::error::Origin;
 use super::json_rpc::RpcAuth;
 use super::load::Loader;
-use super::values::{Connection, Word};
+use super::values::Word;
 
 impl Loader {
     /// Fills in what nobody set.
@@ -33,9 +34,9 @@ impl Loader {
                 message,
             );
         };
-        self.config.database_path = match &self.config.database.connection {
-            Some(connection) => Connection::path(connection).to_owned(),
-            None => state_path.join("ironpxe.sqlite"),
+        self.config.database_connection = match &self.config.database.connection {
+            Some(connection) => connection.clone(),
+            None => Connection::Sqlite(state_path.join("ironpxe.sqlite")),
         };
         self.config.state_path = state_path;
     }

@@ -10,6 +10,7 @@ mod api;
 mod boot;
 mod check;
 mod conductor;
+mod connection;
 mod database;
 mod deploy;
 mod environment;
@@ -32,6 +33,7 @@ use std::path::{Path, PathBuf};
 pub use self::anaconda::Anaconda;
 pub use self::api::Api;
 pub use self::conductor::Conductor;
+pub use self::connection::{Connection, Postgres};
 pub use self::database::Database;
 pub use self::deploy::{BootOption, Deploy};
 pub use self::environment::Environment;
@@ -42,7 +44,7 @@ pub use self::json_rpc::{JsonRpc, RpcAuth};
 use self::load::Loader;
 pub use self::pxe::{GiveUpAction, LocalBoot, Pxe};
 use self::section::Section;
-pub use self::values::{Connection, Endpoint, Image, KernelParams, Names, Secret, Word};
+pub use self::values::{Endpoint, Image, KernelParams, Names, Secret, Word};
 
 /// A checked configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -70,8 +72,8 @@ pub struct Config {
     pub host: String,
     /// `[DEFAULT]state_path`, or what it is when it is not set.
     pub state_path: PathBuf,
-    /// The file of `[database]connection`, or what it is when that is not set.
-    pub database_path: PathBuf,
+    /// `[database]connection`, or what it is when it is not set.
+    pub database_connection: Connection,
 
     /// Who set what: `[section]key` → origin.
     origins: BTreeMap<String, Origin>,

@@ -48,8 +48,8 @@ fn without_any_configuration_there_are_defaults() {
         Path::new("/home/operator/.local/state/ironpxe")
     );
     assert_eq!(
-        config.database_path,
-        Path::new("/home/operator/.local/state/ironpxe/ironpxe.sqlite")
+        config.database_connection,
+        Connection::Sqlite("/home/operator/.local/state/ironpxe/ironpxe.sqlite".into())
     );
     assert_eq!(config.settings_made(), "");
     assert_eq!(config.api.host_ip.to_string(), "127.0.0.1");
@@ -103,7 +103,10 @@ fn a_flag_overrides_a_variable_and_a_variable_the_file() {
          [api]port = 4  # --listen\n\
          [api]max_limit = 2  # ironpxe.toml:3\n"
     );
-    assert_eq!(config.database_path, Path::new("/variable/ironpxe.sqlite"));
+    assert_eq!(
+        config.database_connection,
+        Connection::Sqlite("/variable/ironpxe.sqlite".into())
+    );
 }
 
 #[test]
@@ -204,7 +207,7 @@ fn what_is_wrong_in_a_file_is_shown_with_its_line() {
         ),
         (
             "[database]\nconnection = \"mysql+pymysql://u:secret@h/db\"\n",
-            "ironpxe.toml:2: [database]connection: this release works only with SQLite: expected sqlite:///path/to/file, not mysql+pymysql",
+            "ironpxe.toml:2: [database]connection: there are sqlite:///path/to/file and postgresql://…, not mysql+pymysql",
         ),
         (
             "[pxe]\nipxe_give_up_action = \"explode\"\n",
@@ -324,7 +327,11 @@ fn strangers_are_let_in_only_on_request() {
 
 #[test]
 fn a_database_is_a_file_with_an_absolute_path() {
-    let path = |url: &str| Connection::try_from(url.to_owned()).map(|it| it.path().to_owned());
+    let path = |url: &str| match Connection::try_from(url.to_owned()) {
+        Ok(Connection::Sqlite(path)) => Ok(path),
+        Ok(Connection::Postgres(postgres)) => Err(postgres.to_string()),
+        Err(message) => Err(message),
+    };
     let file = PathBuf::from("/var/lib/x.sqlite");
     assert_eq!(path("sqlite:///var/lib/x.sqlite").as_ref(), Ok(&file));
     assert_eq!(path("sqlite:////var/lib/x.sqlite"), Ok(file));
@@ -339,7 +346,10 @@ fn a_database_is_a_file_with_an_absolute_path() {
         assert!(path(wrong).is_err(), "{wrong}");
     }
     let config = load("[database]\nconnection = \"sqlite:///d/b\"\n", &[], &[]).unwrap();
-    assert_eq!(config.database_path, Path::new("/d/b"));
+    assert_eq!(
+        config.database_connection,
+        Connection::Sqlite("/d/b".into())
+    );
 }
 
 #[test]
@@ -433,4 +443,64 @@ fn a_password_is_shown_to_nobody() {
     let shown = format!("{config:?}{}", config.settings_made());
     assert!(shown.contains("[json_rpc]password = \"***\""), "{shown}");
     assert!(!shown.contains("s3cret"), "{shown}");
+}
+
+#[test]
+fn a_server_is_named_without_its_password() {
+    let shown = |url: &str| {
+        let connection = Connection::try_from(url.to_owned())?;
+        let text = connection.to_string();
+        assert_eq!(format!("{connection:?}"), text);
+        assert_eq!(String::from(connection), text);
+        Ok(text)
+    };
+    for (url, name) in [
+        ("postgresql://u:secret@h/db", "postgresql://u@h:5432/db"),
+        (
+            "postgres://u:s%40cret@h:6432/db",
+            "postgresql://u@h:6432/db",
+        ),
+        (
+            "postgresql://u:secret@[2001:db8::1]/db?sslmode=verify-full&sslrootcert=/ca.pem",
+            "postgresql://u@[2001:db8::1]:5432/db?sslmode=verify-full",
+        ),
+        (
+            "postgresql:///db?host=/run/postgresql&user=u",
+            "postgresql://u@/db?host=/run/postgresql&port=5432",
+        ),
+    ] {
+        assert_eq!(shown(url).as_deref(), Ok(name), "{url}");
+    }
+    // A URL that means something else than was meant is refused, and no error tells it.
+    for (url, hint) in [
+        ("postgresql://u:secret@h", "names no database"),
+        ("postgresql://u:secret@h/", "names no database"),
+        ("postgresql://u:sec@ret@h/db", "@ is %40"),
+        ("postgresql://u:sec/ret@h/db", "/ is written %2F"),
+        ("postgresql://u:1/secret@h", "/ is written %2F"),
+        ("postgresql://u:1#secret@h/db", "# is %23"),
+        ("postgresql://u:1?secret@h/db", "written %3F"),
+        ("postgresql://h/db?password=secret", "before the host"),
+        ("postgresql://u:secret@h/db?sslmode=maybe", "maybe"),
+        ("postgresql://u:secret@h/db?colour=red", "sslmode, "),
+        ("postgresql://u:secret@h:port/db", "port"),
+        ("postgresql+psycopg2://u:secret@h/db", "postgresql://…"),
+        ("u:secret@h/db", "postgresql://user"),
+    ] {
+        let message: String = shown(url).unwrap_err();
+        assert!(message.contains(hint), "{url}: {message}");
+        assert!(
+            !message.contains("secret") && !message.contains("ret@"),
+            "{url}: {message}"
+        );
+    }
+}
+
+#[test]
+fn a_password_is_in_nothing_that_shows_the_configuration() {
+    let file = "[database]\nconnection = \"postgresql://u:secret@h/db\"\n";
+    let config = load(file, &[], &[]).unwrap();
+    let shown = config.settings_made() + &format!("{config:?}");
+    assert!(shown.contains("postgresql://u@h:5432/db"), "{shown}");
+    assert!(!shown.contains("secret"), "{shown}");
 }

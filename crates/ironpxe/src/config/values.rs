@@ -1,10 +1,8 @@
 //! Kinds of values: each is checked when it is read, so that nothing later has to.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
-
 use ironpxe_core::boot::{ImageUrl, KernelArgs};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// A list of names: a TOML list, or one text with commas, as Ironic's own file has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,54 +118,5 @@ impl TryFrom<String> for KernelParams {
             .extend(&text)
             .map_err(|problem| problem.to_string())?;
         Ok(Self(text))
-    }
-}
-
-/// Which database: so far, a `SQLite` file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Connection(PathBuf);
-
-impl Connection {
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for Connection {
-    type Error = String;
-
-    fn try_from(url: String) -> Result<Self, Self::Error> {
-        let Some(path) = url.strip_prefix("sqlite://") else {
-            // Not the URL itself: it may hold a password.
-            let scheme = url
-                .split_once("://")
-                .map_or("text without a scheme", |(it, _)| it);
-            return Err(format!(
-                "this release works only with SQLite: expected sqlite:///path/to/file, not {scheme}"
-            ));
-        };
-        // Ironic's own file has four slashes before an absolute path, URLs have three.
-        let path = path.trim_start_matches('/');
-        if !url.starts_with("sqlite:///") || path.is_empty() || path.ends_with('/') {
-            return Err("expected sqlite:///path/to/file, with an absolute path".to_owned());
-        }
-        if path.contains('?') {
-            return Err("expected sqlite:///path/to/file, without options after it".to_owned());
-        }
-        Ok(Self(PathBuf::from(format!("/{path}"))))
-    }
-}
-
-impl From<Connection> for String {
-    fn from(connection: Connection) -> Self {
-        connection.to_string()
-    }
-}
-
-impl fmt::Display for Connection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sqlite://{}", self.0.display())
     }
 }

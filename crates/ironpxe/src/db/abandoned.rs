@@ -5,10 +5,11 @@
 //! that find the same node one gets it, and neither gets it from a conductor that came back.
 
 use ironpxe_core::node::Node;
+use ironpxe_core::power_state::PowerState;
 use time::OffsetDateTime;
 
-use super::node_row::{NodeRow, node_columns};
-use super::row::Timestamp;
+use super::node_row::{node_columns, read};
+use super::statement::Statement;
 use super::{Db, DbError};
 use crate::clock;
 
@@ -26,11 +27,13 @@ pub enum Holder<'a> {
     },
 }
 
+/// What the statements compare with. No time and no run compares with nothing.
+type Terms<'a> = (Option<OffsetDateTime>, Option<&'a str>, Option<&'a str>);
+
 impl<'a> Holder<'a> {
-    /// What the statements compare with. No time and no run compares with nothing.
-    fn terms(self) -> (Option<Timestamp>, Option<&'a str>, Option<&'a str>) {
+    fn terms(self) -> Terms<'a> {
         match self {
-            Self::SilentSince(time) => (Some(Timestamp(time)), None, None),
+            Self::SilentSince(time) => (Some(time), None, None),
             Self::Run { hostname, run_id } => (None, Some(hostname), Some(run_id)),
         }
     }
@@ -51,19 +54,19 @@ impl Db {
     /// The nodes that such a conductor holds.
     pub async fn node_list_held_by(&self, holder: Holder<'_>) -> Result<Vec<Node>, DbError> {
         let (since, hostname, run_id) = holder.terms();
-        let rows: Vec<NodeRow> = sqlx::query_as(concat!(
-            "SELECT ",
-            node_columns!(),
-            " FROM nodes WHERE reservation IN (SELECT hostname FROM conductors WHERE \
-             conductors.updated_at < $1 OR (hostname = $2 AND run_id = $3)) ORDER BY nodes.id"
-        ))
+        let statement = Statement::new(
+            "list abandoned nodes",
+            concat!(
+                "SELECT ",
+                node_columns!(),
+                " FROM nodes WHERE reservation IN (SELECT hostname FROM conductors WHERE \
+                 conductors.updated_at < $1 OR (hostname = $2 AND run_id = $3)) ORDER BY nodes.id"
+            ),
+        )
         .bind(since)
         .bind(hostname)
-        .bind(run_id)
-        .fetch_all(&self.readers)
-        .await
-        .map_err(|error| DbError::from_sqlx("list abandoned nodes", error))?;
-        Ok(rows.into_iter().map(|NodeRow(node)| node).collect())
+        .bind(run_id);
+        self.all(statement, read).await
     }
 
     /// Saves what becomes of an abandoned node (its states, its reservation and its last error)
@@ -75,34 +78,30 @@ impl Db {
         holder: Holder<'_>,
     ) -> Result<bool, DbError> {
         let (since, hostname, run_id) = holder.terms();
-        sqlx::query(
+        let mut writer = self.writer().await?;
+        let text = format!(
             "UPDATE nodes SET provision_state = $3, target_provision_state = $4, \
              provision_updated_at = $5, target_power_state = $6, reservation = $7, \
              last_error = $8, updated_at = $9, revision = $10 \
              WHERE uuid = $1 AND revision = $2 AND EXISTS (SELECT 1 FROM conductors \
              WHERE conductors.hostname = nodes.reservation \
-             AND (conductors.updated_at < $11 OR (hostname = $12 AND run_id = $13)))",
-        )
-        .bind(before.uuid.0)
-        .bind(before.revision)
-        .bind(after.provision_state.name())
-        .bind(&after.target_provision_state)
-        .bind(after.provision_updated_at.map(Timestamp))
-        .bind(
-            after
-                .target_power_state
-                .map(ironpxe_core::power_state::PowerState::name),
-        )
-        .bind(&after.reservation)
-        .bind(&after.last_error)
-        .bind(Timestamp(clock::now()))
-        .bind(before.revision + 1)
-        .bind(since)
-        .bind(hostname)
-        .bind(run_id)
-        .execute(&self.writer)
-        .await
-        .map(|done| done.rows_affected() == 1)
-        .map_err(|error| DbError::from_sqlx("take an abandoned node", error))
+             AND (conductors.updated_at < $11 OR (hostname = $12 AND run_id = $13)){holding})",
+            holding = writer.holding()
+        );
+        let statement = Statement::assembled("take an abandoned node", text, Vec::new())
+            .bind(before.uuid.0)
+            .bind(before.revision)
+            .bind(after.provision_state.name())
+            .bind(&after.target_provision_state)
+            .bind(after.provision_updated_at)
+            .bind(after.target_power_state.map(PowerState::name))
+            .bind(&after.reservation)
+            .bind(&after.last_error)
+            .bind(clock::now())
+            .bind(before.revision + 1)
+            .bind(since)
+            .bind(hostname)
+            .bind(run_id);
+        writer.execute_guarded(statement).await
     }
 }

@@ -1,13 +1,11 @@
 //! Conductors: who is there to do the work.
 
 use ironpxe_core::conductor::{Conductor, Hardware};
-use sqlx::FromRow;
-use sqlx::sqlite::SqliteRow;
-use sqlx::types::Json;
 use std::time::Duration;
 use time::OffsetDateTime;
 
-use super::row::{Fields, Timestamp};
+use super::row::Fields;
+use super::statement::{Statement, Value};
 use super::{Db, DbError};
 use crate::clock;
 
@@ -31,7 +29,8 @@ pub struct Registration<'a> {
 impl Db {
     /// Enters a conductor, or enters it again after a restart.
     pub async fn conductor_register(&self, entry: &Registration<'_>) -> Result<(), DbError> {
-        sqlx::query(
+        let statement = Statement::new(
+            "register a conductor",
             "INSERT INTO conductors (hostname, conductor_group, drivers, online, created_at, \
              updated_at, interfaces, endpoint, run_id) VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8) \
              ON CONFLICT (hostname) DO UPDATE SET conductor_group = excluded.conductor_group, \
@@ -41,16 +40,13 @@ impl Db {
         )
         .bind(entry.hostname)
         .bind(entry.group)
-        .bind(Json(entry.drivers))
+        .bind(Value::json(&entry.drivers))
         .bind(true)
-        .bind(Timestamp(clock::now()))
-        .bind(Json(entry.interfaces))
+        .bind(clock::now())
+        .bind(Value::json(&entry.interfaces))
         .bind(entry.endpoint)
-        .bind(entry.run_id)
-        .execute(&self.writer)
-        .await
-        .map(|_| ())
-        .map_err(|error| DbError::from_sqlx("register a conductor", error))
+        .bind(entry.run_id);
+        self.execute(statement).await.map(drop)
     }
 
     /// Notes that this run of a conductor is there: for new work (`online`), or only to finish
@@ -61,29 +57,26 @@ impl Db {
         run_id: &str,
         online: bool,
     ) -> Result<bool, DbError> {
-        sqlx::query(
+        let statement = Statement::new(
+            "note that a conductor is there",
             "UPDATE conductors SET online = $3, updated_at = $4 WHERE hostname = $1 AND \
              run_id = $2",
         )
         .bind(hostname)
         .bind(run_id)
         .bind(online)
-        .bind(Timestamp(clock::now()))
-        .execute(&self.writer)
-        .await
-        .map(|done| done.rows_affected() == 1)
-        .map_err(|error| DbError::from_sqlx("note that a conductor is there", error))
+        .bind(clock::now());
+        Ok(self.execute(statement).await? == 1)
     }
 
     /// Every conductor there ever was, in the order of their first registration.
     pub async fn conductor_list(&self) -> Result<Vec<Conductor>, DbError> {
-        let rows: Vec<ConductorRow> = sqlx::query_as(
+        let statement = Statement::new(
+            "list conductors",
             "SELECT id, hostname, conductor_group, drivers, online, created_at, updated_at, \
              interfaces, endpoint, run_id FROM conductors ORDER BY id",
-        )
-        .fetch_all(&self.readers)
-        .await
-        .map_err(|error| DbError::from_sqlx("list conductors", error))?;
+        );
+        let rows = self.all(statement, read).await?;
         let now = clock::now();
         Ok(rows
             .into_iter()
@@ -93,14 +86,13 @@ impl Db {
 
     /// The conductor with this name.
     pub async fn conductor_get(&self, hostname: &str) -> Result<Option<Conductor>, DbError> {
-        let row: Option<ConductorRow> = sqlx::query_as(
+        let statement = Statement::new(
+            "read a conductor",
             "SELECT id, hostname, conductor_group, drivers, online, created_at, updated_at, \
              interfaces, endpoint, run_id FROM conductors WHERE hostname = $1",
         )
-        .bind(hostname)
-        .fetch_optional(&self.readers)
-        .await
-        .map_err(|error| DbError::from_sqlx("read a conductor", error))?;
+        .bind(hostname);
+        let row = self.first(statement, read).await?;
         Ok(row.map(|row| row.at(clock::now(), self.heartbeat_timeout)))
     }
 }
@@ -117,22 +109,19 @@ struct ConductorRow {
     run_id: String,
 }
 
-impl FromRow<'_, SqliteRow> for ConductorRow {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        let mut fields = Fields::new(row);
-        fields.id()?;
-        Ok(Self {
-            hostname: fields.take()?,
-            conductor_group: fields.take()?,
-            drivers: fields.json()?,
-            online: fields.take()?,
-            created_at: fields.time()?,
-            updated_at: fields.time()?,
-            interfaces: fields.json()?,
-            endpoint: fields.take()?,
-            run_id: fields.take()?,
-        })
-    }
+fn read(fields: &mut Fields<'_>) -> Result<ConductorRow, sqlx::Error> {
+    fields.id()?;
+    Ok(ConductorRow {
+        hostname: fields.take()?,
+        conductor_group: fields.take()?,
+        drivers: fields.json()?,
+        online: fields.take()?,
+        created_at: fields.time()?,
+        updated_at: fields.time()?,
+        interfaces: fields.json()?,
+        endpoint: fields.take()?,
+        run_id: fields.take()?,
+    })
 }
 
 impl ConductorRow {

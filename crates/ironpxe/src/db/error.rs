@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use ironpxe_core::error::Fault;
 use ironpxe_core::id::{NodeUuid, PortUuid, VolumeConnectorUuid, VolumeTargetUuid};
 use ironpxe_core::mac::MacAddress;
+use sqlx::error::{DatabaseError, ErrorKind};
 use sqlx::migrate::MigrateError;
+use sqlx::postgres::PgDatabaseError;
 use uuid::Uuid;
 
 /// When a client may try again after [`DbError::Unavailable`], in seconds.
@@ -36,39 +38,64 @@ pub enum DbError {
     /// There is nothing to read.
     #[error("there is no database at {}", .0.display())]
     NoDatabase(PathBuf),
-    /// The tables are those of another release, and are only to be read.
-    #[error(
-        "the database {} is of schema {found}, and this ironpxe needs {needed}: {}",
-        .path.display(),
-        if found < needed {
-            "start this ironpxe's service on it, which brings it up to date"
-        } else {
-            "use the ironpxe that its service is of"
-        }
-    )]
-    Schema {
-        /// The file.
-        path: PathBuf,
-        /// The number of its last migration; 0 for none.
-        found: i64,
-        /// The number of the last one of this release.
-        needed: i64,
-    },
-    /// The database file cannot be opened or created.
-    #[error("cannot open the database file {}", .path.display())]
+    /// The database cannot be opened, created or reached.
+    #[error("cannot open the database {location}")]
     Open {
-        /// The file.
-        path: PathBuf,
+        /// Where it is.
+        location: String,
         /// Why.
         source: Box<dyn Error + Send + Sync>,
     },
     /// The tables cannot be brought to the form this release works with.
-    #[error("cannot bring the tables of {} up to date", .path.display())]
+    #[error("cannot bring the tables of {location} up to date")]
     Migrate {
-        /// The file.
-        path: PathBuf,
+        /// Where they are.
+        location: String,
         /// Why.
         source: MigrateError,
+    },
+    /// The tables are older than this program, which does not change a server's by itself.
+    #[error(
+        "the tables of {location} lack {pending} migrations of this ironpxe: run `ironpxe db \
+         upgrade`"
+    )]
+    SchemaOlder {
+        /// Where they are.
+        location: String,
+        /// How many migrations are missing.
+        pending: usize,
+    },
+    /// The tables are newer than this program, and not compatible with it.
+    #[error(
+        "the tables of {location} are of version {here}, and this ironpxe knows them only up to \
+         version {executable}: upgrade ironpxe"
+    )]
+    SchemaNewer {
+        /// Where they are.
+        location: String,
+        /// Their version.
+        here: i64,
+        /// This program's.
+        executable: i64,
+    },
+    /// A migration was applied that is not this program's.
+    #[error(
+        "migration {version} was applied to {location} in another form than this ironpxe has it: \
+         use the release that created the tables, or a later one"
+    )]
+    SchemaAltered {
+        /// Where they are.
+        location: String,
+        /// Which migration.
+        version: i64,
+    },
+    /// A value that the database cannot keep.
+    #[error("{operation}: the database cannot keep the value")]
+    Unstorable {
+        /// What was to be done.
+        operation: &'static str,
+        /// Why.
+        source: sqlx::Error,
     },
     /// The database cannot be worked with now: busy, locked, full or unreachable.
     #[error("{operation}: the database is not available")]
@@ -138,24 +165,134 @@ impl DbError {
             sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed
-            | sqlx::Error::Io(_) => Self::Unavailable { operation, source },
+            | sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_) => Self::Unavailable { operation, source },
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
                 Self::Corrupt { operation, source }
             }
-            sqlx::Error::Database(error) => match sqlite_code(error.as_ref()) {
-                // BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN
-                Some(5 | 6 | 8 | 10 | 13 | 14) => Self::Unavailable { operation, source },
-                // CORRUPT, NOTADB
-                Some(11 | 26) => Self::Corrupt { operation, source },
-                _ => Self::Sqlx { operation, source },
+            sqlx::Error::Database(error) => match class(error.as_ref()) {
+                Class::Unavailable => Self::Unavailable { operation, source },
+                Class::Corrupt => Self::Corrupt { operation, source },
+                Class::Unstorable => Self::Unstorable { operation, source },
+                Class::Other => Self::Sqlx { operation, source },
             },
             _ => Self::Sqlx { operation, source },
         }
     }
+
+    /// Which rule of the tables this would have broken.
+    pub(super) fn violation(&self) -> Option<Violation> {
+        let Self::Sqlx { source, .. } = self else {
+            return None;
+        };
+        let error = source.as_database_error()?;
+        match error.kind() {
+            ErrorKind::UniqueViolation => taken(error).map(Violation::Taken),
+            // Only a child's node can be missing, or go meanwhile.
+            ErrorKind::ForeignKeyViolation => Some(Violation::NoNode),
+            ErrorKind::NotNullViolation => empty(error)
+                .is_some_and(|column| column == "node_id")
+                .then_some(Violation::NoNode),
+            _ => None,
+        }
+    }
+
+    /// Whether the database made this give way to a change of somebody else.
+    pub(super) fn gave_way(&self) -> bool {
+        let Self::Unavailable { source, .. } = self else {
+            return false;
+        };
+        // Serialization failure, deadlock.
+        source
+            .as_database_error()
+            .and_then(DatabaseError::code)
+            .is_some_and(|code| matches!(&*code, "40001" | "40P01"))
+    }
+}
+
+/// A rule of the tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Violation {
+    /// A value stands in another row: the constraint, as `PostgreSQL` names it if nobody else
+    /// does, `table_column_column_key`.
+    Taken(String),
+    /// There is no such node.
+    NoNode,
+}
+
+/// The constraint that a write would have broken.
+fn taken(error: &dyn DatabaseError) -> Option<String> {
+    if let Some(constraint) = error.constraint() {
+        return Some(constraint.to_owned());
+    }
+    // SQLite says `table.column, table.column`.
+    let columns = error
+        .message()
+        .strip_prefix("UNIQUE constraint failed: ")?
+        .split(", ");
+    let mut name = String::new();
+    for column in columns {
+        let (table, column) = column.split_once('.')?;
+        if name.is_empty() {
+            name.push_str(table);
+        }
+        name.push('_');
+        name.push_str(column);
+    }
+    Some(name + "_key")
+}
+
+/// The column that a write would have left empty.
+fn empty(error: &dyn DatabaseError) -> Option<&str> {
+    if let Some(error) = error.try_downcast_ref::<PgDatabaseError>() {
+        return error.column();
+    }
+    let column = error
+        .message()
+        .strip_prefix("NOT NULL constraint failed: ")?;
+    column.split_once('.').map(|(_, column)| column)
+}
+
+/// What an error of the database means for who asked.
+enum Class {
+    Unavailable,
+    Corrupt,
+    Unstorable,
+    Other,
+}
+
+fn class(error: &dyn DatabaseError) -> Class {
+    if let Some(error) = error.try_downcast_ref::<PgDatabaseError>() {
+        return postgres_class(error.code());
+    }
+    match sqlite_code(error) {
+        // BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN
+        Some(5 | 6 | 8 | 10 | 13 | 14) => Class::Unavailable,
+        // CORRUPT, NOTADB
+        Some(11 | 26) => Class::Corrupt,
+        _ => Class::Other,
+    }
+}
+
+/// By SQLSTATE (`PostgreSQL`'s documentation, appendix A).
+fn postgres_class(code: &str) -> Class {
+    match code {
+        // A NUL character; a text too long for an index.
+        "22021" | "54000" => Class::Unstorable,
+        // A standby; a lock or a statement that took too long; no such database, for now.
+        "25006" | "55P03" | "3D000" => Class::Unavailable,
+        _ => match code.get(..2) {
+            // The connection; the login; who gave way; resources; an operator; the system.
+            Some("08" | "28" | "40" | "53" | "57" | "58") => Class::Unavailable,
+            Some("XX") => Class::Corrupt,
+            _ => Class::Other,
+        },
+    }
 }
 
 /// `SQLite`'s primary result code.
-fn sqlite_code(error: &dyn sqlx::error::DatabaseError) -> Option<u32> {
+fn sqlite_code(error: &dyn DatabaseError) -> Option<u32> {
     error
         .code()?
         .parse::<u32>()
@@ -166,20 +303,6 @@ fn sqlite_code(error: &dyn sqlx::error::DatabaseError) -> Option<u32> {
 /// Whether another process has locked the file.
 pub(super) fn is_busy(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(sqlite_code) == Some(5)
-}
-
-/// The `table.column` whose uniqueness a write would have broken.
-pub(super) fn taken_column(error: &sqlx::Error) -> Option<&str> {
-    violation(error, "UNIQUE constraint failed: ")
-}
-
-/// The `table.column` that a write would have left empty.
-pub(super) fn empty_column(error: &sqlx::Error) -> Option<&str> {
-    violation(error, "NOT NULL constraint failed: ")
-}
-
-fn violation<'e>(error: &'e sqlx::Error, kind: &str) -> Option<&'e str> {
-    error.as_database_error()?.message().strip_prefix(kind)
 }
 
 impl From<DbError> for Fault {
@@ -195,6 +318,9 @@ impl From<DbError> for Fault {
             DbError::SortKey(key) => Self::InvalidParameterValue(format!(
                 "The sort_key value \"{key}\" is invalid for sorting"
             )),
+            DbError::Unstorable { .. } => Self::InvalidParameterValue(
+                "A text has a NUL character, or is too long to be found again".to_owned(),
+            ),
             error @ DbError::Unavailable { .. } => {
                 tracing::warn!(error = chain(&error), "the database is not available");
                 Self::Unavailable {
@@ -203,9 +329,11 @@ impl From<DbError> for Fault {
                 }
             }
             error @ (DbError::NoDatabase(_)
-            | DbError::Schema { .. }
             | DbError::Open { .. }
             | DbError::Migrate { .. }
+            | DbError::SchemaOlder { .. }
+            | DbError::SchemaNewer { .. }
+            | DbError::SchemaAltered { .. }
             | DbError::Corrupt { .. }
             | DbError::Sqlx { .. }) => Self::Internal(chain(&error)),
         }

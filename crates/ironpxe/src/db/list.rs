@@ -4,8 +4,11 @@
 //! that what is created or deleted meanwhile neither repeats nor hides an entry. The row's `id`
 //! breaks ties; rows without a value come first, as in a smallest-first list they do in `SQLite`.
 
-use sqlx::{QueryBuilder, Sqlite};
+use std::fmt::Write as _;
+
 use uuid::Uuid;
+
+use super::statement::{Statement, Value};
 
 /// Which way a list is sorted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,29 +44,50 @@ impl<Marker> Default for Page<Marker> {
     }
 }
 
-/// Adds what must hold, joined by `AND`.
-pub(super) struct Conditions<'b> {
-    sql: &'b mut QueryBuilder<Sqlite>,
-    any: bool,
+/// The query of a list, being put together.
+pub(super) struct ListQuery<'v> {
+    text: String,
+    values: Vec<Value<'v>>,
+    conditions: usize,
 }
 
-impl<'b> Conditions<'b> {
-    pub(super) fn new(sql: &'b mut QueryBuilder<Sqlite>) -> Self {
-        Self { sql, any: false }
+impl<'v> ListQuery<'v> {
+    /// Begins with the part before `WHERE`.
+    pub(super) fn new(select: &str) -> Self {
+        Self {
+            text: select.to_owned(),
+            values: Vec::new(),
+            conditions: 0,
+        }
     }
 
-    /// The builder, ready for the text of one more condition.
-    pub(super) fn and(&mut self) -> &mut QueryBuilder<Sqlite> {
-        self.sql.push(if self.any { " AND " } else { " WHERE " });
-        self.any = true;
-        self.sql
+    /// Adds SQL.
+    pub(super) fn push(&mut self, sql: &str) -> &mut Self {
+        self.text.push_str(sql);
+        self
+    }
+
+    /// Adds the place of a value.
+    pub(super) fn push_bind(&mut self, value: impl Into<Value<'v>>) -> &mut Self {
+        self.values.push(value.into());
+        // Writing to a string cannot fail.
+        let _ = write!(self.text, "${}", self.values.len());
+        self
+    }
+
+    /// Begins one more condition, which must hold too.
+    pub(super) fn and(&mut self) -> &mut Self {
+        let word = if self.conditions == 0 {
+            " WHERE "
+        } else {
+            " AND "
+        };
+        self.conditions += 1;
+        self.push(word)
     }
 
     /// `column = value`, if a value is asked for.
-    pub(super) fn equal<'v, T>(&mut self, column: &'static str, value: Option<T>)
-    where
-        T: sqlx::Encode<'v, Sqlite> + sqlx::Type<Sqlite>,
-    {
+    pub(super) fn equal<T: Into<Value<'v>>>(&mut self, column: &'static str, value: Option<T>) {
         if let Some(value) = value {
             self.and().push(column).push(" = ").push_bind(value);
         }
@@ -72,10 +96,20 @@ impl<'b> Conditions<'b> {
     /// Whether the column has a value, if that is asked for.
     pub(super) fn present(&mut self, column: &'static str, wanted: Option<bool>) {
         if let Some(wanted) = wanted {
-            self.and()
-                .push(column)
-                .push(if wanted { " IS NOT NULL" } else { " IS NULL" });
+            let is = if wanted { " IS NOT NULL" } else { " IS NULL" };
+            self.and().push(column).push(is);
         }
+    }
+
+    /// The whole query.
+    pub(super) fn finish(
+        mut self,
+        operation: &'static str,
+        order: Order,
+        limit: Option<u32>,
+    ) -> Statement<'v> {
+        order.append(&mut self, limit);
+        Statement::assembled(operation, self.text, self.values)
     }
 }
 
@@ -92,22 +126,22 @@ pub(super) struct Order {
 
 impl Order {
     /// The condition that a row comes after the one whose UUID is `marker`.
-    pub(super) fn after(self, conditions: &mut Conditions<'_>, marker: Uuid) {
+    pub(super) fn after(self, query: &mut ListQuery<'_>, marker: Uuid) {
         let Self {
             table,
             by,
             direction,
         } = self;
-        let sql = conditions.and();
+        query.and();
         let beyond = match direction {
             SortDirection::Ascending => ">",
             SortDirection::Descending => "<",
         };
         let Some(by) = by else {
-            sql.push(format_args!(
+            query.push(&format!(
                 "{table}.id {beyond} (SELECT id FROM {table} WHERE uuid = "
             ));
-            sql.push_bind(marker).push(")");
+            query.push_bind(marker).push(")");
             return;
         };
         // The border between rows without a value and rows with one.
@@ -117,19 +151,19 @@ impl Order {
         };
         // `by` names the table: inside the inner SELECT that is the marker's row, outside of it
         // the row that is asked about.
-        sql.push(format_args!(
+        query.push(&format!(
             "EXISTS (SELECT 1 FROM (SELECT {by} AS value, {table}.id AS id FROM {table} \
              WHERE {table}.uuid = "
         ));
-        sql.push_bind(marker);
-        sql.push(format_args!(
+        query.push_bind(marker);
+        query.push(&format!(
             ") AS marker WHERE {by} {beyond} marker.value OR ({across}) \
              OR ({by} IS NOT DISTINCT FROM marker.value AND {table}.id {beyond} marker.id))"
         ));
     }
 
     /// `ORDER BY … LIMIT …`.
-    pub(super) fn finish(self, sql: &mut QueryBuilder<Sqlite>, limit: Option<u32>) {
+    fn append(self, query: &mut ListQuery<'_>, limit: Option<u32>) {
         let Self {
             table,
             by,
@@ -139,13 +173,13 @@ impl Order {
             SortDirection::Ascending => ("ASC", "NULLS FIRST"),
             SortDirection::Descending => ("DESC", "NULLS LAST"),
         };
-        sql.push(" ORDER BY ");
+        query.push(" ORDER BY ");
         if let Some(by) = by {
-            sql.push(format_args!("{by} {word} {nulls}, "));
+            query.push(&format!("{by} {word} {nulls}, "));
         }
-        sql.push(format_args!("{table}.id {word}"));
+        query.push(&format!("{table}.id {word}"));
         if let Some(limit) = limit {
-            sql.push(" LIMIT ").push_bind(i64::from(limit));
+            query.push(" LIMIT ").push_bind(i64::from(limit));
         }
     }
 }

@@ -2,11 +2,14 @@
 //!
 //! Names go resource first: `node_get`, `port_list`. Nothing here decides; it stores, finds and
 //! refuses to save over what somebody else has changed meanwhile. The text of each query stands
-//! beside its function; [`open`](Db::open) says how the file is used, `*_row.rs` how rows become
-//! values, `list.rs` how lists are paged.
+//! beside its function, one for both databases; `statement.rs` binds its values and `store.rs`
+//! sends it. `sqlite.rs` and `postgres.rs` say how each database is used, `schema.rs` which version
+//! its tables have, `*_row.rs` how rows become values, `list.rs` how lists are paged.
 
 mod abandoned;
+mod child;
 mod conductor;
+mod contention;
 mod error;
 mod list;
 mod node;
@@ -15,8 +18,13 @@ mod node_row;
 mod open;
 mod port;
 mod port_row;
+mod postgres;
 mod read_only;
 mod row;
+mod schema;
+mod sqlite;
+mod statement;
+mod store;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -28,36 +36,20 @@ mod volumes;
 
 use std::time::Duration;
 
-use sqlx::Sqlite;
-use sqlx::pool::PoolConnection;
-use sqlx::sqlite::SqlitePool;
-
 pub use self::abandoned::Holder;
 pub use self::conductor::Registration;
 pub use self::error::{DbError, Duplicate};
 pub use self::list::{Page, SortDirection};
 pub use self::node_list::NodeFilter;
-pub use self::open::Settings;
+pub use self::open::{Location, Settings, schema_status, upgrade};
 pub use self::port::PortFilter;
-
-/// How often a change is tried before its caller is told to come back. Only other processes can
-/// be in the way: the changes of this one queue up for the one connection that writes.
-const ATTEMPTS: u32 = 16;
+pub use self::postgres::Limits;
+pub use self::schema::{Migration, SchemaStatus, Verdict};
+use self::store::Store;
 
 /// The open database. Clones share its connections.
 #[derive(Debug, Clone)]
 pub struct Db {
-    writer: SqlitePool,
-    readers: SqlitePool,
+    store: Store,
     heartbeat_timeout: Duration,
-}
-
-impl Db {
-    /// The connection that writes, alone until it is dropped.
-    async fn write(&self) -> Result<PoolConnection<Sqlite>, DbError> {
-        self.writer
-            .acquire()
-            .await
-            .map_err(|error| DbError::from_sqlx("wait for the connection that writes", error))
-    }
 }

@@ -5,22 +5,23 @@ use ironpxe_core::id::NodeUuid;
 use ironpxe_core::mac::MacAddress;
 use ironpxe_core::node::Node;
 use ironpxe_core::port::Port;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{FromRow, SqliteConnection};
 
-use super::error::{contended, taken_column};
-use super::node_row::{NodeRow, bind, node_columns, read};
+use super::contention::Attempts;
+use super::error::Violation;
+use super::node_row::{node_columns, read, values};
 use super::port_row::{self, port_columns};
 use super::row::Fields;
-use super::{ATTEMPTS, Db, DbError, Duplicate};
+use super::statement::Statement;
+use super::store::Writer;
+use super::{Db, DbError, Duplicate};
 use crate::clock;
 
 impl Db {
     /// Stores a new node.
     pub async fn node_create(&self, node: &Node) -> Result<(), DbError> {
-        bind(
-            sqlx::query(
-                "INSERT INTO nodes (uuid, name, driver, interfaces, provision_state, \
+        let statement = Statement::new(
+            "store a node",
+            "INSERT INTO nodes (uuid, name, driver, interfaces, provision_state, \
                  target_provision_state, provision_updated_at, power_state, target_power_state, \
                  reservation, maintenance, maintenance_reason, fault, last_error, properties, \
                  driver_info, instance_info, driver_internal_info, extra, network_data, \
@@ -34,41 +35,24 @@ impl Db {
                  $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, \
                  $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, \
                  $49, $50)",
-            ),
-            node,
         )
-        .execute(&self.writer)
-        .await
-        .map(|_| ())
-        .map_err(|error| not_saved("store a node", node, error))
+        .bind_all(values(node));
+        let done = self.execute(statement).await;
+        done.map(drop).map_err(|error| not_saved(node, error))
     }
 
     /// The node with this UUID.
     pub async fn node_get(&self, uuid: NodeUuid) -> Result<Option<Node>, DbError> {
-        sqlx::query_as(concat!(
-            "SELECT ",
-            node_columns!(),
-            " FROM nodes WHERE uuid = $1"
-        ))
-        .bind(uuid.0)
-        .fetch_optional(&self.readers)
-        .await
-        .map(|row| row.map(|NodeRow(node)| node))
-        .map_err(|error| DbError::from_sqlx("read a node", error))
+        self.first(by_uuid("read a node", uuid), read).await
     }
 
     /// The node with this name.
     pub async fn node_get_by_name(&self, name: &str) -> Result<Option<Node>, DbError> {
-        sqlx::query_as(concat!(
-            "SELECT ",
-            node_columns!(),
-            " FROM nodes WHERE name = $1"
-        ))
-        .bind(name)
-        .fetch_optional(&self.readers)
-        .await
-        .map(|row| row.map(|NodeRow(node)| node))
-        .map_err(|error| DbError::from_sqlx("read a node", error))
+        let statement = Statement::new(
+            "read a node",
+            concat!("SELECT ", node_columns!(), " FROM nodes WHERE name = $1"),
+        );
+        self.first(statement.bind(name), read).await
     }
 
     /// The port with this MAC address and its node, both as they were at one moment.
@@ -76,18 +60,18 @@ impl Db {
         &self,
         mac: MacAddress,
     ) -> Result<Option<(Node, Port)>, DbError> {
-        sqlx::query_as(concat!(
-            "SELECT ",
-            node_columns!(),
-            ", ",
-            port_columns!(),
-            " FROM ports JOIN nodes ON nodes.id = ports.node_id WHERE ports.address = $1"
-        ))
-        .bind(mac.to_string())
-        .fetch_optional(&self.readers)
-        .await
-        .map(|row| row.map(|NodeAndPort(node, port)| (node, port)))
-        .map_err(|error| DbError::from_sqlx("find a node by MAC address", error))
+        let statement = Statement::new(
+            "find a node by MAC address",
+            concat!(
+                "SELECT ",
+                node_columns!(),
+                ", ",
+                port_columns!(),
+                " FROM ports JOIN nodes ON nodes.id = ports.node_id WHERE ports.address = $1"
+            ),
+        );
+        self.first(statement.bind(mac.to_string()), node_and_port)
+            .await
     }
 
     /// Applies `change` to the node as it is, until it has been saved over what was read.
@@ -99,9 +83,12 @@ impl Db {
         uuid: NodeUuid,
         mut change: impl FnMut(&mut Node) -> Result<T, Fault> + Send,
     ) -> Result<(Node, T), Fault> {
-        // Held until the end, so that changes of this process queue up instead of colliding.
-        let mut writer = self.write().await?;
-        for _ in 0..ATTEMPTS {
+        // Held until the end where only one may write, so that changes of this process queue up
+        // instead of colliding.
+        let mut writer = self.writer().await?;
+        let mut attempts = Attempts::default();
+        loop {
+            attempts.next(&writer).await?;
             let before = current(&mut writer, uuid).await?;
             let mut after = before.clone();
             let given = change(&mut after)?;
@@ -118,7 +105,6 @@ impl Db {
                 return Ok((after, given));
             }
         }
-        Err(contended())
     }
 
     /// Deletes the node with its ports and volumes if `allowed` does not object to the node as it is.
@@ -127,47 +113,43 @@ impl Db {
         uuid: NodeUuid,
         allowed: impl Fn(&Node) -> Result<(), Fault> + Send,
     ) -> Result<(), Fault> {
-        let mut writer = self.write().await?;
-        for _ in 0..ATTEMPTS {
+        let mut writer = self.writer().await?;
+        let mut attempts = Attempts::default();
+        loop {
+            attempts.next(&writer).await?;
             let node = current(&mut writer, uuid).await?;
             allowed(&node)?;
-            let done = sqlx::query("DELETE FROM nodes WHERE uuid = $1 AND revision = $2")
-                .bind(uuid.0)
-                .bind(node.revision)
-                .execute(&mut *writer)
-                .await
-                .map_err(|error| DbError::from_sqlx("delete a node", error))?;
-            if done.rows_affected() == 1 {
+            let statement = Statement::new(
+                "delete a node",
+                "DELETE FROM nodes WHERE uuid = $1 AND revision = $2",
+            )
+            .bind(uuid.0)
+            .bind(node.revision);
+            if writer.execute_guarded(statement).await? {
                 return Ok(());
             }
         }
-        Err(contended())
     }
 }
 
+fn by_uuid(operation: &'static str, uuid: NodeUuid) -> Statement<'static> {
+    let text = concat!("SELECT ", node_columns!(), " FROM nodes WHERE uuid = $1");
+    Statement::new(operation, text).bind(uuid.0)
+}
+
 /// The node as the writer sees it.
-pub(super) async fn current(
-    writer: &mut SqliteConnection,
-    uuid: NodeUuid,
-) -> Result<Node, DbError> {
-    sqlx::query_as(concat!(
-        "SELECT ",
-        node_columns!(),
-        " FROM nodes WHERE uuid = $1"
-    ))
-    .bind(uuid.0)
-    .fetch_optional(writer)
-    .await
-    .map_err(|error| DbError::from_sqlx("read a node to change it", error))?
-    .map(|NodeRow(node)| node)
-    .ok_or(DbError::NodeMissing(uuid))
+pub(super) async fn current(writer: &mut Writer<'_>, uuid: NodeUuid) -> Result<Node, DbError> {
+    writer
+        .first(by_uuid("read a node to change it", uuid), read)
+        .await?
+        .ok_or(DbError::NodeMissing(uuid))
 }
 
 /// Saves the node if the row is still of revision `over`; tells whether it was.
-async fn save(writer: &mut SqliteConnection, node: &Node, over: i64) -> Result<bool, DbError> {
-    bind(
-        sqlx::query(
-            "UPDATE nodes SET name = $2, driver = $3, interfaces = $4, provision_state = $5, \
+async fn save(writer: &mut Writer<'_>, node: &Node, over: i64) -> Result<bool, DbError> {
+    let statement = Statement::new(
+        "change a node",
+        "UPDATE nodes SET name = $2, driver = $3, interfaces = $4, provision_state = $5, \
              target_provision_state = $6, provision_updated_at = $7, power_state = $8, \
              target_power_state = $9, reservation = $10, maintenance = $11, \
              maintenance_reason = $12, fault = $13, last_error = $14, properties = $15, \
@@ -181,36 +163,31 @@ async fn save(writer: &mut SqliteConnection, node: &Node, over: i64) -> Result<b
              console_enabled = $44, traits = $45, inspection_started_at = $46, \
              inspection_finished_at = $47, created_at = $48, updated_at = $49, revision = $50 \
              WHERE uuid = $1 AND revision = $51",
-        ),
-        node,
     )
-    .bind(over)
-    .execute(writer)
-    .await
-    .map(|done| done.rows_affected() == 1)
-    .map_err(|error| not_saved("change a node", node, error))
+    .bind_all(values(node))
+    .bind(over);
+    let done = writer.execute_guarded(statement).await;
+    done.map_err(|error| not_saved(node, error))
 }
 
 /// Which of the node's values another node has, or else what the database said.
-fn not_saved(operation: &'static str, node: &Node, error: sqlx::Error) -> DbError {
-    let duplicate = match (taken_column(&error), &node.name, node.instance_uuid) {
-        (Some("nodes.uuid"), ..) => Duplicate::NodeUuid(node.uuid),
-        (Some("nodes.name"), Some(name), _) => Duplicate::NodeName(name.clone()),
-        (Some("nodes.instance_uuid"), _, Some(instance)) => Duplicate::Instance {
+fn not_saved(node: &Node, error: DbError) -> DbError {
+    let Some(Violation::Taken(constraint)) = error.violation() else {
+        return error;
+    };
+    let duplicate = match (constraint.as_str(), &node.name, node.instance_uuid) {
+        ("nodes_uuid_key", ..) => Duplicate::NodeUuid(node.uuid),
+        ("nodes_name_key", Some(name), _) => Duplicate::NodeName(name.clone()),
+        ("nodes_instance_uuid_key", _, Some(instance)) => Duplicate::Instance {
             instance,
             node: node.uuid,
         },
-        _ => return DbError::from_sqlx(operation, error),
+        _ => return error,
     };
     DbError::Duplicate(duplicate)
 }
 
-/// A row of [`node_columns`] and then [`port_columns`].
-struct NodeAndPort(Node, Port);
-
-impl FromRow<'_, SqliteRow> for NodeAndPort {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        let fields = &mut Fields::new(row);
-        Ok(Self(read(fields)?, port_row::read(fields)?.0))
-    }
+/// Takes [`node_columns`] and then [`port_columns`] from a row.
+fn node_and_port(fields: &mut Fields<'_>) -> Result<(Node, Port), sqlx::Error> {
+    Ok((read(fields)?, port_row::read(fields)?.0))
 }

@@ -3,11 +3,10 @@
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::node::Node;
 use ironpxe_core::provision_state::ProvisionState;
-use sqlx::{QueryBuilder, Sqlite};
 use uuid::Uuid;
 
-use super::list::{Conditions, Order};
-use super::node_row::{NodeRow, node_columns};
+use super::list::{ListQuery, Order};
+use super::node_row::{node_columns, read};
 use super::{Db, DbError, Page};
 
 /// Which nodes are wanted; every condition that is given must hold.
@@ -65,30 +64,25 @@ impl Db {
             by: sort_expression(page.sort_key)?,
             direction: page.sort_dir,
         };
-        let mut sql = QueryBuilder::new(concat!("SELECT ", node_columns!(), " FROM nodes"));
-        let mut conditions = Conditions::new(&mut sql);
-        filter.require(&mut conditions);
+        let mut query = ListQuery::new(concat!("SELECT ", node_columns!(), " FROM nodes"));
+        filter.require(&mut query);
         if let Some(marker) = page.marker {
-            order.after(&mut conditions, marker.0);
+            order.after(&mut query, marker.0);
         }
-        order.finish(&mut sql, page.limit);
-        let nodes: Vec<NodeRow> = sql
-            .build_query_as()
-            .fetch_all(&self.readers)
-            .await
-            .map_err(|error| DbError::from_sqlx("list nodes", error))?;
+        let statement = query.finish("list nodes", order, page.limit);
+        let nodes = self.all(statement, read).await?;
         // Nothing comes after a node that was deleted meanwhile, which is not the end of the list.
         if let (true, Some(marker)) = (nodes.is_empty(), page.marker) {
             self.node_get(marker)
                 .await?
                 .ok_or(DbError::NodeMissing(marker))?;
         }
-        Ok(nodes.into_iter().map(|NodeRow(node)| node).collect())
+        Ok(nodes)
     }
 }
 
 impl NodeFilter {
-    fn require(&self, conditions: &mut Conditions<'_>) {
+    fn require<'v>(&'v self, query: &mut ListQuery<'v>) {
         let Self {
             provision_state,
             driver,
@@ -110,31 +104,31 @@ impl NodeFilter {
             has_parent,
             reserved_by,
         } = self;
-        conditions.equal(
+        query.equal(
             "nodes.provision_state",
             provision_state.map(ProvisionState::name),
         );
-        conditions.equal("nodes.driver", driver.as_deref());
-        conditions.equal("nodes.resource_class", resource_class.as_deref());
-        conditions.equal("nodes.maintenance", *maintenance);
-        conditions.present("nodes.instance_uuid", *associated);
-        conditions.equal("nodes.instance_uuid", *instance_uuid);
-        conditions.equal("nodes.instance_name", instance_name.as_deref());
-        conditions.equal("nodes.chassis_uuid", *chassis_uuid);
-        conditions.equal("nodes.fault", fault.as_deref());
-        conditions.equal("nodes.conductor_group", conductor_group.as_deref());
-        conditions.equal("nodes.owner", owner.as_deref());
-        conditions.equal("nodes.lessee", lessee.as_deref());
-        conditions.equal("nodes.retired", *retired);
-        conditions.present("nodes.shard", *sharded);
-        conditions.equal("nodes.parent_node", *parent_node);
-        conditions.present("nodes.parent_node", *has_parent);
-        conditions.equal("nodes.reservation", reserved_by.as_deref());
+        query.equal("nodes.driver", driver.as_deref());
+        query.equal("nodes.resource_class", resource_class.as_deref());
+        query.equal("nodes.maintenance", *maintenance);
+        query.present("nodes.instance_uuid", *associated);
+        query.equal("nodes.instance_uuid", *instance_uuid);
+        query.equal("nodes.instance_name", instance_name.as_deref());
+        query.equal("nodes.chassis_uuid", *chassis_uuid);
+        query.equal("nodes.fault", fault.as_deref());
+        query.equal("nodes.conductor_group", conductor_group.as_deref());
+        query.equal("nodes.owner", owner.as_deref());
+        query.equal("nodes.lessee", lessee.as_deref());
+        query.equal("nodes.retired", *retired);
+        query.present("nodes.shard", *sharded);
+        query.equal("nodes.parent_node", *parent_node);
+        query.present("nodes.parent_node", *has_parent);
+        query.equal("nodes.reservation", reserved_by.as_deref());
         if let Some(shards) = shard {
-            any_shard(conditions.and(), shards);
+            any_shard(query.and(), shards);
         }
         if let Some(text) = description_contains {
-            conditions
+            query
                 .and()
                 .push("LOWER(nodes.description) LIKE LOWER(")
                 .push_bind(containing(text))
@@ -143,17 +137,18 @@ impl NodeFilter {
     }
 }
 
-fn any_shard(sql: &mut QueryBuilder<Sqlite>, shards: &[String]) {
+fn any_shard<'v>(query: &mut ListQuery<'v>, shards: &'v [String]) {
     if shards.is_empty() {
-        sql.push("1 = 0");
+        query.push("1 = 0");
         return;
     }
-    sql.push("nodes.shard IN (");
-    let mut list = sql.separated(", ");
-    for shard in shards {
-        list.push_bind(shard.as_str());
+    query.push("nodes.shard IN (");
+    for (index, shard) in shards.iter().enumerate() {
+        query
+            .push(if index == 0 { "" } else { ", " })
+            .push_bind(shard);
     }
-    sql.push(")");
+    query.push(")");
 }
 
 /// The `LIKE` pattern for a text that contains `text`, whatever characters it has.
@@ -163,6 +158,13 @@ fn containing(text: &str) -> String {
         .replace('%', "\\%")
         .replace('_', "\\_");
     format!("%{escaped}%")
+}
+
+/// An interface of a node as a word that sorts by its bytes, as columns do by themselves.
+macro_rules! interface {
+    ($kind:literal) => {
+        concat!("(nodes.interfaces ->> '", $kind, "') COLLATE \"C\"")
+    };
 }
 
 /// What to sort by, in SQL, for a field of the API.
@@ -206,19 +208,19 @@ fn sort_expression(key: Option<&'static str>) -> Result<Option<&'static str>, Db
         "inspection_finished_at" => "nodes.inspection_finished_at",
         "created_at" => "nodes.created_at",
         "updated_at" => "nodes.updated_at",
-        "bios_interface" => "nodes.interfaces ->> 'bios'",
-        "boot_interface" => "nodes.interfaces ->> 'boot'",
-        "console_interface" => "nodes.interfaces ->> 'console'",
-        "deploy_interface" => "nodes.interfaces ->> 'deploy'",
-        "firmware_interface" => "nodes.interfaces ->> 'firmware'",
-        "inspect_interface" => "nodes.interfaces ->> 'inspect'",
-        "management_interface" => "nodes.interfaces ->> 'management'",
-        "network_interface" => "nodes.interfaces ->> 'network'",
-        "power_interface" => "nodes.interfaces ->> 'power'",
-        "raid_interface" => "nodes.interfaces ->> 'raid'",
-        "rescue_interface" => "nodes.interfaces ->> 'rescue'",
-        "storage_interface" => "nodes.interfaces ->> 'storage'",
-        "vendor_interface" => "nodes.interfaces ->> 'vendor'",
+        "bios_interface" => interface!("bios"),
+        "boot_interface" => interface!("boot"),
+        "console_interface" => interface!("console"),
+        "deploy_interface" => interface!("deploy"),
+        "firmware_interface" => interface!("firmware"),
+        "inspect_interface" => interface!("inspect"),
+        "management_interface" => interface!("management"),
+        "network_interface" => interface!("network"),
+        "power_interface" => interface!("power"),
+        "raid_interface" => interface!("raid"),
+        "rescue_interface" => interface!("rescue"),
+        "storage_interface" => interface!("storage"),
+        "vendor_interface" => interface!("vendor"),
         _ => return Err(DbError::SortKey(key)),
     };
     Ok(Some(expression))

@@ -4,12 +4,9 @@ use ironpxe_core::id::NodeUuid;
 use ironpxe_core::node::Node;
 use ironpxe_core::power_state::PowerState;
 use ironpxe_core::provision_state::StoredState;
-use sqlx::query::Query;
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::types::Json;
-use sqlx::{FromRow, Sqlite};
 
-use super::row::{Fields, Timestamp};
+use super::row::Fields;
+use super::statement::Value;
 
 /// The columns that [`read`] takes.
 macro_rules! node_columns {
@@ -91,69 +88,58 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Result<Node, sqlx::Error> {
     })
 }
 
-/// Binds [`node_columns`] without `id`: `$1` is `uuid`, `$50` is `revision`.
-pub(super) fn bind<'q>(
-    query: Query<'q, Sqlite, SqliteArguments>,
-    node: &'q Node,
-) -> Query<'q, Sqlite, SqliteArguments> {
-    query
-        .bind(node.uuid.0)
-        .bind(&node.name)
-        .bind(&node.driver)
-        .bind(Json(&node.interfaces))
-        .bind(node.provision_state.name())
-        .bind(&node.target_provision_state)
-        .bind(node.provision_updated_at.map(Timestamp))
-        .bind(node.power_state.map(PowerState::name))
-        .bind(node.target_power_state.map(PowerState::name))
-        .bind(&node.reservation)
-        .bind(node.maintenance)
-        .bind(&node.maintenance_reason)
-        .bind(&node.fault)
-        .bind(&node.last_error)
-        .bind(Json(&node.properties))
-        .bind(Json(&node.driver_info))
-        .bind(Json(&node.instance_info))
-        .bind(Json(&node.driver_internal_info))
-        .bind(Json(&node.extra))
-        .bind(Json(&node.network_data))
-        .bind(Json(&node.raid_config))
-        .bind(Json(&node.target_raid_config))
-        .bind(Json(&node.clean_step))
-        .bind(Json(&node.deploy_step))
-        .bind(Json(&node.service_step))
-        .bind(node.instance_uuid)
-        .bind(&node.instance_name)
-        .bind(node.chassis_uuid)
-        .bind(&node.resource_class)
-        .bind(&node.conductor_group)
-        .bind(node.automated_clean)
-        .bind(node.protected)
-        .bind(&node.protected_reason)
-        .bind(node.retired)
-        .bind(&node.retired_reason)
-        .bind(&node.owner)
-        .bind(&node.lessee)
-        .bind(&node.description)
-        .bind(&node.shard)
-        .bind(node.parent_node)
-        .bind(node.disable_power_off)
-        .bind(&node.boot_mode)
-        .bind(node.secure_boot)
-        .bind(node.console_enabled)
-        .bind(Json(&node.traits))
-        .bind(node.inspection_started_at.map(Timestamp))
-        .bind(node.inspection_finished_at.map(Timestamp))
-        .bind(Timestamp(node.created_at))
-        .bind(node.updated_at.map(Timestamp))
-        .bind(node.revision)
-}
-
-/// A row of [`node_columns`].
-pub(super) struct NodeRow(pub(super) Node);
-
-impl FromRow<'_, SqliteRow> for NodeRow {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        read(&mut Fields::new(row)).map(Self)
-    }
+/// The values of [`node_columns`] without `id`: `$1` is `uuid`, `$50` is `revision`.
+pub(super) fn values(node: &Node) -> [Value<'_>; 50] {
+    [
+        node.uuid.0.into(),
+        (&node.name).into(),
+        (&node.driver).into(),
+        Value::json(&node.interfaces),
+        node.provision_state.name().into(),
+        (&node.target_provision_state).into(),
+        node.provision_updated_at.into(),
+        node.power_state.map(PowerState::name).into(),
+        node.target_power_state.map(PowerState::name).into(),
+        (&node.reservation).into(),
+        node.maintenance.into(),
+        (&node.maintenance_reason).into(),
+        (&node.fault).into(),
+        (&node.last_error).into(),
+        Value::json(&node.properties),
+        Value::json(&node.driver_info),
+        Value::json(&node.instance_info),
+        Value::json(&node.driver_internal_info),
+        Value::json(&node.extra),
+        Value::json(&node.network_data),
+        Value::json(&node.raid_config),
+        Value::json(&node.target_raid_config),
+        Value::json(&node.clean_step),
+        Value::json(&node.deploy_step),
+        Value::json(&node.service_step),
+        node.instance_uuid.into(),
+        (&node.instance_name).into(),
+        node.chassis_uuid.into(),
+        (&node.resource_class).into(),
+        (&node.conductor_group).into(),
+        node.automated_clean.into(),
+        node.protected.into(),
+        (&node.protected_reason).into(),
+        node.retired.into(),
+        (&node.retired_reason).into(),
+        (&node.owner).into(),
+        (&node.lessee).into(),
+        (&node.description).into(),
+        (&node.shard).into(),
+        node.parent_node.into(),
+        node.disable_power_off.into(),
+        (&node.boot_mode).into(),
+        node.secure_boot.into(),
+        node.console_enabled.into(),
+        Value::json(&node.traits),
+        node.inspection_started_at.into(),
+        node.inspection_finished_at.into(),
+        node.created_at.into(),
+        node.updated_at.into(),
+        node.revision.into(),
+    ]
 }

@@ -2,12 +2,9 @@
 
 use ironpxe_core::id::{NodeUuid, PortUuid};
 use ironpxe_core::port::Port;
-use sqlx::query::Query;
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::types::Json;
-use sqlx::{FromRow, Sqlite};
 
-use super::row::{Fields, Timestamp};
+use super::row::Fields;
+use super::statement::Value;
 
 /// The columns that [`read`] takes, of a port joined with its node.
 macro_rules! port_columns {
@@ -45,41 +42,26 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Result<(Port, i64), sqlx::Error> 
     Ok((port, fields.take()?))
 }
 
-/// Binds [`port_columns`] without `id`: `$1` is `uuid`, `$2` the node's UUID, `$17` `revision`.
-pub(super) fn bind<'q>(
-    query: Query<'q, Sqlite, SqliteArguments>,
-    port: &'q Port,
-    revision: i64,
-) -> Query<'q, Sqlite, SqliteArguments> {
-    query
-        .bind(port.uuid.0)
-        .bind(port.node_uuid.0)
-        .bind(port.address.to_string())
-        .bind(port.pxe_enabled)
-        .bind(&port.name)
-        .bind(&port.description)
-        .bind(&port.vendor)
-        .bind(&port.category)
-        .bind(&port.physical_network)
-        .bind(Json(&port.local_link_connection))
-        .bind(port.is_smartnic)
-        .bind(port.available_for_dynamic_portgroup)
-        .bind(Json(&port.extra))
-        .bind(Json(&port.internal_info))
-        .bind(Timestamp(port.created_at))
-        .bind(port.updated_at.map(Timestamp))
-        .bind(revision)
-}
-
-/// A row of [`port_columns`].
-pub(super) struct PortRow {
-    pub(super) port: Port,
-    pub(super) revision: i64,
-}
-
-impl FromRow<'_, SqliteRow> for PortRow {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        let (port, revision) = read(&mut Fields::new(row))?;
-        Ok(Self { port, revision })
-    }
+/// The values of [`port_columns`] without `id`: `$1` is `uuid`, `$2` the node's UUID, `$17`
+/// `revision`.
+pub(super) fn values(port: &Port, revision: i64) -> [Value<'_>; 17] {
+    [
+        port.uuid.0.into(),
+        port.node_uuid.0.into(),
+        port.address.to_string().into(),
+        port.pxe_enabled.into(),
+        (&port.name).into(),
+        (&port.description).into(),
+        (&port.vendor).into(),
+        (&port.category).into(),
+        (&port.physical_network).into(),
+        Value::json(&port.local_link_connection),
+        port.is_smartnic.into(),
+        port.available_for_dynamic_portgroup.into(),
+        Value::json(&port.extra),
+        Value::json(&port.internal_info),
+        port.created_at.into(),
+        port.updated_at.into(),
+        revision.into(),
+    ]
 }

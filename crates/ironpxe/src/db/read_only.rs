@@ -12,8 +12,9 @@ use std::time::{Duration, SystemTime};
 use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 
-use super::open::{BUSY_TIMEOUT, connect, newest_schema, not_opened};
-use super::{Db, DbError};
+use super::sqlite::{BUSY_TIMEOUT, SqliteStore, connect, not_opened};
+use super::store::Store;
+use super::{Db, DbError, Location, schema};
 
 /// How often it is read again because the service was just being started or stopped.
 const ATTEMPTS: u32 = 5;
@@ -24,7 +25,8 @@ impl Db {
     ///
     /// # Errors
     ///
-    /// [`DbError::NoDatabase`]; [`DbError::Schema`] if its tables are those of another release;
+    /// [`DbError::NoDatabase`]; [`DbError::SchemaOlder`] and [`DbError::SchemaNewer`] if this release
+    /// cannot work with its tables;
     /// [`DbError::Open`] and what reading can come to.
     pub async fn read_only<T>(path: &Path, look: impl AsyncFn(&Self) -> T) -> Result<T, DbError> {
         // The log stands beside the file itself, whatever leads to it.
@@ -60,12 +62,14 @@ async fn look_once<T>(
         .await
         .map_err(|error| not_opened(path, error))?;
     let db = Db {
-        writer: connections.clone(),
-        readers: connections,
+        store: Store::Sqlite(SqliteStore {
+            writer: connections.clone(),
+            readers: connections.clone(),
+        }),
         // Nobody is asked whether a conductor is alive.
         heartbeat_timeout: Duration::MAX,
     };
-    let seen = match check_schema(&db.readers, path).await {
+    let seen = match check_schema(&connections, path).await {
         Ok(()) => Ok(look(&db).await),
         Err(error) => Err(error),
     };
@@ -73,31 +77,15 @@ async fn look_once<T>(
     seen
 }
 
-/// Refuses tables of another release: what they mean is not known here.
+/// Refuses tables that this release cannot work with: what they mean is not known here.
 async fn check_schema(connections: &SqlitePool, path: &Path) -> Result<(), DbError> {
-    let failed = |error| not_opened(path, error);
-    let is_ours: bool =
-        sqlx::query_scalar("SELECT count(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'")
-            .fetch_one(connections)
-            .await
-            .map_err(failed)?;
-    let found: i64 = if is_ours {
-        sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM _sqlx_migrations WHERE success")
-            .fetch_one(connections)
-            .await
-            .map_err(failed)?
-    } else {
-        0
-    };
-    let needed = newest_schema();
-    if found == needed {
-        return Ok(());
-    }
-    Err(DbError::Schema {
-        path: path.to_owned(),
-        found,
-        needed,
-    })
+    let failed = |error: sqlx::Error| not_opened(path, error);
+    let mut connection = connections.acquire().await.map_err(failed)?;
+    let applied = schema::applied_of_sqlite(&mut connection)
+        .await
+        .map_err(failed)?;
+    let location = Location::Sqlite(path.to_owned()).to_string();
+    schema::judge(&schema::known(&schema::SQLITE), &applied).work_with(&location)
 }
 
 /// A file that nobody has open, by what every change of it would change.

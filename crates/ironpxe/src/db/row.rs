@@ -2,22 +2,42 @@
 
 use ironpxe_core::JsonMap;
 use serde::de::DeserializeOwned;
+use sqlx::postgres::types::Oid;
+use sqlx::postgres::{PgRow, PgTypeInfo, PgValueRef};
 use sqlx::sqlite::{SqliteRow, SqliteTypeInfo, SqliteValueRef};
-use sqlx::{Column, Decode, Encode, Row, Sqlite, Type};
+use sqlx::{Column, Decode, Encode, Postgres, Row as _, Sqlite, Type};
 use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
+/// A row of either database.
+#[derive(Clone, Copy)]
+pub(super) enum Row<'r> {
+    Sqlite(&'r SqliteRow),
+    Postgres(&'r PgRow),
+}
+
+/// How a row becomes a value.
+pub(super) type Read<T> = fn(&mut Fields<'_>) -> Result<T, sqlx::Error>;
+
 /// Takes the columns of a row, first to last.
 pub(super) struct Fields<'r> {
-    row: &'r SqliteRow,
+    row: Row<'r>,
     next: usize,
     id: i64,
 }
 
 impl<'r> Fields<'r> {
-    pub(super) fn new(row: &'r SqliteRow) -> Self {
+    pub(super) fn of_sqlite(row: &'r SqliteRow) -> Self {
+        Self::new(Row::Sqlite(row))
+    }
+
+    pub(super) fn of_postgres(row: &'r PgRow) -> Self {
+        Self::new(Row::Postgres(row))
+    }
+
+    fn new(row: Row<'r>) -> Self {
         Self {
             row,
             next: 0,
@@ -31,14 +51,40 @@ impl<'r> Fields<'r> {
         Ok(())
     }
 
+    /// Leaves the next column out.
+    pub(super) fn skip(&mut self) {
+        self.next += 1;
+    }
+
     /// The next column.
     pub(super) fn take<T>(&mut self) -> Result<T, sqlx::Error>
     where
-        T: Decode<'r, Sqlite> + Type<Sqlite>,
+        T: Decode<'r, Sqlite> + Type<Sqlite> + Decode<'r, Postgres> + Type<Postgres>,
     {
         let index = self.next;
         self.next += 1;
-        self.row.try_get(index).map_err(|error| match error {
+        let read = match self.row {
+            Row::Sqlite(row) => row.try_get(index),
+            Row::Postgres(row) => row.try_get(index),
+        };
+        self.named(index, read)
+    }
+
+    /// The next column, which holds JSON, as its text.
+    fn json_text(&mut self) -> Result<&'r str, sqlx::Error> {
+        let index = self.next;
+        self.next += 1;
+        let read = match self.row {
+            Row::Sqlite(row) => row.try_get(index),
+            // Its type is JSON and not text; what is sent is the text.
+            Row::Postgres(row) => row.try_get_unchecked(index),
+        };
+        self.named(index, read)
+    }
+
+    /// The same with an error that tells column and row.
+    fn named<T>(&self, index: usize, read: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
+        read.map_err(|error| match error {
             sqlx::Error::ColumnDecode { source, .. } => self.unreadable(index, source),
             other => other,
         })
@@ -67,7 +113,7 @@ impl<'r> Fields<'r> {
     /// The next column, which holds a JSON object. Most are empty.
     pub(super) fn map(&mut self) -> Result<JsonMap, sqlx::Error> {
         let index = self.next;
-        match self.text()? {
+        match self.json_text()? {
             "{}" => Ok(JsonMap::new()),
             text => self.parsed(index, text),
         }
@@ -76,7 +122,7 @@ impl<'r> Fields<'r> {
     /// The next column, which holds any other JSON.
     pub(super) fn json<T: DeserializeOwned>(&mut self) -> Result<T, sqlx::Error> {
         let index = self.next;
-        let text = self.text()?;
+        let text = self.json_text()?;
         self.parsed(index, text)
     }
 
@@ -95,11 +141,11 @@ impl<'r> Fields<'r> {
     }
 
     fn unreadable(&self, index: usize, source: sqlx::error::BoxDynError) -> sqlx::Error {
-        let column = self
-            .row
-            .columns()
-            .get(index)
-            .map_or("?", |column| column.name());
+        let column = match self.row {
+            Row::Sqlite(row) => row.columns().get(index).map(Column::name),
+            Row::Postgres(row) => row.columns().get(index).map(Column::name),
+        };
+        let column = column.unwrap_or("?");
         sqlx::Error::ColumnDecode {
             index: format!("{column} of row {}", self.id),
             source,
@@ -107,8 +153,9 @@ impl<'r> Fields<'r> {
     }
 }
 
-/// A time as the database keeps it: UTC, always six fractional digits, so that times sort as
-/// texts. (The form `sqlx` would write has as many digits as needed, and does not.)
+/// A time as the database keeps it. In `SQLite` that is a text: UTC, always six fractional digits,
+/// so that times sort as texts. (The form `sqlx` would write has as many digits as needed, and
+/// does not.) `PostgreSQL` has times of its own, of microseconds too.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Timestamp(pub(super) OffsetDateTime);
 
@@ -135,5 +182,64 @@ impl<'r> Decode<'r, Sqlite> for Timestamp {
     fn decode(value: SqliteValueRef<'r>) -> Result<Self, sqlx::error::BoxDynError> {
         let text = <&str as Decode<'r, Sqlite>>::decode(value)?;
         Ok(Self(OffsetDateTime::parse(text, &Rfc3339)?))
+    }
+}
+
+impl Type<Postgres> for Timestamp {
+    fn type_info() -> PgTypeInfo {
+        <OffsetDateTime as Type<Postgres>>::type_info()
+    }
+}
+
+impl<'q> Encode<'q, Postgres> for Timestamp {
+    fn encode_by_ref(
+        &self,
+        buffer: &mut <Postgres as sqlx::Database>::ArgumentBuffer,
+    ) -> Result<sqlx::encode::IsNull, sqlx::error::BoxDynError> {
+        <OffsetDateTime as Encode<'q, Postgres>>::encode(self.0, buffer)
+    }
+}
+
+impl<'r> Decode<'r, Postgres> for Timestamp {
+    fn decode(value: PgValueRef<'r>) -> Result<Self, sqlx::error::BoxDynError> {
+        <OffsetDateTime as Decode<'r, Postgres>>::decode(value).map(Self)
+    }
+}
+
+/// JSON as its text, which is also how both databases keep it: `PostgreSQL`'s `jsonb`, which
+/// `sqlx` would send, orders the keys anew and refuses `\u0000`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct JsonText<'t>(pub(super) &'t str);
+
+/// `PostgreSQL`'s type `json` (`src/include/catalog/pg_type.dat`).
+const JSON: Oid = Oid(114);
+
+impl Type<Sqlite> for JsonText<'_> {
+    fn type_info() -> SqliteTypeInfo {
+        <str as Type<Sqlite>>::type_info()
+    }
+}
+
+impl<'q> Encode<'q, Sqlite> for JsonText<'_> {
+    fn encode_by_ref(
+        &self,
+        buffer: &mut <Sqlite as sqlx::Database>::ArgumentBuffer,
+    ) -> Result<sqlx::encode::IsNull, sqlx::error::BoxDynError> {
+        <String as Encode<'q, Sqlite>>::encode(self.0.to_owned(), buffer)
+    }
+}
+
+impl Type<Postgres> for JsonText<'_> {
+    fn type_info() -> PgTypeInfo {
+        PgTypeInfo::with_oid(JSON)
+    }
+}
+
+impl<'q> Encode<'q, Postgres> for JsonText<'_> {
+    fn encode_by_ref(
+        &self,
+        buffer: &mut <Postgres as sqlx::Database>::ArgumentBuffer,
+    ) -> Result<sqlx::encode::IsNull, sqlx::error::BoxDynError> {
+        <&str as Encode<'q, Postgres>>::encode(self.0, buffer)
     }
 }

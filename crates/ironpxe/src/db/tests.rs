@@ -5,6 +5,8 @@ mod conductors;
 mod lists;
 mod opening;
 mod read_only;
+mod schema;
+mod server;
 mod volumes;
 
 use ironpxe_core::error::Fault;
@@ -19,9 +21,22 @@ use serde_json::json;
 use time::macros::datetime;
 
 use self::changes::count;
-use super::testing::{open, scratch};
+use super::testing::{Site, on_both};
 use super::{DbError, Duplicate};
 use crate::{clock, ident};
+
+on_both! {
+    a_node_comes_back_as_it_was_stored,
+    every_field_of_a_node_can_be_changed,
+    a_port_comes_back_as_it_was_stored_and_changed,
+    a_node_and_its_port_are_found_by_the_address,
+    what_is_taken_is_named,
+    a_port_needs_its_node,
+    what_is_not_there_is_said,
+    a_node_goes_with_its_ports_unless_something_speaks_against_it,
+    words_from_elsewhere_do_not_hide_a_node,
+    what_cannot_be_read_is_named,
+}
 
 fn map(value: serde_json::Value) -> ironpxe_core::JsonMap {
     serde_json::from_value(value).unwrap()
@@ -96,9 +111,8 @@ fn full_node() -> Node {
     }
 }
 
-#[tokio::test]
-async fn a_node_comes_back_as_it_was_stored() {
-    let (db, _folder) = scratch().await;
+async fn a_node_comes_back_as_it_was_stored(site: Site) {
+    let db = site.open().await;
     let full = full_node();
     db.node_create(&full).await.unwrap();
     assert_eq!(db.node_get(full.uuid).await.unwrap().as_ref(), Some(&full));
@@ -114,9 +128,8 @@ async fn a_node_comes_back_as_it_was_stored() {
     assert_eq!(db.node_get_by_name("nobody").await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn every_field_of_a_node_can_be_changed() {
-    let (db, _folder) = scratch().await;
+async fn every_field_of_a_node_can_be_changed(site: Site) {
+    let db = site.open().await;
     let bare = node();
     db.node_create(&bare).await.unwrap();
     let wanted = full_node();
@@ -141,9 +154,8 @@ async fn every_field_of_a_node_can_be_changed() {
     assert!(saved.updated_at >= Some(bare.created_at));
 }
 
-#[tokio::test]
-async fn a_port_comes_back_as_it_was_stored_and_changed() {
-    let (db, _folder) = scratch().await;
+async fn a_port_comes_back_as_it_was_stored_and_changed(site: Site) {
+    let db = site.open().await;
     let (owner, other) = (node(), node());
     db.node_create(&owner).await.unwrap();
     db.node_create(&other).await.unwrap();
@@ -193,9 +205,8 @@ async fn a_port_comes_back_as_it_was_stored_and_changed() {
     assert_eq!(db.port_get(bare.uuid).await.unwrap(), Some(saved));
 }
 
-#[tokio::test]
-async fn a_node_and_its_port_are_found_by_the_address() {
-    let (db, _folder) = scratch().await;
+async fn a_node_and_its_port_are_found_by_the_address(site: Site) {
+    let db = site.open().await;
     let full = full_node();
     db.node_create(&full).await.unwrap();
     db.node_create(&node()).await.unwrap();
@@ -210,9 +221,8 @@ async fn a_node_and_its_port_are_found_by_the_address() {
     assert_eq!(db.node_get_by_address(nobody).await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn what_is_taken_is_named() {
-    let (db, _folder) = scratch().await;
+async fn what_is_taken_is_named(site: Site) {
+    let db = site.open().await;
     let taken = full_node();
     db.node_create(&taken).await.unwrap();
     let taken_port = Port {
@@ -301,9 +311,8 @@ async fn what_is_taken_is_named() {
     );
 }
 
-#[tokio::test]
-async fn a_port_needs_its_node() {
-    let (db, _folder) = scratch().await;
+async fn a_port_needs_its_node(site: Site) {
+    let db = site.open().await;
     let nobody = node();
     let error = db.port_create(&port(&nobody, 1)).await.unwrap_err();
     assert!(
@@ -312,9 +321,8 @@ async fn a_port_needs_its_node() {
     );
 }
 
-#[tokio::test]
-async fn what_is_not_there_is_said() {
-    let (db, _folder) = scratch().await;
+async fn what_is_not_there_is_said(site: Site) {
+    let db = site.open().await;
     let (uuid, port) = (NodeUuid(ident::uuid()), PortUuid(ident::uuid()));
     let not_found = Fault::NodeNotFound(uuid.to_string());
     assert_eq!(
@@ -333,9 +341,8 @@ async fn what_is_not_there_is_said() {
     assert_eq!(db.port_destroy(port).await.unwrap_err(), not_found);
 }
 
-#[tokio::test]
-async fn a_node_goes_with_its_ports_unless_something_speaks_against_it() {
-    let (db, _folder) = scratch().await;
+async fn a_node_goes_with_its_ports_unless_something_speaks_against_it(site: Site) {
+    let db = site.open().await;
     let (doomed, kept) = (node(), node());
     db.node_create(&doomed).await.unwrap();
     db.node_create(&kept).await.unwrap();
@@ -353,25 +360,18 @@ async fn a_node_goes_with_its_ports_unless_something_speaks_against_it() {
     assert_eq!(db.node_get_by_address(gone.address).await.unwrap(), None);
     assert_eq!(db.port_get(stays.uuid).await.unwrap(), Some(stays));
     // No row is left that its missing node only hides.
-    let rows: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM ports")
-        .fetch_one(&db.readers)
-        .await
-        .unwrap();
-    assert_eq!(rows, 1);
+    assert_eq!(db.rows_of("ports").await, 1);
 }
 
-#[tokio::test]
-async fn words_from_elsewhere_do_not_hide_a_node() {
-    let (db, _folder) = scratch().await;
+async fn words_from_elsewhere_do_not_hide_a_node(site: Site) {
+    let db = site.open().await;
     let node = node();
     db.node_create(&node).await.unwrap();
-    sqlx::query(
+    db.sql(
         "UPDATE nodes SET provision_state = 'levitating', power_state = 'dim', \
          target_power_state = 'bright'",
     )
-    .execute(&db.writer)
-    .await
-    .unwrap();
+    .await;
     let seen = db.node_get(node.uuid).await.unwrap().unwrap();
     assert_eq!(
         seen.provision_state,
@@ -387,15 +387,12 @@ async fn words_from_elsewhere_do_not_hide_a_node() {
     assert_eq!(seen.provision_state.name(), "levitating");
 }
 
-#[tokio::test]
-async fn what_cannot_be_read_is_named() {
-    let (db, _folder) = scratch().await;
+async fn what_cannot_be_read_is_named(site: Site) {
+    let db = site.open().await;
     let node = node();
     db.node_create(&node).await.unwrap();
-    sqlx::query("UPDATE nodes SET extra = '{'")
-        .execute(&db.writer)
-        .await
-        .unwrap();
+    // What PostgreSQL takes for JSON too.
+    db.sql("UPDATE nodes SET extra = '[]'").await;
     let error = db.node_get(node.uuid).await.unwrap_err();
     assert!(matches!(error, DbError::Corrupt { .. }), "{error:?}");
     let Fault::Internal(text) = Fault::from(error) else {

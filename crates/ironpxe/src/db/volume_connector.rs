@@ -4,25 +4,14 @@ use ironpxe_core::error::Fault;
 use ironpxe_core::id::{NodeUuid, VolumeConnectorUuid};
 use ironpxe_core::node::Node;
 use ironpxe_core::volume::VolumeConnector;
-use sqlx::{QueryBuilder, SqliteConnection};
+use time::OffsetDateTime;
+use uuid::Uuid;
 
-use super::error::{contended, empty_column, taken_column};
-use super::list::{Conditions, Order};
-use super::volume_row::{ConnectorRow, bind_connector, connector_columns};
-use super::{ATTEMPTS, Db, DbError, Duplicate, Page, node};
-use crate::clock;
-
-/// A connector and its node, for the `WHERE` that follows.
-macro_rules! select_connector {
-    ($rest:literal) => {
-        concat!(
-            "SELECT ",
-            connector_columns!(),
-            " FROM volume_connectors JOIN nodes ON nodes.id = volume_connectors.node_id",
-            $rest
-        )
-    };
-}
+use super::child::{Child, Operations, Stored};
+use super::row::Fields;
+use super::statement::Value;
+use super::volume_row::{connector_columns, connector_values, read_connector};
+use super::{Db, DbError, Duplicate, Page};
 
 impl Db {
     /// Stores a new volume connector.
@@ -30,19 +19,7 @@ impl Db {
         &self,
         connector: &VolumeConnector,
     ) -> Result<(), DbError> {
-        bind_connector(
-            sqlx::query(
-                "INSERT INTO volume_connectors (uuid, node_id, type, connector_id, extra, \
-                 created_at, updated_at, revision) \
-                 VALUES ($1, (SELECT id FROM nodes WHERE nodes.uuid = $2), $3, $4, $5, $6, $7, $8)",
-            ),
-            connector,
-            0,
-        )
-        .execute(&self.writer)
-        .await
-        .map(|_| ())
-        .map_err(|error| not_saved("store a volume connector", connector, error))
+        self.child_create(connector).await
     }
 
     /// The volume connector with this UUID.
@@ -50,12 +27,7 @@ impl Db {
         &self,
         uuid: VolumeConnectorUuid,
     ) -> Result<Option<VolumeConnector>, DbError> {
-        sqlx::query_as(select_connector!(" WHERE volume_connectors.uuid = $1"))
-            .bind(uuid.0)
-            .fetch_optional(&self.readers)
-            .await
-            .map(|row| row.map(|row: ConnectorRow| row.connector))
-            .map_err(|error| DbError::from_sqlx("read a volume connector", error))
+        self.child_get(uuid.0).await
     }
 
     /// The volume connectors of one node, or of all, in the order and of the page asked for.
@@ -64,29 +36,10 @@ impl Db {
         node: Option<NodeUuid>,
         page: &Page<VolumeConnectorUuid>,
     ) -> Result<Vec<VolumeConnector>, DbError> {
-        let order = Order {
-            table: "volume_connectors",
-            by: sort_expression(page.sort_key)?,
-            direction: page.sort_dir,
-        };
-        let mut sql = QueryBuilder::new(select_connector!(""));
-        let mut conditions = Conditions::new(&mut sql);
-        conditions.equal("nodes.uuid", node.map(|uuid| uuid.0));
-        if let Some(marker) = page.marker {
-            order.after(&mut conditions, marker.0);
-        }
-        order.finish(&mut sql, page.limit);
-        let rows: Vec<ConnectorRow> = sql
-            .build_query_as()
-            .fetch_all(&self.readers)
-            .await
-            .map_err(|error| DbError::from_sqlx("list volume connectors", error))?;
-        if let (true, Some(marker)) = (rows.is_empty(), page.marker) {
-            self.volume_connector_get(marker)
-                .await?
-                .ok_or(DbError::VolumeConnectorMissing(marker))?;
-        }
-        Ok(rows.into_iter().map(|row| row.connector).collect())
+        self.child_list(page, |query| {
+            query.equal("nodes.uuid", node.map(|uuid| uuid.0));
+        })
+        .await
     }
 
     /// Applies `change` to the volume connector as it is, until it has been saved over what was read,
@@ -98,42 +51,10 @@ impl Db {
         &self,
         uuid: VolumeConnectorUuid,
         allowed: impl Fn(&Node) -> Result<(), Fault> + Send,
-        mut change: impl FnMut(&mut VolumeConnector) -> Result<(), Fault> + Send,
+        change: impl FnMut(&mut VolumeConnector) -> Result<(), Fault> + Send,
     ) -> Result<VolumeConnector, Fault> {
-        let mut writer = self.write().await?;
-        for _ in 0..ATTEMPTS {
-            let ConnectorRow {
-                connector: before,
-                revision,
-            } = current(&mut writer, uuid).await?;
-            let mut after = before.clone();
-            change(&mut after)?;
-            after.uuid = before.uuid;
-            after.created_at = before.created_at;
-            after.updated_at = before.updated_at;
-            let from = node::current(&mut writer, before.node_uuid).await?;
-            allowed(&from)?;
-            if after == before {
-                return Ok(after);
-            }
-            let to = if after.node_uuid == before.node_uuid {
-                from.revision
-            } else {
-                let to = node::current(&mut writer, after.node_uuid).await?;
-                allowed(&to)?;
-                to.revision
-            };
-            after.updated_at = Some(clock::now());
-            let over = Over {
-                revision,
-                from: from.revision,
-                to,
-            };
-            if save(&mut writer, &after, over).await? {
-                return Ok(after);
-            }
-        }
-        Err(contended())
+        let (connector, ()) = self.child_change(uuid.0, allowed, change).await?;
+        Ok(connector)
     }
 
     /// Deletes the volume connector if `allowed` does not object to its node as that is. Gives the
@@ -143,110 +64,80 @@ impl Db {
         uuid: VolumeConnectorUuid,
         allowed: impl Fn(&Node) -> Result<(), Fault> + Send,
     ) -> Result<NodeUuid, Fault> {
-        let mut writer = self.write().await?;
-        for _ in 0..ATTEMPTS {
-            let row = current(&mut writer, uuid).await?;
-            let node = node::current(&mut writer, row.connector.node_uuid).await?;
-            allowed(&node)?;
-            let done = sqlx::query(
-                "DELETE FROM volume_connectors WHERE uuid = $1 AND revision = $2 AND node_id IN \
-                 (SELECT id FROM nodes WHERE nodes.uuid = $3 AND nodes.revision = $4)",
-            )
-            .bind(uuid.0)
-            .bind(row.revision)
-            .bind(node.uuid.0)
-            .bind(node.revision)
-            .execute(&mut *writer)
-            .await
-            .map_err(|error| DbError::from_sqlx("delete a volume connector", error))?;
-            if done.rows_affected() == 1 {
-                return Ok(node.uuid);
-            }
-        }
-        Err(contended())
+        self.child_destroy::<VolumeConnector>(uuid.0, allowed).await
     }
 }
 
-/// What must still be as it was read for a change to be saved.
-#[derive(Debug, Clone, Copy)]
-struct Over {
-    /// The connector's revision.
-    revision: i64,
-    /// That of the node it belongs to.
-    from: i64,
-    /// That of the node it comes to, which mostly is the same.
-    to: i64,
-}
+impl Child for VolumeConnector {
+    const TABLE: &'static str = "volume_connectors";
+    const OPERATIONS: Operations = Operations {
+        store: "store a volume connector",
+        read: "read a volume connector",
+        list: "list volume connectors",
+        change: "change a volume connector",
+        delete: "delete a volume connector",
+    };
+    const SELECT: &'static str = concat!(
+        "SELECT ",
+        connector_columns!(),
+        " FROM volume_connectors JOIN nodes ON nodes.id = volume_connectors.node_id"
+    );
+    const INSERT: &'static str = "INSERT INTO volume_connectors (uuid, node_id, type, \
+         connector_id, extra, created_at, updated_at, revision) \
+         VALUES ($1, (SELECT id FROM nodes WHERE nodes.uuid = $2), $3, $4, $5, $6, $7, $8)";
+    const UPDATE: &'static str = "UPDATE volume_connectors SET node_id = (SELECT id FROM \
+         nodes WHERE nodes.uuid = $2), type = $3, connector_id = $4, extra = $5, \
+         created_at = $6, updated_at = $7, revision = $8";
+    // What a node boots from is not changed while somebody works on the node.
+    const HOLDS_NODE: bool = true;
 
-/// The connector as the writer sees it.
-async fn current(
-    writer: &mut SqliteConnection,
-    uuid: VolumeConnectorUuid,
-) -> Result<ConnectorRow, DbError> {
-    sqlx::query_as(select_connector!(" WHERE volume_connectors.uuid = $1"))
-        .bind(uuid.0)
-        .fetch_optional(writer)
-        .await
-        .map_err(|error| DbError::from_sqlx("read a volume connector to change it", error))?
-        .ok_or(DbError::VolumeConnectorMissing(uuid))
-}
-
-/// Saves the connector if it and its nodes are still as they were read; tells whether it was.
-async fn save(
-    writer: &mut SqliteConnection,
-    connector: &VolumeConnector,
-    over: Over,
-) -> Result<bool, DbError> {
-    bind_connector(
-        sqlx::query(
-            "UPDATE volume_connectors SET node_id = (SELECT id FROM nodes WHERE nodes.uuid = $2), \
-             type = $3, connector_id = $4, extra = $5, created_at = $6, updated_at = $7, \
-             revision = $8 \
-             WHERE uuid = $1 AND revision = $9 \
-             AND $10 = (SELECT nodes.revision FROM nodes WHERE nodes.id = node_id) \
-             AND $11 = (SELECT nodes.revision FROM nodes WHERE nodes.uuid = $2)",
-        ),
-        connector,
-        over.revision + 1,
-    )
-    .bind(over.revision)
-    .bind(over.from)
-    .bind(over.to)
-    .execute(writer)
-    .await
-    .map(|done| done.rows_affected() == 1)
-    .map_err(|error| not_saved("change a volume connector", connector, error))
-}
-
-/// Which of the connector's values another one has, or else what the database said.
-fn not_saved(operation: &'static str, connector: &VolumeConnector, error: sqlx::Error) -> DbError {
-    if empty_column(&error) == Some("volume_connectors.node_id") {
-        return DbError::NodeMissing(connector.node_uuid);
+    fn read(fields: &mut Fields<'_>) -> Result<Stored<Self>, sqlx::Error> {
+        let (child, revision) = read_connector(fields)?;
+        Ok(Stored { child, revision })
     }
-    let duplicate = match taken_column(&error) {
-        Some("volume_connectors.uuid") => Duplicate::VolumeConnectorUuid(connector.uuid),
-        Some("volume_connectors.type, volume_connectors.connector_id") => {
-            Duplicate::VolumeConnector {
-                kind: connector.kind.clone(),
-                connector_id: connector.connector_id.clone(),
-            }
-        }
-        _ => return DbError::from_sqlx(operation, error),
-    };
-    DbError::Duplicate(duplicate)
-}
 
-/// What to sort by, in SQL, for a field of the API.
-fn sort_expression(key: Option<&'static str>) -> Result<Option<&'static str>, DbError> {
-    let Some(key) = key else { return Ok(None) };
-    let expression = match key {
-        "id" => return Ok(None),
-        "uuid" => "volume_connectors.uuid",
-        "type" => "volume_connectors.type",
-        "connector_id" => "volume_connectors.connector_id",
-        "created_at" => "volume_connectors.created_at",
-        "updated_at" => "volume_connectors.updated_at",
-        _ => return Err(DbError::SortKey(key)),
-    };
-    Ok(Some(expression))
+    fn values(&self, revision: i64) -> Vec<Value<'_>> {
+        connector_values(self, revision).into()
+    }
+
+    fn node(&self) -> NodeUuid {
+        self.node_uuid
+    }
+
+    fn updated_at(&mut self) -> &mut Option<OffsetDateTime> {
+        &mut self.updated_at
+    }
+
+    fn keep_identity(&mut self, before: &Self) {
+        self.uuid = before.uuid;
+        self.created_at = before.created_at;
+        self.updated_at = before.updated_at;
+    }
+
+    fn missing(uuid: Uuid) -> DbError {
+        DbError::VolumeConnectorMissing(VolumeConnectorUuid(uuid))
+    }
+
+    fn duplicate(&self, constraint: &str) -> Option<Duplicate> {
+        match constraint {
+            "volume_connectors_uuid_key" => Some(Duplicate::VolumeConnectorUuid(self.uuid)),
+            "volume_connectors_type_connector_id_key" => Some(Duplicate::VolumeConnector {
+                kind: self.kind.clone(),
+                connector_id: self.connector_id.clone(),
+            }),
+            _ => None,
+        }
+    }
+
+    fn sort_expression(key: &'static str) -> Option<&'static str> {
+        let expression = match key {
+            "uuid" => "volume_connectors.uuid",
+            "type" => "volume_connectors.type",
+            "connector_id" => "volume_connectors.connector_id",
+            "created_at" => "volume_connectors.created_at",
+            "updated_at" => "volume_connectors.updated_at",
+            _ => return None,
+        };
+        Some(expression)
+    }
 }

@@ -3,12 +3,9 @@
 
 use ironpxe_core::id::{NodeUuid, VolumeConnectorUuid, VolumeTargetUuid};
 use ironpxe_core::volume::{VolumeConnector, VolumeTarget};
-use sqlx::query::Query;
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::types::Json;
-use sqlx::{FromRow, Sqlite};
 
-use super::row::{Fields, Timestamp};
+use super::row::Fields;
+use super::statement::Value;
 
 /// The columns that [`read_connector`] takes, of a connector joined with its node.
 macro_rules! connector_columns {
@@ -65,68 +62,34 @@ pub(super) fn read_target(fields: &mut Fields<'_>) -> Result<(VolumeTarget, i64)
     Ok((target, fields.take()?))
 }
 
-/// Binds [`connector_columns`] without `id`: `$1` is `uuid`, `$2` the node's UUID, `$8`
+/// The values of [`connector_columns`] without `id`: `$1` is `uuid`, `$2` the node's UUID, `$8`
 /// `revision`.
-pub(super) fn bind_connector<'q>(
-    query: Query<'q, Sqlite, SqliteArguments>,
-    connector: &'q VolumeConnector,
-    revision: i64,
-) -> Query<'q, Sqlite, SqliteArguments> {
-    query
-        .bind(connector.uuid.0)
-        .bind(connector.node_uuid.0)
-        .bind(&connector.kind)
-        .bind(&connector.connector_id)
-        .bind(Json(&connector.extra))
-        .bind(Timestamp(connector.created_at))
-        .bind(connector.updated_at.map(Timestamp))
-        .bind(revision)
+pub(super) fn connector_values(connector: &VolumeConnector, revision: i64) -> [Value<'_>; 8] {
+    [
+        connector.uuid.0.into(),
+        connector.node_uuid.0.into(),
+        (&connector.kind).into(),
+        (&connector.connector_id).into(),
+        Value::json(&connector.extra),
+        connector.created_at.into(),
+        connector.updated_at.into(),
+        revision.into(),
+    ]
 }
 
-/// Binds [`target_columns`] without `id`: `$1` is `uuid`, `$2` the node's UUID, `$10` `revision`.
-pub(super) fn bind_target<'q>(
-    query: Query<'q, Sqlite, SqliteArguments>,
-    target: &'q VolumeTarget,
-    revision: i64,
-) -> Query<'q, Sqlite, SqliteArguments> {
-    query
-        .bind(target.uuid.0)
-        .bind(target.node_uuid.0)
-        .bind(&target.volume_type)
-        .bind(target.boot_index)
-        .bind(&target.volume_id)
-        .bind(Json(&target.properties))
-        .bind(Json(&target.extra))
-        .bind(Timestamp(target.created_at))
-        .bind(target.updated_at.map(Timestamp))
-        .bind(revision)
-}
-
-/// A row of [`connector_columns`].
-pub(super) struct ConnectorRow {
-    pub(super) connector: VolumeConnector,
-    pub(super) revision: i64,
-}
-
-impl FromRow<'_, SqliteRow> for ConnectorRow {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        let (connector, revision) = read_connector(&mut Fields::new(row))?;
-        Ok(Self {
-            connector,
-            revision,
-        })
-    }
-}
-
-/// A row of [`target_columns`].
-pub(super) struct TargetRow {
-    pub(super) target: VolumeTarget,
-    pub(super) revision: i64,
-}
-
-impl FromRow<'_, SqliteRow> for TargetRow {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        let (target, revision) = read_target(&mut Fields::new(row))?;
-        Ok(Self { target, revision })
-    }
+/// The values of [`target_columns`] without `id`: `$1` is `uuid`, `$2` the node's UUID, `$10`
+/// `revision`.
+pub(super) fn target_values(target: &VolumeTarget, revision: i64) -> [Value<'_>; 10] {
+    [
+        target.uuid.0.into(),
+        target.node_uuid.0.into(),
+        (&target.volume_type).into(),
+        target.boot_index.into(),
+        (&target.volume_id).into(),
+        Value::json(&target.properties),
+        Value::json(&target.extra),
+        target.created_at.into(),
+        target.updated_at.into(),
+        revision.into(),
+    ]
 }

@@ -1,12 +1,10 @@
 //! All volumes of one node, for who boots it.
 
-use ironpxe_core::id::NodeUuid;
+use ironpxe_core::id::{NodeUuid, VolumeConnectorUuid, VolumeTargetUuid};
 use ironpxe_core::volume::{VolumeConnector, VolumeTarget, Volumes};
-use sqlx::FromRow;
-use sqlx::sqlite::SqliteRow;
 
 use super::row::Fields;
-use super::volume_row::{connector_columns, read_connector, read_target, target_columns};
+use super::statement::Statement;
 use super::{Db, DbError};
 
 impl Db {
@@ -14,21 +12,22 @@ impl Db {
     /// moment: the connectors in the order of their creation, the targets by boot index. A node
     /// that is not there has none.
     pub async fn node_volumes(&self, node: NodeUuid) -> Result<Volumes, DbError> {
-        let rows: Vec<VolumeRow> = sqlx::query_as(concat!(
-            "SELECT 0, 0, ",
-            connector_columns!(),
-            ", NULL, NULL FROM volume_connectors \
+        // Both kinds of row in one form: only a target has a boot index and properties.
+        let statement = Statement::new(
+            "read the volumes of a node",
+            "SELECT NULL AS boot_index, volume_connectors.id AS id, volume_connectors.uuid, \
+             nodes.uuid, volume_connectors.type, volume_connectors.connector_id, NULL, \
+             volume_connectors.extra, volume_connectors.created_at, \
+             volume_connectors.updated_at FROM volume_connectors \
              JOIN nodes ON nodes.id = volume_connectors.node_id WHERE nodes.uuid = $1 \
-             UNION ALL SELECT 1, volume_targets.boot_index, ",
-            target_columns!(),
-            " FROM volume_targets \
+             UNION ALL SELECT volume_targets.boot_index, volume_targets.id, volume_targets.uuid, \
+             nodes.uuid, volume_targets.volume_type, volume_targets.volume_id, \
+             volume_targets.properties, volume_targets.extra, volume_targets.created_at, \
+             volume_targets.updated_at FROM volume_targets \
              JOIN nodes ON nodes.id = volume_targets.node_id WHERE nodes.uuid = $1 \
-             ORDER BY 1, 2, 3"
-        ))
-        .bind(node.0)
-        .fetch_all(&self.readers)
-        .await
-        .map_err(|error| DbError::from_sqlx("read the volumes of a node", error))?;
+             ORDER BY boot_index, id",
+        );
+        let rows = self.all(statement.bind(node.0), read).await?;
         let mut volumes = Volumes::default();
         for row in rows {
             match row {
@@ -40,21 +39,40 @@ impl Db {
     }
 }
 
-/// Which of the two a row is, its place in the order, and then the columns of that one.
+/// A row is one of the two.
 enum VolumeRow {
     Connector(VolumeConnector),
     Target(VolumeTarget),
 }
 
-impl FromRow<'_, SqliteRow> for VolumeRow {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        let fields = &mut Fields::new(row);
-        let is_target: bool = fields.take()?;
-        let _boot_index: i64 = fields.take()?;
-        if is_target {
-            Ok(Self::Target(read_target(fields)?.0))
-        } else {
-            Ok(Self::Connector(read_connector(fields)?.0))
-        }
-    }
+fn read(fields: &mut Fields<'_>) -> Result<VolumeRow, sqlx::Error> {
+    let boot_index: Option<i64> = fields.take()?;
+    fields.id()?;
+    let uuid = fields.take()?;
+    let node_uuid = NodeUuid(fields.take()?);
+    let kind = fields.take()?;
+    let name = fields.take()?;
+    let Some(boot_index) = boot_index else {
+        fields.skip();
+        return Ok(VolumeRow::Connector(VolumeConnector {
+            uuid: VolumeConnectorUuid(uuid),
+            node_uuid,
+            kind,
+            connector_id: name,
+            extra: fields.map()?,
+            created_at: fields.time()?,
+            updated_at: fields.optional_time()?,
+        }));
+    };
+    Ok(VolumeRow::Target(VolumeTarget {
+        uuid: VolumeTargetUuid(uuid),
+        node_uuid,
+        volume_type: kind,
+        boot_index,
+        volume_id: name,
+        properties: fields.map()?,
+        extra: fields.map()?,
+        created_at: fields.time()?,
+        updated_at: fields.optional_time()?,
+    }))
 }

@@ -36,7 +36,7 @@ const MAY_KNOW: [(&str, &[&str]); 13] = [
     // It reads who the conductors are.
     ("rpc", &["db", "ident"]),
     ("drivers", &[]),
-    ("db", &["clock"]),
+    ("db", &["clock", "ident"]),
     ("config", &[]),
     ("lifecycle", &[]),
     ("telemetry", &[]),

@@ -4,6 +4,7 @@ mod arrows;
 mod clients;
 mod config;
 mod firmware;
+mod postgres;
 mod replicas;
 mod rest;
 mod roles;

@@ -6,11 +6,18 @@ use ironpxe_core::node::Node;
 use serde_json::json;
 
 use super::super::Db;
-use super::{node, open, scratch};
+use super::super::testing::{Site, on_both};
+use super::node;
 
-#[tokio::test]
-async fn a_change_that_changes_nothing_or_is_refused_leaves_the_node_alone() {
-    let (db, _folder) = scratch().await;
+on_both! {
+    a_change_that_changes_nothing_or_is_refused_leaves_the_node_alone,
+    of_many_changes_at_once_none_is_lost,
+    a_row_that_changed_under_the_closure_is_read_again,
+    every_handle_sees_every_commit_at_once,
+}
+
+async fn a_change_that_changes_nothing_or_is_refused_leaves_the_node_alone(site: Site) {
+    let db = site.open().await;
     let node = node();
     db.node_create(&node).await.unwrap();
     let (same, ()) = db.node_change(node.uuid, |_| Ok(())).await.unwrap();
@@ -39,14 +46,13 @@ pub(super) async fn count(db: &Db, uuid: NodeUuid) -> Result<(), Fault> {
     db.node_change(uuid, add).await.map(|_| ())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_many_changes_at_once_none_is_lost() {
-    let (db, folder) = scratch().await;
+async fn of_many_changes_at_once_none_is_lost(site: Site) {
+    let db = site.open().await;
     let node = node();
     db.node_create(&node).await.unwrap();
     // As two processes of four tasks each would.
     let mut tasks = tokio::task::JoinSet::new();
-    for handle in [db.clone(), open(&folder).await] {
+    for handle in [db.clone(), site.open().await] {
         for _ in 0..4 {
             let (handle, uuid) = (handle.clone(), node.uuid);
             tasks.spawn(async move {
@@ -65,10 +71,8 @@ async fn of_many_changes_at_once_none_is_lost() {
     assert_eq!((&node.extra["counter"], node.revision), (&json!(400), 400));
 }
 
-#[tokio::test]
-async fn a_row_that_changed_under_the_closure_is_read_again() {
-    let (db, folder) = scratch().await;
-    let other = open(&folder).await;
+async fn a_row_that_changed_under_the_closure_is_read_again(site: Site) {
+    let db = site.open().await;
     let node = node();
     db.node_create(&node).await.unwrap();
     let mut seen = Vec::new();
@@ -80,7 +84,9 @@ async fn a_row_that_changed_under_the_closure_is_read_again() {
                 std::thread::scope(|scope| {
                     scope.spawn(|| {
                         let runtime = tokio::runtime::Runtime::new().unwrap();
-                        runtime.block_on(count(&other, node.uuid)).unwrap();
+                        runtime.block_on(async {
+                            count(&site.open().await, node.uuid).await.unwrap()
+                        });
                     });
                 });
             }
@@ -96,10 +102,9 @@ async fn a_row_that_changed_under_the_closure_is_read_again() {
     );
 }
 
-#[tokio::test]
-async fn every_handle_sees_every_commit_at_once() {
-    let (db, folder) = scratch().await;
-    let other = open(&folder).await;
+async fn every_handle_sees_every_commit_at_once(site: Site) {
+    let db = site.open().await;
+    let other = site.open().await;
     for round in 0..50 {
         let (writer, reader) = if round % 2 == 0 {
             (&db, &other)

@@ -4,7 +4,14 @@ use ironpxe_core::conductor::{DriverInterfaces, Hardware};
 use ironpxe_core::node::Node;
 
 use super::*;
+use crate::db::statement::Statement;
 use crate::db::{Db, Holder, Registration};
+
+on_both! {
+    conductors_live_as_long_as_they_are_heard_of,
+    a_node_is_taken_once_and_only_from_the_dead,
+    a_run_takes_back_only_while_it_is_the_one_that_is_registered,
+}
 
 async fn register(db: &Db, hostname: &str, run_id: &str) {
     let entry = Registration {
@@ -19,19 +26,17 @@ async fn register(db: &Db, hostname: &str, run_id: &str) {
 }
 
 async fn fall_silent(db: &Db, hostname: &str) {
-    let long_ago = "UPDATE conductors SET updated_at = '2026-01-02T03:04:05.000000Z' \
-                    WHERE hostname = $1";
-    let done = sqlx::query(long_ago)
-        .bind(hostname)
-        .execute(&db.writer)
-        .await
-        .unwrap();
-    assert_eq!(done.rows_affected(), 1);
+    let statement = Statement::new(
+        "tamper",
+        "UPDATE conductors SET updated_at = $2 WHERE hostname = $1",
+    )
+    .bind(hostname)
+    .bind(datetime!(2026-01-02 03:04:05 UTC));
+    assert_eq!(db.execute(statement).await.unwrap(), 1);
 }
 
-#[tokio::test]
-async fn conductors_live_as_long_as_they_are_heard_of() {
-    let (db, folder) = scratch().await;
+async fn conductors_live_as_long_as_they_are_heard_of(site: Site) {
+    let db = site.open().await;
     let drivers = ["fake-hardware".to_owned(), "manual-management".to_owned()];
     let interfaces = [Hardware {
         name: "fake-hardware".to_owned(),
@@ -77,7 +82,7 @@ async fn conductors_live_as_long_as_they_are_heard_of() {
         ..entry
     };
     db.conductor_register(&entry).await.unwrap();
-    let again = open(&folder).await;
+    let again = site.open().await;
     let again = again.conductor_get("host-1").await.unwrap().unwrap();
     assert!(again.alive && again.created_at == first.created_at);
     assert_eq!(again.drivers, drivers[..1]);
@@ -103,10 +108,9 @@ async fn held(db: &Db, hostname: &str) -> (Node, Node) {
     (before, after)
 }
 
-#[tokio::test]
-async fn a_node_is_taken_once_and_only_from_the_dead() {
-    let (db, folder) = scratch().await;
-    let other = open(&folder).await;
+async fn a_node_is_taken_once_and_only_from_the_dead(site: Site) {
+    let db = site.open().await;
+    let other = site.open().await;
     register(&db, "dead", "run-1").await;
     register(&db, "alive", "run-1").await;
     let (before, after) = held(&db, "dead").await;
@@ -154,9 +158,8 @@ async fn a_node_is_taken_once_and_only_from_the_dead() {
     }
 }
 
-#[tokio::test]
-async fn a_run_takes_back_only_while_it_is_the_one_that_is_registered() {
-    let (db, _folder) = scratch().await;
+async fn a_run_takes_back_only_while_it_is_the_one_that_is_registered(site: Site) {
+    let db = site.open().await;
     register(&db, "host-1", "run-1").await;
     let (before, after) = held(&db, "host-1").await;
     let (kept, _) = held(&db, "host-2").await;

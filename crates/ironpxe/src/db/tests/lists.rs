@@ -7,9 +7,19 @@ use ironpxe_core::node::Node;
 use ironpxe_core::port::Port;
 use ironpxe_core::provision_state::ProvisionState;
 
+use super::super::testing::{Site, on_both};
 use super::super::{Db, DbError, NodeFilter, Page, PortFilter, SortDirection};
-use super::{full_node, node, port, scratch};
+use super::{full_node, node, port};
 use crate::ident;
+
+on_both! {
+    pages_hold_everything_exactly_once_and_in_order,
+    times_sort_as_they_follow_each_other,
+    ports_are_paged_too,
+    a_marker_that_is_gone_is_not_the_end_of_the_list,
+    there_is_no_order_by_anything_else,
+    each_filter_finds_the_one_node_it_is_about,
+}
 
 /// Every page of three, one after the other.
 async fn pages(db: &Db, key: Option<&'static str>, sort_dir: SortDirection) -> Vec<Node> {
@@ -33,9 +43,8 @@ async fn pages(db: &Db, key: Option<&'static str>, sort_dir: SortDirection) -> V
 /// What a list is sorted by.
 type Key = fn(&Node) -> Option<String>;
 
-#[tokio::test]
-async fn pages_hold_everything_exactly_once_and_in_order() {
-    let (db, _folder) = scratch().await;
+async fn pages_hold_everything_exactly_once_and_in_order(site: Site) {
+    let db = site.open().await;
     // Names and classes: none, some, and some alike.
     for index in 0..20_u8 {
         let mut node = node();
@@ -82,9 +91,8 @@ async fn pages_hold_everything_exactly_once_and_in_order() {
     }
 }
 
-#[tokio::test]
-async fn times_sort_as_they_follow_each_other() {
-    let (db, _folder) = scratch().await;
+async fn times_sort_as_they_follow_each_other(site: Site) {
+    let db = site.open().await;
     let mut expected = Vec::new();
     for microsecond in [0, 50_000, 123_400, 123_456, 500_000, 999_999] {
         let mut node = node();
@@ -101,9 +109,8 @@ async fn times_sort_as_they_follow_each_other() {
     assert_eq!(sorted, expected);
 }
 
-#[tokio::test]
-async fn ports_are_paged_too() {
-    let (db, _folder) = scratch().await;
+async fn ports_are_paged_too(site: Site) {
+    let db = site.open().await;
     let (first, second) = (node(), node());
     db.node_create(&first).await.unwrap();
     db.node_create(&second).await.unwrap();
@@ -166,9 +173,8 @@ async fn ports_are_paged_too() {
     assert_eq!(db.port_list(&mismatch, &Page::default()).await.unwrap(), []);
 }
 
-#[tokio::test]
-async fn a_marker_that_is_gone_is_not_the_end_of_the_list() {
-    let (db, _folder) = scratch().await;
+async fn a_marker_that_is_gone_is_not_the_end_of_the_list(site: Site) {
+    let db = site.open().await;
     let node = node();
     db.node_create(&node).await.unwrap();
     let after = |marker| Page {
@@ -191,9 +197,8 @@ async fn a_marker_that_is_gone_is_not_the_end_of_the_list() {
     );
 }
 
-#[tokio::test]
-async fn there_is_no_order_by_anything_else() {
-    let (db, _folder) = scratch().await;
+async fn there_is_no_order_by_anything_else(site: Site) {
+    let db = site.open().await;
     let page = Page {
         sort_key: Some("driver_info"),
         ..Page::default()
@@ -269,9 +274,8 @@ const ALL_SORT_KEYS: [&str; 50] = [
     "vendor_interface",
 ];
 
-#[tokio::test]
-async fn each_filter_finds_the_one_node_it_is_about() {
-    let (db, _folder) = scratch().await;
+async fn each_filter_finds_the_one_node_it_is_about(site: Site) {
+    let db = site.open().await;
     let full = full_node();
     db.node_create(&full).await.unwrap();
     db.node_create(&node()).await.unwrap();

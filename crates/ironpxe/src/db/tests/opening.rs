@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use ironpxe_core::error::Fault;
 
-use super::super::{Db, Settings};
-use super::{full_node, node, open};
+use super::super::testing::{Site, open};
+use super::super::{Db, Location, Settings};
+use super::{full_node, node};
 
 #[tokio::test]
 async fn the_file_is_for_its_owner_only_and_keeps_what_it_holds() {
@@ -14,8 +15,8 @@ async fn the_file_is_for_its_owner_only_and_keeps_what_it_holds() {
     let folder = tempfile::TempDir::new().unwrap();
     let path = folder.path().join("new/state/ironpxe.sqlite");
     let settings = Settings {
-        path: path.clone(),
-        heartbeat_timeout: std::time::Duration::from_mins(1),
+        location: Location::Sqlite(path.clone()),
+        ..Site::sqlite().settings()
     };
     let db = Db::open(&settings).await.unwrap();
     let full = full_node();
@@ -56,15 +57,12 @@ async fn of_several_who_open_a_new_file_at_once_all_succeed() {
 #[tokio::test]
 async fn a_file_that_is_no_database_is_refused_with_its_name() {
     let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("notes.txt");
     let settings = Settings {
-        path: folder.path().join("notes.txt"),
-        heartbeat_timeout: std::time::Duration::from_mins(1),
+        location: Location::Sqlite(path.clone()),
+        ..Site::sqlite().settings()
     };
-    std::fs::write(
-        &settings.path,
-        "milk, eggs, butter; nothing a database would hold",
-    )
-    .unwrap();
+    std::fs::write(&path, "milk, eggs, butter; nothing a database would hold").unwrap();
     let error = Db::open(&settings).await.unwrap_err();
     assert!(
         Fault::from(error)
@@ -72,7 +70,7 @@ async fn a_file_that_is_no_database_is_refused_with_its_name() {
             .contains("file is not a database")
     );
     let settings = Settings {
-        path: folder.path().join("notes.txt/x"),
+        location: Location::Sqlite(path.join("x")),
         ..settings
     };
     let error = Db::open(&settings).await.unwrap_err();

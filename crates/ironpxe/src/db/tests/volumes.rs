@@ -8,9 +8,22 @@ use ironpxe_core::volume::{VolumeConnector, VolumeTarget, Volumes};
 use serde_json::json;
 use time::macros::datetime;
 
-use super::super::{Db, DbError, Duplicate, Page, SortDirection};
-use super::{count, map, node, open, scratch};
+use super::super::testing::{Site, on_both};
+use super::super::{Db, DbError, Duplicate, Page, SortDirection, upgrade};
+use super::{count, map, node};
 use crate::{clock, ident};
+
+on_both! {
+    a_connector_comes_back_as_it_was_stored_and_changed,
+    a_target_comes_back_as_it_was_stored_and_changed,
+    the_volumes_of_a_node_come_together_and_in_order,
+    what_is_taken_is_named,
+    what_is_not_there_is_said,
+    both_nodes_of_a_move_may_object,
+    a_node_that_changed_meanwhile_is_asked_again,
+    lists_are_paged_sorted_and_of_one_node,
+    a_database_from_before_volumes_gets_them,
+}
 
 fn connector(node: &Node, name: &str) -> VolumeConnector {
     VolumeConnector {
@@ -39,12 +52,12 @@ fn target(node: &Node, boot_index: i64) -> VolumeTarget {
 }
 
 /// A database with two nodes.
-async fn stand() -> (Db, tempfile::TempDir, Node, Node) {
-    let (db, folder) = scratch().await;
+async fn stand(site: &Site) -> (Db, Node, Node) {
+    let db = site.open().await;
     let (one, two) = (node(), node());
     db.node_create(&one).await.unwrap();
     db.node_create(&two).await.unwrap();
-    (db, folder, one, two)
+    (db, one, two)
 }
 
 #[expect(
@@ -55,9 +68,8 @@ fn anyone(_: &Node) -> Result<(), Fault> {
     Ok(())
 }
 
-#[tokio::test]
-async fn a_connector_comes_back_as_it_was_stored_and_changed() {
-    let (db, _folder, owner, other) = stand().await;
+async fn a_connector_comes_back_as_it_was_stored_and_changed(site: Site) {
+    let (db, owner, other) = stand(&site).await;
     let bare = connector(&owner, "iqn.a");
     db.volume_connector_create(&bare).await.unwrap();
     let stored = db.volume_connector_get(bare.uuid).await.unwrap();
@@ -98,9 +110,8 @@ async fn a_connector_comes_back_as_it_was_stored_and_changed() {
     assert_eq!(stored, Some(saved));
 }
 
-#[tokio::test]
-async fn a_target_comes_back_as_it_was_stored_and_changed() {
-    let (db, _folder, owner, other) = stand().await;
+async fn a_target_comes_back_as_it_was_stored_and_changed(site: Site) {
+    let (db, owner, other) = stand(&site).await;
     let bare = target(&owner, 0);
     db.volume_target_create(&bare).await.unwrap();
     let stored = db.volume_target_get(bare.uuid).await.unwrap();
@@ -145,9 +156,8 @@ async fn a_target_comes_back_as_it_was_stored_and_changed() {
     assert_eq!(again, saved);
 }
 
-#[tokio::test]
-async fn the_volumes_of_a_node_come_together_and_in_order() {
-    let (db, _folder, owner, other) = stand().await;
+async fn the_volumes_of_a_node_come_together_and_in_order(site: Site) {
+    let (db, owner, other) = stand(&site).await;
     let connectors = [connector(&owner, "iqn.b"), connector(&owner, "iqn.a")];
     for connector in &connectors {
         db.volume_connector_create(connector).await.unwrap();
@@ -177,18 +187,12 @@ async fn the_volumes_of_a_node_come_together_and_in_order() {
     // They go with their node, and only with theirs.
     db.node_destroy(owner.uuid, anyone).await.unwrap();
     for table in ["volume_connectors", "volume_targets"] {
-        let rows: i64 =
-            sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}")))
-                .fetch_one(&db.readers)
-                .await
-                .unwrap();
-        assert_eq!(rows, 1, "{table}");
+        assert_eq!(db.rows_of(table).await, 1, "{table}");
     }
 }
 
-#[tokio::test]
-async fn what_is_taken_is_named() {
-    let (db, _folder, one, two) = stand().await;
+async fn what_is_taken_is_named(site: Site) {
+    let (db, one, two) = stand(&site).await;
     let (taken, index) = (connector(&one, "iqn.a"), target(&one, 0));
     db.volume_connector_create(&taken).await.unwrap();
     db.volume_target_create(&index).await.unwrap();
@@ -256,9 +260,8 @@ async fn what_is_taken_is_named() {
     assert_eq!(moved.unwrap_err(), Fault::VolumeBootIndexExists(0));
 }
 
-#[tokio::test]
-async fn what_is_not_there_is_said() {
-    let (db, _folder, owner, _) = stand().await;
+async fn what_is_not_there_is_said(site: Site) {
+    let (db, owner, _) = stand(&site).await;
     let nobody = node();
     for error in [
         db.volume_connector_create(&connector(&nobody, "iqn.a"))
@@ -299,9 +302,8 @@ async fn what_is_not_there_is_said() {
     assert_eq!(destroyed.await.unwrap_err(), missing);
 }
 
-#[tokio::test]
-async fn both_nodes_of_a_move_may_object() {
-    let (db, _folder, one, two) = stand().await;
+async fn both_nodes_of_a_move_may_object(site: Site) {
+    let (db, one, two) = stand(&site).await;
     let stored = target(&one, 0);
     db.volume_target_create(&stored).await.unwrap();
     for objector in [one.uuid, two.uuid] {
@@ -327,10 +329,8 @@ async fn both_nodes_of_a_move_may_object() {
 }
 
 /// Between the look at the node and the change of its volume, somebody changes the node.
-#[tokio::test]
-async fn a_node_that_changed_meanwhile_is_asked_again() {
-    let (db, folder, owner, _) = stand().await;
-    let other = open(&folder).await;
+async fn a_node_that_changed_meanwhile_is_asked_again(site: Site) {
+    let (db, owner, _) = stand(&site).await;
     let (name, index) = (connector(&owner, "iqn.a"), target(&owner, 0));
     db.volume_connector_create(&name).await.unwrap();
     db.volume_target_create(&index).await.unwrap();
@@ -342,7 +342,8 @@ async fn a_node_that_changed_meanwhile_is_asked_again() {
             std::thread::scope(|scope| {
                 scope.spawn(|| {
                     let runtime = tokio::runtime::Runtime::new().unwrap();
-                    runtime.block_on(count(&other, owner.uuid)).unwrap();
+                    runtime
+                        .block_on(async { count(&site.open().await, owner.uuid).await.unwrap() });
                 });
             });
         }
@@ -371,9 +372,8 @@ async fn a_node_that_changed_meanwhile_is_asked_again() {
     );
 }
 
-#[tokio::test]
-async fn lists_are_paged_sorted_and_of_one_node() {
-    let (db, _folder, one, two) = stand().await;
+async fn lists_are_paged_sorted_and_of_one_node(site: Site) {
+    let (db, one, two) = stand(&site).await;
     for index in 0..7_i64 {
         let owner = if index % 2 == 0 { &one } else { &two };
         db.volume_connector_create(&connector(owner, &format!("iqn.{}", 9 - index)))
@@ -457,18 +457,18 @@ async fn lists_are_paged_sorted_and_of_one_node() {
     );
 }
 
-#[tokio::test]
-async fn a_database_from_before_volumes_gets_them() {
-    let (db, folder, owner, _) = stand().await;
+async fn a_database_from_before_volumes_gets_them(site: Site) {
+    let (db, owner, _) = stand(&site).await;
     for undo in [
         "DROP TABLE volume_connectors",
         "DROP TABLE volume_targets",
         "DELETE FROM _sqlx_migrations WHERE version = 2",
     ] {
-        sqlx::query(undo).execute(&db.writer).await.unwrap();
+        db.sql(undo).await;
     }
     db.close().await;
-    let db = open(&folder).await;
+    upgrade(&site.location()).await.unwrap();
+    let db = site.open().await;
     assert_eq!(
         db.node_get(owner.uuid).await.unwrap().as_ref(),
         Some(&owner)

@@ -206,8 +206,8 @@ async fn if_all_are_silent_they_are_asked_all_the_same() {
     let site = Site::new().await;
     site.waiting_node().await;
     let settings = crate::db::Settings {
-        path: site.folder.path().join("ironpxe.sqlite"),
         heartbeat_timeout: Duration::ZERO,
+        ..crate::db::testing::settings_in(&site.folder)
     };
     let db = Db::open(&settings).await.unwrap();
     let listed = db.conductor_get("conductor-1").await.unwrap().unwrap();

@@ -4,6 +4,8 @@
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use ironpxe_testkit::machine::Platform;
+use ironpxe_testkit::on_platforms;
 use ironpxe_testkit::payload::{disk, toy};
 use serde_json::{Value, json};
 
@@ -27,8 +29,9 @@ fn run(site: &Site, script: &str) -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn an_installer_boots_installs_once_and_then_its_disk_boots() -> Result<()> {
+on_platforms!(an_installer_boots_installs_once_and_then_its_disk_boots: bios, bios_current);
+
+fn an_installer_boots_installs_once_and_then_its_disk_boots(platform: Platform) -> Result<()> {
     let ramdisk = toy::ramdisk(54_321);
     // The deploy images are there, and would be the wrong ones.
     let site = Site::with(toy::KERNEL, &toy::ramdisk(1000))?;
@@ -49,7 +52,7 @@ fn an_installer_boots_installs_once_and_then_its_disk_boots() -> Result<()> {
     site.deploy(&node)?;
 
     let _turn = MACHINES.enter();
-    let hardware = site.machine().disk(disk::image("installed")?);
+    let hardware = site.machine(platform).disk(disk::image("installed")?);
     let mut machine = hardware.power_on()?;
     let line = machine.wait_for_line(toy::MARKER, BOOT)?;
     machine.wait_until_off(SOON)?;

@@ -1,13 +1,16 @@
 //! A machine with an operator's own boot script.
 
 use anyhow::{Context, Result, ensure};
+use ironpxe_testkit::machine::Platform;
+use ironpxe_testkit::on_platforms;
 use ironpxe_testkit::payload::toy;
 use ironpxe_testkit::server::ServerOptions;
 
 use super::{KERNEL, MAC, MACHINES, RAMDISK, SOON, Site, boots_the_toy};
 
-#[test]
-fn an_operators_template_speaks_and_boots() -> Result<()> {
+on_platforms!(an_operators_template_speaks_and_boots: bios, bios_current);
+
+fn an_operators_template_speaks_and_boots(platform: Platform) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("boot.ipxe");
     let template = "#!ipxe\n\
@@ -29,7 +32,7 @@ fn an_operators_template_speaks_and_boots() -> Result<()> {
     site.deploy(&node)?;
 
     let _turn = MACHINES.enter();
-    let mut machine = site.machine().power_on()?;
+    let mut machine = site.machine(platform).power_on()?;
     let line = machine.wait_for_line("Machine room 7", SOON)?;
     ensure!(
         line.starts_with("Machine room 7 welcomes rack-1, req-"),

@@ -1,0 +1,421 @@
+//! A real PostgreSQL server: its own folder, its own port, nobody's data.
+//!
+//! It is started by the binaries of the system's package, as a user who is not root (it refuses
+//! root), without flushing to the disk, and in a locale whose order is not that of the bytes, so
+//! that a test notices who relies on it. [`Postgres::shared`] is one server for all tests of a
+//! process; each gets its own database from [`Postgres::create_database`]. A test that does harm
+//! starts its own.
+//!
+//! Shared memory and a folder are left behind when a server is just killed, so a *keeper*, a
+//! process of a few lines of shell, ends it in good order when this process is gone, however it
+//! went.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, Uid, User};
+use tempfile::TempDir;
+
+use crate::journal::Journal;
+use crate::process::{Child, collect_lines, find, spawn};
+use crate::server::Server;
+
+/// The folder with `initdb`, `postgres` and `psql`. If it is set, there must be a server: tests
+/// fail where they would be skipped.
+const BINARIES_VARIABLE: &str = "IRONPXE_TEST_POSTGRES";
+/// Where Debian's packages put the binaries, below a folder for each version.
+const DEBIAN: &str = "/usr/lib/postgresql";
+/// Who it is for the server.
+const USER: &str = "ironpxe";
+const STARTS_WITHIN: Duration = Duration::from_secs(30);
+const ENDS_WITHIN: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(10);
+/// How often another port is tried when somebody took the free one first.
+const PORTS_TO_TRY: usize = 5;
+
+/// Ends the server whose folder is `$1` when standard input ends, and removes the folder.
+const KEEPER: &str = r#"
+trap '' INT TERM HUP
+cat >/dev/null
+pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
+if [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null; then
+    kill -CONT "$pid" $(cat "/proc/$pid/task/$pid/children") 2>/dev/null
+    kill -QUIT "$pid" 2>/dev/null
+    tries=0
+    while kill -0 "$pid" 2>/dev/null && [ $tries -lt 100 ]; do
+        sleep 0.05
+        tries=$((tries + 1))
+    done
+    [ $tries -lt 100 ] || kill -KILL "$pid" 2>/dev/null
+fi
+rm -rf "$1" || { sleep 1; rm -rf "$1"; }
+"#;
+
+/// A running server. Dropping it ends it and removes what it kept.
+#[derive(Debug)]
+pub struct Postgres {
+    /// Its log.
+    pub log: Arc<Journal<String>>,
+    /// Where it listens, on 127.0.0.1.
+    pub port: u16,
+    binaries: PathBuf,
+    folder: PathBuf,
+    user: Option<User>,
+    postmaster: Mutex<Child>,
+    keeper: Child,
+    databases: AtomicUsize,
+}
+
+impl Postgres {
+    /// The server that all tests of this process share. `None`, and a word on standard error that
+    /// no test harness holds back, where PostgreSQL is not installed.
+    pub fn shared() -> Option<&'static Self> {
+        static SHARED: OnceLock<Option<Postgres>> = OnceLock::new();
+        SHARED
+            .get_or_init(|| {
+                let started = Self::start();
+                match (started, installed()) {
+                    (Ok(server), _) => Some(server),
+                    (Err(error), true) => panic!("PostgreSQL does not start: {error:#}"),
+                    (Err(error), false) => {
+                        let _ = writeln!(
+                            std::io::stderr(),
+                            "\n!!! SKIPPED: every test on PostgreSQL: {error:#}\n"
+                        );
+                        None
+                    }
+                }
+            })
+            .as_ref()
+    }
+
+    /// Starts a server.
+    pub fn start() -> Result<Self> {
+        let binaries = binaries()?;
+        let folder = TempDir::with_prefix("ironpxe-postgres-")
+            .context("cannot create a folder for a server")?;
+        let user = unprivileged()?;
+        if let Some(user) = &user {
+            chown(
+                folder.path(),
+                Some(user.uid.as_raw()),
+                Some(user.gid.as_raw()),
+            )
+            .context("cannot hand a folder over")?;
+        }
+        let mut initdb = as_user(&binaries.join("initdb"), user.as_ref())?;
+        initdb.args(["--username", USER, "--auth", "trust", "--no-sync"]);
+        initdb.args(["--encoding", "UTF8", "--locale", "C.UTF-8"]);
+        initdb.args(["--locale-provider", "icu", "--icu-locale", "en-US"]);
+        initdb.arg("--pgdata").arg(folder.path().join("data"));
+        run(initdb)?;
+
+        // From here on the folder is the keeper's.
+        let keeper = keeper(folder.path())?;
+        let folder = folder.keep();
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let port = Server::free_port()?;
+            match start_postmaster(&binaries, &folder, user.as_ref(), port) {
+                Err(_) if tries < PORTS_TO_TRY => {}
+                Err(error) => return Err(error),
+                Ok((postmaster, log)) => {
+                    return Ok(Self {
+                        log,
+                        port,
+                        binaries,
+                        folder,
+                        user,
+                        postmaster: Mutex::new(postmaster),
+                        keeper,
+                        databases: AtomicUsize::new(0),
+                    });
+                }
+            }
+        }
+    }
+
+    /// Creates a database, as a copy of `template` if one is given, and gives its name.
+    pub fn create_database(&self, template: Option<&str>) -> Result<String> {
+        let number = self.databases.fetch_add(1, Ordering::Relaxed);
+        let name = format!("test_{number}");
+        let template = template.unwrap_or("template1");
+        // Cheaper than a copy through the log, where nothing is flushed to the disk.
+        self.sql(
+            "postgres",
+            &format!("CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"),
+        )?;
+        Ok(name)
+    }
+
+    /// Deletes a database, whoever uses it.
+    pub fn drop_database(&self, name: &str) -> Result<()> {
+        self.sql("postgres", &format!("DROP DATABASE {name} WITH (FORCE)"))?;
+        Ok(())
+    }
+
+    /// What `psql` answers, without headings.
+    pub fn sql(&self, database: &str, sql: &str) -> Result<String> {
+        let mut psql = Command::new(self.binaries.join("psql"));
+        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]);
+        psql.args(["-h", "127.0.0.1", "-p", &self.port.to_string()]);
+        psql.args(["-U", USER, "-d", database, "-c", sql]);
+        psql.env("PGCONNECT_TIMEOUT", "10");
+        Ok(run(psql)?.trim_end().to_owned())
+    }
+
+    /// Where a database is, as `[database]connection` takes it.
+    pub fn url(&self, database: &str) -> String {
+        format!(
+            "postgresql://{USER}:not-asked-for@127.0.0.1:{}/{database}",
+            self.port
+        )
+    }
+
+    /// Kills it, as a power cut would.
+    pub fn kill(&self) -> Result<()> {
+        self.signal(Signal::SIGKILL)?;
+        self.lock().wait(ENDS_WITHIN)?;
+        Ok(())
+    }
+
+    /// Has it hang: connections stay open, and nobody answers. The processes that serve
+    /// connections hang too.
+    pub fn pause(&self) -> Result<()> {
+        self.signal_all(Signal::SIGSTOP)
+    }
+
+    /// Has it go on.
+    pub fn resume(&self) -> Result<()> {
+        self.signal_all(Signal::SIGCONT)
+    }
+
+    /// Starts it again after [`Postgres::kill`].
+    pub fn restart(&self) -> Result<()> {
+        let mut postmaster = self.lock();
+        let deadline = Instant::now() + STARTS_WITHIN;
+        loop {
+            // What a killed server's processes have not yet let go of holds up the next.
+            match start_postmaster(&self.binaries, &self.folder, self.user.as_ref(), self.port) {
+                Ok((again, _)) => {
+                    *postmaster = again;
+                    return Ok(());
+                }
+                Err(error) if Instant::now() >= deadline => return Err(error),
+                Err(_) => thread::sleep(POLL),
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Child> {
+        self.postmaster
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = postmaster_pid(&self.folder)?;
+        kill(pid, signal).with_context(|| format!("cannot send {signal}"))
+    }
+
+    fn signal_all(&self, signal: Signal) -> Result<()> {
+        let postmaster = postmaster_pid(&self.folder)?;
+        // First of all whoever would start more of them.
+        kill(postmaster, signal).with_context(|| format!("cannot send {signal}"))?;
+        for child in children(postmaster)? {
+            // It may have ended meanwhile.
+            let _ = kill(child, signal);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        // The end of its input is what the keeper waits for; and nobody reaps the server but us.
+        drop(self.keeper.pipes().stdin.take());
+        let _ = self.lock().wait(ENDS_WITHIN);
+        let _ = self.keeper.wait(ENDS_WITHIN);
+    }
+}
+
+/// The processes whose parent is `parent`.
+fn children(parent: Pid) -> Result<Vec<Pid>> {
+    let path = format!("/proc/{parent}/task/{parent}/children");
+    let text = fs::read_to_string(path).context("cannot list the server's processes")?;
+    let pids = text.split_whitespace().filter_map(|pid| pid.parse().ok());
+    Ok(pids.map(Pid::from_raw).collect())
+}
+
+fn postmaster_pid(folder: &Path) -> Result<Pid> {
+    let file = folder.join("data/postmaster.pid");
+    let text = fs::read_to_string(file).context("the server is not running")?;
+    let first = text.lines().next().unwrap_or_default();
+    Ok(Pid::from_raw(first.parse().context("no process id")?))
+}
+
+fn start_postmaster(
+    binaries: &Path,
+    folder: &Path,
+    user: Option<&User>,
+    port: u16,
+) -> Result<(Child, Arc<Journal<String>>)> {
+    let mut command = as_user(&binaries.join("postgres"), user)?;
+    command.arg("-D").arg(folder.join("data"));
+    command.arg("-k").arg(folder);
+    command.args(["-h", "127.0.0.1", "-p", &port.to_string()]);
+    for setting in [
+        "fsync=off",
+        "full_page_writes=off",
+        "synchronous_commit=off",
+        "max_connections=200",
+        "shared_buffers=32MB",
+        "log_line_prefix=",
+    ] {
+        command.args(["-c", setting]);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    command.stderr(Stdio::piped());
+    let mut child = spawn(command)?;
+    let log = collect_lines(child.pipes().stderr.take().context("no stderr")?);
+    let ready = log.wait(STARTS_WITHIN, |lines| {
+        lines
+            .iter()
+            .any(|line| line.contains("database system is ready to accept connections"))
+            .then_some(())
+    });
+    if ready.is_none() {
+        bail!("PostgreSQL does not start\n{}", log.tail(20).join("\n"));
+    }
+    Ok((child, log))
+}
+
+/// The process that cleans up after this one.
+fn keeper(folder: &Path) -> Result<Child> {
+    let mut command = Command::new("sh");
+    command.args(["-c", KEEPER, "keeper"]).arg(folder);
+    command.stdin(Stdio::piped());
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    spawn(command)
+}
+
+/// Who runs the server, if that is not who runs the tests.
+fn unprivileged() -> Result<Option<User>> {
+    if !Uid::effective().is_root() {
+        return Ok(None);
+    }
+    let user = User::from_name("nobody").context("cannot look users up")?;
+    Ok(Some(user.context("there is no user nobody")?))
+}
+
+fn as_user(program: &Path, user: Option<&User>) -> Result<Command> {
+    let Some(user) = user else {
+        return Ok(Command::new(program));
+    };
+    let setpriv = find("setpriv").context("`setpriv` is needed: apt-get install util-linux")?;
+    let mut command = Command::new(setpriv);
+    command.args(["--reuid", &user.uid.to_string()]);
+    command.args(["--regid", &user.gid.to_string()]);
+    command.args(["--clear-groups", "--inh-caps=-all", "--"]);
+    command.arg(program);
+    Ok(command)
+}
+
+/// What the program says, if it succeeds.
+fn run(mut command: Command) -> Result<String> {
+    command.stdin(Stdio::null());
+    let program = command.get_program().to_owned();
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command
+        .output()
+        .with_context(|| format!("cannot run {}", program.display()))?;
+    let stderr = String::from_utf8_lossy(&stderr);
+    ensure!(status.success(), "{}: {stderr}", program.display());
+    Ok(String::from_utf8_lossy(&stdout).into_owned())
+}
+
+/// Whether there should be a server, so that one that does not start is an error.
+fn installed() -> bool {
+    wanted().is_some() || binaries().is_ok()
+}
+
+fn wanted() -> Option<OsString> {
+    std::env::var_os(BINARIES_VARIABLE).filter(|it| !it.is_empty())
+}
+
+/// The folder with the server's programs: the one that is asked for, or the newest there is.
+fn binaries() -> Result<PathBuf> {
+    if let Some(folder) = wanted() {
+        return Ok(PathBuf::from(folder));
+    }
+    let versions = fs::read_dir(DEBIAN).into_iter().flatten().flatten();
+    versions
+        .filter_map(|entry| {
+            let version: u32 = entry.file_name().to_str()?.parse().ok()?;
+            let folder = entry.path().join("bin");
+            folder.join("initdb").is_file().then_some((version, folder))
+        })
+        .max()
+        .map(|(_, folder)| folder)
+        .or_else(|| find("initdb").ok()?.parent().map(Path::to_owned))
+        .context(
+            "PostgreSQL is not installed: `apt-get install postgresql` (`cargo xtask test` \
+             installs it)",
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_survives_what_is_done_to_it_and_leaves_nothing_behind() {
+        if !installed() {
+            assert!(Postgres::shared().is_none());
+            return;
+        }
+        let server = Postgres::start().unwrap();
+        let first = server.create_database(None).unwrap();
+        server
+            .sql(
+                &first,
+                "CREATE TABLE t (x TEXT); INSERT INTO t VALUES ('a')",
+            )
+            .unwrap();
+        let copy = server.create_database(Some(&first)).unwrap();
+        assert_eq!(server.sql(&copy, "SELECT x FROM t").unwrap(), "a");
+        // Not in the order of the bytes.
+        assert_eq!(server.sql(&copy, "SELECT 'a' < 'B'").unwrap(), "t");
+
+        server.kill().unwrap();
+        assert!(server.sql(&first, "SELECT 1").is_err());
+        server.restart().unwrap();
+        assert_eq!(server.sql(&first, "SELECT 1").unwrap(), "1");
+        server.pause().unwrap();
+        server.resume().unwrap();
+        assert_eq!(server.sql(&first, "SELECT 1").unwrap(), "1");
+        server.pause().unwrap();
+
+        let (folder, postmaster) = (
+            server.folder.clone(),
+            postmaster_pid(&server.folder).unwrap(),
+        );
+        drop(server);
+        assert!(!folder.exists());
+        assert!(kill(postmaster, None).is_err());
+    }
+}

@@ -1,0 +1,7 @@
+-- What the roles know of each other: where a conductor answers, what it offers, and which of its
+-- runs this is.
+-- compatible-with: 2
+
+ALTER TABLE conductors ADD COLUMN interfaces JSON             NOT NULL DEFAULT '[]';
+ALTER TABLE conductors ADD COLUMN endpoint   TEXT COLLATE "C" NOT NULL DEFAULT '';
+ALTER TABLE conductors ADD COLUMN run_id     TEXT COLLATE "C" NOT NULL DEFAULT '';

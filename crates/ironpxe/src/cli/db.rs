@@ -1,0 +1,133 @@
+//! `ironpxe db`: the version of the database's tables.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::{CliError, load};
+use ironpxe::app::{self, DbError, Verdict};
+use ironpxe::config::{Config, Flag};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DbCommand {
+    /// Bring the tables up to date. Stop no service for it: whatever still runs goes on working
+    /// unless this says otherwise
+    Upgrade(Database),
+    /// Show the version of the tables here and in this program; fails if they do not go together
+    Status(Database),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Database {
+    /// The configuration file of the service
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The folder in which the service keeps everything ([DEFAULT]`state_path`)
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<String>,
+}
+
+pub(super) fn run(command: &DbCommand) -> Result<(), CliError> {
+    match command {
+        DbCommand::Upgrade(database) => upgrade(&database.config()?),
+        DbCommand::Status(database) => status(&database.config()?),
+    }
+}
+
+impl Database {
+    fn config(&self) -> Result<Config, CliError> {
+        let flag = |name, section, key, value| Flag {
+            name,
+            section,
+            key,
+            value,
+        };
+        // Nobody is let in here; whom the service lets in is for `serve` to ask.
+        let mut flags = vec![flag(
+            "(db)",
+            "api",
+            "allow_unauthenticated_access",
+            "true".to_owned(),
+        )];
+        if let Some(folder) = &self.state_dir {
+            flags.push(flag("--state-dir", "DEFAULT", "state_path", folder.clone()));
+        }
+        Ok(load(self.config.as_deref(), &flags)?.0)
+    }
+}
+
+fn upgrade(config: &Config) -> Result<(), CliError> {
+    let done = wait_for(app::database_upgrade(config))?;
+    let mut text = String::new();
+    for migration in &done {
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "{:04} {}: done",
+            migration.version, migration.description
+        );
+        if migration.compatible_with == migration.version {
+            let _ = writeln!(
+                text,
+                "     programs that do not know this version no longer start on these tables"
+            );
+        }
+    }
+    text.push_str("The tables are up to date.\n");
+    print(&text)
+}
+
+fn status(config: &Config) -> Result<(), CliError> {
+    let status = wait_for(app::database_status(config))?;
+    let here = match status.here {
+        Some(version) => format!("version {version}"),
+        None => "no tables yet".to_owned(),
+    };
+    let mut text = format!(
+        "database:   {}, {}\nhere:       {here}\nexecutable: version {}\n",
+        status.backend, status.location, status.executable
+    );
+    for migration in status.pending() {
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "pending:    {:04} {}",
+            migration.version, migration.description
+        );
+    }
+    print(&text)?;
+    match status.verdict {
+        Verdict::Current
+        | Verdict::Newer {
+            compatible: true, ..
+        } => Ok(()),
+        Verdict::Pending(_) => Err(CliError::MigrationsPending),
+        Verdict::Newer {
+            here, executable, ..
+        } => Err(CliError::Database(DbError::SchemaNewer {
+            location: status.location,
+            here,
+            executable,
+        })),
+        Verdict::Altered(version) => Err(CliError::Database(DbError::SchemaAltered {
+            location: status.location,
+            version,
+        })),
+    }
+}
+
+fn wait_for<T>(work: impl Future<Output = Result<T, DbError>>) -> Result<T, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(CliError::Runtime)?;
+    Ok(runtime.block_on(work)?)
+}
+
+fn print(text: &str) -> Result<(), CliError> {
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .map_err(CliError::Output)
+}

@@ -1,0 +1,189 @@
+//! `[database]connection`: which database, as a URL.
+
+use std::fmt::{self, Write as _};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+
+const SQLITE_FORM: &str = "expected sqlite:///path/to/file, with an absolute path and nothing else";
+const POSTGRES_FORM: &str = "expected postgresql://user:password@host:port/database";
+/// What may stand behind the `?` of a PostgreSQL URL, as in libpq's.
+const POSTGRES_OPTIONS: [&str; 8] = [
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "host",
+    "port",
+    "user",
+    "application_name",
+];
+
+/// Which database. Printing it leaves the password out, in whatever way it is printed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Connection {
+    /// A file of `SQLite`.
+    Sqlite(PathBuf),
+    /// A database of a `PostgreSQL` server.
+    Postgres(Postgres),
+}
+
+/// How to connect to a `PostgreSQL` server.
+#[derive(Clone)]
+pub struct Postgres {
+    /// As the driver takes it, password included.
+    pub options: Box<PgConnectOptions>,
+    url: String,
+}
+
+impl PartialEq for Postgres {
+    fn eq(&self, other: &Self) -> bool {
+        self.url == other.url
+    }
+}
+
+impl Eq for Postgres {}
+
+/// No file: what [`super::Config`] has before it is loaded.
+impl Default for Connection {
+    fn default() -> Self {
+        Self::Sqlite(PathBuf::new())
+    }
+}
+
+impl TryFrom<String> for Connection {
+    type Error = String;
+
+    // No error says what the URL is: it may hold a password.
+    fn try_from(url: String) -> Result<Self, Self::Error> {
+        match url.split_once("://") {
+            Some(("sqlite", path)) => sqlite(path),
+            Some(("postgresql" | "postgres", rest)) => postgres(&url, rest),
+            Some((scheme, _)) => Err(format!(
+                "there are sqlite:///path/to/file and postgresql://…, not {scheme}"
+            )),
+            None => Err(format!("{SQLITE_FORM}; or {POSTGRES_FORM}")),
+        }
+    }
+}
+
+fn sqlite(path: &str) -> Result<Connection, String> {
+    // Ironic's own file has four slashes before an absolute path, URLs have three.
+    let file = path.trim_start_matches('/');
+    if !path.starts_with('/') || file.is_empty() || file.ends_with('/') || file.contains('?') {
+        return Err(SQLITE_FORM.to_owned());
+    }
+    Ok(Connection::Sqlite(PathBuf::from(format!("/{file}"))))
+}
+
+fn postgres(url: &str, rest: &str) -> Result<Connection, String> {
+    if let Some((_, options)) = rest.split_once('?') {
+        // The driver would only complain to the log, with the value.
+        for option in options.split('&') {
+            let key = option.split('=').next().unwrap_or_default();
+            if key == "password" {
+                return Err(format!(
+                    "the password belongs before the host: {POSTGRES_FORM}"
+                ));
+            }
+            if !POSTGRES_OPTIONS.contains(&key) {
+                return Err(format!(
+                    "behind the ? there may be {}, joined by &; and a ? in the password is \
+                     written %3F",
+                    POSTGRES_OPTIONS.join(", ")
+                ));
+            }
+        }
+    }
+    // With these in a password, a URL means something else: the driver would look for a host that
+    // is the end of the password.
+    let database = rest
+        .split(['?', '#'])
+        .next()
+        .and_then(|it| it.split_once('/'))
+        .map(|(_, database)| database)
+        .unwrap_or_default();
+    if rest.contains('#') || database.contains(['@', '/']) || rest.matches('@').count() > 1 {
+        return Err(format!(
+            "{POSTGRES_FORM}; in the password, / is written %2F, @ is %40, # is %23 and : is %3A"
+        ));
+    }
+    if database.is_empty() {
+        return Err(format!("the URL names no database: {POSTGRES_FORM}"));
+    }
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|error| format!("{POSTGRES_FORM}; the driver says: {error}"))?;
+    Ok(Connection::Postgres(Postgres {
+        options: Box::new(options),
+        url: url.to_owned(),
+    }))
+}
+
+impl From<Connection> for String {
+    fn from(connection: Connection) -> Self {
+        connection.to_string()
+    }
+}
+
+impl fmt::Display for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
+            Self::Postgres(postgres) => postgres.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let options = &self.options;
+        write!(f, "postgresql://{}@", options.get_username())?;
+        match options.get_socket() {
+            Some(_) => {}
+            None if options.get_host().contains([':', '/']) => {
+                write!(
+                    f,
+                    "[{}]:{}",
+                    options.get_host().trim_matches(['[', ']']),
+                    options.get_port()
+                )?;
+            }
+            None => write!(f, "{}:{}", options.get_host(), options.get_port())?,
+        }
+        write!(f, "/{}", options.get_database().unwrap_or_default())?;
+        let mut separator = '?';
+        let mut option = |f: &mut fmt::Formatter<'_>, key: &str, value: &str| {
+            f.write_char(separator)?;
+            separator = '&';
+            write!(f, "{key}={value}")
+        };
+        if let Some(socket) = options.get_socket() {
+            option(f, "host", &socket.to_string_lossy())?;
+            option(f, "port", &options.get_port().to_string())?;
+        }
+        let mode = match options.get_ssl_mode() {
+            PgSslMode::Disable => "disable",
+            PgSslMode::Allow => "allow",
+            PgSslMode::Prefer => return Ok(()),
+            PgSslMode::Require => "require",
+            PgSslMode::VerifyCa => "verify-ca",
+            PgSslMode::VerifyFull => "verify-full",
+        };
+        option(f, "sslmode", mode)
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

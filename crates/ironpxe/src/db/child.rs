@@ -1,0 +1,238 @@
+//! What a node has several of: ports, volume connectors, volume targets.
+//!
+//! They are read, listed, changed and deleted alike. What differs, and the text of the queries, is
+//! in the room of each: an implementation of [`Child`].
+
+use ironpxe_core::error::Fault;
+use ironpxe_core::id::NodeUuid;
+use ironpxe_core::node::Node;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::contention::Attempts;
+use super::error::Violation;
+use super::list::{ListQuery, Order};
+use super::row::Fields;
+use super::statement::{Statement, Value};
+use super::store::Writer;
+use super::{Db, DbError, Duplicate, Page, node};
+use crate::clock;
+
+/// A resource that belongs to a node.
+pub(super) trait Child: Clone + PartialEq + Send + Sync {
+    /// Its table.
+    const TABLE: &'static str;
+    /// What is done with it, for errors.
+    const OPERATIONS: Operations;
+    /// Its columns with its node, without `WHERE`.
+    const SELECT: &'static str;
+    /// Stores [`Child::values`].
+    const INSERT: &'static str;
+    /// Saves [`Child::values`] over the row of this UUID.
+    const UPDATE: &'static str;
+    /// Whether its node must not change either while it is changed.
+    const HOLDS_NODE: bool;
+
+    /// Takes the columns of [`Child::SELECT`] from a row.
+    fn read(fields: &mut Fields<'_>) -> Result<Stored<Self>, sqlx::Error>;
+    /// Its columns: first its UUID, then its node's, at last the revision.
+    fn values(&self, revision: i64) -> Vec<Value<'_>>;
+    fn node(&self) -> NodeUuid;
+    fn updated_at(&mut self) -> &mut Option<OffsetDateTime>;
+    /// Gives it back what nobody may change.
+    fn keep_identity(&mut self, before: &Self);
+    fn missing(uuid: Uuid) -> DbError;
+    /// Which of its values another one has, by the constraint.
+    fn duplicate(&self, constraint: &str) -> Option<Duplicate>;
+    /// What to sort by, in SQL, for a field of the API.
+    fn sort_expression(key: &'static str) -> Option<&'static str>;
+}
+
+/// What is done with a resource, in words that complete "cannot …".
+pub(super) struct Operations {
+    pub(super) store: &'static str,
+    pub(super) read: &'static str,
+    pub(super) list: &'static str,
+    pub(super) change: &'static str,
+    pub(super) delete: &'static str,
+}
+
+/// A resource as it is stored.
+pub(super) struct Stored<C> {
+    pub(super) child: C,
+    pub(super) revision: i64,
+}
+
+impl Db {
+    pub(super) async fn child_create<C: Child>(&self, child: &C) -> Result<(), DbError> {
+        let statement = Statement::new(C::OPERATIONS.store, C::INSERT).bind_all(child.values(0));
+        let done = self.execute(statement).await;
+        done.map(drop).map_err(|error| not_saved(child, error))
+    }
+
+    pub(super) async fn child_get<C: Child>(&self, uuid: Uuid) -> Result<Option<C>, DbError> {
+        let found = self.first(by_uuid::<C>(uuid), C::read).await?;
+        Ok(found.map(|stored| stored.child))
+    }
+
+    /// Those that `filter` wants, in the order and of the page asked for.
+    pub(super) async fn child_list<'v, C: Child, M: Copy + Into<Uuid>>(
+        &self,
+        page: &Page<M>,
+        filter: impl FnOnce(&mut ListQuery<'v>),
+    ) -> Result<Vec<C>, DbError> {
+        let by = match page.sort_key {
+            None | Some("id") => None,
+            Some(key) => Some(C::sort_expression(key).ok_or(DbError::SortKey(key))?),
+        };
+        let order = Order {
+            table: C::TABLE,
+            by,
+            direction: page.sort_dir,
+        };
+        let mut query = ListQuery::new(C::SELECT);
+        filter(&mut query);
+        let marker = page.marker.map(Into::into);
+        if let Some(marker) = marker {
+            order.after(&mut query, marker);
+        }
+        let statement = query.finish(C::OPERATIONS.list, order, page.limit);
+        let found = self.all(statement, C::read).await?;
+        // Nothing comes after a marker that was deleted meanwhile, which is not the end of the
+        // list.
+        if let (true, Some(marker)) = (found.is_empty(), marker) {
+            let there: Option<C> = self.child_get(marker).await?;
+            there.ok_or_else(|| C::missing(marker))?;
+        }
+        Ok(found.into_iter().map(|stored| stored.child).collect())
+    }
+
+    /// Applies `change` to the resource as it is, until it has been saved over what was read,
+    /// unless `allowed` objects to its node as that is then (and to the node it comes to).
+    ///
+    /// Gives it as it is saved, and what `change` gave. Both may run several times; a fault that
+    /// one of them gives ends the matter. If nothing changes, nothing is saved.
+    pub(super) async fn child_change<C: Child, T>(
+        &self,
+        uuid: Uuid,
+        allowed: impl Fn(&Node) -> Result<(), Fault> + Send,
+        mut change: impl FnMut(&mut C) -> Result<T, Fault> + Send,
+    ) -> Result<(C, T), Fault> {
+        let mut writer = self.writer().await?;
+        let mut attempts = Attempts::default();
+        loop {
+            attempts.next(&writer).await?;
+            let stored = current::<C>(&mut writer, uuid).await?;
+            let before = &stored.child;
+            let mut after = before.clone();
+            let given = change(&mut after)?;
+            after.keep_identity(before);
+            let mut nodes = None;
+            if C::HOLDS_NODE {
+                let from = node::current(&mut writer, before.node()).await?;
+                allowed(&from)?;
+                let mut to = from.revision;
+                if after.node() != before.node() {
+                    let node = node::current(&mut writer, after.node()).await?;
+                    allowed(&node)?;
+                    to = node.revision;
+                }
+                nodes = Some((from.revision, to));
+            }
+            if after == *before {
+                return Ok((after, given));
+            }
+            *after.updated_at() = Some(clock::now());
+            if save(&mut writer, &after, stored.revision, nodes).await? {
+                return Ok((after, given));
+            }
+        }
+    }
+
+    /// Deletes the resource if `allowed` does not object to its node as that is. Gives the node's
+    /// UUID.
+    pub(super) async fn child_destroy<C: Child>(
+        &self,
+        uuid: Uuid,
+        allowed: impl Fn(&Node) -> Result<(), Fault> + Send,
+    ) -> Result<NodeUuid, Fault> {
+        let mut writer = self.writer().await?;
+        let mut attempts = Attempts::default();
+        loop {
+            attempts.next(&writer).await?;
+            let stored = current::<C>(&mut writer, uuid).await?;
+            let node = node::current(&mut writer, stored.child.node()).await?;
+            allowed(&node)?;
+            let text = format!(
+                "DELETE FROM {} WHERE uuid = $1 AND revision = $2 AND node_id IN \
+                 (SELECT nodes.id FROM nodes WHERE nodes.uuid = $3 AND nodes.revision = $4{})",
+                C::TABLE,
+                writer.holding()
+            );
+            let values = vec![
+                uuid.into(),
+                stored.revision.into(),
+                node.uuid.0.into(),
+                node.revision.into(),
+            ];
+            let statement = Statement::assembled(C::OPERATIONS.delete, text, values);
+            if writer.execute_guarded(statement).await? {
+                return Ok(node.uuid);
+            }
+        }
+    }
+}
+
+fn by_uuid<C: Child>(uuid: Uuid) -> Statement<'static> {
+    let text = format!("{} WHERE {}.uuid = $1", C::SELECT, C::TABLE);
+    Statement::assembled(C::OPERATIONS.read, text, vec![uuid.into()])
+}
+
+/// The resource as the writer sees it.
+async fn current<C: Child>(writer: &mut Writer<'_>, uuid: Uuid) -> Result<Stored<C>, DbError> {
+    writer
+        .first(by_uuid::<C>(uuid), C::read)
+        .await?
+        .ok_or_else(|| C::missing(uuid))
+}
+
+/// Saves the resource if it is still of revision `over`, and its node and the node it comes to are
+/// still of those of `nodes`; tells whether it was.
+async fn save<C: Child>(
+    writer: &mut Writer<'_>,
+    child: &C,
+    over: i64,
+    nodes: Option<(i64, i64)>,
+) -> Result<bool, DbError> {
+    let mut values = child.values(over + 1);
+    let mut text = format!(
+        "{} WHERE uuid = $1 AND revision = ${}",
+        C::UPDATE,
+        values.len() + 1
+    );
+    values.push(over.into());
+    if let Some((from, to)) = nodes {
+        let hold = writer.holding();
+        text += &format!(
+            " AND ${} = (SELECT nodes.revision FROM nodes WHERE nodes.id = node_id{hold}) \
+             AND ${} = (SELECT nodes.revision FROM nodes WHERE nodes.uuid = $2{hold})",
+            values.len() + 1,
+            values.len() + 2
+        );
+        values.extend([from.into(), to.into()]);
+    }
+    let statement = Statement::assembled(C::OPERATIONS.change, text, values);
+    let done = writer.execute_guarded(statement).await;
+    done.map_err(|error| not_saved(child, error))
+}
+
+/// Which of the values another one has, or else what the database said.
+fn not_saved<C: Child>(child: &C, error: DbError) -> DbError {
+    match error.violation() {
+        Some(Violation::NoNode) => DbError::NodeMissing(child.node()),
+        Some(Violation::Taken(constraint)) => child
+            .duplicate(&constraint)
+            .map_or(error, DbError::Duplicate),
+        None => error,
+    }
+}

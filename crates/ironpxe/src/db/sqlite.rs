@@ -1,0 +1,178 @@
+//! `SQLite`, the embedded database: opening a file and its connections.
+//!
+//! One connection writes, a few read: `SQLite` lets only one write at a time anyway, and so nobody
+//! in this process ever meets a locked database. Readers see every commit at once (write-ahead
+//! log). A commit is on the disk before it is answered (`synchronous=FULL`).
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, SqliteConnection};
+
+use super::error::is_busy;
+use super::schema::{self, Applied, Verdict};
+use super::{DbError, Location};
+
+/// How long a writer waits for another process that writes.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a caller waits for a connection that others use.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The connections of an open file.
+#[derive(Debug, Clone)]
+pub(super) struct SqliteStore {
+    pub(super) writer: SqlitePool,
+    pub(super) readers: SqlitePool,
+}
+
+impl SqliteStore {
+    /// Opens the file, which is created if it is not there, and brings its tables up to date.
+    pub(super) async fn open(path: &Path) -> Result<Self, DbError> {
+        create(path).map_err(|error| not_opened(path, error))?;
+        let options = options(path);
+        let writer = connect(1, options.clone().journal_mode(SqliteJournalMode::Wal))
+            .await
+            .map_err(|error| not_opened(path, error))?;
+        migrate(&writer, path).await?;
+        let readers = connect(reader_count(), options.pragma("query_only", "ON"))
+            .await
+            .map_err(|error| not_opened(path, error))?;
+        Ok(Self { writer, readers })
+    }
+
+    /// Waits for what is under way, and closes the file.
+    pub(super) async fn close(&self) {
+        // The last to go moves the write-ahead log into the file, which a reader may not.
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// The migrations that were applied to a file; none if it is not there.
+pub(super) async fn applied(path: &Path) -> Result<Vec<Applied>, DbError> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let read = async {
+        let mut connection = options(path).connect().await?;
+        schema::applied_of_sqlite(&mut connection).await
+    };
+    read.await
+        .map_err(|error: sqlx::Error| not_opened(path, error))
+}
+
+/// The error of a file that cannot be opened.
+pub(super) fn not_opened(
+    path: &Path,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> DbError {
+    DbError::Open {
+        location: Location::Sqlite(path.to_owned()).to_string(),
+        source: Box::new(error),
+    }
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("cache_size", "-20000")
+        // PostgreSQL's name for the order of the bytes, so that one text asks both for it.
+        .collation("C", |one, other| one.as_bytes().cmp(other.as_bytes()))
+        .disable_statement_logging()
+}
+
+/// Opens a pool. While another process opens or closes the file for good, `SQLite` has it locked for
+/// a moment without waiting by itself.
+pub(super) async fn connect(
+    connections: u32,
+    options: SqliteConnectOptions,
+) -> Result<SqlitePool, sqlx::Error> {
+    let deadline = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match pool(connections).connect_with(options.clone()).await {
+            Err(error) if is_busy(&error) && Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+/// Connections stay open, and are not asked whether they still live: they are threads here.
+fn pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .min_connections(1)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+}
+
+fn reader_count() -> u32 {
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    u32::try_from(processors).unwrap_or(8).clamp(2, 8)
+}
+
+/// Creates file and folder, readable for the owner only, unless they are there.
+///
+/// A file that is there is left to `SQLite` alone: closing another descriptor of it would give up
+/// the locks that this process holds on it.
+fn create(path: &Path) -> std::io::Result<()> {
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
+    }
+    match OpenOptions::new()
+        .append(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+    {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// All or nothing, and one process at a time: whoever is killed half-way leaves the old tables.
+async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), DbError> {
+    let location = || Location::Sqlite(path.to_owned()).to_string();
+    let failed = |source| DbError::Migrate {
+        location: location(),
+        source,
+    };
+    let begun = writer.begin_with("BEGIN IMMEDIATE").await;
+    let mut transaction = begun.map_err(|error| failed(error.into()))?;
+    let applied = schema::applied_of_sqlite(&mut transaction)
+        .await
+        .map_err(|error| failed(error.into()))?;
+    let known = schema::known(&schema::SQLITE);
+    match schema::judge(&known, &applied) {
+        Verdict::Current => return Ok(()),
+        Verdict::Pending(_) => {}
+        newer => return newer.work_with(&location()),
+    }
+    let upgrade = async {
+        let connection: &mut SqliteConnection = &mut transaction;
+        // What `run` calls; `run` itself, given a transaction, is not `Send`.
+        schema::SQLITE.run_direct(None, connection, false).await?;
+        schema::note_in_sqlite(&mut transaction, &known).await?;
+        transaction.commit().await?;
+        Ok(())
+    };
+    upgrade.await.map_err(failed)
+}

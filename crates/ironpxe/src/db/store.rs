@@ -1,0 +1,138 @@
+//! Sending statements to whichever database there is.
+//!
+//! `SQLite` has one connection that writes, and whoever changes something holds it until it is
+//! done: [`Writer`]. `PostgreSQL` takes many writers at once and none is held there; those who
+//! meet are told so by the guards of their statements.
+
+use sqlx::Sqlite;
+use sqlx::pool::PoolConnection;
+
+use super::postgres::PostgresStore;
+use super::row::{Fields, Read};
+use super::sqlite::SqliteStore;
+use super::statement::Statement;
+use super::{Db, DbError};
+
+/// The database's connections.
+#[derive(Debug, Clone)]
+pub(super) enum Store {
+    Sqlite(SqliteStore),
+    Postgres(PostgresStore),
+}
+
+/// The right to change something.
+pub(super) enum Writer<'d> {
+    Sqlite(PoolConnection<Sqlite>),
+    Postgres(&'d PostgresStore),
+}
+
+impl Db {
+    /// Every row.
+    pub(super) async fn all<T>(
+        &self,
+        statement: Statement<'_>,
+        read: Read<T>,
+    ) -> Result<Vec<T>, DbError> {
+        let rows = match &self.store {
+            Store::Sqlite(store) => statement
+                .for_sqlite()
+                .fetch_all(&store.readers)
+                .await
+                .and_then(|rows| {
+                    rows.iter()
+                        .map(|it| read(&mut Fields::of_sqlite(it)))
+                        .collect()
+                }),
+            Store::Postgres(store) => store.rows(&statement, read).await,
+        };
+        rows.map_err(|error| DbError::from_sqlx(statement.operation, error))
+    }
+
+    /// The row, of which there is at most one.
+    pub(super) async fn first<T>(
+        &self,
+        statement: Statement<'_>,
+        read: Read<T>,
+    ) -> Result<Option<T>, DbError> {
+        Ok(self.all(statement, read).await?.into_iter().next())
+    }
+
+    /// Changes something by one statement; how many rows it changed.
+    pub(super) async fn execute(&self, statement: Statement<'_>) -> Result<u64, DbError> {
+        self.writer().await?.execute(statement).await
+    }
+
+    /// The right to change something, until it is dropped.
+    pub(super) async fn writer(&self) -> Result<Writer<'_>, DbError> {
+        match &self.store {
+            Store::Sqlite(store) => store
+                .writer
+                .acquire()
+                .await
+                .map(Writer::Sqlite)
+                .map_err(|error| DbError::from_sqlx("wait for the connection that writes", error)),
+            Store::Postgres(store) => Ok(Writer::Postgres(store)),
+        }
+    }
+}
+
+impl Writer<'_> {
+    /// The row as it is now, of which there is at most one.
+    pub(super) async fn first<T>(
+        &mut self,
+        statement: Statement<'_>,
+        read: Read<T>,
+    ) -> Result<Option<T>, DbError> {
+        let row = match self {
+            Self::Sqlite(connection) => statement
+                .for_sqlite()
+                .fetch_optional(&mut **connection)
+                .await
+                .and_then(|row| row.map(|it| read(&mut Fields::of_sqlite(&it))).transpose()),
+            Self::Postgres(store) => store
+                .rows(&statement, read)
+                .await
+                .map(|rows| rows.into_iter().next()),
+        };
+        row.map_err(|error| DbError::from_sqlx(statement.operation, error))
+    }
+
+    /// Changes something by one statement; how many rows it changed.
+    pub(super) async fn execute(&mut self, statement: Statement<'_>) -> Result<u64, DbError> {
+        let done = match self {
+            Self::Sqlite(connection) => statement
+                .for_sqlite()
+                .execute(&mut **connection)
+                .await
+                .map(|done| done.rows_affected()),
+            Self::Postgres(store) => store.execute(&statement).await,
+        };
+        done.map_err(|error| DbError::from_sqlx(statement.operation, error))
+    }
+
+    /// Changes one row if its guard holds; whether it did. Whoever the database made give way to
+    /// another has lost the race just the same.
+    pub(super) async fn execute_guarded(
+        &mut self,
+        statement: Statement<'_>,
+    ) -> Result<bool, DbError> {
+        match self.execute(statement).await {
+            Err(error) if error.gave_way() => Ok(false),
+            done => Ok(done? == 1),
+        }
+    }
+
+    /// Whether nobody else of this process can change anything meanwhile.
+    pub(super) fn is_alone(&self) -> bool {
+        matches!(self, Self::Sqlite(_))
+    }
+
+    /// What makes a query hold the rows it looks at until its statement is committed. In `SQLite`
+    /// whoever writes holds everything.
+    pub(super) fn holding(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "",
+            Self::Postgres(_) => " FOR SHARE",
+        }
+    }
+}
