@@ -12,6 +12,7 @@
 mod bench;
 mod demo;
 mod packages;
+mod postgres;
 mod shell;
 mod test;
 mod venv;

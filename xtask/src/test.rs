@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use ironpxe_testkit::payload::linux::Linux;
 
 use crate::{
-    packages,
+    packages, postgres,
     shell::{self, step},
     venv,
 };
@@ -31,6 +31,7 @@ pub(crate) struct TestArgs {
 /// Runs the checks, then the tests; the tests' own verdict is the exit status.
 pub(crate) fn run(args: &TestArgs) -> Result<ExitCode> {
     step("packages", || packages::ensure(PACKAGES))?;
+    let postgres = step("PostgreSQL", postgres::ensure)?;
     let venv = step("OpenStack clients", venv::ensure)?;
     step("Linux for the machines", || Linux::ensure().map(drop))?;
     step("formatting", || {
@@ -71,7 +72,8 @@ pub(crate) fn run(args: &TestArgs) -> Result<ExitCode> {
     let mut tests = shell::cargo();
     tests
         .args(["test", "--workspace", "--locked", "--no-fail-fast"])
-        .env("IRONPXE_TEST_VENV", venv);
+        .env("IRONPXE_TEST_VENV", venv)
+        .env("IRONPXE_TEST_POSTGRES", postgres);
     if args.full {
         tests.args(["--", "--include-ignored"]);
     }
