@@ -13,6 +13,7 @@ mod bench;
 mod demo;
 mod ipxe;
 mod packages;
+mod postgres;
 mod shell;
 mod test;
 mod venv;

@@ -26,6 +26,7 @@ const LOCK_PATIENCE: Duration = Duration::from_mins(5);
 /// What a package is wanted for, so that other systems can be told in words they know.
 const PROGRAMS: &[(&str, &str)] = &[
     ("binutils", "ld"),
+    ("postgresql", "initdb"),
     ("python3", "python3"),
     ("qemu-system-x86", "qemu-system-x86_64"),
     ("tgt", "tgtd"),

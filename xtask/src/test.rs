@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use ironpxe_testkit::payload::linux::Linux;
 
 use crate::{
-    ipxe, packages,
+    ipxe, packages, postgres,
     shell::{self, step},
     venv,
 };
@@ -34,6 +34,7 @@ pub(crate) struct TestArgs {
 /// Runs the checks, then the tests; the tests' own verdict is the exit status.
 pub(crate) fn run(args: &TestArgs) -> Result<ExitCode> {
     step("packages", || packages::ensure(PACKAGES))?;
+    let postgres = step("PostgreSQL", postgres::ensure)?;
     let venv = step("OpenStack clients", venv::ensure)?;
     let ironic = args
         .full
@@ -82,7 +83,8 @@ pub(crate) fn run(args: &TestArgs) -> Result<ExitCode> {
     let mut tests = shell::cargo();
     tests
         .args(["test", "--workspace", "--locked", "--no-fail-fast"])
-        .env("IRONPXE_TEST_VENV", venv);
+        .env("IRONPXE_TEST_VENV", venv)
+        .env("IRONPXE_TEST_POSTGRES", postgres);
     if let Some(ironic) = ironic {
         tests.env("IRONPXE_TEST_IRONIC_VENV", ironic);
         tests.args(["--", "--include-ignored"]);

@@ -17,7 +17,7 @@ use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid, User};
 use tempfile::TempDir;
 
-use crate::journal::Journal;
+use crate::journal::{Journal, hold};
 use crate::process::{Child, collect_lines, find, spawn};
 use crate::server::Server;
 
@@ -79,6 +79,10 @@ pub struct Postgres {
 impl Postgres {
     /// The server that all tests of this process share. `None`, and a word on standard error that
     /// no test harness holds back, where PostgreSQL is not installed.
+    ///
+    /// # Panics
+    ///
+    /// If it is installed, or should be, and does not start.
     pub fn shared() -> Option<&'static Self> {
         static SHARED: OnceLock<Option<Postgres>> = OnceLock::new();
         SHARED
@@ -218,10 +222,8 @@ impl Postgres {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Child> {
-        self.postmaster
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Child> {
+        hold(&self.postmaster)
     }
 
     fn signal(&self, signal: Signal) -> Result<()> {
@@ -358,7 +360,7 @@ fn wanted() -> Option<OsString> {
 }
 
 /// The folder with the server's programs: the one that is asked for, or the newest there is.
-fn binaries() -> Result<PathBuf> {
+pub fn binaries() -> Result<PathBuf> {
     if let Some(folder) = wanted() {
         return Ok(PathBuf::from(folder));
     }

@@ -1,17 +1,19 @@
 //! The real `ironpxe` executable, run as an operator runs it: arguments, environment, signals.
 
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use crate::journal::Journal;
+use crate::journal::{Journal, hold};
 use crate::machine::HOST;
+use crate::postgres::Postgres;
 use crate::process::{Child, collect_lines, guarded, spawn};
 
 const STARTS_WITHIN: Duration = Duration::from_secs(30);
@@ -54,6 +56,12 @@ impl ServerOptions {
         self
     }
 }
+
+/// Which database servers get that do not choose one: `postgresql`, or else the file in their state
+/// folder.
+const STORE_VARIABLE: &str = "IRONPXE_TEST_STORE";
+/// What sets a server's database.
+const CONNECTION: &str = "IRONPXE_DATABASE__CONNECTION";
 
 /// A running server. Dropping it kills it.
 #[derive(Debug)]
@@ -140,6 +148,13 @@ impl Server {
                 .iter()
                 .map(|(name, value)| (name, value)),
         );
+        let chosen = |(name, _): &(String, String)| name == CONNECTION;
+        if std::env::var_os(STORE_VARIABLE).is_some_and(|it| it == "postgresql")
+            && options.config.is_none()
+            && !options.environment.iter().any(chosen)
+        {
+            command.env(CONNECTION, database_of(binary, &state_dir)?);
+        }
         command.stdout(std::process::Stdio::null());
         let mut child = spawn(command)?;
         let log = collect_lines(child.pipes().stderr.take().context("no stderr")?);
@@ -222,6 +237,34 @@ impl Server {
     pub fn kill(&mut self) -> Result<ExitStatus> {
         self.child.kill()
     }
+}
+
+/// The PostgreSQL database that goes with a state folder, so that a server that starts again finds
+/// what it had.
+fn database_of(binary: &Path, state_dir: &Path) -> Result<String> {
+    static DATABASES: Mutex<BTreeMap<PathBuf, String>> = Mutex::new(BTreeMap::new());
+    let mut databases = hold(&DATABASES);
+    if let Some(url) = databases.get(state_dir) {
+        return Ok(url.clone());
+    }
+    let postgres = Postgres::shared().context("there is no PostgreSQL")?;
+    // The folder of no server: its database is the one that others are copied from.
+    let template = PathBuf::new();
+    if !databases.contains_key(&template) {
+        let name = postgres.create_database(None)?;
+        let upgrade = std::process::Command::new(binary)
+            .args(["db", "upgrade"])
+            .env(CONNECTION, postgres.url(&name))
+            .output()
+            .context("cannot run `ironpxe db upgrade`")?;
+        let said = String::from_utf8_lossy(&upgrade.stderr);
+        ensure!(upgrade.status.success(), "ironpxe db upgrade: {said}");
+        databases.insert(template.clone(), name);
+    }
+    let template = databases.get(&template).map(String::as_str);
+    let url = postgres.url(&postgres.create_database(template)?);
+    databases.insert(state_dir.to_owned(), url.clone());
+    Ok(url)
 }
 
 fn tail(log: &Journal<String>) -> String {

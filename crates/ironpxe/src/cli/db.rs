@@ -12,8 +12,7 @@ use ironpxe::config::{Config, Flag};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DbCommand {
-    /// Bring the tables up to date. Stop no service for it: whatever still runs goes on working
-    /// unless this says otherwise
+    /// Bring the tables up to date; says so where an older release cannot work on them any more
     Upgrade(Database),
     /// Show the version of the tables here and in this program; fails if they do not go together
     Status(Database),
@@ -68,7 +67,8 @@ fn upgrade(config: &Config) -> Result<(), CliError> {
             "{:04} {}: done",
             migration.version, migration.description
         );
-        if migration.compatible_with == migration.version {
+        // Of the first tables there is nobody who does not know them.
+        if migration.version > 1 && migration.compatible_with == migration.version {
             let _ = writeln!(
                 text,
                 "     programs that do not know this version no longer start on these tables"

@@ -1,6 +1,6 @@
 //! `[database]connection`: which database, as a URL.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -140,29 +140,23 @@ impl fmt::Display for Connection {
 impl fmt::Display for Postgres {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let options = &self.options;
-        write!(f, "postgresql://{}@", options.get_username())?;
+        let (user, host, port) = (
+            options.get_username(),
+            options.get_host(),
+            options.get_port(),
+        );
+        let database = options.get_database().unwrap_or_default();
+        let mut separator = '?';
         match options.get_socket() {
-            Some(_) => {}
-            None if options.get_host().contains([':', '/']) => {
+            Some(folder) => {
+                let folder = folder.display();
                 write!(
                     f,
-                    "[{}]:{}",
-                    options.get_host().trim_matches(['[', ']']),
-                    options.get_port()
+                    "postgresql:///{database}?host={folder}&port={port}&user={user}"
                 )?;
+                separator = '&';
             }
-            None => write!(f, "{}:{}", options.get_host(), options.get_port())?,
-        }
-        write!(f, "/{}", options.get_database().unwrap_or_default())?;
-        let mut separator = '?';
-        let mut option = |f: &mut fmt::Formatter<'_>, key: &str, value: &str| {
-            f.write_char(separator)?;
-            separator = '&';
-            write!(f, "{key}={value}")
-        };
-        if let Some(socket) = options.get_socket() {
-            option(f, "host", &socket.to_string_lossy())?;
-            option(f, "port", &options.get_port().to_string())?;
+            None => write!(f, "postgresql://{user}@{host}:{port}/{database}")?,
         }
         let mode = match options.get_ssl_mode() {
             PgSslMode::Disable => "disable",
@@ -172,7 +166,7 @@ impl fmt::Display for Postgres {
             PgSslMode::VerifyCa => "verify-ca",
             PgSslMode::VerifyFull => "verify-full",
         };
-        option(f, "sslmode", mode)
+        write!(f, "{separator}sslmode={mode}")
     }
 }
 

@@ -466,7 +466,7 @@ fn a_server_is_named_without_its_password() {
         ),
         (
             "postgresql:///db?host=/run/postgresql&user=u",
-            "postgresql://u@/db?host=/run/postgresql&port=5432",
+            "postgresql:///db?host=/run/postgresql&port=5432&user=u",
         ),
     ] {
         assert_eq!(shown(url).as_deref(), Ok(name), "{url}");

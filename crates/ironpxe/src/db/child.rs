@@ -3,6 +3,8 @@
 //! They are read, listed, changed and deleted alike. What differs, and the text of the queries, is
 //! in the room of each: an implementation of [`Child`].
 
+use std::fmt::Write as _;
+
 use ironpxe_core::error::Fault;
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::node::Node;
@@ -213,7 +215,9 @@ async fn save<C: Child>(
     values.push(over.into());
     if let Some((from, to)) = nodes {
         let hold = writer.holding();
-        text += &format!(
+        // Writing to a string cannot fail.
+        let _ = write!(
+            text,
             " AND ${} = (SELECT nodes.revision FROM nodes WHERE nodes.id = node_id{hold}) \
              AND ${} = (SELECT nodes.revision FROM nodes WHERE nodes.uuid = $2{hold})",
             values.len() + 1,

@@ -59,10 +59,12 @@ impl Db {
     /// Opens the database. The tables of an embedded one are brought up to date; those of a server
     /// must be, or else this is an error that says what to do (`docs/database.md`).
     pub async fn open(settings: &Settings) -> Result<Self, DbError> {
+        // Boxed: much larger than what waits for it.
         let store = match &settings.location {
-            Location::Sqlite(path) => Store::Sqlite(SqliteStore::open(path).await?),
+            Location::Sqlite(path) => Store::Sqlite(Box::pin(SqliteStore::open(path)).await?),
             location @ Location::Postgres { options, .. } => {
-                Store::Postgres(PostgresStore::open(location, options, settings.limits).await?)
+                let opening = PostgresStore::open(location, options, settings.limits);
+                Store::Postgres(Box::pin(opening).await?)
             }
         };
         Ok(Self {

@@ -60,6 +60,10 @@ impl PostgresStore {
         limits: Limits,
     ) -> Result<Self, DbError> {
         let options = session(options, limits.statement_timeout, LOCK_TIMEOUT);
+        // A pool does not tell why it has no connection.
+        let first = connect(&options).await;
+        let first = first.map_err(|error| not_opened(location, error))?;
+        drop(first.close().await);
         let pool = PgPoolOptions::new()
             .max_connections(limits.max_pool_size)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -73,9 +77,7 @@ impl PostgresStore {
                     Ok(connection.ping().await.is_ok())
                 })
             })
-            .connect_with(options)
-            .await
-            .map_err(|error| not_opened(location, error))?;
+            .connect_lazy_with(options);
         let store = Self {
             pool,
             deadline: limits.statement_timeout,
@@ -110,7 +112,8 @@ impl PostgresStore {
                 }
             }
         };
-        let rows = within(self.deadline, fetch).await?;
+        // Boxed: much larger than what waits for it.
+        let rows = within(self.deadline, Box::pin(fetch)).await?;
         rows.iter()
             .map(|row| read(&mut Fields::of_postgres(row)))
             .collect()
@@ -130,7 +133,7 @@ impl PostgresStore {
             let done = statement.for_postgres().execute(lease.get()?).await;
             lease.give_back_after(done)
         };
-        within(self.deadline, execute)
+        within(self.deadline, Box::pin(execute))
             .await
             .map(|done: PgQueryResult| done.rows_affected())
     }

@@ -3,7 +3,7 @@
 //!
 //! Each migration says in its first lines `-- compatible-with: N`: a program whose newest migration
 //! is N, or a later one, can still work on the tables after it. That is kept in the database, so
-//! that an older program knows what a newer one has done (`docs/adr/0004-expand-and-contract.md`).
+//! that an older program knows what a newer one has done (`docs/adr/0006-expand-and-contract.md`).
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{PgConnection, SqliteConnection};

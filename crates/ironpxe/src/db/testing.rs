@@ -8,6 +8,7 @@ use sqlx::postgres::PgConnectOptions;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
+use super::row::Fields;
 use super::statement::Statement;
 use super::{Db, Limits, Location, Settings, upgrade};
 
@@ -27,9 +28,9 @@ impl Site {
 
     /// A database with all its tables; `None` where there is no server.
     pub(crate) async fn postgres() -> Option<Self> {
-        let server = Postgres::shared()?;
         // Tables are made once, and then copied.
         static TEMPLATE: OnceCell<String> = OnceCell::const_new();
+        let server = Postgres::shared()?;
         let template = TEMPLATE
             .get_or_init(|| async {
                 let name = server.create_database(None).unwrap();
@@ -105,7 +106,9 @@ impl Db {
     pub(crate) async fn rows_of(&self, table: &str) -> i64 {
         let sql = format!("SELECT COUNT(*) FROM {table}");
         let statement = Statement::assembled("count", sql, Vec::new());
-        let count = self.first(statement, |fields| fields.take()).await;
+        let count = self
+            .first(statement, |fields: &mut Fields<'_>| fields.take::<i64>())
+            .await;
         count.unwrap().unwrap()
     }
 }

@@ -85,7 +85,7 @@ async fn a_row_that_changed_under_the_closure_is_read_again(site: Site) {
                     scope.spawn(|| {
                         let runtime = tokio::runtime::Runtime::new().unwrap();
                         runtime.block_on(async {
-                            count(&site.open().await, node.uuid).await.unwrap()
+                            count(&site.open().await, node.uuid).await.unwrap();
                         });
                     });
                 });

@@ -234,7 +234,7 @@ fn version(name: &str) -> i64 {
     name.split('_').next().unwrap().parse().unwrap()
 }
 
-/// What a migration must not do (`docs/adr/0004-expand-and-contract.md`).
+/// What a migration must not do (`docs/adr/0006-expand-and-contract.md`).
 fn objections(version: i64, text: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     let compatible = match mark(text) {
