@@ -306,7 +306,10 @@ fn local_boot(method: &str) -> Result<Value, Error> {
         "sanboot" => "sanboot --no-describe --drive 0x80 ||\nexit 1",
         "exit" => "exit 1",
         "reboot" => "echo Rebooting in 5 s.\nsleep 5\nreboot",
-        "poweroff" => "poweroff ||\nexit 1",
+        "poweroff" => {
+            "echo Powering off in 5 s.\nsleep 5\npoweroff ||\n\
+             echo This iPXE cannot power off; going on to the next boot device.\nexit 1"
+        }
         other => {
             let message = format!("{other:?} is no way to boot from disk");
             return Err(Error::new(ErrorKind::InvalidOperation, message));
