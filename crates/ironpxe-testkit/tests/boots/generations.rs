@@ -93,8 +93,8 @@ on_platforms!(
     a_value_in_hexadecimal_is_not_code: bios, bios_current, uefi_current
 );
 
-/// A loader that was chain-loaded by UEFI through one card sees only that, unless it has drivers
-/// of its own. (A machine gets the latter here when it has more cards than one.)
+/// With UEFI that takes a loader with drivers of its own, which is what a machine with several
+/// cards gets here. Any other sees the one card that it came from: see `a_card_alone_is_seen`.
 fn every_card_is_seen(platform: Platform) -> Result<()> {
     const SECOND: &str = "52:54:00:12:34:57";
     let _turn = MACHINES.enter();
@@ -104,6 +104,17 @@ fn every_card_is_seen(platform: Platform) -> Result<()> {
     machine.power_off()
 }
 on_platforms!(every_card_is_seen: bios, bios_current, uefi_current);
+
+/// The iPXE in the ROM of a card, with UEFI.
+fn a_card_alone_is_seen(platform: Platform) -> Result<()> {
+    const SECOND: &str = "52:54:00:12:34:57";
+    let _turn = MACHINES.enter();
+    let (_server, hardware) = machine("echo cards ${net0/mac} [${net1/mac}] booted ${mac}")?;
+    let machine = hardware.card(SECOND).on(platform).power_on()?;
+    machine.wait_for(&format!("cards {MAC} [] booted {MAC}"), BOOT)?;
+    machine.power_off()
+}
+on_platforms!(a_card_alone_is_seen: uefi);
 
 /// The disk boots after a script that ends like this.
 fn goes_on_to_the_disk(platform: Platform, last_command: &str) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Machines with several cards, and one script for them all: `/boot.ipxe`.
 
 use anyhow::{Result, ensure};
-use ironpxe_testkit::machine::{Hardware, Platform};
+use ironpxe_testkit::machine::{HOST, Hardware, Platform};
 use ironpxe_testkit::on_platforms;
 use ironpxe_testkit::payload::{disk, toy};
 
@@ -42,7 +42,33 @@ fn the_second_card_is_known_and_the_first_is_not(platform: Platform) -> Result<(
     Ok(())
 }
 on_platforms!(
-    the_second_card_is_known_and_the_first_is_not: bios, bios_current, uefi, uefi_current
+    the_second_card_is_known_and_the_first_is_not: bios, bios_current, uefi_current
+);
+
+/// With UEFI the iPXE in a card's ROM sees that card only. Its script fails, and then it is the
+/// turn of the next card's.
+fn each_card_asks_for_itself(platform: Platform) -> Result<()> {
+    let site = site(platform)?;
+    let _turn = MACHINES.enter();
+    let mut hardware = machine(&site, STRANGER).on(platform);
+    // The second card's network knows this host by another address; no image is to be had there.
+    let bootfile = format!("{}/boot.ipxe", site.server.url_for_machines());
+    let bootfile = bootfile.replace(HOST, "10.0.3.2");
+    hardware
+        .nics
+        .extend(Hardware::with_bootfile(MAC, &bootfile).nics);
+    let machine = hardware.power_on()?;
+    machine.wait_for_line("-> deploy ramdisk", NEXT_DEVICE)?;
+    let console = machine.console();
+    for asked in [STRANGER, MAC] {
+        let asked = format!("ironpxe: asking for net0, {asked}");
+        ensure!(console.contains(&asked), "no {asked:?} in:\n{console}");
+    }
+    Ok(())
+}
+on_platforms!(
+    each_card_asks_for_itself:
+    #[ignore = "cargo xtask test --full: OVMF's own attempts take long"] uefi,
 );
 
 fn the_first_card_is_known_and_the_second_is_not_asked_for(platform: Platform) -> Result<()> {
@@ -67,7 +93,8 @@ fn a_machine_nobody_knows_goes_on_to_its_disk(platform: Platform) -> Result<()> 
     machine.wait_until_off(BOOT)?;
     ensure!(line == disk_report(platform, "own"), "{line}");
     let console = machine.console();
-    ensure!(console.contains(OTHER_STRANGER), "{console}");
+    let sees_all = platform != Platform::uefi();
+    ensure!(console.contains(OTHER_STRANGER) == sees_all, "{console}");
     let images = site.images.requests.entries();
     ensure!(images.is_empty(), "{images:?}");
     looks_as_documented(&machine, "a machine nobody knows", STRANGER)
