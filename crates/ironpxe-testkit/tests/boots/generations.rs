@@ -116,6 +116,23 @@ fn a_card_alone_is_seen(platform: Platform) -> Result<()> {
 }
 on_platforms!(a_card_alone_is_seen: uefi);
 
+/// A BIOS counts a disk in cylinders. One without even one cannot be read by iPXE.
+fn a_disk_must_have_a_cylinder(platform: Platform) -> Result<()> {
+    let _turn = MACHINES.enter();
+    let (server, hardware) = machine("echo nothing")?;
+    let mut small = disk::boot_sector("small")?;
+    small.resize(1 << 20, 0);
+    server.serve("/small", small);
+    let script = format!("#!ipxe\nsanboot {} || echo went on\n", server.url("/small"));
+    server.serve("/script", script.into_bytes());
+    let machine = hardware.on(platform).power_on()?;
+    machine.wait_for("went on", BOOT)?;
+    let console = machine.console();
+    ensure!(console.contains("Input/output error"), "{console}");
+    machine.power_off()
+}
+on_platforms!(a_disk_must_have_a_cylinder: bios, bios_current);
+
 /// The disk boots after a script that ends like this.
 fn goes_on_to_the_disk(platform: Platform, last_command: &str) -> Result<()> {
     let _turn = MACHINES.enter();
