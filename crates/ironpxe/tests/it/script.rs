@@ -31,6 +31,11 @@ struct Said {
 
 /// `ironpxe script …` with nothing of this process's environment.
 fn script(args: &[&str]) -> Result<Said> {
+    script_on(args, None)
+}
+
+/// The same on this database.
+fn script_on(args: &[&str], database: Option<&str>) -> Result<Said> {
     let Output {
         status,
         stdout,
@@ -40,6 +45,7 @@ fn script(args: &[&str]) -> Result<Said> {
         .args(args)
         .env_clear()
         .env("HOME", "/nonexistent/home")
+        .envs(database.map(|url| ("IRONPXE_DATABASE__CONNECTION", url)))
         .output()?;
     Ok(Said {
         code: status.code(),
@@ -102,7 +108,7 @@ impl Site {
         let address = self.server.base_url().trim_start_matches("http://");
         let folder = self.server.state_dir().to_str().context("odd folder")?;
         let more = ["--state-dir", folder, "--listen", address];
-        script(&[args, &more].concat())
+        script_on(&[args, &more].concat(), self.server.database())
     }
 
     fn prints(&self, args: &[&str]) -> Result<String> {
