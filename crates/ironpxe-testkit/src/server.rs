@@ -71,6 +71,7 @@ pub struct Server {
     child: Child,
     base_url: String,
     state_dir: PathBuf,
+    database: Option<String>,
     _own_state_dir: Option<TempDir>,
 }
 
@@ -149,12 +150,16 @@ impl Server {
                 .map(|(name, value)| (name, value)),
         );
         let chosen = |(name, _): &(String, String)| name == CONNECTION;
-        if std::env::var_os(STORE_VARIABLE).is_some_and(|it| it == "postgresql")
+        let database = if std::env::var_os(STORE_VARIABLE).is_some_and(|it| it == "postgresql")
             && options.config.is_none()
             && !options.environment.iter().any(chosen)
         {
-            command.env(CONNECTION, database_of(binary, &state_dir)?);
-        }
+            let url = database_of(binary, &state_dir)?;
+            command.env(CONNECTION, &url);
+            Some(url)
+        } else {
+            None
+        };
         command.stdout(std::process::Stdio::null());
         let mut child = spawn(command)?;
         let log = collect_lines(child.pipes().stderr.take().context("no stderr")?);
@@ -175,6 +180,7 @@ impl Server {
             child,
             base_url,
             state_dir,
+            database,
             _own_state_dir: own,
         })
     }
@@ -190,9 +196,14 @@ impl Server {
         format!("http://{HOST}:{port}")
     }
 
-    /// Where it keeps its database.
+    /// Where it keeps its database, unless [`Server::database`] says otherwise.
     pub fn state_dir(&self) -> &Path {
         &self.state_dir
+    }
+
+    /// The `[database]connection` that was chosen for it, if it is not the file.
+    pub fn database(&self) -> Option<&str> {
+        self.database.as_deref()
     }
 
     /// The log lines that hold `needle`, so far.

@@ -115,7 +115,12 @@ impl Site {
         let address = self.server.base_url().trim_start_matches("http://");
         let folder = self.server.state_dir().to_str().context("odd folder")?;
         let more = ["--state-dir", folder, "--listen", address];
-        script(&[args, &more].concat())
+        let database = self.server.database();
+        let environment: Vec<_> = database
+            .map(|url| ("IRONPXE_DATABASE__CONNECTION", url))
+            .into_iter()
+            .collect();
+        script_in(&environment, &[args, &more].concat())
     }
 
     fn prints(&self, args: &[&str]) -> Result<String> {

@@ -47,7 +47,9 @@ fn a_killed_server_has_kept_everything_it_acknowledged() -> Result<()> {
             after > before,
             "round {round}: killed before anything was written"
         );
-        intact(&state.path().join("ironpxe.sqlite"))?;
+        if server.database().is_none() {
+            intact(&state.path().join("ironpxe.sqlite"))?;
+        }
     }
     let mut server = Server::start(binary, &options)?;
     verify(&Ironic::new(server.base_url())?, &acknowledged)?;
