@@ -302,17 +302,22 @@ fn an_explanation_names_the_template() -> Result<()> {
             .env_clear()
             .output()?;
         ensure!(stderr.is_empty(), "{}", String::from_utf8_lossy(&stderr));
-        Ok(String::from_utf8(stdout)?)
+        // However it is broken into lines.
+        let words: Vec<_> = String::from_utf8(stdout)?
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect();
+        Ok(words.join(" "))
     };
     let (said, path) = (explain("x86_64")?, site.path("boot.ipxe"));
     let line = format!(
-        "  template   {}, from [pxe]ipxe_config_template\n",
+        " template {}, from [pxe]ipxe_config_template",
         path.display()
     );
     ensure!(said.contains(&line), "{said}");
     let (said, path) = (explain("aarch64")?, site.path("arm.ipxe"));
     let line = format!(
-        "  template   {}, from [pxe]ipxe_config_template_by_arch.aarch64, by properties.cpu_arch\n",
+        " template {}, from [pxe]ipxe_config_template_by_arch.aarch64, by properties.cpu_arch",
         path.display()
     );
     ensure!(said.contains(&line), "{said}");

@@ -5,11 +5,14 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result, ensure};
 use ironpxe_core::provision_state::ProvisionState;
 
-use super::site::{Site, active_node, door, without_request_id};
+use super::site::{Site, active_node, door, on_each_database, without_request_id};
 
 #[test]
 fn every_state_gives_the_same_script_everywhere() -> Result<()> {
-    let site = Site::start(3)?;
+    on_each_database(3, check_site)
+}
+
+fn check_site(site: &Site) -> Result<()> {
     let clients = site.clients()?;
     let first = clients.first().context("no replica")?;
     let mac = "52:54:00:00:02:01";
@@ -20,10 +23,7 @@ fn every_state_gives_the_same_script_everywhere() -> Result<()> {
 
     let mut different = BTreeSet::new();
     for state in ProvisionState::all() {
-        site.sql(
-            "UPDATE nodes SET provision_state = $1, revision = revision + 1",
-            &[state.name()],
-        )?;
+        site.set_state(state.name())?;
         for door in [&door(mac), &by_node, &by_port] {
             let mut scripts = BTreeSet::new();
             for client in &clients {

@@ -5,13 +5,16 @@ use anyhow::{Context, Result, ensure};
 use ironpxe_testkit::ironic::Ironic;
 use serde_json::{Value, json};
 
-use super::site::{Site, active_node, door};
+use super::site::{Site, active_node, door, on_each_database};
 
 const ROUNDS: usize = 5;
 
 #[test]
 fn addresses_count_at_once_on_every_replica() -> Result<()> {
-    let site = Site::start(3)?;
+    on_each_database(3, check_site)
+}
+
+fn check_site(site: &Site) -> Result<()> {
     let clients = site.clients()?;
     let first = clients.first().context("no replica")?;
     let mut node = active_node(first, "52:54:00:00:03:01")?;

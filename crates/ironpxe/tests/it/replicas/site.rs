@@ -1,9 +1,11 @@
 //! A site with several replicas, and what an operator and a machine do there.
 
 use std::path::Path;
+use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use ironpxe_testkit::ironic::Ironic;
+use ironpxe_testkit::postgres::Postgres;
 use ironpxe_testkit::server::{Server, ServerOptions};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -11,27 +13,62 @@ use tempfile::TempDir;
 /// Replicas that serve from one database.
 pub(super) struct Site {
     servers: Vec<Server>,
-    state: TempDir,
+    store: Store,
+}
+
+/// The database they share.
+enum Store {
+    /// A file in a folder.
+    Sqlite(TempDir),
+    /// A database of the server that all tests share.
+    Postgres(&'static Postgres, String),
+}
+
+/// Runs a test on replicas that share a file, and on replicas that share a PostgreSQL database
+/// where there is a server.
+pub(super) fn on_each_database(count: usize, test: impl Fn(&Site) -> Result<()>) -> Result<()> {
+    let file = Site::start(count, Store::Sqlite(tempfile::tempdir()?))?;
+    test(&file).context("on SQLite")?;
+    let Some(server) = Postgres::shared() else {
+        return Ok(());
+    };
+    let name = server.create_database(None)?;
+    let shared = Site::start(count, Store::Postgres(server, name.clone()))?;
+    test(&shared).context("on PostgreSQL")?;
+    drop(shared);
+    server.drop_database(&name)
 }
 
 impl Site {
     /// Starts `count` replicas.
-    pub(super) fn start(count: usize) -> Result<Self> {
+    fn start(count: usize, store: Store) -> Result<Self> {
         let binary = Path::new(env!("CARGO_BIN_EXE_ironpxe"));
-        let state = tempfile::tempdir()?;
+        let options = match &store {
+            Store::Sqlite(folder) => ServerOptions {
+                state_dir: Some(folder.path().to_owned()),
+                ..ServerOptions::default()
+            },
+            Store::Postgres(server, name) => {
+                let url = server.url(name);
+                let upgraded = Command::new(binary)
+                    .args(["db", "upgrade"])
+                    .env("IRONPXE_DATABASE__CONNECTION", &url)
+                    .output()?;
+                ensure!(upgraded.status.success(), "{upgraded:?}");
+                ServerOptions::default().set("IRONPXE_DATABASE__CONNECTION", url)
+            }
+        };
         let servers = (1..=count)
             .map(|number| {
-                let options = ServerOptions {
-                    state_dir: Some(state.path().to_owned()),
-                    ..ServerOptions::default()
-                }
-                .set("IRONPXE_DEFAULT__HOST", format!("replica-{number}"))
-                // What stands in front of them; without it, each names itself to ramdisks.
-                .set("IRONPXE_API__PUBLIC_ENDPOINT", "http://boot.example:6385");
+                let options = options
+                    .clone()
+                    .set("IRONPXE_DEFAULT__HOST", format!("replica-{number}"))
+                    // What stands in front of them; without it, each names itself to ramdisks.
+                    .set("IRONPXE_API__PUBLIC_ENDPOINT", "http://boot.example:6385");
                 Server::start(binary, &options)
             })
             .collect::<Result<Vec<_>>>()?;
-        Ok(Self { servers, state })
+        Ok(Self { servers, store })
     }
 
     /// A client for each replica.
@@ -42,9 +79,18 @@ impl Site {
             .collect()
     }
 
-    /// Changes the database behind the replicas' backs.
-    pub(super) fn sql(&self, statement: &'static str, values: &[&str]) -> Result<()> {
-        let file = self.state.path().join("ironpxe.sqlite");
+    /// Puts every node into a provision state, behind the replicas' backs.
+    pub(super) fn set_state(&self, state: &str) -> Result<()> {
+        let folder = match &self.store {
+            Store::Sqlite(folder) => folder,
+            Store::Postgres(server, name) => {
+                let sql = format!(
+                    "UPDATE nodes SET provision_state = '{state}', revision = revision + 1"
+                );
+                return server.sql(name, &sql).map(drop);
+            }
+        };
+        let file = folder.path().join("ironpxe.sqlite");
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -53,11 +99,10 @@ impl Site {
                 .filename(file)
                 .busy_timeout(std::time::Duration::from_secs(10));
             let pool = sqlx::SqlitePool::connect_with(options).await?;
-            let mut query = sqlx::query(statement);
-            for value in values {
-                query = query.bind((*value).to_owned());
-            }
-            query.execute(&pool).await?;
+            sqlx::query("UPDATE nodes SET provision_state = $1, revision = revision + 1")
+                .bind(state)
+                .execute(&pool)
+                .await?;
             pool.close().await;
             Ok(())
         })
