@@ -187,11 +187,22 @@ impl Postgres {
         )
     }
 
-    /// Kills it, as a power cut would.
+    /// Kills it with all its processes. What was committed is kept.
     pub fn kill(&self) -> Result<()> {
-        self.signal(Signal::SIGKILL)?;
+        let postmaster = postmaster_pid(&self.folder)?;
+        let mut others = children(postmaster)?;
+        self.signal_all(Signal::SIGKILL)?;
         self.lock().wait(ENDS_WITHIN)?;
-        Ok(())
+        // Until the last one is gone, somebody may still be answered.
+        let deadline = Instant::now() + ENDS_WITHIN;
+        loop {
+            others.retain(|pid| is_alive(*pid));
+            if others.is_empty() {
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "still running: {others:?}");
+            thread::sleep(POLL);
+        }
     }
 
     /// Has it hang: connections stay open, and nobody answers. The processes that serve
@@ -226,16 +237,12 @@ impl Postgres {
         hold(&self.postmaster)
     }
 
-    fn signal(&self, signal: Signal) -> Result<()> {
-        let pid = postmaster_pid(&self.folder)?;
-        kill(pid, signal).with_context(|| format!("cannot send {signal}"))
-    }
-
     fn signal_all(&self, signal: Signal) -> Result<()> {
         let postmaster = postmaster_pid(&self.folder)?;
+        let others = children(postmaster)?;
         // First of all whoever would start more of them.
         kill(postmaster, signal).with_context(|| format!("cannot send {signal}"))?;
-        for child in children(postmaster)? {
+        for child in others {
             // It may have ended meanwhile.
             let _ = kill(child, signal);
         }
@@ -260,6 +267,12 @@ fn children(parent: Pid) -> Result<Vec<Pid>> {
     Ok(pids.map(Pid::from_raw).collect())
 }
 
+/// Whether the process is there, and not just waits for somebody to ask how it ended.
+fn is_alive(pid: Pid) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/status"))
+        .is_ok_and(|status| !status.contains("State:\tZ"))
+}
+
 fn postmaster_pid(folder: &Path) -> Result<Pid> {
     let file = folder.join("data/postmaster.pid");
     let text = fs::read_to_string(file).context("the server is not running")?;
@@ -277,10 +290,11 @@ fn start_postmaster(
     command.arg("-D").arg(folder.join("data"));
     command.arg("-k").arg(folder);
     command.args(["-h", "127.0.0.1", "-p", &port.to_string()]);
+    // A killed server keeps what it has written: that is the system's. It would lose what it has
+    // only acknowledged (`synchronous_commit=off`).
     for setting in [
         "fsync=off",
         "full_page_writes=off",
-        "synchronous_commit=off",
         "max_connections=200",
         "shared_buffers=32MB",
         "log_line_prefix=",
