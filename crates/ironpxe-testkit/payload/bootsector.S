@@ -48,6 +48,17 @@ main:   cli
         sti
         mov     %dl, drive
 
+        mov     $0x0201, %ax                    # read one sector,
+        mov     $0x0001, %cx                    # the first of all,
+        mov     $NEXT, %bx
+        xor     %dx, %dx
+        mov     drive, %dl
+        inc     %dl                             # of the next drive
+        int     $0x13
+        setc    no_next
+        # From its clock's interrupt the BIOS sends what it still owes to the same port.
+        cli
+
         mov     $hello, %si
         call    print
         mov     drive, %al
@@ -57,14 +68,8 @@ main:   cli
         mov     $label, %si
         call    print
 
-        mov     $0x0201, %ax                    # read one sector,
-        mov     $0x0001, %cx                    # the first of all,
-        mov     $NEXT, %bx
-        xor     %dx, %dx
-        mov     drive, %dl
-        inc     %dl                             # of the next drive
-        int     $0x13
-        jc      off
+        cmpb    $0, no_next
+        jne     off
         cmpw    $0xaa55, NEXT + SIGNATURE_OFFSET
         jne     off
         mov     $next_is, %si
@@ -117,6 +122,7 @@ busy:   in      %dx, %al
         ret
 
 drive:          .byte   0
+no_next:        .byte   0
 hello:          .asciz  "\r\nLOCAL-DISK-BOOT drive="
 label_is:       .asciz  " label=["
 next_is:        .asciz  "] next=["
