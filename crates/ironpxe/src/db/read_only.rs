@@ -9,10 +9,9 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use sqlx::ConnectOptions;
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
+use sqlx::sqlite::SqlitePool;
 
-use super::sqlite::{BUSY_TIMEOUT, SqliteStore, connect, not_opened};
+use super::sqlite::{self, SqliteStore, connect, not_opened};
 use super::store::Store;
 use super::{Db, DbError, Location, schema};
 
@@ -52,12 +51,7 @@ async fn look_once<T>(
     at_rest: bool,
     look: &impl AsyncFn(&Db) -> T,
 ) -> Result<T, DbError> {
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .read_only(true)
-        .immutable(at_rest)
-        .busy_timeout(BUSY_TIMEOUT)
-        .disable_statement_logging();
+    let options = sqlite::options(path).read_only(true).immutable(at_rest);
     let connections = connect(1, options)
         .await
         .map_err(|error| not_opened(path, error))?;

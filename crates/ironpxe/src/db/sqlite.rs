@@ -20,7 +20,7 @@ use super::schema::{self, Applied, Verdict};
 use super::{DbError, Location};
 
 /// How long a writer waits for another process that writes.
-pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a caller waits for a connection that others use.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -78,7 +78,7 @@ pub(super) fn not_opened(
     }
 }
 
-fn options(path: &Path) -> SqliteConnectOptions {
+pub(super) fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .foreign_keys(true)
