@@ -154,7 +154,8 @@ impl CurrentIpxe {
         fs::create_dir(folder).context("cannot create a folder for TFTP")?;
         fs::copy(self.folder.join(loader), folder.join(loader))
             .with_context(|| format!("no {loader} in {}", self.folder.display()))?;
-        let script = format!("#!ipxe\nchain {bootfile}\n");
+        // From 2.0 on the card is open already.
+        let script = format!("#!ipxe\nifopen net0 ||\nchain {bootfile}\n");
         fs::write(folder.join("autoexec.ipxe"), script).context("cannot write a script")?;
         Ok(loader)
     }
