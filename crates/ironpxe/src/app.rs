@@ -97,7 +97,11 @@ pub enum AppError {
 
 /// Serves until a signal says stop.
 pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
-    let shutdown_delay = Duration::from_secs(config.api.shutdown_delay.into());
+    let shutdown_delay = match role {
+        Role::All | Role::Api => Duration::from_secs(config.api.shutdown_delay.into()),
+        // No load balancer stands in front of it: APIs are told by the database.
+        Role::Conductor => Duration::ZERO,
+    };
     let drivers = match role {
         Role::Api => None,
         Role::All | Role::Conductor => Some(drivers(&config)?),

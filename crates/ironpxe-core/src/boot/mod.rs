@@ -49,7 +49,7 @@ pub use plan::{BootIf, BootPlan, LinuxBoot, LinuxRole, Machine, boots_from_volum
 pub use refusal::Refusal;
 pub use samples::{Sample, samples};
 pub use san::{Chap, SanDrive, Secret, VolumeBoot};
-pub use script::{Occasion, Scripts};
+pub use script::{Occasion, Scripts, Unusable};
 pub use settings::{
     BootOption, BootSettings, Downloads, GiveUpAction, LocalBoot, LocalBootMethod, RamdiskImages,
 };

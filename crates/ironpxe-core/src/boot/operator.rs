@@ -62,6 +62,16 @@ pub struct InUse {
     name: String,
 }
 
+impl InUse {
+    /// The option that names it.
+    pub fn setting(&self) -> String {
+        match &self.arch {
+            None => "[pxe]ipxe_config_template".to_owned(),
+            Some(arch) => format!("[pxe]ipxe_config_template_by_arch.{arch}"),
+        }
+    }
+}
+
 /// Operators' templates, parsed, tried, and ready.
 #[derive(Debug)]
 pub(super) struct Operators {

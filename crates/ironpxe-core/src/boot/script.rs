@@ -10,6 +10,7 @@ use minijinja::{Environment, context};
 use super::environment::{BOOT, NIC_LOOP, STRANGER, TemplateError, built_in, in_template};
 use super::operator::{Broken, InUse, OperatorTemplates, Operators};
 use super::plan::{BootPlan, Machine};
+use super::refusal::Refusal;
 use super::settings::Downloads;
 use super::variables::{self, Whose};
 use crate::node::Node;
@@ -21,6 +22,15 @@ pub struct Occasion<'a> {
     pub machine: Machine<'a>,
     /// `req-<uuid>`; the same id is in the log.
     pub request_id: &'a str,
+}
+
+/// An operator's template that cannot write the script of one machine.
+#[derive(Debug)]
+pub struct Unusable {
+    /// What the machine is told.
+    pub refusal: Refusal,
+    /// What is wrong, for the log: it may tell of values.
+    pub error: TemplateError,
 }
 
 /// The script templates, parsed once.
@@ -75,6 +85,30 @@ impl Scripts {
             return operators.render(template, values(Whose::Operators));
         }
         self.write(BOOT, values(Whose::BuiltIn))
+    }
+
+    /// The script that carries out `plan`; or else, where the operator's template cannot write it
+    /// for this machine, the one that says so on its console.
+    pub fn render_or_refuse(
+        &self,
+        plan: &BootPlan,
+        occasion: Occasion<'_>,
+    ) -> Result<(String, Option<Unusable>), TemplateError> {
+        let error = match self.render(plan, occasion) {
+            Ok(script) => return Ok((script, None)),
+            Err(error) => error,
+        };
+        let Some(template) = self.operators_template(occasion.machine.node) else {
+            return Err(error);
+        };
+        let refusal = Refusal::BadValue {
+            field: template.setting(),
+            problem: "the template cannot be used for this machine; the log says why".to_owned(),
+        };
+        let plan = BootPlan::Refuse(refusal.clone());
+        let values = variables::of_machine(&plan, occasion, self.downloads, Whose::BuiltIn);
+        let script = self.write(BOOT, values)?;
+        Ok((script, Some(Unusable { refusal, error })))
     }
 
     /// The script for a machine that is no known node's, or whose request makes no sense.

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{CliError, load};
+use super::{CliError, load, offline_flags};
 use ironpxe::app::{self, DbError, Verdict};
-use ironpxe::config::{Config, Flag};
+use ironpxe::config::Config;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DbCommand {
@@ -37,22 +37,7 @@ pub(super) fn run(command: &DbCommand) -> Result<(), CliError> {
 
 impl Database {
     fn config(&self) -> Result<Config, CliError> {
-        let flag = |name, section, key, value| Flag {
-            name,
-            section,
-            key,
-            value,
-        };
-        // Nobody is let in here; whom the service lets in is for `serve` to ask.
-        let mut flags = vec![flag(
-            "(db)",
-            "api",
-            "allow_unauthenticated_access",
-            "true".to_owned(),
-        )];
-        if let Some(folder) = &self.state_dir {
-            flags.push(flag("--state-dir", "DEFAULT", "state_path", folder.clone()));
-        }
+        let flags = offline_flags("(db)", self.state_dir.as_ref());
         Ok(load(self.config.as_deref(), &flags)?.0)
     }
 }

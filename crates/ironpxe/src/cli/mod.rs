@@ -133,6 +133,25 @@ fn load(file: Option<&Path>, flags: &[Flag]) -> Result<(Config, Environment), Co
     Ok((config, environment))
 }
 
+/// The settings of a command that works on the database and serves nobody.
+fn offline_flags(command: &'static str, state_dir: Option<&String>) -> Vec<Flag> {
+    let flag = |name, section, key, value| Flag {
+        name,
+        section,
+        key,
+        value,
+    };
+    // Nobody is let in here; whom the service lets in is for `serve` to ask.
+    let anybody = flag(
+        command,
+        "api",
+        "allow_unauthenticated_access",
+        "true".to_owned(),
+    );
+    let folder = state_dir.map(|it| flag("--state-dir", "DEFAULT", "state_path", it.clone()));
+    std::iter::once(anybody).chain(folder).collect()
+}
+
 /// Says what is wrong, and why, on standard error.
 fn complain(error: CliError) {
     // This form of anyhow's is the message with its causes, in one line.

@@ -9,7 +9,7 @@ use ironpxe_core::boot::{AsIf, CpuArch, Firmware, KICKSTART_TEMPLATE, TEMPLATES}
 use ironpxe_core::provision_state::ProvisionState;
 
 use super::remote::{Answer, Service};
-use super::{CliError, explanation};
+use super::{CliError, explanation, offline_flags};
 use ironpxe::app;
 use ironpxe::config::{Config, Environment, Flag};
 
@@ -93,22 +93,13 @@ impl Machine {
 
     /// The settings these flags make.
     fn flags(&self) -> Vec<Flag> {
+        let mut flags = offline_flags("(script)", self.state_dir.as_ref());
         let flag = |name, section, key, value| Flag {
             name,
             section,
             key,
             value,
         };
-        // Nobody is let in here; whom the service lets in is for `serve` to ask.
-        let mut flags = vec![flag(
-            "(script)",
-            "api",
-            "allow_unauthenticated_access",
-            "true".to_owned(),
-        )];
-        if let Some(folder) = &self.state_dir {
-            flags.push(flag("--state-dir", "DEFAULT", "state_path", folder.clone()));
-        }
         if let Some(address) = self.listen {
             let (host, port) = (address.ip().to_string(), address.port().to_string());
             flags.push(flag("--listen", "api", "host_ip", host));

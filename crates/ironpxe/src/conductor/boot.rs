@@ -2,7 +2,7 @@
 
 use ironpxe_core::boot::{BootPlan, Machine, Occasion, boots_from_volume, decide};
 use ironpxe_core::error::{Fault, Result};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::LocalConductor;
 use crate::rpc::{BootIdent, Context};
@@ -30,7 +30,26 @@ impl LocalConductor {
             volumes: volumes.as_ref(),
         };
         let plan = decide(machine, &self.settings.boot, &ctx.request_id);
-        if let BootPlan::Refuse(refusal) = &plan {
+        let occasion = Occasion {
+            machine,
+            request_id: &ctx.request_id,
+        };
+        let (script, unusable) = self
+            .scripts
+            .current()
+            .render_or_refuse(&plan, occasion)
+            .map_err(|error| Fault::Internal(error.to_string()))?;
+        if let Some(unusable) = &unusable {
+            error!(
+                req.id = ctx.request_id,
+                node.uuid = %node.uuid,
+                node.name = node.name,
+                node.state = %node.provision_state,
+                port.mac = port.as_ref().map(|port| port.address.to_string()),
+                "machine not booted: {}",
+                unusable.error,
+            );
+        } else if let BootPlan::Refuse(refusal) = &plan {
             warn!(
                 req.id = ctx.request_id,
                 node.uuid = %node.uuid,
@@ -40,9 +59,6 @@ impl LocalConductor {
                 "machine not booted: {refusal}; {}",
                 refusal.advice(&node.label()),
             );
-            if self.settings.restrict_boot_config {
-                return Err(Fault::NotFound);
-            }
         } else {
             info!(
                 req.id = ctx.request_id,
@@ -53,15 +69,12 @@ impl LocalConductor {
                 "machine boots: {}",
                 plan.title(),
             );
+            return Ok(script);
         }
-        let occasion = Occasion {
-            machine,
-            request_id: &ctx.request_id,
-        };
-        self.scripts
-            .current()
-            .render(&plan, occasion)
-            .map_err(|error| Fault::Internal(error.to_string()))
+        if self.settings.restrict_boot_config {
+            return Err(Fault::NotFound);
+        }
+        Ok(script)
     }
 
     fn refuse_stranger(&self, ctx: &Context, ident: BootIdent) -> Fault {

@@ -4,8 +4,8 @@
 //! traces: nothing is written to the database, and no boot to the log.
 
 use ironpxe_core::boot::{
-    AsIf, BootSettings, InUse, Machine, Occasion, Reason, Scripts, boots_from_volume, explain,
-    explain_firmware,
+    AsIf, BootPlan, BootSettings, InUse, Machine, Occasion, Reason, Scripts, Unusable,
+    boots_from_volume, explain, explain_firmware,
 };
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::NodeUuid;
@@ -132,14 +132,23 @@ impl Previewer<'_> {
             machine,
             request_id: REQUEST_ID,
         };
-        let script = self
+        let (script, unusable) = self
             .scripts
-            .render(&explanation.plan, occasion)
+            .render_or_refuse(&explanation.plan, occasion)
             .map_err(|error| Fault::Internal(error.to_string()))?;
+        let plan = match unusable {
+            None => explanation.plan,
+            Some(Unusable { refusal, .. }) => {
+                let reason = |topic, text| Reason { topic, text };
+                reasons.push(reason("refused", refusal.to_string()));
+                reasons.push(reason("fix", refusal.advice(&node.label())));
+                BootPlan::Refuse(refusal)
+            }
+        };
         Ok(BootPreview {
             node_uuid: node.uuid,
             provision_state: node.provision_state.name().to_owned(),
-            plan: explanation.plan.title().to_owned(),
+            plan: plan.title().to_owned(),
             script,
             reasons: reasons
                 .into_iter()
@@ -185,12 +194,11 @@ impl Previewer<'_> {
 /// Whose template the script is, if it is not the built-in one.
 fn template(template: &InUse) -> Reason {
     let path = &template.path;
-    let text = match &template.arch {
-        None => format!("{path}, from [pxe]ipxe_config_template"),
-        Some(arch) => {
-            format!("{path}, from [pxe]ipxe_config_template_by_arch.{arch}, by properties.cpu_arch")
-        }
+    let by = match &template.arch {
+        None => "",
+        Some(_) => ", by properties.cpu_arch",
     };
+    let text = format!("{path}, from {}{by}", template.setting());
     Reason {
         topic: "template",
         text,
