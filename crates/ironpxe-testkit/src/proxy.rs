@@ -67,8 +67,10 @@ impl Proxy {
                 let Ok(client) = client else { continue };
                 let shared = Arc::clone(&accepting);
                 thread::spawn(move || {
-                    // An end is what such a connection is for.
+                    // An end is what such a connection is for. The caller must see it, although
+                    // the list of what is open still holds the connection.
                     let _ = shared.pass(&client, target);
+                    let _ = client.shutdown(Shutdown::Both);
                 });
             }
         });

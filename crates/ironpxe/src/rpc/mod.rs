@@ -17,6 +17,7 @@ mod client;
 mod envelope;
 mod fault;
 mod methods;
+mod race;
 mod remote;
 mod select;
 pub mod server;

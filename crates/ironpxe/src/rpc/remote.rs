@@ -5,17 +5,19 @@
 //! changes something is sent once. Before it is sent, the conductor is asked whether it is there,
 //! so that one which hangs or has just died costs the operator a moment and not the request.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
-use ironpxe_core::error::{Fault, Result};
+use ironpxe_core::error::Result;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::client::{Client, Connection, Trouble};
 use super::envelope::{self, Answer, Params};
 use super::methods::{PING, Repeat};
+use super::race::Race;
 use super::select::{Directory, Peer, Whom, nobody};
 use super::tls::TlsError;
 use super::{Context, Credentials, DriverInfo};
@@ -52,11 +54,12 @@ pub struct Remote {
     db: Db,
     directory: Directory,
     client: Client,
-    patience: Patience,
+    pub(super) patience: Patience,
+    pub(super) race: Race,
 }
 
 /// A call, ready to be sent.
-struct Message<'a> {
+pub(super) struct Message<'a> {
     ctx: &'a Context,
     method: &'static str,
     body: Bytes,
@@ -75,6 +78,7 @@ impl Remote {
             client: Client::new(patience.boot_try, credentials, tls)?,
             db,
             patience,
+            race: Race::default(),
         })
     }
 
@@ -104,21 +108,11 @@ impl Remote {
     ) -> Result<T> {
         let end = Instant::now() + self.patience.boot;
         loop {
-            let mut fault = nobody("No conductor answers");
-            for peer in self.directory.candidates(whom).await? {
-                let left = end.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    return Err(fault);
-                }
-                let patience = left.min(self.patience.boot_try);
-                match self.ask(message, &peer, patience, Connection::Kept).await {
-                    Ok(value) => return Ok(value),
-                    // Another one may reach what this one does not.
-                    Err(Trouble::Fault(it @ Fault::Unavailable { .. })) => fault = it,
-                    Err(Trouble::Fault(it)) => return Err(it),
-                    Err(trouble) => self.note(message, &peer, &trouble),
-                }
-            }
+            let peers = self.directory.candidates(whom).await?;
+            let fault = match self.race(message, peers, end).await? {
+                Ok(value) => return Ok(value),
+                Err(fault) => fault,
+            };
             if end.saturating_duration_since(Instant::now()) <= PAUSE {
                 return Err(fault);
             }
@@ -194,7 +188,7 @@ impl Remote {
         }
     }
 
-    async fn ask<T: DeserializeOwned>(
+    pub(super) async fn ask<T: DeserializeOwned>(
         &self,
         message: &Message<'_>,
         peer: &Peer,
@@ -223,7 +217,7 @@ impl Remote {
     }
 
     /// Remembers and tells that a conductor did not answer.
-    fn note(&self, message: &Message<'_>, peer: &Peer, trouble: &Trouble) {
+    pub(super) fn note(&self, message: &Message<'_>, peer: &Peer, trouble: &Trouble) {
         self.directory.failed(peer);
         warn!(
             req.id = message.ctx.request_id,

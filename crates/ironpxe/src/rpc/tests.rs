@@ -103,6 +103,15 @@ impl Site {
         Remote::new(self.db.clone(), patience(), credentials, tls).unwrap()
     }
 
+    /// One that waits for each conductor as long as for all of them.
+    fn patient_remote(&self) -> Remote {
+        let patience = Patience {
+            boot_try: patience().boot,
+            ..patience()
+        };
+        Remote::new(self.db.clone(), patience, None, None).unwrap()
+    }
+
     /// A stand-in for a conductor, which registers like one.
     async fn stand_in(&self, host: &str, router: Router) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -3,6 +3,7 @@
 mod arrows;
 mod clients;
 mod config;
+mod database;
 mod firmware;
 mod postgres;
 mod replicas;

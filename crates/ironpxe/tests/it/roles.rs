@@ -19,8 +19,8 @@ use anyhow::{Context, Result, ensure};
 use ironpxe_testkit::ironic::Ironic;
 use ironpxe_testkit::server::{Server, ServerOptions};
 use serde_json::{Value, json};
-use sqlx::Connection;
-use tempfile::TempDir;
+
+use crate::database::{Database, execute_in_file};
 
 const SOON: Duration = Duration::from_secs(30);
 const PASSTHRU: &str = "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config";
@@ -29,24 +29,28 @@ fn binary() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_ironpxe"))
 }
 
-/// A folder with one database, and the processes that share it.
+/// One database, and the processes that share it.
 struct Site {
-    state: TempDir,
+    database: Database<'static>,
 }
 
 impl Site {
+    /// A site on SQLite, for what has nothing to do with the database.
     fn new() -> Result<Self> {
-        Ok(Self {
-            state: tempfile::tempdir()?,
-        })
+        let database = Database::file()?;
+        Ok(Self { database })
+    }
+
+    /// Runs a test at a site for each kind of database.
+    fn for_each(test: impl Fn(&Self) -> Result<()>) -> Result<()> {
+        Database::for_each(|database| test(&Self { database }))
     }
 
     /// One role, quick to notice that another one is gone.
     fn options(&self, role: &'static str, host: &str) -> ServerOptions {
         ServerOptions {
-            state_dir: Some(self.state.path().to_owned()),
             role: Some(role),
-            ..ServerOptions::default()
+            ..self.database.options()
         }
         .set("IRONPXE_DEFAULT__HOST", host)
         .set("IRONPXE_CONDUCTOR__HEARTBEAT_INTERVAL", "1")
@@ -67,48 +71,21 @@ impl Site {
     }
 }
 
-/// Stops a process where it stands, but not while it writes: with SQLite all others would wait for
+/// Stops a process where it stands, but not while it writes to a file: all others would wait for
 /// it.
 fn pause(site: &Site, server: &Server) -> Result<()> {
+    let Some(file) = site.database.file_path() else {
+        return server.pause();
+    };
     for _ in 0..100 {
         server.pause()?;
-        let free = in_database(site, Duration::ZERO, async |connection| {
-            let began = sqlx::query("BEGIN IMMEDIATE")
-                .execute(&mut *connection)
-                .await;
-            if began.is_ok() {
-                sqlx::query("ROLLBACK").execute(&mut *connection).await?;
-            }
-            Ok(began.is_ok())
-        });
-        if free? {
+        if execute_in_file(&file, Duration::ZERO, "BEGIN IMMEDIATE; ROLLBACK").is_ok() {
             return Ok(());
         }
         server.resume()?;
         thread::sleep(Duration::from_millis(20));
     }
     anyhow::bail!("it writes all the time")
-}
-
-/// Does something in the database itself, waiting so long for others who write.
-fn in_database<T>(
-    site: &Site,
-    patience: Duration,
-    act: impl AsyncFnOnce(&mut sqlx::SqliteConnection) -> Result<T>,
-) -> Result<T> {
-    let file = site.state.path().join("ironpxe.sqlite");
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
-        let options = sqlx::sqlite::SqliteConnectOptions::new()
-            .filename(file)
-            .busy_timeout(patience);
-        let mut connection = sqlx::SqliteConnection::connect_with(&options).await?;
-        let done = act(&mut connection).await;
-        connection.close().await?;
-        done
-    })
 }
 
 /// Enrols a node with a port; gives its UUID and the port's address.

@@ -119,6 +119,29 @@ async fn a_conductor_that_did_not_answer_is_asked_last_until_it_is_heard_of() {
     panic!("it was not asked again");
 }
 
+/// If nobody else were asked meanwhile, there would be no time left to ask them.
+#[tokio::test]
+async fn another_conductor_is_asked_beside_one_that_hangs() {
+    let site = Site::new().await;
+    site.waiting_node().await;
+    let asked = Arc::new(AtomicUsize::new(0));
+    for host in ["conductor-2", "conductor-3"] {
+        let count = Arc::clone(&asked);
+        let hangs = stand_in(move |_| {
+            count.fetch_add(1, Ordering::Relaxed);
+            std::future::pending::<Response>()
+        });
+        site.stand_in(host, hangs).await;
+    }
+    let remote = site.patient_remote();
+    for _ in 0..6 {
+        let script = remote.boot_script(&context(), ADDRESS).await.unwrap();
+        assert!(script.starts_with("#!ipxe"));
+    }
+    // Each cost one request a moment, and is asked last from then on.
+    assert!(asked.load(Ordering::Relaxed) <= 2);
+}
+
 #[tokio::test]
 async fn what_may_have_been_done_is_not_sent_again() {
     for (what, router) in garbage() {

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result, ensure};
 use ironpxe_core::provision_state::ProvisionState;
 
-use super::site::{Site, active_node, door, on_each_database, without_request_id};
+use super::site::{Site, active_node, door, on_each_site, without_request_id};
 
 #[test]
 fn every_state_gives_the_same_script_everywhere() -> Result<()> {
-    on_each_database(3, check_site)
+    on_each_site(check_site)
 }
 
 fn check_site(site: &Site) -> Result<()> {

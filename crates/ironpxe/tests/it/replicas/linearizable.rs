@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use ironpxe_testkit::ironic::Ironic;
 use serde_json::json;
 
-use super::site::{Site, active_node, door, on_each_database};
+use super::site::{Site, active_node, door, on_each_site};
 
 const NODES: usize = 4;
 const WRITES: u64 = 40;
@@ -28,7 +28,7 @@ struct Event {
 
 #[test]
 fn every_replica_serves_the_last_committed_change() -> Result<()> {
-    on_each_database(3, check_site)
+    on_each_site(check_site)
 }
 
 fn check_site(site: &Site) -> Result<()> {

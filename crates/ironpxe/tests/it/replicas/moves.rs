@@ -5,13 +5,13 @@ use anyhow::{Context, Result, ensure};
 use ironpxe_testkit::ironic::Ironic;
 use serde_json::{Value, json};
 
-use super::site::{Site, active_node, door, on_each_database};
+use super::site::{Site, active_node, door, on_each_site};
 
 const ROUNDS: usize = 5;
 
 #[test]
 fn addresses_count_at_once_on_every_replica() -> Result<()> {
-    on_each_database(3, check_site)
+    on_each_site(check_site)
 }
 
 fn check_site(site: &Site) -> Result<()> {

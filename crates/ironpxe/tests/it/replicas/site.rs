@@ -1,79 +1,63 @@
 //! A site with several replicas, and what an operator and a machine do there.
 
 use std::path::Path;
-use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use ironpxe_testkit::ironic::Ironic;
 use ironpxe_testkit::postgres::Postgres;
 use ironpxe_testkit::server::{Server, ServerOptions};
 use serde_json::{Value, json};
-use tempfile::TempDir;
+
+use crate::database::Database;
+
+/// How many there are of each.
+const REPLICAS: usize = 3;
 
 /// Replicas that serve from one database.
 pub(super) struct Site {
-    servers: Vec<Server>,
-    store: Store,
+    /// Those that are asked.
+    apis: Vec<Server>,
+    /// Conductors of their own, where the APIs are not conductors themselves.
+    conductors: Vec<Server>,
+    database: Database<'static>,
 }
 
-/// The database they share.
-enum Store {
-    /// A file in a folder.
-    Sqlite(TempDir),
-    /// A database of the server that all tests share.
-    Postgres(&'static Postgres, String),
-}
-
-/// Runs a test on replicas that share a file, and on replicas that share a PostgreSQL database
-/// where there is a server.
-pub(super) fn on_each_database(count: usize, test: impl Fn(&Site) -> Result<()>) -> Result<()> {
-    let file = Site::start(count, Store::Sqlite(tempfile::tempdir()?))?;
-    test(&file).context("on SQLite")?;
+/// Runs a test on three replicas that share a file, on three that share a PostgreSQL database, and
+/// on three APIs with three conductors that share one.
+pub(super) fn on_each_site(test: impl Fn(&Site) -> Result<()>) -> Result<()> {
+    Database::for_each(|database| test(&Site::all_in_one(database)?))?;
     let Some(server) = Postgres::shared() else {
         return Ok(());
     };
-    let name = server.create_database(None)?;
-    let shared = Site::start(count, Store::Postgres(server, name.clone()))?;
-    test(&shared).context("on PostgreSQL")?;
-    drop(shared);
-    server.drop_database(&name)
+    let apart = Site::apart(Database::on(server)?)?;
+    ensure_conductors_work(&apart, &test).context("APIs and conductors apart, on PostgreSQL")
 }
 
 impl Site {
-    /// Starts `count` replicas.
-    fn start(count: usize, store: Store) -> Result<Self> {
-        let binary = Path::new(env!("CARGO_BIN_EXE_ironpxe"));
-        let options = match &store {
-            Store::Sqlite(folder) => ServerOptions {
-                state_dir: Some(folder.path().to_owned()),
-                ..ServerOptions::default()
-            },
-            Store::Postgres(server, name) => {
-                let url = server.url(name);
-                let upgraded = Command::new(binary)
-                    .args(["db", "upgrade"])
-                    .env("IRONPXE_DATABASE__CONNECTION", &url)
-                    .output()?;
-                ensure!(upgraded.status.success(), "{upgraded:?}");
-                ServerOptions::default().set("IRONPXE_DATABASE__CONNECTION", url)
-            }
-        };
-        let servers = (1..=count)
-            .map(|number| {
-                let options = options
-                    .clone()
-                    .set("IRONPXE_DEFAULT__HOST", format!("replica-{number}"))
-                    // What stands in front of them; without it, each names itself to ramdisks.
-                    .set("IRONPXE_API__PUBLIC_ENDPOINT", "http://boot.example:6385");
-                Server::start(binary, &options)
-            })
-            .collect::<Result<Vec<_>>>()?;
-        Ok(Self { servers, store })
+    /// Starts replicas that are everything.
+    fn all_in_one(database: Database<'static>) -> Result<Self> {
+        let apis = start(None, "replica", &database)?;
+        Ok(Self {
+            apis,
+            conductors: Vec::new(),
+            database,
+        })
     }
 
-    /// A client for each replica.
+    /// Starts as many APIs as conductors.
+    fn apart(database: Database<'static>) -> Result<Self> {
+        let conductors = start(Some("conductor"), "conductor", &database)?;
+        let apis = start(Some("api"), "api", &database)?;
+        Ok(Self {
+            apis,
+            conductors,
+            database,
+        })
+    }
+
+    /// A client for each replica that can be asked.
     pub(super) fn clients(&self) -> Result<Vec<Ironic>> {
-        self.servers
+        self.apis
             .iter()
             .map(|server| Ironic::new(server.base_url()))
             .collect()
@@ -81,32 +65,34 @@ impl Site {
 
     /// Puts every node into a provision state, behind the replicas' backs.
     pub(super) fn set_state(&self, state: &str) -> Result<()> {
-        let folder = match &self.store {
-            Store::Sqlite(folder) => folder,
-            Store::Postgres(server, name) => {
-                let sql = format!(
-                    "UPDATE nodes SET provision_state = '{state}', revision = revision + 1"
-                );
-                return server.sql(name, &sql).map(drop);
-            }
-        };
-        let file = folder.path().join("ironpxe.sqlite");
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        runtime.block_on(async {
-            let options = sqlx::sqlite::SqliteConnectOptions::new()
-                .filename(file)
-                .busy_timeout(std::time::Duration::from_secs(10));
-            let pool = sqlx::SqlitePool::connect_with(options).await?;
-            sqlx::query("UPDATE nodes SET provision_state = $1, revision = revision + 1")
-                .bind(state)
-                .execute(&pool)
-                .await?;
-            pool.close().await;
-            Ok(())
-        })
+        self.database.execute(&format!(
+            "UPDATE nodes SET provision_state = '{state}', revision = revision + 1"
+        ))
     }
+}
+
+fn start(role: Option<&'static str>, name: &str, database: &Database<'_>) -> Result<Vec<Server>> {
+    (1..=REPLICAS)
+        .map(|number| {
+            let options = ServerOptions {
+                role,
+                ..database.options()
+            }
+            .set("IRONPXE_DEFAULT__HOST", format!("{name}-{number}"))
+            // What stands in front of them; without it, each names itself to ramdisks.
+            .set("IRONPXE_API__PUBLIC_ENDPOINT", "http://boot.example:6385");
+            Server::start(Path::new(env!("CARGO_BIN_EXE_ironpxe")), &options)
+        })
+        .collect()
+}
+
+/// Runs the test, and sees that each conductor had its share of it.
+fn ensure_conductors_work(site: &Site, test: impl Fn(&Site) -> Result<()>) -> Result<()> {
+    test(site)?;
+    for conductor in &site.conductors {
+        conductor.wait_for_log("machine boots", std::time::Duration::from_secs(10))?;
+    }
+    Ok(())
 }
 
 /// A node whose instance is a ramdisk, active; gives its UUID.

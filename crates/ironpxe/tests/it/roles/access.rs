@@ -18,7 +18,8 @@ fn refused(options: &ServerOptions) -> Result<String> {
 #[test]
 fn with_passwords_only_who_knows_one_reaches_a_conductor() -> Result<()> {
     let site = Site::new()?;
-    let file = site.state.path().join("htpasswd");
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("htpasswd");
     std::fs::write(&file, USERS)?;
     let guarded = |role, host| {
         site.options(role, host)

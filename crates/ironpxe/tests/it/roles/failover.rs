@@ -17,7 +17,10 @@ fn deploy(client: &Ironic, node: &str) -> Result<()> {
 
 #[test]
 fn machines_boot_whatever_happens_to_a_conductor() -> Result<()> {
-    let site = Site::new()?;
+    Site::for_each(conductors_come_and_go)
+}
+
+fn conductors_come_and_go(site: &Site) -> Result<()> {
     let mut one = site.conductor("one")?;
     let two = site.conductor("two")?;
     let (api, client) = site.api()?;
@@ -45,7 +48,7 @@ fn machines_boot_whatever_happens_to_a_conductor() -> Result<()> {
         eventually("the new one answers machines", || {
             Ok(!one.log_with("wait call-back").is_empty())
         })?;
-        pause(&site, &two)?;
+        pause(site, &two)?;
         for _ in 0..4 {
             client
                 .get(&format!("/v1/nodes/{node}/validate"))?
@@ -73,7 +76,10 @@ fn machines_boot_whatever_happens_to_a_conductor() -> Result<()> {
 
 #[test]
 fn without_any_conductor_machines_come_back_and_operators_hear_why() -> Result<()> {
-    let site = Site::new()?;
+    Site::for_each(no_conductor)
+}
+
+fn no_conductor(site: &Site) -> Result<()> {
     let mut conductor = site.conductor("one")?;
     let (_api, client) = site.api()?;
     let (node, mac) = enrol(&client, 1)?;

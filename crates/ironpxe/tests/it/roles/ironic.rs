@@ -37,12 +37,13 @@ fn ironics_client_gets_its_script() -> Result<()> {
         "52:54:00:ff:ff:ff".as_ref(),
     ];
     let venv = venv()?;
+    let home = tempfile::tempdir()?;
     let output = Command::new("timeout")
         .args(["--kill-after=5", "120"])
         .arg(venv.join("bin/python"))
         .args(args)
         .env_clear()
-        .env("HOME", site.state.path())
+        .env("HOME", home.path())
         .output()?;
     ensure!(
         output.status.success(),

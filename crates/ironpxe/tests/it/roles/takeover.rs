@@ -19,21 +19,18 @@ const LEFT_BEHIND: [(&str, u8, &str); 9] = [
 
 /// Puts nodes into a state that a conductor has only for a moment.
 fn hold(site: &Site, nodes: &BTreeMap<String, &str>, holder: Option<&str>) -> Result<()> {
-    in_database(site, SOON, async |connection| {
-        for (uuid, state) in nodes {
-            let done = sqlx::query(
-                "UPDATE nodes SET provision_state = $2, reservation = $3, \
-                 revision = revision + 1 WHERE uuid = $1",
+    let holder = holder.map_or("NULL".to_owned(), |holder| format!("'{holder}'"));
+    let statements: String = nodes
+        .iter()
+        .map(|(uuid, state)| {
+            let uuid = site.database.uuid(uuid);
+            format!(
+                "UPDATE nodes SET provision_state = '{state}', reservation = {holder}, \
+                 revision = revision + 1 WHERE uuid = {uuid};"
             )
-            .bind(uuid.parse::<uuid::Uuid>()?)
-            .bind(state)
-            .bind(holder)
-            .execute(&mut *connection)
-            .await?;
-            ensure!(done.rows_affected() == 1, "no node {uuid}");
-        }
-        Ok(())
-    })
+        })
+        .collect();
+    site.database.execute(&statements)
 }
 
 fn twenty(client: &Ironic) -> Result<BTreeMap<String, &'static str>> {
@@ -87,7 +84,10 @@ fn releases(conductors: &[&Server]) -> BTreeMap<String, usize> {
 
 #[test]
 fn the_nodes_of_a_dead_conductor_are_released_exactly_once() -> Result<()> {
-    let site = Site::new()?;
+    Site::for_each(a_dead_conductor)
+}
+
+fn a_dead_conductor(site: &Site) -> Result<()> {
     let one = site.conductor("one")?;
     let two = site.conductor("two")?;
     let mut dead = site.conductor("dead")?;
@@ -95,7 +95,7 @@ fn the_nodes_of_a_dead_conductor_are_released_exactly_once() -> Result<()> {
     let nodes = twenty(&client)?;
     let (bystander, mac) = enrol(&client, 99)?;
     hold(
-        &site,
+        site,
         &BTreeMap::from([(bystander.clone(), "wait call-back")]),
         None,
     )?;
@@ -103,7 +103,7 @@ fn the_nodes_of_a_dead_conductor_are_released_exactly_once() -> Result<()> {
 
     let (boots, ()) = booting(&api, &mac, || {
         dead.kill()?;
-        hold(&site, &nodes, Some("dead"))?;
+        hold(site, &nodes, Some("dead"))?;
         settled(&client, &nodes, "dead")
     })?;
     ensure!(boots > 20, "only {boots} boots");
@@ -122,13 +122,16 @@ fn the_nodes_of_a_dead_conductor_are_released_exactly_once() -> Result<()> {
 
 #[test]
 fn a_conductor_that_comes_back_leaves_alone_what_was_taken_from_it() -> Result<()> {
-    let site = Site::new()?;
+    Site::for_each(a_conductor_that_hangs)
+}
+
+fn a_conductor_that_hangs(site: &Site) -> Result<()> {
     let one = site.conductor("one")?;
     let hangs = site.conductor("hangs")?;
     let (_api, client) = site.api()?;
     let nodes = twenty(&client)?;
-    pause(&site, &hangs)?;
-    hold(&site, &nodes, Some("hangs"))?;
+    pause(site, &hangs)?;
+    hold(site, &nodes, Some("hangs"))?;
     settled(&client, &nodes, "hangs")?;
     hangs.resume()?;
     eventually("it is back", || alive(&client, "hangs"))?;

@@ -1,0 +1,275 @@
+//! Everything that can die is killed while machines boot, and no machine gets a wrong script.
+//!
+//! Three APIs, three conductors and one PostgreSQL; the wires between them can be cut. An operator
+//! goes on changing a node all the while, and no machine may see less than was acknowledged. What
+//! each fault cost is printed as a table (`cargo test … whatever_dies -- --nocapture`).
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use ironpxe_testkit::imageserver::ImageServer;
+use ironpxe_testkit::ironic::Ironic;
+use ironpxe_testkit::proxy::Wire;
+use serde_json::{Value, json};
+
+use super::cluster::Cluster;
+use super::fleet::{Fleet, Machine, Report};
+use super::register::Register;
+
+/// How many bytes a machine's kernel has.
+pub(super) const KERNEL_SIZE: usize = 100_000;
+/// How many APIs and conductors there are.
+const REPLICAS: usize = 3;
+/// How many machines ask at once.
+const AT_ONCE: usize = 6;
+/// How many scripts the fleet must get before and after a fault.
+const ENOUGH: u64 = 50;
+/// How long a site may take to be itself again after a fault.
+const RECOVERS_WITHIN: Duration = Duration::from_secs(60);
+
+/// What is done to the site, and undone again.
+type Fault = fn(&mut Cluster, &dyn Fn()) -> Result<()>;
+
+/// What can break, and whether a machine may notice: it may not where another one of the same kind
+/// is there to answer.
+const FAULTS: &[(&str, bool, Fault)] = &[
+    ("nothing", false, |_, lasts| {
+        lasts();
+        Ok(())
+    }),
+    ("kill -9 of an API, restart", false, |it, lasts| {
+        it.kill_api(1)?;
+        lasts();
+        it.start_api(1)
+    }),
+    ("kill -9 of a conductor, restart", false, |it, lasts| {
+        it.kill_conductor(0)?;
+        lasts();
+        it.start_conductor(0)
+    }),
+    (
+        "kill -9 of two conductors of three, restart",
+        false,
+        |it, lasts| {
+            it.kill_conductor(1)?;
+            it.kill_conductor(2)?;
+            lasts();
+            it.start_conductor(1)?;
+            it.start_conductor(2)
+        },
+    ),
+    ("kill -9 of all conductors, restart", true, |it, lasts| {
+        for number in 0..REPLICAS {
+            it.kill_conductor(number)?;
+        }
+        lasts();
+        (0..REPLICAS).try_for_each(|number| it.start_conductor(number))
+    }),
+    ("a conductor hangs (SIGSTOP)", false, |it, lasts| {
+        it.conductor(1)?.pause()?;
+        lasts();
+        it.conductor(1)?.resume()
+    }),
+    ("an API hangs (SIGSTOP)", true, |it, lasts| {
+        it.api(2)?.pause()?;
+        lasts();
+        it.api(2)?.resume()
+    }),
+    (
+        "one conductor cut off from the APIs (silence)",
+        false,
+        |it, lasts| {
+            it.wire_conductor(2, Wire::Silent)?;
+            lasts();
+            it.wire_conductor(2, Wire::Whole)
+        },
+    ),
+    (
+        "all conductors cut off from the APIs (silence)",
+        true,
+        |it, lasts| {
+            it.wire_conductors(Wire::Silent);
+            lasts();
+            it.wire_conductors(Wire::Whole);
+            Ok(())
+        },
+    ),
+    (
+        "all conductors cut off from the APIs (refused)",
+        true,
+        |it, lasts| {
+            it.wire_conductors(Wire::Refusing);
+            lasts();
+            it.wire_conductors(Wire::Whole);
+            Ok(())
+        },
+    ),
+    (
+        "an API cut off from the database (silence)",
+        true,
+        |it, lasts| {
+            it.wire_database(Wire::Silent);
+            lasts();
+            it.wire_database(Wire::Whole);
+            Ok(())
+        },
+    ),
+    (
+        "an API cut off from the database (refused)",
+        true,
+        |it, lasts| {
+            it.wire_database(Wire::Refusing);
+            lasts();
+            it.wire_database(Wire::Whole);
+            Ok(())
+        },
+    ),
+    ("kill -9 of PostgreSQL, restart", true, |it, lasts| {
+        it.postgres().kill()?;
+        lasts();
+        it.postgres().restart()
+    }),
+    ("PostgreSQL hangs (SIGSTOP)", true, |it, lasts| {
+        it.postgres().pause()?;
+        lasts();
+        it.postgres().resume()
+    }),
+];
+
+#[test]
+fn whatever_dies_no_machine_gets_a_wrong_script() -> Result<()> {
+    chaos(Duration::from_secs(2))
+}
+
+/// Longer than anybody waits: those that nobody can serve are told to ask again.
+#[test]
+#[ignore = "three minutes of faults"]
+fn whatever_dies_for_long_no_machine_gets_a_wrong_script() -> Result<()> {
+    chaos(Duration::from_secs(12))
+}
+
+/// Does everything that can be done to a site, each for so long.
+fn chaos(fault_lasts: Duration) -> Result<()> {
+    let Some(mut cluster) = Cluster::start(REPLICAS)? else {
+        return Ok(());
+    };
+    let images = ImageServer::start()?;
+    images.serve("/kernel", vec![b'k'; KERNEL_SIZE]);
+    let (node, machines) = enrol(&cluster.operator(0)?, &images.local_url("/kernel"))?;
+    let changing = machines.iter().find_map(|it| it.register.as_ref());
+    let changing = changing.context("nothing changes")?;
+    let operators: Vec<Ironic> = (0..REPLICAS)
+        .map(|api| cluster.operator(api))
+        .collect::<Result<_>>()?;
+    let turn = AtomicUsize::new(0);
+    let change = || {
+        let turn = turn.fetch_add(1, Ordering::Relaxed);
+        if let Some(operator) = operators.iter().cycle().nth(turn % REPLICAS) {
+            changing.write(operator, &node);
+        }
+        thread::sleep(Duration::from_millis(20));
+    };
+
+    let fleet = Fleet::new(&machines, cluster.apis());
+    let mut report = Report::default();
+    fleet.boot_while(AT_ONCE, change, |fleet| {
+        for (what, _, fault) in FAULTS {
+            fault(&mut cluster, &|| thread::sleep(fault_lasts)).context(*what)?;
+            served(fleet, &cluster).context(*what)?;
+            report.0.push((what, fleet.take_tally()));
+        }
+        Ok(())
+    })?;
+
+    eprintln!(
+        "Each fault for {fault_lasts:?}:\n\n{report}\n{} changes were acknowledged.",
+        changing.count()
+    );
+    for ((what, tally), (_, noticed, _)) in report.0.iter().zip(FAULTS) {
+        ensure!(tally.wrong_count == 0, "{what}: {:#?}", tally.wrong);
+        ensure!(
+            *noticed || tally.ask_again + tally.nothing == 0,
+            "{what}: a machine noticed\n{report}"
+        );
+    }
+    ensure!(changing.count() > 50, "only {} changes", changing.count());
+    Ok(())
+}
+
+/// Waits until the site is whole again, and has served some more.
+fn served(fleet: &Fleet<'_>, cluster: &Cluster) -> Result<()> {
+    let deadline = Instant::now() + RECOVERS_WITHIN;
+    while !cluster.is_whole() {
+        ensure!(Instant::now() < deadline, "the site has not recovered");
+        thread::sleep(Duration::from_millis(50));
+    }
+    let before = fleet.right();
+    while fleet.right() < before + ENOUGH {
+        ensure!(Instant::now() < deadline, "the machines are not served");
+        thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
+/// Machines that wait for their ramdisk, machines whose instance is a ramdisk, and machines that
+/// nobody has asked to boot. Gives the node that may be changed, too.
+fn enrol(operator: &Ironic, kernel: &str) -> Result<(String, Vec<Machine>)> {
+    let mut machines = Vec::new();
+    let mut changing = None;
+    for number in 0..4 {
+        for (kind, deploy_interface, verbs, says) in [
+            ("waits", "direct", 3, "wait call-back -> deploy ramdisk"),
+            ("runs", "ramdisk", 3, "active -> instance ramdisk"),
+            ("rests", "direct", 2, "available"),
+        ] {
+            let name = format!("{kind}-{number}");
+            let node = operator.create_node(&json!({
+                "driver": "fake-hardware",
+                "name": name,
+                "deploy_interface": deploy_interface,
+                "driver_info": {
+                    "deploy_kernel": kernel,
+                    "deploy_ramdisk": "http://images.example/r",
+                    "kernel_append_params": "version=0",
+                },
+                "instance_info": if deploy_interface == "ramdisk" {
+                    json!({"kernel": kernel, "ramdisk": "http://images.example/instance-r"})
+                } else {
+                    json!({"image_source": "http://images.example/i", "image_checksum": "x"})
+                },
+                "automated_clean": false,
+            }))?;
+            let uuid = node.get("uuid").and_then(Value::as_str);
+            let uuid = uuid.context("a node without UUID")?;
+            let mac = format!("52:54:00:0c:{:02x}:{number:02x}", machines.len());
+            operator.create_port(uuid, &mac)?;
+            for verb in ["manage", "provide", "active"].iter().take(verbs) {
+                operator.provision(uuid, verb)?;
+                settle(operator, uuid)?;
+            }
+            let changes = number == 0 && kind == "runs";
+            if changes {
+                changing = Some(uuid.to_owned());
+            }
+            machines.push(Machine {
+                mac,
+                script: vec![name, says.to_owned()],
+                has_kernel: kind != "rests",
+                register: changes.then(Register::default),
+            });
+        }
+    }
+    Ok((changing.context("no node")?, machines))
+}
+
+/// Waits until nobody works on the node.
+fn settle(operator: &Ironic, node: &str) -> Result<()> {
+    let deadline = Instant::now() + RECOVERS_WITHIN;
+    while operator.node(node)?.get("reservation") != Some(&Value::Null) {
+        ensure!(Instant::now() < deadline, "the node stays reserved");
+        thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
+}
