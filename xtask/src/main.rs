@@ -14,6 +14,7 @@ mod demo;
 mod ipxe;
 mod packages;
 mod postgres;
+mod previous;
 mod shell;
 mod test;
 mod venv;

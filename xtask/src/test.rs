@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use ironpxe_testkit::payload::linux::Linux;
 
 use crate::{
-    ipxe, packages, postgres,
+    ipxe, packages, postgres, previous,
     shell::{self, step},
     venv,
 };
@@ -40,6 +40,14 @@ pub(crate) fn run(args: &TestArgs) -> Result<ExitCode> {
         .full
         .then(|| step("Ironic", venv::ensure_ironic))
         .transpose()?;
+    let previous = if args.full {
+        step(
+            "the release before, for a rolling upgrade",
+            previous::ensure,
+        )?
+    } else {
+        None
+    };
     step("Linux for the machines", || Linux::ensure().map(drop))?;
     step("the current iPXE for the machines", ipxe::ensure)?;
     if args.prepare {
@@ -85,6 +93,9 @@ pub(crate) fn run(args: &TestArgs) -> Result<ExitCode> {
         .args(["test", "--workspace", "--locked", "--no-fail-fast"])
         .env("IRONPXE_TEST_VENV", venv)
         .env("IRONPXE_TEST_POSTGRES", postgres);
+    if let Some(previous) = previous {
+        tests.env("IRONPXE_TEST_PREVIOUS", previous);
+    }
     if let Some(ironic) = ironic {
         tests.env("IRONPXE_TEST_IRONIC_VENV", ironic);
         tests.args(["--", "--include-ignored"]);

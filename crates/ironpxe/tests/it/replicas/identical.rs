@@ -42,5 +42,5 @@ fn check_site(site: &Site) -> Result<()> {
     }
     // Not one and the same text for all of them.
     ensure!(different.len() > 30, "{} scripts", different.len());
-    Ok(())
+    site.all_worked()
 }

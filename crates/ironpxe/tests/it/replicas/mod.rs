@@ -1,5 +1,9 @@
 //! Several replicas of the service on one database: whoever is asked, the answer is the same, and
 //! it is the one that counts now.
+#![expect(
+    clippy::print_stderr,
+    reason = "what faults cost is for whoever runs the tests with --nocapture"
+)]
 
 mod chaos;
 mod cluster;
@@ -7,5 +11,7 @@ mod fleet;
 mod identical;
 mod linearizable;
 mod moves;
+mod race;
 mod register;
 mod site;
+mod upgrade;

@@ -1,6 +1,7 @@
 //! A site with several replicas, and what an operator and a machine do there.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use ironpxe_testkit::ironic::Ironic;
@@ -29,8 +30,7 @@ pub(super) fn on_each_site(test: impl Fn(&Site) -> Result<()>) -> Result<()> {
     let Some(server) = Postgres::shared() else {
         return Ok(());
     };
-    let apart = Site::apart(Database::on(server)?)?;
-    ensure_conductors_work(&apart, &test).context("APIs and conductors apart, on PostgreSQL")
+    test(&Site::apart(Database::on(server)?)?).context("APIs and conductors apart, on PostgreSQL")
 }
 
 impl Site {
@@ -63,6 +63,14 @@ impl Site {
             .collect()
     }
 
+    /// Sees that every conductor had its share of the boots.
+    pub(super) fn all_worked(&self) -> Result<()> {
+        for conductor in &self.conductors {
+            conductor.wait_for_log("machine boots", Duration::from_secs(10))?;
+        }
+        Ok(())
+    }
+
     /// Puts every node into a provision state, behind the replicas' backs.
     pub(super) fn set_state(&self, state: &str) -> Result<()> {
         self.database.execute(&format!(
@@ -84,15 +92,6 @@ fn start(role: Option<&'static str>, name: &str, database: &Database<'_>) -> Res
             Server::start(Path::new(env!("CARGO_BIN_EXE_ironpxe")), &options)
         })
         .collect()
-}
-
-/// Runs the test, and sees that each conductor had its share of it.
-fn ensure_conductors_work(site: &Site, test: impl Fn(&Site) -> Result<()>) -> Result<()> {
-    test(site)?;
-    for conductor in &site.conductors {
-        conductor.wait_for_log("machine boots", std::time::Duration::from_secs(10))?;
-    }
-    Ok(())
 }
 
 /// A node whose instance is a ramdisk, active; gives its UUID.
@@ -117,7 +116,7 @@ pub(super) fn active_node(client: &Ironic, mac: &str) -> Result<String> {
     let uuid = node.get("uuid").and_then(Value::as_str);
     let uuid = uuid.context("a node without UUID")?.to_owned();
     client.create_port(&uuid, mac)?;
-    let soon = std::time::Duration::from_secs(20);
+    let soon = Duration::from_secs(20);
     for (verb, state) in [
         ("manage", "manageable"),
         ("provide", "available"),

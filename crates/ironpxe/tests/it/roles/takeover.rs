@@ -20,7 +20,7 @@ const LEFT_BEHIND: [(&str, u8, &str); 9] = [
 /// Puts nodes into a state that a conductor has only for a moment.
 fn hold(site: &Site, nodes: &BTreeMap<String, &str>, holder: Option<&str>) -> Result<()> {
     let holder = holder.map_or("NULL".to_owned(), |holder| format!("'{holder}'"));
-    let statements: String = nodes
+    let statements: Vec<String> = nodes
         .iter()
         .map(|(uuid, state)| {
             let uuid = site.database.uuid(uuid);
@@ -30,7 +30,7 @@ fn hold(site: &Site, nodes: &BTreeMap<String, &str>, holder: Option<&str>) -> Re
             )
         })
         .collect();
-    site.database.execute(&statements)
+    site.database.execute(&statements.join("\n"))
 }
 
 fn twenty(client: &Ironic) -> Result<BTreeMap<String, &'static str>> {

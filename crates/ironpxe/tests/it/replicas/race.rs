@@ -1,0 +1,65 @@
+//! Two operators who want something of one node at the same moment, each at a replica of their
+//! own: one of them gets it.
+
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use ironpxe_testkit::ironic::{Ironic, Reply};
+use serde_json::{Value, json};
+
+use super::site::{Site, on_each_site};
+
+const ROUNDS: usize = 12;
+const SOON: Duration = Duration::from_secs(20);
+
+#[test]
+fn of_two_operators_one_wins_and_the_other_hears_why() -> Result<()> {
+    on_each_site(check_site)
+}
+
+fn check_site(site: &Site) -> Result<()> {
+    let clients = site.clients()?;
+    let [one, other, ..] = clients.as_slice() else {
+        bail!("no two replicas");
+    };
+    let node = one.create_node(&json!({"driver": "fake-hardware", "automated_clean": false}))?;
+    let node = node.get("uuid").and_then(Value::as_str);
+    let node = node.context("a node without UUID")?;
+    for verb in ["manage", "provide"].iter().cycle().take(ROUNDS) {
+        let start = Barrier::new(2);
+        let ask = |client: &Ironic| -> Result<Reply> {
+            let path = format!("/v1/nodes/{node}/states/provision");
+            start.wait();
+            client.put(&path, &json!({"target": verb}))
+        };
+        let (first, second) = thread::scope(|scope| {
+            let first = scope.spawn(|| ask(one));
+            let second = ask(other);
+            (first.join(), second)
+        });
+        let first = first.ok().context("an operator panicked")??;
+        let answers = [first, second?];
+        let won = answers.iter().filter(|it| it.status == 202).count();
+        ensure!(won == 1, "{verb}: {won} won: {answers:#?}");
+        for lost in answers.iter().filter(|it| it.status != 202) {
+            // Whoever comes when the winner's work is done already, asks for what is there.
+            let late = lost.status == 400 && lost.text.contains("can not be performed");
+            let locked = lost.status == 409 && lost.text.contains("is locked by host");
+            ensure!(late || locked, "{verb}: {lost:?}");
+        }
+        settled(one, node)?;
+    }
+    Ok(())
+}
+
+/// Waits until nobody works on the node.
+fn settled(client: &Ironic, node: &str) -> Result<()> {
+    let deadline = Instant::now() + SOON;
+    while client.node(node)?.get("reservation") != Some(&Value::Null) {
+        ensure!(Instant::now() < deadline, "the node stays reserved");
+        thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
