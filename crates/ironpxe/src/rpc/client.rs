@@ -21,7 +21,7 @@ const MAX_ANSWER: usize = 80 * 1024 * 1024;
 const KEPT: Duration = Duration::from_secs(15);
 
 /// Why a conductor gave no result.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Trouble {
     /// It has surely not begun: it was not reached, or it refused the request as such.
     NotAccepted(String),

@@ -1,14 +1,18 @@
 //! JSON-RPC 2.0 in Ironic's dialect: what a request and an answer look like.
 //!
-//! Named parameters only, one request per body. Beside a method's own parameters stand `context`
-//! (who asks) and `rpc.version`. A request without `id` is a cast: nobody hears how it ended.
+//! Named parameters only. Beside a method's own parameters stand `context` (who asks) and
+//! `rpc.version`. A request without `id` is a cast: nobody hears how it ended. Unlike Ironic, this
+//! one takes batches, too: a list of requests is answered by the list of their answers.
 //!
-//! Source: Ironic's `common/json_rpc/server.py` and `client.py`.
+//! Source: Ironic's `common/json_rpc/server.py` and `client.py`; of batches, the specification of
+//! JSON-RPC 2.0, section 6.
 
+use bytes::Bytes;
 use ironpxe_core::JsonMap;
-use serde::Deserialize;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::Context;
@@ -20,6 +24,9 @@ pub(super) const VERSION: &str = "1.0";
 const MAJOR: &str = "1";
 /// The longest request id that is taken over.
 const MAX_REQUEST_ID: usize = 64;
+
+/// The most requests of one batch.
+pub(super) const MAX_BATCH: usize = 64;
 
 /// Why a request is not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -72,7 +79,7 @@ impl Request {
         let invalid =
             |problem: &str, id: &Value| (Refused::Request(problem.to_owned()), id.clone());
         let Value::Object(mut fields) = read else {
-            return Err(invalid("expected one object (no batches)", &Value::Null));
+            return Err(invalid("expected an object", &Value::Null));
         };
         let id = fields.remove("id").unwrap_or_default();
         if !matches!(id, Value::Null | Value::String(_) | Value::Number(_)) {
@@ -160,21 +167,113 @@ impl Params {
     }
 }
 
+/// The requests of a body: itself, or those of a batch.
+pub(super) enum Body {
+    /// One.
+    One,
+    /// Several, whose answers belong together.
+    Batch(Vec<Box<RawValue>>),
+}
+
+impl Body {
+    /// Looks whether a body is a batch, and takes it apart.
+    pub(super) fn read(body: &[u8]) -> Result<Self, Refused> {
+        if body.trim_ascii_start().first() != Some(&b'[') {
+            return Ok(Self::One);
+        }
+        let requests: Vec<Box<RawValue>> =
+            serde_json::from_slice(body).map_err(|error| Refused::Parse(error.to_string()))?;
+        if requests.is_empty() || requests.len() > MAX_BATCH {
+            return Err(Refused::Request(format!(
+                "a batch holds 1 to {MAX_BATCH} requests, not {}",
+                requests.len()
+            )));
+        }
+        Ok(Self::Batch(requests))
+    }
+}
+
+/// The body of several requests, or of several answers.
+pub(super) fn batch<T: AsRef<[u8]>>(bodies: impl IntoIterator<Item = T>) -> Bytes {
+    let mut all = vec![b'['];
+    for body in bodies {
+        if all.len() > 1 {
+            all.push(b',');
+        }
+        all.extend_from_slice(body.as_ref());
+    }
+    all.push(b']');
+    all.into()
+}
+
+/// The bodies of so many answers, in the order of their requests; `None` if the body is something
+/// else.
+pub(super) fn parts(answers: &Bytes, count: usize) -> Option<Vec<Bytes>> {
+    let parts: Vec<&RawValue> = serde_json::from_slice(answers).ok()?;
+    let part = |part: &&RawValue| answers.slice_ref(part.get().as_bytes());
+    (parts.len() == count).then(|| parts.iter().map(part).collect())
+}
+
+/// A call, as it is sent.
+#[derive(Serialize)]
+struct Outgoing<'a> {
+    jsonrpc: &'static str,
+    method: &'a str,
+    params: WithContext<'a>,
+    id: &'a str,
+}
+
+/// A method's parameters, and what goes with all of them.
+struct WithContext<'a> {
+    params: &'a Params,
+    ctx: &'a Context,
+}
+
+impl Serialize for WithContext<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Asker<'a> {
+            request_id: &'a str,
+        }
+        let mut map = serializer.serialize_map(Some(self.params.0.len() + 2))?;
+        for (name, value) in &self.params.0 {
+            map.serialize_entry(name, value)?;
+        }
+        let request_id = &self.ctx.request_id;
+        map.serialize_entry("context", &Asker { request_id })?;
+        map.serialize_entry("rpc.version", VERSION)?;
+        map.end()
+    }
+}
+
 /// The body of a call.
 pub(super) fn call(ctx: &Context, method: &str, params: &Params) -> String {
-    let mut params = params.0.clone();
-    params.insert(
-        "context".to_owned(),
-        json!({ "request_id": ctx.request_id }),
-    );
-    params.insert("rpc.version".to_owned(), json!(VERSION));
-    json!({ "jsonrpc": "2.0", "method": method, "params": params, "id": ctx.request_id })
-        .to_string()
+    text(&Outgoing {
+        jsonrpc: "2.0",
+        method,
+        params: WithContext { params, ctx },
+        id: &ctx.request_id,
+    })
 }
 
 /// The body of the answer to a request that was carried out.
 pub(super) fn success(id: &Value, result: &Value) -> String {
-    json!({ "jsonrpc": "2.0", "result": result, "id": id }).to_string()
+    #[derive(Serialize)]
+    struct Success<'a> {
+        jsonrpc: &'static str,
+        result: &'a Value,
+        id: &'a Value,
+    }
+    text(&Success {
+        jsonrpc: "2.0",
+        result,
+        id,
+    })
+}
+
+fn text(message: &impl Serialize) -> String {
+    // Maps with names and JSON values can always be written.
+    serde_json::to_string(message).unwrap_or_default()
 }
 
 /// The body of the answer to a request that was refused here.
@@ -196,13 +295,16 @@ pub(super) struct Answer {
     pub(super) id: Value,
     /// What the method gave. `null` is a result, too.
     #[serde(default, deserialize_with = "even_null")]
-    pub(super) result: Option<Value>,
+    pub(super) result: Option<Box<RawValue>>,
     #[serde(default)]
     pub(super) error: Option<FaultOnWire>,
 }
 
-fn even_null<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(value).map(Some)
+fn even_null<'de, D>(value: D) -> Result<Option<Box<RawValue>>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    Box::<RawValue>::deserialize(value).map(Some)
 }
 
 #[cfg(test)]
@@ -260,8 +362,8 @@ mod tests {
             body
         };
         for (body, code, part) in [
-            (json!([call("id", json!("1"))]), -32600, "no batches"),
-            (json!("text"), -32600, "one object"),
+            (json!([call("id", json!("1"))]), -32600, "an object"),
+            (json!("text"), -32600, "an object"),
             (call("jsonrpc", json!("1.0")), -32600, "\"2.0\""),
             (call("method", json!(null)), -32600, "method"),
             (call("method", json!(7)), -32600, "method"),
@@ -284,6 +386,25 @@ mod tests {
             assert!(message.contains(part), "{message}");
         }
         assert_eq!(refused(&call("method", json!(null))).2, json!("1"));
+    }
+
+    #[test]
+    fn a_batch_is_put_together_and_taken_apart() {
+        let body = batch(["{\"id\": \"1\"}", "{\"id\": [\",\"]}"]);
+        let Ok(Body::Batch(requests)) = Body::read(&body) else {
+            panic!("no batch");
+        };
+        let texts: Vec<&str> = requests.iter().map(|it| it.get()).collect();
+        assert_eq!(texts, ["{\"id\": \"1\"}", "{\"id\": [\",\"]}"]);
+        assert_eq!(parts(&body, 2).unwrap()[1], "{\"id\": [\",\"]}");
+        assert_eq!(parts(&body, 3), None);
+        assert_eq!(parts(&Bytes::from_static(b"{}"), 1), None);
+        assert!(matches!(Body::read(b" {}"), Ok(Body::One)));
+        let refused = |body: &[u8]| Body::read(body).err().map(|it| it.code());
+        assert_eq!(refused(b"[]"), Some(-32600));
+        assert_eq!(refused(b"[{]"), Some(-32700));
+        assert_eq!(refused(&batch(vec!["1"; 64])), None);
+        assert_eq!(refused(&batch(vec!["1"; 65])), Some(-32600));
     }
 
     #[test]

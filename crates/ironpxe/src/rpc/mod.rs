@@ -7,12 +7,14 @@
 //!
 //! `methods.rs` is the table of what travels and how; add a method of the trait there.
 //! `envelope.rs` and `fault.rs` are the dialect, [`server`] answers it, `client.rs` speaks it,
-//! `select.rs` knows whom to ask, `remote.rs` when to ask the next. `auth.rs` and [`tls`] keep
+//! `select.rs` knows whom to ask, `remote.rs` when to ask the next, `race.rs` whom to ask beside one
+//! that is slow, `batch.rs` what goes in one message. `auth.rs` and [`tls`] keep
 //! strangers out.
 //!
 //! Source of the calls: Ironic's `conductor/rpcapi.py`; of the dialect: `common/json_rpc/`.
 
 mod auth;
+mod batch;
 mod client;
 mod envelope;
 mod fault;

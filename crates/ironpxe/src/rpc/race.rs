@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::client::{Connection, Trouble};
+use super::client::Trouble;
 use super::remote::{Message, Remote};
 use super::select::{Peer, nobody};
 
@@ -63,8 +63,7 @@ impl Remote {
                 let patience = left.min(self.patience.boot_try);
                 silent.push((peer.clone(), Instant::now()));
                 asked.push(async move {
-                    let sent = self.ask(message, &peer, patience, Connection::Kept);
-                    let answer = sent.await;
+                    let answer = self.ask_along(message, &peer, patience).await;
                     (peer, answer)
                 });
             }

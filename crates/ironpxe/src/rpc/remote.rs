@@ -14,6 +14,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tracing::warn;
 
+use super::batch::Batches;
 use super::client::{Client, Connection, Trouble};
 use super::envelope::{self, Answer, Params};
 use super::methods::{PING, Repeat};
@@ -56,6 +57,7 @@ pub struct Remote {
     client: Client,
     pub(super) patience: Patience,
     pub(super) race: Race,
+    batches: Batches,
 }
 
 /// A call, ready to be sent.
@@ -79,6 +81,7 @@ impl Remote {
             db,
             patience,
             race: Race::default(),
+            batches: Batches::default(),
         })
     }
 
@@ -198,22 +201,19 @@ impl Remote {
         let sent = self
             .client
             .post(&peer.endpoint, message.body.clone(), connection);
-        let body = tokio::time::timeout(patience, sent).await.map_err(|_| {
-            Trouble::NoAnswer(format!("no answer within {} ms", patience.as_millis()))
-        })??;
-        let garbage = |what: &str| Trouble::NoAnswer(format!("its answer makes no sense: {what}"));
-        let answer: Answer =
-            serde_json::from_slice(&body).map_err(|error| garbage(&error.to_string()))?;
-        if answer.id.as_str() != Some(&message.ctx.request_id) {
-            return Err(garbage("it is to another request"));
-        }
-        match (answer.error, answer.result) {
-            (Some(error), _) => Err(Trouble::Fault(error.into_fault())),
-            (None, Some(result)) => {
-                serde_json::from_value(result).map_err(|error| garbage(&error.to_string()))
-            }
-            (None, None) => Err(garbage("neither a result nor an error")),
-        }
+        read(message, within(patience, sent).await?)
+    }
+
+    /// As [`Remote::ask`], perhaps in one message with others.
+    pub(super) async fn ask_along<T: DeserializeOwned>(
+        &self,
+        message: &Message<'_>,
+        peer: &Peer,
+        patience: Duration,
+    ) -> Result<T, Trouble> {
+        let body = message.body.clone();
+        let sent = self.batches.post(&self.client, &peer.endpoint, body);
+        read(message, within(patience, sent).await?)
     }
 
     /// Remembers and tells that a conductor did not answer.
@@ -226,5 +226,32 @@ impl Remote {
             message.method,
             peer.endpoint
         );
+    }
+}
+
+async fn within(
+    patience: Duration,
+    sent: impl Future<Output = Result<Bytes, Trouble>>,
+) -> Result<Bytes, Trouble> {
+    tokio::time::timeout(patience, sent)
+        .await
+        .map_err(|_| Trouble::NoAnswer(format!("no answer within {} ms", patience.as_millis())))?
+}
+
+/// The result in the answer to a message.
+#[expect(clippy::needless_pass_by_value, reason = "it is of no use afterwards")]
+fn read<T: DeserializeOwned>(message: &Message<'_>, body: Bytes) -> Result<T, Trouble> {
+    let garbage = |what: &str| Trouble::NoAnswer(format!("its answer makes no sense: {what}"));
+    let answer: Answer =
+        serde_json::from_slice(&body).map_err(|error| garbage(&error.to_string()))?;
+    if answer.id.as_str() != Some(&message.ctx.request_id) {
+        return Err(garbage("it is to another request"));
+    }
+    match (answer.error, answer.result) {
+        (Some(error), _) => Err(Trouble::Fault(error.into_fault())),
+        (None, Some(result)) => {
+            serde_json::from_str(result.get()).map_err(|error| garbage(&error.to_string()))
+        }
+        (None, None) => Err(garbage("neither a result nor an error")),
     }
 }

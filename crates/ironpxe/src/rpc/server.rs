@@ -1,7 +1,8 @@
 //! Answering JSON-RPC: any [`Conductor`], for those who may ask.
 //!
 //! Every answer to a call is HTTP 200, also a fault. Other statuses are for what is no call: 401
-//! for strangers, 405 for other methods, 413 for a body that is too large, 204 for a cast.
+//! for strangers, 405 for other methods, 413 for a body that is too large, 204 for a cast. The calls
+//! of a batch are carried out side by side.
 //!
 //! Source: Ironic's `common/json_rpc/server.py`.
 
@@ -9,13 +10,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::Body as HttpBody;
 use axum::extract::{ConnectInfo, Request as HttpRequest, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use futures_util::future::join_all;
 use http::{HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::net::SocketAddr;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{debug, error, warn};
@@ -23,7 +25,7 @@ use tracing::{debug, error, warn};
 use ironpxe_core::error::Fault;
 
 use super::auth::Users;
-use super::envelope::{self, Refused, Request};
+use super::envelope::{self, Body, Refused, Request};
 use super::fault::FaultOnWire;
 use super::methods::{Failed, dispatch};
 use super::{Conductor, Context};
@@ -75,12 +77,12 @@ async fn answer(State(served): State<Served>, request: HttpRequest) -> Response 
         );
     }
     match read(request.into_body(), served.max_body_bytes).await {
-        Ok(body) => call(&served, &body).await,
+        Ok(body) => converse(&served, &body).await,
         Err(answer) => answer,
     }
 }
 
-async fn read(body: Body, limit: usize) -> Result<Bytes, Response> {
+async fn read(body: HttpBody, limit: usize) -> Result<Bytes, Response> {
     let reading = Limited::new(body, limit).collect();
     match tokio::time::timeout(BODY_TIMEOUT, reading).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
@@ -96,14 +98,36 @@ async fn read(body: Body, limit: usize) -> Result<Bytes, Response> {
     }
 }
 
-async fn call(served: &Served, body: &[u8]) -> Response {
+/// The answer to a body, whatever is in it.
+async fn converse(served: &Served, body: &[u8]) -> Response {
+    match Body::read(body) {
+        Ok(Body::One) => match call(served, body).await {
+            Some(answer) => json_response(answer),
+            None => StatusCode::NO_CONTENT.into_response(),
+        },
+        Ok(Body::Batch(requests)) => {
+            let calls = requests.iter().map(|it| call(served, it.get().as_bytes()));
+            let mut answers = join_all(calls).await.into_iter().flatten().peekable();
+            if answers.peek().is_none() {
+                return StatusCode::NO_CONTENT.into_response();
+            }
+            json_response(envelope::batch(answers))
+        }
+        Err(refused) => json_response(refuse(&Value::Null, &refused)),
+    }
+}
+
+/// Of a malformed request nobody knows that no answer is wanted.
+fn refuse(id: &Value, refused: &Refused) -> String {
+    warn!("a request was refused: {refused}");
+    envelope::refusal(id, refused)
+}
+
+/// The answer to one request; `None` to a cast.
+async fn call(served: &Served, body: &[u8]) -> Option<String> {
     let request = match Request::read(body) {
         Ok(request) => request,
-        // Of a malformed request nobody knows that no answer is wanted.
-        Err((refused, id)) => {
-            warn!("a request was refused: {refused}");
-            return json_response(envelope::refusal(&id, &refused));
-        }
+        Err((refused, id)) => return Some(refuse(&id, &refused)),
     };
     let ctx = Context {
         request_id: request.context_id.unwrap_or_else(ident::request_id),
@@ -117,9 +141,9 @@ async fn call(served: &Served, body: &[u8]) -> Response {
         log(&ctx, &method, failed);
     }
     if id.is_null() {
-        return StatusCode::NO_CONTENT.into_response();
+        return None;
     }
-    json_response(match done {
+    Some(match done {
         Ok(result) => envelope::success(&id, &result),
         Err(Failed::Refused(refused)) => envelope::refusal(&id, &refused),
         Err(Failed::Fault(fault)) => envelope::failure(&id, &FaultOnWire::from_fault(&fault)),
@@ -140,9 +164,9 @@ fn log(ctx: &Context, method: &str, failed: &Failed) {
     }
 }
 
-fn json_response(body: String) -> Response {
+fn json_response(body: impl Into<HttpBody>) -> Response {
     let json = HeaderValue::from_static("application/json; charset=UTF-8");
-    ([(header::CONTENT_TYPE, json)], body).into_response()
+    ([(header::CONTENT_TYPE, json)], body.into()).into_response()
 }
 
 fn error_response(status: StatusCode, message: &str) -> Response {

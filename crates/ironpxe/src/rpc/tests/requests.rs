@@ -130,6 +130,25 @@ async fn a_cast_is_carried_out_and_not_answered() {
 }
 
 #[tokio::test]
+async fn a_batch_is_answered_in_its_order() {
+    let site = Site::new().await;
+    let node = site.waiting_node().await;
+    let router = router(&site);
+    let boot = passthru(&json!("req-8"), &json!({"port_address": MAC}));
+    let unknown = json!({"jsonrpc": "2.0", "method": "nosuch", "id": "req-9"}).to_string();
+    let cast = json!({"jsonrpc": "2.0", "method": "destroy_port", "params": {"port_id": node}});
+    let answer = ask(&router, post(format!("[{boot},{cast}, 7,{unknown}]"))).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let answers = answer.body.as_array().unwrap();
+    let script = answers[0]["result"]["return"].as_str().unwrap();
+    assert!(script.starts_with("#!ipxe\n") && answers[0]["id"] == "req-8");
+    let codes: Vec<&Value> = answers.iter().map(|it| &it["error"]["code"]).collect();
+    assert_eq!(codes, [&Value::Null, &json!(-32600), &json!(-32601)]);
+    let answer = ask(&router, post(format!("[{cast}]"))).await;
+    assert_eq!(answer.status, StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
 async fn what_is_no_call_is_refused() {
     let site = Site::new().await;
     let router = router(&site);
@@ -141,13 +160,11 @@ async fn what_is_no_call_is_refused() {
     let call = |method: &str, params: Value| {
         json!({ "jsonrpc": "2.0", "method": method, "params": params, "id": "1" }).to_string()
     };
-    let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
     for (body, code, part) in [
         (String::new(), -32700, "Invalid JSON"),
         ("{".to_owned(), -32700, "Invalid JSON"),
-        (deep, -32700, "Invalid JSON"),
         ("\u{0}".to_owned(), -32700, "Invalid JSON"),
-        ("[]".to_owned(), -32600, "no batches"),
+        ("[]".to_owned(), -32600, "a batch holds"),
         (
             call("nosuch", json!({})),
             -32601,
@@ -195,6 +212,10 @@ async fn what_is_no_call_is_refused() {
         let message = answer.body["error"]["message"].as_str().unwrap();
         assert!(message.contains(part), "{message}");
     }
+    // A batch of one, of which nothing can be made.
+    let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+    let answer = ask(&router, post(deep)).await;
+    assert_eq!(answer.body[0]["error"]["code"], -32700);
     let answer = ask(&router, post("x".repeat(64 * 1024 + 1))).await;
     assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
     assert!(

@@ -1,0 +1,182 @@
+//! Several boot requests in one message to a conductor, when several wait.
+//!
+//! A few messages to each conductor are under way at once. A request that finds a place free goes
+//! at once, alone. The others wait until a message has come back; then one of them takes all that
+//! wait along, as a batch of JSON-RPC 2.0, so that what a message costs is shared by as many as
+//! there are when there is much to do. Nobody waits for company.
+//!
+//! What several do together can go wrong for all. Whoever hears nothing of the message it was in
+//! asks alone: what a machine asks changes nothing.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::client::{Client, Connection, Trouble};
+use super::envelope;
+
+/// How many messages to one conductor are under way at once.
+const PLACES: usize = 2;
+
+/// The messages to all conductors.
+#[derive(Debug, Default)]
+pub(super) struct Batches {
+    /// By endpoint.
+    lines: Mutex<HashMap<String, Arc<Line>>>,
+}
+
+/// What goes to one conductor.
+struct Line {
+    state: Mutex<State>,
+    /// Whether it does not take batches, as Ironic's conductors do not.
+    one_by_one: AtomicBool,
+}
+
+struct State {
+    /// Places that nobody has.
+    free: usize,
+    waiting: Vec<Waiting>,
+}
+
+/// A request that waits for a place, or for somebody who takes it along.
+struct Waiting {
+    body: Bytes,
+    news: oneshot::Sender<News>,
+}
+
+/// What one that waits hears.
+enum News {
+    /// Its answer.
+    Answer(Result<Bytes, Trouble>),
+    /// It has a place, and takes these along.
+    Turn(Place, Vec<Waiting>),
+}
+
+/// A place, until it is dropped: then those who wait have it.
+struct Place(Arc<Line>);
+
+impl Batches {
+    /// Sends a request to `host:port`, and gives the answer's body.
+    pub(super) async fn post(
+        &self,
+        client: &Client,
+        endpoint: &str,
+        body: Bytes,
+    ) -> Result<Bytes, Trouble> {
+        let line = self.line(endpoint);
+        let alone = || client.post(endpoint, body.clone(), Connection::Kept);
+        if line.one_by_one.load(Ordering::Relaxed) {
+            return alone().await;
+        }
+        let waiting = match line.enter(&body) {
+            Ok(place) => {
+                let answer = alone().await;
+                drop(place);
+                return answer;
+            }
+            Err(waiting) => waiting,
+        };
+        match waiting.await {
+            Ok(News::Answer(answer)) => answer,
+            Ok(News::Turn(_place, others)) if others.is_empty() => alone().await,
+            Ok(News::Turn(place, others)) => {
+                let sent = client.post(endpoint, batch(&body, &others), Connection::Kept);
+                let answers = match sent.await {
+                    Ok(answers) => envelope::parts(&answers, others.len() + 1),
+                    Err(Trouble::Fault(_)) => None,
+                    Err(trouble) => {
+                        for it in others {
+                            // Whoever has gone needs no answer, here and below.
+                            let _ = it.news.send(News::Answer(Err(trouble.clone())));
+                        }
+                        return Err(trouble);
+                    }
+                };
+                let mut answers = answers.into_iter().flatten();
+                let Some(own) = answers.next() else {
+                    line.one_by_one.store(true, Ordering::Relaxed);
+                    drop((place, others));
+                    return alone().await;
+                };
+                for (it, answer) in others.into_iter().zip(answers) {
+                    let _ = it.news.send(News::Answer(Ok(answer)));
+                }
+                Ok(own)
+            }
+            Err(_) => alone().await,
+        }
+    }
+
+    fn line(&self, endpoint: &str) -> Arc<Line> {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(line) = lines.get(endpoint) {
+            return Arc::clone(line);
+        }
+        // Whoever starts again may do so elsewhere.
+        lines.retain(|_, line| Arc::strong_count(line) > 1);
+        let line = Arc::new(Line {
+            state: Mutex::new(State {
+                free: PLACES,
+                waiting: Vec::new(),
+            }),
+            one_by_one: AtomicBool::new(false),
+        });
+        lines.insert(endpoint.to_owned(), Arc::clone(&line));
+        line
+    }
+}
+
+fn batch(own: &Bytes, others: &[Waiting]) -> Bytes {
+    let others = others.iter().map(|it| &it.body);
+    envelope::batch(std::iter::once(own).chain(others))
+}
+
+impl Line {
+    /// Takes a place, or waits.
+    fn enter(self: &Arc<Self>, body: &Bytes) -> Result<Place, oneshot::Receiver<News>> {
+        let mut state = self.state();
+        if state.free > 0 {
+            state.free -= 1;
+            return Ok(Place(Arc::clone(self)));
+        }
+        let (news, waiting) = oneshot::channel();
+        state.waiting.push(Waiting {
+            body: body.clone(),
+            news,
+        });
+        Err(waiting)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let (first, others) = {
+            let mut state = self.0.state();
+            state.waiting.retain(|it| !it.news.is_closed());
+            let most = envelope::MAX_BATCH.min(state.waiting.len());
+            let mut next: Vec<Waiting> = state.waiting.drain(..most).collect();
+            let Some(first) = next.pop() else {
+                state.free += 1;
+                return;
+            };
+            (first, next)
+        };
+        let place = Self(Arc::clone(&self.0));
+        // If it has gone after all, the place comes back here, and goes to the next.
+        let _ = first.news.send(News::Turn(place, others));
+    }
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Line").finish_non_exhaustive()
+    }
+}
