@@ -136,7 +136,7 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
     let conductor = match drivers.zip(kickstarts) {
         None => None,
         Some((drivers, kickstarts)) => {
-            let api_url = api_url(&config, api_address);
+            let api_url = api_url(&config, role, api_address);
             let settings = conductor_settings(&config, api_url, endpoint, kickstarts);
             let scripts = scripts.clone();
             let started =
@@ -212,7 +212,7 @@ pub async fn preview(
     as_if: &AsIf,
 ) -> Result<BootPreview, OfflineError> {
     let address = SocketAddr::new(config.api.host_ip, config.api.port);
-    let settings = config.boot_settings(api_url(config, address));
+    let settings = config.boot_settings(api_url(config, Role::All, address));
     conductor::preview::offline(&db_settings(config), &settings, scripts, machine, as_if).await
 }
 
@@ -280,15 +280,25 @@ async fn listen(
 }
 
 /// Where machines and ramdisks find this service.
-fn api_url(config: &Config, address: SocketAddr) -> String {
+fn api_url(config: &Config, role: Role, address: SocketAddr) -> String {
     if let Some(endpoint) = &config.api.public_endpoint {
         return endpoint.0.clone();
     }
     let url = format!("http://{address}");
-    if address.ip().is_unspecified() {
+    let shared = matches!(config.database_connection, Connection::Postgres(_));
+    let problem = if address.ip().is_unspecified() {
+        Some("where they find nothing")
+    } else if role == Role::Conductor {
+        Some("which is only a guess at where the API is")
+    } else if shared {
+        Some("while every other process on this database sends them to itself")
+    } else {
+        None
+    };
+    if let Some(problem) = problem {
         warn!(
-            "boot scripts send ramdisks to {url}, where they find nothing: set \
-             [api]public_endpoint to a URL under which machines reach this host"
+            "boot scripts send ramdisks to {url}, {problem}: set [api]public_endpoint to the URL \
+             under which machines reach this service"
         );
     }
     url

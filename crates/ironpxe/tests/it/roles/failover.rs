@@ -124,7 +124,7 @@ fn no_conductor(site: &Site) -> Result<()> {
 #[test]
 fn operators_see_every_conductor_and_reach_its_methods() -> Result<()> {
     let site = Site::new()?;
-    let _one = site.conductor("one")?;
+    let one = site.conductor("one")?;
     let _two = Server::start(
         binary(),
         &site
@@ -132,6 +132,12 @@ fn operators_see_every_conductor_and_reach_its_methods() -> Result<()> {
             .set("IRONPXE_DEFAULT__ENABLED_HARDWARE_TYPES", "fake-hardware"),
     )?;
     let (_api, client) = site.api()?;
+    // Nobody told it where the API is.
+    let said = one.log_with("only a guess at where the API is");
+    ensure!(
+        said.len() == 1 && said[0].contains("[api]public_endpoint"),
+        "{said:?}"
+    );
     let drivers = client.get("/v1/drivers?detail=true")?.expect_status(200)?;
     let hosts: Vec<(&Value, &Value)> = drivers["drivers"]
         .as_array()
