@@ -28,7 +28,7 @@ use crate::lifecycle::server::{self, Limits};
 use crate::lifecycle::{HangUps, Signals, Tasks};
 pub use crate::rpc::BootPreview;
 use crate::rpc::UsersError;
-use crate::rpc::tls::TlsError;
+use crate::tls::TlsError;
 
 use self::roles::Guards;
 pub use self::roles::Role;
