@@ -67,7 +67,10 @@ impl OpenStack {
         let needed = match self.auth_type {
             None => Vec::new(),
             Some(AuthType::None) => {
-                vec![beside(self.endpoint_override.is_some(), "endpoint_override")]
+                vec![beside(
+                    self.endpoint_override.is_some(),
+                    "endpoint_override",
+                )]
             }
             Some(AuthType::Password) => {
                 let user_domain = self.user_domain_id.is_some() || self.user_domain_name.is_some();

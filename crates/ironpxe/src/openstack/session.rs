@@ -95,3 +95,16 @@ impl Session {
         (!is_refused && Instant::now() < token.end).then(|| Arc::clone(token))
     }
 }
+
+#[cfg(test)]
+impl Session {
+    /// Has the token at hand be renewed by whoever wants it next.
+    pub(super) fn make_due(&self) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(token) = current.take() {
+            let mut token = Arc::into_inner(token).unwrap();
+            token.due = Instant::now();
+            *current = Some(Arc::new(token));
+        }
+    }
+}
