@@ -3,6 +3,7 @@
 //! It reads from top to bottom as the service starts: everything is checked before anything is
 //! bound, bound before anything is promised, and ended in the opposite order.
 
+pub mod openstack;
 mod reload;
 mod roles;
 
@@ -28,8 +29,9 @@ use crate::lifecycle::server::{self, Limits};
 use crate::lifecycle::{HangUps, Signals, Tasks};
 pub use crate::rpc::BootPreview;
 use crate::rpc::UsersError;
-use crate::rpc::tls::TlsError;
+use crate::tls::TlsError;
 
+use self::openstack::{Clients, OpenStackSetupError};
 use self::roles::Guards;
 pub use self::roles::Role;
 
@@ -93,6 +95,9 @@ pub enum AppError {
     /// A certificate or key cannot be used.
     #[error("[json_rpc]")]
     Tls(#[from] TlsError),
+    /// A service of OpenStack cannot be asked.
+    #[error(transparent)]
+    OpenStack(#[from] OpenStackSetupError),
 }
 
 /// Serves until a signal says stop.
@@ -115,6 +120,8 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
         Role::Api => None,
         Role::All | Role::Conductor => Some(kickstarts(&config)?),
     };
+    // Whatever is wrong with them is said now.
+    let _clients = Clients::new(&config)?;
     let mut signals = Signals::catch().map_err(AppError::Signals)?;
     let hang_ups = HangUps::catch().map_err(AppError::Signals)?;
 

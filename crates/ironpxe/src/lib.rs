@@ -13,5 +13,7 @@ pub mod db;
 pub mod drivers;
 pub mod ident;
 pub mod lifecycle;
+pub mod openstack;
 pub mod rpc;
 pub mod telemetry;
+pub mod tls;

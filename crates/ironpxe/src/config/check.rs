@@ -76,6 +76,7 @@ impl Loader {
             self.about("[conductor]heartbeat_timeout", message);
         }
         self.check_json_rpc();
+        self.check_openstack();
         let conductor = &self.config.conductor;
         let pairs = [
             (
@@ -144,6 +145,18 @@ impl Loader {
         }
         for (key, message) in lonely {
             self.about(&format!("[json_rpc]{key}"), message);
+        }
+    }
+
+    fn check_openstack(&mut self) {
+        let services = [
+            self.config.glance.openstack(),
+            self.config.neutron.openstack(),
+        ];
+        for service in services {
+            for (key, message) in service.missing() {
+                self.about(&format!("[{}]{key}", service.section), message);
+            }
         }
     }
 

@@ -16,9 +16,12 @@ mod deploy;
 mod environment;
 mod error;
 mod general;
+mod glance;
 mod inspector;
 mod json_rpc;
 mod load;
+mod neutron;
+mod openstack;
 mod pxe;
 mod sample;
 mod section;
@@ -39,9 +42,12 @@ pub use self::deploy::{BootOption, Deploy};
 pub use self::environment::Environment;
 pub use self::error::{ConfigError, Origin, Problem};
 pub use self::general::{AuthStrategy, General};
+pub use self::glance::{Glance, TempUrlDigest};
 pub use self::inspector::Inspector;
 pub use self::json_rpc::{JsonRpc, RpcAuth};
 use self::load::Loader;
+pub use self::neutron::Neutron;
+pub use self::openstack::{AuthType, OpenStack};
 pub use self::pxe::{GiveUpAction, LocalBoot, Pxe};
 use self::section::Section;
 pub use self::values::{Endpoint, Image, KernelParams, Names, Secret, Word};
@@ -67,6 +73,10 @@ pub struct Config {
     pub deploy: Deploy,
     /// `[anaconda]`
     pub anaconda: Anaconda,
+    /// `[glance]`
+    pub glance: Glance,
+    /// `[neutron]`
+    pub neutron: Neutron,
 
     /// `[DEFAULT]host`, or what it is when it is not set.
     pub host: String,
@@ -106,7 +116,7 @@ impl Config {
         loader.finish(environment, flags)
     }
 
-    fn sections(&self) -> [&dyn Section; 9] {
+    fn sections(&self) -> [&dyn Section; 11] {
         let Self {
             general,
             api,
@@ -117,14 +127,17 @@ impl Config {
             inspector,
             deploy,
             anaconda,
+            glance,
+            neutron,
             ..
         } = self;
         [
-            general, api, conductor, json_rpc, database, pxe, inspector, deploy, anaconda,
+            general, api, conductor, json_rpc, database, pxe, inspector, deploy, anaconda, glance,
+            neutron,
         ]
     }
 
-    fn sections_mut(&mut self) -> [&mut dyn Section; 9] {
+    fn sections_mut(&mut self) -> [&mut dyn Section; 11] {
         let Self {
             general,
             api,
@@ -135,10 +148,13 @@ impl Config {
             inspector,
             deploy,
             anaconda,
+            glance,
+            neutron,
             ..
         } = self;
         [
-            general, api, conductor, json_rpc, database, pxe, inspector, deploy, anaconda,
+            general, api, conductor, json_rpc, database, pxe, inspector, deploy, anaconda, glance,
+            neutron,
         ]
     }
 }
