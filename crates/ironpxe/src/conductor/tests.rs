@@ -136,6 +136,8 @@ pub(super) async fn start_with(
         restrict_boot_config: false,
         boot: boot.clone(),
         kickstarts: Arc::new(kickstarts),
+        dhcp: Dhcp::None,
+        dhcp_options: DhcpSettings::default(),
     };
     let drivers = Drivers::new(&["fake-hardware".into()], None).unwrap();
     let scripts = ScriptsInUse::new(Scripts::new(boot.downloads).unwrap());

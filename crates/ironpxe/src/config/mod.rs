@@ -13,6 +13,8 @@ mod conductor;
 mod connection;
 mod database;
 mod deploy;
+mod dhcp;
+mod dnsmasq;
 mod environment;
 mod error;
 mod general;
@@ -35,7 +37,9 @@ pub use self::api::Api;
 pub use self::conductor::Conductor;
 pub use self::connection::{Connection, Postgres};
 pub use self::database::Database;
-pub use self::deploy::{BootOption, Deploy};
+pub use self::deploy::{BootMode, BootOption, Deploy};
+pub use self::dhcp::{Dhcp, DhcpProvider};
+pub use self::dnsmasq::Dnsmasq;
 pub use self::environment::Environment;
 pub use self::error::{ConfigError, Origin, Problem};
 pub use self::general::{AuthStrategy, General};
@@ -67,6 +71,10 @@ pub struct Config {
     pub deploy: Deploy,
     /// `[anaconda]`
     pub anaconda: Anaconda,
+    /// `[dhcp]`
+    pub dhcp: Dhcp,
+    /// `[dnsmasq]`
+    pub dnsmasq: Dnsmasq,
 
     /// `[DEFAULT]host`, or what it is when it is not set.
     pub host: String,
@@ -106,7 +114,7 @@ impl Config {
         loader.finish(environment, flags)
     }
 
-    fn sections(&self) -> [&dyn Section; 9] {
+    fn sections(&self) -> [&dyn Section; 11] {
         let Self {
             general,
             api,
@@ -117,14 +125,17 @@ impl Config {
             inspector,
             deploy,
             anaconda,
+            dhcp,
+            dnsmasq,
             ..
         } = self;
         [
-            general, api, conductor, json_rpc, database, pxe, inspector, deploy, anaconda,
+            general, api, conductor, json_rpc, database, pxe, inspector, deploy, anaconda, dhcp,
+            dnsmasq,
         ]
     }
 
-    fn sections_mut(&mut self) -> [&mut dyn Section; 9] {
+    fn sections_mut(&mut self) -> [&mut dyn Section; 11] {
         let Self {
             general,
             api,
@@ -135,10 +146,13 @@ impl Config {
             inspector,
             deploy,
             anaconda,
+            dhcp,
+            dnsmasq,
             ..
         } = self;
         [
-            general, api, conductor, json_rpc, database, pxe, inspector, deploy, anaconda,
+            general, api, conductor, json_rpc, database, pxe, inspector, deploy, anaconda, dhcp,
+            dnsmasq,
         ]
     }
 }

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room of this crate, and the rooms it may name. A room that is missing here fails.
-const MAY_KNOW: [(&str, &[&str]); 13] = [
+const MAY_KNOW: [(&str, &[&str]); 14] = [
     ("main", &["cli"]),
     ("cli", &["app", "config", "telemetry", "lifecycle"]),
     (
@@ -21,6 +21,7 @@ const MAY_KNOW: [(&str, &[&str]); 13] = [
             "conductor",
             "config",
             "db",
+            "dhcp",
             "drivers",
             "lifecycle",
             "rpc",
@@ -31,10 +32,19 @@ const MAY_KNOW: [(&str, &[&str]); 13] = [
     ("api", &["rpc", "db", "clock", "ident"]),
     (
         "conductor",
-        &["rpc", "db", "drivers", "lifecycle", "clock", "ident"],
+        &[
+            "rpc",
+            "db",
+            "dhcp",
+            "drivers",
+            "lifecycle",
+            "clock",
+            "ident",
+        ],
     ),
     // It reads who the conductors are.
     ("rpc", &["db", "ident"]),
+    ("dhcp", &[]),
     ("drivers", &[]),
     ("db", &["clock", "ident"]),
     ("config", &[]),
