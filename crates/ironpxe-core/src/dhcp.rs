@@ -172,7 +172,7 @@ impl Loaders {
     }
 }
 
-/// The options for a node, first those of DHCPv4, then those of DHCPv6.
+/// The options for a node, first those for IPv4, then those for IPv6.
 ///
 /// `knows_ipxe` says that the server puts the tag `ipxe` (`ipxe6`) on clients that are iPXE; for
 /// others the options are named by what iPXE sends (option 175).

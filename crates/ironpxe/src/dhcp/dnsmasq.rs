@@ -107,37 +107,44 @@ impl Dnsmasq {
         .await
     }
 
+    /// Takes back what the cards, and the node, were given. Gives the cards whose files can be
+    /// [removed](Self::remove).
     pub(super) async fn forget(
         &self,
         node: Option<NodeUuid>,
         ports: &[Port],
-    ) -> Result<(), DhcpError> {
+    ) -> Result<Vec<MacAddress>, DhcpError> {
         let all = addresses(ports);
-        let known = self
-            .write(move |folders| {
-                let mut known = Vec::new();
-                for address in all {
-                    if folders.path(Kind::Hosts, &address.to_string()).exists() {
-                        folders.replace(Kind::Hosts, &address.to_string(), &forgotten(address))?;
-                        known.push(address);
-                    }
+        self.write(move |folders| {
+            let mut known = Vec::new();
+            for address in all {
+                let name = address.to_string();
+                if folders.path(Kind::Hosts, &name).exists() {
+                    folders.replace(Kind::Hosts, &name, &forgotten(address))?;
+                    known.push(address);
                 }
-                if let Some(node) = node {
-                    folders.remove(Kind::Opts, &node.to_string())?;
-                }
-                Ok(known)
-            })
-            .await?;
-        if known.is_empty() {
+            }
+            if let Some(node) = node {
+                folders.remove(Kind::Opts, &node.to_string())?;
+            }
+            Ok(known)
+        })
+        .await
+    }
+
+    /// Removes the files of forgotten cards when dnsmasq must have read them.
+    pub(super) async fn remove(&self, cards: Vec<MacAddress>) -> Result<(), DhcpError> {
+        if cards.is_empty() {
             return Ok(());
         }
         tokio::time::sleep(READ_WITHIN).await;
         self.write(move |folders| {
-            for address in known {
-                let path = folders.path(Kind::Hosts, &address.to_string());
+            for address in cards {
+                let name = address.to_string();
+                let text = fs::read_to_string(folders.path(Kind::Hosts, &name));
                 // Unless somebody got this card meanwhile.
-                if fs::read_to_string(path).is_ok_and(|text| text == forgotten(address)) {
-                    folders.remove(Kind::Hosts, &address.to_string())?;
+                if text.is_ok_and(|text| text == forgotten(address)) {
+                    folders.remove(Kind::Hosts, &name)?;
                 }
             }
             Ok(())
@@ -393,7 +400,14 @@ mod tests {
         stand.update(&ports).await;
         assert_eq!(stand.files().len(), 3);
         let uuid = Some(stand.node.uuid);
-        stand.dnsmasq.forget(uuid, &ports).await.unwrap();
+        let left = stand.dnsmasq.forget(uuid, &ports).await.unwrap();
+        let files = stand.files();
+        assert_eq!(files.len(), 2);
+        assert_eq!(
+            files[&format!("hosts/ironic-{ONE}.conf")],
+            format!("{ONE}\n")
+        );
+        stand.dnsmasq.remove(left).await.unwrap();
         assert_eq!(stand.files(), BTreeMap::new());
     }
 
@@ -402,20 +416,12 @@ mod tests {
         let stand = Stand::new();
         let ports = [stand.port(ONE)];
         stand.update(&ports).await;
-        let name = format!("hosts/ironic-{ONE}.conf");
-        let comes_back = async {
-            while stand.files()[&name] != format!("{ONE}\n") {
-                tokio::task::yield_now().await;
-            }
-            stand.update(&ports).await;
-        };
-        let (forgotten, ()) = tokio::join!(stand.dnsmasq.forget(None, &ports), comes_back);
-        forgotten.unwrap();
-        assert!(
-            stand.files()[&name].contains(",set:ironic"),
-            "{:?}",
-            stand.files()
-        );
+        let left = stand.dnsmasq.forget(None, &ports).await.unwrap();
+        stand.update(&ports).await;
+        stand.dnsmasq.remove(left).await.unwrap();
+        let files = stand.files();
+        let text = &files[&format!("hosts/ironic-{ONE}.conf")];
+        assert!(text.contains(",set:ironic"), "{text}");
     }
 
     #[tokio::test]

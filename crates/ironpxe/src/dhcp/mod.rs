@@ -11,6 +11,8 @@ mod dnsmasq;
 use std::path::PathBuf;
 
 use ironpxe_core::dhcp::DhcpOption;
+use ironpxe_core::id::NodeUuid;
+use ironpxe_core::mac::MacAddress;
 use ironpxe_core::node::Node;
 use ironpxe_core::port::Port;
 
@@ -45,6 +47,11 @@ pub enum DhcpError {
 }
 
 impl Dhcp {
+    /// Whether a server is told anything.
+    pub fn is_told(&self) -> bool {
+        !matches!(self, Self::None)
+    }
+
     /// Whether the server puts the tag `ipxe` (`ipxe6`) on clients that are iPXE, so that options
     /// can be for them, or for the others.
     pub fn knows_ipxe(&self) -> bool {
@@ -62,8 +69,7 @@ impl Dhcp {
         }
     }
 
-    /// Notes in the node what will have been told ([`Dhcp::update`] and whoever wants to look it
-    /// up need it).
+    /// Notes in the node that it is told of, for [`Dhcp::knows`].
     pub fn note(&self, node: &mut Node) {
         match self {
             Self::None => {}
@@ -101,19 +107,40 @@ impl Dhcp {
         }
     }
 
-    /// The node is gone, and its `ports` with it: nothing of them is left.
-    pub async fn forget(&self, node: &Node, ports: &[Port]) -> Result<(), DhcpError> {
+    /// Takes back what was told of a node that is gone, and of its `ports`. What is left then is
+    /// for [`Leftovers::remove`].
+    pub async fn forget(&self, node: NodeUuid, ports: &[Port]) -> Result<Leftovers, DhcpError> {
         match self {
-            Self::None => Ok(()),
-            Self::Dnsmasq(dnsmasq) => dnsmasq.forget(Some(node.uuid), ports).await,
+            Self::None => Ok(Leftovers(None)),
+            Self::Dnsmasq(dnsmasq) => {
+                let left = dnsmasq.forget(Some(node), ports).await?;
+                Ok(Leftovers(Some((dnsmasq.clone(), left))))
+            }
         }
     }
 
-    /// These ports are gone, or have another address now, or belong to another node.
-    pub async fn forget_ports(&self, ports: &[Port]) -> Result<(), DhcpError> {
+    /// The same of ports that are gone, or have another address now, or belong to another node.
+    pub async fn forget_ports(&self, ports: &[Port]) -> Result<Leftovers, DhcpError> {
         match self {
-            Self::None => Ok(()),
-            Self::Dnsmasq(dnsmasq) => dnsmasq.forget(None, ports).await,
+            Self::None => Ok(Leftovers(None)),
+            Self::Dnsmasq(dnsmasq) => {
+                let left = dnsmasq.forget(None, ports).await?;
+                Ok(Leftovers(Some((dnsmasq.clone(), left))))
+            }
+        }
+    }
+}
+
+/// What has no meaning any more, and can be removed when the server has noticed that.
+#[derive(Debug)]
+pub struct Leftovers(Option<(Dnsmasq, Vec<MacAddress>)>);
+
+impl Leftovers {
+    /// Removes it, after a while.
+    pub async fn remove(self) -> Result<(), DhcpError> {
+        match self.0 {
+            Some((dnsmasq, addresses)) => dnsmasq.remove(addresses).await,
+            None => Ok(()),
         }
     }
 }
