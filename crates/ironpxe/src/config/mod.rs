@@ -13,6 +13,8 @@ mod conductor;
 mod connection;
 mod database;
 mod deploy;
+mod dhcp;
+mod dnsmasq;
 mod environment;
 mod error;
 mod general;
@@ -38,7 +40,9 @@ pub use self::api::Api;
 pub use self::conductor::Conductor;
 pub use self::connection::{Connection, Postgres};
 pub use self::database::Database;
-pub use self::deploy::{BootOption, Deploy};
+pub use self::deploy::{BootMode, BootOption, Deploy};
+pub use self::dhcp::{Dhcp, DhcpProvider};
+pub use self::dnsmasq::Dnsmasq;
 pub use self::environment::Environment;
 pub use self::error::{ConfigError, Origin, Problem};
 pub use self::general::{AuthStrategy, General};
@@ -73,6 +77,10 @@ pub struct Config {
     pub deploy: Deploy,
     /// `[anaconda]`
     pub anaconda: Anaconda,
+    /// `[dhcp]`
+    pub dhcp: Dhcp,
+    /// `[dnsmasq]`
+    pub dnsmasq: Dnsmasq,
     /// `[glance]`
     pub glance: Glance,
     /// `[neutron]`
@@ -102,6 +110,23 @@ pub struct Flag {
     pub value: String,
 }
 
+/// All sections, in the order of the sample, of a configuration that is lent in whatever way.
+macro_rules! sections {
+    ($config:expr) => {
+        sections!(
+            $config, general, api, conductor, json_rpc, database, pxe, inspector, deploy, anaconda,
+            dhcp, dnsmasq, glance, neutron
+        )
+    };
+    ($config:expr, $($section:ident),+) => {{
+        let Config { $($section,)+ .. } = $config;
+        [$($section),+]
+    }};
+}
+
+/// How many sections there are.
+const SECTIONS: usize = 13;
+
 impl Config {
     /// Puts the configuration together: the file, over that the environment, over that the flags.
     pub fn load(
@@ -116,46 +141,12 @@ impl Config {
         loader.finish(environment, flags)
     }
 
-    fn sections(&self) -> [&dyn Section; 11] {
-        let Self {
-            general,
-            api,
-            conductor,
-            json_rpc,
-            database,
-            pxe,
-            inspector,
-            deploy,
-            anaconda,
-            glance,
-            neutron,
-            ..
-        } = self;
-        [
-            general, api, conductor, json_rpc, database, pxe, inspector, deploy, anaconda, glance,
-            neutron,
-        ]
+    fn sections(&self) -> [&dyn Section; SECTIONS] {
+        sections!(self)
     }
 
-    fn sections_mut(&mut self) -> [&mut dyn Section; 11] {
-        let Self {
-            general,
-            api,
-            conductor,
-            json_rpc,
-            database,
-            pxe,
-            inspector,
-            deploy,
-            anaconda,
-            glance,
-            neutron,
-            ..
-        } = self;
-        [
-            general, api, conductor, json_rpc, database, pxe, inspector, deploy, anaconda, glance,
-            neutron,
-        ]
+    fn sections_mut(&mut self) -> [&mut dyn Section; SECTIONS] {
+        sections!(self)
     }
 }
 
