@@ -151,6 +151,8 @@ async fn conductor(db: &Db, host: &str, address: SocketAddr) -> LocalConductor {
         restrict_boot_config: false,
         boot,
         kickstarts: Arc::new(Kickstarts::built_in().unwrap()),
+        dhcp: crate::dhcp::Dhcp::None,
+        dhcp_options: ironpxe_core::dhcp::DhcpSettings::default(),
     };
     let drivers = Drivers::new(&["fake-hardware".into()], None).unwrap();
     LocalConductor::start(db.clone(), drivers, scripts, settings, Tasks::new())

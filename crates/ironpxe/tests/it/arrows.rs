@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room of this crate, and the rooms it may name. A room that is missing here fails.
-const MAY_KNOW: [(&str, &[&str]); 15] = [
+const MAY_KNOW: [(&str, &[&str]); 16] = [
     ("main", &["cli"]),
     ("cli", &["app", "config", "telemetry", "lifecycle", "tls"]),
     (
@@ -21,6 +21,7 @@ const MAY_KNOW: [(&str, &[&str]); 15] = [
             "conductor",
             "config",
             "db",
+            "dhcp",
             "drivers",
             "lifecycle",
             "openstack",
@@ -33,10 +34,19 @@ const MAY_KNOW: [(&str, &[&str]); 15] = [
     ("api", &["rpc", "db", "clock", "ident"]),
     (
         "conductor",
-        &["rpc", "db", "drivers", "lifecycle", "clock", "ident"],
+        &[
+            "rpc",
+            "db",
+            "dhcp",
+            "drivers",
+            "lifecycle",
+            "clock",
+            "ident",
+        ],
     ),
     // It reads who the conductors are.
     ("rpc", &["db", "ident", "tls"]),
+    ("dhcp", &["openstack"]),
     ("openstack", &["clock", "tls"]),
     ("drivers", &[]),
     ("db", &["clock", "ident"]),

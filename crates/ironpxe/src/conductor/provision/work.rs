@@ -14,10 +14,12 @@ use ironpxe_core::provision_state::{Event, ProvisionState};
 use time::OffsetDateTime;
 use tracing::{error, info};
 
+use super::network_boot::{Arranged, BootStep};
 use super::transition;
 use crate::clock;
 use crate::conductor::LocalConductor;
 use crate::drivers::agent::{self, Worker};
+use crate::drivers::boot::BootInterface;
 use crate::drivers::deploy::DeployInterface;
 use crate::drivers::storage;
 use crate::ident;
@@ -51,9 +53,10 @@ impl LocalConductor {
         let conductor = self.clone();
         let (uuid, accepted) = (node.uuid, node.provision_updated_at);
         self.tasks.spawn("provision work", async move {
+            let arranged = conductor.arrange_boot(&ctx, uuid, accepted, work).await;
             let finish = |node: &mut Node| {
                 conductor.still_ours(node, accepted)?;
-                conductor.finish(&ctx, node, work)
+                conductor.finish(&ctx, node, work, &arranged)
             };
             match conductor.db.node_change(uuid, finish).await {
                 Ok((node, ())) => info!(
@@ -94,7 +97,16 @@ impl LocalConductor {
 
     /// Does the work on the node and gives it back. Called again if somebody changed the node
     /// meanwhile (an operator may set maintenance at any time).
-    fn finish(&self, ctx: &Context, node: &mut Node, work: Work) -> Result<()> {
+    pub(super) fn finish(
+        &self,
+        ctx: &Context,
+        node: &mut Node,
+        work: Work,
+        arranged: &Arranged,
+    ) -> Result<()> {
+        if let Some(problem) = &arranged.problem {
+            return give_up(node, work, arranged.step, problem);
+        }
         match work {
             Work::Verify | Work::Adopt => step(node, Event::Done)?,
             Work::Clean {
@@ -138,6 +150,7 @@ impl LocalConductor {
                 _ => step(node, Event::Done)?,
             },
         }
+        self.note_boot(node, arranged.step, work);
         node.reservation = None;
         Ok(())
     }
@@ -188,7 +201,7 @@ impl LocalConductor {
             .provision_state
             .known()
             .unwrap_or(ProvisionState::Error);
-        if node.interface(InterfaceKind::Boot) == "ipxe"
+        if BootInterface::of(node).boots_over_network()
             && let Some(fault) = self.would_refuse(ctx, node, state, None)
         {
             node.last_error = Some(format!("The ramdisk cannot be booted: {fault}"));
@@ -198,6 +211,18 @@ impl LocalConductor {
         *node = waiting;
         Ok(())
     }
+}
+
+/// Fails the work because of what stands in the way of booting.
+fn give_up(node: &mut Node, work: Work, arranged: BootStep, problem: &str) -> Result<()> {
+    if work == Work::TearDown && arranged == BootStep::Ramdisk {
+        // The instance is gone all the same; it is the cleaning that fails.
+        tear_down(node);
+        step(node, Event::Clean)?;
+    }
+    node.last_error = Some(problem.to_owned());
+    node.reservation = None;
+    step(node, Event::Fail)
 }
 
 fn step(node: &mut Node, event: Event) -> Result<()> {
