@@ -1,5 +1,7 @@
 //! Against a Neutron that has ports, and one that is in trouble.
 
+mod real;
+
 use ironpxe_core::dhcp::IpVersion;
 use ironpxe_core::id::PortUuid;
 use ironpxe_testkit::openstack::faulty::{CREDENTIAL, Fault, FaultyCloud};
@@ -53,13 +55,7 @@ impl Site {
     }
 
     fn port(&self, last: u8, info: &[(&str, &str)]) -> Port {
-        let mac = format!("52:54:00:aa:00:{last:02x}").parse().unwrap();
-        let uuid = PortUuid(crate::ident::uuid());
-        let mut port = Port::new(uuid, self.node.uuid, mac, clock::now());
-        for (key, value) in info {
-            port.internal_info.insert((*key).to_owned(), json!(value));
-        }
-        port
+        port_of(&self.node, last, info)
     }
 
     fn tenants(&self) -> [Port; 2] {
@@ -79,6 +75,17 @@ impl Site {
         let calls = self.cloud.calls().into_iter();
         calls.filter(|(method, _, _)| method == "PUT").count()
     }
+}
+
+/// A port of the node with the address that ends with `last`.
+fn port_of(node: &Node, last: u8, info: &[(&str, &str)]) -> Port {
+    let mac = format!("52:54:00:aa:00:{last:02x}").parse().unwrap();
+    let uuid = PortUuid(crate::ident::uuid());
+    let mut port = Port::new(uuid, node.uuid, mac, clock::now());
+    for (key, value) in info {
+        port.internal_info.insert((*key).to_owned(), json!(value));
+    }
+    port
 }
 
 fn option(name: &str, value: &str, ip_version: IpVersion) -> DhcpOption {
