@@ -3,6 +3,7 @@
 mod arrows;
 mod clients;
 mod config;
+mod dhcp;
 mod firmware;
 mod postgres;
 mod replicas;
