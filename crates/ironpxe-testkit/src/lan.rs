@@ -234,15 +234,18 @@ pub struct Dnsmasq {
 /// Where a program is: in `PATH`, where servers are, or where `cargo xtask test` unpacked it.
 pub fn find_server(program: &str) -> Result<PathBuf> {
     let found = find(program);
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
-    let tools = workspace
-        .context("the crate is not in a workspace")?
-        .join("target/tools/dhcp-servers");
-    [Path::new("/usr/sbin"), &tools.join("usr/sbin")]
+    [Path::new("/usr/sbin"), &servers_folder()?.join("usr/sbin")]
         .into_iter()
         .map(|folder| folder.join(program))
         .find(|path| path.is_file())
         .map_or(found, Ok)
+}
+
+/// Where `cargo xtask test` unpacks servers.
+pub fn servers_folder() -> Result<PathBuf> {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+    let workspace = workspace.context("the crate is not in a workspace")?;
+    Ok(workspace.join("target/tools/dhcp-servers"))
 }
 
 /// Where `cargo xtask test` unpacks servers, the libraries that came with them.

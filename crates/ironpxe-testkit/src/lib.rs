@@ -23,5 +23,6 @@ pub mod postgres;
 pub mod proxy;
 pub mod server;
 pub mod turnstile;
+pub mod writes;
 
 mod process;

@@ -265,6 +265,11 @@ impl Server {
         self.child.signal(Signal::SIGHUP)
     }
 
+    /// Its process.
+    pub fn id(&mut self) -> u32 {
+        self.child.pipes().id()
+    }
+
     /// Kills it, as a power cut would.
     pub fn kill(&mut self) -> Result<ExitStatus> {
         self.child.kill()

@@ -237,7 +237,7 @@ fn tag(node: &Node) -> String {
     tag.map_or_else(|| node.uuid.to_string(), str::to_owned)
 }
 
-/// An option as dnsmasq reads it. A bare number is an option of DHCPv4 for it, whatever family it
+/// An option as dnsmasq reads it. A bare number is an option for IPv4 to it, whatever family it
 /// was meant for.
 fn line(option: &DhcpOption) -> String {
     let DhcpOption {

@@ -5,6 +5,7 @@ mod clients;
 mod config;
 mod dhcp;
 mod firmware;
+mod footprint;
 mod postgres;
 mod replicas;
 mod rest;
