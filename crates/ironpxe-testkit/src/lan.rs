@@ -36,11 +36,61 @@ pub struct Lan(Arc<Inside>);
 
 #[derive(Debug)]
 struct Inside {
-    /// The namespace.
-    path: PathBuf,
+    namespace: Namespace,
     taps: AtomicU32,
-    /// A process that does nothing but hold the namespace.
-    _holder: Child,
+}
+
+/// A network namespace: interfaces, addresses and ports that nobody else has.
+#[derive(Debug)]
+pub(crate) struct Namespace {
+    path: PathBuf,
+    /// A process that does nothing but hold it.
+    holder: Child,
+}
+
+impl Namespace {
+    pub(crate) fn new() -> Result<Self> {
+        let ours = namespace_of("self")?;
+        let mut command = guarded(&find("unshare")?)?;
+        command.args(["--net", "--", "sleep", "infinity"]);
+        let mut holder = spawn(command)?;
+        let pid = holder.id().to_string();
+        // Until it has left ours.
+        let deadline = Instant::now() + SOON;
+        while namespace_of(&pid)? == ours {
+            if let Some(status) = holder.ended()? {
+                bail!("no network of its own: {status}");
+            }
+            ensure!(Instant::now() < deadline, "`unshare` takes too long");
+            thread::sleep(Duration::from_millis(2));
+        }
+        let path = PathBuf::from(format!("/proc/{pid}/ns/net"));
+        Ok(Self { path, holder })
+    }
+
+    /// By which it can be entered.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// `program` as a command whose process lives here, and dies with ours.
+    fn guarded(&self, program: &Path) -> Result<Command> {
+        let mut command = guarded(&find("nsenter")?)?;
+        command.arg(format!("--net={}", self.path.display()));
+        command.arg("--").arg(program);
+        Ok(command)
+    }
+
+    fn ip(&self, arguments: &str) -> Result<()> {
+        let mut command = self.guarded(&find("ip")?)?;
+        let output = command
+            .args(arguments.split(' '))
+            .output()
+            .context("cannot run ip")?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "ip {arguments}: {said}");
+        Ok(())
+    }
 }
 
 impl Lan {
@@ -62,7 +112,8 @@ impl Lan {
         thread::scope(|scope| {
             // A thread of its own, as there is no way back.
             let inside = scope.spawn(|| {
-                let namespace = fs::File::open(&lan.0.path).context("the network is gone")?;
+                let namespace =
+                    fs::File::open(lan.0.namespace.path()).context("the network is gone")?;
                 setns(namespace, CloneFlags::CLONE_NEWNET).context("cannot enter the network")?;
                 test(&lan)
             });
@@ -74,24 +125,9 @@ impl Lan {
     }
 
     fn new() -> Result<Self> {
-        let ours = namespace_of("self")?;
-        let mut command = guarded(&find("unshare")?)?;
-        command.args(["--net", "--", "sleep", "infinity"]);
-        let mut holder = spawn(command)?;
-        let pid = holder.pipes().id().to_string();
-        // Until it has left ours.
-        let deadline = Instant::now() + SOON;
-        while namespace_of(&pid)? == ours {
-            if let Some(status) = holder.ended()? {
-                bail!("no network of its own: {status}");
-            }
-            ensure!(Instant::now() < deadline, "`unshare` takes too long");
-            thread::sleep(Duration::from_millis(2));
-        }
         let lan = Self(Arc::new(Inside {
-            path: PathBuf::from(format!("/proc/{pid}/ns/net")),
+            namespace: Namespace::new()?,
             taps: AtomicU32::new(0),
-            _holder: holder,
         }));
         lan.ip("link set lo up")?;
         lan.ip(&format!("link add {BRIDGE} type bridge forward_delay 0"))?;
@@ -114,25 +150,30 @@ impl Lan {
         Ok(tap)
     }
 
-    /// A pair of interfaces: one end in the bridge, the other with this address for a client of
-    /// ours. Returns the client's end.
-    pub fn cable(&self, mac: &str) -> Result<String> {
+    /// A cable from the bridge to a card with this address in another namespace. Returns the card's
+    /// name there.
+    pub(crate) fn cable(&self, mac: &str, to: &Namespace) -> Result<String> {
         let number = self.0.taps.fetch_add(1, Ordering::Relaxed);
-        let (wall, end) = (format!("wall{number}"), format!("end{number}"));
+        let (wall, card) = (format!("wall{number}"), "card0".to_owned());
+        let other = to.holder.id();
         self.ip(&format!(
-            "link add {wall} type veth peer name {end} address {mac}"
+            "link add {wall} type veth peer name {card} address {mac} netns {other}"
         ))?;
         self.ip(&format!("link set {wall} master {BRIDGE} up"))?;
-        self.ip(&format!("link set {end} up"))?;
-        Ok(end)
+        to.ip(&format!("link set {card} addrgenmode none"))?;
+        to.ip(&format!("link set {card} up"))?;
+        to.ip(&format!(
+            "-6 addr add {}/64 dev {card} nodad",
+            link_local(mac)
+        ))?;
+        // To be asked, a server has to be reached without an address.
+        to.ip(&format!("route add 255.255.255.255/32 dev {card}"))?;
+        Ok(card)
     }
 
     /// `program` as a command whose process lives here, and dies with ours.
     pub(crate) fn guarded(&self, program: &Path) -> Result<Command> {
-        let mut command = guarded(&find("nsenter")?)?;
-        command.arg(format!("--net={}", self.0.path.display()));
-        command.arg("--").arg(program);
-        Ok(command)
+        self.0.namespace.guarded(program)
     }
 
     /// Starts a server that stays in the foreground and logs to standard error or output, and waits
@@ -141,6 +182,7 @@ impl Lan {
         &self,
         program: &str,
         arguments: impl IntoIterator<Item = String>,
+        environment: &[(&str, String)],
         started: &str,
     ) -> Result<Daemon> {
         let program = find_server(program)?;
@@ -148,6 +190,7 @@ impl Lan {
         let mut command = self.guarded(&find("sh")?)?;
         command.args(["-c", "exec \"$@\" 2>&1", "sh"]).arg(&program);
         command.args(arguments);
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         if let Some(libraries) = libraries_beside(&program) {
             command.env("LD_LIBRARY_PATH", libraries);
         }
@@ -180,7 +223,12 @@ impl Lan {
             "--log-facility=-",
             "--log-dhcp",
         ];
-        let daemon = self.serve("dnsmasq", arguments.map(str::to_owned), "DHCP, IP range")?;
+        let daemon = self.serve(
+            "dnsmasq",
+            arguments.map(str::to_owned),
+            &[],
+            "DHCP, IP range",
+        )?;
         Ok(Dnsmasq {
             daemon,
             _folder: folder,
@@ -188,15 +236,20 @@ impl Lan {
     }
 
     fn ip(&self, arguments: &str) -> Result<()> {
-        let mut command = self.guarded(&find("ip")?)?;
-        let output = command
-            .args(arguments.split(' '))
-            .output()
-            .context("cannot run ip")?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "ip {arguments}: {said}");
-        Ok(())
+        self.0.namespace.ip(arguments)
     }
+}
+
+/// An address that is the card's, as its MAC address is.
+fn link_local(mac: &str) -> String {
+    let digits: String = mac.split(':').collect();
+    let (left, right) = digits.split_at(digits.len() / 2);
+    format!(
+        "fe80::ff:fe00:{}",
+        [left, right]
+            .map(|half| half.get(2..).unwrap_or(half))
+            .join(":")
+    )
 }
 
 /// A running server of the network. Dropping it kills it.
@@ -218,8 +271,8 @@ impl Daemon {
     }
 
     /// Its process.
-    pub fn id(&mut self) -> u32 {
-        self.child.pipes().id()
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 }
 

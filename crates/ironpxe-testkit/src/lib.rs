@@ -12,6 +12,7 @@
 //! when its value is dropped, or when the test process dies in whatever way.
 
 pub mod console;
+pub mod dhcp_client;
 pub mod imageserver;
 pub mod ironic;
 pub mod iscsi;

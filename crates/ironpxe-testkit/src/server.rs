@@ -266,8 +266,8 @@ impl Server {
     }
 
     /// Its process.
-    pub fn id(&mut self) -> u32 {
-        self.child.pipes().id()
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Kills it, as a power cut would.

@@ -6,6 +6,7 @@
 
 mod own_server;
 mod provider;
+mod servers;
 mod site;
 
 use std::time::Duration;
