@@ -66,10 +66,14 @@ impl Site {
             ("provide", "available"),
             ("active", "wait call-back"),
         ] {
-            self.ironic.provision(&uuid, verb)?;
-            self.ironic.wait_state(&uuid, state, SOON)?;
+            self.drive(&uuid, verb, state)?;
         }
         Ok(uuid)
+    }
+
+    pub(super) fn drive(&self, node: &str, verb: &str, state: &str) -> Result<()> {
+        self.ironic.provision(node, verb)?;
+        self.ironic.wait_state(node, state, SOON).map(drop)
     }
 
     /// The machine boots the deploy ramdisk, by the door with this query.
