@@ -38,7 +38,7 @@ pub enum Asker {
 /// What a server offered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Offer {
-    /// The file to boot: option 67, or the field of BOOTP; of DHCPv6 option 59.
+    /// The file to boot: option 67, or the field of BOOTP; over IPv6 option 59.
     pub boot_file: Option<String>,
     /// The server to load it from.
     pub next_server: Option<Ipv4Addr>,

@@ -12,8 +12,9 @@
 //! Source: Ironic's `dhcp/dnsmasq.py`, whose names these are; dnsmasq(8).
 
 use std::fmt::Write as _;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -187,6 +188,8 @@ impl Folders {
         let unfinished = self.folder(kind).join(format!(".ironic-{name}.conf"));
         let write = || {
             let mut file = File::create(&unfinished)?;
+            // dnsmasq is somebody else, whatever the mask of this process.
+            file.set_permissions(Permissions::from_mode(0o644))?;
             file.write_all(text.as_bytes())?;
             file.sync_all()?;
             fs::rename(&unfinished, &path)

@@ -4,6 +4,7 @@
 //! and its machine is. What the servers are configured with is what `ironpxe dhcp example` prints,
 //! or what the service itself writes for dnsmasq.
 
+mod docs;
 mod own_server;
 mod provider;
 mod servers;
@@ -11,6 +12,7 @@ mod site;
 
 use std::time::Duration;
 
+use crate::firmware::MACHINES;
 use site::Site;
 
 const MAC: &str = "52:54:00:dd:00:01";

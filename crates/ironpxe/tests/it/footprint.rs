@@ -102,7 +102,6 @@ fn a_whole_life(ironic: &Ironic) -> Result<()> {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "it is the output of a test")]
 fn nothing_is_written_but_the_database() -> Result<()> {
     if !Writes::can_be_watched() {
         println!("skipped: watching what a process writes needs root");

@@ -5,8 +5,8 @@ use ironpxe_testkit::lan::{BRIDGE, HOST, Lan};
 use ironpxe_testkit::machine::Hardware;
 use ironpxe_testkit::payload::toy;
 
-use super::site::{ROUTER, bare_uefi, example, tftp, uefi_loader};
-use super::{MAC, SOON, Site};
+use super::site::{ROUTER, TFTP, bare_uefi, example, uefi_loader};
+use super::{MAC, MACHINES, SOON, Site};
 
 #[test]
 fn a_bios_finds_its_script_by_its_address() -> Result<()> {
@@ -14,6 +14,7 @@ fn a_bios_finds_its_script_by_its_address() -> Result<()> {
         let _dhcp = lan.dnsmasq(&(example("dnsmasq", BRIDGE, None)? + ROUTER))?;
         let site = Site::start(lan, toy::KERNEL, &[])?;
         site.deploy("bios", "ipxe")?;
+        let _turn = MACHINES.enter();
         let mut machine = Hardware::on_lan(MAC, lan).power_on()?;
         site.boots_by(&machine, "port_address")?;
         machine.wait_until_off(SOON)?;
@@ -24,10 +25,10 @@ fn a_bios_finds_its_script_by_its_address() -> Result<()> {
 #[test]
 fn uefi_loads_ipxe_by_tftp_and_then_its_script_by_http() -> Result<()> {
     Lan::run(&["dnsmasq"], |lan| {
-        let (_files, tftp) = tftp()?;
-        let dhcp = lan.dnsmasq(&(example("dnsmasq", BRIDGE, None)? + ROUTER + &tftp))?;
+        let dhcp = lan.dnsmasq(&(example("dnsmasq", BRIDGE, None)? + ROUTER + TFTP))?;
         let site = Site::start(lan, toy::EFI_KERNEL, &[])?;
         site.deploy("uefi", "ipxe")?;
+        let _turn = MACHINES.enter();
         let machine = bare_uefi(lan).power_on()?;
         site.boots_by(&machine, "port_address")?;
         dhcp.daemon.wait_for_log("/snponly.efi to 10.77.0.", SOON)?;
@@ -42,6 +43,7 @@ fn uefi_with_ipxe_in_its_card_finds_its_script() -> Result<()> {
         let _dhcp = lan.dnsmasq(&(example("dnsmasq", BRIDGE, None)? + ROUTER))?;
         let site = Site::start(lan, toy::EFI_KERNEL, &[])?;
         site.deploy("uefi", "ipxe")?;
+        let _turn = MACHINES.enter();
         let machine = Hardware::on_lan(MAC, lan).uefi().power_on()?;
         site.boots_by(&machine, "port_address")
     })
@@ -57,6 +59,7 @@ fn uefi_boots_by_http_alone() -> Result<()> {
         let site = Site::start(lan, toy::EFI_KERNEL, &[])?;
         site.images.serve("/snponly.efi", uefi_loader()?);
         site.deploy("uefi", "ipxe")?;
+        let _turn = MACHINES.enter();
         let machine = bare_uefi(lan).power_on()?;
         site.boots_by(&machine, "port_address")?;
         ensure!(

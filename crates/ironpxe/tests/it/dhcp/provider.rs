@@ -12,8 +12,8 @@ use ironpxe_testkit::payload::toy;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::site::{ROUTER, bare_uefi, tftp, uefi_loader};
-use super::{MAC, SOON, Site};
+use super::site::{ROUTER, TFTP, bare_uefi, uefi_loader};
+use super::{MAC, MACHINES, SOON, Site};
 
 /// The two folders of a dnsmasq, and the lines and settings that name them.
 struct Folders {
@@ -79,6 +79,7 @@ fn a_bios_is_sent_to_the_script_of_its_node() -> Result<()> {
         let node = site.deploy("bios", "ipxe")?;
         dhcp.daemon
             .wait_for_log(&format!("ironic-{MAC}.conf"), SOON)?;
+        let _turn = MACHINES.enter();
         let mut machine = Hardware::on_lan(MAC, lan).power_on()?;
         site.boots_by(&machine, "node_uuid")?;
         machine.wait_until_off(SOON)?;
@@ -95,12 +96,12 @@ fn a_bios_is_sent_to_the_script_of_its_node() -> Result<()> {
 fn uefi_gets_the_loader_of_its_node_by_tftp_and_then_the_script_of_its_node() -> Result<()> {
     Lan::run(&["dnsmasq"], |lan| {
         let folders = Folders::new()?;
-        let (_files, tftp) = tftp()?;
-        let dhcp = lan.dnsmasq(&(folders.lines() + &tftp))?;
+        let dhcp = lan.dnsmasq(&(folders.lines() + TFTP))?;
         let site = Site::start(lan, toy::EFI_KERNEL, &folders.settings())?;
         site.deploy("uefi", "ipxe")?;
         dhcp.daemon
             .wait_for_log(&format!("ironic-{MAC}.conf"), SOON)?;
+        let _turn = MACHINES.enter();
         let machine = bare_uefi(lan).power_on()?;
         site.boots_by(&machine, "node_uuid")?;
         dhcp.daemon.wait_for_log("/snponly.efi to 10.77.0.", SOON)?;
@@ -121,6 +122,7 @@ fn uefi_gets_the_loader_of_its_node_by_http() -> Result<()> {
         site.deploy("uefi", "http-ipxe")?;
         dhcp.daemon
             .wait_for_log(&format!("ironic-{MAC}.conf"), SOON)?;
+        let _turn = MACHINES.enter();
         let machine = bare_uefi(lan).power_on()?;
         site.boots_by(&machine, "node_uuid")?;
         ensure!(

@@ -13,7 +13,6 @@ use ironpxe_testkit::machine::{Hardware, Ipxe, Machine};
 use ironpxe_testkit::payload::toy;
 use ironpxe_testkit::server::{Server, ServerOptions};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use super::{BOOT, MAC, SOON};
 
@@ -122,10 +121,5 @@ pub(super) fn uefi_loader() -> Result<Vec<u8>> {
     fs::read("/usr/lib/ipxe/snponly.efi").context("no iPXE for UEFI: apt-get install ipxe")
 }
 
-/// A folder with it, and the lines by which dnsmasq hands it out by TFTP.
-pub(super) fn tftp() -> Result<(TempDir, String)> {
-    let folder = tempfile::tempdir()?;
-    fs::write(folder.path().join("snponly.efi"), uefi_loader()?)?;
-    let lines = format!("enable-tftp\ntftp-root={}\n", folder.path().display());
-    Ok((folder, lines))
-}
+/// The lines by which dnsmasq hands it out by TFTP: docs/with-your-own-dhcp.md has them.
+pub(super) const TFTP: &str = "enable-tftp\ntftp-root=/usr/lib/ipxe\n";
