@@ -121,8 +121,10 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
         Role::Api => None,
         Role::All | Role::Conductor => Some(kickstarts(&config)?),
     };
-    // Whatever is wrong with them is said now.
-    let _clients = Clients::new(&config)?;
+    let clients = match role {
+        Role::Api => Clients::default(),
+        Role::All | Role::Conductor => Clients::new(&config)?,
+    };
     let mut signals = Signals::catch().map_err(AppError::Signals)?;
     let hang_ups = HangUps::catch().map_err(AppError::Signals)?;
 
@@ -145,7 +147,7 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
         None => None,
         Some((drivers, kickstarts)) => {
             let api_url = api_url(&config, role, api_address);
-            let settings = conductor_settings(&config, api_url, endpoint, kickstarts);
+            let settings = conductor_settings(&config, api_url, endpoint, kickstarts, &clients);
             let scripts = scripts.clone();
             let started =
                 LocalConductor::start(db.clone(), drivers, scripts, settings, tasks.clone());
@@ -355,6 +357,7 @@ fn conductor_settings(
     api_url: String,
     endpoint: String,
     kickstarts: Kickstarts,
+    clients: &Clients,
 ) -> conductor::Settings {
     conductor::Settings {
         host: config.host.clone(),
@@ -370,12 +373,12 @@ fn conductor_settings(
         dhcp_options: config.dhcp_settings(api_url.clone()),
         boot: config.boot_settings(api_url),
         kickstarts: Arc::new(kickstarts),
-        dhcp: dhcp_provider(config),
+        dhcp: dhcp_provider(config, clients),
     }
 }
 
 /// Who tells the DHCP server about machines.
-fn dhcp_provider(config: &Config) -> Dhcp {
+fn dhcp_provider(config: &Config, clients: &Clients) -> Dhcp {
     let folders = &config.dnsmasq;
     match config.dhcp.dhcp_provider {
         DhcpProvider::None => Dhcp::None,
@@ -383,6 +386,14 @@ fn dhcp_provider(config: &Config) -> Dhcp {
             folders.dhcp_hostsdir.clone(),
             folders.dhcp_optsdir.clone(),
         )),
+        DhcpProvider::Neutron => match &clients.neutron {
+            Some(client) => {
+                let delay = Duration::from_secs(config.neutron.port_setup_delay.into());
+                Dhcp::Neutron(dhcp::Neutron::new(client.clone(), delay))
+            }
+            // Such a configuration is not read.
+            None => Dhcp::None,
+        },
     }
 }
 

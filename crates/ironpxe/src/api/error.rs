@@ -162,6 +162,7 @@ pub(crate) fn status(fault: &Fault) -> StatusCode {
         | Fault::VolumeBootIndexExists(_)
         | Fault::NodeLocked { .. }
         | Fault::NodeChanged { .. }
+        | Fault::VifAlreadyAttached { .. }
         | Fault::NodeNotDeletable { .. }
         | Fault::NodeAssociated { .. }
         | Fault::NodeInTransition(_)
@@ -176,6 +177,8 @@ pub(crate) fn status(fault: &Fault) -> StatusCode {
         | Fault::MissingParameterValue(_)
         | Fault::InvalidStateRequested { .. }
         | Fault::VolumesInUse(_)
+        | Fault::NoFreePhysicalPorts(_)
+        | Fault::VifNotAttached { .. }
         | Fault::NodeInMaintenance { .. }
         | Fault::NodeIsRetired { .. }
         | Fault::InterfaceNotFound { .. }

@@ -105,7 +105,9 @@ impl LocalConductor {
             return Ok(());
         }
         let volumes = self.db.node_volumes(node.uuid).await?;
-        match self.would_refuse(ctx, node, state, Some(&volumes)) {
+        let untellable = self.dhcp_options(node).err();
+        let untellable = untellable.map(|refusal| refused(&refusal, node));
+        match untellable.or_else(|| self.would_refuse(ctx, node, state, Some(&volumes))) {
             Some(fault) => Err(Fault::InvalidParameterValue(format!(
                 "Failed to validate boot info for node {}: {fault}",
                 node.uuid

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use super::connection::Connection;
+use super::dhcp::DhcpProvider;
 use super::environment::Environment;
 use super::error::Origin;
 use super::json_rpc::RpcAuth;
@@ -149,6 +150,11 @@ impl Loader {
     }
 
     fn check_openstack(&mut self) {
+        let is_needed = self.config.dhcp.dhcp_provider == DhcpProvider::Neutron;
+        if is_needed && self.config.neutron.auth_type.is_none() {
+            let message = "this needs [neutron]auth_type, and what goes with it".to_owned();
+            self.about("[dhcp]dhcp_provider", message);
+        }
         let services = [
             self.config.glance.openstack(),
             self.config.neutron.openstack(),

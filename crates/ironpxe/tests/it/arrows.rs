@@ -46,7 +46,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ),
     // It reads who the conductors are.
     ("rpc", &["db", "ident", "tls"]),
-    ("dhcp", &[]),
+    ("dhcp", &["openstack"]),
     ("openstack", &["clock", "tls"]),
     ("drivers", &[]),
     ("db", &["clock", "ident"]),
