@@ -48,19 +48,47 @@ impl LocalConductor {
     /// The boot script of a machine, as it is to be booted now.
     pub(super) async fn boot(&self, ctx: &Context, ident: BootIdent) -> Result<String> {
         let scripts = self.scripts.current();
+        if let Some(kept) = self.index.still(ident)
+            && let Some(answer) = self.answer_as_before(ctx, &scripts, &kept)
+        {
+            return answer;
+        }
+        // Boxed: much larger than what mostly happens.
+        Box::pin(self.boot_anew(ctx, &scripts, ident)).await
+    }
+
+    /// The answer that was kept, if it is one for this request.
+    fn answer_as_before(
+        &self,
+        ctx: &Context,
+        scripts: &Arc<Scripts>,
+        kept: &Content<KeptAnswer>,
+    ) -> Option<Result<String>> {
+        match kept {
+            Content::Script(of, kept)
+                if of.as_ptr() == Arc::as_ptr(scripts) && Written::takes(&ctx.request_id) =>
+            {
+                let script = kept.script.fill(&ctx.request_id);
+                Some(self.answer(ctx, script, &kept.line))
+            }
+            Content::Script(..) => None,
+            Content::Rows(seen) => Some(
+                self.compose(scripts, seen, &ctx.request_id)
+                    .and_then(|answer| self.answer(ctx, answer.script, &answer.line)),
+            ),
+        }
+    }
+
+    async fn boot_anew(
+        &self,
+        ctx: &Context,
+        scripts: &Arc<Scripts>,
+        ident: BootIdent,
+    ) -> Result<String> {
         let found = match self.index.find(ident).await? {
-            Found::Kept(kept) => match &*kept {
-                Content::Script(of, kept)
-                    if of.as_ptr() == Arc::as_ptr(&scripts) && Written::takes(&ctx.request_id) =>
-                {
-                    let script = kept.script.fill(&ctx.request_id);
-                    return self.answer(ctx, script, &kept.line);
-                }
-                Content::Script(..) => self.index.read(ident).await?,
-                Content::Rows(seen) => {
-                    let answer = self.compose(&scripts, seen, &ctx.request_id)?;
-                    return self.answer(ctx, answer.script, &answer.line);
-                }
+            Found::Kept(kept) => match self.answer_as_before(ctx, scripts, &kept) {
+                Some(answer) => return answer,
+                None => self.index.read(ident).await?,
             },
             found => found,
         };
@@ -68,36 +96,28 @@ impl LocalConductor {
             return Err(self.refuse_stranger(ctx, ident));
         };
         // An operator's template can do anything with the id.
-        let own = scripts.operators_template(&seen.node).is_some();
+        let own = scripts.operators_template(seen.machine().node).is_some();
         if own || !Written::takes(&ctx.request_id) {
-            let answer = self.compose(&scripts, &seen, &ctx.request_id)?;
+            let answer = self.compose(scripts, &seen, &ctx.request_id)?;
             self.index.keep(ident, Content::Rows(seen), receipt);
             return self.answer(ctx, answer.script, &answer.line);
         }
-        let Answer { script, line } = self.compose(&scripts, &seen, placeholder())?;
+        let Answer { script, line } = self.compose(scripts, &seen, placeholder())?;
         let kept = KeptAnswer {
             script: Written::new(&script),
             line,
         };
         let script = kept.script.fill(&ctx.request_id);
         let answer = self.answer(ctx, script, &kept.line);
-        let content = Content::Script(Arc::downgrade(&scripts), kept);
+        let content = Content::Script(Arc::downgrade(scripts), kept);
         self.index.keep(ident, content, receipt);
         answer
     }
 
     /// What a machine is to be answered.
     fn compose(&self, scripts: &Scripts, seen: &Seen, request_id: &str) -> Result<Answer> {
-        let Seen {
-            node,
-            port,
-            volumes,
-        } = seen;
-        let machine = Machine {
-            node,
-            port: port.as_ref(),
-            volumes: volumes.as_ref(),
-        };
+        let machine = seen.machine();
+        let Machine { node, port, .. } = machine;
         let plan = decide(machine, &self.settings.boot, request_id);
         let occasion = Occasion {
             machine,
@@ -125,7 +145,7 @@ impl LocalConductor {
             node: node.uuid.0,
             name: node.name.clone(),
             state: node.provision_state.to_string(),
-            mac: port.as_ref().map(|port| port.address.to_string()),
+            mac: port.map(|port| port.address.to_string()),
             text,
         };
         Ok(Answer { script, line })

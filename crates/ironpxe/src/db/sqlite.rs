@@ -91,7 +91,8 @@ pub(super) fn options(path: &Path) -> SqliteConnectOptions {
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
         .synchronous(SqliteSynchronous::Full)
-        .pragma("cache_size", "-20000")
+        // KiB for each connection. What does not fit is in the system's own cache.
+        .pragma("cache_size", "-6000")
         // PostgreSQL's name for the order of the bytes, so that one text asks both for it.
         .collation("C", |one, other| one.as_bytes().cmp(other.as_bytes()))
         .disable_statement_logging()

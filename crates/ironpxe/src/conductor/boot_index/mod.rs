@@ -16,10 +16,8 @@ mod written;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
-use ironpxe_core::boot::Scripts;
+use ironpxe_core::boot::{Machine, Scripts, boots_from_volume};
 use ironpxe_core::error::{Fault, Result};
-use ironpxe_core::node::Node;
-use ironpxe_core::port::Port;
 use ironpxe_core::volume::Volumes;
 
 use self::flights::{Flights, Source};
@@ -37,11 +35,19 @@ const FLIGHTS: usize = 2;
 /// A machine as the database has it.
 #[derive(Debug)]
 pub(super) struct Seen {
-    pub(super) node: Node,
-    /// The port it was recognized by, if it gave an address.
-    pub(super) port: Option<Port>,
+    rows: Arc<BootRows>,
     /// Only if it boots from one.
-    pub(super) volumes: Option<Volumes>,
+    volumes: Option<Volumes>,
+}
+
+impl Seen {
+    pub(super) fn machine(&self) -> Machine<'_> {
+        Machine {
+            node: &self.rows.node,
+            port: self.rows.port.as_ref(),
+            volumes: self.volumes.as_ref(),
+        }
+    }
 }
 
 /// What is kept of a machine.
@@ -91,6 +97,13 @@ impl<T: Size> BootIndex<T> {
         }
     }
 
+    /// What was kept of a machine, if nothing at all was committed since, which needs no query.
+    pub(super) fn still(&self, ident: BootIdent) -> Option<Arc<Content<T>>> {
+        let now = self.db.stamp()?;
+        let Kept { content, proof } = self.shelf.get(&ident)?;
+        (proof.stamp == Some(now)).then_some(content)
+    }
+
     /// What the database says of a machine at some moment after this was called.
     pub(super) async fn find(&self, ident: BootIdent) -> Result<Found<T>> {
         // Before what is kept is looked at: what was put there later is not older.
@@ -123,7 +136,7 @@ impl<T: Size> BootIndex<T> {
         let Some(rows) = answer.found else {
             return Ok(Found::Nobody);
         };
-        let volumes = match ironpxe_core::boot::boots_from_volume(&rows.node) {
+        let volumes = match boots_from_volume(&rows.node) {
             Some(_) => Some(self.db.node_volumes(rows.node.uuid).await?),
             None => None,
         };
@@ -131,12 +144,7 @@ impl<T: Size> BootIndex<T> {
             stamp: answer.stamp,
             revisions: volumes.is_none().then_some(rows.revisions),
         };
-        let seen = Seen {
-            node: rows.node,
-            port: rows.port,
-            volumes,
-        };
-        Ok(Found::Read(seen, receipt))
+        Ok(Found::Read(Seen { rows, volumes }, receipt))
     }
 
     /// Keeps what was made of what was read.
@@ -162,13 +170,13 @@ impl Size for Seen {
         // What is written in JSON takes several times as much in memory, most of it for the
         // nodes of its maps.
         let text = |json: serde_json::Result<String>| json.map_or(0, |text| text.len());
-        let node = text(serde_json::to_string(&self.node));
-        let port = text(serde_json::to_string(&self.port));
+        let node = text(serde_json::to_string(&self.rows.node));
+        let port = text(serde_json::to_string(&self.rows.port));
         let volumes = self.volumes.as_ref().map_or(0, |volumes| {
             text(serde_json::to_string(&volumes.connectors))
                 + text(serde_json::to_string(&volumes.targets))
         });
-        size_of::<Self>() + 4 * (node + port + volumes)
+        size_of::<(Self, BootRows)>() + 4 * (node + port + volumes)
     }
 }
 
@@ -182,15 +190,17 @@ struct RevisionsOf(Db);
 
 impl Source for RowsOf {
     type Key = BootIdent;
-    type Value = BootRows;
+    type Value = Arc<BootRows>;
     type Stamp = Option<Stamp>;
 
     fn stamp(&self) -> Self::Stamp {
         self.0.stamp()
     }
 
-    async fn fetch(&self, keys: &[BootIdent]) -> Result<HashMap<BootIdent, BootRows>, Fault> {
-        Ok(self.0.boot_rows(keys).await?)
+    async fn fetch(&self, keys: &[BootIdent]) -> Result<HashMap<BootIdent, Arc<BootRows>>, Fault> {
+        let rows = self.0.boot_rows(keys).await?;
+        let shared = rows.into_iter().map(|(key, rows)| (key, Arc::new(rows)));
+        Ok(shared.collect())
     }
 }
 
