@@ -325,7 +325,8 @@ fn normal_path(uri: &Uri) -> Result<Option<Uri>, ApiError> {
 fn is_normal(uri: &Uri) -> bool {
     let path = uri.path();
     let plain = |rest: &str| {
-        !rest.contains("//") && !rest.ends_with('/') && !rest.contains('%') && rest.is_ascii()
+        let ends = rest.is_empty() || rest.starts_with('/') || rest.ends_with('/');
+        !ends && !rest.contains("//") && !rest.contains('%') && rest.is_ascii()
     };
     path.strip_prefix("/v1/").is_some_and(plain) && uri.authority().is_none()
 }
