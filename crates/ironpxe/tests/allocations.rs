@@ -39,9 +39,9 @@ use tower::ServiceExt;
 const MAC: &str = "52:54:00:aa:00:01";
 
 /// How often an answer may ask for memory. What it is today, and a little.
-const ALLOCATIONS: u64 = 70;
+const ALLOCATIONS: u64 = 48;
 /// How many bytes it may ask for, all in all.
-const BYTES: u64 = 12_000;
+const BYTES: u64 = 10_500;
 
 struct Service {
     router: Router,

@@ -95,7 +95,8 @@ impl LocalConductor {
         let Found::Read(seen, receipt) = found else {
             return Err(self.refuse_stranger(ctx, ident));
         };
-        // An operator's template can do anything with the id.
+        // Text is kept only of what depends on nothing but rows, settings and templates; an
+        // operator's template, besides, can do anything with the id.
         let own = scripts.operators_template(seen.machine().node).is_some();
         if own || !Written::takes(&ctx.request_id) {
             let answer = self.compose(scripts, &seen, &ctx.request_id)?;

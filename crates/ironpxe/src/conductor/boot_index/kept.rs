@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Enough that threads seldom meet in one.
 const SHARDS: usize = 16;
-/// What an entry takes besides its content and its key: its place in a map, and of its allocation.
+/// What the allocation of an entry takes besides its content.
 const OVERHEAD: usize = 64;
 
 /// A content that is kept, and what proves it.
@@ -76,7 +76,8 @@ impl<K: Copy + Eq + Hash, C, P: Copy> Shelf<K, C, P> {
 
     /// Keeps a content of `bytes`, instead of what was there. What is too large is not kept.
     pub(super) fn put(&self, key: K, content: Arc<C>, proof: P, bytes: usize) {
-        let bytes = bytes + size_of::<(K, Entry<C, P>)>() + OVERHEAD;
+        // A map has up to twice as many places as it needs.
+        let bytes = bytes + 2 * size_of::<(K, Entry<C, P>)>() + OVERHEAD;
         let Some(mut shard) = self.shard(&key) else {
             return;
         };
@@ -171,7 +172,7 @@ mod tests {
         }
         assert_eq!(keys(&shelf, 9_900..10_000), 100, "the last ones");
         let kept = keys(&shelf, 0..10_000);
-        assert!((300..1000).contains(&kept), "{kept}");
+        assert!((200..1000).contains(&kept), "{kept}");
         assert!(bytes(&shelf) <= 1 << 20);
     }
 
