@@ -9,7 +9,7 @@ use crate::id::NodeUuid;
 use crate::mac::MacAddress;
 
 /// Which machine asks for its boot script.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BootIdent {
     /// By its node.

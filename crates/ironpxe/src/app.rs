@@ -408,6 +408,7 @@ fn api_settings(config: &Config) -> api::Settings {
         max_body_bytes: bytes(api.max_json_body_size),
         max_provision_body_bytes: bytes(api.max_json_body_size_provision),
         max_json_body_depth: usize::from(api.max_json_body_depth),
+        boot_places: api::firmware::BootPlaces::new(bytes(api.max_boot_requests)),
         restrict_boot_config: api.restrict_boot_config,
         host: config.host.clone(),
     }

@@ -15,5 +15,7 @@ pub fn secret() -> String {
 
 /// A fresh request id, in the form all of its services use: `req-<uuid>`.
 pub fn request_id() -> String {
-    format!("req-{}", uuid())
+    let mut letters = Uuid::encode_buffer();
+    let uuid = uuid();
+    ["req-", uuid.hyphenated().encode_lower(&mut letters)].concat()
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::Method;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -26,29 +26,25 @@ const DISCARDED_WITHIN: Duration = Duration::from_secs(5);
 pub(super) async fn take(request: Request, settings: &Settings) -> Result<Request> {
     let limit = limit(settings, request.method(), request.uri().path());
     let (parts, mut body) = request.into_parts();
-    let bytes = if HttpBody::is_end_stream(&body) {
-        Bytes::new()
-    } else {
-        let reading = Limited::new(&mut body, limit).collect();
-        match tokio::time::timeout(ARRIVES_WITHIN, reading).await {
-            Ok(Ok(collected)) => collected.to_bytes(),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                let rest = Limited::new(body, DISCARDED);
-                // Whether it ends or not, it is too large.
-                let _ = tokio::time::timeout(DISCARDED_WITHIN, discard(rest)).await;
-                return Err(ApiError::BodyTooLarge);
-            }
-            Ok(Err(error)) => {
-                return Err(ApiError::invalid(format!(
-                    "The request body broke off: {error}"
-                )));
-            }
-            Err(_) => {
-                return Err(ApiError::invalid(format!(
-                    "The request body did not arrive within {} s",
-                    ARRIVES_WITHIN.as_secs()
-                )));
-            }
+    let reading = Limited::new(&mut body, limit).collect();
+    let bytes = match tokio::time::timeout(ARRIVES_WITHIN, reading).await {
+        Ok(Ok(collected)) => collected.to_bytes(),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            let rest = Limited::new(body, DISCARDED);
+            // Whether it ends or not, it is too large.
+            let _ = tokio::time::timeout(DISCARDED_WITHIN, discard(rest)).await;
+            return Err(ApiError::BodyTooLarge);
+        }
+        Ok(Err(error)) => {
+            return Err(ApiError::invalid(format!(
+                "The request body broke off: {error}"
+            )));
+        }
+        Err(_) => {
+            return Err(ApiError::invalid(format!(
+                "The request body did not arrive within {} s",
+                ARRIVES_WITHIN.as_secs()
+            )));
         }
     };
     Ok(Request::from_parts(parts, Body::from(bytes)))
@@ -75,6 +71,9 @@ impl FromRequest<AppState> for JsonBody {
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self> {
         // `take` has read it, and bounded it.
+        if HttpBody::is_end_stream(request.body()) {
+            return Ok(Self(None));
+        }
         let collected = request.into_body().collect().await;
         let bytes = collected
             .map_err(|error| ApiError::invalid(format!("The request body broke off: {error}")))?

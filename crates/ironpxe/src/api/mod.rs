@@ -11,11 +11,8 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
 use ironpxe_core::boot::Scripts;
 use tokio_util::sync::CancellationToken;
-use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::db::Db;
 use crate::rpc::Conductor;
@@ -47,6 +44,7 @@ mod volume;
 pub use self::settings::Settings;
 
 use self::error::ApiError;
+use self::request::Outermost;
 
 /// What every handler works with.
 #[derive(Clone)]
@@ -77,19 +75,15 @@ pub fn router(state: AppState) -> Router {
         .merge(heartbeat::routes())
         .method_not_allowed_fallback(no_method)
         .fallback(no_route)
-        .layer(from_fn(version::layer));
-    let inner = Router::new()
+        .layer(version::Negotiation);
+    let doors = Router::new()
         .merge(firmware::routes())
         .merge(health::routes())
-        .method_not_allowed_fallback(no_method)
-        .fallback_service(api.with_state(state.clone()))
-        .with_state(state.clone());
+        .method_not_allowed_fallback(no_method);
+    let routes = api.merge(doors).with_state(state.clone());
     // The router looks at the path before any of its layers runs. The outermost layer rewrites
     // the path, so that it stands around the router as a whole.
-    Router::new()
-        .fallback_service(inner)
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(state, request::layer))
+    Router::new().fallback_service(Outermost::new(routes, state))
 }
 
 async fn no_route() -> ApiError {
@@ -98,43 +92,4 @@ async fn no_route() -> ApiError {
 
 async fn no_method() -> ApiError {
     ApiError::NoMethod
-}
-
-/// A panic is a fault of this service, whatever it says of itself.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the layer wants a function of this form"
-)]
-fn panicked(panic: Box<dyn std::any::Any + Send + 'static>) -> Response {
-    let text = panic
-        .downcast_ref::<&'static str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_default();
-    let fault = ironpxe_core::error::Fault::Internal(format!("a handler panicked: {text}"));
-    ApiError::from(fault).into_response()
-}
-
-#[cfg(test)]
-mod tests {
-    use ironpxe_core::error::Fault;
-
-    use super::*;
-    use crate::api::error::Failure;
-
-    #[test]
-    fn a_panic_is_a_fault_of_ours_and_its_words_are_for_the_log() {
-        let panics: [Box<dyn std::any::Any + Send>; 2] =
-            [Box::new("boom"), Box::new("boom".to_owned())];
-        for panic in panics {
-            let response = panicked(panic);
-            assert_eq!(response.status(), 500);
-            let Some(Failure(ApiError::Fault(Fault::Internal(cause)))) =
-                response.extensions().get::<Failure>()
-            else {
-                panic!("{response:?}")
-            };
-            assert_eq!(cause, "a handler panicked: boom");
-        }
-    }
 }

@@ -4,20 +4,32 @@
 //! It gives the request an id and an address to build links on, brings its path into the one form
 //! the router knows, answers `OPTIONS`, words errors, and writes the request's line in the log.
 
+use std::any::Any;
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{self, Poll};
+use std::thread;
 use std::time::Instant;
 
-use axum::extract::{FromRequestParts, Request, State};
-use axum::middleware::Next;
+use axum::Router;
+use axum::body::HttpBody;
+use axum::extract::{FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
+use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use ironpxe_core::error::Fault;
 use ironpxe_core::microversion::Microversion;
+use tower::{Service, ServiceExt};
 
 use crate::api::AppState;
 use crate::api::body;
 use crate::api::error::{ApiError, Failure};
 use crate::api::links::Links;
+use crate::api::settings::Settings;
 use crate::ident;
 use crate::rpc::Context;
 
@@ -95,7 +107,7 @@ impl Call {
 impl FromRequestParts<AppState> for Call {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let missing = |what: &str| ApiError::from(Fault::Internal(format!("no {what} was set")));
         let extensions = &parts.extensions;
         Ok(Self {
@@ -107,47 +119,80 @@ impl FromRequestParts<AppState> for Call {
                 .get::<Microversion>()
                 .copied()
                 .ok_or_else(|| missing("API version"))?,
-            links: extensions
-                .get::<Links>()
-                .cloned()
-                .ok_or_else(|| missing("base of links"))?,
+            links: Links {
+                base: base_of_links(parts, &state.settings),
+            },
         })
     }
 }
 
-/// The outermost layer.
-pub(super) async fn layer(
-    State(state): State<AppState>,
-    mut request: Request,
-    next: Next,
-) -> Response {
+/// The outermost layer, around all routes.
+///
+/// A service of its own rather than one of axum's layers, each of which copies all that it stands
+/// around for every request.
+#[derive(Clone)]
+pub(super) struct Outermost {
+    routes: Router,
+    state: Arc<AppState>,
+}
+
+impl Outermost {
+    pub(super) fn new(routes: Router, state: AppState) -> Self {
+        Self {
+            routes,
+            state: Arc::new(state),
+        }
+    }
+}
+
+impl Service<Request> for Outermost {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut task::Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let Self { routes, state } = self.clone();
+        Box::pin(async move { Ok(answer(&state, routes, request).await) })
+    }
+}
+
+async fn answer(state: &AppState, routes: Router, mut request: Request) -> Response {
     let ctx = Context {
         request_id: ident::request_id(),
     };
     let started = Instant::now();
     let method = request.method().clone();
-    let path = request.uri().path().to_owned();
-    let global_id = global_request_id(request.headers())
-        .unwrap_or_default()
-        .to_owned();
+    let asked = request.uri().clone();
+    let global_id = global_request_id(request.headers()).map(str::to_owned);
 
-    let base = state.settings.public_endpoint.clone();
-    let base = base.unwrap_or_else(|| called_as(request.headers(), request.uri()));
-    let base = base.trim_end_matches('/').to_owned();
-    request.extensions_mut().insert(Links { base });
     request.extensions_mut().insert(ctx.clone());
+    if let Some(authority) = asked.authority() {
+        // The one form of a path does not have it.
+        request.extensions_mut().insert(authority.clone());
+    }
 
     let answered = async {
-        let path = normal_path(request.uri());
-        if let Ok(uri) = &path {
+        let path = normal_path(&asked);
+        if let Ok(Some(uri)) = &path {
             *request.uri_mut() = uri.clone();
         }
-        let request = body::take(request, &state.settings).await?;
+        if !request.body().is_end_stream() {
+            // Boxed: much larger than what mostly happens.
+            request = Box::pin(body::take(request, &state.settings)).await?;
+        }
         path?;
         if request.method() == Method::OPTIONS {
             return Ok(StatusCode::OK.into_response());
         }
-        Ok(next.run(request).await)
+        match unless_it_panics(routes.oneshot(request)).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(never)) => match never {},
+            Err(panic) => Err(panicked(&*panic)),
+        }
     };
     let mut response = answered.await.unwrap_or_else(ApiError::into_response);
 
@@ -174,6 +219,8 @@ pub(super) async fn layer(
 
     let status = response.status().as_u16();
     let elapsed = started.elapsed();
+    let path = asked.path();
+    let global_id = global_id.as_deref().unwrap_or_default();
     if let Some(cause) = cause {
         tracing::error!(
             req.id = %ctx.request_id, req.global_id = %global_id, %method, path, status, ?elapsed,
@@ -188,6 +235,30 @@ pub(super) async fn layer(
     response
 }
 
+/// What a future gives, or what it panicked with.
+async fn unless_it_panics<T>(future: impl Future<Output = T>) -> thread::Result<T> {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        // It is never polled again after a panic.
+        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
+        match polled {
+            Ok(poll) => poll.map(Ok),
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
+    })
+    .await
+}
+
+/// A panic is a fault of this service, whatever it says of itself.
+fn panicked(panic: &(dyn Any + Send)) -> ApiError {
+    let text = panic
+        .downcast_ref::<&'static str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    Fault::Internal(format!("a handler panicked: {text}")).into()
+}
+
 /// An id by which the caller follows one operation through several services: for the log only,
 /// and only in the form the other services send.
 fn global_request_id(headers: &HeaderMap) -> Option<&str> {
@@ -196,9 +267,16 @@ fn global_request_id(headers: &HeaderMap) -> Option<&str> {
     (uuid.len() == 36 && uuid::Uuid::parse_str(uuid).is_ok()).then_some(id)
 }
 
+/// The address that links begin with: the configured one, or else how the client called us.
+fn base_of_links(parts: &Parts, settings: &Settings) -> String {
+    let base = settings.public_endpoint.clone();
+    let base = base.unwrap_or_else(|| called_as(&parts.headers, parts.extensions.get()));
+    base.trim_end_matches('/').to_owned()
+}
+
 /// How the client called us. What is no host name and no port is not repeated to anybody.
-fn called_as(headers: &HeaderMap, uri: &Uri) -> String {
-    let host = uri.authority().map(http::uri::Authority::as_str);
+fn called_as(headers: &HeaderMap, authority: Option<&Authority>) -> String {
+    let host = authority.map(Authority::as_str);
     let host = host.or_else(|| headers.get(header::HOST)?.to_str().ok());
     let host = host.filter(|host| {
         !host.is_empty()
@@ -209,9 +287,12 @@ fn called_as(headers: &HeaderMap, uri: &Uri) -> String {
     format!("http://{}", host.unwrap_or("localhost"))
 }
 
-/// The one form of a path: no empty segments, no slash at the end, and `/v1` in front of the
-/// API's collections.
-fn normal_path(uri: &Uri) -> Result<Uri, ApiError> {
+/// The one form of a path, if it has another one: no empty segments, no slash at the end, and
+/// `/v1` in front of the API's collections.
+fn normal_path(uri: &Uri) -> Result<Option<Uri>, ApiError> {
+    if is_normal(uri) {
+        return Ok(None);
+    }
     let mut segments: Vec<&str> = uri
         .path()
         .split('/')
@@ -237,7 +318,17 @@ fn normal_path(uri: &Uri) -> Result<Uri, ApiError> {
         path.push_str(query);
     }
     // The parts come from a URI, so that they make one again.
-    path.parse().map_err(|_| ApiError::NoRoute)
+    path.parse().map(Some).map_err(|_| ApiError::NoRoute)
+}
+
+/// Whether a path has its one form already, as almost all have. In doubt it has not.
+fn is_normal(uri: &Uri) -> bool {
+    let path = uri.path();
+    let plain = |rest: &str| {
+        let ends = rest.is_empty() || rest.starts_with('/') || rest.ends_with('/');
+        !ends && !rest.contains("//") && !rest.contains('%') && rest.is_ascii()
+    };
+    path.strip_prefix("/v1/").is_some_and(plain) && uri.authority().is_none()
 }
 
 /// Ironic names the allowed methods in alphabetical order, and `HEAD` goes without saying.
@@ -264,7 +355,10 @@ mod tests {
     use super::*;
 
     fn normal(path: &str) -> String {
-        normal_path(&path.parse().unwrap()).unwrap().to_string()
+        let uri: Uri = path.parse().unwrap();
+        let normal = normal_path(&uri).unwrap().unwrap_or(uri);
+        assert!(!is_normal(&normal) || normal_path(&normal).unwrap().is_none());
+        normal.to_string()
     }
 
     #[test]
@@ -274,6 +368,9 @@ mod tests {
         assert_eq!(normal("/nodes"), "/v1/nodes");
         assert_eq!(normal("/nodes/?limit=1"), "/v1/nodes?limit=1");
         assert_eq!(normal("//v1//nodes/a%20b/"), "/v1/nodes/a%20b");
+        assert_eq!(normal("/v1//nodes?limit=1"), "/v1/nodes?limit=1");
+        assert_eq!(normal("/v1/nodes?a=//b/"), "/v1/nodes?a=//b/");
+        assert_eq!(normal("/v1//"), "/v1");
         assert_eq!(normal("/boot.ipxe"), "/boot.ipxe");
         assert_eq!(normal("/nope"), "/nope");
         assert_eq!(normal("http://h:1/nodes"), "/v1/nodes");
@@ -284,16 +381,62 @@ mod tests {
     #[test]
     fn links_begin_with_what_the_client_called() {
         let mut headers = HeaderMap::new();
-        let uri: Uri = "/v1".parse().unwrap();
-        assert_eq!(called_as(&headers, &uri), "http://localhost");
+        assert_eq!(called_as(&headers, None), "http://localhost");
         headers.insert(header::HOST, HeaderValue::from_static("[::1]:6385"));
-        assert_eq!(called_as(&headers, &uri), "http://[::1]:6385");
+        assert_eq!(called_as(&headers, None), "http://[::1]:6385");
         headers.insert(header::HOST, HeaderValue::from_static("a\"><script>"));
-        assert_eq!(called_as(&headers, &uri), "http://localhost");
+        assert_eq!(called_as(&headers, None), "http://localhost");
         assert_eq!(
-            called_as(&headers, &"http://ironic:1/".parse().unwrap()),
+            called_as(&headers, Some(&"ironic:1".parse().unwrap())),
             "http://ironic:1"
         );
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_fault_of_ours_and_its_words_are_for_the_log() {
+        let failing: [fn(); 2] = [|| panic!("boom"), || panic!("{}", "boom".to_owned())];
+        for fail in failing {
+            let panic = unless_it_panics(async { fail() }).await.unwrap_err();
+            let ApiError::Fault(Fault::Internal(cause)) = panicked(&*panic) else {
+                panic!("not a fault of ours")
+            };
+            assert_eq!(cause, "a handler panicked: boom");
+        }
+        assert_eq!(unless_it_panics(async { 7 }).await.unwrap(), 7);
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_panics_is_answered_for() {
+        let (db, _folder) = crate::db::testing::scratch().await;
+        let boot = ironpxe_core::boot::BootSettings::default();
+        let scripts = ironpxe_core::boot::Scripts::new(boot.downloads).unwrap();
+        let settings = Settings::default();
+        let patience = crate::rpc::Patience {
+            boot_try: std::time::Duration::ZERO,
+            boot: std::time::Duration::ZERO,
+            read_try: std::time::Duration::ZERO,
+            call: std::time::Duration::ZERO,
+        };
+        let state = AppState {
+            conductor: Arc::new(crate::rpc::Remote::new(db.clone(), patience, None, None).unwrap()),
+            db,
+            settings: Arc::new(settings),
+            scripts: Arc::new(scripts),
+            stopping: tokio_util::sync::CancellationToken::new(),
+        };
+        let routes = Router::new().route(
+            "/v1/boom",
+            axum::routing::get(|| async {
+                if true {
+                    panic!("boom");
+                }
+            }),
+        );
+        let request = http::Request::get("/v1/boom").body(axum::body::Body::empty());
+        let outermost = Outermost::new(routes, state);
+        let response = outermost.oneshot(request.unwrap()).await.unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(response.headers().contains_key(&REQUEST_ID[0]));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What the API is told about itself.
 
+use super::firmware::BootPlaces;
+
 /// The API's settings; [`crate::config`] reads them, [`crate::app`] hands them over.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -15,6 +17,8 @@ pub struct Settings {
     pub max_json_body_depth: usize,
     /// `[api]restrict_boot_config`: strangers do not learn which machines exist.
     pub restrict_boot_config: bool,
+    /// `[api]max_boot_requests`: how many machines are answered at once.
+    pub boot_places: BootPlaces,
     /// `[DEFAULT]host`: the conductor that the API's answers name.
     pub host: String,
 }
@@ -28,6 +32,7 @@ impl Default for Settings {
             max_provision_body_bytes: 64 * 1024 * 1024,
             max_json_body_depth: 25,
             restrict_boot_config: true,
+            boot_places: BootPlaces::new(1000),
             host: "localhost".to_owned(),
         }
     }

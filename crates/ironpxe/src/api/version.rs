@@ -1,10 +1,16 @@
 //! Which version of the API a client speaks, and which ones it could.
 
+use std::convert::Infallible;
+use std::future::ready;
+use std::pin::Pin;
+use std::sync::LazyLock;
+use std::task::{self, Poll};
+
 use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ironpxe_core::microversion::{Microversion, VersionRefused};
+use tower::{Layer, Service};
 
 use crate::api::error::{ApiError, Failure};
 
@@ -15,31 +21,81 @@ const MAXIMUM: HeaderName = HeaderName::from_static("x-openstack-ironic-api-maxi
 const SHARED: HeaderName = HeaderName::from_static("openstack-api-version");
 
 /// The layer that negotiates.
-pub(super) async fn layer(mut request: Request, next: Next) -> Response {
-    let at_root = request.uri().path() == "/";
-    let (mut response, used) = match requested(request.headers()) {
-        Ok(version) => {
-            request.extensions_mut().insert(version);
-            (next.run(request).await, Some(version))
+#[derive(Clone, Copy)]
+pub(super) struct Negotiation;
+
+/// What it stands around.
+#[derive(Clone)]
+pub(super) struct Negotiated<S>(S);
+
+impl<S> Layer<S> for Negotiation {
+    type Service = Negotiated<S>;
+
+    fn layer(&self, inner: S) -> Negotiated<S> {
+        Negotiated(inner)
+    }
+}
+
+impl<S> Service<Request> for Negotiated<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut task::Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let at_root = request.uri().path() == "/";
+        match requested(request.headers()) {
+            Ok(version) => {
+                request.extensions_mut().insert(version);
+                let answering = self.0.call(request);
+                Box::pin(async move { Ok(with_headers(answering.await?, Some(version))) })
+            }
+            Err(refused) => {
+                let response = ApiError::Version { refused, at_root }.into_response();
+                Box::pin(ready(Ok(with_headers(response, None))))
+            }
         }
-        Err(refused) => (ApiError::Version { refused, at_root }.into_response(), None),
-    };
+    }
+}
+
+/// The answer with what the client is told about versions.
+fn with_headers(mut response: Response, used: Option<Microversion>) -> Response {
     let failure = response.extensions().get::<Failure>();
     if failure.is_some_and(|failure| failure.0.is_unversioned()) {
         return response;
     }
     let headers = response.headers_mut();
-    let version = |version: Microversion| HeaderValue::from_str(&version.to_string());
-    for (name, value) in [
+    for (name, version) in [
         (MINIMUM, Some(Microversion::MIN)),
         (MAXIMUM, Some(Microversion::MAX)),
         (USED, used),
     ] {
-        if let Some(Ok(value)) = value.map(version) {
+        if let Some(value) = version.and_then(header_value) {
             headers.insert(name, value);
         }
     }
     response
+}
+
+/// A version as headers say it. Almost all are one of two.
+fn header_value(version: Microversion) -> Option<HeaderValue> {
+    static ENDS: LazyLock<[(Microversion, Option<HeaderValue>); 2]> =
+        LazyLock::new(|| [Microversion::MIN, Microversion::MAX].map(|end| (end, written(end))));
+    match ENDS.iter().find(|(end, _)| *end == version) {
+        Some((_, value)) => value.clone(),
+        None => written(version),
+    }
+}
+
+fn written(version: Microversion) -> Option<HeaderValue> {
+    HeaderValue::from_str(&version.to_string()).ok()
 }
 
 /// The shared spelling wins over Ironic's own, as in Ironic.

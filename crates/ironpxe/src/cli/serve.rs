@@ -89,7 +89,8 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
     let filter = environment
         .variable("IRONPXE_LOG")
         .map(|filter| filter.to_string_lossy());
-    telemetry::start(config.general.debug, filter.as_deref())?;
+    // To the very end: also what comes after the last task is written.
+    let _log = telemetry::start(config.general.debug, filter.as_deref())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

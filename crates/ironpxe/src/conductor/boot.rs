@@ -1,77 +1,161 @@
 //! Boot requests: which machine asks, what it boots, and a line in the log about it.
 
-use ironpxe_core::boot::{BootPlan, Machine, Occasion, boots_from_volume, decide};
+use std::sync::Arc;
+
+use ironpxe_core::boot::{BootPlan, Machine, Occasion, Scripts, decide};
 use ironpxe_core::error::{Fault, Result};
 use tracing::{error, info, warn};
+use uuid::Uuid;
 
 use super::LocalConductor;
+use super::boot_index::{Content, Found, Seen, Size, Written, placeholder};
 use crate::rpc::{BootIdent, Context};
+
+/// What a machine is answered, before it is known under which request.
+struct Answer {
+    script: String,
+    line: Line,
+}
+
+/// The answer as the boot index keeps it.
+#[derive(Debug)]
+pub(super) struct KeptAnswer {
+    script: Written,
+    line: Line,
+}
+
+/// What the log says of a boot.
+#[derive(Debug)]
+struct Line {
+    outcome: Outcome,
+    node: Uuid,
+    name: Option<String>,
+    state: String,
+    mac: Option<String>,
+    text: String,
+}
+
+/// Whether a machine boots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Boots,
+    Refused,
+    /// The operator's template cannot be used for it.
+    Unusable,
+}
 
 impl LocalConductor {
     /// The boot script of a machine, as it is to be booted now.
     pub(super) async fn boot(&self, ctx: &Context, ident: BootIdent) -> Result<String> {
-        let (node, port) = match ident {
-            BootIdent::Node(uuid) => (self.db.node_get(uuid).await?, None),
-            BootIdent::Address(mac) => match self.db.node_get_by_address(mac).await? {
-                Some((node, port)) => (Some(node), Some(port)),
-                None => (None, None),
+        let scripts = self.scripts.current();
+        if let Some(kept) = self.index.still(ident)
+            && let Some(answer) = self.answer_as_before(ctx, &scripts, &kept)
+        {
+            return answer;
+        }
+        // Boxed: much larger than what mostly happens.
+        Box::pin(self.boot_anew(ctx, &scripts, ident)).await
+    }
+
+    /// The answer that was kept, if it is one for this request.
+    fn answer_as_before(
+        &self,
+        ctx: &Context,
+        scripts: &Arc<Scripts>,
+        kept: &Content<KeptAnswer>,
+    ) -> Option<Result<String>> {
+        match kept {
+            Content::Script(of, kept)
+                if of.as_ptr() == Arc::as_ptr(scripts) && Written::takes(&ctx.request_id) =>
+            {
+                let script = kept.script.fill(&ctx.request_id);
+                Some(self.answer(ctx, script, &kept.line))
+            }
+            Content::Script(..) => None,
+            Content::Rows(seen) => Some(
+                self.compose(scripts, seen, &ctx.request_id)
+                    .and_then(|answer| self.answer(ctx, answer.script, &answer.line)),
+            ),
+        }
+    }
+
+    async fn boot_anew(
+        &self,
+        ctx: &Context,
+        scripts: &Arc<Scripts>,
+        ident: BootIdent,
+    ) -> Result<String> {
+        let found = match self.index.find(ident).await? {
+            Found::Kept(kept) => match self.answer_as_before(ctx, scripts, &kept) {
+                Some(answer) => return answer,
+                None => self.index.read(ident).await?,
             },
+            found => found,
         };
-        let Some(node) = node else {
+        let Found::Read(seen, receipt) = found else {
             return Err(self.refuse_stranger(ctx, ident));
         };
-        let volumes = match boots_from_volume(&node) {
-            Some(_) => Some(self.db.node_volumes(node.uuid).await?),
-            None => None,
+        // Text is kept only of what depends on nothing but rows, settings and templates; an
+        // operator's template, besides, can do anything with the id.
+        let own = scripts.operators_template(seen.machine().node).is_some();
+        if own || !Written::takes(&ctx.request_id) {
+            let answer = self.compose(scripts, &seen, &ctx.request_id)?;
+            self.index.keep(ident, Content::Rows(seen), receipt);
+            return self.answer(ctx, answer.script, &answer.line);
+        }
+        let Answer { script, line } = self.compose(scripts, &seen, placeholder())?;
+        let kept = KeptAnswer {
+            script: Written::new(&script),
+            line,
         };
-        let machine = Machine {
-            node: &node,
-            port: port.as_ref(),
-            volumes: volumes.as_ref(),
-        };
-        let plan = decide(machine, &self.settings.boot, &ctx.request_id);
+        let script = kept.script.fill(&ctx.request_id);
+        let answer = self.answer(ctx, script, &kept.line);
+        let content = Content::Script(Arc::downgrade(scripts), kept);
+        self.index.keep(ident, content, receipt);
+        answer
+    }
+
+    /// What a machine is to be answered.
+    fn compose(&self, scripts: &Scripts, seen: &Seen, request_id: &str) -> Result<Answer> {
+        let machine = seen.machine();
+        let Machine { node, port, .. } = machine;
+        let plan = decide(machine, &self.settings.boot, request_id);
         let occasion = Occasion {
             machine,
-            request_id: &ctx.request_id,
+            request_id,
         };
-        let (script, unusable) = self
-            .scripts
-            .current()
+        let (script, unusable) = scripts
             .render_or_refuse(&plan, occasion)
             .map_err(|error| Fault::Internal(error.to_string()))?;
-        if let Some(unusable) = &unusable {
-            error!(
-                req.id = ctx.request_id,
-                node.uuid = %node.uuid,
-                node.name = node.name,
-                node.state = %node.provision_state,
-                port.mac = port.as_ref().map(|port| port.address.to_string()),
-                "machine not booted: {}",
-                unusable.error,
-            );
-        } else if let BootPlan::Refuse(refusal) = &plan {
-            warn!(
-                req.id = ctx.request_id,
-                node.uuid = %node.uuid,
-                node.name = node.name,
-                node.state = %node.provision_state,
-                port.mac = port.as_ref().map(|port| port.address.to_string()),
-                "machine not booted: {refusal}; {}",
-                refusal.advice(&node.label()),
-            );
-        } else {
-            info!(
-                req.id = ctx.request_id,
-                node.uuid = %node.uuid,
-                node.name = node.name,
-                node.state = %node.provision_state,
-                port.mac = port.as_ref().map(|port| port.address.to_string()),
-                "machine boots: {}",
-                plan.title(),
-            );
-            return Ok(script);
-        }
-        if self.settings.restrict_boot_config {
+        let (outcome, text) = match (unusable, &plan) {
+            (Some(unusable), _) => (
+                Outcome::Unusable,
+                format!("machine not booted: {}", unusable.error),
+            ),
+            (None, BootPlan::Refuse(refusal)) => (
+                Outcome::Refused,
+                format!(
+                    "machine not booted: {refusal}; {}",
+                    refusal.advice(&node.label())
+                ),
+            ),
+            (None, plan) => (Outcome::Boots, format!("machine boots: {}", plan.title())),
+        };
+        let line = Line {
+            outcome,
+            node: node.uuid.0,
+            name: node.name.clone(),
+            state: node.provision_state.to_string(),
+            mac: port.map(|port| port.address.to_string()),
+            text,
+        };
+        Ok(Answer { script, line })
+    }
+
+    /// Answers, and says so in the log.
+    fn answer(&self, ctx: &Context, script: String, line: &Line) -> Result<String> {
+        line.log(&ctx.request_id);
+        if line.outcome != Outcome::Boots && self.settings.restrict_boot_config {
             return Err(Fault::NotFound);
         }
         Ok(script)
@@ -97,5 +181,38 @@ impl LocalConductor {
         } else {
             fault
         }
+    }
+}
+
+impl Line {
+    fn log(&self, request_id: &str) {
+        /// The same fields at each level.
+        macro_rules! log {
+            ($level:ident) => {
+                $level!(
+                    req.id = request_id,
+                    node.uuid = %self.node,
+                    node.name = self.name,
+                    node.state = %self.state,
+                    port.mac = self.mac,
+                    "{}",
+                    self.text
+                )
+            };
+        }
+        match self.outcome {
+            Outcome::Boots => log!(info),
+            Outcome::Refused => log!(warn),
+            Outcome::Unusable => log!(error),
+        }
+    }
+}
+
+impl Size for KeptAnswer {
+    fn size(&self) -> usize {
+        let texts = [&self.line.state, &self.line.text];
+        let more = [&self.line.name, &self.line.mac];
+        let texts = texts.into_iter().chain(more.into_iter().flatten());
+        size_of::<Self>() + self.script.size() + texts.map(String::len).sum::<usize>()
     }
 }

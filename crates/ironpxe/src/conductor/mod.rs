@@ -6,6 +6,7 @@
 //! that one of them left behind.
 
 mod boot;
+mod boot_index;
 mod heartbeat;
 mod kickstart;
 mod liveness;
@@ -36,6 +37,8 @@ use crate::dhcp::Dhcp;
 use crate::drivers::Drivers;
 use crate::lifecycle::Tasks;
 
+use self::boot::KeptAnswer;
+use self::boot_index::BootIndex;
 use self::liveness::Life;
 
 /// What the conductor is configured with.
@@ -73,6 +76,7 @@ pub struct LocalConductor {
     db: Db,
     drivers: Arc<Drivers>,
     scripts: ScriptsInUse,
+    index: Arc<BootIndex<KeptAnswer>>,
     settings: Arc<Settings>,
     tasks: Tasks,
     life: Arc<Life>,
@@ -90,6 +94,7 @@ impl LocalConductor {
     ) -> Result<Self> {
         let drivers = Arc::new(drivers);
         let conductor = Self {
+            index: Arc::new(BootIndex::new(&db, &tasks)),
             db,
             drivers,
             scripts,
@@ -99,6 +104,16 @@ impl LocalConductor {
         };
         conductor.begin().await?;
         Ok(conductor)
+    }
+
+    /// The same one, which has kept nothing yet.
+    #[cfg(test)]
+    fn with_empty_index(&self) -> Self {
+        let index = Arc::new(BootIndex::new(&self.db, &self.tasks));
+        Self {
+            index,
+            ..self.clone()
+        }
     }
 
     async fn node(&self, uuid: NodeUuid) -> Result<Node> {

@@ -1,5 +1,6 @@
 //! Provision verbs on a real database: where nodes end, who is refused, what survives.
 
+mod boot;
 mod installer;
 mod network_boot;
 mod provision;

@@ -27,6 +27,9 @@ section! {
         /// Do not tell a machine that gets no boot script why: it may be a stranger who asks
         /// which machines there are.
         pub restrict_boot_config: bool = false;
+        /// How many machines are answered at once. Those who ask when there are more are told
+        /// to ask again in a few seconds, so that the others need not wait.
+        pub max_boot_requests: u32 = 1000, in 1..=1_000_000;
         /// How long `/readyz` says no before the service stops taking requests, in seconds: as long
         /// as a load balancer in front needs to notice.
         pub shutdown_delay: u16 = 0, in 0..=600;

@@ -4,9 +4,11 @@
 //! refuses to save over what somebody else has changed meanwhile. The text of each query stands
 //! beside its function, one for both databases; `statement.rs` binds its values and `store.rs`
 //! sends it. `sqlite.rs` and `postgres.rs` say how each database is used, `schema.rs` which version
-//! its tables have, `*_row.rs` how rows become values, `list.rs` how lists are paged.
+//! its tables have, `*_row.rs` how rows become values, `list.rs` how lists are paged. `boot_rows.rs`
+//! reads what many machines boot by at once, `stamp.rs` tells whether anything was committed since.
 
 mod abandoned;
+mod boot_rows;
 mod child;
 mod conductor;
 mod contention;
@@ -23,6 +25,7 @@ mod read_only;
 mod row;
 mod schema;
 mod sqlite;
+mod stamp;
 mod statement;
 mod store;
 #[cfg(test)]
@@ -37,6 +40,7 @@ mod volumes;
 use std::time::Duration;
 
 pub use self::abandoned::Holder;
+pub use self::boot_rows::{BOOT_ROWS_AT_ONCE, BootRows, Revisions};
 pub use self::conductor::Registration;
 pub use self::error::{DbError, Duplicate};
 pub use self::list::{Page, SortDirection};
@@ -45,6 +49,7 @@ pub use self::open::{Location, Settings, schema_status, upgrade};
 pub use self::port::PortFilter;
 pub use self::postgres::Limits;
 pub use self::schema::{Migration, SchemaStatus, Verdict};
+pub use self::stamp::Stamp;
 use self::store::Store;
 
 /// The open database. Clones share its connections.

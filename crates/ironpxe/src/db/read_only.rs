@@ -59,6 +59,7 @@ async fn look_once<T>(
         store: Store::Sqlite(SqliteStore {
             writer: connections.clone(),
             readers: connections.clone(),
+            index: None,
         }),
         // Nobody is asked whether a conductor is alive.
         heartbeat_timeout: Duration::MAX,

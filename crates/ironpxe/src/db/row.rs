@@ -46,9 +46,14 @@ impl<'r> Fields<'r> {
     }
 
     /// The row's `id`, which stands first. Errors about the columns that follow tell it.
-    pub(super) fn id(&mut self) -> Result<(), sqlx::Error> {
+    pub(super) fn id(&mut self) -> Result<i64, sqlx::Error> {
         self.id = self.take()?;
-        Ok(())
+        Ok(self.id)
+    }
+
+    /// The `id` that was taken last.
+    pub(super) fn last_id(&self) -> i64 {
+        self.id
     }
 
     /// Leaves the next column out.

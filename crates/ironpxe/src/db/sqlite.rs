@@ -17,6 +17,7 @@ use sqlx::{ConnectOptions, SqliteConnection};
 
 use super::error::is_busy;
 use super::schema::{self, Applied, Verdict};
+use super::stamp::WalIndex;
 use super::{DbError, Location};
 
 /// How long a writer waits for another process that writes.
@@ -29,6 +30,8 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct SqliteStore {
     pub(super) writer: SqlitePool,
     pub(super) readers: SqlitePool,
+    /// Where commits can be seen; `None` where they cannot be, or need not.
+    pub(super) index: Option<WalIndex>,
 }
 
 impl SqliteStore {
@@ -43,7 +46,11 @@ impl SqliteStore {
         let readers = connect(reader_count(), options.pragma("query_only", "ON"))
             .await
             .map_err(|error| not_opened(path, error))?;
-        Ok(Self { writer, readers })
+        Ok(Self {
+            writer,
+            readers,
+            index: WalIndex::of(path),
+        })
     }
 
     /// Waits for what is under way, and closes the file.
@@ -84,7 +91,8 @@ pub(super) fn options(path: &Path) -> SqliteConnectOptions {
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
         .synchronous(SqliteSynchronous::Full)
-        .pragma("cache_size", "-20000")
+        // KiB for each connection. What does not fit is in the system's own cache.
+        .pragma("cache_size", "-6000")
         // PostgreSQL's name for the order of the bytes, so that one text asks both for it.
         .collation("C", |one, other| one.as_bytes().cmp(other.as_bytes()))
         .disable_statement_logging()

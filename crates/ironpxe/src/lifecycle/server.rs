@@ -89,7 +89,8 @@ pub async fn serve_tls(
             router: router.clone(),
             head_timeout: limits.head_timeout,
             keep_alive,
-            stopping: connections.stopping(),
+            // Its own: each is looked at whenever something moves on its connection.
+            stopping: connections.stopping().child_token(),
         };
         let tls = tls.clone();
         connections.spawn("connection", async move {
@@ -188,6 +189,7 @@ impl Conversation {
             .serve_connection(TokioIo::new(stream), service);
         let mut connection = pin!(connection);
         let result = tokio::select! {
+            biased;
             result = connection.as_mut() => result,
             () = stopping.cancelled() => {
                 connection.as_mut().graceful_shutdown();

@@ -1,9 +1,13 @@
 //! The log: lines on standard error.
 
+mod lines;
+
 use std::io::{IsTerminal, stderr};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
+
+use self::lines::Lines;
 
 /// What is logged unless `IRONPXE_LOG` says otherwise.
 const USUAL: &str = "info,sqlx=warn,hyper=warn";
@@ -20,9 +24,19 @@ pub struct BadFilter {
     source: ParseError,
 }
 
+/// The log of this process. When it is dropped, all lines are written.
+#[must_use]
+pub struct Log(Lines);
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
 /// Starts logging: short lines, in colour on a terminal. `filter` is `IRONPXE_LOG`, if set.
 /// Panics are logged too, so that none goes by unseen.
-pub fn start(debug: bool, filter: Option<&str>) -> Result<(), BadFilter> {
+pub fn start(debug: bool, filter: Option<&str>) -> Result<Log, BadFilter> {
     let usual = if debug { DEBUG } else { USUAL };
     let text = filter.unwrap_or(usual);
     let filter = EnvFilter::builder()
@@ -31,9 +45,10 @@ pub fn start(debug: bool, filter: Option<&str>) -> Result<(), BadFilter> {
             filter: text.to_owned(),
             source,
         })?;
+    let lines = Lines::start(stderr());
     let subscriber = tracing_subscriber::fmt()
         .compact()
-        .with_writer(stderr)
+        .with_writer(lines.clone())
         .with_ansi(stderr().is_terminal())
         .with_env_filter(filter);
     // Fails only where logging was started already, as a second server of one test would.
@@ -41,5 +56,5 @@ pub fn start(debug: bool, filter: Option<&str>) -> Result<(), BadFilter> {
     std::panic::set_hook(Box::new(|panic| {
         tracing::error!("{panic}");
     }));
-    Ok(())
+    Ok(Log(lines))
 }

@@ -4,19 +4,21 @@
 //! Arguments come from the query and from the body, for every HTTP method. Today's Ironic takes
 //! the body only, which firmware cannot send.
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get};
-use http::{HeaderMap, Method};
+use axum::{Extension, Json};
+use http::Method;
 use ironpxe_core::error::Fault;
 use serde_json::Value;
 
 use crate::api::AppState;
 use crate::api::args::{Args, BodyArgs};
 use crate::api::error::{ApiError, Result};
+use crate::api::firmware::IsFirmware;
 use crate::api::request::Call;
 use crate::api::{firmware, passthru};
+use crate::rpc::Context;
 
 /// A passthru method may be declared for any HTTP method, `HEAD` too.
 pub(super) fn route() -> MethodRouter<AppState> {
@@ -54,27 +56,26 @@ async fn missing() -> ApiError {
 
 async fn run(
     State(state): State<AppState>,
-    call: Call,
+    Extension(ctx): Extension<Context>,
     Path((driver, method)): Path<(String, String)>,
     http_method: Method,
-    headers: HeaderMap,
+    client: IsFirmware,
     args: Result<BodyArgs>,
 ) -> Result<Response> {
     let http_method = passthru::http_method(&http_method).ok_or(ApiError::NoMethod)?;
     let result = match args {
         Ok(BodyArgs(args)) => {
             let conductor = &state.conductor;
-            conductor
-                .driver_vendor_passthru(&call.ctx, &driver, &method, http_method, args.0)
-                .await
+            let answering =
+                conductor.driver_vendor_passthru(&ctx, &driver, &method, http_method, args.0);
+            state.settings.boot_places.within(answering).await
         }
         Err(ApiError::Fault(fault)) => Err(fault),
         Err(other) => return Err(other),
     };
     // Machines fetch their scripts here, and firmware cannot read error documents.
-    let for_firmware = firmware::passthru_answer(&headers, &state.scripts, &call.ctx, &result);
-    match for_firmware {
-        Some(answer) => Ok(answer),
-        None => Ok(passthru::answer(result?)),
+    match firmware::passthru_answer(client, &state.scripts, &ctx, result) {
+        Ok(answer) => Ok(answer),
+        Err(ordinary) => Ok(passthru::answer(ordinary?)),
     }
 }

@@ -8,8 +8,12 @@
 //! The first byte of every 200 is the `#` of `#!ipxe`: on a machine with a BIOS, iPXE takes
 //! anything else for machine code and runs it.
 
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::request::Parts;
+use http::{HeaderValue, StatusCode, header};
 use ironpxe_core::boot::Scripts;
 use ironpxe_core::error::Fault;
 use ironpxe_core::passthru::PassthruReply;
@@ -23,42 +27,49 @@ use crate::rpc::Context;
 const RETRY_AFTER: u16 = 5;
 
 /// Whether the client runs what it gets: iPXE names itself so in every request.
-fn is_firmware(headers: &HeaderMap) -> bool {
-    headers
-        .get(header::USER_AGENT)
-        .is_some_and(|agent| agent.as_bytes().starts_with(b"iPXE/"))
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct IsFirmware(bool);
+
+impl<S: Sync> FromRequestParts<S> for IsFirmware {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let agent = parts.headers.get(header::USER_AGENT);
+        let names_itself = |agent: &HeaderValue| agent.as_bytes().starts_with(b"iPXE/");
+        Ok(Self(agent.is_some_and(names_itself)))
+    }
 }
 
 /// The answer to a request for a script.
 pub(super) fn script_answer(
-    headers: &HeaderMap,
+    IsFirmware(is_firmware): IsFirmware,
     scripts: &Scripts,
     ctx: &Context,
     result: Result<String, Fault>,
 ) -> Response {
     match result {
         Ok(script) => text_response(script),
-        Err(fault) if is_firmware(headers) => fault_for_firmware(scripts, ctx, &fault),
+        Err(fault) if is_firmware => fault_for_firmware(scripts, ctx, &fault),
         Err(fault) => ApiError::from(fault).into_response(),
     }
 }
 
-/// The answer to a passthru call, where it is a script or the client is firmware; `None` where it
-/// is an ordinary call.
+/// The answer to a passthru call, where it is a script or the client is firmware; what there was
+/// to answer, where it is an ordinary call.
 pub(crate) fn passthru_answer(
-    headers: &HeaderMap,
+    IsFirmware(is_firmware): IsFirmware,
     scripts: &Scripts,
     ctx: &Context,
-    result: &Result<PassthruReply, Fault>,
-) -> Option<Response> {
+    result: Result<PassthruReply, Fault>,
+) -> Result<Response, Result<PassthruReply, Fault>> {
     match result {
         Ok(PassthruReply {
             value: Value::String(text),
             attach: true,
             ..
-        }) => Some(text_response(text.clone())),
-        Err(fault) if is_firmware(headers) => Some(fault_for_firmware(scripts, ctx, fault)),
-        Ok(_) | Err(_) => None,
+        }) => Ok(text_response(text)),
+        Err(fault) if is_firmware => Ok(fault_for_firmware(scripts, ctx, &fault)),
+        ordinary => Err(ordinary),
     }
 }
 

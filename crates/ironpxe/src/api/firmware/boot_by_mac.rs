@@ -4,11 +4,10 @@
 use axum::Extension;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use http::HeaderMap;
 use ironpxe_core::error::Fault;
 use ironpxe_core::mac::MacAddress;
 
-use super::answer::script_answer;
+use super::answer::{IsFirmware, script_answer};
 use crate::api::AppState;
 use crate::api::error::ApiError;
 use crate::rpc::{BootIdent, Context};
@@ -18,12 +17,12 @@ pub(super) async fn get(
     State(state): State<AppState>,
     Extension(ctx): Extension<Context>,
     Path(mac): Path<String>,
-    headers: HeaderMap,
+    client: IsFirmware,
 ) -> Response {
     let mac = mac.parse().map_err(|_| {
         Fault::InvalidParameterValue(format!("Expected valid MAC address for address: {mac}"))
     });
-    answer(&state, &ctx, &headers, mac).await
+    answer(&state, &ctx, client, mac).await
 }
 
 /// The file name today's Ironic links a node's script under: the address with hyphens, with or
@@ -32,27 +31,27 @@ pub(super) async fn get_pxelinux(
     State(state): State<AppState>,
     Extension(ctx): Extension<Context>,
     Path(file): Path<String>,
-    headers: HeaderMap,
+    client: IsFirmware,
 ) -> Response {
     let Some(mac) = BootIdent::address_in_file_name(&file) else {
         // PXELINUX tries "default" and IP addresses in turn, and takes 404 for an answer.
         return ApiError::NoRoute.into_response();
     };
-    answer(&state, &ctx, &headers, Ok(mac)).await
+    answer(&state, &ctx, client, Ok(mac)).await
 }
 
 async fn answer(
     state: &AppState,
     ctx: &Context,
-    headers: &HeaderMap,
+    client: IsFirmware,
     mac: Result<MacAddress, Fault>,
 ) -> Response {
     let result = match mac {
         Ok(mac) => {
-            let ident = BootIdent::Address(mac);
-            state.conductor.boot_script(ctx, ident).await
+            let answering = state.conductor.boot_script(ctx, BootIdent::Address(mac));
+            state.settings.boot_places.within(answering).await
         }
         Err(fault) => Err(fault),
     };
-    script_answer(headers, &state.scripts, ctx, result)
+    script_answer(client, &state.scripts, ctx, result)
 }

@@ -16,13 +16,15 @@ mod answer;
 mod boot_by_mac;
 mod kickstart;
 mod nic_loop;
+mod places;
 
 use axum::Router;
 use axum::routing::get;
 
 use crate::api::AppState;
 
-pub(crate) use answer::passthru_answer;
+pub(crate) use answer::{IsFirmware, passthru_answer};
+pub use places::BootPlaces;
 
 /// The doors that are no part of Ironic's own API.
 pub(crate) fn routes() -> Router<AppState> {

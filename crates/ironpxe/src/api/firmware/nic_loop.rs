@@ -4,21 +4,20 @@
 use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
-use http::HeaderMap;
 use ironpxe_core::error::Fault;
 
-use super::answer::script_answer;
+use super::answer::{IsFirmware, script_answer};
 use crate::api::AppState;
 use crate::rpc::Context;
 
 pub(super) async fn get(
     State(state): State<AppState>,
     Extension(ctx): Extension<Context>,
-    headers: HeaderMap,
+    client: IsFirmware,
 ) -> Response {
     let script = state
         .scripts
         .nic_loop()
         .map_err(|error| Fault::Internal(error.to_string()));
-    script_answer(&headers, &state.scripts, &ctx, script)
+    script_answer(client, &state.scripts, &ctx, script)
 }

@@ -62,6 +62,14 @@ impl Answer {
 
 impl Service {
     async fn new(state: ProvisionState, restrict_boot_config: bool) -> Self {
+        Self::with(state, restrict_boot_config, api::Settings::default()).await
+    }
+
+    async fn with(
+        state: ProvisionState,
+        restrict_boot_config: bool,
+        settings_of_api: api::Settings,
+    ) -> Self {
         let (db, folder) = crate::db::testing::scratch().await;
         let drivers = Drivers::new(&["fake-hardware".into()], None).unwrap();
         let boot = BootSettings::default();
@@ -103,7 +111,7 @@ impl Service {
         let state = AppState {
             db: db.clone(),
             conductor: Arc::new(conductor),
-            settings: Arc::new(api::Settings::default()),
+            settings: Arc::new(settings_of_api),
             scripts: scripts.current(),
             stopping: CancellationToken::new(),
         };
@@ -164,6 +172,24 @@ impl Service {
             "/pxelinux.cfg/01-52-54-00-aa-00-01".to_owned(),
         ]
     }
+}
+
+#[tokio::test]
+async fn who_finds_no_place_is_told_to_come_back() {
+    let settings = api::Settings {
+        boot_places: api::firmware::BootPlaces::new(0),
+        ..api::Settings::default()
+    };
+    let service = Service::with(ProvisionState::DeployWait, false, settings).await;
+    for door in service.doors() {
+        for answer in [service.machine(&door).await, service.person(&door).await] {
+            assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{door}");
+            assert_eq!(answer.headers[header::RETRY_AFTER], "5", "{door}");
+        }
+    }
+    // What needs no database is answered all the same.
+    let script = service.machine("/boot.ipxe").await;
+    assert_eq!(script.status, StatusCode::OK);
 }
 
 #[tokio::test]

@@ -1,0 +1,117 @@
+//! Whether anybody has committed anything since: `SQLite`'s own mark of that, read without asking
+//! `SQLite`.
+//!
+//! In WAL mode the file `-shm` beside the database begins with the header of the WAL index, twice.
+//! Whoever commits, in whatever process, writes it before its `COMMIT` returns, and whoever begins
+//! to read takes its snapshot by it. So two equal headers mean that nothing was committed between
+//! them: each commit makes the log longer (`mxFrame`) or begins it anew under other salts
+//! (`aSalt`), and the checksum of the last frame (`aFrameCksum`) is one over all of the log.
+//! Moving the log into the database (a checkpoint) changes no content, and not the header.
+//!
+//! Sources: `SQLite`'s `walformat.html` §2.1 and `wal.c` (`WalIndexHdr`, `walIndexTryHdr`,
+//! `walIndexWriteHdr`, `walRestartHdr`).
+
+use std::collections::hash_map::{Entry, HashMap};
+use std::fs::File;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+/// How long one copy of the header is.
+const HEADER: usize = 48;
+/// What the header's checksum is over.
+const SUMMED: usize = 40;
+/// The only format of the index there has ever been.
+const FORMAT: u32 = 3_007_000;
+
+/// What the database was at one moment. Equal stamps of one database mean that it is the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp([u8; SUMMED]);
+
+/// The index of an open database's log.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct WalIndex(&'static File);
+
+impl WalIndex {
+    /// The index beside the database at `path`, which this process has open and has read; `None`
+    /// where its bytes cannot be trusted to be those that `SQLite` shares.
+    pub(super) fn of(path: &Path) -> Option<Self> {
+        // Elsewhere, a file that is read and its mapped memory need not be the same thing.
+        if !cfg!(target_os = "linux") {
+            return None;
+        }
+        let mut name = path.canonicalize().ok()?.into_os_string();
+        name.push("-shm");
+        open_for_good(Path::new(&name)).ok().map(Self)
+    }
+
+    /// What the database is now; `None` if that is not certain.
+    pub(super) fn stamp(self) -> Option<Stamp> {
+        let mut copies = [0; 2 * HEADER];
+        self.0.read_exact_at(&mut copies, 0).ok()?;
+        // SQLite removes the file when nobody has the database open any more. Whoever opens it
+        // next writes another one.
+        if self.0.metadata().ok()?.nlink() == 0 {
+            return None;
+        }
+        stamp_of(&copies)
+    }
+}
+
+/// The stamp in the first bytes of the index, by the same checks as `SQLite`'s.
+fn stamp_of(copies: &[u8; 2 * HEADER]) -> Option<Stamp> {
+    let (first, second) = copies.split_at(HEADER);
+    let (summed, sum) = first.split_at_checked(SUMMED)?;
+    let summed: [u8; SUMMED] = summed.try_into().ok()?;
+    let word = |index| number(&summed, index);
+    let initialized = summed.get(12) == Some(&1);
+    // No log, no salts: nothing was committed since the index was made, and another index would
+    // look the same.
+    let salted = word(8) != Some(0) || word(9) != Some(0);
+    let certain = first == second
+        && word(0) == Some(FORMAT)
+        && initialized
+        && salted
+        && checksum(&summed) == (number(sum, 0)?, number(sum, 1)?);
+    certain.then_some(Stamp(summed))
+}
+
+/// A number of the index; they are in the order of bytes of the machine.
+fn number(bytes: &[u8], index: usize) -> Option<u32> {
+    let bytes = bytes.get(index * 4..index * 4 + 4)?;
+    Some(u32::from_ne_bytes(bytes.try_into().ok()?))
+}
+
+fn checksum(bytes: &[u8; SUMMED]) -> (u32, u32) {
+    let (mut one, mut other) = (0_u32, 0_u32);
+    for index in (0..SUMMED / 4).step_by(2) {
+        let word = |index| number(bytes, index).unwrap_or_default();
+        one = one.wrapping_add(word(index)).wrapping_add(other);
+        other = other.wrapping_add(word(index + 1)).wrapping_add(one);
+    }
+    (one, other)
+}
+
+/// Opens a file that is never closed: closing any descriptor of it would give up the locks that
+/// `SQLite` holds on it in this process. So no file is opened twice either.
+fn open_for_good(path: &Path) -> std::io::Result<&'static File> {
+    type Opened = HashMap<(u64, u64), &'static File>;
+    static OPENED: LazyLock<Mutex<Opened>> = LazyLock::new(Mutex::default);
+    let about = std::fs::metadata(path)?;
+    let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
+    match opened.entry((about.dev(), about.ino())) {
+        Entry::Occupied(there) => Ok(there.get()),
+        Entry::Vacant(place) => {
+            let file: &'static File = Box::leak(Box::new(File::open(path)?));
+            let about = file.metadata()?;
+            // Another one may stand there by now.
+            if (about.dev(), about.ino()) != *place.key() {
+                return Err(std::io::ErrorKind::NotFound.into());
+            }
+            Ok(place.insert(file))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

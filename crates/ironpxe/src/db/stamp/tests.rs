@@ -1,0 +1,188 @@
+//! Equal stamps mean equal contents, whoever commits and whatever becomes of the log.
+
+use std::collections::HashMap;
+use std::os::unix::fs::FileExt;
+
+use ironpxe_core::id::NodeUuid;
+use ironpxe_core::node::Node;
+
+use super::*;
+use crate::db::Db;
+use crate::db::testing::{open, scratch};
+use crate::{clock, ident};
+
+/// A header as `SQLite` would write it, twice.
+fn header(change: u32, frames: u32, salts: [u32; 2]) -> [u8; 2 * HEADER] {
+    let words = [
+        FORMAT, 0, change, 0, frames, 7, 0x1234, 0x5678, salts[0], salts[1],
+    ];
+    let mut summed: [u8; SUMMED] = words.map(u32::to_ne_bytes).concat().try_into().unwrap();
+    summed[12] = 1;
+    let (one, other) = checksum(&summed);
+    let mut copy = summed.to_vec();
+    copy.extend([one, other].map(u32::to_ne_bytes).concat());
+    copy.repeat(2).try_into().unwrap()
+}
+
+#[test]
+fn a_header_is_believed_only_if_sqlite_would() {
+    let good = header(5, 9, [1, 2]);
+    let stamp = stamp_of(&good);
+    assert!(stamp.is_some());
+    assert_ne!(stamp_of(&header(6, 9, [1, 2])), stamp);
+    assert_ne!(stamp_of(&header(5, 10, [1, 2])), stamp);
+    assert_ne!(stamp_of(&header(5, 9, [1, 3])), stamp);
+    assert_eq!(stamp_of(&header(0, 0, [0, 0])), None, "no log yet");
+    assert_eq!(stamp_of(&[0; 2 * HEADER]), None, "not initialized");
+    for byte in 0..2 * HEADER {
+        let mut torn = good;
+        torn[byte] ^= 1;
+        assert_eq!(stamp_of(&torn), None, "byte {byte} of one copy");
+        let mut wrong = good;
+        wrong[byte % HEADER] ^= 1;
+        wrong[byte % HEADER + HEADER] ^= 1;
+        assert_eq!(stamp_of(&wrong), None, "byte {byte} of both");
+    }
+    // Half of an old header, and half of a new one.
+    let (old, new) = (header(5, 9, [1, 2]), header(6, 12, [1, 2]));
+    for cut in 0..2 * HEADER {
+        let mixed = [&old[..cut], &new[cut..]].concat().try_into().unwrap();
+        let seen = stamp_of(&mixed);
+        assert!(
+            seen.is_none() || seen == stamp_of(&old) || seen == stamp_of(&new),
+            "cut at {cut}"
+        );
+    }
+}
+
+/// What two handles on one file make of it.
+struct Handles {
+    all: [Db; 2],
+    node: NodeUuid,
+    /// What the database was when it had a stamp.
+    known: HashMap<[u8; SUMMED], i64>,
+}
+
+impl Handles {
+    async fn revision(&self) -> i64 {
+        let node = self.all[0].node_get(self.node).await.unwrap();
+        node.unwrap().revision
+    }
+
+    /// The same content under the same stamp, on both handles.
+    async fn check(&mut self, after: &str) {
+        let before = self.all[0].stamp();
+        assert_eq!(before, self.all[1].stamp(), "{after}");
+        let revision = self.revision().await;
+        assert_eq!(before, self.all[0].stamp(), "reading, after {after}");
+        let Stamp(bytes) = before.unwrap_or_else(|| panic!("no stamp after {after}"));
+        let known = *self.known.entry(bytes).or_insert(revision);
+        assert_eq!(known, revision, "a stamp came back after {after}");
+    }
+}
+
+#[tokio::test]
+async fn each_commit_has_its_stamp_and_reading_leaves_it() {
+    let (one, folder) = scratch().await;
+    let other = open(&folder).await;
+    let node = Node::enroll(NodeUuid(ident::uuid()), "fake-hardware", clock::now());
+    one.node_create(&node).await.unwrap();
+    let mut handles = Handles {
+        all: [one, other],
+        node: node.uuid,
+        known: HashMap::new(),
+    };
+    let change = format!(
+        "UPDATE nodes SET revision = revision + 1 WHERE uuid = x'{}'",
+        node.uuid.0.simple()
+    );
+    let mut last = handles.all[0].stamp();
+    // Every order of neighbours comes up.
+    let mut random = 1_u32;
+    for _ in 0..300 {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let db = &handles.all[usize::from(random & 0x1000 != 0)];
+        let done = match (random >> 16) % 9 {
+            0 => "PRAGMA wal_checkpoint(PASSIVE)",
+            1 => "PRAGMA wal_checkpoint(FULL)",
+            2 => "PRAGMA wal_checkpoint(RESTART)",
+            3 => "PRAGMA wal_checkpoint(TRUNCATE)",
+            4 => "VACUUM",
+            _ => change.as_str(),
+        };
+        db.sql(done).await;
+        if done == change || done == "VACUUM" {
+            assert_ne!(db.stamp(), last, "after {done}");
+        }
+        handles.check(done).await;
+        last = handles.all[0].stamp();
+    }
+    assert!(handles.known.len() > 100);
+}
+
+#[tokio::test]
+async fn what_is_not_committed_changes_nothing() {
+    let (db, _folder) = scratch().await;
+    db.sql("CREATE TABLE t (a INTEGER)").await;
+    let before = db.stamp();
+    assert!(before.is_some());
+    let mut writer = db.writer().await.unwrap();
+    for (sql, same) in [
+        ("BEGIN IMMEDIATE", true),
+        ("INSERT INTO t VALUES (1)", true),
+        ("ROLLBACK", true),
+        ("BEGIN IMMEDIATE", true),
+        ("INSERT INTO t VALUES (1)", true),
+        ("COMMIT", false),
+    ] {
+        let statement = super::super::statement::Statement::new("tamper", sql);
+        writer.execute(statement).await.unwrap();
+        assert_eq!(db.stamp() == before, same, "{sql}");
+    }
+}
+
+/// A writer that was killed half-way through the header is what a broken first copy looks like.
+/// The next one who reads writes the index anew from the log.
+#[tokio::test]
+async fn a_half_written_header_is_in_doubt_until_sqlite_has_recovered_it() {
+    let (db, folder) = scratch().await;
+    db.sql("CREATE TABLE t (a INTEGER)").await;
+    let before = db.stamp();
+    assert!(before.is_some());
+    let path = folder.path().join("ironpxe.sqlite-shm");
+    let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+    // Not closed: that would give up this process's locks.
+    let file = Box::leak(Box::new(file));
+    file.write_all_at(&[0xff; 8], 8).unwrap();
+    assert_eq!(db.stamp(), None);
+    assert_eq!(db.rows_of("t").await, 0);
+    let recovered = db.stamp();
+    assert!(recovered.is_some());
+    db.sql("INSERT INTO t VALUES (1)").await;
+    let changed = db.stamp();
+    assert!(changed.is_some());
+    assert!(changed != recovered && changed != before);
+}
+
+#[tokio::test]
+async fn an_index_that_is_no_longer_the_databases_says_nothing() {
+    let (db, folder) = scratch().await;
+    db.sql("CREATE TABLE t (a INTEGER)").await;
+    assert!(db.stamp().is_some());
+    db.close().await;
+    assert_eq!(db.stamp(), None, "the file is gone");
+    let again = open(&folder).await;
+    again.sql("INSERT INTO t VALUES (1)").await;
+    assert!(again.stamp().is_some());
+    assert_eq!(db.stamp(), None);
+}
+
+#[tokio::test]
+async fn who_only_reads_a_file_has_no_stamp() {
+    let (db, folder) = scratch().await;
+    let path = folder.path().join("ironpxe.sqlite");
+    let look = async |db: &Db| db.stamp();
+    assert_eq!(Db::read_only(&path, look).await.unwrap(), None);
+    db.close().await;
+    assert_eq!(Db::read_only(&path, look).await.unwrap(), None);
+}

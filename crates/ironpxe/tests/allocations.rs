@@ -1,0 +1,157 @@
+//! What an answer costs, without a clock: how much memory it asks for, and how often.
+//!
+//! A machine's second request finds its script kept. If that one begins to wait for the database
+//! again, to render, or to copy what it need not, these numbers grow, on any machine alike.
+//!
+//! A binary of its own, because its allocator counts.
+
+#![cfg(target_os = "linux")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may stop at anything unexpected, and says what it measured"
+)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use http::{Request, StatusCode, header};
+use http_body_util::BodyExt;
+use ironpxe::api::{self, AppState};
+use ironpxe::conductor::{self, LocalConductor, ScriptsInUse};
+use ironpxe::db::{self, Db};
+use ironpxe::drivers::Drivers;
+use ironpxe::lifecycle::Tasks;
+use ironpxe::{clock, ident, telemetry};
+use ironpxe_core::boot::{BootSettings, Kickstarts, Scripts};
+use ironpxe_core::id::{NodeUuid, PortUuid};
+use ironpxe_core::node::Node;
+use ironpxe_core::port::Port;
+use ironpxe_core::provision_state::ProvisionState;
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+const MAC: &str = "52:54:00:aa:00:01";
+
+/// How often an answer may ask for memory. What it is today, and a little.
+const ALLOCATIONS: u64 = 48;
+/// How many bytes it may ask for, all in all.
+const BYTES: u64 = 10_500;
+
+struct Service {
+    router: Router,
+    db: Db,
+    node: NodeUuid,
+    _folder: TempDir,
+}
+
+impl Service {
+    async fn start() -> Self {
+        let folder = TempDir::new().unwrap();
+        let settings = db::Settings {
+            location: db::Location::Sqlite(folder.path().join("ironpxe.sqlite")),
+            limits: db::Limits {
+                max_pool_size: 1,
+                statement_timeout: Duration::from_secs(20),
+            },
+            heartbeat_timeout: Duration::from_mins(1),
+        };
+        let db = Db::open(&settings).await.unwrap();
+        let drivers = Drivers::new(&["fake-hardware".into()], None).unwrap();
+        let boot = BootSettings::default();
+        let scripts = ScriptsInUse::new(Scripts::new(boot.downloads).unwrap());
+        let settings = conductor::Settings {
+            host: "conductor-1".into(),
+            conductor_group: String::new(),
+            automated_clean: true,
+            allow_provisioning_in_maintenance: true,
+            // Nobody commits anything meanwhile.
+            heartbeat_interval: Duration::from_hours(1),
+            take_over_interval: Duration::from_hours(1),
+            endpoint: String::new(),
+            restrict_boot_config: false,
+            boot,
+            kickstarts: Arc::new(Kickstarts::built_in().unwrap()),
+        };
+        let mut node = Node::enroll(NodeUuid(ident::uuid()), "fake-hardware", clock::now());
+        node.name = Some("bm-1".into());
+        node.provision_state = ProvisionState::DeployWait.into();
+        for key in ["deploy_kernel", "deploy_ramdisk"] {
+            node.driver_info.insert(key.into(), json!("http://h/x"));
+        }
+        db.node_create(&node).await.unwrap();
+        let mac = MAC.parse().unwrap();
+        let port = Port::new(PortUuid(ident::uuid()), node.uuid, mac, clock::now());
+        db.port_create(&port).await.unwrap();
+        let current = scripts.current();
+        let conductor = LocalConductor::start(db.clone(), drivers, scripts, settings, Tasks::new());
+        let state = AppState {
+            db: db.clone(),
+            conductor: Arc::new(conductor.await.unwrap()),
+            settings: Arc::new(api::Settings::default()),
+            scripts: current,
+            stopping: CancellationToken::new(),
+        };
+        Self {
+            router: api::router(state),
+            db,
+            node: node.uuid,
+            _folder: folder,
+        }
+    }
+
+    /// What one answer to a machine asks for: how often, and how much.
+    fn cost(&self, runtime: &Runtime, door: &str) -> (u64, u64) {
+        let request = Request::builder()
+            .uri(door)
+            .header(header::USER_AGENT, "iPXE/1.0.0")
+            .header(header::HOST, "boot.example:6385")
+            .body(Body::empty())
+            .unwrap();
+        let router = self.router.clone();
+        let mut answer = None;
+        let counted = allocation_counter::measure(|| {
+            answer = Some(runtime.block_on(router.oneshot(request)).unwrap());
+        });
+        let answer = answer.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "{door}");
+        let body = runtime.block_on(answer.into_body().collect()).unwrap();
+        assert!(body.to_bytes().starts_with(b"#!ipxe\n"));
+        (counted.count_total, counted.bytes_total)
+    }
+}
+
+#[test]
+fn a_kept_script_costs_no_more_than_it_did() {
+    // The log is a part of the answer's cost.
+    let _log = telemetry::start(false, None).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let service = runtime.block_on(Service::start());
+    let passthru = "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config";
+    let doors = [
+        format!("{passthru}?port_address={MAC}"),
+        format!("{passthru}?node_uuid={}", service.node.0),
+        format!("/v1/boot/{MAC}/boot.ipxe"),
+    ];
+    for door in &doors {
+        // The first is read from the database, and something is always made once.
+        let first = service.cost(&runtime, door);
+        let costs = (0..5).map(|_| service.cost(&runtime, door));
+        let (count, bytes) = costs.min().unwrap();
+        println!("{door}: first {first:?}, then {count} allocations of {bytes} bytes");
+        assert!(
+            count <= ALLOCATIONS && bytes <= BYTES,
+            "{door} costs {count} allocations of {bytes} bytes, of {ALLOCATIONS} and {BYTES}: \
+             look for what has begun to copy, or raise the budget and say why"
+        );
+    }
+    runtime.block_on(service.db.close());
+}
