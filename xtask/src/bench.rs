@@ -1,27 +1,37 @@
-//! `cargo xtask bench`: what a boot answer costs, beside nginx sending the same bytes from disk.
+//! `cargo xtask bench`: what ironpxe costs, beside nginx sending the same bytes from disk.
 //!
-//! ironpxe gets thousands of nodes through its own API, each waiting for its deploy ramdisk.
-//! What it answers for each MAC address becomes a file for nginx: the way static boot
-//! configuration is served today. Then both take the same load in turns. All of it stays on the
-//! loopback address. [`report`] says what came out.
+//! Each part measures one thing and is a module; `docs/performance.md` says how, and what the
+//! figures mean. All of it stays on the loopback address. What comes out is printed as Markdown,
+//! and written with every round's figures to `target/bench`.
 
+mod api;
+mod boot;
+mod client;
+mod contestants;
+mod figures;
+mod growth;
+mod http;
+mod ironpxe;
 mod load;
-mod nodes;
+mod names;
+mod nginx;
 mod process;
-mod report;
-mod servers;
+mod running;
+mod store;
 
-use std::{fs, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use serde_json::{Map, Value, json};
 
 use crate::{
-    packages,
+    packages, postgres,
     shell::{self, step},
 };
+use boot::Outcome;
+use contestants::{Kind, Stage};
 use load::Load;
-use report::Contestant;
-use servers::{Ironpxe, Nginx};
 
 /// Arguments of `cargo xtask bench`.
 #[derive(clap::Args)]
@@ -35,145 +45,134 @@ pub(crate) struct BenchArgs {
     /// How many nodes, with one port each.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=60_000))]
     nodes: u32,
+    /// The contestants for boot requests; all, if not given.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Kind>,
+    /// Boot requests per second, and what they cost. This is measured if nothing else is asked for.
+    #[arg(long)]
+    boot: bool,
+    /// How script latency, memory and start-up grow with the number of nodes.
+    #[arg(long)]
+    growth: bool,
+    /// The numbers of nodes for `--growth`.
+    #[arg(long, value_delimiter = ',', default_values_t = [1_000, 100_000, 1_000_000])]
+    sizes: Vec<u32>,
 }
-
-/// How many answers of the two servers are compared before anything is measured.
-const SAMPLE: u32 = 100;
 
 /// Builds, fills, measures, reports.
 pub(crate) fn run(args: &BenchArgs) -> Result<()> {
-    let nginx_program = step("nginx and wrk", || {
-        packages::ensure(&["wrk"])?;
+    let nginx = step("nginx, wrk, SQLite's shell and PostgreSQL", || {
+        packages::ensure(&["wrk", "sqlite3"])?;
+        postgres::ensure()?;
         packages::unpack("nginx", "usr/sbin/nginx")
     })?;
-    let binary = step("building ironpxe", servers::build)?;
+    let binary = step("building ironpxe", ironpxe::build)?;
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).context("cannot open many files")?;
+
+    let mut report = Report::new(&binary, &nginx);
+    if args.boot || !args.growth {
+        report.add(
+            "boot",
+            "Boot requests",
+            &boot_requests(args, &binary, &nginx)?,
+        )?;
+    }
+    if args.growth {
+        let growth = growth::Growth {
+            ironpxe: &binary,
+            nginx: &nginx,
+            sizes: &args.sizes,
+            time: Duration::from_secs(args.seconds),
+            rounds: args.rounds,
+        };
+        let outcome = step("growing databases", || growth.run())?;
+        report.add("growth", "More and more nodes", &outcome)?;
+    }
+    report.finish()
+}
+
+fn boot_requests(args: &BenchArgs, ironpxe: &Path, nginx: &Path) -> Result<Outcome> {
+    use clap::ValueEnum;
+    let kinds = match args.only.as_slice() {
+        [] => Kind::value_variants(),
+        some => some,
+    };
     let scratch = tempfile::tempdir().context("cannot create a scratch folder")?;
-    let ironpxe = Ironpxe::start(&binary, &scratch.path().join("ironpxe"))?;
-
-    let title = format!("enrolling and deploying {} nodes", args.nodes);
-    let timings = step(&title, || nodes::populate(&ironpxe.url, args.nodes))?;
-
-    let nginx_folder = scratch.path().join("nginx");
-    let script_bytes = step("writing what ironpxe answers for nginx", || {
-        nodes::write_scripts(&ironpxe.url, args.nodes, &nginx_folder.join("files"))
-    })?;
-    let nginx = Nginx::start(&nginx_program, &nginx_folder)?;
-    step("comparing the answers of both", || {
-        compare(&ironpxe, &nginx, args.nodes)
-    })?;
-
-    let lua = scratch.path().join("boot.lua");
-    fs::write(&lua, include_str!("bench/boot.lua")).context("cannot write the load script")?;
+    let stage = Stage {
+        ironpxe,
+        nginx,
+        folder: scratch.path(),
+        nodes: args.nodes,
+        cores: None,
+    };
+    let title = format!("{} contestants with {} nodes", kinds.len(), args.nodes);
+    let field = step(&title, || stage.start(kinds))?;
     let time = Duration::from_secs(args.seconds);
-    let load = Load {
-        lua,
-        nodes: args.nodes,
-        time,
-    };
-    let title = format!(
-        "{} rounds of {} s for each server",
-        args.rounds, args.seconds
-    );
-    let mut all = [
-        (
-            nginx.target(),
-            Contestant {
-                name: "nginx, static files",
-                key: "nginx",
-                rounds: Vec::new(),
-            },
-        ),
-        (
-            ironpxe.target(),
-            Contestant {
-                name: "ironpxe",
-                key: "ironpxe",
-                rounds: Vec::new(),
-            },
-        ),
-    ];
-    step(&title, || {
-        for _ in 0..args.rounds {
-            for (target, contestant) in &mut all {
-                contestant.rounds.push(load.run(target)?);
-            }
-            // Who goes first alternates, so that a slow phase of the machine hits everybody.
-            all.reverse();
-        }
-        Ok(())
-    })?;
-    let (mut baseline, mut contestants) = (None, Vec::new());
-    for (_, contestant) in all {
-        match contestant.key {
-            "nginx" => baseline = Some(contestant),
-            _ => contestants.push(contestant),
-        }
-    }
-
-    let report = report::Report {
-        nodes: args.nodes,
-        script_bytes,
-        timings,
-        versions: servers::versions(&binary, &nginx_program),
-        baseline: baseline.context("nothing to compare with")?,
-        contestants,
-    };
-    println!("\n{}", report.markdown());
-    let folder = shell::target().join("bench");
-    fs::create_dir_all(&folder).context("cannot create the results folder")?;
-    let text = serde_json::to_string_pretty(&report.json()).context("cannot write the results")?;
-    fs::write(folder.join("boot.json"), text).context("cannot write the results")?;
-    println!("All figures: target/bench/boot.json");
-    Ok(())
+    let load = Load::new(&scratch.path().join("load"), args.nodes, time)?;
+    let title = format!("{} rounds of {} s for each", args.rounds, args.seconds);
+    step(&title, || boot::run(&field, &load, args.rounds, args.nodes))
 }
 
-/// Both servers must give the same script, up to the identifier that each request gets.
-fn compare(ironpxe: &Ironpxe, nginx: &Nginx, nodes: u32) -> Result<()> {
-    let client = nodes::client()?;
-    let step = (nodes / SAMPLE).max(1);
-    for index in (0..nodes).step_by(usize::try_from(step)?) {
-        let ours = nodes::script(&client, &ironpxe.target().url(index))?;
-        let theirs = nodes::script(&client, &nginx.target().url(index))?;
-        ensure!(
-            ours.starts_with(b"#!ipxe"),
-            "the answer for node {index} is no iPXE script"
+/// What has been measured so far. Each part is printed and written when it is there, so that a
+/// long run that is broken off leaves what it had.
+struct Report {
+    markdown: String,
+    json: Map<String, Value>,
+}
+
+impl Report {
+    fn new(ironpxe: &Path, nginx: &Path) -> Self {
+        let version = ironpxe::version;
+        let versions = json!({
+            "ironpxe": version(ironpxe, "--version"),
+            "nginx": version(nginx, "-v"),
+            "wrk": version(Path::new("wrk"), "-v"),
+            "sqlite3": version(Path::new("sqlite3"), "--version"),
+            "postgres": ironpxe_testkit::postgres::binaries()
+                .map_or_else(|_| "none".to_owned(), |it| version(&it.join("postgres"), "--version")),
+            "rustc": version(Path::new("rustc"), "--version"),
+        });
+        let machine = figures::machine();
+        let text = |value: &Value| {
+            value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned)
+        };
+        let list = |value: &Value| {
+            let entries = value.as_object().into_iter().flatten();
+            let entries = entries.map(|(name, value)| format!("{name}: {}", text(value)));
+            entries.collect::<Vec<_>>().join("; ")
+        };
+        let markdown = format!(
+            "Machine: {}\n\nVersions: {}\n",
+            list(&machine),
+            list(&versions)
         );
-        if without_request_id(&ours) != without_request_id(&theirs) {
-            bail!(
-                "the answers for node {index} differ:\n{}\n---\n{}",
-                String::from_utf8_lossy(&ours),
-                String::from_utf8_lossy(&theirs)
-            );
-        }
+        let mut json = Map::new();
+        json.insert("machine".to_owned(), machine);
+        json.insert("versions".to_owned(), versions);
+        Self { markdown, json }
     }
-    Ok(())
-}
 
-/// A script with every `req-<uuid>` taken out.
-fn without_request_id(script: &[u8]) -> Vec<u8> {
-    const PREFIX: &[u8] = b"req-";
-    const UUID_LENGTH: usize = 36;
-    let mut kept = Vec::with_capacity(script.len());
-    let mut rest = script;
-    while let Some((&first, after)) = rest.split_first() {
-        if rest.starts_with(PREFIX) {
-            rest = rest.get(PREFIX.len() + UUID_LENGTH..).unwrap_or_default();
-        } else {
-            kept.push(first);
-            rest = after;
-        }
+    fn add(&mut self, key: &str, title: &str, outcome: &Outcome) -> Result<()> {
+        println!("\n{}", outcome.markdown);
+        self.markdown += &format!("\n## {title}\n\n{}", outcome.markdown);
+        self.json.insert(key.to_owned(), outcome.json.clone());
+        self.write()
     }
-    kept
-}
 
-#[cfg(test)]
-mod tests {
-    use super::without_request_id;
+    fn write(&self) -> Result<()> {
+        let folder = shell::target().join("bench");
+        fs::create_dir_all(&folder).context("cannot create the results folder")?;
+        let text = serde_json::to_string_pretty(&self.json).context("cannot write the results")?;
+        fs::write(folder.join("report.json"), text).context("cannot write the results")?;
+        fs::write(folder.join("report.md"), &self.markdown).context("cannot write the results")
+    }
 
-    #[test]
-    fn only_the_request_identifier_is_taken_out() {
-        let script = b"echo req-0a1b2c3d-0000-4000-8000-0123456789ab, node req\n";
-        assert_eq!(without_request_id(script), b"echo , node req\n");
-        assert_eq!(without_request_id(b"cut req-12"), b"cut ");
+    fn finish(&self) -> Result<()> {
+        self.write()?;
+        println!("All figures: target/bench/report.md and target/bench/report.json");
+        Ok(())
     }
 }

@@ -1,0 +1,117 @@
+//! The operator, one call at a time: for what is prepared, not for what is measured.
+
+use std::{
+    net::SocketAddr,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use super::{client, http, store::TEMPLATE};
+
+/// No change of state may take longer.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A call that must succeed, and its answer.
+pub(super) fn call(
+    to: SocketAddr,
+    method: &str,
+    path: &str,
+    body: Option<&Value>,
+) -> Result<Value> {
+    let (status, text) = attempt(to, method, path, body)?;
+    if !(200..300).contains(&status) {
+        bail!("{method} {path} was answered by {status}: {text}");
+    }
+    if text.is_empty() {
+        return Ok(Value::Null);
+    }
+    serde_json::from_str(&text).with_context(|| format!("{method} {path}: {text}"))
+}
+
+fn attempt(
+    to: SocketAddr,
+    method: &str,
+    path: &str,
+    body: Option<&Value>,
+) -> Result<(u16, String)> {
+    let body = body.map(Value::to_string);
+    let bytes = http::request(method, path, body.as_deref());
+    let mut result = None;
+    client::fetch_all(
+        to,
+        1,
+        1,
+        |_| bytes.clone(),
+        |_, answer| {
+            let text = String::from_utf8_lossy(&answer.body).into_owned();
+            result = Some((answer.status, text));
+            Ok(())
+        },
+    )
+    .with_context(|| format!("{method} {path}"))?;
+    result.context("no answer")
+}
+
+/// A node that can be deployed by a ramdisk.
+pub(super) fn node(name: &str) -> Value {
+    json!({
+        "name": name,
+        "driver": "fake-hardware",
+        "deploy_interface": "direct",
+        "automated_clean": false,
+        "driver_info": {
+            "deploy_kernel": "http://192.0.2.1/deploy/kernel",
+            "deploy_ramdisk": "http://192.0.2.1/deploy/ramdisk",
+        },
+        "instance_info": {
+            "image_source": "http://192.0.2.1/images/disk.raw",
+            "image_disk_format": "raw",
+            "image_os_hash_algo": "sha256",
+            "image_os_hash_value": "0".repeat(64),
+        },
+        "properties": { "cpu_arch": "x86_64" },
+    })
+}
+
+/// Makes the node that the others are copies of, and brings it to where it waits for its ramdisk.
+pub(super) fn make_template(to: SocketAddr) -> Result<()> {
+    let node = call(to, "POST", "/v1/nodes", Some(&node(TEMPLATE)))?;
+    let uuid = uuid(&node)?;
+    let port = json!({ "node_uuid": uuid, "address": "06:00:00:00:00:01" });
+    call(to, "POST", "/v1/ports", Some(&port))?;
+    provision(to, &uuid, "manage", "manageable")?;
+    provision(to, &uuid, "provide", "available")?;
+    provision(to, &uuid, "active", "wait call-back")
+}
+
+pub(super) fn uuid(resource: &Value) -> Result<String> {
+    let uuid = resource.get("uuid").and_then(Value::as_str);
+    uuid.map(str::to_owned).context("the answer has no uuid")
+}
+
+/// Asks for a change of state and waits until it has happened.
+fn provision(to: SocketAddr, uuid: &str, verb: &str, wanted: &str) -> Result<()> {
+    let path = format!("/v1/nodes/{uuid}/states/provision");
+    call(to, "PUT", &path, Some(&json!({ "target": verb })))?;
+    let path = format!("/v1/nodes/{uuid}?fields=provision_state,last_error,reservation");
+    let start = Instant::now();
+    loop {
+        let node = call(to, "GET", &path, None)?;
+        if is_settled(&node, wanted) {
+            return Ok(());
+        }
+        if start.elapsed() > PATIENCE {
+            bail!("`{verb}` did not lead to `{wanted}`: {node}");
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Whether the node is in this state, and nobody works on it.
+pub(super) fn is_settled(node: &Value, wanted: &str) -> bool {
+    let state = node.get("provision_state").and_then(Value::as_str);
+    state == Some(wanted) && node.get("reservation").is_none_or(Value::is_null)
+}
