@@ -35,8 +35,16 @@ pub(super) enum On {
     Any,
     /// A new one, which the caller gets.
     New,
-    /// The one the caller got.
-    Given(Token),
+    /// The one the caller got; a new one if that has ended meanwhile.
+    Given(Handle),
+}
+
+/// A connection that is one caller's alone.
+#[derive(Clone, Copy)]
+pub(super) struct Handle {
+    index: usize,
+    /// Places are used again; numbers are not.
+    number: u64,
 }
 
 /// What became of a request.
@@ -47,7 +55,7 @@ pub(super) struct Done {
     pub(super) ended: Instant,
     pub(super) outcome: Result<Answer>,
     /// The caller's own connection, if it still is one.
-    pub(super) connection: Option<Token>,
+    pub(super) connection: Option<Handle>,
 }
 
 impl Done {
@@ -59,6 +67,7 @@ impl Done {
 
 struct Connection {
     stream: TcpStream,
+    number: u64,
     to: SocketAddr,
     /// Given to the caller, and to nobody else.
     private: bool,
@@ -82,6 +91,7 @@ pub(super) struct Client {
     free: HashMap<SocketAddr, Vec<usize>>,
     waiting: VecDeque<Request>,
     done: Vec<Done>,
+    made: u64,
     open: usize,
     busy: usize,
     limit: usize,
@@ -105,6 +115,7 @@ impl Client {
             free: HashMap::new(),
             waiting: VecDeque::new(),
             done: Vec::new(),
+            made: 0,
             open: 0,
             busy: 0,
             limit,
@@ -121,14 +132,14 @@ impl Client {
     /// Sends a request, or keeps it until a connection is free.
     pub(super) fn submit(&mut self, request: Request) -> Result<()> {
         let free = match request.on {
-            On::Given(token) => Some(token.0),
+            On::Given(handle) => self.is_open(handle).then_some(handle.index),
             On::Any => self.free.get_mut(&request.to).and_then(Vec::pop),
             On::New => None,
         };
         match free {
             Some(index) => self.send(index, request),
             None if self.open < self.limit => {
-                let index = self.connect(request.to, matches!(request.on, On::New))?;
+                let index = self.connect(request.to, !matches!(request.on, On::Any))?;
                 self.send(index, request);
             }
             None => self.waiting.push_back(request),
@@ -162,8 +173,15 @@ impl Client {
     }
 
     /// Ends a connection that the caller got.
-    pub(super) fn close(&mut self, token: Token) {
-        self.drop_connection(token.0);
+    pub(super) fn close(&mut self, handle: Handle) {
+        if self.is_open(handle) {
+            self.drop_connection(handle.index);
+        }
+    }
+
+    fn is_open(&self, handle: Handle) -> bool {
+        let there = self.connections.get(handle.index).and_then(Option::as_ref);
+        there.is_some_and(|it| it.number == handle.number)
     }
 
     fn connect(&mut self, to: SocketAddr, private: bool) -> Result<usize> {
@@ -175,8 +193,10 @@ impl Client {
             .registry()
             .register(&mut stream, Token(index), interest);
         registered.context("cannot watch a connection")?;
+        self.made += 1;
         let connection = Some(Connection {
             stream,
+            number: self.made,
             to,
             private,
             current: None,
@@ -217,6 +237,7 @@ impl Client {
         let reusable = matches!(outcome, Ok(true));
         let private = connection.private;
         let to = connection.to;
+        let number = connection.number;
         if let Some(current) = connection.current.take() {
             self.busy -= 1;
             self.done.push(Done {
@@ -225,7 +246,7 @@ impl Client {
                 sent: current.sent,
                 ended: Instant::now(),
                 outcome: outcome.map(|_| current.incoming.into_answer()),
-                connection: (private && reusable).then_some(Token(index)),
+                connection: (private && reusable).then_some(Handle { index, number }),
             });
         }
         if !reusable {

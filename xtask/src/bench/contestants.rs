@@ -81,6 +81,11 @@ impl Kind {
         matches!(self, Self::Postgres | Self::RolesPostgres)
     }
 
+    /// Whether it is an ironpxe of its own.
+    pub(super) fn is_a_server(self) -> bool {
+        !self.is_nginx() && self.server() == self
+    }
+
     /// The contestant whose process this one only asks in another way.
     fn server(self) -> Self {
         match self {
