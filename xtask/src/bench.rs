@@ -6,7 +6,9 @@
 
 mod api;
 mod boot;
+mod changes;
 mod client;
+mod connection;
 mod contestants;
 mod expected;
 mod figures;
@@ -21,33 +23,29 @@ mod overload;
 mod pace;
 mod plot;
 mod process;
+mod real_ironic;
+mod report;
 mod rising;
 mod running;
 mod store;
 mod storm;
+mod weather;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fs, path::Path, time::Duration};
 
 use anyhow::{Context, Result};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use serde_json::{Map, Value, json};
 
-use crate::{
-    packages, postgres,
-    shell::{self, step},
-};
+use crate::{packages, postgres, shell::step};
+use api::Template;
 use boot::Outcome;
+use changes::Service;
 use clap::ValueEnum as _;
 use contestants::{Field, Kind, Stage};
-use figures::Table;
 use load::Load;
-use nginx::Nginx;
 use pace::Halves;
-use storm::Storm;
+use real_ironic::RealIronic;
+use report::Report;
 
 /// Arguments of `cargo xtask bench`.
 #[derive(clap::Args)]
@@ -88,6 +86,15 @@ pub(crate) struct BenchArgs {
     /// Latency under rising load, with a drawing.
     #[arg(long)]
     rising: bool,
+    /// What operators do: enrolling, patching, changing states.
+    #[arg(long)]
+    changes: bool,
+    /// The same calls to real Ironic; implies `--changes`. Installs it from its packages.
+    #[arg(long)]
+    with_ironic: bool,
+    /// Everything, but for real Ironic.
+    #[arg(long)]
+    all: bool,
 }
 
 impl BenchArgs {
@@ -99,8 +106,12 @@ impl BenchArgs {
         }
     }
 
+    fn changes(&self) -> bool {
+        self.changes || self.with_ironic || self.all
+    }
+
     fn anything_else(&self) -> bool {
-        self.growth || self.storm || self.overload || self.rising
+        self.growth || self.storm || self.overload || self.rising || self.changes()
     }
 }
 
@@ -116,14 +127,14 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
     setrlimit(Resource::RLIMIT_NOFILE, most, most).context("cannot open many files")?;
 
     let mut report = Report::new(&binary, &nginx);
-    if args.boot || !args.anything_else() {
+    if args.boot || args.all || !args.anything_else() {
         report.add(
             "boot",
             "Boot requests",
             &boot_requests(args, &binary, &nginx)?,
         )?;
     }
-    if args.growth {
+    if args.growth || args.all {
         let growth = growth::Growth {
             ironpxe: &binary,
             nginx: &nginx,
@@ -134,7 +145,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
         let outcome = step("growing databases", || growth.run())?;
         report.add("growth", "More and more nodes", &outcome)?;
     }
-    if args.rising {
+    if args.rising || args.all {
         let title = "Latency under rising load";
         let (outcome, drawing) = step(title, || {
             let (halves, time) = (Halves::new()?, Duration::from_secs(args.seconds));
@@ -143,9 +154,10 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
             })
         })?;
         report.add("rising", title, &outcome)?;
-        fs::write(results()?.join("latency.svg"), drawing).context("cannot write the drawing")?;
+        fs::write(report::results()?.join("latency.svg"), drawing)
+            .context("cannot write the drawing")?;
     }
-    if args.overload {
+    if args.overload || args.all {
         let outcome = step("four times too much", || {
             let (halves, time) = (Halves::new()?, Duration::from_secs(args.seconds));
             with_field(args, &binary, &nginx, COMPARED, &halves, |field| {
@@ -154,11 +166,47 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
         })?;
         report.add("overload", "Overload", &outcome)?;
     }
-    if args.storm {
-        let outcome = step("the storm", || storms(args, &binary, &nginx))?;
+    if args.storm || args.all {
+        let outcome = step("the storm", || {
+            storm::run(&storm::Plan {
+                ironpxe: &binary,
+                nginx: &nginx,
+                kinds: args.kinds(&[Kind::Embedded, Kind::Postgres]),
+                machines: args.machines,
+                changes_per_second: args.changes_per_second,
+            })
+        })?;
         report.add("storm", "A boot storm", &outcome)?;
     }
+    if args.changes() {
+        let outcome = step("operators' calls", || changes(args, &binary, &nginx))?;
+        report.add("changes", "What operators do", &outcome)?;
+    }
     report.finish()
+}
+
+fn changes(args: &BenchArgs, ironpxe: &Path, nginx: &Path) -> Result<Outcome> {
+    let scratch = tempfile::tempdir().context("cannot create a scratch folder")?;
+    let stage = Stage {
+        ironpxe,
+        nginx,
+        folder: scratch.path(),
+        nodes: 1,
+        template: Template::Deploying,
+        cores: None,
+    };
+    let mut kinds = args.kinds(&[Kind::Embedded, Kind::Postgres]);
+    kinds.retain(|it| it.is_a_server());
+    let field = stage.start(&kinds)?;
+    let mut services: Vec<Service> = field.all.iter().map(Service::of).collect();
+    let ironic = args
+        .with_ironic
+        .then(|| RealIronic::start(&scratch.path().join("ironic")));
+    if let Some(ironic) = &ironic.transpose()? {
+        services.push(ironic.service.clone());
+        return changes::run(&services, Duration::from_secs(args.seconds));
+    }
+    changes::run(&services, Duration::from_secs(args.seconds))
 }
 
 /// Whose latency and overload are of interest, unless others are chosen.
@@ -179,66 +227,10 @@ fn with_field<T>(
         nginx,
         folder: scratch.path(),
         nodes: args.nodes,
+        template: Template::Deploying,
         cores: Some(&halves.servers),
     };
     work(&stage.start(&args.kinds(usual))?)
-}
-
-fn storms(args: &BenchArgs, ironpxe: &Path, nginx: &Path) -> Result<Outcome> {
-    let scratch = tempfile::tempdir().context("cannot create a scratch folder")?;
-    let folder = scratch.path();
-    let files = folder.join("kernels");
-    fs::create_dir_all(&files).context("cannot create a folder")?;
-    fs::write(files.join("kernel"), vec![0x5a; storm::KERNEL_BYTES])
-        .context("cannot write a kernel")?;
-    let images = Nginx::start(nginx, &folder.join("images"), &files, false, None)?;
-    let stage = Stage {
-        ironpxe,
-        nginx,
-        folder,
-        nodes: args.machines,
-        cores: None,
-    };
-    let mut kinds = args.kinds(&[Kind::Embedded, Kind::Postgres]);
-    // The others are the same servers, or none that operators could change.
-    kinds.retain(|it| it.is_a_server());
-    let mut table = Table::new(storm::HEADINGS);
-    let mut all = Map::new();
-    let mut wrong = Vec::new();
-    // One after the other: each has its own nodes, which are changed.
-    for kind in kinds {
-        let folder = folder.join(kind.key());
-        let stage = Stage {
-            folder: &folder,
-            ..stage
-        };
-        let field = stage.start(&[kind])?;
-        let contestant = field.all.first().context("nobody to ask")?;
-        let storm = Storm {
-            contestant,
-            images: images.address,
-            machines: args.machines,
-            changes_per_second: args.changes_per_second,
-        };
-        let weather = storm.run()?;
-        table.row(weather.cells(kind.title()));
-        all.insert(kind.key().to_owned(), weather.json());
-        wrong.extend(weather.wrong);
-    }
-    let mut markdown = format!(
-        "{} machines, 1000 at a time; boot.ipxe, script and a kernel of 1 MiB each; {} changes a \
-         second\n\n{}",
-        args.machines,
-        args.changes_per_second,
-        table.into_text()
-    );
-    for why in wrong.iter().take(5) {
-        markdown += &format!("\nWrong: {why}\n");
-    }
-    Ok(Outcome {
-        markdown,
-        json: Value::Object(all),
-    })
 }
 
 fn boot_requests(args: &BenchArgs, ironpxe: &Path, nginx: &Path) -> Result<Outcome> {
@@ -249,6 +241,7 @@ fn boot_requests(args: &BenchArgs, ironpxe: &Path, nginx: &Path) -> Result<Outco
         nginx,
         folder: scratch.path(),
         nodes: args.nodes,
+        template: Template::Deploying,
         cores: None,
     };
     let title = format!("{} contestants with {} nodes", kinds.len(), args.nodes);
@@ -257,73 +250,4 @@ fn boot_requests(args: &BenchArgs, ironpxe: &Path, nginx: &Path) -> Result<Outco
     let load = Load::new(&scratch.path().join("load"), args.nodes, time)?;
     let title = format!("{} rounds of {} s for each", args.rounds, args.seconds);
     step(&title, || boot::run(&field, &load, args.rounds, args.nodes))
-}
-
-/// The folder for what comes out.
-fn results() -> Result<PathBuf> {
-    let folder = shell::target().join("bench");
-    fs::create_dir_all(&folder).context("cannot create the results folder")?;
-    Ok(folder)
-}
-
-/// What has been measured so far. Each part is printed and written when it is there, so that a
-/// long run that is broken off leaves what it had.
-struct Report {
-    markdown: String,
-    json: Map<String, Value>,
-}
-
-impl Report {
-    fn new(ironpxe: &Path, nginx: &Path) -> Self {
-        let version = ironpxe::version;
-        let versions = json!({
-            "ironpxe": version(ironpxe, "--version"),
-            "nginx": version(nginx, "-v"),
-            "wrk": version(Path::new("wrk"), "-v"),
-            "sqlite3": version(Path::new("sqlite3"), "--version"),
-            "postgres": ironpxe_testkit::postgres::binaries()
-                .map_or_else(|_| "none".to_owned(), |it| version(&it.join("postgres"), "--version")),
-            "rustc": version(Path::new("rustc"), "--version"),
-        });
-        let machine = figures::machine();
-        let text = |value: &Value| {
-            value
-                .as_str()
-                .map_or_else(|| value.to_string(), str::to_owned)
-        };
-        let list = |value: &Value| {
-            let entries = value.as_object().into_iter().flatten();
-            let entries = entries.map(|(name, value)| format!("{name}: {}", text(value)));
-            entries.collect::<Vec<_>>().join("; ")
-        };
-        let markdown = format!(
-            "Machine: {}\n\nVersions: {}\n",
-            list(&machine),
-            list(&versions)
-        );
-        let mut json = Map::new();
-        json.insert("machine".to_owned(), machine);
-        json.insert("versions".to_owned(), versions);
-        Self { markdown, json }
-    }
-
-    fn add(&mut self, key: &str, title: &str, outcome: &Outcome) -> Result<()> {
-        println!("\n{}", outcome.markdown);
-        self.markdown += &format!("\n## {title}\n\n{}", outcome.markdown);
-        self.json.insert(key.to_owned(), outcome.json.clone());
-        self.write()
-    }
-
-    fn write(&self) -> Result<()> {
-        let folder = results()?;
-        let text = serde_json::to_string_pretty(&self.json).context("cannot write the results")?;
-        fs::write(folder.join("report.json"), text).context("cannot write the results")?;
-        fs::write(folder.join("report.md"), &self.markdown).context("cannot write the results")
-    }
-
-    fn finish(&self) -> Result<()> {
-        self.write()?;
-        println!("All figures: target/bench/report.md and target/bench/report.json");
-        Ok(())
-    }
 }

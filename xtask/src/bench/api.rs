@@ -55,36 +55,62 @@ fn attempt(
     result.context("no answer")
 }
 
-/// A node that can be deployed by a ramdisk.
-pub(super) fn node(name: &str) -> Value {
+/// What the machines of the nodes boot.
+#[derive(Clone, Copy)]
+pub(super) enum Template {
+    /// The deploy ramdisk, which they wait for.
+    Deploying,
+    /// Their instance, which is a ramdisk. These nodes can be changed all the time.
+    Running,
+}
+
+/// A node as it is enrolled.
+pub(super) fn node(name: &str, template: Template) -> Value {
+    let (deploy_interface, instance_info) = match template {
+        Template::Deploying => (
+            "direct",
+            json!({
+                "image_source": "http://192.0.2.1/images/disk.raw",
+                "image_disk_format": "raw",
+                "image_os_hash_algo": "sha256",
+                "image_os_hash_value": "0".repeat(64),
+            }),
+        ),
+        Template::Running => (
+            "ramdisk",
+            json!({
+                "kernel": "http://192.0.2.1/instance/kernel",
+                "ramdisk": "http://192.0.2.1/instance/ramdisk",
+            }),
+        ),
+    };
     json!({
         "name": name,
         "driver": "fake-hardware",
-        "deploy_interface": "direct",
+        "deploy_interface": deploy_interface,
         "automated_clean": false,
         "driver_info": {
             "deploy_kernel": "http://192.0.2.1/deploy/kernel",
             "deploy_ramdisk": "http://192.0.2.1/deploy/ramdisk",
         },
-        "instance_info": {
-            "image_source": "http://192.0.2.1/images/disk.raw",
-            "image_disk_format": "raw",
-            "image_os_hash_algo": "sha256",
-            "image_os_hash_value": "0".repeat(64),
-        },
+        "instance_info": instance_info,
         "properties": { "cpu_arch": "x86_64" },
     })
 }
 
-/// Makes the node that the others are copies of, and brings it to where it waits for its ramdisk.
-pub(super) fn make_template(to: SocketAddr) -> Result<()> {
-    let node = call(to, "POST", "/v1/nodes", Some(&node(TEMPLATE)))?;
+/// Makes the node that the others are copies of, and brings it to where its machine boots.
+pub(super) fn make_template(to: SocketAddr, template: Template) -> Result<()> {
+    let node = call(to, "POST", "/v1/nodes", Some(&node(TEMPLATE, template)))?;
     let uuid = uuid(&node)?;
     let port = json!({ "node_uuid": uuid, "address": "06:00:00:00:00:01" });
     call(to, "POST", "/v1/ports", Some(&port))?;
     provision(to, &uuid, "manage", "manageable")?;
     provision(to, &uuid, "provide", "available")?;
-    provision(to, &uuid, "active", "wait call-back")
+    let booted = match template {
+        Template::Deploying => "wait call-back",
+        Template::Running => "active",
+    };
+    provision(to, &uuid, "active", booted)
 }
 
 pub(super) fn uuid(resource: &Value) -> Result<String> {

@@ -8,15 +8,18 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    io::{ErrorKind, Read, Write},
+    io::ErrorKind,
     net::SocketAddr,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
 
-use super::http::{Answer, Incoming};
+use super::{
+    connection::{Connection, Current, Progress},
+    http::{Answer, Incoming},
+};
 
 /// A request, and when it is due.
 pub(super) struct Request {
@@ -63,23 +66,6 @@ impl Done {
     pub(super) fn latency(&self) -> Duration {
         self.ended - self.due
     }
-}
-
-struct Connection {
-    stream: TcpStream,
-    number: u64,
-    to: SocketAddr,
-    /// Given to the caller, and to nobody else.
-    private: bool,
-    current: Option<Current>,
-}
-
-struct Current {
-    tag: u64,
-    due: Instant,
-    sent: Instant,
-    unwritten: Vec<u8>,
-    incoming: Incoming,
 }
 
 pub(super) struct Client {
@@ -321,56 +307,6 @@ impl Client {
     }
 }
 
-enum Progress {
-    Waiting,
-    Complete { reusable: bool },
-}
-
-impl Connection {
-    fn go_on(&mut self, buffer: &mut [u8]) -> Result<Progress> {
-        let Some(current) = &mut self.current else {
-            // Nothing is asked, so that the only news can be its end.
-            return match self.stream.read(buffer) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Progress::Waiting),
-                Err(error) if error.kind() == ErrorKind::NotConnected => Ok(Progress::Waiting),
-                _ => Ok(Progress::Complete { reusable: false }),
-            };
-        };
-        while !current.unwritten.is_empty() {
-            match self.stream.write(&current.unwritten) {
-                Ok(written) => drop(current.unwritten.drain(..written)),
-                Err(error) if is_not_yet(error.kind()) => return Ok(Progress::Waiting),
-                Err(error) => return Err(error).context("cannot send"),
-            }
-        }
-        loop {
-            match self.stream.read(buffer) {
-                Ok(0) => {
-                    ensure!(current.incoming.ended(), "the connection was closed");
-                    return Ok(Progress::Complete { reusable: false });
-                }
-                Ok(got) => {
-                    if current
-                        .incoming
-                        .take(buffer.get(..got).unwrap_or_default())?
-                    {
-                        let reusable = !current.incoming.closes;
-                        return Ok(Progress::Complete { reusable });
-                    }
-                }
-                Err(error) if is_not_yet(error.kind()) => return Ok(Progress::Waiting),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error).context("cannot read"),
-            }
-        }
-    }
-}
-
-/// Not ready, or not yet connected.
-fn is_not_yet(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::WouldBlock | ErrorKind::NotConnected)
-}
-
 /// Sends the requests, `at_once` at a time, and hands each answer to `take`. For what is prepared
 /// or compared; the first that fails is an error.
 pub(super) fn fetch_all(
@@ -406,6 +342,7 @@ pub(super) fn fetch_all(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{Read, Write};
     use std::net::TcpListener;
     use std::thread;
 

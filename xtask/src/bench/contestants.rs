@@ -15,7 +15,8 @@ use clap::ValueEnum;
 use ironpxe_testkit::postgres::Postgres;
 
 use super::{
-    api, client, http,
+    api::{self, Template},
+    client, http,
     ironpxe::{BY_ADDRESS, BY_UUID, Ironpxe, Setup},
     load::{self, Target},
     names::Key,
@@ -112,6 +113,7 @@ pub(super) struct Stage<'a> {
     /// Everything that is written goes here.
     pub(super) folder: &'a Path,
     pub(super) nodes: u32,
+    pub(super) template: Template,
     /// The processors that servers get, as `taskset` takes them; all, if not given.
     pub(super) cores: Option<&'a str>,
 }
@@ -122,8 +124,8 @@ pub(super) struct Field {
     pub(super) script_bytes: usize,
     ironpxes: BTreeMap<Kind, Ironpxe>,
     nginxes: Vec<Nginx>,
-    // Ends after those who use it.
-    _postgres: Option<Arc<Postgres>>,
+    /// Ends after those who use it.
+    postgres: Option<Arc<Postgres>>,
 }
 
 impl Stage<'_> {
@@ -134,13 +136,13 @@ impl Stage<'_> {
             script_bytes: 0,
             ironpxes: BTreeMap::new(),
             nginxes: Vec::new(),
-            _postgres: None,
+            postgres: None,
         };
         let mut stores: BTreeMap<bool, Store> = BTreeMap::new();
         if kinds.iter().any(|it| it.needs_postgres()) {
             let server = Arc::new(Postgres::start_with(POSTGRES_SETTINGS)?);
             stores.insert(true, self.filled(Store::on(&server, self.ironpxe)?)?);
-            field._postgres = Some(server);
+            field.postgres = Some(server);
         }
         // nginx gets its files from the embedded one.
         let sqlite = Store::Sqlite(self.folder.join("sqlite"));
@@ -152,7 +154,7 @@ impl Stage<'_> {
         for kind in servers.into_iter().filter(|it| !it.is_nginx()) {
             let store = stores.get(&kind.needs_postgres()).context("no store")?;
             let ironpxe = self.ironpxe(kind, store)?;
-            field.script_bytes = self.script_bytes(&ironpxe)?;
+            field.script_bytes = script_bytes(&ironpxe)?;
             let database = store.pid()?;
             for kind in kinds.iter().filter(|it| it.server() == kind) {
                 field.all.push(contestant(*kind, &ironpxe, database)?);
@@ -193,7 +195,7 @@ impl Stage<'_> {
             cores: None,
             environment: &[],
         })?;
-        api::make_template(ironpxe.address)
+        api::make_template(ironpxe.address, self.template)
     }
 
     fn ironpxe(&self, kind: Kind, store: &Store) -> Result<Ironpxe> {
@@ -208,16 +210,6 @@ impl Stage<'_> {
         })
     }
 
-    fn script_bytes(&self, ironpxe: &Ironpxe) -> Result<usize> {
-        let mut bytes = 0;
-        let ask = |_| http::firmware_request(&format!("{BY_ADDRESS}{}", Key::Address.of(0)));
-        client::fetch_all(ironpxe.address, 1, 1, ask, |_, answer| {
-            bytes = answer.length;
-            Ok(())
-        })?;
-        Ok(bytes)
-    }
-
     /// Writes what ironpxe answers for each node as the file which the static layout has for it.
     fn write_files(&self, ironpxe: &Ironpxe, folder: &Path) -> Result<()> {
         fs::create_dir_all(folder).context("cannot create the folder for files")?;
@@ -230,6 +222,16 @@ impl Stage<'_> {
                 .with_context(|| format!("cannot write {}", file.display()))
         })
     }
+}
+
+fn script_bytes(ironpxe: &Ironpxe) -> Result<usize> {
+    let mut bytes = 0;
+    let ask = |_| http::firmware_request(&format!("{BY_ADDRESS}{}", Key::Address.of(0)));
+    client::fetch_all(ironpxe.address, 1, 1, ask, |_, answer| {
+        bytes = answer.length;
+        Ok(())
+    })?;
+    Ok(bytes)
 }
 
 fn contestant(kind: Kind, ironpxe: &Ironpxe, database: Option<u32>) -> Result<Contestant> {

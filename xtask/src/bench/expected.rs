@@ -12,8 +12,8 @@ use super::names;
 /// What a node's machine boots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Boots {
-    /// The deploy ramdisk, with this number on its command line; 0 where there is none.
-    Deploy(u32),
+    /// Its instance, a ramdisk, with this number on its command line; 0 where there is none.
+    Instance(u32),
     /// Nothing: its console says why.
     Nothing,
 }
@@ -28,7 +28,7 @@ struct Change {
     known: Option<Instant>,
 }
 
-/// The changes of all nodes. Those it does not know wait for their ramdisk.
+/// The changes of all nodes. Those it does not know were not changed.
 #[derive(Default)]
 pub(super) struct Expected(HashMap<u32, Vec<Change>>);
 
@@ -48,6 +48,11 @@ impl Expected {
         }
     }
 
+    /// Whether anything was done to the node so far.
+    pub(super) fn was_changed(&self, node: u32) -> bool {
+        self.0.contains_key(&node)
+    }
+
     /// Whether the script was right, for who asked at `asked` and had it at `got`.
     pub(super) fn check(
         &self,
@@ -63,7 +68,7 @@ impl Expected {
         let last_known = changes.iter().rposition(is_known);
         let sure = last_known
             .and_then(|it| changes.get(it))
-            .map_or(Boots::Deploy(0), |it| it.to);
+            .map_or(Boots::Instance(0), |it| it.to);
         let since = changes.iter().skip(last_known.map_or(0, |it| it + 1));
         let possible = since.filter(|it| it.begun <= got).map(|it| it.to);
         let allowed: Vec<Boots> = std::iter::once(sure).chain(possible).collect();
@@ -86,9 +91,7 @@ fn read(node: u32, script: &str) -> Option<Boots> {
     if script.contains(&format!("echo ironpxe: {name} is not booted")) {
         return (!script.contains("\nboot")).then_some(Boots::Nothing);
     }
-    if !script.contains(&format!(
-        "echo ironpxe: {name}: wait call-back -> deploy ramdisk"
-    )) {
+    if !script.contains(&format!("echo ironpxe: {name}: active -> instance ramdisk")) {
         return None;
     }
     let number = match script.split_once(MARK) {
@@ -98,7 +101,7 @@ fn read(node: u32, script: &str) -> Option<Boots> {
             after.get(..end)?.parse().ok()?
         }
     };
-    Some(Boots::Deploy(number))
+    Some(Boots::Instance(number))
 }
 
 #[cfg(test)]
@@ -107,7 +110,7 @@ mod tests {
 
     fn script(name: &str, mark: &str) -> String {
         format!(
-            "#!ipxe\necho ironpxe: {name}: wait call-back -> deploy ramdisk\n\
+            "#!ipxe\necho ironpxe: {name}: active -> instance ramdisk\n\
              kernel http://x/k {mark} initrd=i\nboot\n"
         )
     }
@@ -117,7 +120,7 @@ mod tests {
         let mut expected = Expected::default();
         let before = Instant::now();
         let (old, new) = (script("bench-7", ""), script("bench-7", "bench-change=1"));
-        expected.begin(7, Boots::Deploy(1));
+        expected.begin(7, Boots::Instance(1));
         let during = Instant::now();
         // Under way: both.
         assert!(expected.check(7, &old, before, during).is_ok());

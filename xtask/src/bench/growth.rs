@@ -12,6 +12,7 @@ use nix::sys::statvfs::statvfs;
 use serde_json::{Value, json};
 
 use super::{
+    api::Template,
     boot::Outcome,
     contestants::Stage,
     figures::{Table, median, shown},
@@ -88,6 +89,7 @@ impl Growth<'_> {
                 nginx: self.nginx,
                 folder,
                 nodes: size,
+                template: Template::Deploying,
                 cores: None,
             };
             if nodes == 0 {
@@ -200,7 +202,7 @@ fn markdown(steps: &[Step], notes: &[String]) -> String {
     let mut text = table.into_text();
     text += "\nMemory is that of ironpxe (PSS), without PostgreSQL.\n";
     for note in notes {
-        text += &format!("\n{note}\n");
+        text.extend(["\n", note, "\n"]);
     }
     text
 }

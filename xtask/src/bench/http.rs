@@ -4,16 +4,15 @@ use anyhow::{Context, Result, bail};
 
 /// The bytes of a request. `body` is JSON.
 pub(super) fn request(method: &str, path: &str, body: Option<&str>) -> Vec<u8> {
-    let mut text = format!(
-        "{method} {path} HTTP/1.1\r\nHost: bench\r\nX-OpenStack-Ironic-API-Version: 1.100\r\n\
-         Accept: application/json\r\n"
-    );
-    if let Some(body) = body {
+    let length = body.map_or_else(String::new, |body| {
         let length = body.len();
-        text += &format!("Content-Type: application/json\r\nContent-Length: {length}\r\n");
-    }
-    text += "\r\n";
-    text += body.unwrap_or_default();
+        format!("Content-Type: application/json\r\nContent-Length: {length}\r\n")
+    });
+    let body = body.unwrap_or_default();
+    let text = format!(
+        "{method} {path} HTTP/1.1\r\nHost: bench\r\nX-OpenStack-Ironic-API-Version: 1.100\r\n\
+         Accept: application/json\r\n{length}\r\n{body}"
+    );
     text.into_bytes()
 }
 

@@ -31,6 +31,7 @@ pub(super) struct Operators {
     done_with: HashSet<u32>,
     made: usize,
     failed: usize,
+    failure: Option<String>,
     latencies: Latencies,
 }
 
@@ -52,6 +53,9 @@ enum Step {
 /// Tags of their requests, beside which there are those of others, are these and the node's number.
 pub(super) const TAGS: u64 = 1 << 40;
 
+/// Among how many nodes they choose at a time.
+const AROUND: u32 = 1000;
+
 /// No undeployment takes longer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -67,6 +71,7 @@ impl Operators {
             done_with: HashSet::new(),
             made: 0,
             failed: 0,
+            failure: None,
             latencies: Latencies::default(),
         }
     }
@@ -79,15 +84,21 @@ impl Operators {
         self.failed
     }
 
+    /// Why the last one that failed did.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.failure.clone()
+    }
+
     /// Of the calls that asked for a change.
     pub(super) fn into_latencies(self) -> Latencies {
         self.latencies
     }
 
-    /// Begins the changes that are due.
+    /// Begins the changes that are due, of nodes around `node`: that is where machines boot.
     pub(super) fn act(
         &mut self,
         now: Instant,
+        around: u32,
         client: &mut Client,
         expected: &mut Expected,
     ) -> Result<()> {
@@ -95,8 +106,9 @@ impl Operators {
             let due = self.next.unwrap_or(now);
             self.next = Some(due + self.every);
             self.begun += 1;
-            let node = scrambled(u64::from(self.begun)) % u64::from(self.nodes.max(1));
-            let node = u32::try_from(node).unwrap_or_default();
+            let away = scrambled(u64::from(self.begun)) % u64::from(AROUND);
+            let away = u32::try_from(away).unwrap_or_default();
+            let node = (around + self.nodes + away - AROUND / 2) % self.nodes.max(1);
             if !self.under_way.contains_key(&node) && !self.done_with.contains(&node) {
                 let (step, boots, bytes) = change(node, self.begun);
                 expected.begin(node, boots);
@@ -139,6 +151,13 @@ impl Operators {
             // Made or not: who knows. The node is left alone, and both are allowed from now on.
             self.failed += 1;
             self.done_with.insert(node);
+            self.failure = Some(match &done.outcome {
+                Ok(answer) => {
+                    let text = String::from_utf8_lossy(&answer.body);
+                    format!("{}: {text}", answer.status)
+                }
+                Err(error) => format!("{error:#}"),
+            });
             return;
         };
         match step {
@@ -181,10 +200,10 @@ fn change(node: u32, number: u32) -> (Step, Boots, Vec<u8>) {
     }
     let body = json!([{
         "op": "add",
-        "path": "/driver_info/kernel_append_params",
+        "path": "/instance_info/kernel_append_params",
         "value": format!("{MARK}{number}"),
     }]);
     let path = format!("/v1/nodes/{uuid}");
     let bytes = http::request("PATCH", &path, Some(&body.to_string()));
-    (Step::Patching, Boots::Deploy(number), bytes)
+    (Step::Patching, Boots::Instance(number), bytes)
 }

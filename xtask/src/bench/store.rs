@@ -151,7 +151,7 @@ impl Store {
             // Not all in one statement: a parser keeps it all in memory.
             match position % 1000 {
                 0 => write!(out, "INSERT INTO names VALUES ")?,
-                _ => write!(out, ",\n")?,
+                _ => writeln!(out, ",")?,
             }
             let uuid = |kind| match self {
                 Self::Sqlite(_) => names::uuid(index, kind).replace('-', ""),

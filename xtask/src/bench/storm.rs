@@ -8,23 +8,29 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BinaryHeap},
+    fs,
     net::SocketAddr,
+    path::Path,
     time::{Duration, Instant},
 };
 
-use anyhow::Result;
-use serde_json::{Value, json};
+use anyhow::{Context, Result};
+use serde_json::{Map, Value};
 
 use super::{
+    api::Template,
+    boot::Outcome,
     client::{Client, Done, Handle, On, Request},
-    contestants::Contestant,
+    contestants::{Contestant, Kind, Stage},
     expected::Expected,
-    figures::{Latencies, number, shown},
+    figures::Table,
     http, load,
+    nginx::Nginx,
     operators::{self, Operators},
+    weather::{self, Weather},
 };
 
-pub(super) const KERNEL_BYTES: usize = 1024 * 1024;
+const KERNEL_BYTES: usize = 1024 * 1024;
 /// So many machines are powered on at the same moment.
 const AT_ONCE: usize = 1000;
 /// How long a machine waits for one answer.
@@ -33,39 +39,76 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const TRIES: u32 = 20;
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// Who takes part.
-pub(super) struct Storm<'a> {
-    pub(super) contestant: &'a Contestant,
-    pub(super) images: SocketAddr,
+/// What is to be blown.
+pub(super) struct Plan<'a> {
+    pub(super) ironpxe: &'a Path,
+    pub(super) nginx: &'a Path,
+    /// Whom it meets, one after the other: each has its own nodes, which are changed.
+    pub(super) kinds: Vec<Kind>,
     pub(super) machines: u32,
     pub(super) changes_per_second: u32,
 }
 
-/// What came out of one.
-#[derive(Default)]
-pub(super) struct Weather {
-    pub(super) seconds: f64,
-    pub(super) first: Latencies,
-    pub(super) scripts: Latencies,
-    pub(super) kernels: Latencies,
-    /// From power-on to the kernel, all waits included.
-    pub(super) boots: Latencies,
-    /// Machines that never got all they wanted, with the last reason.
-    pub(super) failed: usize,
-    pub(super) failure: Option<String>,
-    /// How often a machine was told to come back.
-    pub(super) told_to_wait: usize,
-    pub(super) wrong: Vec<String>,
-    pub(super) changes: usize,
-    pub(super) changes_failed: usize,
-    pub(super) change_latencies: Latencies,
-    pub(super) idle_mib: f64,
-    pub(super) peak_mib: f64,
-    pub(super) kernel_bytes: usize,
+/// One storm for each.
+pub(super) fn run(plan: &Plan<'_>) -> Result<Outcome> {
+    let scratch = tempfile::tempdir().context("cannot create a scratch folder")?;
+    let files = scratch.path().join("kernels");
+    fs::create_dir_all(&files).context("cannot create a folder")?;
+    fs::write(files.join("kernel"), vec![0x5a; KERNEL_BYTES]).context("cannot write a kernel")?;
+    let folder = scratch.path().join("images");
+    let images = Nginx::start(plan.nginx, &folder, &files, false, None)?;
+    let mut table = Table::new(weather::HEADINGS);
+    let mut all = Map::new();
+    let mut wrong = Vec::new();
+    // The others are the same servers, or none that operators could change.
+    for kind in plan.kinds.iter().filter(|it| it.is_a_server()) {
+        let stage = Stage {
+            ironpxe: plan.ironpxe,
+            nginx: plan.nginx,
+            folder: &scratch.path().join(kind.key()),
+            nodes: plan.machines,
+            template: Template::Running,
+            cores: None,
+        };
+        let field = stage.start(&[*kind])?;
+        let storm = Storm {
+            contestant: field.all.first().context("nobody to ask")?,
+            images: images.address,
+            machines: plan.machines,
+            changes_per_second: plan.changes_per_second,
+        };
+        let weather = storm.blow()?;
+        table.row(weather.cells(kind.title()));
+        all.insert(kind.key().to_owned(), weather.json());
+        wrong.extend(weather.wrong);
+    }
+    let mut markdown = format!(
+        "{} machines, {AT_ONCE} at a time; boot.ipxe, script and a kernel of 1 MiB each; {} \
+         changes a second\n\n{}",
+        plan.machines,
+        plan.changes_per_second,
+        table.into_text()
+    );
+    for why in wrong.iter().take(5) {
+        markdown.extend(["\nWrong: ", why, "\n"]);
+    }
+    Ok(Outcome {
+        markdown,
+        json: Value::Object(all),
+    })
 }
 
+/// Who takes part.
+struct Storm<'a> {
+    contestant: &'a Contestant,
+    images: SocketAddr,
+    machines: u32,
+    changes_per_second: u32,
+}
+
+/// What a machine wants next.
 #[derive(Clone, Copy)]
-enum Stage {
+enum Wants {
     First,
     Script,
     Kernel,
@@ -82,14 +125,14 @@ enum Next {
 }
 
 struct Machine {
-    stage: Stage,
+    wants: Wants,
     started: Instant,
     tries: u32,
     connection: Option<Handle>,
 }
 
 impl Storm<'_> {
-    pub(super) fn run(&self) -> Result<Weather> {
+    fn blow(&self) -> Result<Weather> {
         let mut weather = Weather {
             idle_mib: self.rss_mib()?,
             ..Weather::default()
@@ -107,7 +150,7 @@ impl Storm<'_> {
             let now = Instant::now();
             while next < self.machines && machines.len() < AT_ONCE {
                 let machine = Machine {
-                    stage: Stage::First,
+                    wants: Wants::First,
                     started: now,
                     tries: 0,
                     connection: None,
@@ -123,7 +166,7 @@ impl Storm<'_> {
                     self.ask(&mut client, index, machine)?;
                 }
             }
-            operators.act(now, &mut client, &mut expected)?;
+            operators.act(now, next, &mut client, &mut expected)?;
             if now >= next_look {
                 weather.peak_mib = weather.peak_mib.max(self.rss_mib()?);
                 next_look = now + LOOK_EVERY;
@@ -137,7 +180,7 @@ impl Storm<'_> {
                 let Some(mut machine) = machines.remove(&index) else {
                     continue;
                 };
-                match self.went(&mut weather, &expected, index, &mut machine, &done) {
+                match went(&mut weather, &expected, index, &mut machine, &done) {
                     Next::Ask => self.ask(&mut client, index, &machine)?,
                     Next::AskElsewhere => {
                         if let Some(handle) = machine.connection.take() {
@@ -164,6 +207,7 @@ impl Storm<'_> {
         weather.seconds = start.elapsed().as_secs_f64();
         weather.changes = operators.made();
         weather.changes_failed = operators.failed();
+        weather.change_failure = operators.failure();
         weather.change_latencies = operators.into_latencies();
         Ok(weather)
     }
@@ -175,10 +219,10 @@ impl Storm<'_> {
 
     fn ask(&self, client: &mut Client, index: u32, machine: &Machine) -> Result<()> {
         let server = self.contestant.target.address;
-        let (to, path) = match machine.stage {
-            Stage::First => (server, "/boot.ipxe".to_owned()),
-            Stage::Script => (server, self.contestant.target.path(index)),
-            Stage::Kernel => (self.images, "/kernel".to_owned()),
+        let (to, path) = match machine.wants {
+            Wants::First => (server, "/boot.ipxe".to_owned()),
+            Wants::Script => (server, self.contestant.target.path(index)),
+            Wants::Kernel => (self.images, "/kernel".to_owned()),
         };
         client.submit(Request {
             to,
@@ -188,131 +232,70 @@ impl Storm<'_> {
             on: machine.connection.map_or(On::New, On::Given),
         })
     }
-
-    /// What a machine does with an answer.
-    fn went(
-        &self,
-        weather: &mut Weather,
-        expected: &Expected,
-        index: u32,
-        machine: &mut Machine,
-        done: &Done,
-    ) -> Next {
-        machine.connection = done.connection;
-        let answer = match &done.outcome {
-            Ok(answer) if answer.status == 200 => answer,
-            other => {
-                machine.tries += 1;
-                let wait = match other {
-                    Ok(answer) if answer.status == 503 => {
-                        weather.told_to_wait += 1;
-                        answer.retry_after.unwrap_or(1)
-                    }
-                    _ => 1,
-                };
-                if machine.tries < TRIES {
-                    return Next::AskAt(done.ended + Duration::from_secs(wait));
-                }
-                weather.failed += 1;
-                weather.failure = Some(match other {
-                    Ok(answer) => format!("status {}", answer.status),
-                    Err(error) => format!("{error:#}"),
-                });
-                return Next::Finished;
-            }
-        };
-        match machine.stage {
-            Stage::First => {
-                weather.first.push(done.latency());
-                if !answer.body.starts_with(b"#!ipxe") {
-                    weather
-                        .wrong
-                        .push(format!("machine {index}: boot.ipxe is no script"));
-                }
-                machine.stage = Stage::Script;
-                Next::Ask
-            }
-            Stage::Script => {
-                weather.scripts.push(done.latency());
-                let text = String::from_utf8_lossy(&answer.body);
-                if let Err(why) = expected.check(index, &text, done.sent, done.ended) {
-                    weather.wrong.push(why);
-                }
-                machine.stage = Stage::Kernel;
-                Next::AskElsewhere
-            }
-            Stage::Kernel => {
-                weather.kernels.push(done.latency());
-                weather.boots.push(done.ended - machine.started);
-                weather.kernel_bytes += answer.length;
-                if answer.length != KERNEL_BYTES {
-                    weather
-                        .wrong
-                        .push(format!("machine {index}: a kernel of {}", answer.length));
-                }
-                Next::Finished
-            }
-        }
-    }
 }
 
-/// The columns of [`Weather::cells`].
-pub(super) const HEADINGS: &[&str] = &[
-    "",
-    "all have booted after, s",
-    "boot.ipxe: p99, ms",
-    "script: p50, ms",
-    "script: p99, ms",
-    "script: p99.9, ms",
-    "a boot: p50, ms",
-    "a boot: p99, ms",
-    "told to wait (503)",
-    "never booted",
-    "wrong scripts",
-    "changes (failed)",
-    "a change: p99, ms",
-    "memory idle → peak (RSS), MiB",
-    "kernels, MB/s",
-];
-
-impl Weather {
-    pub(super) fn cells(&self, name: &str) -> Vec<String> {
-        vec![
-            name.to_owned(),
-            shown(self.seconds, 1),
-            shown(self.first.percentile(99.0), 1),
-            shown(self.scripts.percentile(50.0), 1),
-            shown(self.scripts.percentile(99.0), 1),
-            shown(self.scripts.percentile(99.9), 1),
-            shown(self.boots.percentile(50.0), 0),
-            shown(self.boots.percentile(99.0), 0),
-            self.told_to_wait.to_string(),
-            self.failed.to_string(),
-            self.wrong.len().to_string(),
-            format!("{} ({})", self.changes, self.changes_failed),
-            shown(self.change_latencies.percentile(99.0), 1),
-            format!("{:.0} → {:.0}", self.idle_mib, self.peak_mib),
-            shown(number(self.kernel_bytes) / 1e6 / self.seconds, 0),
-        ]
-    }
-
-    pub(super) fn json(&self) -> Value {
-        json!({
-            "seconds": self.seconds,
-            "boot_ipxe": self.first.json(),
-            "script": self.scripts.json(),
-            "kernel": self.kernels.json(),
-            "boot": self.boots.json(),
-            "told_to_wait": self.told_to_wait,
-            "never_booted": self.failed,
-            "why": self.failure,
-            "wrong_scripts": self.wrong,
-            "changes": self.changes,
-            "changes_failed": self.changes_failed,
-            "change": self.change_latencies.json(),
-            "rss_idle_mib": self.idle_mib,
-            "rss_peak_mib": self.peak_mib,
-            "kernel_bytes": self.kernel_bytes,
-        })
+/// What a machine does with an answer.
+fn went(
+    weather: &mut Weather,
+    expected: &Expected,
+    index: u32,
+    machine: &mut Machine,
+    done: &Done,
+) -> Next {
+    machine.connection = done.connection;
+    let answer = match &done.outcome {
+        Ok(answer) if answer.status == 200 => answer,
+        other => {
+            machine.tries += 1;
+            let wait = match other {
+                Ok(answer) if answer.status == 503 => {
+                    weather.told_to_wait += 1;
+                    answer.retry_after.unwrap_or(1)
+                }
+                _ => 1,
+            };
+            if machine.tries < TRIES {
+                return Next::AskAt(done.ended + Duration::from_secs(wait));
+            }
+            weather.failed += 1;
+            weather.failure = Some(match other {
+                Ok(answer) => format!("status {}", answer.status),
+                Err(error) => format!("{error:#}"),
+            });
+            return Next::Finished;
+        }
+    };
+    match machine.wants {
+        Wants::First => {
+            weather.first.push(done.latency());
+            if !answer.body.starts_with(b"#!ipxe") {
+                weather
+                    .wrong
+                    .push(format!("machine {index}: boot.ipxe is no script"));
+            }
+            machine.wants = Wants::Script;
+            Next::Ask
+        }
+        Wants::Script => {
+            weather.scripts.push(done.latency());
+            let text = String::from_utf8_lossy(&answer.body);
+            weather.of_changed += usize::from(expected.was_changed(index));
+            if let Err(why) = expected.check(index, &text, done.sent, done.ended) {
+                weather.wrong.push(why);
+            }
+            machine.wants = Wants::Kernel;
+            Next::AskElsewhere
+        }
+        Wants::Kernel => {
+            weather.kernels.push(done.latency());
+            weather.boots.push(done.ended - machine.started);
+            weather.kernel_bytes += answer.length;
+            if answer.length != KERNEL_BYTES {
+                weather
+                    .wrong
+                    .push(format!("machine {index}: a kernel of {}", answer.length));
+            }
+            Next::Finished
+        }
     }
 }
