@@ -14,6 +14,7 @@ mod expected;
 mod figures;
 mod growth;
 mod http;
+mod images;
 mod ironpxe;
 mod load;
 mod names;
@@ -31,7 +32,11 @@ mod store;
 mod storm;
 mod weather;
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -92,6 +97,12 @@ pub(crate) struct BenchArgs {
     /// The same calls to real Ironic; implies `--changes`. Installs it from its packages.
     #[arg(long)]
     with_ironic: bool,
+    /// Images on their way to machines, from a file and from another server.
+    #[arg(long)]
+    images: bool,
+    /// Measure this executable, instead of building one.
+    #[arg(long, value_name = "FILE")]
+    ironpxe: Option<PathBuf>,
     /// Everything, but for real Ironic.
     #[arg(long)]
     all: bool,
@@ -111,7 +122,7 @@ impl BenchArgs {
     }
 
     fn anything_else(&self) -> bool {
-        self.growth || self.storm || self.overload || self.rising || self.changes()
+        self.growth || self.storm || self.overload || self.rising || self.images || self.changes()
     }
 }
 
@@ -122,7 +133,10 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
         postgres::ensure()?;
         packages::unpack("nginx", "usr/sbin/nginx")
     })?;
-    let binary = step("building ironpxe", ironpxe::build)?;
+    let binary = match &args.ironpxe {
+        Some(binary) => fs::canonicalize(binary).context("no such executable")?,
+        None => step("building ironpxe", ironpxe::build)?,
+    };
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, most, most).context("cannot open many files")?;
 
@@ -178,6 +192,16 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
         })?;
         report.add("storm", "A boot storm", &outcome)?;
     }
+    if args.images || args.all {
+        let plan = images::Plan {
+            ironpxe: &binary,
+            nginx: &nginx,
+            time: Duration::from_secs(args.seconds),
+            rounds: args.rounds,
+        };
+        let outcome = step("images", || images::run(&plan))?;
+        report.add("images", "Images", &outcome)?;
+    }
     if args.changes() {
         let outcome = step("operators' calls", || changes(args, &binary, &nginx))?;
         report.add("changes", "What operators do", &outcome)?;
@@ -193,6 +217,7 @@ fn changes(args: &BenchArgs, ironpxe: &Path, nginx: &Path) -> Result<Outcome> {
         folder: scratch.path(),
         nodes: 1,
         template: Template::Deploying,
+        environment: &[],
         cores: None,
     };
     let mut kinds = args.kinds(&[Kind::Embedded, Kind::Postgres]);
@@ -228,6 +253,7 @@ fn with_field<T>(
         folder: scratch.path(),
         nodes: args.nodes,
         template: Template::Deploying,
+        environment: &[],
         cores: Some(&halves.servers),
     };
     work(&stage.start(&args.kinds(usual))?)
@@ -242,6 +268,7 @@ fn boot_requests(args: &BenchArgs, ironpxe: &Path, nginx: &Path) -> Result<Outco
         folder: scratch.path(),
         nodes: args.nodes,
         template: Template::Deploying,
+        environment: &[],
         cores: None,
     };
     let title = format!("{} contestants with {} nodes", kinds.len(), args.nodes);

@@ -60,6 +60,8 @@ fn attempt(
 pub(super) enum Template {
     /// The deploy ramdisk, which they wait for.
     Deploying,
+    /// The same, but the deploy ramdisk is the one of the configuration.
+    Bare,
     /// Their instance, which is a ramdisk. These nodes can be changed all the time.
     Running,
 }
@@ -67,7 +69,7 @@ pub(super) enum Template {
 /// A node as it is enrolled.
 pub(super) fn node(name: &str, template: Template) -> Value {
     let (deploy_interface, instance_info) = match template {
-        Template::Deploying => (
+        Template::Deploying | Template::Bare => (
             "direct",
             json!({
                 "image_source": "http://192.0.2.1/images/disk.raw",
@@ -84,15 +86,19 @@ pub(super) fn node(name: &str, template: Template) -> Value {
             }),
         ),
     };
+    let driver_info = match template {
+        Template::Bare => json!({}),
+        Template::Deploying | Template::Running => json!({
+            "deploy_kernel": "http://192.0.2.1/deploy/kernel",
+            "deploy_ramdisk": "http://192.0.2.1/deploy/ramdisk",
+        }),
+    };
     json!({
         "name": name,
         "driver": "fake-hardware",
         "deploy_interface": deploy_interface,
         "automated_clean": false,
-        "driver_info": {
-            "deploy_kernel": "http://192.0.2.1/deploy/kernel",
-            "deploy_ramdisk": "http://192.0.2.1/deploy/ramdisk",
-        },
+        "driver_info": driver_info,
         "instance_info": instance_info,
         "properties": { "cpu_arch": "x86_64" },
     })
@@ -107,7 +113,7 @@ pub(super) fn make_template(to: SocketAddr, template: Template) -> Result<()> {
     provision(to, &uuid, "manage", "manageable")?;
     provision(to, &uuid, "provide", "available")?;
     let booted = match template {
-        Template::Deploying => "wait call-back",
+        Template::Deploying | Template::Bare => "wait call-back",
         Template::Running => "active",
     };
     provision(to, &uuid, "active", booted)

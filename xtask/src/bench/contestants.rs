@@ -114,6 +114,8 @@ pub(super) struct Stage<'a> {
     pub(super) folder: &'a Path,
     pub(super) nodes: u32,
     pub(super) template: Template,
+    /// Settings for the process by which the first node is made.
+    pub(super) environment: &'a [(&'a str, String)],
     /// The processors that servers get, as `taskset` takes them; all, if not given.
     pub(super) cores: Option<&'a str>,
 }
@@ -193,7 +195,7 @@ impl Stage<'_> {
             folder: &self.folder.join("preparing"),
             roles: false,
             cores: None,
-            environment: &[],
+            environment: self.environment,
         })?;
         api::make_template(ironpxe.address, self.template)
     }

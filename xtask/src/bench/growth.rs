@@ -90,6 +90,7 @@ impl Growth<'_> {
                 folder,
                 nodes: size,
                 template: Template::Deploying,
+                environment: &[],
                 cores: None,
             };
             if nodes == 0 {

@@ -26,12 +26,40 @@ impl Nginx {
         logging: bool,
         cores: Option<&str>,
     ) -> Result<Self> {
+        let serves = format!("root {};", files.display());
+        Self::start_serving(program, folder, &serves, logging, cores)
+    }
+
+    /// Passes on what another server sends, and keeps nothing of it on the disk.
+    pub(super) fn proxy(program: &Path, folder: &Path, origin: SocketAddr) -> Result<Self> {
+        let serves = format!(
+            "location / {{
+            proxy_pass http://origin;
+            proxy_http_version 1.1;
+            proxy_set_header Connection \"\";
+            proxy_max_temp_file_size 0;
+        }}
+    }}
+    upstream origin {{
+        server {origin};
+        keepalive 64;"
+        );
+        Self::start_serving(program, folder, &serves, false, None)
+    }
+
+    fn start_serving(
+        program: &Path,
+        folder: &Path,
+        serves: &str,
+        logging: bool,
+        cores: Option<&str>,
+    ) -> Result<Self> {
         fs::create_dir_all(folder).context("cannot create the folder for nginx")?;
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .and_then(|listener| listener.local_addr())
             .context("cannot find a free port")?;
         let configuration = folder.join("nginx.conf");
-        fs::write(&configuration, configured(address, files, logging)?)
+        fs::write(&configuration, configured(address, serves, logging)?)
             .context("cannot write the configuration of nginx")?;
         let log = folder.join("nginx.log");
         let mut command = running::guarded(program, cores);
@@ -47,7 +75,7 @@ impl Nginx {
 
 /// At its best for this: files kept open, connections kept alive without end, and unless it is
 /// asked for no log.
-fn configured(address: SocketAddr, files: &Path, logging: bool) -> Result<String> {
+fn configured(address: SocketAddr, serves: &str, logging: bool) -> Result<String> {
     // Started as root, the workers would become `nobody` and not reach our private folder.
     let user = if Uid::effective().is_root() {
         let user = User::from_uid(Uid::effective())?
@@ -61,7 +89,6 @@ fn configured(address: SocketAddr, files: &Path, logging: bool) -> Result<String
         String::new()
     };
     let log = if logging { "access.log" } else { "off" };
-    let files = files.display();
     Ok(format!(
         "daemon off;
 {user}
@@ -85,7 +112,7 @@ http {{
     scgi_temp_path tmp-scgi;
     server {{
         listen {address} backlog=4096;
-        root {files};
+        {serves}
     }}
 }}
 "

@@ -68,6 +68,7 @@ pub(super) fn run(plan: &Plan<'_>) -> Result<Outcome> {
             folder: &scratch.path().join(kind.key()),
             nodes: plan.machines,
             template: Template::Running,
+            environment: &[],
             cores: None,
         };
         let field = stage.start(&[*kind])?;
