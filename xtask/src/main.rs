@@ -1,7 +1,7 @@
 //! The project's own commands, run as `cargo xtask <command>`.
 //!
 //! Each command is one file: `demo` shows a machine booting, `test` is what a contributor and the
-//! gate run, `bench` measures the boot path beside nginx. What they share: [`packages`] for
+//! gate run, `bench` measures what ironpxe costs beside nginx. What they share: [`packages`] for
 //! programs of the system, [`venv`] for the Python clients, [`shell`] for running things.
 #![expect(
     clippy::print_stdout,
@@ -38,7 +38,7 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Install what the tests need, then run every check and every test.
     Test(test::TestArgs),
-    /// Measure boot requests per second beside nginx serving the same bytes.
+    /// Measure what ironpxe costs beside nginx sending the same bytes; see docs/performance.md.
     Bench(bench::BenchArgs),
 }
 

@@ -31,6 +31,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("postgresql", "initdb"),
     ("python3", "python3"),
     ("qemu-system-x86", "qemu-system-x86_64"),
+    ("sqlite3", "sqlite3"),
     ("tgt", "tgtd"),
     ("wrk", "wrk"),
 ];

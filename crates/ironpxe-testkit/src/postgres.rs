@@ -71,6 +71,7 @@ pub struct Postgres {
     binaries: PathBuf,
     folder: PathBuf,
     user: Option<User>,
+    settings: &'static [&'static str],
     postmaster: Mutex<Child>,
     keeper: Child,
     databases: AtomicUsize,
@@ -105,6 +106,11 @@ impl Postgres {
 
     /// Starts a server.
     pub fn start() -> Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// Starts a server with settings (`name=value`) of its own, which go before those that all have.
+    pub fn start_with(settings: &'static [&'static str]) -> Result<Self> {
         let binaries = binaries()?;
         let folder = TempDir::with_prefix("ironpxe-postgres-")
             .context("cannot create a folder for a server")?;
@@ -131,7 +137,7 @@ impl Postgres {
         loop {
             tries += 1;
             let port = Server::free_port()?;
-            match start_postmaster(&binaries, &folder, user.as_ref(), port) {
+            match start_postmaster(&binaries, &folder, user.as_ref(), port, settings) {
                 Err(_) if tries < PORTS_TO_TRY => {}
                 Err(error) => return Err(error),
                 Ok((postmaster, log)) => {
@@ -141,6 +147,7 @@ impl Postgres {
                         binaries,
                         folder,
                         user,
+                        settings,
                         postmaster: Mutex::new(postmaster),
                         keeper,
                         databases: AtomicUsize::new(0),
@@ -187,6 +194,12 @@ impl Postgres {
         )
     }
 
+    /// The process that all its others come from.
+    pub fn pid(&self) -> Result<u32> {
+        let pid = postmaster_pid(&self.folder)?.as_raw();
+        u32::try_from(pid).context("no process id")
+    }
+
     /// Kills it with all its processes. What was committed is kept.
     pub fn kill(&self) -> Result<()> {
         let postmaster = postmaster_pid(&self.folder)?;
@@ -222,7 +235,8 @@ impl Postgres {
         let deadline = Instant::now() + STARTS_WITHIN;
         loop {
             // What a killed server's processes have not yet let go of holds up the next.
-            match start_postmaster(&self.binaries, &self.folder, self.user.as_ref(), self.port) {
+            let user = self.user.as_ref();
+            match start_postmaster(&self.binaries, &self.folder, user, self.port, self.settings) {
                 Ok((again, _)) => {
                     *postmaster = again;
                     return Ok(());
@@ -285,6 +299,7 @@ fn start_postmaster(
     folder: &Path,
     user: Option<&User>,
     port: u16,
+    settings: &[&str],
 ) -> Result<(Child, Arc<Journal<String>>)> {
     let mut command = as_user(&binaries.join("postgres"), user)?;
     command.arg("-D").arg(folder.join("data"));
@@ -298,7 +313,10 @@ fn start_postmaster(
         "max_connections=200",
         "shared_buffers=32MB",
         "log_line_prefix=",
-    ] {
+    ]
+    .iter()
+    .chain(settings)
+    {
         command.args(["-c", setting]);
     }
     command.stdin(Stdio::null()).stdout(Stdio::null());

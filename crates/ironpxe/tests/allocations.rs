@@ -77,6 +77,8 @@ impl Service {
             restrict_boot_config: false,
             boot,
             kickstarts: Arc::new(Kickstarts::built_in().unwrap()),
+            dhcp: ironpxe::dhcp::Dhcp::None,
+            dhcp_options: ironpxe_core::dhcp::DhcpSettings::default(),
         };
         let mut node = Node::enroll(NodeUuid(ident::uuid()), "fake-hardware", clock::now());
         node.name = Some("bm-1".into());

@@ -6,17 +6,21 @@ use anyhow::{Context, Result};
 use nix::unistd::{SysconfVar, sysconf};
 
 /// A reading of the counters.
+#[derive(Clone, Copy, Default)]
 pub(super) struct Usage {
     pub(super) cpu_seconds: f64,
-    pub(super) rss_kib: u64,
+    /// Resident memory. Pages that several processes share count in each of them.
+    pub(super) rss_mib: f64,
+    /// The same, but of shared pages only the share of each.
+    pub(super) pss_mib: f64,
 }
 
-/// Reads the counters of the processes `pids` and of all their descendants.
-pub(super) fn usage(pids: &[u32]) -> Result<Usage> {
+/// Reads the counters of the process `pid` and of all its descendants.
+pub(super) fn usage(pid: u32) -> Result<Usage> {
     let all = processes()?;
-    let mut family = pids.to_vec();
+    let mut family = vec![pid];
     let mut ticks = 0;
-    let mut rss_kib = 0;
+    let (mut rss, mut pss) = (0, 0);
     while let Some(member) = family.pop() {
         family.extend(
             all.iter()
@@ -25,12 +29,14 @@ pub(super) fn usage(pids: &[u32]) -> Result<Usage> {
         );
         if let Some(found) = all.iter().find(|other| other.pid == member) {
             ticks += found.ticks;
-            rss_kib += resident(member);
+            rss += kib(member, "Rss:");
+            pss += kib(member, "Pss:");
         }
     }
     Ok(Usage {
         cpu_seconds: seconds(ticks)?,
-        rss_kib,
+        rss_mib: mib(rss),
+        pss_mib: mib(pss),
     })
 }
 
@@ -103,15 +109,26 @@ fn parse(pid: u32, stat: &str) -> Option<Process> {
     })
 }
 
-fn resident(pid: u32) -> u64 {
-    let path = Path::new("/proc").join(pid.to_string()).join("status");
+/// One line of what the kernel says of a process's memory, in KiB.
+fn kib(pid: u32, line: &str) -> u64 {
+    let path = Path::new("/proc")
+        .join(pid.to_string())
+        .join("smaps_rollup");
     fs::read_to_string(path)
         .ok()
         .and_then(|text| {
-            let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-            line.trim().strip_suffix(" kB")?.parse().ok()
+            let found = text.lines().find_map(|it| it.strip_prefix(line))?;
+            found.trim().strip_suffix(" kB")?.parse().ok()
         })
         .unwrap_or_default()
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "memory sizes are far below 2^52"
+)]
+fn mib(kib: u64) -> f64 {
+    kib as f64 / 1024.0
 }
 
 #[cfg(test)]
@@ -130,7 +147,8 @@ mod tests {
 
     #[test]
     fn the_kernel_counts_us_and_the_machine() {
-        assert!(usage(&[std::process::id()]).unwrap().rss_kib > 0);
+        let own = usage(std::process::id()).unwrap();
+        assert!(own.rss_mib >= own.pss_mib && own.pss_mib > 0.0);
         let machine = machine().unwrap();
         assert!(machine.busy > 0.0 && machine.busy < machine.total);
     }

@@ -188,7 +188,7 @@ impl<'a> Fleet<'a> {
 
     /// Boots one machine after the other.
     fn boot_on(&self, number: usize) {
-        let client = Client::builder().no_proxy().timeout(PATIENCE).build();
+        let client = ironpxe_testkit::http::client().timeout(PATIENCE).build();
         let client = client.unwrap_or_default();
         for (turn, machine) in (number..).zip(self.machines.iter().cycle().skip(number)) {
             if self.over.load(Ordering::Relaxed) {
