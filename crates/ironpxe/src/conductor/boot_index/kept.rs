@@ -44,6 +44,15 @@ struct Entry<C, P> {
     bytes: usize,
 }
 
+impl<C, P: Copy> Entry<C, P> {
+    fn kept(&self) -> Kept<C, P> {
+        Kept {
+            content: Arc::clone(&self.content),
+            proof: self.proof,
+        }
+    }
+}
+
 impl<K: Copy + Eq + Hash, C, P: Copy> Shelf<K, C, P> {
     /// With room for about so many bytes.
     pub(super) fn new(capacity: usize) -> Self {
@@ -63,15 +72,13 @@ impl<K: Copy + Eq + Hash, C, P: Copy> Shelf<K, C, P> {
     /// What is kept under a key.
     pub(super) fn get(&self, key: &K) -> Option<Kept<C, P>> {
         let mut shard = self.shard(key)?;
-        if !shard.young.contains_key(key) {
-            let entry = shard.old.remove(key)?;
-            shard.add(*key, entry, self.young);
+        if let Some(entry) = shard.young.get(key) {
+            return Some(entry.kept());
         }
-        let entry = shard.young.get(key)?;
-        Some(Kept {
-            content: Arc::clone(&entry.content),
-            proof: entry.proof,
-        })
+        let entry = shard.old.remove(key)?;
+        let kept = entry.kept();
+        shard.add(*key, entry, self.young);
+        Some(kept)
     }
 
     /// Keeps a content of `bytes`, instead of what was there. What is too large is not kept.
