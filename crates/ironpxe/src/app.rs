@@ -20,10 +20,12 @@ use tracing::{info, warn};
 use crate::api;
 pub use crate::conductor::preview::OfflineError;
 use crate::conductor::{self, LocalConductor, ScriptsInUse};
-use crate::config::{Config, ConfigError, Connection, Word};
+use crate::config::{self, Config, ConfigError, Connection, Secret, Word};
 use crate::db::{self, Db};
 pub use crate::db::{DbError, Migration, SchemaStatus, Verdict};
 use crate::drivers::{Drivers, DriversError};
+use crate::ident;
+use crate::images::{self, Images, Key, Relayed};
 use crate::lifecycle::server::{self, Limits};
 use crate::lifecycle::{HangUps, Signals, Tasks};
 pub use crate::rpc::BootPreview;
@@ -75,6 +77,9 @@ pub enum AppError {
     /// The conductor does not start.
     #[error("the conductor cannot start")]
     Conductor(#[source] Fault),
+    /// Images cannot be served.
+    #[error("images")]
+    Images(#[from] images::SetupError),
     /// Nobody can be let in.
     #[error(
         "[json_rpc]auth_strategy is http_basic, and nobody can be let in: set \
@@ -132,12 +137,20 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
         ),
     };
     let db = Db::open(&db_settings(&config)).await?;
+    let limits = Limits::of_this_process();
+    let api_url = api_url(&config, api_address);
+    let key = match &config.images.url_key {
+        Some(Secret(key)) => key.clone(),
+        None => db.secret("image_urls", &ident::secret()).await?,
+    };
+    let downloads = limits.connections / 2;
+    let images = images(&config, &key, api_url.clone(), downloads)?;
     let tasks = Tasks::new();
     let conductor = match drivers.zip(kickstarts) {
         None => None,
         Some((drivers, kickstarts)) => {
-            let api_url = api_url(&config, api_address);
-            let settings = conductor_settings(&config, api_url, endpoint, kickstarts);
+            let settings =
+                conductor_settings(&config, api_url, endpoint, images.clone(), kickstarts);
             let scripts = scripts.clone();
             let started =
                 LocalConductor::start(db.clone(), drivers, scripts, settings, tasks.clone());
@@ -156,6 +169,7 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
                 None => Arc::new(roles::remote(&db, &config.json_rpc)?),
             },
             settings: Arc::new(api_settings(&config)),
+            images,
             scripts: scripts.current(),
             stopping: stopping.clone(),
         }),
@@ -165,7 +179,6 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
     let stop = CancellationToken::new();
     let tls = guards.and_then(|guards| guards.tls);
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let limits = Limits::of_this_process();
     let serving = server::serve_tls(listener, router, limits, stop.clone(), tls);
     info!(
         conductor.host = config.host,
@@ -212,8 +225,39 @@ pub async fn preview(
     as_if: &AsIf,
 ) -> Result<BootPreview, OfflineError> {
     let address = SocketAddr::new(config.api.host_ip, config.api.port);
-    let settings = config.boot_settings(api_url(config, address));
-    conductor::preview::offline(&db_settings(config), &settings, scripts, machine, as_if).await
+    let url = api_url(config, address);
+    // Nobody is let in by what a preview shows.
+    let images = images(config, "", url.clone(), 1)?;
+    let settings = config.boot_settings(url);
+    let context = conductor::preview::Context {
+        settings: &settings,
+        scripts,
+        images: &images,
+    };
+    conductor::preview::offline(&db_settings(config), context, machine, as_if).await
+}
+
+fn images(
+    config: &Config,
+    key: &str,
+    base: String,
+    downloads: usize,
+) -> Result<Images, images::SetupError> {
+    let settings = &config.images;
+    let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+    Images::new(images::Settings {
+        relay: match settings.relay {
+            config::Relay::Never => Relayed::Never,
+            config::Relay::Https => Relayed::Https,
+            config::Relay::Always => Relayed::Always,
+        },
+        key: Key::new(key),
+        base,
+        url_lifetime: seconds(settings.url_lifetime),
+        patience: seconds(settings.timeout),
+        downloads: downloads.min(bytes(settings.max_downloads)),
+        allowed_paths: config.conductor.file_url_allowed_paths.0.clone(),
+    })
 }
 
 fn drivers(config: &Config) -> Result<Drivers, DriversError> {
@@ -336,6 +380,7 @@ fn conductor_settings(
     config: &Config,
     api_url: String,
     endpoint: String,
+    images: Images,
     kickstarts: Kickstarts,
 ) -> conductor::Settings {
     conductor::Settings {
@@ -350,6 +395,7 @@ fn conductor_settings(
         endpoint,
         restrict_boot_config: config.api.restrict_boot_config,
         boot: config.boot_settings(api_url),
+        images,
         kickstarts: Arc::new(kickstarts),
     }
 }

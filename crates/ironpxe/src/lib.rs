@@ -12,6 +12,7 @@ pub mod config;
 pub mod db;
 pub mod drivers;
 pub mod ident;
+pub mod images;
 pub mod lifecycle;
 pub mod rpc;
 pub mod telemetry;

@@ -4,6 +4,7 @@
 //! The decision gives references ([`ImageRef`]); whoever knows the image services finds out where
 //! they lead. An `http://` image is where its reference says, so that nothing need be found out.
 
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::plan::{BootPlan, LinuxBoot};
@@ -11,7 +12,8 @@ use super::reference::{ImageRef, ImageUrl};
 use super::refusal::Refusal;
 
 /// What an image is for a machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ImageKind {
     /// The kernel.
     Kernel,

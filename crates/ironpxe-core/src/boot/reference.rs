@@ -54,6 +54,11 @@ impl ImageUrl {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether it takes TLS to fetch it.
+    pub fn is_https(&self) -> bool {
+        strip_scheme(&self.0, "https").is_some()
+    }
 }
 
 impl fmt::Display for ImageUrl {

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::db::Db;
+use crate::images::Images;
 use crate::rpc::Conductor;
 
 pub(crate) mod args;
@@ -57,6 +58,8 @@ pub struct AppState {
     pub conductor: Arc<dyn Conductor>,
     /// How the API shall behave.
     pub settings: Arc<Settings>,
+    /// Passes images on.
+    pub images: Images,
     /// Words what firmware is told when no machine's own script can be.
     pub scripts: Arc<Scripts>,
     /// Cancelled when the process is about to stop.

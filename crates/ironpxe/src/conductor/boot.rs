@@ -30,6 +30,7 @@ impl LocalConductor {
             volumes: volumes.as_ref(),
         };
         let plan = decide(machine, &self.settings.boot, &ctx.request_id);
+        let located = self.locate(ctx, &node, plan).await?;
         let occasion = Occasion {
             machine,
             request_id: &ctx.request_id,
@@ -37,7 +38,7 @@ impl LocalConductor {
         let (script, unusable) = self
             .scripts
             .current()
-            .render_or_refuse(&plan, occasion)
+            .render_or_refuse(&located, occasion)
             .map_err(|error| Fault::Internal(error.to_string()))?;
         if let Some(unusable) = &unusable {
             error!(
@@ -49,7 +50,7 @@ impl LocalConductor {
                 "machine not booted: {}",
                 unusable.error,
             );
-        } else if let BootPlan::Refuse(refusal) = &plan {
+        } else if let BootPlan::Refuse(refusal) = located.plan() {
             warn!(
                 req.id = ctx.request_id,
                 node.uuid = %node.uuid,
@@ -67,7 +68,7 @@ impl LocalConductor {
                 node.state = %node.provision_state,
                 port.mac = port.as_ref().map(|port| port.address.to_string()),
                 "machine boots: {}",
-                plan.title(),
+                located.plan().title(),
             );
             return Ok(script);
         }

@@ -7,6 +7,7 @@
 
 mod boot;
 mod heartbeat;
+mod images;
 mod kickstart;
 mod liveness;
 mod nodes;
@@ -31,6 +32,7 @@ use ironpxe_core::node::Node;
 pub use self::scripts::ScriptsInUse;
 use crate::db::Db;
 use crate::drivers::Drivers;
+use crate::images::Images;
 use crate::lifecycle::Tasks;
 
 use self::liveness::Life;
@@ -56,6 +58,8 @@ pub struct Settings {
     pub restrict_boot_config: bool,
     /// What boot decisions depend on.
     pub boot: BootSettings,
+    /// Finds out where images are.
+    pub images: Images,
     /// Writes what installers read.
     pub kickstarts: Arc<Kickstarts>,
 }

@@ -135,6 +135,7 @@ pub(super) async fn start_with(
         endpoint: String::new(),
         restrict_boot_config: false,
         boot: boot.clone(),
+        images: crate::images::testing::images(),
         kickstarts: Arc::new(kickstarts),
     };
     let drivers = Drivers::new(&["fake-hardware".into()], None).unwrap();

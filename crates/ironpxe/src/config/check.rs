@@ -8,7 +8,7 @@ use super::environment::Environment;
 use super::error::Origin;
 use super::json_rpc::RpcAuth;
 use super::load::Loader;
-use super::values::Word;
+use super::values::{Secret, Word};
 
 impl Loader {
     /// Fills in what nobody set.
@@ -74,6 +74,11 @@ impl Loader {
                 conductor.heartbeat_timeout, conductor.heartbeat_interval
             );
             self.about("[conductor]heartbeat_timeout", message);
+        }
+        let short = |Secret(key): &Secret| key.len() < 32;
+        if self.config.images.url_key.as_ref().is_some_and(short) {
+            let message = "expected at least 32 characters: openssl rand -hex 32".to_owned();
+            self.about("[images]url_key", message);
         }
         self.check_json_rpc();
         let conductor = &self.config.conductor;

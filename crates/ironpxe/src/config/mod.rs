@@ -16,6 +16,7 @@ mod deploy;
 mod environment;
 mod error;
 mod general;
+mod images;
 mod inspector;
 mod json_rpc;
 mod load;
@@ -39,6 +40,7 @@ pub use self::deploy::{BootOption, Deploy};
 pub use self::environment::Environment;
 pub use self::error::{ConfigError, Origin, Problem};
 pub use self::general::{AuthStrategy, General};
+pub use self::images::{Images, Relay};
 pub use self::inspector::Inspector;
 pub use self::json_rpc::{JsonRpc, RpcAuth};
 use self::load::Loader;
@@ -61,6 +63,8 @@ pub struct Config {
     pub database: Database,
     /// `[pxe]`
     pub pxe: Pxe,
+    /// `[images]`
+    pub images: Images,
     /// `[inspector]`
     pub inspector: Inspector,
     /// `[deploy]`
@@ -106,7 +110,7 @@ impl Config {
         loader.finish(environment, flags)
     }
 
-    fn sections(&self) -> [&dyn Section; 9] {
+    fn sections(&self) -> [&dyn Section; 10] {
         let Self {
             general,
             api,
@@ -114,17 +118,18 @@ impl Config {
             json_rpc,
             database,
             pxe,
+            images,
             inspector,
             deploy,
             anaconda,
             ..
         } = self;
         [
-            general, api, conductor, json_rpc, database, pxe, inspector, deploy, anaconda,
+            general, api, conductor, json_rpc, database, pxe, images, inspector, deploy, anaconda,
         ]
     }
 
-    fn sections_mut(&mut self) -> [&mut dyn Section; 9] {
+    fn sections_mut(&mut self) -> [&mut dyn Section; 10] {
         let Self {
             general,
             api,
@@ -132,13 +137,14 @@ impl Config {
             json_rpc,
             database,
             pxe,
+            images,
             inspector,
             deploy,
             anaconda,
             ..
         } = self;
         [
-            general, api, conductor, json_rpc, database, pxe, inspector, deploy, anaconda,
+            general, api, conductor, json_rpc, database, pxe, images, inspector, deploy, anaconda,
         ]
     }
 }

@@ -22,6 +22,7 @@ mod postgres;
 mod read_only;
 mod row;
 mod schema;
+mod secret;
 mod sqlite;
 mod statement;
 mod store;

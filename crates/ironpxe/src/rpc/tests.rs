@@ -150,6 +150,7 @@ async fn conductor(db: &Db, host: &str, address: SocketAddr) -> LocalConductor {
         endpoint: address.to_string(),
         restrict_boot_config: false,
         boot,
+        images: crate::images::testing::images(),
         kickstarts: Arc::new(Kickstarts::built_in().unwrap()),
     };
     let drivers = Drivers::new(&["fake-hardware".into()], None).unwrap();
@@ -167,6 +168,7 @@ fn serve(
     let limits = Limits {
         connections: 100,
         head_timeout: Duration::from_secs(5),
+        stall_timeout: Duration::from_secs(5),
         drain: Duration::ZERO,
     };
     let stop: CancellationToken = tasks.stopping();

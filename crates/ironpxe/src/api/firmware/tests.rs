@@ -65,6 +65,7 @@ impl Service {
         let (db, folder) = crate::db::testing::scratch().await;
         let drivers = Drivers::new(&["fake-hardware".into()], None).unwrap();
         let boot = BootSettings::default();
+        let images = crate::images::testing::images();
         let scripts = ScriptsInUse::new(Scripts::new(boot.downloads).unwrap());
         let settings = conductor::Settings {
             host: "conductor-1".into(),
@@ -76,6 +77,7 @@ impl Service {
             endpoint: String::new(),
             restrict_boot_config,
             boot,
+            images: images.clone(),
             kickstarts: Arc::new(Kickstarts::built_in().unwrap()),
         };
         let mut node = Node::enroll(NodeUuid(ident::uuid()), "fake-hardware", clock::now());
@@ -102,6 +104,7 @@ impl Service {
             db: db.clone(),
             conductor: Arc::new(conductor),
             settings: Arc::new(api::Settings::default()),
+            images,
             scripts: scripts.current(),
             stopping: CancellationToken::new(),
         };
