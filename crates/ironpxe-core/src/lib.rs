@@ -25,6 +25,7 @@ pub mod patch;
 pub mod port;
 pub mod power_state;
 pub mod provision_state;
+pub mod swift;
 pub mod volume;
 mod wire;
 

@@ -52,10 +52,7 @@ impl Reply {
 impl Ironic {
     /// A client for the server at `base_url` (`http://host:port`).
     pub fn new(base_url: &str) -> Result<Self> {
-        let client = Client::builder()
-            .no_proxy()
-            .timeout(REQUEST_TIMEOUT)
-            .build();
+        let client = crate::http::client().timeout(REQUEST_TIMEOUT).build();
         let client = client.context("cannot make an HTTP client")?;
         Ok(Self {
             base_url: base_url.trim_end_matches('/').to_owned(),

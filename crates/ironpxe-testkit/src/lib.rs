@@ -4,7 +4,7 @@
 //! [`server::Server`] is the `ironpxe` executable as an operator runs it, an
 //! [`imageserver::ImageServer`] hands out kernels (and, when told to, misbehaves), and
 //! [`ironic::Ironic`] is the operator at the API; an [`iscsi::Target`] has remote volumes, a
-//! [`postgres::Postgres`] has databases. Nothing
+//! [`postgres::Postgres`] has databases, and [`openstack`] has the services of a cloud. Nothing
 //! needs root, a bridge or a DHCP server: the machines live on QEMU's user network, where
 //! [`machine::HOST`] is this host's loopback.
 //!
@@ -12,11 +12,13 @@
 //! when its value is dropped, or when the test process dies in whatever way.
 
 pub mod console;
+pub mod http;
 pub mod imageserver;
 pub mod ironic;
 pub mod iscsi;
 pub mod journal;
 pub mod machine;
+pub mod openstack;
 pub mod payload;
 pub mod postgres;
 pub mod proxy;

@@ -3,6 +3,7 @@
 //! It reads from top to bottom as the service starts: everything is checked before anything is
 //! bound, bound before anything is promised, and ended in the opposite order.
 
+pub mod openstack;
 mod reload;
 mod roles;
 
@@ -30,8 +31,9 @@ use crate::lifecycle::server::{self, Limits};
 use crate::lifecycle::{HangUps, Signals, Tasks};
 pub use crate::rpc::BootPreview;
 use crate::rpc::UsersError;
-use crate::rpc::tls::TlsError;
+use crate::tls::TlsError;
 
+use self::openstack::{Clients, OpenStackSetupError};
 use self::roles::Guards;
 pub use self::roles::Role;
 
@@ -98,6 +100,9 @@ pub enum AppError {
     /// A certificate or key cannot be used.
     #[error("[json_rpc]")]
     Tls(#[from] TlsError),
+    /// A service of OpenStack cannot be asked.
+    #[error(transparent)]
+    OpenStack(#[from] OpenStackSetupError),
 }
 
 /// Serves until a signal says stop.
@@ -120,6 +125,7 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
         Role::Api => None,
         Role::All | Role::Conductor => Some(kickstarts(&config)?),
     };
+    let clients = Clients::new(&config)?;
     let mut signals = Signals::catch().map_err(AppError::Signals)?;
     let hang_ups = HangUps::catch().map_err(AppError::Signals)?;
 
@@ -144,7 +150,7 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
         None => db.secret("image_urls", &ident::secret()).await?,
     };
     let downloads = limits.connections / 2;
-    let images = images(&config, &key, api_url.clone(), downloads)?;
+    let images = images(&config, clients, &key, api_url.clone(), downloads)?;
     let tasks = Tasks::new();
     let conductor = match drivers.zip(kickstarts) {
         None => None,
@@ -227,7 +233,10 @@ pub async fn preview(
     let address = SocketAddr::new(config.api.host_ip, config.api.port);
     let url = api_url(config, address);
     // Nobody is let in by what a preview shows.
-    let images = images(config, "", url.clone(), 1)?;
+    let images = Clients::new(config)
+        .map_err(Box::from)
+        .and_then(|clients| Ok(images(config, clients, "", url.clone(), 1)?))
+        .map_err(OfflineError::Images)?;
     let settings = config.boot_settings(url);
     let context = conductor::preview::Context {
         settings: &settings,
@@ -239,6 +248,7 @@ pub async fn preview(
 
 fn images(
     config: &Config,
+    clients: Clients,
     key: &str,
     base: String,
     downloads: usize,
@@ -256,6 +266,10 @@ fn images(
         url_lifetime: seconds(settings.url_lifetime),
         patience: seconds(settings.timeout),
         downloads: downloads.min(bytes(settings.max_downloads)),
+        cafile: settings.cafile.clone(),
+        glance: clients.glance,
+        temp_urls: clients.temp_urls.filter(|_| config.pxe.ipxe_use_swift),
+        temp_url_lifetime: seconds(config.glance.swift_temp_url_duration),
         allowed_paths: config.conductor.file_url_allowed_paths.0.clone(),
     })
 }

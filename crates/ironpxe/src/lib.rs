@@ -14,5 +14,7 @@ pub mod drivers;
 pub mod ident;
 pub mod images;
 pub mod lifecycle;
+pub mod openstack;
 pub mod rpc;
 pub mod telemetry;
+pub mod tls;

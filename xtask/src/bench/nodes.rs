@@ -27,9 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) type Timings = BTreeMap<&'static str, Vec<f64>>;
 
 pub(super) fn client() -> Result<Client> {
-    Client::builder()
+    ironpxe_testkit::http::client()
         .timeout(PATIENCE)
-        .no_proxy()
         .build()
         .context("cannot make an HTTP client")
 }

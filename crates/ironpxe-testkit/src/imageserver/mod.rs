@@ -10,7 +10,7 @@
 
 mod range;
 mod relay;
-mod wire;
+pub(crate) mod wire;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;

@@ -6,14 +6,14 @@ const LONGEST_HEAD: u64 = 64 * 1024;
 
 /// The first line and the headers of a message, as they came.
 #[derive(Debug)]
-pub(super) struct Head {
-    pub(super) bytes: Vec<u8>,
+pub(crate) struct Head {
+    pub(crate) bytes: Vec<u8>,
     text: String,
 }
 
 impl Head {
     /// Reads up to the empty line. `None` when the connection ended instead.
-    pub(super) fn read(reader: &mut impl BufRead) -> io::Result<Option<Self>> {
+    pub(crate) fn read(reader: &mut impl BufRead) -> io::Result<Option<Self>> {
         let mut bytes = Vec::new();
         let mut limited = reader.take(LONGEST_HEAD);
         loop {
@@ -30,41 +30,41 @@ impl Head {
     }
 
     /// A word of the first line.
-    pub(super) fn word(&self, index: usize) -> &str {
+    pub(crate) fn word(&self, index: usize) -> &str {
         let first = self.text.lines().next().unwrap_or_default();
         first.split(' ').nth(index).unwrap_or_default()
     }
 
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.text.lines().skip(1).find_map(|line| {
             let (found, value) = line.split_once(':')?;
             found.eq_ignore_ascii_case(name).then_some(value.trim())
         })
     }
 
-    pub(super) fn content_length(&self) -> Option<u64> {
+    pub(crate) fn content_length(&self) -> Option<u64> {
         self.header("content-length")?.parse().ok()
     }
 
-    pub(super) fn chunked(&self) -> bool {
+    pub(crate) fn chunked(&self) -> bool {
         self.header("transfer-encoding")
             .is_some_and(|it| it.eq_ignore_ascii_case("chunked"))
     }
 
-    pub(super) fn closes(&self) -> bool {
+    pub(crate) fn closes(&self) -> bool {
         self.header("connection")
             .is_some_and(|it| it.eq_ignore_ascii_case("close"))
     }
 }
 
 /// Reads a request's body and forgets it.
-pub(super) fn skip_body(head: &Head, reader: &mut impl Read) -> io::Result<()> {
+pub(crate) fn skip_body(head: &Head, reader: &mut impl Read) -> io::Result<()> {
     let length = head.content_length().unwrap_or(0);
     copy_exactly(reader, io::sink(), length).map(drop)
 }
 
 /// Copies `length` bytes; an end before that is an error.
-pub(super) fn copy_exactly(
+pub(crate) fn copy_exactly(
     from: &mut impl Read,
     mut to: impl Write,
     length: u64,
@@ -76,7 +76,7 @@ pub(super) fn copy_exactly(
     Ok(copied)
 }
 
-pub(super) fn reason(status: u16) -> &'static str {
+pub(crate) fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
         206 => "Partial Content",

@@ -13,7 +13,8 @@ use super::{AppError, bytes};
 use crate::conductor::LocalConductor;
 use crate::config::{JsonRpc, RpcAuth, Secret, Word};
 use crate::db::Db;
-use crate::rpc::{Credentials, Patience, Remote, Users, server, tls};
+use crate::rpc::{Credentials, Patience, Remote, Users, server};
+use crate::tls;
 
 /// What a process is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,6 +16,7 @@ use reqwest::{StatusCode, Url};
 
 pub(super) use self::answer::Answer;
 use ironpxe::config::Environment;
+use ironpxe::tls::{self, TlsError};
 
 /// How long the whole answer may take.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -63,6 +64,8 @@ pub(super) enum RemoteError {
     Login(String),
     #[error("cannot make an HTTP client")]
     Client(#[source] reqwest::Error),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("{service} cannot be reached: {problem}")]
     Unreachable { service: String, problem: String },
     #[error("{service} has not answered within {} s", DEADLINE.as_secs())]
@@ -151,6 +154,7 @@ impl Service {
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(DEADLINE)
+            .tls_backend_preconfigured(tls::no_client()?)
             .build()
             .map_err(RemoteError::Client)?;
         let mut request = client

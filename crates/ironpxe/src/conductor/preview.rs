@@ -15,7 +15,7 @@ use ironpxe_core::port::Port;
 
 use super::LocalConductor;
 use crate::db::{self, Db, DbError, Location, Page, PortFilter};
-use crate::images::{self, Images, Purpose};
+use crate::images::{Images, Purpose};
 use crate::rpc::{BootIdent, BootPreview};
 
 /// The request id in every previewed script: nobody's, and as long as a real one, because a kernel
@@ -35,8 +35,8 @@ pub enum OfflineError {
     #[error("{0}")]
     Fault(Fault),
     /// Nothing can be said of images.
-    #[error(transparent)]
-    Images(#[from] images::SetupError),
+    #[error("images cannot be looked for")]
+    Images(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// What a preview goes by, besides the database.

@@ -75,12 +75,17 @@ impl Loader {
             );
             self.about("[conductor]heartbeat_timeout", message);
         }
+        if self.config.pxe.ipxe_use_swift && self.config.glance.swift_temp_url_key.is_none() {
+            let message = "this needs [glance]swift_temp_url_key beside it".to_owned();
+            self.about("[pxe]ipxe_use_swift", message);
+        }
         let short = |Secret(key): &Secret| key.len() < 32;
         if self.config.images.url_key.as_ref().is_some_and(short) {
             let message = "expected at least 32 characters: openssl rand -hex 32".to_owned();
             self.about("[images]url_key", message);
         }
         self.check_json_rpc();
+        self.check_openstack();
         let conductor = &self.config.conductor;
         let pairs = [
             (
@@ -149,6 +154,18 @@ impl Loader {
         }
         for (key, message) in lonely {
             self.about(&format!("[json_rpc]{key}"), message);
+        }
+    }
+
+    fn check_openstack(&mut self) {
+        let services = [
+            self.config.glance.openstack(),
+            self.config.neutron.openstack(),
+        ];
+        for service in services {
+            for (key, message) in service.missing() {
+                self.about(&format!("[{}]{key}", service.section), message);
+            }
         }
     }
 

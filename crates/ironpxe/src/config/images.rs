@@ -1,5 +1,7 @@
 //! `[images]`
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use super::section::section;
@@ -20,6 +22,9 @@ section! {
         pub url_lifetime: u32 = 3600, in 60..=604_800;
         /// An image whose server or file system is silent for so many seconds is given up.
         pub timeout: u32 = 30, in 1..=3600;
+        /// The authorities that are believed when images are passed on from `https://`, as PEM.
+        /// Not set: those of the system.
+        pub cafile: Option<PathBuf> = None;
         /// How many images are passed on at once. Machines that come later are told to ask again.
         pub max_downloads: u32 = 1000, in 1..=100_000;
     }

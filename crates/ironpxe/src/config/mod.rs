@@ -16,10 +16,13 @@ mod deploy;
 mod environment;
 mod error;
 mod general;
+mod glance;
 mod images;
 mod inspector;
 mod json_rpc;
 mod load;
+mod neutron;
+mod openstack;
 mod pxe;
 mod sample;
 mod section;
@@ -40,10 +43,13 @@ pub use self::deploy::{BootOption, Deploy};
 pub use self::environment::Environment;
 pub use self::error::{ConfigError, Origin, Problem};
 pub use self::general::{AuthStrategy, General};
+pub use self::glance::{Glance, TempUrlDigest};
 pub use self::images::{Images, Relay};
 pub use self::inspector::Inspector;
 pub use self::json_rpc::{JsonRpc, RpcAuth};
 use self::load::Loader;
+pub use self::neutron::Neutron;
+pub use self::openstack::{AuthType, OpenStack};
 pub use self::pxe::{GiveUpAction, LocalBoot, Pxe};
 use self::section::Section;
 pub use self::values::{Endpoint, Image, KernelParams, Names, Secret, Word};
@@ -71,6 +77,10 @@ pub struct Config {
     pub deploy: Deploy,
     /// `[anaconda]`
     pub anaconda: Anaconda,
+    /// `[glance]`
+    pub glance: Glance,
+    /// `[neutron]`
+    pub neutron: Neutron,
 
     /// `[DEFAULT]host`, or what it is when it is not set.
     pub host: String,
@@ -110,7 +120,7 @@ impl Config {
         loader.finish(environment, flags)
     }
 
-    fn sections(&self) -> [&dyn Section; 10] {
+    fn sections(&self) -> [&dyn Section; 12] {
         let Self {
             general,
             api,
@@ -122,14 +132,17 @@ impl Config {
             inspector,
             deploy,
             anaconda,
+            glance,
+            neutron,
             ..
         } = self;
         [
             general, api, conductor, json_rpc, database, pxe, images, inspector, deploy, anaconda,
+            glance, neutron,
         ]
     }
 
-    fn sections_mut(&mut self) -> [&mut dyn Section; 10] {
+    fn sections_mut(&mut self) -> [&mut dyn Section; 12] {
         let Self {
             general,
             api,
@@ -141,10 +154,13 @@ impl Config {
             inspector,
             deploy,
             anaconda,
+            glance,
+            neutron,
             ..
         } = self;
         [
             general, api, conductor, json_rpc, database, pxe, images, inspector, deploy, anaconda,
+            glance, neutron,
         ]
     }
 }

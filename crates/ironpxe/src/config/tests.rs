@@ -214,8 +214,20 @@ fn what_is_wrong_in_a_file_is_shown_with_its_line() {
             "ironpxe.toml:2: [pxe]ipxe_give_up_action: unknown variant `explode`, expected one of `reboot`, `poweroff`, `shell`, `exit`",
         ),
         (
-            "[conductor]\ndeploy_kernel = \"file:///k\"\ndeploy_ramdisk = \"http://h/r\"\n",
-            "ironpxe.toml:2: [conductor]deploy_kernel: \"file:///k\" cannot be used: it must be an http://",
+            "[conductor]\ndeploy_kernel = \"tftp://h/k\"\ndeploy_ramdisk = \"http://h/r\"\n",
+            "ironpxe.toml:2: [conductor]deploy_kernel: \"tftp://h/k\" cannot be used: it must be an http://",
+        ),
+        (
+            "[conductor]\nfile_url_allowed_paths = \"/srv/images, images\"\n",
+            "ironpxe.toml:2: [conductor]file_url_allowed_paths: images is not an absolute path",
+        ),
+        (
+            "[images]\nurl_key = \"short\"\n",
+            "ironpxe.toml:2: [images]url_key: expected at least 32 characters",
+        ),
+        (
+            "[pxe]\nipxe_use_swift = true\n",
+            "ironpxe.toml:2: [pxe]ipxe_use_swift: this needs [glance]swift_temp_url_key",
         ),
         (
             "[conductor.deploy_kernel_by_arch]\naarch64 = \"http://h/k\"\nx86_64 = 7\n",
@@ -498,9 +510,56 @@ fn a_server_is_named_without_its_password() {
 
 #[test]
 fn a_password_is_in_nothing_that_shows_the_configuration() {
-    let file = "[database]\nconnection = \"postgresql://u:secret@h/db\"\n";
+    let file = "[database]\nconnection = \"postgresql://u:hush@h/db\"\n";
     let config = load(file, &[], &[]).unwrap();
     let shown = config.settings_made() + &format!("{config:?}");
     assert!(shown.contains("postgresql://u@h:5432/db"), "{shown}");
-    assert!(!shown.contains("secret"), "{shown}");
+    assert!(!shown.contains("hush"), "{shown}");
+}
+
+#[test]
+fn a_service_of_openstack_is_configured_whole_or_not_at_all() {
+    let password = "auth_type = \"password\"\nauth_url = \"http://k:5000/v3/\"\nusername = \"u\"\n\
+                    password = \"s3cret\"\nuser_domain_name = \"Default\"\n";
+    for (file, expected) in [
+        ("auth_type = \"magic\"", "there is no type \"magic\" here"),
+        (
+            "auth_type = \"none\"",
+            "[glance]auth_type: this needs [glance]endpoint_override beside it",
+        ),
+        (
+            "auth_type = \"v3applicationcredential\"\nauth_url = \"http://k\"\n\
+             application_credential_id = \"i\"",
+            "this needs [glance]application_credential_secret",
+        ),
+        (password, "this needs [glance]project_name or project_id"),
+        (
+            &format!("{password}project_name = \"service\""),
+            "this needs [glance]project_domain_name or project_domain_id",
+        ),
+        (
+            "auth_url = \"http://k\"",
+            "[glance]auth_url: this needs [glance]auth_type",
+        ),
+        ("auth_url = \"k:5000\"", "\"k:5000\" cannot be used"),
+        ("swift_temp_url_digest = \"md5\"", "`md5`"),
+        ("swift_temp_url_duration = 0", "0 is not from 30 to 604800"),
+    ] {
+        let said = complaint(&format!("[glance]\n{file}\n"));
+        assert!(said.contains(expected), "{file}: {said}");
+    }
+    let file = format!("{password}project_id = \"p\"\n");
+    for section in ["glance", "neutron"] {
+        let config = load(&format!("[{section}]\n{file}"), &[], &[]).unwrap();
+        let shown = format!("{config:?}{}", config.settings_made());
+        assert!(!shown.contains("s3cret"), "{shown}");
+        let clients = crate::app::openstack::Clients::new(&config).unwrap();
+        assert_eq!(clients.glance.is_some(), section == "glance");
+        assert_eq!(clients.neutron.is_some(), section == "neutron");
+        assert!(clients.temp_urls.is_none());
+    }
+    let file = "[glance]\nauth_type = \"none\"\nendpoint_override = \"http://g\"\n\
+                swift_temp_url_key = \"k\"\n";
+    let clients = crate::app::openstack::Clients::new(&load(file, &[], &[]).unwrap()).unwrap();
+    assert!(clients.temp_urls.is_some());
 }

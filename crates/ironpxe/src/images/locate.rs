@@ -4,10 +4,12 @@
 //! our door is looked at first, so that a machine is told on its console what is missing, and not
 //! sent to where it will not find it.
 
-use ironpxe_core::boot::{BootPlan, ImageKind, ImageRef, Located, Location, Refusal};
+use ironpxe_core::boot::{
+    BootPlan, GlanceImage, ImageKind, ImageRef, ImageUrl, Located, Location, Refusal,
+};
 use ironpxe_core::id::NodeUuid;
 
-use super::{ImageError, Images, NO_GLANCE, Relayed};
+use super::{ImageError, Images, Relayed};
 use crate::clock;
 
 /// What a located plan is for.
@@ -15,7 +17,10 @@ use crate::clock;
 pub enum Purpose {
     /// A machine is to boot by it.
     Boot,
-    /// Somebody looks at it: its URLs open nothing.
+    /// Whether a machine could boot by it: its URLs open nothing.
+    Check,
+    /// Somebody looks at it, also where no other service is to be reached: its URLs open nothing,
+    /// and Glance is not asked.
     Preview,
 }
 
@@ -110,9 +115,43 @@ impl Images {
                 let (_, length) = self.file(file).await?;
                 format!("passed on by this service, from the file of {length} bytes")
             }
-            ImageRef::Glance(_) => return Err(ImageError::Gone(NO_GLANCE.to_owned())),
+            ImageRef::Glance(image) if self.0.glances.by_temp_urls() => {
+                return self.in_swift(image, name, purpose).await;
+            }
+            ImageRef::Glance(image) => {
+                if purpose != Purpose::Preview {
+                    self.described(image).await?;
+                }
+                "passed on by this service, from Glance".to_owned()
+            }
         };
         self.through_the_door(node, kind, image, name, purpose, how)
+    }
+
+    /// A temporary URL of Swift, which is made now and lives from now on.
+    async fn in_swift(
+        &self,
+        image: &GlanceImage,
+        name: &str,
+        purpose: Purpose,
+    ) -> Result<Location, ImageError> {
+        let glances = &self.0.glances;
+        let how = "from Swift, by a temporary URL that is made when the machine asks".to_owned();
+        if purpose == Purpose::Preview {
+            let url = format!("http://swift.invalid/{}/{name}", image.id);
+            let url = ImageUrl::parse(&url).map_err(|error| ImageError::Gone(error.to_string()))?;
+            let until = None;
+            return Ok(Location { url, until, how });
+        }
+        match glances.image(image).await {
+            Ok(_) => {}
+            // Swift may well give out what Glance cannot talk about now.
+            Err(ImageError::NotNow { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let url = glances.temp_url(image).await?;
+        let until = Some(clock::now() + self.0.temp_url_lifetime);
+        Ok(Location { url, until, how })
     }
 
     fn through_the_door(
@@ -130,7 +169,7 @@ impl Images {
                 let made = door.url(node, kind, image, name, clock::now());
                 made.map(|(url, until)| (url, Some(until)))
             }
-            Purpose::Preview => {
+            Purpose::Check | Purpose::Preview => {
                 let made = door.example(node, kind, image, name);
                 made.map(|url| (url, None))
             }

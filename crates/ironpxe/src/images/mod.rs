@@ -2,14 +2,15 @@
 //!
 //! A boot plan names images (`ironpxe_core::boot::ImageRef`). [`Images::locate`] finds out for the
 //! conductor where a machine gets each of them: from where it is, or through a door of this service
-//! (`door.rs`). [`Images::open`] is that door's other side, for the API: `file.rs` and `relay.rs`
-//! open an image where it lives, `stream.rs` passes its bytes on. Nothing is kept on a disk.
+//! (`door.rs`). [`Images::open`] is that door's other side, for the API: `file.rs`, `glance.rs` and
+//! `relay.rs` open an image where it lives, `stream.rs` passes its bytes on. Nothing is kept on a disk.
 //!
 //! How an operator sees it: `docs/images.md`.
 
 mod door;
 mod error;
 mod file;
+mod glance;
 mod locate;
 mod range;
 mod relay;
@@ -21,19 +22,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ironpxe_core::boot::{ImageFile, ImageRef};
+use ironpxe_core::boot::{GlanceImage, ImageFile, ImageRef};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::door::Door;
 pub use self::door::{Key, NoPass, Parts, Pass};
 pub use self::error::{ImageError, RETRY_AFTER};
 use self::file::Allowed;
+use self::glance::Glances;
 pub use self::locate::{NotLocated, Purpose};
 pub use self::range::ByteRange;
 use self::relay::{Fetched, Relay};
-use self::stream::Source;
+use self::stream::{Check, Source};
 pub use self::stream::{Errand, Opened};
 use crate::clock;
+use crate::openstack::{Glance, Image, TempUrls};
+use crate::tls::TlsError;
 
 /// Which `http://` and `https://` images machines fetch through this service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +67,15 @@ pub struct Settings {
     pub downloads: usize,
     /// `[conductor]file_url_allowed_paths`.
     pub allowed_paths: Vec<PathBuf>,
+    /// The authorities that are believed when images are passed on from `https://`, as PEM; those
+    /// of the system if not set (`[images]cafile`).
+    pub cafile: Option<PathBuf>,
+    /// Where images of Glance are.
+    pub glance: Option<Glance>,
+    /// Sends machines to Swift for these (`[pxe]ipxe_use_swift`).
+    pub temp_urls: Option<TempUrls>,
+    /// How long a temporary URL is good for (`[glance]swift_temp_url_duration`).
+    pub temp_url_lifetime: Duration,
 }
 
 /// Why images cannot be served at all.
@@ -70,7 +83,10 @@ pub struct Settings {
 pub enum SetupError {
     /// There is no client.
     #[error("cannot make an HTTP client")]
-    Client(#[source] reqwest::Error),
+    Client(#[from] reqwest::Error),
+    /// The authorities cannot be read.
+    #[error("[images]cafile")]
+    Tls(#[from] TlsError),
 }
 
 /// The images. Clones are the same ones.
@@ -83,6 +99,8 @@ struct Inner {
     relay: Relay,
     door: Door,
     allowed: Allowed,
+    glances: Glances,
+    temp_url_lifetime: Duration,
     patience: Duration,
     places: Arc<Semaphore>,
 }
@@ -92,13 +110,15 @@ impl Images {
     pub fn new(settings: Settings) -> Result<Self, SetupError> {
         Ok(Self(Arc::new(Inner {
             relayed: settings.relay,
-            relay: Relay::new(settings.patience).map_err(SetupError::Client)?,
+            relay: Relay::new(settings.patience, settings.cafile.as_deref())?,
             door: Door {
                 key: settings.key,
                 base: settings.base,
                 lifetime: settings.url_lifetime,
             },
             allowed: Allowed(settings.allowed_paths),
+            glances: Glances::new(settings.glance, settings.temp_urls),
+            temp_url_lifetime: settings.temp_url_lifetime,
             patience: settings.patience,
             places: Arc::new(Semaphore::new(settings.downloads)),
         })))
@@ -118,17 +138,20 @@ impl Images {
         let place = self.place()?;
         match image {
             ImageRef::Http(url) => {
-                let Fetched {
-                    answer,
-                    total,
-                    part,
-                } = self.0.relay.fetch(url, range).await?;
-                let source = Source::Answer(Box::new(answer));
-                Ok(self.opened(total, part, source, place))
+                let fetched = self.0.relay.fetch(url, range).await?;
+                Ok(self.fetched(fetched, None, place))
             }
             ImageRef::File(file) => self.open_file(file, range, place).await,
-            ImageRef::Glance(_) => Err(ImageError::Gone(NO_GLANCE.to_owned())),
+            ImageRef::Glance(image) => {
+                let (fetched, check) = self.0.glances.fetch(image, range).await?;
+                Ok(self.fetched(fetched, check, place))
+            }
         }
+    }
+
+    /// What Glance says of an image.
+    pub async fn described(&self, image: &GlanceImage) -> Result<Arc<Image>, ImageError> {
+        self.0.glances.image(image).await
     }
 
     async fn open_file(
@@ -150,7 +173,14 @@ impl Images {
                 Some(part)
             }
         };
-        Ok(self.opened(total, part, Source::File(file), place))
+        Ok(Opened {
+            total,
+            part,
+            source: Source::File(file),
+            check: None,
+            patience: self.0.patience,
+            place,
+        })
     }
 
     /// Opens a file; with it, its length.
@@ -165,18 +195,22 @@ impl Images {
         }
     }
 
-    fn opened(
+    fn fetched(
         &self,
-        total: u64,
-        part: Option<(u64, u64)>,
-        source: Source,
+        fetched: Fetched,
+        check: Option<Check>,
         place: OwnedSemaphorePermit,
     ) -> Opened {
+        let Fetched {
+            answer,
+            total,
+            part,
+        } = fetched;
         Opened {
             total,
             part,
-            source,
-            check: None,
+            source: Source::Answer(Box::new(answer)),
+            check,
             patience: self.0.patience,
             place,
         }
@@ -189,6 +223,3 @@ impl Images {
         })
     }
 }
-
-/// Why an image of Glance is not to be had where nobody said what Glance there is.
-const NO_GLANCE: &str = "it is an image of Glance, and [glance] is not configured";

@@ -1,5 +1,6 @@
 //! Images on other HTTP servers, fetched for machines that cannot reach these or do not speak TLS.
 
+use std::path::Path;
 use std::time::Duration;
 
 use http::{StatusCode, header};
@@ -7,8 +8,10 @@ use ironpxe_core::boot::ImageUrl;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
 
+use super::SetupError;
 use super::error::{ImageError, RETRY_AFTER, chain};
 use super::range::{ByteRange, ContentRange};
+use crate::tls;
 
 /// As many as most clients follow.
 const MAX_REDIRECTS: usize = 5;
@@ -32,11 +35,16 @@ pub(super) struct Fetched {
 }
 
 impl Relay {
-    pub(super) fn new(patience: Duration) -> Result<Self, reqwest::Error> {
+    pub(super) fn new(patience: Duration, cafile: Option<&Path>) -> Result<Self, SetupError> {
+        let tls = match cafile {
+            Some(cafile) => tls::client(cafile)?,
+            None => tls::system_client()?,
+        };
         let client = Client::builder()
             .no_proxy()
             .redirect(Policy::limited(MAX_REDIRECTS))
             .connect_timeout(patience)
+            .tls_backend_preconfigured(tls)
             .user_agent(concat!("ironpxe/", env!("CARGO_PKG_VERSION")))
             .build()?;
         Ok(Self { client, patience })

@@ -20,6 +20,10 @@ pub(crate) fn images_below(allowed_paths: Vec<PathBuf>) -> Images {
         patience: Duration::from_secs(10),
         downloads: 10,
         allowed_paths,
+        cafile: None,
+        glance: None,
+        temp_urls: None,
+        temp_url_lifetime: Duration::from_mins(1),
     })
     .unwrap()
 }

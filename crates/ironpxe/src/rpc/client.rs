@@ -13,7 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use ironpxe_core::error::Fault;
 
 use super::Credentials;
-use super::tls::TlsError;
+use crate::tls::TlsError;
 
 /// The largest answer that is read, in bytes.
 const MAX_ANSWER: usize = 80 * 1024 * 1024;
@@ -69,7 +69,7 @@ impl Client {
         let scheme = if tls.is_some() { "https" } else { "http" };
         let tls = match tls {
             Some(tls) => tls,
-            None => super::tls::no_client()?,
+            None => crate::tls::no_client()?,
         };
         let mut http = HttpConnector::new();
         http.enforce_http(false);

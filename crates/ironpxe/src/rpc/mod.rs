@@ -7,7 +7,7 @@
 //!
 //! `methods.rs` is the table of what travels and how; add a method of the trait there.
 //! `envelope.rs` and `fault.rs` are the dialect, [`server`] answers it, `client.rs` speaks it,
-//! `select.rs` knows whom to ask, `remote.rs` when to ask the next. `auth.rs` and [`tls`] keep
+//! `select.rs` knows whom to ask, `remote.rs` when to ask the next. `auth.rs` and [`crate::tls`] keep
 //! strangers out.
 //!
 //! Source of the calls: Ironic's `conductor/rpcapi.py`; of the dialect: `common/json_rpc/`.
@@ -22,7 +22,6 @@ mod select;
 pub mod server;
 #[cfg(test)]
 mod tests;
-pub mod tls;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -17,9 +17,9 @@ use super::client::{Client, Connection, Trouble};
 use super::envelope::{self, Answer, Params};
 use super::methods::{PING, Repeat};
 use super::select::{Directory, Peer, Whom, nobody};
-use super::tls::TlsError;
 use super::{Context, Credentials, DriverInfo};
 use crate::db::Db;
+use crate::tls::TlsError;
 
 /// How long to wait before all conductors are asked once more.
 const PAUSE: Duration = Duration::from_millis(200);

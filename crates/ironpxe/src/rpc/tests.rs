@@ -26,7 +26,7 @@ use crate::db::{Db, Registration};
 use crate::drivers::Drivers;
 use crate::lifecycle::Tasks;
 use crate::lifecycle::server::{Limits, serve_tls};
-use crate::{clock, ident};
+use crate::{clock, ident, tls};
 
 const MAC: &str = "52:54:00:aa:00:01";
 

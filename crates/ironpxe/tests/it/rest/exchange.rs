@@ -96,6 +96,7 @@ impl Client {
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(Duration::from_secs(30))
+            .tls_backend_preconfigured(ironpxe::tls::no_client()?)
             .build()?;
         Ok(Self {
             base_url: base_url.to_owned(),

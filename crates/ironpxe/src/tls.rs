@@ -1,4 +1,5 @@
-//! TLS between API and conductor: certificates from files, and the versions 1.2 and 1.3.
+//! TLS, as all of this service speaks it: certificates from files or of the system, and the
+//! versions 1.2 and 1.3.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -48,8 +49,17 @@ pub fn client(cafile: &Path) -> Result<ClientConfig, TlsError> {
     with_roots(roots)
 }
 
+/// What a client believes: servers whose certificate is signed by an authority that this system
+/// trusts.
+pub fn system_client() -> Result<ClientConfig, TlsError> {
+    let mut roots = RootCertStore::empty();
+    // What of it cannot be read or is no authority's does no harm to the rest.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    with_roots(roots)
+}
+
 /// For a client that does not use TLS.
-pub(super) fn no_client() -> Result<ClientConfig, TlsError> {
+pub fn no_client() -> Result<ClientConfig, TlsError> {
     with_roots(RootCertStore::empty())
 }
 

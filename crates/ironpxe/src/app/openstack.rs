@@ -1,0 +1,126 @@
+//! The clients of OpenStack services, as they are configured.
+
+use std::time::Duration;
+
+use ironpxe_core::swift::TempUrlDigest;
+
+use crate::config::{self, AuthType, Config, Endpoint, Names, Secret, Word};
+use crate::openstack::{
+    Auth, Domain, Glance, Neutron, Project, Settings, SetupError, TempUrlSettings, TempUrls,
+};
+
+/// How long to wait before a request is repeated for the first time.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Why a service cannot be asked.
+#[derive(Debug, thiserror::Error)]
+#[error("[{section}]")]
+pub struct OpenStackSetupError {
+    /// Whose section.
+    pub section: &'static str,
+    /// What is wrong.
+    pub source: SetupError,
+}
+
+/// The services that are configured. Nobody is asked yet.
+#[derive(Debug, Clone, Default)]
+pub struct Clients {
+    /// With `[glance]auth_type`.
+    pub glance: Option<Glance>,
+    /// With `[glance]swift_temp_url_key` as well.
+    pub temp_urls: Option<TempUrls>,
+    /// With `[neutron]auth_type`.
+    pub neutron: Option<Neutron>,
+}
+
+impl Clients {
+    /// Makes them.
+    pub fn new(config: &Config) -> Result<Self, OpenStackSetupError> {
+        let of = |section| move |source| OpenStackSetupError { section, source };
+        let (glance, neutron) = (&config.glance, &config.neutron);
+        let settings = settings(&glance.openstack(), glance.timeout, glance.num_retries);
+        let client = settings.map(|it| Glance::new(&it)).transpose();
+        let client = client.map_err(of("glance"))?;
+        let temp_urls = client
+            .clone()
+            .zip(temp_urls(glance))
+            .map(|(client, settings)| TempUrls::new(client, settings));
+        let settings = self::settings(
+            &neutron.openstack(),
+            neutron.request_timeout,
+            neutron.retries,
+        );
+        let neutron = settings.map(|it| Neutron::new(&it)).transpose();
+        Ok(Self {
+            glance: client,
+            temp_urls,
+            neutron: neutron.map_err(of("neutron"))?,
+        })
+    }
+}
+
+/// `None` if the service is not to be used.
+fn settings(service: &config::OpenStack, timeout: u32, retries: u32) -> Option<Settings> {
+    let Names(valid_interfaces) = &service.valid_interfaces;
+    let url = |url: &Endpoint| url.0.clone();
+    Some(Settings {
+        auth: auth(service)?,
+        endpoint_override: service.endpoint_override.as_ref().map(url),
+        region_name: service.region_name.clone(),
+        valid_interfaces: valid_interfaces.clone(),
+        cafile: service.cafile.clone(),
+        timeout: Duration::from_secs(timeout.into()),
+        retries,
+        pause: PAUSE,
+    })
+}
+
+/// What is missing in it was found when the configuration was read.
+fn auth(service: &config::OpenStack) -> Option<Auth> {
+    let auth_url = service.auth_url.as_ref().map(|it| it.0.clone());
+    let secret = |it: &Secret| crate::openstack::Secret(it.0.clone());
+    let domain = |id: &Option<String>, name: &Option<String>| match (id, name) {
+        (Some(id), _) => Some(Domain::Id(id.clone())),
+        (None, Some(name)) => Some(Domain::Name(name.clone())),
+        (None, None) => None,
+    };
+    match service.auth_type? {
+        AuthType::None => Some(Auth::None),
+        AuthType::Password => Some(Auth::Password {
+            auth_url: auth_url?,
+            username: service.username.clone()?,
+            user_domain: domain(&service.user_domain_id, &service.user_domain_name)?,
+            password: service.password.as_ref().map(secret)?,
+            project: match (&service.project_id, &service.project_name) {
+                (Some(id), _) => Project::Id(id.clone()),
+                (None, name) => Project::Name(
+                    name.clone()?,
+                    domain(&service.project_domain_id, &service.project_domain_name)?,
+                ),
+            },
+        }),
+        AuthType::ApplicationCredential => Some(Auth::ApplicationCredential {
+            auth_url: auth_url?,
+            id: service.application_credential_id.clone()?,
+            secret: service.application_credential_secret.as_ref().map(secret)?,
+        }),
+    }
+}
+
+fn temp_urls(glance: &config::Glance) -> Option<TempUrlSettings> {
+    let Secret(key) = glance.swift_temp_url_key.as_ref()?;
+    let Word(container) = &glance.swift_container;
+    Some(TempUrlSettings {
+        key: crate::openstack::Secret(key.clone()),
+        digest: match glance.swift_temp_url_digest {
+            config::TempUrlDigest::Sha1 => TempUrlDigest::Sha1,
+            config::TempUrlDigest::Sha256 => TempUrlDigest::Sha256,
+            config::TempUrlDigest::Sha512 => TempUrlDigest::Sha512,
+        },
+        duration: Duration::from_secs(glance.swift_temp_url_duration.into()),
+        endpoint_url: glance.swift_endpoint_url.as_ref().map(|it| it.0.clone()),
+        account: glance.swift_account.as_ref().map(|it| it.0.clone()),
+        container: container.clone(),
+        multiple_containers_seed: glance.swift_store_multiple_containers_seed.into(),
+    })
+}

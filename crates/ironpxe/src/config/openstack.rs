@@ -1,0 +1,192 @@
+//! What every section about an OpenStack service has: how the service is found, and how we prove
+//! who we are. Names are keystoneauth's, as Ironic has them.
+
+use serde::{Deserialize, Serialize};
+
+/// How we prove to a service who we are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub enum AuthType {
+    /// Not at all.
+    #[serde(rename = "none")]
+    None,
+    /// By user and password.
+    #[serde(rename = "password")]
+    Password,
+    /// By an application credential.
+    #[serde(rename = "v3applicationcredential")]
+    ApplicationCredential,
+}
+
+impl TryFrom<String> for AuthType {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        match name.as_str() {
+            "none" => Ok(Self::None),
+            "password" | "v3password" => Ok(Self::Password),
+            "v3applicationcredential" => Ok(Self::ApplicationCredential),
+            _ => Err(format!(
+                "there is no type {name:?} here; write \"password\", \"v3applicationcredential\" \
+                 or \"none\""
+            )),
+        }
+    }
+}
+
+/// What every such section says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is a key, and documented there")]
+pub struct OpenStack {
+    pub section: &'static str,
+    pub auth_type: Option<AuthType>,
+    pub auth_url: Option<super::Endpoint>,
+    pub username: Option<String>,
+    pub user_domain_id: Option<String>,
+    pub user_domain_name: Option<String>,
+    pub password: Option<super::Secret>,
+    pub project_id: Option<String>,
+    pub project_name: Option<String>,
+    pub project_domain_id: Option<String>,
+    pub project_domain_name: Option<String>,
+    pub application_credential_id: Option<String>,
+    pub application_credential_secret: Option<super::Secret>,
+    pub endpoint_override: Option<super::Endpoint>,
+    pub region_name: Option<String>,
+    pub valid_interfaces: super::Names,
+    pub cafile: Option<std::path::PathBuf>,
+}
+
+impl OpenStack {
+    /// What is missing: the key that makes it needed, and what is missing beside it.
+    pub(super) fn missing(&self) -> Vec<(&'static str, String)> {
+        let mut missing = Vec::new();
+        let beside = |is_there: bool, key: &str| {
+            (!is_there).then(|| format!("this needs [{}]{key} beside it", self.section))
+        };
+        let needed = match self.auth_type {
+            None => Vec::new(),
+            Some(AuthType::None) => {
+                vec![beside(
+                    self.endpoint_override.is_some(),
+                    "endpoint_override",
+                )]
+            }
+            Some(AuthType::Password) => {
+                let user_domain = self.user_domain_id.is_some() || self.user_domain_name.is_some();
+                let project = self.project_id.is_some() || self.project_name.is_some();
+                let project_domain = self.project_id.is_some()
+                    || self.project_domain_id.is_some()
+                    || self.project_domain_name.is_some();
+                vec![
+                    beside(self.auth_url.is_some(), "auth_url"),
+                    beside(self.username.is_some(), "username"),
+                    beside(self.password.is_some(), "password"),
+                    beside(user_domain, "user_domain_name or user_domain_id"),
+                    beside(project, "project_name or project_id"),
+                    beside(project_domain, "project_domain_name or project_domain_id"),
+                ]
+            }
+            Some(AuthType::ApplicationCredential) => vec![
+                beside(self.auth_url.is_some(), "auth_url"),
+                beside(
+                    self.application_credential_id.is_some(),
+                    "application_credential_id",
+                ),
+                beside(
+                    self.application_credential_secret.is_some(),
+                    "application_credential_secret",
+                ),
+            ],
+        };
+        missing.extend(needed.into_iter().flatten().map(|it| ("auth_type", it)));
+        if self.auth_type.is_none() && (self.auth_url.is_some() || self.username.is_some()) {
+            let key = match self.auth_url {
+                Some(_) => "auth_url",
+                None => "username",
+            };
+            missing.extend(beside(false, "auth_type").map(|it| (key, it)));
+        }
+        missing
+    }
+}
+
+/// Declares a section about an OpenStack service: `section!` with the keys that all of them have
+/// before its own.
+macro_rules! openstack_section {
+    (
+        $(#[doc = $about:literal])*
+        [$section:literal] pub struct $Name:ident { $($own:tt)* }
+    ) => {
+        $crate::config::section::section! {
+            $(#[doc = $about])*
+            [$section] pub struct $Name {
+                /// How to prove who we are: `password` (`auth_url`, `username`, `password`, a
+                /// project, and the domains of both), `v3applicationcredential` (`auth_url`,
+                /// `application_credential_id` and `application_credential_secret`) or `none`
+                /// (`endpoint_override` alone). Not set: the service is not used.
+                pub auth_type: Option<$crate::config::AuthType> = None;
+                /// Keystone, for example `https://keystone.example:5000/v3`.
+                pub auth_url: Option<$crate::config::Endpoint> = None;
+                /// The user.
+                pub username: Option<String> = None;
+                /// The id of the user's domain. This or the name is needed.
+                pub user_domain_id: Option<String> = None;
+                /// The name of the user's domain.
+                pub user_domain_name: Option<String> = None;
+                /// The user's password.
+                pub password: Option<$crate::config::Secret> = None;
+                /// The id of the project that the user works in. This or the name is needed.
+                pub project_id: Option<String> = None;
+                /// The name of the project. It goes with a domain.
+                pub project_name: Option<String> = None;
+                /// The id of the project's domain.
+                pub project_domain_id: Option<String> = None;
+                /// The name of the project's domain.
+                pub project_domain_name: Option<String> = None;
+                /// The id of the application credential.
+                pub application_credential_id: Option<String> = None;
+                /// The secret of the application credential.
+                pub application_credential_secret: Option<$crate::config::Secret> = None;
+                /// Where the service is, whatever Keystone's catalog says.
+                pub endpoint_override: Option<$crate::config::Endpoint> = None;
+                /// Which region's service. Not set: any.
+                pub region_name: Option<String> = None;
+                /// Which of the service's addresses in the catalog, the best first.
+                pub valid_interfaces: $crate::config::Names = $crate::config::Names(vec![
+                    "internal".to_owned(),
+                    "public".to_owned(),
+                ]);
+                /// The authorities that are believed, as PEM. Not set: those of the system.
+                pub cafile: Option<std::path::PathBuf> = None;
+                $($own)*
+            }
+        }
+
+        impl $Name {
+            /// What every section about an OpenStack service says.
+            pub fn openstack(&self) -> $crate::config::OpenStack {
+                $crate::config::OpenStack {
+                    section: $section,
+                    auth_type: self.auth_type,
+                    auth_url: self.auth_url.clone(),
+                    username: self.username.clone(),
+                    user_domain_id: self.user_domain_id.clone(),
+                    user_domain_name: self.user_domain_name.clone(),
+                    password: self.password.clone(),
+                    project_id: self.project_id.clone(),
+                    project_name: self.project_name.clone(),
+                    project_domain_id: self.project_domain_id.clone(),
+                    project_domain_name: self.project_domain_name.clone(),
+                    application_credential_id: self.application_credential_id.clone(),
+                    application_credential_secret: self.application_credential_secret.clone(),
+                    endpoint_override: self.endpoint_override.clone(),
+                    region_name: self.region_name.clone(),
+                    valid_interfaces: self.valid_interfaces.clone(),
+                    cafile: self.cafile.clone(),
+                }
+            }
+        }
+    };
+}
+pub(super) use openstack_section;

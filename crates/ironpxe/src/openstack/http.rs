@@ -1,0 +1,263 @@
+//! One request: it goes to the host it was meant for, ends in time, and its answer has an end.
+
+use std::error::Error;
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::redirect::{Attempt, Policy};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
+use serde::de::DeserializeOwned;
+
+use super::error::Cause;
+use super::settings::{Settings, SetupError};
+use crate::tls;
+
+/// More than any answer that is not an image: a catalog, or a page of ports.
+const MAX_ANSWER: usize = 4 << 20;
+/// How much of the answer is read that says what is wrong, in bytes.
+const MAX_FAULT: usize = 64 << 10;
+/// How much of that is told, in characters.
+const MAX_WORDS: usize = 300;
+const MAX_REDIRECTS: usize = 3;
+/// How long a host may take to accept a connection.
+const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+
+/// Makes requests. No proxy is used.
+#[derive(Debug, Clone)]
+pub(super) struct Http {
+    client: Client,
+    timeout: Duration,
+}
+
+impl Http {
+    pub(super) fn new(settings: &Settings) -> Result<Self, SetupError> {
+        let tls = match &settings.cafile {
+            Some(cafile) => tls::client(cafile)?,
+            None => tls::system_client()?,
+        };
+        let client = Client::builder()
+            .no_proxy()
+            .redirect(Policy::custom(follow))
+            .connect_timeout(CONNECT_WITHIN.min(settings.timeout))
+            .read_timeout(settings.timeout)
+            .tls_backend_preconfigured(tls)
+            .user_agent(concat!("ironpxe/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(SetupError::Client)?;
+        Ok(Self {
+            client,
+            timeout: settings.timeout,
+        })
+    }
+
+    pub(super) fn request(&self, method: Method, url: &str) -> RequestBuilder {
+        self.client.request(method, url)
+    }
+
+    /// Sends a request. The answer's body comes when it is read, each part of it in time; a
+    /// status that is none of success is a cause.
+    pub(super) async fn send(&self, request: RequestBuilder) -> Result<Response, Cause> {
+        let answered = async {
+            let response = request.send().await.map_err(|error| self.cause(error))?;
+            if response.status().is_success() {
+                return Ok(response);
+            }
+            Err(self.refusal(response).await)
+        };
+        tokio::time::timeout(self.timeout, answered)
+            .await
+            .unwrap_or(Err(Cause::TooLate(self.timeout)))
+    }
+
+    /// Reads an answer as JSON.
+    pub(super) async fn json<T: DeserializeOwned>(&self, response: Response) -> Result<T, Cause> {
+        let read = self.body(response, MAX_ANSWER);
+        let (body, whole) = tokio::time::timeout(self.timeout, read)
+            .await
+            .unwrap_or(Err(Cause::TooLate(self.timeout)))?;
+        if !whole {
+            return Err(Cause::Garbage(format!(
+                "it is longer than {MAX_ANSWER} bytes"
+            )));
+        }
+        serde_json::from_slice(&body).map_err(|error| Cause::Garbage(error.to_string()))
+    }
+
+    /// The body up to `limit`, and whether that is all of it.
+    async fn body(&self, mut response: Response, limit: usize) -> Result<(Vec<u8>, bool), Cause> {
+        let mut body = Vec::new();
+        loop {
+            match response.chunk().await {
+                Err(error) => return Err(self.cause(error)),
+                Ok(None) => return Ok((body, true)),
+                Ok(Some(chunk)) if body.len() + chunk.len() > limit => {
+                    body.extend(chunk.iter().take(limit - body.len()));
+                    return Ok((body, false));
+                }
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            }
+        }
+    }
+
+    async fn refusal(&self, response: Response) -> Cause {
+        let status = response.status();
+        let retry_after = retry_after(response.headers());
+        // If its words do not come, the status says enough.
+        let body = self.body(response, MAX_FAULT).await;
+        let (body, _) = body.unwrap_or_default();
+        Cause::Status {
+            status: status.as_u16(),
+            message: words(status, &body),
+            retry_after,
+        }
+    }
+
+    fn cause(&self, error: reqwest::Error) -> Cause {
+        // It names the URL itself, and we name the service.
+        let error = error.without_url();
+        if error.is_timeout() {
+            return Cause::TooLate(self.timeout);
+        }
+        let chain = chain(&error);
+        if error.is_redirect() {
+            return Cause::Redirect(chain);
+        }
+        if error.is_builder() {
+            return Cause::Settings(chain);
+        }
+        if is_tls(&error) {
+            return Cause::Tls(chain);
+        }
+        Cause::Unreachable(chain)
+    }
+}
+
+/// Follows a redirection to the same host, and to no worse a protocol: the token goes along.
+fn follow(attempt: Attempt<'_>) -> reqwest::redirect::Action {
+    let (to, from) = (attempt.url(), attempt.previous().last());
+    let same_host = from.is_some_and(|from| from.host() == to.host());
+    let as_safe = to.scheme() == "https" || from.is_some_and(|from| from.scheme() == to.scheme());
+    if attempt.previous().len() > MAX_REDIRECTS {
+        return attempt.error(format!("more than {MAX_REDIRECTS} redirections"));
+    }
+    if !same_host || !as_safe {
+        let to = origin(to);
+        return attempt.error(format!("a redirection to {to}"));
+    }
+    attempt.follow()
+}
+
+fn origin(url: &Url) -> String {
+    format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default())
+}
+
+/// A number of seconds; services of OpenStack do not write dates here.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds: u16 = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds.into()))
+}
+
+/// What the service says is wrong: Keystone and Neutron in JSON of their own, Glance as a page,
+/// what stands in front of them in whatever form.
+fn words(status: StatusCode, body: &[u8]) -> String {
+    let said = serde_json::from_slice::<serde_json::Value>(body).ok();
+    let said = said.as_ref().and_then(|said| {
+        let fault = said.as_object()?.values().find(|it| it.is_object())?;
+        fault.get("message")?.as_str()
+    });
+    let text = match said {
+        Some(said) => said.to_owned(),
+        None => without_tags(&String::from_utf8_lossy(body)),
+    };
+    let text: Vec<&str> = text.split_whitespace().collect();
+    let text: String = text
+        .join(" ")
+        .chars()
+        .filter(|it| !it.is_control())
+        .collect();
+    let text = match text.char_indices().nth(MAX_WORDS) {
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
+        None => text,
+    };
+    if text.is_empty() {
+        return status.canonical_reason().unwrap_or_default().to_owned();
+    }
+    text
+}
+
+/// A page's text, without its head.
+fn without_tags(page: &str) -> String {
+    let page = page.split_once("</head>").map_or(page, |(_, body)| body);
+    let mut text = String::new();
+    let mut in_tag = false;
+    for letter in page.chars() {
+        match letter {
+            '<' => in_tag = true,
+            '>' if in_tag => {
+                in_tag = false;
+                text.push(' ');
+            }
+            _ if in_tag => {}
+            letter => text.push(letter),
+        }
+    }
+    text
+}
+
+/// An error and its causes, in one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// Whether TLS is among the causes. An I/O error's source is not the error that it holds, but that
+/// one's source; so both are looked at.
+fn is_tls(error: &(dyn Error + 'static)) -> bool {
+    let held = error
+        .downcast_ref::<std::io::Error>()
+        .and_then(std::io::Error::get_ref);
+    error.is::<rustls::Error>()
+        || held.is_some_and(|held| is_tls(held))
+        || error.source().is_some_and(is_tls)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_a_service_are_found_in_whatever_form() {
+        let page = "<html>\n <head>\n  <title>404 Not Found</title>\n </head>\n <body>\n  \
+                    <h1>404 Not Found</h1>\n  No image found with ID aa<br /><br />\n\n </body>\n\
+                    </html>";
+        let neutron = r#"{"NeutronError": {"type": "PortNotFound", "message": "Port a could not be found.", "detail": ""}}"#;
+        let keystone = r#"{"error":{"code":401,"message":"The request you have made requires authentication.","title":"Unauthorized"}}"#;
+        for (body, expected) in [
+            (page, "404 Not Found No image found with ID aa"),
+            (neutron, "Port a could not be found."),
+            (
+                keystone,
+                "The request you have made requires authentication.",
+            ),
+            (
+                "401 Unauthorized: Temp URL invalid\n",
+                "401 Unauthorized: Temp URL invalid",
+            ),
+            ("", "Not Found"),
+            ("{}", "{}"),
+            ("a\u{1b}[2Jb", "a[2Jb"),
+        ] {
+            assert_eq!(words(StatusCode::NOT_FOUND, body.as_bytes()), expected);
+        }
+        let long = words(StatusCode::NOT_FOUND, "ä".repeat(1000).as_bytes());
+        assert_eq!(long.chars().count(), MAX_WORDS + 3);
+    }
+}

@@ -1,0 +1,187 @@
+//! Keystone's Identity API v3: how a token is asked for, and what comes with it.
+
+use std::time::Duration;
+
+use reqwest::header::HeaderValue;
+use reqwest::{Method, Url};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use tokio::time::Instant;
+
+use super::error::Cause;
+use super::http::Http;
+use super::settings::{Auth, Domain, Project, Secret, SetupError};
+
+/// A token is renewed so long before its end, or after three quarters of its life if it is short.
+const MARGIN: Duration = Duration::from_secs(60);
+
+/// A token, and what Keystone said along with it.
+#[derive(Debug)]
+pub(super) struct Token {
+    /// The header's value; it does not print.
+    pub(super) id: HeaderValue,
+    /// From when on it should be renewed.
+    pub(super) due: Instant,
+    /// From when on it is worth nothing.
+    pub(super) end: Instant,
+    catalog: Vec<CatalogService>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Body {
+    token: TokenBody,
+}
+
+#[derive(Debug, Deserialize)]
+struct TokenBody {
+    #[serde(with = "time::serde::rfc3339")]
+    issued_at: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339")]
+    expires_at: OffsetDateTime,
+    #[serde(default)]
+    catalog: Vec<CatalogService>,
+}
+
+#[derive(Debug, Deserialize)]
+struct CatalogService {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    endpoints: Vec<CatalogEndpoint>,
+}
+
+#[derive(Debug, Deserialize)]
+struct CatalogEndpoint {
+    interface: String,
+    #[serde(default)]
+    region_id: Option<String>,
+    url: String,
+}
+
+/// Where a token is had and for what, ready to be sent.
+#[derive(Debug, Clone)]
+pub(super) struct Login {
+    url: String,
+    body: Secret,
+}
+
+impl Login {
+    /// `None` if nobody need prove who they are.
+    pub(super) fn new(auth: &Auth) -> Result<Option<Self>, SetupError> {
+        let (auth_url, auth) = match auth {
+            Auth::None => return Ok(None),
+            Auth::Password {
+                auth_url,
+                username,
+                user_domain,
+                password: Secret(password),
+                project,
+            } => {
+                let user = json!({
+                    "name": username, "domain": domain(user_domain), "password": password,
+                });
+                let identity = json!({ "methods": ["password"], "password": { "user": user } });
+                let scope = match project {
+                    Project::Id(id) => json!({ "project": { "id": id } }),
+                    Project::Name(name, of) => {
+                        json!({ "project": { "name": name, "domain": domain(of) } })
+                    }
+                };
+                (auth_url, json!({ "identity": identity, "scope": scope }))
+            }
+            Auth::ApplicationCredential {
+                auth_url,
+                id,
+                secret: Secret(secret),
+            } => {
+                let identity = json!({
+                    "methods": ["application_credential"],
+                    "application_credential": { "id": id, "secret": secret },
+                });
+                (auth_url, json!({ "identity": identity }))
+            }
+        };
+        let base = service_url("auth_url", auth_url)?;
+        let base = base.strip_suffix("/v3").unwrap_or(&base);
+        Ok(Some(Self {
+            url: format!("{base}/v3/auth/tokens"),
+            body: Secret(json!({ "auth": auth }).to_string()),
+        }))
+    }
+
+    /// Asks Keystone once.
+    pub(super) async fn token(&self, http: &Http) -> Result<Token, Cause> {
+        let asked = Instant::now();
+        let Secret(body) = &self.body;
+        let request = http
+            .request(Method::POST, &self.url)
+            .header("Content-Type", "application/json")
+            .header("Accept", "application/json")
+            .body(body.clone());
+        let response = http.send(request).await?;
+        let id = response.headers().get("X-Subject-Token").cloned();
+        let mut id =
+            id.ok_or_else(|| Cause::Garbage("there is no X-Subject-Token with it".to_owned()))?;
+        id.set_sensitive(true);
+        let Body { token } = http.json(response).await?;
+        // Both times are Keystone's, so that it does not matter how late it is here.
+        let life = Duration::try_from(token.expires_at - token.issued_at).unwrap_or_default();
+        Ok(Token {
+            id,
+            due: asked + (life - life.min(MARGIN)).max(life * 3 / 4),
+            end: asked + life,
+            catalog: token.catalog,
+        })
+    }
+}
+
+impl Token {
+    /// Where the service is: by the first of the interfaces under which it is in the catalog.
+    pub(super) fn endpoint(
+        &self,
+        kind: &str,
+        interfaces: &[String],
+        region: Option<&str>,
+    ) -> Option<&str> {
+        let services = self.catalog.iter().filter(|service| service.kind == kind);
+        let endpoints: Vec<_> = services
+            .flat_map(|service| &service.endpoints)
+            .filter(|it| region.is_none() || it.region_id.as_deref() == region)
+            .collect();
+        interfaces.iter().find_map(|interface| {
+            let found = endpoints.iter().find(|it| it.interface == *interface);
+            found.map(|it| it.url.as_str())
+        })
+    }
+}
+
+/// A service's address without slashes at its end, if it is one.
+pub(super) fn service_url(what: &'static str, url: &str) -> Result<String, SetupError> {
+    let parsed = Url::parse(url).ok().filter(|parsed| {
+        matches!(parsed.scheme(), "http" | "https")
+            && parsed.has_host()
+            && parsed.username().is_empty()
+            && parsed.password().is_none()
+            && parsed.query().is_none()
+            && parsed.fragment().is_none()
+    });
+    match parsed {
+        Some(_) => Ok(url.trim_end_matches('/').to_owned()),
+        None => Err(SetupError::Url {
+            what,
+            // Whatever it is, it is not shown with a password in it.
+            url: match url.rsplit_once('@') {
+                Some((_, host)) => format!("...@{host}"),
+                None => url.to_owned(),
+            },
+        }),
+    }
+}
+
+fn domain(domain: &Domain) -> Value {
+    match domain {
+        Domain::Id(id) => json!({ "id": id }),
+        Domain::Name(name) => json!({ "name": name }),
+    }
+}

@@ -1,0 +1,294 @@
+//! Asking one service: where it is, with which token, and how often.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
+use reqwest::{Method, Response};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tracing::warn;
+
+use super::error::{Cause, OpenStackError};
+use super::http::Http;
+use super::keystone::{Login, Token, service_url};
+use super::session::Session;
+use super::settings::{Settings, SetupError};
+
+/// The longest pause before a request is repeated, whatever the service asks for.
+const MAX_PAUSE: Duration = Duration::from_secs(10);
+
+/// What is written otherwise in a part of a path: all but RFC 3986's unreserved characters, of
+/// which the dot could lead elsewhere.
+pub(super) const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'~');
+
+/// A service. Clones share the connections and the token.
+#[derive(Debug, Clone)]
+pub(super) struct Service {
+    name: &'static str,
+    http: Http,
+    session: Option<Arc<Session>>,
+    place: Arc<Place>,
+    retries: u32,
+    pause: Duration,
+}
+
+/// How the service is found.
+#[derive(Debug)]
+struct Place {
+    /// Its type in the catalog.
+    service_type: &'static str,
+    /// The version that our paths begin with, which an address may have already.
+    version: &'static str,
+    endpoint_override: Option<String>,
+    region_name: Option<String>,
+    valid_interfaces: Vec<String>,
+}
+
+/// What is asked.
+#[derive(Debug, Clone)]
+pub(super) struct Question {
+    /// In words: `for port <id>`.
+    pub(super) asked: String,
+    pub(super) method: Method,
+    /// The path and the query, from the version on, with a slash.
+    pub(super) path: String,
+    pub(super) body: Option<Value>,
+    /// The value of a `Range` header.
+    pub(super) range: Option<String>,
+    /// Whether a conflict (409) passes by itself.
+    pub(super) conflicts_pass: bool,
+}
+
+impl Question {
+    pub(super) fn get(asked: String, path: String) -> Self {
+        Self {
+            asked,
+            method: Method::GET,
+            path,
+            body: None,
+            range: None,
+            conflicts_pass: false,
+        }
+    }
+}
+
+impl Service {
+    pub(super) fn new(
+        name: &'static str,
+        service_type: &'static str,
+        version: &'static str,
+        settings: &Settings,
+    ) -> Result<Self, SetupError> {
+        let login = Login::new(&settings.auth)?;
+        let endpoint_override = settings
+            .endpoint_override
+            .as_deref()
+            .map(|url| service_url("endpoint_override", url))
+            .transpose()?;
+        if login.is_none() && endpoint_override.is_none() {
+            return Err(SetupError::NoEndpoint);
+        }
+        Ok(Self {
+            name,
+            http: Http::new(settings)?,
+            session: login.map(|login| Arc::new(Session::new(login))),
+            place: Arc::new(Place {
+                service_type,
+                version,
+                endpoint_override,
+                region_name: settings.region_name.clone(),
+                valid_interfaces: settings.valid_interfaces.clone(),
+            }),
+            retries: settings.retries,
+            pause: settings.pause,
+        })
+    }
+
+    /// Asks, and reads the answer as JSON.
+    pub(super) async fn json<T: DeserializeOwned>(
+        &self,
+        question: &Question,
+    ) -> Result<T, OpenStackError> {
+        let mut repeats = self.repeats();
+        loop {
+            let answer = match self.once(question).await {
+                Ok(response) => self.http.json(response).await,
+                Err(cause) => Err(cause),
+            };
+            match answer {
+                Ok(answer) => return Ok(answer),
+                Err(cause) => {
+                    repeats
+                        .pause_after(self.error(question, cause), question)
+                        .await?
+                }
+            }
+        }
+    }
+
+    /// Asks; what comes is read by whoever wants it.
+    pub(super) async fn stream(&self, question: &Question) -> Result<Response, OpenStackError> {
+        let mut repeats = self.repeats();
+        loop {
+            match self.once(question).await {
+                Ok(response) => return Ok(response),
+                Err(cause) => {
+                    repeats
+                        .pause_after(self.error(question, cause), question)
+                        .await?
+                }
+            }
+        }
+    }
+
+    /// Another service's address, by our catalog.
+    pub(super) async fn neighbour(
+        &self,
+        asked: &str,
+        service_type: &'static str,
+    ) -> Result<String, OpenStackError> {
+        let looked_up = async {
+            let token = self.token(None).await?;
+            let token = token.ok_or_else(|| self.place.not_in_catalog(service_type))?;
+            let found = self.place.in_catalog(&token, service_type)?;
+            Ok(found.trim_end_matches('/').to_owned())
+        };
+        looked_up.await.map_err(|cause| OpenStackError {
+            service: self.name,
+            asked: asked.to_owned(),
+            cause,
+        })
+    }
+
+    /// Asks once, and once more with a new token when the old one is refused.
+    async fn once(&self, question: &Question) -> Result<Response, Cause> {
+        let token = self.token(None).await?;
+        match (self.send(question, token.as_ref()).await, token) {
+            (Err(Cause::Status { status: 401, .. }), Some(refused)) => {
+                let token = self.token(Some(&refused)).await?;
+                match self.send(question, token.as_ref()).await {
+                    Err(Cause::Status {
+                        status: 401,
+                        message,
+                        ..
+                    }) => Err(Cause::TokenRefused(message)),
+                    answer => answer,
+                }
+            }
+            (answer, _) => answer,
+        }
+    }
+
+    async fn send(
+        &self,
+        question: &Question,
+        token: Option<&Arc<Token>>,
+    ) -> Result<Response, Cause> {
+        let base = self.place.find(token)?;
+        let url = format!("{base}{}{}", self.place.version, question.path);
+        let mut request = self
+            .http
+            .request(question.method.clone(), &url)
+            .header("Accept", "application/json, */*");
+        if let Some(token) = token {
+            request = request.header("X-Auth-Token", token.id.clone());
+        }
+        if let Some(range) = &question.range {
+            request = request.header("Range", range);
+        }
+        if let Some(body) = &question.body {
+            request = request.json(body);
+        }
+        self.http.send(request).await
+    }
+
+    async fn token(&self, refused: Option<&Arc<Token>>) -> Result<Option<Arc<Token>>, Cause> {
+        let Some(session) = &self.session else {
+            return Ok(None);
+        };
+        match session.token(&self.http, refused).await {
+            Ok(token) => Ok(Some(token)),
+            Err(error) => Err(Cause::NoToken(Box::new(error))),
+        }
+    }
+
+    fn error(&self, question: &Question, cause: Cause) -> OpenStackError {
+        OpenStackError {
+            service: self.name,
+            asked: question.asked.clone(),
+            cause,
+        }
+    }
+
+    fn repeats(&self) -> Repeats {
+        Repeats {
+            left: self.retries,
+            pause: self.pause,
+        }
+    }
+}
+
+impl Place {
+    /// The service's address, without its version.
+    fn find<'a>(&'a self, token: Option<&'a Arc<Token>>) -> Result<&'a str, Cause> {
+        let url = match (&self.endpoint_override, token) {
+            (Some(url), _) => url,
+            (None, Some(token)) => self.in_catalog(token, self.service_type)?,
+            (None, None) => return Err(self.not_in_catalog(self.service_type)),
+        };
+        let url = url.trim_end_matches('/');
+        Ok(url.strip_suffix(self.version).unwrap_or(url))
+    }
+
+    fn in_catalog<'a>(
+        &self,
+        token: &'a Token,
+        service_type: &'static str,
+    ) -> Result<&'a str, Cause> {
+        let region = self.region_name.as_deref();
+        token
+            .endpoint(service_type, &self.valid_interfaces, region)
+            .ok_or_else(|| self.not_in_catalog(service_type))
+    }
+
+    fn not_in_catalog(&self, service_type: &'static str) -> Cause {
+        let interfaces = self.valid_interfaces.join(" or ");
+        Cause::NotInCatalog {
+            service_type,
+            looked_for: match &self.region_name {
+                Some(region) => format!("{interfaces}, in {region}"),
+                None => interfaces,
+            },
+        }
+    }
+}
+
+/// How often a question is still repeated, and after which pause.
+struct Repeats {
+    left: u32,
+    pause: Duration,
+}
+
+impl Repeats {
+    /// Waits until the question is to be asked once more, or gives the error back.
+    async fn pause_after(
+        &mut self,
+        error: OpenStackError,
+        question: &Question,
+    ) -> Result<(), OpenStackError> {
+        let conflict = matches!(error.cause, Cause::Status { status: 409, .. });
+        let may_pass = error.is_temporary() || (conflict && question.conflicts_pass);
+        if self.left == 0 || !may_pass {
+            return Err(error);
+        }
+        self.left -= 1;
+        let pause = self
+            .pause
+            .max(error.cause.retry_after().unwrap_or_default());
+        warn!("{error}; asking again");
+        tokio::time::sleep(pause.min(MAX_PAUSE)).await;
+        self.pause = (self.pause * 2).min(MAX_PAUSE);
+        Ok(())
+    }
+}

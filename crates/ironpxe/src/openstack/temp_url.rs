@@ -1,0 +1,88 @@
+//! Temporary URLs of images that Glance keeps in Swift, from which machines fetch them.
+//!
+//! One is made when a machine asks, so it lives as long as is configured from then on, however
+//! long ago the node was prepared.
+
+use std::time::Duration;
+
+use ironpxe_core::swift::{ObjectPath, TempUrlDigest, glance_container};
+
+use super::error::{Cause, OpenStackError};
+use super::glance::Glance;
+use super::settings::Secret;
+use crate::clock;
+
+/// Where Glance's images are in Swift, and with what their URLs are signed.
+#[derive(Debug, Clone)]
+pub struct TempUrlSettings {
+    /// The key that was given to the account as `Temp-URL-Key`.
+    pub key: Secret,
+    /// By which digest.
+    pub digest: TempUrlDigest,
+    /// How long a URL is good for.
+    pub duration: Duration,
+    /// Swift, as machines reach it: scheme, host and port. Not set: the catalog's.
+    pub endpoint_url: Option<String>,
+    /// The account that has the images. Not set: that of our own project.
+    pub account: Option<String>,
+    /// The container that has the images.
+    pub container: String,
+    /// Over how many containers they are spread; see [`glance_container`].
+    pub multiple_containers_seed: usize,
+}
+
+/// Makes temporary URLs.
+#[derive(Debug, Clone)]
+pub struct TempUrls {
+    glance: Glance,
+    settings: TempUrlSettings,
+}
+
+impl TempUrls {
+    /// What `settings` leave open is asked of the catalog of `glance`.
+    pub fn new(glance: Glance, settings: TempUrlSettings) -> Self {
+        Self { glance, settings }
+    }
+
+    /// A URL from which whoever has it can fetch the image. The image itself is not looked at.
+    pub async fn url(&self, image: &str) -> Result<String, OpenStackError> {
+        let settings = &self.settings;
+        let asked = format!("for a temporary URL of image {image}");
+        let from_catalog = match (&settings.endpoint_url, &settings.account) {
+            (Some(_), Some(_)) => None,
+            _ => {
+                let service = self.glance.service();
+                Some(service.neighbour(&asked, "object-store").await?)
+            }
+        };
+        let wrong = |problem: String| OpenStackError {
+            service: "Swift",
+            asked: asked.clone(),
+            cause: Cause::Settings(problem),
+        };
+        let catalog = from_catalog
+            .as_deref()
+            .and_then(|url| url.split_once("/v1/"));
+        let place = match (&settings.endpoint_url, &settings.account, catalog) {
+            (Some(endpoint), Some(account), _) => Some((endpoint.as_str(), account.as_str())),
+            (None, Some(account), Some((endpoint, _))) => Some((endpoint, account.as_str())),
+            (Some(endpoint), None, Some((_, account))) => Some((endpoint.as_str(), account)),
+            (None, None, Some(place)) => Some(place),
+            (_, _, None) => None,
+        };
+        let Some((endpoint, account)) = place else {
+            let url = from_catalog.unwrap_or_default();
+            return Err(wrong(format!(
+                "its address {url:?} in the catalog does not end with /v1/<account>; set \
+                 swift_endpoint_url and swift_account"
+            )));
+        };
+        let seed = settings.multiple_containers_seed;
+        let container = glance_container(&settings.container, seed, image);
+        let path = ObjectPath::new(account, &container, image)
+            .map_err(|error| wrong(error.to_string()))?;
+        let expires = (clock::now() + settings.duration).unix_timestamp();
+        let Secret(key) = &settings.key;
+        Ok(path.temp_url(endpoint, key, settings.digest, expires))
+    }
+}

@@ -1,0 +1,143 @@
+//! Tokens: by whom, how many, and when a new one.
+
+use ironpxe_testkit::openstack::faulty::Fault;
+use tokio::task::JoinSet;
+
+use super::*;
+
+/// Asks for the image from many tasks at once.
+async fn crowd(glance: &Glance) -> Vec<Result<Image, OpenStackError>> {
+    let mut tasks = JoinSet::new();
+    for _ in 0..30 {
+        let glance = glance.clone();
+        tasks.spawn(async move { glance.image(IMAGE).await });
+    }
+    tasks.join_all().await
+}
+
+#[tokio::test]
+async fn one_token_serves_all_who_ask() {
+    let cloud = cloud();
+    let glance = glance(&cloud);
+    assert!(crowd(&glance).await.iter().all(Result::is_ok));
+    assert!(crowd(&glance).await.iter().all(Result::is_ok));
+    assert_eq!(cloud.tokens_given(), 1);
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_is_replaced_once_for_all() {
+    let cloud = cloud();
+    let glance = glance(&cloud);
+    glance.image(IMAGE).await.unwrap();
+    cloud.revoke();
+    assert!(crowd(&glance).await.iter().all(Result::is_ok));
+    assert_eq!(cloud.tokens_given(), 2);
+}
+
+#[tokio::test]
+async fn a_token_is_replaced_when_it_has_ended() {
+    let cloud = cloud();
+    cloud.token_life(Duration::ZERO);
+    let glance = glance(&cloud);
+    glance.image(IMAGE).await.unwrap();
+    glance.image(IMAGE).await.unwrap();
+    assert_eq!(cloud.tokens_given(), 2);
+    let tokens: Vec<_> = cloud
+        .requests
+        .entries()
+        .into_iter()
+        .filter_map(|it| it.token)
+        .collect();
+    assert_eq!(tokens, ["token-1", "token-2"]);
+}
+
+#[tokio::test]
+async fn a_new_token_that_is_refused_is_not_replaced_again() {
+    let cloud = cloud();
+    let unauthorized = Fault::Status(401, "not you");
+    cloud.order(IMAGE_PATH, [unauthorized.clone(), unauthorized]);
+    let error = glance(&cloud).image(IMAGE).await.unwrap_err();
+    assert_eq!(error.cause, Cause::TokenRefused("not you".to_owned()));
+    assert!(error.is_temporary());
+    assert_eq!(cloud.tokens_given(), 2);
+}
+
+#[tokio::test]
+async fn an_application_credential_is_as_good_as_a_password() {
+    let cloud = cloud();
+    let mut settings = settings(&cloud);
+    settings.auth = credential(&cloud);
+    Glance::new(&settings).unwrap().image(IMAGE).await.unwrap();
+    assert_eq!(cloud.tokens_given(), 1);
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_said_and_not_shown() {
+    let cloud = cloud();
+    let mut settings = settings(&cloud);
+    settings.auth = password("not-the-one", &cloud);
+    settings.retries = 3;
+    let glance = Glance::new(&settings).unwrap();
+    let error = glance.image(IMAGE).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "Glance, asked for image {IMAGE}: there is no token for it: Keystone, asked for a \
+             token: it answered 401: The request you have made requires authentication."
+        )
+    );
+    assert!(!error.is_temporary());
+    assert_eq!(cloud.requests.entries().len(), 1);
+    let shown = format!("{settings:?} {glance:?} {error:?}");
+    assert!(!shown.contains("not-the-one"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_token_is_shown_to_nobody() {
+    let cloud = cloud();
+    let mut settings = settings(&cloud);
+    settings.auth = credential(&cloud);
+    let glance = Glance::new(&settings).unwrap();
+    glance.image(IMAGE).await.unwrap();
+    let shown = format!("{settings:?} {glance:?}");
+    assert!(shown.contains("Token"), "{shown}");
+    for secret in ["token-1", "very-secret"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn those_who_wait_for_a_keystone_in_trouble_hear_of_it_together() {
+    let cloud = cloud();
+    let glance = glance(&cloud);
+    cloud.order(TOKENS, vec![Fault::Status(503, "busy"); 30]);
+    let answers = crowd(&glance).await;
+    for answer in &answers {
+        let error = answer.as_ref().unwrap_err();
+        assert!(error.is_temporary(), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("Keystone, asked for a token: it answered 503: busy")
+        );
+    }
+    // Whoever came while the first was waiting did not ask again.
+    let asked = cloud.requests.entries().len();
+    assert!(asked < 10, "{asked}");
+}
+
+#[tokio::test]
+async fn a_token_goes_on_while_the_next_one_cannot_be_had() {
+    let cloud = cloud();
+    let settings = settings(&cloud);
+    let session = session::Session::new(keystone::Login::new(&settings.auth).unwrap().unwrap());
+    let http = http::Http::new(&settings).unwrap();
+    let first = session.token(&http, None).await.unwrap().id.clone();
+    session.make_due();
+    cloud.order(TOKENS, [Fault::Status(503, "busy")]);
+    let old = session.token(&http, None).await.unwrap();
+    assert_eq!(old.id, first);
+    let new = session.token(&http, None).await.unwrap();
+    assert_ne!(new.id, first);
+    assert_eq!(cloud.requests.entries().len(), 3);
+}
