@@ -36,7 +36,8 @@ use self::relay::{Fetched, Relay};
 use self::stream::{Check, Source};
 pub use self::stream::{Errand, Opened};
 use crate::clock;
-use crate::openstack::{Glance, Image, TempUrls};
+pub use crate::openstack::Image;
+use crate::openstack::{Glance, TempUrls};
 use crate::tls::TlsError;
 
 /// Which `http://` and `https://` images machines fetch through this service.
