@@ -40,6 +40,10 @@ pub(crate) fn run(args: &TestArgs) -> Result<ExitCode> {
         .full
         .then(|| step("Ironic", venv::ensure_ironic))
         .transpose()?;
+    let openstack = args
+        .full
+        .then(|| step("OpenStack services", venv::ensure_openstack))
+        .transpose()?;
     step("Linux for the machines", || Linux::ensure().map(drop))?;
     step("the current iPXE for the machines", ipxe::ensure)?;
     if args.prepare {
@@ -88,6 +92,9 @@ pub(crate) fn run(args: &TestArgs) -> Result<ExitCode> {
     if let Some(ironic) = ironic {
         tests.env("IRONPXE_TEST_IRONIC_VENV", ironic);
         tests.args(["--", "--include-ignored"]);
+    }
+    if let Some(openstack) = openstack {
+        tests.env("IRONPXE_TEST_OPENSTACK_VENV", openstack);
     }
     let status = tests.status().context("cannot run cargo test")?;
     Ok(if status.success() {

@@ -1,5 +1,6 @@
 //! The Python environments: one with the real clients of the API, and for the long tests one with
-//! Ironic itself, each at exactly the versions that its requirements file pins.
+//! Ironic itself and one with the services that it asks, each at exactly the versions that its
+//! requirements file pins.
 //!
 //! An environment is made once and reused until the pins or the interpreter change. The stamp
 //! inside is written last, so an environment whose making was interrupted is made again.
@@ -16,6 +17,7 @@ use crate::{packages, shell};
 
 const CLIENTS: &str = include_str!("../requirements.txt");
 const IRONIC: &str = include_str!("../requirements-ironic.txt");
+const OPENSTACK: &str = include_str!("../requirements-openstack.txt");
 
 /// Makes `target/venv` if it is not there yet, and returns its path.
 pub(crate) fn ensure() -> Result<PathBuf> {
@@ -25,6 +27,11 @@ pub(crate) fn ensure() -> Result<PathBuf> {
 /// Makes `target/venv-ironic` if it is not there yet, and returns its path.
 pub(crate) fn ensure_ironic() -> Result<PathBuf> {
     make("venv-ironic", "requirements-ironic.txt", IRONIC)
+}
+
+/// Makes `target/venv-openstack` if it is not there yet, and returns its path.
+pub(crate) fn ensure_openstack() -> Result<PathBuf> {
+    make("venv-openstack", "requirements-openstack.txt", OPENSTACK)
 }
 
 fn make(name: &str, file: &str, requirements: &str) -> Result<PathBuf> {

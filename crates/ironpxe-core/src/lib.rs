@@ -11,6 +11,7 @@ pub mod boot;
 pub mod boot_device;
 pub mod boot_ident;
 pub mod conductor;
+pub mod dhcp;
 pub mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]

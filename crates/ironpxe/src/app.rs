@@ -21,9 +21,10 @@ use tracing::{info, warn};
 use crate::api;
 pub use crate::conductor::preview::OfflineError;
 use crate::conductor::{self, LocalConductor, ScriptsInUse};
-use crate::config::{self, Config, ConfigError, Connection, Secret, Word};
+use crate::config::{self, Config, ConfigError, Connection, DhcpProvider, Secret, Word};
 use crate::db::{self, Db};
 pub use crate::db::{DbError, Migration, SchemaStatus, Verdict};
+use crate::dhcp::{self, Dhcp};
 use crate::drivers::{Drivers, DriversError};
 use crate::ident;
 use crate::images::{self, Images, Key, Relayed};
@@ -408,9 +409,23 @@ fn conductor_settings(
         ),
         endpoint,
         restrict_boot_config: config.api.restrict_boot_config,
+        dhcp_options: config.dhcp_settings(api_url.clone()),
         boot: config.boot_settings(api_url),
         images,
         kickstarts: Arc::new(kickstarts),
+        dhcp: dhcp_provider(config),
+    }
+}
+
+/// Who tells the DHCP server about machines.
+fn dhcp_provider(config: &Config) -> Dhcp {
+    let folders = &config.dnsmasq;
+    match config.dhcp.dhcp_provider {
+        DhcpProvider::None => Dhcp::None,
+        DhcpProvider::Dnsmasq => Dhcp::Dnsmasq(dhcp::Dnsmasq::new(
+            folders.dhcp_hostsdir.clone(),
+            folders.dhcp_optsdir.clone(),
+        )),
     }
 }
 

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod conductor;
 pub mod config;
 pub mod db;
+pub mod dhcp;
 pub mod drivers;
 pub mod ident;
 pub mod images;

@@ -102,11 +102,13 @@ pub(super) fn boot_option(node: &Node) -> Result<Option<(&'static str, BootOptio
     Ok(Some((field, option)))
 }
 
-fn of_instance(node: &Node, key: &str) -> Result<Option<String>, Refusal> {
+/// A capability that the instance asks for.
+pub(crate) fn of_instance(node: &Node, key: &str) -> Result<Option<String>, Refusal> {
     capability(node.instance_info.get("capabilities"), OF_INSTANCE, key)
 }
 
-fn of_node(node: &Node, key: &str) -> Result<Option<String>, Refusal> {
+/// A capability that the node is said to have.
+pub(crate) fn of_node(node: &Node, key: &str) -> Result<Option<String>, Refusal> {
     capability(node.properties.get("capabilities"), OF_NODE, key)
 }
 

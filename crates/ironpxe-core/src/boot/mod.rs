@@ -39,6 +39,7 @@ mod variables;
 
 pub use as_if::{AsIf, BadArch, CpuArch};
 pub use capabilities::check_capabilities;
+pub(crate) use capabilities::{of_instance as instance_capability, of_node as node_capability};
 pub use decision::{decide, explain};
 pub use environment::{TEMPLATES, TemplateError};
 pub use explain::{Explanation, Reason, without_passwords};

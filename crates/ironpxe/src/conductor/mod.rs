@@ -25,12 +25,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ironpxe_core::boot::{BootSettings, Kickstarts};
+use ironpxe_core::dhcp::DhcpSettings;
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::node::Node;
 
 pub use self::scripts::ScriptsInUse;
 use crate::db::Db;
+use crate::dhcp::Dhcp;
 use crate::drivers::Drivers;
 use crate::images::Images;
 use crate::lifecycle::Tasks;
@@ -62,6 +64,10 @@ pub struct Settings {
     pub images: Images,
     /// Writes what installers read.
     pub kickstarts: Arc<Kickstarts>,
+    /// Who tells the DHCP server about machines.
+    pub dhcp: Dhcp,
+    /// What it is told depends on this.
+    pub dhcp_options: DhcpSettings,
 }
 
 /// The conductor of this process. Clones are the same conductor.

@@ -7,7 +7,7 @@ use ironpxe_core::node::Node;
 use ironpxe_core::patch::NodeChange;
 use ironpxe_core::provision_state::ProvisionState;
 use json_patch::{Patch, PatchOperation};
-use tracing::info;
+use tracing::{error, info};
 
 use super::{LocalConductor, refuse_if_reserved};
 use crate::rpc::Context;
@@ -48,8 +48,18 @@ impl LocalConductor {
     }
 
     pub(super) async fn destroy_node(&self, ctx: &Context, uuid: NodeUuid) -> Result<()> {
+        let ports = self.ports_of(uuid).await?;
         self.db.node_destroy(uuid, refuse_to_destroy).await?;
         info!(req.id = ctx.request_id, node.uuid = %uuid, "deleted");
+        // The node is gone, whatever becomes of this.
+        match self.settings.dhcp.forget(uuid, &ports).await {
+            Ok(left) => self.remove_leftovers(left),
+            Err(problem) => error!(
+                req.id = ctx.request_id,
+                node.uuid = %uuid,
+                "the DHCP server still knows the node: {problem}"
+            ),
+        }
         Ok(())
     }
 }

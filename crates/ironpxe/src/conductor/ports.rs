@@ -1,12 +1,14 @@
-//! Adding, changing and removing ports. A boot request sees each change at once.
+//! Adding, changing and removing ports. A boot request sees each change at once, and so does the
+//! DHCP server if it knows the node.
 
-use ironpxe_core::error::Result;
-use ironpxe_core::id::PortUuid;
+use ironpxe_core::error::{Fault, Result};
+use ironpxe_core::id::{NodeUuid, PortUuid};
 use ironpxe_core::patch::PortChange;
 use ironpxe_core::port::Port;
-use tracing::info;
+use tracing::{error, info};
 
 use super::LocalConductor;
+use crate::dhcp::Leftovers;
 use crate::rpc::Context;
 
 impl LocalConductor {
@@ -18,17 +20,78 @@ impl LocalConductor {
             port.mac = %port.address,
             "port added"
         );
+        self.tell_of_ports(ctx, port.node_uuid, None).await?;
         Ok(port)
     }
 
-    pub(super) async fn update_port(&self, uuid: PortUuid, change: &PortChange) -> Result<Port> {
-        let (port, ()) = self.db.port_change(uuid, |port| change.apply(port)).await?;
+    pub(super) async fn update_port(
+        &self,
+        ctx: &Context,
+        uuid: PortUuid,
+        change: &PortChange,
+    ) -> Result<Port> {
+        let apply = |port: &mut Port| {
+            let before = port.clone();
+            change.apply(port)?;
+            Ok(before)
+        };
+        let (port, before) = self.db.port_change(uuid, apply).await?;
+        let moved = before.address != port.address || before.node_uuid != port.node_uuid;
+        let gone = moved.then_some(&before);
+        if before.node_uuid != port.node_uuid {
+            self.tell_of_ports(ctx, before.node_uuid, gone).await?;
+        }
+        self.tell_of_ports(ctx, port.node_uuid, gone).await?;
         Ok(port)
     }
 
     pub(super) async fn destroy_port(&self, ctx: &Context, uuid: PortUuid) -> Result<()> {
+        let port = self.db.port_get(uuid).await?;
         self.db.port_destroy(uuid).await?;
         info!(req.id = ctx.request_id, port.uuid = %uuid, "port removed");
+        if let Some(port) = port {
+            self.tell_of_ports(ctx, port.node_uuid, Some(&port)).await?;
+        }
         Ok(())
+    }
+
+    /// Tells the DHCP server which ports the node has now, if it knows the node; `gone` is one that
+    /// it has no more.
+    async fn tell_of_ports(
+        &self,
+        ctx: &Context,
+        uuid: NodeUuid,
+        gone: Option<&Port>,
+    ) -> Result<()> {
+        let dhcp = &self.settings.dhcp;
+        if !dhcp.is_told() {
+            return Ok(());
+        }
+        let telling = async {
+            if let Some(gone) = gone {
+                let left = dhcp.forget_ports(std::slice::from_ref(gone)).await?;
+                self.remove_leftovers(left);
+            }
+            match self.db.node_get(uuid).await.map_err(Fault::from)? {
+                Some(node) if dhcp.knows(&node) => self.tell_dhcp(&node).await,
+                Some(_) | None => Ok(()),
+            }
+        };
+        telling.await.map_err(|problem| {
+            error!(req.id = ctx.request_id, node.uuid = %uuid, "{problem}");
+            Fault::Unavailable {
+                reason: format!("The port is saved, but {problem}"),
+                retry_after: 10,
+            }
+        })
+    }
+
+    /// Has removed what the DHCP server needs no more.
+    pub(super) fn remove_leftovers(&self, left: Leftovers) {
+        self.tasks.spawn("DHCP leftovers", async move {
+            if let Err(problem) = left.remove().await {
+                error!("left behind: {problem}");
+            }
+        });
     }
 }

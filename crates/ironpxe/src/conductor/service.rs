@@ -46,11 +46,11 @@ impl Conductor for LocalConductor {
 
     fn port_update<'a>(
         &'a self,
-        _ctx: &'a Context,
+        ctx: &'a Context,
         port: PortUuid,
         change: PortChange,
     ) -> Reply<'a, Port> {
-        Box::pin(async move { self.update_port(port, &change).await })
+        Box::pin(async move { self.update_port(ctx, port, &change).await })
     }
 
     fn port_destroy<'a>(&'a self, ctx: &'a Context, port: PortUuid) -> Reply<'a, ()> {

@@ -1,6 +1,7 @@
 //! Provision verbs on a real database: where nodes end, who is refused, what survives.
 
 mod installer;
+mod network_boot;
 mod provision;
 mod recovery;
 mod volumes;
@@ -124,8 +125,20 @@ pub(super) async fn start_with(
     tasks: Tasks,
     kickstarts: Kickstarts,
 ) -> LocalConductor {
+    start_set(db, host, tasks, |settings| {
+        settings.kickstarts = Arc::new(kickstarts);
+    })
+    .await
+}
+
+pub(super) async fn start_set(
+    db: &Db,
+    host: &str,
+    tasks: Tasks,
+    set: impl FnOnce(&mut Settings),
+) -> LocalConductor {
     let boot = BootSettings::default();
-    let settings = Settings {
+    let mut settings = Settings {
         host: host.into(),
         conductor_group: String::new(),
         automated_clean: true,
@@ -136,8 +149,11 @@ pub(super) async fn start_with(
         restrict_boot_config: false,
         boot: boot.clone(),
         images: crate::images::testing::images(),
-        kickstarts: Arc::new(kickstarts),
+        kickstarts: Arc::new(Kickstarts::built_in().unwrap()),
+        dhcp: Dhcp::None,
+        dhcp_options: DhcpSettings::default(),
     };
+    set(&mut settings);
     let drivers = Drivers::new(&["fake-hardware".into()], None).unwrap();
     let scripts = ScriptsInUse::new(Scripts::new(boot.downloads).unwrap());
     LocalConductor::start(db.clone(), drivers, scripts, settings, tasks)

@@ -14,6 +14,7 @@ use ironpxe_core::volume::Volumes;
 use super::LocalConductor;
 use crate::db::{Page, PortFilter};
 use crate::drivers::agent::Worker;
+use crate::drivers::boot::BootInterface;
 use crate::drivers::deploy::DeployInterface;
 use crate::drivers::storage;
 use crate::ident;
@@ -100,7 +101,7 @@ impl LocalConductor {
             Verb::Adopt => S::Active,
             _ => return Ok(()),
         };
-        if node.interface(InterfaceKind::Boot) != "ipxe" {
+        if !BootInterface::of(node).boots_over_network() {
             return Ok(());
         }
         let volumes = self.db.node_volumes(node.uuid).await?;
@@ -183,7 +184,7 @@ impl LocalConductor {
     ) -> Result<()> {
         let implementation = node.interface(kind);
         match kind {
-            InterfaceKind::Boot if implementation == "ipxe" => {
+            InterfaceKind::Boot if BootInterface::of(node).boots_over_network() => {
                 self.check_boot(ctx, node, ProvisionState::CleanWait, around)
                     .await
             }
@@ -214,7 +215,7 @@ impl LocalConductor {
         let Some(deploy) = DeployInterface::from_name(name) else {
             return Err(unsupported(node, InterfaceKind::Deploy));
         };
-        if deploy.boots_over_network() && node.interface(InterfaceKind::Boot) == "ipxe" {
+        if deploy.boots_over_network() && BootInterface::of(node).boots_over_network() {
             let mut imagined = node.clone();
             self.image_properties(node).await?.apply(&mut imagined);
             self.check_boot(ctx, &imagined, deploy.boots_in(), around)
@@ -250,6 +251,8 @@ impl LocalConductor {
                 node.uuid
             )));
         }
+        self.dhcp_options(node)
+            .map_err(|refusal| refused(&refusal, node))?;
         self.check_plan(ctx, node, state, Some(&around.volumes))
             .await
     }

@@ -1,5 +1,6 @@
 //! `[DEFAULT]`
 
+use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,9 @@ section! {
         /// The deploy interface of nodes that do not choose one. Every enabled hardware type must
         /// support it. Not set: each hardware type has its own.
         pub default_deploy_interface: Option<Word> = None;
+        /// An IPv6 address of the TFTP server, for machines that boot over IPv6. Not set:
+        /// `[pxe]tftp_server`.
+        pub my_ipv6: Option<Ipv6Addr> = None;
         /// How clients prove who they are. So far there is only `noauth`: whoever reaches the
         /// API may do everything. See also `[api]allow_unauthenticated_access`.
         pub auth_strategy: AuthStrategy = AuthStrategy::NoAuth;

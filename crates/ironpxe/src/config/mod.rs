@@ -13,6 +13,8 @@ mod conductor;
 mod connection;
 mod database;
 mod deploy;
+mod dhcp;
+mod dnsmasq;
 mod environment;
 mod error;
 mod general;
@@ -39,7 +41,9 @@ pub use self::api::Api;
 pub use self::conductor::Conductor;
 pub use self::connection::{Connection, Postgres};
 pub use self::database::Database;
-pub use self::deploy::{BootOption, Deploy};
+pub use self::deploy::{BootMode, BootOption, Deploy};
+pub use self::dhcp::{Dhcp, DhcpProvider};
+pub use self::dnsmasq::Dnsmasq;
 pub use self::environment::Environment;
 pub use self::error::{ConfigError, Origin, Problem};
 pub use self::general::{AuthStrategy, General};
@@ -77,6 +81,10 @@ pub struct Config {
     pub deploy: Deploy,
     /// `[anaconda]`
     pub anaconda: Anaconda,
+    /// `[dhcp]`
+    pub dhcp: Dhcp,
+    /// `[dnsmasq]`
+    pub dnsmasq: Dnsmasq,
     /// `[glance]`
     pub glance: Glance,
     /// `[neutron]`
@@ -120,7 +128,7 @@ impl Config {
         loader.finish(environment, flags)
     }
 
-    fn sections(&self) -> [&dyn Section; 12] {
+    fn sections(&self) -> [&dyn Section; 14] {
         let Self {
             general,
             api,
@@ -132,17 +140,19 @@ impl Config {
             inspector,
             deploy,
             anaconda,
+            dhcp,
+            dnsmasq,
             glance,
             neutron,
             ..
         } = self;
         [
             general, api, conductor, json_rpc, database, pxe, images, inspector, deploy, anaconda,
-            glance, neutron,
+            dhcp, dnsmasq, glance, neutron,
         ]
     }
 
-    fn sections_mut(&mut self) -> [&mut dyn Section; 12] {
+    fn sections_mut(&mut self) -> [&mut dyn Section; 14] {
         let Self {
             general,
             api,
@@ -154,13 +164,15 @@ impl Config {
             inspector,
             deploy,
             anaconda,
+            dhcp,
+            dnsmasq,
             glance,
             neutron,
             ..
         } = self;
         [
             general, api, conductor, json_rpc, database, pxe, images, inspector, deploy, anaconda,
-            glance, neutron,
+            dhcp, dnsmasq, glance, neutron,
         ]
     }
 }

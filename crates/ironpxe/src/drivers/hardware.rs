@@ -59,7 +59,7 @@ const FAKE_HARDWARE: HardwareType = HardwareType {
     properties: RAMDISK_PROPERTIES,
     supported: |kind| match kind {
         InterfaceKind::Bios => &["fake", "no-bios"],
-        InterfaceKind::Boot => &["ipxe", "fake"],
+        InterfaceKind::Boot => &["ipxe", "http-ipxe", "fake"],
         InterfaceKind::Console => &["fake", "no-console"],
         InterfaceKind::Deploy => &["direct", "custom-agent", "fake", "ramdisk", "anaconda"],
         InterfaceKind::Firmware => &["fake", "no-firmware"],
@@ -79,7 +79,7 @@ const MANUAL_MANAGEMENT: HardwareType = HardwareType {
     properties: RAMDISK_PROPERTIES,
     supported: |kind| match kind {
         InterfaceKind::Bios => &["no-bios"],
-        InterfaceKind::Boot => &["ipxe"],
+        InterfaceKind::Boot => &["ipxe", "http-ipxe"],
         InterfaceKind::Console => &["no-console"],
         InterfaceKind::Deploy => &["direct", "custom-agent", "noop", "ramdisk", "anaconda"],
         InterfaceKind::Firmware => &["no-firmware"],

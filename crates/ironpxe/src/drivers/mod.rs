@@ -5,6 +5,7 @@
 //! (`deploy.rs`, `power.rs`, …).
 
 pub mod agent;
+pub mod boot;
 pub mod deploy;
 mod hardware;
 pub mod management;

@@ -66,22 +66,31 @@ impl Glance {
     }
 
     /// Fetches an image's data, or from its `range.0`-th byte on, up to and with the
-    /// `range.1`-th. The answer's status is 200, or 206 with a part if the store of this image can
-    /// give parts; its body comes as it is read, and an error if too little comes for too long.
+    /// `range.1`-th. The answer's status is 206 with a part, or 200 with all of it, which is also
+    /// what comes from a store that cannot give parts (Swift's cannot). Its body comes as it is
+    /// read, and an error if nothing comes for too long.
     pub async fn data(
         &self,
         id: &str,
         range: Option<(u64, Option<u64>)>,
     ) -> Result<Response, OpenStackError> {
         let asked = format!("for the data of image {id}");
-        let question = Question {
+        let whole = Question::get(asked.clone(), path(id, "/file"));
+        let part = Question {
             range: range.map(|(first, last)| match last {
                 Some(last) => format!("bytes={first}-{last}"),
                 None => format!("bytes={first}-"),
             }),
-            ..Question::get(asked.clone(), path(id, "/file"))
+            ..whole.clone()
         };
-        let response = self.service.stream(&question).await?;
+        let response = match self.service.stream(&part).await {
+            // How Glance says that the store cannot do it.
+            Err(OpenStackError {
+                cause: Cause::Status { status: 400, .. },
+                ..
+            }) if range.is_some() => self.service.stream(&whole).await?,
+            answer => answer?,
+        };
         if response.status() == StatusCode::NO_CONTENT {
             return Err(OpenStackError {
                 service: "Glance",

@@ -2,6 +2,7 @@
 
 mod answers;
 mod faults;
+mod real;
 mod tokens;
 
 use std::time::Duration;

@@ -152,6 +152,8 @@ async fn conductor(db: &Db, host: &str, address: SocketAddr) -> LocalConductor {
         boot,
         images: crate::images::testing::images(),
         kickstarts: Arc::new(Kickstarts::built_in().unwrap()),
+        dhcp: crate::dhcp::Dhcp::None,
+        dhcp_options: ironpxe_core::dhcp::DhcpSettings::default(),
     };
     let drivers = Drivers::new(&["fake-hardware".into()], None).unwrap();
     LocalConductor::start(db.clone(), drivers, scripts, settings, Tasks::new())

@@ -79,6 +79,8 @@ impl Service {
             boot,
             images: images.clone(),
             kickstarts: Arc::new(Kickstarts::built_in().unwrap()),
+            dhcp: crate::dhcp::Dhcp::None,
+            dhcp_options: ironpxe_core::dhcp::DhcpSettings::default(),
         };
         let mut node = Node::enroll(NodeUuid(ident::uuid()), "fake-hardware", clock::now());
         node.name = Some("bm-1".into());

@@ -3,6 +3,7 @@
 //! A verb is accepted by one guarded statement that moves the node along the state machine and,
 //! where work follows, takes its reservation. Of two operators who ask at once, one wins.
 
+mod network_boot;
 mod transition;
 mod work;
 

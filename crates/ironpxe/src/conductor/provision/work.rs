@@ -14,11 +14,13 @@ use ironpxe_core::provision_state::{Event, ProvisionState};
 use time::OffsetDateTime;
 use tracing::{error, info};
 
+use super::network_boot::{Arranged, BootStep};
 use super::transition;
 use crate::clock;
 use crate::conductor::LocalConductor;
 use crate::conductor::images::ImageProperties;
 use crate::drivers::agent::{self, Worker};
+use crate::drivers::boot::BootInterface;
 use crate::drivers::deploy::DeployInterface;
 use crate::drivers::storage;
 use crate::ident;
@@ -54,6 +56,10 @@ impl LocalConductor {
         let node = node.clone();
         self.tasks.spawn("provision work", async move {
             let found = conductor.find_images(&ctx, &node, work).await;
+            let arranged = match &found {
+                Ok(_) => conductor.arrange_boot(&ctx, uuid, accepted, work).await,
+                Err(_) => Arranged::default(),
+            };
             let finish = |node: &mut Node| {
                 conductor.still_ours(node, accepted)?;
                 match &found {
@@ -61,7 +67,7 @@ impl LocalConductor {
                         if let Some(properties) = properties {
                             properties.apply(node);
                         }
-                        conductor.finish(&ctx, node, work)
+                        conductor.finish(&ctx, node, work, &arranged)
                     }
                     Err(fault) => {
                         node.last_error = Some(format!("The image cannot be deployed: {fault}"));
@@ -100,7 +106,7 @@ impl LocalConductor {
             return Ok(None);
         };
         let deploy = deploy_interface(node)?;
-        if !deploy.boots_over_network() || node.interface(InterfaceKind::Boot) == "no-boot" {
+        if !deploy.boots_over_network() || !BootInterface::of(node).boots_over_network() {
             return Ok(None);
         }
         let properties = self.image_properties(node).await?;
@@ -132,7 +138,16 @@ impl LocalConductor {
 
     /// Does the work on the node and gives it back. Called again if somebody changed the node
     /// meanwhile (an operator may set maintenance at any time).
-    fn finish(&self, ctx: &Context, node: &mut Node, work: Work) -> Result<()> {
+    pub(super) fn finish(
+        &self,
+        ctx: &Context,
+        node: &mut Node,
+        work: Work,
+        arranged: &Arranged,
+    ) -> Result<()> {
+        if let Some(problem) = &arranged.problem {
+            return give_up(node, work, arranged.step, problem);
+        }
         match work {
             Work::Verify | Work::Adopt => step(node, Event::Done)?,
             Work::Clean {
@@ -176,6 +191,7 @@ impl LocalConductor {
                 _ => step(node, Event::Done)?,
             },
         }
+        self.note_boot(node, arranged.step, work);
         node.reservation = None;
         Ok(())
     }
@@ -226,7 +242,7 @@ impl LocalConductor {
             .provision_state
             .known()
             .unwrap_or(ProvisionState::Error);
-        if node.interface(InterfaceKind::Boot) == "ipxe"
+        if BootInterface::of(node).boots_over_network()
             && let Some(fault) = self.would_refuse(ctx, node, state, None)
         {
             node.last_error = Some(format!("The ramdisk cannot be booted: {fault}"));
@@ -236,6 +252,18 @@ impl LocalConductor {
         *node = waiting;
         Ok(())
     }
+}
+
+/// Fails the work because of what stands in the way of booting.
+fn give_up(node: &mut Node, work: Work, arranged: BootStep, problem: &str) -> Result<()> {
+    if work == Work::TearDown && arranged == BootStep::Ramdisk {
+        // The instance is gone all the same; it is the cleaning that fails.
+        tear_down(node);
+        step(node, Event::Clean)?;
+    }
+    node.last_error = Some(problem.to_owned());
+    node.reservation = None;
+    step(node, Event::Fail)
 }
 
 fn step(node: &mut Node, event: Event) -> Result<()> {

@@ -1,7 +1,7 @@
 //! What services answer when nothing is wrong, and how they are found.
 
 use ironpxe_core::swift::TempUrlDigest;
-use ironpxe_testkit::openstack::faulty::PROJECT;
+use ironpxe_testkit::openstack::faulty::{Fault, PROJECT};
 
 use super::*;
 use crate::clock;
@@ -48,6 +48,10 @@ async fn data_come_whole_or_in_part() {
         assert_eq!(response.status().as_u16(), status);
         assert_eq!(response.text().await.unwrap(), expected);
     }
+    cloud.order(FILE_PATH, [Fault::Status(400, "not supported")]);
+    let response = glance.data(IMAGE, Some((4, None))).await.unwrap();
+    assert_eq!(response.status().as_u16(), 200);
+    assert_eq!(response.text().await.unwrap(), "0123456789");
     let error = glance.data(IMAGE, Some((10, None))).await.unwrap_err();
     assert!(matches!(error.cause, Cause::Status { status: 416, .. }));
     assert!(!error.is_temporary());

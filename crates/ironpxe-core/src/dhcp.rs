@@ -1,0 +1,349 @@
+//! What a DHCP server is told about a machine, so that its firmware finds its boot script.
+//!
+//! Firmware that is not iPXE is given a loader, which is iPXE; iPXE is given the URL of the
+//! machine's script. This is Ironic's (`common/pxe_utils.py`, `dhcp_options_for_instance`) but for
+//! one value: where Ironic names a script that lies on a conductor's disk, this names the door
+//! behind which the script is made (ironic-specs `ipxe-dynamic-config`).
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+use crate::boot::{Refusal, check_capabilities, instance_capability, node_capability};
+use crate::id::NodeUuid;
+use crate::node::Node;
+
+/// The longest value that DHCP carries in one option, which is Neutron's limit too.
+const LONGEST_VALUE: usize = 255;
+
+/// One option, as Ironic hands it to a DHCP provider, and as Neutron takes it in
+/// `extra_dhcp_opts`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DhcpOption {
+    /// The option's number, with the tags of the clients that get it: `tag:!ipxe,67`.
+    pub opt_name: String,
+    /// Its value.
+    pub opt_value: String,
+    /// The family of DHCP it is for.
+    pub ip_version: IpVersion,
+}
+
+/// A family of addresses, and the DHCP that goes with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IpVersion {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl IpVersion {
+    /// Both, in the order in which their options are sent.
+    pub const ALL: [Self; 2] = [Self::V4, Self::V6];
+
+    /// 4 or 6.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::V4 => 4,
+            Self::V6 => 6,
+        }
+    }
+
+    /// The option that names the file to boot (RFC 2132, RFC 5970).
+    fn boot_file(self) -> &'static str {
+        match self {
+            Self::V4 => "67",
+            Self::V6 => "59",
+        }
+    }
+
+    /// The tag of clients that are iPXE.
+    fn ipxe_tag(self) -> &'static str {
+        match self {
+            Self::V4 => "ipxe",
+            Self::V6 => "ipxe6",
+        }
+    }
+}
+
+impl Serialize for IpVersion {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(self.number())
+    }
+}
+
+/// What a machine's firmware is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BootMode {
+    /// A PC's BIOS, or UEFI that behaves like one.
+    Bios,
+    /// UEFI.
+    #[default]
+    Uefi,
+}
+
+impl BootMode {
+    /// Reads Ironic's word, in any case.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name.to_ascii_lowercase().as_str() {
+            "bios" => Some(Self::Bios),
+            "uefi" => Some(Self::Uefi),
+            _ => None,
+        }
+    }
+
+    /// Ironic's word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bios => "bios",
+            Self::Uefi => "uefi",
+        }
+    }
+}
+
+impl fmt::Display for BootMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How firmware comes to iPXE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// By TFTP: boot interface `ipxe`.
+    Tftp,
+    /// By HTTP: boot interface `http-ipxe`.
+    Http,
+}
+
+/// What an operator configured that the options depend on.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DhcpSettings {
+    /// Where machines find the API, without a trailing slash (`[api]public_endpoint`).
+    pub api_url: String,
+    /// The host with the loaders (`[pxe]tftp_server`, an address).
+    pub tftp_server: String,
+    /// The same host for machines that boot over IPv6 (`[DEFAULT]my_ipv6`).
+    pub my_ipv6: Option<String>,
+    /// Where loaders are found by HTTP, without a trailing slash (`[deploy]http_url`).
+    pub http_url: Option<String>,
+    /// `[deploy]default_boot_mode`.
+    pub default_boot_mode: BootMode,
+    /// Which loader is for which firmware.
+    pub loaders: Loaders,
+}
+
+/// The file names of the loaders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaders {
+    /// For BIOS (`[pxe]ipxe_bootfile_name`).
+    pub bios: String,
+    /// For UEFI (`[pxe]uefi_ipxe_bootfile_name`).
+    pub uefi: String,
+    /// By `<architecture>-<boot mode>` or `<architecture>`, which go first
+    /// (`[pxe]ipxe_bootfile_name_by_arch`).
+    pub by_arch: BTreeMap<String, String>,
+}
+
+impl Default for Loaders {
+    fn default() -> Self {
+        Self {
+            bios: "undionly.kpxe".to_owned(),
+            uefi: "snponly.efi".to_owned(),
+            by_arch: BTreeMap::new(),
+        }
+    }
+}
+
+impl Loaders {
+    /// The loader for a machine of this architecture.
+    pub fn get(&self, arch: Option<&str>, mode: BootMode) -> &str {
+        let by_arch = arch.and_then(|arch| {
+            let exact = self.by_arch.get(&format!("{arch}-{mode}"));
+            exact.or_else(|| self.by_arch.get(arch))
+        });
+        match (by_arch, mode) {
+            (Some(name), _) => name,
+            (None, BootMode::Bios) => &self.bios,
+            (None, BootMode::Uefi) => &self.uefi,
+        }
+    }
+}
+
+/// The options for a node, first those for IPv4, then those for IPv6.
+///
+/// `knows_ipxe` says that the server puts the tag `ipxe` (`ipxe6`) on clients that are iPXE; for
+/// others the options are named by what iPXE sends (option 175).
+pub fn dhcp_options(
+    node: &Node,
+    settings: &DhcpSettings,
+    transport: Transport,
+    knows_ipxe: bool,
+) -> Result<Vec<DhcpOption>, Refusal> {
+    let mode = boot_mode(node, settings.default_boot_mode)?;
+    let files = Files {
+        loader: settings.loaders.get(cpu_arch(node), mode),
+        script: Some(&script_url(&settings.api_url, &node.driver, node.uuid)),
+    };
+    let options = options_for(files, settings, transport, knows_ipxe)?;
+    refuse_unusable(&options)?;
+    Ok(options)
+}
+
+/// What firmware is sent to.
+#[derive(Debug, Clone, Copy)]
+struct Files<'a> {
+    loader: &'a str,
+    /// The URL for the loader, if it is iPXE; any other has its own ways (Ironic's boot interfaces
+    /// `pxe` and `http`).
+    script: Option<&'a str>,
+}
+
+fn options_for(
+    Files { loader, script }: Files<'_>,
+    settings: &DhcpSettings,
+    transport: Transport,
+    knows_ipxe: bool,
+) -> Result<Vec<DhcpOption>, Refusal> {
+    let mut options = Vec::new();
+    for ip_version in IpVersion::ALL {
+        let loader = match (transport, ip_version) {
+            (Transport::Http, _) => {
+                let http_url = settings.http_url.as_deref();
+                let http_url = http_url.ok_or_else(|| Refusal::Missing {
+                    fields: "[deploy]http_url".to_owned(),
+                })?;
+                format!("{http_url}/{loader}")
+            }
+            (Transport::Tftp, IpVersion::V4) => loader.to_owned(),
+            // DHCPv6 has no option for a server: the name is a URL.
+            (Transport::Tftp, IpVersion::V6) => {
+                let host = settings.my_ipv6.as_ref().unwrap_or(&settings.tftp_server);
+                format!("tftp://{}/{loader}", bracketed(host))
+            }
+        };
+        let (file, tag) = (ip_version.boot_file(), ip_version.ipxe_tag());
+        let mut add = |opt_name: String, opt_value: &str| {
+            options.push(DhcpOption {
+                opt_name,
+                opt_value: opt_value.to_owned(),
+                ip_version,
+            });
+        };
+        match script {
+            None => add(file.to_owned(), &loader),
+            Some(script) if knows_ipxe => {
+                add(format!("tag:!{tag},{file}"), &loader);
+                add(format!("tag:{tag},{file}"), script);
+            }
+            Some(script) => {
+                add(format!("!175,{file}"), &loader);
+                add(file.to_owned(), script);
+            }
+        }
+        match (ip_version, transport) {
+            // RFC 2132, RFC 5859, and dnsmasq's word for the `siaddr` of BOOTP.
+            (IpVersion::V4, Transport::Tftp) => {
+                for name in ["66", "150", "255"] {
+                    add(name.to_owned(), &settings.tftp_server);
+                }
+            }
+            // By this, UEFI knows an answer to its HTTP boot.
+            (IpVersion::V4, Transport::Http) => add("60".to_owned(), "HTTPClient"),
+            (IpVersion::V6, _) => {}
+        }
+    }
+    Ok(options)
+}
+
+/// Where a node's boot script is found.
+pub fn script_url(api_url: &str, driver: &str, node: NodeUuid) -> String {
+    format!("{api_url}/v1/drivers/{driver}/vendor_passthru/ipxe_config?node_uuid={node}")
+}
+
+/// The boot mode that a node is booted in.
+///
+/// Source: Ironic's `boot_mode_utils.get_boot_mode` (its order of precedence).
+pub fn boot_mode(node: &Node, default: BootMode) -> Result<BootMode, Refusal> {
+    check_capabilities(node)?;
+    if instance_capability(node, "secure_boot")?.as_deref() == Some("true") {
+        return Ok(BootMode::Uefi);
+    }
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+    let chosen = [
+        (
+            "instance_info.capabilities",
+            instance_capability(node, "boot_mode")?,
+        ),
+        (
+            "instance_info.deploy_boot_mode",
+            text(node.instance_info.get("deploy_boot_mode")),
+        ),
+        (
+            "properties.capabilities",
+            node_capability(node, "boot_mode")?,
+        ),
+        (
+            "driver_internal_info.deploy_boot_mode",
+            text(node.driver_internal_info.get("deploy_boot_mode")),
+        ),
+    ]
+    .into_iter()
+    .find_map(|(field, word)| Some((field, word.filter(|word| !word.is_empty())?)));
+    let Some((field, word)) = chosen else {
+        return Ok(default);
+    };
+    BootMode::from_name(&word).ok_or_else(|| Refusal::BadValue {
+        field: field.to_owned(),
+        problem: format!("boot mode {word:?} is neither bios nor uefi"),
+    })
+}
+
+fn cpu_arch(node: &Node) -> Option<&str> {
+    node.properties.get("cpu_arch").and_then(Value::as_str)
+}
+
+/// An IPv6 address as it stands in URLs.
+fn bracketed(host: &str) -> String {
+    if host.contains(':') && !host.starts_with('[') {
+        format!("[{host}]")
+    } else {
+        host.to_owned()
+    }
+}
+
+/// What no server could carry, or would take for something else.
+fn refuse_unusable(options: &[DhcpOption]) -> Result<(), Refusal> {
+    for DhcpOption {
+        opt_name,
+        opt_value,
+        ..
+    } in options
+    {
+        let problem = if opt_value.len() > LONGEST_VALUE {
+            format!(
+                "{opt_value:?} has {} characters, and DHCP carries at most {LONGEST_VALUE}",
+                opt_value.len()
+            )
+        } else if opt_value.is_empty() {
+            "it is empty".to_owned()
+        } else if let Some(odd) = opt_value
+            .chars()
+            .find(|it| !it.is_ascii_graphic() || matches!(it, ',' | '"' | '\\'))
+        {
+            format!("{opt_value:?} has {odd:?} in it, which DHCP servers read as something else")
+        } else {
+            continue;
+        };
+        return Err(Refusal::BadValue {
+            field: format!("DHCP option {opt_name}"),
+            problem,
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

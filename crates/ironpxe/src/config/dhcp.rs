@@ -1,0 +1,114 @@
+//! `[dhcp]`, and the configuration as the DHCP options want it.
+
+use ironpxe_core::dhcp::{self, DhcpSettings, Loaders};
+use serde::{Deserialize, Serialize};
+
+use super::deploy::BootMode;
+use super::section::section;
+use super::values::{Endpoint, Word};
+use super::{Config, Pxe};
+
+section! {
+    /// The DHCP server that sends machines here.
+    ["dhcp"] pub struct Dhcp {
+        /// Who tells it about machines: `none` (nobody; your own server has a few lines that serve
+        /// every machine, see `ironpxe dhcp example`) or `dnsmasq` (files for each node, see
+        /// `[dnsmasq]`).
+        pub dhcp_provider: DhcpProvider = DhcpProvider::None;
+    }
+}
+
+/// Who tells the DHCP server about machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", try_from = "String")]
+pub enum DhcpProvider {
+    /// Nobody.
+    None,
+    /// Files that a dnsmasq reads.
+    Dnsmasq,
+}
+
+impl TryFrom<String> for DhcpProvider {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        match name.as_str() {
+            "none" => Ok(Self::None),
+            "dnsmasq" => Ok(Self::Dnsmasq),
+            "neutron" => Err(format!(
+                "this release does not have {name:?} yet; write \"none\" or \"dnsmasq\""
+            )),
+            _ => Err(format!(
+                "there is no provider {name:?}; write \"none\" or \"dnsmasq\""
+            )),
+        }
+    }
+}
+
+impl Config {
+    /// What DHCP options depend on, when machines find this service at `api_url`.
+    pub fn dhcp_settings(&self, api_url: String) -> DhcpSettings {
+        let Pxe {
+            tftp_server,
+            ipxe_bootfile_name,
+            uefi_ipxe_bootfile_name,
+            ipxe_bootfile_name_by_arch,
+            ..
+        } = &self.pxe;
+        let word = |Word(word): &Word| word.clone();
+        DhcpSettings {
+            tftp_server: tftp_server.as_ref().map_or_else(|| host_of(&api_url), word),
+            api_url,
+            my_ipv6: self.general.my_ipv6.map(|address| address.to_string()),
+            http_url: self
+                .deploy
+                .http_url
+                .as_ref()
+                .map(|Endpoint(url)| url.clone()),
+            default_boot_mode: match self.deploy.default_boot_mode {
+                BootMode::Bios => dhcp::BootMode::Bios,
+                BootMode::Uefi => dhcp::BootMode::Uefi,
+            },
+            loaders: Loaders {
+                bios: word(ipxe_bootfile_name),
+                uefi: word(uefi_ipxe_bootfile_name),
+                by_arch: ipxe_bootfile_name_by_arch
+                    .iter()
+                    .map(|(key, name)| (key.clone(), word(name)))
+                    .collect(),
+            },
+        }
+    }
+}
+
+/// The host in a URL, without the brackets of an IPv6 address.
+fn host_of(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split('/').next().unwrap_or_default();
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next(),
+        None => authority.split(':').next(),
+    };
+    host.unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loaders_are_on_the_host_of_the_api_unless_something_else_is_said() {
+        for (url, host) in [
+            ("http://192.0.2.1:6385", "192.0.2.1"),
+            ("https://ironpxe.example/baremetal", "ironpxe.example"),
+            ("http://[2001:db8::1]:6385", "2001:db8::1"),
+        ] {
+            assert_eq!(host_of(url), host);
+        }
+        let mut config = Config::default();
+        let tftp = |config: &Config| config.dhcp_settings("http://h:1".to_owned()).tftp_server;
+        assert_eq!(tftp(&config), "h");
+        config.pxe.tftp_server = Some(Word("192.0.2.9".to_owned()));
+        assert_eq!(tftp(&config), "192.0.2.9");
+    }
+}
