@@ -4,6 +4,7 @@ mod arrows;
 mod clients;
 mod config;
 mod firmware;
+mod images;
 mod postgres;
 mod replicas;
 mod rest;
