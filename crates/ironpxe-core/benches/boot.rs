@@ -4,7 +4,7 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use ironpxe_core::boot::{
-    BootSettings, Machine, Occasion, OperatorTemplates, Scripts, TemplateFile, decide,
+    BootSettings, Located, Machine, Occasion, OperatorTemplates, Scripts, TemplateFile, decide,
 };
 use ironpxe_core::interface::InterfaceKind;
 use ironpxe_core::node::Node;
@@ -73,10 +73,16 @@ fn boot(c: &mut Criterion) {
             b.iter(|| decide(machine, &settings, REQUEST));
         });
         c.bench_function(&format!("decide and render/{state}"), |b| {
-            b.iter(|| scripts.render(&decide(machine, &settings, REQUEST), occasion));
+            b.iter(|| {
+                let plan = decide(machine, &settings, REQUEST);
+                scripts.render(&Located::direct(plan), occasion)
+            });
         });
         c.bench_function(&format!("decide and render as an operator/{state}"), |b| {
-            b.iter(|| operators.render(&decide(machine, &settings, REQUEST), occasion));
+            b.iter(|| {
+                let plan = decide(machine, &settings, REQUEST);
+                operators.render(&Located::direct(plan), occasion)
+            });
         });
     }
 }

@@ -227,6 +227,17 @@ impl Server {
         self.database.as_deref()
     }
 
+    /// How much memory it has in use now, in bytes.
+    pub fn resident_memory(&mut self) -> Result<u64> {
+        let path = format!("/proc/{}/status", self.child.pipes().id());
+        let status =
+            std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|rest| rest.split_whitespace().next());
+        let kib: u64 = kib.context("no VmRSS")?.parse()?;
+        Ok(kib * 1024)
+    }
+
     /// The log lines that hold `needle`, so far.
     pub fn log_with(&self, needle: &str) -> Vec<String> {
         let mut lines = self.log.entries();

@@ -21,11 +21,13 @@ use tracing::{info, warn};
 use crate::api;
 pub use crate::conductor::preview::OfflineError;
 use crate::conductor::{self, LocalConductor, ScriptsInUse};
-use crate::config::{Config, ConfigError, Connection, DhcpProvider, Word};
+use crate::config::{self, Config, ConfigError, Connection, DhcpProvider, Secret, Word};
 use crate::db::{self, Db};
 pub use crate::db::{DbError, Migration, SchemaStatus, Verdict};
 use crate::dhcp::{self, Dhcp};
 use crate::drivers::{Drivers, DriversError};
+use crate::ident;
+use crate::images::{self, Images, Key, Relayed};
 use crate::lifecycle::server::{self, Limits};
 use crate::lifecycle::{HangUps, Signals, Tasks};
 pub use crate::rpc::BootPreview;
@@ -78,6 +80,9 @@ pub enum AppError {
     /// The conductor does not start.
     #[error("the conductor cannot start")]
     Conductor(#[source] Fault),
+    /// Images cannot be served.
+    #[error("images")]
+    Images(#[from] images::SetupError),
     /// Nobody can be let in.
     #[error(
         "[json_rpc]auth_strategy is http_basic, and nobody can be let in: set \
@@ -121,10 +126,7 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
         Role::Api => None,
         Role::All | Role::Conductor => Some(kickstarts(&config)?),
     };
-    let clients = match role {
-        Role::Api => Clients::default(),
-        Role::All | Role::Conductor => Clients::new(&config)?,
-    };
+    let clients = Clients::new(&config)?;
     let mut signals = Signals::catch().map_err(AppError::Signals)?;
     let hang_ups = HangUps::catch().map_err(AppError::Signals)?;
 
@@ -142,12 +144,21 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
         ),
     };
     let db = Db::open(&db_settings(&config)).await?;
+    let limits = Limits::of_this_process();
+    let api_url = api_url(&config, role, api_address);
+    let key = match &config.images.url_key {
+        Some(Secret(key)) => key.clone(),
+        None => db.secret("image_urls", &ident::secret()).await?,
+    };
+    let downloads = limits.connections / 2;
+    let images = images(&config, clients.clone(), &key, api_url.clone(), downloads)?;
     let tasks = Tasks::new();
     let conductor = match drivers.zip(kickstarts) {
         None => None,
         Some((drivers, kickstarts)) => {
-            let api_url = api_url(&config, role, api_address);
-            let settings = conductor_settings(&config, api_url, endpoint, kickstarts, &clients);
+            let dhcp = dhcp_provider(&config, &clients);
+            let settings =
+                conductor_settings(&config, api_url, endpoint, images.clone(), kickstarts, dhcp);
             let scripts = scripts.clone();
             let started =
                 LocalConductor::start(db.clone(), drivers, scripts, settings, tasks.clone());
@@ -166,6 +177,7 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
                 None => Arc::new(roles::remote(&db, &config.json_rpc)?),
             },
             settings: Arc::new(api_settings(&config)),
+            images,
             scripts: scripts.current(),
             stopping: stopping.clone(),
         }),
@@ -175,7 +187,6 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
     let stop = CancellationToken::new();
     let tls = guards.and_then(|guards| guards.tls);
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let limits = Limits::of_this_process();
     let serving = server::serve_tls(listener, router, limits, stop.clone(), tls);
     info!(
         conductor.host = config.host,
@@ -222,8 +233,47 @@ pub async fn preview(
     as_if: &AsIf,
 ) -> Result<BootPreview, OfflineError> {
     let address = SocketAddr::new(config.api.host_ip, config.api.port);
-    let settings = config.boot_settings(api_url(config, Role::All, address));
-    conductor::preview::offline(&db_settings(config), &settings, scripts, machine, as_if).await
+    let url = api_url(config, Role::All, address);
+    // Nobody is let in by what a preview shows.
+    let images = Clients::new(config)
+        .map_err(Box::from)
+        .and_then(|clients| Ok(images(config, clients, "", url.clone(), 1)?))
+        .map_err(OfflineError::Images)?;
+    let settings = config.boot_settings(url);
+    let context = conductor::preview::Context {
+        settings: &settings,
+        scripts,
+        images: &images,
+    };
+    conductor::preview::offline(&db_settings(config), context, machine, as_if).await
+}
+
+fn images(
+    config: &Config,
+    clients: Clients,
+    key: &str,
+    base: String,
+    downloads: usize,
+) -> Result<Images, images::SetupError> {
+    let settings = &config.images;
+    let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+    Images::new(images::Settings {
+        relay: match settings.relay {
+            config::Relay::Never => Relayed::Never,
+            config::Relay::Https => Relayed::Https,
+            config::Relay::Always => Relayed::Always,
+        },
+        key: Key::new(key),
+        base,
+        url_lifetime: seconds(settings.url_lifetime),
+        patience: seconds(settings.timeout),
+        downloads: downloads.min(bytes(settings.max_downloads)),
+        cafile: settings.cafile.clone(),
+        glance: clients.glance,
+        temp_urls: clients.temp_urls.filter(|_| config.pxe.ipxe_use_swift),
+        temp_url_lifetime: seconds(config.glance.swift_temp_url_duration),
+        allowed_paths: config.conductor.file_url_allowed_paths.0.clone(),
+    })
 }
 
 fn drivers(config: &Config) -> Result<Drivers, DriversError> {
@@ -356,8 +406,9 @@ fn conductor_settings(
     config: &Config,
     api_url: String,
     endpoint: String,
+    images: Images,
     kickstarts: Kickstarts,
-    clients: &Clients,
+    dhcp: Dhcp,
 ) -> conductor::Settings {
     conductor::Settings {
         host: config.host.clone(),
@@ -372,8 +423,9 @@ fn conductor_settings(
         restrict_boot_config: config.api.restrict_boot_config,
         dhcp_options: config.dhcp_settings(api_url.clone()),
         boot: config.boot_settings(api_url),
+        images,
         kickstarts: Arc::new(kickstarts),
-        dhcp: dhcp_provider(config, clients),
+        dhcp,
     }
 }
 

@@ -13,6 +13,7 @@ pub mod db;
 pub mod dhcp;
 pub mod drivers;
 pub mod ident;
+pub mod images;
 pub mod lifecycle;
 pub mod openstack;
 pub mod rpc;

@@ -23,6 +23,7 @@ use ironpxe::api::{self, AppState};
 use ironpxe::conductor::{self, LocalConductor, ScriptsInUse};
 use ironpxe::db::{self, Db};
 use ironpxe::drivers::Drivers;
+use ironpxe::images::{self, Images, Key, Relayed};
 use ironpxe::lifecycle::Tasks;
 use ironpxe::{clock, ident, telemetry};
 use ironpxe_core::boot::{BootSettings, Kickstarts, Scripts};
@@ -65,6 +66,20 @@ impl Service {
         let drivers = Drivers::new(&["fake-hardware".into()], None).unwrap();
         let boot = BootSettings::default();
         let scripts = ScriptsInUse::new(Scripts::new(boot.downloads).unwrap());
+        let images = Images::new(images::Settings {
+            relay: Relayed::Never,
+            key: Key::new("a key"),
+            base: "http://127.0.0.1:6385".to_owned(),
+            url_lifetime: Duration::from_mins(1),
+            patience: Duration::from_secs(10),
+            downloads: 10,
+            allowed_paths: Vec::new(),
+            cafile: None,
+            glance: None,
+            temp_urls: None,
+            temp_url_lifetime: Duration::from_mins(1),
+        })
+        .unwrap();
         let settings = conductor::Settings {
             host: "conductor-1".into(),
             conductor_group: String::new(),
@@ -76,6 +91,7 @@ impl Service {
             endpoint: String::new(),
             restrict_boot_config: false,
             boot,
+            images: images.clone(),
             kickstarts: Arc::new(Kickstarts::built_in().unwrap()),
             dhcp: ironpxe::dhcp::Dhcp::None,
             dhcp_options: ironpxe_core::dhcp::DhcpSettings::default(),
@@ -96,6 +112,7 @@ impl Service {
             db: db.clone(),
             conductor: Arc::new(conductor.await.unwrap()),
             settings: Arc::new(api::Settings::default()),
+            images,
             scripts: current,
             stopping: CancellationToken::new(),
         };

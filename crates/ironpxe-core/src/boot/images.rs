@@ -3,72 +3,18 @@
 //! Source: Ironic's `drivers/utils.py` (`get_agent_kernel_ramdisk`), `common/pxe_utils.py`
 //! (`get_instance_image_info`).
 
-use std::fmt;
-
 use super::explain::Reasons;
+use super::reference::ImageRef;
 use super::refusal::Refusal;
 use super::settings::RamdiskImages;
-use super::text;
 use crate::JsonMap;
 use crate::node::Node;
-
-/// The URL of an image, fit to stand as one word in a script.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImageUrl(String);
-
-/// Why something cannot be downloaded by iPXE as an image.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotAnImageUrl {
-    /// Not `http://` or `https://` with a host.
-    #[error("it must be an http:// or https:// URL with a host")]
-    Scheme,
-    /// It holds something iPXE would act upon.
-    #[error("{0}")]
-    Text(&'static str),
-    /// Longer than anything that is meant.
-    #[error("it is longer than 2000 bytes")]
-    TooLong,
-}
-
-impl ImageUrl {
-    /// Takes a URL that iPXE can download from as it stands.
-    pub fn parse(url: &str) -> Result<Self, NotAnImageUrl> {
-        if url.len() > 2000 {
-            return Err(NotAnImageUrl::TooLong);
-        }
-        if url.contains(' ') {
-            return Err(NotAnImageUrl::Text("it holds a space; write %20"));
-        }
-        if let Some(problem) = text::word_problem(url) {
-            return Err(NotAnImageUrl::Text(problem));
-        }
-        let scheme_ends = url.find("://").ok_or(NotAnImageUrl::Scheme)?;
-        let (scheme, rest) = url.split_at(scheme_ends);
-        let rest = rest.trim_start_matches("://");
-        let known = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
-        if !known || rest.is_empty() || rest.starts_with(['/', '?', '#', ':']) {
-            return Err(NotAnImageUrl::Scheme);
-        }
-        Ok(Self(url.to_owned()))
-    }
-
-    /// The URL.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for ImageUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// A kernel and the ramdisk that goes with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Pair {
-    pub(super) kernel: ImageUrl,
-    pub(super) ramdisk: ImageUrl,
+    pub(super) kernel: ImageRef,
+    pub(super) ramdisk: ImageRef,
 }
 
 /// The two kinds of ramdisk that run an agent.
@@ -245,14 +191,14 @@ pub(super) fn text_field<'a>(
     }
 }
 
-/// The URL of an image that stands in `field`, noted under `topic`.
+/// The image that is named in `field`, noted under `topic`.
 pub(super) fn image(
-    url: &str,
+    text: &str,
     field: &str,
     topic: &'static str,
     why: &Reasons,
-) -> Result<ImageUrl, Refusal> {
-    let image = ImageUrl::parse(url).map_err(|error| Refusal::BadValue {
+) -> Result<ImageRef, Refusal> {
+    let image = ImageRef::parse(text).map_err(|error| Refusal::BadValue {
         field: field.to_owned(),
         problem: error.to_string(),
     })?;

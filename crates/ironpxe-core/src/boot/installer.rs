@@ -11,7 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::explain::Reasons;
-use super::images::{ImageUrl, image, string_field};
+use super::images::{image, string_field};
+use super::reference::{ImageRef, ImageUrl};
 use super::refusal::Refusal;
 use crate::JsonMap;
 use crate::id::NodeUuid;
@@ -114,8 +115,7 @@ fn source(node: &Node, why: &Reasons) -> Result<InstallSource, Refusal> {
     let text = text.ok_or_else(|| Refusal::Missing {
         fields: FIELD.to_owned(),
     })?;
-    let url = image(text, FIELD, "image", why)?;
-    refuse_quotation_mark(&url, FIELD)?;
+    let url = fetched_by_installer(image(text, FIELD, "image", why)?, FIELD)?;
     let found_out = node.driver_internal_info.get("is_source_a_path");
     let (is_path, because) = match found_out.and_then(Value::as_bool) {
         Some(is_path) => (is_path, "driver_internal_info.is_source_a_path"),
@@ -181,23 +181,27 @@ pub(super) fn stage2(node: &Node) -> Result<String, Refusal> {
     let text = text.ok_or_else(|| Refusal::Missing {
         fields: FIELD.to_owned(),
     })?;
-    let url = image(text, FIELD, "image", &Reasons::unheard())?;
-    refuse_quotation_mark(&url, FIELD)?;
+    fetched_by_installer(image(text, FIELD, "image", &Reasons::unheard())?, FIELD)?;
     let folder = ["/LiveOS/squashfs.img", "/images/install.img"]
         .into_iter()
         .find_map(|file| text.strip_suffix(file));
     Ok(folder.unwrap_or(text).to_owned())
 }
 
-/// On a kernel command line a quotation mark would swallow what follows.
-fn refuse_quotation_mark(url: &ImageUrl, field: &str) -> Result<(), Refusal> {
+/// What an installer fetches by itself: it knows neither Glance nor this host's files. On a kernel
+/// command line a quotation mark would swallow what follows.
+fn fetched_by_installer(image: ImageRef, field: &str) -> Result<ImageUrl, Refusal> {
+    let bad = |problem: &str| Refusal::BadValue {
+        field: field.to_owned(),
+        problem: problem.to_owned(),
+    };
+    let ImageRef::Http(url) = image else {
+        return Err(bad("an installer needs an http:// or https:// URL here"));
+    };
     if url.as_str().contains('"') {
-        return Err(Refusal::BadValue {
-            field: field.to_owned(),
-            problem: "it holds a quotation mark; write %22".to_owned(),
-        });
+        return Err(bad("it holds a quotation mark; write %22"));
     }
-    Ok(())
+    Ok(url)
 }
 
 /// The config drive, from the forms that the API lets in.

@@ -1,8 +1,9 @@
 //! What a machine boots now, and the iPXE script that does it.
 //!
 //! [`decide`] turns a node into a [`BootPlan`] (in `decision.rs`: one exhaustive match over the
-//! provision states). [`Scripts`] turns a plan into text. Both are pure: they never ask what was
-//! served before, so every replica gives the same answer at every moment.
+//! provision states). [`Scripts`] turns a plan into text, once it is [`Located`]: known where each
+//! image is to be had. Both are pure: they never ask what was served before, so every replica gives
+//! the same answer at every moment.
 //!
 //! [`explain()`] decides in the same way and says why (`explain.rs`); [`AsIf`] is what it may be
 //! asked to suppose, [`explain_firmware`] what one firmware makes of the plan.
@@ -24,8 +25,10 @@ mod inspection;
 mod installer;
 mod kernel_args;
 mod kickstart;
+mod located;
 mod operator;
 mod plan;
+mod reference;
 mod refusal;
 mod samples;
 mod san;
@@ -41,12 +44,13 @@ pub use decision::{decide, explain};
 pub use environment::{TEMPLATES, TemplateError};
 pub use explain::{Explanation, Reason, without_passwords};
 pub use firmware::{BadFirmware, Firmware, explain_firmware};
-pub use images::{ImageUrl, NotAnImageUrl};
 pub use installer::{ConfigDrive, InstallSource, Installation, kickstart_path};
 pub use kernel_args::{ArgError, KernelArgs};
 pub use kickstart::{KICKSTART_TEMPLATE, KickstartError, Kickstarts};
+pub use located::{ImageKind, Located, Location};
 pub use operator::{Broken, InUse, OperatorTemplates, TemplateFile};
 pub use plan::{BootIf, BootPlan, LinuxBoot, LinuxRole, Machine, boots_from_volume};
+pub use reference::{GlanceImage, ImageFile, ImageRef, ImageUrl, NotAnImage, NotAnImageUrl};
 pub use refusal::Refusal;
 pub use samples::{Sample, samples};
 pub use san::{Chap, SanDrive, Secret, VolumeBoot};

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::commands;
 use super::environment::{TemplateError, in_template, parts};
+use super::located::Located;
 use super::plan::BootPlan;
 use super::samples::{Sample, samples};
 use super::variables::{self, Whose};
@@ -194,7 +195,7 @@ impl Operators {
 
     fn try_on_one(&mut self, template: &InUse, sample: &Sample) -> Result<(), TemplateError> {
         let values = variables::of_machine(
-            &sample.plan,
+            &Located::direct(sample.plan.clone()),
             sample.occasion(),
             sample.downloads,
             Whose::Operators,

@@ -1,7 +1,7 @@
 //! What a machine is to boot, as data. `decision.rs` makes it, `script.rs` writes it down.
 
-use super::images::ImageUrl;
 use super::kernel_args::KernelArgs;
+use super::reference::ImageRef;
 use super::refusal::Refusal;
 use super::san::VolumeBoot;
 use super::settings::LocalBoot;
@@ -47,7 +47,7 @@ pub enum BootPlan {
     /// Remote volumes.
     Volume(VolumeBoot),
     /// An ISO image from the network, as if it were a disc in the drive.
-    Iso(ImageUrl),
+    Iso(ImageRef),
     /// What is on its own disk.
     LocalDisk(LocalBoot),
     /// Nothing, and why.
@@ -60,9 +60,9 @@ pub struct LinuxBoot {
     /// What they are for.
     pub role: LinuxRole,
     /// The kernel.
-    pub kernel: ImageUrl,
+    pub kernel: ImageRef,
     /// The ramdisk.
-    pub ramdisk: ImageUrl,
+    pub ramdisk: ImageRef,
     /// The kernel command line, but for what only the script knows (`initrd=`, `BOOTIF=`).
     pub args: KernelArgs,
     /// The NIC that is told to the ramdisk as `BOOTIF`, if it wants to know.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::located::ImageKind;
 use crate::mac::MacAddress;
 use crate::provision_state::ProvisionState;
 
@@ -26,6 +27,15 @@ pub enum Refusal {
         /// The field it stands in.
         field: String,
         /// What is wrong with it.
+        problem: String,
+    },
+    /// An image cannot be had.
+    Image {
+        /// What it is for the machine.
+        kind: ImageKind,
+        /// Its reference.
+        image: String,
+        /// Why not.
         problem: String,
     },
     /// Two fields contradict each other.
@@ -64,6 +74,9 @@ impl Refusal {
             }
             Self::Missing { fields } => format!("set {fields}"),
             Self::BadValue { field, .. } => format!("correct {field}"),
+            Self::Image { kind, .. } => {
+                format!("name another {}, or make this one available", kind.name())
+            }
             Self::Conflict { one, other } => format!("unset {one} or {other}"),
         }
     }
@@ -75,7 +88,7 @@ impl Refusal {
     pub(super) fn gist(&self) -> String {
         match self {
             Self::Missing { .. } => "what it needs is not set".to_owned(),
-            Self::BadValue { problem, .. } => problem.clone(),
+            Self::BadValue { problem, .. } | Self::Image { problem, .. } => problem.clone(),
             Self::Conflict { .. } => "two fields contradict each other".to_owned(),
             Self::StateBootsNothing(_)
             | Self::UnknownState(_)
@@ -94,6 +107,11 @@ impl fmt::Display for Refusal {
             Self::PortNotPxeEnabled(mac) => write!(f, "its port {mac} has pxe_enabled=false"),
             Self::Missing { fields } => write!(f, "{fields} not set"),
             Self::BadValue { field, problem } => write!(f, "{field}: {problem}"),
+            Self::Image {
+                kind,
+                image,
+                problem,
+            } => write!(f, "{} {image}: {problem}", kind.name()),
             Self::Conflict { one, other } => write!(f, "{one} and {other} are both set"),
         }
     }

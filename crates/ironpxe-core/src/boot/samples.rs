@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::located::ImageKind;
 use super::plan::{BootPlan, Machine};
 use super::refusal::Refusal;
 use super::script::Occasion;
@@ -181,6 +182,11 @@ pub(super) fn refusals() -> Vec<Refusal> {
         Refusal::BadValue {
             field: "driver_info.deploy_kernel".into(),
             problem: "no".into(),
+        },
+        Refusal::Image {
+            kind: ImageKind::Kernel,
+            image: "glance://8e8a4c1c-0d5f-4b1e-9f0a-3b1f6f0d7a11".into(),
+            problem: "Glance has no such image".into(),
         },
         Refusal::Conflict {
             one: "instance_info.boot_iso",

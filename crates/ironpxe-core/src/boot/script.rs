@@ -8,8 +8,9 @@ use minijinja::value::Value;
 use minijinja::{Environment, context};
 
 use super::environment::{BOOT, NIC_LOOP, STRANGER, TemplateError, built_in, in_template};
+use super::located::Located;
 use super::operator::{Broken, InUse, OperatorTemplates, Operators};
-use super::plan::{BootPlan, Machine};
+use super::plan::Machine;
 use super::refusal::Refusal;
 use super::settings::Downloads;
 use super::variables::{self, Whose};
@@ -77,7 +78,7 @@ impl Scripts {
     }
 
     /// The script that carries out `plan`.
-    pub fn render(&self, plan: &BootPlan, occasion: Occasion<'_>) -> Result<String, TemplateError> {
+    pub fn render(&self, plan: &Located, occasion: Occasion<'_>) -> Result<String, TemplateError> {
         let values = |whose| variables::of_machine(plan, occasion, self.downloads, whose);
         if let Some(operators) = &self.operators
             && let Some(template) = operators.of(occasion.machine.node)
@@ -91,7 +92,7 @@ impl Scripts {
     /// for this machine, the one that says so on its console.
     pub fn render_or_refuse(
         &self,
-        plan: &BootPlan,
+        plan: &Located,
         occasion: Occasion<'_>,
     ) -> Result<(String, Option<Unusable>), TemplateError> {
         let error = match self.render(plan, occasion) {
@@ -105,7 +106,7 @@ impl Scripts {
             field: template.setting(),
             problem: "the template cannot be used for this machine; the log says why".to_owned(),
         };
-        let plan = BootPlan::Refuse(refusal.clone());
+        let plan = Located::refused(refusal.clone());
         let values = variables::of_machine(&plan, occasion, self.downloads, Whose::BuiltIn);
         let script = self.write(BOOT, values)?;
         Ok((script, Some(Unusable { refusal, error })))

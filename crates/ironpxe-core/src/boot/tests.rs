@@ -48,7 +48,7 @@ pub(super) fn script(node: &Node, port: Option<&Port>, settings: &BootSettings) 
     let scripts = Scripts::new(settings.downloads).unwrap();
     scripts
         .render(
-            &plan,
+            &Located::direct(plan),
             Occasion {
                 machine,
                 request_id: REQUEST,

@@ -1,12 +1,15 @@
 //! What a template can print of a machine and its plan. `docs/templates.md` has the table, which
 //! a test compares with this file.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use minijinja::context;
 use minijinja::value::{Serde, Value};
 
+use super::located::{ImageKind, Located};
 use super::plan::{BootIf, BootPlan, LinuxBoot};
+use super::reference::ImageRef;
 use super::refusal::Refusal;
 use super::san::VolumeBoot;
 use super::script::Occasion;
@@ -40,11 +43,12 @@ pub(super) enum Whose {
 
 /// The variables of a known machine's script.
 pub(super) fn of_machine(
-    plan: &BootPlan,
+    located: &Located,
     occasion: Occasion<'_>,
     downloads: Downloads,
     whose: Whose,
 ) -> Value {
+    let plan = located.plan();
     let node = occasion.machine.node;
     let title = format!(
         "ironpxe: {}: {} -> {}",
@@ -71,11 +75,11 @@ pub(super) fn of_machine(
         ]),
     }
     match plan {
-        BootPlan::Linux(linux) => all.extend(of_linux(linux)),
+        BootPlan::Linux(linux) => all.extend(of_linux(linux, located)),
         BootPlan::Volume(volume) => all.extend(of_volume(volume)),
         BootPlan::Iso(iso) => all.extend([
-            ("iso", iso.as_str().into()),
-            ("needs", list([iso.as_str()])),
+            ("iso", located.url(ImageKind::Iso, iso).into()),
+            ("needs", list([shown(iso).as_ref()])),
         ]),
         BootPlan::LocalDisk(local) => all.extend([
             ("bios", local.bios.name().into()),
@@ -129,12 +133,15 @@ fn of_port(port: Option<&Port>) -> Value {
     Value::from(port)
 }
 
-fn of_linux(linux: &LinuxBoot) -> [(&'static str, Value); 8] {
+fn of_linux(linux: &LinuxBoot, located: &Located) -> [(&'static str, Value); 8] {
     let bootif = match linux.bootif {
         Some(BootIf::Known(mac)) => Some(mac.to_string()),
         Some(BootIf::AskIpxe) | None => None,
     };
-    let (kernel, ramdisk) = (linux.kernel.as_str(), linux.ramdisk.as_str());
+    let kernel = located.url(ImageKind::Kernel, &linux.kernel);
+    let ramdisk = located.url(ImageKind::Ramdisk, &linux.ramdisk);
+    // By the names under which the operator knows them.
+    let needs = [shown(&linux.kernel), shown(&linux.ramdisk)];
     [
         ("role", linux.role.name().into()),
         ("kernel", kernel.into()),
@@ -143,8 +150,18 @@ fn of_linux(linux: &LinuxBoot) -> [(&'static str, Value); 8] {
         ("args", linux.args.to_string().into()),
         ("wants_bootif", linux.bootif.is_some().into()),
         ("bootif", bootif.into()),
-        ("needs", list([kernel, ramdisk])),
+        ("needs", list(needs.iter().map(AsRef::as_ref))),
     ]
+}
+
+/// An image on the console: a URL is not cut, so that it can be tried elsewhere.
+fn shown(image: &ImageRef) -> Cow<'_, str> {
+    match image {
+        ImageRef::Http(url) => Cow::Borrowed(url.as_str()),
+        ImageRef::Glance(_) | ImageRef::File(_) => {
+            Cow::Owned(text::for_console_line(image.as_str(), COLUMNS))
+        }
+    }
 }
 
 fn of_volume(volume: &VolumeBoot) -> [(&'static str, Value); 3] {

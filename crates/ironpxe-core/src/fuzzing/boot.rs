@@ -10,8 +10,8 @@ use super::script::{check, rendered};
 use super::texts;
 use crate::JsonMap;
 use crate::boot::{
-    BootPlan, BootSettings, GiveUpAction, ImageUrl, KernelArgs, LocalBootMethod, Machine, Occasion,
-    Refusal, Scripts, check_capabilities, decide,
+    BootPlan, BootSettings, GiveUpAction, ImageRef, ImageUrl, KernelArgs, LocalBootMethod, Machine,
+    Occasion, Refusal, Scripts, check_capabilities, decide,
 };
 use crate::id::{NodeUuid, VolumeConnectorUuid, VolumeTargetUuid};
 use crate::interface::InterfaceKind;
@@ -43,9 +43,32 @@ pub(super) fn kernel_args(data: &[u8]) {
     }
 }
 
-/// What is accepted is one word: the same, and of a server.
+/// What is accepted is what was written: a URL of a server in one word, a UUID, or a path that
+/// leads straight down.
 pub(super) fn image_url(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
+    match ImageRef::parse(&text) {
+        Ok(image) => {
+            assert_eq!(image.as_str(), text);
+            match &image {
+                ImageRef::Http(url) => assert_eq!(ImageUrl::parse(&text).as_ref(), Ok(url)),
+                ImageRef::Glance(glance) => {
+                    let id = glance.id.to_string();
+                    assert!(text.to_ascii_lowercase().ends_with(&id), "{text}");
+                }
+                ImageRef::File(file) => {
+                    let mut parts = file.path().split('/');
+                    assert_eq!(parts.next(), Some(""), "{text:?}");
+                    assert!(
+                        parts.all(|part| !matches!(part, "" | "." | "..")),
+                        "{text:?}"
+                    );
+                    assert!(!text.contains(['\0', '\n']), "{text:?}");
+                }
+            }
+        }
+        Err(_) => assert!(ImageUrl::parse(&text).is_err(), "{text:?}"),
+    }
     if let Ok(url) = ImageUrl::parse(&text) {
         assert_eq!(url.as_str(), text);
         assert!(is_one_word(url.as_str()), "{text:?}");

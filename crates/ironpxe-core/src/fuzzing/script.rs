@@ -2,24 +2,43 @@
 
 use crate::boot::VolumeBoot;
 use crate::boot::{
-    BootPlan, ImageUrl, KernelArgs, LinuxBoot, Occasion, Refusal, SanDrive, Scripts,
+    BootPlan, ImageRef, ImageUrl, KernelArgs, LinuxBoot, Located, Location, Occasion, Refusal,
+    SanDrive, Scripts,
 };
 
 /// Renders a plan and checks the script: that of a plan of the same kind with nothing hostile in
 /// it, but for the words.
 pub(crate) fn rendered(scripts: &Scripts, plan: &BootPlan, occasion: Occasion<'_>) -> String {
-    let render = |plan| match scripts.render(plan, occasion) {
+    let render = |plan: BootPlan| match scripts.render(&located(plan), occasion) {
         Ok(script) => script,
-        Err(error) => panic!("{error}\n{plan:?}"),
+        Err(error) => panic!("{error}"),
     };
-    let script = render(plan);
+    let script = render(plan.clone());
     check(&script);
     assert_eq!(
         skeleton(&script),
-        skeleton(&render(&plain(plan))),
+        skeleton(&render(plain(plan))),
         "{script}"
     );
     script
+}
+
+/// The plan with a URL for each image that is not named by one.
+fn located(plan: BootPlan) -> Located {
+    let Ok(url) = ImageUrl::parse("http://h/door") else {
+        panic!("not a URL")
+    };
+    let others = plan.images().filter(|(_, image)| image.url().is_none());
+    let elsewhere = others.map(|(kind, _)| {
+        let location = Location {
+            url: url.clone(),
+            until: None,
+            how: String::new(),
+        };
+        (kind, location)
+    });
+    let elsewhere = elsewhere.collect();
+    Located::new(plan, elsewhere)
 }
 
 /// Checks the characters, the settings that are read, and the lines on the console.
@@ -74,7 +93,7 @@ fn commands(line: &str) -> String {
 
 /// A plan of the same kind, about nothing.
 fn plain(plan: &BootPlan) -> BootPlan {
-    let Ok(image) = ImageUrl::parse("http://h/i") else {
+    let Ok(image) = ImageRef::parse("http://h/i") else {
         panic!("not a URL")
     };
     match plan {

@@ -40,6 +40,8 @@ pub(crate) enum ApiError {
     Missing(String),
     /// This service does not do what was asked.
     NotHere(String),
+    /// Whoever asks may not have it.
+    Forbidden(String),
     /// The resource cannot be changed right now; the same request may succeed later.
     Conflict(String),
     /// The body is larger than the configuration allows.
@@ -74,7 +76,11 @@ impl ApiError {
             | Self::BodyTooLarge
             | Self::BodyTooDeep => true,
             Self::Version { refused, .. } => *refused == VersionRefused::Malformed,
-            Self::Fault(_) | Self::Missing(_) | Self::NotHere(_) | Self::Conflict(_) => false,
+            Self::Fault(_)
+            | Self::Missing(_)
+            | Self::NotHere(_)
+            | Self::Forbidden(_)
+            | Self::Conflict(_) => false,
         }
     }
 
@@ -123,6 +129,7 @@ impl ApiError {
             Self::BadPath(message) => worded(StatusCode::BAD_REQUEST, Shape::Router, message),
             Self::Missing(message) => worded(StatusCode::NOT_FOUND, Shape::Fault, message),
             Self::NotHere(message) => worded(StatusCode::NOT_IMPLEMENTED, Shape::Fault, message),
+            Self::Forbidden(message) => worded(StatusCode::FORBIDDEN, Shape::Fault, message),
             Self::Conflict(message) => worded(StatusCode::CONFLICT, Shape::Fault, message),
             Self::BodyTooLarge => worded(
                 StatusCode::PAYLOAD_TOO_LARGE,

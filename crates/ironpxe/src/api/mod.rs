@@ -15,6 +15,7 @@ use ironpxe_core::boot::Scripts;
 use tokio_util::sync::CancellationToken;
 
 use crate::db::Db;
+use crate::images::Images;
 use crate::rpc::Conductor;
 
 pub(crate) mod args;
@@ -55,6 +56,8 @@ pub struct AppState {
     pub conductor: Arc<dyn Conductor>,
     /// How the API shall behave.
     pub settings: Arc<Settings>,
+    /// Passes images on.
+    pub images: Images,
     /// Words what firmware is told when no machine's own script can be.
     pub scripts: Arc<Scripts>,
     /// Cancelled when the process is about to stop.

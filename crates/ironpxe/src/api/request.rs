@@ -421,6 +421,7 @@ mod tests {
             conductor: Arc::new(crate::rpc::Remote::new(db.clone(), patience, None, None).unwrap()),
             db,
             settings: Arc::new(settings),
+            images: crate::images::testing::images(),
             scripts: Arc::new(scripts),
             stopping: tokio_util::sync::CancellationToken::new(),
         };

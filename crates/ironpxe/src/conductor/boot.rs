@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ironpxe_core::boot::{BootPlan, Machine, Occasion, Scripts, decide};
+use ironpxe_core::boot::{BootPlan, Located, Machine, Occasion, Scripts, decide};
 use ironpxe_core::error::{Fault, Result};
 use tracing::{error, info, warn};
 use uuid::Uuid;
@@ -57,7 +57,7 @@ impl LocalConductor {
         Box::pin(self.boot_anew(ctx, &scripts, ident)).await
     }
 
-    /// The answer that was kept, if it is one for this request.
+    /// The script that was kept, if it is one for this request.
     fn answer_as_before(
         &self,
         ctx: &Context,
@@ -71,11 +71,7 @@ impl LocalConductor {
                 let script = kept.script.fill(&ctx.request_id);
                 Some(self.answer(ctx, script, &kept.line))
             }
-            Content::Script(..) => None,
-            Content::Rows(seen) => Some(
-                self.compose(scripts, seen, &ctx.request_id)
-                    .and_then(|answer| self.answer(ctx, answer.script, &answer.line)),
-            ),
+            Content::Script(..) | Content::Rows(_) => None,
         }
     }
 
@@ -86,70 +82,62 @@ impl LocalConductor {
         ident: BootIdent,
     ) -> Result<String> {
         let found = match self.index.find(ident).await? {
-            Found::Kept(kept) => match self.answer_as_before(ctx, scripts, &kept) {
-                Some(answer) => return answer,
-                None => self.index.read(ident).await?,
-            },
+            Found::Kept(kept) => {
+                if let Some(answer) = self.answer_as_before(ctx, scripts, &kept) {
+                    return answer;
+                }
+                if let Content::Rows(seen) = &*kept {
+                    let answer = self.compose(ctx, scripts, seen).await?;
+                    return self.answer(ctx, answer.script, &answer.line);
+                }
+                self.index.read(ident).await?
+            }
             found => found,
         };
         let Found::Read(seen, receipt) = found else {
             return Err(self.refuse_stranger(ctx, ident));
         };
-        // Text is kept only of what depends on nothing but rows, settings and templates; an
-        // operator's template, besides, can do anything with the id.
-        let own = scripts.operators_template(seen.machine().node).is_some();
-        if own || !Written::takes(&ctx.request_id) {
-            let answer = self.compose(scripts, &seen, &ctx.request_id)?;
-            self.index.keep(ident, Content::Rows(seen), receipt);
-            return self.answer(ctx, answer.script, &answer.line);
+        if let Some(kept) = self.lasting(ctx, scripts, seen.machine())? {
+            let script = kept.script.fill(&ctx.request_id);
+            let answer = self.answer(ctx, script, &kept.line);
+            let content = Content::Script(Arc::downgrade(scripts), kept);
+            self.index.keep(ident, content, receipt);
+            return answer;
         }
-        let Answer { script, line } = self.compose(scripts, &seen, placeholder())?;
-        let kept = KeptAnswer {
-            script: Written::new(&script),
-            line,
-        };
-        let script = kept.script.fill(&ctx.request_id);
-        let answer = self.answer(ctx, script, &kept.line);
-        let content = Content::Script(Arc::downgrade(scripts), kept);
-        self.index.keep(ident, content, receipt);
-        answer
+        let answer = self.compose(ctx, scripts, &seen).await?;
+        self.index.keep(ident, Content::Rows(seen), receipt);
+        self.answer(ctx, answer.script, &answer.line)
     }
 
-    /// What a machine is to be answered.
-    fn compose(&self, scripts: &Scripts, seen: &Seen, request_id: &str) -> Result<Answer> {
+    /// The answer as it may be kept. Text is kept only of what depends on nothing but rows,
+    /// settings and templates: not where an image must be looked for, which is another one
+    /// tomorrow. An operator's template, besides, can do anything with the request's id.
+    fn lasting(
+        &self,
+        ctx: &Context,
+        scripts: &Scripts,
+        machine: Machine<'_>,
+    ) -> Result<Option<KeptAnswer>> {
+        if scripts.operators_template(machine.node).is_some() || !Written::takes(&ctx.request_id) {
+            return Ok(None);
+        }
+        let plan = decide(machine, &self.settings.boot, placeholder());
+        if !self.settings.images.are_direct(&plan) {
+            return Ok(None);
+        }
+        let answer = written(scripts, machine, &Located::direct(plan), placeholder())?;
+        Ok(Some(KeptAnswer {
+            script: Written::new(&answer.script),
+            line: answer.line,
+        }))
+    }
+
+    /// What a machine is to be answered now.
+    async fn compose(&self, ctx: &Context, scripts: &Scripts, seen: &Seen) -> Result<Answer> {
         let machine = seen.machine();
-        let Machine { node, port, .. } = machine;
-        let plan = decide(machine, &self.settings.boot, request_id);
-        let occasion = Occasion {
-            machine,
-            request_id,
-        };
-        let (script, unusable) = scripts
-            .render_or_refuse(&plan, occasion)
-            .map_err(|error| Fault::Internal(error.to_string()))?;
-        let (outcome, text) = match (unusable, &plan) {
-            (Some(unusable), _) => (
-                Outcome::Unusable,
-                format!("machine not booted: {}", unusable.error),
-            ),
-            (None, BootPlan::Refuse(refusal)) => (
-                Outcome::Refused,
-                format!(
-                    "machine not booted: {refusal}; {}",
-                    refusal.advice(&node.label())
-                ),
-            ),
-            (None, plan) => (Outcome::Boots, format!("machine boots: {}", plan.title())),
-        };
-        let line = Line {
-            outcome,
-            node: node.uuid.0,
-            name: node.name.clone(),
-            state: node.provision_state.to_string(),
-            mac: port.map(|port| port.address.to_string()),
-            text,
-        };
-        Ok(Answer { script, line })
+        let plan = decide(machine, &self.settings.boot, &ctx.request_id);
+        let located = self.locate(ctx, machine.node, plan).await?;
+        written(scripts, machine, &located, &ctx.request_id)
     }
 
     /// Answers, and says so in the log.
@@ -182,6 +170,46 @@ impl LocalConductor {
             fault
         }
     }
+}
+
+/// The script of a plan, and what the log says of it.
+fn written(
+    scripts: &Scripts,
+    machine: Machine<'_>,
+    located: &Located,
+    request_id: &str,
+) -> Result<Answer> {
+    let Machine { node, port, .. } = machine;
+    let occasion = Occasion {
+        machine,
+        request_id,
+    };
+    let (script, unusable) = scripts
+        .render_or_refuse(located, occasion)
+        .map_err(|error| Fault::Internal(error.to_string()))?;
+    let (outcome, text) = match (unusable, located.plan()) {
+        (Some(unusable), _) => (
+            Outcome::Unusable,
+            format!("machine not booted: {}", unusable.error),
+        ),
+        (None, BootPlan::Refuse(refusal)) => (
+            Outcome::Refused,
+            format!(
+                "machine not booted: {refusal}; {}",
+                refusal.advice(&node.label())
+            ),
+        ),
+        (None, plan) => (Outcome::Boots, format!("machine boots: {}", plan.title())),
+    };
+    let line = Line {
+        outcome,
+        node: node.uuid.0,
+        name: node.name.clone(),
+        state: node.provision_state.to_string(),
+        mac: port.map(|port| port.address.to_string()),
+        text,
+    };
+    Ok(Answer { script, line })
 }
 
 impl Line {

@@ -8,6 +8,7 @@
 mod boot;
 mod boot_index;
 mod heartbeat;
+mod images;
 mod kickstart;
 mod liveness;
 mod nodes;
@@ -35,6 +36,7 @@ pub use self::scripts::ScriptsInUse;
 use crate::db::Db;
 use crate::dhcp::Dhcp;
 use crate::drivers::Drivers;
+use crate::images::Images;
 use crate::lifecycle::Tasks;
 
 use self::boot::KeptAnswer;
@@ -62,6 +64,8 @@ pub struct Settings {
     pub restrict_boot_config: bool,
     /// What boot decisions depend on.
     pub boot: BootSettings,
+    /// Finds out where images are.
+    pub images: Images,
     /// Writes what installers read.
     pub kickstarts: Arc<Kickstarts>,
     /// Who tells the DHCP server about machines.

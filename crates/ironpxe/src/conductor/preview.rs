@@ -4,8 +4,8 @@
 //! traces: nothing is written to the database, and no boot to the log.
 
 use ironpxe_core::boot::{
-    AsIf, BootPlan, BootSettings, InUse, Machine, Occasion, Reason, Scripts, Unusable,
-    boots_from_volume, explain, explain_firmware,
+    AsIf, BootPlan, BootSettings, InUse, Located, Machine, Occasion, Reason, Refusal, Scripts,
+    Unusable, boots_from_volume, explain, explain_firmware,
 };
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::NodeUuid;
@@ -15,6 +15,7 @@ use ironpxe_core::port::Port;
 
 use super::LocalConductor;
 use crate::db::{self, Db, DbError, Location, Page, PortFilter};
+use crate::images::{Images, Purpose};
 use crate::rpc::{BootIdent, BootPreview};
 
 /// The request id in every previewed script: nobody's, and as long as a real one, because a kernel
@@ -33,6 +34,20 @@ pub enum OfflineError {
     /// The machine cannot be previewed.
     #[error("{0}")]
     Fault(Fault),
+    /// Nothing can be said of images.
+    #[error("images cannot be looked for")]
+    Images(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What a preview goes by, besides the database.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// What boot decisions depend on.
+    pub settings: &'a BootSettings,
+    /// What writes the script.
+    pub scripts: &'a Scripts,
+    /// What finds images.
+    pub images: &'a Images,
 }
 
 /// What the machine boots that `machine` names (a node's UUID or name, or a port's address), by
@@ -40,8 +55,7 @@ pub enum OfflineError {
 /// not notice.
 pub async fn offline(
     database: &db::Settings,
-    settings: &BootSettings,
-    scripts: &Scripts,
+    context: Context<'_>,
     machine: &str,
     as_if: &AsIf,
 ) -> Result<BootPreview, OfflineError> {
@@ -49,11 +63,7 @@ pub async fn offline(
         let ident = find(db, machine)
             .await?
             .ok_or_else(|| OfflineError::Stranger(machine.to_owned()))?;
-        let previewer = Previewer {
-            db,
-            scripts,
-            settings,
-        };
+        let previewer = Previewer { db, context };
         let preview = previewer.preview(ident, as_if).await;
         preview.map_err(OfflineError::Fault)
     };
@@ -87,13 +97,17 @@ async fn find(db: &Db, machine: &str) -> Result<Option<BootIdent>, DbError> {
 #[derive(Clone, Copy)]
 struct Previewer<'a> {
     db: &'a Db,
-    scripts: &'a Scripts,
-    settings: &'a BootSettings,
+    context: Context<'a>,
 }
 
 impl Previewer<'_> {
     /// What the machine boots, if what `as_if` supposes were so.
     async fn preview(self, ident: BootIdent, as_if: &AsIf) -> Result<BootPreview> {
+        let Context {
+            settings,
+            scripts,
+            images,
+        } = self.context;
         let (mut node, port) = match ident {
             BootIdent::Node(uuid) => {
                 let node = self.db.node_get(uuid).await?;
@@ -118,37 +132,48 @@ impl Previewer<'_> {
             port: port.as_ref(),
             volumes: volumes.as_ref(),
         };
-        let explanation = explain(machine, self.settings, REQUEST_ID);
+        let explanation = explain(machine, settings, REQUEST_ID);
         // Behind the first, which says how the machine is known.
         let mut reasons = explanation.reasons;
         let first = reasons.len().min(1);
         reasons.splice(first..first, supposed);
         if let Some(firmware) = as_if.firmware {
-            let more = explain_firmware(&explanation.plan, &node, self.settings, firmware);
+            let more = explain_firmware(&explanation.plan, &node, settings, firmware);
             reasons.extend(more);
         }
-        reasons.extend(self.scripts.operators_template(&node).map(template));
+        let decided = explanation.plan;
+        let was_refused = matches!(decided, BootPlan::Refuse(_));
+        let located = images
+            .locate(decided, node.uuid, Purpose::Preview)
+            .await
+            .unwrap_or_else(|problem| Located::refused(problem.into()));
+        let elsewhere = located.elsewhere();
+        reasons.extend(elsewhere.map(|(kind, location)| Reason {
+            topic: kind.name(),
+            text: location.how.clone(),
+        }));
+        if let (BootPlan::Refuse(refusal), false) = (located.plan(), was_refused) {
+            reasons.extend(refused(refusal, &node));
+        }
+        reasons.extend(scripts.operators_template(&node).map(template));
         let occasion = Occasion {
             machine,
             request_id: REQUEST_ID,
         };
-        let (script, unusable) = self
-            .scripts
-            .render_or_refuse(&explanation.plan, occasion)
+        let (script, unusable) = scripts
+            .render_or_refuse(&located, occasion)
             .map_err(|error| Fault::Internal(error.to_string()))?;
         let plan = match unusable {
-            None => explanation.plan,
+            None => located.plan().title(),
             Some(Unusable { refusal, .. }) => {
-                let reason = |topic, text| Reason { topic, text };
-                reasons.push(reason("refused", refusal.to_string()));
-                reasons.push(reason("fix", refusal.advice(&node.label())));
-                BootPlan::Refuse(refusal)
+                reasons.extend(refused(&refusal, &node));
+                BootPlan::Refuse(refusal).title()
             }
         };
         Ok(BootPreview {
             node_uuid: node.uuid,
             provision_state: node.provision_state.name().to_owned(),
-            plan: plan.title().to_owned(),
+            plan: plan.to_owned(),
             script,
             reasons: reasons
                 .into_iter()
@@ -191,6 +216,15 @@ impl Previewer<'_> {
     }
 }
 
+/// Why nothing is booted, and what would change that.
+fn refused(refusal: &Refusal, node: &Node) -> [Reason; 2] {
+    let reason = |topic, text| Reason { topic, text };
+    [
+        reason("refused", refusal.to_string()),
+        reason("fix", refusal.advice(&node.label())),
+    ]
+}
+
 /// Whose template the script is, if it is not the built-in one.
 fn template(template: &InUse) -> Reason {
     let path = &template.path;
@@ -210,8 +244,11 @@ impl LocalConductor {
     pub(super) async fn preview(&self, ident: BootIdent, as_if: &AsIf) -> Result<BootPreview> {
         let previewer = Previewer {
             db: &self.db,
-            scripts: &self.scripts.current(),
-            settings: &self.settings.boot,
+            context: Context {
+                settings: &self.settings.boot,
+                scripts: &self.scripts.current(),
+                images: &self.settings.images,
+            },
         };
         previewer.preview(ident, as_if).await
     }

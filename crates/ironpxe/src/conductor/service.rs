@@ -1,7 +1,7 @@
 //! The conductor as the API knows it: each call, passed to the room that does it.
 
 use ironpxe_core::JsonMap;
-use ironpxe_core::boot::AsIf;
+use ironpxe_core::boot::{AsIf, ImageKind};
 use ironpxe_core::boot_device::BootDevice;
 use ironpxe_core::error::Fault;
 use ironpxe_core::id::{NodeUuid, PortUuid, VolumeConnectorUuid, VolumeTargetUuid};
@@ -250,6 +250,15 @@ impl Conductor for LocalConductor {
 
     fn kickstart<'a>(&'a self, ctx: &'a Context, node: NodeUuid) -> Reply<'a, String> {
         Box::pin(self.write_kickstart(ctx, node))
+    }
+
+    fn boot_image<'a>(
+        &'a self,
+        ctx: &'a Context,
+        node: NodeUuid,
+        kind: ImageKind,
+    ) -> Reply<'a, String> {
+        Box::pin(self.image_now(ctx, node, kind))
     }
 
     fn heartbeat<'a>(

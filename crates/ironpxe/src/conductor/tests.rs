@@ -150,6 +150,7 @@ pub(super) async fn start_set(
         endpoint: String::new(),
         restrict_boot_config: false,
         boot: boot.clone(),
+        images: crate::images::testing::images(),
         kickstarts: Arc::new(Kickstarts::built_in().unwrap()),
         dhcp: Dhcp::None,
         dhcp_options: DhcpSettings::default(),

@@ -50,28 +50,28 @@ impl LocalConductor {
     ) -> Result<Vec<InterfaceValidation>> {
         let node = self.node(uuid).await?;
         let around = self.surroundings(uuid).await?;
-        Ok(REPORTED
-            .into_iter()
-            .map(|kind| {
-                let problem = self.check(ctx, &node, kind, &around).err();
-                InterfaceValidation {
-                    kind,
-                    problem: problem.map(|fault| fault.to_string()),
-                }
-            })
-            .collect())
+        let mut report = Vec::with_capacity(REPORTED.len());
+        for kind in REPORTED {
+            let problem = self.check(ctx, &node, kind, &around).await.err();
+            report.push(InterfaceValidation {
+                kind,
+                problem: problem.map(|fault| fault.to_string()),
+            });
+        }
+        Ok(report)
     }
 
     /// Refuses a deployment that cannot succeed.
     pub(super) async fn validate_deploy(&self, ctx: &Context, node: &Node) -> Result<()> {
         let around = self.surroundings(node.uuid).await?;
-        self.check(ctx, node, InterfaceKind::Deploy, &around)
-            .map_err(|fault| {
-                Fault::InstanceDeployFailure(format!(
-                    "Failed to validate deploy or power info for node {}: {fault}",
-                    node.uuid
-                ))
-            })
+        let checked = self.check(ctx, node, InterfaceKind::Deploy, &around).await;
+        checked.map_err(|fault| match fault {
+            Fault::Unavailable { .. } => fault,
+            fault => Fault::InstanceDeployFailure(format!(
+                "Failed to validate deploy or power info for node {}: {fault}",
+                node.uuid
+            )),
+        })
     }
 
     /// Refuses a verb whose ramdisk or instance the machine could not boot, so that who asks hears
@@ -105,15 +105,17 @@ impl LocalConductor {
             return Ok(());
         }
         let volumes = self.db.node_volumes(node.uuid).await?;
-        let untellable = self.dhcp_options(node).err();
-        let untellable = untellable.map(|refusal| refused(&refusal, node));
-        match untellable.or_else(|| self.would_refuse(ctx, node, state, Some(&volumes))) {
-            Some(fault) => Err(Fault::InvalidParameterValue(format!(
+        let checked = match self.dhcp_options(node) {
+            Ok(_) => self.check_plan(ctx, node, state, Some(&volumes)).await,
+            Err(untellable) => Err(refused(&untellable, node)),
+        };
+        checked.map_err(|fault| match fault {
+            Fault::Unavailable { .. } => fault,
+            fault => Fault::InvalidParameterValue(format!(
                 "Failed to validate boot info for node {}: {fault}",
                 node.uuid
-            ))),
-            None => Ok(()),
-        }
+            )),
+        })
     }
 
     /// Why the machine would not boot if its node were in `state`; `None` if it would.
@@ -124,6 +126,29 @@ impl LocalConductor {
         state: ProvisionState,
         volumes: Option<&Volumes>,
     ) -> Option<Fault> {
+        self.plan_in(ctx, node, state, volumes).err()
+    }
+
+    /// Refuses what the machine could not boot if its node were in `state`, or whose images could
+    /// not be had.
+    pub(super) async fn check_plan(
+        &self,
+        ctx: &Context,
+        node: &Node,
+        state: ProvisionState,
+        volumes: Option<&Volumes>,
+    ) -> Result<()> {
+        let plan = self.plan_in(ctx, node, state, volumes)?;
+        self.check_images(node, plan).await
+    }
+
+    fn plan_in(
+        &self,
+        ctx: &Context,
+        node: &Node,
+        state: ProvisionState,
+        volumes: Option<&Volumes>,
+    ) -> Result<BootPlan> {
         let mut imagined = node.clone();
         imagined.provision_state = state.into();
         // A fault in the past does not make the node's data invalid.
@@ -133,11 +158,8 @@ impl LocalConductor {
             ..Machine::of(&imagined)
         };
         match decide(machine, &self.settings.boot, &ctx.request_id) {
-            BootPlan::Refuse(refusal) => Some(refused(&refusal, node)),
-            BootPlan::Linux(_)
-            | BootPlan::Volume(_)
-            | BootPlan::Iso(_)
-            | BootPlan::LocalDisk(_) => None,
+            BootPlan::Refuse(refusal) => Err(refused(&refusal, node)),
+            plan => Ok(plan),
         }
     }
 
@@ -156,7 +178,7 @@ impl LocalConductor {
         })
     }
 
-    fn check(
+    async fn check(
         &self,
         ctx: &Context,
         node: &Node,
@@ -167,36 +189,40 @@ impl LocalConductor {
         match kind {
             InterfaceKind::Boot if BootInterface::of(node).boots_over_network() => {
                 self.check_boot(ctx, node, ProvisionState::CleanWait, around)
+                    .await
             }
-            InterfaceKind::Deploy => self.check_deploy(ctx, node, around),
+            InterfaceKind::Deploy => self.check_deploy(ctx, node, around).await,
             InterfaceKind::Inspect if Worker::of_interface(implementation) == Worker::Agent => {
                 self.check_boot(ctx, node, ProvisionState::InspectWait, around)
+                    .await
             }
             InterfaceKind::Rescue if Worker::of_interface(implementation) == Worker::Agent => {
                 self.check_boot(ctx, node, ProvisionState::RescueWait, around)
+                    .await
             }
             _ if implementation.starts_with("no-") => Err(unsupported(node, kind)),
             _ => Ok(()),
         }
     }
 
-    fn check_deploy(&self, ctx: &Context, node: &Node, around: &Surroundings) -> Result<()> {
+    async fn check_deploy(&self, ctx: &Context, node: &Node, around: &Surroundings) -> Result<()> {
         if let Some(target) = storage::boot_volume(node, &around.volumes) {
             check_capabilities(node).map_err(|refusal| refused(&refusal, node))?;
             let mut imagined = node.clone();
             storage::set_boot_volume(&mut imagined, Some(target.uuid));
-            return self.check_boot(ctx, &imagined, ProvisionState::Active, around);
+            return self
+                .check_boot(ctx, &imagined, ProvisionState::Active, around)
+                .await;
         }
         let name = node.interface(InterfaceKind::Deploy);
         let Some(deploy) = DeployInterface::from_name(name) else {
             return Err(unsupported(node, InterfaceKind::Deploy));
         };
         if deploy.boots_over_network() && BootInterface::of(node).boots_over_network() {
-            let state = match deploy.deploys() {
-                Worker::Agent => ProvisionState::DeployWait,
-                Worker::Nobody | Worker::Unsupported => ProvisionState::Active,
-            };
-            self.check_boot(ctx, node, state, around)?;
+            let mut imagined = node.clone();
+            self.image_properties(node).await?.apply(&mut imagined);
+            self.check_boot(ctx, &imagined, deploy.boots_in(), around)
+                .await?;
         }
         let image_source = node
             .instance_info
@@ -215,7 +241,7 @@ impl LocalConductor {
         Ok(())
     }
 
-    fn check_boot(
+    async fn check_boot(
         &self,
         ctx: &Context,
         node: &Node,
@@ -230,12 +256,12 @@ impl LocalConductor {
         }
         self.dhcp_options(node)
             .map_err(|refusal| refused(&refusal, node))?;
-        self.would_refuse(ctx, node, state, Some(&around.volumes))
-            .map_or(Ok(()), Err)
+        self.check_plan(ctx, node, state, Some(&around.volumes))
+            .await
     }
 }
 
-fn refused(refusal: &Refusal, node: &Node) -> Fault {
+pub(super) fn refused(refusal: &Refusal, node: &Node) -> Fault {
     let text = format!("{refusal}; {}", refusal.advice(&node.label()));
     match refusal {
         Refusal::BadValue { .. } | Refusal::Conflict { .. } => Fault::InvalidParameterValue(text),

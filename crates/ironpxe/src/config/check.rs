@@ -9,7 +9,7 @@ use super::environment::Environment;
 use super::error::Origin;
 use super::json_rpc::RpcAuth;
 use super::load::Loader;
-use super::values::Word;
+use super::values::{Secret, Word};
 
 impl Loader {
     /// Fills in what nobody set.
@@ -75,6 +75,15 @@ impl Loader {
                 conductor.heartbeat_timeout, conductor.heartbeat_interval
             );
             self.about("[conductor]heartbeat_timeout", message);
+        }
+        if self.config.pxe.ipxe_use_swift && self.config.glance.swift_temp_url_key.is_none() {
+            let message = "this needs [glance]swift_temp_url_key beside it".to_owned();
+            self.about("[pxe]ipxe_use_swift", message);
+        }
+        let short = |Secret(key): &Secret| key.len() < 32;
+        if self.config.images.url_key.as_ref().is_some_and(short) {
+            let message = "expected at least 32 characters: openssl rand -hex 32".to_owned();
+            self.about("[images]url_key", message);
         }
         self.check_json_rpc();
         self.check_openstack();

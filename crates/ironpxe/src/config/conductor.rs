@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::section::section;
-use super::values::Image;
+use super::values::{Folders, Image};
 
 section! {
     /// Work on nodes, and the ramdisks it needs.
@@ -11,7 +11,8 @@ section! {
         /// Clean a node whenever it becomes available. A node's `automated_clean` overrides it.
         pub automated_clean: bool = true;
         /// The kernel that deploys, cleans and inspects, for nodes that do not name their own:
-        /// an `http://` or `https://` URL. Goes with `deploy_ramdisk`.
+        /// an `http://` or `https://` URL, an image of Glance (its UUID), or a `file://` URL. Goes
+        /// with `deploy_ramdisk`.
         pub deploy_kernel: Option<Image> = None;
         /// The ramdisk that deploys, cleans and inspects. Goes with `deploy_kernel`.
         pub deploy_ramdisk: Option<Image> = None;
@@ -28,6 +29,10 @@ section! {
         pub rescue_kernel_by_arch: BTreeMap<String, Image> = BTreeMap::new();
         /// `rescue_ramdisk` by architecture, which goes first.
         pub rescue_ramdisk_by_arch: BTreeMap<String, Image> = BTreeMap::new();
+        /// The folders below which `file://` images may be: absolute paths. Nothing else of this
+        /// host is ever sent to a machine, and nothing below them that is reached through a symbolic
+        /// link. Every conductor and every API needs the same files.
+        pub file_url_allowed_paths: Folders = Folders::default();
         /// How often this conductor tells the others that it lives, in seconds.
         pub heartbeat_interval: u32 = 10, in 1..=3600;
         /// A conductor that was not heard of for so many seconds is not alive.

@@ -19,6 +19,7 @@ mod environment;
 mod error;
 mod general;
 mod glance;
+mod images;
 mod inspector;
 mod json_rpc;
 mod load;
@@ -47,6 +48,7 @@ pub use self::environment::Environment;
 pub use self::error::{ConfigError, Origin, Problem};
 pub use self::general::{AuthStrategy, General};
 pub use self::glance::{Glance, TempUrlDigest};
+pub use self::images::{Images, Relay};
 pub use self::inspector::Inspector;
 pub use self::json_rpc::{JsonRpc, RpcAuth};
 use self::load::Loader;
@@ -71,6 +73,8 @@ pub struct Config {
     pub database: Database,
     /// `[pxe]`
     pub pxe: Pxe,
+    /// `[images]`
+    pub images: Images,
     /// `[inspector]`
     pub inspector: Inspector,
     /// `[deploy]`
@@ -114,8 +118,8 @@ pub struct Flag {
 macro_rules! sections {
     ($config:expr) => {
         sections!(
-            $config, general, api, conductor, json_rpc, database, pxe, inspector, deploy, anaconda,
-            dhcp, dnsmasq, glance, neutron
+            $config, general, api, conductor, json_rpc, database, pxe, images, inspector, deploy,
+            anaconda, dhcp, dnsmasq, glance, neutron
         )
     };
     ($config:expr, $($section:ident),+) => {{
@@ -125,7 +129,7 @@ macro_rules! sections {
 }
 
 /// How many sections there are.
-const SECTIONS: usize = 13;
+const SECTIONS: usize = 14;
 
 impl Config {
     /// Puts the configuration together: the file, over that the environment, over that the flags.

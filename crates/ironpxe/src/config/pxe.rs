@@ -21,6 +21,9 @@ section! {
         /// `ipxe_config_template` by architecture (the node's `properties.cpu_arch`), which goes
         /// first, for example `{ aarch64 = "/etc/ironpxe/boot-arm.ipxe" }`.
         pub ipxe_config_template_by_arch: BTreeMap<String, PathBuf> = BTreeMap::new();
+        /// Send machines to Swift for images of Glance, by temporary URLs that are made when a
+        /// machine asks; needs `[glance]swift_temp_url_key`. Not set: this service passes them on.
+        pub ipxe_use_swift: bool = false;
         /// A download that makes no progress for so many seconds has failed; 0: never.
         pub ipxe_timeout: u32 = 60, in 0..=86_400;
         /// How often a failed download is tried again.

@@ -214,8 +214,20 @@ fn what_is_wrong_in_a_file_is_shown_with_its_line() {
             "ironpxe.toml:2: [pxe]ipxe_give_up_action: unknown variant `explode`, expected one of `reboot`, `poweroff`, `shell`, `exit`",
         ),
         (
-            "[conductor]\ndeploy_kernel = \"file:///k\"\ndeploy_ramdisk = \"http://h/r\"\n",
-            "ironpxe.toml:2: [conductor]deploy_kernel: \"file:///k\" cannot be used: it must be an http://",
+            "[conductor]\ndeploy_kernel = \"tftp://h/k\"\ndeploy_ramdisk = \"http://h/r\"\n",
+            "ironpxe.toml:2: [conductor]deploy_kernel: \"tftp://h/k\" cannot be used: it must be an http://",
+        ),
+        (
+            "[conductor]\nfile_url_allowed_paths = \"/srv/images, images\"\n",
+            "ironpxe.toml:2: [conductor]file_url_allowed_paths: images is not an absolute path",
+        ),
+        (
+            "[images]\nurl_key = \"short\"\n",
+            "ironpxe.toml:2: [images]url_key: expected at least 32 characters",
+        ),
+        (
+            "[pxe]\nipxe_use_swift = true\n",
+            "ironpxe.toml:2: [pxe]ipxe_use_swift: this needs [glance]swift_temp_url_key",
         ),
         (
             "[conductor.deploy_kernel_by_arch]\naarch64 = \"http://h/k\"\nx86_64 = 7\n",

@@ -1,8 +1,9 @@
 //! Kinds of values: each is checked when it is read, so that nothing later has to.
 
-use ironpxe_core::boot::{ImageUrl, KernelArgs};
+use ironpxe_core::boot::{ImageRef, ImageUrl, KernelArgs};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::path::{Component, PathBuf};
 
 /// A list of names: a TOML list, or one text with commas, as Ironic's own file has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +35,40 @@ impl TryFrom<NamesAsWritten> for Names {
 impl From<Names> for Vec<String> {
     fn from(names: Names) -> Self {
         names.0
+    }
+}
+
+/// Absolute paths of folders: a TOML list, or one text with commas, as Ironic's own file has it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "NamesAsWritten", into = "Vec<PathBuf>")]
+pub struct Folders(pub Vec<PathBuf>);
+
+impl TryFrom<NamesAsWritten> for Folders {
+    type Error = String;
+
+    fn try_from(written: NamesAsWritten) -> Result<Self, Self::Error> {
+        let folders = match written {
+            NamesAsWritten::List(folders) => folders,
+            NamesAsWritten::Text(text) if text.trim().is_empty() => Vec::new(),
+            NamesAsWritten::Text(text) => text.split(',').map(|it| it.trim().to_owned()).collect(),
+        };
+        let folders: Vec<PathBuf> = folders.into_iter().map(PathBuf::from).collect();
+        let plain = |part| matches!(part, Component::RootDir | Component::Normal(_));
+        for folder in &folders {
+            if !folder.is_absolute() || !folder.components().all(plain) {
+                return Err(format!(
+                    "{} is not an absolute path without ..",
+                    folder.display()
+                ));
+            }
+        }
+        Ok(Self(folders))
+    }
+}
+
+impl From<Folders> for Vec<PathBuf> {
+    fn from(folders: Folders) -> Self {
+        folders.0
     }
 }
 
@@ -70,7 +105,7 @@ impl Serialize for Secret {
     }
 }
 
-/// The URL of a kernel or ramdisk that iPXE can download.
+/// A kernel or ramdisk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Image(pub String);
@@ -79,7 +114,7 @@ impl TryFrom<String> for Image {
     type Error = String;
 
     fn try_from(url: String) -> Result<Self, Self::Error> {
-        ImageUrl::parse(&url).map_err(|problem| format!("{url:?} cannot be used: {problem}"))?;
+        ImageRef::parse(&url).map_err(|problem| format!("{url:?} cannot be used: {problem}"))?;
         Ok(Self(url))
     }
 }

@@ -24,6 +24,7 @@ mod postgres;
 mod read_only;
 mod row;
 mod schema;
+mod secret;
 mod sqlite;
 mod stamp;
 mod statement;

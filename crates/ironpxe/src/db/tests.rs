@@ -36,6 +36,7 @@ on_both! {
     a_node_goes_with_its_ports_unless_something_speaks_against_it,
     words_from_elsewhere_do_not_hide_a_node,
     what_cannot_be_read_is_named,
+    a_secret_is_the_same_for_all,
 }
 
 fn map(value: serde_json::Value) -> ironpxe_core::JsonMap {
@@ -399,4 +400,18 @@ async fn what_cannot_be_read_is_named(site: Site) {
         panic!()
     };
     assert!(text.contains("column extra of row 1"), "{text}");
+}
+
+async fn a_secret_is_the_same_for_all(site: Site) {
+    let replicas = [site.open().await, site.open().await, site.open().await];
+    let bring = async |db: &super::Db, name: &str| db.secret(name, &ident::secret()).await.unwrap();
+    let secrets = tokio::join!(
+        bring(&replicas[0], "a"),
+        bring(&replicas[1], "a"),
+        bring(&replicas[2], "a"),
+    );
+    assert_eq!(secrets.0, secrets.1);
+    assert_eq!(secrets.0, secrets.2);
+    assert_eq!(bring(&replicas[1], "a").await, secrets.0);
+    assert_ne!(bring(&replicas[1], "b").await, secrets.0);
 }

@@ -1,5 +1,7 @@
 //! Deploy interfaces: how an image gets onto a machine.
 
+use ironpxe_core::provision_state::ProvisionState;
+
 use super::agent::Worker;
 
 /// The deploy interfaces of this release.
@@ -35,6 +37,14 @@ impl DeployInterface {
         match self {
             Self::Direct | Self::CustomAgent | Self::Anaconda => Worker::Agent,
             Self::Ramdisk | Self::Fake => Worker::Nobody,
+        }
+    }
+
+    /// The state in which the machine boots what this interface is about.
+    pub fn boots_in(self) -> ProvisionState {
+        match self.deploys() {
+            Worker::Agent => ProvisionState::DeployWait,
+            Worker::Nobody | Worker::Unsupported => ProvisionState::Active,
         }
     }
 

@@ -5,6 +5,8 @@
 //! `Content-Length` in just that spelling), slow or silent clients lose their place after a
 //! while, and the number of connections has an end.
 
+mod stall;
+
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -18,6 +20,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -26,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
+use self::stall::Impatient;
 use super::Tasks;
 
 /// How connections are treated.
@@ -36,6 +40,8 @@ pub struct Limits {
     /// How long a client may take to send a request's head, and how long a connection may stay
     /// open without a request.
     pub head_timeout: Duration,
+    /// How long a client may take nothing of what it asked for.
+    pub stall_timeout: Duration,
     /// How long requests that are under way at the end may take.
     pub drain: Duration,
 }
@@ -43,26 +49,36 @@ pub struct Limits {
 impl Limits {
     /// What suits a process that may have so many files open as this one.
     pub fn of_this_process() -> Self {
-        // Some are needed for the database and for others.
-        let connections = open_files_limit()
-            .unwrap_or(1024)
-            .saturating_sub(100)
-            .clamp(50, 8192);
+        // Some are needed for the database and for others, and half of the connections may each
+        // need one more, for the image that goes over it.
+        let connections = (open_files().saturating_sub(100) / 3 * 2).clamp(50, 8192);
         Self {
             connections,
             head_timeout: Duration::from_secs(30),
+            stall_timeout: Duration::from_secs(120),
             drain: Duration::from_secs(10),
         }
     }
 }
 
-/// The soft limit on open files.
-fn open_files_limit() -> Option<usize> {
-    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
-    let line = limits
-        .lines()
-        .find_map(|line| line.strip_prefix("Max open files"))?;
-    line.split_whitespace().next()?.parse().ok()
+/// How many files this process may have open: as many as it can get, up to what it can use. (The
+/// limit that is in force at the start is low for the sake of programs that use select(2).)
+fn open_files() -> usize {
+    const ENOUGH: u64 = 16_384;
+    let limit = getrlimit(Resource::Nofile);
+    let possible = limit.maximum.map_or(ENOUGH, |most| most.min(ENOUGH));
+    let mut current = limit.current.unwrap_or(ENOUGH);
+    if current < possible {
+        let raised = Rlimit {
+            current: Some(possible),
+            maximum: limit.maximum,
+        };
+        match setrlimit(Resource::Nofile, raised) {
+            Ok(()) => current = possible,
+            Err(error) => debug!("the limit on open files stays at {current}: {error}"),
+        }
+    }
+    usize::try_from(current).unwrap_or(usize::MAX)
 }
 
 /// Answers the connections that `listener` gets until `stop`, then those that are under way.
@@ -88,6 +104,7 @@ pub async fn serve_tls(
             peer,
             router: router.clone(),
             head_timeout: limits.head_timeout,
+            stall_timeout: limits.stall_timeout,
             keep_alive,
             // Its own: each is looked at whenever something moves on its connection.
             stopping: connections.stopping().child_token(),
@@ -162,6 +179,7 @@ struct Conversation {
     peer: SocketAddr,
     router: Router,
     head_timeout: Duration,
+    stall_timeout: Duration,
     keep_alive: bool,
     stopping: CancellationToken,
 }
@@ -173,6 +191,7 @@ impl Conversation {
             peer,
             router,
             head_timeout,
+            stall_timeout,
             keep_alive,
             stopping,
         } = self;
@@ -186,7 +205,7 @@ impl Conversation {
             .header_read_timeout(head_timeout)
             .keep_alive(keep_alive)
             .title_case_headers(true)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(Impatient::new(stream, stall_timeout)), service);
         let mut connection = pin!(connection);
         let result = tokio::select! {
             biased;

@@ -6,7 +6,7 @@
 //! `A as B` travels as `B`. To add a method, add a row; the compiler says what does not fit.
 
 use ironpxe_core::JsonMap;
-use ironpxe_core::boot::AsIf;
+use ironpxe_core::boot::{AsIf, ImageKind};
 use ironpxe_core::boot_device::BootDevice;
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::{NodeUuid, PortUuid, VolumeConnectorUuid, VolumeTargetUuid};
@@ -202,6 +202,8 @@ methods! {
         ) -> BootPreview,
         Whom::Any, Repeat::Read;
     "kickstart" kickstart(node: NodeUuid = "node_id") -> String,
+        Whom::Any, Repeat::Boot;
+    "boot_image" boot_image(node: NodeUuid = "node_id", kind: ImageKind = "kind") -> String,
         Whom::Any, Repeat::Boot;
     "heartbeat" heartbeat(
             node: NodeUuid = "node_id",

@@ -30,7 +30,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use ironpxe_core::JsonMap;
-use ironpxe_core::boot::AsIf;
+use ironpxe_core::boot::{AsIf, ImageKind};
 use ironpxe_core::boot_device::BootDevice;
 pub use ironpxe_core::boot_ident::BootIdent;
 use ironpxe_core::conductor;
@@ -393,6 +393,14 @@ pub trait Conductor: Send + Sync {
 
     /// The kickstart of a node that is being installed.
     fn kickstart<'a>(&'a self, ctx: &'a Context, node: NodeUuid) -> Reply<'a, String>;
+
+    /// The image of this kind that the node's machine would be sent to now, as its fields name it.
+    fn boot_image<'a>(
+        &'a self,
+        ctx: &'a Context,
+        node: NodeUuid,
+        kind: ImageKind,
+    ) -> Reply<'a, String>;
 
     /// Takes a heartbeat from the machine of a node.
     fn heartbeat<'a>(

@@ -160,6 +160,7 @@ async fn conductor(db: &Db, host: &str, address: SocketAddr) -> LocalConductor {
         endpoint: address.to_string(),
         restrict_boot_config: false,
         boot,
+        images: crate::images::testing::images(),
         kickstarts: Arc::new(Kickstarts::built_in().unwrap()),
         dhcp: crate::dhcp::Dhcp::None,
         dhcp_options: ironpxe_core::dhcp::DhcpSettings::default(),
@@ -179,6 +180,7 @@ fn serve(
     let limits = Limits {
         connections: 100,
         head_timeout: Duration::from_secs(5),
+        stall_timeout: Duration::from_secs(5),
         drain: Duration::ZERO,
     };
     let stop: CancellationToken = tasks.stopping();

@@ -23,6 +23,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "db",
             "dhcp",
             "drivers",
+            "ident",
+            "images",
             "lifecycle",
             "openstack",
             "rpc",
@@ -31,7 +33,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         ],
     ),
     // The API reads the database and asks the conductor; it never names a driver.
-    ("api", &["rpc", "db", "clock", "ident"]),
+    ("api", &["rpc", "db", "images", "clock", "ident"]),
     (
         "conductor",
         &[
@@ -39,6 +41,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "db",
             "dhcp",
             "drivers",
+            "images",
             "lifecycle",
             "clock",
             "ident",
@@ -48,6 +51,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("rpc", &["db", "ident", "tls"]),
     ("dhcp", &["openstack"]),
     ("openstack", &["clock", "tls"]),
+    // The API passes their bytes on, the conductor says where they are.
+    ("images", &["openstack", "clock", "tls"]),
     ("drivers", &[]),
     ("db", &["clock", "ident"]),
     ("config", &[]),

@@ -7,6 +7,7 @@ mod database;
 mod dhcp;
 mod firmware;
 mod footprint;
+mod images;
 mod postgres;
 mod replicas;
 mod rest;

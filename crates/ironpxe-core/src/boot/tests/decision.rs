@@ -358,7 +358,7 @@ fn an_iso_is_booted_and_beside_an_image_it_is_a_conflict() {
     let mut node = node(ProvisionState::Active, "ramdisk");
     let iso = "http://images.example/x.iso";
     node.instance_info.insert("boot_iso".into(), json!(iso));
-    assert_eq!(plan(&node), BootPlan::Iso(ImageUrl::parse(iso).unwrap()));
+    assert_eq!(plan(&node), BootPlan::Iso(ImageRef::parse(iso).unwrap()));
     node.instance_info
         .insert("image_source".into(), json!("http://images.example/x"));
     assert!(matches!(refusal(plan(&node)), Refusal::Conflict { .. }));

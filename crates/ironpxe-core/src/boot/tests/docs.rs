@@ -82,7 +82,9 @@ fn consoles() -> String {
             machine,
             request_id: REQUEST,
         };
-        let script = scripts.render(&plan, occasion).unwrap();
+        let script = scripts
+            .render(&Located::direct(plan.clone()), occasion)
+            .unwrap();
         // What is said before anything is downloaded; a refusal says nothing more.
         let said = script
             .lines()

@@ -235,7 +235,9 @@ fn no_password_is_left_and_nothing_else_is_gone() {
         request_id: REQUEST,
     };
     let scripts = Scripts::new(settings.downloads).unwrap();
-    let script = scripts.render(&explained.plan, occasion).unwrap();
+    let script = scripts
+        .render(&Located::direct(explained.plan.clone()), occasion)
+        .unwrap();
     let password = "p ${x} || #";
     let hex = password.bytes().fold(String::new(), |mut hex, byte| {
         write!(hex, "{byte:02x}").unwrap();

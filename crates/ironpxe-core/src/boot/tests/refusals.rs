@@ -16,6 +16,16 @@ fn refusals() -> impl Strategy<Value = Refusal> {
             .prop_map(|octets| Refusal::PortNotPxeEnabled(crate::mac::MacAddress::new(octets))),
         fields().prop_map(|fields| Refusal::Missing { fields }),
         (fields(), nasty()).prop_map(|(field, problem)| Refusal::BadValue { field, problem }),
+        (
+            prop::sample::select(ImageKind::ALL.to_vec()),
+            fields(),
+            nasty()
+        )
+            .prop_map(|(kind, image, problem)| Refusal::Image {
+                kind,
+                image,
+                problem
+            }),
         Just(Refusal::Conflict {
             one: "instance_info.boot_iso",
             other: "instance_info.image_source",
@@ -39,6 +49,7 @@ fn about(refusal: &Refusal) -> Vec<String> {
         Refusal::BadValue { field, .. } => vec![field.clone()],
         Refusal::Conflict { one, other } => vec![(*one).to_owned(), (*other).to_owned()],
         Refusal::PortNotPxeEnabled(mac) => vec!["pxe_enabled".to_owned(), mac.to_string()],
+        Refusal::Image { kind, .. } => vec![kind.name().to_owned()],
         Refusal::StateBootsNothing(_) | Refusal::UnknownState(_) | Refusal::Fault(_) => Vec::new(),
     }
 }
@@ -51,7 +62,7 @@ fn shown(refusal: &Refusal, node: &Node) -> Vec<String> {
         request_id: REQUEST,
     };
     let plan = BootPlan::Refuse(refusal.clone());
-    let script = scripts.render(&plan, occasion).unwrap();
+    let script = scripts.render(&Located::direct(plan), occasion).unwrap();
     crate::fuzzing::script::check(&script);
     let mut lines: Vec<String> = script
         .lines()

@@ -114,7 +114,7 @@ fn volume() {
     let scripts = Scripts::new(settings.downloads).unwrap();
     let text = scripts
         .render(
-            &plan,
+            &Located::direct(plan),
             Occasion {
                 machine,
                 request_id: REQUEST,

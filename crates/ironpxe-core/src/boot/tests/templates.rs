@@ -51,7 +51,7 @@ fn render(scripts: &Scripts, extra: serde_json::Value) -> Result<String, Templat
         machine: Machine::of(&node),
         request_id: REQUEST,
     };
-    scripts.render(&plan, occasion)
+    scripts.render(&Located::direct(plan), occasion)
 }
 
 #[test]
@@ -65,10 +65,14 @@ fn the_built_in_template_as_an_operators_gives_the_same_scripts() {
             by_downloads.push((downloads, Scripts::new(downloads).unwrap(), theirs.into()));
         }
         let (_, ours, theirs) = by_downloads.iter().find(|it| it.0 == downloads).unwrap();
-        let script = ours.render(&sample.plan, sample.occasion()).unwrap();
+        let script = ours
+            .render(&Located::direct(sample.plan.clone()), sample.occasion())
+            .unwrap();
         for theirs in theirs {
             assert_eq!(theirs.notes(), Vec::<String>::new());
-            let same = theirs.render(&sample.plan, sample.occasion()).unwrap();
+            let same = theirs
+                .render(&Located::direct(sample.plan.clone()), sample.occasion())
+                .unwrap();
             assert_eq!(same, script, "{}", sample.name);
         }
     }
@@ -284,7 +288,12 @@ fn an_architecture_has_its_own_template() {
             request_id: REQUEST,
         };
         let template = scripts.operators_template(&node).map(|it| it.path.clone());
-        (scripts.render(&plan(&node), occasion).unwrap(), template)
+        (
+            scripts
+                .render(&Located::direct(plan(&node)), occasion)
+                .unwrap(),
+            template,
+        )
     };
     let scripts = load(&templates).unwrap();
     let (text, template) = script(&scripts, "aarch64");

@@ -10,10 +10,12 @@
 //! | `/v1/boot/<mac>/boot.ipxe` | ironic-specs `boot-config-api` |
 //! | `/pxelinux.cfg/<mac>` | set-ups made for today's Ironic |
 //! | `/v1/boot/<node>/ks.cfg` | installers (deploy interface `anaconda`); no script, but a kickstart |
+//! | `/v1/images/<node>/…` | images that are passed on; no script |
 //! | `/v1/drivers/<driver>/vendor_passthru/ipxe_config` | ironic-specs `ipxe-dynamic-config`; routed with the other passthru methods |
 
 mod answer;
 mod boot_by_mac;
+mod image;
 mod kickstart;
 mod nic_loop;
 mod places;
@@ -33,6 +35,10 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/autoexec.ipxe", get(nic_loop::get))
         .route("/v1/boot/{mac}/boot.ipxe", get(boot_by_mac::get))
         .route("/v1/boot/{node}/ks.cfg", get(kickstart::get))
+        .route(
+            "/v1/images/{node}/{kind}/{tag}/{expires}/{signature}/{name}",
+            get(image::get),
+        )
         .route("/pxelinux.cfg/{file}", get(boot_by_mac::get_pxelinux))
 }
 

@@ -73,6 +73,7 @@ impl Service {
         let (db, folder) = crate::db::testing::scratch().await;
         let drivers = Drivers::new(&["fake-hardware".into()], None).unwrap();
         let boot = BootSettings::default();
+        let images = crate::images::testing::images();
         let scripts = ScriptsInUse::new(Scripts::new(boot.downloads).unwrap());
         let settings = conductor::Settings {
             host: "conductor-1".into(),
@@ -84,6 +85,7 @@ impl Service {
             endpoint: String::new(),
             restrict_boot_config,
             boot,
+            images: images.clone(),
             kickstarts: Arc::new(Kickstarts::built_in().unwrap()),
             dhcp: crate::dhcp::Dhcp::None,
             dhcp_options: ironpxe_core::dhcp::DhcpSettings::default(),
@@ -112,6 +114,7 @@ impl Service {
             db: db.clone(),
             conductor: Arc::new(conductor),
             settings: Arc::new(settings_of_api),
+            images,
             scripts: scripts.current(),
             stopping: CancellationToken::new(),
         };

@@ -73,7 +73,7 @@ impl Size for Written {
 
 #[cfg(test)]
 mod tests {
-    use ironpxe_core::boot::{Occasion, Scripts, samples};
+    use ironpxe_core::boot::{Located, Occasion, Scripts, samples};
 
     use super::*;
 
@@ -87,7 +87,8 @@ mod tests {
                     request_id,
                     ..sample.occasion()
                 };
-                scripts.render(&sample.plan, occasion).unwrap()
+                let plan = Located::direct(sample.plan.clone());
+                scripts.render(&plan, occasion).unwrap()
             };
             let kept = Written::new(&write(placeholder()));
             assert!(!kept.places.is_empty(), "{}", sample.name);

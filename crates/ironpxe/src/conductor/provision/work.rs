@@ -18,6 +18,7 @@ use super::network_boot::{Arranged, BootStep};
 use super::transition;
 use crate::clock;
 use crate::conductor::LocalConductor;
+use crate::conductor::images::ImageProperties;
 use crate::drivers::agent::{self, Worker};
 use crate::drivers::boot::BootInterface;
 use crate::drivers::deploy::DeployInterface;
@@ -52,11 +53,28 @@ impl LocalConductor {
     pub(super) fn start_work(&self, ctx: Context, node: &Node, work: Work) {
         let conductor = self.clone();
         let (uuid, accepted) = (node.uuid, node.provision_updated_at);
+        let node = node.clone();
         self.tasks.spawn("provision work", async move {
-            let arranged = conductor.arrange_boot(&ctx, uuid, accepted, work).await;
+            let found = conductor.find_images(&ctx, &node, work).await;
+            let arranged = match &found {
+                Ok(_) => conductor.arrange_boot(&ctx, uuid, accepted, work).await,
+                Err(_) => Arranged::default(),
+            };
             let finish = |node: &mut Node| {
                 conductor.still_ours(node, accepted)?;
-                conductor.finish(&ctx, node, work, &arranged)
+                match &found {
+                    Ok(properties) => {
+                        if let Some(properties) = properties {
+                            properties.apply(node);
+                        }
+                        conductor.finish(&ctx, node, work, &arranged)
+                    }
+                    Err(fault) => {
+                        node.last_error = Some(format!("The image cannot be deployed: {fault}"));
+                        node.reservation = None;
+                        step(node, Event::Fail)
+                    }
+                }
             };
             match conductor.db.node_change(uuid, finish).await {
                 Ok((node, ())) => info!(
@@ -74,6 +92,29 @@ impl LocalConductor {
                 ),
             }
         });
+    }
+
+    /// What is to be found out about images before a deployment, outside of any statement: other
+    /// services are asked.
+    async fn find_images(
+        &self,
+        ctx: &Context,
+        node: &Node,
+        work: Work,
+    ) -> Result<Option<ImageProperties>> {
+        let Work::Deploy { boot_volume: None } = work else {
+            return Ok(None);
+        };
+        let deploy = deploy_interface(node)?;
+        if !deploy.boots_over_network() || !BootInterface::of(node).boots_over_network() {
+            return Ok(None);
+        }
+        let properties = self.image_properties(node).await?;
+        let mut imagined = node.clone();
+        properties.apply(&mut imagined);
+        self.check_plan(ctx, &imagined, deploy.boots_in(), None)
+            .await?;
+        Ok(Some(properties))
     }
 
     /// Refuses to go on with work that was taken away: a conductor that hung may come back after
@@ -245,6 +286,7 @@ fn tear_down(node: &mut Node) {
     agent::forget(node);
     for key in agent::LAST_SEEN.into_iter().chain([
         "boot_from_volume",
+        "image_properties",
         "deploy_steps",
         "instance",
         "is_source_a_path",

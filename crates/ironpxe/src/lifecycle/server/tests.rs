@@ -49,6 +49,7 @@ fn limits() -> Limits {
     Limits {
         connections: 8,
         head_timeout: Duration::from_mins(1),
+        stall_timeout: Duration::from_mins(1),
         drain: SOON,
     }
 }

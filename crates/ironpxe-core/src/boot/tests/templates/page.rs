@@ -39,7 +39,12 @@ fn the_page_has_every_variable_of_every_plan() {
     let mut handed_out: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for sample in samples() {
         let (plan, downloads) = (&sample.plan, sample.downloads);
-        let values = variables::of_machine(plan, sample.occasion(), downloads, Whose::Operators);
+        let values = variables::of_machine(
+            &Located::direct(plan.clone()),
+            sample.occasion(),
+            downloads,
+            Whose::Operators,
+        );
         let mut found = BTreeSet::new();
         names(&values, "", &mut found);
         for name in found {
@@ -80,5 +85,9 @@ fn the_pages_example_works() {
         machine: Machine::of(&node),
         request_id: REQUEST,
     };
-    insta::assert_snapshot!(scripts.render(&plan(&node), occasion).unwrap());
+    insta::assert_snapshot!(
+        scripts
+            .render(&Located::direct(plan(&node)), occasion)
+            .unwrap()
+    );
 }

@@ -221,7 +221,7 @@ proptest! {
         node.extra = map(json!({"a": a.concat(), "b": b.concat()}));
         let occasion = Occasion { machine: Machine::of(&node), request_id: REQUEST };
         let downloads = BootSettings::default().downloads;
-        let values = variables::of_machine(&plan(&node), occasion, downloads, Whose::Operators);
+        let values = variables::of_machine(&Located::direct(plan(&node)), occasion, downloads, Whose::Operators);
         let template = operators.of(&node).unwrap();
         if let Ok(script) = operators.render(template, values) {
             let commands = commands(&script);

@@ -1,0 +1,137 @@
+//! `GET /v1/images/<node>/<kind>/<tag>/<expires>/<signature>/<name>`: an image that lives where
+//! the machine cannot fetch it.
+//!
+//! Such URLs stand in boot scripts. One opens the door as long as it is not over and the node's
+//! machine would be sent to that same image now; the bytes pass from where they live to the
+//! machine, and stay nowhere. Whatever goes wrong is never a 200: what comes with that is run.
+
+use std::convert::Infallible;
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{FromRequestParts, Path, State};
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use ironpxe_core::boot::ImageRef;
+use ironpxe_core::error::Fault;
+
+use crate::api::AppState;
+use crate::api::error::ApiError;
+use crate::images::{self, ByteRange, Errand, ImageError, Opened};
+use crate::rpc::Context;
+
+pub(super) async fn get(
+    State(state): State<AppState>,
+    Extension(ctx): Extension<Context>,
+    Path((node, kind, tag, expires, signature, name)): Path<(
+        String,
+        String,
+        String,
+        String,
+        String,
+        String,
+    )>,
+    asked: Asked,
+) -> Result<Response, ApiError> {
+    let pass = state.images.pass(images::Parts {
+        node: &node,
+        kind: &kind,
+        tag: &tag,
+        expires: &expires,
+        signature: &signature,
+        name: &name,
+    });
+    let pass = pass.map_err(|problem| ApiError::Forbidden(problem.to_string()))?;
+    let conductor = &state.conductor;
+    let image = conductor.boot_image(&ctx, pass.node, pass.kind).await;
+    let image = match image {
+        Ok(image) => ImageRef::parse(&image)
+            .map_err(|error| Fault::Internal(format!("an image that is none: {error}")))?,
+        Err(Fault::NotFound) => return Err(not_any_more()),
+        Err(fault) => return Err(fault.into()),
+    };
+    let errand = Errand {
+        request_id: ctx.request_id,
+        node: pass.node,
+        kind: pass.kind,
+        image: image.to_string(),
+    };
+    if !pass.is_for(&image) {
+        errand.failed("the URL was for another image, which the node had before");
+        return Err(not_any_more());
+    }
+    match state.images.open(&image, asked.range).await {
+        Ok(opened) => Ok(answer(opened, asked.head, errand)),
+        Err(error) => {
+            errand.failed(&error.to_string());
+            refusal(&error)
+        }
+    }
+}
+
+/// How the image is asked for.
+pub(super) struct Asked {
+    head: bool,
+    range: Option<ByteRange>,
+}
+
+impl<S: Sync> FromRequestParts<S> for Asked {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self {
+            head: parts.method == Method::HEAD,
+            range: ByteRange::of(&parts.headers),
+        })
+    }
+}
+
+fn answer(opened: Opened, head: bool, errand: Errand) -> Response {
+    let mut headers = HeaderMap::new();
+    let mut set = |name, value| headers.insert(name, value);
+    let octets = HeaderValue::from_static("application/octet-stream");
+    set(header::CONTENT_TYPE, octets);
+    set(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    set(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    set(header::CONTENT_LENGTH, HeaderValue::from(opened.length()));
+    let mut status = StatusCode::OK;
+    if let Some((first, last)) = opened.part {
+        status = StatusCode::PARTIAL_CONTENT;
+        let total = opened.total;
+        if let Ok(value) = HeaderValue::try_from(format!("bytes {first}-{last}/{total}")) {
+            set(header::CONTENT_RANGE, value);
+        }
+    }
+    let body = if head {
+        Body::empty()
+    } else {
+        Body::from_stream(opened.stream(errand))
+    };
+    (status, headers, body).into_response()
+}
+
+fn not_any_more() -> ApiError {
+    ApiError::Missing("The node does not boot this image any more.".to_owned())
+}
+
+/// Where images live, and what is wrong there, is for the log.
+fn refusal(error: &ImageError) -> Result<Response, ApiError> {
+    match error {
+        ImageError::Gone(_) => Err(ApiError::Missing("The image cannot be had.".to_owned())),
+        ImageError::NotNow { retry_after, .. } => Err(ApiError::Fault(Fault::Unavailable {
+            reason: "The image cannot be had now".to_owned(),
+            retry_after: *retry_after,
+        })),
+        ImageError::Range { total } => {
+            let mut headers = HeaderMap::from_iter([(
+                header::CACHE_CONTROL,
+                HeaderValue::from_static("no-store"),
+            )]);
+            if let Ok(value) = HeaderValue::try_from(format!("bytes */{total}")) {
+                headers.insert(header::CONTENT_RANGE, value);
+            }
+            Ok((StatusCode::RANGE_NOT_SATISFIABLE, headers, String::new()).into_response())
+        }
+    }
+}

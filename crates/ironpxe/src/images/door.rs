@@ -1,0 +1,360 @@
+//! The door through which this service passes images on, and the passes that open it.
+//!
+//! An image's URL here names a node, what the image is to it, and which image that was; it ends at
+//! a time, and is signed. So nobody can have anything else fetched by it, and whoever sees one can
+//! use it only as long as that node's machine would be sent to the same image.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use hmac::{Hmac, KeyInit, Mac};
+use ironpxe_core::boot::{ImageKind, ImageRef, ImageUrl};
+use ironpxe_core::id::NodeUuid;
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+
+/// What signs and verifies. All replicas have the same.
+#[derive(Clone)]
+pub struct Key(Hmac<Sha256>);
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Key(***)")
+    }
+}
+
+impl Key {
+    /// Takes a secret of any length.
+    pub fn new(secret: &str) -> Self {
+        let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
+        let digest = Sha256::digest(secret.as_bytes());
+        for (to, from) in block.iter_mut().zip(digest) {
+            *to = from;
+        }
+        Self(Hmac::new(&block))
+    }
+}
+
+/// What a URL of this door says, once it is known to be ours and not over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pass {
+    /// Whose image.
+    pub node: NodeUuid,
+    /// What it is to the node's machine.
+    pub kind: ImageKind,
+    tag: String,
+}
+
+/// Why a URL does not open the door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoPass {
+    /// It is none of ours.
+    #[error("The URL of this image is not one that this service gave out.")]
+    Forged,
+    /// It was one.
+    #[error("The URL of this image has expired; boot again to get a new one.")]
+    Expired,
+}
+
+/// The door.
+#[derive(Debug, Clone)]
+pub(super) struct Door {
+    pub(super) key: Key,
+    /// What its URLs begin with, without a slash at the end.
+    pub(super) base: String,
+    pub(super) lifetime: Duration,
+}
+
+/// The parts of a URL behind `/v1/images/`.
+#[derive(Debug, Clone, Copy)]
+pub struct Parts<'a> {
+    /// The node.
+    pub node: &'a str,
+    /// What the image is to it.
+    pub kind: &'a str,
+    /// Which image it is.
+    pub tag: &'a str,
+    /// When the URL ends, in seconds since 1970.
+    pub expires: &'a str,
+    /// The signature.
+    pub signature: &'a str,
+    /// What the image is called; only firmware cares.
+    pub name: &'a str,
+}
+
+impl Door {
+    /// The URL of a node's image, and when it ends.
+    pub(super) fn url(
+        &self,
+        node: NodeUuid,
+        kind: ImageKind,
+        image: &ImageRef,
+        name: &str,
+        now: OffsetDateTime,
+    ) -> Option<(ImageUrl, OffsetDateTime)> {
+        let until = now + self.lifetime;
+        let expires = until.unix_timestamp();
+        let (node, tag) = (node.to_string(), tag(image));
+        let (kind, expires) = (kind.name(), expires.to_string());
+        let mac = self.mac([&node, kind, &tag, &expires, name]);
+        let signature = hex(&mac.finalize().into_bytes());
+        self.written(&[&node, kind, &tag, &expires, &signature, name])
+            .map(|url| (url, until))
+    }
+
+    /// A URL as long as a real one, which opens nothing: for those who only look.
+    pub(super) fn example(
+        &self,
+        node: NodeUuid,
+        kind: ImageKind,
+        image: &ImageRef,
+        name: &str,
+    ) -> Option<ImageUrl> {
+        let unsigned = "0".repeat(64);
+        let (node, tag) = (node.to_string(), tag(image));
+        self.written(&[&node, kind.name(), &tag, "0000000000", &unsigned, name])
+    }
+
+    fn written(&self, parts: &[&str]) -> Option<ImageUrl> {
+        let url = format!("{}/v1/images/{}", self.base, parts.join("/"));
+        ImageUrl::parse(&url).ok()
+    }
+
+    /// Reads a URL of this door.
+    pub(super) fn pass(&self, parts: Parts<'_>, now: OffsetDateTime) -> Result<Pass, NoPass> {
+        let Parts {
+            node,
+            kind,
+            tag,
+            expires,
+            signature,
+            name,
+        } = parts;
+        let signature = bytes(signature).ok_or(NoPass::Forged)?;
+        // Everything else is ours if this is.
+        self.mac([node, kind, tag, expires, name])
+            .verify_slice(&signature)
+            .map_err(|_| NoPass::Forged)?;
+        let forged = |_| NoPass::Forged;
+        let node = node.parse().map_err(|_| NoPass::Forged)?;
+        let kind = ImageKind::from_name(kind).ok_or(NoPass::Forged)?;
+        let expires: i64 = expires.parse().map_err(forged)?;
+        if now.unix_timestamp() >= expires {
+            return Err(NoPass::Expired);
+        }
+        let tag = tag.to_owned();
+        Ok(Pass { node, kind, tag })
+    }
+
+    fn mac(&self, parts: [&str; 5]) -> Hmac<Sha256> {
+        let mut mac = self.key.0.clone();
+        mac.update(b"ironpxe image 1");
+        for part in parts {
+            // No part of a URL's path has a line feed.
+            mac.update(b"\n");
+            mac.update(part.as_bytes());
+        }
+        mac
+    }
+}
+
+impl Pass {
+    /// Whether it is this image that the URL was made for.
+    pub fn is_for(&self, image: &ImageRef) -> bool {
+        self.tag == tag(image)
+    }
+}
+
+/// Which image it is, without saying where it is.
+fn tag(image: &ImageRef) -> String {
+    let mut digits = hex(&Sha256::digest(image.as_str().as_bytes()));
+    digits.truncate(16);
+    digits
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        // Writing to a `String` cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// What stands in lower-case hexadecimal digits.
+pub(super) fn bytes(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
+        return None;
+    };
+    pairs
+        .iter()
+        .map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NODE: &str = "ee490fb7-d420-4b2f-8153-8a674b930740";
+    const NOW: i64 = 1_800_000_000;
+
+    fn door(secret: &str) -> Door {
+        Door {
+            key: Key::new(secret),
+            base: "http://10.0.0.1:6385".into(),
+            lifetime: Duration::from_secs(60),
+        }
+    }
+
+    fn at(seconds: i64) -> OffsetDateTime {
+        OffsetDateTime::from_unix_timestamp(seconds).unwrap()
+    }
+
+    fn kernel() -> ImageRef {
+        ImageRef::parse("file:///srv/images/kernel").unwrap()
+    }
+
+    fn url() -> String {
+        let made = door("k").url(
+            NODE.parse().unwrap(),
+            ImageKind::Kernel,
+            &kernel(),
+            "kernel",
+            at(NOW),
+        );
+        let (url, until) = made.unwrap();
+        assert_eq!(until, at(NOW + 60));
+        url.as_str().to_owned()
+    }
+
+    fn parts(url: &str) -> Parts<'_> {
+        let (_, path) = url.split_once("/v1/images/").unwrap();
+        let [node, kind, tag, expires, signature, name] =
+            path.split('/').collect::<Vec<_>>().try_into().unwrap();
+        Parts {
+            node,
+            kind,
+            tag,
+            expires,
+            signature,
+            name,
+        }
+    }
+
+    #[test]
+    fn a_url_opens_the_door_until_it_ends() {
+        let url = url();
+        assert!(
+            url.ends_with("/kernel") && !url.contains(['%', '?', '&', '+', '=']),
+            "{url}"
+        );
+        let pass = door("k").pass(parts(&url), at(NOW + 59)).unwrap();
+        assert_eq!(pass.node.to_string(), NODE);
+        assert_eq!(pass.kind, ImageKind::Kernel);
+        assert!(pass.is_for(&kernel()));
+        assert!(!pass.is_for(&ImageRef::parse("file:///etc/shadow").unwrap()));
+        let over = door("k").pass(parts(&url), at(NOW + 60));
+        assert_eq!(over, Err(NoPass::Expired));
+    }
+
+    #[test]
+    fn whoever_changes_anything_stays_outside() {
+        let url = url();
+        let good = parts(&url);
+        let other = "11111111-2222-4333-8444-555555555555";
+        let short = good.signature.get(..32).unwrap();
+        let longer = format!("{}00", good.signature);
+        let upper = good.signature.to_ascii_uppercase();
+        for (what, bad) in [
+            (
+                "node",
+                Parts {
+                    node: other,
+                    ..good
+                },
+            ),
+            (
+                "kind",
+                Parts {
+                    kind: "ramdisk",
+                    ..good
+                },
+            ),
+            (
+                "tag",
+                Parts {
+                    tag: "0000000000000000",
+                    ..good
+                },
+            ),
+            (
+                "expires",
+                Parts {
+                    expires: "1900000000",
+                    ..good
+                },
+            ),
+            ("name", Parts { name: "x", ..good }),
+            (
+                "no signature",
+                Parts {
+                    signature: "",
+                    ..good
+                },
+            ),
+            (
+                "half a signature",
+                Parts {
+                    signature: short,
+                    ..good
+                },
+            ),
+            (
+                "more signature",
+                Parts {
+                    signature: &longer,
+                    ..good
+                },
+            ),
+            (
+                "upper case",
+                Parts {
+                    signature: &upper,
+                    ..good
+                },
+            ),
+            (
+                "no digits",
+                Parts {
+                    signature: "zz",
+                    ..good
+                },
+            ),
+        ] {
+            let got = door("k").pass(bad, at(NOW));
+            assert_eq!(got, Err(NoPass::Forged), "{what}");
+        }
+        assert_eq!(door("other").pass(good, at(NOW)), Err(NoPass::Forged));
+    }
+
+    #[test]
+    fn an_example_is_as_long_and_opens_nothing() {
+        let real = url();
+        let example = door("k").example(
+            NODE.parse().unwrap(),
+            ImageKind::Kernel,
+            &kernel(),
+            "kernel",
+        );
+        let example = example.unwrap();
+        assert_eq!(example.as_str().len(), real.len());
+        let got = door("k").pass(parts(example.as_str()), at(0));
+        assert_eq!(got, Err(NoPass::Forged));
+    }
+}

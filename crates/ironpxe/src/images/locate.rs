@@ -1,0 +1,188 @@
+//! Where a machine is sent for the images of its plan.
+//!
+//! An `http://` image is where its reference says, and costs nothing to find. What is sent through
+//! our door is looked at first, so that a machine is told on its console what is missing, and not
+//! sent to where it will not find it.
+
+use ironpxe_core::boot::{
+    BootPlan, GlanceImage, ImageKind, ImageRef, ImageUrl, Located, Location, Refusal,
+};
+use ironpxe_core::id::NodeUuid;
+
+use super::{ImageError, Images, Relayed};
+use crate::clock;
+
+/// What a located plan is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A machine is to boot by it.
+    Boot,
+    /// Whether a machine could boot by it: its URLs open nothing.
+    Check,
+    /// Somebody looks at it, also where no other service is to be reached: its URLs open nothing,
+    /// and Glance is not asked.
+    Preview,
+}
+
+/// An image that cannot be located now.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{} {image}: {problem}", .kind.name())]
+pub struct NotLocated {
+    /// What it is to the machine.
+    pub kind: ImageKind,
+    /// The image.
+    pub image: String,
+    /// What is wrong.
+    pub problem: String,
+    /// When to ask again, in seconds.
+    pub retry_after: u16,
+}
+
+impl From<NotLocated> for Refusal {
+    fn from(problem: NotLocated) -> Self {
+        Self::Image {
+            kind: problem.kind,
+            image: problem.image,
+            problem: problem.problem,
+        }
+    }
+}
+
+impl Images {
+    /// Whether a machine is sent through our door for this image.
+    fn passes_on(&self, image: &ImageRef) -> bool {
+        match (image, self.0.relayed) {
+            (ImageRef::Http(_), Relayed::Never) => false,
+            (ImageRef::Http(_), Relayed::Always) => true,
+            (ImageRef::Http(url), Relayed::Https) => url.is_https(),
+            (ImageRef::Glance(_) | ImageRef::File(_), _) => true,
+        }
+    }
+
+    /// Whether all images of a plan are where their references say, so that a machine is always
+    /// sent to the same places for them.
+    pub fn are_direct(&self, plan: &BootPlan) -> bool {
+        !plan.images().any(|(_, image)| self.passes_on(image))
+    }
+
+    /// Finds out where the node's machine gets the images of its plan. What cannot be had is a
+    /// refusal.
+    pub async fn locate(
+        &self,
+        plan: BootPlan,
+        node: NodeUuid,
+        purpose: Purpose,
+    ) -> Result<Located, NotLocated> {
+        if self.are_direct(&plan) {
+            return Ok(Located::direct(plan));
+        }
+        let mut elsewhere = Vec::new();
+        for (kind, image) in plan.images() {
+            if !self.passes_on(image) {
+                continue;
+            }
+            let name = plan.image_name(kind);
+            match self.location(node, kind, image, name, purpose).await {
+                Ok(location) => elsewhere.push((kind, location)),
+                Err(ImageError::NotNow {
+                    problem,
+                    retry_after,
+                }) => {
+                    return Err(NotLocated {
+                        kind,
+                        image: image.to_string(),
+                        problem,
+                        retry_after,
+                    });
+                }
+                Err(error @ (ImageError::Gone(_) | ImageError::Range { .. })) => {
+                    return Ok(Located::refused(Refusal::Image {
+                        kind,
+                        image: image.to_string(),
+                        problem: error.to_string(),
+                    }));
+                }
+            }
+        }
+        Ok(Located::new(plan, elsewhere))
+    }
+
+    async fn location(
+        &self,
+        node: NodeUuid,
+        kind: ImageKind,
+        image: &ImageRef,
+        name: &str,
+        purpose: Purpose,
+    ) -> Result<Location, ImageError> {
+        let how = match image {
+            ImageRef::Http(_) => "passed on by this service, by [images]relay".to_owned(),
+            ImageRef::File(file) => {
+                let (_, length) = self.file(file).await?;
+                format!("passed on by this service, from the file of {length} bytes")
+            }
+            ImageRef::Glance(image) if self.0.glances.by_temp_urls() => {
+                return self.in_swift(image, name, purpose).await;
+            }
+            ImageRef::Glance(image) => {
+                if purpose != Purpose::Preview {
+                    self.described(image).await?;
+                }
+                "passed on by this service, from Glance".to_owned()
+            }
+        };
+        self.through_the_door(node, kind, image, name, purpose, how)
+    }
+
+    /// A temporary URL of Swift, which is made now and lives from now on.
+    async fn in_swift(
+        &self,
+        image: &GlanceImage,
+        name: &str,
+        purpose: Purpose,
+    ) -> Result<Location, ImageError> {
+        let glances = &self.0.glances;
+        let how = "from Swift, by a temporary URL that is made when the machine asks".to_owned();
+        if purpose == Purpose::Preview {
+            let url = format!("http://swift.invalid/{}/{name}", image.id);
+            let url = ImageUrl::parse(&url).map_err(|error| ImageError::Gone(error.to_string()))?;
+            let until = None;
+            return Ok(Location { url, until, how });
+        }
+        match glances.image(image).await {
+            Ok(_) => {}
+            // Swift may well give out what Glance cannot talk about now.
+            Err(ImageError::NotNow { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let url = glances.temp_url(image).await?;
+        let until = Some(clock::now() + self.0.temp_url_lifetime);
+        Ok(Location { url, until, how })
+    }
+
+    fn through_the_door(
+        &self,
+        node: NodeUuid,
+        kind: ImageKind,
+        image: &ImageRef,
+        name: &str,
+        purpose: Purpose,
+        how: String,
+    ) -> Result<Location, ImageError> {
+        let door = &self.0.door;
+        let made = match purpose {
+            Purpose::Boot => {
+                let made = door.url(node, kind, image, name, clock::now());
+                made.map(|(url, until)| (url, Some(until)))
+            }
+            Purpose::Check | Purpose::Preview => {
+                let made = door.example(node, kind, image, name);
+                made.map(|url| (url, None))
+            }
+        };
+        let (url, until) = made.ok_or_else(|| {
+            ImageError::Gone("no URL can be made of [api]public_endpoint".to_owned())
+        })?;
+        Ok(Location { url, until, how })
+    }
+}

@@ -1,0 +1,29 @@
+//! Images for tests of other rooms.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Images, Key, Relayed, Settings};
+
+/// Images that are given out only where they are.
+pub(crate) fn images() -> Images {
+    images_below(Vec::new())
+}
+
+/// As [`images`], with files below these folders.
+pub(crate) fn images_below(allowed_paths: Vec<PathBuf>) -> Images {
+    Images::new(Settings {
+        relay: Relayed::Never,
+        key: Key::new("a key of tests"),
+        base: "http://127.0.0.1:6385".to_owned(),
+        url_lifetime: Duration::from_mins(1),
+        patience: Duration::from_secs(10),
+        downloads: 10,
+        allowed_paths,
+        cafile: None,
+        glance: None,
+        temp_urls: None,
+        temp_url_lifetime: Duration::from_mins(1),
+    })
+    .unwrap()
+}

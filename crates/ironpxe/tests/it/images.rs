@@ -1,0 +1,127 @@
+//! The door through which images are passed on, knocked at by hand: what a machine gets when all is
+//! well, and what when it is not. `firmware/images.rs` has machines behind it.
+
+mod crowd;
+mod door;
+mod glance;
+mod origins;
+mod wire;
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use ironpxe_testkit::ironic::Ironic;
+use ironpxe_testkit::server::{Server, ServerOptions};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use wire::{Got, fetch};
+
+const MAC: &str = "52:54:00:aa:00:01";
+const SOON: Duration = Duration::from_secs(30);
+const KEY: &str = "a key that only these tests know of";
+
+/// A service that gives out the files of a folder.
+struct Site {
+    folder: TempDir,
+    server: Server,
+    ironic: Ironic,
+}
+
+impl Site {
+    fn new() -> Result<Self> {
+        Self::with(ServerOptions::default())
+    }
+
+    fn with(options: ServerOptions) -> Result<Self> {
+        let folder = TempDir::new()?;
+        let allowed = folder.path().display().to_string();
+        let options = options
+            .set("IRONPXE_CONDUCTOR__FILE_URL_ALLOWED_PATHS", allowed)
+            .set("IRONPXE_IMAGES__URL_KEY", KEY);
+        let server = Server::start(Path::new(env!("CARGO_BIN_EXE_ironpxe")), &options)?;
+        Ok(Self {
+            ironic: Ironic::new(server.base_url())?,
+            folder,
+            server,
+        })
+    }
+
+    /// Writes a file; its URL.
+    fn file(&self, name: &str, content: &[u8]) -> Result<String> {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, content)?;
+        Ok(format!("file://{}", path.display()))
+    }
+
+    /// Enrols a node with a port.
+    fn enrol(&self, mac: &str, fields: &Value) -> Result<String> {
+        let mut node = json!({
+            "driver": "fake-hardware",
+            "deploy_interface": "direct",
+            "automated_clean": false,
+            "instance_info": {"image_source": "http://127.0.0.1/system.qcow2"},
+        });
+        let node_fields = node.as_object_mut().context("no object")?;
+        node_fields.extend(fields.as_object().context("no object")?.clone());
+        let node = self.ironic.create_node(&node)?;
+        let uuid = node["uuid"].as_str().context("no uuid")?.to_owned();
+        self.ironic.create_port(&uuid, mac)?;
+        Ok(uuid)
+    }
+
+    /// A node that waits for its deploy ramdisk, which is made of these images.
+    fn waits_for(&self, mac: &str, kernel: &str, ramdisk: &str) -> Result<String> {
+        let info = json!({"deploy_kernel": kernel, "deploy_ramdisk": ramdisk});
+        let node = self.enrol(mac, &json!({"driver_info": info}))?;
+        for (verb, state) in [
+            ("manage", "manageable"),
+            ("provide", "available"),
+            ("active", "wait call-back"),
+        ] {
+            self.ironic.provision(&node, verb)?;
+            self.ironic.wait_state(&node, state, SOON)?;
+        }
+        Ok(node)
+    }
+
+    /// The script of a machine.
+    fn script(&self, mac: &str) -> Result<String> {
+        let script = self
+            .ironic
+            .get_as_firmware(&format!("/v1/boot/{mac}/boot.ipxe"))?;
+        ensure!(script.status == 200, "{script:?}");
+        Ok(script.text)
+    }
+
+    /// Where the machine's script sends it for its kernel (or `initrd`): the path on our door.
+    fn path_of(&self, mac: &str, command: &str) -> Result<String> {
+        let script = self.script(mac)?;
+        let url = url_in(&script, command)?;
+        let path = url.strip_prefix(self.server.base_url());
+        Ok(path
+            .with_context(|| format!("{url} is not ours"))?
+            .to_owned())
+    }
+
+    fn get(&self, path: &str) -> Result<Got> {
+        fetch(self.server.base_url(), "GET", path, &[])
+    }
+}
+
+/// The URL behind a command of a script.
+fn url_in(script: &str, command: &str) -> Result<String> {
+    let line = script.lines().find(|line| {
+        let mut words = line.split(' ');
+        words.next() == Some(command)
+    });
+    let line = line.with_context(|| format!("no {command} in:\n{script}"))?;
+    let url = line.split(' ').find(|word| word.starts_with("http"));
+    Ok(url.with_context(|| format!("no URL in {line}"))?.to_owned())
+}
+
+/// Something that looks like an image.
+fn content(length: usize) -> Vec<u8> {
+    (0..length).map(|at| (at % 251).to_le_bytes()[0]).collect()
+}

@@ -1,0 +1,123 @@
+//! Many machines, and machines that do not take what they asked for.
+
+use std::io::Read;
+use std::net::TcpStream;
+
+use anyhow::{Context, Result, ensure};
+use ironpxe_testkit::server::ServerOptions;
+
+use super::wire::{ask, fetch};
+use super::{MAC, SOON, Site};
+
+const MIB: u64 = 1 << 20;
+
+/// A site with a node whose kernel has so many bytes; the path of its door.
+fn site(length: u64, options: ServerOptions) -> Result<(Site, String)> {
+    let site = Site::with(options)?;
+    let url = site.file("kernel", b"")?;
+    let file = std::fs::File::options()
+        .write(true)
+        .open(site.folder.path().join("kernel"))?;
+    // Takes no room on the disk.
+    file.set_len(length)?;
+    site.waits_for(MAC, &url, &url)?;
+    let path = site.path_of(MAC, "kernel")?;
+    Ok((site, path))
+}
+
+/// Downloads that have begun, and of which nothing more is read.
+fn stalled(site: &Site, path: &str, count: usize) -> Result<Vec<TcpStream>> {
+    let mut streams = Vec::new();
+    for _ in 0..count {
+        let mut stream = ask(site.server.base_url(), "GET", path, &[])?;
+        let mut begin = [0; 12];
+        stream.read_exact(&mut begin)?;
+        ensure!(
+            &begin == b"HTTP/1.1 200",
+            "{}",
+            String::from_utf8_lossy(&begin)
+        );
+        streams.push(stream);
+    }
+    Ok(streams)
+}
+
+/// Memory that is in use for so many stalled downloads, beyond what was in use before.
+fn memory_for(site: &mut Site, path: &str, count: usize) -> Result<(u64, Vec<TcpStream>)> {
+    // What every process takes once.
+    drop(stalled(site, path, 2)?);
+    let before = site.server.resident_memory()?;
+    let streams = stalled(site, path, count)?;
+    let mut used = site.server.resident_memory()?.saturating_sub(before);
+    // Until it does not change any more, or is too much.
+    for _ in 0..50 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        let now = site.server.resident_memory()?.saturating_sub(before);
+        if now == used {
+            break;
+        }
+        used = now;
+    }
+    Ok((used, streams))
+}
+
+#[test]
+fn what_a_machine_does_not_take_is_not_fetched() -> Result<()> {
+    let (mut site, path) = site(512 * MIB, ServerOptions::default())?;
+    let (used, mut streams) = memory_for(&mut site, &path, 20)?;
+    ensure!(
+        used < 20 * MIB,
+        "{used} bytes for 20 downloads of 512 MiB each"
+    );
+    // And all of it comes when it is taken at last.
+    let mut stream = streams.pop().context("no stream")?;
+    let mut taken = 0;
+    let mut piece = vec![0; 1 << 20];
+    while taken < 64 * MIB {
+        let read = stream.read(&mut piece)?;
+        ensure!(read > 0, "it ended after {taken} bytes");
+        taken += u64::try_from(read)?;
+    }
+    drop(stream);
+    let line = site
+        .server
+        .wait_for_log("the machine went away after", SOON)?;
+    ensure!(line.contains("kernel not served"), "{line}");
+    Ok(())
+}
+
+#[test]
+#[ignore = "cargo xtask test --full: it opens thousands of files"]
+fn a_thousand_downloads_at_once_take_little_memory() -> Result<()> {
+    let (mut site, path) = site(512 * MIB, ServerOptions::default())?;
+    let (used, streams) = memory_for(&mut site, &path, 1000)?;
+    ensure!(streams.len() == 1000);
+    println!("{} KiB for each of 1000 downloads", used / 1024 / 1000);
+    ensure!(used < 500 * MIB, "{used} bytes for 1000 downloads");
+    Ok(())
+}
+
+#[test]
+fn who_comes_when_all_places_are_taken_asks_again() -> Result<()> {
+    let options = ServerOptions::default().set("IRONPXE_IMAGES__MAX_DOWNLOADS", "2");
+    let (site, path) = site(64 * MIB, options)?;
+    let base = site.server.base_url();
+    let streams = stalled(&site, &path, 2)?;
+    let got = fetch(base, "GET", &path, &[])?;
+    ensure!(
+        (got.status, got.header("Retry-After")) == (503, Some("5")),
+        "{}",
+        got.head
+    );
+    site.server.wait_for_log("[images]max_downloads", SOON)?;
+    // The places are given back.
+    drop(streams);
+    let again = || fetch(base, "HEAD", &path, &[]);
+    for _ in 0..500 {
+        if again()?.status == 200 {
+            return Ok(());
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    anyhow::bail!("the places of those who went away stay taken")
+}

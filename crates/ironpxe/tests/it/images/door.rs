@@ -1,0 +1,341 @@
+//! What a machine gets at the door, and who is let in.
+
+use anyhow::{Result, ensure};
+use ironpxe::images::{Images, Key, Purpose, Relayed, Settings};
+use ironpxe_core::boot::{BootPlan, ImageRef};
+use serde_json::json;
+use std::time::Duration;
+
+use super::wire::fetch;
+use super::{KEY, MAC, SOON, Site, content, url_in};
+
+#[test]
+fn a_file_comes_as_it_is_and_in_parts() -> Result<()> {
+    let site = Site::new()?;
+    let kernel = content(300_000);
+    let ramdisk = content(10);
+    let (kernel_url, ramdisk_url) = (
+        site.file("kernel", &kernel)?,
+        site.file("ramdisk", &ramdisk)?,
+    );
+    site.waits_for(MAC, &kernel_url, &ramdisk_url)?;
+    let path = site.path_of(MAC, "kernel")?;
+    let got = site.get(&path)?;
+    ensure!((got.status, got.complete) == (200, true), "{}", got.head);
+    ensure!(got.body == kernel, "another image");
+    ensure!(
+        got.header("Content-Length") == Some("300000"),
+        "{}",
+        got.head
+    );
+    ensure!(
+        got.header("Cache-Control") == Some("no-store"),
+        "{}",
+        got.head
+    );
+    ensure!(got.header("Accept-Ranges") == Some("bytes"), "{}", got.head);
+
+    // What the script calls it is what the URL calls it.
+    let ramdisk_path = site.path_of(MAC, "initrd")?;
+    ensure!(ramdisk_path.ends_with("/deploy_ramdisk"), "{ramdisk_path}");
+    ensure!(site.get(&ramdisk_path)?.body == ramdisk, "another ramdisk");
+
+    let base = site.server.base_url();
+    let head = fetch(base, "HEAD", &path, &[])?;
+    ensure!((head.status, head.body.len()) == (200, 0), "{}", head.head);
+    ensure!(
+        head.header("Content-Length") == Some("300000"),
+        "{}",
+        head.head
+    );
+    let packed = fetch(base, "GET", &path, &[("Accept-Encoding", "gzip, br")])?;
+    ensure!(packed.body == kernel && !packed.head.contains("Encoding"));
+
+    for (range, status, content_range, part) in [
+        ("bytes=0-0", 206, Some("bytes 0-0/300000"), 0..1),
+        (
+            "bytes=299990-",
+            206,
+            Some("bytes 299990-299999/300000"),
+            299_990..300_000,
+        ),
+        (
+            "bytes=-5",
+            206,
+            Some("bytes 299995-299999/300000"),
+            299_995..300_000,
+        ),
+        (
+            "bytes=10-999999",
+            206,
+            Some("bytes 10-299999/300000"),
+            10..300_000,
+        ),
+        ("bytes=300000-", 416, Some("bytes */300000"), 0..0),
+        ("bytes=5-1", 200, None, 0..300_000),
+        ("bytes=0-1,4-5", 200, None, 0..300_000),
+    ] {
+        let got = fetch(base, "GET", &path, &[("Range", range)])?;
+        ensure!(
+            (got.status, got.complete) == (status, true),
+            "{range}: {}",
+            got.head
+        );
+        ensure!(
+            got.header("Content-Range") == content_range,
+            "{range}: {}",
+            got.head
+        );
+        ensure!(Some(got.body.as_slice()) == kernel.get(part), "{range}");
+        let head = fetch(base, "HEAD", &path, &[("Range", range)])?;
+        ensure!(head.status == status, "{range}: {}", head.head);
+        ensure!(head.body.is_empty(), "{range}");
+    }
+    let line = site.server.wait_for_log("kernel served", SOON)?;
+    ensure!(line.contains(&kernel_url), "{line}");
+    Ok(())
+}
+
+/// Whoever has no good URL gets nothing, and no 200, which firmware would run.
+#[test]
+fn nobody_is_let_in_without_a_pass() -> Result<()> {
+    let site = Site::new()?;
+    let url = site.file("kernel", b"kernel")?;
+    let node = site.waits_for(MAC, &url, &url)?;
+    let other = site.waits_for("52:54:00:aa:00:02", &url, &url)?;
+    let path = site.path_of(MAC, "kernel")?;
+    let parts: Vec<&str> = path.split('/').collect();
+    let [_, _, _, _, kind, tag, expires, signature, _] = parts.as_slice() else {
+        anyhow::bail!("{path}")
+    };
+    let zeros = "0".repeat(64);
+    for (what, forged) in [
+        ("another node's", path.replace(&node, &other)),
+        (
+            "another kind",
+            path.replace(&format!("/{kind}/"), "/ramdisk/"),
+        ),
+        ("another image", path.replace(tag, "0123456789abcdef")),
+        ("a later end", path.replace(expires, "9999999999")),
+        ("no end", path.replace(expires, "x")),
+        ("another name", format!("{path}x")),
+        ("no signature", path.replace(signature, "x")),
+        ("a signature of nothing", path.replace(signature, &zeros)),
+        (
+            "shouted",
+            path.replace(signature, &signature.to_uppercase()),
+        ),
+    ] {
+        for agent in ["curl/8", "iPXE/1.21.1"] {
+            let base = site.server.base_url();
+            let got = fetch(base, "GET", &forged, &[("User-Agent", agent)])?;
+            ensure!(got.status == 403, "{what}: {}", got.head);
+            ensure!(
+                got.text().contains("not one that this service gave out"),
+                "{what}"
+            );
+            ensure!(got.text().starts_with("{\"error_message\""), "{what}");
+        }
+    }
+    ensure!(site.get(&format!("{path}/x"))?.status == 404);
+    let post = fetch(site.server.base_url(), "POST", &path, &[])?;
+    ensure!(post.status == 405, "{}", post.head);
+    // Slashes that a proxy adds do no harm.
+    ensure!(site.get(&path.replace("/v1/", "//v1//"))?.status == 200);
+    Ok(())
+}
+
+/// A URL that was good, and whose time is over.
+#[tokio::test]
+async fn a_url_ends() -> Result<()> {
+    let site = Site::new()?;
+    let url = site.file("kernel", b"kernel")?;
+    let node = site.waits_for(MAC, &url, &url)?;
+    // As the service makes them, but for no time at all.
+    let images = Images::new(Settings {
+        relay: Relayed::Never,
+        key: Key::new(KEY),
+        base: site.server.base_url().to_owned(),
+        url_lifetime: Duration::ZERO,
+        patience: SOON,
+        downloads: 1,
+        allowed_paths: vec![site.folder.path().to_owned()],
+        cafile: None,
+        glance: None,
+        temp_urls: None,
+        temp_url_lifetime: Duration::ZERO,
+    })?;
+    let plan = BootPlan::Iso(ImageRef::parse(&url)?);
+    let located = images.locate(plan, node.parse()?, Purpose::Boot).await?;
+    let (_, location) = located.elsewhere().next().expect("it is elsewhere");
+    let path = location.url.as_str().replace(site.server.base_url(), "");
+    let got = tokio::task::spawn_blocking(move || site.get(&path)).await??;
+    ensure!(got.status == 403, "{}", got.head);
+    ensure!(got.text().contains("has expired"), "{}", got.text());
+    Ok(())
+}
+
+/// The node's state and fields decide again at every request.
+#[test]
+fn the_door_is_open_only_while_the_node_boots_this_image() -> Result<()> {
+    let site = Site::new()?;
+    let (one, two) = (site.file("one", b"one")?, site.file("two", b"two")?);
+    let node = site.waits_for(MAC, &one, &one)?;
+    let path = site.path_of(MAC, "kernel")?;
+    ensure!(site.get(&path)?.body == b"one");
+
+    let change = |image: &str| {
+        let patch = json!([
+            {"op": "replace", "path": "/driver_info/deploy_kernel", "value": image},
+        ]);
+        site.ironic.patch(&format!("/v1/nodes/{node}"), &patch)
+    };
+    change(&two)?.expect_status(200)?;
+    let got = site.get(&path)?;
+    ensure!(got.status == 404, "{}", got.head);
+    ensure!(
+        got.text().contains("does not boot this image any more"),
+        "{}",
+        got.text()
+    );
+    let line = site.server.wait_for_log("for another image", SOON)?;
+    ensure!(line.contains(&node) && line.contains(&two), "{line}");
+    let new = site.path_of(MAC, "kernel")?;
+    ensure!(site.get(&new)?.body == b"two");
+    change(&one)?.expect_status(200)?;
+    ensure!(
+        site.get(&path)?.body == b"one",
+        "the first URL is good again"
+    );
+
+    site.ironic.provision(&node, "deleted")?;
+    site.ironic.wait_state(&node, "available", SOON)?;
+    let got = site.get(&path)?;
+    ensure!(got.status == 404, "{}", got.head);
+    let line = site.server.wait_for_log("no kernel: ", SOON)?;
+    ensure!(
+        line.contains("nothing is to be booted in this state"),
+        "{line}"
+    );
+    site.ironic
+        .delete(&format!("/v1/nodes/{node}"))?
+        .expect_status(204)?;
+    ensure!(site.get(&path)?.status == 404);
+    Ok(())
+}
+
+#[test]
+fn nothing_leads_out_of_the_allowed_folders() -> Result<()> {
+    let site = Site::new()?;
+    let outside = tempfile::TempDir::new()?;
+    let secret = outside.path().join("secret");
+    std::fs::write(&secret, "secret")?;
+    let link = site.folder.path().join("link");
+    std::os::unix::fs::symlink(&secret, &link)?;
+    let good = site.file("kernel", b"kernel")?;
+    let node = site.waits_for(MAC, &good, &good)?;
+    let set = |image: String| {
+        let patch = json!([
+            {"op": "replace", "path": "/driver_info/deploy_kernel", "value": image},
+        ]);
+        site.ironic
+            .patch(&format!("/v1/nodes/{node}"), &patch)?
+            .expect_status(200)
+    };
+    let inside = site.folder.path().display();
+    for (image, why) in [
+        (
+            format!("file://{}", secret.display()),
+            "none of the folders",
+        ),
+        (format!("file://{}", link.display()), "symbolic link"),
+        (
+            format!("file://{inside}/../secret"),
+            "may be empty, . or ..",
+        ),
+        (format!("file://{inside}"), "no file"),
+        (format!("file://{inside}/nothing"), "does not exist"),
+        (
+            "file:///proc/self/environ".to_owned(),
+            "none of the folders",
+        ),
+    ] {
+        set(image.clone())?;
+        let script = site.script(MAC)?;
+        ensure!(!script.contains("\nkernel "), "{image}: {script}");
+        ensure!(
+            script
+                .replace('\n', " ")
+                .replace(" echo ", " ")
+                .contains(why),
+            "{image}: {script}"
+        );
+        site.server
+            .wait_for_log(&format!("machine not booted: kernel {image}"), SOON)
+            .or_else(|_| {
+                site.server
+                    .wait_for_log("driver_info.deploy_kernel: ", SOON)
+            })?;
+    }
+    // What is exchanged after the script was written is looked at again.
+    set(good.clone())?;
+    let path = site.path_of(MAC, "kernel")?;
+    let kernel = site.folder.path().join("kernel");
+    std::fs::remove_file(&kernel)?;
+    std::os::unix::fs::symlink(&secret, &kernel)?;
+    let got = site.get(&path)?;
+    ensure!(
+        got.status == 404 && !got.text().contains("secret"),
+        "{}",
+        got.head
+    );
+    let line = site
+        .server
+        .wait_for_log("kernel not served: it is a symbolic link", SOON)?;
+    ensure!(line.contains(&node) && line.contains(&good), "{line}");
+    Ok(())
+}
+
+#[test]
+fn a_preview_says_where_images_come_from_and_opens_nothing() -> Result<()> {
+    let site = Site::new()?;
+    let url = site.file("kernel", b"kernel")?;
+    let node = site.waits_for(MAC, &url, "http://images.example/ramdisk")?;
+    let state_dir = site.server.state_dir().to_owned();
+    let allowed = site.folder.path().display().to_string();
+    let run = |what: &str| -> Result<String> {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_ironpxe"))
+            .args(["script", what, &node, "--state-dir"])
+            .arg(&state_dir)
+            .env_clear()
+            .env("HOME", "/nonexistent")
+            .env("IRONPXE_CONDUCTOR__FILE_URL_ALLOWED_PATHS", &allowed)
+            .env("IRONPXE_API__PUBLIC_ENDPOINT", site.server.base_url())
+            .envs(
+                site.server
+                    .database()
+                    .map(|it| ("IRONPXE_DATABASE__CONNECTION", it)),
+            )
+            .output()?;
+        ensure!(output.status.success(), "{output:?}");
+        Ok(String::from_utf8(output.stdout)?)
+    };
+    let said = run("explain")?
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    ensure!(
+        said.contains(&format!("{url}, from driver_info.deploy_kernel")),
+        "{said}"
+    );
+    ensure!(
+        said.contains("passed on by this service, from the file of 6 bytes"),
+        "{said}"
+    );
+    let script = run("show")?;
+    let shown = url_in(&script, "kernel")?;
+    let path = shown.replace(site.server.base_url(), "");
+    ensure!(site.get(&path)?.status == 403, "{shown}");
+    ensure!(site.get(&site.path_of(MAC, "kernel")?)?.status == 200);
+    Ok(())
+}

@@ -1,0 +1,315 @@
+//! Images on other servers, which are slow, odd, or not there.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use anyhow::{Result, ensure};
+use ironpxe_testkit::imageserver::ImageServer;
+use ironpxe_testkit::server::ServerOptions;
+
+use super::wire::fetch;
+use super::{MAC, SOON, Site, content};
+
+/// What an origin answers at a path: these bytes, and then it hangs up or says no more.
+#[derive(Clone)]
+enum Says {
+    Bytes(Vec<u8>),
+    NoMore(Vec<u8>),
+}
+
+/// A server that says just what it is told to.
+struct Origin {
+    url: String,
+    paths: Arc<Mutex<HashMap<String, Says>>>,
+}
+
+impl Origin {
+    fn start() -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let paths: Arc<Mutex<HashMap<String, Says>>> = Arc::default();
+        let known = Arc::clone(&paths);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let known = Arc::clone(&known);
+                thread::spawn(move || answer(stream, &known));
+            }
+        });
+        Ok(Self { url, paths })
+    }
+
+    fn says(&self, path: &str, says: Says) -> String {
+        let mut paths = self.paths.lock().unwrap_or_else(PoisonError::into_inner);
+        paths.insert(path.to_owned(), says);
+        format!("{}{path}", self.url)
+    }
+}
+
+fn answer(mut stream: TcpStream, known: &Mutex<HashMap<String, Says>>) -> Option<()> {
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    let mut line = String::new();
+    reader.read_line(&mut line).ok()?;
+    let path = line.split(' ').nth(1)?.to_owned();
+    while line.trim() != "" {
+        line.clear();
+        reader.read_line(&mut line).ok()?;
+    }
+    let says = known
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get(&path)
+        .cloned();
+    match says {
+        Some(Says::Bytes(bytes)) => stream.write_all(&bytes).ok(),
+        Some(Says::NoMore(bytes)) => {
+            stream.write_all(&bytes).ok()?;
+            // Until the other side has had enough.
+            let _ = reader.read_line(&mut line);
+            Some(())
+        }
+        None => None,
+    }
+}
+
+fn http(head: &str, body: &[u8]) -> Vec<u8> {
+    let mut bytes = format!("HTTP/1.1 {head}\r\n\r\n").into_bytes();
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+fn relays() -> ServerOptions {
+    ServerOptions::default()
+        .set("IRONPXE_IMAGES__RELAY", "always")
+        .set("IRONPXE_IMAGES__TIMEOUT", "1")
+}
+
+#[test]
+fn an_image_of_another_server_is_passed_on() -> Result<()> {
+    let site = Site::with(relays())?;
+    let images = ImageServer::start()?;
+    let kernel = content(100_000);
+    images.serve("/kernel", kernel.clone());
+    site.waits_for(
+        MAC,
+        &images.local_url("/kernel"),
+        "http://127.0.0.1:1/ramdisk",
+    )?;
+    let path = site.path_of(MAC, "kernel")?;
+    let base = site.server.base_url();
+    let got = site.get(&path)?;
+    ensure!(
+        (got.status, got.body == kernel) == (200, true),
+        "{}",
+        got.head
+    );
+    let got = fetch(base, "GET", &path, &[("Range", "bytes=10-19")])?;
+    ensure!(
+        got.status == 206 && Some(got.body.as_slice()) == kernel.get(10..20),
+        "{}",
+        got.head
+    );
+    ensure!(
+        got.header("Content-Range") == Some("bytes 10-19/100000"),
+        "{}",
+        got.head
+    );
+    let got = fetch(base, "GET", &path, &[("Range", "bytes=100000-")])?;
+    ensure!(got.status == 416, "{}", got.head);
+    let got = fetch(base, "HEAD", &path, &[])?;
+    ensure!(
+        got.header("Content-Length") == Some("100000"),
+        "{}",
+        got.head
+    );
+    // A server that knows no parts.
+    images.forget_ranges();
+    let got = fetch(base, "GET", &path, &[("Range", "bytes=10-19")])?;
+    ensure!(
+        (got.status, got.body.len()) == (200, 100_000),
+        "{}",
+        got.head
+    );
+    Ok(())
+}
+
+#[test]
+fn only_what_is_to_be_relayed_is_relayed() -> Result<()> {
+    let site = Site::with(ServerOptions::default().set("IRONPXE_IMAGES__RELAY", "https"))?;
+    site.waits_for(
+        MAC,
+        "http://127.0.0.1:1/kernel",
+        "https://127.0.0.1:1/ramdisk",
+    )?;
+    let script = site.script(MAC)?;
+    ensure!(script.contains(" http://127.0.0.1:1/kernel "), "{script}");
+    ensure!(!script.contains(" https://"), "{script}");
+    let got = site.get(&site.path_of(MAC, "initrd")?)?;
+    ensure!(got.status == 503, "{}", got.head);
+    Ok(())
+}
+
+/// Each of them is told as one line with node, image and cause; the machine asks again, or knows
+/// that it has not got all.
+#[test]
+fn whatever_is_wrong_at_the_other_server_is_told() -> Result<()> {
+    let site = Site::with(relays())?;
+    let origin = Origin::start()?;
+    let node = site.waits_for(MAC, &format!("{}/none", origin.url), "http://127.0.0.1:1/r")?;
+    let set = |url: &str| {
+        let patch = serde_json::json!([
+            {"op": "replace", "path": "/driver_info/deploy_kernel", "value": url},
+        ]);
+        site.ironic
+            .patch(&format!("/v1/nodes/{node}"), &patch)?
+            .expect_status(200)
+    };
+    let long = content(1 << 20);
+    let half = long.get(..1 << 19).unwrap_or_default();
+    let cut = http("200 OK\r\nContent-Length: 1048576", half);
+    let moved = |to: &str| {
+        http(
+            &format!("302 Found\r\nLocation: {to}\r\nContent-Length: 0"),
+            b"",
+        )
+    };
+    for (path, says, status, complete, cause) in [
+        (
+            "/gone",
+            Says::Bytes(http("404 Not Found\r\nContent-Length: 0", b"")),
+            404,
+            true,
+            "404 Not Found",
+        ),
+        (
+            "/forbidden",
+            Says::Bytes(http("403 Forbidden\r\nContent-Length: 0", b"")),
+            404,
+            true,
+            "403 Forbidden",
+        ),
+        (
+            "/sick",
+            Says::Bytes(http("500 Oops\r\nContent-Length: 0", b"")),
+            503,
+            true,
+            "500 Internal Server Error",
+        ),
+        (
+            "/busy",
+            Says::Bytes(http("503 Busy\r\nRetry-After: 7\r\nContent-Length: 0", b"")),
+            503,
+            true,
+            "503 Service Unavailable",
+        ),
+        (
+            "/garbage",
+            Says::Bytes(b"What?\r\n\r\n".to_vec()),
+            503,
+            true,
+            "its server cannot be asked",
+        ),
+        (
+            "/mute",
+            Says::NoMore(Vec::new()),
+            503,
+            true,
+            "has not answered within 1 s",
+        ),
+        (
+            "/hangs-up",
+            Says::Bytes(Vec::new()),
+            503,
+            true,
+            "its server cannot be asked",
+        ),
+        (
+            "/loop",
+            Says::Bytes(moved("/loop")),
+            503,
+            true,
+            "sends elsewhere more than 5 times",
+        ),
+        (
+            "/chunked",
+            Says::Bytes(http(
+                "200 OK\r\nTransfer-Encoding: chunked",
+                b"3\r\nabc\r\n0\r\n\r\n",
+            )),
+            404,
+            true,
+            "does not say how long",
+        ),
+        (
+            "/packed",
+            Says::Bytes(http(
+                "200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3",
+                b"abc",
+            )),
+            404,
+            true,
+            "compressed",
+        ),
+        (
+            "/short",
+            Says::Bytes(cut.clone()),
+            200,
+            false,
+            "its server broke off",
+        ),
+        (
+            "/stalls",
+            Says::NoMore(cut),
+            200,
+            false,
+            "no more of it came for 1 s",
+        ),
+    ] {
+        let url = origin.says(path, says);
+        set(&url)?;
+        let got = site.get(&site.path_of(MAC, "kernel")?)?;
+        ensure!(
+            (got.status, got.complete) == (status, complete),
+            "{path}: {}",
+            got.head
+        );
+        if status == 503 {
+            let expected = if path == "/busy" { "7" } else { "5" };
+            ensure!(
+                got.header("Retry-After") == Some(expected),
+                "{path}: {}",
+                got.head
+            );
+        }
+        if status != 200 {
+            ensure!(
+                !got.text().contains(&url),
+                "{path} tells of the server: {}",
+                got.text()
+            );
+        }
+        site.server.wait_for_log(cause, SOON)?;
+        let lines: Vec<String> = site
+            .server
+            .log_with("kernel not served")
+            .into_iter()
+            .filter(|line| line.contains(&url))
+            .collect();
+        ensure!(lines.len() == 1, "{path}: {lines:#?}");
+        let line = lines.concat();
+        ensure!(
+            line.contains(cause) && line.contains(&node),
+            "{path}: {line}"
+        );
+    }
+    // Elsewhere once is not too often.
+    origin.says(
+        "/there",
+        Says::Bytes(http("200 OK\r\nContent-Length: 3", b"abc")),
+    );
+    set(&origin.says("/moved", Says::Bytes(moved("/there"))))?;
+    ensure!(site.get(&site.path_of(MAC, "kernel")?)?.body == b"abc");
+    Ok(())
+}
