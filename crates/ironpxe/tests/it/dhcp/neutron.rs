@@ -28,6 +28,7 @@ fn settings(cloud: &FaultyCloud) -> Vec<(&'static str, String)> {
             "v3applicationcredential".to_owned(),
         ),
         ("IRONPXE_NEUTRON__AUTH_URL", cloud.url()),
+        ("IRONPXE_NEUTRON__VALID_INTERFACES", "public".to_owned()),
         ("IRONPXE_NEUTRON__APPLICATION_CREDENTIAL_ID", id.to_owned()),
         (
             "IRONPXE_NEUTRON__APPLICATION_CREDENTIAL_SECRET",
@@ -40,7 +41,7 @@ fn settings(cloud: &FaultyCloud) -> Vec<(&'static str, String)> {
 fn agent(cloud: &FaultyCloud) -> Result<String> {
     let mut lines = format!(
         "dhcp-match=set:ipxe,175\ndhcp-userclass=set:ipxe6,iPXE\n\
-         dhcp-range=10.77.0.0,static,255.255.255.0,1h\n\
+         dhcp-range=10.77.0.64,10.77.0.127,255.255.255.0,1h\n\
          dhcp-host={MAC},{ADDRESS},set:port-{VIF}\n\
          # Or iPXE waits for a proxy.\n\
          dhcp-option-force=tag:ipxe,encap:175,176,1b\n{ROUTER}"
