@@ -21,6 +21,7 @@ const DOORS: [(&str, &str); 23] = [
     ("PUT", "/v1/nodes/n1/states/raid"),
     ("PUT", "/v1/nodes/n1/management/boot_device"),
     ("PUT", "/v1/nodes/n1/traits"),
+    ("POST", "/v1/nodes/n1/vifs"),
     ("PUT", "/v1/nodes/n1/traits/CUSTOM_A"),
     ("POST", "/v1/nodes/n1/vendor_passthru?method=first_method"),
     ("POST", "/v1/ports"),
