@@ -12,7 +12,7 @@ const CONNECTOR: &str = "/v1/volume/connectors/cccccccc-bbbb-4ccc-8ddd-eeeeeeeee
 const TARGET: &str = "/v1/volume/targets/dddddddd-bbbb-4ccc-8ddd-eeeeeeeeeeee";
 
 /// Every place that takes a body.
-const DOORS: [(&str, &str); 23] = [
+const DOORS: [(&str, &str); 24] = [
     ("POST", "/v1/nodes"),
     ("PATCH", "/v1/nodes/n1"),
     ("PUT", "/v1/nodes/n1/maintenance"),
