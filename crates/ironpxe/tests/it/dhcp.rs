@@ -5,6 +5,7 @@
 //! or what the service itself writes for dnsmasq.
 
 mod docs;
+mod neutron;
 mod own_server;
 mod provider;
 mod servers;

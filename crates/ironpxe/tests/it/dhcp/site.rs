@@ -44,6 +44,19 @@ impl Site {
 
     /// A node with one port, for which the deploy ramdisk is waited for; its UUID.
     pub(super) fn deploy(&self, boot_mode: &str, boot_interface: &str) -> Result<String> {
+        let uuid = self.enrol(boot_mode, boot_interface)?;
+        for (verb, state) in [
+            ("manage", "manageable"),
+            ("provide", "available"),
+            ("active", "wait call-back"),
+        ] {
+            self.drive(&uuid, verb, state)?;
+        }
+        Ok(uuid)
+    }
+
+    /// A node with one port; its UUID.
+    pub(super) fn enrol(&self, boot_mode: &str, boot_interface: &str) -> Result<String> {
         let node = self.ironic.create_node(&json!({
             "name": "rack-1",
             "driver": "fake-hardware",
@@ -60,13 +73,6 @@ impl Site {
         let uuid = node.get("uuid").and_then(Value::as_str);
         let uuid = uuid.context("the node has no uuid")?.to_owned();
         self.ironic.create_port(&uuid, MAC)?;
-        for (verb, state) in [
-            ("manage", "manageable"),
-            ("provide", "available"),
-            ("active", "wait call-back"),
-        ] {
-            self.drive(&uuid, verb, state)?;
-        }
         Ok(uuid)
     }
 
