@@ -171,8 +171,13 @@ fn a_machine_boots_what_glance_has(platform: Platform) -> Result<()> {
     let swift = Swift::start(&venv, &keystone)?;
     let glance = Glance::start(&venv, &keystone, &swift)?;
     swift.set_temp_url_key(&keystone, "glance", SWIFT_KEY)?;
-    let add = |data: &[u8]| glance.add_image(&keystone, &Map::new(), Some(data.to_vec()));
-    let (deploy_kernel, deploy_ramdisk) = (add(kernel(platform))?, add(&toy::ramdisk(1000))?);
+    let add = |format: &str, data: &[u8]| {
+        let formats = ["disk_format", "container_format"];
+        let formats = formats.map(|key| (key.to_owned(), json!(format)));
+        glance.add_image(&keystone, &Map::from_iter(formats), Some(data.to_vec()))
+    };
+    let deploy_kernel = add("aki", kernel(platform))?;
+    let deploy_ramdisk = add("ari", &toy::ramdisk(1000))?;
     let options = |temporary: &TempDir| {
         ServerOptions::for_machines()
             .set("TMPDIR", temporary.path().display().to_string())
