@@ -58,7 +58,7 @@ impl Limits {
         Self {
             connections,
             head_timeout: Duration::from_secs(30),
-            stall_timeout: Duration::from_secs(120),
+            stall_timeout: Duration::from_mins(2),
             drain: Duration::from_secs(10),
         }
     }
