@@ -11,6 +11,7 @@
 
 mod bench;
 mod demo;
+mod dhcp_servers;
 mod ipxe;
 mod packages;
 mod postgres;

@@ -26,6 +26,8 @@ const LOCK_PATIENCE: Duration = Duration::from_mins(5);
 /// What a package is wanted for, so that other systems can be told in words they know.
 const PROGRAMS: &[(&str, &str)] = &[
     ("binutils", "ld"),
+    ("dnsmasq-base", "dnsmasq"),
+    ("iproute2", "ip"),
     ("postgresql", "initdb"),
     ("python3", "python3"),
     ("qemu-system-x86", "qemu-system-x86_64"),
@@ -90,6 +92,22 @@ pub(crate) fn unpack(package: &str, program: &str) -> Result<PathBuf> {
         bail!("package {package} holds no {program}");
     }
     Ok(path)
+}
+
+/// Adds what is in these packages to a folder, without installing them.
+pub(crate) fn unpack_into(packages: &[&str], folder: &Path) -> Result<()> {
+    if shell::find_program("apt-get").is_none() {
+        bail!("this system has no apt-get");
+    }
+    let _turn = shell::lock("packages")?;
+    if let Err(error) = extract(packages, &[], folder) {
+        if !Uid::effective().is_root() {
+            return Err(error.context("if the package lists are old, `sudo apt-get update` helps"));
+        }
+        apt_get(&["update"])?;
+        extract(packages, &[], folder)?;
+    }
+    Ok(())
 }
 
 /// Takes the newest `packages` that Debian has out of their files, without installing them. `take`

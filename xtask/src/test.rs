@@ -9,15 +9,24 @@ use anyhow::{Context, Result};
 use ironpxe_testkit::payload::linux::Linux;
 
 use crate::{
-    ipxe, packages, postgres,
+    dhcp_servers, ipxe, packages, postgres,
     shell::{self, step},
     venv,
 };
 
 /// What the tests run besides our own code: a machine with real iPXE in its network card, UEFI for
-/// it, an iSCSI target, the program by which installers report, and the assembler and linker that prove the toy kernels and boot sectors
+/// it, an iSCSI target, a DHCP server with networks for it and loaders, the program by which installers report, and the assembler and linker that prove the toy kernels and boot sectors
 /// to be what their sources say.
-const PACKAGES: &[&str] = &["qemu-system-x86", "ovmf", "tgt", "curl", "binutils"];
+const PACKAGES: &[&str] = &[
+    "qemu-system-x86",
+    "ovmf",
+    "tgt",
+    "curl",
+    "binutils",
+    "dnsmasq-base",
+    "iproute2",
+    "ipxe",
+];
 
 /// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -46,6 +55,7 @@ pub(crate) fn run(args: &TestArgs) -> Result<ExitCode> {
         .transpose()?;
     step("Linux for the machines", || Linux::ensure().map(drop))?;
     step("the current iPXE for the machines", ipxe::ensure)?;
+    step("DHCP servers", dhcp_servers::ensure)?;
     if args.prepare {
         return Ok(ExitCode::SUCCESS);
     }

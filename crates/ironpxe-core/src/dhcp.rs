@@ -5,6 +5,8 @@
 //! one value: where Ironic names a script that lies on a conductor's disk, this names the door
 //! behind which the script is made (ironic-specs `ipxe-dynamic-config`).
 
+pub mod example;
+
 use std::collections::BTreeMap;
 use std::fmt;
 

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::NodeUuid;
+use crate::id::{NodeUuid, PortUuid};
 use crate::provision_state::ProvisionState;
 
 /// Why a request was not done.
@@ -49,6 +49,25 @@ pub enum Fault {
     /// The volumes of a node that has power are not changed.
     #[error("The node {0} must be powered off to change or delete its volumes.")]
     VolumesInUse(NodeUuid),
+    /// The VIF is plugged into a port already.
+    #[error("Unable to attach VIF because VIF {vif} is already attached to Ironic Port {port}")]
+    VifAlreadyAttached {
+        /// The VIF.
+        vif: String,
+        /// The port that has it.
+        port: PortUuid,
+    },
+    /// Each port that it could be plugged into has a VIF.
+    #[error("Unable to attach VIF {0}, not enough free physical ports.")]
+    NoFreePhysicalPorts(String),
+    /// The node has no such VIF.
+    #[error("Unable to detach VIF {vif} from node {node} because it is not attached to it.")]
+    VifNotAttached {
+        /// The VIF.
+        vif: String,
+        /// The node.
+        node: NodeUuid,
+    },
     /// No conductor has this name.
     #[error("Conductor {0} could not be found.")]
     ConductorNotFound(String),

@@ -81,6 +81,11 @@ fn unblocked(command: &mut Command) -> io::Result<std::process::Child> {
 }
 
 impl Child {
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     pub(crate) fn pipes(&mut self) -> &mut std::process::Child {
         &mut self.0
     }

@@ -12,6 +12,7 @@ use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use crate::journal::{Journal, hold};
+use crate::lan::{self, Lan};
 use crate::machine::HOST;
 use crate::postgres::Postgres;
 use crate::process::{Child, collect_lines, guarded, spawn};
@@ -36,6 +37,8 @@ pub struct ServerOptions {
     /// Names itself, in scripts and to the ramdisk, as machines on the user network reach it.
     /// It must know its port before it starts, so it gets a free one.
     pub for_machines: bool,
+    /// The network it is on, if it is not this host's own.
+    pub lan: Option<Lan>,
     /// `IRONPXE_<SECTION>__<KEY>` variables. Those of this process are not handed on.
     pub environment: Vec<(String, String)>,
 }
@@ -47,6 +50,20 @@ impl ServerOptions {
             for_machines: true,
             ..Self::default()
         }
+    }
+
+    /// A server on a network with a DHCP server of its own, where machines and the test find it
+    /// at `http://<host>:6385`. Its database is a file.
+    pub fn on_lan(lan: &Lan) -> Self {
+        let url = format!("http://{}:6385", lan::HOST);
+        let options = Self {
+            lan: Some(lan.clone()),
+            listen: Some(format!("{}:6385", lan::HOST)),
+            ..Self::default()
+        };
+        options
+            .set("IRONPXE_API__PUBLIC_ENDPOINT", url)
+            .set("IRONPXE_API__ALLOW_UNAUTHENTICATED_ACCESS", "true")
     }
 
     /// The same with one setting more.
@@ -126,7 +143,10 @@ impl Server {
             (None, Some(own)) => own.path().to_owned(),
             (None, None) => bail!("no state folder"),
         };
-        let mut command = guarded(binary)?;
+        let mut command = match &options.lan {
+            Some(lan) => lan.guarded(binary)?,
+            None => guarded(binary)?,
+        };
         command.arg("serve").arg("--state-dir").arg(&state_dir);
         command.args([
             "--listen",
@@ -152,6 +172,7 @@ impl Server {
         let chosen = |(name, _): &(String, String)| name == CONNECTION;
         let database = if std::env::var_os(STORE_VARIABLE).is_some_and(|it| it == "postgresql")
             && options.config.is_none()
+            && options.lan.is_none()
             && !options.environment.iter().any(chosen)
         {
             let url = database_of(binary, &state_dir)?;
@@ -253,6 +274,11 @@ impl Server {
     /// Asks it to read its files again (SIGHUP).
     pub fn hang_up(&self) -> Result<()> {
         self.child.signal(Signal::SIGHUP)
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Kills it, as a power cut would.

@@ -100,8 +100,12 @@ impl ImageServer {
 
     /// Opens on this port of the loopback.
     pub fn start_on(port: u16) -> Result<Self> {
-        let listener =
-            TcpListener::bind(("127.0.0.1", port)).context("cannot bind an image server")?;
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], port)))
+    }
+
+    /// Opens at this address.
+    pub fn start_at(address: SocketAddr) -> Result<Self> {
+        let listener = TcpListener::bind(address).context("cannot bind an image server")?;
         let address = listener
             .local_addr()
             .context("an image server has no address")?;
@@ -151,9 +155,13 @@ impl ImageServer {
         Ok(())
     }
 
-    /// The URL of `path` for a machine on the user network.
+    /// The URL of `path` for a machine: on the user network, or on that of the server.
     pub fn url(&self, path: &str) -> String {
-        format!("http://{HOST}:{}{path}", self.address.port())
+        if self.address.ip().is_loopback() {
+            format!("http://{HOST}:{}{path}", self.address.port())
+        } else {
+            self.local_url(path)
+        }
     }
 
     /// The URL of `path` for this host.

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::{CurrentIpxe, Ipxe, Machine, Platform};
 use crate::console::Console;
+use crate::lan::Lan;
 use crate::process::{find, guarded};
 
 /// What DHCP on the user network can carry as a boot file; QEMU aborts on more.
@@ -64,6 +65,8 @@ pub enum Network {
         /// iPXE expands `${…}` in it, e.g. `${mac}`.
         bootfile: Option<String>,
     },
+    /// A network with a DHCP server of its own.
+    Lan(Lan),
 }
 
 /// One disk. Each time the machine is switched on it is as new.
@@ -114,6 +117,15 @@ impl Hardware {
             nics: vec![nic],
             disks: Vec::new(),
         }
+    }
+
+    /// The usual machine on a network with a DHCP server: a BIOS, and one card.
+    pub fn on_lan(mac: &str, lan: &Lan) -> Self {
+        let mut hardware = Self::with_bootfile(mac, "");
+        for nic in &mut hardware.nics {
+            nic.network = Network::Lan(lan.clone());
+        }
+        hardware
     }
 
     /// The same with UEFI, and the memory that takes.
@@ -171,7 +183,11 @@ impl Hardware {
             "no QEMU to boot a machine with: `apt-get install qemu-system-x86 ipxe-qemu` \
              (`cargo xtask test` and `cargo xtask demo` install it)",
         )?;
-        let mut command = guarded(&qemu)?;
+        let lan = self.nics.iter().find_map(|nic| nic.network.lan());
+        let mut command = match lan {
+            Some(lan) => lan.guarded(&qemu)?,
+            None => guarded(&qemu)?,
+        };
         command.stdin(Stdio::piped());
         command.args(["-accel", "tcg", "-no-user-config", "-nodefaults"]);
         command.args(["-no-reboot", "-display", "none", "-monitor", "none"]);
@@ -197,6 +213,7 @@ impl Hardware {
             }
             match (&current, self.firmware) {
                 _ if !nic.boots => device.push_str(",romfile="),
+                (None, _) if self.ipxe == Ipxe::Absent => device.push_str(",romfile="),
                 (None, _) => {}
                 // A ROM is for one kind of card: this one is for a modern virtio card.
                 (Some(current), Firmware::Bios) => {
@@ -204,8 +221,12 @@ impl Hardware {
                     device.push_str(&option("romfile", &current.rom())?);
                 }
                 (Some(current), Firmware::Uefi) => {
-                    let Network::User { bootfile } = &nic.network;
-                    let bootfile = bootfile.as_deref().context("a card boots nothing")?;
+                    let Network::User {
+                        bootfile: Some(bootfile),
+                    } = &nic.network
+                    else {
+                        bail!("a card boots nothing");
+                    };
                     let folder = files.join(format!("tftp{index}"));
                     let loader = current.serve(self.nics.len(), bootfile, &folder)?;
                     let network = Network::User {
@@ -236,7 +257,7 @@ impl Hardware {
 
     fn current_ipxe(&self) -> Result<Option<CurrentIpxe>> {
         match self.ipxe {
-            Ipxe::Installed => Ok(None),
+            Ipxe::Installed | Ipxe::Absent => Ok(None),
             Ipxe::Current => CurrentIpxe::find()?
                 .context("no current iPXE here: `cargo xtask test` gets it")
                 .map(Some),
@@ -261,7 +282,7 @@ fn uefi(command: &mut Command, files: &Path, ipxe: Ipxe) -> Result<()> {
     // Where the card's iPXE boots, that OVMF then tries PXE by itself only costs time.
     let own: &[&str] = match ipxe {
         Ipxe::Installed => &["IPv4PXESupport", "IPv6PXESupport"],
-        Ipxe::Current => &["IPv6PXESupport"],
+        Ipxe::Current | Ipxe::Absent => &["IPv6PXESupport"],
     };
     for family in own {
         let name = format!("name=opt/org.tianocore/{family},string=n");
@@ -281,8 +302,23 @@ fn option(name: &str, path: &Path) -> Result<String> {
 }
 
 impl Network {
+    fn lan(&self) -> Option<&Lan> {
+        match self {
+            Self::User { .. } => None,
+            Self::Lan(lan) => Some(lan),
+        }
+    }
+
     fn netdev(&self, index: usize) -> Result<String> {
-        let Self::User { bootfile } = self;
+        let bootfile = match self {
+            Self::User { bootfile } => bootfile,
+            Self::Lan(lan) => {
+                let tap = lan.plug()?;
+                return Ok(format!(
+                    "tap,id=net{index},ifname={tap},script=no,downscript=no"
+                ));
+            }
+        };
         // Each card has a network of its own: 10.0.2.0/24, 10.0.3.0/24, …
         let mut netdev = format!("user,id=net{index},net=10.0.{}.0/24", index + 2);
         if let Some(bootfile) = bootfile {

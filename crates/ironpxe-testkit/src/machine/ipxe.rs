@@ -25,6 +25,8 @@ pub enum Ipxe {
     Installed,
     /// Debian's newest.
     Current,
+    /// None: the firmware (UEFI) has to find one on the network by itself.
+    Absent,
 }
 
 /// Everything that decides how a script is run: a row of the matrix that tests go through.

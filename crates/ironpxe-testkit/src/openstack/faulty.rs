@@ -260,15 +260,14 @@ impl Shared {
             let fault = hold(&self.orders)
                 .get_mut(path)
                 .and_then(VecDeque::pop_front);
-            let stays = match fault {
-                Some(fault) => self.misbehave(&fault, &mut request, stream.get_mut(), log)?,
-                None => {
-                    let answer = self.answer(&request);
-                    request.status = answer.status;
-                    log.push(request);
-                    answer.send(stream.get_mut())?;
-                    true
-                }
+            let stays = if let Some(fault) = fault {
+                self.misbehave(&fault, &mut request, stream.get_mut(), log)?
+            } else {
+                let answer = self.answer(&request);
+                request.status = answer.status;
+                log.push(request);
+                answer.send(stream.get_mut())?;
+                true
             };
             if !stays {
                 break;

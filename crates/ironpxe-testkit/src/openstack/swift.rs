@@ -146,7 +146,8 @@ fn proxy(keystone: &Keystone) -> String {
         "slo",
         "dlo",
     ] {
-        text += &format!("[filter:{filter}]\nuse = egg:swift#{filter}\n");
+        // Writing to a string cannot fail.
+        let _ = write!(text, "[filter:{filter}]\nuse = egg:swift#{filter}\n");
     }
     text
 }

@@ -169,6 +169,7 @@ pub(crate) fn status(fault: &Fault) -> StatusCode {
         | Fault::VolumeBootIndexExists(_)
         | Fault::NodeLocked { .. }
         | Fault::NodeChanged { .. }
+        | Fault::VifAlreadyAttached { .. }
         | Fault::NodeNotDeletable { .. }
         | Fault::NodeAssociated { .. }
         | Fault::NodeInTransition(_)
@@ -183,6 +184,8 @@ pub(crate) fn status(fault: &Fault) -> StatusCode {
         | Fault::MissingParameterValue(_)
         | Fault::InvalidStateRequested { .. }
         | Fault::VolumesInUse(_)
+        | Fault::NoFreePhysicalPorts(_)
+        | Fault::VifNotAttached { .. }
         | Fault::NodeInMaintenance { .. }
         | Fault::NodeIsRetired { .. }
         | Fault::InterfaceNotFound { .. }

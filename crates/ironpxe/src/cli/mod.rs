@@ -4,6 +4,7 @@
 
 mod config;
 mod db;
+mod dhcp;
 mod explanation;
 mod remote;
 mod script;
@@ -42,6 +43,9 @@ enum Command {
     /// Show or upgrade the version of the database's tables
     #[command(subcommand)]
     Db(db::DbCommand),
+    /// Show what to write into a DHCP server, so that it sends machines here
+    #[command(subcommand)]
+    Dhcp(dhcp::DhcpCommand),
     /// Show which boot script a machine would get, and why, without booting it
     #[command(subcommand)]
     Script(script::ScriptCommand),
@@ -114,6 +118,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Config(command) => config::run(&command),
         Command::Db(command) => db::run(&command),
+        Command::Dhcp(command) => dhcp::run(&command),
         Command::Script(command) => script::run(&command),
     };
     match done {

@@ -19,6 +19,7 @@ mod provision;
 mod scripts;
 mod service;
 mod validate;
+mod vifs;
 mod volumes;
 
 use std::sync::Arc;

@@ -8,7 +8,8 @@ use ironpxe_core::port::Port;
 use tracing::{error, info};
 
 use super::LocalConductor;
-use crate::dhcp::Leftovers;
+use super::provision::DhcpProblem;
+use crate::dhcp::{DhcpError, Leftovers};
 use crate::rpc::Context;
 
 impl LocalConductor {
@@ -57,7 +58,7 @@ impl LocalConductor {
 
     /// Tells the DHCP server which ports the node has now, if it knows the node; `gone` is one that
     /// it has no more.
-    async fn tell_of_ports(
+    pub(super) async fn tell_of_ports(
         &self,
         ctx: &Context,
         uuid: NodeUuid,
@@ -73,7 +74,11 @@ impl LocalConductor {
                 self.remove_leftovers(left);
             }
             match self.db.node_get(uuid).await.map_err(Fault::from)? {
-                Some(node) if dhcp.knows(&node) => self.tell_dhcp(&node).await,
+                Some(node) if dhcp.knows(&node) => match self.tell_dhcp(&node).await {
+                    // The cloud has unplugged the machine, which is its right.
+                    Err(DhcpProblem::Dhcp(DhcpError::NoVif(_))) => Ok(()),
+                    told => told,
+                },
                 Some(_) | None => Ok(()),
             }
         };

@@ -18,7 +18,7 @@ use super::LocalConductor;
 use crate::drivers::management;
 use crate::rpc::{
     BootIdent, BootPreview, Conductor, Context, DriverInfo, Heartbeat, InterfaceValidation,
-    ProvisionArgs, Reply,
+    ProvisionArgs, Reply, VifInfo,
 };
 
 impl Conductor for LocalConductor {
@@ -55,6 +55,14 @@ impl Conductor for LocalConductor {
 
     fn port_destroy<'a>(&'a self, ctx: &'a Context, port: PortUuid) -> Reply<'a, ()> {
         Box::pin(self.destroy_port(ctx, port))
+    }
+
+    fn vif_attach<'a>(&'a self, ctx: &'a Context, node: NodeUuid, vif: VifInfo) -> Reply<'a, ()> {
+        Box::pin(self.attach_vif(ctx, node, vif))
+    }
+
+    fn vif_detach<'a>(&'a self, ctx: &'a Context, node: NodeUuid, vif: &'a str) -> Reply<'a, ()> {
+        Box::pin(self.detach_vif(ctx, node, vif))
     }
 
     fn volume_connector_create<'a>(

@@ -4,6 +4,7 @@ mod installer;
 mod network_boot;
 mod provision;
 mod recovery;
+mod vifs;
 mod volumes;
 
 use std::time::Duration;

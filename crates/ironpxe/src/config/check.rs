@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use ironpxe_core::boot::ImageRef;
 
 use super::connection::Connection;
+use super::dhcp::DhcpProvider;
 use super::environment::Environment;
 use super::error::Origin;
 use super::json_rpc::RpcAuth;
@@ -204,6 +205,11 @@ impl Loader {
     }
 
     fn check_openstack(&mut self) {
+        let is_needed = self.config.dhcp.dhcp_provider == DhcpProvider::Neutron;
+        if is_needed && self.config.neutron.auth_type.is_none() {
+            let message = "this needs [neutron]auth_type, and what goes with it".to_owned();
+            self.about("[dhcp]dhcp_provider", message);
+        }
         let services = [
             self.config.glance.openstack(),
             self.config.neutron.openstack(),

@@ -12,8 +12,9 @@ section! {
     /// The DHCP server that sends machines here.
     ["dhcp"] pub struct Dhcp {
         /// Who tells it about machines: `none` (nobody; your own server has a few lines that serve
-        /// every machine, see `ironpxe dhcp example`) or `dnsmasq` (files for each node, see
-        /// `[dnsmasq]`).
+        /// every machine, see `ironpxe dhcp example`), `dnsmasq` (files for each node, see
+        /// `[dnsmasq]`) or `neutron` (DHCP options of the machines' Neutron ports, see
+        /// `[neutron]`).
         pub dhcp_provider: DhcpProvider = DhcpProvider::None;
     }
 }
@@ -26,6 +27,8 @@ pub enum DhcpProvider {
     None,
     /// Files that a dnsmasq reads.
     Dnsmasq,
+    /// Neutron, by the DHCP options of its ports.
+    Neutron,
 }
 
 impl TryFrom<String> for DhcpProvider {
@@ -35,11 +38,9 @@ impl TryFrom<String> for DhcpProvider {
         match name.as_str() {
             "none" => Ok(Self::None),
             "dnsmasq" => Ok(Self::Dnsmasq),
-            "neutron" => Err(format!(
-                "this release does not have {name:?} yet; write \"none\" or \"dnsmasq\""
-            )),
+            "neutron" => Ok(Self::Neutron),
             _ => Err(format!(
-                "there is no provider {name:?}; write \"none\" or \"dnsmasq\""
+                "there is no provider {name:?}; write \"none\", \"dnsmasq\" or \"neutron\""
             )),
         }
     }

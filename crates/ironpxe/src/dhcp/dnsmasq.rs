@@ -12,8 +12,9 @@
 //! Source: Ironic's `dhcp/dnsmasq.py`, whose names these are; dnsmasq(8).
 
 use std::fmt::Write as _;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -187,6 +188,8 @@ impl Folders {
         let unfinished = self.folder(kind).join(format!(".ironic-{name}.conf"));
         let write = || {
             let mut file = File::create(&unfinished)?;
+            // dnsmasq is somebody else, whatever the mask of this process.
+            file.set_permissions(Permissions::from_mode(0o644))?;
             file.write_all(text.as_bytes())?;
             file.sync_all()?;
             fs::rename(&unfinished, &path)
@@ -237,7 +240,7 @@ fn tag(node: &Node) -> String {
     tag.map_or_else(|| node.uuid.to_string(), str::to_owned)
 }
 
-/// An option as dnsmasq reads it. A bare number is an option of DHCPv4 for it, whatever family it
+/// An option as dnsmasq reads it. A bare number is an option for IPv4 to it, whatever family it
 /// was meant for.
 fn line(option: &DhcpOption) -> String {
     let DhcpOption {

@@ -7,6 +7,7 @@
 //! Nothing that is told depends on what a machine boots just now. That is decided when it asks.
 
 mod dnsmasq;
+mod neutron;
 
 use std::path::PathBuf;
 
@@ -17,6 +18,7 @@ use ironpxe_core::node::Node;
 use ironpxe_core::port::Port;
 
 pub use self::dnsmasq::Dnsmasq;
+pub use self::neutron::Neutron;
 
 /// Who tells the DHCP server. Clones are the same one.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +28,8 @@ pub enum Dhcp {
     None,
     /// Files that a dnsmasq reads (`dnsmasq`).
     Dnsmasq(Dnsmasq),
+    /// The ports of a Neutron (`neutron`).
+    Neutron(Neutron),
 }
 
 /// Why the DHCP server was not told.
@@ -41,6 +45,15 @@ pub enum DhcpError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// None of the node's cards has a Neutron port.
+    #[error(
+        "node {0} has no port that may boot (pxe_enabled) and is tied to a port of Neutron: give it \
+         one with `baremetal node vif attach`"
+    )]
+    NoVif(NodeUuid),
+    /// None of the node's cards could be told.
+    #[error("Neutron's DHCP server cannot be told: {0}")]
+    Neutron(String),
     /// It took too long.
     #[error("the DHCP server was not told within {0} s")]
     TooLong(u64),
@@ -57,8 +70,13 @@ impl Dhcp {
     pub fn knows_ipxe(&self) -> bool {
         match self {
             Self::None => false,
-            Self::Dnsmasq(_) => true,
+            Self::Dnsmasq(_) | Self::Neutron(_) => true,
         }
+    }
+
+    /// Whether what it is told depends on the VIFs of the node's ports.
+    pub fn follows_vifs(&self) -> bool {
+        matches!(self, Self::Neutron(_))
     }
 
     /// Whether it was told about this node, and not told since to forget it.
@@ -66,6 +84,7 @@ impl Dhcp {
         match self {
             Self::None => false,
             Self::Dnsmasq(_) => dnsmasq::has_tag(node),
+            Self::Neutron(_) => neutron::is_told_of(node),
         }
     }
 
@@ -74,6 +93,7 @@ impl Dhcp {
         match self {
             Self::None => {}
             Self::Dnsmasq(_) => dnsmasq::set_tag(node),
+            Self::Neutron(_) => neutron::note(node, true),
         }
     }
 
@@ -82,6 +102,7 @@ impl Dhcp {
         match self {
             Self::None => {}
             Self::Dnsmasq(_) => dnsmasq::remove_tag(node),
+            Self::Neutron(_) => neutron::note(node, false),
         }
     }
 
@@ -96,6 +117,7 @@ impl Dhcp {
         match self {
             Self::None => Ok(()),
             Self::Dnsmasq(dnsmasq) => dnsmasq.update(node, ports, options).await,
+            Self::Neutron(neutron) => neutron.update(node, ports, options).await,
         }
     }
 
@@ -104,6 +126,10 @@ impl Dhcp {
         match self {
             Self::None => Ok(()),
             Self::Dnsmasq(dnsmasq) => dnsmasq.clear(node, ports).await,
+            Self::Neutron(neutron) => {
+                neutron.clear(node.uuid, ports).await;
+                Ok(())
+            }
         }
     }
 
@@ -116,6 +142,10 @@ impl Dhcp {
                 let left = dnsmasq.forget(Some(node), ports).await?;
                 Ok(Leftovers(Some((dnsmasq.clone(), left))))
             }
+            Self::Neutron(neutron) => {
+                neutron.clear(node, ports).await;
+                Ok(Leftovers(None))
+            }
         }
     }
 
@@ -126,6 +156,14 @@ impl Dhcp {
             Self::Dnsmasq(dnsmasq) => {
                 let left = dnsmasq.forget(None, ports).await?;
                 Ok(Leftovers(Some((dnsmasq.clone(), left))))
+            }
+            Self::Neutron(neutron) => {
+                for port in ports {
+                    neutron
+                        .clear(port.node_uuid, std::slice::from_ref(port))
+                        .await;
+                }
+                Ok(Leftovers(None))
             }
         }
     }

@@ -83,10 +83,11 @@ impl Cause {
     /// See [`OpenStackError::is_temporary`].
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::TooLate(_) | Self::TokenRefused(_) => true,
+            // Half an answer is most likely that of somebody in between who is in trouble.
+            Self::Unreachable(_) | Self::TooLate(_) | Self::TokenRefused(_) | Self::Garbage(_) => {
+                true
+            }
             Self::Status { status, .. } => matches!(status, 408 | 429 | 500..),
-            // A half answer is most likely that of somebody in between who is in trouble.
-            Self::Garbage(_) => true,
             Self::NoToken(error) => error.is_temporary(),
             Self::Tls(_)
             | Self::Redirect(_)

@@ -14,7 +14,9 @@ use super::http::Http;
 use super::settings::{Auth, Domain, Project, Secret, SetupError};
 
 /// A token is renewed so long before its end, or after three quarters of its life if it is short.
-const MARGIN: Duration = Duration::from_secs(60);
+const MARGIN: Duration = Duration::from_mins(1);
+/// Longer than any token is good for.
+const LONGEST_LIFE: Duration = Duration::from_hours(24 * 365);
 
 /// A token, and what Keystone said along with it.
 #[derive(Debug)]
@@ -127,9 +129,10 @@ impl Login {
         let Body { token } = http.json(response).await?;
         // Both times are Keystone's, so that it does not matter how late it is here.
         let life = Duration::try_from(token.expires_at - token.issued_at).unwrap_or_default();
+        let life = life.min(LONGEST_LIFE);
         Ok(Token {
             id,
-            due: asked + (life - life.min(MARGIN)).max(life * 3 / 4),
+            due: asked + life.saturating_sub(MARGIN).max(life * 3 / 4),
             end: asked + life,
             catalog: token.catalog,
         })

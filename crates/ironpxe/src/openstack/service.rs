@@ -121,7 +121,7 @@ impl Service {
                 Err(cause) => {
                     repeats
                         .pause_after(self.error(question, cause), question)
-                        .await?
+                        .await?;
                 }
             }
         }
@@ -136,7 +136,7 @@ impl Service {
                 Err(cause) => {
                     repeats
                         .pause_after(self.error(question, cause), question)
-                        .await?
+                        .await?;
                 }
             }
         }

@@ -48,12 +48,12 @@ impl TempUrls {
     pub async fn url(&self, image: &str) -> Result<String, OpenStackError> {
         let settings = &self.settings;
         let asked = format!("for a temporary URL of image {image}");
-        let from_catalog = match (&settings.endpoint_url, &settings.account) {
-            (Some(_), Some(_)) => None,
-            _ => {
-                let service = self.glance.service();
-                Some(service.neighbour(&asked, "object-store").await?)
-            }
+        let is_known = settings.endpoint_url.is_some() && settings.account.is_some();
+        let from_catalog = if is_known {
+            None
+        } else {
+            let service = self.glance.service();
+            Some(service.neighbour(&asked, "object-store").await?)
         };
         let wrong = |problem: String| OpenStackError {
             service: "Swift",

@@ -74,6 +74,7 @@ fn class_and_code(fault: &Fault) -> (&'static str, i64) {
         Fault::DriverNotFound(_) | Fault::DriverUnknown(_) => ("DriverNotFound", 404),
         Fault::NotFound | Fault::NotInThisVersion => ("NotFound", 404),
 
+        Fault::VifAlreadyAttached { .. } => ("VifAlreadyAttached", 409),
         Fault::NodeAlreadyExists(_) => ("NodeAlreadyExists", 409),
         Fault::DuplicateName(_) => ("DuplicateName", 409),
         Fault::MacAlreadyExists(_) => ("MACAlreadyExists", 409),
@@ -95,6 +96,8 @@ fn class_and_code(fault: &Fault) -> (&'static str, i64) {
 
         Fault::NodeProtected(_) => ("NodeProtected", 403),
 
+        Fault::NoFreePhysicalPorts(_) => ("NoFreePhysicalPorts", 400),
+        Fault::VifNotAttached { .. } => ("VifNotAttached", 400),
         Fault::NoValidHost { .. } => ("NoValidHost", 400),
         Fault::InvalidParameterValue(_)
         | Fault::NoPassthruMethod(_)

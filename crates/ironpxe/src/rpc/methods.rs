@@ -25,7 +25,7 @@ use super::remote::{Call, Remote};
 use super::select::Whom;
 use super::{
     BootIdent, BootPreview, Conductor, Context, DriverInfo, Heartbeat, InterfaceValidation,
-    ProvisionArgs, Reply,
+    ProvisionArgs, Reply, VifInfo,
 };
 
 /// Answers whether anybody is there, and nothing else.
@@ -113,6 +113,11 @@ methods! {
         Whom::Any, Repeat::Never;
     "destroy_port" port_destroy(port: PortUuid = "port_id") -> (),
         Whom::Any, Repeat::Never;
+
+    "vif_attach" vif_attach(node: NodeUuid = "node_id", vif: VifInfo = "vif_info") -> (),
+        Whom::Node(node), Repeat::Never;
+    "vif_detach" vif_detach(node: NodeUuid = "node_id", vif: String as str = "vif_id") -> (),
+        Whom::Node(node), Repeat::Never;
 
     "create_volume_connector" volume_connector_create(
             connector: VolumeConnector = "connector"

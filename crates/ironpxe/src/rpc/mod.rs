@@ -78,6 +78,16 @@ pub struct ProvisionArgs {
     pub disable_ramdisk: bool,
 }
 
+/// Which VIF is to be plugged into which port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VifInfo {
+    /// The VIF, for example a port of Neutron.
+    pub id: String,
+    /// The port; any that is free if not set.
+    #[serde(default)]
+    pub port_uuid: Option<PortUuid>,
+}
+
 /// What a machine would boot. The script holds its secrets; so nothing prints this by accident.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BootPreview {
@@ -228,6 +238,12 @@ pub trait Conductor: Send + Sync {
 
     /// Deletes a port.
     fn port_destroy<'a>(&'a self, ctx: &'a Context, port: PortUuid) -> Reply<'a, ()>;
+
+    /// Plugs a VIF into a port of the node.
+    fn vif_attach<'a>(&'a self, ctx: &'a Context, node: NodeUuid, vif: VifInfo) -> Reply<'a, ()>;
+
+    /// Unplugs a VIF.
+    fn vif_detach<'a>(&'a self, ctx: &'a Context, node: NodeUuid, vif: &'a str) -> Reply<'a, ()>;
 
     /// Adds a volume connector to its node.
     fn volume_connector_create<'a>(

@@ -45,7 +45,7 @@ const BOOT: Duration = Duration::from_mins(2);
 const NEXT_DEVICE: Duration = Duration::from_mins(4);
 
 /// More machines than cores make each other slow.
-static MACHINES: Turnstile = Turnstile::new(2);
+pub(crate) static MACHINES: Turnstile = Turnstile::new(2);
 
 /// The toy kernel for this firmware.
 fn kernel(platform: Platform) -> &'static [u8] {

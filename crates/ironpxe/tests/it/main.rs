@@ -3,7 +3,9 @@
 mod arrows;
 mod clients;
 mod config;
+mod dhcp;
 mod firmware;
+mod footprint;
 mod images;
 mod postgres;
 mod replicas;

@@ -23,6 +23,15 @@ pub(crate) fn faults() -> Vec<Fault> {
         },
         Fault::VolumeBootIndexExists(0),
         Fault::VolumesInUse(node),
+        Fault::VifAlreadyAttached {
+            vif: text("v"),
+            port: "bbbbbbbb-bbbb-4ccc-8ddd-eeeeeeeeeeee".parse().unwrap(),
+        },
+        Fault::NoFreePhysicalPorts(text("v")),
+        Fault::VifNotAttached {
+            vif: text("v"),
+            node,
+        },
         Fault::ConductorNotFound(text("c")),
         Fault::DriverNotFound(text("d")),
         Fault::DriverUnknown(text("d")),

@@ -101,7 +101,11 @@ pub(super) fn routes() -> Router<AppState> {
             get(volume::connectors),
         )
         .route("/v1/nodes/{node}/volume/targets", get(volume::targets))
-        .route("/v1/nodes/{node}/vifs", get(vifs::get))
+        .route("/v1/nodes/{node}/vifs", get(vifs::get).post(vifs::post))
+        .route(
+            "/v1/nodes/{node}/vifs/{vif}",
+            axum::routing::delete(vifs::delete),
+        )
         .route(
             "/v1/nodes/{node}/vendor_passthru/methods",
             get(vendor_passthru::methods),

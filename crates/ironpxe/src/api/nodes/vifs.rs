@@ -1,25 +1,34 @@
-//! `GET /v1/nodes/<node>/vifs`: which network ports of a cloud the node's ports are tied to.
+//! `/v1/nodes/<node>/vifs`: which network ports of a cloud the node's ports are tied to
+//! (`baremetal node vif list | attach | detach`).
 
 use axum::Json;
 use axum::extract::{Path, State};
+use http::StatusCode;
+use ironpxe_core::id::PortUuid;
+use ironpxe_core::node::Node;
+use ironpxe_core::patch::repr::repr;
+use ironpxe_core::patch::value::schema_error;
 use serde_json::{Value, json};
 
 use crate::api::AppState;
+use crate::api::body::JsonBody;
 use crate::api::error::{ApiError, Result};
 use crate::api::nodes::find;
 use crate::api::request::Call;
 use crate::db::{Page, PortFilter};
+use crate::rpc::VifInfo;
+
+/// The longest name of a VIF.
+const LONGEST: usize = 255;
+/// Since when a client may choose the port.
+const CHOOSES_PORT: u16 = 67;
 
 pub(super) async fn get(
     State(state): State<AppState>,
     call: Call,
     Path(ident): Path<String>,
 ) -> Result<Json<Value>> {
-    super::ident(&ident)?;
-    if !call.has(28) {
-        return Err(ApiError::NoRoute);
-    }
-    let node = find(&state, &call, &ident).await?;
+    let node = node(&state, &call, &ident).await?;
     let filter = PortFilter {
         node_uuid: Some(node.uuid),
         ..PortFilter::default()
@@ -31,4 +40,90 @@ pub(super) async fn get(
         .map(|id| json!({ "id": id }))
         .collect();
     Ok(Json(json!({ "vifs": vifs })))
+}
+
+pub(super) async fn post(
+    State(state): State<AppState>,
+    call: Call,
+    Path(ident): Path<String>,
+    JsonBody(body): JsonBody,
+) -> Result<StatusCode> {
+    let vif = read(&call, body.as_ref())?;
+    let node = node(&state, &call, &ident).await?;
+    let conductor = &state.conductor;
+    conductor.vif_attach(&call.ctx, node.uuid, vif).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `DELETE /v1/nodes/<node>/vifs/<vif>`
+pub(super) async fn delete(
+    State(state): State<AppState>,
+    call: Call,
+    Path((ident, vif)): Path<(String, String)>,
+) -> Result<StatusCode> {
+    let node = node(&state, &call, &ident).await?;
+    let conductor = &state.conductor;
+    conductor.vif_detach(&call.ctx, node.uuid, &vif).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn node(state: &AppState, call: &Call, ident: &str) -> Result<Node> {
+    super::ident(ident)?;
+    if !call.has(28) {
+        return Err(ApiError::NoRoute);
+    }
+    find(state, call, ident).await
+}
+
+/// Reads what is to be attached. Fields that nobody here knows are for network drivers.
+fn read(call: &Call, body: Option<&Value>) -> Result<VifInfo> {
+    let invalid = |problem: &str| ApiError::from(schema_error("vif", problem));
+    let nothing = json!({});
+    let body = body.unwrap_or(&nothing);
+    let Value::Object(fields) = body else {
+        return Err(invalid(&format!("{} is not of type 'object'", repr(body))));
+    };
+    let id = match fields.get("id") {
+        None => return Err(invalid("'id' is a required property")),
+        Some(Value::String(id)) => id,
+        Some(other) => {
+            return Err(invalid(&format!("{} is not of type 'string'", repr(other))));
+        }
+    };
+    let is_name = |it: char| it.is_ascii_alphanumeric() || "-._~".contains(it);
+    if id.is_empty() || id.len() > LONGEST || !id.chars().all(is_name) {
+        return Err(ApiError::invalid(format!(
+            "Expected UUID or name for id: {id}"
+        )));
+    }
+    let has = |name: &str| fields.get(name).is_some_and(|it| !it.is_null());
+    if !call.has(CHOOSES_PORT) {
+        return Ok(VifInfo {
+            id: id.clone(),
+            port_uuid: None,
+        });
+    }
+    if has("port_uuid") && has("portgroup_uuid") {
+        return Err(ApiError::invalid(
+            "Cannot specify both port_uuid and portgroup_uuid",
+        ));
+    }
+    if has("portgroup_uuid") {
+        return Err(ApiError::invalid(
+            "There are no port groups here: give port_uuid, or neither",
+        ));
+    }
+    let port_uuid = match fields.get("port_uuid").filter(|it| !it.is_null()) {
+        None => None,
+        Some(given) => {
+            let uuid = given.as_str().and_then(|it| it.parse::<PortUuid>().ok());
+            Some(uuid.ok_or_else(|| {
+                ApiError::invalid(format!("Expected UUID for port_uuid: {}", repr(given)))
+            })?)
+        }
+    };
+    Ok(VifInfo {
+        id: id.clone(),
+        port_uuid,
+    })
 }

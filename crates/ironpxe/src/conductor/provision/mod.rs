@@ -15,6 +15,7 @@ use ironpxe_core::provision_state::{ProvisionState, Verb};
 use serde_json::Value;
 use tracing::info;
 
+pub(super) use network_boot::DhcpProblem;
 pub(super) use transition::transition;
 use work::Work;
 

@@ -283,7 +283,7 @@ async fn a_boot_interface_that_cannot_work_is_not_valid() {
     let site = Site::new().await;
     let node = site.stand.enrol("direct").await;
     site.change(node, |node| {
-        node.interfaces.set(InterfaceKind::Boot, "http-ipxe")
+        node.interfaces.set(InterfaceKind::Boot, "http-ipxe");
     })
     .await;
     let problem = |found: Vec<crate::rpc::InterfaceValidation>| {

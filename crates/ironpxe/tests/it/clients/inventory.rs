@@ -208,3 +208,43 @@ fn cli_changes_nodes_and_reads_refusals() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn cli_plugs_network_ports_into_cards() -> Result<()> {
+    const VIF: &str = "aaaaaaaa-0000-4000-8000-000000000001";
+    let lab = Lab::start()?;
+    let create = [
+        "node",
+        "create",
+        "--driver",
+        "fake-hardware",
+        "--name",
+        "oak",
+    ];
+    let created = lab.json(&create)?;
+    let node = created["uuid"].as_str().context("a node without a uuid")?;
+    let refused = lab.refused(&["node", "vif", "attach", "oak", VIF])?;
+    let none = format!("Unable to attach VIF {VIF}, not enough free physical ports. (HTTP 400)");
+    assert!(refused.contains(&none), "{refused}");
+    let port = |mac: &str| lab.json(&["port", "create", mac, "--node", node]);
+    port("52:54:00:c1:00:07")?;
+    let second = port("52:54:00:c1:00:08")?;
+    let second = second["uuid"].as_str().context("a port without a uuid")?;
+
+    let attach = ["node", "vif", "attach", "oak", VIF, "--port-uuid", second];
+    lab.ok(&attach)?;
+    let list = ["node", "vif", "list", "oak"];
+    assert_eq!(lab.json(&list)?, json!([{"id": VIF}]));
+    let info = lab.json(&["port", "show", second, "--fields", "internal_info"])?;
+    assert_eq!(info["internal_info"], json!({"tenant_vif_port_id": VIF}));
+    let refused = lab.refused(&["node", "vif", "attach", "oak", VIF])?;
+    let there = format!("VIF {VIF} is already attached to Ironic Port {second}");
+    assert!(refused.contains(&there), "{refused}");
+
+    lab.ok(&["node", "vif", "detach", "oak", VIF])?;
+    assert_eq!(lab.json(&list)?, json!([]));
+    let refused = lab.refused(&["node", "vif", "detach", "oak", VIF])?;
+    let gone = format!("from node {node} because it is not attached to it. (HTTP 400)");
+    assert!(refused.contains(&gone), "{refused}");
+    Ok(())
+}

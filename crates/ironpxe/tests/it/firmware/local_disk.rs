@@ -88,7 +88,7 @@ on_platforms!(
 /// iPXE of 2019 has no `poweroff`; then the disk is better than a machine that stands still.
 fn by_poweroff(platform: Platform) -> Result<()> {
     match platform.ipxe {
-        Ipxe::Installed => boots_its_disk(platform, "poweroff"),
+        Ipxe::Installed | Ipxe::Absent => boots_its_disk(platform, "poweroff"),
         Ipxe::Current => goes_off(platform, "poweroff"),
     }
 }

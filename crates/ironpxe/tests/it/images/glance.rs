@@ -1,5 +1,7 @@
 //! Images of Glance, and a Glance that misbehaves.
 
+use std::fmt::Write;
+
 use anyhow::{Context, Result, ensure};
 use ironpxe_testkit::openstack::faulty::{Fault, FaultyCloud, PASSWORD, USER};
 use ironpxe_testkit::server::ServerOptions;
@@ -29,10 +31,11 @@ fn options(cloud: &FaultyCloud) -> ServerOptions {
 }
 
 fn hash(data: &[u8]) -> String {
-    Sha512::digest(data)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let mut digits = String::new();
+    for byte in Sha512::digest(data) {
+        let _ = write!(digits, "{byte:02x}");
+    }
+    digits
 }
 
 /// Glance gets an image, which says that it is `described`.

@@ -1,0 +1,194 @@
+//! VIFs, and a Neutron that is told which machine is behind them.
+
+use ironpxe_testkit::openstack::faulty::{CREDENTIAL, FaultyCloud};
+
+use super::*;
+use crate::dhcp::Neutron;
+use crate::openstack::{self, Auth, Secret};
+use crate::rpc::VifInfo;
+
+const VIF: &str = "aaaaaaaa-0000-4000-8000-000000000001";
+const OTHER: &str = "aaaaaaaa-0000-4000-8000-000000000002";
+
+async fn site() -> (Stand, FaultyCloud) {
+    let cloud = FaultyCloud::start().unwrap();
+    cloud.has_port(VIF, "52:54:00:aa:00:01", &["192.0.2.7"]);
+    let settings = openstack::Settings {
+        auth: Auth::ApplicationCredential {
+            auth_url: cloud.url(),
+            id: CREDENTIAL.0.to_owned(),
+            secret: Secret(CREDENTIAL.1.to_owned()),
+        },
+        endpoint_override: None,
+        region_name: None,
+        valid_interfaces: vec!["public".to_owned()],
+        cafile: None,
+        timeout: Duration::from_secs(30),
+        retries: 0,
+        pause: Duration::from_millis(1),
+    };
+    let client = openstack::Neutron::new(&settings).unwrap();
+    let (db, folder) = crate::db::testing::scratch().await;
+    let conductor = start_set(&db, HOST, Tasks::new(), |settings| {
+        settings.dhcp = Dhcp::Neutron(Neutron::new(client, Duration::ZERO));
+        settings.dhcp_options.api_url = "http://192.0.2.1:6385".to_owned();
+        settings.dhcp_options.tftp_server = "192.0.2.1".to_owned();
+    })
+    .await;
+    let stand = Stand {
+        conductor,
+        db,
+        folder,
+    };
+    (stand, cloud)
+}
+
+impl Stand {
+    async fn attach(&self, node: NodeUuid, vif: &str) -> Result<()> {
+        let vif = VifInfo {
+            id: vif.to_owned(),
+            port_uuid: None,
+        };
+        self.conductor.attach_vif(&context(), node, vif).await
+    }
+
+    async fn vifs(&self, node: NodeUuid) -> Vec<Option<String>> {
+        let ports = self.conductor.ports_of(node).await.unwrap();
+        let vif = |port: &Port| port.internal_info.get("tenant_vif_port_id").cloned();
+        ports
+            .iter()
+            .map(|port| vif(port).map(|it| it.as_str().unwrap().to_owned()))
+            .collect()
+    }
+}
+
+fn script(cloud: &FaultyCloud) -> Option<String> {
+    let options = cloud.dhcp_options(VIF).into_iter();
+    let mut scripts = options.filter(|(name, _, _)| name == "tag:ipxe,67");
+    scripts.next().map(|(_, value, _)| value)
+}
+
+#[tokio::test]
+async fn neutron_knows_the_machine_from_its_deployment_until_its_instance_is_gone() {
+    let (stand, cloud) = site().await;
+    let node = stand.enrol("direct").await;
+    stand.walk(node, &["manage", "provide"]).await;
+    assert_eq!(stand.walk(node, &["active"]).await, ["deploy failed"]);
+    let failed = stand.settled(node).await.last_error.unwrap();
+    assert!(failed.contains("baremetal node vif attach"), "{failed}");
+
+    stand.attach(node, VIF).await.unwrap();
+    assert_eq!(stand.walk(node, &["active"]).await, ["wait call-back"]);
+    let script = script(&cloud).unwrap();
+    assert!(
+        script.ends_with(&format!("/ipxe_config?node_uuid={node}")),
+        "{script}"
+    );
+    assert_eq!(stand.walk(node, &["undeploy"]).await, ["available"]);
+    assert_eq!(cloud.dhcp_options(VIF), []);
+}
+
+#[tokio::test]
+async fn a_vif_that_is_unplugged_forgets_the_machine_and_one_that_is_plugged_in_learns_of_it() {
+    let (stand, cloud) = site().await;
+    cloud.has_port(OTHER, "52:54:00:aa:00:01", &["192.0.2.8"]);
+    let node = stand.enrol("direct").await;
+    stand.attach(node, VIF).await.unwrap();
+    assert_eq!(cloud.calls().len(), 0);
+    stand.walk(node, &["manage", "provide", "active"]).await;
+    assert!(!cloud.dhcp_options(VIF).is_empty());
+    stand
+        .conductor
+        .detach_vif(&context(), node, VIF)
+        .await
+        .unwrap();
+    assert_eq!(cloud.dhcp_options(VIF), []);
+    stand.attach(node, OTHER).await.unwrap();
+    assert!(!cloud.dhcp_options(OTHER).is_empty());
+}
+
+#[tokio::test]
+async fn a_vif_is_plugged_into_the_first_free_card_that_boots() {
+    let (stand, _cloud) = site().await;
+    let node = stand.enrol("direct").await;
+    let first = stand.conductor.ports_of(node).await.unwrap().remove(0);
+    let mut second = Port::new(
+        PortUuid(ident::uuid()),
+        node,
+        "52:54:00:aa:00:99".parse().unwrap(),
+        clock::now(),
+    );
+    second.pxe_enabled = false;
+    stand.db.port_create(&second).await.unwrap();
+
+    let named = VifInfo {
+        id: VIF.to_owned(),
+        port_uuid: Some(second.uuid),
+    };
+    stand
+        .conductor
+        .attach_vif(&context(), node, named.clone())
+        .await
+        .unwrap();
+    assert_eq!(stand.vifs(node).await, [None, Some(VIF.to_owned())]);
+    let again = stand.attach(node, VIF).await;
+    let there = Fault::VifAlreadyAttached {
+        vif: VIF.to_owned(),
+        port: second.uuid,
+    };
+    assert_eq!(again, Err(there));
+    let taken = VifInfo {
+        id: OTHER.to_owned(),
+        ..named
+    };
+    let none = Err(Fault::NoFreePhysicalPorts(OTHER.to_owned()));
+    assert_eq!(
+        stand.conductor.attach_vif(&context(), node, taken).await,
+        none
+    );
+
+    let detach =
+        |vif: &'static str| async { stand.conductor.detach_vif(&context(), node, vif).await };
+    detach(VIF).await.unwrap();
+    let missing = Fault::VifNotAttached {
+        vif: VIF.to_owned(),
+        node,
+    };
+    assert_eq!(detach(VIF).await, Err(missing));
+    stand.attach(node, VIF).await.unwrap();
+    stand.attach(node, OTHER).await.unwrap();
+    assert_eq!(
+        stand.vifs(node).await,
+        [Some(VIF.to_owned()), Some(OTHER.to_owned())]
+    );
+    assert_eq!(
+        stand.attach(node, "third").await,
+        Err(Fault::NoFreePhysicalPorts("third".to_owned()))
+    );
+    assert_eq!(
+        stand.conductor.ports_of(node).await.unwrap()[0].uuid,
+        first.uuid
+    );
+}
+
+#[tokio::test]
+async fn a_node_that_is_worked_on_keeps_its_vifs() {
+    let (stand, _cloud) = site().await;
+    let node = stand.enrol("direct").await;
+    stand.attach(node, VIF).await.unwrap();
+    let reserve = |node: &mut Node| {
+        node.reservation = Some("somebody".to_owned());
+        Ok(())
+    };
+    stand.db.node_change(node, reserve).await.unwrap();
+    for refused in [
+        stand.attach(node, OTHER).await,
+        stand.conductor.detach_vif(&context(), node, VIF).await,
+    ] {
+        assert!(
+            matches!(refused, Err(Fault::NodeLocked { .. })),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(stand.vifs(node).await, [Some(VIF.to_owned())]);
+}

@@ -1,0 +1,112 @@
+//! VIFs: which port of a cloud's network is plugged into which card of a node.
+//!
+//! It is kept in the card's port, where `dhcp_provider = neutron` looks for it. Whatever the
+//! network interface of the node: nothing else is done about it here.
+//!
+//! Source: Ironic's `drivers/modules/network/common.py` (`NeutronVIFPortIDMixin`).
+
+use ironpxe_core::error::{Fault, Result};
+use ironpxe_core::id::NodeUuid;
+use ironpxe_core::port::Port;
+use serde_json::Value;
+use tracing::info;
+
+use super::{LocalConductor, refuse_if_reserved};
+use crate::rpc::{Context, VifInfo};
+
+/// Where a VIF stands in `internal_info`.
+const TENANT_VIF: &str = "tenant_vif_port_id";
+
+impl LocalConductor {
+    /// Plugs the VIF into a card that has none: the one that is named, or else the first, those
+    /// that boot before those that do not.
+    pub(super) async fn attach_vif(
+        &self,
+        ctx: &Context,
+        uuid: NodeUuid,
+        vif: VifInfo,
+    ) -> Result<()> {
+        refuse_if_reserved(&self.node(uuid).await?)?;
+        let mut ports = self.ports_of(uuid).await?;
+        let taken = ports.iter().find(|port| vif_of(port) == Some(&vif.id));
+        if let Some(port) = taken {
+            return Err(already(&vif.id, port));
+        }
+        ports.retain(|port| {
+            vif_of(port).is_none() && vif.port_uuid.is_none_or(|uuid| uuid == port.uuid)
+        });
+        // What is equal stays in its order.
+        ports.sort_by_key(|port| !port.pxe_enabled);
+        let free = ports.into_iter().next();
+        let free = free.ok_or_else(|| Fault::NoFreePhysicalPorts(vif.id.clone()))?;
+        let plug = |port: &mut Port| match vif_of(port) {
+            // Somebody was quicker.
+            Some(there) if there == vif.id => Err(already(&vif.id, port)),
+            Some(_) => Err(Fault::NoFreePhysicalPorts(vif.id.clone())),
+            None => {
+                let id = Value::String(vif.id.clone());
+                port.internal_info.insert(TENANT_VIF.to_owned(), id);
+                Ok(())
+            }
+        };
+        let (port, ()) = self.db.port_change(free.uuid, plug).await?;
+        info!(
+            req.id = ctx.request_id,
+            node.uuid = %uuid,
+            port.uuid = %port.uuid,
+            port.mac = %port.address,
+            vif = vif.id,
+            "VIF attached"
+        );
+        if self.settings.dhcp.follows_vifs() {
+            self.tell_of_ports(ctx, uuid, None).await?;
+        }
+        Ok(())
+    }
+
+    /// Unplugs the VIF.
+    pub(super) async fn detach_vif(&self, ctx: &Context, uuid: NodeUuid, vif: &str) -> Result<()> {
+        let node = self.node(uuid).await?;
+        refuse_if_reserved(&node)?;
+        let missing = || Fault::VifNotAttached {
+            vif: vif.to_owned(),
+            node: uuid,
+        };
+        let ports = self.ports_of(uuid).await?;
+        let found = ports.into_iter().find(|port| vif_of(port) == Some(vif));
+        let before = found.ok_or_else(missing)?;
+        let unplug = |port: &mut Port| {
+            if vif_of(port) != Some(vif) {
+                return Err(missing());
+            }
+            port.internal_info.remove(TENANT_VIF);
+            Ok(())
+        };
+        let (port, ()) = self.db.port_change(before.uuid, unplug).await?;
+        info!(
+            req.id = ctx.request_id,
+            node.uuid = %uuid,
+            port.uuid = %port.uuid,
+            port.mac = %port.address,
+            vif,
+            "VIF detached"
+        );
+        let dhcp = &self.settings.dhcp;
+        if dhcp.follows_vifs() && dhcp.knows(&node) {
+            self.tell_of_ports(ctx, uuid, Some(&before)).await?;
+        }
+        Ok(())
+    }
+}
+
+fn vif_of(port: &Port) -> Option<&str> {
+    let vif = port.internal_info.get(TENANT_VIF)?.as_str()?;
+    Some(vif).filter(|vif| !vif.is_empty())
+}
+
+fn already(vif: &str, port: &Port) -> Fault {
+    Fault::VifAlreadyAttached {
+        vif: vif.to_owned(),
+        port: port.uuid,
+    }
+}

@@ -1,0 +1,21 @@
+//! Real DHCP servers bring machines with real firmware to the real executable.
+//!
+//! Each test has a network of its own (`ironpxe_testkit::lan`), on which nothing but its servers
+//! and its machine is. What the servers are configured with is what `ironpxe dhcp example` prints,
+//! or what the service itself writes for dnsmasq.
+
+mod docs;
+mod neutron;
+mod own_server;
+mod provider;
+mod servers;
+mod site;
+
+use std::time::Duration;
+
+use crate::firmware::MACHINES;
+use site::Site;
+
+const MAC: &str = "52:54:00:dd:00:01";
+const SOON: Duration = Duration::from_secs(30);
+const BOOT: Duration = Duration::from_mins(2);

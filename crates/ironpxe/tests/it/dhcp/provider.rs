@@ -1,0 +1,225 @@
+//! The service writes for a dnsmasq: each node is sent to its own script.
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use ironpxe_testkit::dhcp_client::{Asker, Card, Offer};
+use ironpxe_testkit::lan::{HOST, HOST6, Lan};
+use ironpxe_testkit::machine::Hardware;
+use ironpxe_testkit::payload::toy;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::site::{ROUTER, TFTP, bare_uefi, uefi_loader};
+use super::{MAC, MACHINES, SOON, Site};
+
+/// The two folders of a dnsmasq, and the lines and settings that name them.
+struct Folders {
+    folder: TempDir,
+}
+
+impl Folders {
+    fn new() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        for name in ["hosts", "opts"] {
+            fs::create_dir(folder.path().join(name))?;
+        }
+        Ok(Self { folder })
+    }
+
+    /// docs/with-your-own-dhcp.md has these lines.
+    fn lines(&self) -> String {
+        let folder = self.folder.path().display();
+        format!(
+            "dhcp-range=10.77.0.128,10.77.0.254,255.255.255.0,1h\n\
+             dhcp-match=set:ipxe,175\n\
+             dhcp-userclass=set:ipxe6,iPXE\n\
+             dhcp-option-force=tag:ipxe,encap:175,176,1b\n\
+             dhcp-hostsdir={folder}/hosts\n\
+             dhcp-optsdir={folder}/opts\n{ROUTER}"
+        )
+    }
+
+    /// Waits until there is no file any more.
+    fn wait_until_empty(&self) -> Result<()> {
+        let deadline = Instant::now() + SOON;
+        loop {
+            let mut left = Vec::new();
+            for name in ["hosts", "opts"] {
+                for entry in fs::read_dir(self.folder.path().join(name))? {
+                    left.push(entry?.path());
+                }
+            }
+            if left.is_empty() {
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "left behind: {left:?}");
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn settings(&self) -> Vec<(&'static str, String)> {
+        let folder = self.folder.path().display();
+        vec![
+            ("IRONPXE_DHCP__DHCP_PROVIDER", "dnsmasq".to_owned()),
+            ("IRONPXE_DNSMASQ__DHCP_HOSTSDIR", format!("{folder}/hosts")),
+            ("IRONPXE_DNSMASQ__DHCP_OPTSDIR", format!("{folder}/opts")),
+        ]
+    }
+}
+
+#[test]
+fn a_bios_is_sent_to_the_script_of_its_node() -> Result<()> {
+    Lan::run(&["dnsmasq"], |lan| {
+        let folders = Folders::new()?;
+        let dhcp = lan.dnsmasq(&folders.lines())?;
+        let site = Site::start(lan, toy::KERNEL, &folders.settings())?;
+        let node = site.deploy("bios", "ipxe")?;
+        dhcp.daemon
+            .wait_for_log(&format!("ironic-{MAC}.conf"), SOON)?;
+        let _turn = MACHINES.enter();
+        let mut machine = Hardware::on_lan(MAC, lan).power_on()?;
+        site.boots_by(&machine, "node_uuid")?;
+        machine.wait_until_off(SOON)?;
+        let sent = dhcp
+            .daemon
+            .wait_for_log(&format!("?node_uuid={node}"), SOON)?;
+        ensure!(sent.contains("/v1/drivers/fake-hardware/"), "{sent}");
+        Ok(())
+    })
+}
+
+#[test]
+#[ignore = "cargo xtask test --full: more than 10 s"]
+fn uefi_gets_the_loader_of_its_node_by_tftp_and_then_the_script_of_its_node() -> Result<()> {
+    Lan::run(&["dnsmasq"], |lan| {
+        let folders = Folders::new()?;
+        let dhcp = lan.dnsmasq(&(folders.lines() + TFTP))?;
+        let site = Site::start(lan, toy::EFI_KERNEL, &folders.settings())?;
+        site.deploy("uefi", "ipxe")?;
+        dhcp.daemon
+            .wait_for_log(&format!("ironic-{MAC}.conf"), SOON)?;
+        let _turn = MACHINES.enter();
+        let machine = bare_uefi(lan).power_on()?;
+        site.boots_by(&machine, "node_uuid")?;
+        dhcp.daemon.wait_for_log("/snponly.efi to 10.77.0.", SOON)?;
+        Ok(())
+    })
+}
+
+#[test]
+#[ignore = "cargo xtask test --full: UEFI tries its PXE first, which takes long"]
+fn uefi_gets_the_loader_of_its_node_by_http() -> Result<()> {
+    Lan::run(&["dnsmasq"], |lan| {
+        let folders = Folders::new()?;
+        let dhcp = lan.dnsmasq(&folders.lines())?;
+        let mut settings = folders.settings();
+        settings.push(("IRONPXE_DEPLOY__HTTP_URL", format!("http://{HOST}:8080")));
+        let site = Site::start(lan, toy::EFI_KERNEL, &settings)?;
+        site.images.serve("/snponly.efi", uefi_loader()?);
+        site.deploy("uefi", "http-ipxe")?;
+        dhcp.daemon
+            .wait_for_log(&format!("ironic-{MAC}.conf"), SOON)?;
+        let _turn = MACHINES.enter();
+        let machine = bare_uefi(lan).power_on()?;
+        site.boots_by(&machine, "node_uuid")?;
+        ensure!(
+            !site.images.requests_to("/snponly.efi").is_empty(),
+            "the loader was not fetched by HTTP"
+        );
+        Ok(())
+    })
+}
+
+/// Asks until the answer is as wanted, as dnsmasq reads a file a moment after it is there.
+fn offered(card: &Card, asker: Asker, wanted: impl Fn(&Offer) -> bool) -> Result<Offer> {
+    let deadline = Instant::now() + SOON;
+    loop {
+        let offer = card.ask(asker)?;
+        if wanted(&offer) {
+            return Ok(offer);
+        }
+        ensure!(Instant::now() < deadline, "at last {offer:?}");
+    }
+}
+
+#[test]
+fn dnsmasq_follows_every_change_of_the_node() -> Result<()> {
+    const OTHER: &str = "52:54:00:dd:00:02";
+    Lan::run(&["dnsmasq"], |lan| {
+        let folders = Folders::new()?;
+        let _dhcp = lan.dnsmasq(&folders.lines())?;
+        let site = Site::start(lan, toy::KERNEL, &folders.settings())?;
+        let (card, other) = (Card::plug(lan, MAC)?, Card::plug(lan, OTHER)?);
+        // Whoever is not known is given an address, and nothing to boot.
+        ensure!(card.ask(Asker::Ipxe)?.boot_file.is_none(), "not told yet");
+
+        let node = site.deploy("uefi", "ipxe")?;
+        let script = format!(
+            "http://{HOST}:6385/v1/drivers/fake-hardware/vendor_passthru/ipxe_config?node_uuid={node}"
+        );
+        let is_script = |offer: &Offer| offer.boot_file.as_ref() == Some(&script);
+        offered(&card, Asker::Ipxe, is_script)?;
+        let firmware = card.ask(Asker::Uefi)?;
+        ensure!(firmware.boots()? == "snponly.efi", "{firmware:?}");
+        ensure!(
+            firmware
+                .next_server
+                .is_some_and(|it| it.to_string() == HOST),
+            "{firmware:?}"
+        );
+        ensure!(firmware.options.get(&150) == Some(&vec![10, 77, 0, 1]));
+        ensure!(
+            other.ask(Asker::Ipxe)?.boot_file.is_none(),
+            "it is not known"
+        );
+
+        // The port has another address: so has the machine, at once.
+        let port = site
+            .ironic
+            .get(&format!("/v1/ports?address={MAC}"))?
+            .expect_status(200)?;
+        let port = port.pointer("/ports/0/uuid").and_then(Value::as_str);
+        let path = format!("/v1/ports/{}", port.context("no port")?);
+        let change = json!([{"op": "replace", "path": "/address", "value": OTHER}]);
+        site.ironic.patch(&path, &change)?.expect_status(200)?;
+        offered(&other, Asker::Ipxe, is_script)?;
+        offered(&card, Asker::Ipxe, |offer| offer.boot_file.is_none())?;
+
+        // The node is gone, and nothing is left of it: neither here nor in what dnsmasq knows.
+        let node_path = format!("/v1/nodes/{node}");
+        site.drive(&node, "undeploy", "available")?;
+        site.ironic.delete(&node_path)?.expect_status(204)?;
+        offered(&other, Asker::Ipxe, |offer| offer.boot_file.is_none())?;
+        folders.wait_until_empty()
+    })
+}
+
+#[test]
+fn over_ipv6_it_is_the_same() -> Result<()> {
+    Lan::run(&["dnsmasq"], |lan| {
+        let folders = Folders::new()?;
+        let lines = format!("{}dhcp-range=fd77::100,fd77::1ff,64,1h\n", folders.lines());
+        let _dhcp = lan.dnsmasq(&lines)?;
+        let mut settings = folders.settings();
+        settings.push(("IRONPXE_DEFAULT__MY_IPV6", HOST6.to_owned()));
+        let site = Site::start(lan, toy::KERNEL, &settings)?;
+        let node = site.deploy("uefi", "ipxe")?;
+        let card = Card::plug(lan, MAC)?;
+        // That the file is read shows over IPv4.
+        offered(&card, Asker::Ipxe, |offer| offer.boot_file.is_some())?;
+        let ipxe = card.ask6(Asker::Ipxe)?;
+        ensure!(
+            ipxe.boots()?.ends_with(&format!("?node_uuid={node}")),
+            "{ipxe:?}"
+        );
+        let firmware = card.ask6(Asker::Uefi)?;
+        ensure!(
+            firmware.boots()? == format!("tftp://[{HOST6}]/snponly.efi"),
+            "{firmware:?}"
+        );
+        Ok(())
+    })
+}

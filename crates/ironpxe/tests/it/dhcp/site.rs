@@ -1,0 +1,131 @@
+//! What a test has: a network, the service on it, and a node that is being deployed.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use ironpxe_testkit::imageserver::ImageServer;
+use ironpxe_testkit::ironic::Ironic;
+use ironpxe_testkit::lan::{self, Lan};
+use ironpxe_testkit::machine::{Hardware, Ipxe, Machine};
+use ironpxe_testkit::payload::toy;
+use ironpxe_testkit::server::{Server, ServerOptions};
+use serde_json::{Value, json};
+
+use super::{BOOT, MAC, SOON};
+
+pub(super) const RAMDISK_BYTES: usize = 1000;
+
+pub(super) struct Site {
+    pub(super) server: Server,
+    pub(super) ironic: Ironic,
+    pub(super) images: ImageServer,
+}
+
+impl Site {
+    /// The service with these settings, and images for this firmware.
+    pub(super) fn start(lan: &Lan, kernel: &[u8], settings: &[(&str, String)]) -> Result<Self> {
+        let mut options = ServerOptions::on_lan(lan);
+        for (name, value) in settings {
+            options = options.set(name, value.clone());
+        }
+        let server = Server::start(Path::new(env!("CARGO_BIN_EXE_ironpxe")), &options)?;
+        let images = ImageServer::start_at(SocketAddr::new(Lan::address(), 8080))?;
+        images.serve("/kernel", kernel);
+        images.serve("/ramdisk", &*toy::ramdisk(RAMDISK_BYTES));
+        Ok(Self {
+            ironic: Ironic::new(server.base_url())?,
+            server,
+            images,
+        })
+    }
+
+    /// A node with one port, for which the deploy ramdisk is waited for; its UUID.
+    pub(super) fn deploy(&self, boot_mode: &str, boot_interface: &str) -> Result<String> {
+        let uuid = self.enrol(boot_mode, boot_interface)?;
+        for (verb, state) in [
+            ("manage", "manageable"),
+            ("provide", "available"),
+            ("active", "wait call-back"),
+        ] {
+            self.drive(&uuid, verb, state)?;
+        }
+        Ok(uuid)
+    }
+
+    /// A node with one port; its UUID.
+    pub(super) fn enrol(&self, boot_mode: &str, boot_interface: &str) -> Result<String> {
+        let node = self.ironic.create_node(&json!({
+            "name": "rack-1",
+            "driver": "fake-hardware",
+            "boot_interface": boot_interface,
+            "deploy_interface": "direct",
+            "automated_clean": false,
+            "properties": {"capabilities": format!("boot_mode:{boot_mode}")},
+            "driver_info": {
+                "deploy_kernel": self.images.url("/kernel"),
+                "deploy_ramdisk": self.images.url("/ramdisk"),
+            },
+            "instance_info": {"image_source": self.images.url("/images/system.qcow2")},
+        }))?;
+        let uuid = node.get("uuid").and_then(Value::as_str);
+        let uuid = uuid.context("the node has no uuid")?.to_owned();
+        self.ironic.create_port(&uuid, MAC)?;
+        Ok(uuid)
+    }
+
+    pub(super) fn drive(&self, node: &str, verb: &str, state: &str) -> Result<()> {
+        self.ironic.provision(node, verb)?;
+        self.ironic.wait_state(node, state, SOON).map(drop)
+    }
+
+    /// The machine boots the deploy ramdisk, by the door with this query.
+    pub(super) fn boots_by(&self, machine: &Machine, query: &str) -> Result<()> {
+        let line = machine.wait_for_line("IRONPXE-TOY", BOOT)?;
+        let ramdisk = toy::report("", &toy::ramdisk(RAMDISK_BYTES));
+        let fingerprint = ramdisk.split_once(']').context("no fingerprint")?.1;
+        ensure!(line.ends_with(fingerprint), "{line}");
+        // The log says which machine was known, and by what.
+        let log = self.server.wait_for_log("machine boots: ", SOON)?;
+        let by_port = log.contains(MAC);
+        ensure!(by_port == (query == "port_address"), "{log}");
+        Ok(())
+    }
+}
+
+/// What `ironpxe dhcp example` prints for this network.
+pub(super) fn example(server: &str, interface: &str, http_url: Option<&str>) -> Result<String> {
+    let api_url = format!("http://{}:6385", lan::HOST);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ironpxe"));
+    command.env_clear().env("HOME", "/nonexistent/home");
+    command.args(["dhcp", "example", server, "--interface", interface]);
+    command.args(["--api-url", &api_url, "--subnet", "10.77.0.0/24"]);
+    if let Some(url) = http_url {
+        command.env("IRONPXE_DEPLOY__HTTP_URL", url);
+    }
+    let output = command.output().context("cannot run ironpxe")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{said}");
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// A machine with UEFI that has no iPXE of its own: its firmware is a client that has to be told
+/// everything.
+pub(super) fn bare_uefi(lan: &Lan) -> Hardware {
+    let mut hardware = Hardware::on_lan(MAC, lan).uefi();
+    hardware.ipxe = Ipxe::Absent;
+    hardware
+}
+
+/// What iPXE would wait sixteen seconds for on a network without IPv6 routers.
+pub(super) const ROUTER: &str = "enable-ra\ndhcp-range=fd77::,ra-only,64\n";
+
+/// The loader for UEFI, of the system's package `ipxe`.
+pub(super) fn uefi_loader() -> Result<Vec<u8>> {
+    fs::read("/usr/lib/ipxe/snponly.efi").context("no iPXE for UEFI: apt-get install ipxe")
+}
+
+/// The lines by which dnsmasq hands it out by TFTP: docs/with-your-own-dhcp.md has them.
+pub(super) const TFTP: &str = "enable-tftp\ntftp-root=/usr/lib/ipxe\n";

@@ -1,0 +1,137 @@
+//! Booting machines leaves nothing on the disk of the service: all there is stands in the database.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use ironpxe_testkit::ironic::Ironic;
+use ironpxe_testkit::server::{Server, ServerOptions};
+use ironpxe_testkit::writes::Writes;
+use serde_json::{Value, json};
+
+const MAC: &str = "52:54:00:ff:00:01";
+const DOOR: &str = "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config";
+const SOON: Duration = Duration::from_secs(30);
+
+/// Every file, folder and link in a folder, from there.
+fn everything_in(folder: &Path) -> Result<BTreeSet<PathBuf>> {
+    let mut found = BTreeSet::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(&next)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                folders.push(entry.path());
+            }
+            found.insert(entry.path().strip_prefix(folder)?.to_owned());
+        }
+    }
+    Ok(found)
+}
+
+fn is_database(path: &Path, state: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.parent() == Some(state) && name.starts_with("ironpxe.sqlite")
+}
+
+/// Deploys, cleans, rescues and tears down; the machine asks for its script wherever it boots.
+fn a_whole_life(ironic: &Ironic) -> Result<()> {
+    let node = ironic.create_node(&json!({
+        "driver": "fake-hardware",
+        "boot_interface": "ipxe",
+        "deploy_interface": "ramdisk",
+        "rescue_interface": "agent",
+        "driver_info": {
+            "deploy_kernel": "http://192.0.2.1/k", "deploy_ramdisk": "http://192.0.2.1/r",
+            "rescue_kernel": "http://192.0.2.1/k", "rescue_ramdisk": "http://192.0.2.1/r",
+        },
+        "instance_info": {
+            "kernel": "http://192.0.2.1/k", "ramdisk": "http://192.0.2.1/r",
+        },
+    }))?;
+    let uuid = node
+        .get("uuid")
+        .and_then(Value::as_str)
+        .context("no uuid")?;
+    ironic.create_port(uuid, MAC)?;
+    let states = format!("/v1/nodes/{uuid}/states/provision");
+    let step = json!([{"interface": "deploy", "step": "erase_devices_metadata"}]);
+    for (body, state, boots) in [
+        (json!({"target": "manage"}), "manageable", false),
+        (json!({"target": "inspect"}), "inspect wait", true),
+        (json!({"target": "abort"}), "inspect failed", false),
+        (json!({"target": "manage"}), "manageable", false),
+        (
+            json!({"target": "clean", "clean_steps": step}),
+            "clean wait",
+            true,
+        ),
+        (json!({"target": "abort"}), "clean failed", false),
+        (json!({"target": "manage"}), "manageable", false),
+        (json!({"target": "provide"}), "clean wait", true),
+        (json!({"target": "abort"}), "clean failed", false),
+        (json!({"target": "manage"}), "manageable", false),
+        (json!({"target": "adopt"}), "active", true),
+        (json!({"target": "rebuild"}), "active", true),
+        (
+            json!({"target": "rescue", "rescue_password": "p"}),
+            "rescue wait",
+            true,
+        ),
+        (json!({"target": "abort"}), "rescue failed", false),
+        (json!({"target": "unrescue"}), "active", true),
+        (json!({"target": "deleted"}), "clean wait", true),
+        (json!({"target": "abort"}), "clean failed", false),
+        (json!({"target": "manage"}), "manageable", false),
+    ] {
+        ironic.put(&states, &body)?.expect_status(202)?;
+        ironic.wait_state(uuid, state, SOON)?;
+        let script = ironic.get_as_firmware(&format!("{DOOR}?port_address={MAC}"))?;
+        ensure!(script.text.starts_with("#!ipxe\n"), "{state}: {script:?}");
+        ensure!(
+            script.text.contains("\nkernel ") == boots,
+            "{state}: {}",
+            script.text
+        );
+    }
+    ironic
+        .delete(&format!("/v1/nodes/{uuid}"))?
+        .expect_status(204)?;
+    Ok(())
+}
+
+#[test]
+fn nothing_is_written_but_the_database() -> Result<()> {
+    if !Writes::can_be_watched() {
+        println!("skipped: watching what a process writes needs root");
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let state = folder.path().canonicalize()?;
+    let options = ServerOptions {
+        state_dir: Some(state.clone()),
+        ..ServerOptions::default()
+    };
+    // A file is what can be told from others; another database has its own.
+    let connection = format!("sqlite:////{}", state.join("ironpxe.sqlite").display());
+    let options = options.set("IRONPXE_DATABASE__CONNECTION", connection);
+    let mut server = Server::start(Path::new(env!("CARGO_BIN_EXE_ironpxe")), &options)?;
+    let writes = Writes::of(server.id(), &[Path::new("/"), &state])?;
+    a_whole_life(&Ironic::new(server.base_url())?)?;
+    server.terminate()?;
+
+    let written = writes.end()?;
+    ensure!(!written.is_empty(), "not even the database was seen");
+    for path in &written {
+        ensure!(is_database(path, &state), "{} was written", path.display());
+    }
+    for path in everything_in(&state)? {
+        ensure!(
+            is_database(&state.join(&path), &state),
+            "{} is left",
+            path.display()
+        );
+    }
+    Ok(())
+}
