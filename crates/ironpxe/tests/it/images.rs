@@ -1,11 +1,6 @@
 //! The door through which images are passed on, knocked at by hand: what a machine gets when all is
 //! well, and what when it is not. `firmware/images.rs` has machines behind it.
 
-#![expect(
-    clippy::indexing_slicing,
-    reason = "JSON values answer null for what they do not have"
-)]
-
 mod crowd;
 mod door;
 mod glance;
