@@ -126,6 +126,7 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
         Role::Api => None,
         Role::All | Role::Conductor => Some(kickstarts(&config)?),
     };
+    // An API fetches images of Glance by itself.
     let clients = Clients::new(&config)?;
     let mut signals = Signals::catch().map_err(AppError::Signals)?;
     let hang_ups = HangUps::catch().map_err(AppError::Signals)?;
@@ -151,14 +152,14 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
         None => db.secret("image_urls", &ident::secret()).await?,
     };
     let downloads = limits.connections / 2;
-    let images = images(&config, clients.clone(), &key, api_url.clone(), downloads)?;
+    let images = images(&config, &clients, &key, api_url.clone(), downloads)?;
     let tasks = Tasks::new();
     let conductor = match drivers.zip(kickstarts) {
         None => None,
         Some((drivers, kickstarts)) => {
-            let dhcp = dhcp_provider(&config, &clients);
+            let images = images.clone();
             let settings =
-                conductor_settings(&config, api_url, endpoint, images.clone(), kickstarts, dhcp);
+                conductor_settings(&config, api_url, endpoint, images, kickstarts, &clients);
             let scripts = scripts.clone();
             let started =
                 LocalConductor::start(db.clone(), drivers, scripts, settings, tasks.clone());
@@ -237,7 +238,7 @@ pub async fn preview(
     // Nobody is let in by what a preview shows.
     let images = Clients::new(config)
         .map_err(Box::from)
-        .and_then(|clients| Ok(images(config, clients, "", url.clone(), 1)?))
+        .and_then(|clients| Ok(images(config, &clients, "", url.clone(), 1)?))
         .map_err(OfflineError::Images)?;
     let settings = config.boot_settings(url);
     let context = conductor::preview::Context {
@@ -250,7 +251,7 @@ pub async fn preview(
 
 fn images(
     config: &Config,
-    clients: Clients,
+    clients: &Clients,
     key: &str,
     base: String,
     downloads: usize,
@@ -269,8 +270,11 @@ fn images(
         patience: seconds(settings.timeout),
         downloads: downloads.min(bytes(settings.max_downloads)),
         cafile: settings.cafile.clone(),
-        glance: clients.glance,
-        temp_urls: clients.temp_urls.filter(|_| config.pxe.ipxe_use_swift),
+        glance: clients.glance.clone(),
+        temp_urls: clients
+            .temp_urls
+            .clone()
+            .filter(|_| config.pxe.ipxe_use_swift),
         temp_url_lifetime: seconds(config.glance.swift_temp_url_duration),
         allowed_paths: config.conductor.file_url_allowed_paths.0.clone(),
     })
@@ -408,7 +412,7 @@ fn conductor_settings(
     endpoint: String,
     images: Images,
     kickstarts: Kickstarts,
-    dhcp: Dhcp,
+    clients: &Clients,
 ) -> conductor::Settings {
     conductor::Settings {
         host: config.host.clone(),
@@ -425,7 +429,7 @@ fn conductor_settings(
         boot: config.boot_settings(api_url),
         images,
         kickstarts: Arc::new(kickstarts),
-        dhcp,
+        dhcp: dhcp_provider(config, clients),
     }
 }
 

@@ -210,7 +210,7 @@ mod tests {
     const KERNEL: &str = "11111111-1111-4111-8111-111111111111";
     const RAMDISK: &str = "22222222-2222-4222-8222-222222222222";
 
-    fn properties(fields: Value) -> ImageProperties {
+    fn properties(fields: &Value) -> ImageProperties {
         let mut image = json!({"id": "x", "status": "active"});
         image.as_object_mut().unwrap().extend(
             fields
@@ -238,7 +238,7 @@ mod tests {
             (json!({"img_type": "partition"}), false),
             (json!({"kernel_id": KERNEL}), false),
         ] {
-            let found = properties(fields.clone());
+            let found = properties(&fields);
             assert_eq!(found.whole_disk, Some(whole), "{fields}");
         }
     }
@@ -247,7 +247,7 @@ mod tests {
     fn what_an_image_brought_goes_with_it() {
         let mut node = node();
         let before = node.clone();
-        let first = properties(json!({"kernel_id": KERNEL, "ramdisk_id": RAMDISK}));
+        let first = properties(&json!({"kernel_id": KERNEL, "ramdisk_id": RAMDISK}));
         first.apply(&mut node);
         assert_eq!(node.instance_info["kernel"], KERNEL);
         assert_eq!(node.instance_info["ramdisk"], RAMDISK);
@@ -256,7 +256,7 @@ mod tests {
         first.apply(&mut node);
         assert_eq!(node, once);
         // A rebuild with an image that has none.
-        properties(json!({})).apply(&mut node);
+        properties(&json!({})).apply(&mut node);
         assert!(node.instance_info.is_empty(), "{:?}", node.instance_info);
         assert_eq!(node.driver_internal_info["is_whole_disk_image"], true);
         // And with one that is none of Glance.

@@ -105,16 +105,12 @@ impl LocalConductor {
             return Ok(());
         }
         let volumes = self.db.node_volumes(node.uuid).await?;
-        let checked = match self.dhcp_options(node) {
-            Ok(_) => self.check_plan(ctx, node, state, Some(&volumes)).await,
-            Err(untellable) => Err(refused(&untellable, node)),
-        };
+        self.dhcp_options(node)
+            .map_err(|refusal| invalid_boot(node, &refused(&refusal, node)))?;
+        let checked = self.check_plan(ctx, node, state, Some(&volumes)).await;
         checked.map_err(|fault| match fault {
             Fault::Unavailable { .. } => fault,
-            fault => Fault::InvalidParameterValue(format!(
-                "Failed to validate boot info for node {}: {fault}",
-                node.uuid
-            )),
+            fault => invalid_boot(node, &fault),
         })
     }
 
@@ -259,6 +255,13 @@ impl LocalConductor {
         self.check_plan(ctx, node, state, Some(&around.volumes))
             .await
     }
+}
+
+fn invalid_boot(node: &Node, fault: &Fault) -> Fault {
+    Fault::InvalidParameterValue(format!(
+        "Failed to validate boot info for node {}: {fault}",
+        node.uuid
+    ))
 }
 
 pub(super) fn refused(refusal: &Refusal, node: &Node) -> Fault {

@@ -1,7 +1,9 @@
 //! What only several settings together can get wrong, and what follows from settings that are
 //! not set.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use ironpxe_core::boot::ImageRef;
 
 use super::connection::Connection;
 use super::dhcp::DhcpProvider;
@@ -9,7 +11,7 @@ use super::environment::Environment;
 use super::error::Origin;
 use super::json_rpc::RpcAuth;
 use super::load::Loader;
-use super::values::{Secret, Word};
+use super::values::{Image, Secret, Word};
 
 impl Loader {
     /// Fills in what nobody set.
@@ -85,6 +87,7 @@ impl Loader {
             let message = "expected at least 32 characters: openssl rand -hex 32".to_owned();
             self.about("[images]url_key", message);
         }
+        self.check_files();
         self.check_json_rpc();
         self.check_openstack();
         let conductor = &self.config.conductor;
@@ -116,6 +119,49 @@ impl Loader {
             self.about(
                 &format!("[conductor]{set}"),
                 format!("this needs [conductor]{missing} beside it"),
+            );
+        }
+    }
+
+    /// Finds images in files that are never given out.
+    fn check_files(&mut self) {
+        let conductor = &self.config.conductor;
+        let single = [
+            ("deploy_kernel", &conductor.deploy_kernel),
+            ("deploy_ramdisk", &conductor.deploy_ramdisk),
+            ("rescue_kernel", &conductor.rescue_kernel),
+            ("rescue_ramdisk", &conductor.rescue_ramdisk),
+        ];
+        let by_arch = [
+            ("deploy_kernel_by_arch", &conductor.deploy_kernel_by_arch),
+            ("deploy_ramdisk_by_arch", &conductor.deploy_ramdisk_by_arch),
+            ("rescue_kernel_by_arch", &conductor.rescue_kernel_by_arch),
+            ("rescue_ramdisk_by_arch", &conductor.rescue_ramdisk_by_arch),
+        ];
+        let single = single
+            .into_iter()
+            .filter_map(|(key, image)| Some((key, image.as_ref()?)));
+        let by_arch = by_arch
+            .into_iter()
+            .flat_map(|(key, images)| images.values().map(move |image| (key, image)));
+        let allowed = &conductor.file_url_allowed_paths.0;
+        let lost: Vec<_> = single
+            .chain(by_arch)
+            .filter_map(|(key, Image(text))| match ImageRef::parse(text) {
+                Ok(ImageRef::File(file)) => Some((key, file)),
+                _ => None,
+            })
+            .filter(|(_, file)| {
+                !allowed
+                    .iter()
+                    .any(|it| Path::new(file.path()).starts_with(it))
+            })
+            .map(|(key, file)| (key, file.path().to_owned()))
+            .collect();
+        for (key, path) in lost {
+            self.about(
+                &format!("[conductor]{key}"),
+                format!("{path} is below none of the folders of [conductor]file_url_allowed_paths"),
             );
         }
     }

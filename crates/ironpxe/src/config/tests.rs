@@ -222,6 +222,11 @@ fn what_is_wrong_in_a_file_is_shown_with_its_line() {
             "ironpxe.toml:2: [conductor]file_url_allowed_paths: images is not an absolute path",
         ),
         (
+            "[conductor]\nfile_url_allowed_paths = [\"/srv/images\"]\ndeploy_kernel = \"file:///srv/k\"\n\
+             deploy_ramdisk = \"file:///srv/images/r\"\n",
+            "ironpxe.toml:3: [conductor]deploy_kernel: /srv/k is below none of the folders",
+        ),
+        (
             "[images]\nurl_key = \"short\"\n",
             "ironpxe.toml:2: [images]url_key: expected at least 32 characters",
         ),

@@ -208,7 +208,7 @@ mod tests {
         Door {
             key: Key::new(secret),
             base: "http://10.0.0.1:6385".into(),
-            lifetime: Duration::from_secs(60),
+            lifetime: Duration::from_mins(1),
         }
     }
 

@@ -20,10 +20,10 @@ pub enum ImageError {
         retry_after: u16,
     },
     /// The image has no such bytes.
-    #[error("it has {total} bytes, and none of those that were asked for")]
+    #[error("it has none of the bytes that were asked for")]
     Range {
-        /// How many it has.
-        total: u64,
+        /// How many it has, if that is known.
+        total: Option<u64>,
     },
 }
 

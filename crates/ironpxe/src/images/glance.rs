@@ -123,7 +123,11 @@ impl Glances {
             .ok_or_else(|| ImageError::Gone("Glance does not say how long it is".to_owned()))?;
         let wanted = match range {
             None => None,
-            Some(range) => Some(range.within(total).ok_or(ImageError::Range { total })?),
+            Some(range) => Some(
+                range
+                    .within(total)
+                    .ok_or(ImageError::Range { total: Some(total) })?,
+            ),
         };
         let id = image.id.to_string();
         let data = self

@@ -53,9 +53,10 @@ impl Images {
     fn passes_on(&self, image: &ImageRef) -> bool {
         match (image, self.0.relayed) {
             (ImageRef::Http(_), Relayed::Never) => false,
-            (ImageRef::Http(_), Relayed::Always) => true,
             (ImageRef::Http(url), Relayed::Https) => url.is_https(),
-            (ImageRef::Glance(_) | ImageRef::File(_), _) => true,
+            (ImageRef::Http(_), Relayed::Always) | (ImageRef::Glance(_) | ImageRef::File(_), _) => {
+                true
+            }
         }
     }
 
@@ -150,9 +151,8 @@ impl Images {
             return Ok(Location { url, until, how });
         }
         match glances.image(image).await {
-            Ok(_) => {}
             // Swift may well give out what Glance cannot talk about now.
-            Err(ImageError::NotNow { .. }) => {}
+            Ok(_) | Err(ImageError::NotNow { .. }) => {}
             Err(error) => return Err(error),
         }
         let url = glances.temp_url(image).await?;

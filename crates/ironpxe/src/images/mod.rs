@@ -166,7 +166,9 @@ impl Images {
         let part = match range {
             None => None,
             Some(range) => {
-                let part = range.within(total).ok_or(ImageError::Range { total })?;
+                let part = range
+                    .within(total)
+                    .ok_or(ImageError::Range { total: Some(total) })?;
                 let start = std::io::SeekFrom::Start(part.0);
                 tokio::io::AsyncSeekExt::seek(&mut file, start)
                     .await

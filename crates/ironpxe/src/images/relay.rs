@@ -44,6 +44,9 @@ impl Relay {
             .no_proxy()
             .redirect(Policy::limited(MAX_REDIRECTS))
             .connect_timeout(patience)
+            // A connection that was left open may be gone when the next image is fetched, and an
+            // image is worth a new one.
+            .pool_max_idle_per_host(0)
             .tls_backend_preconfigured(tls)
             .user_agent(concat!("ironpxe/", env!("CARGO_PKG_VERSION")))
             .build()?;
@@ -92,9 +95,8 @@ impl Relay {
         match (status, range) {
             (StatusCode::OK | StatusCode::PARTIAL_CONTENT, _) => {}
             (StatusCode::RANGE_NOT_SATISFIABLE, Some(_)) => {
-                return Err(match content_range {
-                    Some(ContentRange { total, .. }) => ImageError::Range { total },
-                    None => ImageError::Gone(format!("its server answers {status}")),
+                return Err(ImageError::Range {
+                    total: content_range.map(|found| found.total),
                 });
             }
             _ if status.is_server_error()

@@ -32,6 +32,9 @@ use tracing::{debug, warn};
 use self::stall::Impatient;
 use super::Tasks;
 
+/// How much of a request's head or of an answer is in memory at once, in bytes.
+const BUFFER: usize = 64 * 1024;
+
 /// How connections are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -55,7 +58,7 @@ impl Limits {
         Self {
             connections,
             head_timeout: Duration::from_secs(30),
-            stall_timeout: Duration::from_secs(120),
+            stall_timeout: Duration::from_mins(2),
             drain: Duration::from_secs(10),
         }
     }
@@ -204,6 +207,9 @@ impl Conversation {
             .timer(TokioTimer::new())
             .header_read_timeout(head_timeout)
             .keep_alive(keep_alive)
+            // How much of an answer is kept for a client that does not take it. (And how long a
+            // request's head may be.)
+            .max_buf_size(BUFFER)
             .title_case_headers(true)
             .serve_connection(TokioIo::new(Impatient::new(stream, stall_timeout)), service);
         let mut connection = pin!(connection);

@@ -10,6 +10,7 @@
 
 mod cards;
 mod downloads;
+mod images;
 mod installer;
 mod instance;
 mod local_disk;

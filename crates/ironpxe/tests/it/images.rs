@@ -66,7 +66,8 @@ impl Site {
         let node_fields = node.as_object_mut().context("no object")?;
         node_fields.extend(fields.as_object().context("no object")?.clone());
         let node = self.ironic.create_node(&node)?;
-        let uuid = node["uuid"].as_str().context("no uuid")?.to_owned();
+        let uuid = node.get("uuid").and_then(Value::as_str);
+        let uuid = uuid.context("no uuid")?.to_owned();
         self.ironic.create_port(&uuid, mac)?;
         Ok(uuid)
     }
@@ -75,15 +76,43 @@ impl Site {
     fn waits_for(&self, mac: &str, kernel: &str, ramdisk: &str) -> Result<String> {
         let info = json!({"deploy_kernel": kernel, "deploy_ramdisk": ramdisk});
         let node = self.enrol(mac, &json!({"driver_info": info}))?;
-        for (verb, state) in [
+        let way = [
             ("manage", "manageable"),
             ("provide", "available"),
             ("active", "wait call-back"),
-        ] {
-            self.ironic.provision(&node, verb)?;
-            self.ironic.wait_state(&node, state, SOON)?;
-        }
+        ];
+        self.go(&node, &way)?;
         Ok(node)
+    }
+
+    /// A node that is active, with a kernel and a ramdisk of its instance.
+    fn runs(&self, mac: &str, kernel: &str, ramdisk: &str) -> Result<String> {
+        let fields = json!({
+            "deploy_interface": "ramdisk",
+            "instance_info": {"kernel": kernel, "ramdisk": ramdisk},
+        });
+        let node = self.enrol(mac, &fields)?;
+        self.go(&node, &[("manage", "manageable"), ("adopt", "active")])?;
+        Ok(node)
+    }
+
+    /// Gives a node that is active another kernel.
+    fn set_kernel(&self, node: &str, image: &str) -> Result<()> {
+        let patch = json!([
+            {"op": "replace", "path": "/instance_info/kernel", "value": image},
+        ]);
+        let changed = self.ironic.patch(&format!("/v1/nodes/{node}"), &patch)?;
+        changed.expect_status(200)?;
+        Ok(())
+    }
+
+    /// Drives a node through states.
+    fn go(&self, node: &str, way: &[(&str, &str)]) -> Result<()> {
+        for (verb, state) in way {
+            self.ironic.provision(node, verb)?;
+            self.ironic.wait_state(node, state, SOON)?;
+        }
+        Ok(())
     }
 
     /// The script of a machine.

@@ -7,6 +7,7 @@
 
 mod access;
 mod failover;
+mod images;
 mod ironic;
 mod takeover;
 

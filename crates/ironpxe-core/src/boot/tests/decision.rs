@@ -219,7 +219,7 @@ fn an_agent_that_inspects_knows_the_api_only_on_the_fast_track() {
                 " ipa-inspection-callback-url=http://127.0.0.1:6385/v1/continue_inspection \
                  ipa-api-url=http://127.0.0.1:6385 ",
             )),
-            plan => Err(plan),
+            plan => Err(Box::new(plan)),
         }
     };
     for (configured, word, expected) in [
@@ -238,7 +238,7 @@ fn an_agent_that_inspects_knows_the_api_only_on_the_fast_track() {
             field: "driver_info.fast_track".into(),
             problem: "it must be true or false".into(),
         });
-        assert_eq!(knows(true, word), Err(refused));
+        assert_eq!(knows(true, word), Err(Box::new(refused)));
     }
     // The other states are none of its business.
     let mut node = node(ProvisionState::DeployWait, "direct");

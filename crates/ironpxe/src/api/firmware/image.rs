@@ -64,8 +64,9 @@ pub(super) async fn get(
     match state.images.open(&image, asked.range).await {
         Ok(opened) => Ok(answer(opened, asked.head, errand)),
         Err(error) => {
+            // The one line in the log about it.
             errand.failed(&error.to_string());
-            refusal(&error)
+            refusal(&error, &errand.request_id)
         }
     }
 }
@@ -116,19 +117,23 @@ fn not_any_more() -> ApiError {
 }
 
 /// Where images live, and what is wrong there, is for the log.
-fn refusal(error: &ImageError) -> Result<Response, ApiError> {
+fn refusal(error: &ImageError, request_id: &str) -> Result<Response, ApiError> {
     match error {
         ImageError::Gone(_) => Err(ApiError::Missing("The image cannot be had.".to_owned())),
-        ImageError::NotNow { retry_after, .. } => Err(ApiError::Fault(Fault::Unavailable {
-            reason: "The image cannot be had now".to_owned(),
-            retry_after: *retry_after,
-        })),
+        ImageError::NotNow { retry_after, .. } => {
+            let fault = Fault::Unavailable {
+                reason: "The image cannot be had now".to_owned(),
+                retry_after: *retry_after,
+            };
+            Ok(ApiError::from(fault).answer(request_id))
+        }
         ImageError::Range { total } => {
             let mut headers = HeaderMap::from_iter([(
                 header::CACHE_CONTROL,
                 HeaderValue::from_static("no-store"),
             )]);
-            if let Ok(value) = HeaderValue::try_from(format!("bytes */{total}")) {
+            let total = total.map(|total| HeaderValue::try_from(format!("bytes */{total}")));
+            if let Some(Ok(value)) = total {
                 headers.insert(header::CONTENT_RANGE, value);
             }
             Ok((StatusCode::RANGE_NOT_SATISFIABLE, headers, String::new()).into_response())

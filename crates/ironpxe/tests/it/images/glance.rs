@@ -1,5 +1,7 @@
 //! Images of Glance, and a Glance that misbehaves.
 
+use std::fmt::Write;
+
 use anyhow::{Context, Result, ensure};
 use ironpxe_testkit::openstack::faulty::{Fault, FaultyCloud, PASSWORD, USER};
 use ironpxe_testkit::server::ServerOptions;
@@ -22,16 +24,18 @@ fn options(cloud: &FaultyCloud) -> ServerOptions {
         .set("IRONPXE_GLANCE__USER_DOMAIN_NAME", "Default")
         .set("IRONPXE_GLANCE__PROJECT_NAME", "service")
         .set("IRONPXE_GLANCE__PROJECT_DOMAIN_NAME", "Default")
+        .set("IRONPXE_GLANCE__REGION_NAME", "RegionOne")
         .set("IRONPXE_GLANCE__NUM_RETRIES", "0")
         .set("IRONPXE_GLANCE__TIMEOUT", "1")
         .set("IRONPXE_IMAGES__TIMEOUT", "1")
 }
 
 fn hash(data: &[u8]) -> String {
-    Sha512::digest(data)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let mut digits = String::new();
+    for byte in Sha512::digest(data) {
+        let _ = write!(digits, "{byte:02x}");
+    }
+    digits
 }
 
 /// Glance gets an image, which says that it is `described`.
@@ -53,7 +57,8 @@ fn an_image_of_glance_is_passed_on() -> Result<()> {
     add(&cloud, KERNEL, &kernel, &kernel, &json!({}));
     add(&cloud, RAMDISK, &ramdisk, &ramdisk, &json!({}));
     let site = Site::with(options(&cloud))?;
-    site.waits_for(MAC, KERNEL, &format!("glance://{RAMDISK}"))?;
+    let waits = site.waits_for(MAC, KERNEL, &format!("glance://{RAMDISK}"));
+    waits.with_context(|| format!("{:?}", cloud.requests.entries()))?;
     let path = site.path_of(MAC, "kernel")?;
     let got = site.get(&path)?;
     ensure!(
@@ -147,7 +152,7 @@ fn a_glance_in_trouble_is_told_of() -> Result<()> {
         ),
         (Fault::HangUp, 503, "it cannot be reached"),
         (Fault::Silence, 503, "it has not answered within"),
-        (Fault::Half, 503, "and should send 1000"),
+        (Fault::Stall(10), 503, "and should send 1000"),
     ] {
         cloud.order(&data, [fault]);
         let got = site.get(&path)?;
@@ -162,6 +167,10 @@ fn a_glance_in_trouble_is_told_of() -> Result<()> {
             "{line}"
         );
     }
+    cloud.order(&data, [Fault::Half]);
+    let got = site.get(&path)?;
+    ensure!((got.status, got.complete) == (200, false), "{}", got.head);
+    site.server.wait_for_log("its server broke off", SOON)?;
     ensure!(site.get(&path)?.body == kernel, "it did not pass");
     Ok(())
 }
@@ -262,14 +271,12 @@ fn a_deployment_asks_what_the_image_is() -> Result<()> {
         "instance_info": {"image_source": SYSTEM},
     });
     let node = site.enrol(MAC, &fields)?;
-    for (verb, state) in [
+    let way = [
         ("manage", "manageable"),
         ("provide", "available"),
         ("active", "active"),
-    ] {
-        site.ironic.provision(&node, verb)?;
-        site.ironic.wait_state(&node, state, SOON)?;
-    }
+    ];
+    site.go(&node, &way)?;
     let found = site.ironic.node(&node)?;
     ensure!(found["instance_info"]["kernel"] == KERNEL, "{found}");
     ensure!(found["instance_info"]["ramdisk"] == RAMDISK, "{found}");

@@ -40,10 +40,11 @@ pub(super) fn ask(
 ) -> Result<TcpStream> {
     let address = base.strip_prefix("http://").context("no http://")?;
     let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    stream.set_read_timeout(Some(Duration::from_mins(1)))?;
     let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\n");
     for (name, value) in headers {
-        request.push_str(&format!("{name}: {value}\r\n"));
+        let header = format!("{name}: {value}\r\n");
+        request.push_str(&header);
     }
     request.push_str("Connection: close\r\n\r\n");
     stream.write_all(request.as_bytes())?;

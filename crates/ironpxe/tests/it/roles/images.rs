@@ -1,0 +1,62 @@
+//! Images that are passed on, where API and conductor are processes of their own: the conductor
+//! signs, any API opens, and the bytes go through the API alone.
+
+use anyhow::{Context, Result, ensure};
+use ironpxe_testkit::ironic::Ironic;
+use ironpxe_testkit::server::Server;
+use serde_json::json;
+
+use super::{SOON, Site, binary};
+
+#[test]
+fn any_api_passes_on_what_any_conductor_promised() -> Result<()> {
+    let site = Site::new()?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("kernel");
+    std::fs::write(&file, "the kernel")?;
+    let start = |role, host| -> Result<Server> {
+        // No key is set: who is first makes one.
+        let options = site
+            .options(role, host)
+            .set(
+                "IRONPXE_CONDUCTOR__FILE_URL_ALLOWED_PATHS",
+                folder.path().display().to_string(),
+            )
+            .set("IRONPXE_API__PUBLIC_ENDPOINT", "http://ironpxe.example");
+        Server::start(binary(), &options)
+    };
+    let _conductors = [start("conductor", "c1")?, start("conductor", "c2")?];
+    let apis = [start("api", "a1")?, start("api", "a2")?];
+    let client = Ironic::new(apis[0].base_url())?;
+    let image = format!("file://{}", file.display());
+    let node = client.create_node(&json!({
+        "driver": "fake-hardware",
+        "deploy_interface": "ramdisk",
+        "instance_info": {"kernel": image, "ramdisk": image},
+    }))?;
+    let node = node["uuid"].as_str().context("no uuid")?;
+    client.create_port(node, "52:54:00:aa:00:01")?;
+    for (verb, state) in [("manage", "manageable"), ("adopt", "active")] {
+        client.provision(node, verb)?;
+        client.wait_state(node, state, SOON)?;
+    }
+    let script = client.get_as_firmware("/v1/boot/52:54:00:aa:00:01/boot.ipxe")?;
+    let mut words = script.text.split_whitespace();
+    let path = words.find_map(|word| word.strip_prefix("http://ironpxe.example/v1/images/"));
+    let path = format!("/v1/images/{}", path.context("no image")?);
+    for api in &apis {
+        let client = Ironic::new(api.base_url())?;
+        let got = client.get(&path)?;
+        ensure!(
+            (got.status, got.text.as_str()) == (200, "the kernel"),
+            "{got:?}"
+        );
+        client
+            .get(&path.replace("/kernel/", "/ramdisk/"))?
+            .expect_status(403)?;
+    }
+    // The conductors are not asked for bytes, but for what the node boots now.
+    client.provision(node, "deleted")?;
+    client.get(&path)?.expect_status(404)?;
+    Ok(())
+}
