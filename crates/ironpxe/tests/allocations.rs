@@ -6,11 +6,7 @@
 //! A binary of its own, because its allocator counts.
 
 #![cfg(target_os = "linux")]
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test may stop at anything unexpected, and says what it measured"
-)]
+#![expect(clippy::unwrap_used, reason = "a test may stop at anything unexpected")]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -27,7 +27,7 @@ pub const BOOT_ROWS_AT_ONCE: usize = 64;
 
 /// What tells a row from what it was before and after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Revision {
+struct RowVersion {
     id: i64,
     revision: i64,
     updated_at: Option<OffsetDateTime>,
@@ -36,8 +36,8 @@ struct Revision {
 /// What tells the rows of a machine from what they were before and after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revisions {
-    node: Revision,
-    port: Option<Revision>,
+    node: RowVersion,
+    port: Option<RowVersion>,
 }
 
 /// The rows of one machine, all as they were at one moment.
@@ -157,7 +157,7 @@ fn sorted(machines: &[BootIdent]) -> (Vec<Value<'static>>, Vec<Value<'static>>) 
 fn node_and_port(fields: &mut Fields<'_>) -> Result<(BootIdent, BootRows), sqlx::Error> {
     let (_, mut rows) = node_alone(fields)?;
     let (port, revision) = port_row::read(fields)?;
-    rows.revisions.port = Some(Revision {
+    rows.revisions.port = Some(RowVersion {
         id: fields.last_id(),
         revision,
         updated_at: port.updated_at,
@@ -169,7 +169,7 @@ fn node_and_port(fields: &mut Fields<'_>) -> Result<(BootIdent, BootRows), sqlx:
 
 fn node_alone(fields: &mut Fields<'_>) -> Result<(BootIdent, BootRows), sqlx::Error> {
     let node = node_row::read(fields)?;
-    let revision = Revision {
+    let revision = RowVersion {
         id: fields.last_id(),
         revision: node.revision,
         updated_at: node.updated_at,
@@ -199,8 +199,8 @@ fn node_revisions(fields: &mut Fields<'_>) -> Result<(BootIdent, Revisions), sql
     Ok((ident, Revisions { node, port: None }))
 }
 
-fn revision(fields: &mut Fields<'_>) -> Result<Revision, sqlx::Error> {
-    Ok(Revision {
+fn revision(fields: &mut Fields<'_>) -> Result<RowVersion, sqlx::Error> {
+    Ok(RowVersion {
         id: fields.id()?,
         revision: fields.take()?,
         updated_at: fields.optional_time()?,

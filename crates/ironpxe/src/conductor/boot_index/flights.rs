@@ -5,7 +5,7 @@
 //! request came is never its answer, because it may not see what was committed just before the
 //! request. Nobody waits for company: a request that finds a place free goes at once, alone.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -128,9 +128,9 @@ impl<Q: Source> Shared<Q> {
     /// One query for all of them.
     async fn ask_for(&self, waiting: Vec<Waiting<Q>>) {
         let mut keys: Vec<Q::Key> = Vec::with_capacity(waiting.len());
-        let mut once = HashMap::with_capacity(waiting.len());
+        let mut once = HashSet::with_capacity(waiting.len());
         for Waiting { key, .. } in &waiting {
-            if once.insert(*key, ()).is_none() {
+            if once.insert(*key) {
                 keys.push(*key);
             }
         }
