@@ -14,6 +14,7 @@ on_both! {
     a_node_that_comes_back_as_another_is_not_taken_for_the_first,
     volumes_count_at_once,
     new_templates_count_at_once,
+    what_is_outside_the_database_is_looked_for_each_time,
 }
 
 const MAC: MacAddress = MacAddress::new([0x52, 0x54, 0, 0, 0, 1]);
@@ -247,4 +248,38 @@ async fn new_templates_count_at_once(site: Site) {
         .scripts
         .replace(Scripts::new(downloads).unwrap());
     assert_eq!(pair.check(ident, "built in again").await.unwrap(), built_in);
+}
+
+/// A file may vanish without anybody committing anything.
+async fn what_is_outside_the_database_is_looked_for_each_time(site: Site) {
+    let folder = tempfile::tempdir().unwrap();
+    let files = ["deploy_kernel", "deploy_ramdisk"].map(|key| (key, folder.path().join(key)));
+    let db = site.open().await;
+    let allowed = vec![folder.path().to_owned()];
+    let conductor = start_set(&db, "conductor-1", Tasks::new(), |settings| {
+        settings.images = crate::images::testing::images_below(allowed);
+    })
+    .await;
+    let pair = Pair { db, conductor };
+    let mut node = waiting("one");
+    for (key, path) in &files {
+        std::fs::write(path, "x").unwrap();
+        let url = format!("file://{}", path.display());
+        node.driver_info.insert((*key).into(), json!(url));
+    }
+    pair.db.node_create(&node).await.unwrap();
+    pair.db.port_create(&port_of(&node)).await.unwrap();
+    for ident in [BootIdent::Address(MAC), BootIdent::Node(node.uuid)] {
+        for _ in 0..2 {
+            let script = pair.script(ident).await.unwrap();
+            assert!(script.contains("deploy ramdisk"), "{script}");
+        }
+        let [(_, kernel), _] = &files;
+        std::fs::remove_file(kernel).unwrap();
+        for _ in 0..2 {
+            let script = pair.script(ident).await.unwrap();
+            assert!(script.contains("is not booted"), "{script}");
+        }
+        std::fs::write(kernel, "x").unwrap();
+    }
 }
