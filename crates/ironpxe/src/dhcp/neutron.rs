@@ -40,6 +40,9 @@ const TOLD: &str = "neutron_dhcp_opts";
 /// The options that are ours, with whatever tags: files, servers, and the class of HTTP boot.
 const OURS: [&str; 6] = ["59", "60", "66", "67", "150", "255"];
 
+/// Whoever takes something away waits no longer for Neutron.
+const CLEARS_WITHIN: Duration = Duration::from_secs(30);
+
 /// Tells a Neutron. Clones tell the same one.
 #[derive(Debug, Clone)]
 pub struct Neutron {
@@ -113,7 +116,10 @@ impl Neutron {
     /// Deletes our options. That it could not be done is in the log alone: they send the machine
     /// here, where it is decided anew what it boots.
     pub(super) async fn clear(&self, node: NodeUuid, ports: &[Port]) {
-        self.clear_cards(node, cards(ports).collect()).await;
+        let clearing = self.clear_cards(node, cards(ports).collect());
+        if tokio::time::timeout(CLEARS_WITHIN, clearing).await.is_err() {
+            warn!(node.uuid = %node, "DHCP options are left in Neutron, which does not answer");
+        }
     }
 
     async fn clear_cards(&self, node: NodeUuid, cards: Vec<Card<'_>>) {

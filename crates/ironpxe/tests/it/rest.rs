@@ -27,6 +27,7 @@ mod normal;
 mod paths;
 mod ports;
 mod refused;
+mod vifs;
 mod volumes;
 
 use self::differences::Differences;

@@ -12,7 +12,7 @@ const CONNECTOR: &str = "/v1/volume/connectors/cccccccc-bbbb-4ccc-8ddd-eeeeeeeee
 const TARGET: &str = "/v1/volume/targets/dddddddd-bbbb-4ccc-8ddd-eeeeeeeeeeee";
 
 /// Every place that takes a body.
-const DOORS: [(&str, &str); 23] = [
+const DOORS: [(&str, &str); 24] = [
     ("POST", "/v1/nodes"),
     ("PATCH", "/v1/nodes/n1"),
     ("PUT", "/v1/nodes/n1/maintenance"),
@@ -21,6 +21,7 @@ const DOORS: [(&str, &str); 23] = [
     ("PUT", "/v1/nodes/n1/states/raid"),
     ("PUT", "/v1/nodes/n1/management/boot_device"),
     ("PUT", "/v1/nodes/n1/traits"),
+    ("POST", "/v1/nodes/n1/vifs"),
     ("PUT", "/v1/nodes/n1/traits/CUSTOM_A"),
     ("POST", "/v1/nodes/n1/vendor_passthru?method=first_method"),
     ("POST", "/v1/ports"),
