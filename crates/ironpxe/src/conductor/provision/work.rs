@@ -297,3 +297,51 @@ fn tear_down(node: &mut Node) {
         node.driver_internal_info.remove(key);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use ironpxe_core::id::NodeUuid;
+    use serde_json::json;
+
+    use super::*;
+    use crate::conductor::tests::start;
+
+    /// What validation found in its place may be gone when the work begins.
+    #[tokio::test]
+    async fn an_image_that_went_away_fails_the_deployment() {
+        let (db, _folder) = crate::db::testing::scratch().await;
+        let conductor = start(&db).await;
+        let mut node = Node::enroll(NodeUuid(ident::uuid()), "fake-hardware", clock::now());
+        node.interfaces.set(InterfaceKind::Deploy, "direct");
+        conductor.drivers.compose(&mut node).unwrap();
+        node.provision_state = ProvisionState::Deploying.into();
+        node.provision_updated_at = Some(clock::now());
+        node.reservation = Some(conductor.settings.host.clone());
+        for key in ["deploy_kernel", "deploy_ramdisk"] {
+            node.driver_info
+                .insert(key.to_owned(), json!("file:///srv/gone"));
+        }
+        db.node_create(&node).await.unwrap();
+        let ctx = Context {
+            request_id: ident::request_id(),
+        };
+        let work = Work::Deploy { boot_volume: None };
+        conductor.start_work(ctx, &node, work);
+        for _ in 0..1000 {
+            let found = db.node_get(node.uuid).await.unwrap().unwrap();
+            if found.reservation.is_none() {
+                assert_eq!(found.provision_state, ProvisionState::DeployFailed.into());
+                let error = found.last_error.unwrap();
+                assert!(
+                    error.contains("cannot be deployed: kernel file:///srv/gone"),
+                    "{error}"
+                );
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the work does not end");
+    }
+}

@@ -37,7 +37,7 @@ fn for_agents(kernel: &'static str, ramdisk: &'static str) -> Vec<Bad> {
         bad(args, 7, "must be a string"),
         bad(kernel, "http://h/a b", "a space"),
         bad(kernel, "http://h/${x}", "replace"),
-        bad(ramdisk, "file:///etc/passwd", "http"),
+        bad(ramdisk, "file:///srv/../etc/passwd", ".."),
         bad(ramdisk, Value::Null, "not set"),
         bad(of_node, "boot_mode:legacy", "not one of bios, uefi"),
         bad(of_node, "secure_boot:yes", "not one of true, false"),
