@@ -126,7 +126,6 @@ impl<T: Size> BootIndex<T> {
             self.shelf.prove(&ident, &content, proof);
             return Ok(Found::Kept(content));
         }
-        self.shelf.remove(&ident, &content);
         self.read(ident).await
     }
 
