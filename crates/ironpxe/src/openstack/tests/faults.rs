@@ -141,7 +141,11 @@ async fn who_does_not_answer_is_not_waited_for() {
 async fn a_download_that_stops_is_an_error_for_whoever_reads_it() {
     let cloud = cloud();
     cloud.order(FILE_PATH, [Fault::Stall(10), Fault::Half]);
-    let glance = Glance::new(&impatient(&cloud)).unwrap();
+    let settings = Settings {
+        retries: 3,
+        ..impatient(&cloud)
+    };
+    let glance = Glance::new(&settings).unwrap();
     for _ in 0..2 {
         let mut response = glance.data(IMAGE, None).await.unwrap();
         let error = loop {
