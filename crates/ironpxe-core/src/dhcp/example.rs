@@ -4,6 +4,7 @@
 //! iPXE puts its card's address into the URL by itself (`${mac}`); any other firmware is given
 //! iPXE. The tests run these very lines with the real servers.
 
+// An address alone does no input or output.
 use core::net::Ipv4Addr;
 
 use super::{BootMode, DhcpSettings};
