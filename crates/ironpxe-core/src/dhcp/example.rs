@@ -4,7 +4,8 @@
 //! iPXE puts its card's address into the URL by itself (`${mac}`); any other firmware is given
 //! iPXE. The tests run these very lines with the real servers.
 
-use std::net::Ipv4Addr;
+// An address alone does no input or output.
+use core::net::Ipv4Addr;
 
 use super::{BootMode, DhcpSettings};
 
