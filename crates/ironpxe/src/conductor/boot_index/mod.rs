@@ -28,7 +28,7 @@ use crate::lifecycle::Tasks;
 use crate::rpc::BootIdent;
 
 /// How much of the process's memory is kept in scripts and rows.
-const CAPACITY: usize = 32 * 1024 * 1024;
+const CAPACITY: usize = 20 * 1024 * 1024;
 /// How many queries of one kind are under way at once; who comes later shares the next one.
 const FLIGHTS: usize = 2;
 
