@@ -21,6 +21,25 @@ use crate::rpc::{
     ProvisionArgs, Reply, VifInfo,
 };
 
+impl LocalConductor {
+    /// Does something also if the client hangs up meanwhile: a node must not stay reserved for
+    /// nobody, and what is saved of a port must be told to the DHCP server.
+    async fn to_the_end<T, F>(
+        &self,
+        ctx: &Context,
+        name: &'static str,
+        act: impl FnOnce(Self, Context) -> F,
+    ) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Fault>> + Send + 'static,
+    {
+        let done = self.tasks.see_through(name, act(self.clone(), ctx.clone()));
+        let done = done.await;
+        done.unwrap_or_else(|| Err(Fault::Internal("the task panicked".to_owned())))
+    }
+}
+
 impl Conductor for LocalConductor {
     fn node_create<'a>(&'a self, ctx: &'a Context, node: Node) -> Reply<'a, Node> {
         Box::pin(self.create_node(ctx, node))
@@ -37,11 +56,13 @@ impl Conductor for LocalConductor {
     }
 
     fn node_destroy<'a>(&'a self, ctx: &'a Context, node: NodeUuid) -> Reply<'a, ()> {
-        Box::pin(self.destroy_node(ctx, node))
+        let destroy = move |it: Self, ctx| async move { it.destroy_node(&ctx, node).await };
+        Box::pin(self.to_the_end(ctx, "node deletion", destroy))
     }
 
     fn port_create<'a>(&'a self, ctx: &'a Context, port: Port) -> Reply<'a, Port> {
-        Box::pin(self.create_port(ctx, port))
+        let create = move |it: Self, ctx| async move { it.create_port(&ctx, port).await };
+        Box::pin(self.to_the_end(ctx, "new port", create))
     }
 
     fn port_update<'a>(
@@ -50,19 +71,24 @@ impl Conductor for LocalConductor {
         port: PortUuid,
         change: PortChange,
     ) -> Reply<'a, Port> {
-        Box::pin(async move { self.update_port(ctx, port, &change).await })
+        let update = move |it: Self, ctx| async move { it.update_port(&ctx, port, &change).await };
+        Box::pin(self.to_the_end(ctx, "port change", update))
     }
 
     fn port_destroy<'a>(&'a self, ctx: &'a Context, port: PortUuid) -> Reply<'a, ()> {
-        Box::pin(self.destroy_port(ctx, port))
+        let destroy = move |it: Self, ctx| async move { it.destroy_port(&ctx, port).await };
+        Box::pin(self.to_the_end(ctx, "port deletion", destroy))
     }
 
     fn vif_attach<'a>(&'a self, ctx: &'a Context, node: NodeUuid, vif: VifInfo) -> Reply<'a, ()> {
-        Box::pin(self.attach_vif(ctx, node, vif))
+        let attach = move |it: Self, ctx| async move { it.attach_vif(&ctx, node, vif).await };
+        Box::pin(self.to_the_end(ctx, "VIF attachment", attach))
     }
 
     fn vif_detach<'a>(&'a self, ctx: &'a Context, node: NodeUuid, vif: &'a str) -> Reply<'a, ()> {
-        Box::pin(self.detach_vif(ctx, node, vif))
+        let vif = vif.to_owned();
+        let detach = move |it: Self, ctx| async move { it.detach_vif(&ctx, node, &vif).await };
+        Box::pin(self.to_the_end(ctx, "VIF detachment", detach))
     }
 
     fn volume_connector_create<'a>(
@@ -122,14 +148,9 @@ impl Conductor for LocalConductor {
         verb: Verb,
         args: ProvisionArgs,
     ) -> Reply<'a, ()> {
-        // A client that hangs up between the acceptance of its verb and the start of the work must
-        // not leave the node reserved for nobody.
-        let (conductor, ctx) = (self.clone(), ctx.clone());
-        let accept = async move { conductor.start_provision(&ctx, node, verb, args).await };
-        Box::pin(async move {
-            let accepted = self.tasks.see_through("provision verb", accept).await;
-            accepted.unwrap_or_else(|| Err(Fault::Internal("the task panicked".to_owned())))
-        })
+        let accept =
+            move |it: Self, ctx| async move { it.start_provision(&ctx, node, verb, args).await };
+        Box::pin(self.to_the_end(ctx, "provision verb", accept))
     }
 
     fn change_power_state<'a>(
