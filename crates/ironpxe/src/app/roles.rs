@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use axum::Router;
 
-use super::{AppError, bytes};
+use super::AppError;
+use super::settings::bytes;
 use crate::conductor::LocalConductor;
 use crate::config::{JsonRpc, RpcAuth, Secret, Word};
 use crate::db::Db;

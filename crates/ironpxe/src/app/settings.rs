@@ -1,0 +1,160 @@
+//! What each room is handed of the configuration, in that room's own words.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ironpxe_core::boot::Kickstarts;
+use tracing::warn;
+
+use super::openstack::Clients;
+use super::roles::Role;
+use crate::config::{self, Config, Connection, DhcpProvider};
+use crate::dhcp::{self, Dhcp};
+use crate::images::{self, Images, Key, Relayed};
+use crate::{api, conductor, db};
+
+/// Where machines and ramdisks find this service.
+pub(super) fn api_url(config: &Config, role: Role, address: SocketAddr) -> String {
+    if let Some(endpoint) = &config.api.public_endpoint {
+        return endpoint.0.clone();
+    }
+    let url = format!("http://{address}");
+    let shared = matches!(config.database_connection, Connection::Postgres(_));
+    let problem = if address.ip().is_unspecified() {
+        Some("where they find nothing")
+    } else if role == Role::Conductor {
+        Some("which is only a guess at where the API is")
+    } else if shared {
+        Some("while every other process on this database sends them to itself")
+    } else {
+        None
+    };
+    if let Some(problem) = problem {
+        warn!(
+            "boot scripts send ramdisks to {url}, {problem}: set [api]public_endpoint to the URL \
+             under which machines reach this service"
+        );
+    }
+    url
+}
+
+pub(super) fn db_location(config: &Config) -> db::Location {
+    match &config.database_connection {
+        Connection::Sqlite(path) => db::Location::Sqlite(path.clone()),
+        Connection::Postgres(postgres) => db::Location::Postgres {
+            options: postgres.options.clone(),
+            name: postgres.to_string(),
+        },
+    }
+}
+
+pub(super) fn db_settings(config: &Config) -> db::Settings {
+    db::Settings {
+        location: db_location(config),
+        limits: db::Limits {
+            max_pool_size: config.database.max_pool_size,
+            statement_timeout: Duration::from_secs(config.database.statement_timeout.into()),
+        },
+        heartbeat_timeout: Duration::from_secs(config.conductor.heartbeat_timeout.into()),
+    }
+}
+
+pub(super) fn images(
+    config: &Config,
+    clients: &Clients,
+    key: &str,
+    base: String,
+    downloads: usize,
+) -> Result<Images, images::SetupError> {
+    let settings = &config.images;
+    let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+    Images::new(images::Settings {
+        relay: match settings.relay {
+            config::Relay::Never => Relayed::Never,
+            config::Relay::Https => Relayed::Https,
+            config::Relay::Always => Relayed::Always,
+        },
+        key: Key::new(key),
+        base,
+        url_lifetime: seconds(settings.url_lifetime),
+        patience: seconds(settings.timeout),
+        downloads: downloads.min(bytes(settings.max_downloads)),
+        cafile: settings.cafile.clone(),
+        glance: clients.glance.clone(),
+        temp_urls: clients
+            .temp_urls
+            .clone()
+            .filter(|_| config.pxe.ipxe_use_swift),
+        temp_url_lifetime: seconds(config.glance.swift_temp_url_duration),
+        allowed_paths: config.conductor.file_url_allowed_paths.0.clone(),
+    })
+}
+
+pub(super) fn conductor_settings(
+    config: &Config,
+    api_url: String,
+    endpoint: String,
+    images: Images,
+    kickstarts: Kickstarts,
+    clients: &Clients,
+) -> conductor::Settings {
+    conductor::Settings {
+        host: config.host.clone(),
+        conductor_group: config.conductor.conductor_group.clone(),
+        automated_clean: config.conductor.automated_clean,
+        allow_provisioning_in_maintenance: config.conductor.allow_provisioning_in_maintenance,
+        heartbeat_interval: Duration::from_secs(config.conductor.heartbeat_interval.into()),
+        take_over_interval: Duration::from_secs(
+            config.conductor.check_provision_state_interval.into(),
+        ),
+        endpoint,
+        restrict_boot_config: config.api.restrict_boot_config,
+        dhcp_options: config.dhcp_settings(api_url.clone()),
+        boot: config.boot_settings(api_url),
+        images,
+        kickstarts: Arc::new(kickstarts),
+        dhcp: dhcp_provider(config, clients),
+    }
+}
+
+/// Who tells the DHCP server about machines.
+fn dhcp_provider(config: &Config, clients: &Clients) -> Dhcp {
+    let folders = &config.dnsmasq;
+    match config.dhcp.dhcp_provider {
+        DhcpProvider::None => Dhcp::None,
+        DhcpProvider::Dnsmasq => Dhcp::Dnsmasq(dhcp::Dnsmasq::new(
+            folders.dhcp_hostsdir.clone(),
+            folders.dhcp_optsdir.clone(),
+        )),
+        DhcpProvider::Neutron => match &clients.neutron {
+            Some(client) => {
+                let delay = Duration::from_secs(config.neutron.port_setup_delay.into());
+                Dhcp::Neutron(dhcp::Neutron::new(client.clone(), delay))
+            }
+            // Such a configuration is not read.
+            None => Dhcp::None,
+        },
+    }
+}
+
+pub(super) fn api_settings(config: &Config) -> api::Settings {
+    let api = &config.api;
+    api::Settings {
+        public_endpoint: api
+            .public_endpoint
+            .as_ref()
+            .map(|endpoint| endpoint.0.clone()),
+        max_limit: api.max_limit,
+        max_body_bytes: bytes(api.max_json_body_size),
+        max_provision_body_bytes: bytes(api.max_json_body_size_provision),
+        max_json_body_depth: usize::from(api.max_json_body_depth),
+        boot_places: api::firmware::BootPlaces::new(bytes(api.max_boot_requests)),
+        restrict_boot_config: api.restrict_boot_config,
+        host: config.host.clone(),
+    }
+}
+
+pub(super) fn bytes(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
