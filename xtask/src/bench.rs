@@ -38,7 +38,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::{packages, postgres, shell::step};
@@ -181,7 +181,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
         report.add("overload", "Overload", &outcome)?;
     }
     if args.storm || args.all {
-        let outcome = step("the storm", || {
+        let (outcome, wrong) = step("the storm", || {
             storm::run(&storm::Plan {
                 ironpxe: &binary,
                 nginx: &nginx,
@@ -191,6 +191,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
             })
         })?;
         report.add("storm", "A boot storm", &outcome)?;
+        ensure!(wrong == 0, "{wrong} scripts were wrong");
     }
     if args.images || args.all {
         let plan = images::Plan {

@@ -49,8 +49,8 @@ pub(super) struct Plan<'a> {
     pub(super) changes_per_second: u32,
 }
 
-/// One storm for each.
-pub(super) fn run(plan: &Plan<'_>) -> Result<Outcome> {
+/// One storm for each. With what came out, how many scripts were wrong.
+pub(super) fn run(plan: &Plan<'_>) -> Result<(Outcome, usize)> {
     let scratch = tempfile::tempdir().context("cannot create a scratch folder")?;
     let files = scratch.path().join("kernels");
     fs::create_dir_all(&files).context("cannot create a folder")?;
@@ -93,10 +93,11 @@ pub(super) fn run(plan: &Plan<'_>) -> Result<Outcome> {
     for why in wrong.iter().take(5) {
         markdown.extend(["\nWrong: ", why, "\n"]);
     }
-    Ok(Outcome {
+    let outcome = Outcome {
         markdown,
         json: Value::Object(all),
-    })
+    };
+    Ok((outcome, wrong.len()))
 }
 
 /// Who takes part.
