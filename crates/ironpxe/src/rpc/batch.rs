@@ -5,23 +5,25 @@
 //! wait along, as a batch of JSON-RPC 2.0, so that what a message costs is shared by as many as
 //! there are when there is much to do. Nobody waits for company.
 //!
-//! What several do together can go wrong for all. Whoever hears nothing of the message it was in
-//! asks alone: what a machine asks changes nothing.
+//! What several do together can go wrong for all, and takes as long as the slowest of them: one
+//! machine whose images must be looked for in a Glance that hangs must not keep the others. So
+//! whoever hears nothing for a moment asks alone: what a machine asks changes nothing.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::client::{Client, Connection, Trouble};
 use super::envelope;
 
 /// How many messages to one conductor are under way at once.
 const PLACES: usize = 2;
-
 /// The messages to all conductors.
 #[derive(Debug, Default)]
 pub(super) struct Batches {
@@ -60,12 +62,15 @@ enum News {
 struct Place(Arc<Line>);
 
 impl Batches {
-    /// Sends a request to `host:port`, and gives the answer's body.
+    /// Sends a request to `host:port`, and gives the answer's body. A batch may take so long as
+    /// `together` before each in it asks alone; whoever waits for a place and then for a batch,
+    /// twice as long.
     pub(super) async fn post(
         &self,
         client: &Client,
         endpoint: &str,
         body: Bytes,
+        together: Duration,
     ) -> Result<Bytes, Trouble> {
         let line = self.line(endpoint);
         let alone = || client.post(endpoint, body.clone(), Connection::Kept);
@@ -80,20 +85,24 @@ impl Batches {
             }
             Err(waiting) => waiting,
         };
-        match waiting.await {
-            Ok(News::Answer(answer)) => answer,
-            Ok(News::Turn(_place, others)) if others.is_empty() => alone().await,
-            Ok(News::Turn(place, others)) => {
+        match timeout(2 * together, waiting).await {
+            Ok(Ok(News::Answer(answer))) => answer,
+            Ok(Ok(News::Turn(_place, others))) if others.is_empty() => alone().await,
+            Ok(Ok(News::Turn(place, others))) => {
                 let sent = client.post(endpoint, batch(&body, &others), Connection::Kept);
-                let answers = match sent.await {
-                    Ok(answers) => envelope::parts(&answers, others.len() + 1),
-                    Err(Trouble::Fault(_)) => None,
-                    Err(trouble) => {
+                let answers = match timeout(together, sent).await {
+                    Ok(Ok(answers)) => envelope::parts(&answers, others.len() + 1),
+                    Ok(Err(Trouble::Fault(_))) => None,
+                    Ok(Err(trouble)) => {
                         for it in others {
                             // Whoever has gone needs no answer, here and below.
                             let _ = it.news.send(News::Answer(Err(trouble.clone())));
                         }
                         return Err(trouble);
+                    }
+                    Err(_) => {
+                        drop((place, others));
+                        return alone().await;
                     }
                 };
                 let mut answers = answers.into_iter().flatten();
@@ -107,7 +116,7 @@ impl Batches {
                 }
                 Ok(own)
             }
-            Err(_) => alone().await,
+            Ok(Err(_)) | Err(_) => alone().await,
         }
     }
 

@@ -212,7 +212,11 @@ impl Remote {
         patience: Duration,
     ) -> Result<T, Trouble> {
         let body = message.body.clone();
-        let sent = self.batches.post(&self.client, &peer.endpoint, body);
+        // Much longer than a conductor needs that has nothing to wait for.
+        let together = self.patience.boot_try / 4;
+        let sent = self
+            .batches
+            .post(&self.client, &peer.endpoint, body, together);
         read(message, within(patience, sent).await?)
     }
 

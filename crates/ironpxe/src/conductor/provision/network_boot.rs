@@ -21,6 +21,7 @@ use tracing::warn;
 
 use super::work::Work;
 use crate::conductor::LocalConductor;
+use crate::conductor::images::ImageProperties;
 use crate::db::{Page, PortFilter};
 use crate::drivers::boot::BootInterface;
 use crate::drivers::deploy::DeployInterface;
@@ -94,13 +95,15 @@ fn installs(node: &Node) -> bool {
 }
 
 impl LocalConductor {
-    /// Tells the DHCP server what the work on the node needs.
+    /// Tells the DHCP server what the work on the node needs; `image` is what is known of the image
+    /// that is deployed.
     pub(super) async fn arrange_boot(
         &self,
         ctx: &Context,
         uuid: NodeUuid,
         accepted: Option<OffsetDateTime>,
         work: Work,
+        image: Option<&ImageProperties>,
     ) -> Arranged {
         let mut step = BootStep::None;
         let arranging = async {
@@ -108,6 +111,9 @@ impl LocalConductor {
             self.still_ours(&node, accepted)?;
             // Where it would lead if all went well.
             let mut after = node.clone();
+            if let Some(image) = image {
+                image.apply(&mut after);
+            }
             self.finish(ctx, &mut after, work, &Arranged::default())?;
             step = BootStep::of(self, work, &after, ctx);
             match step {

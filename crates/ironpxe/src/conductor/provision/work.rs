@@ -57,7 +57,11 @@ impl LocalConductor {
         self.tasks.spawn("provision work", async move {
             let found = conductor.find_images(&ctx, &node, work).await;
             let arranged = match &found {
-                Ok(_) => conductor.arrange_boot(&ctx, uuid, accepted, work).await,
+                Ok(image) => {
+                    let image = image.as_ref();
+                    let arranging = conductor.arrange_boot(&ctx, uuid, accepted, work, image);
+                    arranging.await
+                }
                 Err(_) => Arranged::default(),
             };
             let finish = |node: &mut Node| {

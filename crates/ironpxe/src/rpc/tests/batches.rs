@@ -14,6 +14,10 @@ use super::*;
 const ADDRESS: BootIdent = BootIdent::Address(ironpxe_core::mac::MacAddress::new([
     0x52, 0x54, 0, 0xaa, 0, 1,
 ]));
+/// A machine for which the conductor never finds an answer.
+const SLOW: BootIdent = BootIdent::Address(ironpxe_core::mac::MacAddress::new([
+    0x52, 0x54, 0, 0xaa, 0, 0xff,
+]));
 const MACHINES: usize = 100;
 
 /// A conductor before which messages are held up, counted and perhaps refused.
@@ -29,6 +33,10 @@ async fn pass(State(gate): State<Gate>, request: Request) -> Response {
     gate.messages.fetch_add(1, Ordering::Relaxed);
     // Others come meanwhile.
     tokio::time::sleep(Duration::from_millis(20)).await;
+    let slow = b"52:54:00:aa:00:ff";
+    if body.windows(slow.len()).any(|it| it == slow) {
+        std::future::pending::<()>().await;
+    }
     if !gate.batches && body.starts_with(b"[") {
         let problem = json!({"jsonrpc": "2.0", "id": null, "error": {"code": -32600,
             "message": "Invalid request object"}});
@@ -68,10 +76,27 @@ async fn boots(remote: &Remote) {
 #[tokio::test]
 async fn many_share_a_message_and_each_gets_its_own_script() {
     let (site, messages) = gated(true).await;
-    let remote = site.remote();
+    let remote = site.patient_remote();
     join_all((0..MACHINES).map(|_| boots(&remote))).await;
     let messages = messages.load(Ordering::Relaxed);
     assert!(messages <= 10, "{messages} messages");
+}
+
+/// If the others waited for the one, they would wait until their time is up.
+#[tokio::test]
+async fn one_that_takes_long_keeps_nobody() {
+    let (site, _) = gated(true).await;
+    let remote = site.patient_remote();
+    let slow = (0..MACHINES / 10).map(|_| async {
+        let ctx = context();
+        let asked = remote.boot_script(&ctx, SLOW);
+        tokio::time::timeout(Duration::from_secs(3), asked)
+            .await
+            .is_err()
+    });
+    let others = join_all((0..MACHINES).map(|_| boots(&remote)));
+    let (slow, _) = tokio::join!(join_all(slow), others);
+    assert!(slow.into_iter().all(|is_slow| is_slow));
 }
 
 #[tokio::test]
