@@ -1,5 +1,6 @@
 //! A real Glance, which keeps its images in Swift.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
@@ -139,5 +140,40 @@ impl Glance {
             ensure!(status.is_success(), "Glance takes no data: {status} {said}");
         }
         Ok(id)
+    }
+
+    /// Uploads an image of this format (`aki`, `ari`, …) as an operator does, with the `openstack`
+    /// client, and gives its UUID.
+    pub fn upload(
+        &self,
+        venv: &Path,
+        keystone: &Keystone,
+        format: &str,
+        data: &[u8],
+    ) -> Result<String> {
+        let folder = TempDir::with_prefix("ironpxe-upload-")?;
+        let file = folder.path().join("image");
+        fs::write(&file, data).context("cannot write an image")?;
+        let file = file.to_string_lossy();
+        let options = [
+            ["--os-auth-url", &keystone.url],
+            ["--os-username", USER],
+            ["--os-password", SERVICE_PASSWORD],
+            ["--os-user-domain-name", "Default"],
+            ["--os-project-name", "service"],
+            ["--os-project-domain-name", "Default"],
+            ["image", "create"],
+            ["--disk-format", format],
+            ["--container-format", format],
+            ["--file", &file],
+            ["-f", "value"],
+            ["-c", "id"],
+            ["--public", format],
+        ];
+        let args: Vec<&OsStr> = options.iter().flatten().map(OsStr::new).collect();
+        let said = run(&venv.join("bin/openstack"), folder.path(), &args)?;
+        let id = said.trim();
+        ensure!(!id.is_empty(), "the client says nothing of the image");
+        Ok(id.to_owned())
     }
 }

@@ -50,8 +50,8 @@ fn command(program: &Path, folder: &Path) -> Result<Command> {
     Ok(command)
 }
 
-/// Runs a program to its end.
-pub(super) fn run(program: &Path, folder: &Path, args: &[&OsStr]) -> Result<()> {
+/// Runs a program to its end, and gives what it printed.
+pub(super) fn run(program: &Path, folder: &Path, args: &[&OsStr]) -> Result<String> {
     let mut command = command(program, folder)?;
     let output = command.args(args).output();
     let output = output.with_context(|| format!("cannot run {}", program.display()))?;
@@ -63,7 +63,7 @@ pub(super) fn run(program: &Path, folder: &Path, args: &[&OsStr]) -> Result<()> 
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
-    Ok(())
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// A socket on the loopback, and its port.

@@ -13,7 +13,7 @@ use ironpxe_testkit::on_platforms;
 use ironpxe_testkit::openstack::{Glance, Keystone, SERVICE_PASSWORD, Swift, venv};
 use ironpxe_testkit::payload::{disk, iso, toy};
 use ironpxe_testkit::server::ServerOptions;
-use serde_json::{Map, json};
+use serde_json::json;
 use tempfile::TempDir;
 
 use super::{BOOT, MAC, MACHINES, RAMDISK, SOON, Site, boots_the_toy, disk_report, kernel};
@@ -171,13 +171,8 @@ fn a_machine_boots_what_glance_has(platform: Platform) -> Result<()> {
     let swift = Swift::start(&venv, &keystone)?;
     let glance = Glance::start(&venv, &keystone, &swift)?;
     swift.set_temp_url_key(&keystone, "glance", SWIFT_KEY)?;
-    let add = |format: &str, data: &[u8]| {
-        let formats = ["disk_format", "container_format"];
-        let formats = formats.map(|key| (key.to_owned(), json!(format)));
-        glance.add_image(&keystone, &Map::from_iter(formats), Some(data.to_vec()))
-    };
-    let deploy_kernel = add("aki", kernel(platform))?;
-    let deploy_ramdisk = add("ari", &toy::ramdisk(1000))?;
+    let deploy_kernel = glance.upload(&venv, &keystone, "aki", kernel(platform))?;
+    let deploy_ramdisk = glance.upload(&venv, &keystone, "ari", &toy::ramdisk(1000))?;
     let options = |temporary: &TempDir| {
         ServerOptions::for_machines()
             .set("TMPDIR", temporary.path().display().to_string())
