@@ -97,7 +97,9 @@ fn the_front_passes_what_is_not_its_own_to_the_server_behind() {
         answer,
         "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n#!ipxe\n"
     );
-    assert_eq!(behind.requests_to("/script")[0].query, "mac=1");
+    // A request is noted when its answer has been sent.
+    let asked = behind.wait_for("/script", 200, SOON).unwrap();
+    assert_eq!(asked.query, "mac=1");
     let passed = front.wait_for("/script", 200, SOON).unwrap();
     assert_eq!(passed.bytes, 7);
 }
