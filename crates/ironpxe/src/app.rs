@@ -28,7 +28,7 @@ pub use crate::db::{DbError, Migration, SchemaStatus, Verdict};
 use crate::drivers::{Drivers, DriversError};
 use crate::ident;
 use crate::images;
-use crate::lifecycle::server::{self, Limits};
+use crate::server::{self, Limits};
 use crate::lifecycle::{HangUps, Signals, Tasks};
 pub use crate::rpc::BootPreview;
 use crate::rpc::UsersError;
@@ -168,11 +168,11 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
         }
     };
     let stopping = CancellationToken::new();
-    let router = match (&guards, &conductor) {
+    let served = match (guards, &conductor) {
         (Some(guards), Some(conductor)) => {
-            roles::rpc_router(conductor.clone(), &config.json_rpc, guards)
+            roles::served_rpc(conductor.clone(), &config.json_rpc, guards)
         }
-        (_, conductor) => api::router(api::AppState {
+        (_, conductor) => api::served(api::AppState {
             db: db.clone(),
             conductor: match conductor {
                 Some(conductor) => Arc::new(conductor.clone()),
@@ -187,9 +187,11 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
     reload::start(&tasks, hang_ups, config.clone(), scripts);
 
     let stop = CancellationToken::new();
-    let tls = guards.and_then(|guards| guards.tls);
-    let scheme = if tls.is_some() { "https" } else { "http" };
-    let serving = server::serve_tls(listener, router, limits, stop.clone(), tls);
+    let scheme = match served.tls {
+        Some(_) => "https",
+        None => "http",
+    };
+    let serving = server::serve(listener, served, limits, stop.clone());
     info!(
         conductor.host = config.host,
         database = %config.database_connection,

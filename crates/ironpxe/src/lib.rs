@@ -17,5 +17,6 @@ pub mod images;
 pub mod lifecycle;
 pub mod openstack;
 pub mod rpc;
+pub mod server;
 pub mod telemetry;
 pub mod tls;

@@ -1,9 +1,7 @@
 //! The life of the process: supervised tasks, signals, and the end in good order.
 //!
-//! [`Tasks`] is the only place that spawns. [`server`] answers connections until it is told to
-//! stop. The order of the end is in [`crate::app`].
+//! [`Tasks`] is the only place that spawns. The order of the end is in [`crate::app`].
 
-pub mod server;
 mod signals;
 
 use std::borrow::Cow;

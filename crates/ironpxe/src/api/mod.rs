@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::db::Db;
 use crate::images::Images;
 use crate::rpc::Conductor;
+use crate::server::Served;
 
 pub(crate) mod args;
 pub(crate) mod body;
@@ -87,6 +88,16 @@ pub fn router(state: AppState) -> Router {
     // The router looks at the path before any of its layers runs. The outermost layer rewrites
     // the path, so that it stands around the router as a whole.
     Router::new().fallback_service(Outermost::new(routes, state))
+}
+
+/// All that a server needs to answer for it.
+pub fn served(state: AppState) -> Served {
+    let router = router(state.clone());
+    Served {
+        express: Some(Arc::new(firmware::Doors::new(state, router.clone()))),
+        router,
+        tls: None,
+    }
 }
 
 async fn no_route() -> ApiError {

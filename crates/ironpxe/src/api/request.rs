@@ -12,7 +12,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{self, Poll};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::HttpBody;
@@ -38,6 +38,9 @@ const REQUEST_ID: [HeaderName; 2] = [
     HeaderName::from_static("x-openstack-request-id"),
     HeaderName::from_static("openstack-request-id"),
 ];
+
+/// The same as machines are answered them.
+pub(super) const REQUEST_ID_ON_WIRE: [&str; 2] = ["X-Openstack-Request-Id", "Openstack-Request-Id"];
 
 /// Where the API's collections begin: a path that starts with one of these may leave out `/v1`.
 const COLLECTIONS: [&str; 16] = [
@@ -217,22 +220,52 @@ async fn answer(state: &AppState, routes: Router, mut request: Request) -> Respo
         }
     }
 
-    let status = response.status().as_u16();
-    let elapsed = started.elapsed();
-    let path = asked.path();
-    let global_id = global_id.as_deref().unwrap_or_default();
-    if let Some(cause) = cause {
-        tracing::error!(
-            req.id = %ctx.request_id, req.global_id = %global_id, %method, path, status, ?elapsed,
-            error = %cause, "request failed"
-        );
-    } else {
-        tracing::debug!(
-            req.id = %ctx.request_id, req.global_id = %global_id, %method, path, status, ?elapsed,
-            "request answered"
-        );
+    Answered {
+        id: &ctx.request_id,
+        global_id: global_id.as_deref(),
+        method: &method,
+        path: asked.path(),
+        status: response.status(),
+        elapsed: started.elapsed(),
     }
+    .log(cause.as_deref());
     response
+}
+
+/// What the log says of each request.
+pub(super) struct Answered<'r> {
+    pub(super) id: &'r str,
+    pub(super) global_id: Option<&'r str>,
+    pub(super) method: &'r Method,
+    pub(super) path: &'r str,
+    pub(super) status: StatusCode,
+    pub(super) elapsed: Duration,
+}
+
+impl Answered<'_> {
+    /// Writes its line. `cause` is what only the log shall know.
+    pub(super) fn log(&self, cause: Option<&str>) {
+        let Self {
+            id,
+            method,
+            path,
+            elapsed,
+            ..
+        } = self;
+        let global_id = self.global_id.unwrap_or_default();
+        let status = self.status.as_u16();
+        if let Some(cause) = cause {
+            tracing::error!(
+                req.id = %id, req.global_id = %global_id, %method, path, status, ?elapsed,
+                error = %cause, "request failed"
+            );
+        } else {
+            tracing::debug!(
+                req.id = %id, req.global_id = %global_id, %method, path, status, ?elapsed,
+                "request answered"
+            );
+        }
+    }
 }
 
 /// What a future gives, or what it panicked with.

@@ -66,7 +66,7 @@ where
 }
 
 /// The answer with what the client is told about versions.
-fn with_headers(mut response: Response, used: Option<Microversion>) -> Response {
+pub(super) fn with_headers(mut response: Response, used: Option<Microversion>) -> Response {
     let failure = response.extensions().get::<Failure>();
     if failure.is_some_and(|failure| failure.0.is_unversioned()) {
         return response;

@@ -7,14 +7,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-
 use super::AppError;
 use super::settings::bytes;
 use crate::conductor::LocalConductor;
 use crate::config::{JsonRpc, RpcAuth, Secret, Word};
 use crate::db::Db;
 use crate::rpc::{Credentials, Patience, Remote, Users, server};
+use crate::server::Served;
 use crate::tls;
 
 /// What a process is.
@@ -43,7 +42,7 @@ impl Role {
 pub(super) struct Guards {
     users: Option<Users>,
     /// The server's side of TLS.
-    pub(super) tls: Option<Arc<rustls::ServerConfig>>,
+    tls: Option<Arc<rustls::ServerConfig>>,
 }
 
 impl Guards {
@@ -62,12 +61,17 @@ impl Guards {
 }
 
 /// A conductor's JSON-RPC.
-pub(super) fn rpc_router(conductor: LocalConductor, rpc: &JsonRpc, guards: &Guards) -> Router {
-    server::router(server::Served {
+pub(super) fn served_rpc(conductor: LocalConductor, rpc: &JsonRpc, guards: Guards) -> Served {
+    let router = server::router(server::Served {
         conductor: Arc::new(conductor),
-        users: guards.users.clone(),
+        users: guards.users,
         max_body_bytes: bytes(rpc.max_body_size),
-    })
+    });
+    Served {
+        router,
+        express: None,
+        tls: guards.tls,
+    }
 }
 
 /// Where others find the conductor that listens on `address`.

@@ -45,34 +45,31 @@ enum Outcome {
 }
 
 impl LocalConductor {
+    /// The boot script of a machine, if it was kept and nothing has changed since.
+    pub(super) fn boot_at_once(&self, request_id: &str, ident: BootIdent) -> Option<String> {
+        let kept = self.index.still(ident)?;
+        let kept = as_before(request_id, &self.scripts.current(), &kept)?;
+        if self.is_hidden(&kept.line) {
+            return None;
+        }
+        kept.line.log(request_id);
+        Some(kept.script.fill(request_id))
+    }
+
     /// The boot script of a machine, as it is to be booted now.
     pub(super) async fn boot(&self, ctx: &Context, ident: BootIdent) -> Result<String> {
         let scripts = self.scripts.current();
         if let Some(kept) = self.index.still(ident)
-            && let Some(answer) = self.answer_as_before(ctx, &scripts, &kept)
+            && let Some(kept) = as_before(&ctx.request_id, &scripts, &kept)
         {
-            return answer;
+            return self.answer_as_before(ctx, kept);
         }
         // Boxed: much larger than what mostly happens.
         Box::pin(self.boot_anew(ctx, &scripts, ident)).await
     }
 
-    /// The script that was kept, if it is one for this request.
-    fn answer_as_before(
-        &self,
-        ctx: &Context,
-        scripts: &Arc<Scripts>,
-        kept: &Content<KeptAnswer>,
-    ) -> Option<Result<String>> {
-        match kept {
-            Content::Script(of, kept)
-                if of.as_ptr() == Arc::as_ptr(scripts) && Written::takes(&ctx.request_id) =>
-            {
-                let script = kept.script.fill(&ctx.request_id);
-                Some(self.answer(ctx, script, &kept.line))
-            }
-            Content::Script(..) | Content::Rows(_) => None,
-        }
+    fn answer_as_before(&self, ctx: &Context, kept: &KeptAnswer) -> Result<String> {
+        self.answer(ctx, kept.script.fill(&ctx.request_id), &kept.line)
     }
 
     async fn boot_anew(
@@ -83,8 +80,8 @@ impl LocalConductor {
     ) -> Result<String> {
         let found = match self.index.find(ident).await? {
             Found::Kept(kept) => {
-                if let Some(answer) = self.answer_as_before(ctx, scripts, &kept) {
-                    return answer;
+                if let Some(kept) = as_before(&ctx.request_id, scripts, &kept) {
+                    return self.answer_as_before(ctx, kept);
                 }
                 if let Content::Rows(seen) = &*kept {
                     let answer = self.compose(ctx, scripts, seen).await?;
@@ -98,8 +95,7 @@ impl LocalConductor {
             return Err(self.refuse_stranger(ctx, ident));
         };
         if let Some(kept) = self.lasting(ctx, scripts, seen.machine())? {
-            let script = kept.script.fill(&ctx.request_id);
-            let answer = self.answer(ctx, script, &kept.line);
+            let answer = self.answer_as_before(ctx, &kept);
             let content = Content::Script(Arc::downgrade(scripts), kept);
             self.index.keep(ident, content, receipt);
             return answer;
@@ -143,10 +139,15 @@ impl LocalConductor {
     /// Answers, and says so in the log.
     fn answer(&self, ctx: &Context, script: String, line: &Line) -> Result<String> {
         line.log(&ctx.request_id);
-        if line.outcome != Outcome::Boots && self.settings.restrict_boot_config {
+        if self.is_hidden(line) {
             return Err(Fault::NotFound);
         }
         Ok(script)
+    }
+
+    /// Whether nobody shall be told why a machine does not boot.
+    fn is_hidden(&self, line: &Line) -> bool {
+        line.outcome != Outcome::Boots && self.settings.restrict_boot_config
     }
 
     fn refuse_stranger(&self, ctx: &Context, ident: BootIdent) -> Fault {
@@ -169,6 +170,22 @@ impl LocalConductor {
         } else {
             fault
         }
+    }
+}
+
+/// The answer that was kept, if it is one for this request.
+fn as_before<'k>(
+    request_id: &str,
+    scripts: &Arc<Scripts>,
+    kept: &'k Content<KeptAnswer>,
+) -> Option<&'k KeptAnswer> {
+    match kept {
+        Content::Script(of, kept)
+            if of.as_ptr() == Arc::as_ptr(scripts) && Written::takes(request_id) =>
+        {
+            Some(kept)
+        }
+        Content::Script(..) | Content::Rows(_) => None,
     }
 }
 

@@ -260,6 +260,18 @@ impl Conductor for LocalConductor {
         Box::pin(self.boot(ctx, ident))
     }
 
+    fn boot_script_at_once(
+        &self,
+        request_id: &str,
+        driver: Option<&str>,
+        ident: BootIdent,
+    ) -> Option<String> {
+        if let Some(driver) = driver {
+            self.drivers.get(driver)?;
+        }
+        self.boot_at_once(request_id, ident)
+    }
+
     fn boot_preview<'a>(
         &'a self,
         _ctx: &'a Context,

@@ -383,6 +383,17 @@ pub trait Conductor: Send + Sync {
     /// The boot script of a machine, as it is to be booted now.
     fn boot_script<'a>(&'a self, ctx: &'a Context, ident: BootIdent) -> Reply<'a, String>;
 
+    /// The same, if it is known without waiting for anything, when asked in this request for this
+    /// passthru driver; `None` otherwise, and then nothing has happened.
+    fn boot_script_at_once(
+        &self,
+        _request_id: &str,
+        _driver: Option<&str>,
+        _ident: BootIdent,
+    ) -> Option<String> {
+        None
+    }
+
     /// What a machine would boot and why, if what `as_if` supposes were so.
     fn boot_preview<'a>(
         &'a self,

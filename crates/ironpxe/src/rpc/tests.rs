@@ -26,7 +26,7 @@ use crate::conductor::{self, LocalConductor, ScriptsInUse};
 use crate::db::{Db, Registration};
 use crate::drivers::Drivers;
 use crate::lifecycle::Tasks;
-use crate::lifecycle::server::{Limits, serve_tls};
+use crate::server::{self, Limits, Served};
 use crate::{clock, ident, tls};
 
 const MAC: &str = "52:54:00:aa:00:01";
@@ -184,5 +184,10 @@ fn serve(
         drain: Duration::ZERO,
     };
     let stop: CancellationToken = tasks.stopping();
-    tasks.spawn("a server", serve_tls(listener, router, limits, stop, tls));
+    let served = Served {
+        router,
+        express: None,
+        tls,
+    };
+    tasks.spawn("a server", server::serve(listener, served, limits, stop));
 }

@@ -28,12 +28,13 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "lifecycle",
             "openstack",
             "rpc",
+            "server",
             "telemetry",
             "tls",
         ],
     ),
     // The API reads the database and asks the conductor; it never names a driver.
-    ("api", &["rpc", "db", "images", "clock", "ident"]),
+    ("api", &["rpc", "db", "images", "server", "clock", "ident"]),
     (
         "conductor",
         &[
@@ -56,6 +57,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("drivers", &[]),
     ("db", &["clock", "ident"]),
     ("config", &[]),
+    ("server", &["lifecycle"]),
     ("lifecycle", &[]),
     ("telemetry", &[]),
     ("tls", &[]),

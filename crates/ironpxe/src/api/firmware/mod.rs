@@ -15,6 +15,7 @@
 
 mod answer;
 mod boot_by_mac;
+mod express;
 mod image;
 mod kickstart;
 mod nic_loop;
@@ -26,6 +27,7 @@ use axum::routing::get;
 use crate::api::AppState;
 
 pub(crate) use answer::{IsFirmware, passthru_answer};
+pub(crate) use express::Doors;
 pub use places::BootPlaces;
 
 /// The doors that are no part of Ironic's own API.

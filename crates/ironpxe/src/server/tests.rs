@@ -1,5 +1,6 @@
 //! The server as a client on the wire meets it.
 
+use axum::extract::ConnectInfo;
 use axum::routing::get;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
@@ -35,8 +36,13 @@ async fn start(limits: Limits) -> Running {
             get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.ip().to_string() }),
         )
         .route("/slow", get(slow));
+    let served = Served {
+        router,
+        express: None,
+        tls: None,
+    };
     #[expect(clippy::disallowed_methods, reason = "a test waits for it")]
-    let done = tokio::spawn(serve(listener, router, limits, stop.clone()));
+    let done = tokio::spawn(serve(listener, served, limits, stop.clone()));
     Running {
         address,
         stop,

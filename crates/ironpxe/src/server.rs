@@ -5,35 +5,29 @@
 //! `Content-Length` in just that spelling), slow or silent clients lose their place after a
 //! while, and the number of connections has an end.
 
+mod conversation;
+mod express;
+mod reply;
+mod rewound;
 mod stall;
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::ConnectInfo;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt;
 use tracing::{debug, warn};
 
-use self::stall::Impatient;
-use super::Tasks;
-
-/// How much of a request's head or of an answer is in memory at once, in bytes.
-const BUFFER: usize = 64 * 1024;
+use self::conversation::Conversation;
+pub use self::express::{Express, Plain, Verdict};
+pub use self::reply::{Head, Reply};
+use crate::lifecycle::Tasks;
 
 /// How connections are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,19 +78,24 @@ fn open_files() -> usize {
     usize::try_from(current).unwrap_or(usize::MAX)
 }
 
-/// Answers the connections that `listener` gets until `stop`, then those that are under way.
-pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: CancellationToken) {
-    serve_tls(listener, router, limits, stop, None).await;
+/// Who answers.
+#[derive(Clone)]
+pub struct Served {
+    /// All requests.
+    pub router: Router,
+    /// Those that need no framework, before the router is asked.
+    pub express: Option<Arc<dyn Express>>,
+    /// How the server shows who it is, if it speaks TLS.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
 }
 
-/// As [`serve`], over TLS if there is a configuration for it.
-pub async fn serve_tls(
-    listener: TcpListener,
-    router: Router,
-    limits: Limits,
-    stop: CancellationToken,
-    tls: Option<Arc<rustls::ServerConfig>>,
-) {
+/// Answers the connections that `listener` gets until `stop`, then those that are under way.
+pub async fn serve(listener: TcpListener, served: Served, limits: Limits, stop: CancellationToken) {
+    let Served {
+        router,
+        express,
+        tls,
+    } = served;
     let tls = tls.map(TlsAcceptor::from);
     let connections = Tasks::new();
     let places = Arc::new(Semaphore::new(limits.connections));
@@ -106,6 +105,7 @@ pub async fn serve_tls(
         let conversation = Conversation {
             peer,
             router: router.clone(),
+            express: express.clone(),
             head_timeout: limits.head_timeout,
             stall_timeout: limits.stall_timeout,
             keep_alive,
@@ -175,63 +175,6 @@ fn is_of_one_connection(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionAborted
             | io::ErrorKind::ConnectionReset
     )
-}
-
-/// A connection, and how it is treated.
-struct Conversation {
-    peer: SocketAddr,
-    router: Router,
-    head_timeout: Duration,
-    stall_timeout: Duration,
-    keep_alive: bool,
-    stopping: CancellationToken,
-}
-
-impl Conversation {
-    /// Answers the connection's requests. When it is to stop, the request under way is the last.
-    async fn go_on(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
-        let Self {
-            peer,
-            router,
-            head_timeout,
-            stall_timeout,
-            keep_alive,
-            stopping,
-        } = self;
-        let service = service_fn(move |mut request: http::Request<Incoming>| {
-            request.extensions_mut().insert(ConnectInfo(peer));
-            let router = router.clone();
-            async move { Ok::<_, Infallible>(unfailing(router.oneshot(request).await)) }
-        });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(head_timeout)
-            .keep_alive(keep_alive)
-            // How much of an answer is kept for a client that does not take it. (And how long a
-            // request's head may be.)
-            .max_buf_size(BUFFER)
-            .title_case_headers(true)
-            .serve_connection(TokioIo::new(Impatient::new(stream, stall_timeout)), service);
-        let mut connection = pin!(connection);
-        let result = tokio::select! {
-            biased;
-            result = connection.as_mut() => result,
-            () = stopping.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-        };
-        if let Err(error) = result {
-            debug!(%peer, "connection ended: {error}");
-        }
-    }
-}
-
-fn unfailing<T>(result: Result<T, Infallible>) -> T {
-    match result {
-        Ok(value) => value,
-        Err(never) => match never {},
-    }
 }
 
 #[cfg(test)]

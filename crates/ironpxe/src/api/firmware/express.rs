@@ -1,0 +1,250 @@
+//! The doors of scripts, without the framework around them.
+//!
+//! A machine that asks as machines do, and whose script is known at once, is answered here and now,
+//! with the very headers the framework's layers would have written. Whoever asks in any other way,
+//! or must be waited for, is answered by the router: what is said there is said once.
+
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use ironpxe_core::boot_ident::BootIdent;
+use ironpxe_core::microversion::Microversion;
+use tower::ServiceExt;
+
+use super::answer::text_response;
+use crate::api::request::{Answered, REQUEST_ID_ON_WIRE};
+use crate::api::{AppState, version};
+use crate::ident;
+use crate::server::{Express, Head, Plain, Reply, Verdict};
+
+/// The doors of scripts.
+pub(crate) struct Doors {
+    state: AppState,
+    router: Router,
+    /// What answers of the API itself begin with.
+    of_the_api: Head,
+    /// What all others begin with.
+    of_a_door: Head,
+}
+
+/// Where a request wants to go.
+#[derive(Debug, PartialEq, Eq)]
+enum Asked<'t> {
+    /// For the script of a machine.
+    Script(Script<'t>),
+    /// For something else behind these doors.
+    Other,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Script<'t> {
+    /// The hardware type whose passthru method is called, if one is.
+    driver: Option<&'t str>,
+    ident: BootIdent,
+}
+
+impl Doors {
+    /// The same doors as the `router`'s.
+    pub(crate) fn new(state: AppState, router: Router) -> Self {
+        let text = || text_response(String::new());
+        let versioned = version::with_headers(text(), Some(Microversion::MIN));
+        Self {
+            state,
+            router,
+            of_the_api: Head::new(StatusCode::OK, versioned.headers()),
+            of_a_door: Head::new(StatusCode::OK, text().headers()),
+        }
+    }
+
+    /// Answers with the script of a machine, if it is known at once.
+    fn at_once(&self, script: &Script<'_>, request: &Plain<'_>, reply: Reply<'_>) -> bool {
+        let started = Instant::now();
+        let id = ident::request_id();
+        let conductor = &self.state.conductor;
+        let Some(text) = conductor.boot_script_at_once(&id, script.driver, script.ident) else {
+            return false;
+        };
+        let head = match script.driver {
+            Some(_) => &self.of_the_api,
+            None => &self.of_a_door,
+        };
+        let ids = REQUEST_ID_ON_WIRE.map(|name| (name, id.as_str()));
+        reply.send(head, &ids, text.as_bytes());
+        let answered = Answered {
+            id: &id,
+            global_id: None,
+            method: &Method::GET,
+            path: path(request.target),
+            status: StatusCode::OK,
+            elapsed: started.elapsed(),
+        };
+        answered.log(None);
+        true
+    }
+
+    /// Asks the router.
+    fn later(&self, plain: &Plain<'_>) -> Verdict {
+        let mut request = Request::get(plain.target).extension(ConnectInfo(plain.peer));
+        for header in plain.headers {
+            request = request.header(header.name, header.value);
+        }
+        let Ok(request) = request.body(Body::empty()) else {
+            return Verdict::Left;
+        };
+        let router = self.router.clone();
+        Verdict::Later(Box::pin(async move {
+            let response = match router.oneshot(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            };
+            whole(response).await
+        }))
+    }
+}
+
+impl Express for Doors {
+    fn answer(&self, request: &Plain<'_>, reply: Reply<'_>) -> Verdict {
+        let Some(asked) = asked(request.target) else {
+            return Verdict::Left;
+        };
+        if let Asked::Script(script) = asked
+            && says_nothing_of_the_api(request)
+            && self.at_once(&script, request, reply)
+        {
+            return Verdict::Answered;
+        }
+        self.later(request)
+    }
+}
+
+/// Where a request wants to go; `None` if not through one of these doors, or in a spelling that
+/// only the router knows.
+fn asked(target: &str) -> Option<Asked<'_>> {
+    let script = |driver, ident: Option<BootIdent>| match ident {
+        Some(ident) => Asked::Script(Script { driver, ident }),
+        None => Asked::Other,
+    };
+    if let Some(rest) = target.strip_prefix("/v1/drivers/") {
+        let (driver, call) = rest.split_once('/')?;
+        let query = call.strip_prefix("vendor_passthru/ipxe_config")?;
+        return Some(script(Some(driver), query.strip_prefix('?').and_then(argument)));
+    }
+    if let Some(rest) = target.strip_prefix("/v1/boot/") {
+        let mac = rest.strip_suffix("/boot.ipxe");
+        let mac = mac.and_then(|mac| mac.parse().ok());
+        return Some(script(None, mac.map(BootIdent::Address)));
+    }
+    if let Some(file) = target.strip_prefix("/pxelinux.cfg/") {
+        let mac = BootIdent::address_in_file_name(file);
+        return Some(script(None, mac.map(BootIdent::Address)));
+    }
+    matches!(path(target), "/boot.ipxe" | "/autoexec.ipxe").then_some(Asked::Other)
+}
+
+/// The machine in a query of one argument, in which nothing is escaped.
+fn argument(query: &str) -> Option<BootIdent> {
+    match query.split_once('=')? {
+        ("port_address", mac) => mac.parse().ok().map(BootIdent::Address),
+        ("node_uuid", uuid) => uuid.parse().ok().map(BootIdent::Node),
+        _ => None,
+    }
+}
+
+fn path(target: &str) -> &str {
+    target.split_once('?').map_or(target, |(path, _)| path)
+}
+
+/// Whether the request names no version of the API and no id of its own.
+fn says_nothing_of_the_api(request: &Plain<'_>) -> bool {
+    let speaks = |name: &str| {
+        let name = name.as_bytes();
+        let name = match name {
+            [b'x' | b'X', b'-', rest @ ..] => rest,
+            name => name,
+        };
+        name.get(..9).is_some_and(|begin| begin.eq_ignore_ascii_case(b"openstack"))
+    };
+    !request.headers.iter().any(|header| speaks(header.name))
+}
+
+/// The answer with its body, which is in memory already.
+async fn whole(response: axum::response::Response) -> Response<Bytes> {
+    let (parts, body) = response.into_parts();
+    match body.collect().await {
+        Ok(body) => Response::from_parts(parts, body.to_bytes()),
+        // Texts do not fail.
+        Err(_) => {
+            let mut response = Response::new(Bytes::new());
+            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            response
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_usual_spellings_are_known() {
+        let mac = BootIdent::Address("52:54:00:aa:00:01".parse().unwrap());
+        let uuid = "1be26c0b-03f2-4d2e-ae87-c02d7f33c123";
+        let node = BootIdent::Node(uuid.parse().unwrap());
+        let of = |driver, ident| Some(Asked::Script(Script { driver, ident }));
+        let passthru = "/v1/drivers/redfish/vendor_passthru/ipxe_config";
+        let by_node = format!("{passthru}?node_uuid={uuid}");
+        let by_mac = format!("{passthru}?port_address=52:54:00:aa:00:01");
+        let both = format!("{by_mac}&node_uuid={uuid}");
+        for (target, expected) in [
+            (by_node.as_str(), of(Some("redfish"), node)),
+            (&by_mac, of(Some("redfish"), mac)),
+            ("/v1/boot/52-54-00-AA-00-01/boot.ipxe", of(None, mac)),
+            ("/pxelinux.cfg/01-52-54-00-aa-00-01", of(None, mac)),
+            // The router knows better.
+            (passthru, Some(Asked::Other)),
+            (&both, Some(Asked::Other)),
+            ("/v1/boot/52-54-00-AA-00-01/boot.ipxe?a=b", Some(Asked::Other)),
+            ("/v1/boot/1be26c0b/ks.cfg", Some(Asked::Other)),
+            ("/pxelinux.cfg/default", Some(Asked::Other)),
+            ("/boot.ipxe", Some(Asked::Other)),
+            ("/boot.ipxe?a", Some(Asked::Other)),
+            // And these are none of our doors.
+            ("/v1/drivers/redfish/vendor_passthru/methods", None),
+            ("/v1/drivers/redfish", None),
+            ("/v1/nodes", None),
+            ("//v1/boot/52-54-00-AA-00-01/boot.ipxe", None),
+            ("/v1/images/a/b", None),
+            ("http://h/boot.ipxe", None),
+            ("*", None),
+            ("", None),
+        ] {
+            assert_eq!(asked(target), expected, "{target}");
+        }
+    }
+
+    #[test]
+    fn whoever_speaks_of_the_api_is_the_routers() {
+        for (name, speaks) in [
+            ("User-Agent", false),
+            ("X-Real-IP", false),
+            ("OpenStack-API-Version", true),
+            ("x-openstack-ironic-api-version", true),
+            ("X-Openstack-Request-Id", true),
+            ("X", false),
+            ("", false),
+        ] {
+            let headers = [httparse::Header { name, value: b"1.9" }];
+            let request = Plain {
+                target: "/",
+                headers: &headers,
+                peer: ([127, 0, 0, 1], 1).into(),
+            };
+            assert_eq!(says_nothing_of_the_api(&request), !speaks, "{name}");
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Plain requests, answered without a framework.
+//!
+//! Almost every request of a machine is a `GET` of a few lines whose answer is known at once. For
+//! such a request the framework's general parts (bodies, streams, layers, maps of headers) cost
+//! more than the answer itself, and as much as the system's own work of reading and writing. So
+//! each connection begins here: whoever is an [`Express`] answers what it knows, into the one piece
+//! that is then written. With the first request that is anything else (another method, a body,
+//! another version of HTTP, a path that nobody here knows), the connection goes on in the framework,
+//! as if nothing had been read.
+
+use std::mem::MaybeUninit;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::task::{self, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use httparse::Status;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::reply::Reply;
+
+/// How much is read at once. A request's head that is longer is the framework's.
+const READ: usize = 4096;
+/// A request with more headers is the framework's.
+const HEADERS: usize = 32;
+
+/// Who answers plain requests.
+pub trait Express: Send + Sync + 'static {
+    /// Answers a request, or leaves it to others.
+    fn answer(&self, request: &Plain<'_>, reply: Reply<'_>) -> Verdict;
+}
+
+/// What becomes of a request.
+pub enum Verdict {
+    /// It is answered.
+    Answered,
+    /// It is answered with this, when it comes.
+    Later(Pin<Box<dyn Future<Output = http::Response<Bytes>> + Send>>),
+    /// It is left to the framework, with all that comes after it.
+    Left,
+}
+
+/// A `GET` by HTTP/1.1 that has no body and expects nothing but its answer.
+#[derive(Debug)]
+pub struct Plain<'r> {
+    /// The path with its query.
+    pub target: &'r str,
+    /// All headers.
+    pub headers: &'r [httparse::Header<'r>],
+    /// Who asks.
+    pub peer: SocketAddr,
+}
+
+impl Plain<'_> {
+    /// The value of a header, in any spelling of its name.
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        let mut headers = self.headers.iter();
+        let header = headers.find(|header| header.name.eq_ignore_ascii_case(name));
+        header.map(|header| header.value)
+    }
+
+    /// Whether headers say nothing that the framework should see to.
+    fn is_plain(&self) -> bool {
+        self.headers.iter().all(|header| {
+            // Told apart by length first: this is asked of every header of every request.
+            match header.name.len() {
+                6 => !header.name.eq_ignore_ascii_case("expect"),
+                7 => !header.name.eq_ignore_ascii_case("upgrade"),
+                10 => {
+                    !header.name.eq_ignore_ascii_case("connection")
+                        || header.value.eq_ignore_ascii_case(b"keep-alive")
+                }
+                14 => !header.name.eq_ignore_ascii_case("content-length") || header.value == b"0",
+                17 => !header.name.eq_ignore_ascii_case("transfer-encoding"),
+                _ => true,
+            }
+        })
+    }
+}
+
+/// How a connection is treated.
+pub(super) struct Terms<'c> {
+    pub(super) express: &'c dyn Express,
+    pub(super) peer: SocketAddr,
+    /// How long it may stay without a request, or with half of one.
+    pub(super) patience: Duration,
+    /// Whether it may stay at all after the first answer.
+    pub(super) keep_alive: bool,
+    pub(super) stopping: &'c CancellationToken,
+}
+
+/// How it goes on after something was read.
+enum Step {
+    /// More must be read, after this is written.
+    On(Vec<u8>),
+    /// This is written, and then the rest of what was read is looked at, when there is an answer
+    /// to what came before it.
+    Wait {
+        out: Vec<u8>,
+        answer: Pin<Box<dyn Future<Output = http::Response<Bytes>> + Send>>,
+        rest: Vec<u8>,
+    },
+    /// This is written, and the rest is the framework's.
+    Leave { out: Vec<u8>, rest: Vec<u8> },
+    /// This is written last.
+    End(Vec<u8>),
+}
+
+/// Answers plain requests until there is one that is not: then, what was read of it. `None` when
+/// the connection has ended.
+pub(super) async fn go_on<S>(stream: &mut S, terms: &Terms<'_>) -> Option<Vec<u8>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut early = Vec::new();
+    let mut since = Instant::now();
+    let mut impatient = pin!(sleep_until(since + terms.patience));
+    let mut stopping = pin!(terms.stopping.cancelled());
+    loop {
+        let next = std::future::poll_fn(|context| {
+            if let Poll::Ready(step) = poll(stream, &mut early, terms, context) {
+                return Poll::Ready(step);
+            }
+            if stopping.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Step::End(Vec::new()));
+            }
+            // Set anew only when it rings, which is seldom; requests are many.
+            while impatient.as_mut().poll(context).is_ready() {
+                let due = since + terms.patience;
+                if due <= Instant::now() {
+                    return Poll::Ready(Step::End(Vec::new()));
+                }
+                impatient.as_mut().reset(due);
+            }
+            Poll::Pending
+        });
+        let mut step = next.await;
+        loop {
+            match step {
+                Step::On(out) => {
+                    if !out.is_empty() {
+                        stream.write_all(&out).await.ok()?;
+                        since = Instant::now();
+                    }
+                    break;
+                }
+                Step::Wait {
+                    mut out,
+                    answer,
+                    rest,
+                } => {
+                    if !out.is_empty() {
+                        stream.write_all(&out).await.ok()?;
+                        out.clear();
+                    }
+                    let response = answer.await;
+                    let last = terms.is_over();
+                    Reply::new(&mut out, last).send_response(&response);
+                    if last {
+                        step = Step::End(out);
+                        continue;
+                    }
+                    stream.write_all(&out).await.ok()?;
+                    since = Instant::now();
+                    step = terms.take(&rest, &mut early);
+                }
+                Step::Leave { out, rest } => {
+                    stream.write_all(&out).await.ok()?;
+                    return Some(rest);
+                }
+                Step::End(out) => {
+                    stream.write_all(&out).await.ok()?;
+                    stream.shutdown().await.ok()?;
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+/// Reads, and answers what there is.
+fn poll<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    early: &mut Vec<u8>,
+    terms: &Terms<'_>,
+    context: &mut task::Context<'_>,
+) -> Poll<Step> {
+    // Not kept with the connection, most of which wait for something most of the time.
+    let mut space = [MaybeUninit::uninit(); READ];
+    let mut buffer = ReadBuf::uninit(&mut space);
+    if ready!(Pin::new(stream).poll_read(context, &mut buffer)).is_err()
+        || buffer.filled().is_empty()
+    {
+        return Poll::Ready(Step::End(Vec::new()));
+    }
+    if early.is_empty() {
+        return Poll::Ready(terms.take(buffer.filled(), early));
+    }
+    let mut all = std::mem::take(early);
+    all.extend_from_slice(buffer.filled());
+    Poll::Ready(terms.take(&all, early))
+}
+
+impl Terms<'_> {
+    /// Whether the next answer is the last.
+    fn is_over(&self) -> bool {
+        !self.keep_alive || self.stopping.is_cancelled()
+    }
+
+    /// Answers the requests that were read. The beginning of one that is not complete yet is put
+    /// aside.
+    fn take(&self, read: &[u8], early: &mut Vec<u8>) -> Step {
+        let mut out = Vec::new();
+        let mut rest = read;
+        while !rest.is_empty() {
+            let mut headers = [httparse::EMPTY_HEADER; HEADERS];
+            let mut request = httparse::Request::new(&mut headers);
+            let length = match request.parse(rest) {
+                Ok(Status::Complete(length)) => length,
+                Ok(Status::Partial) if rest.len() < READ => {
+                    *early = rest.to_vec();
+                    break;
+                }
+                // What is wrong with it is for the framework to say.
+                Ok(Status::Partial) | Err(_) => return leave(out, rest),
+            };
+            let (Some("GET"), Some(1), Some(target)) =
+                (request.method, request.version, request.path)
+            else {
+                return leave(out, rest);
+            };
+            let plain = Plain {
+                target,
+                headers: request.headers,
+                peer: self.peer,
+            };
+            if !plain.is_plain() {
+                return leave(out, rest);
+            }
+            let last = self.is_over();
+            let verdict = self.express.answer(&plain, Reply::new(&mut out, last));
+            let after = rest.get(length..).unwrap_or_default();
+            match verdict {
+                Verdict::Answered if last => return Step::End(out),
+                Verdict::Answered => rest = after,
+                Verdict::Later(answer) => {
+                    let rest = after.to_vec();
+                    return Step::Wait { out, answer, rest };
+                }
+                Verdict::Left => return leave(out, rest),
+            }
+        }
+        Step::On(out)
+    }
+}
+
+fn leave(out: Vec<u8>, rest: &[u8]) -> Step {
+    let rest = rest.to_vec();
+    Step::Leave { out, rest }
+}
+
+#[cfg(test)]
+mod tests;
