@@ -28,10 +28,10 @@ pub use crate::db::{DbError, Migration, SchemaStatus, Verdict};
 use crate::drivers::{Drivers, DriversError};
 use crate::ident;
 use crate::images;
-use crate::server::{self, Limits};
 use crate::lifecycle::{HangUps, Signals, Tasks};
 pub use crate::rpc::BootPreview;
 use crate::rpc::UsersError;
+use crate::server::{self, Limits};
 use crate::tls::TlsError;
 
 use self::openstack::{Clients, OpenStackSetupError};

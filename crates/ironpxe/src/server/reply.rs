@@ -2,12 +2,14 @@
 
 use std::cell::Cell;
 use std::io::Write;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName};
 use http::{Response, StatusCode};
 use httpdate::HttpDate;
+
+use crate::clock;
 
 /// The first line and the headers that many answers begin with, written once.
 #[derive(Debug, Clone)]
@@ -22,7 +24,10 @@ impl Head {
         // Writing into memory does not fail, here and below.
         let _ = write!(text, "HTTP/1.1 {} {reason}\r\n", status.as_u16());
         for (name, value) in headers {
-            if !matches!(*name, header::CONTENT_LENGTH | header::DATE | header::CONNECTION) {
+            if !matches!(
+                *name,
+                header::CONTENT_LENGTH | header::DATE | header::CONNECTION
+            ) {
                 write_name(&mut text, name);
                 write_header(&mut text, "", value.as_bytes());
             }
@@ -47,7 +52,10 @@ impl<'o> Reply<'o> {
     /// Answers, with a few headers of its own.
     pub fn send(self, head: &Head, more: &[(&str, &str)], body: &[u8]) {
         let Self { out, last } = self;
-        let own: usize = more.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
+        let own: usize = more
+            .iter()
+            .map(|(name, value)| name.len() + value.len() + 4)
+            .sum();
         out.reserve(head.0.len() + own + 128 + body.len());
         out.extend_from_slice(&head.0);
         for (name, value) in more {
@@ -80,7 +88,11 @@ fn write_header(out: &mut Vec<u8>, name: &str, value: &[u8]) {
 fn write_name(out: &mut Vec<u8>, name: &HeaderName) {
     let mut begins = true;
     for letter in name.as_str().bytes() {
-        out.push(if begins { letter.to_ascii_uppercase() } else { letter });
+        out.push(if begins {
+            letter.to_ascii_uppercase()
+        } else {
+            letter
+        });
         begins = letter == b'-';
     }
 }
@@ -90,8 +102,7 @@ fn today() -> [u8; 29] {
     thread_local! {
         static WRITTEN: Cell<(u64, [u8; 29])> = const { Cell::new((u64::MAX, [0; 29])) };
     }
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let second = since.unwrap_or_default().as_secs();
+    let second = u64::try_from(clock::now().unix_timestamp()).unwrap_or_default();
     let (of, written) = WRITTEN.get();
     if of == second {
         return written;
@@ -128,8 +139,8 @@ mod tests {
             "HTTP/1.1 200 OK\r\nX-A-B: c\r\nId: 1\r\nContent-Length: 4\r\n"
         );
         let (date, body) = after.split_once("\r\n\r\n").unwrap();
-        let date = httpdate::parse_http_date(date).unwrap();
-        assert!(SystemTime::now().duration_since(date).unwrap() < Duration::from_mins(1));
+        let date = time::OffsetDateTime::from(httpdate::parse_http_date(date).unwrap());
+        assert!(clock::now() - date < Duration::from_mins(1));
         assert_eq!(body, "body");
     }
 

@@ -57,7 +57,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("drivers", &[]),
     ("db", &["clock", "ident"]),
     ("config", &[]),
-    ("server", &["lifecycle"]),
+    ("server", &["lifecycle", "clock"]),
     ("lifecycle", &[]),
     ("telemetry", &[]),
     ("tls", &[]),

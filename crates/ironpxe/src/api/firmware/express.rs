@@ -132,7 +132,10 @@ fn asked(target: &str) -> Option<Asked<'_>> {
     if let Some(rest) = target.strip_prefix("/v1/drivers/") {
         let (driver, call) = rest.split_once('/')?;
         let query = call.strip_prefix("vendor_passthru/ipxe_config")?;
-        return Some(script(Some(driver), query.strip_prefix('?').and_then(argument)));
+        return Some(script(
+            Some(driver),
+            query.strip_prefix('?').and_then(argument),
+        ));
     }
     if let Some(rest) = target.strip_prefix("/v1/boot/") {
         let mac = rest.strip_suffix("/boot.ipxe");
@@ -167,7 +170,8 @@ fn says_nothing_of_the_api(request: &Plain<'_>) -> bool {
             [b'x' | b'X', b'-', rest @ ..] => rest,
             name => name,
         };
-        name.get(..9).is_some_and(|begin| begin.eq_ignore_ascii_case(b"openstack"))
+        name.get(..9)
+            .is_some_and(|begin| begin.eq_ignore_ascii_case(b"openstack"))
     };
     !request.headers.iter().any(|header| speaks(header.name))
 }
@@ -175,15 +179,13 @@ fn says_nothing_of_the_api(request: &Plain<'_>) -> bool {
 /// The answer with its body, which is in memory already.
 async fn whole(response: axum::response::Response) -> Response<Bytes> {
     let (parts, body) = response.into_parts();
-    match body.collect().await {
-        Ok(body) => Response::from_parts(parts, body.to_bytes()),
-        // Texts do not fail.
-        Err(_) => {
-            let mut response = Response::new(Bytes::new());
-            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-            response
-        }
+    if let Ok(body) = body.collect().await {
+        return Response::from_parts(parts, body.to_bytes());
     }
+    // Texts do not fail.
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
 }
 
 #[cfg(test)]
@@ -208,7 +210,10 @@ mod tests {
             // The router knows better.
             (passthru, Some(Asked::Other)),
             (&both, Some(Asked::Other)),
-            ("/v1/boot/52-54-00-AA-00-01/boot.ipxe?a=b", Some(Asked::Other)),
+            (
+                "/v1/boot/52-54-00-AA-00-01/boot.ipxe?a=b",
+                Some(Asked::Other),
+            ),
             ("/v1/boot/1be26c0b/ks.cfg", Some(Asked::Other)),
             ("/pxelinux.cfg/default", Some(Asked::Other)),
             ("/boot.ipxe", Some(Asked::Other)),
@@ -238,7 +243,10 @@ mod tests {
             ("X", false),
             ("", false),
         ] {
-            let headers = [httparse::Header { name, value: b"1.9" }];
+            let headers = [httparse::Header {
+                name,
+                value: b"1.9",
+            }];
             let request = Plain {
                 target: "/",
                 headers: &headers,
