@@ -168,11 +168,11 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
         }
     };
     let stopping = CancellationToken::new();
-    let served = match (guards, &conductor) {
+    let site = match (guards, &conductor) {
         (Some(guards), Some(conductor)) => {
-            roles::served_rpc(conductor.clone(), &config.json_rpc, guards)
+            roles::rpc_site(conductor.clone(), &config.json_rpc, guards)
         }
-        (_, conductor) => api::served(api::AppState {
+        (_, conductor) => api::site(api::AppState {
             db: db.clone(),
             conductor: match conductor {
                 Some(conductor) => Arc::new(conductor.clone()),
@@ -187,11 +187,11 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
     reload::start(&tasks, hang_ups, config.clone(), scripts);
 
     let stop = CancellationToken::new();
-    let scheme = match served.tls {
+    let scheme = match site.tls {
         Some(_) => "https",
         None => "http",
     };
-    let serving = server::serve(listener, served, limits, stop.clone());
+    let serving = server::serve(listener, site, limits, stop.clone());
     info!(
         conductor.host = config.host,
         database = %config.database_connection,

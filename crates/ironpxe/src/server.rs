@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use self::conversation::Conversation;
-pub use self::express::{Express, Plain, Verdict};
+pub use self::express::{Answer, Express, Plain, Verdict};
 pub use self::reply::{Head, Reply};
 use crate::lifecycle::Tasks;
 
@@ -78,9 +78,9 @@ fn open_files() -> usize {
     usize::try_from(current).unwrap_or(usize::MAX)
 }
 
-/// Who answers.
+/// What answers at an address.
 #[derive(Clone)]
-pub struct Served {
+pub struct Site {
     /// All requests.
     pub router: Router,
     /// Those that need no framework, before the router is asked.
@@ -90,12 +90,12 @@ pub struct Served {
 }
 
 /// Answers the connections that `listener` gets until `stop`, then those that are under way.
-pub async fn serve(listener: TcpListener, served: Served, limits: Limits, stop: CancellationToken) {
-    let Served {
+pub async fn serve(listener: TcpListener, site: Site, limits: Limits, stop: CancellationToken) {
+    let Site {
         router,
         express,
         tls,
-    } = served;
+    } = site;
     let tls = tls.map(TlsAcceptor::from);
     let connections = Tasks::new();
     let places = Arc::new(Semaphore::new(limits.connections));

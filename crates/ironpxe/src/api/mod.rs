@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::db::Db;
 use crate::images::Images;
 use crate::rpc::Conductor;
-use crate::server::Served;
+use crate::server::Site;
 
 pub(crate) mod args;
 pub(crate) mod body;
@@ -91,9 +91,9 @@ pub fn router(state: AppState) -> Router {
 }
 
 /// All that a server needs to answer for it.
-pub fn served(state: AppState) -> Served {
+pub fn site(state: AppState) -> Site {
     let router = router(state.clone());
-    Served {
+    Site {
         express: Some(Arc::new(firmware::Doors::new(state, router.clone()))),
         router,
         tls: None,

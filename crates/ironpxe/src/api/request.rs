@@ -12,7 +12,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{self, Poll};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::HttpBody;
@@ -226,7 +226,7 @@ async fn answer(state: &AppState, routes: Router, mut request: Request) -> Respo
         method: &method,
         path: asked.path(),
         status: response.status(),
-        elapsed: started.elapsed(),
+        started,
     }
     .log(cause.as_deref());
     response
@@ -239,7 +239,7 @@ pub(super) struct Answered<'r> {
     pub(super) method: &'r Method,
     pub(super) path: &'r str,
     pub(super) status: StatusCode,
-    pub(super) elapsed: Duration,
+    pub(super) started: Instant,
 }
 
 impl Answered<'_> {
@@ -249,19 +249,21 @@ impl Answered<'_> {
             id,
             method,
             path,
-            elapsed,
+            started,
             ..
         } = self;
         let global_id = self.global_id.unwrap_or_default();
         let status = self.status.as_u16();
         if let Some(cause) = cause {
             tracing::error!(
-                req.id = %id, req.global_id = %global_id, %method, path, status, ?elapsed,
+                req.id = %id, req.global_id = %global_id, %method, path, status,
+                elapsed = ?started.elapsed(),
                 error = %cause, "request failed"
             );
         } else {
             tracing::debug!(
-                req.id = %id, req.global_id = %global_id, %method, path, status, ?elapsed,
+                req.id = %id, req.global_id = %global_id, %method, path, status,
+                elapsed = ?started.elapsed(),
                 "request answered"
             );
         }

@@ -13,7 +13,7 @@ use crate::conductor::LocalConductor;
 use crate::config::{JsonRpc, RpcAuth, Secret, Word};
 use crate::db::Db;
 use crate::rpc::{Credentials, Patience, Remote, Users, server};
-use crate::server::Served;
+use crate::server::Site;
 use crate::tls;
 
 /// What a process is.
@@ -61,13 +61,13 @@ impl Guards {
 }
 
 /// A conductor's JSON-RPC.
-pub(super) fn served_rpc(conductor: LocalConductor, rpc: &JsonRpc, guards: Guards) -> Served {
+pub(super) fn rpc_site(conductor: LocalConductor, rpc: &JsonRpc, guards: Guards) -> Site {
     let router = server::router(server::Served {
         conductor: Arc::new(conductor),
         users: guards.users,
         max_body_bytes: bytes(rpc.max_body_size),
     });
-    Served {
+    Site {
         router,
         express: None,
         tls: guards.tls,

@@ -26,7 +26,7 @@ use crate::conductor::{self, LocalConductor, ScriptsInUse};
 use crate::db::{Db, Registration};
 use crate::drivers::Drivers;
 use crate::lifecycle::Tasks;
-use crate::server::Limits;
+use crate::server::{self as http_server, Limits};
 use crate::{clock, ident, tls};
 
 const MAC: &str = "52:54:00:aa:00:01";
@@ -184,13 +184,10 @@ fn serve(
         drain: Duration::ZERO,
     };
     let stop: CancellationToken = tasks.stopping();
-    let served = crate::server::Served {
+    let site = http_server::Site {
         router,
         express: None,
         tls,
     };
-    tasks.spawn(
-        "a server",
-        crate::server::serve(listener, served, limits, stop),
-    );
+    tasks.spawn("a server", http_server::serve(listener, site, limits, stop));
 }

@@ -1,6 +1,7 @@
 //! One connection, from its first request to its last.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -50,8 +51,9 @@ impl Conversation {
                     stopping: &self.stopping,
                 };
                 match express::go_on(&mut stream, &terms).await {
-                    Some(read) => read,
-                    None => return,
+                    Ok(Some(read)) => read,
+                    Ok(None) => return,
+                    Err(error) => return ended(self.peer, &error),
                 }
             }
         };
@@ -95,9 +97,13 @@ impl Conversation {
             }
         };
         if let Err(error) = result {
-            debug!(%peer, "connection ended: {error}");
+            ended(peer, &error);
         }
     }
+}
+
+fn ended(peer: SocketAddr, error: &dyn Error) {
+    debug!(%peer, "connection ended: {error}");
 }
 
 fn unfailing<T>(result: Result<T, Infallible>) -> T {

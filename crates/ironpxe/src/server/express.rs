@@ -8,6 +8,7 @@
 //! another version of HTTP, a path that nobody here knows), the connection goes on in the framework,
 //! as if nothing had been read.
 
+use std::io;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use httparse::Status;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -33,12 +34,15 @@ pub trait Express: Send + Sync + 'static {
     fn answer(&self, request: &Plain<'_>, reply: Reply<'_>) -> Verdict;
 }
 
+/// An answer that is still to come. It is dropped if the client does not wait for it.
+pub type Answer = Pin<Box<dyn Future<Output = http::Response<Bytes>> + Send>>;
+
 /// What becomes of a request.
 pub enum Verdict {
     /// It is answered.
     Answered,
     /// It is answered with this, when it comes.
-    Later(Pin<Box<dyn Future<Output = http::Response<Bytes>> + Send>>),
+    Later(Answer),
     /// It is left to the framework, with all that comes after it.
     Left,
 }
@@ -55,28 +59,17 @@ pub struct Plain<'r> {
 }
 
 impl Plain<'_> {
-    /// The value of a header, in any spelling of its name.
-    pub fn header(&self, name: &str) -> Option<&[u8]> {
-        let mut headers = self.headers.iter();
-        let header = headers.find(|header| header.name.eq_ignore_ascii_case(name));
-        header.map(|header| header.value)
-    }
-
     /// Whether headers say nothing that the framework should see to.
     fn is_plain(&self) -> bool {
         self.headers.iter().all(|header| {
-            // Told apart by length first: this is asked of every header of every request.
-            match header.name.len() {
-                6 => !header.name.eq_ignore_ascii_case("expect"),
-                7 => !header.name.eq_ignore_ascii_case("upgrade"),
-                10 => {
-                    !header.name.eq_ignore_ascii_case("connection")
-                        || header.value.eq_ignore_ascii_case(b"keep-alive")
-                }
-                14 => !header.name.eq_ignore_ascii_case("content-length") || header.value == b"0",
-                17 => !header.name.eq_ignore_ascii_case("transfer-encoding"),
-                _ => true,
+            let is = |name: &str| header.name.eq_ignore_ascii_case(name);
+            if is("connection") {
+                return header.value.eq_ignore_ascii_case(b"keep-alive");
             }
+            if is("content-length") {
+                return header.value == b"0";
+            }
+            !is("transfer-encoding") && !is("expect") && !is("upgrade")
         })
     }
 }
@@ -100,7 +93,7 @@ enum Step {
     /// to what came before it.
     Wait {
         out: Vec<u8>,
-        answer: Pin<Box<dyn Future<Output = http::Response<Bytes>> + Send>>,
+        answer: Answer,
         rest: Vec<u8>,
     },
     /// This is written, and the rest is the framework's.
@@ -111,7 +104,7 @@ enum Step {
 
 /// Answers plain requests until there is one that is not: then, what was read of it. `None` when
 /// the connection has ended.
-pub(super) async fn go_on<S>(stream: &mut S, terms: &Terms<'_>) -> Option<Vec<u8>>
+pub(super) async fn go_on<S>(stream: &mut S, terms: &Terms<'_>) -> io::Result<Option<Vec<u8>>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -125,24 +118,24 @@ where
                 return Poll::Ready(step);
             }
             if stopping.as_mut().poll(context).is_ready() {
-                return Poll::Ready(Step::End(Vec::new()));
+                return Poll::Ready(Ok(Step::End(Vec::new())));
             }
             // Set anew only when it rings, which is seldom; requests are many.
             while impatient.as_mut().poll(context).is_ready() {
                 let due = since + terms.patience;
                 if due <= Instant::now() {
-                    return Poll::Ready(Step::End(Vec::new()));
+                    return Poll::Ready(Ok(Step::End(Vec::new())));
                 }
                 impatient.as_mut().reset(due);
             }
             Poll::Pending
         });
-        let mut step = next.await;
+        let mut step = next.await?;
         loop {
             match step {
                 Step::On(out) => {
                     if !out.is_empty() {
-                        stream.write_all(&out).await.ok()?;
+                        stream.write_all(&out).await?;
                         since = Instant::now();
                     }
                     break;
@@ -150,35 +143,47 @@ where
                 Step::Wait {
                     mut out,
                     answer,
-                    rest,
+                    mut rest,
                 } => {
-                    if !out.is_empty() {
-                        stream.write_all(&out).await.ok()?;
-                        out.clear();
-                    }
-                    let response = answer.await;
+                    stream.write_all(&out).await?;
+                    out.clear();
+                    let response = tokio::select! {
+                        biased;
+                        response = answer => response,
+                        gone = until_gone(stream, &mut rest) => return gone.map(|()| None),
+                    };
                     let last = terms.is_over();
                     Reply::new(&mut out, last).send_response(&response);
                     if last {
                         step = Step::End(out);
                         continue;
                     }
-                    stream.write_all(&out).await.ok()?;
+                    stream.write_all(&out).await?;
                     since = Instant::now();
                     step = terms.take(&rest, &mut early);
                 }
                 Step::Leave { out, rest } => {
-                    stream.write_all(&out).await.ok()?;
-                    return Some(rest);
+                    stream.write_all(&out).await?;
+                    return Ok(Some(rest));
                 }
                 Step::End(out) => {
-                    stream.write_all(&out).await.ok()?;
-                    stream.shutdown().await.ok()?;
-                    return None;
+                    stream.write_all(&out).await?;
+                    stream.shutdown().await?;
+                    return Ok(None);
                 }
             }
         }
     }
+}
+
+/// Ends when the client has gone, and reads on meanwhile, as far as there is room.
+async fn until_gone<S: AsyncRead + Unpin>(stream: &mut S, rest: &mut Vec<u8>) -> io::Result<()> {
+    while rest.len() < READ {
+        if stream.read_buf(rest).await? == 0 {
+            return Ok(());
+        }
+    }
+    std::future::pending().await
 }
 
 /// Reads, and answers what there is.
@@ -187,21 +192,22 @@ fn poll<S: AsyncRead + Unpin>(
     early: &mut Vec<u8>,
     terms: &Terms<'_>,
     context: &mut task::Context<'_>,
-) -> Poll<Step> {
+) -> Poll<io::Result<Step>> {
     // Not kept with the connection, most of which wait for something most of the time.
     let mut space = [MaybeUninit::uninit(); READ];
     let mut buffer = ReadBuf::uninit(&mut space);
-    if ready!(Pin::new(stream).poll_read(context, &mut buffer)).is_err()
-        || buffer.filled().is_empty()
-    {
-        return Poll::Ready(Step::End(Vec::new()));
-    }
-    if early.is_empty() {
-        return Poll::Ready(terms.take(buffer.filled(), early));
-    }
-    let mut all = std::mem::take(early);
-    all.extend_from_slice(buffer.filled());
-    Poll::Ready(terms.take(&all, early))
+    ready!(Pin::new(stream).poll_read(context, &mut buffer))?;
+    let read = buffer.filled();
+    let step = if read.is_empty() {
+        Step::End(Vec::new())
+    } else if early.is_empty() {
+        terms.take(read, early)
+    } else {
+        let mut all = std::mem::take(early);
+        all.extend_from_slice(read);
+        terms.take(&all, early)
+    };
+    Poll::Ready(Ok(step))
 }
 
 impl Terms<'_> {

@@ -45,7 +45,8 @@ pub struct Reply<'o> {
 }
 
 impl<'o> Reply<'o> {
-    pub(super) fn new(out: &'o mut Vec<u8>, last: bool) -> Self {
+    /// To be written at the end of `out`. If it is the `last`, the client is told so.
+    pub fn new(out: &'o mut Vec<u8>, last: bool) -> Self {
         Self { out, last }
     }
 

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::*;
 
-const SOON: Duration = Duration::from_secs(5);
+pub(super) const SOON: Duration = Duration::from_secs(5);
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
 struct Running {
@@ -36,13 +36,13 @@ async fn start(limits: Limits) -> Running {
             get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.ip().to_string() }),
         )
         .route("/slow", get(slow));
-    let served = Served {
+    let site = Site {
         router,
         express: None,
         tls: None,
     };
     #[expect(clippy::disallowed_methods, reason = "a test waits for it")]
-    let done = tokio::spawn(serve(listener, served, limits, stop.clone()));
+    let done = tokio::spawn(serve(listener, site, limits, stop.clone()));
     Running {
         address,
         stop,
@@ -51,7 +51,7 @@ async fn start(limits: Limits) -> Running {
     }
 }
 
-fn limits() -> Limits {
+pub(super) fn limits() -> Limits {
     Limits {
         connections: 8,
         head_timeout: Duration::from_mins(1),
@@ -65,7 +65,7 @@ async fn connect(running: &Running) -> TcpStream {
 }
 
 /// Sends a request and reads what comes, until `end` has come.
-async fn exchange(stream: &mut TcpStream, request: &[u8], end: &str) -> String {
+pub(super) async fn exchange(stream: &mut TcpStream, request: &[u8], end: &str) -> String {
     stream.write_all(request).await.unwrap();
     let mut text = String::new();
     while !text.ends_with(end) {

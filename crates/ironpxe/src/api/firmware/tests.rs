@@ -14,8 +14,6 @@ use ironpxe_core::port::Port;
 use ironpxe_core::provision_state::ProvisionState;
 use serde_json::json;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -24,8 +22,10 @@ use crate::conductor::{self, LocalConductor, ScriptsInUse};
 use crate::db::Db;
 use crate::drivers::Drivers;
 use crate::lifecycle::Tasks;
-use crate::server::{self, Express, Limits, Served};
+use crate::server::Express;
 use crate::{clock, ident};
+
+mod lanes;
 
 const MAC: &str = "52:54:00:aa:00:01";
 const UNKNOWN: &str = "52:54:00:aa:00:09";
@@ -122,10 +122,10 @@ impl Service {
             scripts: scripts.current(),
             stopping: CancellationToken::new(),
         };
-        let served = api::served(state);
+        let site = api::site(state);
         Self {
-            router: served.router,
-            express: served.express.unwrap(),
+            router: site.router,
+            express: site.express.unwrap(),
             db,
             node,
             _folder: folder,
@@ -529,109 +529,5 @@ async fn a_kickstart_is_there_while_its_installer_runs_and_then_never() {
         assert_eq!(answer.status, StatusCode::NOT_FOUND);
         assert_eq!(answer.body, refused[0].body);
         assert!(!answer.body.contains(token));
-    }
-}
-
-/// What a client is answered on the wire, with or without the express lane: headers sorted, and
-/// with the id and the day taken out.
-async fn on_the_wire(service: &Service, express: bool, request: &str) -> (Vec<String>, String) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let served = Served {
-        router: service.router.clone(),
-        express: express.then(|| Arc::clone(&service.express)),
-        tls: None,
-    };
-    let tasks = Tasks::new();
-    let stop = CancellationToken::new();
-    let limits = Limits::of_this_process();
-    tasks.spawn(
-        "a server",
-        server::serve(listener, served, limits, stop.clone()),
-    );
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut text = Vec::new();
-    let body = loop {
-        let mut buffer = [0; 4096];
-        let length = stream.read(&mut buffer).await.unwrap();
-        assert_ne!(length, 0, "{request}");
-        text.extend_from_slice(&buffer[..length]);
-        let so_far = std::str::from_utf8(&text).unwrap();
-        let Some((head, body)) = so_far.split_once("\r\n\r\n") else {
-            continue;
-        };
-        let (_, length) = head.split_once("\r\nContent-Length: ").unwrap();
-        let length: usize = length.lines().next().unwrap().parse().unwrap();
-        if body.len() == length {
-            break so_far.to_owned();
-        }
-    };
-    stop.cancel();
-    tasks.stop(Duration::from_secs(5)).await;
-    let (head, body) = body.split_once("\r\n\r\n").unwrap();
-    let id = head.split_once("Openstack-Request-Id: ").unwrap().1;
-    let id = id.lines().next().unwrap();
-    let mut lines: Vec<String> = head
-        .replace(id, "ID")
-        .lines()
-        .filter(|line| !line.starts_with("Date: "))
-        .map(str::to_owned)
-        .collect();
-    lines.sort();
-    (lines, body.replace(id, "ID"))
-}
-
-#[tokio::test]
-async fn both_lanes_say_the_same() {
-    for hidden in [false, true] {
-        for state in [ProvisionState::DeployWait, ProvisionState::Available] {
-            let service = Service::new(state, hidden).await;
-            let passthru = "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config";
-            let more = [
-                "/boot.ipxe".to_owned(),
-                format!("/v1/boot/{UNKNOWN}/boot.ipxe"),
-                format!("{passthru}?port_address={UNKNOWN}"),
-                format!("{passthru}?port_address=zz"),
-                passthru.to_owned(),
-                format!("/v1/drivers/nosuch/vendor_passthru/ipxe_config?port_address={MAC}"),
-                "/pxelinux.cfg/default".to_owned(),
-            ];
-            for door in service.doors().into_iter().chain(more) {
-                for headers in [
-                    "User-Agent: iPXE/1.0.0\r\n",
-                    "User-Agent: curl/7\r\n",
-                    "X-OpenStack-Ironic-API-Version: 1.50\r\n",
-                    "OpenStack-API-Version: baremetal 9.9\r\n",
-                ] {
-                    let request = format!("GET {door} HTTP/1.1\r\nHost: h\r\n{headers}\r\n");
-                    let slow = on_the_wire(&service, false, &request).await;
-                    let fast = on_the_wire(&service, true, &request).await;
-                    assert_eq!(fast, slow, "{request}");
-                }
-            }
-        }
-    }
-}
-
-#[tokio::test]
-async fn the_express_lane_sees_every_change() {
-    let service = Service::new(ProvisionState::DeployWait, false).await;
-    let request = format!("GET /v1/boot/{MAC}/boot.ipxe HTTP/1.1\r\nHost: h\r\n\r\n");
-    for state in [
-        ProvisionState::DeployWait,
-        ProvisionState::Available,
-        ProvisionState::CleanWait,
-    ] {
-        let enter = |node: &mut Node| {
-            node.provision_state = state.into();
-            Ok(())
-        };
-        let entered = service.db.node_change(service.node.uuid, enter).await;
-        entered.unwrap();
-        for _ in 0..2 {
-            let (_, script) = on_the_wire(&service, true, &request).await;
-            assert!(script.contains(&state.to_string()), "{state}: {script}");
-        }
     }
 }

@@ -14,12 +14,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::lifecycle::Tasks;
-use crate::server::{Head, Limits, Served, serve};
+use crate::server::tests::{SOON, exchange, limits};
+use crate::server::{Head, Limits, Site, serve};
 
-const SOON: Duration = Duration::from_secs(5);
-
-/// Knows `/now…` and `/later`.
-struct Knows(Head);
+/// Knows `/now…` and `/later`, and never comes to an end with `/never`.
+struct Knows {
+    head: Head,
+    /// What those who wait for ever hold.
+    held: Arc<()>,
+}
 
 impl Express for Knows {
     fn answer(&self, request: &Plain<'_>, reply: Reply<'_>) -> Verdict {
@@ -28,8 +31,16 @@ impl Express for Knows {
                 tokio::task::yield_now().await;
                 http::Response::new(Bytes::from_static(b"lane: later"))
             })),
+            "/never" => {
+                let held = Arc::clone(&self.held);
+                Verdict::Later(Box::pin(async move {
+                    let () = std::future::pending().await;
+                    drop(held);
+                    http::Response::new(Bytes::new())
+                }))
+            }
             target if target.starts_with("/now") => {
-                reply.send(&self.0, &[], format!("lane: {target}").as_bytes());
+                reply.send(&self.head, &[], format!("lane: {target}").as_bytes());
                 Verdict::Answered
             }
             _ => Verdict::Left,
@@ -41,6 +52,7 @@ struct Running {
     address: SocketAddr,
     stop: CancellationToken,
     tasks: Tasks,
+    held: Arc<()>,
 }
 
 async fn start(limits: Limits) -> Running {
@@ -49,48 +61,36 @@ async fn start(limits: Limits) -> Running {
     let framework = |method: Method, uri: http::Uri, body: String| async move {
         format!("framework: {method} {uri} {body}")
     };
-    let served = Served {
+    let held = Arc::new(());
+    let knows = Knows {
+        head: Head::new(StatusCode::OK, &HeaderMap::new()),
+        held: Arc::clone(&held),
+    };
+    let site = Site {
         router: Router::new().fallback(framework),
-        express: Some(Arc::new(Knows(Head::new(
-            StatusCode::OK,
-            &HeaderMap::new(),
-        )))),
+        express: Some(Arc::new(knows)),
         tls: None,
     };
     let stop = CancellationToken::new();
     let tasks = Tasks::new();
-    tasks.spawn("a server", serve(listener, served, limits, stop.clone()));
+    tasks.spawn("a server", serve(listener, site, limits, stop.clone()));
     Running {
         address,
         stop,
         tasks,
-    }
-}
-
-fn limits() -> Limits {
-    Limits {
-        connections: 8,
-        head_timeout: Duration::from_mins(1),
-        stall_timeout: Duration::from_mins(1),
-        drain: SOON,
+        held,
     }
 }
 
 /// Sends pieces one after the other, and reads until `end` has come.
-async fn exchange(stream: &mut TcpStream, pieces: &[&str], end: &str) -> String {
-    for piece in pieces {
+async fn in_pieces(stream: &mut TcpStream, pieces: &[&str], end: &str) -> String {
+    let (last, before) = pieces.split_last().unwrap();
+    for piece in before {
         stream.write_all(piece.as_bytes()).await.unwrap();
+        // So that it is read alone.
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let mut text = String::new();
-    while !text.ends_with(end) {
-        let mut buffer = [0; 1024];
-        let length = timeout(SOON, stream.read(&mut buffer)).await;
-        let length = length.unwrap_or_else(|_| panic!("after {text:?}")).unwrap();
-        assert_ne!(length, 0, "closed after {text:?}");
-        text.push_str(std::str::from_utf8(&buffer[..length]).unwrap());
-    }
-    text
+    exchange(stream, last.as_bytes(), end).await
 }
 
 /// What comes until the server closes the connection.
@@ -146,7 +146,7 @@ async fn plain_requests_are_answered_here_and_all_others_in_the_framework() {
         ),
     ] {
         let mut stream = TcpStream::connect(running.address).await.unwrap();
-        let answer = exchange(&mut stream, &[&request], end).await;
+        let answer = in_pieces(&mut stream, &[&request], end).await;
         assert!(answer.contains(" 200 OK\r\n"), "{request}{answer}");
         assert!(answer.contains("\r\nContent-Length: "), "{request}{answer}");
     }
@@ -162,12 +162,12 @@ async fn a_connection_is_kept_across_pieces_crowds_and_lanes() {
     let whole = "GET /now1 HTTP/1.1\r\nHost: h\r\n\r\n";
     for cut in [1, 10, whole.len() - 1] {
         let (one, two) = whole.split_at(cut);
-        exchange(&mut stream, &[one, two], "lane: /now1").await;
+        in_pieces(&mut stream, &[one, two], "lane: /now1").await;
     }
     // Many at once, one of which takes longer, and the beginning of another.
     let later = "GET /later HTTP/1.1\r\n\r\n";
     let many = format!("{whole}{later}{}GET /now3", whole.replace("now1", "now2"));
-    let answers = exchange(&mut stream, &[&many, " HTTP/1.1\r\n\r\n"], "lane: /now3").await;
+    let answers = in_pieces(&mut stream, &[&many, " HTTP/1.1\r\n\r\n"], "lane: /now3").await;
     let lines = answers.split("lane: ").skip(1);
     let order: Vec<&str> = lines
         .map(|line| line.split("HTTP").next().unwrap())
@@ -175,7 +175,7 @@ async fn a_connection_is_kept_across_pieces_crowds_and_lanes() {
     assert_eq!(order, ["/now1", "later", "/now2", "/now3"]);
     // From here on it is the framework's, for good.
     let many = format!("{whole}GET /else HTTP/1.1\r\n\r\n{whole}");
-    let answers = exchange(&mut stream, &[&many], "GET /now1 ").await;
+    let answers = in_pieces(&mut stream, &[&many], "GET /now1 ").await;
     assert!(answers.contains("lane: /now1"), "{answers}");
     assert!(answers.contains("framework: GET /else "), "{answers}");
 }
@@ -184,7 +184,7 @@ async fn a_connection_is_kept_across_pieces_crowds_and_lanes() {
 async fn the_end_and_silence_close_a_connection() {
     let running = start(limits()).await;
     let mut idle = TcpStream::connect(running.address).await.unwrap();
-    exchange(&mut idle, &["GET /now HTTP/1.1\r\n\r\n"], "lane: /now").await;
+    in_pieces(&mut idle, &["GET /now HTTP/1.1\r\n\r\n"], "lane: /now").await;
     running.stop.cancel();
     assert_eq!(rest(&mut idle).await, "");
     assert!(running.tasks.stop(SOON).await);
@@ -200,7 +200,7 @@ async fn the_end_and_silence_close_a_connection() {
     let mut idle = TcpStream::connect(running.address).await.unwrap();
     // Stays longer than that by asking.
     for _ in 0..30 {
-        exchange(&mut idle, &["GET /now HTTP/1.1\r\n\r\n"], "lane: /now").await;
+        in_pieces(&mut idle, &["GET /now HTTP/1.1\r\n\r\n"], "lane: /now").await;
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     for stream in [&mut silent, &mut slow, &mut idle] {
@@ -223,4 +223,26 @@ async fn when_it_is_crowded_the_first_answer_is_the_last() {
         assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
         assert!(answer.contains("lane: "), "{answer}");
     }
+}
+
+#[tokio::test]
+async fn nobody_works_for_a_client_that_has_gone() {
+    let running = start(limits()).await;
+    // The test's and the server's.
+    let nobody = 2;
+    let work = async |count: usize| {
+        while Arc::strong_count(&running.held) != nobody + count {
+            tokio::task::yield_now().await;
+        }
+    };
+    let request = "GET /never HTTP/1.1\r\n\r\n";
+    let mut stays = TcpStream::connect(running.address).await.unwrap();
+    stays.write_all(request.as_bytes()).await.unwrap();
+    let mut goes = TcpStream::connect(running.address).await.unwrap();
+    // Whatever it has said besides.
+    let more = format!("{request}{request}");
+    goes.write_all(more.as_bytes()).await.unwrap();
+    timeout(SOON, work(2)).await.unwrap();
+    drop(goes);
+    timeout(SOON, work(1)).await.unwrap();
 }
