@@ -1,5 +1,6 @@
 //! The log: lines on standard error.
 
+mod format;
 mod lines;
 
 use std::io::{IsTerminal, stderr};
@@ -7,6 +8,7 @@ use std::io::{IsTerminal, stderr};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
+use self::format::Format;
 use self::lines::Lines;
 
 /// What is logged unless `IRONPXE_LOG` says otherwise.
@@ -47,9 +49,9 @@ pub fn start(debug: bool, filter: Option<&str>) -> Result<Log, BadFilter> {
         })?;
     let lines = Lines::start(stderr());
     let subscriber = tracing_subscriber::fmt()
-        .compact()
-        .with_writer(lines.clone())
         .with_ansi(stderr().is_terminal())
+        .event_format(Format)
+        .with_writer(lines.clone())
         .with_env_filter(filter);
     // Fails only where logging was started already, as a second server of one test would.
     let _ = subscriber.try_init();
