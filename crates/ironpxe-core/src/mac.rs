@@ -16,6 +16,9 @@ pub struct MacAddress([u8; 6]);
 pub struct NotAMac(pub String);
 
 impl MacAddress {
+    /// How many letters it is printed with.
+    pub const LENGTH: usize = 17;
+
     /// The address with the given octets.
     pub const fn new(octets: [u8; 6]) -> Self {
         Self(octets)
@@ -34,6 +37,17 @@ impl MacAddress {
         Err(NotAMac(text.to_owned()))
     }
 
+    /// Writes the address as it is printed, without asking for memory.
+    pub fn encode(self, letters: &mut [u8; Self::LENGTH]) -> &str {
+        *letters = [b':'; Self::LENGTH];
+        for (pair, octet) in letters.chunks_mut(3).zip(self.0) {
+            for (letter, digit) in pair.iter_mut().zip([octet >> 4, octet & 0xf]) {
+                *letter = digit + if digit < 10 { b'0' } else { b'a' - 10 };
+            }
+        }
+        std::str::from_utf8(letters).unwrap_or_default()
+    }
+
     /// The address as iPXE prints `${mac:hexhyp}`: `52-54-00-aa-00-01`.
     pub fn hexhyp(self) -> String {
         self.to_string().replace(':', "-")
@@ -42,12 +56,7 @@ impl MacAddress {
 
 impl fmt::Display for MacAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut separator = "";
-        for octet in self.0 {
-            write!(f, "{separator}{octet:02x}")?;
-            separator = ":";
-        }
-        Ok(())
+        f.write_str(self.encode(&mut [0; Self::LENGTH]))
     }
 }
 

@@ -86,6 +86,7 @@ impl Service {
             take_over_interval: Duration::from_hours(1),
             endpoint: String::new(),
             restrict_boot_config: false,
+            boot_index_bytes: 1 << 20,
             boot,
             images: images.clone(),
             kickstarts: Arc::new(Kickstarts::built_in().unwrap()),

@@ -110,6 +110,7 @@ pub(super) fn conductor_settings(
         ),
         endpoint,
         restrict_boot_config: config.api.restrict_boot_config,
+        boot_index_bytes: bytes(config.conductor.boot_index_size).saturating_mul(1024 * 1024),
         dhcp_options: config.dhcp_settings(api_url.clone()),
         boot: config.boot_settings(api_url),
         images,

@@ -1,14 +1,14 @@
 //! Boot requests: which machine asks, what it boots, and a line in the log about it.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use ironpxe_core::boot::{BootPlan, Located, Machine, Occasion, Scripts, decide};
 use ironpxe_core::error::{Fault, Result};
 use tracing::{error, info, warn};
-use uuid::Uuid;
 
 use super::LocalConductor;
-use super::boot_index::{Content, Found, Seen, Size, Written, placeholder};
+use super::boot_index::{Content, Found, Own, Seen, Size, Values, Written, placeholder, takes};
 use crate::rpc::{BootIdent, Context};
 
 /// What a machine is answered, before it is known under which request.
@@ -17,26 +17,32 @@ struct Answer {
     line: Line,
 }
 
-/// The answer as the boot index keeps it.
-#[derive(Debug)]
-pub(super) struct KeptAnswer {
-    script: Written,
-    line: Line,
-}
-
 /// What the log says of a boot.
-#[derive(Debug)]
 struct Line {
     outcome: Outcome,
-    node: Uuid,
-    name: Option<String>,
     state: String,
-    mac: Option<String>,
     text: String,
 }
 
+/// The answer as the boot index keeps it.
+#[derive(Debug)]
+pub(super) struct KeptAnswer {
+    own: Own,
+    common: Arc<Common>,
+}
+
+/// What is mostly the same for all machines that boot alike.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct Common {
+    script: Written,
+    outcome: Outcome,
+    state: String,
+    /// What the log says.
+    text: Written,
+}
+
 /// Whether a machine boots.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Outcome {
     Boots,
     Refused,
@@ -49,11 +55,10 @@ impl LocalConductor {
     pub(super) fn boot_at_once(&self, request_id: &str, ident: BootIdent) -> Option<String> {
         let kept = self.index.still(ident)?;
         let kept = as_before(request_id, &self.scripts.current(), &kept)?;
-        if self.is_hidden(&kept.line) {
+        if self.is_hidden(kept.common.outcome) {
             return None;
         }
-        kept.line.log(request_id);
-        Some(kept.script.fill(request_id))
+        Some(kept.answer(request_id))
     }
 
     /// The boot script of a machine, as it is to be booted now.
@@ -69,7 +74,8 @@ impl LocalConductor {
     }
 
     fn answer_as_before(&self, ctx: &Context, kept: &KeptAnswer) -> Result<String> {
-        self.answer(ctx, kept.script.fill(&ctx.request_id), &kept.line)
+        let script = kept.answer(&ctx.request_id);
+        self.unless_hidden(script, kept.common.outcome)
     }
 
     async fn boot_anew(
@@ -84,8 +90,7 @@ impl LocalConductor {
                     return self.answer_as_before(ctx, kept);
                 }
                 if let Content::Rows(seen) = &*kept {
-                    let answer = self.compose(ctx, scripts, seen).await?;
-                    return self.answer(ctx, answer.script, &answer.line);
+                    return self.compose(ctx, scripts, seen).await;
                 }
                 self.index.read(ident).await?
             }
@@ -100,9 +105,9 @@ impl LocalConductor {
             self.index.keep(ident, content, receipt);
             return answer;
         }
-        let answer = self.compose(ctx, scripts, &seen).await?;
+        let answer = self.compose(ctx, scripts, &seen).await;
         self.index.keep(ident, Content::Rows(seen), receipt);
-        self.answer(ctx, answer.script, &answer.line)
+        answer
     }
 
     /// The answer as it may be kept. Text is kept only of what depends on nothing but rows,
@@ -114,7 +119,7 @@ impl LocalConductor {
         scripts: &Scripts,
         machine: Machine<'_>,
     ) -> Result<Option<KeptAnswer>> {
-        if scripts.operators_template(machine.node).is_some() || !Written::takes(&ctx.request_id) {
+        if scripts.operators_template(machine.node).is_some() || !takes(&ctx.request_id) {
             return Ok(None);
         }
         let plan = decide(machine, &self.settings.boot, placeholder());
@@ -122,32 +127,44 @@ impl LocalConductor {
             return Ok(None);
         }
         let answer = written(scripts, machine, &Located::direct(plan), placeholder())?;
-        Ok(Some(KeptAnswer {
-            script: Written::new(&answer.script),
-            line: answer.line,
-        }))
+        let own = own(machine);
+        let common = own.with_values(placeholder(), |values| Common {
+            script: Written::new(&answer.script, values),
+            outcome: answer.line.outcome,
+            state: answer.line.state,
+            text: Written::new(&answer.line.text, values),
+        });
+        let common = self.texts.share(common);
+        Ok(Some(KeptAnswer { own, common }))
     }
 
-    /// What a machine is to be answered now.
-    async fn compose(&self, ctx: &Context, scripts: &Scripts, seen: &Seen) -> Result<Answer> {
+    /// Answers what a machine is to be answered now.
+    async fn compose(&self, ctx: &Context, scripts: &Scripts, seen: &Seen) -> Result<String> {
         let machine = seen.machine();
         let plan = decide(machine, &self.settings.boot, &ctx.request_id);
         let located = self.locate(ctx, machine.node, plan).await?;
-        written(scripts, machine, &located, &ctx.request_id)
+        let Answer { script, line } = written(scripts, machine, &located, &ctx.request_id)?;
+        let Line {
+            outcome,
+            state,
+            text,
+        } = line;
+        own(machine).with_values(&ctx.request_id, |values| {
+            outcome.log(values, &state, text);
+        });
+        self.unless_hidden(script, outcome)
     }
 
-    /// Answers, and says so in the log.
-    fn answer(&self, ctx: &Context, script: String, line: &Line) -> Result<String> {
-        line.log(&ctx.request_id);
-        if self.is_hidden(line) {
+    fn unless_hidden(&self, script: String, outcome: Outcome) -> Result<String> {
+        if self.is_hidden(outcome) {
             return Err(Fault::NotFound);
         }
         Ok(script)
     }
 
     /// Whether nobody shall be told why a machine does not boot.
-    fn is_hidden(&self, line: &Line) -> bool {
-        line.outcome != Outcome::Boots && self.settings.restrict_boot_config
+    fn is_hidden(&self, outcome: Outcome) -> bool {
+        outcome != Outcome::Boots && self.settings.restrict_boot_config
     }
 
     fn refuse_stranger(&self, ctx: &Context, ident: BootIdent) -> Fault {
@@ -180,9 +197,7 @@ fn as_before<'k>(
     kept: &'k Content<KeptAnswer>,
 ) -> Option<&'k KeptAnswer> {
     match kept {
-        Content::Script(of, kept)
-            if of.as_ptr() == Arc::as_ptr(scripts) && Written::takes(request_id) =>
-        {
+        Content::Script(of, kept) if of.as_ptr() == Arc::as_ptr(scripts) && takes(request_id) => {
             Some(kept)
         }
         Content::Script(..) | Content::Rows(_) => None,
@@ -196,7 +211,7 @@ fn written(
     located: &Located,
     request_id: &str,
 ) -> Result<Answer> {
-    let Machine { node, port, .. } = machine;
+    let node = machine.node;
     let occasion = Occasion {
         machine,
         request_id,
@@ -220,44 +235,77 @@ fn written(
     };
     let line = Line {
         outcome,
-        node: node.uuid.0,
-        name: node.name.clone(),
         state: node.provision_state.to_string(),
-        mac: port.map(|port| port.address.to_string()),
         text,
     };
     Ok(Answer { script, line })
 }
 
-impl Line {
-    fn log(&self, request_id: &str) {
+/// What differs from one machine to the next.
+fn own(machine: Machine<'_>) -> Own {
+    Own {
+        node: machine.node.uuid.0,
+        name: machine.node.name.as_deref().map(Into::into),
+        mac: machine.port.map(|port| port.address),
+    }
+}
+
+impl KeptAnswer {
+    /// The script for a request, about which the log is told.
+    fn answer(&self, request_id: &str) -> String {
+        let Common {
+            script,
+            outcome,
+            state,
+            text,
+        } = &*self.common;
+        self.own.with_values(request_id, |values| {
+            outcome.log(values, state, text.with(values));
+            script.fill(values)
+        })
+    }
+}
+
+impl Outcome {
+    /// Writes the line of a machine's boot.
+    fn log(self, values: Values<'_>, state: &str, text: impl Display) {
         /// The same fields at each level.
         macro_rules! log {
             ($level:ident) => {
                 $level!(
-                    req.id = request_id,
-                    node.uuid = %self.node,
-                    node.name = self.name,
-                    node.state = %self.state,
-                    port.mac = self.mac,
-                    "{}",
-                    self.text
+                    req.id = values.request,
+                    node.uuid = %values.node,
+                    node.name = values.name,
+                    node.state = %state,
+                    port.mac = values.mac,
+                    "{text}"
                 )
             };
         }
-        match self.outcome {
-            Outcome::Boots => log!(info),
-            Outcome::Refused => log!(warn),
-            Outcome::Unusable => log!(error),
+        match self {
+            Self::Boots => log!(info),
+            Self::Refused => log!(warn),
+            Self::Unusable => log!(error),
         }
     }
 }
 
 impl Size for KeptAnswer {
     fn size(&self) -> usize {
-        let texts = [&self.line.state, &self.line.text];
-        let more = [&self.line.name, &self.line.mac];
-        let texts = texts.into_iter().chain(more.into_iter().flatten());
-        size_of::<Self>() + self.script.size() + texts.map(String::len).sum::<usize>()
+        let name = self.own.name.as_ref().map_or(0, |name| name.len());
+        let common = match Arc::strong_count(&self.common) {
+            1 => {
+                let Common {
+                    script,
+                    state,
+                    text,
+                    ..
+                } = &*self.common;
+                size_of::<Common>() + script.bytes() + state.len() + text.bytes()
+            }
+            // Whoever had it first has it in its size.
+            _ => 0,
+        };
+        size_of::<Self>() + name + common
     }
 }

@@ -39,8 +39,8 @@ use crate::drivers::Drivers;
 use crate::images::Images;
 use crate::lifecycle::Tasks;
 
-use self::boot::KeptAnswer;
-use self::boot_index::BootIndex;
+use self::boot::{Common, KeptAnswer};
+use self::boot_index::{BootIndex, Shared};
 use self::liveness::Life;
 
 /// What the conductor is configured with.
@@ -62,6 +62,8 @@ pub struct Settings {
     pub endpoint: String,
     /// `[api]restrict_boot_config`: a machine that is not booted learns nothing about why.
     pub restrict_boot_config: bool,
+    /// How much memory is kept in what machines booted by, in bytes.
+    pub boot_index_bytes: usize,
     /// What boot decisions depend on.
     pub boot: BootSettings,
     /// Finds out where images are.
@@ -81,6 +83,8 @@ pub struct LocalConductor {
     drivers: Arc<Drivers>,
     scripts: ScriptsInUse,
     index: Arc<BootIndex<KeptAnswer>>,
+    /// What the index's entries have in common.
+    texts: Arc<Shared<Common>>,
     settings: Arc<Settings>,
     tasks: Tasks,
     life: Arc<Life>,
@@ -98,7 +102,8 @@ impl LocalConductor {
     ) -> Result<Self> {
         let drivers = Arc::new(drivers);
         let conductor = Self {
-            index: Arc::new(BootIndex::new(&db, &tasks)),
+            index: Arc::new(BootIndex::new(&db, &tasks, settings.boot_index_bytes)),
+            texts: Arc::new(Shared::new()),
             db,
             drivers,
             scripts,
@@ -113,9 +118,9 @@ impl LocalConductor {
     /// The same one, which has kept nothing yet.
     #[cfg(test)]
     fn with_empty_index(&self) -> Self {
-        let index = Arc::new(BootIndex::new(&self.db, &self.tasks));
+        let size = self.settings.boot_index_bytes;
         Self {
-            index,
+            index: Arc::new(BootIndex::new(&self.db, &self.tasks, size)),
             ..self.clone()
         }
     }

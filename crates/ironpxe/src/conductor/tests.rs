@@ -149,6 +149,7 @@ pub(super) async fn start_set(
         take_over_interval: Duration::from_secs(10),
         endpoint: String::new(),
         restrict_boot_config: false,
+        boot_index_bytes: 1 << 20,
         boot: boot.clone(),
         images: crate::images::testing::images(),
         kickstarts: Arc::new(Kickstarts::built_in().unwrap()),

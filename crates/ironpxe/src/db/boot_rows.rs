@@ -30,7 +30,21 @@ pub const BOOT_ROWS_AT_ONCE: usize = 64;
 struct RowVersion {
     id: i64,
     revision: i64,
-    updated_at: Option<OffsetDateTime>,
+    /// In microseconds since 1970, as exactly as it is kept; of what was never changed, the least.
+    updated_at: i64,
+}
+
+impl RowVersion {
+    fn new(id: i64, revision: i64, updated_at: Option<OffsetDateTime>) -> Self {
+        let microseconds = |time: OffsetDateTime| time.unix_timestamp_nanos() / 1000;
+        let updated_at = updated_at.map(microseconds).map(i64::try_from);
+        Self {
+            id,
+            revision,
+            // Years that do not fit are not of this world.
+            updated_at: updated_at.map_or(i64::MIN, |time| time.unwrap_or(i64::MAX)),
+        }
+    }
 }
 
 /// What tells the rows of a machine from what they were before and after.
@@ -157,11 +171,8 @@ fn sorted(machines: &[BootIdent]) -> (Vec<Value<'static>>, Vec<Value<'static>>) 
 fn node_and_port(fields: &mut Fields<'_>) -> Result<(BootIdent, BootRows), sqlx::Error> {
     let (_, mut rows) = node_alone(fields)?;
     let (port, revision) = port_row::read(fields)?;
-    rows.revisions.port = Some(RowVersion {
-        id: fields.last_id(),
-        revision,
-        updated_at: port.updated_at,
-    });
+    let version = RowVersion::new(fields.last_id(), revision, port.updated_at);
+    rows.revisions.port = Some(version);
     let ident = BootIdent::Address(port.address);
     rows.port = Some(port);
     Ok((ident, rows))
@@ -169,11 +180,7 @@ fn node_and_port(fields: &mut Fields<'_>) -> Result<(BootIdent, BootRows), sqlx:
 
 fn node_alone(fields: &mut Fields<'_>) -> Result<(BootIdent, BootRows), sqlx::Error> {
     let node = node_row::read(fields)?;
-    let revision = RowVersion {
-        id: fields.last_id(),
-        revision: node.revision,
-        updated_at: node.updated_at,
-    };
+    let revision = RowVersion::new(fields.last_id(), node.revision, node.updated_at);
     let ident = BootIdent::Node(node.uuid);
     let rows = BootRows {
         node,
@@ -200,9 +207,6 @@ fn node_revisions(fields: &mut Fields<'_>) -> Result<(BootIdent, Revisions), sql
 }
 
 fn revision(fields: &mut Fields<'_>) -> Result<RowVersion, sqlx::Error> {
-    Ok(RowVersion {
-        id: fields.id()?,
-        revision: fields.take()?,
-        updated_at: fields.optional_time()?,
-    })
+    let id = fields.id()?;
+    Ok(RowVersion::new(id, fields.take()?, fields.optional_time()?))
 }

@@ -159,6 +159,7 @@ async fn conductor(db: &Db, host: &str, address: SocketAddr) -> LocalConductor {
         take_over_interval: Duration::from_secs(10),
         endpoint: address.to_string(),
         restrict_boot_config: false,
+        boot_index_bytes: 1 << 20,
         boot,
         images: crate::images::testing::images(),
         kickstarts: Arc::new(Kickstarts::built_in().unwrap()),

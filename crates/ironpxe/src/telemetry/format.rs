@@ -92,9 +92,7 @@ struct Words<'w> {
 impl Words<'_> {
     fn add(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
         if self.done.is_ok() {
-            self.done = self
-                .begin(field.name())
-                .and_then(|()| value(&mut self.out));
+            self.done = self.begin(field.name()).and_then(|()| value(&mut self.out));
         }
     }
 
@@ -295,7 +293,10 @@ mod tests {
     fn on_a_terminal_it_has_colours() {
         let told = logged(true, || tracing::warn!(a = 1, "text"));
         assert!(told.contains("\x1b[33m WARN\x1b[0m"), "{told:?}");
-        assert!(told.ends_with(" text \x1b[3ma\x1b[0m\x1b[2m=\x1b[0m1\n"), "{told:?}");
+        assert!(
+            told.ends_with(" text \x1b[3ma\x1b[0m\x1b[2m=\x1b[0m1\n"),
+            "{told:?}"
+        );
     }
 
     #[test]

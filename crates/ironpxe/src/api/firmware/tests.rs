@@ -88,6 +88,7 @@ impl Service {
             take_over_interval: Duration::from_secs(10),
             endpoint: String::new(),
             restrict_boot_config,
+            boot_index_bytes: 1 << 20,
             boot,
             images: images.clone(),
             kickstarts: Arc::new(Kickstarts::built_in().unwrap()),

@@ -7,10 +7,12 @@
 //! machine's rows. Whatever is in doubt is read. `docs/adr/0008-boot-index.md` has the argument.
 //!
 //! `kept.rs` holds it within bounds, `flights.rs` asks the database for many requests at once,
-//! `written.rs` is a script with room for the id of a request.
+//! `written.rs` is a script with room for what differs between requests and machines, and
+//! `shared.rs` keeps once what does not.
 
 mod flights;
 mod kept;
+mod shared;
 mod written;
 
 use std::collections::HashMap;
@@ -22,13 +24,12 @@ use ironpxe_core::volume::Volumes;
 
 use self::flights::{Flights, Source};
 use self::kept::{Kept, Shelf};
-pub(super) use self::written::{Written, placeholder};
+pub(super) use self::shared::Shared;
+pub(super) use self::written::{Own, Values, Written, placeholder, takes};
 use crate::db::{BOOT_ROWS_AT_ONCE, BootRows, Db, Revisions, Stamp};
 use crate::lifecycle::Tasks;
 use crate::rpc::BootIdent;
 
-/// How much of the process's memory is kept in scripts and rows.
-const CAPACITY: usize = 20 * 1024 * 1024;
 /// How many queries of one kind are under way at once; who comes later shares the next one.
 const FLIGHTS: usize = 2;
 
@@ -88,10 +89,11 @@ pub(super) struct BootIndex<T> {
 }
 
 impl<T: Size> BootIndex<T> {
-    pub(super) fn new(db: &Db, tasks: &Tasks) -> Self {
+    /// With room for about so many bytes.
+    pub(super) fn new(db: &Db, tasks: &Tasks, capacity: usize) -> Self {
         Self {
             db: db.clone(),
-            shelf: Shelf::new(CAPACITY),
+            shelf: Shelf::new(capacity),
             rows: Flights::new(RowsOf(db.clone()), tasks, FLIGHTS, BOOT_ROWS_AT_ONCE),
             revisions: Flights::new(RevisionsOf(db.clone()), tasks, FLIGHTS, BOOT_ROWS_AT_ONCE),
         }

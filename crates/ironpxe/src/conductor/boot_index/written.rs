@@ -1,21 +1,64 @@
-//! A script in which the id of a request is still to be filled in.
+//! Texts with room for what differs from one machine, and from one request, to the next.
 //!
-//! The id stands in a script wherever it is printed, and nothing else depends on it (but in
-//! operators' templates, whose scripts are not kept). So a script is written with an id that occurs
-//! nowhere else, and cut into pieces around it. All ids that fit are equally long and of the same
-//! kind of letters, so that no line breaks elsewhere and no limit is passed.
+//! The id of a request stands in a script wherever it is printed, and nothing else depends on it
+//! (but in operators' templates, whose scripts are not kept). So a script is written with an id that
+//! occurs nowhere else, and cut into pieces around it. All ids that fit are equally long and of the
+//! same kind of letters, so that no line breaks elsewhere and no limit is passed.
+//!
+//! The machine's own names are cut out in the same way. What is left is most often the same for all
+//! machines that boot alike, and is kept once ([`super::shared`]). Whatever is cut out is put back
+//! where it was, so that no text comes out other than it went in, wherever a name may have occurred.
 
+use std::fmt::{self, Write as _};
 use std::sync::LazyLock;
 
-use super::Size;
+use ironpxe_core::mac::MacAddress;
+use uuid::Uuid;
+
 use crate::ident;
 
-/// A script without its ids.
-#[derive(Debug)]
+/// A shorter name may occur in many places by chance: more gaps than it is worth.
+const SHORTEST_NAME: usize = 4;
+
+/// What differs from one machine to the next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Own {
+    /// The node.
+    pub(crate) node: Uuid,
+    /// The node's name.
+    pub(crate) name: Option<Box<str>>,
+    /// The port it boots from.
+    pub(crate) mac: Option<MacAddress>,
+}
+
+/// The same, as it is written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Values<'v> {
+    /// The id of the request.
+    pub(crate) request: &'v str,
+    /// The node.
+    pub(crate) node: &'v str,
+    /// The node's name.
+    pub(crate) name: Option<&'v str>,
+    /// The port it boots from.
+    pub(crate) mac: Option<&'v str>,
+}
+
+/// What goes where something was cut out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Gap {
+    Request,
+    Node,
+    Name,
+    Mac,
+}
+
+/// A text with gaps.
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Written {
     text: Box<str>,
-    /// Where ids go.
-    places: Box<[usize]>,
+    /// Where, and what goes there.
+    gaps: Box<[(usize, Gap)]>,
 }
 
 /// The id to write a script with that is to be kept. No one outside of this process knows it.
@@ -24,50 +67,104 @@ pub(crate) fn placeholder() -> &'static str {
     &PLACEHOLDER
 }
 
-impl Written {
-    /// Whether an id can stand for the [`placeholder`]: `req-` and a UUID.
-    pub(crate) fn takes(request_id: &str) -> bool {
-        let letters = |text: &str| {
-            text.bytes()
-                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-'))
-        };
-        request_id.len() == placeholder().len()
-            && request_id.strip_prefix("req-").is_some_and(letters)
-    }
+/// Whether an id can stand for the [`placeholder`]: `req-` and a UUID.
+pub(crate) fn takes(request_id: &str) -> bool {
+    let letters = |text: &str| {
+        text.bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-'))
+    };
+    request_id.len() == placeholder().len() && request_id.strip_prefix("req-").is_some_and(letters)
+}
 
-    /// Of a script with the [`placeholder`] in it.
-    pub(crate) fn new(script: &str) -> Self {
-        let mut text = String::with_capacity(script.len());
-        let mut places = Vec::new();
-        for piece in script.split(placeholder()) {
-            text.push_str(piece);
-            places.push(text.len());
-        }
-        places.pop();
-        Self {
-            text: text.into(),
-            places: places.into(),
-        }
-    }
-
-    /// The script for one request.
-    pub(crate) fn fill(&self, request_id: &str) -> String {
-        let length = self.text.len() + self.places.len() * request_id.len();
-        let mut script = String::with_capacity(length);
-        let mut begin = 0;
-        for place in &self.places {
-            script.push_str(self.text.get(begin..*place).unwrap_or_default());
-            script.push_str(request_id);
-            begin = *place;
-        }
-        script.push_str(self.text.get(begin..).unwrap_or_default());
-        script
+impl Own {
+    /// Does something with the texts of these, and of a request.
+    pub(crate) fn with_values<T>(&self, request: &str, work: impl FnOnce(Values<'_>) -> T) -> T {
+        let (mut node, mut mac) = (Uuid::encode_buffer(), [0; MacAddress::LENGTH]);
+        work(Values {
+            request,
+            node: self.node.hyphenated().encode_lower(&mut node),
+            name: self.name.as_deref(),
+            mac: self.mac.map(|address| &*address.encode(&mut mac)),
+        })
     }
 }
 
-impl Size for Written {
-    fn size(&self) -> usize {
-        size_of::<Self>() + self.text.len() + size_of_val::<[usize]>(&self.places)
+impl<'v> Values<'v> {
+    fn get(&self, gap: Gap) -> &'v str {
+        match gap {
+            Gap::Request => self.request,
+            Gap::Node => self.node,
+            Gap::Name => self.name.unwrap_or_default(),
+            Gap::Mac => self.mac.unwrap_or_default(),
+        }
+    }
+
+    /// What is looked for in texts.
+    fn cuts(&self) -> impl Iterator<Item = (Gap, &'v str)> {
+        let name = self.name.filter(|name| name.len() >= SHORTEST_NAME);
+        let all = [
+            (Gap::Request, Some(self.request)),
+            (Gap::Node, Some(self.node)),
+            (Gap::Mac, self.mac),
+            (Gap::Name, name),
+        ];
+        all.into_iter()
+            .filter_map(|(gap, value)| Some((gap, value?)))
+    }
+}
+
+impl Written {
+    /// A text with these values in it.
+    pub(crate) fn new(whole: &str, values: Values<'_>) -> Self {
+        let mut text = String::with_capacity(whole.len());
+        let mut gaps = Vec::new();
+        let mut rest = whole;
+        loop {
+            // The first one, and of two that begin there the one that is looked for first.
+            let next = values
+                .cuts()
+                .filter_map(|(gap, value)| Some((rest.find(value)?, gap, value.len())))
+                .min_by_key(|(place, ..)| *place);
+            let Some((place, gap, length)) = next else {
+                break;
+            };
+            let (before, after) = rest.split_at(place);
+            text.push_str(before);
+            gaps.push((text.len(), gap));
+            rest = after.get(length..).unwrap_or_default();
+        }
+        text.push_str(rest);
+        Self {
+            text: text.into(),
+            gaps: gaps.into(),
+        }
+    }
+
+    /// The text with these values.
+    pub(crate) fn fill(&self, values: Values<'_>) -> String {
+        let own = self.gaps.iter().map(|(_, gap)| values.get(*gap).len());
+        let mut text = String::with_capacity(self.text.len() + own.sum::<usize>());
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{}", self.with(values));
+        text
+    }
+
+    /// The same, to be written somewhere.
+    pub(crate) fn with<'w>(&'w self, values: Values<'w>) -> impl fmt::Display + 'w {
+        fmt::from_fn(move |out| {
+            let mut begin = 0;
+            for (place, gap) in &self.gaps {
+                out.write_str(self.text.get(begin..*place).unwrap_or_default())?;
+                out.write_str(values.get(*gap))?;
+                begin = *place;
+            }
+            out.write_str(self.text.get(begin..).unwrap_or_default())
+        })
+    }
+
+    /// How much memory it takes besides itself, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.text.len() + size_of_val::<[_]>(&self.gaps)
     }
 }
 
@@ -76,6 +173,14 @@ mod tests {
     use ironpxe_core::boot::{Located, Occasion, Scripts, samples};
 
     use super::*;
+
+    fn own(name: Option<&str>) -> Own {
+        Own {
+            node: "1be26c0b-03f2-4d2e-ae87-c02d7f33c123".parse().unwrap(),
+            name: name.map(Into::into),
+            mac: Some("52:54:00:aa:00:01".parse().unwrap()),
+        }
+    }
 
     #[test]
     fn every_kind_of_script_is_the_same_written_at_once_and_filled_in() {
@@ -90,30 +195,74 @@ mod tests {
                 let plan = Located::direct(sample.plan.clone());
                 scripts.render(&plan, occasion).unwrap()
             };
-            let kept = Written::new(&write(placeholder()));
-            assert!(!kept.places.is_empty(), "{}", sample.name);
-            assert_eq!(kept.fill(&id), write(&id), "{}", sample.name);
+            let node = sample.occasion().machine.node;
+            let own = Own {
+                node: node.uuid.0,
+                name: node.name.as_deref().map(Into::into),
+                ..own(None)
+            };
+            let kept = own.with_values(placeholder(), |values| {
+                Written::new(&write(placeholder()), values)
+            });
+            assert!(!kept.gaps.is_empty(), "{}", sample.name);
+            let filled = own.with_values(&id, |values| kept.fill(values));
+            assert_eq!(filled, write(&id), "{}", sample.name);
         }
     }
 
     #[test]
-    fn ids_stand_at_any_place() {
+    fn names_stand_at_any_place_even_in_each_other() {
         let mark = placeholder();
-        for (script, filled) in [
-            (String::new(), ""),
-            ("a".to_owned(), "a"),
-            (mark.to_owned(), "ID"),
-            (format!("{mark}{mark}"), "IDID"),
-            (format!("a{mark}b{mark}"), "aIDbID"),
-            (format!("ä{mark}ö"), "äIDö"),
+        let node = "1be26c0b-03f2-4d2e-ae87-c02d7f33c123";
+        let mac = "52:54:00:aa:00:01";
+        for name in [
+            None,
+            Some("a"),
+            Some("rack"),
+            Some("1be26c0b"),
+            Some("52:54"),
+            Some(node),
         ] {
-            assert_eq!(Written::new(&script).fill("ID"), filled);
+            let own = own(name);
+            for script in [
+                String::new(),
+                "a".to_owned(),
+                mark.to_owned(),
+                format!("{mark}{mark}{node}{node}{mac}{mac}"),
+                format!("a{mark}b{mac}crack{node}rackrack 1be26c0 {}", &mac[..5]),
+                format!("ä{node}ö{mark}ü{mac}"),
+                format!("{}{node}", &node[..8]),
+            ] {
+                let kept = own.with_values(mark, |values| Written::new(&script, values));
+                let again = own.with_values(mark, |values| kept.fill(values));
+                assert_eq!(again, script, "{name:?}");
+                let other = own.with_values("ID", |values| kept.fill(values));
+                assert_eq!(other, script.replace(mark, "ID"), "{name:?}");
+            }
         }
+    }
+
+    #[test]
+    fn machines_that_boot_alike_have_the_same_text() {
+        let text = |node: u8, name: &str| {
+            let own = Own {
+                node: Uuid::from_bytes([node; 16]),
+                name: Some(name.into()),
+                mac: Some(MacAddress::new([2, 0, 0, 0, 0, node])),
+            };
+            own.with_values(placeholder(), |values| {
+                let Values { request, node, .. } = values;
+                let mac = values.mac.unwrap();
+                Written::new(&format!("{request} boots {name} ({node}) by {mac}"), values)
+            })
+        };
+        assert_eq!(text(1, "rack1-node1"), text(2, "rack1-node2"));
+        assert_ne!(text(1, "rack1-node1"), text(1, "one"));
     }
 
     #[test]
     fn only_ids_of_the_usual_form_are_filled_in() {
-        assert!(Written::takes(&ident::request_id()));
+        assert!(takes(&ident::request_id()));
         for id in [
             "",
             "req-7",
@@ -122,7 +271,7 @@ mod tests {
             "req-00000000-0000-4000-8000-0000000000000",
             "req-00000000-0000-4000-8000-00000000000G",
         ] {
-            assert!(!Written::takes(id), "{id}");
+            assert!(!takes(id), "{id}");
         }
     }
 }
