@@ -60,6 +60,17 @@ impl BootIdent {
         }
     }
 
+    /// The arguments that name this machine.
+    pub fn to_args(self) -> JsonMap {
+        let (key, value) = match self {
+            Self::Node(uuid) => ("node_uuid", uuid.to_string()),
+            Self::Address(mac) => ("port_address", mac.to_string()),
+        };
+        [(key.to_owned(), Value::String(value))]
+            .into_iter()
+            .collect()
+    }
+
     /// The address in the name of a file that PXELINUX looks for: `01-52-54-00-aa-00-01`, of which
     /// `01` is the hardware type, or the address alone. `None` if it is no address: PXELINUX also
     /// tries IP addresses and `default`.

@@ -77,3 +77,14 @@ pub struct PassthruReply {
     /// Whether `value` (a string) is the response body itself.
     pub attach: bool,
 }
+
+impl PassthruReply {
+    /// A text that is the response body itself.
+    pub fn text(text: String) -> Self {
+        Self {
+            value: Value::String(text),
+            is_async: false,
+            attach: true,
+        }
+    }
+}

@@ -197,54 +197,55 @@ async fn answer(state: &AppState, routes: Router, mut request: Request) -> Respo
             Err(panic) => Err(panicked(&*panic)),
         }
     };
-    let mut response = answered.await.unwrap_or_else(ApiError::into_response);
-
-    let failure = response.extensions_mut().remove::<Failure>();
-    let mut cause = None;
-    if let Some(Failure(error)) = failure {
-        cause = error.cause();
-        let mut worded = error.answer(&ctx.request_id);
-        for (name, value) in response.headers() {
-            if name != header::CONTENT_LENGTH && name != header::CONTENT_TYPE {
-                worded.headers_mut().insert(name.clone(), value.clone());
-            }
-        }
-        response = worded;
-    }
-    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
-        sort_allow(response.headers_mut());
-    }
-    if let Ok(id) = HeaderValue::from_str(&ctx.request_id) {
-        for name in REQUEST_ID {
-            response.headers_mut().insert(name, id.clone());
-        }
-    }
-
-    Answered {
+    let response = answered.await.unwrap_or_else(ApiError::into_response);
+    Asked {
         id: &ctx.request_id,
         global_id: global_id.as_deref(),
         method: &method,
         path: asked.path(),
-        status: response.status(),
         started,
     }
-    .log(cause.as_deref());
-    response
+    .answered(response)
 }
 
-/// What the log says of each request.
-pub(super) struct Answered<'r> {
+/// What is known of a request when its answer is there.
+pub(super) struct Asked<'r> {
     pub(super) id: &'r str,
     pub(super) global_id: Option<&'r str>,
     pub(super) method: &'r Method,
     pub(super) path: &'r str,
-    pub(super) status: StatusCode,
     pub(super) started: Instant,
 }
 
-impl Answered<'_> {
-    /// Writes its line. `cause` is what only the log shall know.
-    pub(super) fn log(&self, cause: Option<&str>) {
+impl Asked<'_> {
+    /// Words what went wrong, gives the answer its id, and writes the request's line in the log.
+    pub(super) fn answered(&self, mut response: Response) -> Response {
+        let failure = response.extensions_mut().remove::<Failure>();
+        let mut cause = None;
+        if let Some(Failure(error)) = failure {
+            cause = error.cause();
+            let mut worded = error.answer(self.id);
+            for (name, value) in response.headers() {
+                if name != header::CONTENT_LENGTH && name != header::CONTENT_TYPE {
+                    worded.headers_mut().insert(name.clone(), value.clone());
+                }
+            }
+            response = worded;
+        }
+        if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+            sort_allow(response.headers_mut());
+        }
+        if let Ok(id) = HeaderValue::from_str(self.id) {
+            for name in REQUEST_ID {
+                response.headers_mut().insert(name, id.clone());
+            }
+        }
+        self.log(response.status(), cause.as_deref());
+        response
+    }
+
+    /// Writes the request's line in the log. `cause` is what only the log shall know.
+    pub(super) fn log(&self, status: StatusCode, cause: Option<&str>) {
         let Self {
             id,
             method,
@@ -253,7 +254,7 @@ impl Answered<'_> {
             ..
         } = self;
         let global_id = self.global_id.unwrap_or_default();
-        let status = self.status.as_u16();
+        let status = status.as_u16();
         if let Some(cause) = cause {
             tracing::error!(
                 req.id = %id, req.global_id = %global_id, %method, path, status,
@@ -271,7 +272,7 @@ impl Answered<'_> {
 }
 
 /// What a future gives, or what it panicked with.
-async fn unless_it_panics<T>(future: impl Future<Output = T>) -> thread::Result<T> {
+pub(super) async fn unless_it_panics<T>(future: impl Future<Output = T>) -> thread::Result<T> {
     let mut future = pin!(future);
     poll_fn(|context| {
         // It is never polled again after a panic.
@@ -285,7 +286,7 @@ async fn unless_it_panics<T>(future: impl Future<Output = T>) -> thread::Result<
 }
 
 /// A panic is a fault of this service, whatever it says of itself.
-fn panicked(panic: &(dyn Any + Send)) -> ApiError {
+pub(super) fn panicked(panic: &(dyn Any + Send)) -> ApiError {
     let text = panic
         .downcast_ref::<&'static str>()
         .map(|text| (*text).to_owned())

@@ -7,11 +7,12 @@
 //! Source: Ironic's `common/json_rpc/server.py` and `client.py`; of batches, the specification of
 //! JSON-RPC 2.0, section 6.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use ironpxe_core::JsonMap;
 use serde::de::DeserializeOwned;
-use serde::ser::SerializeMap;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -135,16 +136,6 @@ fn usable_id(id: Option<&Value>) -> Option<String> {
 pub(super) struct Params(JsonMap);
 
 impl Params {
-    /// Adds one.
-    pub(super) fn put(
-        &mut self,
-        name: &str,
-        value: &impl Serialize,
-    ) -> Result<(), serde_json::Error> {
-        self.0.insert(name.to_owned(), serde_json::to_value(value)?);
-        Ok(())
-    }
-
     /// Takes one out. One that may be nothing may also be left out.
     pub(super) fn take<T: DeserializeOwned>(
         &mut self,
@@ -214,97 +205,113 @@ pub(super) fn parts(answers: &Bytes, count: usize) -> Option<Vec<Bytes>> {
     (parts.len() == count).then(|| parts.iter().map(part).collect())
 }
 
-/// A call, as it is sent.
-#[derive(Serialize)]
-struct Outgoing<'a> {
-    jsonrpc: &'static str,
-    method: &'a str,
-    params: WithContext<'a>,
-    id: &'a str,
+/// A call that is being written: its parameters one after the other, and at last what goes with
+/// all of them.
+#[derive(Debug)]
+pub(super) struct Outgoing<'c> {
+    ctx: &'c Context,
+    body: Vec<u8>,
 }
 
-/// A method's parameters, and what goes with all of them.
-struct WithContext<'a> {
-    params: &'a Params,
-    ctx: &'a Context,
-}
+impl<'c> Outgoing<'c> {
+    /// Of this method, without parameters yet.
+    pub(super) fn new(ctx: &'c Context, method: &'static str) -> Self {
+        let mut body = Vec::with_capacity(512);
+        body.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"method\":");
+        write(&mut body, &method);
+        body.extend_from_slice(b",\"params\":{");
+        Self { ctx, body }
+    }
 
-impl Serialize for WithContext<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Asker<'a> {
-            request_id: &'a str,
-        }
-        let mut map = serializer.serialize_map(Some(self.params.0.len() + 2))?;
-        for (name, value) in &self.params.0 {
-            map.serialize_entry(name, value)?;
-        }
-        let request_id = &self.ctx.request_id;
-        map.serialize_entry("context", &Asker { request_id })?;
-        map.serialize_entry("rpc.version", VERSION)?;
-        map.end()
+    /// Adds a parameter.
+    pub(super) fn put(
+        &mut self,
+        name: &'static str,
+        value: &impl Serialize,
+    ) -> Result<(), serde_json::Error> {
+        write(&mut self.body, &name);
+        self.body.push(b':');
+        serde_json::to_writer(&mut self.body, value)?;
+        self.body.push(b',');
+        Ok(())
+    }
+
+    /// The body.
+    pub(super) fn finish(self) -> Bytes {
+        let Self { ctx, mut body } = self;
+        body.extend_from_slice(b"\"context\":{\"request_id\":");
+        write(&mut body, &ctx.request_id);
+        body.extend_from_slice(b"},\"rpc.version\":");
+        write(&mut body, &VERSION);
+        body.extend_from_slice(b"},\"id\":");
+        write(&mut body, &ctx.request_id);
+        body.push(b'}');
+        body.into()
     }
 }
 
-/// The body of a call.
-pub(super) fn call(ctx: &Context, method: &str, params: &Params) -> String {
-    text(&Outgoing {
-        jsonrpc: "2.0",
-        method,
-        params: WithContext { params, ctx },
-        id: &ctx.request_id,
-    })
+/// Writes what can always be written.
+fn write(body: &mut Vec<u8>, value: &impl Serialize) {
+    let _ = serde_json::to_writer(body, value);
 }
 
-/// The body of the answer to a request that was carried out.
-pub(super) fn success(id: &Value, result: &Value) -> String {
-    #[derive(Serialize)]
-    struct Success<'a> {
-        jsonrpc: &'static str,
-        result: &'a Value,
-        id: &'a Value,
-    }
-    text(&Success {
-        jsonrpc: "2.0",
-        result,
-        id,
-    })
-}
-
-fn text(message: &impl Serialize) -> String {
-    // Maps with names and JSON values can always be written.
-    serde_json::to_string(message).unwrap_or_default()
+/// The body of the answer to a request that was carried out, with this result.
+pub(super) fn success(
+    id: &impl Serialize,
+    result: &impl Serialize,
+) -> Result<Vec<u8>, serde_json::Error> {
+    let mut body = Vec::with_capacity(2048);
+    body.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"result\":");
+    serde_json::to_writer(&mut body, result)?;
+    body.extend_from_slice(b",\"id\":");
+    serde_json::to_writer(&mut body, id)?;
+    body.push(b'}');
+    Ok(body)
 }
 
 /// The body of the answer to a request that was refused here.
-pub(super) fn refusal(id: &Value, refused: &Refused) -> String {
+pub(super) fn refusal(id: &Value, refused: &Refused) -> Vec<u8> {
     let error = json!({ "code": refused.code(), "message": refused.to_string() });
-    json!({ "jsonrpc": "2.0", "id": id, "error": error }).to_string()
+    json!({ "jsonrpc": "2.0", "id": id, "error": error })
+        .to_string()
+        .into()
 }
 
 /// The body of the answer to a request that the conductor had a fault with.
-pub(super) fn failure(id: &Value, fault: &FaultOnWire) -> String {
-    json!({ "jsonrpc": "2.0", "id": id, "error": fault }).to_string()
+pub(super) fn failure(id: &Value, fault: &FaultOnWire) -> Vec<u8> {
+    json!({ "jsonrpc": "2.0", "id": id, "error": fault })
+        .to_string()
+        .into()
 }
 
 /// An answer, as it came.
 #[derive(Debug, Deserialize)]
-pub(super) struct Answer {
+pub(super) struct Answer<'b> {
     /// Of the call it answers.
-    #[serde(default)]
-    pub(super) id: Value,
+    #[serde(default, borrow)]
+    id: Option<&'b RawValue>,
     /// What the method gave. `null` is a result, too.
-    #[serde(default, deserialize_with = "even_null")]
-    pub(super) result: Option<Box<RawValue>>,
+    #[serde(default, borrow, deserialize_with = "even_null")]
+    pub(super) result: Option<&'b RawValue>,
     #[serde(default)]
     pub(super) error: Option<FaultOnWire>,
 }
 
-fn even_null<'de, D>(value: D) -> Result<Option<Box<RawValue>>, D::Error>
+impl Answer<'_> {
+    /// Whether it is the answer to the request with this id.
+    pub(super) fn is_to(&self, request_id: &str) -> bool {
+        let id = self
+            .id
+            .map(|id| serde_json::from_str::<Cow<'_, str>>(id.get()));
+        id.is_some_and(|id| id.is_ok_and(|id| id == request_id))
+    }
+}
+
+fn even_null<'de, D>(value: D) -> Result<Option<&'de RawValue>, D::Error>
 where
     D: serde::Deserializer<'de>,
 {
-    Box::<RawValue>::deserialize(value).map(Some)
+    <&RawValue>::deserialize(value).map(Some)
 }
 
 #[cfg(test)]
@@ -321,9 +328,9 @@ mod tests {
         let ctx = Context {
             request_id: "req-1".to_owned(),
         };
-        let mut params = Params::default();
-        params.put("driver_name", &"fake-hardware").unwrap();
-        let mut request = Request::read(call(&ctx, "m", &params).as_bytes()).unwrap();
+        let mut call = Outgoing::new(&ctx, "m");
+        call.put("driver_name", &"fake-hardware").unwrap();
+        let mut request = Request::read(&call.finish()).unwrap();
         assert_eq!(
             (request.id, request.method),
             (json!("req-1"), "m".to_owned())
@@ -418,8 +425,7 @@ mod tests {
 
     #[test]
     fn a_parameter_is_missing_wrong_or_nothing() {
-        let mut params = Params::default();
-        params.put("wrong", &7).unwrap();
+        let mut params = Params([("wrong".to_owned(), json!(7))].into_iter().collect());
         let problem = |refused: Refused| (refused.code(), refused.to_string());
         assert_eq!(
             problem(params.take::<String>("m", "gone").unwrap_err()),

@@ -20,7 +20,7 @@ use ironpxe_core::volume::{VolumeConnector, VolumeTarget};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::envelope::{Params, Refused};
+use super::envelope::{self, Outgoing, Params, Refused};
 use super::remote::{Call, Remote};
 use super::select::Whom;
 use super::{
@@ -219,22 +219,23 @@ macro_rules! methods {
             $($arg:ident: $type:ty $(as $lent:ident)? = $wire:literal),*
         ) -> $reply:ty $(as $sent:ty)?, $whom:expr, $repeat:expr;
     )*) => {
-        /// Calls the method that a request names.
+        /// Calls the method that a request names. Gives the body of its answer.
         pub(super) async fn dispatch(
             conductor: &dyn Conductor,
             ctx: &Context,
+            id: &Value,
             method: &str,
             mut params: Params,
-        ) -> Result<Value, Failed> {
+        ) -> Result<Vec<u8>, Failed> {
             match method {
-                PING => Ok(Value::Null),
+                PING => to_wire(id, &()),
                 $($name => {
                     $(let $arg: $type = params.take($name, $wire)?;)*
                     let reply = conductor
                         .$method(ctx $(, lent!($arg $(, $lent)?))*)
                         .await?;
                     let reply: sent!($reply $(, $sent)?) = reply.into();
-                    to_wire(&reply)
+                    to_wire(id, &reply)
                 })*
                 unknown => Err(Refused::Method(unknown.to_owned()).into()),
             }
@@ -247,11 +248,11 @@ macro_rules! methods {
                 $(, $arg: taken!('a, $type $(, $lent)?))*
             ) -> Reply<'a, $reply> {
                 Box::pin(async move {
-                    let mut params = Params::default();
-                    $(params.put($wire, &$arg).map_err(unsendable)?;)*
+                    let mut call = Outgoing::new(ctx, $name);
+                    $(call.put($wire, &$arg).map_err(unsendable)?;)*
                     let call = Call {
                         method: $name,
-                        params,
+                        body: call.finish(),
                         whom: $whom,
                         repeat: $repeat,
                     };
@@ -298,8 +299,8 @@ macro_rules! sent {
 }
 use sent;
 
-fn to_wire(reply: &impl Serialize) -> Result<Value, Failed> {
-    serde_json::to_value(reply).map_err(|error| Fault::Internal(error.to_string()).into())
+fn to_wire(id: &Value, reply: &impl Serialize) -> Result<Vec<u8>, Failed> {
+    envelope::success(id, reply).map_err(|error| Fault::Internal(error.to_string()).into())
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "map_err hands it over")]

@@ -5,6 +5,7 @@
 //! When all are slow because there is too much to do, asking twice would make it worse: only a few
 //! requests at a time may.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -61,7 +62,7 @@ impl Remote {
                 && let Some(peer) = waiting.next()
             {
                 let patience = left.min(self.patience.boot_try);
-                silent.push((peer.clone(), Instant::now()));
+                silent.push((Arc::clone(&peer), Instant::now()));
                 asked.push(async move {
                     let answer = self.ask_along(message, &peer, patience).await;
                     (peer, answer)
@@ -76,7 +77,7 @@ impl Remote {
             let Some((peer, answer)) = answered else {
                 return Ok(Err(fault));
             };
-            silent.retain(|(it, _)| *it != peer);
+            silent.retain(|(it, _)| !Arc::ptr_eq(it, &peer));
             match answer {
                 Ok(value) => {
                     self.note_slow(message, &silent);

@@ -16,7 +16,7 @@ use tracing::warn;
 
 use super::batch::Batches;
 use super::client::{Client, Connection, Trouble};
-use super::envelope::{self, Answer, Params};
+use super::envelope::{Answer, Outgoing};
 use super::methods::{PING, Repeat};
 use super::race::Race;
 use super::select::{Directory, Peer, Whom, nobody};
@@ -44,7 +44,7 @@ pub struct Patience {
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) method: &'static str,
-    pub(super) params: Params,
+    pub(super) body: Bytes,
     pub(super) whom: Whom,
     pub(super) repeat: Repeat,
 }
@@ -94,7 +94,7 @@ impl Remote {
         let message = Message {
             ctx,
             method: call.method,
-            body: envelope::call(ctx, call.method, &call.params).into(),
+            body: call.body,
         };
         match call.repeat {
             Repeat::Boot => self.until_answered(&message, &call.whom).await,
@@ -162,7 +162,7 @@ impl Remote {
                         return Err(nobody(&format!(
                             "The conductor {} took the request and gave no answer, so that it may \
                              have been done: look before you repeat it",
-                            peer.host
+                            peer.hostname
                         )));
                     }
                 }
@@ -179,7 +179,7 @@ impl Remote {
         let ping = Message {
             ctx,
             method: PING,
-            body: envelope::call(ctx, PING, &Params::default()).into(),
+            body: Outgoing::new(ctx, PING).finish(),
         };
         let sent = self.ask::<Value>(&ping, peer, self.patience.boot_try, Connection::Kept);
         match sent.await {
@@ -225,7 +225,7 @@ impl Remote {
         self.directory.failed(peer);
         warn!(
             req.id = message.ctx.request_id,
-            conductor.host = peer.host,
+            conductor.host = peer.hostname,
             "{} at {}: {trouble}",
             message.method,
             peer.endpoint
@@ -246,9 +246,9 @@ async fn within(
 #[expect(clippy::needless_pass_by_value, reason = "it is of no use afterwards")]
 fn read<T: DeserializeOwned>(message: &Message<'_>, body: Bytes) -> Result<T, Trouble> {
     let garbage = |what: &str| Trouble::NoAnswer(format!("its answer makes no sense: {what}"));
-    let answer: Answer =
+    let answer: Answer<'_> =
         serde_json::from_slice(&body).map_err(|error| garbage(&error.to_string()))?;
-    if answer.id.as_str() != Some(&message.ctx.request_id) {
+    if !answer.is_to(&message.ctx.request_id) {
         return Err(garbage("it is to another request"));
     }
     match (answer.error, answer.result) {

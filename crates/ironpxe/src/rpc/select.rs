@@ -67,14 +67,8 @@ impl Whom {
     }
 }
 
-/// A conductor to ask.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Peer {
-    /// Its name.
-    pub(super) host: String,
-    /// Where it answers.
-    pub(super) endpoint: String,
-}
+/// A conductor to ask, as it was listed.
+pub(super) type Peer = Arc<Conductor>;
 
 /// Knows the conductors.
 #[derive(Debug)]
@@ -89,7 +83,7 @@ pub(super) struct Directory {
 #[derive(Debug, Default)]
 struct Listed {
     read: Option<Instant>,
-    conductors: Arc<[Conductor]>,
+    conductors: Arc<[Peer]>,
     /// Endpoints that did not answer, with the last heartbeat that was known after that.
     suspects: HashMap<String, Option<OffsetDateTime>>,
 }
@@ -108,7 +102,7 @@ impl Directory {
     pub(super) async fn candidates(&self, whom: &Whom) -> Result<Vec<Peer>> {
         let conductors = self.list().await?;
         let reachable = conductors.iter().filter(|it| !it.endpoint.is_empty());
-        let mut live: Vec<&Conductor> = reachable.clone().filter(|it| it.alive).collect();
+        let mut live: Vec<&Peer> = reachable.clone().filter(|it| it.alive).collect();
         if live.is_empty() {
             // When all are silent, it is rather that the database takes no heartbeats. Who is
             // really gone does not answer.
@@ -120,13 +114,13 @@ impl Directory {
         let Some((driver, group)) = self.place(whom, &live).await? else {
             return Ok(self.in_turn(live));
         };
-        let of_group = |it: &Conductor| {
+        let of_group = |it: &Peer| {
             group
                 .as_ref()
                 .is_none_or(|group| it.conductor_group.eq_ignore_ascii_case(group))
         };
-        let suits = |it: &Conductor| it.drivers.contains(&driver) && of_group(it);
-        let suitable: Vec<&Conductor> = live.iter().copied().filter(|it| suits(it)).collect();
+        let suits = |it: &Peer| it.drivers.contains(&driver) && of_group(it);
+        let suitable: Vec<&Peer> = live.iter().copied().filter(|it| suits(it)).collect();
         if !suitable.is_empty() {
             return Ok(self.in_turn(suitable));
         }
@@ -145,11 +139,7 @@ impl Directory {
     }
 
     /// The hardware type and group that a call needs; `None` if anybody will do.
-    async fn place(
-        &self,
-        whom: &Whom,
-        live: &[&Conductor],
-    ) -> Result<Option<(String, Option<String>)>> {
+    async fn place(&self, whom: &Whom, live: &[&Peer]) -> Result<Option<(String, Option<String>)>> {
         let alike = live.windows(2).all(|pair| match pair {
             [one, other] => {
                 one.drivers == other.drivers && one.conductor_group == other.conductor_group
@@ -178,22 +168,18 @@ impl Directory {
     }
 
     /// Each in its turn, and those last that did not answer lately.
-    fn in_turn(&self, mut conductors: Vec<&Conductor>) -> Vec<Peer> {
+    fn in_turn(&self, mut conductors: Vec<&Peer>) -> Vec<Peer> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let first = turn.checked_rem(conductors.len()).unwrap_or(0);
         conductors.rotate_left(first);
         let listed = self.lock();
-        conductors.sort_by_key(|it| listed.suspects.contains_key(&it.endpoint));
-        conductors
-            .into_iter()
-            .map(|it| Peer {
-                host: it.hostname.clone(),
-                endpoint: it.endpoint.clone(),
-            })
-            .collect()
+        if !listed.suspects.is_empty() {
+            conductors.sort_by_key(|it| listed.suspects.contains_key(&it.endpoint));
+        }
+        conductors.into_iter().map(Arc::clone).collect()
     }
 
-    async fn list(&self) -> Result<Arc<[Conductor]>> {
+    async fn list(&self) -> Result<Arc<[Peer]>> {
         if let Some(conductors) = self.fresh() {
             return Ok(conductors);
         }
@@ -202,7 +188,10 @@ impl Directory {
             return Ok(conductors);
         }
         match self.db.conductor_list().await {
-            Ok(conductors) => Ok(self.lock().renew(conductors.into())),
+            Ok(conductors) => {
+                let conductors = conductors.into_iter().map(Arc::new).collect();
+                Ok(self.lock().renew(conductors))
+            }
             Err(error) => {
                 let mut listed = self.lock();
                 if listed.conductors.is_empty() {
@@ -215,7 +204,7 @@ impl Directory {
         }
     }
 
-    fn fresh(&self) -> Option<Arc<[Conductor]>> {
+    fn fresh(&self) -> Option<Arc<[Peer]>> {
         let listed = self.lock();
         let fresh = listed.read.is_some_and(|read| read.elapsed() < FRESH);
         fresh.then(|| Arc::clone(&listed.conductors))
@@ -228,7 +217,7 @@ impl Directory {
 }
 
 impl Listed {
-    fn renew(&mut self, conductors: Arc<[Conductor]>) -> Arc<[Conductor]> {
+    fn renew(&mut self, conductors: Arc<[Peer]>) -> Arc<[Peer]> {
         self.suspects.retain(|endpoint, seen| {
             let listed = conductors.iter().find(|it| it.endpoint == *endpoint);
             let Some(beat) = listed.and_then(|it| it.updated_at) else {

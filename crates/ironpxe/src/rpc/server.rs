@@ -24,6 +24,7 @@ use tracing::{debug, error, warn};
 
 use ironpxe_core::error::Fault;
 
+use super::at_once;
 use super::auth::Users;
 use super::envelope::{self, Body, Refused, Request};
 use super::fault::FaultOnWire;
@@ -101,12 +102,14 @@ async fn read(body: HttpBody, limit: usize) -> Result<Bytes, Response> {
 /// The answer to a body, whatever is in it.
 async fn converse(served: &Served, body: &[u8]) -> Response {
     match Body::read(body) {
-        Ok(Body::One) => match call(served, body).await {
+        Ok(Body::One) => match answer_to(served, body).await {
             Some(answer) => json_response(answer),
             None => StatusCode::NO_CONTENT.into_response(),
         },
         Ok(Body::Batch(requests)) => {
-            let calls = requests.iter().map(|it| call(served, it.get().as_bytes()));
+            let calls = requests
+                .iter()
+                .map(|it| answer_to(served, it.get().as_bytes()));
             let mut answers = join_all(calls).await.into_iter().flatten().peekable();
             if answers.peek().is_none() {
                 return StatusCode::NO_CONTENT.into_response();
@@ -118,13 +121,21 @@ async fn converse(served: &Served, body: &[u8]) -> Response {
 }
 
 /// Of a malformed request nobody knows that no answer is wanted.
-fn refuse(id: &Value, refused: &Refused) -> String {
+fn refuse(id: &Value, refused: &Refused) -> Vec<u8> {
     warn!("a request was refused: {refused}");
     envelope::refusal(id, refused)
 }
 
 /// The answer to one request; `None` to a cast.
-async fn call(served: &Served, body: &[u8]) -> Option<String> {
+async fn answer_to(served: &Served, body: &[u8]) -> Option<Vec<u8>> {
+    if let Some(answer) = at_once::answer(served.conductor.as_ref(), body) {
+        return Some(answer);
+    }
+    // Boxed: much larger than what mostly happens.
+    Box::pin(call(served, body)).await
+}
+
+async fn call(served: &Served, body: &[u8]) -> Option<Vec<u8>> {
     let request = match Request::read(body) {
         Ok(request) => request,
         Err((refused, id)) => return Some(refuse(&id, &refused)),
@@ -136,7 +147,7 @@ async fn call(served: &Served, body: &[u8]) -> Option<String> {
         id, method, params, ..
     } = request;
     debug!(req.id = ctx.request_id, "{method}");
-    let done = dispatch(served.conductor.as_ref(), &ctx, &method, params).await;
+    let done = dispatch(served.conductor.as_ref(), &ctx, &id, &method, params).await;
     if let Err(failed) = &done {
         log(&ctx, &method, failed);
     }
@@ -144,7 +155,7 @@ async fn call(served: &Served, body: &[u8]) -> Option<String> {
         return None;
     }
     Some(match done {
-        Ok(result) => envelope::success(&id, &result),
+        Ok(answer) => answer,
         Err(Failed::Refused(refused)) => envelope::refusal(&id, &refused),
         Err(Failed::Fault(fault)) => envelope::failure(&id, &FaultOnWire::from_fault(&fault)),
     })

@@ -14,6 +14,8 @@ mod properties;
 mod show;
 mod vendor_passthru;
 
+pub(crate) use self::vendor_passthru::Called;
+
 pub(super) fn routes() -> Router<AppState> {
     let passthru = "/v1/drivers/{driver}/vendor_passthru";
     Router::new()

@@ -9,7 +9,9 @@ use axum::response::Response;
 use axum::routing::{MethodRouter, get};
 use axum::{Extension, Json};
 use http::Method;
+use ironpxe_core::JsonMap;
 use ironpxe_core::error::Fault;
+use ironpxe_core::passthru::HttpMethod;
 use serde_json::Value;
 
 use crate::api::AppState;
@@ -63,19 +65,51 @@ async fn run(
     args: Result<BodyArgs>,
 ) -> Result<Response> {
     let http_method = passthru::http_method(&http_method).ok_or(ApiError::NoMethod)?;
-    let result = match args {
-        Ok(BodyArgs(args)) => {
-            let conductor = &state.conductor;
-            let answering =
-                conductor.driver_vendor_passthru(&ctx, &driver, &method, http_method, args.0);
-            state.settings.boot_places.within(answering).await
-        }
+    let args = match args {
+        Ok(BodyArgs(args)) => Ok(args.0),
         Err(ApiError::Fault(fault)) => Err(fault),
         Err(other) => return Err(other),
     };
-    // Machines fetch their scripts here, and firmware cannot read error documents.
-    match firmware::passthru_answer(client, &state.scripts, &ctx, result) {
-        Ok(answer) => Ok(answer),
-        Err(ordinary) => Ok(passthru::answer(ordinary?)),
+    let called = Called {
+        driver: &driver,
+        method: &method,
+        http_method,
+        args,
+    };
+    called.answer(&state, &ctx, client).await
+}
+
+/// A call of a method.
+pub(crate) struct Called<'c> {
+    pub(crate) driver: &'c str,
+    pub(crate) method: &'c str,
+    pub(crate) http_method: HttpMethod,
+    /// The arguments, or what is wrong with them.
+    pub(crate) args: Result<JsonMap, Fault>,
+}
+
+impl Called<'_> {
+    /// What the client is answered.
+    pub(crate) async fn answer(
+        self,
+        state: &AppState,
+        ctx: &Context,
+        client: IsFirmware,
+    ) -> Result<Response> {
+        let result = match self.args {
+            Ok(args) => {
+                let (driver, method) = (self.driver, self.method);
+                let conductor = &state.conductor;
+                let answering =
+                    conductor.driver_vendor_passthru(ctx, driver, method, self.http_method, args);
+                state.settings.boot_places.within(answering).await
+            }
+            Err(fault) => Err(fault),
+        };
+        // Machines fetch their scripts here, and firmware cannot read error documents.
+        match firmware::passthru_answer(client, &state.scripts, ctx, result) {
+            Ok(answer) => Ok(answer),
+            Err(ordinary) => Ok(passthru::answer(ordinary?)),
+        }
     }
 }

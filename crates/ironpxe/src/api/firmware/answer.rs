@@ -30,13 +30,19 @@ const RETRY_AFTER: u16 = 5;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct IsFirmware(bool);
 
+impl IsFirmware {
+    /// By the first `User-Agent`.
+    pub(super) fn new(agent: Option<&[u8]>) -> Self {
+        Self(agent.is_some_and(|agent| agent.starts_with(b"iPXE/")))
+    }
+}
+
 impl<S: Sync> FromRequestParts<S> for IsFirmware {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let agent = parts.headers.get(header::USER_AGENT);
-        let names_itself = |agent: &HeaderValue| agent.as_bytes().starts_with(b"iPXE/");
-        Ok(Self(agent.is_some_and(names_itself)))
+        Ok(Self::new(agent.map(HeaderValue::as_bytes)))
     }
 }
 

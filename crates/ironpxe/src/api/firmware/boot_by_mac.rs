@@ -5,7 +5,6 @@ use axum::Extension;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use ironpxe_core::error::Fault;
-use ironpxe_core::mac::MacAddress;
 
 use super::answer::{IsFirmware, script_answer};
 use crate::api::AppState;
@@ -19,10 +18,10 @@ pub(super) async fn get(
     Path(mac): Path<String>,
     client: IsFirmware,
 ) -> Response {
-    let mac = mac.parse().map_err(|_| {
+    let ident = mac.parse().map(BootIdent::Address).map_err(|_| {
         Fault::InvalidParameterValue(format!("Expected valid MAC address for address: {mac}"))
     });
-    answer(&state, &ctx, client, mac).await
+    answer(&state, &ctx, client, ident).await
 }
 
 /// The file name today's Ironic links a node's script under: the address with hyphens, with or
@@ -37,18 +36,18 @@ pub(super) async fn get_pxelinux(
         // PXELINUX tries "default" and IP addresses in turn, and takes 404 for an answer.
         return ApiError::NoRoute.into_response();
     };
-    answer(&state, &ctx, client, Ok(mac)).await
+    answer(&state, &ctx, client, Ok(BootIdent::Address(mac))).await
 }
 
-async fn answer(
+pub(super) async fn answer(
     state: &AppState,
     ctx: &Context,
     client: IsFirmware,
-    mac: Result<MacAddress, Fault>,
+    ident: Result<BootIdent, Fault>,
 ) -> Response {
-    let result = match mac {
-        Ok(mac) => {
-            let answering = state.conductor.boot_script(ctx, BootIdent::Address(mac));
+    let result = match ident {
+        Ok(ident) => {
+            let answering = state.conductor.boot_script(ctx, ident);
             state.settings.boot_places.within(answering).await
         }
         Err(fault) => Err(fault),

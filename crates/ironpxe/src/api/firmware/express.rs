@@ -4,27 +4,33 @@
 //! with the very headers the framework's layers would have written. Whoever asks in any other way,
 //! or must be waited for, is answered by the router: what is said there is said once.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use axum::response::IntoResponse;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use ironpxe_core::boot_ident::BootIdent;
 use ironpxe_core::microversion::Microversion;
+use ironpxe_core::passthru::HttpMethod;
 use tower::ServiceExt;
 
-use super::answer::text_response;
-use crate::api::request::{Answered, REQUEST_ID_ON_WIRE};
+use super::answer::{IsFirmware, text_response};
+use super::boot_by_mac;
+use crate::api::drivers::Called;
+use crate::api::request::{Asked, REQUEST_ID_ON_WIRE, panicked, unless_it_panics};
 use crate::api::{AppState, version};
 use crate::ident;
+use crate::rpc::Context;
 use crate::server::{Express, Head, Plain, Reply, Verdict};
 
 /// The doors of scripts.
 pub(crate) struct Doors {
-    state: AppState,
+    state: Arc<AppState>,
     router: Router,
     /// What answers of the API itself begin with.
     of_the_api: Head,
@@ -34,7 +40,7 @@ pub(crate) struct Doors {
 
 /// Where a request wants to go.
 #[derive(Debug, PartialEq, Eq)]
-enum Asked<'t> {
+enum Door<'t> {
     /// For the script of a machine.
     Script(Script<'t>),
     /// For something else behind these doors.
@@ -54,7 +60,7 @@ impl Doors {
         let text = || text_response(String::new());
         let versioned = version::with_headers(text(), Some(Microversion::MIN));
         Self {
-            state,
+            state: Arc::new(state),
             router,
             of_the_api: Head::new(StatusCode::OK, versioned.headers()),
             of_a_door: Head::new(StatusCode::OK, text().headers()),
@@ -75,16 +81,47 @@ impl Doors {
         };
         let ids = REQUEST_ID_ON_WIRE.map(|name| (name, id.as_str()));
         reply.send(head, &ids, text.as_bytes());
-        let answered = Answered {
+        let asked = Asked {
             id: &id,
             global_id: None,
             method: &Method::GET,
             path: path(request.target),
-            status: StatusCode::OK,
             started,
         };
-        answered.log(None);
+        asked.log(StatusCode::OK, None);
         true
+    }
+
+    /// Asks the conductor for the script of a machine, and waits for it.
+    fn soon(&self, script: &Script<'_>, request: &Plain<'_>) -> Verdict {
+        let started = Instant::now();
+        let state = Arc::clone(&self.state);
+        let path = path(request.target).to_owned();
+        let agent = request
+            .headers
+            .iter()
+            .find(|header| header.name.eq_ignore_ascii_case("user-agent"));
+        let client = IsFirmware::new(agent.map(|header| header.value));
+        let ident = script.ident;
+        let driver = script.driver.map(str::to_owned);
+        Verdict::Later(Box::pin(async move {
+            let ctx = Context {
+                request_id: ident::request_id(),
+            };
+            let answering = script_of(&state, &ctx, client, driver.as_deref(), ident);
+            let response = match unless_it_panics(answering).await {
+                Ok(response) => response,
+                Err(panic) => panicked(&*panic).into_response(),
+            };
+            let asked = Asked {
+                id: &ctx.request_id,
+                global_id: None,
+                method: &Method::GET,
+                path: &path,
+                started,
+            };
+            whole(asked.answered(response)).await
+        }))
     }
 
     /// Asks the router.
@@ -112,26 +149,55 @@ impl Express for Doors {
         let Some(asked) = asked(request.target) else {
             return Verdict::Left;
         };
-        if let Asked::Script(script) = asked
+        if let Door::Script(script) = asked
             && says_nothing_of_the_api(request)
-            && self.at_once(&script, request, reply)
         {
-            return Verdict::Answered;
+            return if self.at_once(&script, request, reply) {
+                Verdict::Answered
+            } else {
+                self.soon(&script, request)
+            };
         }
         self.later(request)
     }
 }
 
+/// The script of a machine, as its door answers it.
+async fn script_of(
+    state: &AppState,
+    ctx: &Context,
+    client: IsFirmware,
+    driver: Option<&str>,
+    ident: BootIdent,
+) -> axum::response::Response {
+    match driver {
+        Some(driver) => {
+            let called = Called {
+                driver,
+                method: "ipxe_config",
+                http_method: HttpMethod::Get,
+                args: Ok(ident.to_args()),
+            };
+            let answer = called.answer(state, ctx, client).await;
+            version::with_headers(answer.into_response(), Some(Microversion::MIN))
+        }
+        None => boot_by_mac::answer(state, ctx, client, Ok(ident)).await,
+    }
+}
+
 /// Where a request wants to go; `None` if not through one of these doors, or in a spelling that
 /// only the router knows.
-fn asked(target: &str) -> Option<Asked<'_>> {
+fn asked(target: &str) -> Option<Door<'_>> {
     let script = |driver, ident: Option<BootIdent>| match ident {
-        Some(ident) => Asked::Script(Script { driver, ident }),
-        None => Asked::Other,
+        Some(ident) => Door::Script(Script { driver, ident }),
+        None => Door::Other,
     };
     if let Some(rest) = target.strip_prefix("/v1/drivers/") {
         let (driver, call) = rest.split_once('/')?;
         let query = call.strip_prefix("vendor_passthru/ipxe_config")?;
+        if driver.contains('%') {
+            return Some(Door::Other);
+        }
         return Some(script(
             Some(driver),
             query.strip_prefix('?').and_then(argument),
@@ -146,7 +212,7 @@ fn asked(target: &str) -> Option<Asked<'_>> {
         let mac = BootIdent::address_in_file_name(file);
         return Some(script(None, mac.map(BootIdent::Address)));
     }
-    matches!(path(target), "/boot.ipxe" | "/autoexec.ipxe").then_some(Asked::Other)
+    matches!(path(target), "/boot.ipxe" | "/autoexec.ipxe").then_some(Door::Other)
 }
 
 /// The machine in a query of one argument, in which nothing is escaped.
@@ -197,7 +263,7 @@ mod tests {
         let mac = BootIdent::Address("52:54:00:aa:00:01".parse().unwrap());
         let uuid = "1be26c0b-03f2-4d2e-ae87-c02d7f33c123";
         let node = BootIdent::Node(uuid.parse().unwrap());
-        let of = |driver, ident| Some(Asked::Script(Script { driver, ident }));
+        let of = |driver, ident| Some(Door::Script(Script { driver, ident }));
         let passthru = "/v1/drivers/redfish/vendor_passthru/ipxe_config";
         let by_node = format!("{passthru}?node_uuid={uuid}");
         let by_mac = format!("{passthru}?port_address=52:54:00:aa:00:01");
@@ -208,16 +274,17 @@ mod tests {
             ("/v1/boot/52-54-00-AA-00-01/boot.ipxe", of(None, mac)),
             ("/pxelinux.cfg/01-52-54-00-aa-00-01", of(None, mac)),
             // The router knows better.
-            (passthru, Some(Asked::Other)),
-            (&both, Some(Asked::Other)),
+            (&by_mac.replace("redfish", "red%66ish"), Some(Door::Other)),
+            (passthru, Some(Door::Other)),
+            (&both, Some(Door::Other)),
             (
                 "/v1/boot/52-54-00-AA-00-01/boot.ipxe?a=b",
-                Some(Asked::Other),
+                Some(Door::Other),
             ),
-            ("/v1/boot/1be26c0b/ks.cfg", Some(Asked::Other)),
-            ("/pxelinux.cfg/default", Some(Asked::Other)),
-            ("/boot.ipxe", Some(Asked::Other)),
-            ("/boot.ipxe?a", Some(Asked::Other)),
+            ("/v1/boot/1be26c0b/ks.cfg", Some(Door::Other)),
+            ("/pxelinux.cfg/default", Some(Door::Other)),
+            ("/boot.ipxe", Some(Door::Other)),
+            ("/boot.ipxe?a", Some(Door::Other)),
             // And these are none of our doors.
             ("/v1/drivers/redfish/vendor_passthru/methods", None),
             ("/v1/drivers/redfish", None),
