@@ -66,6 +66,11 @@ impl Done {
     pub(super) fn latency(&self) -> Duration {
         self.ended - self.due
     }
+
+    /// From when it was sent until the answer was complete.
+    pub(super) fn on_the_wire(&self) -> Duration {
+        self.ended - self.sent
+    }
 }
 
 pub(super) struct Client {

@@ -85,8 +85,11 @@ pub(super) struct Answered {
     pub(super) offered: usize,
     /// From when a request was due until its 200 was complete.
     pub(super) accepted: Latencies,
+    /// From when a request was sent until its 200 was complete: without what it waited for one of
+    /// the connections, or for the load itself.
+    pub(super) accepted_on_the_wire: Latencies,
     /// The same of other answers.
-    pub(super) refused: Latencies,
+    pub(super) refused_on_the_wire: Latencies,
     pub(super) by_status: BTreeMap<u16, usize>,
     /// Connections that failed, and answers that took too long.
     pub(super) none: usize,
@@ -102,9 +105,11 @@ impl Answered {
         match &done.outcome {
             Ok(answer) => {
                 *self.by_status.entry(answer.status).or_default() += 1;
-                match answer.status {
-                    200 => self.accepted.push(done.latency()),
-                    _ => self.refused.push(done.latency()),
+                if answer.status == 200 {
+                    self.accepted.push(done.latency());
+                    self.accepted_on_the_wire.push(done.on_the_wire());
+                } else {
+                    self.refused_on_the_wire.push(done.on_the_wire());
                 }
             }
             Err(_) => self.none += 1,
@@ -121,7 +126,8 @@ impl Answered {
             "offered": self.offered,
             "seconds": self.seconds,
             "accepted": self.accepted.json(),
-            "refused": self.refused.json(),
+            "accepted_on_the_wire": self.accepted_on_the_wire.json(),
+            "refused_on_the_wire": self.refused_on_the_wire.json(),
             "by_status": self.by_status.iter()
                 .map(|(status, count)| (status.to_string(), json!(count)))
                 .collect::<serde_json::Map<_, _>>(),

@@ -66,7 +66,7 @@ impl Db {
         .bind(run_id)
         .bind(online)
         .bind(clock::now());
-        Ok(self.execute(statement).await? == 1)
+        Ok(self.execute_aside(statement).await? == 1)
     }
 
     /// Every conductor there ever was, in the order of their first registration.

@@ -18,6 +18,7 @@ use sqlx::{ConnectOptions, SqliteConnection};
 use super::error::is_busy;
 use super::schema::{self, Applied, Verdict};
 use super::stamp::WalIndex;
+use super::statement::Statement;
 use super::{DbError, Location};
 
 /// How long a writer waits for another process that writes.
@@ -51,6 +52,22 @@ impl SqliteStore {
             readers,
             index: WalIndex::of(path),
         })
+    }
+
+    /// Changes by one statement what the stamp need not tell of.
+    pub(super) async fn execute_aside(
+        &self,
+        statement: &Statement<'_>,
+    ) -> Result<u64, sqlx::Error> {
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        // From here on, nobody else can commit.
+        let before = self.index.and_then(WalIndex::header);
+        let done = statement.for_sqlite().execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        if let (Some(index), Some(before)) = (self.index, before) {
+            index.pass_over(before);
+        }
+        Ok(done.rows_affected())
     }
 
     /// Waits for what is under way, and closes the file.

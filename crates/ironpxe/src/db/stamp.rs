@@ -8,6 +8,10 @@
 //! (`aSalt`), and the checksum of the last frame (`aFrameCksum`) is one over all of the log.
 //! Moving the log into the database (a checkpoint) changes no content, and not the header.
 //!
+//! Conductors write down that they live all the time, and no machine boots by that. So whoever
+//! does can say of one commit that it changes nothing that matters: then the stamp stays what it was
+//! ([`WalIndex::pass_over`]).
+//!
 //! Sources: `SQLite`'s `walformat.html` §2.1 and `wal.c` (`WalIndexHdr`, `walIndexTryHdr`,
 //! `walIndexWriteHdr`, `walRestartHdr`).
 
@@ -15,7 +19,7 @@ use std::collections::hash_map::{Entry, HashMap};
 use std::fs::File;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 /// How long one copy of the header is.
 const HEADER: usize = 48;
@@ -24,13 +28,26 @@ const SUMMED: usize = 40;
 /// The only format of the index there has ever been.
 const FORMAT: u32 = 3_007_000;
 
-/// What the database was at one moment. Equal stamps of one database mean that it is the same.
+/// What the database was at one moment. Equal stamps of one database mean that it is the same, but
+/// for what was passed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp([u8; SUMMED]);
+pub struct Stamp(u64);
+
+/// A header of the index that can be believed, without its checksum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Header([u8; SUMMED]);
 
 /// The index of an open database's log.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct WalIndex(&'static File);
+pub(super) struct WalIndex(&'static Watched);
+
+/// A file, and what was last seen in it.
+#[derive(Debug)]
+struct Watched {
+    file: File,
+    /// The header that was seen last, and its stamp. A stamp is given once.
+    seen: RwLock<Option<(Header, Stamp)>>,
+}
 
 impl WalIndex {
     /// The index beside the database at `path`, which this process has open and has read; `None`
@@ -47,19 +64,66 @@ impl WalIndex {
 
     /// What the database is now; `None` if that is not certain.
     pub(super) fn stamp(self) -> Option<Stamp> {
+        let header = self.header()?;
+        if let Some((of, stamp)) = *self.0.seen()
+            && of == header
+        {
+            return Some(stamp);
+        }
+        let mut seen = self.0.seen.write().unwrap_or_else(PoisonError::into_inner);
+        let next = match *seen {
+            Some((of, stamp)) if of == header => return Some(stamp),
+            Some((_, Stamp(last))) => Stamp(last + 1),
+            None => Stamp(0),
+        };
+        *seen = Some((header, next));
+        Some(next)
+    }
+
+    /// What the index says now; `None` if that is not certain.
+    pub(super) fn header(self) -> Option<Header> {
         let mut copies = [0; 2 * HEADER];
-        self.0.read_exact_at(&mut copies, 0).ok()?;
+        self.0.file.read_exact_at(&mut copies, 0).ok()?;
         // SQLite removes the file when nobody has the database open any more. Whoever opens it
         // next writes another one.
-        if self.0.metadata().ok()?.nlink() == 0 {
+        if self.0.file.metadata().ok()?.nlink() == 0 {
             return None;
         }
-        stamp_of(&copies)
+        header_of(&copies)
+    }
+
+    /// Leaves the stamp as it was at `before`, if there was a single commit since. It must have been
+    /// one that matters to nobody who asks for stamps, and `before` must be of a moment when whoever
+    /// made it had the right to write already.
+    pub(super) fn pass_over(self, before: Header) {
+        let Some(after) = self.header().filter(|after| after.follows(before)) else {
+            return;
+        };
+        let mut seen = self.0.seen.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, _)) = &mut *seen
+            && *of == before
+        {
+            *of = after;
+        }
     }
 }
 
-/// The stamp in the first bytes of the index, by the same checks as `SQLite`'s.
-fn stamp_of(copies: &[u8; 2 * HEADER]) -> Option<Stamp> {
+impl Watched {
+    fn seen(&self) -> RwLockReadGuard<'_, Option<(Header, Stamp)>> {
+        self.seen.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Header {
+    /// Whether there was a single commit in between: each counts one up (`iChange`).
+    fn follows(self, before: Self) -> bool {
+        let commits = |Self(bytes)| number(&bytes, 2).unwrap_or_default();
+        commits(self) == commits(before).wrapping_add(1)
+    }
+}
+
+/// The header in the first bytes of the index, by the same checks as `SQLite`'s.
+fn header_of(copies: &[u8; 2 * HEADER]) -> Option<Header> {
     let (first, second) = copies.split_at(HEADER);
     let (summed, sum) = first.split_at_checked(SUMMED)?;
     let summed: [u8; SUMMED] = summed.try_into().ok()?;
@@ -73,7 +137,7 @@ fn stamp_of(copies: &[u8; 2 * HEADER]) -> Option<Stamp> {
         && initialized
         && salted
         && checksum(&summed) == (number(sum, 0)?, number(sum, 1)?);
-    certain.then_some(Stamp(summed))
+    certain.then_some(Header(summed))
 }
 
 /// A number of the index; they are in the order of bytes of the machine.
@@ -94,21 +158,24 @@ fn checksum(bytes: &[u8; SUMMED]) -> (u32, u32) {
 
 /// Opens a file that is never closed: closing any descriptor of it would give up the locks that
 /// `SQLite` holds on it in this process. So no file is opened twice either.
-fn open_for_good(path: &Path) -> std::io::Result<&'static File> {
-    type Opened = HashMap<(u64, u64), &'static File>;
+fn open_for_good(path: &Path) -> std::io::Result<&'static Watched> {
+    type Opened = HashMap<(u64, u64), &'static Watched>;
     static OPENED: LazyLock<Mutex<Opened>> = LazyLock::new(Mutex::default);
     let about = std::fs::metadata(path)?;
     let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
     match opened.entry((about.dev(), about.ino())) {
         Entry::Occupied(there) => Ok(there.get()),
         Entry::Vacant(place) => {
-            let file: &'static File = Box::leak(Box::new(File::open(path)?));
-            let about = file.metadata()?;
+            let watched: &'static Watched = Box::leak(Box::new(Watched {
+                file: File::open(path)?,
+                seen: RwLock::default(),
+            }));
+            let about = watched.file.metadata()?;
             // Another one may stand there by now.
             if (about.dev(), about.ino()) != *place.key() {
                 return Err(std::io::ErrorKind::NotFound.into());
             }
-            Ok(place.insert(file))
+            Ok(place.insert(watched))
         }
     }
 }

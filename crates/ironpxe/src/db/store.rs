@@ -62,6 +62,17 @@ impl Db {
         self.writer().await?.execute(statement).await
     }
 
+    /// As [`Db::execute`], what no machine boots by: [`Db::stamp`] stays what it is.
+    pub(super) async fn execute_aside(&self, statement: Statement<'_>) -> Result<u64, DbError> {
+        match &self.store {
+            Store::Sqlite(store) => store
+                .execute_aside(&statement)
+                .await
+                .map_err(|error| DbError::from_sqlx(statement.operation, error)),
+            Store::Postgres(_) => self.execute(statement).await,
+        }
+    }
+
     /// The right to change something, until it is dropped.
     pub(super) async fn writer(&self) -> Result<Writer<'_>, DbError> {
         match &self.store {

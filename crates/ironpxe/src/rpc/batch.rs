@@ -23,7 +23,7 @@ use super::client::{Client, Connection, Trouble};
 use super::envelope;
 
 /// How many messages to one conductor are under way at once.
-const PLACES: usize = 2;
+const PLACES: usize = 1;
 /// The messages to all conductors.
 #[derive(Debug, Default)]
 pub(super) struct Batches {

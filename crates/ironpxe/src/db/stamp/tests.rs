@@ -8,6 +8,8 @@ use ironpxe_core::node::Node;
 
 use super::*;
 use crate::db::Db;
+use crate::db::statement::Statement;
+use crate::db::store::Store;
 use crate::db::testing::{open, scratch};
 use crate::{clock, ident};
 
@@ -27,29 +29,29 @@ fn header(change: u32, frames: u32, salts: [u32; 2]) -> [u8; 2 * HEADER] {
 #[test]
 fn a_header_is_believed_only_if_sqlite_would() {
     let good = header(5, 9, [1, 2]);
-    let stamp = stamp_of(&good);
-    assert!(stamp.is_some());
-    assert_ne!(stamp_of(&header(6, 9, [1, 2])), stamp);
-    assert_ne!(stamp_of(&header(5, 10, [1, 2])), stamp);
-    assert_ne!(stamp_of(&header(5, 9, [1, 3])), stamp);
-    assert_eq!(stamp_of(&header(0, 0, [0, 0])), None, "no log yet");
-    assert_eq!(stamp_of(&[0; 2 * HEADER]), None, "not initialized");
+    let read = header_of(&good);
+    assert!(read.is_some());
+    assert_ne!(header_of(&header(6, 9, [1, 2])), read);
+    assert_ne!(header_of(&header(5, 10, [1, 2])), read);
+    assert_ne!(header_of(&header(5, 9, [1, 3])), read);
+    assert_eq!(header_of(&header(0, 0, [0, 0])), None, "no log yet");
+    assert_eq!(header_of(&[0; 2 * HEADER]), None, "not initialized");
     for byte in 0..2 * HEADER {
         let mut torn = good;
         torn[byte] ^= 1;
-        assert_eq!(stamp_of(&torn), None, "byte {byte} of one copy");
+        assert_eq!(header_of(&torn), None, "byte {byte} of one copy");
         let mut wrong = good;
         wrong[byte % HEADER] ^= 1;
         wrong[byte % HEADER + HEADER] ^= 1;
-        assert_eq!(stamp_of(&wrong), None, "byte {byte} of both");
+        assert_eq!(header_of(&wrong), None, "byte {byte} of both");
     }
     // Half of an old header, and half of a new one.
     let (old, new) = (header(5, 9, [1, 2]), header(6, 12, [1, 2]));
     for cut in 0..2 * HEADER {
         let mixed = [&old[..cut], &new[cut..]].concat().try_into().unwrap();
-        let seen = stamp_of(&mixed);
+        let seen = header_of(&mixed);
         assert!(
-            seen.is_none() || seen == stamp_of(&old) || seen == stamp_of(&new),
+            seen.is_none() || seen == header_of(&old) || seen == header_of(&new),
             "cut at {cut}"
         );
     }
@@ -60,7 +62,7 @@ struct Handles {
     all: [Db; 2],
     node: NodeUuid,
     /// What the database was when it had a stamp.
-    known: HashMap<[u8; SUMMED], i64>,
+    known: HashMap<u64, i64>,
 }
 
 impl Handles {
@@ -75,8 +77,8 @@ impl Handles {
         assert_eq!(before, self.all[1].stamp(), "{after}");
         let revision = self.revision().await;
         assert_eq!(before, self.all[0].stamp(), "reading, after {after}");
-        let Stamp(bytes) = before.unwrap_or_else(|| panic!("no stamp after {after}"));
-        let known = *self.known.entry(bytes).or_insert(revision);
+        let Stamp(number) = before.unwrap_or_else(|| panic!("no stamp after {after}"));
+        let known = *self.known.entry(number).or_insert(revision);
         assert_eq!(known, revision, "a stamp came back after {after}");
     }
 }
@@ -185,4 +187,67 @@ async fn who_only_reads_a_file_has_no_stamp() {
     assert_eq!(Db::read_only(&path, look).await.unwrap(), None);
     db.close().await;
     assert_eq!(Db::read_only(&path, look).await.unwrap(), None);
+}
+
+impl Handles {
+    /// Says of a commit that it does not matter, as [`Db::execute_aside`] does.
+    async fn touch(&self, db: usize) {
+        let statement = Statement::new("touch", "UPDATE conductors SET online = NOT online");
+        self.all[db].execute_aside(statement).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_commit_that_does_not_matter_leaves_the_stamp() {
+    let (one, folder) = scratch().await;
+    let other = open(&folder).await;
+    let node = Node::enroll(NodeUuid(ident::uuid()), "fake-hardware", clock::now());
+    one.node_create(&node).await.unwrap();
+    one.sql("INSERT INTO conductors (hostname, conductor_group, drivers, online, created_at, \
+             updated_at, interfaces, endpoint, run_id) VALUES ('a', '', '[]', 1, 0, 0, '[]', '', '')")
+        .await;
+    let mut handles = Handles {
+        all: [one, other],
+        node: node.uuid,
+        known: HashMap::new(),
+    };
+    let change = format!(
+        "UPDATE nodes SET revision = revision + 1 WHERE uuid = x'{}'",
+        node.uuid.0.simple()
+    );
+    handles.check("creation").await;
+    for round in 0..40 {
+        let (db, other) = (round % 2, round / 2 % 2);
+        let before = handles.all[0].stamp();
+        handles.touch(db).await;
+        assert_eq!(handles.all[other].stamp(), before, "round {round}");
+        if round % 5 == 0 {
+            handles.all[db].sql("PRAGMA wal_checkpoint(TRUNCATE)").await;
+        }
+        handles.all[other].sql(&change).await;
+        if round % 3 == 0 {
+            // Nobody has looked at the stamp since the change.
+            handles.touch(db).await;
+        }
+        assert_ne!(handles.all[db].stamp(), before, "round {round}");
+        handles.check("a change").await;
+    }
+}
+
+/// Of two commits, one may matter.
+#[tokio::test]
+async fn what_another_one_commits_is_not_passed_over() {
+    let (one, folder) = scratch().await;
+    let other = open(&folder).await;
+    one.sql("CREATE TABLE t (a INTEGER)").await;
+    let Store::Sqlite(store) = &one.store else {
+        panic!("not SQLite");
+    };
+    let index = store.index.unwrap();
+    let stamp = one.stamp();
+    let before = index.header().unwrap();
+    other.sql("INSERT INTO t VALUES (1)").await;
+    one.sql("INSERT INTO t VALUES (2)").await;
+    index.pass_over(before);
+    assert_ne!(one.stamp(), stamp);
 }
