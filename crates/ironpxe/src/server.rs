@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use self::conversation::Conversation;
-pub use self::express::{Answer, Express, Plain, Verdict};
+pub use self::express::{Answer, Express, Plain, Verdict, Written};
 pub use self::reply::{Head, Reply};
 use crate::lifecycle::Tasks;
 

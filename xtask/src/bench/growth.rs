@@ -19,6 +19,7 @@ use super::{
     ironpxe::{BY_ADDRESS, Ironpxe, Setup},
     load::{self, Load, Round, Target},
     names::Key,
+    pace::Offer,
     store::{POSTGRES_SETTINGS, Store},
 };
 
@@ -41,6 +42,10 @@ struct Step {
     size_mib: f64,
     first_script_ms: f64,
     idle_mib: f64,
+    /// When hardly any machine has asked before.
+    first_cpu_micros: f64,
+    first_p50_ms: f64,
+    /// When all have.
     rounds: Vec<Round>,
 }
 
@@ -124,6 +129,14 @@ impl Growth<'_> {
         };
         let idle = load::usages(&target)?;
         let load = Load::new(&folder.join("load"), nodes, self.time)?;
+        let first = load.run(&target)?;
+        let offer = Offer {
+            target: &target,
+            nodes,
+            connections: 0,
+            patience: Duration::from_secs(10),
+        };
+        offer.each_once()?;
         let rounds: Result<Vec<Round>> = (0..self.rounds).map(|_| load.run(&target)).collect();
         Ok(Step {
             store: store.name(),
@@ -131,6 +144,8 @@ impl Growth<'_> {
             size_mib: store.size_mib()?,
             first_script_ms: ironpxe.first_script.as_secs_f64() * 1e3,
             idle_mib: idle.iter().map(|(_, it)| it.pss_mib).sum(),
+            first_cpu_micros: first.cpu_micros(),
+            first_p50_ms: first.p50_ms,
             rounds: rounds?,
         })
     }
@@ -155,6 +170,8 @@ impl Step {
             "first_script_ms": self.first_script_ms,
             "idle_pss_mib": self.idle_mib,
             "pss_mib": self.of(Round::pss_mib),
+            "first_cpu_micros_per_request": self.first_cpu_micros,
+            "first_p50_ms": self.first_p50_ms,
             "requests_per_second": self.of(|it| it.requests_per_second),
             "cpu_micros_per_request": self.of(Round::cpu_micros),
             "database_cpu_micros_per_request": self.of(Round::database_cpu_micros),
@@ -174,6 +191,8 @@ fn markdown(steps: &[Step], notes: &[String]) -> String {
         "p99.9, ms",
         "server CPU per request, µs",
         "database CPU per request, µs",
+        "the same, first requests",
+        "p50 of first requests, ms",
         "memory idle, MiB",
         "under load, MiB",
         "bytes per node",
@@ -192,6 +211,8 @@ fn markdown(steps: &[Step], notes: &[String]) -> String {
             shown(step.of(|it| it.p999_ms), 2),
             shown(step.of(Round::cpu_micros), 1),
             shown(step.of(Round::database_cpu_micros), 1),
+            shown(step.first_cpu_micros, 1),
+            shown(step.first_p50_ms, 2),
             shown(step.idle_mib, 1),
             shown(step.of(Round::pss_mib), 1),
             shown(per_node, 0),

@@ -24,6 +24,9 @@ use super::{
     names::scrambled,
 };
 
+/// How many connections ask again and again.
+const AT_ONCE: usize = 64;
+
 /// Who has which processors.
 pub(super) struct Halves {
     /// Those of the servers, as `taskset` takes them.
@@ -168,9 +171,33 @@ impl Offer<'_> {
         Ok(answered)
     }
 
+    /// Asks for each node once, over 64 connections, each again as soon as it is answered. Fails
+    /// unless all are answered with a script.
+    pub(super) fn each_once(&self) -> Result<()> {
+        let mut client = Client::new(AT_ONCE, self.patience)?;
+        let mut next = 0;
+        let mut answered = Answered::default();
+        while next < self.nodes || client.under_way() > 0 {
+            let now = Instant::now();
+            while next < self.nodes && client.under_way() < AT_ONCE {
+                client.submit(self.request_for(next, now))?;
+                next += 1;
+            }
+            for done in client.turn(now + self.patience)? {
+                answered.take(&done);
+            }
+        }
+        let scripts = answered.accepted.count();
+        anyhow::ensure!(
+            u32::try_from(scripts) == Ok(self.nodes),
+            "of {} nodes, {scripts} got a script",
+            self.nodes
+        );
+        Ok(())
+    }
+
     /// Asks over 64 connections, each again as soon as it is answered.
     pub(super) fn as_fast_as_it_goes(&self, time: Duration) -> Result<Answered> {
-        const AT_ONCE: usize = 64;
         let mut client = Client::new(AT_ONCE, self.patience)?;
         let mut answered = Answered::default();
         let start = Instant::now();
@@ -194,11 +221,17 @@ impl Offer<'_> {
     fn request(&self, position: usize, due: Instant) -> Request {
         let tag = u64::try_from(position).unwrap_or_default();
         let node = scrambled(tag) % u64::from(self.nodes.max(1));
-        let node = u32::try_from(node).unwrap_or_default();
+        Request {
+            tag,
+            ..self.request_for(u32::try_from(node).unwrap_or_default(), due)
+        }
+    }
+
+    fn request_for(&self, node: u32, due: Instant) -> Request {
         Request {
             to: self.target.address,
             bytes: http::firmware_request(&self.target.path(node)),
-            tag,
+            tag: u64::from(node),
             due,
             on: On::Any,
         }

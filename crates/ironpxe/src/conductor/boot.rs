@@ -9,7 +9,7 @@ use tracing::{error, info, warn};
 
 use super::LocalConductor;
 use super::boot_index::{Content, Found, Own, Seen, Size, Values, Written, placeholder, takes};
-use crate::rpc::{BootIdent, Context};
+use crate::rpc::{BootIdent, Context, Moment};
 
 /// What a machine is answered, before it is known under which request.
 struct Answer {
@@ -51,9 +51,15 @@ enum Outcome {
 }
 
 impl LocalConductor {
-    /// The boot script of a machine, if it was kept and nothing has changed since.
-    pub(super) fn boot_at_once(&self, request_id: &str, ident: BootIdent) -> Option<String> {
-        let kept = self.index.still(ident)?;
+    /// The boot script of a machine, if it was kept and nothing has changed from then until this
+    /// moment.
+    pub(super) fn boot_at_once(
+        &self,
+        Moment(now): Moment,
+        request_id: &str,
+        ident: BootIdent,
+    ) -> Option<String> {
+        let kept = self.index.still(now, ident)?;
         let kept = as_before(request_id, &self.scripts.current(), &kept)?;
         if self.is_hidden(kept.common.outcome) {
             return None;
@@ -64,7 +70,8 @@ impl LocalConductor {
     /// The boot script of a machine, as it is to be booted now.
     pub(super) async fn boot(&self, ctx: &Context, ident: BootIdent) -> Result<String> {
         let scripts = self.scripts.current();
-        if let Some(kept) = self.index.still(ident)
+        if let Some(now) = self.db.stamp()
+            && let Some(kept) = self.index.still(now, ident)
             && let Some(kept) = as_before(&ctx.request_id, &scripts, &kept)
         {
             return self.answer_as_before(ctx, kept);

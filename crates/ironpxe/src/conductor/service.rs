@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::LocalConductor;
 use crate::drivers::management;
 use crate::rpc::{
-    BootIdent, BootPreview, Conductor, Context, DriverInfo, Heartbeat, InterfaceValidation,
+    BootIdent, BootPreview, Conductor, Context, DriverInfo, Heartbeat, InterfaceValidation, Moment,
     ProvisionArgs, Reply, VifInfo,
 };
 
@@ -260,8 +260,13 @@ impl Conductor for LocalConductor {
         Box::pin(self.boot(ctx, ident))
     }
 
+    fn moment(&self) -> Option<Moment> {
+        self.db.stamp().map(Moment)
+    }
+
     fn boot_script_at_once(
         &self,
+        moment: Moment,
         request_id: &str,
         driver: Option<&str>,
         ident: BootIdent,
@@ -269,7 +274,7 @@ impl Conductor for LocalConductor {
         if let Some(driver) = driver {
             self.drivers.get(driver)?;
         }
-        self.boot_at_once(request_id, ident)
+        self.boot_at_once(moment, request_id, ident)
     }
 
     fn boot_preview<'a>(

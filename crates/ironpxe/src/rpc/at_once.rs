@@ -10,8 +10,8 @@ use ironpxe_core::passthru::{HttpMethod, PassthruReply};
 use serde::Deserialize;
 use tracing::debug;
 
-use super::Conductor;
 use super::envelope::{self, VERSION};
+use super::{Conductor, Moment};
 
 /// A boot request, and nothing else.
 #[derive(Deserialize)]
@@ -54,8 +54,9 @@ struct Asker<'b> {
     request_id: &'b str,
 }
 
-/// The answer, if it is a boot request and the conductor has its script at hand.
-pub(super) fn answer(conductor: &dyn Conductor, body: &[u8]) -> Option<Vec<u8>> {
+/// The answer, if it is a boot request and the conductor has its script at hand. The `moment` must
+/// be later than the request.
+pub(super) fn answer(conductor: &dyn Conductor, moment: Moment, body: &[u8]) -> Option<Vec<u8>> {
     let call: Call<'_> = serde_json::from_slice(body).ok()?;
     let params = call.params;
     if call.jsonrpc != "2.0" || params.version != VERSION {
@@ -63,7 +64,7 @@ pub(super) fn answer(conductor: &dyn Conductor, body: &[u8]) -> Option<Vec<u8>> 
     }
     let request_id = params.context.request_id;
     let script = |driver, ident| {
-        let script = conductor.boot_script_at_once(request_id, driver, ident)?;
+        let script = conductor.boot_script_at_once(moment, request_id, driver, ident)?;
         debug!(req.id = request_id, "{}", call.method);
         Some(script)
     };

@@ -1,9 +1,10 @@
 //! Several boot requests in one message to a conductor, when several wait.
 //!
-//! A few messages to each conductor are under way at once. A request that finds a place free goes
-//! at once, alone. The others wait until a message has come back; then one of them takes all that
-//! wait along, as a batch of JSON-RPC 2.0, so that what a message costs is shared by as many as
-//! there are when there is much to do. Nobody waits for company.
+//! A request that finds no message on its way to a conductor goes at once, alone. The others wait
+//! until the message has come back; then one of them takes all that wait along, as a batch of
+//! JSON-RPC 2.0, so that what a message costs is shared by as many as there are when there is much
+//! to do. Nobody waits for company. When a message takes its time, the next request to come does not
+//! wait for it: then there are a few under way at once.
 //!
 //! What several do together can go wrong for all, and takes as long as the slowest of them: one
 //! machine whose images must be looked for in a Glance that hangs must not keep the others. So
@@ -13,7 +14,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -22,8 +23,12 @@ use tokio::time::timeout;
 use super::client::{Client, Connection, Trouble};
 use super::envelope;
 
-/// How many messages to one conductor are under way at once.
-const PLACES: usize = 1;
+/// How many messages to one conductor are under way at once, at most.
+const PLACES: usize = 4;
+/// How long the last one that was sent must be under way before there is another one. Longer than
+/// a conductor needs for what it has at hand.
+const LONG: Duration = Duration::from_millis(5);
+
 /// The messages to all conductors.
 #[derive(Debug, Default)]
 pub(super) struct Batches {
@@ -39,8 +44,10 @@ struct Line {
 }
 
 struct State {
-    /// Places that nobody has.
-    free: usize,
+    /// How many places are taken.
+    taken: usize,
+    /// When one was taken last, or given on.
+    since: Instant,
     waiting: Vec<Waiting>,
 }
 
@@ -77,15 +84,11 @@ impl Batches {
         if line.one_by_one.load(Ordering::Relaxed) {
             return alone().await;
         }
-        let waiting = match line.enter(&body) {
-            Ok(place) => {
-                let answer = alone().await;
-                drop(place);
-                return answer;
-            }
-            Err(waiting) => waiting,
+        let news = match line.enter(&body) {
+            Ok(turn) => Ok(Ok(turn)),
+            Err(waiting) => timeout(2 * together, waiting).await,
         };
-        match timeout(2 * together, waiting).await {
+        match news {
             Ok(Ok(News::Answer(answer))) => answer,
             Ok(Ok(News::Turn(_place, others))) if others.is_empty() => alone().await,
             Ok(Ok(News::Turn(place, others))) => {
@@ -129,7 +132,8 @@ impl Batches {
         lines.retain(|_, line| Arc::strong_count(line) > 1);
         let line = Arc::new(Line {
             state: Mutex::new(State {
-                free: PLACES,
+                taken: 0,
+                since: Instant::now(),
                 waiting: Vec::new(),
             }),
             one_by_one: AtomicBool::new(false),
@@ -145,12 +149,13 @@ fn batch(own: &Bytes, others: &[Waiting]) -> Bytes {
 }
 
 impl Line {
-    /// Takes a place, or waits.
-    fn enter(self: &Arc<Self>, body: &Bytes) -> Result<Place, oneshot::Receiver<News>> {
+    /// Takes a place, if there is one now; otherwise, where to hear of it.
+    fn enter(self: &Arc<Self>, body: &Bytes) -> Result<News, oneshot::Receiver<News>> {
         let mut state = self.state();
-        if state.free > 0 {
-            state.free -= 1;
-            return Ok(Place(Arc::clone(self)));
+        if state.taken == 0 || (state.taken < PLACES && state.since.elapsed() >= LONG) {
+            state.taken += 1;
+            let others = state.next(envelope::MAX_BATCH - 1);
+            return Ok(News::Turn(Place(Arc::clone(self)), others));
         }
         let (news, waiting) = oneshot::channel();
         state.waiting.push(Waiting {
@@ -165,15 +170,23 @@ impl Line {
     }
 }
 
+impl State {
+    /// So many of those who wait, at most, for one who has a place now.
+    fn next(&mut self, most: usize) -> Vec<Waiting> {
+        self.since = Instant::now();
+        self.waiting.retain(|it| !it.news.is_closed());
+        let most = most.min(self.waiting.len());
+        self.waiting.drain(..most).collect()
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let (first, others) = {
             let mut state = self.0.state();
-            state.waiting.retain(|it| !it.news.is_closed());
-            let most = envelope::MAX_BATCH.min(state.waiting.len());
-            let mut next: Vec<Waiting> = state.waiting.drain(..most).collect();
+            let mut next = state.next(envelope::MAX_BATCH);
             let Some(first) = next.pop() else {
-                state.free += 1;
+                state.taken -= 1;
                 return;
             };
             (first, next)

@@ -48,6 +48,8 @@ use ironpxe_core::volume::{VolumeConnector, VolumeTarget};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::db::Stamp;
+
 pub use self::auth::{Credentials, Users, UsersError};
 pub use self::remote::{Patience, Remote};
 pub use ironpxe_core::conductor::DriverInterfaces;
@@ -61,6 +63,10 @@ pub struct Context {
     /// `req-<uuid>`, as in the answer's `openstack-request-id` and in every log line about it.
     pub request_id: String,
 }
+
+/// A moment for which it can be told what machines boot.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment(pub(crate) Stamp);
 
 /// What goes with a provision verb.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -384,10 +390,18 @@ pub trait Conductor: Send + Sync {
     /// The boot script of a machine, as it is to be booted now.
     fn boot_script<'a>(&'a self, ctx: &'a Context, ident: BootIdent) -> Reply<'a, String>;
 
-    /// The same, if it is known without waiting for anything, when asked in this request for this
-    /// passthru driver; `None` otherwise, and then nothing has happened.
+    /// Now; `None` if there is nothing that is known without waiting. It is asked for after a
+    /// request has come, or all of several.
+    fn moment(&self) -> Option<Moment> {
+        None
+    }
+
+    /// The boot script, if it is known without waiting for anything, as it was to be at that moment
+    /// or since, when asked in this request for this passthru driver; `None` otherwise, and then
+    /// nothing has happened.
     fn boot_script_at_once(
         &self,
+        _moment: Moment,
         _request_id: &str,
         _driver: Option<&str>,
         _ident: BootIdent,

@@ -29,7 +29,7 @@ use super::auth::Users;
 use super::envelope::{self, Body, Refused, Request};
 use super::fault::FaultOnWire;
 use super::methods::{Failed, dispatch};
-use super::{Conductor, Context};
+use super::{Conductor, Context, Moment};
 use crate::ident;
 
 /// How long a body may take to arrive.
@@ -101,15 +101,17 @@ async fn read(body: HttpBody, limit: usize) -> Result<Bytes, Response> {
 
 /// The answer to a body, whatever is in it.
 async fn converse(served: &Served, body: &[u8]) -> Response {
+    // One for all of them, which are all here.
+    let moment = served.conductor.moment();
     match Body::read(body) {
-        Ok(Body::One) => match answer_to(served, body).await {
+        Ok(Body::One) => match answer_to(served, moment, body).await {
             Some(answer) => json_response(answer),
             None => StatusCode::NO_CONTENT.into_response(),
         },
         Ok(Body::Batch(requests)) => {
             let calls = requests
                 .iter()
-                .map(|it| answer_to(served, it.get().as_bytes()));
+                .map(|it| answer_to(served, moment, it.get().as_bytes()));
             let mut answers = join_all(calls).await.into_iter().flatten().peekable();
             if answers.peek().is_none() {
                 return StatusCode::NO_CONTENT.into_response();
@@ -127,8 +129,10 @@ fn refuse(id: &Value, refused: &Refused) -> Vec<u8> {
 }
 
 /// The answer to one request; `None` to a cast.
-async fn answer_to(served: &Served, body: &[u8]) -> Option<Vec<u8>> {
-    if let Some(answer) = at_once::answer(served.conductor.as_ref(), body) {
+async fn answer_to(served: &Served, moment: Option<Moment>, body: &[u8]) -> Option<Vec<u8>> {
+    if let Some(moment) = moment
+        && let Some(answer) = at_once::answer(served.conductor.as_ref(), moment, body)
+    {
         return Some(answer);
     }
     // Boxed: much larger than what mostly happens.

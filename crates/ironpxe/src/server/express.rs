@@ -15,7 +15,6 @@ use std::pin::{Pin, pin};
 use std::task::{self, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
 use httparse::Status;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, sleep_until};
@@ -35,7 +34,10 @@ pub trait Express: Send + Sync + 'static {
 }
 
 /// An answer that is still to come. It is dropped if the client does not wait for it.
-pub type Answer = Pin<Box<dyn Future<Output = http::Response<Bytes>> + Send>>;
+pub type Answer = Pin<Box<dyn Future<Output = Written> + Send>>;
+
+/// What writes an answer that has come.
+pub type Written = Box<dyn FnOnce(Reply<'_>) + Send>;
 
 /// What becomes of a request.
 pub enum Verdict {
@@ -147,13 +149,13 @@ where
                 } => {
                     stream.write_all(&out).await?;
                     out.clear();
-                    let response = tokio::select! {
+                    let written = tokio::select! {
                         biased;
-                        response = answer => response,
+                        written = answer => written,
                         gone = until_gone(stream, &mut rest) => return gone.map(|()| None),
                     };
                     let last = terms.is_over();
-                    Reply::new(&mut out, last).send_response(&response);
+                    written(Reply::new(&mut out, last));
                     if last {
                         step = Step::End(out);
                         continue;

@@ -72,7 +72,7 @@ impl<'o> Reply<'o> {
     }
 
     /// Answers what the framework would.
-    pub(super) fn send_response(self, response: &Response<Bytes>) {
+    pub fn send_response(self, response: &Response<Bytes>) {
         let head = Head::new(response.status(), response.headers());
         self.send(&head, &[], response.body());
     }

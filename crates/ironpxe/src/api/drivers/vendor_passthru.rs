@@ -11,7 +11,7 @@ use axum::{Extension, Json};
 use http::Method;
 use ironpxe_core::JsonMap;
 use ironpxe_core::error::Fault;
-use ironpxe_core::passthru::HttpMethod;
+use ironpxe_core::passthru::{HttpMethod, PassthruReply};
 use serde_json::Value;
 
 use crate::api::AppState;
@@ -76,7 +76,8 @@ async fn run(
         http_method,
         args,
     };
-    called.answer(&state, &ctx, client).await
+    let result = called.ask(&state, &ctx).await;
+    Called::answer(&state, &ctx, client, result)
 }
 
 /// A call of a method.
@@ -89,23 +90,22 @@ pub(crate) struct Called<'c> {
 }
 
 impl Called<'_> {
+    /// What the conductor gives.
+    pub(crate) async fn ask(self, state: &AppState, ctx: &Context) -> Result<PassthruReply, Fault> {
+        let (driver, method) = (self.driver, self.method);
+        let conductor = &state.conductor;
+        let answering =
+            conductor.driver_vendor_passthru(ctx, driver, method, self.http_method, self.args?);
+        state.settings.boot_places.within(answering).await
+    }
+
     /// What the client is answered.
-    pub(crate) async fn answer(
-        self,
+    pub(crate) fn answer(
         state: &AppState,
         ctx: &Context,
         client: IsFirmware,
+        result: Result<PassthruReply, Fault>,
     ) -> Result<Response> {
-        let result = match self.args {
-            Ok(args) => {
-                let (driver, method) = (self.driver, self.method);
-                let conductor = &state.conductor;
-                let answering =
-                    conductor.driver_vendor_passthru(ctx, driver, method, self.http_method, args);
-                state.settings.boot_places.within(answering).await
-            }
-            Err(fault) => Err(fault),
-        };
         // Machines fetch their scripts here, and firmware cannot read error documents.
         match firmware::passthru_answer(client, &state.scripts, ctx, result) {
             Ok(answer) => Ok(answer),

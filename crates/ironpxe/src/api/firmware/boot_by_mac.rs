@@ -39,18 +39,25 @@ pub(super) async fn get_pxelinux(
     answer(&state, &ctx, client, Ok(BootIdent::Address(mac))).await
 }
 
-pub(super) async fn answer(
+async fn answer(
     state: &AppState,
     ctx: &Context,
     client: IsFirmware,
     ident: Result<BootIdent, Fault>,
 ) -> Response {
     let result = match ident {
-        Ok(ident) => {
-            let answering = state.conductor.boot_script(ctx, ident);
-            state.settings.boot_places.within(answering).await
-        }
+        Ok(ident) => ask(state, ctx, ident).await,
         Err(fault) => Err(fault),
     };
     script_answer(client, &state.scripts, ctx, result)
+}
+
+/// The script of a machine.
+pub(super) async fn ask(
+    state: &AppState,
+    ctx: &Context,
+    ident: BootIdent,
+) -> Result<String, Fault> {
+    let answering = state.conductor.boot_script(ctx, ident);
+    state.settings.boot_places.within(answering).await
 }

@@ -16,22 +16,28 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use ironpxe_core::boot_ident::BootIdent;
 use ironpxe_core::microversion::Microversion;
-use ironpxe_core::passthru::HttpMethod;
+use ironpxe_core::passthru::{HttpMethod, PassthruReply};
+use serde_json::Value;
 use tower::ServiceExt;
 
-use super::answer::{IsFirmware, text_response};
+use super::answer::{IsFirmware, script_answer, text_response};
 use super::boot_by_mac;
 use crate::api::drivers::Called;
 use crate::api::request::{Asked, REQUEST_ID_ON_WIRE, panicked, unless_it_panics};
 use crate::api::{AppState, version};
 use crate::ident;
 use crate::rpc::Context;
-use crate::server::{Express, Head, Plain, Reply, Verdict};
+use crate::server::{Express, Head, Plain, Reply, Verdict, Written};
 
 /// The doors of scripts.
 pub(crate) struct Doors {
-    state: Arc<AppState>,
+    house: Arc<House>,
     router: Router,
+}
+
+/// What is behind them.
+struct House {
+    state: AppState,
     /// What answers of the API itself begin with.
     of_the_api: Head,
     /// What all others begin with.
@@ -59,44 +65,36 @@ impl Doors {
     pub(crate) fn new(state: AppState, router: Router) -> Self {
         let text = || text_response(String::new());
         let versioned = version::with_headers(text(), Some(Microversion::MIN));
-        Self {
-            state: Arc::new(state),
-            router,
+        let house = Arc::new(House {
+            state,
             of_the_api: Head::new(StatusCode::OK, versioned.headers()),
             of_a_door: Head::new(StatusCode::OK, text().headers()),
-        }
+        });
+        Self { house, router }
     }
 
     /// Answers with the script of a machine, if it is known at once.
     fn at_once(&self, script: &Script<'_>, request: &Plain<'_>, reply: Reply<'_>) -> bool {
         let started = Instant::now();
-        let id = ident::request_id();
-        let conductor = &self.state.conductor;
-        let Some(text) = conductor.boot_script_at_once(&id, script.driver, script.ident) else {
+        let conductor = &self.house.state.conductor;
+        let Some(moment) = conductor.moment() else {
             return false;
         };
-        let head = match script.driver {
-            Some(_) => &self.of_the_api,
-            None => &self.of_a_door,
+        let id = ident::request_id();
+        let found = conductor.boot_script_at_once(moment, &id, script.driver, script.ident);
+        let Some(text) = found else {
+            return false;
         };
-        let ids = REQUEST_ID_ON_WIRE.map(|name| (name, id.as_str()));
-        reply.send(head, &ids, text.as_bytes());
-        let asked = Asked {
-            id: &id,
-            global_id: None,
-            method: &Method::GET,
-            path: path(request.target),
-            started,
-        };
-        asked.log(StatusCode::OK, None);
+        self.house.send(script.driver, &id, &text, reply);
+        asked(&id, request.target, started).log(StatusCode::OK, None);
         true
     }
 
     /// Asks the conductor for the script of a machine, and waits for it.
     fn soon(&self, script: &Script<'_>, request: &Plain<'_>) -> Verdict {
         let started = Instant::now();
-        let state = Arc::clone(&self.state);
-        let path = path(request.target).to_owned();
+        let house = Arc::clone(&self.house);
+        let target = request.target.to_owned();
         let agent = request
             .headers
             .iter()
@@ -108,19 +106,21 @@ impl Doors {
             let ctx = Context {
                 request_id: ident::request_id(),
             };
-            let answering = script_of(&state, &ctx, client, driver.as_deref(), ident);
-            let response = match unless_it_panics(answering).await {
-                Ok(response) => response,
+            let script = script_of(&house.state, &ctx, client, driver.as_deref(), ident);
+            let script = unless_it_panics(script).await;
+            let asked = asked(&ctx.request_id, &target, started);
+            let response = match script {
+                Ok(Ok(text)) => {
+                    asked.log(StatusCode::OK, None);
+                    let send = move |reply: Reply<'_>| {
+                        house.send(driver.as_deref(), &ctx.request_id, &text, reply);
+                    };
+                    return Box::new(send) as Written;
+                }
+                Ok(Err(response)) => response,
                 Err(panic) => panicked(&*panic).into_response(),
             };
-            let asked = Asked {
-                id: &ctx.request_id,
-                global_id: None,
-                method: &Method::GET,
-                path: &path,
-                started,
-            };
-            whole(asked.answered(response)).await
+            as_it_is(asked.answered(response)).await
         }))
     }
 
@@ -139,17 +139,40 @@ impl Doors {
                 Ok(response) => response,
                 Err(never) => match never {},
             };
-            whole(response).await
+            as_it_is(response).await
         }))
+    }
+}
+
+impl House {
+    /// Sends the script of a machine. The passthru method, of this driver, is of the API itself.
+    fn send(&self, driver: Option<&str>, id: &str, text: &str, reply: Reply<'_>) {
+        let head = match driver {
+            Some(_) => &self.of_the_api,
+            None => &self.of_a_door,
+        };
+        let ids = REQUEST_ID_ON_WIRE.map(|name| (name, id));
+        reply.send(head, &ids, text.as_bytes());
+    }
+}
+
+/// What is known of every request here.
+fn asked<'r>(id: &'r str, target: &'r str, started: Instant) -> Asked<'r> {
+    Asked {
+        id,
+        global_id: None,
+        method: &Method::GET,
+        path: path(target),
+        started,
     }
 }
 
 impl Express for Doors {
     fn answer(&self, request: &Plain<'_>, reply: Reply<'_>) -> Verdict {
-        let Some(asked) = asked(request.target) else {
+        let Some(door) = door(request.target) else {
             return Verdict::Left;
         };
-        if let Door::Script(script) = asked
+        if let Door::Script(script) = door
             && says_nothing_of_the_api(request)
         {
             return if self.at_once(&script, request, reply) {
@@ -162,32 +185,40 @@ impl Express for Doors {
     }
 }
 
-/// The script of a machine, as its door answers it.
+/// The script of a machine; or what its door answers instead.
 async fn script_of(
     state: &AppState,
     ctx: &Context,
     client: IsFirmware,
     driver: Option<&str>,
     ident: BootIdent,
-) -> axum::response::Response {
-    match driver {
-        Some(driver) => {
-            let called = Called {
-                driver,
-                method: "ipxe_config",
-                http_method: HttpMethod::Get,
-                args: Ok(ident.to_args()),
-            };
-            let answer = called.answer(state, ctx, client).await;
-            version::with_headers(answer.into_response(), Some(Microversion::MIN))
+) -> Result<String, axum::response::Response> {
+    let Some(driver) = driver else {
+        let result = boot_by_mac::ask(state, ctx, ident).await;
+        return result.map_err(|fault| script_answer(client, &state.scripts, ctx, Err(fault)));
+    };
+    let called = Called {
+        driver,
+        method: "ipxe_config",
+        http_method: HttpMethod::Get,
+        args: Ok(ident.to_args()),
+    };
+    match called.ask(state, ctx).await {
+        Ok(PassthruReply {
+            value: Value::String(text),
+            attach: true,
+            ..
+        }) => Ok(text),
+        result => {
+            let answer = Called::answer(state, ctx, client, result).into_response();
+            Err(version::with_headers(answer, Some(Microversion::MIN)))
         }
-        None => boot_by_mac::answer(state, ctx, client, Ok(ident)).await,
     }
 }
 
 /// Where a request wants to go; `None` if not through one of these doors, or in a spelling that
 /// only the router knows.
-fn asked(target: &str) -> Option<Door<'_>> {
+fn door(target: &str) -> Option<Door<'_>> {
     let script = |driver, ident: Option<BootIdent>| match ident {
         Some(ident) => Door::Script(Script { driver, ident }),
         None => Door::Other,
@@ -242,16 +273,19 @@ fn says_nothing_of_the_api(request: &Plain<'_>) -> bool {
     !request.headers.iter().any(|header| speaks(header.name))
 }
 
-/// The answer with its body, which is in memory already.
-async fn whole(response: axum::response::Response) -> Response<Bytes> {
+/// Writes a response of the framework, whose body is in memory already.
+async fn as_it_is(response: axum::response::Response) -> Written {
     let (parts, body) = response.into_parts();
-    if let Ok(body) = body.collect().await {
-        return Response::from_parts(parts, body.to_bytes());
-    }
-    // Texts do not fail.
-    let mut response = Response::new(Bytes::new());
-    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-    response
+    let response = match body.collect().await {
+        Ok(body) => Response::from_parts(parts, body.to_bytes()),
+        // Texts do not fail.
+        Err(_) => {
+            let mut response = Response::new(Bytes::new());
+            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            response
+        }
+    };
+    Box::new(move |reply| reply.send_response(&response))
 }
 
 #[cfg(test)]
@@ -295,7 +329,7 @@ mod tests {
             ("*", None),
             ("", None),
         ] {
-            assert_eq!(asked(target), expected, "{target}");
+            assert_eq!(door(target), expected, "{target}");
         }
     }
 

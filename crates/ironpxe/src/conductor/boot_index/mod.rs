@@ -99,9 +99,9 @@ impl<T: Size> BootIndex<T> {
         }
     }
 
-    /// What was kept of a machine, if nothing at all was committed since, which needs no query.
-    pub(super) fn still(&self, ident: BootIdent) -> Option<Arc<Content<T>>> {
-        let now = self.db.stamp()?;
+    /// What was kept of a machine, if nothing at all was committed from then until `now`, which
+    /// needs no query.
+    pub(super) fn still(&self, now: Stamp, ident: BootIdent) -> Option<Arc<Content<T>>> {
         let Kept { content, proof } = self.shelf.get(&ident)?;
         (proof.stamp == Some(now)).then_some(content)
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::Method;
+use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -29,14 +30,15 @@ impl Express for Knows {
         match request.target {
             "/later" => Verdict::Later(Box::pin(async {
                 tokio::task::yield_now().await;
-                http::Response::new(Bytes::from_static(b"lane: later"))
+                let response = http::Response::new(Bytes::from_static(b"lane: later"));
+                Box::new(move |reply: Reply<'_>| reply.send_response(&response)) as Written
             })),
             "/never" => {
                 let held = Arc::clone(&self.held);
                 Verdict::Later(Box::pin(async move {
                     let () = std::future::pending().await;
                     drop(held);
-                    http::Response::new(Bytes::new())
+                    Box::new(|_: Reply<'_>| ()) as Written
                 }))
             }
             target if target.starts_with("/now") => {
