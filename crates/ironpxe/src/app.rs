@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use ironpxe_core::boot::{AsIf, KickstartError, Kickstarts, Scripts};
 use ironpxe_core::error::Fault;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -133,10 +133,8 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
     let hang_ups = HangUps::catch().map_err(AppError::Signals)?;
 
     let (listener, address) = match role {
-        Role::All | Role::Api => listen(config.api.host_ip, config.api.port, "api").await?,
-        Role::Conductor => {
-            listen(config.json_rpc.host_ip, config.json_rpc.port, "json_rpc").await?
-        }
+        Role::All | Role::Api => listen(config.api.host_ip, config.api.port, "api")?,
+        Role::Conductor => listen(config.json_rpc.host_ip, config.json_rpc.port, "json_rpc")?,
     };
     let (api_address, endpoint) = match role {
         Role::All | Role::Api => (address, String::new()),
@@ -296,19 +294,29 @@ async fn end(tasks: &Tasks, conductor: Option<&LocalConductor>, db: &Db) {
     }
 }
 
+/// How many connections may wait to be accepted, if the system lets them (`net.core.somaxconn`): a
+/// machine that finds no room there tries again only after a second.
+const BACKLOG: u32 = 4096;
+
 /// Listens as a section of the configuration says.
-async fn listen(
+fn listen(
     host_ip: IpAddr,
     port: u16,
     section: &'static str,
 ) -> Result<(TcpListener, SocketAddr), AppError> {
     let address = SocketAddr::new(host_ip, port);
-    let bind = async {
-        let listener = TcpListener::bind(address).await?;
+    let bind = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let listener = socket.listen(BACKLOG)?;
         let address = listener.local_addr()?;
         Ok((listener, address))
     };
-    bind.await.map_err(|source| AppError::Listen {
+    bind().map_err(|source| AppError::Listen {
         address,
         section,
         source,

@@ -19,7 +19,7 @@ use std::collections::hash_map::{Entry, HashMap};
 use std::fs::File;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
-use std::sync::{LazyLock, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{LazyLock, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// How long one copy of the header is.
 const HEADER: usize = 48;
@@ -45,8 +45,16 @@ pub(super) struct WalIndex(&'static Watched);
 #[derive(Debug)]
 struct Watched {
     file: File,
-    /// The header that was seen last, and its stamp. A stamp is given once.
-    seen: RwLock<Option<(Header, Stamp)>>,
+    seen: RwLock<Seen>,
+}
+
+/// Headers, and their stamps. A stamp is given once.
+#[derive(Debug, Default)]
+struct Seen {
+    last: Option<(Header, Stamp)>,
+    before: Option<(Header, Stamp)>,
+    /// How many stamps were given.
+    given: u64,
 }
 
 impl WalIndex {
@@ -65,19 +73,12 @@ impl WalIndex {
     /// What the database is now; `None` if that is not certain.
     pub(super) fn stamp(self) -> Option<Stamp> {
         let header = self.header()?;
-        if let Some((of, stamp)) = *self.0.seen()
+        if let Some((of, stamp)) = self.0.seen().last
             && of == header
         {
             return Some(stamp);
         }
-        let mut seen = self.0.seen.write().unwrap_or_else(PoisonError::into_inner);
-        let next = match *seen {
-            Some((of, stamp)) if of == header => return Some(stamp),
-            Some((_, Stamp(last))) => Stamp(last + 1),
-            None => Stamp(0),
-        };
-        *seen = Some((header, next));
-        Some(next)
+        Some(self.0.seen_mut().stamp_of(header))
     }
 
     /// What the index says now; `None` if that is not certain.
@@ -99,18 +100,44 @@ impl WalIndex {
         let Some(after) = self.header().filter(|after| after.follows(before)) else {
             return;
         };
-        let mut seen = self.0.seen.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some((of, _)) = &mut *seen
-            && *of == before
-        {
-            *of = after;
-        }
+        self.0.seen_mut().pass_over(before, after);
     }
 }
 
 impl Watched {
-    fn seen(&self) -> RwLockReadGuard<'_, Option<(Header, Stamp)>> {
+    fn seen(&self) -> RwLockReadGuard<'_, Seen> {
         self.seen.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn seen_mut(&self) -> RwLockWriteGuard<'_, Seen> {
+        self.seen.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    /// The stamp of the header that is there now.
+    fn stamp_of(&mut self, header: Header) -> Stamp {
+        if let Some((of, stamp)) = self.last
+            && of == header
+        {
+            return stamp;
+        }
+        self.given += 1;
+        self.before = self.last;
+        let stamp = Stamp(self.given);
+        self.last = Some((header, stamp));
+        stamp
+    }
+
+    /// Gives the header `after` the stamp of `before`.
+    fn pass_over(&mut self, before: Header, after: Header) {
+        let stamp = match (self.last, self.before) {
+            (Some((of, stamp)), _) if of == before => stamp,
+            // Somebody has looked already.
+            (Some((of, _)), Some((earlier, stamp))) if of == after && earlier == before => stamp,
+            _ => return,
+        };
+        self.last = Some((after, stamp));
     }
 }
 

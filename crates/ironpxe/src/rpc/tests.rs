@@ -1,5 +1,6 @@
 //! Both sides of the wire, with a socket between them.
 
+mod at_once;
 mod batches;
 mod calls;
 mod failures;

@@ -234,6 +234,29 @@ async fn a_commit_that_does_not_matter_leaves_the_stamp() {
     }
 }
 
+#[tokio::test]
+async fn whoever_looks_before_it_is_passed_over_looks_again() {
+    let (db, _folder) = scratch().await;
+    db.sql("CREATE TABLE t (a INTEGER)").await;
+    let Store::Sqlite(store) = &db.store else {
+        panic!("not SQLite");
+    };
+    let index = store.index.unwrap();
+    let mut last = db.stamp().unwrap();
+    for looked in [true, false, true, true, false] {
+        let before = index.header().unwrap();
+        db.sql("INSERT INTO t VALUES (1)").await;
+        let meanwhile = looked.then(|| db.stamp().unwrap());
+        assert_ne!(meanwhile, Some(last));
+        index.pass_over(before);
+        assert_eq!(db.stamp(), Some(last));
+        db.sql("INSERT INTO t VALUES (2)").await;
+        let next = db.stamp().unwrap();
+        assert!(next != last && Some(next) != meanwhile);
+        last = next;
+    }
+}
+
 /// Of two commits, one may matter.
 #[tokio::test]
 async fn what_another_one_commits_is_not_passed_over() {

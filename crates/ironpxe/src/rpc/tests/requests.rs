@@ -8,13 +8,13 @@ use tower::ServiceExt;
 
 use super::*;
 
-struct Answer {
-    status: StatusCode,
-    headers: http::HeaderMap,
-    body: Value,
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: http::HeaderMap,
+    pub(super) body: Value,
 }
 
-async fn ask(router: &Router, request: Request<Body>) -> Answer {
+pub(super) async fn ask(router: &Router, request: Request<Body>) -> Answer {
     let response: Response = router.clone().oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let bytes = body.collect().await.unwrap().to_bytes();
@@ -25,11 +25,11 @@ async fn ask(router: &Router, request: Request<Body>) -> Answer {
     }
 }
 
-fn post(body: impl Into<Body>) -> Request<Body> {
+pub(super) fn post(body: impl Into<Body>) -> Request<Body> {
     Request::post("/").body(body.into()).unwrap()
 }
 
-fn router(site: &Site) -> Router {
+pub(super) fn router(site: &Site) -> Router {
     server::router(Served {
         conductor: Arc::new(site.local.clone()),
         users: None,
