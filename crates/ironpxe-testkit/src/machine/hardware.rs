@@ -34,6 +34,8 @@ pub struct Hardware {
     pub nics: Vec<Nic>,
     /// The disks; firmware tries them after the cards, in this order.
     pub disks: Vec<Disk>,
+    /// What is typed into the shell of the first iPXE that runs, instead of letting it boot.
+    pub typed: Vec<&'static str>,
 }
 
 /// What runs first in a machine.
@@ -116,6 +118,7 @@ impl Hardware {
             uuid: None,
             nics: vec![nic],
             disks: Vec::new(),
+            typed: Vec::new(),
         }
     }
 
@@ -174,7 +177,12 @@ impl Hardware {
         let console = Arc::new(Console::default());
         console.lines.watch(watch);
         let files = tempfile::tempdir().context("cannot create a folder for a machine")?;
-        Machine::start(self.command(files.path())?, files, console)
+        Machine::start(
+            self.command(files.path())?,
+            files,
+            console,
+            self.typed.clone(),
+        )
     }
 
     /// QEMU with these parts; what it may write goes into `files`.

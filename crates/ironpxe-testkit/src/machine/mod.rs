@@ -33,16 +33,46 @@ pub const HOST: &str = "10.0.2.2";
 const BANNER: &str = "Press Ctrl-B for the iPXE";
 const CONSOLE_TAIL: usize = 60;
 
-/// Reads the screen, and presses a key each time iPXE would wait two seconds for one.
-fn attend(mut screen: impl Read, mut keyboard: impl Write, console: &Console) {
+const PROMPT: &str = "iPXE> ";
+/// Ctrl-B, which opens iPXE's shell.
+const TO_THE_SHELL: &[u8] = b"\x02";
+/// What a serial port takes at once. (It has room for 16 characters.)
+const KEYS_AT_ONCE: usize = 8;
+/// How long firmware may take to read them.
+const KEYS_TAKE: Duration = Duration::from_millis(20);
+
+/// Reads the screen, and presses a key each time iPXE would wait two seconds for one. The first
+/// time, types these commands into its shell, if there are any.
+fn attend(
+    mut screen: impl Read,
+    mut keyboard: impl Write,
+    console: &Console,
+    commands: &[&'static str],
+) {
     let mut buffer = [0; 8192];
-    let mut answered = 0;
+    let (mut answered, mut prompts) = (0, 0);
+    let mut commands = commands.iter();
+    // A machine that is gone needs no keys.
+    let mut press = |keys: &[u8]| {
+        let _ = keyboard.write_all(keys).and_then(|()| keyboard.flush());
+    };
     while let Ok(length @ 1..) = screen.read(&mut buffer) {
         console.feed(buffer.get(..length).unwrap_or_default());
         while answered < console.count(BANNER) {
+            let has_commands = answered == 0 && commands.len() > 0;
             answered += 1;
-            // A machine that is gone needs no key.
-            let _ = keyboard.write_all(b"x").and_then(|()| keyboard.flush());
+            press(if has_commands { TO_THE_SHELL } else { b"x" });
+        }
+        while prompts < console.count(PROMPT) {
+            prompts += 1;
+            let Some(command) = commands.next() else {
+                continue;
+            };
+            for keys in command.as_bytes().chunks(KEYS_AT_ONCE) {
+                press(keys);
+                thread::sleep(KEYS_TAKE);
+            }
+            press(b"\r");
         }
     }
     console.close();
@@ -60,7 +90,12 @@ pub struct Machine {
 }
 
 impl Machine {
-    fn start(command: Command, files: TempDir, console: Arc<Console>) -> Result<Self> {
+    fn start(
+        command: Command,
+        files: TempDir,
+        console: Arc<Console>,
+        commands: Vec<&'static str>,
+    ) -> Result<Self> {
         let mut child = spawn(command)?;
         let powered_on = Instant::now();
         let pipes = child.pipes();
@@ -68,7 +103,7 @@ impl Machine {
         let keyboard = pipes.stdin.take().context("QEMU has no stdin")?;
         let stderr = collect_lines(pipes.stderr.take().context("QEMU has no stderr")?);
         let sink = Arc::clone(&console);
-        thread::spawn(move || attend(screen, keyboard, &sink));
+        thread::spawn(move || attend(screen, keyboard, &sink, &commands));
         Ok(Self {
             child,
             console,

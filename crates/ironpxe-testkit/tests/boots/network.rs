@@ -107,6 +107,7 @@ fn every_card_is_there_and_the_one_that_boots_is_the_chosen_one() -> Result<()> 
             nic("52:54:00:00:00:02", false, None),
         ],
         disks: Vec::new(),
+        typed: Vec::new(),
     };
     let machine = hardware.power_on()?;
     machine.wait_for(

@@ -5,7 +5,7 @@ use ironpxe_testkit::lan::{BRIDGE, HOST, Lan};
 use ironpxe_testkit::machine::Hardware;
 use ironpxe_testkit::payload::toy;
 
-use super::site::{ROUTER, TFTP, bare_uefi, example, uefi_loader};
+use super::site::{ROUTER, TFTP, bare_bios, bare_uefi, example, knowing_bare_bios, uefi_loader};
 use super::{MAC, MACHINES, SOON, Site};
 
 #[test]
@@ -17,6 +17,23 @@ fn a_bios_finds_its_script_by_its_address() -> Result<()> {
         let _turn = MACHINES.enter();
         let mut machine = Hardware::on_lan(MAC, lan).power_on()?;
         site.boots_by(&machine, "port_address")?;
+        machine.wait_until_off(SOON)?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_bios_loads_ipxe_by_tftp_and_then_its_script_by_http() -> Result<()> {
+    Lan::run(&["dnsmasq"], |lan| {
+        let lines = knowing_bare_bios(&example("dnsmasq", BRIDGE, None)?)?;
+        let dhcp = lan.dnsmasq(&(lines + ROUTER + TFTP))?;
+        let site = Site::start(lan, toy::KERNEL, &[])?;
+        site.deploy("bios", "ipxe")?;
+        let _turn = MACHINES.enter();
+        let mut machine = bare_bios(lan).power_on()?;
+        site.boots_by(&machine, "port_address")?;
+        dhcp.daemon
+            .wait_for_log("/undionly.kpxe to 10.77.0.", SOON)?;
         machine.wait_until_off(SOON)?;
         Ok(())
     })

@@ -12,7 +12,7 @@ use ironpxe_testkit::payload::toy;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::site::{ROUTER, TFTP, bare_uefi, uefi_loader};
+use super::site::{ROUTER, TFTP, bare_bios, bare_uefi, knowing_bare_bios, uefi_loader};
 use super::{MAC, MACHINES, SOON, Site};
 
 /// The two folders of a dnsmasq, and the lines and settings that name them.
@@ -87,6 +87,25 @@ fn a_bios_is_sent_to_the_script_of_its_node() -> Result<()> {
             .daemon
             .wait_for_log(&format!("?node_uuid={node}"), SOON)?;
         ensure!(sent.contains("/v1/drivers/fake-hardware/"), "{sent}");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_bios_gets_the_loader_of_its_node_by_tftp_and_then_the_script_of_its_node() -> Result<()> {
+    Lan::run(&["dnsmasq"], |lan| {
+        let folders = Folders::new()?;
+        let dhcp = lan.dnsmasq(&(knowing_bare_bios(&folders.lines())? + TFTP))?;
+        let site = Site::start(lan, toy::KERNEL, &folders.settings())?;
+        site.deploy("bios", "ipxe")?;
+        dhcp.daemon
+            .wait_for_log(&format!("ironic-{MAC}.conf"), SOON)?;
+        let _turn = MACHINES.enter();
+        let mut machine = bare_bios(lan).power_on()?;
+        site.boots_by(&machine, "node_uuid")?;
+        dhcp.daemon
+            .wait_for_log("/undionly.kpxe to 10.77.0.", SOON)?;
+        machine.wait_until_off(SOON)?;
         Ok(())
     })
 }

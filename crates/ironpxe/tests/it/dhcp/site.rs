@@ -129,3 +129,27 @@ pub(super) fn uefi_loader() -> Result<Vec<u8>> {
 
 /// The lines by which dnsmasq hands it out by TFTP: docs/with-your-own-dhcp.md has them.
 pub(super) const TFTP: &str = "enable-tftp\ntftp-root=/usr/lib/ipxe\n";
+
+/// A machine with a BIOS whose card has no iPXE, about. Its only PXE firmware here is iPXE itself,
+/// which no DHCP server can tell from the iPXE that it loads. So it is told to name itself, and to do
+/// by hand what PXE does: ask for a boot file, and fetch it by TFTP.
+pub(super) fn bare_bios(lan: &Lan) -> Hardware {
+    let mut hardware = Hardware::on_lan(MAC, lan);
+    hardware.typed = vec![
+        "set user-class bare",
+        "dhcp net0",
+        "clear user-class",
+        "chain tftp://${next-server}/${filename}",
+    ];
+    hardware
+}
+
+/// The same lines of dnsmasq, by which a [`bare_bios`] is no iPXE until it has loaded one.
+pub(super) fn knowing_bare_bios(lines: &str) -> Result<String> {
+    const IPXE: &str = "dhcp-match=set:ipxe,175\n";
+    ensure!(lines.contains(IPXE), "{lines}");
+    let told_apart = "dhcp-userclass=set:bare,bare\n\
+         dhcp-match=set:175,175\n\
+         tag-if=set:ipxe,tag:175,tag:!bare\n";
+    Ok(lines.replace(IPXE, told_apart))
+}
