@@ -99,7 +99,10 @@ pub async fn serve(listener: TcpListener, site: Site, limits: Limits, stop: Canc
     let tls = tls.map(TlsAcceptor::from);
     let connections = Tasks::new();
     let places = Arc::new(Semaphore::new(limits.connections));
-    while let Some((stream, peer, place)) = accept(&listener, &places, &stop).await {
+    // Whoever waits to be accepted is not heard at all: so all are, before others get their turn.
+    while let Some((stream, peer, place)) =
+        tokio::task::unconstrained(accept(&listener, &places, &stop)).await
+    {
         // When it gets crowded, nobody keeps a place between two requests.
         let keep_alive = places.available_permits() > limits.connections / 4;
         let conversation = Conversation {

@@ -15,6 +15,7 @@
 //! Sources: `SQLite`'s `walformat.html` §2.1 and `wal.c` (`WalIndexHdr`, `walIndexTryHdr`,
 //! `walIndexWriteHdr`, `walRestartHdr`).
 
+use std::collections::VecDeque;
 use std::collections::hash_map::{Entry, HashMap};
 use std::fs::File;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -27,6 +28,9 @@ const HEADER: usize = 48;
 const SUMMED: usize = 40;
 /// The only format of the index there has ever been.
 const FORMAT: u32 = 3_007_000;
+
+/// How many headers are remembered.
+const RECENT: usize = 8;
 
 /// What the database was at one moment. Equal stamps of one database mean that it is the same, but
 /// for what was passed over.
@@ -48,12 +52,12 @@ struct Watched {
     seen: RwLock<Seen>,
 }
 
-/// Headers, and their stamps. A stamp is given once.
+/// The headers that were seen lately, the last one in front, and their stamps. Some threads are a
+/// little behind others.
 #[derive(Debug, Default)]
 struct Seen {
-    last: Option<(Header, Stamp)>,
-    before: Option<(Header, Stamp)>,
-    /// How many stamps were given.
+    recent: VecDeque<(Header, Stamp)>,
+    /// How many stamps were given. None is given twice.
     given: u64,
 }
 
@@ -73,12 +77,8 @@ impl WalIndex {
     /// What the database is now; `None` if that is not certain.
     pub(super) fn stamp(self) -> Option<Stamp> {
         let header = self.header()?;
-        if let Some((of, stamp)) = self.0.seen().last
-            && of == header
-        {
-            return Some(stamp);
-        }
-        Some(self.0.seen_mut().stamp_of(header))
+        let known = self.0.seen().stamp_of(header);
+        Some(known.unwrap_or_else(|| self.0.seen_mut().give(header)))
     }
 
     /// What the index says now; `None` if that is not certain.
@@ -115,29 +115,32 @@ impl Watched {
 }
 
 impl Seen {
-    /// The stamp of the header that is there now.
-    fn stamp_of(&mut self, header: Header) -> Stamp {
-        if let Some((of, stamp)) = self.last
-            && of == header
-        {
-            return stamp;
-        }
-        self.given += 1;
-        self.before = self.last;
-        let stamp = Stamp(self.given);
-        self.last = Some((header, stamp));
-        stamp
+    fn stamp_of(&self, header: Header) -> Option<Stamp> {
+        let known = self.recent.iter().find(|(of, _)| *of == header);
+        known.map(|(_, stamp)| *stamp)
     }
 
-    /// Gives the header `after` the stamp of `before`.
+    /// The stamp of a header that is new, or was a moment ago.
+    fn give(&mut self, header: Header) -> Stamp {
+        self.stamp_of(header).unwrap_or_else(|| {
+            self.given += 1;
+            let stamp = Stamp(self.given);
+            self.note(header, stamp);
+            stamp
+        })
+    }
+
+    /// Gives the header `after` the stamp of `before`, also if it has one already.
     fn pass_over(&mut self, before: Header, after: Header) {
-        let stamp = match (self.last, self.before) {
-            (Some((of, stamp)), _) if of == before => stamp,
-            // Somebody has looked already.
-            (Some((of, _)), Some((earlier, stamp))) if of == after && earlier == before => stamp,
-            _ => return,
-        };
-        self.last = Some((after, stamp));
+        if let Some(stamp) = self.stamp_of(before) {
+            self.recent.retain(|(of, _)| *of != after);
+            self.note(after, stamp);
+        }
+    }
+
+    fn note(&mut self, header: Header, stamp: Stamp) {
+        self.recent.push_front((header, stamp));
+        self.recent.truncate(RECENT);
     }
 }
 

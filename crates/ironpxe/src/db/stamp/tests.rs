@@ -257,6 +257,29 @@ async fn whoever_looks_before_it_is_passed_over_looks_again() {
     }
 }
 
+/// One thread may have read a header before the commit and ask for its stamp after it.
+#[test]
+fn whoever_is_a_little_behind_changes_nothing() {
+    let headers = [1, 2, 3].map(|change| header_of(&header(change, change, [1, 2])).unwrap());
+    let [old, passed_over, new] = headers;
+    let mut seen = Seen::default();
+    let stamp = seen.give(old);
+    let meanwhile = seen.give(passed_over);
+    assert_ne!(meanwhile, stamp);
+    assert_eq!(seen.give(old), stamp);
+    seen.pass_over(old, passed_over);
+    assert_eq!(seen.stamp_of(passed_over), Some(stamp));
+    let next = seen.give(new);
+    assert!(next != stamp && next != meanwhile);
+    assert_eq!(seen.stamp_of(old), Some(stamp));
+    for change in 4..100 {
+        seen.give(header_of(&header(change, change, [1, 2])).unwrap());
+    }
+    assert_eq!(seen.stamp_of(old), None);
+    let again = seen.give(old);
+    assert!(![stamp, meanwhile, next].contains(&again));
+}
+
 /// Of two commits, one may matter.
 #[tokio::test]
 async fn what_another_one_commits_is_not_passed_over() {
