@@ -1,12 +1,14 @@
 //! VIFs: which port of a cloud's network is plugged into which card of a node.
 //!
 //! It is kept in the card's port, where `dhcp_provider = neutron` looks for it. Whatever the
-//! network interface of the node: nothing else is done about it here.
+//! network interface of the node: nothing else is done about it here. The node is reserved meanwhile,
+//! as in Ironic.
 //!
 //! Source: Ironic's `drivers/modules/network/common.py` (`NeutronVIFPortIDMixin`).
 
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::NodeUuid;
+use ironpxe_core::node::Node;
 use ironpxe_core::port::Port;
 use serde_json::Value;
 use tracing::info;
@@ -26,7 +28,39 @@ impl LocalConductor {
         uuid: NodeUuid,
         vif: VifInfo,
     ) -> Result<()> {
-        refuse_if_reserved(&self.node(uuid).await?)?;
+        self.alone(uuid, |_| self.plug(ctx, uuid, vif)).await
+    }
+
+    /// Unplugs the VIF.
+    pub(super) async fn detach_vif(&self, ctx: &Context, uuid: NodeUuid, vif: &str) -> Result<()> {
+        self.alone(uuid, |node| self.unplug(ctx, node, vif)).await
+    }
+
+    /// Does something with the node's VIFs while nobody else does: a VIF that is looked for in all
+    /// ports must not be plugged into another one meanwhile.
+    async fn alone<F: Future<Output = Result<()>>>(
+        &self,
+        uuid: NodeUuid,
+        work: impl FnOnce(Node) -> F,
+    ) -> Result<()> {
+        let reserve = |node: &mut Node| {
+            refuse_if_reserved(node)?;
+            node.reservation = Some(self.settings.host.clone());
+            Ok(())
+        };
+        let (node, ()) = self.db.node_change(uuid, reserve).await?;
+        let accepted = node.provision_updated_at;
+        let done = work(node).await;
+        let release = |node: &mut Node| {
+            self.still_ours(node, accepted)?;
+            node.reservation = None;
+            Ok(())
+        };
+        let released = self.db.node_change(uuid, release).await;
+        done.and(released.map(drop))
+    }
+
+    async fn plug(&self, ctx: &Context, uuid: NodeUuid, vif: VifInfo) -> Result<()> {
         let mut ports = self.ports_of(uuid).await?;
         let taken = ports.iter().find(|port| vif_of(port) == Some(&vif.id));
         if let Some(port) = taken {
@@ -64,10 +98,8 @@ impl LocalConductor {
         Ok(())
     }
 
-    /// Unplugs the VIF.
-    pub(super) async fn detach_vif(&self, ctx: &Context, uuid: NodeUuid, vif: &str) -> Result<()> {
-        let node = self.node(uuid).await?;
-        refuse_if_reserved(&node)?;
+    async fn unplug(&self, ctx: &Context, node: Node, vif: &str) -> Result<()> {
+        let uuid = node.uuid;
         let missing = || Fault::VifNotAttached {
             vif: vif.to_owned(),
             node: uuid,

@@ -62,8 +62,8 @@ impl Db {
             "UPDATE conductors SET online = $3, updated_at = $4 WHERE hostname = $1 AND \
              run_id = $2",
         )
-        .bind(hostname)
-        .bind(run_id)
+        .bind(hostname.to_owned())
+        .bind(run_id.to_owned())
         .bind(online)
         .bind(clock::now());
         Ok(self.execute_aside(statement).await? == 1)

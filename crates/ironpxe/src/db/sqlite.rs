@@ -57,8 +57,18 @@ impl SqliteStore {
     /// Changes by one statement what the stamp need not tell of.
     pub(super) async fn execute_aside(
         &self,
-        statement: &Statement<'_>,
+        statement: Statement<'static>,
     ) -> Result<u64, sqlx::Error> {
+        let store = self.clone();
+        let runtime = tokio::runtime::Handle::current();
+        // On a thread of its own: from the commit until it is passed over nothing that was kept can
+        // be proved, and tasks wait for each other when there are many.
+        let work = move || runtime.block_on(store.change_aside(&statement));
+        let done = tokio::task::spawn_blocking(work).await;
+        done.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+    }
+
+    async fn change_aside(&self, statement: &Statement<'static>) -> Result<u64, sqlx::Error> {
         let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
         // From here on, nobody else can commit.
         let before = self.index.and_then(WalIndex::header);

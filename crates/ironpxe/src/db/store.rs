@@ -63,12 +63,16 @@ impl Db {
     }
 
     /// As [`Db::execute`], what no machine boots by: [`Db::stamp`] stays what it is.
-    pub(super) async fn execute_aside(&self, statement: Statement<'_>) -> Result<u64, DbError> {
+    pub(super) async fn execute_aside(
+        &self,
+        statement: Statement<'static>,
+    ) -> Result<u64, DbError> {
         match &self.store {
-            Store::Sqlite(store) => store
-                .execute_aside(&statement)
-                .await
-                .map_err(|error| DbError::from_sqlx(statement.operation, error)),
+            Store::Sqlite(store) => {
+                let operation = statement.operation;
+                let done = store.execute_aside(statement).await;
+                done.map_err(|error| DbError::from_sqlx(operation, error))
+            }
             Store::Postgres(_) => self.execute(statement).await,
         }
     }

@@ -1,8 +1,9 @@
 //! How many machines are answered at once.
 //!
 //! When more machines ask than the database can answer, each of them would wait longer, until all
-//! give up and ask again. So those who come when the house is full are told at once to come back,
-//! which firmware does by itself; the others are answered as fast as ever.
+//! give up and ask again. So those who come when the house is full are told soon to come back,
+//! which firmware does by itself; the others are answered as fast as ever. Not at once: to tell some
+//! thousands of them, again and again, would take the time that the others need.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,6 +14,8 @@ use tracing::warn;
 
 /// When those shall come back who found no place, in seconds.
 const RETRY_AFTER: u16 = 5;
+/// When they are told so.
+const PAUSE: Duration = Duration::from_millis(200);
 /// The log says at most so often that there is no place.
 const SAID_EVERY: Duration = Duration::from_secs(10);
 
@@ -39,13 +42,18 @@ impl BootPlaces {
         }))
     }
 
-    /// Does the work if there is a place for it.
+    /// Does the work if there is a place for it; otherwise, says so after a pause.
     pub(crate) async fn within<T>(
         &self,
         work: impl Future<Output = Result<T, Fault>>,
     ) -> Result<T, Fault> {
-        let _place = self.take()?;
-        work.await
+        match self.take() {
+            Ok(_place) => work.await,
+            Err(fault) => {
+                tokio::time::sleep(PAUSE).await;
+                Err(fault)
+            }
+        }
     }
 
     fn take(&self) -> Result<SemaphorePermit<'_>, Fault> {

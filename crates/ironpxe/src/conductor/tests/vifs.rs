@@ -192,3 +192,34 @@ async fn a_node_that_is_worked_on_keeps_its_vifs() {
     }
     assert_eq!(stand.vifs(node).await, [Some(VIF.to_owned())]);
 }
+
+/// Each looks into all ports before it changes one.
+#[tokio::test]
+async fn of_two_who_plug_one_vif_into_two_cards_one_does() {
+    let (stand, _cloud) = site().await;
+    for round in 0..10 {
+        let node = stand.enrol("direct").await;
+        let more = Port::new(
+            PortUuid(ident::uuid()),
+            node,
+            ironpxe_core::mac::MacAddress::new([2, 0, 0, 0, 1, round]),
+            clock::now(),
+        );
+        stand.db.port_create(&more).await.unwrap();
+        let ports = stand.conductor.ports_of(node).await.unwrap();
+        let ctx = context();
+        let attach = |port: &Port| {
+            let vif = VifInfo {
+                id: OTHER.to_owned(),
+                port_uuid: Some(port.uuid),
+            };
+            stand.conductor.attach_vif(&ctx, node, vif)
+        };
+        let (one, other) = tokio::join!(attach(&ports[0]), attach(&ports[1]));
+        assert!(one.is_ok() != other.is_ok(), "{one:?} {other:?}");
+        let plugged = stand.vifs(node).await.into_iter().flatten();
+        assert_eq!(plugged.collect::<Vec<_>>(), [OTHER]);
+        let node = stand.db.node_get(node).await.unwrap().unwrap();
+        assert_eq!(node.reservation, None);
+    }
+}
