@@ -47,6 +47,22 @@ pub struct Subnet {
 #[error("expected a subnet like 192.0.2.0/24, of 8 to 29 bits, without bits of a host")]
 pub struct BadSubnet;
 
+/// How long ISC's `filename` may be, in bytes: it goes into the field `file` of the packet, with a
+/// zero at its end (RFC 2131).
+const LONGEST_FILENAME: usize = 127;
+
+/// A URL does not fit where ISC's server has to put it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "dhcpd's filename takes {LONGEST_FILENAME} bytes, and {url} has {}: give --api-url (or \
+     [api]public_endpoint) a shorter name, or an address",
+    .url.len()
+)]
+pub struct TooLong {
+    /// The URL.
+    pub url: String,
+}
+
 impl Subnet {
     /// Reads `192.0.2.0/24`.
     pub fn parse(text: &str) -> Result<Self, BadSubnet> {
@@ -96,12 +112,16 @@ struct Facts<'a> {
 }
 
 /// The lines for a server. `driver` is any enabled hardware type: the door is every one's.
+///
+/// # Errors
+///
+/// [`TooLong`], of ISC's server.
 pub fn example(
     server: DhcpServer,
     settings: &DhcpSettings,
     driver: &str,
     network: &Network,
-) -> String {
+) -> Result<String, TooLong> {
     let loaders = &settings.loaders;
     let mut firmware = vec![
         Firmware {
@@ -136,14 +156,15 @@ pub fn example(
     };
     let lines = match server {
         DhcpServer::Dnsmasq => dnsmasq(&facts),
+        DhcpServer::Isc if facts.script.len() > LONGEST_FILENAME => {
+            return Err(TooLong { url: facts.script });
+        }
         DhcpServer::Isc => isc(&facts),
-        DhcpServer::Kea => return kea(&facts),
+        DhcpServer::Kea => return Ok(kea(&facts)),
         DhcpServer::Neutron => neutron(&facts),
     };
-    lines
-        .into_iter()
-        .flat_map(|line| [line, "\n".to_owned()])
-        .collect()
+    let lines = lines.into_iter();
+    Ok(lines.flat_map(|line| [line, "\n".to_owned()]).collect())
 }
 
 fn dnsmasq(facts: &Facts<'_>) -> Vec<String> {

@@ -83,7 +83,7 @@ pub(super) fn run(command: &DhcpCommand) -> Result<(), CliError> {
         Server::Kea => DhcpServer::Kea,
         Server::Neutron => DhcpServer::Neutron,
     };
-    let text = example(server, &config.dhcp_settings(api_url), driver, &network);
+    let text = example(server, &config.dhcp_settings(api_url), driver, &network)?;
     std::io::stdout()
         .write_all(text.as_bytes())
         .map_err(CliError::Output)

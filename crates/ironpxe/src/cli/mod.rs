@@ -19,6 +19,7 @@ use clap::{Parser, Subcommand};
 use ironpxe::app::{AppError, DbError, OfflineError};
 use ironpxe::config::{Config, ConfigError, Environment, Flag};
 use ironpxe::telemetry::BadFilter;
+use ironpxe_core::dhcp::example::TooLong;
 
 /// What `sysexits.h` calls `EX_USAGE`.
 const USAGE: u8 = 64;
@@ -70,6 +71,8 @@ enum CliError {
     MigrationsPending,
     #[error("there is no template {0:?}; ironpxe script template lists them")]
     NoTemplate(String),
+    #[error(transparent)]
+    DhcpExample(#[from] TooLong),
     #[error("cannot start the runtime")]
     Runtime(#[source] std::io::Error),
     #[error("cannot write to standard output")]
@@ -91,7 +94,8 @@ impl CliError {
                 | AppError::NoCredentials
                 | AppError::Tls(_),
             )
-            | Self::NoTemplate(_) => USAGE,
+            | Self::NoTemplate(_)
+            | Self::DhcpExample(_) => USAGE,
             Self::Remote(error) if error.is_usage() => USAGE,
             Self::Remote(_)
             | Self::App(_)

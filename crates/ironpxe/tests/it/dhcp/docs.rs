@@ -41,6 +41,7 @@ fn the_examples_are_what_the_program_prints() -> Result<()> {
 
 #[test]
 fn what_is_not_said_is_asked_for_by_its_place() -> Result<()> {
+    const LONG: &str = "http://ironpxe.a-name-that-is-longer-than-it-needs-to-be.example:6385";
     let run = |args: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ironpxe"));
         command.env_clear().env("HOME", "/nonexistent/home");
@@ -56,11 +57,16 @@ fn what_is_not_said_is_asked_for_by_its_place() -> Result<()> {
         (&["kea", "--first", "192.0.2.9"], "--last"),
         (&["bootp"], "dnsmasq, isc, kea, neutron"),
         (&["kea", "--api-url", "ironpxe"], "cannot be used"),
+        (
+            &["isc", "--api-url", LONG],
+            "dhcpd's filename takes 127 bytes, and http://ironpxe.a-name-that",
+        ),
     ] {
         let output = run(args)?;
         let said = String::from_utf8(output.stderr)?;
         ensure!(output.status.code() == Some(64), "{args:?}: {said}");
         ensure!(said.contains(complaint), "{args:?}: {said}");
     }
+    ensure!(run(&["kea", "--api-url", LONG])?.status.success());
     Ok(())
 }
