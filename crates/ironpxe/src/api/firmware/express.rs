@@ -226,7 +226,7 @@ fn door(target: &str) -> Option<Door<'_>> {
     if let Some(rest) = target.strip_prefix("/v1/drivers/") {
         let (driver, call) = rest.split_once('/')?;
         let query = call.strip_prefix("vendor_passthru/ipxe_config")?;
-        if driver.contains('%') {
+        if !driver.is_ascii() || driver.contains('%') {
             return Some(Door::Other);
         }
         return Some(script(

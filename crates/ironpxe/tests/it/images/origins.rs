@@ -1,7 +1,8 @@
 //! Images on other servers, which are slow, odd, or not there.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -9,6 +10,9 @@ use std::thread;
 use anyhow::{Result, ensure};
 use ironpxe_testkit::imageserver::ImageServer;
 use ironpxe_testkit::server::ServerOptions;
+
+use rcgen::{CertificateParams, CertifiedIssuer, KeyPair};
+use rustls::pki_types::PrivateKeyDer;
 
 use super::wire::fetch;
 use super::{MAC, SOON, Site, content};
@@ -28,13 +32,45 @@ struct Origin {
 
 impl Origin {
     fn start() -> Result<Self> {
+        Self::open("http", |stream, known| answer(stream, known))
+    }
+
+    /// One that speaks TLS, and the certificate of who vouches for it.
+    fn start_tls() -> Result<(Self, String)> {
+        let mut authority = CertificateParams::default();
+        authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
+        let key = KeyPair::generate()?;
+        let names = CertificateParams::new(vec!["127.0.0.1".to_owned()])?;
+        let certificate = names.signed_by(&key, &authority)?;
+        let ring = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = rustls::ServerConfig::builder_with_provider(ring)
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![certificate.der().clone()],
+                PrivateKeyDer::Pkcs8(key.serialize_der().into()),
+            )?;
+        let tls = Arc::new(tls);
+        let origin = Self::open("https", move |stream, known| {
+            let tls = rustls::ServerConnection::new(Arc::clone(&tls)).ok()?;
+            answer(rustls::StreamOwned::new(tls, stream), known)
+        })?;
+        Ok((origin, authority.pem()))
+    }
+
+    fn open(
+        scheme: &str,
+        answer: impl Fn(TcpStream, &Mutex<HashMap<String, Says>>) -> Option<()> + Send + Sync + 'static,
+    ) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
-        let url = format!("http://{}", listener.local_addr()?);
+        let url = format!("{scheme}://{}", listener.local_addr()?);
         let paths: Arc<Mutex<HashMap<String, Says>>> = Arc::default();
         let known = Arc::clone(&paths);
+        let answer = Arc::new(answer);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let known = Arc::clone(&known);
+                let (known, answer) = (Arc::clone(&known), Arc::clone(&answer));
                 thread::spawn(move || answer(stream, &known));
             }
         });
@@ -48,8 +84,8 @@ impl Origin {
     }
 }
 
-fn answer(mut stream: TcpStream, known: &Mutex<HashMap<String, Says>>) -> Option<()> {
-    let mut reader = BufReader::new(stream.try_clone().ok()?);
+fn answer(stream: impl Read + Write, known: &Mutex<HashMap<String, Says>>) -> Option<()> {
+    let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
     let path = line.split(' ').nth(1)?.to_owned();
@@ -63,15 +99,20 @@ fn answer(mut stream: TcpStream, known: &Mutex<HashMap<String, Says>>) -> Option
         .get(&path)
         .cloned();
     match says {
-        Some(Says::Bytes(bytes)) => stream.write_all(&bytes).ok(),
+        Some(Says::Bytes(bytes)) => send(reader.get_mut(), &bytes),
         Some(Says::NoMore(bytes)) => {
-            stream.write_all(&bytes).ok()?;
+            send(reader.get_mut(), &bytes)?;
             // Until the other side has had enough.
             let _ = reader.read_line(&mut line);
             Some(())
         }
         None => None,
     }
+}
+
+fn send(stream: &mut impl Write, bytes: &[u8]) -> Option<()> {
+    stream.write_all(bytes).ok()?;
+    stream.flush().ok()
 }
 
 fn http(head: &str, body: &[u8]) -> Vec<u8> {
@@ -132,6 +173,41 @@ fn an_image_of_another_server_is_passed_on() -> Result<()> {
         "{}",
         got.head
     );
+    Ok(())
+}
+
+/// A machine that cannot do TLS, or knows no authority of the operator's, gets it without.
+#[test]
+fn an_image_of_a_server_with_tls_is_passed_on_if_its_authority_is_trusted() -> Result<()> {
+    let (origin, authority) = Origin::start_tls()?;
+    let kernel = content(100_000);
+    let head = "200 OK\r\nContent-Length: 100000\r\nConnection: close";
+    let url = origin.says("/kernel", Says::Bytes(http(head, &kernel)));
+    let folder = tempfile::tempdir()?;
+    let cafile = folder.path().join("authority.pem");
+    fs::write(&cafile, authority)?;
+    let trusting = || {
+        ServerOptions::default()
+            .set("IRONPXE_IMAGES__RELAY", "https")
+            .set("IRONPXE_IMAGES__CAFILE", cafile.display().to_string())
+    };
+    for (options, status) in [
+        (trusting(), 200),
+        (
+            ServerOptions::default().set("IRONPXE_IMAGES__RELAY", "https"),
+            503,
+        ),
+    ] {
+        let site = Site::with(options)?;
+        site.waits_for(MAC, &url, "http://127.0.0.1:1/ramdisk")?;
+        let got = site.get(&site.path_of(MAC, "kernel")?)?;
+        ensure!(got.status == status, "{}", got.head);
+        ensure!((got.body == kernel) == (status == 200), "{}", got.head);
+        if status == 503 {
+            let line = site.server.wait_for_log("certificate", SOON)?;
+            ensure!(line.contains(&url), "{line}");
+        }
+    }
     Ok(())
 }
 
