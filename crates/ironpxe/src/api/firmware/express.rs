@@ -276,14 +276,13 @@ fn says_nothing_of_the_api(request: &Plain<'_>) -> bool {
 /// Writes a response of the framework, whose body is in memory already.
 async fn as_it_is(response: axum::response::Response) -> Written {
     let (parts, body) = response.into_parts();
-    let response = match body.collect().await {
-        Ok(body) => Response::from_parts(parts, body.to_bytes()),
+    let response = if let Ok(body) = body.collect().await {
+        Response::from_parts(parts, body.to_bytes())
+    } else {
         // Texts do not fail.
-        Err(_) => {
-            let mut response = Response::new(Bytes::new());
-            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-            response
-        }
+        let mut response = Response::new(Bytes::new());
+        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        response
     };
     Box::new(move |reply| reply.send_response(&response))
 }

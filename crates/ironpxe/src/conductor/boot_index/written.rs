@@ -84,7 +84,7 @@ impl Own {
             request,
             node: self.node.hyphenated().encode_lower(&mut node),
             name: self.name.as_deref(),
-            mac: self.mac.map(|address| &*address.encode(&mut mac)),
+            mac: self.mac.map(|address| address.encode(&mut mac)),
         })
     }
 }

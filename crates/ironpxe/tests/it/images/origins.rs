@@ -32,7 +32,7 @@ struct Origin {
 
 impl Origin {
     fn start() -> Result<Self> {
-        Self::open("http", |stream, known| answer(stream, known))
+        Self::open("http", answer)
     }
 
     /// One that speaks TLS, and the certificate of who vouches for it.
