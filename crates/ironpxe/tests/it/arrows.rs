@@ -59,7 +59,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("server", &["lifecycle", "clock"]),
     ("lifecycle", &[]),
-    ("telemetry", &[]),
+    ("telemetry", &["clock"]),
     ("tls", &[]),
     ("clock", &[]),
     ("ident", &[]),
