@@ -74,10 +74,11 @@ impl SqliteStore {
         let before = self.index.and_then(WalIndex::header);
         let done = statement.for_sqlite().execute(&mut *transaction).await?;
         transaction.commit().await?;
+        let rows = done.rows_affected();
         if let (Some(index), Some(before)) = (self.index, before) {
-            index.pass_over(before);
+            index.pass_over(before, rows);
         }
-        Ok(done.rows_affected())
+        Ok(rows)
     }
 
     /// Waits for what is under way, and closes the file.

@@ -93,10 +93,14 @@ impl WalIndex {
         header_of(&copies)
     }
 
-    /// Leaves the stamp as it was at `before`, if there was a single commit since. It must have been
-    /// one that matters to nobody who asks for stamps, and `before` must be of a moment when whoever
-    /// made it had the right to write already.
-    pub(super) fn pass_over(self, before: Header) {
+    /// Leaves the stamp as it was at `before`, if there was a single commit since: then it was that of
+    /// who calls this, who had the right to write at `before` already, and has committed a change of
+    /// `rows` that matter to nobody who asks for stamps. Where it has changed none, there is nothing of
+    /// its own in the log, and the single commit would be another's.
+    pub(super) fn pass_over(self, before: Header, rows: u64) {
+        if rows == 0 {
+            return;
+        }
         let Some(after) = self.header().filter(|after| after.follows(before)) else {
             return;
         };

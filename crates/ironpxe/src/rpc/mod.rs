@@ -8,8 +8,8 @@
 //! `methods.rs` is the table of what travels and how; add a method of the trait there.
 //! `envelope.rs` and `fault.rs` are the dialect, [`server`] answers it, `client.rs` speaks it,
 //! `select.rs` knows whom to ask, `remote.rs` when to ask the next, `race.rs` whom to ask beside one
-//! that is slow, `batch.rs` what goes in one message, `at_once.rs` is what needs no waiting there. `auth.rs` and [`crate::tls`]
-//! keep strangers out.
+//! that is slow, `batch.rs` what goes in one message; `at_once.rs` answers what a conductor has at
+//! hand. `auth.rs` and [`crate::tls`] keep strangers out.
 //!
 //! Source of the calls: Ironic's `conductor/rpcapi.py`; of the dialect: `common/json_rpc/`.
 

@@ -1,8 +1,9 @@
 //! The doors of scripts, without the framework around them.
 //!
 //! A machine that asks as machines do, and whose script is known at once, is answered here and now,
-//! with the very headers the framework's layers would have written. Whoever asks in any other way,
-//! or must be waited for, is answered by the router: what is said there is said once.
+//! with the very headers the framework's layers would have written. If it must be waited for, the
+//! conductor is asked by the functions that the router's handlers call, too, so that what is said is
+//! said once. Whoever asks in any other way is answered by the router.
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -5,12 +5,13 @@ use std::os::unix::fs::FileExt;
 
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::node::Node;
+use tempfile::TempDir;
 
 use super::*;
-use crate::db::Db;
 use crate::db::statement::Statement;
 use crate::db::store::Store;
 use crate::db::testing::{open, scratch};
+use crate::db::{Db, Registration};
 use crate::{clock, ident};
 
 /// A header as `SQLite` would write it, twice.
@@ -66,6 +67,39 @@ struct Handles {
 }
 
 impl Handles {
+    async fn new() -> (Self, TempDir) {
+        let (one, folder) = scratch().await;
+        let other = open(&folder).await;
+        let node = Node::enroll(NodeUuid(ident::uuid()), "fake-hardware", clock::now());
+        one.node_create(&node).await.unwrap();
+        let handles = Self {
+            all: [one, other],
+            node: node.uuid,
+            known: HashMap::new(),
+        };
+        (handles, folder)
+    }
+
+    /// What changes the node.
+    fn change(&self) -> String {
+        format!(
+            "UPDATE nodes SET revision = revision + 1 WHERE uuid = x'{}'",
+            self.node.0.simple()
+        )
+    }
+
+    async fn enter_conductor(&self) {
+        let entry = Registration {
+            hostname: "a",
+            run_id: "run-1",
+            group: "",
+            drivers: &[],
+            interfaces: &[],
+            endpoint: "",
+        };
+        self.all[0].conductor_register(&entry).await.unwrap();
+    }
+
     async fn revision(&self) -> i64 {
         let node = self.all[0].node_get(self.node).await.unwrap();
         node.unwrap().revision
@@ -85,19 +119,8 @@ impl Handles {
 
 #[tokio::test]
 async fn each_commit_has_its_stamp_and_reading_leaves_it() {
-    let (one, folder) = scratch().await;
-    let other = open(&folder).await;
-    let node = Node::enroll(NodeUuid(ident::uuid()), "fake-hardware", clock::now());
-    one.node_create(&node).await.unwrap();
-    let mut handles = Handles {
-        all: [one, other],
-        node: node.uuid,
-        known: HashMap::new(),
-    };
-    let change = format!(
-        "UPDATE nodes SET revision = revision + 1 WHERE uuid = x'{}'",
-        node.uuid.0.simple()
-    );
+    let (mut handles, _folder) = Handles::new().await;
+    let change = handles.change();
     let mut last = handles.all[0].stamp();
     // Every order of neighbours comes up.
     let mut random = 1_u32;
@@ -199,22 +222,9 @@ impl Handles {
 
 #[tokio::test]
 async fn a_commit_that_does_not_matter_leaves_the_stamp() {
-    let (one, folder) = scratch().await;
-    let other = open(&folder).await;
-    let node = Node::enroll(NodeUuid(ident::uuid()), "fake-hardware", clock::now());
-    one.node_create(&node).await.unwrap();
-    one.sql("INSERT INTO conductors (hostname, conductor_group, drivers, online, created_at, \
-             updated_at, interfaces, endpoint, run_id) VALUES ('a', '', '[]', 1, 0, 0, '[]', '', '')")
-        .await;
-    let mut handles = Handles {
-        all: [one, other],
-        node: node.uuid,
-        known: HashMap::new(),
-    };
-    let change = format!(
-        "UPDATE nodes SET revision = revision + 1 WHERE uuid = x'{}'",
-        node.uuid.0.simple()
-    );
+    let (mut handles, _folder) = Handles::new().await;
+    handles.enter_conductor().await;
+    let change = handles.change();
     handles.check("creation").await;
     for round in 0..40 {
         let (db, other) = (round % 2, round / 2 % 2);
@@ -248,7 +258,7 @@ async fn whoever_looks_before_it_is_passed_over_looks_again() {
         db.sql("INSERT INTO t VALUES (1)").await;
         let meanwhile = looked.then(|| db.stamp().unwrap());
         assert_ne!(meanwhile, Some(last));
-        index.pass_over(before);
+        index.pass_over(before, 1);
         assert_eq!(db.stamp(), Some(last));
         db.sql("INSERT INTO t VALUES (2)").await;
         let next = db.stamp().unwrap();
@@ -280,6 +290,24 @@ fn whoever_is_a_little_behind_changes_nothing() {
     assert!(![stamp, meanwhile, next].contains(&again));
 }
 
+/// A conductor whose row is another's by now changes nothing, and somebody else commits just then.
+#[tokio::test]
+async fn who_has_changed_nothing_passes_over_nothing() {
+    let (handles, _folder) = Handles::new().await;
+    let [one, other] = &handles.all;
+    let Store::Sqlite(store) = &one.store else {
+        panic!("not SQLite");
+    };
+    let index = store.index.unwrap();
+    let stamp = one.stamp();
+    let before = index.header().unwrap();
+    other.sql(&handles.change()).await;
+    index.pass_over(before, 0);
+    assert_ne!(one.stamp(), stamp);
+    let nothing = Statement::new("touch", "UPDATE conductors SET online = NOT online");
+    assert_eq!(one.execute_aside(nothing).await.unwrap(), 0);
+}
+
 /// Of two commits, one may matter.
 #[tokio::test]
 async fn what_another_one_commits_is_not_passed_over() {
@@ -294,6 +322,6 @@ async fn what_another_one_commits_is_not_passed_over() {
     let before = index.header().unwrap();
     other.sql("INSERT INTO t VALUES (1)").await;
     one.sql("INSERT INTO t VALUES (2)").await;
-    index.pass_over(before);
+    index.pass_over(before, 1);
     assert_ne!(one.stamp(), stamp);
 }
