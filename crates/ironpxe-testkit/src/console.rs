@@ -102,6 +102,13 @@ impl Console {
         hold(&self.transcript).stream.matches(needle).count()
     }
 
+    /// Every printable character after the last `needle`, line ends aside; nothing without it.
+    pub fn after_last(&self, needle: &str) -> String {
+        let transcript = hold(&self.transcript);
+        let after = transcript.stream.rsplit_once(needle);
+        after.map_or_else(String::new, |(_, after)| after.to_owned())
+    }
+
     /// Waits for `needle`, wherever the terminal may have broken it.
     pub fn wait_for(&self, needle: &str, timeout: Duration) -> Wait {
         let needle: String = needle

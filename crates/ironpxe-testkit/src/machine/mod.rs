@@ -35,11 +35,7 @@ const CONSOLE_TAIL: usize = 60;
 
 const PROMPT: &str = "iPXE> ";
 /// Ctrl-B, which opens iPXE's shell.
-const TO_THE_SHELL: &[u8] = b"\x02";
-/// What a serial port takes at once. (It has room for 16 characters.)
-const KEYS_AT_ONCE: usize = 8;
-/// How long firmware may take to read them.
-const KEYS_TAKE: Duration = Duration::from_millis(20);
+const CTRL_B: u8 = 0x02;
 
 /// Reads the screen, and presses a key each time iPXE would wait two seconds for one. The first
 /// time, types these commands into its shell, if there are any.
@@ -50,32 +46,59 @@ fn attend(
     commands: &[&'static str],
 ) {
     let mut buffer = [0; 8192];
-    let (mut answered, mut prompts) = (0, 0);
-    let mut commands = commands.iter();
+    let mut answered = 0;
+    let mut shell = Shell::new(commands);
     // A machine that is gone needs no keys.
-    let mut press = |keys: &[u8]| {
-        let _ = keyboard.write_all(keys).and_then(|()| keyboard.flush());
+    let mut press = |key: u8| {
+        let _ = keyboard.write_all(&[key]).and_then(|()| keyboard.flush());
     };
     while let Ok(length @ 1..) = screen.read(&mut buffer) {
         console.feed(buffer.get(..length).unwrap_or_default());
         while answered < console.count(BANNER) {
-            let has_commands = answered == 0 && commands.len() > 0;
+            let has_commands = answered == 0 && !commands.is_empty();
             answered += 1;
-            press(if has_commands { TO_THE_SHELL } else { b"x" });
+            press(if has_commands { CTRL_B } else { b'x' });
         }
-        while prompts < console.count(PROMPT) {
-            prompts += 1;
-            let Some(command) = commands.next() else {
-                continue;
-            };
-            for keys in command.as_bytes().chunks(KEYS_AT_ONCE) {
-                press(keys);
-                thread::sleep(KEYS_TAKE);
-            }
-            press(b"\r");
+        if let Some(key) = shell.next_key(console.count(PROMPT), &console.after_last(PROMPT)) {
+            press(key);
         }
     }
     console.close();
+}
+
+/// Types commands into iPXE's shell, one character at a time: the next one when the one before is on
+/// the screen. A BIOS keeps 15 keys that nobody has read yet, and drops whatever else comes.
+struct Shell<'a> {
+    commands: &'a [&'static str],
+    /// How many prompts have been seen: which command is being typed.
+    prompts: usize,
+    /// How many characters of it were sent.
+    sent: usize,
+}
+
+impl<'a> Shell<'a> {
+    fn new(commands: &'a [&'static str]) -> Self {
+        Self {
+            commands,
+            prompts: 0,
+            sent: 0,
+        }
+    }
+
+    /// The key to press now that the screen shows so many prompts, and `echo` after the last one.
+    fn next_key(&mut self, prompts: usize, echo: &str) -> Option<u8> {
+        if prompts > self.prompts {
+            self.prompts = prompts;
+            self.sent = 0;
+        }
+        let command = self.commands.get(self.prompts.checked_sub(1)?)?;
+        if echo != command.get(..self.sent)? {
+            return None;
+        }
+        let key = command.as_bytes().get(self.sent).copied();
+        self.sent += 1;
+        Some(key.unwrap_or(b'\r'))
+    }
 }
 
 /// A machine that is on. Dropping it cuts its power.
@@ -180,5 +203,26 @@ impl Machine {
         }
         evidence.push_str("---------------");
         evidence
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_character_is_typed_after_the_echo_of_the_one_before() {
+        let mut shell = Shell::new(&["ab", "c"]);
+        assert_eq!(shell.next_key(0, ""), None);
+        assert_eq!(shell.next_key(1, ""), Some(b'a'));
+        assert_eq!(shell.next_key(1, ""), None);
+        assert_eq!(shell.next_key(1, "a"), Some(b'b'));
+        assert_eq!(shell.next_key(1, "a"), None);
+        assert_eq!(shell.next_key(1, "ab"), Some(b'\r'));
+        assert_eq!(shell.next_key(1, "ab"), None);
+        assert_eq!(shell.next_key(1, "abok"), None);
+        assert_eq!(shell.next_key(2, ""), Some(b'c'));
+        assert_eq!(shell.next_key(2, "c"), Some(b'\r'));
+        assert_eq!(shell.next_key(3, ""), None);
     }
 }
