@@ -20,6 +20,9 @@ use super::kernel_args::MAX_BYTES;
 /// half of it. iPXE itself takes lines as long as its heap.
 const MAX_LINE: usize = 8192;
 
+/// What some editors put in front of a text (U+FEFF).
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// What a script may not hold.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Flaw {
@@ -31,6 +34,20 @@ pub(super) struct Flaw {
 
 /// Finds the first flaw of a script, of which `spans` tells who wrote what.
 pub(super) fn check(script: &str, spans: &[OutputSpan]) -> Result<(), Flaw> {
+    if script.starts_with(BYTE_ORDER_MARK) {
+        return found(
+            0,
+            "the file begins with a byte order mark (BOM), and iPXE takes a script only if it \
+             begins with #!ipxe: save it as UTF-8 without BOM",
+        );
+    }
+    if let Some(at) = script.find("\r\n") {
+        return found(
+            at,
+            "line ends are CRLF, as on Windows, and iPXE needs LF alone: save the file with Unix \
+             line ends",
+        );
+    }
     if !script.starts_with("#!ipxe\n") {
         return found(0, "the script does not start with a line #!ipxe");
     }

@@ -141,7 +141,7 @@ impl Decision<'_> {
         self.agent(AgentRamdisk::Deploy, |args| {
             self.word(
                 args,
-                API_URL,
+                self.settings.api_url_source.settings(),
                 &format!("ipa-api-url={}", self.settings.api_url),
             )
         })
@@ -153,7 +153,7 @@ impl Decision<'_> {
         self.agent(AgentRamdisk::Rescue, |args| {
             self.word(
                 args,
-                API_URL,
+                self.settings.api_url_source.settings(),
                 &format!("ipa-api-url={}", self.settings.api_url),
             )
         })
@@ -173,10 +173,11 @@ impl Decision<'_> {
                 &self.settings.inspection_kernel_params,
             )?;
             let api_url = &self.settings.api_url;
+            let source = self.settings.api_url_source.settings();
             let callback = format!("ipa-inspection-callback-url={api_url}/v1/continue_inspection");
-            self.word(args, API_URL, &callback)?;
+            self.word(args, source, &callback)?;
             if fast_track {
-                let source = format!("{API_URL}, because {field} is true");
+                let source = format!("{source}, because {field} is true");
                 self.word(args, &source, &format!("ipa-api-url={api_url}"))?;
             } else {
                 self.why.note("arguments", || {
@@ -232,7 +233,8 @@ impl Decision<'_> {
         let append_field = self.append(&mut args)?;
         let path = installer::kickstart_path(node.uuid);
         let kickstart = format!("inst.ks={}{path}", self.settings.api_url);
-        self.word(&mut args, API_URL, &kickstart)?;
+        let source = self.settings.api_url_source.settings();
+        self.word(&mut args, source, &kickstart)?;
         let (field, parts) = match installation.source {
             InstallSource::Repository(url) => {
                 ("instance_info.image_source", format!("inst.repo={url}"))
@@ -463,8 +465,6 @@ impl Decision<'_> {
 
 /// Where the words stand that no setting changes.
 const BUILT_IN: &str = "built-in arguments";
-/// The setting that says where ramdisks find the API.
-const API_URL: &str = "[api]public_endpoint";
 
 fn linux(
     role: LinuxRole,

@@ -14,6 +14,7 @@ use super::explain::Reasons;
 use super::images::{image, string_field};
 use super::reference::{ImageRef, ImageUrl};
 use super::refusal::Refusal;
+use super::text;
 use crate::JsonMap;
 use crate::id::NodeUuid;
 use crate::node::Node;
@@ -133,7 +134,13 @@ fn source(node: &Node, why: &Reasons) -> Result<InstallSource, Refusal> {
         format!("it is {kind}, by {because}")
     });
     if is_path {
-        return Ok(InstallSource::Repository(url));
+        if let Some(field) = CHECKSUMS.into_iter().find(|key| is_given(info, key)) {
+            return Err(Refusal::BadValue {
+                field: format!("{INSTANCE}.{field}"),
+                problem: "a repository of packages has no checksum of its own; unset it".to_owned(),
+            });
+        }
+        return Ok(InstallSource::Repository(folder(url, FIELD)?));
     }
     let sha256 = sha256(info)?;
     why.note("image", || match &sha256 {
@@ -146,46 +153,145 @@ fn source(node: &Node, why: &Reasons) -> Result<InstallSource, Refusal> {
     })
 }
 
-/// The image's SHA-256 and the field it stands in. Anaconda verifies no other kind of checksum.
+/// The fields of `instance_info` by which an image is verified.
+const CHECKSUMS: [&str; 3] = [HASH_ALGO, HASH_VALUE, CHECKSUM];
+const HASH_ALGO: &str = "image_os_hash_algo";
+const HASH_VALUE: &str = "image_os_hash_value";
+const CHECKSUM: &str = "image_checksum";
+
+/// Whether there is something in a field. Empty and `null` count as absent, as they do in Ironic.
+fn is_given(info: &JsonMap, key: &str) -> bool {
+    info.get(key)
+        .is_some_and(|value| !value.is_null() && value.as_str() != Some(""))
+}
+
+/// The image's SHA-256 and the field it stands in. Anaconda verifies no other kind of checksum, so
+/// that one of another kind is refused unless there is a SHA-256 beside it: an image is never
+/// installed without the verification that somebody asked for.
 fn sha256(info: &JsonMap) -> Result<Option<(&'static str, String)>, Refusal> {
-    const DIGITS: usize = 64;
-    let is_sha256 =
-        |text: &str| text.len() == DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if string_field(info, INSTANCE, "image_os_hash_algo")? == Some("sha256") {
-        const FIELD: &str = "instance_info.image_os_hash_value";
-        let value = string_field(info, INSTANCE, "image_os_hash_value")?;
+    let bad = |key: &str, problem: String| Refusal::BadValue {
+        field: format!("{INSTANCE}.{key}"),
+        problem,
+    };
+    let read = |key| string_field(info, INSTANCE, key).map(|it| it.map(str::trim_ascii));
+    let (algo, value, checksum) = (read(HASH_ALGO)?, read(HASH_VALUE)?, read(CHECKSUM)?);
+    if algo.is_some_and(|algo| algo.eq_ignore_ascii_case("sha256")) {
         return match value {
-            Some(text) if is_sha256(text) => Ok(Some((FIELD, text.to_ascii_lowercase()))),
-            Some(_) => Err(Refusal::BadValue {
-                field: FIELD.to_owned(),
-                problem: "a SHA-256 is 64 hexadecimal digits".to_owned(),
-            }),
+            Some(text) if is_sha256(text) => Ok(Some((
+                "instance_info.image_os_hash_value",
+                text.to_ascii_lowercase(),
+            ))),
+            Some(_) => Err(bad(
+                HASH_VALUE,
+                "a SHA-256 is 64 hexadecimal digits".to_owned(),
+            )),
             None => Err(Refusal::Missing {
-                fields: FIELD.to_owned(),
+                fields: format!("{INSTANCE}.{HASH_VALUE}"),
             }),
         };
     }
-    // Here the kind of checksum is told by its length, as in Ironic.
-    Ok(string_field(info, INSTANCE, "image_checksum")?
-        .filter(|text| is_sha256(text))
-        .map(|text| ("instance_info.image_checksum", text.to_ascii_lowercase())))
+    // Here the kind of checksum is told by its length, as in Ironic, or by a name before a colon.
+    if let Some(text) = checksum {
+        let digits = match text.split_once(':') {
+            Some((name, digits)) if name.eq_ignore_ascii_case("sha256") => digits,
+            _ => text,
+        };
+        if is_sha256(digits) {
+            let digits = digits.to_ascii_lowercase();
+            return Ok(Some(("instance_info.image_checksum", digits)));
+        }
+        let problem = format!(
+            "{:?} is no SHA-256 (64 hexadecimal digits), and an installer verifies nothing else",
+            text::abridged(text, 40)
+        );
+        return Err(bad(CHECKSUM, problem));
+    }
+    match (algo, value) {
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(Refusal::Missing {
+            fields: format!("{INSTANCE}.{HASH_ALGO}"),
+        }),
+        (Some(algo), _) => Err(bad(
+            HASH_ALGO,
+            format!(
+                "an installer verifies images by sha256 alone, not by {:?}",
+                text::abridged(algo, 40)
+            ),
+        )),
+    }
+}
+
+fn is_sha256(text: &str) -> bool {
+    const DIGITS: usize = 64;
+    text.len() == DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// What `inst.stage2=` says: the folder that has the installer's runtime.
 ///
 /// Ironic wants the runtime itself in `instance_info.stage2`, and copies it to where Anaconda
-/// looks for it. From where it stands already in an installation tree, it is found there.
+/// looks for it. From where it stands already in an installation tree, it is found there; a runtime
+/// that stands elsewhere is refused, because Anaconda appends the names of files to what it is told
+/// (`.treeinfo`, `LiveOS/squashfs.img`, `images/install.img`; its `anaconda-lib.sh`).
 pub(super) fn stage2(node: &Node) -> Result<String, Refusal> {
     const FIELD: &str = "instance_info.stage2";
     let text = string_field(&node.instance_info, INSTANCE, "stage2")?;
     let text = text.ok_or_else(|| Refusal::Missing {
         fields: FIELD.to_owned(),
     })?;
-    fetched_by_installer(image(text, FIELD, "image", &Reasons::unheard())?, FIELD)?;
-    let folder = ["/LiveOS/squashfs.img", "/images/install.img"]
+    let url = fetched_by_installer(image(text, FIELD, "image", &Reasons::unheard())?, FIELD)?;
+    let url = folder(url, FIELD)?;
+    let tree = ["/LiveOS/squashfs.img", "/images/install.img"]
         .into_iter()
-        .find_map(|file| text.strip_suffix(file));
-    Ok(folder.unwrap_or(text).to_owned())
+        .find_map(|file| ImageUrl::parse(url.as_str().strip_suffix(file)?).ok());
+    let tree = tree.unwrap_or(url);
+    if is_file(&tree) {
+        return Err(Refusal::BadValue {
+            field: FIELD.to_owned(),
+            problem: "it must be the folder with .treeinfo or LiveOS/squashfs.img in it, or end \
+                      with /LiveOS/squashfs.img or /images/install.img"
+                .to_owned(),
+        });
+    }
+    Ok(tree.to_string())
+}
+
+/// Whether the end of a URL says that it is one file, and not a folder. A dot alone does not: folders
+/// are called `9.4`.
+fn is_file(url: &ImageUrl) -> bool {
+    const ENDS: [&str; 17] = [
+        ".img",
+        ".squashfs",
+        ".sqfs",
+        ".sqsh",
+        ".sfs",
+        ".iso",
+        ".efi",
+        ".raw",
+        ".qcow2",
+        ".tar",
+        ".gz",
+        ".tgz",
+        ".xz",
+        ".txz",
+        ".bz2",
+        ".zst",
+        ".treeinfo",
+    ];
+    let path = url.as_str().split_once("://").map_or("", |(_, rest)| rest);
+    let name = path.rsplit_once('/').map_or("", |(_, name)| name);
+    let name = name.to_ascii_lowercase();
+    ENDS.into_iter().any(|end| name.ends_with(end))
+}
+
+/// A URL to which an installer appends the names of files.
+fn folder(url: ImageUrl, field: &str) -> Result<ImageUrl, Refusal> {
+    if url.as_str().contains(['?', '#']) {
+        return Err(Refusal::BadValue {
+            field: field.to_owned(),
+            problem: "an installer appends paths to it, so that it cannot hold ? or #".to_owned(),
+        });
+    }
+    Ok(url)
 }
 
 /// What an installer fetches by itself: it knows neither Glance nor this host's files. On a kernel

@@ -41,9 +41,21 @@ pub enum ArgError {
     TooLong(usize),
 }
 
-/// A word in a message: quoted, and not so long that it hides the message.
+/// A word in a message: quoted, and not so long that it hides the message. What cannot be seen has
+/// its name, because a console shows no backslash and so no escapes.
 fn shown(word: &str) -> String {
-    format!("{:?}", text::abridged(word, 40))
+    let visible: String = word
+        .chars()
+        .map(|c| match c {
+            '\n' => "<LF>".to_owned(),
+            '\r' => "<CR>".to_owned(),
+            '\t' => "<TAB>".to_owned(),
+            '\0' => "<NUL>".to_owned(),
+            c if c.is_control() => format!("<U+{:04X}>", u32::from(c)),
+            c => c.to_string(),
+        })
+        .collect();
+    format!("\"{}\"", text::abridged(&visible, 40))
 }
 
 impl KernelArgs {
@@ -52,8 +64,11 @@ impl KernelArgs {
         Self::default()
     }
 
-    /// Adds the words of a text that somebody wrote.
+    /// Adds the words of a text that somebody wrote. White space at its ends does not matter: texts
+    /// of several lines in YAML end with a line feed, which Ironic strips too
+    /// (`common/kernel_parameters.py`).
     pub fn extend(&mut self, text: &str) -> Result<(), ArgError> {
+        let text = text.trim_ascii();
         if has_run_of_blanks_in_quotes(text) {
             return Err(ArgError::QuotedBlanks);
         }
@@ -200,6 +215,35 @@ mod tests {
     #[test]
     fn blanks_between_words_do_not_matter() {
         assert_eq!(args("  a \t b=c  ").unwrap().to_string(), "a b=c");
+    }
+
+    #[test]
+    fn white_space_at_the_ends_does_not_matter() {
+        for text in [
+            "console=ttyS0\n",
+            "console=ttyS0\r\n",
+            "\n\t console=ttyS0 \t\r\n\n",
+            "\x0cconsole=ttyS0",
+        ] {
+            assert_eq!(args(text).unwrap().to_string(), "console=ttyS0", "{text:?}");
+        }
+        assert_eq!(args("\n").unwrap().to_string(), "");
+    }
+
+    #[test]
+    fn a_line_feed_between_words_is_refused_by_its_name() {
+        for (text, says) in [
+            ("a\nb", "\"a<LF>b\": it holds a line feed"),
+            ("a \n b", "\"<LF>\": it holds a line feed"),
+            ("a\r\nb", "\"a<CR><LF>b\": it holds a carriage return"),
+            ("a\0b", "\"a<NUL>b\": it holds a control character"),
+            ("a\u{1b}b", "\"a<U+001B>b\": it holds a control character"),
+            ("\u{fc}", "\"\u{fc}\": only printable ASCII characters"),
+            ("a\u{a0}", "\"a\u{a0}\": only printable ASCII characters"),
+        ] {
+            let said = args(text).unwrap_err().to_string();
+            assert!(said.starts_with(says), "{text:?}: {said}");
+        }
     }
 
     #[test]

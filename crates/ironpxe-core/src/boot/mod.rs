@@ -56,7 +56,8 @@ pub use samples::{Sample, samples};
 pub use san::{Chap, SanDrive, Secret, VolumeBoot};
 pub use script::{Occasion, Scripts, Unusable};
 pub use settings::{
-    BootOption, BootSettings, Downloads, GiveUpAction, LocalBoot, LocalBootMethod, RamdiskImages,
+    ApiUrlSource, BootOption, BootSettings, Downloads, GiveUpAction, LocalBoot, LocalBootMethod,
+    RamdiskImages,
 };
 
 #[cfg(test)]

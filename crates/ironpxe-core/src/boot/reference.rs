@@ -4,6 +4,8 @@
 //! Source: Ironic's `common/image_service.py` (`get_image_service`) and
 //! `common/glance_service/service_utils.py` (`is_glance_image`).
 
+// An address alone does no input or output.
+use core::net::{Ipv4Addr, Ipv6Addr};
 use std::fmt;
 
 use uuid::Uuid;
@@ -30,7 +32,10 @@ pub enum NotAnImageUrl {
 
 impl ImageUrl {
     /// Takes a URL that iPXE can download from as it stands.
+    ///
+    /// White space at its ends is left off, as a text of several lines in YAML has it.
     pub fn parse(url: &str) -> Result<Self, NotAnImageUrl> {
+        let url = url.trim_ascii();
         if url.len() > 2000 {
             return Err(NotAnImageUrl::TooLong);
         }
@@ -46,6 +51,10 @@ impl ImageUrl {
         let known = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
         if !known || rest.is_empty() || rest.starts_with(['/', '?', '#', ':']) {
             return Err(NotAnImageUrl::Scheme);
+        }
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        if let Some(problem) = authority_problem(authority) {
+            return Err(NotAnImageUrl::Text(problem));
         }
         Ok(Self(url.to_owned()))
     }
@@ -98,10 +107,7 @@ pub struct ImageFile {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotAnImage {
     /// No form of reference that there is.
-    #[error(
-        "it must be an http:// or https:// URL with a host, an image of Glance (its UUID, or \
-         glance:// and its UUID), or file:// and an absolute path"
-    )]
+    #[error("it must be an http:// or https:// URL, the UUID of a Glance image, or file:///PATH")]
     Form,
     /// A URL iPXE cannot download from.
     #[error(transparent)]
@@ -112,8 +118,9 @@ pub enum NotAnImage {
 }
 
 impl ImageRef {
-    /// Reads a reference.
+    /// Reads a reference. White space at its ends is left off.
     pub fn parse(text: &str) -> Result<Self, NotAnImage> {
+        let text = text.trim_ascii();
         const LONGEST: usize = 2000;
         if text.len() > LONGEST {
             return Err(NotAnImageUrl::TooLong.into());
@@ -135,7 +142,7 @@ impl ImageRef {
         }
     }
 
-    /// The reference, as it was written.
+    /// The reference, as it was written, without white space at its ends.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Http(url) => url.as_str(),
@@ -165,6 +172,53 @@ impl ImageFile {
     pub fn path(&self) -> &str {
         strip_scheme(&self.text, "file").unwrap_or_default()
     }
+}
+
+/// What is wrong with the part of a URL that names the server, `user:password@host:port`.
+///
+/// Source: RFC 3986, section 3.2. Names may have `_`, which resolvers take.
+fn authority_problem(authority: &str) -> Option<&'static str> {
+    const BRACKETS: &str =
+        "an IPv6 address stands in brackets in a URL, as in http://[2001:db8::1]:6385";
+    let server = authority.rsplit_once('@').map_or(authority, |(_, it)| it);
+    let (host, port) = match server.strip_prefix('[') {
+        Some(rest) => {
+            let Some((address, port)) = rest.split_once(']') else {
+                return Some(BRACKETS);
+            };
+            if address.parse::<Ipv6Addr>().is_err() {
+                return Some("what stands in brackets is no IPv6 address");
+            }
+            match port.strip_prefix(':') {
+                Some(port) => (None, Some(port)),
+                None if port.is_empty() => (None, None),
+                None => return Some("between ] and the path there may be only a : and a port"),
+            }
+        }
+        None => match server.split_once(':') {
+            Some((_, port)) if port.contains(':') => return Some(BRACKETS),
+            Some((host, port)) => (Some(host), Some(port)),
+            None => (Some(server), None),
+        },
+    };
+    let is_port = |port: &str| {
+        port.bytes().all(|byte| byte.is_ascii_digit())
+            && port.parse::<u16>().is_ok_and(|port| port > 0)
+    };
+    if port.is_some_and(|port| !is_port(port)) {
+        return Some("its port must be a number from 1 to 65535");
+    }
+    let host = host?;
+    let is_name = host
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
+    if host.is_empty() || !is_name {
+        return Some("its host must be an address, or a name of letters, digits, - . and _");
+    }
+    let last = host.trim_end_matches('.').rsplit('.').next()?;
+    let is_number = !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
+    (is_number && host.parse::<Ipv4Addr>().is_err())
+        .then_some("its host is neither an IPv4 address nor a name")
 }
 
 /// What follows `scheme://`.
@@ -225,6 +279,67 @@ mod tests {
     }
 
     #[test]
+    fn the_host_of_a_url_is_an_address_or_a_name() {
+        for url in [
+            "http://[2001:db8::139]:6180/k",
+            "http://[::1]",
+            "http://192.0.2.1:6385/k",
+            "http://a_b.example:80",
+            "http://localhost./k",
+            "http://u:p@192.0.2.1/k",
+            "http://u@[::1]:8080/k",
+            "http://9front/k",
+            "http://h/a:b:c@d",
+            "https://h?x=[",
+        ] {
+            assert_eq!(ImageUrl::parse(url).map(|it| it.0), Ok(url.to_owned()));
+        }
+        for (url, says) in [
+            (
+                "http://2001:db8::139:6180",
+                "an IPv6 address stands in brackets",
+            ),
+            ("http://2001:db8::1/k", "an IPv6 address stands in brackets"),
+            ("http://::1/k", "with a host"),
+            ("http://fe80::1", "an IPv6 address stands in brackets"),
+            (
+                "http://[2001:db8::1/k",
+                "an IPv6 address stands in brackets",
+            ),
+            ("http://[fe80::1%eth0]/k", "no IPv6 address"),
+            ("http://[192.0.2.1]/k", "no IPv6 address"),
+            ("http://[::1]6385/k", "only a : and a port"),
+            ("http://h:0/k", "from 1 to 65535"),
+            ("http://h:/k", "from 1 to 65535"),
+            ("http://h:65536/k", "from 1 to 65535"),
+            ("http://h:+80/k", "from 1 to 65535"),
+            ("http://h:80x/k", "from 1 to 65535"),
+            ("http://u:p/w@h/k", "from 1 to 65535"),
+            ("http://u@/k", "its host must be"),
+            ("http://<host>/k", "its host must be"),
+            ("http://h,i/k", "its host must be"),
+            ("http://192.0.2.300/k", "neither an IPv4 address nor a name"),
+            ("http://192.0.2/k", "neither an IPv4 address nor a name"),
+        ] {
+            let said = ImageUrl::parse(url).unwrap_err().to_string();
+            assert!(said.contains(says), "{url}: {said}");
+        }
+    }
+
+    #[test]
+    fn white_space_at_the_ends_does_not_matter() {
+        for text in ["http://h/i", ID, "file:///srv/i"] {
+            let padded = format!("\n \t{text}\r\n");
+            assert_eq!(ImageRef::parse(&padded), ImageRef::parse(text), "{text}");
+            assert_eq!(ImageRef::parse(&padded).unwrap().as_str(), text);
+        }
+        let url = ImageUrl::parse("http://h/i\n").unwrap();
+        assert_eq!(url.as_str(), "http://h/i");
+        let inside = ImageUrl::parse("http://h/i\n/x").unwrap_err().to_string();
+        assert!(inside.contains("a line feed"), "{inside}");
+    }
+
+    #[test]
     fn what_names_no_image_is_told_how_to() {
         for text in [
             "",
@@ -247,6 +362,7 @@ mod tests {
             "file:///a/.",
             "file:///a/b/",
             "file:///a\nb",
+            "file:///a\n/b",
             "file:///a\0",
         ] {
             let error = ImageRef::parse(text).unwrap_err();

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 pub struct BootSettings {
     /// Where the ramdisk finds the API, without a trailing slash (`[api]public_endpoint`).
     pub api_url: String,
+    /// Which settings say so.
+    pub api_url_source: ApiUrlSource,
     /// Whether ramdisks shall be talkative (`[DEFAULT]debug`).
     pub debug: bool,
     /// `[pxe]kernel_append_params`.
@@ -25,6 +27,25 @@ pub struct BootSettings {
     pub downloads: Downloads,
     /// How a machine is sent to its own disk.
     pub local_boot: LocalBoot,
+}
+
+/// Which settings say where ramdisks find the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ApiUrlSource {
+    /// `[api]public_endpoint`.
+    PublicEndpoint,
+    /// The address that the API listens on, because `public_endpoint` is not set.
+    ListenAddress,
+}
+
+impl ApiUrlSource {
+    /// The settings, for messages.
+    pub fn settings(self) -> &'static str {
+        match self {
+            Self::PublicEndpoint => "[api]public_endpoint",
+            Self::ListenAddress => "[api]host_ip and port (public_endpoint is not set)",
+        }
+    }
 }
 
 /// Kernels and ramdisks for nodes that do not name their own.
@@ -149,6 +170,7 @@ impl Default for BootSettings {
     fn default() -> Self {
         Self {
             api_url: "http://127.0.0.1:6385".to_owned(),
+            api_url_source: ApiUrlSource::PublicEndpoint,
             debug: false,
             kernel_append_params: "nofb vga=normal".to_owned(),
             inspection_kernel_params: String::new(),

@@ -9,8 +9,15 @@ use std::borrow::Cow;
 
 /// What is wrong with one word; `None` if it reaches its command as it is.
 pub(super) fn word_problem(word: &str) -> Option<&'static str> {
-    if !word.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Some("only printable ASCII characters can be passed through iPXE");
+    if let Some(odd) = word.chars().find(|c| !c.is_ascii_graphic()) {
+        return Some(match odd {
+            ' ' => "it holds a space, and iPXE would take what follows as another word",
+            '\n' => "it holds a line feed, which would end iPXE's command",
+            '\r' => "it holds a carriage return, which iPXE would take as the end of the line",
+            '\t' => "it holds a tab, and iPXE would take what follows as another word",
+            c if c.is_ascii_control() => "it holds a control character, and iPXE takes only text",
+            _ => "only printable ASCII characters can be passed through iPXE",
+        });
     }
     if word.contains("${") {
         return Some("iPXE would replace \"${\" by one of its settings");

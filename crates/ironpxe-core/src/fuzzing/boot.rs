@@ -35,7 +35,10 @@ pub(super) fn kernel_args(data: &[u8]) {
         "{line:?}"
     );
     assert!(!line.contains("${") && !line.ends_with('\\'), "{line}");
-    let theirs = text.split([' ', '\t']).filter(|word| !word.is_empty());
+    let theirs = text
+        .trim_ascii()
+        .split([' ', '\t'])
+        .filter(|word| !word.is_empty());
     let ours = line.split(' ').filter(|word| !word.is_empty());
     assert!(theirs.eq(ours), "{text:?} became {line:?}");
     for word in args.words() {
@@ -47,11 +50,13 @@ pub(super) fn kernel_args(data: &[u8]) {
 /// leads straight down.
 pub(super) fn image_url(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    match ImageRef::parse(&text) {
+    // White space at its ends is no part of it.
+    let text = text.trim_ascii();
+    match ImageRef::parse(text) {
         Ok(image) => {
             assert_eq!(image.as_str(), text);
             match &image {
-                ImageRef::Http(url) => assert_eq!(ImageUrl::parse(&text).as_ref(), Ok(url)),
+                ImageRef::Http(url) => assert_eq!(ImageUrl::parse(text).as_ref(), Ok(url)),
                 ImageRef::Glance(glance) => {
                     let id = glance.id.to_string();
                     assert!(text.to_ascii_lowercase().ends_with(&id), "{text}");
@@ -67,9 +72,9 @@ pub(super) fn image_url(data: &[u8]) {
                 }
             }
         }
-        Err(_) => assert!(ImageUrl::parse(&text).is_err(), "{text:?}"),
+        Err(_) => assert!(ImageUrl::parse(text).is_err(), "{text:?}"),
     }
-    if let Ok(url) = ImageUrl::parse(&text) {
+    if let Ok(url) = ImageUrl::parse(text) {
         assert_eq!(url.as_str(), text);
         assert!(is_one_word(url.as_str()), "{text:?}");
         let lower = text.to_ascii_lowercase();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ironpxe_core::boot::{self, BootSettings, Downloads, RamdiskImages};
+use ironpxe_core::boot::{self, ApiUrlSource, BootSettings, Downloads, RamdiskImages};
 
 use super::Config;
 use super::deploy::BootOption;
@@ -22,6 +22,10 @@ impl Config {
         } = self;
         BootSettings {
             api_url,
+            api_url_source: match &self.api.public_endpoint {
+                Some(_) => ApiUrlSource::PublicEndpoint,
+                None => ApiUrlSource::ListenAddress,
+            },
             debug: general.debug,
             kernel_append_params: pxe.kernel_append_params.0.clone(),
             inspection_kernel_params: inspector.extra_kernel_params.0.clone(),

@@ -266,6 +266,7 @@ fn the_installer_is_told_where_its_kickstart_and_its_own_parts_are() {
     // The runtime as Ironic wants it is found where Anaconda would look for it.
     for stage2 in [
         tree.to_owned(),
+        format!("{tree}\n"),
         format!("{tree}/LiveOS/squashfs.img"),
         format!("{tree}/images/install.img"),
     ] {
@@ -292,6 +293,25 @@ fn the_installer_is_told_where_its_kickstart_and_its_own_parts_are() {
 }
 
 #[test]
+fn a_folder_of_an_installer_may_have_a_dot_in_its_name() {
+    let mut node = node(ProvisionState::DeployWait, "anaconda");
+    for folder in [
+        "http://h/os/9.4",
+        "http://h/os/9.4/",
+        "http://h/fedora-39.1",
+        "http://h.img",
+        "http://h.img/",
+        "http://h/x.img/",
+        "http://h",
+    ] {
+        node.instance_info.insert("stage2".into(), json!(folder));
+        let words = linux(plan(&node)).args.to_string();
+        let end = format!(" inst.stage2={folder}");
+        assert!(words.contains(&end), "{words}");
+    }
+}
+
+#[test]
 fn what_an_installer_lacks_is_refused_by_its_field() {
     let good = node(ProvisionState::DeployWait, "anaconda");
     for key in ["kernel", "ramdisk", "stage2", "image_source"] {
@@ -305,6 +325,18 @@ fn what_an_installer_lacks_is_refused_by_its_field() {
         ("kernel", json!(7), "kernel"),
         ("stage2", json!("http://h/${x}"), "stage2"),
         ("stage2", json!("http://h/\"x"), "stage2"),
+        ("stage2", json!("http://h/tree?x=1"), "stage2"),
+        ("stage2", json!("http://h/squashfs.img"), "stage2"),
+        ("stage2", json!("http://h/os/install.IMG"), "stage2"),
+        (
+            "stage2",
+            json!("http://h/images/rhel-stage2.squashfs"),
+            "stage2",
+        ),
+        ("stage2", json!("http://h/boot.iso"), "stage2"),
+        ("stage2", json!("http://h/os/.treeinfo"), "stage2"),
+        // What would be left is no URL of a server.
+        ("stage2", json!("http://LiveOS/squashfs.img"), "stage2"),
         ("image_source", json!("http://h/\"x"), "image_source"),
         (
             "image_source",

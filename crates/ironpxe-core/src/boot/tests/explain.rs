@@ -58,6 +58,34 @@ fn agents_are_explained() {
     insta::assert_snapshot!(text);
 }
 
+/// What is not set is not named as the source of anything.
+#[test]
+fn the_address_of_the_api_is_from_the_settings_that_say_it() {
+    let settings = BootSettings {
+        api_url_source: ApiUrlSource::ListenAddress,
+        fast_track: true,
+        ..BootSettings::default()
+    };
+    for (state, interface, words) in [
+        (ProvisionState::DeployWait, "direct", 1),
+        (ProvisionState::RescueWait, "direct", 1),
+        (ProvisionState::InspectWait, "direct", 2),
+        (ProvisionState::DeployWait, "anaconda", 1),
+    ] {
+        let mut node = node(state, interface);
+        for (key, url) in [
+            ("rescue_kernel", "http://h/k"),
+            ("rescue_ramdisk", "http://h/r"),
+        ] {
+            node.driver_info.insert(key.into(), json!(url));
+        }
+        let text = told("without public_endpoint", Machine::of(&node), &settings);
+        assert!(!text.contains("[api]public_endpoint"), "{text}");
+        let source = "from [api]host_ip and port (public_endpoint is not set)";
+        assert_eq!(text.matches(source).count(), words, "{text}");
+    }
+}
+
 #[test]
 fn instances_are_explained() {
     let mut text = of(
@@ -105,6 +133,7 @@ fn installers_are_explained() {
     text += &of("a verified image and a config drive", &node);
     node.instance_info
         .insert("image_source".into(), json!("http://images.example/os/"));
+    node.instance_info.remove("image_checksum");
     text += &of("a repository", &node);
     assert!(!text.contains("secret"), "{text}");
     insta::assert_snapshot!(text);

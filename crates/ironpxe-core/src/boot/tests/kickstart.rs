@@ -45,24 +45,69 @@ fn of_a_repository_with_a_config_drive() {
 }
 
 #[test]
-fn a_checksum_that_anaconda_cannot_verify_is_left_out() {
-    let mut node = installed();
-    for (algo, value, checksum) in [
-        (json!("sha512"), json!("a".repeat(128)), json!(null)),
-        (
-            json!(null),
-            json!(null),
-            json!("d41d8cd98f00b204e9800998ecf8427e"),
-        ),
-        (json!(null), json!(null), json!("http://h/SHA256SUMS")),
+fn a_checksum_is_used_or_refused_and_never_left_out() {
+    let with = |algo: &str, value: &str, checksum: &str| {
+        let mut node = installed();
+        for (key, text) in [
+            ("image_os_hash_algo", algo),
+            ("image_os_hash_value", value),
+            ("image_checksum", checksum),
+        ] {
+            if !text.is_empty() {
+                node.instance_info.insert(key.into(), json!(text));
+            }
+        }
+        node
+    };
+    let sha256 = "ab".repeat(32);
+    let sha512 = "a".repeat(128);
+    let md5 = "d41d8cd98f00b204e9800998ecf8427e";
+    let upper = sha256.to_uppercase();
+    for node in [
+        with("", "", &sha256),
+        with("", "", &format!("sha256:{sha256}")),
+        with("", "", &format!("SHA256:{upper}\n")),
+        with("sha256", &sha256, ""),
+        with("SHA256", &format!("{upper}\n"), md5),
+        // Another kind beside it is no reason not to verify by this one.
+        with("sha512", &sha512, &sha256),
     ] {
-        node.instance_info.insert("image_os_hash_algo".into(), algo);
-        node.instance_info
-            .insert("image_os_hash_value".into(), value);
-        node.instance_info.insert("image_checksum".into(), checksum);
         let text = kickstart(&node);
-        let line = "\nliveimg --url=http://images.example/system.tar.xz\n";
-        assert!(text.contains(line), "{text}");
+        let line = format!("--url=http://images.example/system.tar.xz --checksum={sha256}\n");
+        assert!(text.contains(&line), "{text}");
+    }
+    let mut repository = with("", "", &sha256);
+    repository
+        .instance_info
+        .insert("image_source".into(), json!("http://h/os/"));
+    let mut number = installed();
+    number
+        .instance_info
+        .insert("image_checksum".into(), json!(7));
+    for (node, field) in [
+        (with("", "", md5), "image_checksum"),
+        (with("", "", "http://h/SHA256SUMS"), "image_checksum"),
+        (with("", "", "SHA256"), "image_checksum"),
+        (with("", "", &format!("md5:{md5}")), "image_checksum"),
+        (with("", "", &sha256[1..]), "image_checksum"),
+        (with("", "", " "), "image_checksum"),
+        (with("sha512", &sha512, ""), "image_os_hash_algo"),
+        (with("sha512", "", ""), "image_os_hash_algo"),
+        (with("sha512", &sha512, md5), "image_checksum"),
+        (with("", &sha256, ""), "image_os_hash_algo"),
+        (with("sha256", "", ""), "image_os_hash_value"),
+        (with("sha256", md5, &sha256), "image_os_hash_value"),
+        (repository, "image_checksum"),
+        (number, "image_checksum"),
+    ] {
+        let BootPlan::Refuse(refusal) = plan(&node) else {
+            panic!("{:?} is installed", node.instance_info);
+        };
+        let said = refusal.to_string();
+        let field = format!("instance_info.{field}");
+        assert!(said.starts_with(&field), "{field}: {said}");
+        let rendered = Kickstarts::built_in().unwrap().render(&node, API, TOKEN);
+        assert!(rendered.is_err(), "{field}");
     }
 }
 
@@ -255,8 +300,10 @@ proptest! {
         let mut url = None;
         match place {
             0 => {
-                url = Some(format!("http://h/{value}"));
-                set("image_source", json!(url));
+                let source = format!("http://h/{value}");
+                set("image_source", json!(source));
+                // White space at its end is no part of it.
+                url = Some(source.trim_ascii().to_owned());
             }
             1 => set("image_checksum", json!(value)),
             2 => set("configdrive", json!(value)),
@@ -276,7 +323,7 @@ proptest! {
                 serde_json::Value::Object(_) => json!({"user_data": "x"}),
                 serde_json::Value::String(text) if key == "configdrive" && text.contains("://") => json!("http://h/x"),
                 serde_json::Value::String(_) if key == "configdrive" => json!("QUJD"),
-                _ if key == "image_source" && value.as_str().unwrap().ends_with('/') => json!("http://h/x/"),
+                _ if key == "image_source" && value.as_str().unwrap().trim_ascii().ends_with('/') => json!("http://h/x/"),
                 _ if key == "image_source" => json!("http://h/x"),
                 other => other.clone(),
             };

@@ -169,7 +169,8 @@ fn a_broken_template_is_refused_with_its_line_and_the_reason() {
             "is it endless?",
         ),
         ("echo \u{fc}", "only printable ASCII"),
-        ("echo \r", "only printable ASCII"),
+        ("echo \r", "line ends are CRLF, as on Windows"),
+        ("echo \r x", "only printable ASCII"),
         ("echo \0", "only printable ASCII"),
         ("echo x \\", "a line cannot be continued"),
         (
@@ -192,6 +193,16 @@ fn a_broken_template_is_refused_with_its_line_and_the_reason() {
             "{line:?}: {said}"
         );
     }
+    let crlf = complaint(&with("echo x").replace('\n', "\r\n"));
+    assert!(
+        crlf.starts_with("/etc/ironpxe/boot.ipxe, line 1: line ends are CRLF"),
+        "{crlf}"
+    );
+    let mark = complaint(&format!("\u{feff}{}", with("echo x")));
+    assert!(
+        mark.starts_with("/etc/ironpxe/boot.ipxe, line 1: the file begins with a byte order mark"),
+        "{mark}"
+    );
     let long = format!("echo {}", "x ".repeat(5000));
     assert!(complaint(&with(&long)).contains("line 4: the line is"));
     // Half a file, as one that is being written.

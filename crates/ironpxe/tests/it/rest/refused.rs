@@ -30,7 +30,7 @@ fn for_agents(kernel: &'static str, ramdisk: &'static str) -> Vec<Bad> {
     let args = "driver_info.kernel_append_params";
     let of_node = "properties.capabilities";
     vec![
-        bad(args, "quiet\nreboot", "only printable ASCII characters"),
+        bad(args, "quiet\nreboot", "a line feed"),
         bad(args, "a || reboot", "the end of the command"),
         bad(args, "x=${net0/mac}", "replace"),
         bad(args, "a=b ".repeat(750), "at most 2047"),
@@ -72,7 +72,7 @@ fn for_ramdisks() -> Vec<Bad> {
         bad(
             "instance_info.ramdisk_kernel_arguments",
             "a\nb",
-            "only printable ASCII",
+            "a line feed",
         ),
         bad(
             "instance_info.ramdisk_kernel_arguments",
