@@ -244,6 +244,7 @@ impl Stage {
         let node = self.ironic.create_node(&json!({
             "name": NODE,
             "driver": "fake-hardware",
+            "boot_interface": "ipxe",
             "deploy_interface": "direct",
             "automated_clean": false,
             "driver_info": {

@@ -19,15 +19,17 @@ pub enum BootIdent {
 }
 
 impl BootIdent {
+    /// The arguments of `ipxe_config`, of which a call has one.
+    pub const ARGUMENTS: [&str; 2] = ["node_uuid", "port_address"];
+
     /// Which machine the arguments of `ipxe_config` name: exactly one way, and nothing else.
     ///
     /// Source: ironic-specs `ipxe-dynamic-config`.
     pub fn from_args(args: &JsonMap) -> Result<Self> {
-        const KNOWN: [&str; 2] = ["node_uuid", "port_address"];
         let unknown: Vec<&str> = args
             .keys()
             .map(String::as_str)
-            .filter(|key| !KNOWN.contains(key))
+            .filter(|key| !Self::ARGUMENTS.contains(key))
             .collect();
         if !unknown.is_empty() {
             return Err(Fault::InvalidParameterValue(format!(

@@ -46,9 +46,6 @@ pub enum Fault {
     /// Another volume target of the node has this boot index.
     #[error("A volume target with boot index '{0}' for the same node already exists.")]
     VolumeBootIndexExists(i64),
-    /// The volumes of a node that has power are not changed.
-    #[error("The node {0} must be powered off to change or delete its volumes.")]
-    VolumesInUse(NodeUuid),
     /// The VIF is plugged into a port already.
     #[error("Unable to attach VIF because VIF {vif} is already attached to Ironic Port {port}")]
     VifAlreadyAttached {
@@ -236,6 +233,9 @@ pub enum Fault {
         /// How it was called.
         http_method: Cow<'static, str>,
     },
+    /// The node's provision state forbids the change. The text says which, and why.
+    #[error("{0}")]
+    InvalidState(String),
     /// A provision request failed validation before anything was started.
     #[error("{0}")]
     InstanceDeployFailure(String),

@@ -9,6 +9,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::boot_ident::BootIdent;
+
 /// The HTTP methods a passthru method can be declared for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -44,6 +46,32 @@ impl HttpMethod {
 impl fmt::Display for HttpMethod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+/// The methods that take arguments in the query of their URL, with these arguments.
+///
+/// Ironic takes arguments of a method from the body alone; firmware cannot send one.
+const IN_QUERY: [(&str, &[&str]); 5] = [
+    ("ipxe_config", &BootIdent::ARGUMENTS),
+    ("second_method", &["bar"]),
+    ("third_method_sync", &["bar"]),
+    ("fourth_method_shared_lock", &["bar"]),
+    ("log_passthrough", &[]),
+];
+
+/// Which arguments a call of `method` may have in the query of its URL.
+///
+/// To a call of a method that is not declared, those of every method: then the name is what is
+/// wrong with it, not the arguments.
+pub fn arguments_in_query(method: &str) -> Vec<&'static str> {
+    let declared = IN_QUERY.iter().find(|(name, _)| *name == method);
+    match declared {
+        Some((_, arguments)) => arguments.to_vec(),
+        None => IN_QUERY
+            .iter()
+            .flat_map(|(_, arguments)| arguments.iter().copied())
+            .collect(),
     }
 }
 

@@ -84,6 +84,7 @@ impl Service {
             // Nobody commits anything meanwhile.
             heartbeat_interval: Duration::from_hours(1),
             take_over_interval: Duration::from_hours(1),
+            callback_timeouts: conductor::CallbackTimeouts::default(),
             endpoint: String::new(),
             restrict_boot_config: false,
             boot_index_bytes: 1 << 20,

@@ -96,6 +96,7 @@ pub(super) fn node(name: &str, template: Template) -> Value {
     json!({
         "name": name,
         "driver": "fake-hardware",
+        "boot_interface": "ipxe",
         "deploy_interface": deploy_interface,
         "automated_clean": false,
         "driver_info": driver_info,

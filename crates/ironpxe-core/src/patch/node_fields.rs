@@ -213,7 +213,9 @@ fn conductor_group(field: &Field<'_>) -> Result<String> {
 /// Only the outline is checked: `links`, `networks` and `services` must be there.
 fn network_data(field: &Field<'_>) -> Result<crate::JsonMap> {
     let data = field.object()?;
-    if data.is_empty() {
+    // A node can be made without any, and a patch can take it away; but it cannot write nothing.
+    let written = field.resource == "patch" && field.value.is_object();
+    if data.is_empty() && !written {
         return Ok(data);
     }
     let invalid =

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::JsonMap;
 use crate::error::{Fault, Result};
 use crate::id::NodeUuid;
+use crate::mac::MacAddress;
 use crate::patch::repr::repr;
 use crate::patch::value::{self, Field, MAX_TEXT, schema_error};
 use crate::port::Port;
@@ -175,13 +176,12 @@ fn local_link(field: &Field<'_>) -> Result<JsonMap> {
     Ok(link)
 }
 
-/// A MAC address or an `OpenFlow` datapath id (eight groups), in lower case.
+/// A MAC address, or an `OpenFlow` datapath id of 16 hexadecimal digits, in lower case.
+///
+/// Source: Ironic's `common/utils.py` (`is_valid_datapath_id`).
 fn switch_id(text: &str) -> Result<String> {
-    let groups = text.split(':').collect::<Vec<_>>();
-    let hexadecimal = groups
-        .iter()
-        .all(|group| group.len() == 2 && group.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    if hexadecimal && (groups.len() == 6 || groups.len() == 8) {
+    let is_datapath = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_datapath || MacAddress::parse_colons(text).is_ok() {
         return Ok(text.to_ascii_lowercase());
     }
     Err(Fault::InvalidParameterValue(format!(

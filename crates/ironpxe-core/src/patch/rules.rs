@@ -51,11 +51,11 @@ fn protection(before: &Node, after: &Node, changed: &BTreeSet<&str>) -> Result<(
     let state = before.provision_state.known();
     let may_protect = matches!(state, Some(ProvisionState::Active | ProvisionState::Rescue));
     if changed.contains("protected") && after.protected && !may_protect {
-        return refuse(format!(
+        return Err(Fault::InvalidState(format!(
             "Node {} can only be made protected in provision states 'active' or 'rescue', the \
              current state is '{}'",
             before.uuid, before.provision_state
-        ));
+        )));
     }
     if changed.contains("protected_reason") && after.protected_reason.is_some() && !after.protected
     {
@@ -64,11 +64,11 @@ fn protection(before: &Node, after: &Node, changed: &BTreeSet<&str>) -> Result<(
         );
     }
     if changed.contains("retired") && after.retired && state == Some(ProvisionState::Available) {
-        return refuse(format!(
+        return Err(Fault::InvalidState(format!(
             "Node {} can not have 'retired' set in provision state 'available', the current state \
              is 'available'",
             before.uuid
-        ));
+        )));
     }
     if changed.contains("retired_reason") && after.retired_reason.is_some() && !after.retired {
         return refuse("The retired_reason field can only be set when retired is True".to_owned());

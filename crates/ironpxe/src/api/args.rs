@@ -196,6 +196,17 @@ impl FromRequestParts<AppState> for Args {
     }
 }
 
+impl BodyArgs {
+    /// The arguments in the query string, and what the body says.
+    pub(crate) async fn apart(request: Request, state: &AppState) -> Result<(Args, Option<Value>)> {
+        let (mut parts, body) = request.into_parts();
+        let args = Args::from_request_parts(&mut parts, state).await?;
+        let JsonBody(body) =
+            JsonBody::from_request(Request::from_parts(parts, body), state).await?;
+        Ok((args, body))
+    }
+}
+
 /// The arguments in the query string and in the body.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct BodyArgs(pub(crate) Args);
@@ -204,10 +215,7 @@ impl FromRequest<AppState> for BodyArgs {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self> {
-        let (mut parts, body) = request.into_parts();
-        let args = Args::from_request_parts(&mut parts, state).await?;
-        let JsonBody(body) =
-            JsonBody::from_request(Request::from_parts(parts, body), state).await?;
+        let (args, body) = Self::apart(request, state).await?;
         args.with_body(body).map(Self)
     }
 }

@@ -173,6 +173,7 @@ pub(crate) fn status(fault: &Fault) -> StatusCode {
         | Fault::NodeNotDeletable { .. }
         | Fault::NodeAssociated { .. }
         | Fault::NodeInTransition(_)
+        | Fault::InvalidState(_)
         | Fault::FieldFixedInState { .. } => StatusCode::CONFLICT,
 
         Fault::NodeProtected(_) => StatusCode::FORBIDDEN,
@@ -183,7 +184,6 @@ pub(crate) fn status(fault: &Fault) -> StatusCode {
         | Fault::InvalidParameterValue(_)
         | Fault::MissingParameterValue(_)
         | Fault::InvalidStateRequested { .. }
-        | Fault::VolumesInUse(_)
         | Fault::NoFreePhysicalPorts(_)
         | Fault::VifNotAttached { .. }
         | Fault::NodeInMaintenance { .. }

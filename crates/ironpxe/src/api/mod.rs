@@ -29,6 +29,7 @@ pub mod firmware;
 mod health;
 mod heartbeat;
 pub(crate) mod links;
+mod lookup;
 mod nodes;
 mod paging;
 mod passthru;
@@ -77,6 +78,7 @@ pub fn router(state: AppState) -> Router {
         .merge(shards::routes())
         .merge(empty::routes())
         .merge(heartbeat::routes())
+        .merge(lookup::routes())
         .method_not_allowed_fallback(no_method)
         .fallback(no_route)
         .layer(version::Negotiation);

@@ -4,12 +4,15 @@ use ironpxe_core::error::Fault;
 
 use crate::api::args::Args;
 use crate::api::error::{ApiError, Result};
-use crate::api::links::Links;
+use crate::api::request::Call;
 use crate::api::settings::Settings;
 use crate::db::SortDirection;
 
 /// The arguments every list takes.
 pub(crate) const ARGUMENTS: [&str; 4] = ["limit", "marker", "sort_dir", "sort_key"];
+
+/// The minor version that brought the argument `fields`.
+const FIELDS_SINCE: u16 = 8;
 
 /// Which page is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,10 +70,11 @@ impl Paging {
 
     /// The link to the page after one of `shown` resources, the last of which is `marker`.
     ///
-    /// `args` are those of this request: unlike Ironic's, the next page keeps every filter.
+    /// `args` are those of this request: unlike Ironic's, the next page keeps every filter. And
+    /// unlike Ironic's, it names no fields to a client that cannot ask for any.
     pub(crate) fn next(
         &self,
-        links: &Links,
+        call: &Call,
         path: &str,
         fields: Option<&[&str]>,
         args: &Args,
@@ -97,10 +101,10 @@ impl Paging {
                 query.extend([name.as_str(), "="].into_iter().chain(text).chain(["&"]));
             }
         }
-        if let Some(fields) = fields {
+        if let Some(fields) = fields.filter(|_| call.has(FIELDS_SINCE)) {
             query.extend(["fields=", fields.join(",").as_str(), "&"]);
         }
-        Some(links.v1(&format!(
+        Some(call.links.v1(&format!(
             "{path}?{query}limit={}&marker={marker}",
             self.limit
         )))
@@ -117,9 +121,11 @@ const QUERY: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
 
 #[cfg(test)]
 mod tests {
+    use ironpxe_core::microversion::Microversion;
     use serde_json::json;
 
     use super::*;
+    use crate::api::links::Links;
 
     fn args(value: serde_json::Value) -> Args {
         Args::default().with_body(Some(value)).unwrap()
@@ -149,18 +155,35 @@ mod tests {
 
     #[test]
     fn the_next_page_is_asked_for_in_the_same_way() {
-        let links = Links {
-            base: "http://h".to_owned(),
+        let call = |minor| Call {
+            ctx: crate::rpc::Context {
+                request_id: "req-1".to_owned(),
+            },
+            version: Microversion::new(minor),
+            links: Links {
+                base: "http://h".to_owned(),
+            },
+            json_suffix: false,
         };
         let given = args(json!({"limit": "1", "owner": "a b", "sort_key": "name"}));
         let paging = Paging::read(&given, &Settings::default(), &["name"]).unwrap();
-        let last = (1, Some("u".to_owned()));
+        let last = || (1, Some("u".to_owned()));
+        let fields: Option<&[&str]> = Some(&["uuid", "name"]);
         assert_eq!(
             paging
-                .next(&links, "nodes", Some(&["uuid", "name"]), &given, last)
+                .next(&call(8), "nodes", fields, &given, last())
                 .unwrap(),
             "http://h/v1/nodes?sort_key=name&sort_dir=asc&owner=a%20b&fields=uuid,name&limit=1&marker=u"
         );
-        assert_eq!(paging.next(&links, "nodes", None, &given, (0, None)), None);
+        assert_eq!(
+            paging
+                .next(&call(7), "nodes", fields, &given, last())
+                .unwrap(),
+            "http://h/v1/nodes?sort_key=name&sort_dir=asc&owner=a%20b&limit=1&marker=u"
+        );
+        assert_eq!(
+            paging.next(&call(8), "nodes", None, &given, (0, None)),
+            None
+        );
     }
 }

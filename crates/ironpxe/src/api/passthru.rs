@@ -1,10 +1,62 @@
 //! What node and driver passthru have in common: the list of methods, and the answer.
 
 use axum::Json;
+use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use http::{Method, StatusCode, header};
-use ironpxe_core::passthru::{HttpMethod, MethodInfo, PassthruReply};
+use ironpxe_core::JsonMap;
+use ironpxe_core::passthru::{HttpMethod, MethodInfo, PassthruReply, arguments_in_query};
 use serde_json::{Map, Value, json};
+
+use crate::api::AppState;
+use crate::api::args::{Args, BodyArgs};
+use crate::api::error::{ApiError, Result};
+
+/// What came with a call: in its query, and in its body.
+#[derive(Debug, Default)]
+pub(super) struct CallArgs {
+    query: Args,
+    body: Option<Value>,
+}
+
+impl FromRequest<AppState> for CallArgs {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self> {
+        let (query, body) = BodyArgs::apart(request, state).await?;
+        Ok(Self { query, body })
+    }
+}
+
+impl CallArgs {
+    /// The method that the query names, with its arguments.
+    pub(super) fn method_in_query(mut self) -> Result<(String, JsonMap)> {
+        let named = self.query.text("method")?;
+        self.query.0.remove("method");
+        match named {
+            Some(method) => {
+                let args = self.of(&method)?;
+                Ok((method, args))
+            }
+            None => {
+                self.query.only(&arguments_in_query(""))?;
+                self.query
+                    .required_text("method")
+                    .map(|none| (none, JsonMap::new()))
+            }
+        }
+    }
+
+    /// The arguments of `method`: those in the query, which it must have declared, and over them
+    /// those in the body.
+    pub(super) fn of(self, method: &str) -> Result<JsonMap> {
+        // The one that firmware calls says itself what it takes.
+        if method != "ipxe_config" {
+            self.query.only(&arguments_in_query(method))?;
+        }
+        Ok(self.query.with_body(self.body)?.0)
+    }
+}
 
 /// The method as passthru methods are declared for it.
 pub(super) fn http_method(method: &Method) -> Option<HttpMethod> {

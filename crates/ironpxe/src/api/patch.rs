@@ -147,6 +147,7 @@ mod tests {
             links: Links {
                 base: String::new(),
             },
+            json_suffix: false,
         };
         match read(&call, Some(body)) {
             Err(ApiError::Fault(fault)) => fault.to_string(),

@@ -30,6 +30,7 @@ use crate::api::body;
 use crate::api::error::{ApiError, Failure};
 use crate::api::links::Links;
 use crate::api::settings::Settings;
+use crate::api::version;
 use crate::ident;
 use crate::rpc::Context;
 
@@ -71,7 +72,13 @@ pub(crate) struct Call {
     pub(crate) version: Microversion,
     /// Where links begin.
     pub(crate) links: Links,
+    /// Whether the path ended in `.json`, which was taken off.
+    pub(crate) json_suffix: bool,
 }
+
+/// That the path of a request ended in `.json`.
+#[derive(Debug, Clone, Copy)]
+struct JsonSuffix;
 
 impl Call {
     /// Whether the client's API version has what version 1.`minor` brought.
@@ -94,6 +101,16 @@ impl Call {
             Ok(())
         } else {
             Err(Fault::NotAcceptable.into())
+        }
+    }
+
+    /// Refuses a change of what version 1.`minor` brought to an older client: to Ironic, its
+    /// methods are new then, not its URL.
+    pub(crate) fn allows_method_since(&self, minor: u16) -> Result<(), ApiError> {
+        if self.has(minor) {
+            Ok(())
+        } else {
+            Err(ApiError::NoMethod)
         }
     }
 
@@ -125,6 +142,7 @@ impl FromRequestParts<AppState> for Call {
             links: Links {
                 base: base_of_links(parts, &state.settings),
             },
+            json_suffix: extensions.get::<JsonSuffix>().is_some(),
         })
     }
 }
@@ -179,7 +197,12 @@ async fn answer(state: &AppState, routes: Router, mut request: Request) -> Respo
     }
 
     let answered = async {
-        let path = normal_path(&asked);
+        let without_suffix = without_json_suffix(&asked, request.headers());
+        if let Some(uri) = &without_suffix {
+            request.extensions_mut().insert(JsonSuffix);
+            *request.uri_mut() = uri.clone();
+        }
+        let path = normal_path(without_suffix.as_ref().unwrap_or(&asked));
         if let Ok(Some(uri)) = &path {
             *request.uri_mut() = uri.clone();
         }
@@ -357,6 +380,18 @@ fn normal_path(uri: &Uri) -> Result<Option<Uri>, ApiError> {
     path.parse().map(Some).map_err(|_| ApiError::NoRoute)
 }
 
+/// The URI without the `.json` at the end of its path, which means nothing to Ironic in a request
+/// that names a version before 1.91.
+///
+/// Source: Ironic's `api/middleware/json_ext.py`.
+fn without_json_suffix(uri: &Uri, headers: &HeaderMap) -> Option<Uri> {
+    const KEPT_SINCE: Microversion = Microversion::new(91);
+    let path = uri.path().trim_end_matches('/').strip_suffix(".json")?;
+    version::named(headers).filter(|version| *version < KEPT_SINCE)?;
+    let query = uri.query().map(|query| format!("?{query}"));
+    format!("{path}{}", query.unwrap_or_default()).parse().ok()
+}
+
 /// Whether a path has its one form already, as almost all have. In doubt it has not.
 fn is_normal(uri: &Uri) -> bool {
     let path = uri.path();
@@ -412,6 +447,32 @@ mod tests {
         assert_eq!(normal("http://h:1/nodes"), "/v1/nodes");
         assert!(normal_path(&"/v1/nodes/%ff".parse().unwrap()).is_err());
         assert!(normal_path(&"/v1/nodes/%00".parse().unwrap()).is_err());
+    }
+
+    #[test]
+    fn old_clients_may_end_a_path_in_json() {
+        let stripped = |path: &str, version: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            if let Some(version) = version {
+                let name = "x-openstack-ironic-api-version";
+                headers.insert(name, HeaderValue::from_static(version));
+            }
+            let uri: Uri = path.parse().unwrap();
+            without_json_suffix(&uri, &headers).map(|uri| uri.to_string())
+        };
+        for (path, shorter) in [
+            ("/v1/nodes/n1.json", "/v1/nodes/n1"),
+            ("/v1/nodes/n1.json/", "/v1/nodes/n1"),
+            ("/v1/nodes.json?limit=1", "/v1/nodes?limit=1"),
+            ("/v1/nodes/n1.json.json", "/v1/nodes/n1.json"),
+        ] {
+            assert_eq!(stripped(path, Some("1.90")).as_deref(), Some(shorter));
+            assert_eq!(stripped(path, Some("1.91")), None);
+            assert_eq!(stripped(path, Some("latest")), None);
+            assert_eq!(stripped(path, None), None);
+        }
+        assert_eq!(stripped("/v1/nodes/n1.json/states", Some("1.90")), None);
+        assert_eq!(stripped("/v1/nodes/n1?a=.json", Some("1.90")), None);
     }
 
     #[test]

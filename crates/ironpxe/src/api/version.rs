@@ -98,6 +98,12 @@ fn written(version: Microversion) -> Option<HeaderValue> {
     HeaderValue::from_str(&version.to_string()).ok()
 }
 
+/// The version that a client names, if it names one that there is.
+pub(super) fn named(headers: &HeaderMap) -> Option<Microversion> {
+    let names_any = headers.contains_key(SHARED) || headers.contains_key(USED);
+    requested(headers).ok().filter(|_| names_any)
+}
+
 /// The shared spelling wins over Ironic's own, as in Ironic.
 fn requested(headers: &HeaderMap) -> Result<Microversion, VersionRefused> {
     let text = |value: &HeaderValue| value.to_str().map(str::to_owned);

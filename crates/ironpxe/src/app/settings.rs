@@ -108,6 +108,7 @@ pub(super) fn conductor_settings(
         take_over_interval: Duration::from_secs(
             config.conductor.check_provision_state_interval.into(),
         ),
+        callback_timeouts: callback_timeouts(&config.conductor),
         endpoint,
         restrict_boot_config: config.api.restrict_boot_config,
         boot_index_bytes: bytes(config.conductor.boot_index_size).saturating_mul(1024 * 1024),
@@ -116,6 +117,17 @@ pub(super) fn conductor_settings(
         images,
         kickstarts: Arc::new(kickstarts),
         dhcp: dhcp_provider(config, clients),
+    }
+}
+
+fn callback_timeouts(config: &config::Conductor) -> conductor::CallbackTimeouts {
+    let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+    conductor::CallbackTimeouts {
+        deploy: seconds(config.deploy_callback_timeout),
+        clean: seconds(config.clean_callback_timeout),
+        inspect: seconds(config.inspect_wait_timeout),
+        rescue: seconds(config.rescue_callback_timeout),
+        service: seconds(config.service_callback_timeout),
     }
 }
 

@@ -72,6 +72,11 @@ impl LocalConductor {
             let conductor = conductor.clone();
             async move { conductor.take_over().await }
         });
+        let conductor = self.clone();
+        self.every("callback timeouts", interval, move || {
+            let conductor = conductor.clone();
+            async move { conductor.end_overdue_waits().await }
+        });
         Ok(())
     }
 

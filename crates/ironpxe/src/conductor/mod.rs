@@ -7,6 +7,7 @@
 
 mod boot;
 mod boot_index;
+mod callback_timeouts;
 mod heartbeat;
 mod images;
 mod kickstart;
@@ -32,6 +33,7 @@ use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::node::Node;
 
+pub use self::callback_timeouts::CallbackTimeouts;
 pub use self::scripts::ScriptsInUse;
 use crate::db::Db;
 use crate::dhcp::Dhcp;
@@ -56,8 +58,11 @@ pub struct Settings {
     pub allow_provisioning_in_maintenance: bool,
     /// `[conductor]heartbeat_interval`.
     pub heartbeat_interval: Duration,
-    /// `[conductor]check_provision_state_interval`: how often to look for what others left behind.
+    /// `[conductor]check_provision_state_interval`: how often to look for what others left behind,
+    /// and for nodes that have waited too long.
     pub take_over_interval: Duration,
+    /// How long a node waits for its ramdisk.
+    pub callback_timeouts: CallbackTimeouts,
     /// Where this conductor answers JSON-RPC, as `host:port`; empty if only its own process asks.
     pub endpoint: String,
     /// `[api]restrict_boot_config`: a machine that is not booted learns nothing about why.

@@ -43,28 +43,43 @@ impl DriverMethod {
 }
 
 /// A passthru method of a node, offered by the `fake` vendor interface so that the framework can
-/// be tried without hardware. Source: Ironic's `drivers/modules/fake.py`.
+/// be tried without hardware. Source: Ironic's `drivers/modules/fake.py` (`FakeVendorB`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum NodeMethod {
-    FirstMethod,
-    ThirdMethodSync,
+    Second,
+    ThirdSync,
+    FourthSharedLock,
+    Log,
 }
 
 impl NodeMethod {
-    const ALL: [Self; 2] = [Self::FirstMethod, Self::ThirdMethodSync];
+    const ALL: [Self; 4] = [
+        Self::Second,
+        Self::ThirdSync,
+        Self::FourthSharedLock,
+        Self::Log,
+    ];
 
     fn info(self) -> MethodInfo {
-        let (name, is_async, description) = match self {
-            Self::FirstMethod => ("first_method", true, "Does nothing, in the background"),
-            Self::ThirdMethodSync => ("third_method_sync", false, "Whether bar is \"meow\""),
+        let (name, description) = match self {
+            Self::Second => (
+                "second_method",
+                "Whether bar is \"kazoo\", in the background",
+            ),
+            Self::ThirdSync => ("third_method_sync", "Whether bar is \"meow\""),
+            Self::FourthSharedLock => (
+                "fourth_method_shared_lock",
+                "Whether bar is \"woof\", in the background, also while the node is reserved",
+            ),
+            Self::Log => ("log_passthrough", "Writes its arguments' names to the log"),
         };
         MethodInfo {
             name: name.into(),
             http_methods: (&[HttpMethod::Post]).into(),
-            is_async,
+            is_async: self != Self::ThirdSync,
             attach: false,
             description: description.into(),
-            require_exclusive_lock: Some(true),
+            require_exclusive_lock: Some(self != Self::FourthSharedLock),
         }
     }
 }
@@ -127,17 +142,23 @@ impl LocalConductor {
         if declared.require_exclusive_lock == Some(true) {
             refuse_if_reserved(&node)?;
         }
-        let Some(bar) = info.get("bar").and_then(Value::as_str) else {
+        let bar = info
+            .get("bar")
+            .and_then(Value::as_str)
+            .filter(|bar| !bar.is_empty());
+        if bar.is_none() && method != NodeMethod::Log {
             return Err(Fault::MissingParameterValue(format!(
                 "Parameter 'bar' not passed to method '{name}'."
             )));
-        };
+        }
         let value = match method {
-            NodeMethod::FirstMethod => {
-                info!(req.id = ctx.request_id, node.uuid = %uuid, "first_method: {bar:?}");
+            NodeMethod::ThirdSync => Value::Bool(bar == Some("meow")),
+            // Whoever called it has been answered already.
+            NodeMethod::Second | NodeMethod::FourthSharedLock | NodeMethod::Log => {
+                let names: Vec<&str> = info.keys().map(String::as_str).collect();
+                info!(req.id = ctx.request_id, node.uuid = %uuid, "{name}: {names:?}");
                 Value::Null
             }
-            NodeMethod::ThirdMethodSync => Value::Bool(bar == "meow"),
         };
         Ok(PassthruReply {
             value,
@@ -173,4 +194,28 @@ fn find<M: Copy>(
         });
     }
     Ok((method, declared))
+}
+
+#[cfg(test)]
+mod tests {
+    use ironpxe_core::passthru::arguments_in_query;
+
+    use super::*;
+
+    /// What stands in the table of arguments has a method here, and no method takes another's.
+    #[test]
+    fn every_method_declares_its_own_arguments() {
+        let known = arguments_in_query("no such method");
+        let drivers = DriverMethod::ALL.map(DriverMethod::info);
+        let nodes = NodeMethod::ALL.map(NodeMethod::info);
+        let mut declared = Vec::new();
+        for info in drivers.iter().chain(&nodes) {
+            let arguments = arguments_in_query(&info.name);
+            if info.name == "log_passthrough" {
+                assert!(arguments.is_empty(), "{arguments:?}");
+            }
+            declared.extend(arguments);
+        }
+        assert_eq!(declared, known);
+    }
 }

@@ -3,8 +3,10 @@
 
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::{NodeUuid, PortUuid};
+use ironpxe_core::node::Node;
 use ironpxe_core::patch::PortChange;
 use ironpxe_core::port::Port;
+use ironpxe_core::provision_state::ProvisionState;
 use tracing::{error, info};
 
 use super::LocalConductor;
@@ -36,7 +38,7 @@ impl LocalConductor {
             change.apply(port)?;
             Ok(before)
         };
-        let (port, before) = self.db.port_change(uuid, apply).await?;
+        let (port, before) = self.db.port_change_if(uuid, refuse_in_state, apply).await?;
         let moved = before.address != port.address || before.node_uuid != port.node_uuid;
         let gone = moved.then_some(&before);
         if before.node_uuid != port.node_uuid {
@@ -99,4 +101,41 @@ impl LocalConductor {
             }
         });
     }
+}
+
+/// How a machine is cabled changes only while nothing depends on it; its hardware address also
+/// not while it has an instance. In maintenance, everything can be repaired.
+///
+/// Source: Ironic's conductor (`update_port`).
+fn refuse_in_state(node: &Node, before: &Port, after: &Port) -> Result<()> {
+    use ProvisionState as S;
+    if node.maintenance {
+        return Ok(());
+    }
+    let state = node.provision_state.known();
+    let in_use = state == Some(S::Active) || node.instance_uuid.is_some();
+    if in_use && before.address != after.address {
+        return Err(Fault::InvalidState(format!(
+            "Cannot update hardware address for port {} as node {} is active or has instance UUID \
+             assigned",
+            before.uuid, node.uuid
+        )));
+    }
+    let recabled = before.pxe_enabled != after.pxe_enabled
+        || before.local_link_connection != after.local_link_connection
+        || before.physical_network != after.physical_network;
+    let open = matches!(
+        state,
+        Some(S::Enroll | S::Inspecting | S::InspectWait | S::Manageable)
+    );
+    if recabled && !open {
+        return Err(Fault::InvalidState(format!(
+            "Port {} can not have any connectivity attributes (portgroup_id, physical_network, \
+             pxe_enabled, local_link_connection) updated unless node {} is in a enroll, \
+             inspecting, inspect wait, manageable state or in maintenance mode. The current state \
+             is {}.",
+            before.uuid, node.uuid, node.provision_state
+        )));
+    }
+    Ok(())
 }

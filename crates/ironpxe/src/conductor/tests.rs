@@ -1,6 +1,7 @@
 //! Provision verbs on a real database: where nodes end, who is refused, what survives.
 
 mod boot;
+mod callback_timeouts;
 mod installer;
 mod network_boot;
 mod provision;
@@ -51,7 +52,14 @@ impl Stand {
     /// Enrols a node with a port and with all it needs, but for automated cleaning.
     pub(super) async fn enrol(&self, deploy_interface: &str) -> NodeUuid {
         let mut node = Node::enroll(NodeUuid(ident::uuid()), "fake-hardware", clock::now());
-        node.interfaces.set(InterfaceKind::Deploy, deploy_interface);
+        for (kind, name) in [
+            (InterfaceKind::Boot, "ipxe"),
+            (InterfaceKind::Deploy, deploy_interface),
+            (InterfaceKind::Inspect, "agent"),
+            (InterfaceKind::Rescue, "agent"),
+        ] {
+            node.interfaces.set(kind, name);
+        }
         node.automated_clean = Some(false);
         for key in [
             "deploy_kernel",
@@ -147,6 +155,7 @@ pub(super) async fn start_set(
         allow_provisioning_in_maintenance: true,
         heartbeat_interval: Duration::from_secs(10),
         take_over_interval: Duration::from_secs(10),
+        callback_timeouts: CallbackTimeouts::default(),
         endpoint: String::new(),
         restrict_boot_config: false,
         boot_index_bytes: 1 << 20,

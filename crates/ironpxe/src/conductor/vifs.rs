@@ -1,10 +1,10 @@
 //! VIFs: which port of a cloud's network is plugged into which card of a node.
 //!
-//! It is kept in the card's port, where `dhcp_provider = neutron` looks for it. Whatever the
-//! network interface of the node: nothing else is done about it here. The node is reserved meanwhile,
-//! as in Ironic.
+//! It is kept in the card's port, where `dhcp_provider = neutron` looks for it. Nothing else is done
+//! about it here: the network interface of every node is `noop`. So where Neutron is not told, a
+//! node without ports takes any VIF and keeps none, as in Ironic. The node is reserved meanwhile.
 //!
-//! Source: Ironic's `drivers/modules/network/common.py` (`NeutronVIFPortIDMixin`).
+//! Source: Ironic's `drivers/modules/network/common.py` (`NeutronVIFPortIDMixin`) and `noop.py`.
 
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::NodeUuid;
@@ -62,6 +62,15 @@ impl LocalConductor {
 
     async fn plug(&self, ctx: &Context, uuid: NodeUuid, vif: VifInfo) -> Result<()> {
         let mut ports = self.ports_of(uuid).await?;
+        if ports.is_empty() && vif.port_uuid.is_none() && !self.settings.dhcp.follows_vifs() {
+            info!(
+                req.id = ctx.request_id,
+                node.uuid = %uuid,
+                vif = vif.id,
+                "VIF not kept: the node has no port, and its network interface is noop"
+            );
+            return Ok(());
+        }
         let taken = ports.iter().find(|port| vif_of(port) == Some(&vif.id));
         if let Some(port) = taken {
             return Err(already(&vif.id, port));
@@ -105,6 +114,9 @@ impl LocalConductor {
             node: uuid,
         };
         let ports = self.ports_of(uuid).await?;
+        if ports.is_empty() && !self.settings.dhcp.follows_vifs() {
+            return Ok(());
+        }
         let found = ports.into_iter().find(|port| vif_of(port) == Some(vif));
         let before = found.ok_or_else(missing)?;
         let unplug = |port: &mut Port| {

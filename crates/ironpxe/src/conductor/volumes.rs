@@ -1,14 +1,18 @@
 //! Adding, changing and removing volume connectors and targets.
 //!
-//! A machine that runs has attached its volumes: they are changed and removed only while it is
-//! off and nobody works on it. One may be added at any time. A boot request sees each change at
-//! once.
+//! A machine that runs has attached its volumes: they are changed only while it is off and nobody
+//! works on it, and removed then or before the node is in use. One may be added at any time. A boot
+//! request sees each change at once.
+//!
+//! Source: Ironic's `conductor/manager.py` (`update_volume_connector`, `destroy_volume_connector`,
+//! and those of targets).
 
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::{VolumeConnectorUuid, VolumeTargetUuid};
 use ironpxe_core::node::Node;
 use ironpxe_core::patch::{VolumeConnectorChange, VolumeTargetChange};
 use ironpxe_core::power_state::PowerState;
+use ironpxe_core::provision_state::ProvisionState;
 use ironpxe_core::volume::{VolumeConnector, VolumeTarget};
 use tracing::info;
 
@@ -39,7 +43,11 @@ impl LocalConductor {
     ) -> Result<VolumeConnector> {
         let connector = self
             .db
-            .volume_connector_change(uuid, refuse_in_use, |connector| change.apply(connector))
+            .volume_connector_change(
+                uuid,
+                |node| refuse_to_change(node, "volume connector update"),
+                |connector| change.apply(connector),
+            )
             .await?;
         info!(
             req.id = ctx.request_id,
@@ -57,7 +65,9 @@ impl LocalConductor {
     ) -> Result<()> {
         let node = self
             .db
-            .volume_connector_destroy(uuid, refuse_in_use)
+            .volume_connector_destroy(uuid, |node| {
+                refuse_to_remove(node, "volume connector deletion")
+            })
             .await?;
         info!(
             req.id = ctx.request_id,
@@ -91,7 +101,11 @@ impl LocalConductor {
     ) -> Result<VolumeTarget> {
         let target = self
             .db
-            .volume_target_change(uuid, refuse_in_use, |target| change.apply(target))
+            .volume_target_change(
+                uuid,
+                |node| refuse_to_change(node, "volume target update"),
+                |target| change.apply(target),
+            )
             .await?;
         info!(
             req.id = ctx.request_id,
@@ -107,7 +121,12 @@ impl LocalConductor {
         ctx: &Context,
         uuid: VolumeTargetUuid,
     ) -> Result<()> {
-        let node = self.db.volume_target_destroy(uuid, refuse_in_use).await?;
+        let node = self
+            .db
+            .volume_target_destroy(uuid, |node| {
+                refuse_to_remove(node, "volume target deletion")
+            })
+            .await?;
         info!(
             req.id = ctx.request_id,
             node.uuid = %node,
@@ -120,10 +139,24 @@ impl LocalConductor {
 
 /// Ironic asks for a node that is known to be off. Here one of which nothing is known yet will
 /// do, so that a node can be described before it is managed.
-fn refuse_in_use(node: &Node) -> Result<()> {
+fn refuse_to_change(node: &Node, action: &'static str) -> Result<()> {
     refuse_if_reserved(node)?;
     match node.power_state {
-        Some(PowerState::On) => Err(Fault::VolumesInUse(node.uuid)),
-        Some(PowerState::Off | PowerState::Error) | None => Ok(()),
+        Some(power @ (PowerState::On | PowerState::Error)) => Err(Fault::InvalidStateRequested {
+            action: action.to_owned(),
+            node: node.uuid,
+            state: power.name().to_owned(),
+        }),
+        Some(PowerState::Off) | None => Ok(()),
+    }
+}
+
+/// From a node that could be deleted as it is, everything can be taken away.
+fn refuse_to_remove(node: &Node, action: &'static str) -> Result<()> {
+    use ProvisionState as S;
+    refuse_if_reserved(node)?;
+    match node.provision_state.known() {
+        Some(S::Enroll | S::Manageable | S::AdoptFailed) => Ok(()),
+        _ => refuse_to_change(node, action),
     }
 }

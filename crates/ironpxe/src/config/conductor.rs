@@ -9,7 +9,9 @@ section! {
     /// Work on nodes, and the ramdisks it needs.
     ["conductor"] pub struct Conductor {
         /// Clean a node whenever it becomes available. A node's `automated_clean` overrides it.
-        pub automated_clean: bool = true;
+        /// Ironic's default is true. Here nothing can clean a node yet: with an agent's deploy
+        /// interface it would wait for `clean_callback_timeout`, and then be `clean failed`.
+        pub automated_clean: bool = false;
         /// The kernel that deploys, cleans and inspects, for nodes that do not name their own:
         /// an `http://` or `https://` URL, an image of Glance (its UUID), or a `file://` URL. Goes
         /// with `deploy_ramdisk`.
@@ -41,8 +43,25 @@ section! {
         pub heartbeat_interval: u32 = 10, in 1..=3600;
         /// A conductor that was not heard of for so many seconds is not alive.
         pub heartbeat_timeout: u32 = 60, in 2..=86_400;
-        /// How often to look for nodes whose conductor is no longer alive, in seconds.
+        /// How often to look for nodes whose conductor is no longer alive, and for nodes that have
+        /// waited too long for their ramdisk, in seconds.
         pub check_provision_state_interval: u32 = 10, in 1..=86_400;
+        /// How long a node waits in `wait call-back` for the ramdisk or the installer that deploys
+        /// it, in seconds; then it is `deploy failed`. 0 is for ever. As with the four following
+        /// ones, a node in maintenance is left alone.
+        pub deploy_callback_timeout: u32 = 1800;
+        /// How long a node waits in `clean wait` for the ramdisk that cleans it, in seconds; then it
+        /// is `clean failed`. 0 is for ever.
+        pub clean_callback_timeout: u32 = 1800;
+        /// How long the inspection of a node in `inspect wait` may last, in seconds; then it is
+        /// `inspect failed`. 0 is for ever.
+        pub inspect_wait_timeout: u32 = 1800;
+        /// How long a node waits in `rescue wait` for the rescue ramdisk, in seconds; then it is
+        /// `rescue failed`. 0 is for ever.
+        pub rescue_callback_timeout: u32 = 1800;
+        /// How long a node waits in `service wait` for the ramdisk that services it, in seconds;
+        /// then it is `service failed`. 0 is for ever.
+        pub service_callback_timeout: u32 = 1800;
         /// Let nodes in maintenance be deployed, cleaned and so on.
         pub allow_provisioning_in_maintenance: bool = true;
         /// Which nodes this conductor works on: those of the same `conductor_group`.

@@ -32,9 +32,6 @@ pub(super) trait Child: Clone + PartialEq + Send + Sync {
     const INSERT: &'static str;
     /// Saves [`Child::values`] over the row of this UUID.
     const UPDATE: &'static str;
-    /// Whether its node must not change either while it is changed.
-    const HOLDS_NODE: bool;
-
     /// Takes the columns of [`Child::SELECT`] from a row.
     fn read(fields: &mut Fields<'_>) -> Result<Stored<Self>, sqlx::Error>;
     /// Its columns: first its UUID, then its node's, at last the revision.
@@ -110,14 +107,15 @@ impl Db {
     }
 
     /// Applies `change` to the resource as it is, until it has been saved over what was read,
-    /// unless `allowed` objects to its node as that is then (and to the node it comes to).
+    /// unless `allowed` objects, which sees its node as that is then (and the node it comes to),
+    /// and the resource before and after the change.
     ///
     /// Gives it as it is saved, and what `change` gave. Both may run several times; a fault that
     /// one of them gives ends the matter. If nothing changes, nothing is saved.
     pub(super) async fn child_change<C: Child, T>(
         &self,
         uuid: Uuid,
-        allowed: impl Fn(&Node) -> Result<(), Fault> + Send,
+        allowed: impl Fn(&Node, &C, &C) -> Result<(), Fault> + Send,
         mut change: impl FnMut(&mut C) -> Result<T, Fault> + Send,
     ) -> Result<(C, T), Fault> {
         let mut writer = self.writer().await?;
@@ -129,23 +127,19 @@ impl Db {
             let mut after = before.clone();
             let given = change(&mut after)?;
             after.keep_identity(before);
-            let mut nodes = None;
-            if C::HOLDS_NODE {
-                let from = node::current(&mut writer, before.node()).await?;
-                allowed(&from)?;
-                let mut to = from.revision;
-                if after.node() != before.node() {
-                    let node = node::current(&mut writer, after.node()).await?;
-                    allowed(&node)?;
-                    to = node.revision;
-                }
-                nodes = Some((from.revision, to));
+            let from = node::current(&mut writer, before.node()).await?;
+            allowed(&from, before, &after)?;
+            let mut to = from.revision;
+            if after.node() != before.node() {
+                let node = node::current(&mut writer, after.node()).await?;
+                allowed(&node, before, &after)?;
+                to = node.revision;
             }
             if after == *before {
                 return Ok((after, given));
             }
             *after.updated_at() = Some(clock::now());
-            if save(&mut writer, &after, stored.revision, nodes).await? {
+            if save(&mut writer, &after, stored.revision, (from.revision, to)).await? {
                 return Ok((after, given));
             }
         }
@@ -204,7 +198,7 @@ async fn save<C: Child>(
     writer: &mut Writer<'_>,
     child: &C,
     over: i64,
-    nodes: Option<(i64, i64)>,
+    (from, to): (i64, i64),
 ) -> Result<bool, DbError> {
     let mut values = child.values(over + 1);
     let mut text = format!(
@@ -213,18 +207,16 @@ async fn save<C: Child>(
         values.len() + 1
     );
     values.push(over.into());
-    if let Some((from, to)) = nodes {
-        let hold = writer.holding();
-        // Writing to a string cannot fail.
-        let _ = write!(
-            text,
-            " AND ${} = (SELECT nodes.revision FROM nodes WHERE nodes.id = node_id{hold}) \
-             AND ${} = (SELECT nodes.revision FROM nodes WHERE nodes.uuid = $2{hold})",
-            values.len() + 1,
-            values.len() + 2
-        );
-        values.extend([from.into(), to.into()]);
-    }
+    let hold = writer.holding();
+    // Writing to a string cannot fail.
+    let _ = write!(
+        text,
+        " AND ${} = (SELECT nodes.revision FROM nodes WHERE nodes.id = node_id{hold}) \
+         AND ${} = (SELECT nodes.revision FROM nodes WHERE nodes.uuid = $2{hold})",
+        values.len() + 1,
+        values.len() + 2
+    );
+    values.extend([from.into(), to.into()]);
     let statement = Statement::assembled(C::OPERATIONS.change, text, values);
     let done = writer.execute_guarded(statement).await;
     done.map_err(|error| not_saved(child, error))

@@ -37,6 +37,7 @@ mod volume_connector;
 mod volume_row;
 mod volume_target;
 mod volumes;
+mod waiting;
 
 use std::time::Duration;
 
@@ -52,6 +53,7 @@ pub use self::postgres::Limits;
 pub use self::schema::{Migration, SchemaStatus, Verdict};
 pub use self::stamp::Stamp;
 use self::store::Store;
+pub use self::waiting::Waiting;
 
 /// The open database. Clones share its connections.
 #[derive(Debug, Clone)]

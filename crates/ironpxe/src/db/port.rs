@@ -3,6 +3,7 @@
 use ironpxe_core::error::Fault;
 use ironpxe_core::id::{NodeUuid, PortUuid};
 use ironpxe_core::mac::MacAddress;
+use ironpxe_core::node::Node;
 use ironpxe_core::port::Port;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -76,7 +77,18 @@ impl Db {
         uuid: PortUuid,
         change: impl FnMut(&mut Port) -> Result<T, Fault> + Send,
     ) -> Result<(Port, T), Fault> {
-        self.child_change(uuid.0, |_| Ok(()), change).await
+        self.port_change_if(uuid, |_, _, _| Ok(()), change).await
+    }
+
+    /// As [`Db::port_change`], unless `allowed` objects, which sees the port's node as it is then
+    /// (and the node it comes to), and the port before and after the change.
+    pub async fn port_change_if<T>(
+        &self,
+        uuid: PortUuid,
+        allowed: impl Fn(&Node, &Port, &Port) -> Result<(), Fault> + Send,
+        change: impl FnMut(&mut Port) -> Result<T, Fault> + Send,
+    ) -> Result<(Port, T), Fault> {
+        self.child_change(uuid.0, allowed, change).await
     }
 
     /// Deletes the port.
@@ -110,7 +122,6 @@ impl Child for Port {
          vendor = $7, category = $8, physical_network = $9, local_link_connection = $10, \
          is_smartnic = $11, available_for_dynamic_portgroup = $12, extra = $13, \
          internal_info = $14, created_at = $15, updated_at = $16, revision = $17";
-    const HOLDS_NODE: bool = false;
 
     fn read(fields: &mut Fields<'_>) -> Result<Stored<Self>, sqlx::Error> {
         let (child, revision) = port_row::read(fields)?;

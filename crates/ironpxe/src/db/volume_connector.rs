@@ -53,7 +53,9 @@ impl Db {
         allowed: impl Fn(&Node) -> Result<(), Fault> + Send,
         change: impl FnMut(&mut VolumeConnector) -> Result<(), Fault> + Send,
     ) -> Result<VolumeConnector, Fault> {
-        let (connector, ()) = self.child_change(uuid.0, allowed, change).await?;
+        let (connector, ()) = self
+            .child_change(uuid.0, move |node, _, _| allowed(node), change)
+            .await?;
         Ok(connector)
     }
 
@@ -89,7 +91,6 @@ impl Child for VolumeConnector {
          nodes WHERE nodes.uuid = $2), type = $3, connector_id = $4, extra = $5, \
          created_at = $6, updated_at = $7, revision = $8";
     // What a node boots from is not changed while somebody works on the node.
-    const HOLDS_NODE: bool = true;
 
     fn read(fields: &mut Fields<'_>) -> Result<Stored<Self>, sqlx::Error> {
         let (child, revision) = read_connector(fields)?;

@@ -50,7 +50,9 @@ impl Db {
         allowed: impl Fn(&Node) -> Result<(), Fault> + Send,
         change: impl FnMut(&mut VolumeTarget) -> Result<(), Fault> + Send,
     ) -> Result<VolumeTarget, Fault> {
-        let (target, ()) = self.child_change(uuid.0, allowed, change).await?;
+        let (target, ()) = self
+            .child_change(uuid.0, move |node, _, _| allowed(node), change)
+            .await?;
         Ok(target)
     }
 
@@ -87,7 +89,6 @@ impl Child for VolumeTarget {
          WHERE nodes.uuid = $2), volume_type = $3, boot_index = $4, volume_id = $5, \
          properties = $6, extra = $7, created_at = $8, updated_at = $9, revision = $10";
     // What a node boots from is not changed while somebody works on the node.
-    const HOLDS_NODE: bool = true;
 
     fn read(fields: &mut Fields<'_>) -> Result<Stored<Self>, sqlx::Error> {
         let (child, revision) = read_target(fields)?;

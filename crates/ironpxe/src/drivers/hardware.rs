@@ -53,22 +53,24 @@ const RAMDISK_PROPERTIES: &[(&str, &str)] = &[
     ("rescue_ramdisk", "URL of the ramdisk of rescue mode."),
 ];
 
-/// For tests and for trying things out: every action succeeds and nothing is touched.
+/// For tests and for trying things out: every action succeeds and nothing is touched, unless
+/// another interface than `fake` is chosen. As in Ironic, `fake` is the default wherever there is
+/// one: who wants a machine booted names `boot_interface` and `deploy_interface`.
 const FAKE_HARDWARE: HardwareType = HardwareType {
     name: "fake-hardware",
     properties: RAMDISK_PROPERTIES,
     supported: |kind| match kind {
         InterfaceKind::Bios => &["fake", "no-bios"],
-        InterfaceKind::Boot => &["ipxe", "http-ipxe", "fake"],
+        InterfaceKind::Boot => &["fake", "ipxe", "http-ipxe"],
         InterfaceKind::Console => &["fake", "no-console"],
-        InterfaceKind::Deploy => &["direct", "custom-agent", "fake", "ramdisk", "anaconda"],
+        InterfaceKind::Deploy => &["fake", "direct", "custom-agent", "ramdisk", "anaconda"],
         InterfaceKind::Firmware => &["fake", "no-firmware"],
-        InterfaceKind::Inspect => &["agent", "fake", "no-inspect"],
+        InterfaceKind::Inspect => &["fake", "agent", "no-inspect"],
         InterfaceKind::Management | InterfaceKind::Power => &["fake"],
         InterfaceKind::Network => &["noop"],
         InterfaceKind::Raid => &["fake", "no-raid"],
-        InterfaceKind::Rescue => &["agent", "fake", "no-rescue"],
-        InterfaceKind::Storage => &["noop", "external", "fake"],
+        InterfaceKind::Rescue => &["fake", "agent", "no-rescue"],
+        InterfaceKind::Storage => &["fake", "noop", "external"],
         InterfaceKind::Vendor => &["fake", "no-vendor"],
     },
 };

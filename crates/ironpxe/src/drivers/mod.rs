@@ -10,6 +10,7 @@ pub mod deploy;
 mod hardware;
 pub mod management;
 mod registry;
+pub mod steps;
 pub mod storage;
 
 pub use hardware::HardwareType;

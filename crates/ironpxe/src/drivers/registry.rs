@@ -199,7 +199,21 @@ mod tests {
         node.interfaces.set(InterfaceKind::Deploy, "ramdisk");
         drivers().compose(&mut node).unwrap();
         assert_eq!(node.interface(InterfaceKind::Deploy), "ramdisk");
-        assert_eq!(node.interface(InterfaceKind::Boot), "ipxe");
+        assert_eq!(node.interface(InterfaceKind::Boot), "fake");
+    }
+
+    /// Source: Ironic's `drivers/fake_hardware.py`; only its network interfaces have no `fake`.
+    #[test]
+    fn fake_hardware_is_fake_unless_it_is_told_otherwise() {
+        let mut node = Node::enroll(NodeUuid(ident::uuid()), "fake-hardware", clock::now());
+        drivers().compose(&mut node).unwrap();
+        for kind in InterfaceKind::ALL {
+            let wanted = match kind {
+                InterfaceKind::Network => "noop",
+                _ => "fake",
+            };
+            assert_eq!(node.interface(kind), wanted, "{kind:?}");
+        }
     }
 
     #[test]

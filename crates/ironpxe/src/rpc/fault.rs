@@ -91,6 +91,7 @@ fn class_and_code(fault: &Fault) -> (&'static str, i64) {
         Fault::NodeAssociated { .. } => ("NodeAssociated", 409),
         Fault::NodeInTransition(_) => ("Conflict", 409),
         Fault::NodeChanged { .. }
+        | Fault::InvalidState(_)
         | Fault::NodeNotDeletable { .. }
         | Fault::FieldFixedInState { .. } => ("InvalidState", 409),
 
@@ -103,9 +104,7 @@ fn class_and_code(fault: &Fault) -> (&'static str, i64) {
         | Fault::NoPassthruMethod(_)
         | Fault::PassthruHttpMethod { .. } => ("InvalidParameterValue", 400),
         Fault::MissingParameterValue(_) => ("MissingParameterValue", 400),
-        Fault::InvalidStateRequested { .. } | Fault::VolumesInUse(_) => {
-            ("InvalidStateRequested", 400)
-        }
+        Fault::InvalidStateRequested { .. } => ("InvalidStateRequested", 400),
         Fault::NodeInMaintenance { .. } => ("NodeInMaintenance", 400),
         Fault::NodeIsRetired { .. } => ("NodeIsRetired", 400),
         Fault::InterfaceNotFound { .. } => ("InterfaceNotFoundInEntrypoint", 400),

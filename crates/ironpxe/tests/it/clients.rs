@@ -129,8 +129,14 @@ impl Lab {
                     name,
                 ],
                 &[
+                    "--boot-interface",
+                    "ipxe",
                     "--deploy-interface",
                     deploy_interface,
+                    "--inspect-interface",
+                    "agent",
+                    "--rescue-interface",
+                    "agent",
                     "--no-automated-clean",
                 ][..],
                 &[

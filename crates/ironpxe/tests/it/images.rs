@@ -59,7 +59,10 @@ impl Site {
     fn enrol(&self, mac: &str, fields: &Value) -> Result<String> {
         let mut node = json!({
             "driver": "fake-hardware",
+            "boot_interface": "ipxe",
             "deploy_interface": "direct",
+            "inspect_interface": "agent",
+            "rescue_interface": "agent",
             "automated_clean": false,
             "instance_info": {"image_source": "http://127.0.0.1/system.qcow2"},
         });

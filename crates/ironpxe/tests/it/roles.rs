@@ -93,6 +93,8 @@ fn pause(site: &Site, server: &Server) -> Result<()> {
 fn enrol(client: &Ironic, number: u8) -> Result<(String, String)> {
     let node = client.create_node(&json!({
         "driver": "fake-hardware",
+        "boot_interface": "ipxe",
+        "deploy_interface": "direct",
         "automated_clean": false,
         "driver_info": {"deploy_kernel": "http://192.0.2.1/k", "deploy_ramdisk": "http://192.0.2.1/r"},
         "instance_info": {"image_source": "http://192.0.2.1/i", "image_checksum": "x"},

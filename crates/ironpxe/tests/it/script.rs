@@ -75,7 +75,10 @@ impl Site {
         let node = ironic.create_node(&json!({
             "name": "rack-1",
             "driver": "fake-hardware",
+            "boot_interface": "ipxe",
             "deploy_interface": "direct",
+            "inspect_interface": "agent",
+            "rescue_interface": "agent",
             "automated_clean": false,
             "driver_info": {
                 "deploy_kernel": "http://images.example/k",

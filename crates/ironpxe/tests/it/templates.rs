@@ -266,6 +266,8 @@ fn what_is_printed_can_be_configured() -> Result<()> {
                 "uuid": "ee490fb7-d420-4b2f-8153-8a674b930740",
                 "name": "rack-1",
                 "driver": "fake-hardware",
+                "boot_interface": "ipxe",
+                "deploy_interface": "direct",
                 "driver_info": {
                     "deploy_kernel": "http://images.example/k",
                     "deploy_ramdisk": "http://images.example/r",

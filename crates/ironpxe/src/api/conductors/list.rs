@@ -65,7 +65,7 @@ pub(super) async fn get(
         .map(|conductor| view(&call, conductor, fields.as_deref()))
         .collect();
     let mut body = Map::from_iter([("conductors".to_owned(), Value::Array(shown))]);
-    if let Some(next) = paging.next(&call.links, "conductors", fields.as_deref(), &args, last) {
+    if let Some(next) = paging.next(&call, "conductors", fields.as_deref(), &args, last) {
         body.insert("next".to_owned(), Value::String(next));
     }
     Ok(Json(Value::Object(body)))

@@ -23,12 +23,19 @@ pub(super) fn routes() -> Router<AppState> {
         .route("/v1/drivers/properties", get(properties::by_query))
         .route("/v1/drivers/{driver}", get(show::get))
         .route("/v1/drivers/{driver}/properties", get(properties::get))
-        .route(passthru, vendor_passthru::no_method())
+        .route(
+            "/v1/drivers/vendor_passthru/methods",
+            get(vendor_passthru::methods_by_query),
+        )
+        .route(passthru, vendor_passthru::route(vendor_passthru::by_query))
         .route(
             &format!("{passthru}/methods"),
             get(vendor_passthru::methods),
         )
-        .route(&format!("{passthru}/{{method}}"), vendor_passthru::route())
+        .route(
+            &format!("{passthru}/{{method}}"),
+            vendor_passthru::route(vendor_passthru::by_path),
+        )
 }
 
 /// The interfaces that came after 1.30, with the minor version that brought each.

@@ -1,10 +1,12 @@
 //! `/v1/drivers/<driver>/vendor_passthru`: what a hardware type offers beyond Ironic's API. The
 //! boot script of the seed specification is one of its methods.
 //!
-//! Arguments come from the query and from the body, for every HTTP method. Today's Ironic takes
-//! the body only, which firmware cannot send.
+//! A method is named by the path or by `?method=`, for every HTTP method. Arguments come from the
+//! body, and from the query where the method has declared them there: today's Ironic takes the body
+//! only, which firmware cannot send.
 
 use axum::extract::{Path, State};
+use axum::handler::Handler;
 use axum::response::Response;
 use axum::routing::{MethodRouter, get};
 use axum::{Extension, Json};
@@ -15,26 +17,22 @@ use ironpxe_core::passthru::{HttpMethod, PassthruReply};
 use serde_json::Value;
 
 use crate::api::AppState;
-use crate::api::args::{Args, BodyArgs};
+use crate::api::args::Args;
 use crate::api::error::{ApiError, Result};
+use crate::api::firmware;
 use crate::api::firmware::IsFirmware;
+use crate::api::passthru::{self, CallArgs};
 use crate::api::request::Call;
-use crate::api::{firmware, passthru};
 use crate::rpc::Context;
 
 /// A passthru method may be declared for any HTTP method, `HEAD` too.
-pub(super) fn route() -> MethodRouter<AppState> {
-    get(run).head(run).post(run).put(run).patch(run).delete(run)
-}
-
-/// `…/vendor_passthru` without a method.
-pub(super) fn no_method() -> MethodRouter<AppState> {
-    get(missing)
-        .head(missing)
-        .post(missing)
-        .put(missing)
-        .patch(missing)
-        .delete(missing)
+pub(super) fn route<T: 'static, H: Handler<T, AppState>>(handler: H) -> MethodRouter<AppState> {
+    get(handler.clone())
+        .head(handler.clone())
+        .post(handler.clone())
+        .put(handler.clone())
+        .patch(handler.clone())
+        .delete(handler)
 }
 
 /// `GET …/vendor_passthru/methods`
@@ -52,26 +50,63 @@ pub(super) async fn methods(
     Ok(passthru::methods(&methods))
 }
 
-async fn missing() -> ApiError {
-    Fault::MissingParameterValue("Missing mandatory parameter: method".to_owned()).into()
+/// `GET /v1/drivers/vendor_passthru/methods?driver_name=<driver>`
+pub(super) async fn methods_by_query(
+    State(state): State<AppState>,
+    call: Call,
+    args: Args,
+) -> Result<Json<Value>> {
+    args.only(&["driver_name"])?;
+    let driver = args.required_text("driver_name")?;
+    let methods = state
+        .conductor
+        .driver_vendor_passthru_methods(&call.ctx, &driver)
+        .await?;
+    Ok(passthru::methods(&methods))
+}
+
+/// `…/vendor_passthru?method=<method>`: the form in Ironic's API reference, and that of its SDK.
+pub(super) async fn by_query(
+    state: State<AppState>,
+    ctx: Extension<Context>,
+    Path(driver): Path<String>,
+    http_method: Method,
+    client: IsFirmware,
+    args: Result<CallArgs>,
+) -> Result<Response> {
+    let named = args.and_then(CallArgs::method_in_query);
+    run(state, ctx, &driver, &http_method, client, named).await
+}
+
+/// `…/vendor_passthru/<method>`
+pub(super) async fn by_path(
+    state: State<AppState>,
+    ctx: Extension<Context>,
+    Path((driver, method)): Path<(String, String)>,
+    http_method: Method,
+    client: IsFirmware,
+    args: Result<CallArgs>,
+) -> Result<Response> {
+    let named = args.and_then(|args| Ok((method.clone(), args.of(&method)?)));
+    run(state, ctx, &driver, &http_method, client, named).await
 }
 
 async fn run(
     State(state): State<AppState>,
     Extension(ctx): Extension<Context>,
-    Path((driver, method)): Path<(String, String)>,
-    http_method: Method,
+    driver: &str,
+    http_method: &Method,
     client: IsFirmware,
-    args: Result<BodyArgs>,
+    named: Result<(String, JsonMap)>,
 ) -> Result<Response> {
-    let http_method = passthru::http_method(&http_method).ok_or(ApiError::NoMethod)?;
-    let args = match args {
-        Ok(BodyArgs(args)) => Ok(args.0),
-        Err(ApiError::Fault(fault)) => Err(fault),
+    let http_method = passthru::http_method(http_method).ok_or(ApiError::NoMethod)?;
+    let (method, args) = match named {
+        Ok((method, args)) => (method, Ok(args)),
+        Err(ApiError::Fault(fault)) => (String::new(), Err(fault)),
         Err(other) => return Err(other),
     };
     let called = Called {
-        driver: &driver,
+        driver,
         method: &method,
         http_method,
         args,

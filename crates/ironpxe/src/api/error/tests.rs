@@ -22,7 +22,6 @@ pub(crate) fn faults() -> Vec<Fault> {
             uuid: text("t"),
         },
         Fault::VolumeBootIndexExists(0),
-        Fault::VolumesInUse(node),
         Fault::VifAlreadyAttached {
             vif: text("v"),
             port: "bbbbbbbb-bbbb-4ccc-8ddd-eeeeeeeeeeee".parse().unwrap(),
@@ -100,6 +99,7 @@ pub(crate) fn faults() -> Vec<Fault> {
             method: text("m"),
             http_method: "PUT".into(),
         },
+        Fault::InvalidState(text("not in this state")),
         Fault::InstanceDeployFailure(text("no image")),
         Fault::PatchError {
             patch: text("{}"),

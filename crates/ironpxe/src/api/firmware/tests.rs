@@ -86,6 +86,7 @@ impl Service {
             allow_provisioning_in_maintenance: true,
             heartbeat_interval: Duration::from_secs(10),
             take_over_interval: Duration::from_secs(10),
+            callback_timeouts: conductor::CallbackTimeouts::default(),
             endpoint: String::new(),
             restrict_boot_config,
             boot_index_bytes: 1 << 20,

@@ -6,7 +6,7 @@ use http::StatusCode;
 use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::error::Result;
-use crate::api::nodes::find;
+use crate::api::nodes::find_item;
 use crate::api::request::Call;
 
 pub(super) async fn delete(
@@ -17,7 +17,7 @@ pub(super) async fn delete(
 ) -> Result<StatusCode> {
     super::ident(&ident)?;
     args.only(&[])?;
-    let node = find(&state, &call, &ident).await?;
+    let node = find_item(&state, &call, &ident).await?;
     state.conductor.node_destroy(&call.ctx, node.uuid).await?;
     Ok(StatusCode::NO_CONTENT)
 }

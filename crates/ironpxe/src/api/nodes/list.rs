@@ -195,7 +195,7 @@ async fn collection(
         .collect();
     let mut body = Map::from_iter([("nodes".to_owned(), Value::Array(shown))]);
     // An instance is on one node, so that there is no next page to it.
-    let next = paging.next(&call.links, path, fields, args, last);
+    let next = paging.next(call, path, fields, args, last);
     if let Some(next) = next.filter(|_| filter.instance_uuid.is_none()) {
         body.insert("next".to_owned(), Value::String(next));
     }

@@ -1,7 +1,7 @@
 //! `/v1/nodes`.
 
 use axum::Router;
-use axum::routing::{get, post, put};
+use axum::routing::{get, put};
 use ironpxe_core::error::Fault;
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::node::Node;
@@ -119,7 +119,12 @@ pub(super) fn routes() -> Router<AppState> {
             vendor_passthru::route(vendor_passthru::by_path),
         )
         .merge(empty::routes())
-        .route("/v1/nodes/{node}/vmedia", post(unsupported::vmedia))
+        .route(
+            "/v1/nodes/{node}/vmedia",
+            get(unsupported::vmedia)
+                .post(unsupported::attach_vmedia)
+                .delete(unsupported::detach_vmedia),
+        )
 }
 
 /// Reads the node part of a URL: what it says cannot be a name, no node has.
@@ -136,6 +141,17 @@ fn ident(text: &str) -> Result<()> {
 pub(super) async fn find(state: &AppState, call: &Call, text: &str) -> Result<Node> {
     ident(text)?;
     lookup(state, call, text).await
+}
+
+/// As [`find`], for a URL that ends with the node: its name may end in `.json`, too, which was
+/// taken off.
+pub(super) async fn find_item(state: &AppState, call: &Call, text: &str) -> Result<Node> {
+    match find(state, call, text).await {
+        Err(ApiError::Fault(Fault::NodeNotFound(_))) if call.json_suffix => {
+            lookup(state, call, &format!("{text}.json")).await
+        }
+        found => found,
+    }
 }
 
 /// As [`find`], for a name that came in a query or a body.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::error::Result;
-use crate::api::nodes::{find, view};
+use crate::api::nodes::{find_item, view};
 use crate::api::request::Call;
 
 pub(super) async fn get(
@@ -19,7 +19,7 @@ pub(super) async fn get(
     super::ident(&ident)?;
     args.only(&["fields"])?;
     let fields = args.list("fields")?;
-    let node = find(&state, &call, &ident).await?;
+    let node = find_item(&state, &call, &ident).await?;
     view::check_fields(&call, fields.as_deref())?;
     let fields: Option<Vec<&str>> = fields
         .as_ref()

@@ -18,6 +18,9 @@ use crate::api::nodes::find;
 use crate::api::request::Call;
 use crate::api::schema;
 
+/// The minor version that brought traits.
+const SINCE: u16 = 37;
+
 /// The namespaces of the standard traits, and that of an operator's own.
 const NAMESPACES: [&str; 6] = ["CUSTOM_", "COMPUTE_", "HW_", "MISC_", "OWNER_", "STORAGE_"];
 
@@ -26,7 +29,7 @@ pub(super) async fn get(
     call: Call,
     Path(ident): Path<String>,
 ) -> Result<Json<Value>> {
-    let node = node(&state, &call, &ident).await?;
+    let node = node(&state, &call, &ident, Fault::NotAcceptable.into()).await?;
     Ok(Json(json!({ "traits": node.traits })))
 }
 
@@ -36,6 +39,7 @@ pub(super) async fn put(
     Path(ident): Path<String>,
     JsonBody(body): JsonBody,
 ) -> Result<StatusCode> {
+    call.allows_method_since(SINCE)?;
     let body = schema::object("body", body, &[], &["traits"])?;
     let Some(traits) = body.get("traits") else {
         return Err(ApiError::invalid(
@@ -52,7 +56,7 @@ pub(super) async fn put(
         .iter()
         .map(|item| read("body", item))
         .collect::<Result<Vec<String>>>()?;
-    let node = node(&state, &call, &ident).await?;
+    let node = node(&state, &call, &ident, ApiError::NoRoute).await?;
     change(&state, &call, &node, NodeChange::Traits(traits)).await
 }
 
@@ -61,7 +65,7 @@ pub(super) async fn delete(
     call: Call,
     Path(ident): Path<String>,
 ) -> Result<StatusCode> {
-    let node = node(&state, &call, &ident).await?;
+    let node = node(&state, &call, &ident, ApiError::NoRoute).await?;
     change(&state, &call, &node, NodeChange::Traits(Vec::new())).await
 }
 
@@ -72,13 +76,14 @@ pub(super) async fn put_one(
     Path((ident, name)): Path<(String, String)>,
     JsonBody(body): JsonBody,
 ) -> Result<Response> {
+    call.allows_method_since(SINCE)?;
     let name = read("trait", &Value::String(name))?;
     if body.is_some_and(|body| body != json!({}) && !body.is_null()) {
         return Err(ApiError::invalid(
             "No body should be provided when adding a trait",
         ));
     }
-    let node = node(&state, &call, &ident).await?;
+    let node = node(&state, &call, &ident, ApiError::NoRoute).await?;
     let location = call.links.v1(&format!("nodes/{ident}/traits/{name}"));
     let status = change(&state, &call, &node, NodeChange::TraitAdded(name)).await?;
     Ok((status, [(header::LOCATION, location)]).into_response())
@@ -90,7 +95,7 @@ pub(super) async fn delete_one(
     call: Call,
     Path((ident, name)): Path<(String, String)>,
 ) -> Result<StatusCode> {
-    let node = node(&state, &call, &ident).await?;
+    let node = node(&state, &call, &ident, ApiError::NoRoute).await?;
     if !node.traits.contains(&name) {
         let uuid = node.uuid;
         return Err(ApiError::Missing(format!(
@@ -100,10 +105,12 @@ pub(super) async fn delete_one(
     change(&state, &call, &node, NodeChange::TraitRemoved(name)).await
 }
 
-async fn node(state: &AppState, call: &Call, ident: &str) -> Result<Node> {
+/// The node, or `refused` to a client that cannot know traits: there, Ironic takes the rest of the
+/// URL for an argument of the node's own methods.
+async fn node(state: &AppState, call: &Call, ident: &str, refused: ApiError) -> Result<Node> {
     super::ident(ident)?;
-    if !call.has(37) {
-        return Err(Fault::NotFound.into());
+    if !call.has(SINCE) {
+        return Err(refused);
     }
     find(state, call, ident).await
 }

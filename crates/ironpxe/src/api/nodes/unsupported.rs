@@ -7,7 +7,7 @@ use ironpxe_core::error::Fault;
 use serde_json::{Value, json};
 
 use crate::api::AppState;
-use crate::api::error::Result;
+use crate::api::error::{ApiError, Result};
 use crate::api::nodes::find;
 use crate::api::request::Call;
 
@@ -31,32 +31,77 @@ pub(super) async fn set_console(
     refuse(state, call, ident, "console").await
 }
 
+/// `PUT /v1/nodes/<node>/states/raid`
 pub(super) async fn set_raid(
     state: State<AppState>,
     call: Call,
     ident: Path<String>,
 ) -> Result<()> {
+    call.accept(12)?;
     refuse(state, call, ident, "raid").await
 }
 
+/// `PUT /v1/nodes/<node>/states/boot_mode` and `…/states/secure_boot`
 pub(super) async fn set_boot_mode(
     state: State<AppState>,
     call: Call,
     ident: Path<String>,
 ) -> Result<()> {
+    if !call.has(76) {
+        return Err(ApiError::Missing(
+            "This endpoint is supported starting with the API version 1.76".to_owned(),
+        ));
+    }
     refuse(state, call, ident, "set_boot_mode").await
 }
 
+/// `PUT /v1/nodes/<node>/management/inject_nmi`
 pub(super) async fn inject_nmi(
     state: State<AppState>,
     call: Call,
     ident: Path<String>,
 ) -> Result<()> {
+    if !call.has(29) {
+        return Err(Fault::NotFound.into());
+    }
     refuse(state, call, ident, "inject_nmi").await
 }
 
+/// `GET /v1/nodes/<node>/vmedia`
 pub(super) async fn vmedia(state: State<AppState>, call: Call, ident: Path<String>) -> Result<()> {
-    refuse(state, call, ident, "attach_virtual_media").await
+    vmedia_since(93, state, call, ident, "get_virtual_media").await
+}
+
+/// `POST /v1/nodes/<node>/vmedia`
+pub(super) async fn attach_vmedia(
+    state: State<AppState>,
+    call: Call,
+    ident: Path<String>,
+) -> Result<()> {
+    vmedia_since(89, state, call, ident, "attach_virtual_media").await
+}
+
+/// `DELETE /v1/nodes/<node>/vmedia`
+pub(super) async fn detach_vmedia(
+    state: State<AppState>,
+    call: Call,
+    ident: Path<String>,
+) -> Result<()> {
+    vmedia_since(89, state, call, ident, "detach_virtual_media").await
+}
+
+async fn vmedia_since(
+    minor: u16,
+    state: State<AppState>,
+    call: Call,
+    ident: Path<String>,
+    extension: &str,
+) -> Result<()> {
+    super::ident(&ident)?;
+    if !call.has(minor) {
+        return Err(ApiError::NoRoute);
+    }
+    refuse(state, call, ident, extension).await
 }
 
 async fn refuse(

@@ -14,7 +14,7 @@ use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::body::JsonBody;
 use crate::api::error::{ApiError, Result};
-use crate::api::nodes::{create, find, mask, name, view};
+use crate::api::nodes::{create, find_item, mask, name, view};
 use crate::api::patch;
 use crate::api::request::Call;
 
@@ -34,7 +34,7 @@ pub(super) async fn patch(
     let mut patch = patch::read(&call, body)?;
     check(&call, &patch, reset_interfaces == Some(true))?;
 
-    let node = find(&state, &call, &ident).await?;
+    let node = find_item(&state, &call, &ident).await?;
     let only_instance = matches!(
         patch.0.as_slice(),
         [PatchOperation::Remove(remove)] if remove.path.as_str() == "/instance_uuid"

@@ -6,13 +6,14 @@ use axum::handler::Handler;
 use axum::response::Response;
 use axum::routing::{MethodRouter, get};
 use http::Method;
+use ironpxe_core::JsonMap;
 use serde_json::Value;
 
 use crate::api::AppState;
-use crate::api::args::{Args, BodyArgs};
+use crate::api::args::Args;
 use crate::api::error::{ApiError, Result};
 use crate::api::nodes::{find, lookup};
-use crate::api::passthru;
+use crate::api::passthru::{self, CallArgs};
 use crate::api::request::Call;
 
 /// A passthru method may be declared for any HTTP method, `HEAD` too.
@@ -30,8 +31,10 @@ pub(super) async fn methods(
     State(state): State<AppState>,
     call: Call,
     Path(ident): Path<String>,
+    args: Args,
 ) -> Result<Json<Value>> {
     super::ident(&ident)?;
+    args.only(&[])?;
     let node = find(&state, &call, &ident).await?;
     let methods = state
         .conductor
@@ -63,10 +66,9 @@ pub(super) async fn by_query(
     call: Call,
     Path(ident): Path<String>,
     http_method: Method,
-    BodyArgs(mut args): BodyArgs,
+    args: CallArgs,
 ) -> Result<Response> {
-    let method = args.required_text("method")?;
-    args.0.remove("method");
+    let (method, args) = args.method_in_query()?;
     run(&state, &call, &ident, &method, &http_method, args).await
 }
 
@@ -76,8 +78,9 @@ pub(super) async fn by_path(
     call: Call,
     Path((ident, method)): Path<(String, String)>,
     http_method: Method,
-    BodyArgs(args): BodyArgs,
+    args: CallArgs,
 ) -> Result<Response> {
+    let args = args.of(&method)?;
     run(&state, &call, &ident, &method, &http_method, args).await
 }
 
@@ -87,14 +90,14 @@ async fn run(
     ident: &str,
     method: &str,
     http_method: &Method,
-    args: Args,
+    args: JsonMap,
 ) -> Result<Response> {
     super::ident(ident)?;
     let http_method = passthru::http_method(http_method).ok_or(ApiError::NoMethod)?;
     let node = find(state, call, ident).await?;
     let conductor = &state.conductor;
     let reply = conductor
-        .node_vendor_passthru(&call.ctx, node.uuid, method, http_method, args.0)
+        .node_vendor_passthru(&call.ctx, node.uuid, method, http_method, args)
         .await?;
     Ok(passthru::answer(reply))
 }

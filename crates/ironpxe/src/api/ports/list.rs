@@ -129,7 +129,7 @@ async fn list(
         None if detail_url => "ports/detail".to_owned(),
         None => "ports".to_owned(),
     };
-    if let Some(next) = paging.next(&call.links, &path, fields.as_deref(), args, last) {
+    if let Some(next) = paging.next(call, &path, fields.as_deref(), args, last) {
         body.insert("next".to_owned(), Value::String(next));
     }
     Ok(Json(Value::Object(body)))

@@ -159,8 +159,10 @@ impl<'a> Listing<'a> {
         let shown = resources.iter().map(|one| show(one, fields)).collect();
         let mut body = Map::from_iter([(self.shape.name.to_owned(), Value::Array(shown))]);
         let last = (resources.len(), resources.last().map(uuid));
-        let links = &self.call.links;
-        if let Some(next) = self.paging.next(links, &self.path, fields, self.args, last) {
+        if let Some(next) = self
+            .paging
+            .next(self.call, &self.path, fields, self.args, last)
+        {
             body.insert("next".to_owned(), Value::String(next));
         }
         Json(Value::Object(body))

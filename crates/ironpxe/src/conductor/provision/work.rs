@@ -22,6 +22,7 @@ use crate::conductor::images::ImageProperties;
 use crate::drivers::agent::{self, Worker};
 use crate::drivers::boot::BootInterface;
 use crate::drivers::deploy::DeployInterface;
+use crate::drivers::steps::{self, Flow};
 use crate::drivers::storage;
 use crate::ident;
 use crate::rpc::Context;
@@ -192,6 +193,7 @@ impl LocalConductor {
             }
             Work::Service { disable_ramdisk } => match deploy_interface(node)?.cleans() {
                 Worker::Agent if !disable_ramdisk => self.wait_for_agent(ctx, node)?,
+                Worker::Nobody if refuse_steps(node, Flow::Service)? => {}
                 _ => step(node, Event::Done)?,
             },
         }
@@ -211,9 +213,12 @@ impl LocalConductor {
             || node
                 .automated_clean
                 .unwrap_or(self.settings.automated_clean);
-        let by_agent = deploy_interface(node)?.cleans() == Worker::Agent && !disable_ramdisk;
-        if wanted && by_agent {
+        let worker = deploy_interface(node)?.cleans();
+        if wanted && worker == Worker::Agent && !disable_ramdisk {
             return self.wait_for_agent(ctx, node);
+        }
+        if !automated && worker == Worker::Nobody && refuse_steps(node, Flow::Clean)? {
+            return Ok(());
         }
         node.driver_internal_info.remove("clean_steps");
         step(
@@ -256,6 +261,22 @@ impl LocalConductor {
         *node = waiting;
         Ok(())
     }
+}
+
+/// Fails work that was asked for steps that nothing on the node can do; tells whether it did.
+///
+/// Source: Ironic's `conductor/cleaning.py` and `servicing.py`.
+fn refuse_steps(node: &mut Node, flow: Flow) -> Result<bool> {
+    let Some(problem) = steps::refusal(node, flow) else {
+        return Ok(false);
+    };
+    node.last_error = Some(format!(
+        "Cannot {} node {}: {problem}",
+        flow.name(),
+        node.uuid
+    ));
+    step(node, Event::Fail)?;
+    Ok(true)
 }
 
 /// Fails the work because of what stands in the way of booting.
@@ -318,6 +339,7 @@ mod tests {
         let (db, _folder) = crate::db::testing::scratch().await;
         let conductor = start(&db).await;
         let mut node = Node::enroll(NodeUuid(ident::uuid()), "fake-hardware", clock::now());
+        node.interfaces.set(InterfaceKind::Boot, "ipxe");
         node.interfaces.set(InterfaceKind::Deploy, "direct");
         conductor.drivers.compose(&mut node).unwrap();
         node.provision_state = ProvisionState::Deploying.into();

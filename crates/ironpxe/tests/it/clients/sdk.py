@@ -37,6 +37,10 @@ def enrol(baremetal):
     node = baremetal.create_node(
         driver="fake-hardware",
         name="sdk-node",
+        boot_interface="ipxe",
+        deploy_interface="direct",
+        inspect_interface="agent",
+        rescue_interface="agent",
         properties={"cpu_arch": "x86_64"},
         driver_info={
             "deploy_kernel": "http://192.0.2.1/deploy/kernel",

@@ -19,8 +19,8 @@ fn cli_shows_drivers_and_conductors() -> Result<()> {
     assert_eq!(driver["type"], "dynamic");
     assert_eq!(driver["hosts"], host);
     for (key, value) in [
-        ("default_boot_interface", "ipxe"),
-        ("default_deploy_interface", "direct"),
+        ("default_boot_interface", "fake"),
+        ("default_deploy_interface", "fake"),
         ("default_power_interface", "fake"),
         ("default_management_interface", "fake"),
     ] {

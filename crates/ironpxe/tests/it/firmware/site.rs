@@ -49,7 +49,10 @@ impl Site {
         let mut node = json!({
             "name": NODE,
             "driver": "fake-hardware",
+            "boot_interface": "ipxe",
             "deploy_interface": "direct",
+            "inspect_interface": "agent",
+            "rescue_interface": "agent",
             "automated_clean": false,
             "driver_info": {
                 "deploy_kernel": self.images.url(KERNEL),

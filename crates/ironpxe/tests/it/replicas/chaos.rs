@@ -234,6 +234,7 @@ pub(super) fn enrol(operator: &Ironic, kernel: &str) -> Result<(String, Vec<Mach
             let node = operator.create_node(&json!({
                 "driver": "fake-hardware",
                 "name": name,
+                "boot_interface": "ipxe",
                 "deploy_interface": deploy_interface,
                 "driver_info": {
                     "deploy_kernel": kernel,

@@ -99,7 +99,9 @@ pub(super) fn active_node(client: &Ironic, mac: &str) -> Result<String> {
     let node = client.create_node(&json!({
         "driver": "fake-hardware",
         "name": format!("bm-{}", mac.replace(':', "")),
+        "boot_interface": "ipxe",
         "deploy_interface": "ramdisk",
+        "rescue_interface": "agent",
         "driver_info": {
             "deploy_kernel": "http://images.example/k",
             "deploy_ramdisk": "http://images.example/r",

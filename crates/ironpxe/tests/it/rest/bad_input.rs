@@ -23,7 +23,7 @@ const DOORS: [(&str, &str); 24] = [
     ("PUT", "/v1/nodes/n1/traits"),
     ("POST", "/v1/nodes/n1/vifs"),
     ("PUT", "/v1/nodes/n1/traits/CUSTOM_A"),
-    ("POST", "/v1/nodes/n1/vendor_passthru?method=first_method"),
+    ("POST", "/v1/nodes/n1/vendor_passthru?method=second_method"),
     ("POST", "/v1/ports"),
     ("PATCH", "/v1/ports/bbbbbbbb-bbbb-4ccc-8ddd-eeeeeeeeeeee"),
     (

@@ -15,6 +15,7 @@ async fn installing() -> Result<(Lab, String, String)> {
         .node(json!({
             "driver": "fake-hardware",
             "name": "n1",
+            "boot_interface": "ipxe",
             "deploy_interface": "anaconda",
             "automated_clean": false,
             "instance_info": {

@@ -454,7 +454,8 @@ async fn good_node(lab: &Lab, deploy_interface: &str) -> Result<String> {
     }
     let uuid = lab
         .node(json!({
-            "driver": "fake-hardware", "deploy_interface": deploy_interface,
+            "driver": "fake-hardware", "boot_interface": "ipxe",
+            "deploy_interface": deploy_interface,
             "inspect_interface": "agent", "rescue_interface": "agent", "automated_clean": false,
             "properties": { "capabilities": "boot_mode:uefi" },
             "driver_info": {

@@ -153,7 +153,7 @@ fn operators_see_every_conductor_and_reach_its_methods() -> Result<()> {
             ],
         "{hosts:?}"
     );
-    ensure!(drivers["drivers"][0]["default_boot_interface"] == "ipxe");
+    ensure!(drivers["drivers"][0]["default_boot_interface"] == "fake");
     let (node, _) = enrol(&client, 1)?;
     for _ in 0..4 {
         // Only one of them has it.

@@ -31,6 +31,7 @@ fn any_api_passes_on_what_any_conductor_promised() -> Result<()> {
     let image = format!("file://{}", file.display());
     let node = client.create_node(&json!({
         "driver": "fake-hardware",
+        "boot_interface": "ipxe",
         "deploy_interface": "ramdisk",
         "instance_info": {"kernel": image, "ramdisk": image},
     }))?;

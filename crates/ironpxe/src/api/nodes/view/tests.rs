@@ -14,6 +14,7 @@ fn call(minor: u16) -> Call {
         links: Links {
             base: "http://h".to_owned(),
         },
+        json_suffix: false,
     }
 }
 

@@ -1,0 +1,207 @@
+//! Nodes whose ramdisk does not call back.
+
+use ironpxe_core::power_state::PowerState;
+use ironpxe_core::provision_state::ProvisionState;
+
+use super::*;
+
+/// An hour: twice the default limit.
+const LONG: time::Duration = time::Duration::HOUR;
+
+/// A node that has been in `state` for `time`, as `set` changes it; as it was saved.
+///
+/// It is so from one statement on: the conductor looks for such nodes by itself, too.
+async fn waiting(
+    stand: &Stand,
+    state: ProvisionState,
+    time: time::Duration,
+    set: impl Fn(&mut Node) + Send + Sync,
+) -> Node {
+    let uuid = stand.enrol("direct").await;
+    let wait = |node: &mut Node| {
+        let since = clock::now().checked_sub(time);
+        node.provision_state = state.into();
+        node.target_provision_state = state.row().target.map(|state| state.name().to_owned());
+        node.provision_updated_at = since;
+        node.inspection_started_at = since;
+        node.power_state = Some(PowerState::On);
+        crate::drivers::agent::pregenerate_token(node, "secret".to_owned());
+        set(node);
+        Ok(())
+    };
+    stand.db.node_change(uuid, wait).await.unwrap().0
+}
+
+fn as_it_is(_: &mut Node) {}
+
+async fn node(stand: &Stand, uuid: NodeUuid) -> Node {
+    stand.db.node_get(uuid).await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn every_wait_ends_in_the_state_and_with_the_words_of_ironic() {
+    use ProvisionState as S;
+    let stand = Stand::new().await;
+    for (state, failed, target, words) in [
+        (
+            S::DeployWait,
+            S::DeployFailed,
+            "active",
+            "Timeout reached while waiting for callback for node NODE",
+        ),
+        (
+            S::CleanWait,
+            S::CleanFailed,
+            "available",
+            "Timeout reached while cleaning the node. Please check if the ramdisk responsible for \
+             the cleaning is running on the node. Failed on step {}.",
+        ),
+        (
+            S::InspectWait,
+            S::InspectFailed,
+            "manageable",
+            "Timeout reached while inspecting the node. Please check if the ramdisk responsible \
+             for the inspection is running on the node.",
+        ),
+        (
+            S::RescueWait,
+            S::RescueFailed,
+            "rescue",
+            "Timeout reached while waiting for rescue ramdisk callback for node",
+        ),
+        (
+            S::ServiceWait,
+            S::ServiceFailed,
+            "active",
+            "Timeout reached while servicing the node. Please check if the ramdisk responsible \
+             for the servicing is running on the node. Failed on step {}.",
+        ),
+    ] {
+        let uuid = waiting(&stand, state, LONG, as_it_is).await.uuid;
+        stand.conductor.end_overdue_waits().await;
+        let ended = node(&stand, uuid).await;
+        assert_eq!(ended.provision_state, failed.into(), "{state}");
+        assert_eq!(ended.target_provision_state.as_deref(), Some(target));
+        let words = words.replace("NODE", &uuid.to_string());
+        assert_eq!(ended.last_error.as_deref(), Some(words.as_str()));
+        let on = state == S::DeployWait;
+        assert_eq!(ended.power_state == Some(PowerState::On), on, "{state}");
+        assert!(!ended.maintenance && ended.fault.is_none(), "{state}");
+        assert_eq!(crate::drivers::agent::token(&ended), None, "{state}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_else_is_ended() {
+    let stand = Stand::new().await;
+    let now = time::Duration::ZERO;
+    let clean_wait = ProvisionState::CleanWait;
+    let mut kept = vec![waiting(&stand, clean_wait, now, as_it_is).await];
+    for state in ProvisionState::all() {
+        let name = state.name();
+        if !(name.ends_with(" wait") || name == "wait call-back") {
+            kept.push(waiting(&stand, state, LONG, as_it_is).await);
+        }
+    }
+    let reserve = |node: &mut Node| node.reservation = Some("conductor-2".to_owned());
+    kept.push(waiting(&stand, clean_wait, LONG, reserve).await);
+    let maintain = |node: &mut Node| node.maintenance = true;
+    let maintained = waiting(&stand, clean_wait, LONG, maintain).await;
+    kept.push(maintained.clone());
+
+    stand.conductor.end_overdue_waits().await;
+    for before in kept {
+        assert_eq!(node(&stand, before.uuid).await, before);
+    }
+
+    // Who leaves maintenance is not forgotten.
+    let release = |node: &mut Node| {
+        node.maintenance = false;
+        Ok(())
+    };
+    stand
+        .db
+        .node_change(maintained.uuid, release)
+        .await
+        .unwrap();
+    stand.conductor.end_overdue_waits().await;
+    let ended = node(&stand, maintained.uuid).await;
+    assert_eq!(ended.provision_state, ProvisionState::CleanFailed.into());
+}
+
+#[tokio::test]
+async fn zero_is_no_limit() {
+    let none = Duration::ZERO;
+    let (db, folder) = crate::db::testing::scratch().await;
+    let conductor = start_set(&db, HOST, Tasks::new(), |settings| {
+        settings.callback_timeouts = CallbackTimeouts {
+            deploy: none,
+            clean: none,
+            inspect: none,
+            rescue: none,
+            service: none,
+        };
+    })
+    .await;
+    let stand = Stand {
+        conductor,
+        db,
+        folder,
+    };
+    let mut nodes = Vec::new();
+    for state in ProvisionState::all().filter(|state| state.name().contains("wait")) {
+        nodes.push(waiting(&stand, state, LONG, as_it_is).await);
+    }
+    assert_eq!(nodes.len(), 5);
+    stand.conductor.end_overdue_waits().await;
+    for before in nodes {
+        assert_eq!(node(&stand, before.uuid).await, before);
+    }
+}
+
+#[tokio::test]
+async fn a_manual_cleaning_goes_back_to_manageable_and_an_interrupted_step_is_a_fault() {
+    let stand = Stand::new().await;
+    let erase = |node: &mut Node| {
+        node.target_provision_state = Some("manageable".to_owned());
+        node.clean_step
+            .insert("step".to_owned(), json!("erase_devices"));
+    };
+    let uuid = waiting(&stand, ProvisionState::CleanWait, LONG, erase)
+        .await
+        .uuid;
+    stand.conductor.end_overdue_waits().await;
+    let ended = node(&stand, uuid).await;
+    assert_eq!(ended.target_provision_state.as_deref(), Some("manageable"));
+    assert!(ended.maintenance && ended.clean_step.is_empty());
+    assert_eq!(ended.fault.as_deref(), Some("clean failure"));
+    assert_eq!(ended.maintenance_reason, ended.last_error);
+    let words = ended.last_error.unwrap();
+    assert!(
+        words.ends_with("Failed on step {'step': 'erase_devices'}."),
+        "{words}"
+    );
+    // What it is doing to its disks may go on.
+    assert_eq!(ended.power_state, Some(PowerState::On));
+}
+
+/// Two conductors find the same nodes; each node is saved once.
+#[tokio::test]
+async fn of_several_conductors_one_ends_a_wait() {
+    let stand = Stand::new().await;
+    let db = crate::db::testing::open(&stand.folder).await;
+    let other = start_as(&db, "conductor-2", Tasks::new()).await;
+    let mut nodes = Vec::new();
+    for _ in 0..20 {
+        nodes.push(waiting(&stand, ProvisionState::CleanWait, LONG, as_it_is).await);
+    }
+    tokio::join!(
+        stand.conductor.end_overdue_waits(),
+        other.end_overdue_waits()
+    );
+    for before in nodes {
+        let ended = node(&stand, before.uuid).await;
+        assert_eq!(ended.provision_state, ProvisionState::CleanFailed.into());
+        assert_eq!(ended.revision, before.revision + 1);
+    }
+}
