@@ -18,6 +18,7 @@ pub mod error;
 pub mod fuzzing;
 pub mod id;
 pub mod interface;
+pub mod json_size;
 pub mod mac;
 pub mod microversion;
 pub mod node;

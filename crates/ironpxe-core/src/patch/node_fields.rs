@@ -4,8 +4,10 @@
 
 use serde_json::{Value, json};
 
+use crate::JsonMap;
 use crate::error::{Fault, Result};
 use crate::interface::InterfaceKind;
+use crate::json_size::serialized_len;
 use crate::node::Node;
 use crate::patch::value::{Field, schema_error};
 
@@ -112,7 +114,7 @@ pub fn set(node: &mut Node, field: &Field<'_>) -> Result<()> {
         "driver" => node.driver = field.required_text()?,
         "driver_info" => node.driver_info = field.object()?,
         "extra" => node.extra = field.object()?,
-        "instance_info" => node.instance_info = field.object()?,
+        "instance_info" => node.instance_info = instance_info(field, &node.instance_info)?,
         "instance_name" => node.instance_name = non_empty(field)?,
         "instance_uuid" => node.instance_uuid = field.uuid()?,
         "lessee" => node.lessee = field.text()?,
@@ -194,6 +196,17 @@ fn non_empty(field: &Field<'_>) -> Result<Option<String>> {
         return Err(schema_error(field.resource, "'' should be non-empty"));
     }
     Ok(text)
+}
+
+/// A config drive that came with a deployment may be larger than all that a client may write here,
+/// and does not count as long as it stays as it is.
+fn instance_info(field: &Field<'_>, before: &JsonMap) -> Result<JsonMap> {
+    let after = field.unbounded_object()?;
+    let drive = after.get("configdrive");
+    let kept = drive.filter(|drive| before.get("configdrive") == Some(drive));
+    let kept = kept.map_or(0, serialized_len);
+    field.check_size(serialized_len(&after).saturating_sub(kept))?;
+    Ok(after)
 }
 
 /// Groups are compared without case; Ironic stores them in lower case.

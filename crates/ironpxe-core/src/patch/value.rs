@@ -9,11 +9,18 @@ use uuid::Uuid;
 use crate::JsonMap;
 use crate::error::{Fault, Result};
 use crate::id::NodeUuid;
+use crate::json_size::serialized_len;
 use crate::mac::MacAddress;
 use crate::patch::repr::{repr, repr_str};
 
 /// The longest plain text Ironic's database keeps.
 pub const MAX_TEXT: usize = 255;
+
+/// How large a free-form field (`extra`, `properties`, `driver_info`, …) may become as a whole, in
+/// bytes of JSON. Each change of a node reads and writes all of it, so that it must not grow with
+/// every patch. (Ironic's columns hold 64 KiB, on other databases than `MySQL` whatever there is
+/// room for.)
+pub const MAX_OBJECT: usize = 1024 * 1024;
 
 /// A field that is being written.
 #[derive(Debug, Clone, Copy)]
@@ -154,11 +161,33 @@ impl Field<'_> {
 
     /// A free-form object; nothing is the empty one.
     pub fn object(&self) -> Result<JsonMap> {
+        let fields = self.unbounded_object()?;
+        self.check_size(serialized_len(&fields))?;
+        Ok(fields)
+    }
+
+    /// A free-form object whose size is judged elsewhere; nothing is the empty one.
+    pub(super) fn unbounded_object(&self) -> Result<JsonMap> {
         match self.value {
             Value::Null => Ok(JsonMap::new()),
             Value::Object(fields) => Ok(fields.clone()),
             _ => Err(self.wrong_type("'object', 'null'")),
         }
+    }
+
+    /// Refuses a free-form object that would be so many `bytes` long.
+    pub(super) fn check_size(&self, bytes: usize) -> Result<()> {
+        if bytes <= MAX_OBJECT {
+            return Ok(());
+        }
+        Err(schema_error(
+            self.resource,
+            &format!(
+                "{} would hold {bytes} bytes of JSON, and at most {MAX_OBJECT} are kept. Remove \
+                 what is not needed, or keep large data elsewhere and its URL here",
+                self.name
+            ),
+        ))
     }
 
     /// A UUID, or nothing.

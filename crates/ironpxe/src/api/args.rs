@@ -15,6 +15,11 @@ use crate::api::AppState;
 use crate::api::body::JsonBody;
 use crate::api::error::{ApiError, Result};
 
+/// How many words a list such as `shard=` or `fields=` may have.
+const MAX_WORDS: usize = 500;
+/// How many arguments a query may have.
+const MAX_ARGUMENTS: usize = 1000;
+
 /// Named values. A name that comes twice in a query is a list.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Args(pub(crate) Map<String, Value>);
@@ -147,6 +152,16 @@ impl Args {
             Some(Value::Array(items)) => items.as_slice(),
             Some(single) => std::slice::from_ref(single),
         };
+        let count: usize = texts
+            .iter()
+            .filter_map(Value::as_str)
+            .map(|text| text.split(',').count())
+            .sum();
+        if count > MAX_WORDS {
+            return Err(ApiError::invalid(format!(
+                "Expected at most {MAX_WORDS} values for {name}, and there are {count}"
+            )));
+        }
         let mut words: Vec<String> = Vec::new();
         for text in texts {
             let Value::String(text) = text else {
@@ -164,18 +179,6 @@ impl Args {
         }
         Ok(Some(words))
     }
-
-    /// A list of whatever was sent in a body; nothing when it was not sent.
-    pub(crate) fn items(&self, name: &str) -> Result<Vec<Value>> {
-        match self.get(name) {
-            None => Ok(Vec::new()),
-            Some(Value::Array(items)) => Ok(items.clone()),
-            Some(other) => Err(ApiError::invalid(format!(
-                "Expected types <class 'NoneType'>, <class 'list'> for {name}: {}",
-                other.as_str().map_or_else(|| repr(other), str::to_owned)
-            ))),
-        }
-    }
 }
 
 /// The arguments in the query string.
@@ -186,6 +189,12 @@ impl FromRequestParts<AppState> for Args {
         let query = Query::<Vec<(String, String)>>::from_request_parts(parts, state).await;
         let Query(pairs) =
             query.map_err(|error| ApiError::invalid(format!("The query is malformed: {error}")))?;
+        if pairs.len() > MAX_ARGUMENTS {
+            return Err(ApiError::invalid(format!(
+                "The query has {} arguments, and at most {MAX_ARGUMENTS} are read",
+                pairs.len()
+            )));
+        }
         if pairs
             .iter()
             .any(|(name, text)| name.contains('\0') || text.contains('\0'))
@@ -260,6 +269,24 @@ mod tests {
         assert_eq!(
             message(args.only(&["limit"])),
             "Unexpected arguments: detail, fields"
+        );
+    }
+
+    #[test]
+    fn a_list_has_a_bounded_number_of_words() {
+        let words = |count: usize| {
+            let words: Vec<String> = (0..count).map(|word| word.to_string()).collect();
+            args(&[("shard", &words.join(","))]).list("shard")
+        };
+        assert_eq!(words(MAX_WORDS).unwrap().unwrap().len(), MAX_WORDS);
+        assert_eq!(
+            message(words(12_000)),
+            "Expected at most 500 values for shard, and there are 12000"
+        );
+        let many = vec![("shard", "a,b"); 251];
+        assert_eq!(
+            message(args(&many).list("shard")),
+            "Expected at most 500 values for shard, and there are 502"
         );
     }
 

@@ -6,6 +6,7 @@ use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::Method;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use ironpxe_core::json_size::count_values;
 use serde_json::Value;
 
 use crate::api::AppState;
@@ -81,7 +82,8 @@ impl FromRequest<AppState> for JsonBody {
         if bytes.is_empty() {
             return Ok(Self(None));
         }
-        parse(&bytes, state.settings.max_json_body_depth).map(|value| Self(Some(value)))
+        let depth = state.settings.max_json_body_depth;
+        parse(&bytes, depth).map(|value| Self(Some(value)))
     }
 }
 
@@ -92,19 +94,54 @@ fn parse(bytes: &[u8], max_depth: usize) -> Result<Value> {
     if scan.depth > max_depth {
         return Err(ApiError::BodyTooDeep);
     }
-    let value = serde_json::from_slice(bytes)
-        .map_err(|error| ApiError::invalid(format!("The request body is not JSON: {error}")))?;
-    if let Some(number) = scan.too_large {
+    let value = parse_part(bytes)?;
+    scan.check()?;
+    Ok(value)
+}
+
+/// Judges a body that is parsed later, part by part.
+pub(super) fn check(bytes: &[u8], max_depth: usize) -> Result<()> {
+    let scan = scan(bytes);
+    if scan.depth > max_depth {
+        return Err(ApiError::BodyTooDeep);
+    }
+    scan.check()
+}
+
+/// Parses a part of a body that is otherwise fine.
+pub(super) fn parse_part(bytes: &[u8]) -> Result<Value> {
+    let count = count_values(bytes);
+    if count > MAX_VALUES {
         return Err(ApiError::invalid(format!(
-            "The request body holds a number that is too large to be kept exactly: {number}"
+            "The request body holds {count} JSON values where at most {MAX_VALUES} are read"
         )));
     }
-    if scan.nul {
-        return Err(ApiError::invalid(
-            "The request body holds a NUL character, which no field can keep",
-        ));
+    serde_json::from_slice(bytes).map_err(|error| not_json(&error))
+}
+
+/// What is said about a body that is not JSON.
+pub(super) fn not_json(error: &serde_json::Error) -> ApiError {
+    ApiError::invalid(format!("The request body is not JSON: {error}"))
+}
+
+/// How many values are built of one body. Each takes tens of bytes of memory, however short it is.
+const MAX_VALUES: usize = 100_000;
+
+impl Scan {
+    fn check(self) -> Result<()> {
+        let scan = self;
+        if let Some(number) = scan.too_large {
+            return Err(ApiError::invalid(format!(
+                "The request body holds a number that is too large to be kept exactly: {number}"
+            )));
+        }
+        if scan.nul {
+            return Err(ApiError::invalid(
+                "The request body holds a NUL character, which no field can keep",
+            ));
+        }
+        Ok(())
     }
-    Ok(value)
 }
 
 /// What one look at the bytes shows, before any parser recurses into them.
@@ -216,6 +253,16 @@ mod tests {
         assert_eq!(
             parse("[".repeat(1_000_000).as_bytes(), 25),
             Err(ApiError::BodyTooDeep)
+        );
+    }
+
+    #[test]
+    fn the_number_of_values_is_bounded_before_parsing() {
+        let lists = |count: usize| format!("[{}[]]", "[],".repeat(count));
+        assert!(parse(lists(40_000).as_bytes(), 25).is_ok());
+        assert_eq!(
+            refused(&lists(60_000)),
+            "The request body holds 120003 JSON values where at most 100000 are read"
         );
     }
 

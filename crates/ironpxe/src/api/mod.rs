@@ -28,6 +28,7 @@ pub(crate) mod error;
 pub mod firmware;
 mod health;
 mod heartbeat;
+mod lazy_args;
 pub(crate) mod links;
 mod lookup;
 mod nodes;

@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 use crate::api::error::{ApiError, Result};
 use crate::api::request::Call;
 
+/// How many operations one patch may have. Each of them is looked up, applied and judged by itself.
+const MAX_OPERATIONS: usize = 1000;
+
 /// Ironic's schema for paths. From 1.98 on, names may hold any character.
 const PATH: &str = r"^(/[\w-]+)+$";
 
@@ -19,6 +22,13 @@ pub(super) fn read(call: &Call, body: Option<Value>) -> Result<Patch> {
     let Value::Array(operations) = &body else {
         return Err(invalid(format!("{} is not of type 'array'", repr(&body))));
     };
+    if operations.len() > MAX_OPERATIONS {
+        return Err(invalid(format!(
+            "it has {} operations, and at most {MAX_OPERATIONS} are taken at once. Send them in \
+             several patches",
+            operations.len()
+        )));
+    }
     for operation in operations {
         let Value::Object(fields) = operation else {
             return Err(invalid(format!(
@@ -153,6 +163,20 @@ mod tests {
             Err(ApiError::Fault(fault)) => fault.to_string(),
             other => format!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn a_patch_has_a_bounded_number_of_operations() {
+        let patch = |count: usize| {
+            let operation = json!({"op": "add", "path": "/extra/a", "value": 1});
+            message(115, json!(vec![operation; count]))
+        };
+        assert!(patch(1000).starts_with("Ok"));
+        assert_eq!(
+            patch(1001),
+            "Schema error for patch: it has 1001 operations, and at most 1000 are taken at once. \
+             Send them in several patches"
+        );
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! `PUT /v1/nodes/<node>/states/provision`: asking for another state.
 //!
 //! Here the request is judged by what it says and by the state the node is in now. The conductor
-//! judges the state again when it has the node for itself; that one counts.
+//! judges the state again when it has the node for itself; that one counts. What may be large (the
+//! config drive, the steps) is parsed only when the node and the verb are known to take it.
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
@@ -12,8 +13,9 @@ use ironpxe_core::provision_state::{ProvisionState, Verb};
 use serde_json::Value;
 
 use crate::api::AppState;
-use crate::api::args::{Args, BodyArgs};
+use crate::api::args::Args;
 use crate::api::error::{ApiError, Result};
+use crate::api::lazy_args::LazyArgs;
 use crate::api::nodes::find;
 use crate::api::request::Call;
 use crate::rpc::ProvisionArgs;
@@ -32,18 +34,25 @@ const ARGUMENTS: [&str; 8] = [
     "runbook",
 ];
 
+/// Those of them that are parsed whatever they are.
+const SHORT: [&str; 4] = ["target", "rescue_password", "disable_ramdisk", "runbook"];
+
 pub(in crate::api::nodes) async fn put(
     State(state): State<AppState>,
     call: Call,
     Path(ident): Path<String>,
-    BodyArgs(args): BodyArgs,
+    sent: LazyArgs,
 ) -> Result<Response> {
     super::super::ident(&ident)?;
-    args.only(&ARGUMENTS)?;
-    let wanted = read(&args)?;
+    sent.only(&ARGUMENTS)?;
+    let args = sent.short(&SHORT)?;
+    let mut wanted = read(&args)?;
+    check_drive(&sent)?;
+    let lists = steps::Lists::read(&sent)?;
     let node = find(&state, &call, &ident).await?;
     let verb = verb(&call, &node, &wanted.target)?;
-    check(&call, &node, verb, &args, &wanted)?;
+    wanted.configdrive = drive(&call, verb, &sent)?;
+    check(&call, &node, verb, &args, &lists, &mut wanted)?;
     state
         .conductor
         .provision(&call.ctx, node.uuid, verb, wanted)
@@ -52,28 +61,37 @@ pub(in crate::api::nodes) async fn put(
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)]).into_response())
 }
 
-/// What was sent, of the right types.
+/// The config drive is of a type that there is.
+fn check_drive(sent: &LazyArgs) -> Result<()> {
+    match sent.first_byte("configdrive") {
+        None | Some(b'n' | b'{' | b'"') => Ok(()),
+        Some(_) => Err(ApiError::invalid(
+            "Expected types <class 'NoneType'>, <class 'dict'>, <class 'str'> for configdrive",
+        )),
+    }
+}
+
+/// The config drive, if there is one; an empty one is none.
+fn drive(call: &Call, verb: Verb, sent: &LazyArgs) -> Result<Option<Value>> {
+    if sent.is_empty("configdrive") {
+        return Ok(None);
+    }
+    configdrive::is_taken(call, verb)?;
+    let drive = sent.value("configdrive")?;
+    if let Some(drive) = &drive {
+        configdrive::check(call, drive)?;
+    }
+    Ok(drive)
+}
+
+/// What was sent besides the config drive and the steps, of the right types.
 fn read(args: &Args) -> Result<ProvisionArgs> {
-    let target = args.required_text("target")?;
-    let configdrive = match args.0.get("configdrive") {
-        None | Some(Value::Null) => None,
-        Some(drive @ (Value::Object(_) | Value::String(_))) => Some(drive.clone()),
-        Some(_) => {
-            return Err(ApiError::invalid(
-                "Expected types <class 'NoneType'>, <class 'dict'>, <class 'str'> for configdrive",
-            ));
-        }
-    };
-    // An empty drive is none.
-    let configdrive = configdrive.filter(|drive| {
-        drive.as_str() != Some("") && drive.as_object().is_none_or(|o| !o.is_empty())
-    });
     Ok(ProvisionArgs {
-        target,
-        configdrive,
-        deploy_steps: args.items("deploy_steps")?,
-        clean_steps: args.items("clean_steps")?,
-        service_steps: args.items("service_steps")?,
+        target: args.required_text("target")?,
+        configdrive: None,
+        deploy_steps: Vec::new(),
+        clean_steps: Vec::new(),
+        service_steps: Vec::new(),
         rescue_password: args.text("rescue_password")?,
         disable_ramdisk: args.flag("disable_ramdisk")?.unwrap_or(false),
     })
@@ -113,10 +131,14 @@ fn verb(call: &Call, node: &Node, target: &str) -> Result<Verb> {
 }
 
 /// Whether the verb takes what was sent with it, and has what it needs.
-fn check(call: &Call, node: &Node, verb: Verb, args: &Args, wanted: &ProvisionArgs) -> Result<()> {
-    if let Some(drive) = &wanted.configdrive {
-        configdrive::check(call, verb, drive)?;
-    }
+fn check(
+    call: &Call,
+    node: &Node,
+    verb: Verb,
+    args: &Args,
+    lists: &steps::Lists<'_>,
+    wanted: &mut ProvisionArgs,
+) -> Result<()> {
     if args.text("runbook")?.is_some() {
         return Err(ApiError::NotHere(
             "This service has no runbooks; give the steps themselves.".to_owned(),
@@ -134,7 +156,8 @@ fn check(call: &Call, node: &Node, verb: Verb, args: &Args, wanted: &ProvisionAr
         };
         call.accept(since)?;
     }
-    steps::check(call, verb, wanted)?;
+    lists.check(call, verb)?;
+    lists.parse_into(wanted)?;
     match &wanted.rescue_password {
         Some(_) if verb != Verb::Rescue => {
             return Err(ApiError::invalid(

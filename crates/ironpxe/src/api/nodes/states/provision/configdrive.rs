@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 use crate::api::error::{ApiError, Result};
 use crate::api::request::Call;
 
-/// Whether the drive may be given with this verb, by this client, in this form.
-pub(super) fn check(call: &Call, verb: Verb, drive: &Value) -> Result<()> {
+/// Whether a drive may be given with this verb, by this client.
+pub(super) fn is_taken(call: &Call, verb: Verb) -> Result<()> {
     let rebuild = call.has(35);
     if !(verb == Verb::Deploy || verb == Verb::Rebuild && rebuild) {
         let allowed = if rebuild { "active, rebuild" } else { "active" };
@@ -18,6 +18,11 @@ pub(super) fn check(call: &Call, verb: Verb, drive: &Value) -> Result<()> {
             "Adding a config drive is only supported when setting provision state to {allowed}"
         )));
     }
+    Ok(())
+}
+
+/// Whether the drive may be given in this form, by this client.
+pub(super) fn check(call: &Call, drive: &Value) -> Result<()> {
     match drive {
         Value::Object(parts) => built(call, parts),
         Value::String(text) => given(text),

@@ -7,6 +7,7 @@ use ironpxe_core::provision_state::Verb;
 use serde_json::Value;
 
 use crate::api::error::{ApiError, Result};
+use crate::api::lazy_args::{LazyArgs, LazyList};
 use crate::api::request::Call;
 use crate::rpc::ProvisionArgs;
 
@@ -21,65 +22,79 @@ const INTERFACES: [&str; 7] = [
     "raid",
 ];
 
-/// Whether each list of steps belongs to the verb, is there if it must be, and is well-formed.
-pub(super) fn check(call: &Call, verb: Verb, wanted: &ProvisionArgs) -> Result<()> {
-    only_for(
-        &wanted.clean_steps,
-        verb == Verb::Clean,
-        "clean_steps",
-        "clean",
-    )?;
-    if !wanted.deploy_steps.is_empty() {
-        call.need(69)?;
-        let deploys = matches!(verb, Verb::Deploy | Verb::Rebuild);
-        only_for(
-            &wanted.deploy_steps,
-            deploys,
-            "deploy_steps",
-            "active or rebuild",
-        )?;
-    }
-    only_for(
-        &wanted.service_steps,
-        verb == Verb::Service,
-        "service_steps",
-        "service",
-    )?;
-    if verb == Verb::Clean {
-        needed(&wanted.clean_steps, "clean_steps", "clean")?;
-    }
-    if verb == Verb::Service {
-        needed(&wanted.service_steps, "service_steps", "service")?;
-    }
-    let lists = [
-        ("clean_steps", &wanted.clean_steps, USER),
-        ("service_steps", &wanted.service_steps, USER),
-        ("deploy_steps", &wanted.deploy_steps, DEPLOY),
-    ];
-    for (name, steps, form) in lists {
-        for step in steps {
-            form.check(step)
-                .map_err(|problem| ApiError::invalid(format!("Invalid {name}: {problem}")))?;
-        }
-    }
-    Ok(())
+/// How many steps one request may ask for.
+const MAX_STEPS: usize = 256;
+
+/// The lists of steps of a request, not parsed yet.
+pub(super) struct Lists<'a> {
+    clean: LazyList<'a>,
+    deploy: LazyList<'a>,
+    service: LazyList<'a>,
 }
 
-fn only_for(steps: &[Value], fits: bool, name: &str, targets: &str) -> Result<()> {
-    if steps.is_empty() || fits {
+impl<'a> Lists<'a> {
+    /// What was sent, if it is lists.
+    pub(super) fn read(sent: &'a LazyArgs) -> Result<Self> {
+        Ok(Self {
+            deploy: sent.list("deploy_steps")?,
+            clean: sent.list("clean_steps")?,
+            service: sent.list("service_steps")?,
+        })
+    }
+
+    /// Whether each list of steps belongs to the verb, and is there if it must be.
+    pub(super) fn check(&self, call: &Call, verb: Verb) -> Result<()> {
+        only_for(self.clean, verb == Verb::Clean, "clean")?;
+        if self.deploy.count > 0 {
+            call.need(69)?;
+            let deploys = matches!(verb, Verb::Deploy | Verb::Rebuild);
+            only_for(self.deploy, deploys, "active or rebuild")?;
+        }
+        only_for(self.service, verb == Verb::Service, "service")?;
+        if verb == Verb::Clean {
+            needed(self.clean, "clean")?;
+        }
+        if verb == Verb::Service {
+            needed(self.service, "service")?;
+        }
+        Ok(())
+    }
+
+    /// Parses the lists, and looks whether each step is well-formed.
+    pub(super) fn parse_into(&self, wanted: &mut ProvisionArgs) -> Result<()> {
+        let parse = |list: LazyList<'_>, form: Form| {
+            let steps = list.items(MAX_STEPS)?;
+            for step in &steps {
+                form.check(step).map_err(|problem| {
+                    ApiError::invalid(format!("Invalid {}: {problem}", list.name))
+                })?;
+            }
+            Ok::<_, ApiError>(steps)
+        };
+        wanted.clean_steps = parse(self.clean, USER)?;
+        wanted.service_steps = parse(self.service, USER)?;
+        wanted.deploy_steps = parse(self.deploy, DEPLOY)?;
+        Ok(())
+    }
+}
+
+fn only_for(steps: LazyList<'_>, fits: bool, targets: &str) -> Result<()> {
+    if steps.count == 0 || fits {
         return Ok(());
     }
     Err(ApiError::invalid(format!(
-        "\"{name}\" is only valid when setting target provision state to {targets}"
+        "\"{}\" is only valid when setting target provision state to {targets}",
+        steps.name
     )))
 }
 
-fn needed(steps: &[Value], name: &str, target: &str) -> Result<()> {
-    if !steps.is_empty() {
+fn needed(steps: LazyList<'_>, target: &str) -> Result<()> {
+    if steps.count > 0 {
         return Ok(());
     }
     Err(ApiError::invalid(format!(
-        "\"{name}\" is required when setting target provision state to {target}"
+        "\"{}\" is required when setting target provision state to {target}",
+        steps.name
     )))
 }
 
