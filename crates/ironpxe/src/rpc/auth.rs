@@ -1,22 +1,28 @@
 //! HTTP basic authentication, as Ironic has it: bcrypt entries in an htpasswd file.
 //!
-//! bcrypt is slow on purpose, so what it has approved once is remembered until the file changes,
-//! which is noticed within a second. Only one password is tried at a time, whoever sends how many;
-//! those that are remembered wait for none of them.
+//! bcrypt is slow on purpose, so what it has found out once is remembered until that user's line
+//! changes, which is noticed within a second. Only one password is tried at a time, and few may wait
+//! for that (`limits.rs`); those that are remembered wait for none of them.
 //!
 //! Source: Ironic's `common/auth_basic.py`.
 
-use std::collections::{HashMap, HashSet};
+mod limits;
+
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
-use tracing::error;
+use tokio::sync::{OnceCell, Semaphore};
+use tracing::{error, warn};
+
+use self::limits::{Limits, Place};
 
 /// How often the file is looked at.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -90,11 +96,29 @@ pub enum UsersError {
 #[derive(Debug, Clone)]
 pub struct Users(Arc<Shared>);
 
+/// Whether a caller may go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// The name and the password are right.
+    Admitted,
+    /// They are not, or there are none.
+    Refused,
+    /// It is not known: too many passwords are being tried, by this peer or by all together, or this
+    /// peer has sent too many wrong ones.
+    Busy {
+        /// When to ask again, in seconds.
+        retry_after: u16,
+    },
+}
+
 struct Shared {
     path: PathBuf,
     known: Mutex<Known>,
-    /// Held while a password is tried.
-    trying: tokio::sync::Mutex<()>,
+    /// Which passwords are being tried.
+    tries: Mutex<HashMap<HeaderValue, Arc<OnceCell<bool>>>>,
+    limits: Arc<Limits>,
+    /// Held while a password is tried: one at a time.
+    turn: Arc<Semaphore>,
 }
 
 impl fmt::Debug for Shared {
@@ -110,12 +134,23 @@ struct Known {
     stamp: Stamp,
     /// Name → hash.
     hashes: HashMap<String, String>,
-    /// Headers that were right.
-    proven: HashSet<HeaderValue>,
+    /// Headers that were tried.
+    judged: HashMap<HeaderValue, Judged>,
+}
+
+/// What came of trying a password.
+struct Judged {
+    username: String,
+    /// What it was compared with; `None` if there was no such user.
+    hash: Option<String>,
+    right: bool,
 }
 
 /// What changes with the file.
 type Stamp = Option<(SystemTime, u64)>;
+
+/// How many headers are remembered that were right, and how many that were wrong.
+const MAX_JUDGED: usize = 1024;
 
 impl Users {
     /// Reads the file.
@@ -124,60 +159,122 @@ impl Users {
             looked: Instant::now(),
             stamp: stamp(path),
             hashes: read(path)?,
-            proven: HashSet::new(),
+            judged: HashMap::new(),
         };
         Ok(Self(Arc::new(Shared {
             path: path.to_owned(),
             known: Mutex::new(known),
-            trying: tokio::sync::Mutex::default(),
+            tries: Mutex::default(),
+            limits: Arc::default(),
+            turn: Arc::new(Semaphore::new(1)),
         })))
     }
 
-    /// Whether this value of `Authorization` is right.
-    pub(super) async fn admit(&self, header: Option<&HeaderValue>) -> bool {
+    /// Whether this value of `Authorization`, which came from `peer`, is right.
+    pub async fn admit(&self, header: Option<&HeaderValue>, peer: Option<IpAddr>) -> Admission {
         let Some(header) = header else {
-            return false;
+            return Admission::Refused;
         };
+        if let Some(right) = self.judged(header) {
+            return admission(right);
+        }
         let Some(credentials) = Credentials::from_header(header) else {
-            return false;
+            return Admission::Refused;
         };
-        if self.proven(header) {
-            return true;
-        }
-        let Some((hash, _)) = self.hash(&credentials.username) else {
-            return false;
+        let (cell, place) = match self.one_try(header, peer) {
+            Ok(one_try) => one_try,
+            Err(retry_after) => return Admission::Busy { retry_after },
         };
-        drop(hash);
-        let _trying = self.0.trying.lock().await;
-        if self.proven(header) {
-            return true;
+        let tried = cell
+            .get_or_try_init(|| self.try_password(header.clone(), credentials, place, peer))
+            .await;
+        match tried {
+            Ok(right) => admission(*right),
+            Err(retry_after) => Admission::Busy { retry_after },
         }
-        let Some((hash, stamp)) = self.hash(&credentials.username) else {
-            return false;
+    }
+
+    /// The try of this header that is under way, or a new one if there is a place for it.
+    fn one_try(
+        &self,
+        header: &HeaderValue,
+        peer: Option<IpAddr>,
+    ) -> Result<(Arc<OnceCell<bool>>, Option<Place>), u16> {
+        let mut tries = self.0.tries.lock().unwrap_or_else(PoisonError::into_inner);
+        // Of those that nobody waits for any more.
+        tries.retain(|_, cell| Arc::strong_count(cell) > 1);
+        if let Some(cell) = tries.get(header) {
+            return Ok((Arc::clone(cell), None));
+        }
+        let place = self.0.limits.enter(peer, Instant::now())?;
+        let cell = Arc::new(OnceCell::new());
+        tries.insert(header.clone(), Arc::clone(&cell));
+        Ok((cell, Some(place)))
+    }
+
+    async fn try_password(
+        &self,
+        header: HeaderValue,
+        credentials: Credentials,
+        place: Option<Place>,
+        peer: Option<IpAddr>,
+    ) -> Result<bool, u16> {
+        // Who came first and had the place may have gone.
+        let place = match place {
+            Some(place) => place,
+            None => self.0.limits.enter(peer, Instant::now())?,
         };
-        let password = credentials.password;
-        let tried =
-            tokio::task::spawn_blocking(move || bcrypt::verify(password, &hash).unwrap_or(false));
-        let right = tried.await.unwrap_or(false);
-        let mut known = self.lock();
-        if right && known.stamp == stamp {
-            known.proven.insert(header.clone());
+        let Ok(turn) = Arc::clone(&self.0.turn).acquire_owned().await else {
+            return Ok(false);
+        };
+        let users = self.clone();
+        let tried = tokio::task::spawn_blocking(move || {
+            // Held until it is done, also if whoever asked has gone.
+            let _turn = turn;
+            users.judge(header, credentials, &place, peer)
+        });
+        Ok(tried.await.unwrap_or(false))
+    }
+
+    /// Compares a password with its hash, and remembers what came of it.
+    fn judge(
+        &self,
+        header: HeaderValue,
+        credentials: Credentials,
+        place: &Place,
+        peer: Option<IpAddr>,
+    ) -> bool {
+        let Credentials { username, password } = credentials;
+        let (hash, decoy) = {
+            let known = self.lock();
+            (known.hashes.get(&username).cloned(), known.decoy())
+        };
+        // A name that is not there takes as long as one that is.
+        let compared = bcrypt::verify(password, hash.as_deref().unwrap_or(&decoy));
+        let right = compared.unwrap_or(false) && hash.is_some();
+        if !right {
+            place.failed();
+            warn!(
+                peer = peer.map(|peer| peer.to_string()),
+                "a caller without the right name and password was turned away"
+            );
         }
+        let judged = Judged {
+            username,
+            hash,
+            right,
+        };
+        self.lock().remember(header, judged);
         right
     }
 
-    fn proven(&self, header: &HeaderValue) -> bool {
+    /// What is known of a header already.
+    fn judged(&self, header: &HeaderValue) -> Option<bool> {
         let mut known = self.lock();
         if known.looked.elapsed() >= LOOK_AGAIN {
             self.look(&mut known);
         }
-        known.proven.contains(header)
-    }
-
-    fn hash(&self, username: &str) -> Option<(String, Stamp)> {
-        let known = self.lock();
-        let hash = known.hashes.get(username)?;
-        Some((hash.clone(), known.stamp))
+        known.judged.get(header).map(|judged| judged.right)
     }
 
     /// Reads the file again if it is another one. What cannot be read lets nobody new in and
@@ -191,17 +288,57 @@ impl Users {
         match read(&self.0.path) {
             Ok(hashes) => {
                 known.hashes = hashes;
-                known.proven.clear();
+                known.forget_changed();
                 known.stamp = stamp;
             }
-            Err(problem) => error!("the users of before are kept: {problem}"),
+            Err(problem) => error!("reload failed; keeping the previous users: {problem}"),
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
+    fn lock(&self) -> MutexGuard<'_, Known> {
         self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+fn admission(right: bool) -> Admission {
+    if right {
+        Admission::Admitted
+    } else {
+        Admission::Refused
+    }
+}
+
+impl Known {
+    /// Remembers what came of a try, unless the file says otherwise by now.
+    fn remember(&mut self, header: HeaderValue, judged: Judged) {
+        if self.hashes.get(&judged.username) != judged.hash.as_ref() {
+            return;
+        }
+        let alike = |other: &Judged| other.right == judged.right;
+        if self.judged.values().filter(|it| alike(it)).count() >= MAX_JUDGED {
+            // Wrong ones never push out those that are right.
+            self.judged.retain(|_, other| !alike(other));
+        }
+        self.judged.insert(header, judged);
+    }
+
+    /// Forgets what was found of entries that are no longer the same.
+    fn forget_changed(&mut self) {
+        let Self { hashes, judged, .. } = self;
+        judged.retain(|_, judged| hashes.get(&judged.username) == judged.hash.as_ref());
+    }
+
+    /// A hash of no password, which takes as long to compare with as the most expensive one here.
+    fn decoy(&self) -> String {
+        let costs = self.hashes.values().filter_map(|hash| hash.get(4..6));
+        let usable = costs.filter_map(|cost| cost.parse::<u8>().ok().filter(|it| *it < 32));
+        let cost = usable.max().unwrap_or(10);
+        format!("$2b${cost:02}${DECOY}")
+    }
+}
+
+/// Salt and hash of a [`Known::decoy`].
+const DECOY: &str = "abcdefghijklmnopqrstuuVkZQ3Yx1bU8mJ0cW5rT7nL9pD2eH4gK";
 
 fn stamp(path: &Path) -> Stamp {
     let metadata = std::fs::metadata(path).ok()?;
@@ -238,98 +375,4 @@ fn read(path: &Path) -> Result<HashMap<String, String>, UsersError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const COST: u32 = 4;
-
-    fn file(entries: &[(&str, &str)]) -> (tempfile::TempDir, PathBuf) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("htpasswd");
-        write(&path, entries);
-        (folder, path)
-    }
-
-    fn write(path: &Path, entries: &[(&str, &str)]) {
-        let lines: Vec<String> = entries
-            .iter()
-            .map(|(name, password)| format!("{name}:{}", bcrypt::hash(password, COST).unwrap()))
-            .collect();
-        std::fs::write(path, lines.join("\n")).unwrap();
-    }
-
-    fn header(username: &str, password: &str) -> HeaderValue {
-        let credentials = Credentials {
-            username: username.to_owned(),
-            password: password.to_owned(),
-        };
-        credentials.header()
-    }
-
-    #[tokio::test]
-    async fn who_knows_the_password_is_let_in_again_and_again() {
-        let (_folder, path) = file(&[("api", "s3cret:with colon"), ("other", "x")]);
-        let users = Users::read(&path).unwrap();
-        let right = header("api", "s3cret:with colon");
-        for _ in 0..3 {
-            assert!(users.admit(Some(&right)).await);
-        }
-        for wrong in [
-            header("api", "s3cret"),
-            header("api", "x"),
-            header("nobody", "x"),
-            header("", ""),
-            HeaderValue::from_static("Basic"),
-            HeaderValue::from_static("Basic !!!"),
-            HeaderValue::from_static("Bearer YXBpOng="),
-            HeaderValue::from_bytes(b"Basic \xff").unwrap(),
-        ] {
-            assert!(!users.admit(Some(&wrong)).await, "{wrong:?}");
-        }
-        assert!(!users.admit(None).await);
-    }
-
-    #[tokio::test]
-    async fn a_changed_file_counts() {
-        let (_folder, path) = file(&[("api", "old")]);
-        let users = Users::read(&path).unwrap();
-        assert!(users.admit(Some(&header("api", "old"))).await);
-        write(&path, &[("api", "newer"), ("second", "x")]);
-        let overdue = Instant::now().checked_sub(LOOK_AGAIN).unwrap();
-        users.lock().looked = overdue;
-        assert!(!users.admit(Some(&header("api", "old"))).await);
-        assert!(users.admit(Some(&header("api", "newer"))).await);
-        // A broken file changes nothing.
-        std::fs::write(&path, "nonsense").unwrap();
-        users.lock().looked = overdue;
-        assert!(users.admit(Some(&header("api", "newer"))).await);
-    }
-
-    #[test]
-    fn what_cannot_be_used_is_named() {
-        let (_folder, path) = file(&[]);
-        std::fs::write(&path, "# users\n\nplain:password\n").unwrap();
-        let error = Users::read(&path).unwrap_err().to_string();
-        assert!(
-            error.contains("line 3") && error.contains("htpasswd -nbB"),
-            "{error}"
-        );
-        std::fs::remove_file(&path).unwrap();
-        let error = Users::read(&path).unwrap_err().to_string();
-        assert!(error.contains("cannot read the users"), "{error}");
-    }
-
-    #[test]
-    fn a_password_is_not_printed() {
-        let credentials = Credentials {
-            username: "api".to_owned(),
-            password: "s3cret".to_owned(),
-        };
-        let shown = format!("{credentials:?} {:?}", credentials.header());
-        assert!(
-            shown.contains("api") && !shown.contains("s3cret"),
-            "{shown}"
-        );
-        assert!(!shown.contains("YXBpO"), "{shown}");
-    }
-}
+mod tests;

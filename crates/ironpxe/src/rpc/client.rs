@@ -133,6 +133,14 @@ impl Client {
                         .to_owned(),
                 ));
             }
+            // Nothing was done there.
+            StatusCode::SERVICE_UNAVAILABLE => {
+                return Err(Trouble::NotAccepted(
+                    "it cannot look at our password now: too many are tried there, or too many \
+                     from this host were wrong"
+                        .to_owned(),
+                ));
+            }
             StatusCode::PAYLOAD_TOO_LARGE => {
                 return Err(Trouble::Fault(Fault::InvalidParameterValue(
                     "The request is larger than conductors take ([json_rpc]max_body_size)."

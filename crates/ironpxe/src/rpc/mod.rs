@@ -50,7 +50,7 @@ use serde_json::Value;
 
 use crate::db::Stamp;
 
-pub use self::auth::{Credentials, Users, UsersError};
+pub use self::auth::{Admission, Credentials, Users, UsersError};
 pub use self::remote::{Patience, Remote};
 pub use ironpxe_core::conductor::DriverInterfaces;
 

@@ -25,7 +25,7 @@ use tracing::{debug, error, warn};
 use ironpxe_core::error::Fault;
 
 use super::at_once;
-use super::auth::Users;
+use super::auth::{Admission, Users};
 use super::envelope::{self, Body, Refused, Request};
 use super::fault::FaultOnWire;
 use super::methods::{Failed, dispatch};
@@ -55,21 +55,15 @@ pub fn router(served: Served) -> Router {
 }
 
 async fn answer(State(served): State<Served>, request: HttpRequest) -> Response {
-    if let Some(users) = &served.users
-        && !users
-            .admit(request.headers().get(header::AUTHORIZATION))
-            .await
-    {
+    if let Some(users) = &served.users {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-        let peer = peer.map(|ConnectInfo(address)| address.ip().to_string());
-        warn!(
-            peer,
-            "a caller without the right name and password was turned away"
-        );
-        let mut answer = error_response(StatusCode::UNAUTHORIZED, "Authorization required");
-        let realm = HeaderValue::from_static("Basic realm=\"Baremetal API\"");
-        answer.headers_mut().insert(header::WWW_AUTHENTICATE, realm);
-        return answer;
+        let peer = peer.map(|ConnectInfo(address)| address.ip());
+        let header = request.headers().get(header::AUTHORIZATION);
+        match users.admit(header, peer).await {
+            Admission::Admitted => {}
+            Admission::Refused => return unauthorized(),
+            Admission::Busy { retry_after } => return busy(retry_after),
+        }
     }
     if request.method() != Method::POST {
         return error_response(
@@ -81,6 +75,23 @@ async fn answer(State(served): State<Served>, request: HttpRequest) -> Response 
         Ok(body) => converse(&served, &body).await,
         Err(answer) => answer,
     }
+}
+
+fn unauthorized() -> Response {
+    let mut answer = error_response(StatusCode::UNAUTHORIZED, "Authorization required");
+    let realm = HeaderValue::from_static("Basic realm=\"Baremetal API\"");
+    answer.headers_mut().insert(header::WWW_AUTHENTICATE, realm);
+    answer
+}
+
+fn busy(retry_after: u16) -> Response {
+    let mut answer = error_response(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "Too many passwords are being tried, or too many were wrong",
+    );
+    let seconds = HeaderValue::from(retry_after);
+    answer.headers_mut().insert(header::RETRY_AFTER, seconds);
+    answer
 }
 
 async fn read(body: HttpBody, limit: usize) -> Result<Bytes, Response> {

@@ -1,0 +1,211 @@
+//! How many passwords may be tried: by one peer at once, by all at once, and by a peer that fails.
+//!
+//! Trying one takes a third of a second of a processor, so whoever sends wrong ones must not keep
+//! others from having theirs tried. A peer is an address, and a `/64` of IPv6, which one host has for
+//! itself.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How many passwords may be waiting or tried, of all peers.
+pub(super) const MAX_WAITING: usize = 64;
+/// How many of them may be one peer's.
+pub(super) const MAX_WAITING_BY_PEER: usize = 4;
+/// How many failures of a peer are forgiven, …
+pub(super) const MAX_FAILURES: u32 = 10;
+/// … and how long it takes until one of them is forgotten.
+const FORGET_AFTER: Duration = Duration::from_secs(2);
+/// How many peers are remembered.
+const MAX_PEERS: usize = 4096;
+/// When those may come again that find no place, in seconds.
+const RETRY_AFTER: u16 = 1;
+
+/// Who tries passwords now, and who failed lately.
+#[derive(Debug, Default)]
+pub(super) struct Limits(Mutex<Peers>);
+
+#[derive(Debug, Default)]
+struct Peers {
+    waiting: usize,
+    by_address: HashMap<Option<IpAddr>, Peer>,
+}
+
+#[derive(Debug)]
+struct Peer {
+    waiting: usize,
+    failures: u32,
+    /// Up to when failures were forgotten.
+    counted: Instant,
+}
+
+impl Peer {
+    fn forget(&mut self, now: Instant) {
+        let passed = now.saturating_duration_since(self.counted);
+        let forgotten = passed.as_millis() / FORGET_AFTER.as_millis();
+        let forgotten = u32::try_from(forgotten).unwrap_or(u32::MAX);
+        self.failures = self.failures.saturating_sub(forgotten);
+        if self.failures == 0 {
+            self.counted = now;
+        } else {
+            self.counted += FORGET_AFTER * forgotten;
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.waiting == 0 && self.failures == 0
+    }
+}
+
+/// The right to have one password tried.
+#[derive(Debug)]
+pub(super) struct Place {
+    limits: Arc<Limits>,
+    peer: Option<IpAddr>,
+}
+
+impl Limits {
+    /// A place for one more try, or in how many seconds to ask again.
+    pub(super) fn enter(
+        self: &Arc<Self>,
+        peer: Option<IpAddr>,
+        now: Instant,
+    ) -> Result<Place, u16> {
+        let peer = peer.map(network);
+        let mut peers = self.lock();
+        if peers.waiting >= MAX_WAITING {
+            return Err(RETRY_AFTER);
+        }
+        if peers.by_address.len() >= MAX_PEERS && !peers.by_address.contains_key(&peer) {
+            peers.by_address.retain(|_, peer| {
+                peer.forget(now);
+                !peer.is_idle()
+            });
+            if peers.by_address.len() >= MAX_PEERS {
+                return Err(RETRY_AFTER);
+            }
+        }
+        let entry = peers.by_address.entry(peer).or_insert(Peer {
+            waiting: 0,
+            failures: 0,
+            counted: now,
+        });
+        entry.forget(now);
+        if entry.waiting >= MAX_WAITING_BY_PEER {
+            return Err(RETRY_AFTER);
+        }
+        if entry.failures >= MAX_FAILURES {
+            let free = entry.counted + FORGET_AFTER;
+            let seconds = free.saturating_duration_since(now).as_secs();
+            return Err(u16::try_from(seconds).unwrap_or(u16::MAX).saturating_add(1));
+        }
+        entry.waiting += 1;
+        peers.waiting += 1;
+        Ok(Place {
+            limits: Arc::clone(self),
+            peer,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Peers> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// The password was wrong.
+    pub(super) fn failed(&self) {
+        if let Some(peer) = self.limits.lock().by_address.get_mut(&self.peer) {
+            peer.failures = peer.failures.saturating_add(1);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut peers = self.limits.lock();
+        peers.waiting = peers.waiting.saturating_sub(1);
+        if let Some(peer) = peers.by_address.get_mut(&self.peer) {
+            peer.waiting = peer.waiting.saturating_sub(1);
+            if peer.is_idle() {
+                peers.by_address.remove(&self.peer);
+            }
+        }
+    }
+}
+
+/// What one host has for itself.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(
+            address.to_bits() & !u128::from(u64::MAX),
+        )),
+        address => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(address: &str) -> Option<IpAddr> {
+        Some(address.parse().unwrap())
+    }
+
+    #[test]
+    fn a_peer_has_a_few_places_and_all_have_a_few_more() {
+        let limits = Arc::new(Limits::default());
+        let now = Instant::now();
+        let one = peer("192.0.2.1");
+        let mut places: Vec<Place> = (0..MAX_WAITING_BY_PEER)
+            .map(|_| limits.enter(one, now).unwrap())
+            .collect();
+        assert_eq!(limits.enter(one, now).unwrap_err(), RETRY_AFTER);
+        assert_eq!(limits.enter(peer("::ffff:192.0.2.1"), now).unwrap_err(), 1);
+        assert!(limits.enter(None, now).is_ok());
+        for host in 2..=MAX_WAITING / MAX_WAITING_BY_PEER {
+            let other = peer(&format!("192.0.2.{host}"));
+            places.extend((0..MAX_WAITING_BY_PEER).map(|_| limits.enter(other, now).unwrap()));
+        }
+        assert!(limits.enter(peer("198.51.100.1"), now).is_err());
+        places.clear();
+        assert!(limits.enter(one, now).is_ok());
+        assert!(limits.lock().by_address.is_empty());
+    }
+
+    #[test]
+    fn who_fails_often_waits_and_nobody_else_does() {
+        let limits = Arc::new(Limits::default());
+        let start = Instant::now();
+        // Neighbours in one network are one peer.
+        let one = peer("2001:db8::1");
+        for host in 1..=MAX_FAILURES {
+            let place = limits.enter(peer(&format!("2001:db8::{host}")), start);
+            place.unwrap().failed();
+        }
+        assert_eq!(limits.enter(one, start).unwrap_err(), 3);
+        assert!(limits.enter(peer("2001:db8:0:1::1"), start).is_ok());
+        // One is forgotten at a time.
+        let later = start + FORGET_AFTER;
+        limits.enter(one, later).unwrap().failed();
+        assert!(limits.enter(one, later).is_err());
+        let much_later = later + FORGET_AFTER * MAX_FAILURES;
+        drop(limits.enter(one, much_later).unwrap());
+        assert!(limits.lock().by_address.is_empty());
+    }
+
+    #[test]
+    fn only_so_many_peers_are_remembered() {
+        let limits = Arc::new(Limits::default());
+        let now = Instant::now();
+        for number in 0..MAX_PEERS {
+            let bits = u32::try_from(number).unwrap();
+            let address = IpAddr::V4(std::net::Ipv4Addr::from_bits(bits));
+            limits.enter(Some(address), now).unwrap().failed();
+        }
+        assert!(limits.enter(peer("192.0.2.1"), now).is_err());
+        assert!(limits.enter(peer("192.0.2.1"), now + FORGET_AFTER).is_ok());
+        assert!(limits.lock().by_address.is_empty());
+    }
+}

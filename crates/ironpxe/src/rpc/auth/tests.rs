@@ -1,0 +1,232 @@
+use super::*;
+
+const COST: u32 = 4;
+const PEER: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
+
+async fn admits(users: &Users, header: &HeaderValue) -> bool {
+    match users.admit(Some(header), PEER).await {
+        Admission::Admitted => true,
+        Admission::Refused => false,
+        busy @ Admission::Busy { .. } => panic!("{busy:?}"),
+    }
+}
+
+fn overdue() -> Instant {
+    Instant::now().checked_sub(LOOK_AGAIN).unwrap()
+}
+
+fn file(entries: &[(&str, &str)]) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("htpasswd");
+    write(&path, entries);
+    (folder, path)
+}
+
+fn write(path: &Path, entries: &[(&str, &str)]) {
+    let lines: Vec<String> = entries
+        .iter()
+        .map(|(name, password)| format!("{name}:{}", bcrypt::hash(password, COST).unwrap()))
+        .collect();
+    std::fs::write(path, lines.join("\n")).unwrap();
+}
+
+fn header(username: &str, password: &str) -> HeaderValue {
+    let credentials = Credentials {
+        username: username.to_owned(),
+        password: password.to_owned(),
+    };
+    credentials.header()
+}
+
+#[tokio::test]
+async fn who_knows_the_password_is_let_in_again_and_again() {
+    let (_folder, path) = file(&[("api", "s3cret:with colon"), ("other", "x")]);
+    let users = Users::read(&path).unwrap();
+    let right = header("api", "s3cret:with colon");
+    for _ in 0..3 {
+        assert!(admits(&users, &right).await);
+    }
+    for wrong in [
+        header("api", "s3cret"),
+        header("api", "x"),
+        header("nobody", "x"),
+        header("", ""),
+        HeaderValue::from_static("Basic"),
+        HeaderValue::from_static("Basic !!!"),
+        HeaderValue::from_static("Bearer YXBpOng="),
+        HeaderValue::from_bytes(b"Basic \xff").unwrap(),
+    ] {
+        assert!(!admits(&users, &wrong).await, "{wrong:?}");
+    }
+    assert_eq!(users.admit(None, PEER).await, Admission::Refused);
+}
+
+#[tokio::test]
+async fn a_changed_file_counts() {
+    let (_folder, path) = file(&[("api", "old")]);
+    let users = Users::read(&path).unwrap();
+    assert!(admits(&users, &header("api", "old")).await);
+    write(&path, &[("api", "newer"), ("second", "x")]);
+    users.lock().looked = overdue();
+    assert!(!admits(&users, &header("api", "old")).await);
+    assert!(admits(&users, &header("api", "newer")).await);
+    // A broken file changes nothing.
+    std::fs::write(&path, "nonsense").unwrap();
+    users.lock().looked = overdue();
+    assert!(admits(&users, &header("api", "newer")).await);
+}
+
+#[tokio::test]
+async fn an_entry_that_is_unchanged_stays_proven() {
+    let (_folder, path) = file(&[("api", "right"), ("other", "old")]);
+    let users = Users::read(&path).unwrap();
+    let right = header("api", "right");
+    let other = header("other", "old");
+    assert!(admits(&users, &right).await && admits(&users, &other).await);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (first, _) = text.split_once('\n').unwrap();
+    let changed = bcrypt::hash("new", COST).unwrap();
+    std::fs::write(
+        &path,
+        format!("{first}\nother:{changed}\nthird:{changed}\n"),
+    )
+    .unwrap();
+    users.lock().looked = overdue();
+    // Others are trying theirs: what is proven waits for nobody.
+    let turn = Arc::clone(&users.0.turn).acquire_owned().await.unwrap();
+    assert_eq!(users.judged(&right), Some(true));
+    assert!(admits(&users, &right).await);
+    assert_eq!(users.judged(&other), None);
+    drop(turn);
+    assert!(!admits(&users, &other).await);
+    assert!(admits(&users, &header("third", "new")).await);
+}
+
+#[tokio::test]
+async fn few_may_wait_and_those_with_the_same_password_wait_together() {
+    let (_folder, path) = file(&[("api", "right")]);
+    let users = Users::read(&path).unwrap();
+    let turn = Arc::clone(&users.0.turn).acquire_owned().await.unwrap();
+    let begin = |password: String, peer: Option<IpAddr>| {
+        let users = users.clone();
+        // The futures are polled once, so that each has its place, and then kept.
+        let mut waiting =
+            Box::pin(async move { users.admit(Some(&header("api", &password)), peer).await });
+        let polled = futures_util::FutureExt::now_or_never(&mut waiting);
+        (waiting, polled)
+    };
+    let other_peer = Some("192.0.2.7".parse().unwrap());
+    let mut waiting = Vec::new();
+    for number in 0..limits::MAX_WAITING_BY_PEER {
+        for _ in 0..20 {
+            let (future, polled) = begin(format!("wrong {number}"), PEER);
+            assert_eq!(polled, None);
+            waiting.push(future);
+        }
+    }
+    let (_, polled) = begin("one more".to_owned(), PEER);
+    assert_eq!(polled, Some(Admission::Busy { retry_after: 1 }));
+    let (right, polled) = begin("right".to_owned(), other_peer);
+    assert_eq!(polled, None);
+    // Those that hang up give their places back.
+    waiting.truncate(20);
+    let (again, polled) = begin("one more".to_owned(), PEER);
+    assert_eq!(polled, None);
+    drop(turn);
+    // All at once: they have their turns in the order in which they came.
+    let rest = futures_util::future::join_all(waiting);
+    let (right, again, rest) = futures_util::future::join3(right, again, rest).await;
+    assert_eq!(right, Admission::Admitted);
+    assert_eq!(again, Admission::Refused);
+    assert!(rest.iter().all(|it| *it == Admission::Refused));
+}
+
+#[tokio::test]
+async fn who_fails_often_is_told_to_wait_before_anything_is_tried() {
+    let (_folder, path) = file(&[("api", "right"), ("second", "right too")]);
+    let users = Users::read(&path).unwrap();
+    assert!(admits(&users, &header("api", "right")).await);
+    let mut refused = 0;
+    let mut busy = false;
+    // A failure is forgotten every other second, however slow this machine is.
+    for number in 0..10_000 {
+        let wrong = header(["api", "nobody"][number % 2], &number.to_string());
+        match users.admit(Some(&wrong), PEER).await {
+            Admission::Refused => refused += 1,
+            Admission::Busy { .. } => {
+                busy = true;
+                break;
+            }
+            Admission::Admitted => panic!("{wrong:?}"),
+        }
+    }
+    assert!(busy && refused >= limits::MAX_FAILURES);
+    // What is known is still known, right or wrong; and others are not held up.
+    assert!(admits(&users, &header("api", "right")).await);
+    assert!(!admits(&users, &header("api", "0")).await);
+    let other = Some("192.0.2.7".parse().unwrap());
+    let second = header("second", "right too");
+    assert_eq!(users.admit(Some(&second), other).await, Admission::Admitted);
+}
+
+#[test]
+fn an_unknown_name_is_as_much_work_as_a_known_one() {
+    let (_folder, path) = file(&[("api", "right")]);
+    let users = Users::read(&path).unwrap();
+    let decoy = users.lock().decoy();
+    // A hash that is none would be no work at all.
+    assert!(!bcrypt::verify("right", &decoy).unwrap());
+    let parts = |hash: &str| hash.parse::<bcrypt::HashParts>().unwrap().get_cost();
+    assert_eq!(parts(&decoy), COST);
+    let mut known = users.lock();
+    let hash = bcrypt::hash("x", COST + 1).unwrap();
+    known.hashes.insert("slower".to_owned(), hash);
+    assert_eq!(parts(&known.decoy()), COST + 1);
+}
+
+#[test]
+fn only_so_much_is_remembered_and_wrong_ones_push_out_no_right_one() {
+    let (_folder, path) = file(&[("api", "right")]);
+    let users = Users::read(&path).unwrap();
+    let mut known = users.lock();
+    let hash = known.hashes.get("api").cloned();
+    let judged = |right| Judged {
+        username: "api".to_owned(),
+        hash: hash.clone(),
+        right,
+    };
+    known.remember(header("api", "right"), judged(true));
+    for number in 0..2 * MAX_JUDGED {
+        known.remember(header("api", &number.to_string()), judged(false));
+    }
+    assert!(known.judged.len() <= MAX_JUDGED + 1);
+    assert!(known.judged[&header("api", "right")].right);
+}
+
+#[test]
+fn what_cannot_be_used_is_named() {
+    let (_folder, path) = file(&[]);
+    std::fs::write(&path, "# users\n\nplain:password\n").unwrap();
+    let error = Users::read(&path).unwrap_err().to_string();
+    assert!(
+        error.contains("line 3") && error.contains("htpasswd -nbB"),
+        "{error}"
+    );
+    std::fs::remove_file(&path).unwrap();
+    let error = Users::read(&path).unwrap_err().to_string();
+    assert!(error.contains("cannot read the users"), "{error}");
+}
+
+#[test]
+fn a_password_is_not_printed() {
+    let credentials = Credentials {
+        username: "api".to_owned(),
+        password: "s3cret".to_owned(),
+    };
+    let shown = format!("{credentials:?} {:?}", credentials.header());
+    assert!(
+        shown.contains("api") && !shown.contains("s3cret"),
+        "{shown}"
+    );
+    assert!(!shown.contains("YXBpO"), "{shown}");
+}
