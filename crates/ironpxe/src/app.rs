@@ -3,6 +3,7 @@
 //! It reads from top to bottom as the service starts: everything is checked before anything is
 //! bound, bound before anything is promised, and ended in the opposite order.
 
+mod conductor_name;
 pub mod openstack;
 mod reload;
 mod roles;
@@ -22,13 +23,13 @@ use tracing::{info, warn};
 use crate::api;
 pub use crate::conductor::preview::OfflineError;
 use crate::conductor::{self, LocalConductor, ScriptsInUse};
-use crate::config::{Config, ConfigError, Secret, Word};
+use crate::config::{Config, ConfigError, Connection, Secret, Word};
 use crate::db::{self, Db};
 pub use crate::db::{DbError, Migration, SchemaStatus, Verdict};
 use crate::drivers::{Drivers, DriversError};
 use crate::ident;
 use crate::images;
-use crate::lifecycle::{HangUps, Signals, Tasks};
+use crate::lifecycle::{CutShort, HangUps, Signals, Tasks};
 pub use crate::rpc::BootPreview;
 use crate::rpc::UsersError;
 use crate::server::{self, Limits};
@@ -105,6 +106,20 @@ pub enum AppError {
     /// A service of OpenStack cannot be asked.
     #[error(transparent)]
     OpenStack(#[from] OpenStackSetupError),
+    /// Another process is the conductor of this name.
+    #[error(
+        "[DEFAULT]host {host:?} is the name of a conductor that runs already: {holder}. Stop that one \
+         first, or give each its own [DEFAULT]host"
+    )]
+    NameTaken {
+        /// The name.
+        host: String,
+        /// Who has it.
+        holder: String,
+    },
+    /// It was told twice to stop.
+    #[error(transparent)]
+    CutShort(#[from] CutShort),
 }
 
 /// Serves until a signal says stop.
@@ -143,7 +158,19 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
             roles::endpoint(&config.host, address),
         ),
     };
+    db::protect_folder(&config.state_path);
     let db = Db::open(&db_settings(&config)).await?;
+    let mut name = match role {
+        Role::Api => None,
+        // It may have to wait for the heartbeat of another host.
+        Role::All | Role::Conductor => tokio::select! {
+            name = conductor_name::claim(&config, &db) => Some(name?),
+            signal = signals.next() => {
+                info!("{signal}: not started");
+                return Ok(());
+            }
+        },
+    };
     let limits = Limits::of_this_process();
     let api_url = api_url(&config, role, api_address);
     let key = match &config.images.url_key {
@@ -162,7 +189,11 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
             let scripts = scripts.clone();
             let started =
                 LocalConductor::start(db.clone(), drivers, scripts, settings, tasks.clone());
-            Some(started.await.map_err(AppError::Conductor)?)
+            let conductor = started.await.map_err(AppError::Conductor)?;
+            if let Some(name) = &mut name {
+                name.note_run(conductor.run_id());
+            }
+            Some(conductor)
         }
     };
     let stopping = CancellationToken::new();
@@ -203,7 +234,7 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
     }
     stopping.cancel();
     signals
-        .or_exit(async {
+        .or_cut_short(async {
             // Before the door closes, so that nobody is sent here any more.
             if let Some(conductor) = &conductor
                 && tokio::time::timeout(PATIENCE, conductor.leave())
@@ -222,7 +253,7 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
             serving.await;
             end(&tasks, conductor.as_ref(), &db).await;
         })
-        .await;
+        .await?;
     info!("stopped");
     Ok(())
 }
@@ -265,6 +296,28 @@ fn noted(scripts: Scripts) -> Scripts {
         warn!("{note}");
     }
     scripts
+}
+
+/// What of the service's files others may read, and what `serve` does about it.
+pub fn exposed_files(config: &Config) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Connection::Sqlite(path) = &config.database_connection {
+        for (file, mode) in db::exposed_files(path) {
+            notes.push(format!(
+                "{} may be read by others (mode {mode:o}), and holds passwords: `ironpxe serve` makes \
+                 it of mode 600",
+                file.display()
+            ));
+        }
+    }
+    if let Some(mode) = db::exposed_mode(&config.state_path) {
+        notes.push(format!(
+            "the state folder {} is open to others (mode {mode:o}): chmod 700, or give the service a \
+             folder of its own ([DEFAULT]state_path)",
+            config.state_path.display()
+        ));
+    }
+    notes
 }
 
 /// Of which version the tables of the database are.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use self::signals::{HangUps, Signals};
+pub use self::signals::{CutShort, HangUps, Signals};
 
 /// The tasks that run beside the requests. Clones are the same set.
 #[derive(Debug, Clone, Default)]

@@ -1,8 +1,9 @@
 //! `GET /healthz` and `GET /readyz`: what a load balancer or a supervisor wants to know.
 //!
 //! *Healthy* means that this process answers at all: if not, restart it. *Ready* means that
-//! requests sent here now are worth it: the database answers, some conductor lives, and the
-//! process is not about to stop. A replica that is not ready is healthy; restarting it would not
+//! requests sent here now are worth it: the database answers and takes changes, some conductor
+//! lives, and the process is not about to stop. Machines can boot as long as the database can be
+//! read; whoever sends only them here looks at `/healthz`. A replica that is not ready is healthy; restarting it would not
 //! bring the database back.
 //!
 //! Both are public, and say nothing that a stranger could use.
@@ -12,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use http::{HeaderValue, StatusCode, header};
+use ironpxe_core::conductor::Conductor;
 use serde_json::json;
 use tracing::warn;
 
@@ -48,16 +50,18 @@ async fn problem(state: &AppState) -> Option<&'static str> {
     if state.stopping.is_cancelled() {
         return Some("this service is stopping");
     }
-    match state.db.conductor_list().await {
+    let conductors = match state.db.conductor_list().await {
+        Ok(conductors) => conductors,
         Err(error) => {
             warn!("not ready: {error}");
-            Some("the database does not answer")
+            return Some("the database does not answer");
         }
-        Ok(conductors) if !conductors.iter().any(|conductor| conductor.alive) => {
-            Some("no conductor is alive")
-        }
-        Ok(_) => None,
+    };
+    if let Some(problem) = state.db.write_problem() {
+        return Some(problem.text());
     }
+    let is_alive = |conductor: &Conductor| conductor.alive;
+    (!conductors.iter().any(is_alive)).then_some("no conductor is alive")
 }
 
 fn not_kept(mut response: Response) -> Response {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use super::{CliError, load};
+use ironpxe::app;
 use ironpxe::config::Config;
 
 #[derive(Debug, Subcommand)]
@@ -28,6 +29,9 @@ pub(super) fn run(command: &ConfigCommand) -> Result<(), CliError> {
             let scripts = config.scripts()?;
             print(&config.settings_made())?;
             for note in scripts.notes() {
+                print(&format!("Note: {note}\n"))?;
+            }
+            for note in app::exposed_files(&config) {
                 print(&format!("Note: {note}\n"))?;
             }
             print("The configuration is good.\n")

@@ -1,6 +1,7 @@
 //! The command line: what was asked, and how it ended.
 //!
-//! Exit codes: 0 done; 64 the configuration or the command line is wrong; 1 anything else.
+//! Exit codes: 0 done; 64 the configuration or the command line is wrong; 130 a second signal cut the
+//! end short; 1 anything else.
 
 mod config;
 mod db;
@@ -13,16 +14,25 @@ mod serve;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
 use ironpxe::app::{AppError, DbError, OfflineError};
 use ironpxe::config::{Config, ConfigError, Environment, Flag};
-use ironpxe::telemetry::BadFilter;
+use ironpxe::telemetry::LogError;
 use ironpxe_core::dhcp::example::TooLong;
 
 /// What `sysexits.h` calls `EX_USAGE`.
 const USAGE: u8 = 64;
+
+/// What shells show for a program that Ctrl-C ended.
+const CUT_SHORT: u8 = 130;
+
+/// How long the process waits at its end for whoever reads its standard error.
+const COMPLAINT_LIMIT: Duration = Duration::from_secs(1);
 
 const ABOUT: &str = "Network booting of bare metal: the OpenStack Ironic API, and iPXE scripts \
                      generated when a machine asks";
@@ -58,7 +68,7 @@ enum CliError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
-    Log(#[from] BadFilter),
+    Log(#[from] LogError),
     #[error(transparent)]
     App(#[from] AppError),
     #[error(transparent)]
@@ -83,7 +93,7 @@ impl CliError {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_)
-            | Self::Log(_)
+            | Self::Log(LogError::Filter(_))
             | Self::App(
                 AppError::Drivers(_)
                 | AppError::Template(_)
@@ -97,7 +107,9 @@ impl CliError {
             | Self::NoTemplate(_)
             | Self::DhcpExample(_) => USAGE,
             Self::Remote(error) if error.is_usage() => USAGE,
+            Self::App(AppError::CutShort(_)) => CUT_SHORT,
             Self::Remote(_)
+            | Self::Log(LogError::Thread(_))
             | Self::App(_)
             | Self::Preview(_)
             | Self::Database(_)
@@ -161,10 +173,17 @@ fn offline_flags(command: &'static str, state_dir: Option<&String>) -> Vec<Flag>
     std::iter::once(anybody).chain(folder).collect()
 }
 
-/// Says what is wrong, and why, on standard error.
+/// Says what is wrong, and why, on standard error. If nobody reads that, the process ends all the
+/// same.
 fn complain(error: CliError) {
     // This form of anyhow's is the message with its causes, in one line.
-    for line in format!("{:#}", anyhow::Error::new(error)).lines() {
-        let _ = writeln!(std::io::stderr(), "ironpxe: {line}");
-    }
+    let text = format!("{:#}", anyhow::Error::new(error));
+    let (written, done) = mpsc::channel();
+    thread::spawn(move || {
+        for line in text.lines() {
+            let _ = writeln!(std::io::stderr(), "ironpxe: {line}");
+        }
+        let _ = written.send(());
+    });
+    let _ = done.recv_timeout(COMPLAINT_LIMIT);
 }

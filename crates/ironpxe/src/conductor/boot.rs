@@ -175,17 +175,26 @@ impl LocalConductor {
     }
 
     fn refuse_stranger(&self, ctx: &Context, ident: BootIdent) -> Fault {
+        let has_line = self.unknown_machines.note(&self.tasks, ident);
         let fault = match ident {
             BootIdent::Node(uuid) => {
-                warn!(req.id = ctx.request_id, node.uuid = %uuid, "machine not booted: no such node");
+                if has_line {
+                    warn!(
+                        req.id = ctx.request_id,
+                        node.uuid = %uuid,
+                        "machine not booted: no such node"
+                    );
+                }
                 Fault::NodeNotFound(uuid.to_string())
             }
             BootIdent::Address(mac) => {
-                warn!(
-                    req.id = ctx.request_id,
-                    port.mac = %mac,
-                    "machine not booted: no port has this address"
-                );
+                if has_line {
+                    warn!(
+                        req.id = ctx.request_id,
+                        port.mac = %mac,
+                        "machine not booted: no port has this address"
+                    );
+                }
                 Fault::PortNotFound(mac.to_string())
             }
         };

@@ -11,9 +11,11 @@
 //! Source: Ironic's `conductor/base_manager.py` (`_register_and_validate_hardware_interfaces`,
 //! `_conductor_service_record_keepalive`) and `manager.py` (`_check_orphan_nodes`).
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ironpxe_core::error::Result;
+use ironpxe_core::conductor::Hardware;
+use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::node::Node;
 use ironpxe_core::provision_state::{Event, ProvisionState};
 use tokio::time::MissedTickBehavior;
@@ -35,6 +37,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Life {
     run_id: String,
+    /// Whether it was ever registered.
+    entered: AtomicBool,
     /// Cancelled when no more work is wanted.
     leaving: CancellationToken,
     /// Held while a heartbeat is written, so that they are in order.
@@ -47,6 +51,7 @@ impl Life {
     pub(super) fn new() -> Self {
         Self {
             run_id: ident::uuid().to_string(),
+            entered: AtomicBool::new(false),
             leaving: CancellationToken::new(),
             beating: tokio::sync::Mutex::default(),
             tasks: Tasks::new(),
@@ -58,8 +63,14 @@ impl LocalConductor {
     /// Registers, ends what an earlier run left behind, and starts what goes on for the whole
     /// life.
     pub(super) async fn begin(&self) -> Result<()> {
-        self.register().await?;
-        self.end_abandoned_work(self.this_run()).await?;
+        self.db.set_own_run(&self.life.run_id);
+        match self.enter().await {
+            Err(fault @ Fault::Unavailable { .. }) => error!(
+                "the conductor is not registered, and tries again with each heartbeat; machines boot \
+                 all the same: {fault}"
+            ),
+            done => done?,
+        }
         let conductor = self.clone();
         let interval = self.settings.heartbeat_interval;
         self.every("conductor heartbeat", interval, move || {
@@ -78,6 +89,19 @@ impl LocalConductor {
             async move { conductor.end_overdue_waits().await }
         });
         Ok(())
+    }
+
+    /// Registers, and ends what an earlier run under this name left behind.
+    async fn enter(&self) -> Result<()> {
+        self.register().await?;
+        self.end_abandoned_work(self.this_run()).await?;
+        self.life.entered.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Which run of the conductor this is.
+    pub fn run_id(&self) -> &str {
+        &self.life.run_id
     }
 
     /// Says that this conductor takes no more work, and goes on saying that it is there.
@@ -103,15 +127,34 @@ impl LocalConductor {
     }
 
     async fn register(&self) -> Result<(), DbError> {
-        let registration = Registration {
+        let (drivers, interfaces) = (self.drivers.names(), self.drivers.offers());
+        let registration = self.registration(&drivers, &interfaces);
+        self.db.conductor_register(&registration).await
+    }
+
+    /// Takes the name back from the run `gone`, if that has ended.
+    async fn take_name(&self, gone: &str) -> Result<bool, DbError> {
+        let (drivers, interfaces) = (self.drivers.names(), self.drivers.offers());
+        let registration = self.registration(&drivers, &interfaces);
+        let silent_since = self.db.silent_since();
+        self.db
+            .conductor_take_name(&registration, gone, silent_since)
+            .await
+    }
+
+    fn registration<'a>(
+        &'a self,
+        drivers: &'a [String],
+        interfaces: &'a [Hardware],
+    ) -> Registration<'a> {
+        Registration {
             hostname: &self.settings.host,
             run_id: &self.life.run_id,
             group: &self.settings.conductor_group,
-            drivers: &self.drivers.names(),
-            interfaces: &self.drivers.offers(),
+            drivers,
+            interfaces,
             endpoint: &self.settings.endpoint,
-        };
-        self.db.conductor_register(&registration).await
+        }
     }
 
     /// Does something now and then, until the end.
@@ -137,11 +180,17 @@ impl LocalConductor {
     }
 
     /// Writes a heartbeat.
-    async fn beat(&self) {
+    pub(super) async fn beat(&self) {
         let host = &self.settings.host;
         let run_id = &self.life.run_id;
         let _beating = self.life.beating.lock().await;
         let online = !self.life.leaving.is_cancelled();
+        if online && !self.life.entered.load(Ordering::Relaxed) {
+            if let Err(fault) = self.enter().await {
+                error!(conductor.host = host, "not registered: {fault}");
+            }
+            return;
+        }
         let beaten = async {
             if self.db.conductor_touch(host, run_id, online).await? {
                 return Ok(());
@@ -150,10 +199,15 @@ impl LocalConductor {
                 // Somebody cleaned up.
                 None if online => self.register().await?,
                 None => {}
+                Some(other) if online && self.take_name(&other.run_id).await? => warn!(
+                    conductor.host = host,
+                    "the other process that had registered under this name is gone: this one has \
+                     its name again"
+                ),
                 Some(_) => error!(
                     conductor.host = host,
                     "another process has registered under this name, and has this one's work: \
-                     give each its own [DEFAULT]host"
+                     stop it, or give each its own [DEFAULT]host"
                 ),
             }
             Ok::<(), DbError>(())

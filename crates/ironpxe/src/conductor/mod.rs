@@ -20,6 +20,7 @@ pub mod preview;
 mod provision;
 mod scripts;
 mod service;
+mod unknown_machines;
 mod validate;
 mod vifs;
 mod volumes;
@@ -44,6 +45,7 @@ use crate::lifecycle::Tasks;
 use self::boot::{Common, KeptAnswer};
 use self::boot_index::{BootIndex, Shared};
 use self::liveness::Life;
+use self::unknown_machines::UnknownMachines;
 
 /// What the conductor is configured with.
 #[derive(Debug, Clone)]
@@ -93,6 +95,7 @@ pub struct LocalConductor {
     settings: Arc<Settings>,
     tasks: Tasks,
     life: Arc<Life>,
+    unknown_machines: UnknownMachines,
 }
 
 impl LocalConductor {
@@ -115,6 +118,7 @@ impl LocalConductor {
             settings: Arc::new(settings),
             tasks,
             life: Arc::new(Life::new()),
+            unknown_machines: UnknownMachines::default(),
         };
         conductor.begin().await?;
         Ok(conductor)

@@ -42,7 +42,7 @@ impl<'a> Holder<'a> {
 impl Db {
     /// The moment before which a conductor must have been heard of last, to be dead now.
     pub fn silent_since(&self) -> OffsetDateTime {
-        clock::now()
+        self.judging_time()
             .checked_sub(
                 self.heartbeat_timeout
                     .try_into()

@@ -1,7 +1,7 @@
 //! Conductors: who is there to do the work.
 
 use ironpxe_core::conductor::{Conductor, Hardware};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 
 use super::row::Fields;
@@ -27,6 +27,22 @@ pub struct Registration<'a> {
 }
 
 impl Db {
+    /// Says which run is that of this process: it lives, whatever the clock says.
+    pub fn set_own_run(&self, run_id: &str) {
+        // There is one conductor in a process.
+        let _ = self.own_run.set(run_id.to_owned());
+    }
+
+    /// The time by which heartbeats are judged.
+    pub(super) fn judging_time(&self) -> OffsetDateTime {
+        self.heartbeat_clock.judge_at(clock::now(), Instant::now())
+    }
+
+    fn judged(&self, row: ConductorRow, now: OffsetDateTime) -> Conductor {
+        let is_own = self.own_run.get() == Some(&row.run_id);
+        row.at(now, self.heartbeat_timeout, is_own)
+    }
+
     /// Enters a conductor, or enters it again after a restart.
     pub async fn conductor_register(&self, entry: &Registration<'_>) -> Result<(), DbError> {
         let statement = Statement::new(
@@ -47,6 +63,34 @@ impl Db {
         .bind(entry.endpoint)
         .bind(entry.run_id);
         self.execute(statement).await.map(drop)
+    }
+
+    /// Enters a conductor in the place of the run `gone` of the same name, while that is the one that
+    /// is registered and it has ended or was not heard of since `silent_since`. Tells whether it did.
+    pub async fn conductor_take_name(
+        &self,
+        entry: &Registration<'_>,
+        gone: &str,
+        silent_since: OffsetDateTime,
+    ) -> Result<bool, DbError> {
+        let statement = Statement::new(
+            "take a conductor's name back",
+            "UPDATE conductors SET conductor_group = $2, drivers = $3, online = $4, \
+             updated_at = $5, interfaces = $6, endpoint = $7, run_id = $8 WHERE hostname = $1 AND \
+             run_id = $9 AND (online = $10 OR updated_at < $11)",
+        )
+        .bind(entry.hostname)
+        .bind(entry.group)
+        .bind(Value::json(&entry.drivers))
+        .bind(true)
+        .bind(clock::now())
+        .bind(Value::json(&entry.interfaces))
+        .bind(entry.endpoint)
+        .bind(entry.run_id)
+        .bind(gone)
+        .bind(false)
+        .bind(silent_since);
+        Ok(self.execute(statement).await? == 1)
     }
 
     /// Notes that this run of a conductor is there: for new work (`online`), or only to finish
@@ -77,11 +121,9 @@ impl Db {
              interfaces, endpoint, run_id FROM conductors ORDER BY id",
         );
         let rows = self.all(statement, read).await?;
-        let now = clock::now();
-        Ok(rows
-            .into_iter()
-            .map(|row| row.at(now, self.heartbeat_timeout))
-            .collect())
+        let now = self.judging_time();
+        let judged = rows.into_iter().map(|row| self.judged(row, now));
+        Ok(judged.collect())
     }
 
     /// The conductor with this name.
@@ -93,7 +135,7 @@ impl Db {
         )
         .bind(hostname);
         let row = self.first(statement, read).await?;
-        Ok(row.map(|row| row.at(clock::now(), self.heartbeat_timeout)))
+        Ok(row.map(|row| self.judged(row, self.judging_time())))
     }
 }
 
@@ -126,10 +168,11 @@ fn read(fields: &mut Fields<'_>) -> Result<ConductorRow, sqlx::Error> {
 
 impl ConductorRow {
     /// The conductor as it looks at `now`.
-    fn at(self, now: OffsetDateTime, heartbeat_timeout: Duration) -> Conductor {
+    fn at(self, now: OffsetDateTime, heartbeat_timeout: Duration, is_own: bool) -> Conductor {
+        let is_heard = is_own || now - self.updated_at <= heartbeat_timeout;
         Conductor {
             online: self.online,
-            alive: self.online && now - self.updated_at <= heartbeat_timeout,
+            alive: self.online && is_heard,
             hostname: self.hostname,
             conductor_group: self.conductor_group,
             drivers: self.drivers,

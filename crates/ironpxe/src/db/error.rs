@@ -198,6 +198,25 @@ impl DbError {
         }
     }
 
+    /// Whether a file cannot be written to: then it may still be read.
+    pub(super) fn is_about_writing(&self) -> bool {
+        let source = match self {
+            Self::Open { source, .. } => {
+                if let Some(error) = source.downcast_ref::<std::io::Error>() {
+                    return WriteProblem::of_io(error).is_some();
+                }
+                source.downcast_ref::<sqlx::Error>()
+            }
+            Self::Migrate {
+                source: MigrateError::Execute(source),
+                ..
+            }
+            | Self::Unavailable { source, .. } => Some(source),
+            _ => None,
+        };
+        source.is_some_and(|source| WriteProblem::of(source).is_some())
+    }
+
     /// Whether the database made this give way to a change of somebody else.
     pub(super) fn gave_way(&self) -> bool {
         let Self::Unavailable { source, .. } = self else {
@@ -208,6 +227,63 @@ impl DbError {
             .as_database_error()
             .and_then(DatabaseError::code)
             .is_some_and(|code| matches!(&*code, "40001" | "40P01"))
+    }
+}
+
+/// Why a database that can be read cannot be written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteProblem {
+    /// There is no room on its disk, or no more for its user.
+    Full,
+    /// It may only be read.
+    ReadOnly,
+    /// The system fails to write its file.
+    Failing,
+}
+
+impl WriteProblem {
+    /// What to tell whoever asks for a change.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Full => "the database cannot be written to: its disk is full",
+            Self::ReadOnly => "the database cannot be written to: it is read-only",
+            Self::Failing => {
+                "the database cannot be written to: the system fails to write its file"
+            }
+        }
+    }
+
+    pub(super) fn of(error: &sqlx::Error) -> Option<Self> {
+        match error {
+            sqlx::Error::Io(error) => Self::of_io(error),
+            sqlx::Error::Database(error) => {
+                if let Some(error) = error.try_downcast_ref::<PgDatabaseError>() {
+                    return match error.code() {
+                        "53100" => Some(Self::Full),
+                        "25006" => Some(Self::ReadOnly),
+                        _ => None,
+                    };
+                }
+                // READONLY, CANTOPEN; IOERR; FULL
+                match sqlite_code(error.as_ref())? {
+                    8 | 14 => Some(Self::ReadOnly),
+                    10 => Some(Self::Failing),
+                    13 => Some(Self::Full),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    fn of_io(error: &std::io::Error) -> Option<Self> {
+        use std::io::ErrorKind as Kind;
+        match error.kind() {
+            Kind::StorageFull | Kind::QuotaExceeded => Some(Self::Full),
+            Kind::FileTooLarge => Some(Self::Failing),
+            Kind::ReadOnlyFilesystem | Kind::PermissionDenied => Some(Self::ReadOnly),
+            _ => None,
+        }
     }
 }
 
@@ -321,10 +397,15 @@ impl From<DbError> for Fault {
             DbError::Unstorable { .. } => Self::InvalidParameterValue(
                 "A text has a NUL character, or is too long to be found again".to_owned(),
             ),
-            error @ DbError::Unavailable { .. } => {
+            DbError::Unavailable { operation, source } => {
+                let problem = WriteProblem::of(&source);
+                let error = DbError::Unavailable { operation, source };
                 tracing::warn!(error = chain(&error), "the database is not available");
                 Self::Unavailable {
-                    reason: "The database is not available".to_owned(),
+                    reason: problem.map_or_else(
+                        || "The database is not available".to_owned(),
+                        |problem| format!("The database is not available: {}", problem.text()),
+                    ),
                     retry_after: RETRY_AFTER,
                 }
             }
@@ -377,7 +458,7 @@ pub(super) fn contended() -> Fault {
 }
 
 /// An error with its causes, in one line.
-fn chain(error: &dyn Error) -> String {
+pub(super) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -13,6 +13,7 @@ mod child;
 mod conductor;
 mod contention;
 mod error;
+mod heartbeat_clock;
 mod list;
 mod node;
 mod node_list;
@@ -21,6 +22,7 @@ mod open;
 mod port;
 mod port_row;
 mod postgres;
+mod private;
 mod read_only;
 mod row;
 mod schema;
@@ -38,26 +40,35 @@ mod volume_row;
 mod volume_target;
 mod volumes;
 mod waiting;
+mod write_health;
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 pub use self::abandoned::Holder;
 pub use self::boot_rows::{BOOT_ROWS_AT_ONCE, BootRows, Revisions};
 pub use self::conductor::Registration;
-pub use self::error::{DbError, Duplicate};
+pub use self::error::{DbError, Duplicate, WriteProblem};
+use self::heartbeat_clock::HeartbeatClock;
 pub use self::list::{Page, SortDirection};
 pub use self::node_list::NodeFilter;
 pub use self::open::{Location, Settings, schema_status, upgrade};
 pub use self::port::PortFilter;
 pub use self::postgres::Limits;
+pub use self::private::{exposed_files, exposed_mode, protect_folder};
 pub use self::schema::{Migration, SchemaStatus, Verdict};
 pub use self::stamp::Stamp;
 use self::store::Store;
 pub use self::waiting::Waiting;
+use self::write_health::WriteHealth;
 
 /// The open database. Clones share its connections.
 #[derive(Debug, Clone)]
 pub struct Db {
     store: Store,
     heartbeat_timeout: Duration,
+    heartbeat_clock: Arc<HeartbeatClock>,
+    /// The run of the conductor of this process.
+    own_run: Arc<OnceLock<String>>,
+    write_health: Arc<WriteHealth>,
 }

@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
 
+use super::heartbeat_clock::HeartbeatClock;
 use super::postgres::{self, Limits, PostgresStore};
 use super::schema::{self, Migration, SchemaStatus};
 use super::sqlite::{self, SqliteStore};
@@ -70,6 +72,9 @@ impl Db {
         Ok(Self {
             store,
             heartbeat_timeout: settings.heartbeat_timeout,
+            heartbeat_clock: Arc::new(HeartbeatClock::new(settings.heartbeat_timeout)),
+            own_run: Arc::default(),
+            write_health: Arc::default(),
         })
     }
 

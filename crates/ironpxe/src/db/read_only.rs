@@ -7,10 +7,12 @@
 //! read as if it could not change (`immutable`), and what was read counts only if it did not.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use sqlx::sqlite::SqlitePool;
 
+use super::heartbeat_clock::HeartbeatClock;
 use super::sqlite::{self, SqliteStore, connect, not_opened};
 use super::store::Store;
 use super::{Db, DbError, Location, schema};
@@ -63,6 +65,9 @@ async fn look_once<T>(
         }),
         // Nobody is asked whether a conductor is alive.
         heartbeat_timeout: Duration::MAX,
+        heartbeat_clock: Arc::new(HeartbeatClock::new(Duration::MAX)),
+        own_run: Arc::default(),
+        write_health: Arc::default(),
     };
     let seen = match check_schema(&connections, path).await {
         Ok(()) => Ok(look(&db).await),
@@ -104,7 +109,7 @@ impl Rest {
     }
 }
 
-fn log_of(path: &Path) -> PathBuf {
+pub(super) fn log_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push("-wal");
     PathBuf::from(name)

@@ -11,11 +11,15 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+    SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
 };
 use sqlx::{ConnectOptions, SqliteConnection};
+use tracing::error;
 
-use super::error::is_busy;
+use super::error::{chain, is_busy};
+use super::private;
+use super::read_only::log_of;
 use super::schema::{self, Applied, Verdict};
 use super::stamp::WalIndex;
 use super::statement::Statement;
@@ -36,9 +40,71 @@ pub(super) struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the file, which is created if it is not there, and brings its tables up to date.
+    /// Opens the file, which is created if it is not there, and brings its tables up to date. Where it
+    /// cannot be written to, because the disk is full for example, what it holds can be read all the
+    /// same: machines boot by that.
     pub(super) async fn open(path: &Path) -> Result<Self, DbError> {
+        match Self::open_to_write(path).await {
+            Err(error) if error.is_about_writing() && path.exists() => {
+                let Ok(store) = Self::open_alone(path).await else {
+                    return Err(error);
+                };
+                error!(
+                    error = chain(&error),
+                    "the database {} cannot be written to: machines are booted by what it holds, and \
+                     nothing can be changed. Make it writable and restart; until then, no other \
+                     process can use the file",
+                    path.display()
+                );
+                Ok(store)
+            }
+            done => done,
+        }
+    }
+
+    /// Opens the file without any other file beside it, by a single connection. That keeps in its own
+    /// memory what is else shared with other processes (`-shm`), and keeps them out.
+    async fn open_alone(path: &Path) -> Result<Self, DbError> {
+        let log = log_of(
+            &path
+                .canonicalize()
+                .map_err(|error| not_opened(path, error))?,
+        );
+        let has_log = std::fs::metadata(log).is_ok_and(|log| log.len() > 0);
+        let alone = options(path).locking_mode(SqliteLockingMode::Exclusive);
+        let ways = [
+            Some(alone.create_if_missing(false)),
+            // On a medium that nobody can write to, if all is in the file itself.
+            (!has_log).then(|| options(path).read_only(true).immutable(true)),
+        ];
+        let mut done = Err(not_opened(path, std::io::Error::other("no way is left")));
+        for options in ways.into_iter().flatten() {
+            done = Self::open_one(path, options).await;
+            if done.is_ok() {
+                break;
+            }
+        }
+        done
+    }
+
+    async fn open_one(path: &Path, options: SqliteConnectOptions) -> Result<Self, DbError> {
+        let failed = |error: sqlx::Error| not_opened(path, error);
+        let connection = connect(1, options).await.map_err(failed)?;
+        let mut used = connection.acquire().await.map_err(failed)?;
+        let applied = schema::applied_of_sqlite(&mut used).await.map_err(failed)?;
+        drop(used);
+        let location = Location::Sqlite(path.to_owned()).to_string();
+        schema::judge(&schema::known(&schema::SQLITE), &applied).work_with(&location)?;
+        Ok(Self {
+            writer: connection.clone(),
+            readers: connection,
+            index: None,
+        })
+    }
+
+    async fn open_to_write(path: &Path) -> Result<Self, DbError> {
         create(path).map_err(|error| not_opened(path, error))?;
+        private::protect_files(path).map_err(|error| not_opened(path, error))?;
         let options = options(path);
         let writer = connect(1, options.clone().journal_mode(SqliteJournalMode::Wal))
             .await

@@ -59,7 +59,8 @@ impl Db {
 
     /// Changes something by one statement; how many rows it changed.
     pub(super) async fn execute(&self, statement: Statement<'_>) -> Result<u64, DbError> {
-        self.writer().await?.execute(statement).await
+        let done = self.writer().await?.execute(statement).await;
+        self.note_write(done)
     }
 
     /// As [`Db::execute`], what no machine boots by: [`Db::stamp`] stays what it is.
@@ -71,7 +72,7 @@ impl Db {
             Store::Sqlite(store) => {
                 let operation = statement.operation;
                 let done = store.execute_aside(statement).await;
-                done.map_err(|error| DbError::from_sqlx(operation, error))
+                self.note_write(done.map_err(|error| DbError::from_sqlx(operation, error)))
             }
             Store::Postgres(_) => self.execute(statement).await,
         }

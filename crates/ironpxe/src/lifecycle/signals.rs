@@ -5,14 +5,21 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The exit code of a process that did not end in good order.
-const CUT_SHORT: i32 = 130;
+/// A second signal came before everything had ended in good order.
+#[derive(Debug, thiserror::Error)]
+#[error("{signal} came again: what was under way is cut off")]
+pub struct CutShort {
+    /// Its name.
+    signal: &'static str,
+}
 
 /// The signals that end the process, caught from the moment this is made.
 #[derive(Debug)]
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// Caught, so that a file that has reached `ulimit -f` is an error, and not the end.
+    _file_size: Signal,
 }
 
 impl Signals {
@@ -21,6 +28,7 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            _file_size: signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?,
         })
     }
 
@@ -32,14 +40,11 @@ impl Signals {
         }
     }
 
-    /// Waits for one more while `work` goes on; if it comes, the process ends at once.
-    pub async fn or_exit<T>(&mut self, work: impl Future<Output = T>) -> T {
+    /// Waits for one more while `work` goes on; if it comes, nothing more is waited for.
+    pub async fn or_cut_short<T>(&mut self, work: impl Future<Output = T>) -> Result<T, CutShort> {
         tokio::select! {
-            done = work => done,
-            signal = self.next() => {
-                tracing::warn!("{signal} again: exiting at once");
-                std::process::exit(CUT_SHORT)
-            }
+            done = work => Ok(done),
+            signal = self.next() => Err(CutShort { signal }),
         }
     }
 }

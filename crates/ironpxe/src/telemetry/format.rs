@@ -3,9 +3,15 @@
 //! There is one line for each boot, so it is written in one go: what does not change within a second
 //! is written once in a second, and texts are copied as they are where nothing in them must be
 //! escaped. One event is one line, whatever is in its texts: no name and no answer of another
-//! service can begin a line of its own, or speak to the terminal.
+//! service can begin a line of its own, speak to the terminal, or change the order in which it
+//! shows a line.
+//!
+//! Nor can a text pretend to be a field. A field's value that has a space, a quotation mark, a
+//! backslash or anything else than visible characters stands in quotation marks, as a string in
+//! Rust; so does a message that has an equals sign or begins with a quotation mark. So the fields of
+//! a line begin at the first ` name=` outside of quotation marks.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt::{self, Debug, Write};
 
 use time::OffsetDateTime;
@@ -111,12 +117,11 @@ const MESSAGE: &str = "message";
 
 impl Visit for Words<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
-        let quoted = field.name() != MESSAGE;
+        let message = field.name() == MESSAGE;
         self.add(field, |out| {
-            let plain = |byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
-            if !quoted {
-                Escaping(out).write_str(value)
-            } else if value.bytes().all(plain) {
+            if message {
+                write_message(out, value)
+            } else if value.bytes().all(is_plain) {
                 out.write_char('"')?;
                 out.write_str(value)?;
                 out.write_char('"')
@@ -127,28 +132,118 @@ impl Visit for Words<'_> {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.add(field, |out| write!(Escaping(out), "{value:?}"));
+        let message = field.name() == MESSAGE;
+        self.add(field, |out| {
+            with_text(value, |text| {
+                if message {
+                    write_message(out, text)
+                } else {
+                    write_value(out, text)
+                }
+            })
+        });
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.add(field, |out| write!(out, "{value}"));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.add(field, |out| write!(out, "{value}"));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.add(field, |out| write!(out, "{value}"));
     }
 }
 
-/// Writes control characters as Rust would in a string, and everything else as it is.
-struct Escaping<'e, 'w>(&'e mut Writer<'w>);
+/// Whether a byte means the same inside and outside of quotation marks.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
+}
 
-impl Write for Escaping<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        // The bytes of other characters than ASCII's are left to be looked at one by one.
-        if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-            return self.0.write_str(text);
-        }
-        for letter in text.chars() {
-            if letter.is_control() {
-                write!(self.0, "{}", letter.escape_default())?;
-            } else {
-                self.0.write_char(letter)?;
-            }
-        }
-        Ok(())
+/// Writes the text of an event.
+fn write_message(out: &mut Writer<'_>, text: &str) -> fmt::Result {
+    if text.starts_with('"') || text.contains('=') {
+        return write!(out, "{text:?}");
     }
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return out.write_str(text);
+    }
+    for letter in text.chars() {
+        if letter.is_ascii() && !letter.is_ascii_control() {
+            out.write_char(letter)?;
+        } else {
+            // Control and format characters, among them those that change the direction of a text,
+            // separators, and what has no character.
+            write!(out, "{}", letter.escape_debug())?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes what an event says of something in its own form: a number, a name, or whatever else.
+fn write_value(out: &mut Writer<'_>, text: &str) -> fmt::Result {
+    let is_word = |letter: char| {
+        if letter.is_ascii() {
+            letter != ' ' && u8::try_from(letter).is_ok_and(is_plain)
+        } else {
+            letter.escape_debug().len() == 1
+        }
+    };
+    if !text.is_empty() && text.chars().all(is_word) || is_quoted(text) {
+        return out.write_str(text);
+    }
+    write!(out, "{text:?}")
+}
+
+/// Whether this is one string already, as Rust writes it.
+fn is_quoted(text: &str) -> bool {
+    let inner = text
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    let Some(inner) = inner else {
+        return false;
+    };
+    let mut escaped = false;
+    for letter in inner.chars() {
+        if escaped {
+            escaped = false;
+        } else if letter == '\\' {
+            escaped = true;
+        } else if letter == '"' || (letter != '\'' && letter.escape_debug().len() != 1) {
+            return false;
+        }
+    }
+    !escaped
+}
+
+/// Gives what `value` says of itself to `then`.
+fn with_text(value: &dyn Debug, then: impl FnOnce(&str) -> fmt::Result) -> fmt::Result {
+    thread_local! {
+        static TEXT: RefCell<String> = const { RefCell::new(String::new()) };
+    }
+    TEXT.with(|text| {
+        // In use only where a value logs something while it is asked.
+        let Ok(mut text) = text.try_borrow_mut() else {
+            return then(&format!("{value:?}"));
+        };
+        text.clear();
+        text.shrink_to(MOST_KEPT);
+        write!(text, "{value:?}")?;
+        then(&text)
+    })
+}
+
+/// How long a text may be whose memory is kept for the next one, in bytes.
+const MOST_KEPT: usize = 4096;
+
+/// A line about the log itself: so many of its lines are missing here.
+pub(super) fn line_about_the_log(lost: u64, why: &str) -> String {
+    format!(
+        "{}  WARN ironpxe::telemetry: log lines are missing here lines={lost} reason={why:?}\n",
+        Moment::now().text()
+    )
 }
 
 /// `2026-11-25T10:57:18.123456Z`
@@ -284,9 +379,52 @@ mod tests {
         });
         let shown = "a\\nERROR b\\u{1b}[2J\\u{9b}2J\"\\ä";
         assert!(told.contains(&format!(": {shown} quoted=")), "{told}");
-        assert!(told.contains(&format!(" shown={shown}")), "{told}");
+        assert!(told.contains(&format!(" shown={evil:?}")), "{told}");
         assert!(told.contains(&format!("quoted={evil:?}")), "{told}");
         assert!(!told.chars().any(char::is_control), "{told:?}");
+    }
+
+    #[test]
+    fn no_text_pretends_to_be_a_field() {
+        let path = "file:///x req.id=req-1";
+        let told = line(|| {
+            tracing::info!(image = %path, error = ?path, debug = ?Some("a b"), "not served: {path}");
+        });
+        assert!(
+            told.ends_with(
+                ": \"not served: file:///x req.id=req-1\" image=\"file:///x req.id=req-1\" \
+                 error=\"file:///x req.id=req-1\" debug=\"Some(\\\"a b\\\")\""
+            ),
+            "{told}"
+        );
+        let told = line(|| tracing::info!("\"quoted\" by {}", "somebody"));
+        assert!(told.ends_with(r#": "\"quoted\" by somebody""#), "{told}");
+        // What only looks like a string of Rust's is none.
+        for evil in [
+            r#""a" b="c""#,
+            r#""a\""#,
+            "\"\u{202e}\"",
+            "\"",
+            "",
+            "\u{a0}",
+            "a\tb",
+        ] {
+            let told = line(|| tracing::info!(x = %evil, "m"));
+            assert!(told.ends_with(&format!(": m x={evil:?}")), "{told}");
+        }
+        let told = line(|| tracing::info!(url = %"http://a/b?c=d&e", n = %7, "m"));
+        assert!(told.ends_with(": m url=http://a/b?c=d&e n=7"), "{told}");
+    }
+
+    #[test]
+    fn no_text_changes_the_order_in_which_a_line_is_shown() {
+        // Marks of direction, isolates, a byte order mark, a soft hyphen, a tag, line separators.
+        let evil = "x\u{202e}\u{2066}\u{200f}\u{feff}\u{ad}\u{e0041}\u{2028}\u{2029}y";
+        let told = line(|| tracing::info!(quoted = evil, shown = %evil, "says {evil}"));
+        assert!(told.is_ascii(), "{told:?}");
+        assert_eq!(told.matches("\\u{202e}\\u{2066}").count(), 3, "{told}");
+        let told = line(|| tracing::info!(shown = %"Größe-機械", "Größe 機械"));
+        assert!(told.ends_with(": Größe 機械 shown=Größe-機械"), "{told}");
     }
 
     #[test]

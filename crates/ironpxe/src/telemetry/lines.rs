@@ -1,148 +1,231 @@
-//! Writing lines from a thread of its own, so that no request waits for the system to take one.
+//! Writing lines from a thread of its own, so that no other thread ever waits for whoever reads
+//! the log.
 //!
-//! Lines gather in a buffer, and the thread writes all that there are at once. A warning or an
-//! error is written before the code goes on, with all lines before it; so is everything when the
-//! process ends in any way that lets it say so. When lines come faster than they can be written,
-//! whoever logs waits: none is dropped. A process that is killed takes the last milliseconds with
-//! it.
+//! Lines are queued in a buffer, and the thread writes all that there are at once. The queue is
+//! bounded: when it is full because standard error is not read, or not fast enough, lines are
+//! dropped and counted, and one line says how many as soon as there is a reader again. The last
+//! quarter of the queue is for warnings and errors alone. The end of the process waits a moment
+//! for the queue to be written, and then goes on without. A process that is killed takes the last
+//! milliseconds with it.
 
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// How much may wait to be written, in bytes.
-const MOST: usize = 256 * 1024;
+use super::format::line_about_the_log;
+
+/// How much may be queued, in bytes.
+const QUEUE: usize = 4 * 1024 * 1024;
+/// What of it is kept free for warnings and errors, in bytes.
+const RESERVED: usize = QUEUE / 4;
+/// What a buffer keeps of its memory when it is empty, in bytes.
+const KEPT: usize = 256 * 1024;
 /// How long lines gather while there are many.
 const PAUSE: Duration = Duration::from_millis(2);
+/// How long a sink that takes nothing now (a terminal or socket that does not block) is left alone.
+const RETRY: Duration = Duration::from_millis(10);
 
 /// Where lines go. Clones are the same place.
 #[derive(Clone)]
 pub(super) struct Lines(Arc<Shared>);
 
+#[derive(Default)]
 struct Shared {
-    gathered: Mutex<Gathered>,
+    queue: Mutex<Queue>,
     /// There are lines, and the thread sleeps.
     some: Condvar,
-    /// There is room again.
-    room: Condvar,
-    out: Mutex<Out>,
+    /// Something was written, or given up.
+    progress: Condvar,
 }
 
 #[derive(Default)]
-struct Gathered {
+struct Queue {
     lines: Vec<u8>,
     /// Whether the thread must be woken.
     asleep: bool,
-    /// Nobody writes for others any more.
-    ended: bool,
-}
-
-struct Out {
-    sink: Box<dyn Write + Send>,
-    /// An empty buffer, for when the full one is taken away.
-    spare: Vec<u8>,
+    /// How many lines found no place since the thread last took the others.
+    dropped: u64,
+    /// How many bytes were ever queued.
+    queued: u64,
+    /// How many of them the thread is done with.
+    done: u64,
 }
 
 /// One line on its way.
 pub(super) struct Line<'l> {
     lines: &'l Lines,
-    at_once: bool,
+    /// How much may be queued, this line included.
+    limit: usize,
 }
 
 impl Lines {
     /// Starts the thread that writes to `sink`.
-    pub(super) fn start(sink: impl Write + Send + 'static) -> Self {
-        let lines = Self(Arc::new(Shared {
-            gathered: Mutex::default(),
-            some: Condvar::new(),
-            room: Condvar::new(),
-            out: Mutex::new(Out {
-                sink: Box::new(sink),
-                spare: Vec::new(),
-            }),
-        }));
+    pub(super) fn start(sink: impl Write + Send + 'static) -> io::Result<Self> {
+        let lines = Self(Arc::default());
         let shared = Arc::clone(&lines.0);
-        let thread = thread::Builder::new().name("log".to_owned());
-        if thread.spawn(move || shared.run()).is_err() {
-            lines.0.gathered().ended = true;
-        }
-        lines
+        thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || shared.run(Sink::new(sink)))?;
+        Ok(lines)
     }
 
-    /// Writes what there is. From now on, each line is written at once.
-    pub(super) fn end(&self) {
-        self.0.gathered().ended = true;
-        self.0.some.notify_all();
-        self.0.write_out(&[]);
+    /// Waits until everything is written that is queued by now, but not longer than `limit`. Tells
+    /// whether it is.
+    pub(super) fn flush(&self, limit: Duration) -> bool {
+        let deadline = Instant::now() + limit;
+        let mut queue = self.0.queue();
+        let all = queue.queued;
+        while queue.done < all {
+            let Some(left) = deadline.checked_duration_since(Instant::now()) else {
+                return false;
+            };
+            let woken = self.0.progress.wait_timeout(queue, left);
+            queue = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
     }
 }
 
 impl Shared {
-    fn gathered(&self) -> MutexGuard<'_, Gathered> {
-        self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Held for moments only: never while anything is written.
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn run(&self) {
+    fn run(&self, mut sink: Sink<impl Write>) {
+        let mut spare = Vec::new();
         loop {
-            let mut gathered = self.gathered();
-            while gathered.lines.is_empty() && !gathered.ended {
-                gathered.asleep = true;
-                let woken = self.some.wait(gathered);
-                gathered = woken.unwrap_or_else(PoisonError::into_inner);
-                gathered.asleep = false;
+            let mut queue = self.queue();
+            while queue.lines.is_empty() {
+                queue.asleep = true;
+                let woken = self.some.wait(queue);
+                queue = woken.unwrap_or_else(PoisonError::into_inner);
+                queue.asleep = false;
             }
-            if gathered.ended {
-                return;
-            }
-            drop(gathered);
-            self.write_out(&[]);
+            let mut lines = std::mem::replace(&mut queue.lines, spare);
+            let dropped = std::mem::take(&mut queue.dropped);
+            let upto = queue.queued;
+            drop(queue);
+            sink.write(&lines);
+            sink.lost(dropped, "standard error was not read fast enough");
+            self.queue().done = upto;
+            self.progress.notify_all();
+            lines.clear();
+            lines.shrink_to(KEPT);
+            spare = lines;
             thread::sleep(PAUSE);
         }
     }
 
-    /// Writes what has gathered, and then `last`. What cannot be written cannot be helped.
-    fn write_out(&self, last: &[u8]) {
-        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        let spare = std::mem::take(&mut out.spare);
-        let mut lines = std::mem::replace(&mut self.gathered().lines, spare);
-        self.room.notify_all();
-        lines.extend_from_slice(last);
-        let _ = out.sink.write_all(&lines);
-        lines.clear();
-        out.spare = lines;
-    }
-
-    fn gather(&self, line: &[u8]) {
-        let mut gathered = self.gathered();
-        while gathered.lines.len() + line.len() > MOST && !gathered.lines.is_empty() {
-            if gathered.ended {
-                break;
-            }
-            let freed = self.room.wait(gathered);
-            gathered = freed.unwrap_or_else(PoisonError::into_inner);
+    fn push(&self, line: &[u8], limit: usize) {
+        let mut queue = self.queue();
+        if queue.lines.len() + line.len() > limit {
+            queue.dropped += 1;
+            return;
         }
-        gathered.lines.extend_from_slice(line);
-        let (asleep, ended) = (gathered.asleep, gathered.ended);
-        drop(gathered);
-        if ended {
-            self.write_out(&[]);
-        } else if asleep {
+        queue.lines.extend_from_slice(line);
+        queue.queued += u64::try_from(line.len()).unwrap_or_default();
+        let asleep = queue.asleep;
+        drop(queue);
+        if asleep {
             self.some.notify_one();
         }
     }
 }
 
+/// Where the thread writes, and what could not be written there.
+struct Sink<W> {
+    to: W,
+    /// How many lines are lost that no line says anything about yet.
+    lost: u64,
+    why: String,
+    /// Whether the last line ended before its end.
+    torn: bool,
+}
+
+impl<W: Write> Sink<W> {
+    fn new(to: W) -> Self {
+        Self {
+            to,
+            lost: 0,
+            why: String::new(),
+            torn: false,
+        }
+    }
+
+    /// Writes lines, and before them how many are missing there. What cannot be written is counted.
+    fn write(&mut self, lines: &[u8]) {
+        if !self.report() {
+            self.lost += count(lines);
+        } else if let Err((rest, error)) = self.put(lines) {
+            self.lost += count(rest);
+            self.why = error.to_string();
+        }
+    }
+
+    /// Counts lines that will not be written, and says so as soon as that can be written.
+    fn lost(&mut self, lines: u64, why: &str) {
+        if lines > 0 {
+            self.lost += lines;
+            why.clone_into(&mut self.why);
+            self.report();
+        }
+    }
+
+    /// Says how many lines are missing, if any are. Tells whether nothing is left to be said.
+    fn report(&mut self) -> bool {
+        if self.lost > 0 {
+            let line = line_about_the_log(self.lost, &self.why);
+            if self.put(line.as_bytes()).is_ok() {
+                self.lost = 0;
+            }
+        }
+        self.lost == 0
+    }
+
+    /// Writes all of `bytes`, or gives what is left of them when the sink failed.
+    fn put<'b>(&mut self, bytes: &'b [u8]) -> Result<(), (&'b [u8], io::Error)> {
+        if self.torn {
+            self.put_all(b"\n").map_err(|(_, error)| (bytes, error))?;
+            self.torn = false;
+        }
+        let done = self.put_all(bytes);
+        if let Err((rest, _)) = &done {
+            let written = bytes.len() - rest.len();
+            let last = written.checked_sub(1).and_then(|last| bytes.get(last));
+            self.torn = last.is_some_and(|last| *last != b'\n');
+        }
+        done
+    }
+
+    fn put_all<'b>(&mut self, bytes: &'b [u8]) -> Result<(), (&'b [u8], io::Error)> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match self.to.write(rest) {
+                Ok(0) => return Err((rest, ErrorKind::WriteZero.into())),
+                Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(RETRY),
+                Err(error) => return Err((rest, error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How many lines end in there.
+fn count(lines: &[u8]) -> u64 {
+    let ends = lines.iter().filter(|byte| **byte == b'\n').count();
+    u64::try_from(ends).unwrap_or(u64::MAX)
+}
+
 impl Write for Line<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.at_once {
-            self.lines.0.write_out(line);
-        } else {
-            self.lines.0.gather(line);
-        }
+        self.lines.0.push(line, self.limit);
         Ok(line.len())
     }
 
@@ -157,107 +240,18 @@ impl<'l> MakeWriter<'l> for Lines {
     fn make_writer(&'l self) -> Line<'l> {
         Line {
             lines: self,
-            at_once: true,
+            limit: QUEUE,
         }
     }
 
     fn make_writer_for(&'l self, about: &Metadata<'_>) -> Line<'l> {
+        let urgent = *about.level() <= Level::WARN;
         Line {
             lines: self,
-            at_once: *about.level() <= Level::WARN,
+            limit: if urgent { QUEUE } else { QUEUE - RESERVED },
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Keeps what it is given, and counts how often.
-    #[derive(Clone, Default)]
-    struct Sink(Arc<Mutex<(Vec<u8>, usize)>>);
-
-    impl Write for Sink {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let mut kept = self.0.lock().unwrap();
-            kept.0.extend_from_slice(bytes);
-            kept.1 += 1;
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl Sink {
-        fn text(&self) -> String {
-            String::from_utf8(self.0.lock().unwrap().0.clone()).unwrap()
-        }
-    }
-
-    fn log(lines: &Lines, text: &str, at_once: bool) {
-        let mut line = Line { lines, at_once };
-        line.write_all(text.as_bytes()).unwrap();
-    }
-
-    #[test]
-    fn every_line_of_every_thread_is_written_once_and_in_order() {
-        let sink = Sink::default();
-        let lines = Lines::start(sink.clone());
-        thread::scope(|scope| {
-            for writer in 0..4 {
-                let lines = &lines;
-                scope.spawn(move || {
-                    // Many times what may wait.
-                    for number in 0..5_000 {
-                        let text = format!("{writer} {number} {}\n", "x".repeat(100));
-                        log(lines, &text, number % 1000 == 0);
-                    }
-                });
-            }
-        });
-        lines.end();
-        let text = sink.text();
-        for writer in 0..4 {
-            let prefix = format!("{writer} ");
-            let numbers = text.lines().filter_map(|line| line.strip_prefix(&prefix));
-            let numbers: Vec<usize> = numbers
-                .map(|rest| rest.split(' ').next().unwrap().parse().unwrap())
-                .collect();
-            assert!(numbers.iter().copied().eq(0..5_000), "writer {writer}");
-        }
-        assert!(sink.0.lock().unwrap().1 < 10_000, "many at once");
-    }
-
-    #[test]
-    fn what_is_urgent_is_written_with_all_before_it_and_before_the_code_goes_on() {
-        let sink = Sink::default();
-        let lines = Lines::start(sink.clone());
-        log(&lines, "one\n", false);
-        log(&lines, "two\n", false);
-        log(&lines, "urgent\n", true);
-        assert_eq!(sink.text(), "one\ntwo\nurgent\n");
-    }
-
-    #[test]
-    fn a_single_line_needs_no_second_one_to_be_written() {
-        let sink = Sink::default();
-        let lines = Lines::start(sink.clone());
-        log(&lines, "one\n", false);
-        while sink.text() != "one\n" {
-            thread::yield_now();
-        }
-    }
-
-    #[test]
-    fn after_the_end_each_line_is_written_at_once() {
-        let sink = Sink::default();
-        let lines = Lines::start(sink.clone());
-        log(&lines, "one\n", false);
-        lines.end();
-        assert_eq!(sink.text(), "one\n");
-        log(&lines, "two\n", false);
-        assert_eq!(sink.text(), "one\ntwo\n");
-    }
-}
+mod tests;

@@ -1,9 +1,10 @@
-//! The log: lines on standard error.
+//! The log: lines on standard error, written by a thread of their own.
 
 mod format;
 mod lines;
 
 use std::io::{IsTerminal, stderr};
+use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
@@ -26,19 +27,33 @@ pub struct BadFilter {
     source: ParseError,
 }
 
-/// The log of this process. When it is dropped, all lines are written.
+/// Why logging does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// It is not known what to log.
+    #[error(transparent)]
+    Filter(#[from] BadFilter),
+    /// There is no thread for it.
+    #[error("cannot start the thread that writes the log")]
+    Thread(#[source] std::io::Error),
+}
+
+/// How long the end of the process waits for whoever reads the log.
+const FLUSH_LIMIT: Duration = Duration::from_secs(1);
+
+/// The log of this process. When it is dropped, all lines are written, unless nobody reads them.
 #[must_use]
 pub struct Log(Lines);
 
 impl Drop for Log {
     fn drop(&mut self) {
-        self.0.end();
+        self.0.flush(FLUSH_LIMIT);
     }
 }
 
 /// Starts logging: short lines, in colour on a terminal. `filter` is `IRONPXE_LOG`, if set.
 /// Panics are logged too, so that none goes by unseen.
-pub fn start(debug: bool, filter: Option<&str>) -> Result<Log, BadFilter> {
+pub fn start(debug: bool, filter: Option<&str>) -> Result<Log, LogError> {
     let usual = if debug { DEBUG } else { USUAL };
     let text = filter.unwrap_or(usual);
     let filter = EnvFilter::builder()
@@ -47,7 +62,7 @@ pub fn start(debug: bool, filter: Option<&str>) -> Result<Log, BadFilter> {
             filter: text.to_owned(),
             source,
         })?;
-    let lines = Lines::start(stderr());
+    let lines = Lines::start(stderr()).map_err(LogError::Thread)?;
     let subscriber = tracing_subscriber::fmt()
         .with_ansi(stderr().is_terminal())
         .event_format(Format)

@@ -1,5 +1,8 @@
 //! `ironpxe serve`: how it starts, whom it lets in, and how it ends.
 
+mod disk;
+mod second_process;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt;

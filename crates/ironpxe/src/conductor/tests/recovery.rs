@@ -64,6 +64,22 @@ async fn reserve(stand: &Stand, state: ProvisionState, host: &str) -> NodeUuid {
 }
 
 #[tokio::test]
+async fn a_conductor_takes_its_name_back_when_the_other_process_is_gone() {
+    let stand = Stand::new().await;
+    let run = async || stand.db.conductor_get(HOST).await.unwrap().unwrap().run_id;
+    let own = run().await;
+    let second = another(&stand, HOST).await;
+    assert_ne!(run().await, own);
+    stand.conductor.beat().await;
+    assert_ne!(run().await, own, "the second one lives");
+    second.leave().await;
+    second.hand_over().await;
+    stand.conductor.beat().await;
+    let conductor = stand.db.conductor_get(HOST).await.unwrap().unwrap();
+    assert!(conductor.run_id == own && conductor.alive);
+}
+
+#[tokio::test]
 async fn what_a_conductor_cannot_finish_it_hands_over_when_it_leaves() {
     let stand = Stand::new().await;
     let leaving = another(&stand, "conductor-2").await;

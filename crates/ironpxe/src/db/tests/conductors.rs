@@ -9,6 +9,8 @@ use crate::db::{Db, Holder, Registration};
 
 on_both! {
     conductors_live_as_long_as_they_are_heard_of,
+    the_own_run_lives_whatever_its_heartbeat_says,
+    a_name_is_taken_back_from_a_run_that_is_gone_and_from_no_other,
     a_node_is_taken_once_and_only_from_the_dead,
     a_run_takes_back_only_while_it_is_the_one_that_is_registered,
 }
@@ -93,6 +95,51 @@ async fn conductors_live_as_long_as_they_are_heard_of(site: Site) {
     assert!(db.conductor_touch("host-1", "run-2", false).await.unwrap());
     assert!(!db.conductor_get("host-1").await.unwrap().unwrap().alive);
     assert!(!db.conductor_touch("host-3", "run-1", true).await.unwrap());
+}
+
+async fn the_own_run_lives_whatever_its_heartbeat_says(site: Site) {
+    let db = site.open().await;
+    db.set_own_run("run-1");
+    for (hostname, run_id) in [("host-1", "run-1"), ("host-2", "run-2")] {
+        register(&db, hostname, run_id).await;
+        fall_silent(&db, hostname).await;
+    }
+    let alive = async |hostname| db.conductor_get(hostname).await.unwrap().unwrap().alive;
+    assert!(alive("host-1").await && !alive("host-2").await);
+    let listed = db.conductor_list().await.unwrap();
+    assert!(listed[0].alive && !listed[1].alive);
+    // Not when it leaves, and not when another run has its name.
+    assert!(db.conductor_touch("host-1", "run-1", false).await.unwrap());
+    assert!(!alive("host-1").await);
+    register(&db, "host-1", "run-9").await;
+    fall_silent(&db, "host-1").await;
+    assert!(!alive("host-1").await);
+}
+
+async fn a_name_is_taken_back_from_a_run_that_is_gone_and_from_no_other(site: Site) {
+    let db = site.open().await;
+    let entry = Registration {
+        hostname: "host-1",
+        run_id: "first",
+        group: "g",
+        drivers: &[],
+        interfaces: &[],
+        endpoint: "host-1:1",
+    };
+    let take = async |gone| {
+        let since = db.silent_since();
+        db.conductor_take_name(&entry, gone, since).await.unwrap()
+    };
+    register(&db, "host-1", "second").await;
+    assert!(!take("second").await, "it lives");
+    assert!(db.conductor_touch("host-1", "second", false).await.unwrap());
+    assert!(!take("third").await, "another one is registered");
+    assert!(take("second").await, "it has left");
+    let taken = db.conductor_get("host-1").await.unwrap().unwrap();
+    assert!(taken.alive && taken.run_id == "first" && taken.endpoint == "host-1:1");
+    register(&db, "host-1", "second").await;
+    fall_silent(&db, "host-1").await;
+    assert!(take("second").await, "it is dead");
 }
 
 /// A node that `hostname` holds, and what becomes of it.

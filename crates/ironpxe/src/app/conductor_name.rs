@@ -1,0 +1,244 @@
+//! One process for each conductor's name (`[DEFAULT]host`).
+//!
+//! A conductor that starts ends the work that an earlier run under its name left behind. If that run
+//! still lives, its work is lost and nobody is told. So a start is refused while another process has
+//! the name:
+//!
+//! * On one host, a locked file says so: beside the `SQLite` file, or in `[DEFAULT]state_path` if the
+//!   database is a server's. The kernel gives the lock back with the process, however it ends, so a
+//!   restart after a crash is not held up.
+//! * On several hosts, the heartbeats in the database say so. A run that was not this host's own
+//!   and has a fresh heartbeat is watched: when it writes the next one, it lives. When it writes none
+//!   for a few intervals, it does not.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{ErrorKind, Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use tracing::{info, warn};
+
+use super::AppError;
+use crate::config::{Config, Connection};
+use crate::db::Db;
+
+/// How many heartbeats a run may miss before it counts as gone.
+const MISSED: u32 = 3;
+/// How often the heartbeat of another run is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// The right to a conductor's name, for as long as this process runs.
+#[derive(Debug)]
+pub(super) struct ConductorName {
+    /// `None` where no file can be written.
+    file: Option<File>,
+}
+
+/// Takes the name, or says who has it.
+pub(super) async fn claim(config: &Config, db: &Db) -> Result<ConductorName, AppError> {
+    let host = &config.host;
+    let path = lock_path(config);
+    let mut file = match open(&path) {
+        Ok(file) => Some(file),
+        Err(error) => {
+            warn!(
+                "cannot create {}: {error}; another process with [DEFAULT]host {host:?} would not \
+                 be noticed",
+                path.display()
+            );
+            None
+        }
+    };
+    let mut last_run = String::new();
+    if let Some(file) = &mut file {
+        match file.try_lock() {
+            Ok(()) => last_run = read(file).run,
+            Err(TryLockError::WouldBlock) => {
+                let holder = read(file).process;
+                return Err(AppError::NameTaken {
+                    host: host.clone(),
+                    holder: format!("process {holder} on this host ({})", path.display()),
+                });
+            }
+            Err(TryLockError::Error(error)) => warn!("cannot lock {}: {error}", path.display()),
+        }
+    }
+    if let Some(file) = &mut file {
+        write(file, &last_run);
+    }
+    // The file of SQLite is this host's alone.
+    if matches!(config.database_connection, Connection::Postgres(_)) {
+        watch(config, db, &last_run).await?;
+    }
+    Ok(ConductorName { file })
+}
+
+impl ConductorName {
+    /// Notes which run has the name now, so that the next start knows it as this host's own.
+    pub(super) fn note_run(&mut self, run_id: &str) {
+        if let Some(file) = &mut self.file {
+            write(file, run_id);
+        }
+    }
+}
+
+/// Waits until the run that is registered has shown whether it lives.
+async fn watch(config: &Config, db: &Db, last_run: &str) -> Result<(), AppError> {
+    let host = &config.host;
+    let interval = Duration::from_secs(config.conductor.heartbeat_interval.into());
+    let timeout = Duration::from_secs(config.conductor.heartbeat_timeout.into());
+    let limit = timeout.min(interval.saturating_mul(MISSED));
+    let begin = Instant::now();
+    let mut first_seen = None;
+    loop {
+        let Some(row) = db.conductor_get(host).await? else {
+            return Ok(());
+        };
+        if !row.alive || row.run_id == last_run {
+            return Ok(());
+        }
+        let seen = (row.run_id, row.updated_at);
+        match &first_seen {
+            None => {
+                info!(
+                    conductor.host = host,
+                    "a conductor of this name was heard of lately: waiting up to {} s for its next \
+                     heartbeat",
+                    limit.as_secs()
+                );
+                first_seen = Some(seen);
+            }
+            Some(first) if *first != seen => {
+                return Err(AppError::NameTaken {
+                    host: host.clone(),
+                    holder: "a conductor that writes heartbeats into this database, on another \
+                             host or with another [DEFAULT]state_path"
+                        .to_owned(),
+                });
+            }
+            Some(_) if begin.elapsed() >= limit => return Ok(()),
+            Some(_) => {}
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+fn lock_path(config: &Config) -> PathBuf {
+    // A name may hold whatever a file's name may not.
+    let host: String = config
+        .host
+        .chars()
+        .map(|letter| match letter {
+            'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '.' => letter.to_string(),
+            other => format!("_{:x}", u32::from(other)),
+        })
+        .collect();
+    match &config.database_connection {
+        Connection::Sqlite(path) => {
+            // Whatever link leads to it, the file is one.
+            let mut name = path.canonicalize().unwrap_or_else(|_| path.clone());
+            name.as_mut_os_string()
+                .push(format!("-conductor-{host}.lock"));
+            name
+        }
+        Connection::Postgres(_) => config.state_path.join(format!("conductor-{host}.lock")),
+    }
+}
+
+fn open(path: &Path) -> std::io::Result<File> {
+    let open = || {
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+    };
+    match (open(), path.parent()) {
+        (Err(error), Some(folder)) if error.kind() == ErrorKind::NotFound => {
+            std::fs::create_dir_all(folder)?;
+            open()
+        }
+        (opened, _) => opened,
+    }
+}
+
+/// What a lock file says: which process has locked it, or had, and which run of the conductor it is.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Note {
+    process: String,
+    run: String,
+}
+
+fn read(file: &mut File) -> Note {
+    let mut text = String::new();
+    if file
+        .rewind()
+        .and_then(|()| file.read_to_string(&mut text))
+        .is_err()
+    {
+        return Note::default();
+    }
+    let mut lines = text.lines().map(str::to_owned);
+    Note {
+        process: lines.next().unwrap_or_default(),
+        run: lines.next().unwrap_or_default(),
+    }
+}
+
+/// Nothing depends on it but the words of an error and how long a restart takes: so it may fail.
+fn write(file: &mut File, run_id: &str) {
+    let text = format!("{}\n{run_id}\n", std::process::id());
+    let written = file
+        .rewind()
+        .and_then(|()| file.write_all(text.as_bytes()))
+        .and_then(|()| file.set_len(u64::try_from(text.len()).unwrap_or_default()));
+    if let Err(error) = written {
+        warn!("cannot write the conductor's lock file: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_file_says_who_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b.lock");
+        let mut file = open(&path).unwrap();
+        assert_eq!(read(&mut file), Note::default());
+        write(&mut file, "a-run-with-a-long-name");
+        write(&mut file, "run-2");
+        let mut again = open(&path).unwrap();
+        assert_eq!(
+            read(&mut again),
+            Note {
+                process: std::process::id().to_string(),
+                run: "run-2".to_owned()
+            }
+        );
+        file.try_lock().unwrap();
+        assert!(matches!(again.try_lock(), Err(TryLockError::WouldBlock)));
+        drop(file);
+        again.try_lock().unwrap();
+    }
+
+    #[test]
+    fn each_name_has_a_file_of_its_own() {
+        let path = |host: &str| {
+            let mut config = Config::default();
+            config.host = host.to_owned();
+            config.database_connection = Connection::Sqlite("/x/i.sqlite".into());
+            lock_path(&config)
+        };
+        assert_eq!(
+            path("vm-1.a"),
+            Path::new("/x/i.sqlite-conductor-vm-1.a.lock")
+        );
+        assert_eq!(path("../b"), Path::new("/x/i.sqlite-conductor-.._2fb.lock"));
+        assert_ne!(path("a/b"), path("a_2fb"));
+    }
+}

@@ -1,0 +1,108 @@
+//! The time by which the heartbeats of others are judged, whatever is done to the wall clock.
+//!
+//! Heartbeats are times of the wall clock, because processes on several hosts compare them. When the
+//! clock is set forward, every heartbeat there is looks old at once, although nobody is dead. So for
+//! as long as it takes until every living conductor has written a new one (the heartbeat timeout), they
+//! are judged by the time that it would be if the clock had not been set. When it is set back, the new
+//! time counts at once: by the old one, heartbeats that are written now would look old.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use time::OffsetDateTime;
+
+/// How far the wall clock may be off what is expected before it counts as set. Clocks that are only
+/// slowed down or hurried (NTP) stay below.
+const TOLERANCE: time::Duration = time::Duration::seconds(2);
+
+/// Compares the wall clock with the time that has passed.
+#[derive(Debug)]
+pub(super) struct HeartbeatClock {
+    grace: Duration,
+    last: Mutex<Option<Last>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Last {
+    passed: Instant,
+    wall: OffsetDateTime,
+    /// When it was noticed that the clock was set forward since.
+    set_forward: Option<Instant>,
+}
+
+impl HeartbeatClock {
+    /// `grace` is how long it may take until everybody has written a heartbeat.
+    pub(super) fn new(grace: Duration) -> Self {
+        Self {
+            grace,
+            last: Mutex::default(),
+        }
+    }
+
+    /// The time to judge by, when the wall clock says `wall` at the moment `passed`.
+    pub(super) fn judge_at(&self, wall: OffsetDateTime, passed: Instant) -> OffsetDateTime {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = Last {
+            passed,
+            wall,
+            set_forward: None,
+        };
+        let known = last.get_or_insert(fresh);
+        let elapsed = passed.saturating_duration_since(known.passed);
+        let expected = time::Duration::try_from(elapsed)
+            .ok()
+            .and_then(|elapsed| known.wall.checked_add(elapsed));
+        let Some(expected) = expected.filter(|expected| wall - *expected > TOLERANCE) else {
+            *known = fresh;
+            return wall;
+        };
+        let noticed = *known.set_forward.get_or_insert(passed);
+        if passed.saturating_duration_since(noticed) > self.grace {
+            *known = fresh;
+            return wall;
+        }
+        expected
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::macros::datetime;
+
+    const START: OffsetDateTime = datetime!(2026-01-02 03:04:05 UTC);
+    const GRACE: Duration = Duration::from_mins(1);
+
+    #[test]
+    fn a_clock_that_is_set_forward_makes_nobody_old_until_all_could_write_again() {
+        let clock = HeartbeatClock::new(GRACE);
+        let begin = Instant::now();
+        let second = |number: u64| begin + Duration::from_secs(number);
+        let wall = |number: i64| START + time::Duration::seconds(number);
+        assert_eq!(clock.judge_at(wall(0), second(0)), wall(0));
+        assert_eq!(clock.judge_at(wall(20), second(20)), wall(20));
+        let hour = time::Duration::hours(1);
+        for passed in [25, 30, 85] {
+            let judged = clock.judge_at(wall(passed) + hour, second(passed.unsigned_abs()));
+            assert_eq!(judged, wall(passed));
+        }
+        assert_eq!(clock.judge_at(wall(86) + hour, second(86)), wall(86) + hour);
+        assert_eq!(clock.judge_at(wall(90) + hour, second(90)), wall(90) + hour);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_or_a_little_off_counts_at_once() {
+        let clock = HeartbeatClock::new(GRACE);
+        let begin = Instant::now();
+        let second = |number: u64| begin + Duration::from_secs(number);
+        let wall = |number: i64| START + time::Duration::seconds(number);
+        assert_eq!(clock.judge_at(wall(0), second(0)), wall(0));
+        assert_eq!(clock.judge_at(wall(-3600), second(10)), wall(-3600));
+        assert_eq!(clock.judge_at(wall(-3589), second(20)), wall(-3589));
+        // Back to where it was is forward, from there.
+        assert_eq!(clock.judge_at(wall(30), second(30)), wall(-3579));
+        // And back again before the grace is over.
+        assert_eq!(clock.judge_at(wall(-3569), second(40)), wall(-3569));
+        assert_eq!(clock.judge_at(wall(-3559), second(50)), wall(-3559));
+    }
+}
