@@ -1,5 +1,6 @@
-//! Collections of Ironic's that this service does not keep. Clients list them as a matter of
-//! course, and there are truly none; who wants to create one is told that it is not done here.
+//! Collections of Ironic's that this service does not have. Clients list them as a matter of course,
+//! and get an empty list; a request to create one is answered 501, with what to do instead.
+//! `docs/compatibility.md` shows the table.
 
 use axum::extract::Path;
 use axum::routing::{get, post};
@@ -10,16 +11,18 @@ use crate::api::AppState;
 use crate::api::error::{ApiError, Result};
 use crate::api::request::Call;
 
-/// A collection.
-struct Collection {
-    /// The last part of its URL, and the name of the list.
-    name: &'static str,
-    /// What one of it is called.
+/// A resource that Ironic has and this service has not.
+struct Absent {
+    /// Its URL below `/v1/`, which is also the name of the list.
+    path: &'static str,
+    /// What one of it is called in an error.
     one: &'static str,
-    /// The minor version that brought it.
+    /// The minor version of the API that brought it.
     since: u16,
     /// What an older client is told that wants to change something.
     older: Older,
+    /// How to do without.
+    instead: &'static str,
 }
 
 /// How Ironic hides a collection from clients that cannot know it.
@@ -31,41 +34,62 @@ enum Older {
     MethodNotAllowed,
 }
 
-const fn collection(name: &'static str, one: &'static str, since: u16, older: Older) -> Collection {
-    Collection {
-        name,
-        one,
-        since,
-        older,
-    }
-}
-
-const COLLECTIONS: [Collection; 6] = [
-    collection("allocations", "Allocation", 52, Older::MethodNotAllowed),
-    collection("chassis", "Chassis", 1, Older::NotFound),
-    collection(
-        "deploy_templates",
-        "Deploy template",
-        55,
-        Older::MethodNotAllowed,
-    ),
-    collection(
-        "inspection_rules",
-        "Inspection rule",
-        96,
-        Older::MethodNotAllowed,
-    ),
-    collection("portgroups", "Portgroup", 23, Older::NotFound),
-    collection("runbooks", "Runbook", 92, Older::MethodNotAllowed),
+const COLLECTIONS: [Absent; 6] = [
+    Absent {
+        path: "allocations",
+        one: "Allocation",
+        since: 52,
+        older: Older::MethodNotAllowed,
+        instead: "choose among the nodes yourself: GET /v1/nodes takes provision_state, \
+                  resource_class, owner and more, and the client that sets instance_uuid first has \
+                  the node",
+    },
+    Absent {
+        path: "chassis",
+        one: "Chassis",
+        since: 1,
+        older: Older::NotFound,
+        instead: "say in the node's description or extra where the machine stands",
+    },
+    Absent {
+        path: "deploy_templates",
+        one: "Deploy template",
+        since: 55,
+        older: Older::MethodNotAllowed,
+        instead: "give deploy_steps with the request to deploy",
+    },
+    Absent {
+        path: "inspection_rules",
+        one: "Inspection rule",
+        since: 96,
+        older: Older::MethodNotAllowed,
+        instead: "set properties, traits and ports of the node by requests of your own",
+    },
+    Absent {
+        path: "portgroups",
+        one: "Portgroup",
+        since: 23,
+        older: Older::NotFound,
+        instead: "create a port for each network card, and let the instance bond them; the machine \
+                  boots by any of its ports with pxe_enabled",
+    },
+    Absent {
+        path: "runbooks",
+        one: "Runbook",
+        since: 92,
+        older: Older::MethodNotAllowed,
+        instead: "give clean_steps or service_steps with the request",
+    },
 ];
 
 pub(super) fn routes() -> Router<AppState> {
     let mut router = Router::new();
-    for Collection {
-        name,
+    for Absent {
+        path,
         one,
         since,
         older,
+        instead,
     } in COLLECTIONS
     {
         let may_change = move |call: &Call| match older {
@@ -74,12 +98,12 @@ pub(super) fn routes() -> Router<AppState> {
         };
         let list = move |call: Call| async move {
             call.exists_since(since)?;
-            Ok::<_, ApiError>(Json(json!({ name: [] })))
+            Ok::<_, ApiError>(Json(json!({ path: [] })))
         };
         let refuse = move |call: Call| async move {
             may_change(&call)?;
             Err::<(), _>(ApiError::NotHere(format!(
-                "This service does not keep {name}."
+                "This service does not have {path}; {instead}."
             )))
         };
         let item = move |call: Call, Path(ident): Path<String>| async move {
@@ -93,10 +117,10 @@ pub(super) fn routes() -> Router<AppState> {
             item(call, ident).await
         };
         router = router
-            .route(&format!("/v1/{name}"), get(list).post(refuse))
-            .route(&format!("/v1/{name}/detail"), get(list))
+            .route(&format!("/v1/{path}"), get(list).post(refuse))
+            .route(&format!("/v1/{path}/detail"), get(list))
             .route(
-                &format!("/v1/{name}/{{ident}}"),
+                &format!("/v1/{path}/{{ident}}"),
                 get(item).patch(change_item).delete(change_item),
             );
     }
@@ -107,6 +131,38 @@ pub(super) fn routes() -> Router<AppState> {
 async fn events(call: Call) -> Result<()> {
     call.exists_since(54)?;
     Err(ApiError::NotHere(
-        "This service takes no events.".to_owned(),
+        "This service takes no events, and waits for none: leave them out.".to_owned(),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use super::*;
+
+    const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/compatibility.md");
+    const START: &str = "<!-- generated: absent -->\n";
+    const END: &str = "<!-- end -->\n";
+
+    /// Set `UPDATE_DOCS=1` to write the page anew.
+    #[test]
+    fn the_page_lists_every_resource_that_is_not_here() {
+        let mut table = String::from("| resource | instead |\n|---|---|\n");
+        for Absent { path, instead, .. } in COLLECTIONS {
+            writeln!(table, "| `/v1/{path}` | {instead} |").unwrap();
+        }
+        let page = std::fs::read_to_string(PAGE).unwrap();
+        let (before, rest) = page.split_once(START).unwrap();
+        let (_, after) = rest.split_once(END).unwrap();
+        let expected = format!("{before}{START}{table}{END}{after}");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(PAGE, expected).unwrap();
+            return;
+        }
+        assert_eq!(
+            page, expected,
+            "run: UPDATE_DOCS=1 cargo test -p ironpxe --lib the_page_lists"
+        );
+    }
 }
