@@ -20,6 +20,7 @@ pub mod id;
 pub mod interface;
 pub mod json_size;
 pub mod mac;
+pub mod mask;
 pub mod microversion;
 pub mod node;
 pub mod passthru;

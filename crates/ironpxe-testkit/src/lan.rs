@@ -142,6 +142,11 @@ impl Lan {
         IpAddr::V4(Ipv4Addr::new(10, 77, 0, 1))
     }
 
+    /// Gives this host another address on the network, such as `169.254.169.254/16`.
+    pub fn add_address(&self, address: &str) -> Result<()> {
+        self.ip(&format!("addr add {address} dev {BRIDGE}"))
+    }
+
     /// A new socket in the wall, for a card: the name of its interface.
     pub(crate) fn plug(&self) -> Result<String> {
         let tap = format!("tap{}", self.0.taps.fetch_add(1, Ordering::Relaxed));

@@ -178,7 +178,16 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
         None => db.secret("image_urls", &ident::secret()).await?,
     };
     let downloads = limits.connections / 2;
-    let images = images(&config, &clients, &key, api_url.clone(), downloads)?;
+    // Of whatever role the others on this host are.
+    let own_ports = vec![address.port(), config.api.port, config.json_rpc.port];
+    let images = images(
+        &config,
+        &clients,
+        &key,
+        api_url.clone(),
+        own_ports,
+        downloads,
+    )?;
     let tasks = Tasks::new();
     let conductor = match drivers.zip(kickstarts) {
         None => None,
@@ -267,10 +276,11 @@ pub async fn preview(
 ) -> Result<BootPreview, OfflineError> {
     let address = SocketAddr::new(config.api.host_ip, config.api.port);
     let url = api_url(config, Role::All, address);
+    let own_ports = vec![config.api.port, config.json_rpc.port];
     // Nobody is let in by what a preview shows.
     let images = Clients::new(config)
         .map_err(Box::from)
-        .and_then(|clients| Ok(images(config, &clients, "", url.clone(), 1)?))
+        .and_then(|clients| Ok(images(config, &clients, "", url.clone(), own_ports, 1)?))
         .map_err(OfflineError::Images)?;
     let settings = config.boot_settings(url);
     let context = conductor::preview::Context {

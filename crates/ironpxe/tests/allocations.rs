@@ -64,6 +64,8 @@ impl Service {
         let scripts = ScriptsInUse::new(Scripts::new(boot.downloads).unwrap());
         let images = Images::new(images::Settings {
             relay: Relayed::Never,
+            relay_allowed: Vec::new(),
+            own: images::OwnService::default(),
             key: Key::new("a key"),
             base: "http://127.0.0.1:6385".to_owned(),
             url_lifetime: Duration::from_mins(1),

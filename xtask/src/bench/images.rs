@@ -175,6 +175,7 @@ impl Door {
             ("IRONPXE_CONDUCTOR__DEPLOY_KERNEL", image.to_owned()),
             ("IRONPXE_CONDUCTOR__DEPLOY_RAMDISK", image.to_owned()),
             ("IRONPXE_IMAGES__RELAY", "always".to_owned()),
+            ("IRONPXE_IMAGES__RELAY_ALLOWED", "127.0.0.0/8".to_owned()),
             ("IRONPXE_IMAGES__MAX_DOWNLOADS", (2 * OPEN).to_string()),
         ];
         let stage = Stage {

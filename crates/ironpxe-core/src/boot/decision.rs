@@ -236,9 +236,10 @@ impl Decision<'_> {
         let source = self.settings.api_url_source.settings();
         self.word(&mut args, source, &kickstart)?;
         let (field, parts) = match installation.source {
-            InstallSource::Repository(url) => {
-                ("instance_info.image_source", format!("inst.repo={url}"))
-            }
+            InstallSource::Repository(url) => (
+                "instance_info.image_source",
+                format!("inst.repo={}", url.as_str()),
+            ),
             InstallSource::LiveImage { .. } => {
                 let stage2 = installer::stage2(node)?;
                 ("instance_info.stage2", format!("inst.stage2={stage2}"))

@@ -11,6 +11,7 @@ use minijinja::value::{Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior};
 
 use super::text;
+use crate::mask::mask_text;
 
 /// The built-in templates by name, as they are compiled in.
 pub const TEMPLATES: [(&str, &str); 11] = [
@@ -111,7 +112,7 @@ fn print_checked(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) -> 
             let text = value.as_str().unwrap_or_default();
             for word in text.split(' ').filter(|word| !word.is_empty()) {
                 if let Some(problem) = text::word_problem(word) {
-                    return Err(unprintable(&format!("{word:?}: {problem}")));
+                    return Err(unprintable(&format!("{:?}: {problem}", mask_text(word))));
                 }
             }
         }

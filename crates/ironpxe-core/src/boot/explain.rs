@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 
 use super::plan::BootPlan;
+use crate::mask::{STARS, mask_line};
 
 /// One thing the decision looked at, and what followed from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,15 +64,18 @@ impl Reasons {
 /// A script without the passwords in it, for those who may know what is booted but not the
 /// secrets of it. Everything else is as it was.
 ///
-/// Scripts hand passwords to iPXE in one way only, the setting `password` (an operator's template
+/// Scripts hand passwords to iPXE itself in one way only, the setting `password` (an operator's template
 /// that does otherwise is refused when it is loaded); a value cannot begin a line of its own, so
 /// that every line that does so is a password's.
+///
+/// What else is a secret by the rules of [`crate::mask`] is not shown either: in a kernel's command
+/// line (`ipa-root-password=`), or in an image's URL.
 pub fn without_passwords(script: &str) -> String {
     script
         .split_inclusive('\n')
         .map(|line| match line.split_whitespace().nth(1) {
-            Some(setting) if sets_password(line) => Cow::Owned(format!("set {setting} ******\n")),
-            _ => Cow::Borrowed(line),
+            Some(setting) if sets_password(line) => Cow::Owned(format!("set {setting} {STARS}\n")),
+            _ => mask_line(line),
         })
         .collect()
 }

@@ -4,6 +4,7 @@
 //! (`get_instance_image_info`).
 
 use super::explain::Reasons;
+use super::located::ImageKind;
 use super::reference::ImageRef;
 use super::refusal::Refusal;
 use super::settings::RamdiskImages;
@@ -189,6 +190,32 @@ pub(super) fn text_field<'a>(
             problem: "it must be a string".to_owned(),
         }),
     }
+}
+
+/// The field of the node in which an image of this kind is named; none if it is of the
+/// configuration.
+pub fn image_field(node: &Node, kind: ImageKind, image: &ImageRef) -> Option<&'static str> {
+    let fields: &[&'static str] = match kind {
+        ImageKind::Kernel => &[
+            "instance_info.kernel",
+            "driver_info.deploy_kernel",
+            "driver_info.rescue_kernel",
+        ],
+        ImageKind::Ramdisk => &[
+            "instance_info.ramdisk",
+            "driver_info.deploy_ramdisk",
+            "driver_info.rescue_ramdisk",
+        ],
+        ImageKind::Iso => &["instance_info.boot_iso", "instance_info.image_source"],
+    };
+    fields.iter().copied().find(|field| {
+        let value = match field.split_once('.') {
+            Some(("instance_info", key)) => node.instance_info.get(key),
+            Some((_, key)) => node.driver_info.get(key),
+            None => None,
+        };
+        value.and_then(serde_json::Value::as_str) == Some(image.as_str())
+    })
 }
 
 /// The image that is named in `field`, noted under `topic`.

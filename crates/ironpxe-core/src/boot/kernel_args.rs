@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::text;
+use crate::mask::mask_text;
 
 /// The longest command line an x86 kernel is given by a BIOS, in bytes without the closing NUL.
 /// iPXE cuts what is longer, silently.
@@ -41,10 +42,10 @@ pub enum ArgError {
     TooLong(usize),
 }
 
-/// A word in a message: quoted, and not so long that it hides the message. What cannot be seen has
+/// A word in a message: quoted, without a password, and not so long that it hides the message. What cannot be seen has
 /// its name, because a console shows no backslash and so no escapes.
 fn shown(word: &str) -> String {
-    let visible: String = word
+    let visible: String = mask_text(word)
         .chars()
         .map(|c| match c {
             '\n' => "<LF>".to_owned(),

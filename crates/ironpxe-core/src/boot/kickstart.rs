@@ -21,6 +21,7 @@ use serde_json::json;
 use super::installer::{ConfigDrive, InstallSource, Installation};
 use super::refusal::Refusal;
 use crate::id::NodeUuid;
+use crate::mask::mask_text;
 use crate::node::Node;
 
 /// The built-in kickstart template.
@@ -106,7 +107,7 @@ impl Kickstarts {
         let mut options = vec![
             ("agent_token", values.agent_token.to_owned()),
             ("heartbeat_url", heartbeat_url(values.api_url, values.node)),
-            ("liveimg_url", source.url().to_string()),
+            ("liveimg_url", source.url().as_str().to_owned()),
         ];
         // As in Ironic, what does not apply is not there at all.
         match source {
@@ -269,8 +270,9 @@ fn print_word(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) -> Res
     let text = value.to_string();
     if !is_plain(&text) {
         return refuse(&format!(
-            "{text:?} cannot be printed as it is: write {{{{ ... | quote }}}}, and nothing around \
-             it that quotes it again"
+            "{:?} cannot be printed as it is: write {{{{ ... | quote }}}}, and nothing around \
+             it that quotes it again",
+            mask_text(&text)
         ));
     }
     write!(out, "{text}").map_err(Error::from)

@@ -44,6 +44,7 @@ pub use decision::{decide, explain};
 pub use environment::{TEMPLATES, TemplateError};
 pub use explain::{Explanation, Reason, without_passwords};
 pub use firmware::{BadFirmware, Firmware, explain_firmware};
+pub use images::image_field;
 pub use installer::{ConfigDrive, InstallSource, Installation, kickstart_path};
 pub use kernel_args::{ArgError, KernelArgs};
 pub use kickstart::{KICKSTART_TEMPLATE, KickstartError, Kickstarts};

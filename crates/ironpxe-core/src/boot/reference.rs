@@ -11,6 +11,7 @@ use std::fmt;
 use uuid::Uuid;
 
 use super::text;
+use crate::mask::mask_urls;
 
 /// The URL of an image, fit to stand as one word in a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,9 +71,11 @@ impl ImageUrl {
     }
 }
 
+/// As it is shown: without a password or a signature in it. What is fetched is
+/// [`ImageUrl::as_str`].
 impl fmt::Display for ImageUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&mask_urls(&self.0))
     }
 }
 
@@ -160,9 +163,11 @@ impl ImageRef {
     }
 }
 
+/// As it is shown: without a password or a signature in it. What is booted is
+/// [`ImageRef::as_str`].
 impl fmt::Display for ImageRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.write_str(&mask_urls(self.as_str()))
     }
 }
 

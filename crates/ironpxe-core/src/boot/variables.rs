@@ -15,6 +15,7 @@ use super::san::VolumeBoot;
 use super::script::Occasion;
 use super::settings::Downloads;
 use super::text;
+use crate::mask::mask_urls;
 use crate::node::Node;
 use crate::port::Port;
 
@@ -154,10 +155,11 @@ fn of_linux(linux: &LinuxBoot, located: &Located) -> [(&'static str, Value); 8] 
     ]
 }
 
-/// An image on the console: a URL is not cut, so that it can be tried elsewhere.
+/// An image on the console: a URL is not cut, so that it can be tried elsewhere, but shows nobody
+/// its password.
 fn shown(image: &ImageRef) -> Cow<'_, str> {
     match image {
-        ImageRef::Http(url) => Cow::Borrowed(url.as_str()),
+        ImageRef::Http(url) => mask_urls(url.as_str()),
         ImageRef::Glance(_) | ImageRef::File(_) => {
             Cow::Owned(text::for_console_line(image.as_str(), COLUMNS))
         }

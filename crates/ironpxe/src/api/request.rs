@@ -5,6 +5,7 @@
 //! the router knows, answers `OPTIONS`, words errors, and writes the request's line in the log.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,6 +23,7 @@ use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use ironpxe_core::error::Fault;
+use ironpxe_core::mask::STARS;
 use ironpxe_core::microversion::Microversion;
 use tower::{Service, ServiceExt};
 
@@ -280,18 +282,42 @@ impl Asked<'_> {
         let status = status.as_u16();
         if let Some(cause) = cause {
             tracing::error!(
-                req.id = %id, req.global_id = %global_id, %method, path, status,
+                req.id = %id, req.global_id = %global_id, %method, path = &*masked_path(path), status,
                 elapsed = ?started.elapsed(),
                 error = %cause, "request failed"
             );
         } else {
             tracing::debug!(
-                req.id = %id, req.global_id = %global_id, %method, path, status,
+                req.id = %id, req.global_id = %global_id, %method, path = &*masked_path(path), status,
                 elapsed = ?started.elapsed(),
                 "request answered"
             );
         }
     }
+}
+
+/// A path as the log may have it: whoever reads the signature of an image's URL could fetch the
+/// image.
+fn masked_path(path: &str) -> Cow<'_, str> {
+    /// Where the signature is in `images/<node>/<kind>/<tag>/<expires>/<signature>/<name>`.
+    const SIGNATURE: usize = 5;
+    let Some((before, after)) = path.split_once("images/") else {
+        return Cow::Borrowed(path);
+    };
+    // Slashes may be doubled, and it is the same path.
+    let mut seen = 0;
+    let masked: String = after
+        .split_inclusive('/')
+        .map(|part| {
+            let name = part.trim_end_matches('/');
+            seen += usize::from(!name.is_empty());
+            match part.strip_prefix(name) {
+                Some(slash) if seen == SIGNATURE && !name.is_empty() => format!("{STARS}{slash}"),
+                _ => part.to_owned(),
+            }
+        })
+        .collect();
+    Cow::Owned(format!("{before}images/{masked}"))
 }
 
 /// What a future gives, or what it panicked with.
@@ -487,6 +513,24 @@ mod tests {
             called_as(&headers, Some(&"ironic:1".parse().unwrap())),
             "http://ironic:1"
         );
+    }
+
+    #[test]
+    fn the_log_has_no_signature_of_an_image() {
+        let stars = "/v1/images/n/kernel/t/9/******/kernel";
+        for (path, masked) in [
+            ("/v1/images/n/kernel/t/9/5160/kernel", stars),
+            ("/v1/images/n/kernel/t/9/%35160/kernel", stars),
+            (
+                "//v1//images//n/kernel/t/9//5160/kernel",
+                "//v1//images//n/kernel/t/9//******/kernel",
+            ),
+            ("/images/n/kernel/t/9/5160", "/images/n/kernel/t/9/******"),
+            ("/v1/images/n/kernel/t", "/v1/images/n/kernel/t"),
+            ("/v1/nodes/images", "/v1/nodes/images"),
+        ] {
+            assert_eq!(masked_path(path), masked, "{path}");
+        }
     }
 
     #[tokio::test]

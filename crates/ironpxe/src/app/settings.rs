@@ -65,6 +65,7 @@ pub(super) fn images(
     clients: &Clients,
     key: &str,
     base: String,
+    own_ports: Vec<u16>,
     downloads: usize,
 ) -> Result<Images, images::SetupError> {
     let settings = &config.images;
@@ -74,6 +75,11 @@ pub(super) fn images(
             config::Relay::Never => Relayed::Never,
             config::Relay::Https => Relayed::Https,
             config::Relay::Always => Relayed::Always,
+        },
+        relay_allowed: settings.relay_allowed.0.clone(),
+        own: images::OwnService {
+            ports: own_ports,
+            endpoint: base.parse().ok(),
         },
         key: Key::new(key),
         base,

@@ -27,7 +27,7 @@ impl LocalConductor {
         node: &Node,
         plan: BootPlan,
     ) -> Result<Located> {
-        let located = self.settings.images.locate(plan, node.uuid, Purpose::Boot);
+        let located = self.settings.images.locate(plan, node, Purpose::Boot);
         located.await.map_err(|problem| {
             warn!(
                 req.id = ctx.request_id,
@@ -56,7 +56,7 @@ impl LocalConductor {
         };
         let plan = decide(Machine::of(&node), &self.settings.boot, &ctx.request_id);
         if let Some(image) = plan.image(kind) {
-            return Ok(image.to_string());
+            return Ok(image.as_str().to_owned());
         }
         let boots = match &plan {
             BootPlan::Refuse(refusal) => refusal.to_string(),
@@ -187,7 +187,7 @@ impl LocalConductor {
     /// Why the images of a plan could not be had; `Ok` if they could.
     pub(super) async fn check_images(&self, node: &Node, plan: BootPlan) -> Result<()> {
         let images = &self.settings.images;
-        match images.locate(plan, node.uuid, Purpose::Check).await {
+        match images.locate(plan, node, Purpose::Check).await {
             Ok(located) => match located.plan() {
                 BootPlan::Refuse(refusal) => Err(refused(refusal, node)),
                 _ => Ok(()),

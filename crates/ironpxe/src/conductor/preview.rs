@@ -144,7 +144,7 @@ impl Previewer<'_> {
         let decided = explanation.plan;
         let was_refused = matches!(decided, BootPlan::Refuse(_));
         let located = images
-            .locate(decided, node.uuid, Purpose::Preview)
+            .locate(decided, &node, Purpose::Preview)
             .await
             .unwrap_or_else(|problem| Located::refused(problem.into()));
         let elsewhere = located.elsewhere();

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::networks::Networks;
 use super::section::section;
 use super::values::Secret;
 
@@ -15,6 +16,11 @@ section! {
         /// or `always`. Images of Glance (unless `[pxe]ipxe_use_swift` is set) and files are
         /// always passed on.
         pub relay: Relay = Relay::Never;
+        /// Networks from which `relay` may fetch images, besides public addresses: those of the
+        /// operator's own image servers, such as `["10.20.0.0/24", "fd00:20::/64"]`. Without them,
+        /// whoever may set an image of a node could read from everything that this host reaches
+        /// and they do not: management networks, a cloud's metadata, services of this host.
+        pub relay_allowed: Networks = Networks::default();
         /// Signs the URLs of images that are passed on: at least 32 characters, the same for all
         /// replicas. Not set: a secret that the first replica keeps in the database.
         pub url_key: Option<Secret> = None;

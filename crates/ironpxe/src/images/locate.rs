@@ -5,9 +5,10 @@
 //! sent to where it will not find it.
 
 use ironpxe_core::boot::{
-    BootPlan, GlanceImage, ImageKind, ImageRef, ImageUrl, Located, Location, Refusal,
+    BootPlan, GlanceImage, ImageKind, ImageRef, ImageUrl, Located, Location, Refusal, image_field,
 };
 use ironpxe_core::id::NodeUuid;
+use ironpxe_core::node::Node;
 
 use super::{ImageError, Images, Relayed};
 use crate::clock;
@@ -71,7 +72,7 @@ impl Images {
     pub async fn locate(
         &self,
         plan: BootPlan,
-        node: NodeUuid,
+        node: &Node,
         purpose: Purpose,
     ) -> Result<Located, NotLocated> {
         if self.are_direct(&plan) {
@@ -110,14 +111,22 @@ impl Images {
 
     async fn location(
         &self,
-        node: NodeUuid,
+        node: &Node,
         kind: ImageKind,
         image: &ImageRef,
         name: &str,
         purpose: Purpose,
     ) -> Result<Location, ImageError> {
         let how = match image {
-            ImageRef::Http(_) => "passed on by this service, by [images]relay".to_owned(),
+            ImageRef::Http(url) => {
+                // A name is resolved when the image is fetched, and not for everybody who looks.
+                let checked = self.0.relay.check(url);
+                checked.map_err(|error| match image_field(node, kind, image) {
+                    Some(field) => ImageError::Gone(format!("{error} ({field})")),
+                    None => error,
+                })?;
+                "passed on by this service, by [images]relay".to_owned()
+            }
             ImageRef::File(file) => {
                 let (_, length) = self.file(file).await?;
                 format!("passed on by this service, from the file of {length} bytes")
@@ -132,7 +141,7 @@ impl Images {
                 "passed on by this service, from Glance".to_owned()
             }
         };
-        self.through_the_door(node, kind, image, name, purpose, how)
+        self.through_the_door(node.uuid, kind, image, name, purpose, how)
     }
 
     /// A temporary URL of Swift, which is made now and lives from now on.

@@ -7,7 +7,9 @@
 //!
 //! How an operator sees it: `docs/images.md`.
 
+mod address_policy;
 mod door;
+mod downloads;
 mod error;
 mod file;
 mod glance;
@@ -22,11 +24,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use ironpxe_core::boot::{GlanceImage, ImageFile, ImageRef};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use self::address_policy::AddressPolicy;
+pub use self::address_policy::OwnService;
 use self::door::Door;
 pub use self::door::{Key, NoPass, Parts, Pass};
+pub use self::downloads::Client;
+use self::downloads::{Downloads, Place};
 pub use self::error::{ImageError, RETRY_AFTER};
 use self::file::Allowed;
 use self::glance::Glances;
@@ -56,6 +62,11 @@ pub enum Relayed {
 pub struct Settings {
     /// `[images]relay`.
     pub relay: Relayed,
+    /// From which networks images are fetched by `relay`, besides public ones
+    /// (`[images]relay_allowed`).
+    pub relay_allowed: Vec<IpNet>,
+    /// Where this service itself is reached; nothing is fetched from there.
+    pub own: OwnService,
     /// What signs the URLs of the door: `[images]url_key`, or a secret that is in the database.
     pub key: Key,
     /// What the URLs of the door begin with, without a slash at the end (`[api]public_endpoint`).
@@ -103,7 +114,7 @@ struct Inner {
     glances: Glances,
     temp_url_lifetime: Duration,
     patience: Duration,
-    places: Arc<Semaphore>,
+    downloads: Arc<Downloads>,
 }
 
 impl Images {
@@ -111,7 +122,14 @@ impl Images {
     pub fn new(settings: Settings) -> Result<Self, SetupError> {
         Ok(Self(Arc::new(Inner {
             relayed: settings.relay,
-            relay: Relay::new(settings.patience, settings.cafile.as_deref())?,
+            relay: Relay::new(
+                settings.patience,
+                settings.cafile.as_deref(),
+                AddressPolicy {
+                    allowed: settings.relay_allowed,
+                    own: settings.own,
+                },
+            )?,
             door: Door {
                 key: settings.key,
                 base: settings.base,
@@ -121,7 +139,7 @@ impl Images {
             glances: Glances::new(settings.glance, settings.temp_urls),
             temp_url_lifetime: settings.temp_url_lifetime,
             patience: settings.patience,
-            places: Arc::new(Semaphore::new(settings.downloads)),
+            downloads: Downloads::new(settings.downloads),
         })))
     }
 
@@ -135,8 +153,9 @@ impl Images {
         &self,
         image: &ImageRef,
         range: Option<ByteRange>,
+        client: Client,
     ) -> Result<Opened, ImageError> {
-        let place = self.place()?;
+        let place = self.0.downloads.take(client)?;
         match image {
             ImageRef::Http(url) => {
                 let fetched = self.0.relay.fetch(url, range).await?;
@@ -159,7 +178,7 @@ impl Images {
         &self,
         image: &ImageFile,
         range: Option<ByteRange>,
-        place: OwnedSemaphorePermit,
+        place: Place,
     ) -> Result<Opened, ImageError> {
         let (file, total) = self.file(image).await?;
         let mut file = tokio::fs::File::from_std(file);
@@ -198,12 +217,7 @@ impl Images {
         }
     }
 
-    fn fetched(
-        &self,
-        fetched: Fetched,
-        check: Option<Check>,
-        place: OwnedSemaphorePermit,
-    ) -> Opened {
+    fn fetched(&self, fetched: Fetched, check: Option<Check>, place: Place) -> Opened {
         let Fetched {
             answer,
             total,
@@ -217,12 +231,5 @@ impl Images {
             patience: self.0.patience,
             place,
         }
-    }
-
-    fn place(&self) -> Result<OwnedSemaphorePermit, ImageError> {
-        let place = Arc::clone(&self.0.places).try_acquire_owned();
-        place.map_err(|_| {
-            ImageError::not_now("as many images as [images]max_downloads allows are on their way")
-        })
     }
 }

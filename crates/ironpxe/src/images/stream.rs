@@ -17,10 +17,10 @@ use md5::Md5;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
-use tokio::sync::OwnedSemaphorePermit;
 use tracing::{info, warn};
 
 use super::door::{bytes, hex};
+use super::downloads::Place;
 use super::error::chain;
 
 /// How much of a file is read at once, in bytes.
@@ -153,7 +153,7 @@ pub struct Opened {
     pub(super) check: Option<Check>,
     /// How long the source may be silent.
     pub(super) patience: Duration,
-    pub(super) place: OwnedSemaphorePermit,
+    pub(super) place: Place,
 }
 
 impl Opened {
@@ -167,14 +167,15 @@ impl Opened {
 
     /// The bytes.
     pub fn stream(self, errand: Errand) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+        let length = self.length();
+        self.place.keep(self.source);
         let download = Download {
-            left: self.length(),
+            left: length,
             // Only the whole can be verified.
             check: self.check.filter(|_| self.part.is_none()),
-            source: self.source,
             held: None,
             patience: self.patience,
-            _place: self.place,
+            place: self.place,
             account: Account {
                 sent: 0,
                 length: self
@@ -190,16 +191,19 @@ impl Opened {
     }
 }
 
+/// What is told of a download that was ended for the sake of another.
+const ENDED: &str = "others wait, and it was too slow or one of too many of its node";
+
 /// A download under way.
 struct Download {
-    source: Source,
     /// How many bytes are still to come from the source.
     left: u64,
     check: Option<Check>,
     /// The newest piece, which is kept back until it is known not to be the last, or to be right.
     held: Option<Bytes>,
     patience: Duration,
-    _place: OwnedSemaphorePermit,
+    /// Where the bytes come from, unless it is taken away.
+    place: Place,
     account: Account,
 }
 
@@ -222,7 +226,14 @@ impl Download {
                 self.account.end();
                 return Ok(Some((last, self)));
             }
-            let next = tokio::time::timeout(self.patience, self.source.next()).await;
+            let Some(mut source) = self.place.source() else {
+                return Err(self.account.fail(ENDED.to_owned()));
+            };
+            let next = tokio::select! {
+                next = tokio::time::timeout(self.patience, source.next()) => next,
+                () = self.place.ended() => return Err(self.account.fail(ENDED.to_owned())),
+            };
+            self.place.keep(source);
             let piece = match next {
                 Ok(Ok(Some(piece))) => piece,
                 Ok(Ok(None)) => {
@@ -248,6 +259,7 @@ impl Download {
             }
             if let Some(before) = self.held.replace(piece) {
                 self.account.sent += size(&before);
+                self.place.sent(size(&before));
                 return Ok(Some((before, self)));
             }
         }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Images, Key, Relayed, Settings};
+use super::{Images, Key, OwnService, Relayed, Settings};
 
 /// Images that are given out only where they are.
 pub(crate) fn images() -> Images {
@@ -14,6 +14,8 @@ pub(crate) fn images() -> Images {
 pub(crate) fn images_below(allowed_paths: Vec<PathBuf>) -> Images {
     Images::new(Settings {
         relay: Relayed::Never,
+        relay_allowed: Vec::new(),
+        own: OwnService::default(),
         key: Key::new("a key of tests"),
         base: "http://127.0.0.1:6385".to_owned(),
         url_lifetime: Duration::from_mins(1),

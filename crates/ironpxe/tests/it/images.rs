@@ -5,6 +5,8 @@ mod crowd;
 mod door;
 mod glance;
 mod origins;
+mod relay_policy;
+mod secrets;
 mod wire;
 
 use std::path::Path;

@@ -6,14 +6,15 @@
 //! machine, and stay nowhere. Whatever goes wrong is never a 200: what comes with that is run.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::{FromRequestParts, Path, State};
+use axum::extract::{ConnectInfo, FromRequestParts, Path, State};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use ironpxe_core::boot::ImageRef;
+use ironpxe_core::boot::{ImageRef, image_field};
 use ironpxe_core::error::Fault;
 
 use crate::api::AppState;
@@ -32,6 +33,7 @@ pub(super) async fn get(
         String,
         String,
     )>,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     asked: Asked,
 ) -> Result<Response, ApiError> {
     let pass = state.images.pass(images::Parts {
@@ -61,11 +63,21 @@ pub(super) async fn get(
         errand.failed("the URL was for another image, which the node had before");
         return Err(not_any_more());
     }
-    match state.images.open(&image, asked.range).await {
+    let client = images::Client {
+        node: pass.node,
+        peer: peer.map(|Extension(ConnectInfo(peer))| peer.ip()),
+    };
+    match state.images.open(&image, asked.range, client).await {
         Ok(opened) => Ok(answer(opened, asked.head, errand)),
         Err(error) => {
+            // Only an operator can mend it, who must know where.
+            let node = state.db.node_get(pass.node).await.ok().flatten();
+            let field = node.and_then(|node| image_field(&node, pass.kind, &image));
             // The one line in the log about it.
-            errand.failed(&error.to_string());
+            match field {
+                Some(field) => errand.failed(&format!("{error} ({field})")),
+                None => errand.failed(&error.to_string()),
+            }
             refusal(&error, &errand.request_id)
         }
     }

@@ -9,6 +9,7 @@ use axum::extract::{Path, State};
 use ironpxe_core::boot::{AsIf, CpuArch, Firmware, without_passwords};
 use ironpxe_core::error::Fault;
 use ironpxe_core::mac::MacAddress;
+use ironpxe_core::mask::mask_text;
 use ironpxe_core::node::Node;
 use ironpxe_core::patch::value::is_logical_name;
 use ironpxe_core::provision_state::ProvisionState;
@@ -50,12 +51,12 @@ pub(super) async fn get(
             node.uuid
         )));
     }
-    // As everywhere in the API, passwords are not shown.
+    // As everywhere in the API, and by the same rules, passwords are not shown.
     let script = without_passwords(&preview.script);
     let reasons: Vec<Value> = preview
         .reasons
         .iter()
-        .map(|(topic, text)| json!({ "topic": topic, "text": text }))
+        .map(|(topic, text)| json!({ "topic": topic, "text": mask_text(text) }))
         .collect();
     Ok(Json(json!({
         "node_uuid": node.uuid,

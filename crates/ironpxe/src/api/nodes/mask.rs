@@ -1,51 +1,15 @@
 //! What of a node or of its volumes nobody may read back: passwords, tokens, and images that are
 //! secrets themselves.
 //!
-//! Source: Ironic's `node_sanitize`, and the key words of `oslo_utils.strutils`.
+//! Which values are secret, and how they stand inside of a text, is for [`ironpxe_core::mask`] to
+//! say. Source: Ironic's `node_sanitize`.
 
 use ironpxe_core::JsonMap;
+use ironpxe_core::mask::{STARS, holds_mask, is_secret, mask_text};
 use json_patch::{Patch, PatchOperation};
 use serde_json::Value;
 
 use crate::api::error::{ApiError, Result};
-
-const STARS: &str = "******";
-
-/// A value whose name holds one of these is a secret.
-const SECRET_WORDS: [&str; 31] = [
-    "adminpass",
-    "admin_pass",
-    "password",
-    "new_pass",
-    "secret",
-    "sys_pswd",
-    "token",
-    "configdrive",
-    "encrypted_key",
-    "private_key",
-    "fernetkey",
-    "sslkey",
-    "passphrase",
-    "cephclusterfsid",
-    "octaviaheartbeatkey",
-    "rabbitcookie",
-    "cephmanilaclientkey",
-    "pacemakerremoteauthkey",
-    "designaterndckey",
-    "cephadminkey",
-    "heatauthencryptionkey",
-    "cephclientkey",
-    "keystonecredential",
-    "barbicansimplecryptokek",
-    "cephrgwkey",
-    "swifthashsuffix",
-    "migrationsshkey",
-    "cephmdskey",
-    "cephmonkey",
-    // Ironic masks these two in driver_info only; no other field has use for them.
-    "snmp_auth_key",
-    "snmp_priv_key",
-];
 
 /// A free-form field without its secrets.
 pub(in crate::api) fn mask(fields: &JsonMap) -> JsonMap {
@@ -109,18 +73,13 @@ fn masked_place(place: &str, value: &Value) -> Option<String> {
             .find_map(|(name, value)| masked_place(&format!("{place}.{name}"), value)),
         Value::Array(items) => items.iter().find_map(|item| masked_place(place, item)),
         Value::String(text) if text == STARS && shown_as_stars(place) => here(),
-        Value::String(text) if text.split(' ').any(is_masked_word) => here(),
+        Value::String(text) if holds_mask(text) => here(),
         _ => None,
     }
 }
 
 fn shown_as_stars(place: &str) -> bool {
     place == "instance_info.image_url" || place.split('.').skip(1).any(is_secret)
-}
-
-fn is_masked_word(word: &str) -> bool {
-    word.split_once('=')
-        .is_some_and(|(name, value)| value == STARS && is_secret(name))
 }
 
 fn mask_value(name: &str, value: &Value) -> Value {
@@ -130,14 +89,9 @@ fn mask_value(name: &str, value: &Value) -> Value {
             items.iter().map(|item| mask_value(name, item)).collect()
         }
         _ if is_secret(name) => STARS.into(),
-        Value::String(text) => mask_text(text).into(),
+        Value::String(text) => mask_text(text).into_owned().into(),
         other => other.clone(),
     }
-}
-
-fn is_secret(name: &str) -> bool {
-    let name = name.to_lowercase();
-    SECRET_WORDS.iter().any(|word| name.contains(word))
 }
 
 fn is_nothing(value: &Value) -> bool {
@@ -147,25 +101,6 @@ fn is_nothing(value: &Value) -> bool {
         Value::Object(fields) => fields.is_empty(),
         _ => false,
     }
-}
-
-/// Hides the value of each `password=value` inside a longer text, such as kernel arguments.
-fn mask_text(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for (index, word) in text.split(' ').enumerate() {
-        if index > 0 {
-            out.push(' ');
-        }
-        match word.split_once('=') {
-            Some((name, value)) if !value.is_empty() && is_secret(name) => {
-                out.push_str(name);
-                out.push('=');
-                out.push_str(STARS);
-            }
-            _ => out.push_str(word),
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -188,6 +123,8 @@ mod tests {
                 "ipmi_password": "p", "ipmi_username": "u", "agent_secret_token": "t",
                 "REDFISH_Password": null, "nested": {"auth_password": ["a"], "list": [{"token": 1}]},
                 "kernel_append_params": "quiet ipa-password=x y=z", "snmp_auth_key": "k", "n": 1,
+                "note": "{\"password\": \"x\"}", "flags": ["--password x", "--verbose"],
+                "deploy_kernel": "http://user:x@h/k",
             })),
             json!({
                 "ipmi_password": "******", "ipmi_username": "u", "agent_secret_token": "******",
@@ -195,6 +132,8 @@ mod tests {
                 "nested": {"auth_password": "******", "list": [{"token": "******"}]},
                 "kernel_append_params": "quiet ipa-password=****** y=z",
                 "snmp_auth_key": "******", "n": 1,
+                "note": "{\"password\": \"******\"}", "flags": ["--password ******", "--verbose"],
+                "deploy_kernel": "http://******@h/k",
             })
         );
     }
@@ -228,6 +167,16 @@ mod tests {
                 "driver_info",
                 json!({"kernel_append_params": "x ipa-password=****** y"}),
                 "driver_info.kernel_append_params",
+            ),
+            (
+                "driver_info",
+                json!({"deploy_kernel": "http://******@h/k"}),
+                "driver_info.deploy_kernel",
+            ),
+            (
+                "driver_info",
+                json!({"note": "{\"password\": \"******\"}"}),
+                "driver_info.note",
             ),
             (
                 "instance_info",

@@ -1,20 +1,21 @@
 //! What comes out of a stream when what goes in is not as it should be.
 
 use std::io::Write;
-use std::sync::Arc;
 
 use futures_util::StreamExt;
-use tokio::sync::Semaphore;
 
 use super::*;
+use crate::images::downloads::{Client, Downloads};
 
+const NODE: &str = "ee490fb7-d420-4b2f-8153-8a674b930740";
 const SHA256_OF_ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
-async fn opened(content: &[u8], total: u64, check: Option<Check>) -> Opened {
+fn opened(content: &[u8], total: u64, check: Option<Check>) -> Opened {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(content).unwrap();
     std::io::Seek::rewind(&mut file).unwrap();
-    let place = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+    let node = NODE.parse().unwrap();
+    let place = Downloads::new(1).take(Client { node, peer: None }).unwrap();
     Opened {
         total,
         part: None,
@@ -29,7 +30,7 @@ async fn opened(content: &[u8], total: u64, check: Option<Check>) -> Opened {
 async fn read(opened: Opened) -> (Vec<u8>, Option<String>) {
     let errand = Errand {
         request_id: "req-1".into(),
-        node: "ee490fb7-d420-4b2f-8153-8a674b930740".parse().unwrap(),
+        node: NODE.parse().unwrap(),
         kind: ImageKind::Kernel,
         image: "file:///x".into(),
     };
@@ -46,16 +47,16 @@ async fn read(opened: Opened) -> (Vec<u8>, Option<String>) {
 
 #[tokio::test]
 async fn the_bytes_are_those_that_were_promised() {
-    assert_eq!(read(opened(b"", 0, None).await).await, (vec![], None));
+    assert_eq!(read(opened(b"", 0, None)).await, (vec![], None));
     let content: Vec<u8> = (0..300_000_u32).map(|it| it.to_le_bytes()[0]).collect();
-    let (got, error) = read(opened(&content, 300_000, None).await).await;
+    let (got, error) = read(opened(&content, 300_000, None)).await;
     assert_eq!((got.len(), error), (300_000, None));
     assert_eq!(got, content);
     // A file that has grown meanwhile.
-    let (got, error) = read(opened(&content, 299_999, None).await).await;
+    let (got, error) = read(opened(&content, 299_999, None)).await;
     assert_eq!((got.len(), error), (299_999, None));
     // And one that has shrunk: what is there comes, but for the last piece, and then an error.
-    let (got, error) = read(opened(&content, 300_001, None).await).await;
+    let (got, error) = read(opened(&content, 300_001, None)).await;
     assert!(got.len() < 300_000, "{}", got.len());
     assert!(error.unwrap().contains("1 bytes too early"));
 }
@@ -67,9 +68,9 @@ async fn what_is_damaged_never_arrives_whole() {
         ("md5", "900150983CD24FB0D6963F7D28E17F72"),
     ] {
         let check = Check::new(algorithm, value).unwrap();
-        let (got, error) = read(opened(b"abc", 3, Some(check.clone())).await).await;
+        let (got, error) = read(opened(b"abc", 3, Some(check.clone()))).await;
         assert_eq!((got.as_slice(), error), (b"abc".as_slice(), None));
-        let (got, error) = read(opened(b"abd", 3, Some(check)).await).await;
+        let (got, error) = read(opened(b"abd", 3, Some(check))).await;
         assert!(got.is_empty());
         assert!(error.unwrap().contains("damaged"));
     }
@@ -78,7 +79,7 @@ async fn what_is_damaged_never_arrives_whole() {
 #[tokio::test]
 async fn a_part_is_not_verified() {
     let check = Check::new("sha256", SHA256_OF_ABC);
-    let mut part = opened(b"xbc", 3, check).await;
+    let mut part = opened(b"xbc", 3, check);
     part.part = Some((0, 1));
     assert_eq!(part.length(), 2);
     assert_eq!(read(part).await, (b"xb".to_vec(), None));

@@ -77,6 +77,7 @@ fn site(folder: &Path, temporary: &Path) -> Result<Site> {
             folder.display().to_string(),
         )
         .set("IRONPXE_IMAGES__RELAY", "always")
+        .set("IRONPXE_IMAGES__RELAY_ALLOWED", "127.0.0.0/8")
         .set("TMPDIR", temporary.display().to_string());
     Site::start(&options)
 }

@@ -1,8 +1,9 @@
 //! What a machine gets at the door, and who is let in.
 
 use anyhow::{Result, ensure};
-use ironpxe::images::{Images, Key, Purpose, Relayed, Settings};
+use ironpxe::images::{Images, Key, OwnService, Purpose, Relayed, Settings};
 use ironpxe_core::boot::{BootPlan, ImageRef};
+use ironpxe_core::node::Node;
 use std::time::Duration;
 
 use super::wire::fetch;
@@ -153,6 +154,8 @@ fn a_url_ends() -> Result<()> {
     // As the service makes them, but for no time at all.
     let images = Images::new(Settings {
         relay: Relayed::Never,
+        relay_allowed: Vec::new(),
+        own: OwnService::default(),
         key: Key::new(KEY),
         base: site.server.base_url().to_owned(),
         url_lifetime: Duration::ZERO,
@@ -168,7 +171,12 @@ fn a_url_ends() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let located = runtime.block_on(images.locate(plan, node.parse()?, Purpose::Boot))?;
+    let node = Node::enroll(
+        node.parse()?,
+        "fake-hardware",
+        time::OffsetDateTime::UNIX_EPOCH,
+    );
+    let located = runtime.block_on(images.locate(plan, &node, Purpose::Boot))?;
     let (_, location) = located.elsewhere().next().expect("it is elsewhere");
     let path = location.url.as_str().replace(site.server.base_url(), "");
     let got = site.get(&path)?;

@@ -19,19 +19,19 @@ use super::{MAC, SOON, Site, content};
 
 /// What an origin answers at a path: these bytes, and then it hangs up or says no more.
 #[derive(Clone)]
-enum Says {
+pub(super) enum Says {
     Bytes(Vec<u8>),
     NoMore(Vec<u8>),
 }
 
 /// A server that says just what it is told to.
-struct Origin {
+pub(super) struct Origin {
     url: String,
     paths: Arc<Mutex<HashMap<String, Says>>>,
 }
 
 impl Origin {
-    fn start() -> Result<Self> {
+    pub(super) fn start() -> Result<Self> {
         Self::open("http", answer)
     }
 
@@ -77,7 +77,7 @@ impl Origin {
         Ok(Self { url, paths })
     }
 
-    fn says(&self, path: &str, says: Says) -> String {
+    pub(super) fn says(&self, path: &str, says: Says) -> String {
         let mut paths = self.paths.lock().unwrap_or_else(PoisonError::into_inner);
         paths.insert(path.to_owned(), says);
         format!("{}{path}", self.url)
@@ -115,7 +115,7 @@ fn send(stream: &mut impl Write, bytes: &[u8]) -> Option<()> {
     stream.flush().ok()
 }
 
-fn http(head: &str, body: &[u8]) -> Vec<u8> {
+pub(super) fn http(head: &str, body: &[u8]) -> Vec<u8> {
     let mut bytes = format!("HTTP/1.1 {head}\r\n\r\n").into_bytes();
     bytes.extend_from_slice(body);
     bytes
@@ -124,6 +124,7 @@ fn http(head: &str, body: &[u8]) -> Vec<u8> {
 fn relays() -> ServerOptions {
     ServerOptions::default()
         .set("IRONPXE_IMAGES__RELAY", "always")
+        .set("IRONPXE_IMAGES__RELAY_ALLOWED", "127.0.0.0/8")
         .set("IRONPXE_IMAGES__TIMEOUT", "1")
 }
 
@@ -189,12 +190,15 @@ fn an_image_of_a_server_with_tls_is_passed_on_if_its_authority_is_trusted() -> R
     let trusting = || {
         ServerOptions::default()
             .set("IRONPXE_IMAGES__RELAY", "https")
+            .set("IRONPXE_IMAGES__RELAY_ALLOWED", "127.0.0.1")
             .set("IRONPXE_IMAGES__CAFILE", cafile.display().to_string())
     };
     for (options, status) in [
         (trusting(), 200),
         (
-            ServerOptions::default().set("IRONPXE_IMAGES__RELAY", "https"),
+            ServerOptions::default()
+                .set("IRONPXE_IMAGES__RELAY", "https")
+                .set("IRONPXE_IMAGES__RELAY_ALLOWED", "127.0.0.1"),
             503,
         ),
     ] {
@@ -213,7 +217,11 @@ fn an_image_of_a_server_with_tls_is_passed_on_if_its_authority_is_trusted() -> R
 
 #[test]
 fn only_what_is_to_be_relayed_is_relayed() -> Result<()> {
-    let site = Site::with(ServerOptions::default().set("IRONPXE_IMAGES__RELAY", "https"))?;
+    let site = Site::with(
+        ServerOptions::default()
+            .set("IRONPXE_IMAGES__RELAY", "https")
+            .set("IRONPXE_IMAGES__RELAY_ALLOWED", "127.0.0.1"),
+    )?;
     site.waits_for(
         MAC,
         "http://127.0.0.1:1/kernel",

@@ -1,0 +1,98 @@
+//! Hides what a URL lets its reader in with: `user:password@`, and the signature or token of a URL
+//! that was signed.
+
+use std::borrow::Cow;
+
+use super::STARS;
+
+/// A text in which no URL says more than where it leads.
+pub fn mask_urls(text: &str) -> Cow<'_, str> {
+    if !text.contains("://") {
+        return Cow::Borrowed(text);
+    }
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("://") {
+        masked.push_str(before);
+        masked.push_str("://");
+        // Quotation marks may stand in a password, but mostly end a URL that a message quotes.
+        let end = after.find(is_end).unwrap_or(after.len());
+        let (url, behind) = after.split_at_checked(end).unwrap_or((after, ""));
+        mask_one(&mut masked, url);
+        rest = behind;
+    }
+    masked.push_str(rest);
+    if masked == text {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(masked)
+}
+
+fn is_end(letter: char) -> bool {
+    letter.is_whitespace() || letter.is_control() || matches!(letter, '"' | '<' | '>')
+}
+
+/// Adds what follows `scheme://`.
+fn mask_one(masked: &mut String, url: &str) {
+    let end = url.find(['/', '?', '#']).unwrap_or(url.len());
+    let (authority, path) = url.split_at_checked(end).unwrap_or((url, ""));
+    // As in RFC 3986 and as URLs are read in practice: up to the last sign.
+    let host = match authority.rsplit_once('@') {
+        Some((_, host)) => {
+            masked.push_str(STARS);
+            masked.push('@');
+            host
+        }
+        None => authority,
+    };
+    masked.push_str(host);
+    let Some((path, query)) = path.split_once('?') else {
+        masked.push_str(path);
+        return;
+    };
+    masked.push_str(path);
+    let mut separator = '?';
+    for part in query.split_inclusive(['&', ';']) {
+        masked.push(separator);
+        let (part, next) = match part.strip_suffix(['&', ';']) {
+            Some(bare) => (bare, part.chars().next_back().unwrap_or('&')),
+            None => (part, '&'),
+        };
+        separator = next;
+        match part.split_once('=') {
+            Some((name, value)) if !value.is_empty() && lets_in(name) => {
+                masked.push_str(name);
+                masked.push('=');
+                masked.push_str(STARS);
+            }
+            _ => masked.push_str(part),
+        }
+    }
+    if query.ends_with(['&', ';']) {
+        masked.push(separator);
+    }
+}
+
+/// Whether an argument of this name is what makes its URL good: `temp_url_sig` (Swift),
+/// `X-Amz-Signature`, `X-Amz-Security-Token`, `AWSAccessKeyId` (S3), `X-Goog-Signature`, `Signature`
+/// (Google, CloudFront), `sig` (Azure), and the passwords and tokens of others.
+fn lets_in(name: &str) -> bool {
+    const WORDS: [&str; 9] = [
+        "signature",
+        "credential",
+        "token",
+        "secret",
+        "passw",
+        "passphrase",
+        "apikey",
+        "api_key",
+        "accesskey",
+    ];
+    let name = name.to_ascii_lowercase().replace('-', "_");
+    let name = name.replace("%5f", "_").replace("%2d", "_");
+    WORDS.iter().any(|word| name.contains(word))
+        || name.contains("access_key")
+        || name
+            .split('_')
+            .any(|part| matches!(part, "sig" | "auth" | "pwd" | "pass"))
+}

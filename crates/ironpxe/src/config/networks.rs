@@ -1,0 +1,82 @@
+//! Networks, as `address/prefix`.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+/// IP networks: a TOML list, or one text with commas. An address alone is a network of one.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "AsWritten", into = "Vec<String>")]
+pub struct Networks(pub Vec<IpNet>);
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a list of networks")]
+enum AsWritten {
+    List(Vec<String>),
+    Text(String),
+}
+
+impl TryFrom<AsWritten> for Networks {
+    type Error = String;
+
+    fn try_from(written: AsWritten) -> Result<Self, Self::Error> {
+        let texts = match written {
+            AsWritten::List(texts) => texts,
+            AsWritten::Text(text) if text.trim().is_empty() => Vec::new(),
+            AsWritten::Text(text) => text.split(',').map(|it| it.trim().to_owned()).collect(),
+        };
+        texts
+            .iter()
+            .map(|text| network(text))
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+}
+
+fn network(text: &str) -> Result<IpNet, String> {
+    let network = match text.parse::<IpNet>() {
+        Ok(network) => network,
+        Err(_) => text.parse::<IpAddr>().map(IpNet::from).map_err(|_| {
+            format!("{text:?} is no network: expected one such as 10.0.0.0/24 or fd00:1::/64")
+        })?,
+    };
+    if network.trunc() != network {
+        return Err(format!(
+            "{text:?} has host bits set behind its prefix: write {} for the whole network, or {} \
+             for this one address",
+            network.trunc(),
+            network.addr()
+        ));
+    }
+    Ok(network)
+}
+
+impl From<Networks> for Vec<String> {
+    fn from(networks: Networks) -> Self {
+        networks.0.iter().map(IpNet::to_string).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_are_read_as_they_are_meant_or_refused() {
+        let read = |text: &str| Networks::try_from(AsWritten::Text(text.to_owned()));
+        let shown = |text: &str| Vec::from(read(text).unwrap());
+        assert_eq!(shown(" 10.0.0.0/8, fd00::/8 "), ["10.0.0.0/8", "fd00::/8"]);
+        assert_eq!(shown("10.1.2.3,::1"), ["10.1.2.3/32", "::1/128"]);
+        assert!(shown("").is_empty());
+        for (text, why) in [
+            ("10.0.0.0/33", "no network"),
+            ("images.example", "no network"),
+            ("10.0.0.0/8,", "\"\" is no network"),
+            ("10.1.2.3/8", "write 10.0.0.0/8"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(why), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! From which addresses images are fetched for machines.
+//!
+//! Whoever may set an image of a node chooses where this service sends a request, and gets the
+//! answer. So that nobody reads by it what only this host can reach (server-side request forgery),
+//! addresses that are not public are refused unless `[images]relay_allowed` has their network, and
+//! those of this service always. What is judged is the address that is then connected to, never a
+//! name: `relay.rs` resolves a name once, and judges at every redirect.
+//!
+//! Source: the IANA special-purpose address registries (RFC 6890 and its updates).
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+
+use ipnet::IpNet;
+use reqwest::Url;
+
+/// Where this service itself is reached.
+#[derive(Debug, Clone, Default)]
+pub struct OwnService {
+    /// On which ports it listens on this host.
+    pub ports: Vec<u16>,
+    /// `[api]public_endpoint`, or what stands for it.
+    pub endpoint: Option<Url>,
+}
+
+/// Which addresses may be connected to.
+#[derive(Debug, Clone)]
+pub(super) struct AddressPolicy {
+    pub(super) allowed: Vec<IpNet>,
+    pub(super) own: OwnService,
+}
+
+/// Why nothing is fetched from an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Forbidden {
+    /// It is not public, and no network that is allowed has it.
+    NotAllowed(IpAddr, &'static str),
+    /// It is nobody's own.
+    Never(IpAddr, &'static str),
+    /// This service answers there.
+    Own(String),
+}
+
+impl fmt::Display for Forbidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAllowed(address, kind) => write!(
+                f,
+                "its server's address {address} is {kind} and in none of [images]relay_allowed"
+            ),
+            Self::Never(address, kind) => {
+                write!(
+                    f,
+                    "its server's address {address} is {kind}, and no server's"
+                )
+            }
+            Self::Own(place) => write!(f, "its server {place} is this service itself"),
+        }
+    }
+}
+
+impl AddressPolicy {
+    /// Judges a URL as far as its text says where it leads: the whole of it if its host is an
+    /// address, in whatever spelling.
+    pub(super) fn judge_url(&self, url: &Url) -> Result<(), Forbidden> {
+        if self.is_own_endpoint(url) {
+            return Err(Forbidden::Own(url.authority_without_userinfo()));
+        }
+        let port = url.port_or_known_default().unwrap_or_default();
+        match literal(url) {
+            Some(address) => self.judge(SocketAddr::new(address, port)),
+            None => Ok(()),
+        }
+    }
+
+    /// Judges an address that is about to be connected to.
+    pub(super) fn judge(&self, address: SocketAddr) -> Result<(), Forbidden> {
+        let ip = address.ip().to_canonical();
+        match kind(ip) {
+            Kind::Public => {}
+            Kind::Never(words) => return Err(Forbidden::Never(ip, words)),
+            Kind::Special(_) if self.allowed.iter().any(|network| network.contains(&ip)) => {}
+            Kind::Special(words) => return Err(Forbidden::NotAllowed(ip, words)),
+        }
+        if self.own.ports.contains(&address.port()) && is_of_this_host(ip) {
+            return Err(Forbidden::Own(address.to_string()));
+        }
+        Ok(())
+    }
+
+    fn is_own_endpoint(&self, url: &Url) -> bool {
+        self.own.endpoint.as_ref().is_some_and(|own| {
+            own.host() == url.host()
+                && own.port_or_known_default() == url.port_or_known_default()
+                // Beside a path of its own there may be others' files.
+                && url.path().starts_with(own.path().trim_end_matches('/'))
+        })
+    }
+}
+
+/// A URL's host and port, for humans.
+trait Authority {
+    fn authority_without_userinfo(&self) -> String;
+}
+
+impl Authority for Url {
+    fn authority_without_userinfo(&self) -> String {
+        let host = self.host_str().unwrap_or_default();
+        match self.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        }
+    }
+}
+
+/// The address that is a URL's host. The parser reads each spelling of one (`2130706433`, `0x7f.1`,
+/// `[::ffff:127.0.0.1]`) as the system's own functions would.
+pub(super) fn literal(url: &Url) -> Option<IpAddr> {
+    let host = url.host_str()?;
+    let host = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
+    host.parse().ok()
+}
+
+/// Whether this host has the address. (What is sent to one's own address is sent from it. Nothing is
+/// sent here: a datagram socket only notes where it would send to.)
+fn is_of_this_host(ip: IpAddr) -> bool {
+    if ip.is_loopback() {
+        return true;
+    }
+    let any: IpAddr = match ip {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let from = || {
+        let socket = UdpSocket::bind((any, 0))?;
+        socket.connect((ip, 9))?;
+        socket.local_addr()
+    };
+    from().is_ok_and(|from| from.ip() == ip)
+}
+
+/// What an address is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// It means the same host everywhere.
+    Public,
+    /// It means another host elsewhere.
+    Special(&'static str),
+    /// It means no host.
+    Never(&'static str),
+}
+
+fn kind(ip: IpAddr) -> Kind {
+    match ip {
+        IpAddr::V4(ip) => kind_v4(ip),
+        IpAddr::V6(ip) => kind_v6(ip),
+    }
+}
+
+fn kind_v4(ip: Ipv4Addr) -> Kind {
+    match ip.octets() {
+        [0, 0, 0, 0] => Kind::Never("unspecified"),
+        [255, 255, 255, 255] => Kind::Never("broadcast"),
+        [224..=239, ..] => Kind::Never("multicast"),
+        [0, ..] => Kind::Special("of \"this network\" (0.0.0.0/8)"),
+        [10, ..] | [172, 16..=31, ..] | [192, 168, ..] => Kind::Special("private"),
+        [100, 64..=127, ..] => Kind::Special("shared by carriers (100.64.0.0/10)"),
+        [127, ..] => Kind::Special("loopback"),
+        [169, 254, ..] => Kind::Special("link-local"),
+        [192, 0, 0, _] | [192, 88, 99, _] => Kind::Special("reserved for protocols"),
+        [192, 0, 2, _] | [198, 51, 100, _] | [203, 0, 113, _] => Kind::Special("for documentation"),
+        [198, 18..=19, ..] => Kind::Special("for benchmarks"),
+        [240..=255, ..] => Kind::Special("reserved"),
+        _ => Kind::Public,
+    }
+}
+
+fn kind_v6(ip: Ipv6Addr) -> Kind {
+    match ip.segments() {
+        [0, 0, 0, 0, 0, 0, 0, 0] => Kind::Never("unspecified"),
+        [0, 0, 0, 0, 0, 0, 0, 1] => Kind::Special("loopback"),
+        [0xff00..=0xffff, ..] => Kind::Never("multicast"),
+        [0xfe80..=0xfebf, ..] => Kind::Special("link-local"),
+        [0xfc00..=0xfdff, ..] | [0xfec0..=0xfeff, ..] => Kind::Special("private"),
+        // Behind these may be any address of IPv4.
+        [0, 0, 0, 0, 0, 0, ..] => Kind::Special("IPv4-compatible"),
+        [0x64, 0xff9b, ..] => Kind::Special("of NAT64"),
+        [0x2002, ..] => Kind::Special("of 6to4"),
+        // Teredo, ORCHID and the like.
+        [0x2001, 0..=0x1ff, ..] => Kind::Special("reserved for protocols"),
+        [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => Kind::Special("for documentation"),
+        [0x2000..=0x3fff, ..] => Kind::Public,
+        _ => Kind::Special("reserved"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(allowed: &[&str]) -> AddressPolicy {
+        AddressPolicy {
+            allowed: allowed.iter().map(|it| it.parse().unwrap()).collect(),
+            own: OwnService {
+                ports: vec![6385],
+                endpoint: Some(Url::parse("http://ironic.example/baremetal").unwrap()),
+            },
+        }
+    }
+
+    fn verdict(policy: &AddressPolicy, url: &str) -> String {
+        match policy.judge_url(&Url::parse(url).unwrap()) {
+            Ok(()) => "fetched".to_owned(),
+            Err(forbidden) => forbidden.to_string(),
+        }
+    }
+
+    #[test]
+    fn addresses_are_judged_by_what_they_mean_however_they_are_written() {
+        let hosts = [
+            "8.8.8.8",
+            "1.0.0.1",
+            "172.32.0.1",
+            "100.128.0.1",
+            "[2606:4700::1111]",
+            "0.0.0.0",
+            "0",
+            "0.1.2.3",
+            "10.0.0.1",
+            "172.16.0.1",
+            "172.31.255.254",
+            "192.168.1.1",
+            "100.64.0.1",
+            "127.0.0.1",
+            "127.1",
+            "2130706433",
+            "0x7f.1",
+            "0x7f000001",
+            "017700000001",
+            "%31%32%37.0.0.1",
+            "169.254.169.254",
+            "2852039166",
+            "192.0.0.192",
+            "192.0.2.1",
+            "198.18.0.1",
+            "224.0.0.1",
+            "240.0.0.1",
+            "255.255.255.255",
+            "[::]",
+            "[::1]",
+            "[0:0:0:0:0:0:0:1]",
+            "[::ffff:127.0.0.1]",
+            "[::ffff:7f00:1]",
+            "[::ffff:169.254.169.254]",
+            "[::ffff:8.8.8.8]",
+            "[::127.0.0.1]",
+            "[64:ff9b::127.0.0.1]",
+            "[64:ff9b:1::a00:1]",
+            "[2002:7f00:1::]",
+            "[2001:0:1::1]",
+            "[2001:db8::1]",
+            "[fc00::1]",
+            "[fd12::1]",
+            "[fe80::1]",
+            "[febf::1]",
+            "[fec0::1]",
+            "[ff02::1]",
+            "[100::1]",
+            "[5f00::1]",
+        ];
+        let policy = policy(&[]);
+        let table: Vec<String> = hosts
+            .iter()
+            .map(|host| {
+                format!(
+                    "{host:26} {}",
+                    verdict(&policy, &format!("http://{host}/k"))
+                )
+            })
+            .collect();
+        insta::assert_snapshot!(table.join("\n"));
+    }
+
+    #[test]
+    fn what_is_allowed_is_just_the_networks_that_are_listed() {
+        let policy = policy(&["10.1.0.0/16", "127.0.0.2/32", "fd00::/8", "0.0.0.0/0"]);
+        let fetched = |url: &str| verdict(&policy, url) == "fetched";
+        assert!(fetched("http://10.1.2.3/k") && fetched("http://[::ffff:10.1.2.3]/k"));
+        assert!(fetched("http://[fd00::1]/k") && !fetched("http://[fe80::1]/k"));
+        assert!(fetched("http://127.0.0.2/k"));
+        // An address of IPv4 that is behind a translator is not the one that was listed.
+        assert!(!fetched("http://[64:ff9b::a01:203]/k"));
+        for host in ["0.0.0.0", "224.0.0.1", "255.255.255.255", "[ff02::1]"] {
+            assert!(!fetched(&format!("http://{host}/k")), "{host}");
+        }
+    }
+
+    #[test]
+    fn the_service_does_not_fetch_from_itself_whatever_is_allowed() {
+        let policy = policy(&["0.0.0.0/0", "::/0"]);
+        for (url, own) in [
+            ("http://127.0.0.1:6385/v1/nodes", true),
+            ("http://127.0.0.9:6385/v1/nodes", true),
+            ("http://[::1]:6385/", true),
+            ("http://127.0.0.1:8080/k", false),
+            ("http://192.0.2.7:6385/k", false),
+            ("http://IRONIC.example/baremetal/v1/nodes", true),
+            ("http://ironic.example:80/baremetal", true),
+            ("http://ironic.example/x/../baremetal/v1", true),
+            ("http://ironic.example/images/k", false),
+            ("http://ironic.example:8080/baremetal", false),
+        ] {
+            let said = verdict(&policy, url);
+            assert_eq!(said.contains("this service itself"), own, "{url}: {said}");
+        }
+    }
+}

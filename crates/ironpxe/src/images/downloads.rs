@@ -1,0 +1,388 @@
+//! How many images are on their way at once, and whose.
+//!
+//! A download is worth a place for as long as its machine takes it. While at least half of all
+//! places are free, everybody gets one. After that,
+//!
+//! * a node has a few: one machine fetches one image at a time, so that of more the slowest one is
+//!   ended, of whoever has the most;
+//! * one address has three quarters of all at most, so that it cannot keep all others out;
+//! * if there is none left, a download that crawls is ended, even if it does not stand still.
+//!
+//! Whoever gets no place is told to ask again. A download that is ended is broken off: its machine
+//! has fewer bytes than it was told, and tries again.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use ironpxe_core::id::NodeUuid;
+use tokio_util::sync::CancellationToken;
+
+use super::error::ImageError;
+use super::stream::Source;
+
+/// How many downloads a node has when places are short.
+const PER_NODE: usize = 4;
+/// How old a node's download is before another one may take its place.
+const SETTLED: Duration = Duration::from_secs(5);
+/// Over how long a download's speed is measured.
+const WINDOW: Duration = Duration::from_secs(10);
+/// What is slower crawls, in bytes a second: a ramdisk of 300 MiB would take more than an hour.
+const CRAWL: u64 = 64 * 1024;
+
+/// For whom an image is fetched, and by whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Client {
+    /// The node.
+    pub node: NodeUuid,
+    /// Where the request came from, if that is known.
+    pub peer: Option<IpAddr>,
+}
+
+/// All downloads that are under way.
+#[derive(Debug)]
+pub(super) struct Downloads {
+    places: usize,
+    taken: Mutex<Vec<Arc<Slot>>>,
+}
+
+/// One download's entry.
+#[derive(Debug)]
+struct Slot {
+    node: NodeUuid,
+    peer: Option<IpAddr>,
+    started: Instant,
+    sent: AtomicU64,
+    pace: Mutex<Pace>,
+    ended: CancellationToken,
+    /// Where the bytes come from, while nobody waits for the next ones.
+    source: Mutex<Option<Source>>,
+}
+
+/// How fast a download is.
+#[derive(Debug)]
+struct Pace {
+    since: Instant,
+    sent_before: u64,
+    /// Bytes a second, in the last whole window.
+    last: Option<u64>,
+}
+
+/// A place for a download; given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    downloads: Arc<Downloads>,
+    slot: Arc<Slot>,
+}
+
+impl Downloads {
+    pub(super) fn new(places: usize) -> Arc<Self> {
+        Arc::new(Self {
+            places,
+            taken: Mutex::default(),
+        })
+    }
+
+    /// A place, if there is one or one can be made.
+    pub(super) fn take(self: &Arc<Self>, client: Client) -> Result<Place, ImageError> {
+        self.take_at(client, Instant::now())
+    }
+
+    fn take_at(self: &Arc<Self>, client: Client, now: Instant) -> Result<Place, ImageError> {
+        let Client { node, peer } = client;
+        let peer = peer.map(network);
+        let mut taken = lock(&self.taken);
+        if let Some(ended) = self.to_end(&taken, node, peer, now)? {
+            taken.retain(|slot| !Arc::ptr_eq(slot, &ended));
+            ended.end();
+        }
+        let slot = Arc::new(Slot {
+            node,
+            peer,
+            started: now,
+            sent: AtomicU64::new(0),
+            pace: Mutex::new(Pace {
+                since: now,
+                sent_before: 0,
+                last: None,
+            }),
+            ended: CancellationToken::new(),
+            source: Mutex::default(),
+        });
+        taken.push(Arc::clone(&slot));
+        drop(taken);
+        let downloads = Arc::clone(self);
+        Ok(Place { downloads, slot })
+    }
+
+    /// Which download must end so that another may begin; none if there is room for it.
+    fn to_end(
+        &self,
+        taken: &[Arc<Slot>],
+        node: NodeUuid,
+        peer: Option<IpAddr>,
+        now: Instant,
+    ) -> Result<Option<Arc<Slot>>, ImageError> {
+        if taken.len() < self.places.div_ceil(2) {
+            return Ok(None);
+        }
+        let of_node: Vec<&Arc<Slot>> = taken.iter().filter(|slot| slot.node == node).collect();
+        if of_node.len() >= PER_NODE {
+            let of_peer = |slot: &Slot| of_node.iter().filter(|it| it.peer == slot.peer).count();
+            let settled = of_node
+                .iter()
+                .filter(|slot| now.duration_since(slot.started) >= SETTLED);
+            let worst =
+                settled.max_by_key(|slot| (of_peer(slot), std::cmp::Reverse(slot.average(now))));
+            return match worst {
+                Some(slot) => Ok(Some(Arc::clone(slot))),
+                None => Err(ImageError::not_now(format!(
+                    "{PER_NODE} of its downloads are on their way already, and more than half of \
+                     [images]max_downloads with those of others"
+                ))),
+            };
+        }
+        let slowest = |slots: &mut dyn Iterator<Item = &Arc<Slot>>| {
+            slots
+                .filter_map(|slot| Some((slot.pace(now)?, slot)))
+                .filter(|(pace, _)| *pace < CRAWL)
+                .min_by_key(|(pace, _)| *pace)
+                .map(|(_, slot)| Arc::clone(slot))
+        };
+        let share = (self.places * 3).div_ceil(4);
+        let mut of_peer = taken.iter().filter(|slot| slot.peer == peer);
+        if peer.is_some() && of_peer.clone().count() >= share {
+            return slowest(&mut of_peer).map(Some).ok_or_else(|| {
+                ImageError::not_now(format!(
+                    "{share} images are on their way to its address, and one address has no more \
+                     of [images]max_downloads"
+                ))
+            });
+        }
+        if taken.len() >= self.places {
+            return slowest(&mut taken.iter()).map(Some).ok_or_else(|| {
+                ImageError::not_now(
+                    "as many images as [images]max_downloads allows are on their way",
+                )
+            });
+        }
+        Ok(None)
+    }
+}
+
+impl Slot {
+    /// Bytes a second since it began.
+    fn average(&self, now: Instant) -> u64 {
+        rate(
+            self.sent.load(Ordering::Relaxed),
+            now.duration_since(self.started),
+        )
+    }
+
+    /// Bytes a second of late; `None` if it has just begun.
+    fn pace(&self, now: Instant) -> Option<u64> {
+        let pace = lock(&self.pace);
+        let spent = now.duration_since(pace.since);
+        if spent < WINDOW {
+            return pace.last;
+        }
+        let sent = self.sent.load(Ordering::Relaxed);
+        Some(rate(sent.saturating_sub(pace.sent_before), spent))
+    }
+
+    fn end(&self) {
+        self.ended.cancel();
+        // Its files are wanted now; its machine may hear of it much later.
+        drop(lock(&self.source).take());
+    }
+}
+
+impl Place {
+    /// Notes where the bytes come from.
+    pub(super) fn keep(&self, source: Source) {
+        // Whoever ends the download looks here after having said so.
+        let mut kept = lock(&self.slot.source);
+        if !self.slot.ended.is_cancelled() {
+            *kept = Some(source);
+        }
+    }
+
+    /// Where the bytes come from; `None` if the download was ended for the sake of others.
+    pub(super) fn source(&self) -> Option<Source> {
+        lock(&self.slot.source).take()
+    }
+
+    /// Until the download is ended for the sake of others.
+    pub(super) async fn ended(&self) {
+        self.slot.ended.cancelled().await;
+    }
+
+    /// Notes that the machine has taken so many bytes more.
+    pub(super) fn sent(&self, bytes: u64) {
+        self.sent_at(bytes, Instant::now());
+    }
+
+    fn sent_at(&self, bytes: u64, now: Instant) {
+        let sent = self.slot.sent.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let mut pace = lock(&self.slot.pace);
+        let spent = now.duration_since(pace.since);
+        if spent >= WINDOW {
+            *pace = Pace {
+                since: now,
+                sent_before: sent,
+                last: Some(rate(sent.saturating_sub(pace.sent_before), spent)),
+            };
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        lock(&self.downloads.taken).retain(|slot| !Arc::ptr_eq(slot, &self.slot));
+    }
+}
+
+fn rate(bytes: u64, time: Duration) -> u64 {
+    let milliseconds = u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1);
+    bytes.saturating_mul(1000) / milliseconds
+}
+
+/// Who counts as one: an address of IPv4, or a network of IPv6 in which a host has as many
+/// addresses as it likes.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing can panic while it is locked.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(node: u128, peer: &str) -> Client {
+        Client {
+            node: NodeUuid(uuid::Uuid::from_u128(node)),
+            peer: Some(peer.parse().unwrap()),
+        }
+    }
+
+    fn is_ended(place: &Place) -> bool {
+        place.slot.ended.is_cancelled()
+    }
+
+    const STRANGER: &str = "10.0.0.9";
+
+    /// Downloads, and a clock that is set by hand.
+    struct Site {
+        downloads: Arc<Downloads>,
+        now: Instant,
+    }
+
+    impl Site {
+        fn new(places: usize) -> Self {
+            Self {
+                downloads: Downloads::new(places),
+                now: Instant::now(),
+            }
+        }
+
+        fn takes(&self, node: u128, peer: &str) -> Place {
+            self.downloads
+                .take_at(client(node, peer), self.now)
+                .unwrap()
+        }
+
+        fn refuses(&self, node: u128, peer: &str) -> String {
+            let taken = self.downloads.take_at(client(node, peer), self.now);
+            taken.unwrap_err().to_string()
+        }
+
+        fn sends(&self, place: &Place, bytes: u64) {
+            place.sent_at(bytes, self.now);
+        }
+
+        fn waits(&mut self, seconds: u64) {
+            self.now += Duration::from_secs(seconds);
+        }
+    }
+
+    #[test]
+    fn one_url_does_not_take_all_places() {
+        let mut site = Site::new(52);
+        let mut held: Vec<Place> = (0..26).map(|_| site.takes(1, STRANGER)).collect();
+        let problem = site.refuses(1, STRANGER);
+        assert!(problem.starts_with("4 of its downloads"), "{problem}");
+        // Another node's machine, even at the same address.
+        held.push(site.takes(2, STRANGER));
+        // The node's own machine, when the others have had their time: whoever has the most loses
+        // the slowest.
+        site.waits(5);
+        for (place, at) in held.iter().zip(0..) {
+            site.sends(place, if at == 3 { 1 } else { 1_000_000 });
+        }
+        let machine = site.takes(1, "10.0.0.1");
+        assert!(is_ended(&held[3]));
+        assert_eq!(held.iter().filter(|place| is_ended(place)).count(), 1);
+        // And it stays, however slow, while one address has more.
+        site.waits(5);
+        let more = site.takes(1, STRANGER);
+        assert!(!is_ended(&machine) && !is_ended(&more));
+        assert_eq!(held.iter().filter(|place| is_ended(place)).count(), 2);
+    }
+
+    #[test]
+    fn one_address_leaves_a_quarter_to_others() {
+        let site = Site::new(8);
+        let held: Vec<Place> = (0..6).map(|node| site.takes(node, STRANGER)).collect();
+        let problem = site.refuses(6, STRANGER);
+        assert!(problem.contains("one address has no more"), "{problem}");
+        let other = site.takes(6, "10.0.0.1");
+        drop(held);
+        drop(site.takes(6, STRANGER));
+        drop(other);
+        assert!(lock(&site.downloads.taken).is_empty());
+    }
+
+    #[test]
+    fn what_crawls_gives_way_when_others_wait() {
+        let mut site = Site::new(2);
+        let slow = site.takes(1, "10.0.0.1");
+        let fast = site.takes(2, "10.0.0.2");
+        let problem = site.refuses(3, "10.0.0.3");
+        assert!(problem.contains("[images]max_downloads"), "{problem}");
+        // A good beginning does not help for long.
+        site.sends(&slow, 50_000_000);
+        site.sends(&fast, 50_000_000);
+        site.waits(10);
+        site.sends(&slow, 1);
+        site.sends(&fast, 1_000_000);
+        site.refuses(3, "10.0.0.3");
+        site.waits(10);
+        site.sends(&slow, 600_000);
+        site.sends(&fast, 10_000_000);
+        let third = site.takes(3, "10.0.0.3");
+        assert!(is_ended(&slow) && !is_ended(&fast) && !is_ended(&third));
+        // What takes nothing at all has no more windows.
+        site.waits(10);
+        site.sends(&fast, 10_000_000);
+        site.takes(4, "10.0.0.4");
+        assert!(is_ended(&third) && !is_ended(&fast));
+    }
+
+    #[test]
+    fn a_host_counts_once_whatever_addresses_it_has() {
+        let of = |text: &str| network(text.parse().unwrap()).to_string();
+        assert_eq!(of("::ffff:10.0.0.1"), "10.0.0.1");
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+    }
+}

@@ -1,0 +1,174 @@
+//! From where images are fetched for machines, and from where not, whatever the name, the spelling
+//! or the redirect. In a network of its own, in which this host has addresses of all kinds.
+
+use std::net::SocketAddr;
+
+use anyhow::{Result, ensure};
+use ironpxe_testkit::imageserver::{Answer, ImageServer};
+use ironpxe_testkit::lan::Lan;
+use ironpxe_testkit::server::ServerOptions;
+
+use super::{MAC, SOON, Site};
+
+/// The address of nobody else inside of the network: one that is public elsewhere.
+const PUBLIC: &str = "100.128.0.1";
+const PRIVATE: &str = "10.77.0.1";
+const METADATA: &str = "169.254.169.254";
+
+fn relays(allowed: &str) -> ServerOptions {
+    ServerOptions::default()
+        .set("IRONPXE_IMAGES__RELAY", "always")
+        .set("IRONPXE_IMAGES__RELAY_ALLOWED", allowed)
+}
+
+/// A server at an address, with something at `/secret`.
+fn server(address: &str) -> Result<ImageServer> {
+    let server = ImageServer::start_at(SocketAddr::new(address.parse()?, 0))?;
+    server.serve("/secret", b"secret".as_slice());
+    Ok(server)
+}
+
+fn port(server: &ImageServer) -> Result<u16> {
+    let url = server.local_url("");
+    Ok(url.parse::<http::Uri>()?.port_u16().unwrap_or_default())
+}
+
+/// The script says why not, and so does the log.
+fn refused_at_once(site: &Site, node: &str, url: &str, why: &[&str]) -> Result<()> {
+    site.set_kernel(node, url)?;
+    let script = site.script(MAC)?;
+    let shown = script.replace('\n', " ").replace(" echo ", " ");
+    ensure!(!script.contains("\nkernel "), "{url}: {script}");
+    for words in why {
+        ensure!(shown.contains(words), "{url}: {words:?} is not in {script}");
+    }
+    let line = site
+        .server
+        .wait_for_log(&format!("machine not booted: kernel {url}:"), SOON)?;
+    ensure!(line.contains("(instance_info.kernel)"), "{line}");
+    Ok(())
+}
+
+/// Nothing but the fetch itself can tell.
+fn refused_when_fetched(site: &Site, node: &str, url: &str, why: &str) -> Result<()> {
+    site.set_kernel(node, url)?;
+    let got = site.get(&site.path_of(MAC, "kernel")?)?;
+    ensure!(got.status == 404, "{url}: {}", got.head);
+    ensure!(!got.text().contains("secret"), "{url}: {}", got.text());
+    let line = site.server.wait_for_log(why, SOON)?;
+    ensure!(
+        line.contains("kernel not served") && line.contains("(instance_info.kernel)"),
+        "{line}"
+    );
+    Ok(())
+}
+
+fn fetched(site: &Site, node: &str, url: &str) -> Result<()> {
+    site.set_kernel(node, url)?;
+    let got = site.get(&site.path_of(MAC, "kernel")?)?;
+    ensure!(
+        (got.status, got.body.as_slice()) == (200, b"secret"),
+        "{url}: {}",
+        got.head
+    );
+    Ok(())
+}
+
+#[test]
+fn only_public_addresses_are_fetched_from_unless_others_are_allowed() -> Result<()> {
+    Lan::run(&[], |lan| {
+        for address in ["100.128.0.1/24", "169.254.169.254/16"] {
+            lan.add_address(address)?;
+        }
+        let (public, private, loopback, metadata) = (
+            server(PUBLIC)?,
+            server(PRIVATE)?,
+            server("127.0.0.1")?,
+            server(METADATA)?,
+        );
+        let site = Site::with(relays(""))?;
+        let nothing = "http://100.128.0.1/r";
+        let node = site.runs(MAC, &public.local_url("/secret"), nothing)?;
+        fetched(&site, &node, &public.local_url("/secret"))?;
+
+        let at = port(&loopback)?;
+        for host in [
+            "127.0.0.1",
+            "2130706433",
+            "0x7f.1",
+            "127.1",
+            "[::ffff:127.0.0.1]",
+        ] {
+            let url = format!("http://{host}:{at}/secret");
+            let why = ["127.0.0.1 is loopback", "[images]relay_allowed"];
+            refused_at_once(&site, &node, &url, &why)?;
+        }
+        refused_at_once(&site, &node, &private.local_url("/secret"), &["is private"])?;
+        let why = ["169.254.169.254 is link-local"];
+        refused_at_once(&site, &node, &metadata.local_url("/secret"), &why)?;
+        let zero = format!("http://0.0.0.0:{at}/secret");
+        refused_at_once(&site, &node, &zero, &["0.0.0.0 is unspecified"])?;
+
+        // Names and redirects show where they lead when they are followed.
+        let name = format!("http://localhost:{at}/secret");
+        refused_when_fetched(&site, &node, &name, "is loopback")?;
+        for (path, to, why) in [
+            (
+                "/a",
+                loopback.local_url("/secret"),
+                "there its server's address 127.0.0.1",
+            ),
+            (
+                "/b",
+                metadata.local_url("/secret"),
+                "there its server's address 169.254",
+            ),
+            (
+                "/c",
+                format!("http://localhost:{at}/secret"),
+                "there its server's address 127",
+            ),
+            (
+                "/d",
+                "file:///etc/passwd".to_owned(),
+                "where file: is not fetched",
+            ),
+            ("/e", site.server.base_url().to_owned(), "there its server"),
+        ] {
+            let answer = Answer::status(302).header("Location", &to);
+            public.fail_next(path, 1, answer);
+            refused_when_fetched(&site, &node, &public.local_url(path), why)?;
+        }
+        for server in [&private, &loopback, &metadata] {
+            let requests = server.requests.entries();
+            ensure!(requests.is_empty(), "{requests:?}");
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn what_is_allowed_is_fetched_and_never_from_the_service_itself() -> Result<()> {
+    Lan::run(&[], |_| {
+        let (private, loopback) = (server(PRIVATE)?, server("127.0.0.1")?);
+        let site = Site::with(relays("10.77.0.0/24, 127.0.0.0/8"))?;
+        let node = site.runs(MAC, &private.local_url("/secret"), "http://10.77.0.1/r")?;
+        fetched(&site, &node, &private.local_url("/secret"))?;
+        fetched(&site, &node, &loopback.local_url("/secret"))?;
+        let name = format!("http://localhost:{}/secret", port(&loopback)?);
+        fetched(&site, &node, &name)?;
+        private.fail_next(
+            "/moved",
+            1,
+            Answer::status(307).header("Location", &loopback.local_url("/secret")),
+        );
+        fetched(&site, &node, &private.local_url("/moved"))?;
+
+        let own = format!("{}/v1/nodes/{node}", site.server.base_url());
+        refused_at_once(&site, &node, &own, &["is this service itself"])?;
+        let by_name = own.replace("127.0.0.1", "localhost");
+        refused_when_fetched(&site, &node, &by_name, "is this service itself")?;
+        let public = own.replace("127.0.0.1", PRIVATE);
+        refused_at_once(&site, &node, &public, &["is this service itself"])
+    })
+}
