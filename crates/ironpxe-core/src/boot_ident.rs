@@ -45,14 +45,11 @@ impl BootIdent {
             ))),
         };
         match (text("node_uuid")?, text("port_address")?) {
-            (Some(uuid), None) => uuid.parse().map(Self::Node).map_err(|_| {
-                Fault::InvalidParameterValue(format!("Expected UUID for node_uuid: {uuid}"))
-            }),
-            (None, Some(mac)) => mac.parse().map(Self::Address).map_err(|_| {
-                Fault::InvalidParameterValue(format!(
-                    "Expected valid MAC address for port_address: {mac}"
-                ))
-            }),
+            (Some(uuid), None) => uuid
+                .parse()
+                .map(Self::Node)
+                .map_err(|_| unusable("UUID", "node_uuid", uuid)),
+            (None, Some(mac)) => Self::from_address("port_address", mac),
             (None, None) => Err(Fault::MissingParameterValue(
                 "ipxe_config needs one of node_uuid and port_address.".to_owned(),
             )),
@@ -60,6 +57,19 @@ impl BootIdent {
                 "ipxe_config takes node_uuid or port_address, not both.".to_owned(),
             )),
         }
+    }
+
+    /// The machine with this MAC address, in any spelling; `field` is what the request calls it.
+    pub fn from_address(field: &str, mac: &str) -> Result<Self> {
+        mac.parse()
+            .map(Self::Address)
+            .map_err(|_| unusable("valid MAC address", field, mac))
+    }
+
+    /// Whether a text stands where firmware should have put a value: iPXE replaces a setting that
+    /// is not set by nothing, and what is not iPXE replaces none.
+    pub fn is_unset(text: &str) -> bool {
+        text.is_empty() || text.contains("${")
     }
 
     /// The arguments that name this machine.
@@ -83,6 +93,20 @@ impl BootIdent {
         };
         address.parse().ok()
     }
+}
+
+/// What is wrong with a value that names no machine.
+fn unusable(expected: &str, field: &str, value: &str) -> Fault {
+    const INSTEAD: &str = "/boot.ipxe asks for every NIC.";
+    Fault::InvalidParameterValue(if value.is_empty() {
+        format!(
+            "Expected {expected} for {field}, and it is empty: ${{net0/mac}} is not set? {INSTEAD}"
+        )
+    } else if BootIdent::is_unset(value) {
+        format!("Expected {expected} for {field}: {value} was not replaced by a value. {INSTEAD}")
+    } else {
+        format!("Expected {expected} for {field}: {value}")
+    })
 }
 
 #[cfg(test)]
@@ -119,6 +143,40 @@ mod tests {
         assert!(refused(json!({"port_address": 7})).contains("port_address must be a string"));
         assert!(refused(json!({"node_uuid": "x", "port_address": "y"})).contains("not both"));
         assert!(refused(json!({"port_address": "525400aa0001", "mac": "x"})).contains("mac"));
+    }
+
+    #[test]
+    fn a_setting_without_a_value_is_told_from_a_wrong_value() {
+        let refused = |args: Value| ident(&args).unwrap_err().to_string();
+        for (key, value, said) in [
+            (
+                "port_address",
+                "",
+                "port_address, and it is empty: ${net0/mac} is not set?",
+            ),
+            (
+                "port_address",
+                "${net0/mac}",
+                "port_address: ${net0/mac} was not replaced",
+            ),
+            ("node_uuid", "", "node_uuid, and it is empty"),
+            (
+                "node_uuid",
+                "${uuid}",
+                "node_uuid: ${uuid} was not replaced",
+            ),
+        ] {
+            let message = refused(json!({ key: value }));
+            assert!(message.contains(said), "{message}");
+            assert!(
+                message.contains("/boot.ipxe asks for every NIC"),
+                "{message}"
+            );
+        }
+        assert_eq!(
+            refused(json!({"port_address": "zz"})),
+            "Expected valid MAC address for port_address: zz"
+        );
     }
 
     #[test]

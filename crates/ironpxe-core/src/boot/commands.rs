@@ -7,6 +7,10 @@
 //! its line; and one behind a `${setting}` that turns out to be empty, because iPXE replaces
 //! settings before it cuts a line into words.
 //!
+//! A command takes words that begin with `-` for its options until there is one that does not. So no
+//! value begins so in that place, and neither does a text that is to be shown: `echo -----` is an
+//! error to iPXE.
+//!
 //! For the same reason a value has no part in a separator (`|` printed before the template's own
 //! `|`) and none in a `${setting}`, where it would choose what is read.
 
@@ -129,8 +133,14 @@ impl Values {
 
     fn check_words(&self, start: usize, line: &str) -> Result<(), Flaw> {
         let mut begins = true;
+        let mut options = Options::default();
         for (at, word) in words(line) {
             let at = start + at;
+            if begins {
+                options = Options::of(word);
+            } else if options.takes(word) {
+                self.check_option(options.command, at, word)?;
+            }
             let has_value = self.touch(&(at..at + word.len()));
             if has_value && is_separator(word) {
                 return found(at, "a printed value would end the command");
@@ -144,6 +154,25 @@ impl Values {
                 return found(at, "a command must be a word, not a ${setting}");
             }
             begins = is_separator(word) || (begins && word == "time");
+        }
+        Ok(())
+    }
+
+    /// A word that a command takes for an option.
+    fn check_option(&self, command: &str, at: usize, word: &str) -> Result<(), Flaw> {
+        let name = word.split_once('=').map_or(word, |(name, _)| name);
+        if self.touch(&(at..at + name.len())) {
+            let message = format!(
+                "a printed value would be taken for an option of {command}; put a word of the \
+                 template's own before it"
+            );
+            return found(at, &message);
+        }
+        if command == "echo" && !matches!(word, "-n" | "--") {
+            let message = format!(
+                "echo would take {word} for an option; begin the text with another character"
+            );
+            return found(at, &message);
         }
         Ok(())
     }
@@ -172,6 +201,51 @@ impl Values {
     }
 }
 
+/// Where the options of a command end, as iPXE's `getopt_long` finds it: before the first word that
+/// is neither an option nor the argument of one, or behind `--`.
+#[derive(Default)]
+struct Options<'l> {
+    command: &'l str,
+    over: bool,
+    argument_follows: bool,
+}
+
+impl<'l> Options<'l> {
+    fn of(command: &'l str) -> Self {
+        Self {
+            command,
+            ..Self::default()
+        }
+    }
+
+    /// Whether the next word is an option.
+    fn takes(&mut self, word: &str) -> bool {
+        if self.over || std::mem::take(&mut self.argument_follows) {
+            return false;
+        }
+        let is_option = word.starts_with('-');
+        self.over = !is_option || word == "--";
+        self.argument_follows = is_option && needs_argument(self.command, word);
+        is_option
+    }
+}
+
+/// Whether the next word belongs to this option. Source: the tables of options in iPXE's
+/// `hci/commands/`.
+fn needs_argument(command: &str, option: &str) -> bool {
+    match option {
+        // With sanboot it is --no-describe, with echo the line feed that is left out.
+        "-n" => !matches!(command, "sanboot" | "sanhook" | "echo"),
+        // With others it is --keep.
+        "-k" | "--key" => matches!(command, "item" | "prompt"),
+        // With others it is a flag.
+        "-d" | "--default" => !matches!(command, "item" | "menu"),
+        "-t" | "-f" | "-e" | "-l" | "-c" | "-s" | "--timeout" | "--name" | "--drive"
+        | "--filename" | "--extra" | "--label" | "--configurator" | "--signer" | "--params" => true,
+        _ => false,
+    }
+}
+
 /// The words of a line, each with its offset.
 fn words(line: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut end = 0;
@@ -194,13 +268,11 @@ fn kernel_arguments(line: &str) -> usize {
         return 0;
     }
     // The options, and the image.
-    while let Some(word) = words.next() {
-        if matches!(word, "--name" | "-n" | "--timeout" | "-t") {
-            words.next();
-        } else if !word.starts_with('-') {
-            break;
-        }
-    }
+    let mut options = Options::of("kernel");
+    while words
+        .next()
+        .is_some_and(|word| options.takes(word) || !options.over)
+    {}
     let arguments = words.take_while(|word| !is_separator(word));
     arguments
         .map(|word| word.len() + 1)

@@ -1,5 +1,7 @@
 //! The boot decision: one node, one answer.
 
+use std::borrow::Cow;
+
 use super::capabilities;
 use super::explain::{Explanation, Reasons};
 use super::images::{self, AgentRamdisk};
@@ -7,6 +9,7 @@ use super::inspection;
 use super::installer::{self, InstallSource, Installation};
 use super::kernel_args::{ArgError, KernelArgs};
 use super::plan::{BootIf, BootPlan, LinuxBoot, LinuxRole, Machine, boots_from_volume};
+use super::progress::{self, RamdiskFlag};
 use super::refusal::Refusal;
 use super::san;
 use super::settings::{BootOption, BootSettings, LocalBoot, LocalBootMethod};
@@ -90,28 +93,18 @@ impl Decision<'_> {
     fn plan_in(&self, state: ProvisionState) -> Result<BootPlan, Refusal> {
         use ProvisionState as S;
         match state {
-            S::Deploying => match self.deploy_interface() {
-                "anaconda" => self.installer(),
-                // Needs no agent: what it deploys is what it boots.
-                "ramdisk" => {
-                    self.why
-                        .note("plan", || "deploy_interface is ramdisk: no agent deploys");
-                    self.instance()
-                }
-                _ => self.one_image().and_then(|()| self.deploy_ramdisk()),
-            },
+            S::Deploying => self.deploying(),
             S::DeployWait => match self.deploy_interface() {
                 "anaconda" => self.installer(),
                 _ => self.one_image().and_then(|()| self.deploy_ramdisk()),
             },
             // In a hold state the ramdisk runs, and must come back if the machine reboots.
-            S::Cleaning
-            | S::CleanWait
-            | S::Servicing
-            | S::ServiceWait
-            | S::DeployHold
-            | S::CleanHold
-            | S::ServiceHold => self.deploy_ramdisk(),
+            S::DeployHold => match progress::is_past_the_agent(self.machine.node) {
+                Some(reason) => self.instance_because(reason),
+                None => self.deploy_ramdisk(),
+            },
+            S::Cleaning | S::CleanWait | S::CleanHold => self.cleaning(),
+            S::Servicing | S::ServiceWait | S::ServiceHold => self.servicing(),
             S::Inspecting | S::InspectWait => self.inspection_ramdisk(),
             S::Rescuing | S::RescueWait | S::Rescue => self.rescue_ramdisk(),
             S::Active | S::Unrescuing | S::Adopting => self.instance(),
@@ -129,6 +122,52 @@ impl Decision<'_> {
             | S::ServiceFailed
             | S::UnrescueFailed => Err(Refusal::StateBootsNothing(state)),
         }
+    }
+
+    /// In this one state the machine may be the agent's, an installer's, or the instance's already.
+    fn deploying(&self) -> Result<BootPlan, Refusal> {
+        let node = self.machine.node;
+        // Before anything else: an installer that came back would install the machine again.
+        if let Some(reason) = progress::is_past_the_agent(node) {
+            return self.instance_because(reason);
+        }
+        if boots_from_volume(node).is_some() {
+            return self
+                .instance_because("on a volume there is nothing to write: no agent deploys");
+        }
+        match self.deploy_interface() {
+            "anaconda" => self.installer(),
+            // Needs no agent: what it deploys is what it boots.
+            "ramdisk" => self.instance_because("deploy_interface is ramdisk: no agent deploys"),
+            _ => self.one_image().and_then(|()| self.deploy_ramdisk()),
+        }
+    }
+
+    /// With or without a ramdisk. Without, there is nothing to boot: the steps work on the machine
+    /// from outside, and there may be no instance on it.
+    fn cleaning(&self) -> Result<BootPlan, Refusal> {
+        let flag = RamdiskFlag::Cleaning;
+        if flag.is_set(self.machine.node)? {
+            return Err(Refusal::RamdiskDisabled {
+                field: flag.field(),
+            });
+        }
+        self.deploy_ramdisk()
+    }
+
+    /// With or without a ramdisk. Without, the instance goes on running while it is serviced.
+    fn servicing(&self) -> Result<BootPlan, Refusal> {
+        let flag = RamdiskFlag::Service;
+        if flag.is_set(self.machine.node)? {
+            let reason = format!("{} is true: it is serviced without a ramdisk", flag.field());
+            return self.instance_because(reason);
+        }
+        self.deploy_ramdisk()
+    }
+
+    fn instance_because(&self, reason: impl Into<Cow<'static, str>>) -> Result<BootPlan, Refusal> {
+        self.why.note("plan", || reason);
+        self.instance()
     }
 
     fn deploy_interface(&self) -> &str {

@@ -28,6 +28,7 @@ mod kickstart;
 mod located;
 mod operator;
 mod plan;
+mod progress;
 mod reference;
 mod refusal;
 mod samples;
@@ -51,11 +52,12 @@ pub use kickstart::{KICKSTART_TEMPLATE, KickstartError, Kickstarts};
 pub use located::{ImageKind, Located, Location};
 pub use operator::{Broken, InUse, OperatorTemplates, TemplateFile};
 pub use plan::{BootIf, BootPlan, LinuxBoot, LinuxRole, Machine, boots_from_volume};
+pub use progress::{RamdiskFlag, forget_progress};
 pub use reference::{GlanceImage, ImageFile, ImageRef, ImageUrl, NotAnImage, NotAnImageUrl};
 pub use refusal::Refusal;
 pub use samples::{Sample, samples};
 pub use san::{Chap, SanDrive, Secret, VolumeBoot};
-pub use script::{Occasion, Scripts, Unusable};
+pub use script::{Occasion, Scripts, UnknownMachine, Unusable};
 pub use settings::{
     ApiUrlSource, BootOption, BootSettings, Downloads, GiveUpAction, LocalBoot, LocalBootMethod,
     RamdiskImages,

@@ -13,6 +13,11 @@ pub enum Refusal {
     StateBootsNothing(ProvisionState),
     /// The provision state is not one this release knows.
     UnknownState(String),
+    /// The work that is under way does without a ramdisk, and has nothing else to boot.
+    RamdiskDisabled {
+        /// The field that says so.
+        field: String,
+    },
     /// The node is in maintenance because of a fault.
     Fault(String),
     /// The node is known by this port, but may not boot from it.
@@ -61,10 +66,16 @@ impl Refusal {
                 S::Verifying | S::Deleting => "wait until that is done; then boot again".to_owned(),
                 _ => format!("see last_error: baremetal node show {node} --fields last_error"),
             },
+            Self::RamdiskDisabled { .. } => {
+                "wait until the node is cleaned; then boot again".to_owned()
+            }
             Self::UnknownState(_) => "upgrade this service, or repair the node's record".to_owned(),
             Self::Fault(_) => format!("repair it; then baremetal node maintenance unset {node}"),
             Self::PortNotPxeEnabled(mac) => {
                 format!("set pxe_enabled on port {mac}, or boot from another NIC")
+            }
+            Self::BadValue { field, .. } if field.ends_with("_disable_ramdisk") => {
+                format!("baremetal node abort {node}; then start that work again")
             }
             // What was found out at deployment, and nobody can set.
             Self::Missing { fields: field } | Self::BadValue { field, .. }
@@ -92,6 +103,7 @@ impl Refusal {
             Self::Conflict { .. } => "two fields contradict each other".to_owned(),
             Self::StateBootsNothing(_)
             | Self::UnknownState(_)
+            | Self::RamdiskDisabled { .. }
             | Self::Fault(_)
             | Self::PortNotPxeEnabled(_) => self.to_string(),
         }
@@ -103,6 +115,9 @@ impl fmt::Display for Refusal {
         match self {
             Self::StateBootsNothing(_) => f.write_str("nothing is to be booted in this state"),
             Self::UnknownState(word) => write!(f, "provision state {word:?} is not known here"),
+            Self::RamdiskDisabled { field } => {
+                write!(f, "{field} is true: no ramdisk is used")
+            }
             Self::Fault(fault) => write!(f, "it is in maintenance, with the fault \"{fault}\""),
             Self::PortNotPxeEnabled(mac) => write!(f, "its port {mac} has pxe_enabled=false"),
             Self::Missing { fields } => write!(f, "{fields} not set"),

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::located::ImageKind;
 use super::plan::{BootPlan, Machine};
+use super::progress::RamdiskFlag;
 use super::refusal::Refusal;
 use super::script::Occasion;
 use super::settings::{BootSettings, Downloads, GiveUpAction, LocalBoot, LocalBootMethod};
@@ -174,6 +175,9 @@ pub(super) fn refusals() -> Vec<Refusal> {
         Refusal::StateBootsNothing(ProvisionState::Deleting),
         Refusal::StateBootsNothing(ProvisionState::DeployFailed),
         Refusal::UnknownState("levitating".into()),
+        Refusal::RamdiskDisabled {
+            field: RamdiskFlag::Cleaning.field(),
+        },
         Refusal::Fault("power failure".into()),
         Refusal::PortNotPxeEnabled(MAC),
         Refusal::Missing {

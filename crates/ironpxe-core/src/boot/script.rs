@@ -34,6 +34,16 @@ pub struct Unusable {
     pub error: TemplateError,
 }
 
+/// Why a machine has no script of its own: what `/boot.ipxe` is told, which asks for one address
+/// after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownMachine {
+    /// The address was looked for, and is no port's: only then does it help to create one.
+    Address,
+    /// Anything else.
+    Other,
+}
+
 /// The script templates, parsed once.
 #[derive(Debug)]
 pub struct Scripts {
@@ -115,10 +125,11 @@ impl Scripts {
     /// The script for a machine that is no known node's, or whose request makes no sense.
     pub fn refuse_stranger(
         &self,
+        why: UnknownMachine,
         lines: &[&str],
         request_id: &str,
     ) -> Result<String, TemplateError> {
-        self.write(STRANGER, variables::of_stranger(lines, request_id))
+        self.write(STRANGER, variables::of_stranger(why, lines, request_id))
     }
 
     /// The script that finds out by which NIC a machine is known: `/boot.ipxe`.

@@ -3,7 +3,7 @@
 //! The language has no quoting. A line ends at a line feed; it is cut into words at blanks; the
 //! words `;`, `&&` and `||` separate commands; a word that begins with `#` begins a comment; a
 //! `\` at the end of a line joins it with the next; `${…}` is replaced by a setting wherever it
-//! stands. Nothing can be escaped, so a value either does not contain such things or is refused.
+//! stands; a command takes what begins with `-` for its options, `echo` too. Nothing can be escaped, so a value either does not contain such things or is refused.
 
 use std::borrow::Cow;
 
@@ -56,7 +56,9 @@ pub(super) fn for_console(text: &str) -> String {
         if !line.is_empty() {
             line.push(' ');
         }
-        if matches!(word, ";" | "&&" | "||") || word.starts_with('#') {
+        let begins = line.is_empty();
+        let is_option = begins && word.starts_with('-');
+        if matches!(word, ";" | "&&" | "||") || word.starts_with('#') || is_option {
             line.push('\'');
         }
         line.push_str(word);
@@ -69,10 +71,7 @@ pub(super) fn for_console(text: &str) -> String {
 pub(super) fn for_console_lines(text: &str, columns: usize, lines: usize) -> Vec<String> {
     let mut broken: Vec<String> = Vec::new();
     let text = for_console(text);
-    let mut words = text
-        .split(' ')
-        .map(|word| abridged(word, columns))
-        .peekable();
+    let mut words = unbroken(&text, columns).into_iter().peekable();
     while broken.len() + 1 < lines {
         let mut line = String::new();
         while let Some(word) = words.peek() {
@@ -96,6 +95,23 @@ pub(super) fn for_console_lines(text: &str, columns: usize, lines: usize) -> Vec
         broken.push(for_console_line(&rest, columns));
     }
     broken
+}
+
+/// The words of a text, each with the options that follow it (`UUID --fields`): a line cannot begin
+/// with an option, which `echo` would take for its own.
+fn unbroken(text: &str, columns: usize) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        let word = abridged(word, columns);
+        match all.last_mut() {
+            Some(last) if word.starts_with('-') && last.len() + 1 + word.len() <= columns => {
+                last.push(' ');
+                last.push_str(&word);
+            }
+            _ => all.push(word.into_owned()),
+        }
+    }
+    all
 }
 
 /// Whether [`for_console_lines`] shows all of `text`.
@@ -160,17 +176,24 @@ mod tests {
         );
         assert_eq!(for_console_lines("one", 8, 2), ["one"]);
         assert_eq!(for_console_lines("a 0123456789", 8, 2), ["a", "012...89"]);
+        // `echo` would take what begins a line for an option.
+        assert_eq!(
+            for_console_lines("one two --x y", 9, 2),
+            ["one", "two --x y"]
+        );
+        assert_eq!(for_console("--fields x -y"), "'--fields x -y");
         assert!(fits_lines("one two  three", 8, 2) && !fits_lines("one two three four", 8, 2));
         assert!(!fits_lines("0123456789", 8, 2));
     }
 
     proptest! {
         #[test]
-        fn broken_lines_print_too(text in "(\\PC|[\\n\\r;&|#\\\\ ${}]){0,300}") {
+        fn broken_lines_print_too(text in "(\\PC|[\\n\\r;&|#\\\\ ${}-]){0,300}") {
             let lines = for_console_lines(&text, 79, 2);
             prop_assert!(lines.len() <= 2);
             for line in &lines {
                 prop_assert!(!line.is_empty() && line.len() <= 79, "{:?}", line);
+                prop_assert!(!line.starts_with('-'), "{:?}", line);
                 for word in line.split(' ').filter(|word| !word.is_empty()) {
                     prop_assert_eq!(word_problem(word), None, "{:?}", word);
                 }
@@ -178,9 +201,10 @@ mod tests {
         }
 
         #[test]
-        fn the_console_gets_only_words_that_print(text in "(\\PC|[\\n\\r;&|#\\\\ ${}])*") {
+        fn the_console_gets_only_words_that_print(text in "(\\PC|[\\n\\r;&|#\\\\ ${}-])*") {
             let line = for_console_line(&text, 79);
             prop_assert!(line.len() <= 79);
+            prop_assert!(!line.starts_with('-'), "{:?}", line);
             for word in line.split(' ').filter(|word| !word.is_empty()) {
                 prop_assert_eq!(word_problem(word), None, "{:?}", word);
             }

@@ -12,7 +12,7 @@ use super::plan::{BootIf, BootPlan, LinuxBoot};
 use super::reference::ImageRef;
 use super::refusal::Refusal;
 use super::san::VolumeBoot;
-use super::script::Occasion;
+use super::script::{Occasion, UnknownMachine};
 use super::settings::Downloads;
 use super::text;
 use crate::mask::mask_urls;
@@ -102,12 +102,13 @@ pub(super) fn of_machine(
 }
 
 /// The variables of the script for a machine that nobody knows.
-pub(super) fn of_stranger(lines: &[&str], request_id: &str) -> Value {
+pub(super) fn of_stranger(why: UnknownMachine, lines: &[&str], request_id: &str) -> Value {
     let lines: Vec<String> = lines
         .iter()
         .flat_map(|line| text::for_console_lines(line, COLUMNS, 2))
         .collect();
-    context! { node => (), lines, request_id, pause => PAUSE_UNKNOWN }
+    let address_unknown = why == UnknownMachine::Address;
+    context! { node => (), address_unknown, lines, request_id, pause => PAUSE_UNKNOWN }
 }
 
 /// Milliseconds; 0 for never.

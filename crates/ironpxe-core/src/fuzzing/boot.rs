@@ -11,7 +11,7 @@ use super::texts;
 use crate::JsonMap;
 use crate::boot::{
     BootPlan, BootSettings, GiveUpAction, ImageRef, ImageUrl, KernelArgs, LocalBootMethod, Machine,
-    Occasion, Refusal, Scripts, check_capabilities, decide,
+    Occasion, Refusal, Scripts, UnknownMachine, check_capabilities, decide,
 };
 use crate::id::{NodeUuid, VolumeConnectorUuid, VolumeTargetUuid};
 use crate::interface::InterfaceKind;
@@ -259,7 +259,7 @@ pub(super) fn render(data: &[u8]) {
     let scripts = scripts(&settings);
     let lines: Vec<String> = texts.collect();
     let lines: Vec<&str> = lines.iter().map(String::as_str).take(3).collect();
-    match scripts.refuse_stranger(&lines, REQUEST) {
+    match scripts.refuse_stranger(UnknownMachine::Address, &lines, REQUEST) {
         Ok(script) => check(&script),
         Err(error) => panic!("{error}"),
     }

@@ -67,6 +67,8 @@ pub(crate) fn check(script: &str) {
         let url = lower.starts_with("http") || lower.starts_with("iscsi:");
         let url = url && !line.contains(' ');
         assert!(shown.len() <= 79 || url, "{line}");
+        // It would be an option, and no text.
+        assert!(!line.starts_with('-'), "{line}");
     }
 }
 

@@ -88,8 +88,16 @@ struct Shared {
     files: Mutex<HashMap<String, Arc<[u8]>>>,
     without_ranges: AtomicBool,
     faults: Mutex<HashMap<String, (usize, Answer)>>,
-    behind: Mutex<Option<String>>,
+    behind: Mutex<Option<Behind>>,
     closing: AtomicBool,
+}
+
+/// The server to which requests are passed on.
+#[derive(Clone, Debug)]
+struct Behind {
+    authority: String,
+    /// What is taken away from the front of each path. A path without it is passed on to nobody.
+    prefix: String,
 }
 
 impl ImageServer {
@@ -146,12 +154,21 @@ impl ImageServer {
 
     /// Passes everything that is not served here to the server at `base_url` (`http://host:port`).
     pub fn relay_to(&self, base_url: &str) -> Result<()> {
+        self.relay_below("", base_url)
+    }
+
+    /// The same for paths that begin with `prefix` (`/baremetal`), which the server behind does not
+    /// see.
+    pub fn relay_below(&self, prefix: &str, base_url: &str) -> Result<()> {
         let authority = base_url
             .strip_prefix("http://")
             .map(|rest| rest.trim_end_matches('/'));
         let authority = authority.filter(|authority| !authority.contains('/'));
         let authority = authority.ok_or_else(|| anyhow!("not http://host:port: {base_url}"))?;
-        *hold(&self.shared.behind) = Some(authority.to_owned());
+        *hold(&self.shared.behind) = Some(Behind {
+            authority: authority.to_owned(),
+            prefix: prefix.to_owned(),
+        });
         Ok(())
     }
 
@@ -233,6 +250,7 @@ impl Shared {
         let fault = self.fault(&request.path);
         let file = hold(&self.files).get(&request.path).cloned();
         let behind = hold(&self.behind).clone();
+        let behind = behind.filter(|it| request.path.starts_with(&it.prefix));
         if let (None, None, Some(behind)) = (&fault, &file, behind) {
             return relay::relay(&behind, head, reader, stream, request);
         }

@@ -4,22 +4,25 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
 use super::wire::{self, Head};
-use super::{Answer, Connection, Request, send};
+use super::{Answer, Behind, Connection, Request, send};
 
 pub(super) fn relay(
-    behind: &str,
+    behind: &Behind,
     head: &Head,
     reader: &mut BufReader<&TcpStream>,
     client: &TcpStream,
     request: &mut Request,
 ) -> io::Result<Connection> {
-    let Ok(server) = TcpStream::connect(behind) else {
+    let Ok(server) = TcpStream::connect(&behind.authority) else {
         wire::skip_body(head, reader)?;
         send(client, &Answer::status(502), &[], request)?;
         return Ok(Connection::after(head));
     };
     server.set_nodelay(true)?;
-    (&server).write_all(&head.bytes)?;
+    let (method, rest) = head.bytes.split_at(head.word(0).len() + 1);
+    let rest = rest.strip_prefix(behind.prefix.as_bytes()).unwrap_or(rest);
+    (&server).write_all(method)?;
+    (&server).write_all(rest)?;
     wire::copy_exactly(reader, &server, head.content_length().unwrap_or(0))?;
     let mut server = BufReader::new(&server);
     let Some(answer) = Head::read(&mut server)? else {

@@ -69,6 +69,14 @@ pub struct AppState {
 
 /// The whole API.
 pub fn router(state: AppState) -> Router {
+    // The router looks at the path before any of its layers runs. The outermost layer rewrites
+    // the path, so that it stands around the router as a whole.
+    let routes = routes().with_state(state.clone());
+    Router::new().fallback_service(Outermost::new(routes, state))
+}
+
+/// Every endpoint.
+fn routes() -> Router<AppState> {
     let api = Router::new()
         .merge(root::routes())
         .merge(nodes::routes())
@@ -87,10 +95,7 @@ pub fn router(state: AppState) -> Router {
         .merge(firmware::routes())
         .merge(health::routes())
         .method_not_allowed_fallback(no_method);
-    let routes = api.merge(doors).with_state(state.clone());
-    // The router looks at the path before any of its layers runs. The outermost layer rewrites
-    // the path, so that it stands around the router as a whole.
-    Router::new().fallback_service(Outermost::new(routes, state))
+    api.merge(doors)
 }
 
 /// All that a server needs to answer for it.

@@ -30,6 +30,7 @@ use tower::{Service, ServiceExt};
 use crate::api::AppState;
 use crate::api::body;
 use crate::api::error::{ApiError, Failure};
+use crate::api::firmware::Guard;
 use crate::api::links::Links;
 use crate::api::settings::Settings;
 use crate::api::version;
@@ -192,6 +193,7 @@ async fn answer(state: &AppState, routes: Router, mut request: Request) -> Respo
     let asked = request.uri().clone();
     let global_id = global_request_id(request.headers()).map(str::to_owned);
 
+    let firmware = Guard::of(&request);
     request.extensions_mut().insert(ctx.clone());
     if let Some(authority) = asked.authority() {
         // The one form of a path does not have it.
@@ -199,6 +201,9 @@ async fn answer(state: &AppState, routes: Router, mut request: Request) -> Respo
     }
 
     let answered = async {
+        if let Some(guard) = &firmware {
+            guard.check_method(&ctx)?;
+        }
         let without_suffix = without_json_suffix(&asked, request.headers());
         if let Some(uri) = &without_suffix {
             request.extensions_mut().insert(JsonSuffix);
@@ -222,7 +227,10 @@ async fn answer(state: &AppState, routes: Router, mut request: Request) -> Respo
             Err(panic) => Err(panicked(&*panic)),
         }
     };
-    let response = answered.await.unwrap_or_else(ApiError::into_response);
+    let mut response = answered.await.unwrap_or_else(ApiError::into_response);
+    if let Some(guard) = &firmware {
+        response = guard.check_answer(state, &ctx, response);
+    }
     Asked {
         id: &ctx.request_id,
         global_id: global_id.as_deref(),

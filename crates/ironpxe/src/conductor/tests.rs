@@ -21,7 +21,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
-use crate::rpc::{Conductor, Context, ProvisionArgs};
+use crate::rpc::{BootIdent, Conductor, Context, ProvisionArgs};
 use crate::{clock, ident};
 
 pub(super) const HOST: &str = "conductor-1";

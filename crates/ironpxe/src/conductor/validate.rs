@@ -3,7 +3,7 @@
 //! What concerns booting is asked of the boot decision itself: a node is valid for deployment if
 //! the decision for the state it would get into is not a refusal.
 
-use ironpxe_core::boot::{BootPlan, Machine, Refusal, check_capabilities, decide};
+use ironpxe_core::boot::{BootPlan, Machine, Refusal, check_capabilities, decide, forget_progress};
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::interface::InterfaceKind;
@@ -149,6 +149,8 @@ impl LocalConductor {
         imagined.provision_state = state.into();
         // A fault in the past does not make the node's data invalid.
         imagined.fault = None;
+        // Nor is what is left of earlier work part of the work that is to begin.
+        forget_progress(&mut imagined);
         let machine = Machine {
             volumes,
             ..Machine::of(&imagined)
@@ -216,6 +218,7 @@ impl LocalConductor {
         };
         if deploy.boots_over_network() && BootInterface::of(node).boots_over_network() {
             let mut imagined = node.clone();
+            storage::set_boot_volume(&mut imagined, None);
             self.image_properties(node).await?.apply(&mut imagined);
             self.check_boot(ctx, &imagined, deploy.boots_in(), around)
                 .await?;

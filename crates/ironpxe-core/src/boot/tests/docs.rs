@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::machines::{Given, NICS, nic_loop_console};
 use super::*;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/what-boots-when.md");
@@ -33,6 +34,66 @@ fn states() -> String {
             write!(table, " {cell} |").unwrap();
         }
         table.push('\n');
+    }
+    table
+}
+
+/// What the record of the work under way changes, by the states in which it does.
+fn progress() -> String {
+    type Change = fn(&mut Node);
+    let cases: [(&str, &str, Change); 4] = [
+        (
+            "`deploy_step.step` is `tear_down_agent`, `switch_to_tenant_network` or \
+             `boot_instance`, or a step with a priority below 40",
+            "the instance",
+            |node| node.deploy_step = map(json!({"step": "boot_instance"})),
+        ),
+        (
+            "`driver_internal_info.boot_from_volume`",
+            "the volume",
+            |node| {
+                let boot = volumes(node).targets[0].uuid.to_string();
+                node.driver_internal_info = map(json!({"boot_from_volume": boot}));
+            },
+        ),
+        (
+            "`driver_internal_info.cleaning_disable_ramdisk`",
+            "nothing",
+            |node| node.driver_internal_info = map(json!({"cleaning_disable_ramdisk": true})),
+        ),
+        (
+            "`driver_internal_info.service_disable_ramdisk`",
+            "the instance",
+            |node| node.driver_internal_info = map(json!({"service_disable_ramdisk": true})),
+        ),
+    ];
+    let mut table = String::from("| what the node's record says | in | boots |\n|---|---|---|\n");
+    for (what, boots, change) in cases {
+        let mut states = Vec::new();
+        for state in ProvisionState::all() {
+            let before = node(state, "direct");
+            let mut after = before.clone();
+            change(&mut after);
+            let volumes = volumes(&after);
+            let machine = Machine {
+                volumes: Some(&volumes),
+                ..Machine::of(&after)
+            };
+            let after = decide(machine, &BootSettings::default(), REQUEST);
+            let before = plan(&before);
+            if after.title() != before.title() {
+                states.push(state.to_string());
+                let expected = match &after {
+                    BootPlan::Volume(_) => "the volume",
+                    BootPlan::Refuse(_) => "nothing",
+                    _ => "the instance",
+                };
+                assert_eq!(boots, expected, "{what}: {state}");
+            }
+        }
+        if !states.is_empty() {
+            writeln!(table, "| {what} | {} | {boots} |", states.join(", ")).unwrap();
+        }
     }
     table
 }
@@ -102,14 +163,20 @@ fn consoles() -> String {
         .take_while(|line| !line.starts_with("sleep"));
     let said = said.filter_map(|line| line.strip_prefix("echo "));
     picture(&mut pictures, "a download that fails", said);
-    let unknown = scripts.nic_loop().unwrap();
-    let unknown = unknown
-        .replace("${net${netid}/mac}", "52:54:00:12:34:56")
-        .replace("${netid}", "0");
-    let said = unknown
-        .lines()
-        .filter_map(|line| line.strip_prefix("echo "));
-    picture(&mut pictures, "a machine nobody knows", said);
+    for (title, given) in [
+        ("a machine nobody knows", Given::Unknown),
+        ("a machine that cannot ask", Given::Nothing),
+    ] {
+        // Without the lines of the script that is fetched in between.
+        let mut said = nic_loop_console(given);
+        for line in &mut said {
+            *line = line
+                .replace(NICS[0], "52:54:00:12:34:56")
+                .replace(&NICS[0].replace(':', "-"), "52-54-00-12-34-56")
+                .replace("http://h/prefix/", "http://192.0.2.1:6385/");
+        }
+        picture(&mut pictures, title, said.iter().map(String::as_str));
+    }
     pictures.push('\n');
     pictures
 }
@@ -126,6 +193,7 @@ fn picture<'a>(pictures: &mut String, title: &str, lines: impl Iterator<Item = &
 fn the_operators_page_says_what_the_code_does() {
     let page = std::fs::read_to_string(PAGE).unwrap();
     let expected = with_section(&page, "states", &states());
+    let expected = with_section(&expected, "progress", &progress());
     let expected = with_section(&expected, "consoles", &consoles());
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(PAGE, &expected).unwrap();

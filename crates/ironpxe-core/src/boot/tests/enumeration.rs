@@ -231,3 +231,88 @@ fn each_plan_has_its_states() {
     }
     insta::assert_snapshot!(text);
 }
+
+/// What the record of a node says of the work under way.
+const PROGRESS: [(&str, &str); 13] = [
+    (
+        "deploy_step deploy",
+        r#"{"step": "deploy", "priority": 100}"#,
+    ),
+    (
+        "deploy_step prepare_instance_boot",
+        r#"{"step": "prepare_instance_boot", "priority": 60}"#,
+    ),
+    (
+        "deploy_step tear_down_agent",
+        r#"{"step": "tear_down_agent", "priority": 40}"#,
+    ),
+    (
+        "deploy_step switch_to_tenant_network",
+        r#"{"step": "switch_to_tenant_network"}"#,
+    ),
+    (
+        "deploy_step boot_instance",
+        r#"{"step": "boot_instance", "priority": 20}"#,
+    ),
+    (
+        "deploy_step x of priority 41",
+        r#"{"step": "x", "priority": 41}"#,
+    ),
+    (
+        "deploy_step x of priority 39",
+        r#"{"step": "x", "priority": 39}"#,
+    ),
+    (
+        "deploy_step that is damaged",
+        r#"{"step": 7, "priority": "20"}"#,
+    ),
+    ("cleaning_disable_ramdisk", "true"),
+    ("service_disable_ramdisk", "true"),
+    ("service_disable_ramdisk", "null"),
+    ("cleaning_disable_ramdisk", "\"yes\""),
+    ("service_disable_ramdisk", "0"),
+];
+
+/// What a step or a flag changes; everything else is as it is without them.
+#[test]
+fn steps_and_flags_change_what_they_are_meant_to_change() {
+    let mut text = String::new();
+    for (what, value) in PROGRESS {
+        let parsed: serde_json::Value = serde_json::from_str(value).unwrap();
+        writeln!(text, "{what}: {value}").unwrap();
+        // Equal changes are one line.
+        let mut changes: Vec<(String, Vec<String>)> = Vec::new();
+        for state in ProvisionState::all() {
+            for interface in ["direct", "ramdisk", "anaconda"] {
+                for image in [
+                    Image::WholeDisk,
+                    Image::PartitionNetboot,
+                    Image::Iso,
+                    Image::Volume,
+                ] {
+                    let mut node = image.node(state, interface);
+                    let before = outcome(&decide_in_every_way(&mut node.clone()));
+                    if what.starts_with("deploy_step") {
+                        node.deploy_step = map(parsed.clone());
+                    } else {
+                        let info = &mut node.driver_internal_info;
+                        info.insert(what.to_owned(), parsed.clone());
+                    }
+                    let after = outcome(&decide_in_every_way(&mut node));
+                    if before == after {
+                        continue;
+                    }
+                    let place = format!("{state}, {interface}, {}", image.title());
+                    match changes.iter_mut().find(|(same, _)| *same == after) {
+                        Some((_, places)) => places.push(place),
+                        None => changes.push((after, vec![place])),
+                    }
+                }
+            }
+        }
+        for (after, places) in changes {
+            writeln!(text, "  {after}:\n    {}", places.join("; ")).unwrap();
+        }
+    }
+    insta::assert_snapshot!(text);
+}

@@ -87,6 +87,33 @@ fn the_address_of_the_api_is_from_the_settings_that_say_it() {
 }
 
 #[test]
+fn work_under_way_is_explained() {
+    let mut late = node(ProvisionState::Deploying, "direct");
+    late.deploy_step = map(json!({"step": "boot_instance", "priority": 20}));
+    let mut text = of("a late deploy step", &late);
+    late.deploy_step = map(json!({"step": "my_step", "priority": 25}));
+    text += &of("a late step of an operator's own", &late);
+    let mut serviced = node(ProvisionState::ServiceWait, "direct");
+    serviced.driver_internal_info = map(json!({"service_disable_ramdisk": true}));
+    text += &of("service without a ramdisk", &serviced);
+    let mut cleaned = node(ProvisionState::Cleaning, "direct");
+    cleaned.driver_internal_info = map(json!({"cleaning_disable_ramdisk": true}));
+    text += &of("cleaning without a ramdisk", &cleaned);
+    cleaned.driver_internal_info = map(json!({"cleaning_disable_ramdisk": "yes"}));
+    text += &of("a flag of the wrong type", &cleaned);
+    let mut volume = node(ProvisionState::Deploying, "direct");
+    let volumes = volumes(&volume);
+    let boot = volumes.targets[0].uuid.to_string();
+    volume.driver_internal_info = map(json!({"boot_from_volume": boot}));
+    let machine = Machine {
+        volumes: Some(&volumes),
+        ..Machine::of(&volume)
+    };
+    text += &told("a volume being deployed", machine, &BootSettings::default());
+    insta::assert_snapshot!(text);
+}
+
+#[test]
 fn instances_are_explained() {
     let mut text = of(
         "a ramdisk being deployed",

@@ -20,6 +20,8 @@ pub(super) fn nasty() -> impl Strategy<Value = String> {
         Just(" && sanboot ".to_owned()),
         Just(" ; reboot".to_owned()),
         Just(" #".to_owned()),
+        Just("-n ".to_owned()),
+        Just(" --fields ".to_owned()),
         Just("${net0/mac}".to_owned()),
         Just("\\".to_owned()),
         Just("\\\n".to_owned()),

@@ -105,6 +105,7 @@ pub(super) fn run(
         firmware,
         oracle,
         settings: BTreeMap::new(),
+        fetched: BTreeMap::new(),
         hooked: BTreeSet::new(),
         visited: Vec::new(),
         asked: 0,
@@ -116,6 +117,7 @@ pub(super) fn run(
         },
     };
     machine.set("platform", "string", firmware.platform);
+    machine.set("cwduri", "string", "http://h/prefix/");
     for (index, mac) in nics.iter().enumerate() {
         machine.set(&format!("net{index}/mac"), "string", mac);
         machine.set("netX/mac", "string", mac);
@@ -138,6 +140,8 @@ struct Interpreter<'a, 'b> {
     firmware: &'a Firmware,
     oracle: &'a mut Oracle<'b>,
     settings: Settings,
+    /// Scripts by the names they were fetched under.
+    fetched: BTreeMap<String, String>,
     hooked: BTreeSet<String>,
     visited: Vec<Jump>,
     asked: usize,
@@ -243,7 +247,8 @@ impl Interpreter<'_, '_> {
         match (name, args) {
             ("echo", _) => self.trace.console.push(args.join(" ")),
             // Whoever is at the shell leaves it in the end.
-            ("imgfree" | "shell", []) => {}
+            ("shell", []) => {}
+            ("imgfree", []) => self.fetched.clear(),
             ("sleep", [seconds]) => {
                 let seconds: u64 = seconds.parse().expect("seconds");
                 self.trace.slept += seconds;
@@ -290,20 +295,34 @@ impl Interpreter<'_, '_> {
                 return Flow::Next(works);
             }
             ("sanunhook", ["--drive", drive]) => return Flow::Next(self.hooked.remove(*drive)),
-            ("chain", [_, ..]) => return self.chain(text),
+            ("imgfetch", [.., "--name", name, _]) => return Flow::Next(self.fetch(text, name)),
+            ("imgexec", [name]) => return self.execute(name),
             _ => panic!("not modelled: {text}"),
         }
         Flow::Next(true)
     }
 
-    /// A script that was fetched runs to its end, which is a status for the one that fetched it.
-    fn chain(&mut self, text: &str) -> Flow {
+    fn fetch(&mut self, text: &str, name: &str) -> bool {
         self.asked += 1;
         let Outcome::Works(script) = (self.oracle)(text) else {
+            return false;
+        };
+        let script = script.expect("a script to run");
+        self.fetched.insert(name.to_owned(), script);
+        true
+    }
+
+    /// A script that was fetched runs to its end, which is a status for the one that fetched it.
+    /// What is no script cannot be run.
+    fn execute(&mut self, name: &str) -> Flow {
+        let Some(script) = self.fetched.get(name).cloned() else {
             return Flow::Next(false);
         };
+        if !script.starts_with("#!ipxe\n") {
+            return Flow::Next(false);
+        }
         let outer = std::mem::take(&mut self.visited);
-        let end = self.script(&script.expect("a script to run"));
+        let end = self.script(&script);
         self.visited = outer;
         match end {
             End::Exit(status) => Flow::Next(status == 0),

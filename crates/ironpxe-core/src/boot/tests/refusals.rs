@@ -50,6 +50,7 @@ fn about(refusal: &Refusal) -> Vec<String> {
         Refusal::Conflict { one, other } => vec![(*one).to_owned(), (*other).to_owned()],
         Refusal::PortNotPxeEnabled(mac) => vec!["pxe_enabled".to_owned(), mac.to_string()],
         Refusal::Image { kind, .. } => vec![kind.name().to_owned()],
+        Refusal::RamdiskDisabled { field } => vec![field.clone()],
         Refusal::StateBootsNothing(_) | Refusal::UnknownState(_) | Refusal::Fault(_) => Vec::new(),
     }
 }
@@ -122,6 +123,9 @@ fn the_longest_refusals_are_whole() {
         Refusal::StateBootsNothing(S::UnrescueFailed),
         Refusal::PortNotPxeEnabled("52:54:00:aa:00:01".parse().unwrap()),
         Refusal::Fault("clean failure".into()),
+        Refusal::RamdiskDisabled {
+            field: "driver_internal_info.cleaning_disable_ramdisk".into(),
+        },
         Refusal::Missing {
             fields: volume("auth_username"),
         },

@@ -146,7 +146,8 @@ fn stranger() {
         "ironpxe: no port has the address 52:54:00:aa:00:09.",
         "Fix: create it.",
     ];
-    insta::assert_snapshot!(scripts.refuse_stranger(&lines, REQUEST).unwrap());
+    let script = scripts.refuse_stranger(UnknownMachine::Address, &lines, REQUEST);
+    insta::assert_snapshot!(script.unwrap());
 }
 
 #[test]

@@ -173,6 +173,8 @@ fn a_broken_template_is_refused_with_its_line_and_the_reason() {
         ("echo \r x", "only printable ASCII"),
         ("echo \0", "only printable ASCII"),
         ("echo x \\", "a line cannot be continued"),
+        ("echo ----", "echo would take ---- for an option"),
+        ("echo -n -x", "echo would take -x for an option"),
         (
             "{{ node.uuid }}",
             "a printed value would be run as a command",

@@ -18,9 +18,31 @@ pub(super) async fn get(
     Path(mac): Path<String>,
     client: IsFirmware,
 ) -> Response {
-    let ident = mac.parse().map(BootIdent::Address).map_err(|_| {
-        Fault::InvalidParameterValue(format!("Expected valid MAC address for address: {mac}"))
-    });
+    let ident = BootIdent::from_address("address", &mac);
+    answer(&state, &ctx, client, ident).await
+}
+
+/// The same without an address: iPXE has replaced `${net0/mac}` by nothing.
+pub(super) async fn get_without_mac(
+    State(state): State<AppState>,
+    Extension(ctx): Extension<Context>,
+    client: IsFirmware,
+) -> Response {
+    answer(&state, &ctx, client, BootIdent::from_address("address", "")).await
+}
+
+/// The same with `${net0/mac}` as it stands, whose slash makes two segments of it.
+pub(super) async fn get_setting(
+    State(state): State<AppState>,
+    Extension(ctx): Extension<Context>,
+    Path((net, mac)): Path<(String, String)>,
+    client: IsFirmware,
+) -> Response {
+    let text = format!("{net}/{mac}");
+    if !BootIdent::is_unset(&text) {
+        return ApiError::NoRoute.into_response();
+    }
+    let ident = BootIdent::from_address("address", &text);
     answer(&state, &ctx, client, ident).await
 }
 
@@ -33,6 +55,11 @@ pub(super) async fn get_pxelinux(
     client: IsFirmware,
 ) -> Response {
     let Some(mac) = BootIdent::address_in_file_name(&file) else {
+        let address = file.strip_prefix("01-").unwrap_or(&file);
+        if BootIdent::is_unset(address) {
+            let ident = BootIdent::from_address("address", address);
+            return answer(&state, &ctx, client, ident).await;
+        }
         // PXELINUX tries "default" and IP addresses in turn, and takes 404 for an answer.
         return ApiError::NoRoute.into_response();
     };

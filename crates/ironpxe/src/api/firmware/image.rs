@@ -17,6 +17,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use ironpxe_core::boot::{ImageRef, image_field};
 use ironpxe_core::error::Fault;
 
+use super::answer::ForFirmware;
 use crate::api::AppState;
 use crate::api::error::ApiError;
 use crate::images::{self, ByteRange, Errand, ImageError, Opened};
@@ -121,7 +122,7 @@ fn answer(opened: Opened, head: bool, errand: Errand) -> Response {
     } else {
         Body::from_stream(opened.stream(errand))
     };
-    (status, headers, body).into_response()
+    (status, Extension(ForFirmware), headers, body).into_response()
 }
 
 fn not_any_more() -> ApiError {

@@ -16,6 +16,7 @@
 mod answer;
 mod boot_by_mac;
 mod express;
+mod guard;
 mod image;
 mod kickstart;
 mod nic_loop;
@@ -28,6 +29,7 @@ use crate::api::AppState;
 
 pub(crate) use answer::{IsFirmware, passthru_answer};
 pub(crate) use express::Doors;
+pub(crate) use guard::Guard;
 pub use places::BootPlaces;
 
 /// The doors that are no part of Ironic's own API.
@@ -36,12 +38,20 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/boot.ipxe", get(nic_loop::get))
         .route("/autoexec.ipxe", get(nic_loop::get))
         .route("/v1/boot/{mac}/boot.ipxe", get(boot_by_mac::get))
+        // `${net0/mac}` that is not set, and that nobody has replaced.
+        .route("/v1/boot/boot.ipxe", get(boot_by_mac::get_without_mac))
+        .route(
+            "/v1/boot/{net}/{mac}/boot.ipxe",
+            get(boot_by_mac::get_setting),
+        )
         .route("/v1/boot/{node}/ks.cfg", get(kickstart::get))
         .route(
             "/v1/images/{node}/{kind}/{tag}/{expires}/{signature}/{name}",
             get(image::get),
         )
+        .route("/pxelinux.cfg", get(boot_by_mac::get_without_mac))
         .route("/pxelinux.cfg/{file}", get(boot_by_mac::get_pxelinux))
+        .route("/pxelinux.cfg/{net}/{mac}", get(boot_by_mac::get_setting))
 }
 
 #[cfg(test)]

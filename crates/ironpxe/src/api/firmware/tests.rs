@@ -26,6 +26,7 @@ use crate::server::Express;
 use crate::{clock, ident};
 
 mod lanes;
+mod no_script;
 
 const MAC: &str = "52:54:00:aa:00:01";
 const UNKNOWN: &str = "52:54:00:aa:00:09";
@@ -135,12 +136,27 @@ impl Service {
     }
 
     async fn ask(&self, method: &str, path: &str, user_agent: &str) -> Answer {
-        let request = Request::builder()
+        self.send(method, path, user_agent, None).await
+    }
+
+    async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        user_agent: &str,
+        body: Option<serde_json::Value>,
+    ) -> Answer {
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header(header::USER_AGENT, user_agent)
-            .body(Body::empty())
-            .unwrap();
+            .header(header::USER_AGENT, user_agent);
+        if body.is_some() {
+            request = request
+                .header(header::CONTENT_TYPE, "application/json")
+                .header("X-OpenStack-Ironic-API-Version", "1.99");
+        }
+        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+        let request = request.body(body).unwrap();
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
@@ -334,7 +350,7 @@ async fn the_loop_over_all_nics_is_one_script_for_everybody() {
     let service = Service::new(ProvisionState::Enroll, false).await;
     let answer = service.machine("/boot.ipxe").await;
     // With hyphens: iPXE takes what stands before the first colon of a relative URL for a scheme.
-    let chain = "/v1/boot/${net${netid}/mac:hexhyp}/boot.ipxe";
+    let chain = " v1/boot/${net${netid}/mac:hexhyp}/boot.ipxe";
     assert!(answer.body.contains(chain), "{}", answer.body);
     assert_eq!(service.machine("/autoexec.ipxe").await.body, answer.body);
 }

@@ -7,6 +7,7 @@ mod network_boot;
 mod transition;
 mod work;
 
+use ironpxe_core::boot::RamdiskFlag;
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::{NodeUuid, VolumeTargetUuid};
 use ironpxe_core::interface::InterfaceKind;
@@ -175,9 +176,18 @@ fn take_args(node: &mut Node, verb: Verb, args: &ProvisionArgs) {
                     .insert("configdrive".to_owned(), configdrive.clone());
             }
             keep_steps(node, "user_deploy_steps", &args.deploy_steps);
+            // What is left of an earlier deployment would decide what the machine boots in this one.
+            node.deploy_step.clear();
         }
-        Verb::Clean => keep_steps(node, "clean_steps", &args.clean_steps),
-        Verb::Service => keep_steps(node, "service_steps", &args.service_steps),
+        Verb::Provide | Verb::Undeploy => RamdiskFlag::Cleaning.set(node, false),
+        Verb::Clean => {
+            RamdiskFlag::Cleaning.set(node, args.disable_ramdisk);
+            keep_steps(node, "clean_steps", &args.clean_steps);
+        }
+        Verb::Service => {
+            RamdiskFlag::Service.set(node, args.disable_ramdisk);
+            keep_steps(node, "service_steps", &args.service_steps);
+        }
         Verb::Rescue => {
             if let Some(password) = &args.rescue_password {
                 let password = Value::String(password.clone());

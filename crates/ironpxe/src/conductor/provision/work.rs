@@ -5,6 +5,7 @@
 //! interfaces that are called `fake` or `noop`. Each step is one guarded statement; the last one
 //! gives the node back.
 
+use ironpxe_core::boot::RamdiskFlag;
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::VolumeTargetUuid;
 use ironpxe_core::interface::InterfaceKind;
@@ -116,6 +117,7 @@ impl LocalConductor {
         }
         let properties = self.image_properties(node).await?;
         let mut imagined = node.clone();
+        storage::set_boot_volume(&mut imagined, None);
         properties.apply(&mut imagined);
         self.check_plan(ctx, &imagined, deploy.boots_in(), None)
             .await?;
@@ -194,7 +196,10 @@ impl LocalConductor {
             Work::Service { disable_ramdisk } => match deploy_interface(node)?.cleans() {
                 Worker::Agent if !disable_ramdisk => self.wait_for_agent(ctx, node)?,
                 Worker::Nobody if refuse_steps(node, Flow::Service)? => {}
-                _ => step(node, Event::Done)?,
+                _ => {
+                    RamdiskFlag::Service.set(node, false);
+                    step(node, Event::Done)?;
+                }
             },
         }
         self.note_boot(node, arranged.step, work);
@@ -221,6 +226,7 @@ impl LocalConductor {
             return Ok(());
         }
         node.driver_internal_info.remove("clean_steps");
+        RamdiskFlag::Cleaning.set(node, false);
         step(
             node,
             if automated {

@@ -1,7 +1,7 @@
 //! Where each verb leads.
 
 use ironpxe_core::power_state::PowerState;
-use ironpxe_core::provision_state::{MACHINE, VERBS};
+use ironpxe_core::provision_state::{MACHINE, ProvisionState, VERBS};
 
 use ironpxe_core::id::VolumeTargetUuid;
 use ironpxe_core::volume::VolumeTarget;
@@ -363,4 +363,74 @@ async fn an_instance_on_a_volume_is_active_at_once() {
         .await
         .unwrap();
     assert!(!script.contains("iscsi"), "{script}");
+}
+
+/// Steps and flags of earlier work, as Ironic leaves them in a row, say nothing of the work that
+/// begins: neither when it is validated nor when the machine asks.
+#[tokio::test]
+async fn what_is_left_of_earlier_work_decides_nothing() {
+    let stand = Stand::new().await;
+    let node = stand.enrol("direct").await;
+    stand.walk(node, &["manage"]).await;
+    let leave = |node: &mut Node| {
+        node.automated_clean = Some(true);
+        node.deploy_step = json!({"step": "boot_instance", "priority": 20})
+            .as_object()
+            .unwrap()
+            .clone();
+        for key in ["cleaning_disable_ramdisk", "service_disable_ramdisk"] {
+            node.driver_internal_info.insert(key.into(), json!(true));
+        }
+        Ok(())
+    };
+    let boots = async || {
+        let ident = BootIdent::Node(node);
+        let script = stand.conductor.boot_script(&context(), ident).await;
+        let script = script.unwrap();
+        let title = script.lines().find(|line| line.contains(" -> "));
+        title.unwrap_or(&script).to_owned()
+    };
+    stand.db.node_change(node, leave).await.unwrap();
+    assert_eq!(stand.walk(node, &["provide"]).await, ["clean wait"]);
+    let said = boots().await;
+    assert!(said.ends_with("clean wait -> deploy ramdisk"), "{said}");
+
+    for (state, verb, waits) in [
+        (ProvisionState::Available, "active", "wait call-back"),
+        (ProvisionState::Active, "rebuild", "wait call-back"),
+    ] {
+        let enter = |node: &mut Node| {
+            node.provision_state = state.into();
+            leave(node)
+        };
+        stand.db.node_change(node, enter).await.unwrap();
+        assert_eq!(stand.walk(node, &[verb]).await, [waits]);
+        let said = boots().await;
+        assert!(said.ends_with("wait call-back -> deploy ramdisk"), "{said}");
+        let deploy_step = stand.settled(node).await.deploy_step;
+        assert!(deploy_step.is_empty(), "{verb}: {deploy_step:?}");
+    }
+
+    // What the operator says of the work that begins is another matter.
+    for (disable_ramdisk, state) in [(false, "service wait"), (true, "active")] {
+        let enter = |node: &mut Node| {
+            node.provision_state = ProvisionState::Active.into();
+            leave(node)
+        };
+        stand.db.node_change(node, enter).await.unwrap();
+        let args = ProvisionArgs {
+            target: "service".to_owned(),
+            disable_ramdisk,
+            ..ProvisionArgs::default()
+        };
+        let conductor = &stand.conductor;
+        conductor
+            .provision(&context(), node, Verb::Service, args)
+            .await
+            .unwrap();
+        let settled = stand.settled(node).await;
+        assert_eq!(settled.provision_state.name(), state);
+        let info = &settled.driver_internal_info;
+        assert!(!info.contains_key("service_disable_ramdisk"), "{info:?}");
+    }
 }

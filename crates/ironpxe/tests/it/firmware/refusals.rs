@@ -1,8 +1,10 @@
 //! What a machine is told that boots nothing.
 
 use anyhow::{Context, Result, ensure};
+use ironpxe_testkit::machine::Hardware;
 use ironpxe_testkit::machine::Platform;
 use ironpxe_testkit::on_platforms;
+use serde_json::json;
 
 use super::{BOOT, MAC, MACHINES, NODE, SOON, Site, looks_as_documented, request_id};
 
@@ -56,3 +58,60 @@ fn refuses(platform: Platform, site: &Site, node: &str, state: &str) -> Result<(
     }
     machine.power_off()
 }
+
+/// The DHCP server's file name lost its path: iPXE with a BIOS would run an answer of the API as
+/// machine code.
+fn a_machine_at_the_root_is_told_the_right_url(platform: Platform) -> Result<()> {
+    let site = Site::with(&[], &[])?;
+    let server = site.server.url_for_machines();
+    let _turn = MACHINES.enter();
+    let hardware = Hardware::with_bootfile(MAC, &format!("{server}/")).on(platform);
+    let machine = hardware.power_on()?;
+    machine.wait_for("ironpxe: / is no boot script.", BOOT)?;
+    machine.wait_for(&format!("the DHCP file name be {server}/boot.ipxe"), BOOT)?;
+    let request = request_id(&machine.wait_for_line("req-", BOOT)?)?;
+    let line = site.server.wait_for_log(&request, SOON)?;
+    ensure!(
+        line.contains("WARN") && line.contains("is no script"),
+        "{line}"
+    );
+    machine.power_off()
+}
+on_platforms!(a_machine_at_the_root_is_told_the_right_url: bios, bios_current, uefi_current);
+
+/// `port_address=${net7/mac}`, and there is no such card.
+fn a_mac_address_that_is_not_set_is_told(platform: Platform) -> Result<()> {
+    let site = Site::with(&[], &[])?;
+    let server = site.server.url_for_machines();
+    let _turn = MACHINES.enter();
+    let bootfile = format!("{server}/v1/boot/${{net7/mac}}/boot.ipxe");
+    let machine = Hardware::with_bootfile(MAC, &bootfile)
+        .on(platform)
+        .power_on()?;
+    machine.wait_for("it is empty: $ {net0/mac} is not set?", BOOT)?;
+    let request = request_id(&machine.wait_for_line("req-", BOOT)?)?;
+    let line = site.server.wait_for_log(&request, SOON)?;
+    ensure!(
+        line.contains("WARN") && line.contains("it is empty"),
+        "{line}"
+    );
+    machine.power_off()
+}
+on_platforms!(a_mac_address_that_is_not_set_is_told: bios, bios_current, uefi_current);
+
+/// The advice is long, and its second line must not begin with what `echo` takes for an option.
+fn a_node_without_a_name_is_shown_all_of_the_advice(platform: Platform) -> Result<()> {
+    let site = Site::with(&[], &[])?;
+    let node = site.enrol_with(MAC, &json!({"name": null}))?;
+    site.deploy(&node)?;
+    site.drive(&node, "abort", "deploy failed")?;
+    let _turn = MACHINES.enter();
+    let machine = site.machine(platform).power_on()?;
+    machine.wait_for("Fix: see last_error: baremetal node show", BOOT)?;
+    machine.wait_for(&format!("{node} --fields last_error."), BOOT)?;
+    machine.wait_for_line("req-", BOOT)?;
+    let console = machine.console();
+    ensure!(!console.contains("Unrecognised option"), "{console}");
+    machine.power_off()
+}
+on_platforms!(a_node_without_a_name_is_shown_all_of_the_advice: bios, bios_current, uefi_current);

@@ -81,6 +81,9 @@ fn console_shows_anything() {
     let scripts = unseen("echo a {{ node.extra.v | console }}");
     let script = render(&scripts, json!({"v": "x\n || ${y} #z \u{fc}\\"})).unwrap();
     assert!(script.contains("echo a x '|| $ {y} '#z ?/\n"), "{script}");
+    let first = unseen("echo {{ node.extra.v | console }}");
+    let script = render(&first, json!({"v": "-n x"})).unwrap();
+    assert!(script.contains("echo '-n x\n"), "{script}");
     let script = render(&scripts, json!({"v": 5})).unwrap();
     assert!(script.contains("echo a 5\n"), "{script}");
 }
@@ -118,6 +121,17 @@ fn a_value_in_the_wrong_place_is_not_served() {
         ("{% filter lower %}REBOOT{% endfilter %}", "x"),
         ("{{ \"echo \" ~ node.extra.v }}", "x"),
         ("{{ \"\\n\" }}", "x"),
+        // Options.
+        ("echo {{ node.extra.v }}", "-n"),
+        ("echo {{ node.extra.v }} x", "--fields"),
+        ("echo -n {{ node.extra.v }}", "-"),
+        ("echo -{{ node.extra.v }} x", "n"),
+        ("imgfetch --timeout 5 {{ node.extra.v }}", "--name"),
+        ("imgfetch --name x {{ node.extra.v }} http://h/", "-t"),
+        ("imgfetch --{{ node.extra.v }}=x http://h/", "name"),
+        ("time echo {{ node.extra.v }}", "-n"),
+        ("isset x && echo {{ node.extra.v }} ||", "-n"),
+        ("sanboot -n {{ node.extra.v }}", "--keep"),
     ] {
         let got = render(&unseen(line), json!({"v": value}));
         let error = got.expect_err(line);
@@ -130,6 +144,14 @@ fn a_value_in_the_wrong_place_is_not_served() {
     for (line, value) in [
         ("echo {{ node.extra.v }}", "reboot"),
         ("echo x{{ node.extra.v }}y", "|"),
+        ("echo -n x {{ node.extra.v }}", "-n"),
+        ("echo -- {{ node.extra.v }}", "-n"),
+        (
+            "kernel --timeout 5 -n k http://h/k {{ node.extra.v }}",
+            "--x",
+        ),
+        ("kernel --name {{ node.extra.v }} http://h/k", "-x"),
+        ("sanboot -n --drive {{ node.extra.v }} x", "0x80"),
         ("echo ${net0/mac} {{ node.extra.v }}", "x"),
         ("echo ${net${n}/mac}{{ node.extra.v }}", "x"),
         ("set x {{ node.extra.v }} || goto {{ node.extra.v }}", "x"),

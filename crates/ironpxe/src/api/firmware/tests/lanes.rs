@@ -77,6 +77,11 @@ async fn both_lanes_say_the_same() {
                 passthru.to_owned(),
                 format!("/v1/drivers/nosuch/vendor_passthru/ipxe_config?port_address={MAC}"),
                 "/pxelinux.cfg/default".to_owned(),
+                "/".to_owned(),
+                "/v1/nodes".to_owned(),
+                "/menu.ipxe".to_owned(),
+                "/v1/boot//boot.ipxe".to_owned(),
+                format!("{passthru}?port_address="),
             ];
             for door in service.doors().into_iter().chain(more) {
                 for headers in [
@@ -113,6 +118,64 @@ async fn the_express_lane_sees_every_change() {
         for _ in 0..2 {
             let (_, script) = on_the_wire(&service, true, &request).await;
             assert!(script.contains(&state.to_string()), "{state}: {script}");
+        }
+    }
+}
+
+/// What decides besides the state: the step of a deployment, the flags of work without a ramdisk.
+#[tokio::test]
+async fn the_express_lane_sees_how_far_the_work_has_come() {
+    type Change = fn(&mut Node);
+    let service = Service::new(ProvisionState::Deploying, false).await;
+    let request = format!("GET /v1/boot/{MAC}/boot.ipxe HTTP/1.1\r\nHost: h\r\n\r\n");
+    let changes: [(Change, &str); 7] = [
+        (|_| (), "deploying -> deploy ramdisk"),
+        (
+            |node| {
+                node.deploy_step
+                    .insert("step".into(), "boot_instance".into());
+            },
+            "deploying -> local disk",
+        ),
+        (
+            |node| node.deploy_step.clear(),
+            "deploying -> deploy ramdisk",
+        ),
+        (
+            |node| node.provision_state = ProvisionState::Servicing.into(),
+            "servicing -> deploy ramdisk",
+        ),
+        (
+            |node| {
+                let info = &mut node.driver_internal_info;
+                info.insert("service_disable_ramdisk".into(), true.into());
+            },
+            "servicing -> local disk",
+        ),
+        (
+            |node| node.provision_state = ProvisionState::Cleaning.into(),
+            "cleaning -> deploy ramdisk",
+        ),
+        (
+            |node| {
+                let info = &mut node.driver_internal_info;
+                info.insert("cleaning_disable_ramdisk".into(), true.into());
+            },
+            "cleaning_disable_ramdisk is true",
+        ),
+    ];
+    for (change, boots) in changes {
+        let changed = service
+            .db
+            .node_change(service.node.uuid, |node| {
+                change(node);
+                Ok(())
+            })
+            .await;
+        changed.unwrap();
+        for _ in 0..2 {
+            let (_, script) = on_the_wire(&service, true, &request).await;
+            assert!(script.contains(boots), "{boots}: {script}");
         }
     }
 }

@@ -1,0 +1,93 @@
+//! How far a node's work has come, as far as it decides what the machine boots: the step of a
+//! deployment, and whether cleaning or service does without a ramdisk.
+//!
+//! The names are Ironic's: `deploy_step`, and `cleaning_disable_ramdisk` and
+//! `service_disable_ramdisk` in `driver_internal_info`. They are columns of the node's row, so that
+//! every change of them is a new revision of what machines boot by.
+
+use serde_json::Value;
+
+use super::refusal::Refusal;
+use crate::node::Node;
+
+/// The deploy steps from which on the agent is gone, in their order: the machine is powered off,
+/// and is powered on again as the instance, all in state `deploying`. Source: Ironic's
+/// `drivers/modules/agent_base.py`.
+pub(super) const AFTER_THE_AGENT: [&str; 3] = [
+    "tear_down_agent",
+    "switch_to_tenant_network",
+    "boot_instance",
+];
+
+/// The priority of `tear_down_agent`. Steps run by falling priority, so that the agent is gone
+/// before any step of a lower one.
+const TEAR_DOWN_AGENT: f64 = 40.0;
+
+/// Why the deployment is past its agent, if it is.
+pub(super) fn is_past_the_agent(node: &Node) -> Option<String> {
+    let step = node.deploy_step.get("step").and_then(Value::as_str)?;
+    if AFTER_THE_AGENT.contains(&step) {
+        return Some(format!(
+            "deploy_step is \"{step}\": the agent has done its work"
+        ));
+    }
+    let priority = node.deploy_step.get("priority").and_then(Value::as_f64)?;
+    (priority < TEAR_DOWN_AGENT).then(|| {
+        format!(
+            "deploy_step \"{step}\" has priority {priority}, below the {TEAR_DOWN_AGENT} of \
+             tear_down_agent: the agent has done its work"
+        )
+    })
+}
+
+/// Forgets how far earlier work came: what is left of it says nothing of work that is to begin.
+pub fn forget_progress(node: &mut Node) {
+    node.deploy_step.clear();
+    RamdiskFlag::Cleaning.set(node, false);
+    RamdiskFlag::Service.set(node, false);
+}
+
+/// Work that can be done without a ramdisk, by the flag in `driver_internal_info` that says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RamdiskFlag {
+    /// Manual cleaning, by the operator's `disable_ramdisk`.
+    Cleaning,
+    /// Servicing, by the operator's `disable_ramdisk`, or because no step needs it.
+    Service,
+}
+
+impl RamdiskFlag {
+    /// The field, for humans.
+    pub(super) fn field(self) -> String {
+        format!("driver_internal_info.{}", self.key())
+    }
+
+    fn key(self) -> &'static str {
+        match self {
+            Self::Cleaning => "cleaning_disable_ramdisk",
+            Self::Service => "service_disable_ramdisk",
+        }
+    }
+
+    /// Says whether the work that begins does without.
+    pub fn set(self, node: &mut Node, disabled: bool) {
+        let info = &mut node.driver_internal_info;
+        if disabled {
+            info.insert(self.key().to_owned(), Value::Bool(true));
+        } else {
+            info.remove(self.key());
+        }
+    }
+
+    /// Whether the work does without. Ironic writes `null` for "nobody has said so".
+    pub(super) fn is_set(self, node: &Node) -> Result<bool, Refusal> {
+        match node.driver_internal_info.get(self.key()) {
+            None | Some(Value::Null) => Ok(false),
+            Some(Value::Bool(disabled)) => Ok(*disabled),
+            Some(_) => Err(Refusal::BadValue {
+                field: self.field(),
+                problem: "it must be true or false".to_owned(),
+            }),
+        }
+    }
+}
