@@ -20,6 +20,30 @@ use crate::node::Node;
 /// The longest value that DHCP carries in one option, which is Neutron's limit too.
 const LONGEST_VALUE: usize = 255;
 
+/// The longest name of a boot file that every server and every firmware takes, in bytes: the field
+/// `file` of a DHCP packet ends with a zero (RFC 2131).
+const LONGEST_FILE: usize = 127;
+
+/// What is wrong with the name of a file that DHCP servers hand out, if something is.
+pub fn file_name_problem(name: &str) -> Option<&'static str> {
+    if name.is_empty() {
+        return Some("it is empty");
+    }
+    if name.len() > LONGEST_FILE {
+        return Some("DHCP carries at most 127 bytes here");
+    }
+    if !name.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Some("only printable ASCII characters without blanks can be in it");
+    }
+    if name.contains([',', '"', '\\']) {
+        return Some("DHCP servers read a comma, a quotation mark or a \\ as something else");
+    }
+    ["tag:", "net:", "set:"]
+        .into_iter()
+        .any(|prefix| name.starts_with(prefix))
+        .then_some("dnsmasq would take it for a tag")
+}
+
 /// One option, as Ironic hands it to a DHCP provider, and as Neutron takes it in
 /// `extra_dhcp_opts`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

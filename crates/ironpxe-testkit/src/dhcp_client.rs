@@ -33,6 +33,10 @@ pub enum Asker {
     Uefi,
     /// HTTP boot of UEFI on `x86_64`.
     UefiHttp,
+    /// PXE of UEFI on `aarch64`.
+    UefiArm64,
+    /// HTTP boot of UEFI on `aarch64`.
+    UefiArm64Http,
 }
 
 /// What a server offered.
@@ -127,7 +131,7 @@ impl Card {
         let arch = asker.arch();
         option(93, &[0, arch]);
         let class = match asker {
-            Asker::UefiHttp => "HTTPClient",
+            Asker::UefiHttp | Asker::UefiArm64Http => "HTTPClient",
             _ => "PXEClient",
         };
         let class = format!("{class}:Arch:{arch:05}:UNDI:003001");
@@ -171,6 +175,8 @@ impl Asker {
             Self::Bios => 0,
             Self::Ipxe | Self::Uefi => 7,
             Self::UefiHttp => 16,
+            Self::UefiArm64 => 11,
+            Self::UefiArm64Http => 19,
         }
     }
 }

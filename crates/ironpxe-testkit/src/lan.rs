@@ -306,6 +306,17 @@ pub fn servers_folder() -> Result<PathBuf> {
     Ok(workspace.join("target/tools/dhcp-servers"))
 }
 
+/// A command that runs a server's program, wherever it is, on this host's own network: to check a
+/// configuration. The server must not be started by it.
+pub fn checker(program: &str) -> Result<Command> {
+    let program = find_server(program)?;
+    let mut command = Command::new(&program);
+    if let Some(libraries) = libraries_beside(&program) {
+        command.env("LD_LIBRARY_PATH", libraries);
+    }
+    Ok(command)
+}
+
 /// Where `cargo xtask test` unpacks servers, the libraries that came with them.
 fn libraries_beside(program: &Path) -> Option<PathBuf> {
     let root = program.ancestors().nth(3)?;

@@ -8,13 +8,13 @@ pub mod openstack;
 mod reload;
 mod roles;
 mod settings;
+mod validate;
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ironpxe_core::boot::{AsIf, KickstartError, Kickstarts, Scripts};
+use ironpxe_core::boot::{AsIf, Scripts};
 use ironpxe_core::error::Fault;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
@@ -23,22 +23,21 @@ use tracing::{info, warn};
 use crate::api;
 pub use crate::conductor::preview::OfflineError;
 use crate::conductor::{self, LocalConductor, ScriptsInUse};
-use crate::config::{Config, ConfigError, Connection, Secret, Word};
+use crate::config::{Config, ConfigError, Connection, Secret};
 use crate::db::{self, Db};
 pub use crate::db::{DbError, Migration, SchemaStatus, Verdict};
-use crate::drivers::{Drivers, DriversError};
 use crate::ident;
 use crate::images;
 use crate::lifecycle::{CutShort, HangUps, Signals, Tasks};
 pub use crate::rpc::BootPreview;
-use crate::rpc::UsersError;
 use crate::server::{self, Limits};
 use crate::tls::TlsError;
 
-use self::openstack::{Clients, OpenStackSetupError};
-use self::roles::Guards;
+use self::openstack::Clients;
 pub use self::roles::Role;
 use self::settings::{api_settings, api_url, conductor_settings, db_location, db_settings, images};
+pub use self::validate::check;
+use self::validate::{Validated, validate};
 
 /// How long tasks may take to end, and how long the database may take to close.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -46,23 +45,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    /// The configuration names hardware types or interfaces that there are not.
-    #[error("configuration")]
-    Drivers(#[from] DriversError),
-    /// A boot script's template is broken.
+    /// The configuration cannot be used.
     #[error(transparent)]
-    Template(#[from] ConfigError),
-    /// The kickstart template is broken.
-    #[error("[anaconda]default_ks_template")]
-    Kickstart(#[from] KickstartError),
-    /// The kickstart template cannot be read.
-    #[error("cannot read {path:?} ([anaconda]default_ks_template)")]
-    KickstartFile {
-        /// Where it should be.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    Config(#[from] ConfigError),
     /// Signals cannot be caught.
     #[error("cannot catch signals")]
     Signals(#[source] std::io::Error),
@@ -85,27 +70,12 @@ pub enum AppError {
     /// Images cannot be served.
     #[error("images")]
     Images(#[from] images::SetupError),
-    /// Nobody can be let in.
-    #[error(
-        "[json_rpc]auth_strategy is http_basic, and nobody can be let in: set \
-         [json_rpc]http_basic_auth_user_file"
-    )]
-    NoUsers,
-    /// The file of users cannot be used.
-    #[error("[json_rpc]http_basic_auth_user_file")]
-    Users(#[from] UsersError),
-    /// Conductors would not let the API in.
-    #[error(
-        "[json_rpc]auth_strategy is http_basic, and conductors would not let this API in: set \
-         [json_rpc]username and password"
-    )]
-    NoCredentials,
-    /// A certificate or key cannot be used.
+    /// The role has neither a conductor nor a way to one.
+    #[error("this process has no conductor")]
+    NoConductor,
+    /// TLS to conductors cannot be used.
     #[error("[json_rpc]")]
     Tls(#[from] TlsError),
-    /// A service of OpenStack cannot be asked.
-    #[error(transparent)]
-    OpenStack(#[from] OpenStackSetupError),
     /// Another process is the conductor of this name.
     #[error(
         "[DEFAULT]host {host:?} is the name of a conductor that runs already: {holder}. Stop that one \
@@ -129,21 +99,15 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
         // No load balancer stands in front of it: APIs are told by the database.
         Role::Conductor => Duration::ZERO,
     };
-    let drivers = match role {
-        Role::Api => None,
-        Role::All | Role::Conductor => Some(drivers(&config)?),
-    };
-    let scripts = ScriptsInUse::new(noted(config.scripts()?));
-    let guards = match role {
-        Role::Conductor => Some(Guards::new(&config.json_rpc)?),
-        Role::All | Role::Api => None,
-    };
-    let kickstarts = match role {
-        Role::Api => None,
-        Role::All | Role::Conductor => Some(kickstarts(&config)?),
-    };
-    // An API fetches images of Glance by itself.
-    let clients = Clients::new(&config)?;
+    let Validated {
+        drivers,
+        scripts,
+        guards,
+        rpc,
+        kickstarts,
+        clients,
+    } = validate(&config, role)?;
+    let scripts = ScriptsInUse::new(noted(scripts));
     let mut signals = Signals::catch().map_err(AppError::Signals)?;
     let hang_ups = HangUps::catch().map_err(AppError::Signals)?;
 
@@ -212,9 +176,10 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
         }
         (_, conductor) => api::site(api::AppState {
             db: db.clone(),
-            conductor: match conductor {
-                Some(conductor) => Arc::new(conductor.clone()),
-                None => Arc::new(roles::remote(&db, &config.json_rpc)?),
+            conductor: match (conductor, rpc) {
+                (Some(conductor), _) => Arc::new(conductor.clone()),
+                (None, Some(client)) => Arc::new(roles::remote(&db, &config.json_rpc, client)?),
+                (None, None) => return Err(AppError::NoConductor),
             },
             settings: Arc::new(api_settings(&config)),
             images,
@@ -289,15 +254,6 @@ pub async fn preview(
         images: &images,
     };
     conductor::preview::offline(&db_settings(config), context, machine, as_if).await
-}
-
-fn drivers(config: &Config) -> Result<Drivers, DriversError> {
-    let general = &config.general;
-    let default_deploy_interface = general.default_deploy_interface.as_ref();
-    Drivers::new(
-        &general.enabled_hardware_types.0,
-        default_deploy_interface.map(|Word(name)| name.as_str()),
-    )
 }
 
 /// Tells what most likely is wrong with templates.
@@ -384,21 +340,4 @@ fn listen(
         section,
         source,
     })
-}
-
-/// The template of the operator, or else the built-in one.
-fn kickstarts(config: &Config) -> Result<Kickstarts, AppError> {
-    let Some(path) = &config.anaconda.default_ks_template else {
-        return Ok(Kickstarts::built_in()?);
-    };
-    // Ironic's own file has a URL here.
-    let text = path.to_str().and_then(|path| path.strip_prefix("file://"));
-    let path = text.map_or_else(|| path.clone(), PathBuf::from);
-    match std::fs::read_to_string(&path) {
-        Ok(source) => Ok(Kickstarts::from_template(
-            path.display().to_string(),
-            source,
-        )?),
-        Err(source) => Err(AppError::KickstartFile { path, source }),
-    }
 }

@@ -19,13 +19,11 @@ use std::ops::Range;
 use minijinja::{OutputSpan, OutputSpanKind};
 
 use super::kernel_args::MAX_BYTES;
+use super::text;
 
 /// Longer than any line that is meant: a kernel line with the longest URL and arguments has about
 /// half of it. iPXE itself takes lines as long as its heap.
 const MAX_LINE: usize = 8192;
-
-/// What some editors put in front of a text (U+FEFF).
-const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// What a script may not hold.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,7 +36,7 @@ pub(super) struct Flaw {
 
 /// Finds the first flaw of a script, of which `spans` tells who wrote what.
 pub(super) fn check(script: &str, spans: &[OutputSpan]) -> Result<(), Flaw> {
-    if script.starts_with(BYTE_ORDER_MARK) {
+    if script.starts_with(text::BYTE_ORDER_MARK) {
         return found(
             0,
             "the file begins with a byte order mark (BOM), and iPXE takes a script only if it \

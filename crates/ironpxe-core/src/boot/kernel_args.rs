@@ -305,7 +305,8 @@ mod tests {
                 prop_assert!(line.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
                 let expands = line.contains("${");
                 prop_assert!(!expands, "{}", line);
-                let theirs: Vec<&str> = text.split([' ', '\t']).filter(|w| !w.is_empty()).collect();
+                let theirs = text.trim_ascii().split([' ', '\t']);
+                let theirs: Vec<&str> = theirs.filter(|w| !w.is_empty()).collect();
                 let ours: Vec<&str> = line.split(' ').filter(|w| !w.is_empty()).collect();
                 prop_assert_eq!(theirs, ours);
             }

@@ -20,6 +20,7 @@ use serde_json::json;
 
 use super::installer::{ConfigDrive, InstallSource, Installation};
 use super::refusal::Refusal;
+use super::text;
 use crate::id::NodeUuid;
 use crate::mask::mask_text;
 use crate::node::Node;
@@ -72,7 +73,19 @@ impl Kickstarts {
 
     /// An operator's template, tried with everything it may be asked for.
     pub fn from_template(name: String, source: String) -> Result<Self, KickstartError> {
-        Self::new(name, Cow::Owned(source))
+        // An installer runs parts of it in a shell, to which a carriage return is part of a word.
+        let problem = if source.starts_with(text::BYTE_ORDER_MARK) {
+            "the file begins with a byte order mark (BOM): save it as UTF-8 without BOM"
+        } else if source.contains('\r') {
+            "line ends are CRLF, as on Windows, and an installer needs LF alone: save the file \
+             with Unix line ends"
+        } else {
+            return Self::new(name, Cow::Owned(source));
+        };
+        Err(KickstartError::Template {
+            template: name,
+            message: problem.to_owned(),
+        })
     }
 
     fn new(name: String, source: Cow<'static, str>) -> Result<Self, KickstartError> {

@@ -182,7 +182,7 @@ impl ImageFile {
 /// What is wrong with the part of a URL that names the server, `user:password@host:port`.
 ///
 /// Source: RFC 3986, section 3.2. Names may have `_`, which resolvers take.
-fn authority_problem(authority: &str) -> Option<&'static str> {
+pub(super) fn authority_problem(authority: &str) -> Option<&'static str> {
     const BRACKETS: &str =
         "an IPv6 address stands in brackets in a URL, as in http://[2001:db8::1]:6385";
     let server = authority.rsplit_once('@').map_or(authority, |(_, it)| it);

@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde_json::Value;
 
+use super::reference::authority_problem;
 use super::refusal::Refusal;
 use super::text;
 use crate::JsonMap;
@@ -125,10 +126,12 @@ fn drive(target: &VolumeTarget) -> Result<SanDrive, Refusal> {
                 .or_else(|| all.first())
                 .map(|it| (*it).clone())
         };
-        let (host, port) = portal
-            .as_str()
-            .and_then(portal_parts)
-            .ok_or_else(|| bad(&place("target_portal"), "it must be HOST or HOST:PORT"))?;
+        let (host, port) = portal.as_str().and_then(portal_parts).ok_or_else(|| {
+            bad(
+                &place("target_portal"),
+                "expected HOST or HOST:PORT, IPv6 in brackets",
+            )
+        })?;
         let iqn = of(&iqns)
             .and_then(|iqn| iqn.as_str().map(str::to_owned))
             .unwrap_or_default();
@@ -182,6 +185,9 @@ fn list<'a>(properties: &'a JsonMap, key: &str) -> Vec<&'a Value> {
 /// Host (an IPv6 address in brackets) and port (empty for the default).
 fn portal_parts(portal: &str) -> Option<(String, String)> {
     if portal.parse::<Ipv6Addr>().is_ok() {
+        if could_end_with_a_port(portal) {
+            return None;
+        }
         return Some((format!("[{portal}]"), String::new()));
     }
     let (host, port) = match portal
@@ -196,6 +202,7 @@ fn portal_parts(portal: &str) -> Option<(String, String)> {
             };
             (format!("[{address}]"), port)
         }
+        None if portal.contains('@') || authority_problem(portal).is_some() => return None,
         None => match portal.split_once(':') {
             Some((host, port)) => (host.to_owned(), port),
             None => (portal.to_owned(), ""),
@@ -203,6 +210,17 @@ fn portal_parts(portal: &str) -> Option<(String, String)> {
     };
     let port_is_number = port.is_empty() || port.parse::<u16>().is_ok();
     (!host.is_empty() && port_is_number).then(|| (host, port.to_owned()))
+}
+
+/// Whether an IPv6 address without brackets may be meant as a shorter one with a port, as in
+/// `fd00::1:3260`. Which of both is meant nobody can tell.
+fn could_end_with_a_port(address: &str) -> bool {
+    const DIGITS: usize = 4;
+    address.rsplit_once(':').is_some_and(|(host, port)| {
+        port.len() == DIGITS
+            && port.bytes().all(|byte| byte.is_ascii_digit())
+            && host.parse::<Ipv6Addr>().is_ok()
+    })
 }
 
 fn lun_number(value: &Value) -> Option<u64> {
@@ -240,6 +258,9 @@ mod tests {
         assert_eq!(parts("[fd00::1]:3261").unwrap(), "[fd00::1] 3261");
         assert_eq!(parts("[fd00::1]").unwrap(), "[fd00::1] ");
         assert_eq!(parts("fd00::1").unwrap(), "[fd00::1] ");
+        assert_eq!(parts("fd00::10:1").unwrap(), "[fd00::10:1] ");
+        let full = "fd00:0:0:0:0:0:1:3260";
+        assert_eq!(parts(full).unwrap(), format!("[{full}] "));
         for portal in [
             "",
             ":3260",
@@ -248,6 +269,11 @@ mod tests {
             "[fd00::1]x",
             "[zz]:1",
             "a:b:c",
+            "fd00::1:3260",
+            "192.0.2.300:3260",
+            "u@h:3260",
+            "h/x:3260",
+            "h:0",
         ] {
             assert!(portal_parts(portal).is_none(), "{portal}");
         }

@@ -7,6 +7,9 @@
 
 use std::borrow::Cow;
 
+/// What some editors put in front of a text (U+FEFF).
+pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// What is wrong with one word; `None` if it reaches its command as it is.
 pub(super) fn word_problem(word: &str) -> Option<&'static str> {
     if let Some(odd) = word.chars().find(|c| !c.is_ascii_graphic()) {

@@ -4,10 +4,16 @@
 //! iPXE puts its card's address into the URL by itself (`${mac}`); any other firmware is given
 //! iPXE. The tests run these very lines with the real servers.
 
+mod check;
+mod network;
+
 // An address alone does no input or output.
 use core::net::Ipv4Addr;
 
 use super::{BootMode, DhcpSettings};
+
+pub use self::check::ExampleError;
+pub use self::network::{BadSubnet, Network, Subnet};
 
 /// A DHCP server for which there is an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,106 +28,51 @@ pub enum DhcpServer {
     Neutron,
 }
 
-/// The network that machines boot on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Network {
-    /// The server's interface.
-    pub interface: String,
-    /// The network.
-    pub subnet: Subnet,
-    /// The first address that is given away.
-    pub first: Ipv4Addr,
-    /// The last one.
-    pub last: Ipv4Addr,
-}
-
-/// Addresses that begin alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Subnet {
-    address: Ipv4Addr,
-    bits: u8,
-}
-
-/// A text that is no subnet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected a subnet like 192.0.2.0/24, of 8 to 29 bits, without bits of a host")]
-pub struct BadSubnet;
-
-/// How long ISC's `filename` may be, in bytes: it goes into the field `file` of the packet, with a
-/// zero at its end (RFC 2131).
-const LONGEST_FILENAME: usize = 127;
-
-/// A URL does not fit where ISC's server has to put it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "dhcpd's filename takes {LONGEST_FILENAME} bytes, and {url} has {}: give --api-url (or \
-     [api]public_endpoint) a shorter name, or an address",
-    .url.len()
-)]
-pub struct TooLong {
-    /// The URL.
-    pub url: String,
-}
-
-impl Subnet {
-    /// Reads `192.0.2.0/24`.
-    pub fn parse(text: &str) -> Result<Self, BadSubnet> {
-        let (address, bits) = text.split_once('/').ok_or(BadSubnet)?;
-        let address: Ipv4Addr = address.parse().map_err(|_| BadSubnet)?;
-        let bits = bits.parse().map_err(|_| BadSubnet)?;
-        let subnet = Self { address, bits };
-        let is_whole = address.to_bits() & !subnet.mask() == 0;
-        ((8..=29).contains(&bits) && is_whole)
-            .then_some(subnet)
-            .ok_or(BadSubnet)
-    }
-
-    fn mask(self) -> u32 {
-        u32::MAX << (32 - u32::from(self.bits))
-    }
-
-    /// As dnsmasq and ISC's `dhcpd` have it.
-    pub fn netmask(self) -> Ipv4Addr {
-        Ipv4Addr::from_bits(self.mask())
-    }
-
-    /// Addresses to give away: the upper half of it, but for the last.
-    pub fn upper_half(self) -> (Ipv4Addr, Ipv4Addr) {
-        let size = !self.mask() + 1;
-        let start = self.address.to_bits();
-        let address = |offset: u32| Ipv4Addr::from_bits(start + offset);
-        (address(size / 2), address(size - 2))
-    }
-}
-
 /// One kind of firmware that is not iPXE, as it says in option 93 what it is (RFC 4578).
-struct Firmware<'a> {
+struct Firmware<L> {
     name: &'static str,
     codes: &'static [u16],
-    loader: &'a str,
+    loader: L,
 }
 
 /// What each server is to know.
 struct Facts<'a> {
-    firmware: Vec<Firmware<'a>>,
+    /// Firmware that boots by TFTP.
+    firmware: Vec<Firmware<&'a str>>,
     /// Firmware that boots by HTTP, with its loader's URL.
-    http: Option<String>,
+    http: Vec<Firmware<String>>,
     tftp_server: &'a str,
     script: String,
     network: &'a Network,
+    /// What in the lines is to be replaced before they are used.
+    placeholders: Vec<String>,
 }
 
-/// The lines for a server. `driver` is any enabled hardware type: the door is every one's.
+/// What is in the lines although nobody said it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Placeholders {
+    /// The host in [`DhcpSettings::api_url`].
+    pub api_url: bool,
+    /// [`DhcpSettings::tftp_server`].
+    pub tftp_server: bool,
+    /// The network and its interface.
+    pub subnet: bool,
+    /// The interface.
+    pub interface: bool,
+}
+
+/// The lines for a server. `driver` is any enabled hardware type: the endpoint is every one's.
 ///
 /// # Errors
 ///
-/// [`TooLong`], of ISC's server.
+/// What the server would refuse, or cut, or what no machine could boot by.
 pub fn example(
     server: DhcpServer,
     settings: &DhcpSettings,
     driver: &str,
     network: &Network,
-) -> Result<String, TooLong> {
+    placeholders: Placeholders,
+) -> Result<String, ExampleError> {
     let loaders = &settings.loaders;
     let mut firmware = vec![
         Firmware {
@@ -135,17 +86,33 @@ pub fn example(
             loader: loaders.get(Some("x86_64"), BootMode::Uefi),
         },
     ];
-    let arm = loaders.get(Some("aarch64"), BootMode::Uefi);
-    if arm != loaders.uefi {
+    // The loader for all others is one for x86_64.
+    let arm = ["aarch64-uefi", "aarch64"]
+        .into_iter()
+        .find_map(|key| loaders.by_arch.get(key));
+    if let Some(loader) = arm {
         firmware.push(Firmware {
             name: "uefi-arm64",
             codes: &[11],
-            loader: arm,
+            loader,
         });
     }
-    let http = settings.http_url.as_ref();
+    let by_http = |name, codes, loader: &str| {
+        let url = settings.http_url.as_ref()?;
+        let loader = format!("{url}/{loader}");
+        Some(Firmware {
+            name,
+            codes,
+            loader,
+        })
+    };
+    let uefi = loaders.get(Some("x86_64"), BootMode::Uefi);
+    let http = by_http("http", &[16], uefi)
+        .into_iter()
+        .chain(arm.and_then(|loader| by_http("http-arm64", &[19], loader)))
+        .collect();
     let facts = Facts {
-        http: http.map(|url| format!("{url}/{}", loaders.get(Some("x86_64"), BootMode::Uefi))),
+        http,
         firmware,
         tftp_server: &settings.tftp_server,
         script: format!(
@@ -153,18 +120,64 @@ pub fn example(
             settings.api_url
         ),
         network,
+        placeholders: named(server, settings, network, placeholders),
     };
+    check::check(server, &facts)?;
     let lines = match server {
         DhcpServer::Dnsmasq => dnsmasq(&facts),
-        DhcpServer::Isc if facts.script.len() > LONGEST_FILENAME => {
-            return Err(TooLong { url: facts.script });
-        }
         DhcpServer::Isc => isc(&facts),
         DhcpServer::Kea => return Ok(kea(&facts)),
         DhcpServer::Neutron => neutron(&facts),
     };
     let lines = lines.into_iter();
     Ok(lines.flat_map(|line| [line, "\n".to_owned()]).collect())
+}
+
+/// What each placeholder is, and what to do about it: lines of a comment.
+fn named(
+    server: DhcpServer,
+    settings: &DhcpSettings,
+    network: &Network,
+    placeholders: Placeholders,
+) -> Vec<String> {
+    let mut lines = Vec::new();
+    if placeholders.api_url {
+        lines.push(format!(
+            "{} stands for where machines find ironpxe: give --api-url,",
+            settings.api_url
+        ));
+        lines.push("  or set [api]public_endpoint.".to_owned());
+    }
+    if placeholders.tftp_server {
+        lines.push(format!(
+            "{} stands for the TFTP server with the loaders: set [pxe]tftp_server.",
+            settings.tftp_server
+        ));
+    }
+    // Neutron's lines hold no network, and ISC's no interface.
+    let has_network = server != DhcpServer::Neutron;
+    let has_interface = matches!(server, DhcpServer::Dnsmasq | DhcpServer::Kea);
+    if placeholders.interface && has_interface {
+        let name = &network.interface;
+        lines.push(format!(
+            "{name} stands for the interface to the machines: give --interface."
+        ));
+    }
+    if placeholders.subnet && has_network {
+        let subnet = network.subnet;
+        lines.push(format!(
+            "{subnet} and the range in it stand for their network: give --subnet."
+        ));
+    }
+    if !lines.is_empty() {
+        lines.insert(0, "PLACEHOLDERS, to be replaced:".to_owned());
+    }
+    lines
+}
+
+/// Lines as comments that begin with `mark`.
+fn comments(mark: &str, lines: &[String]) -> Vec<String> {
+    lines.iter().map(|line| format!("{mark} {line}")).collect()
 }
 
 fn dnsmasq(facts: &Facts<'_>) -> Vec<String> {
@@ -174,13 +187,14 @@ fn dnsmasq(facts: &Facts<'_>) -> Vec<String> {
         first,
         last,
     } = facts.network;
-    let mut lines = vec![
-        "# /etc/dnsmasq.d/ironpxe.conf".to_owned(),
+    let mut lines = vec!["# /etc/dnsmasq.d/ironpxe.conf".to_owned()];
+    lines.extend(comments("#", &facts.placeholders));
+    lines.extend([
         format!("interface={interface}"),
         format!("dhcp-range={first},{last},{},1h", subnet.netmask()),
         "# Who is iPXE, and what the others are.".to_owned(),
         "dhcp-match=set:ipxe,175".to_owned(),
-    ];
+    ]);
     lines.extend(dnsmasq_boot(facts));
     lines
 }
@@ -197,15 +211,29 @@ fn dnsmasq_boot(facts: &Facts<'_>) -> Vec<String> {
     lines.push("# It need not wait for other servers, which takes some seconds.".to_owned());
     lines.push("dhcp-option-force=tag:ipxe,encap:175,176,1b".to_owned());
     lines.push("# The others get iPXE by TFTP.".to_owned());
+    if facts.tftp_server.parse::<Ipv4Addr>().is_err() {
+        lines.push("# dnsmasq looks up the name of that server in its /etc/hosts.".to_owned());
+    }
     for Firmware { name, loader, .. } in &facts.firmware {
         let server = facts.tftp_server;
         lines.push(format!("dhcp-boot=tag:!ipxe,tag:{name},{loader},,{server}"));
     }
-    if let Some(loader) = &facts.http {
+    if !facts.http.is_empty() {
         lines.push("# UEFI that boots by HTTP gets it by HTTP.".to_owned());
-        lines.push("dhcp-match=set:http,option:client-arch,16".to_owned());
-        lines.push("dhcp-option-force=tag:!ipxe,tag:http,60,HTTPClient".to_owned());
-        lines.push(format!("dhcp-boot=tag:!ipxe,tag:http,{loader}"));
+    }
+    for Firmware {
+        name,
+        codes,
+        loader,
+    } in &facts.http
+    {
+        for code in *codes {
+            lines.push(format!("dhcp-match=set:{name},option:client-arch,{code}"));
+        }
+        lines.push(format!(
+            "dhcp-option-force=tag:!ipxe,tag:{name},60,HTTPClient"
+        ));
+        lines.push(format!("dhcp-boot=tag:!ipxe,tag:{name},{loader}"));
     }
     lines
 }
@@ -216,6 +244,7 @@ fn neutron(facts: &Facts<'_>) -> Vec<String> {
         "# It is for all networks of the agent. Who is iPXE (the tag ipxe), Neutron finds out."
             .to_owned(),
     ];
+    lines.extend(comments("#", &facts.placeholders));
     lines.extend(dnsmasq_boot(facts));
     lines
 }
@@ -227,14 +256,19 @@ fn isc(facts: &Facts<'_>) -> Vec<String> {
         last,
         ..
     } = facts.network;
-    let mut lines = vec![
-        "# /etc/dhcp/dhcpd.conf".to_owned(),
+    let mut lines = vec!["# /etc/dhcp/dhcpd.conf".to_owned()];
+    lines.extend(comments("#", &facts.placeholders));
+    lines.extend([
         "option client-arch code 93 = unsigned integer 16;".to_owned(),
         "option space ipxe;".to_owned(),
         "option ipxe-encap-opts code 175 = encapsulate ipxe;".to_owned(),
         "option ipxe.no-pxedhcp code 176 = unsigned integer 8;".to_owned(),
         String::new(),
-        format!("subnet {} netmask {} {{", subnet.address, subnet.netmask()),
+        format!(
+            "subnet {} netmask {} {{",
+            subnet.address(),
+            subnet.netmask()
+        ),
         format!("  range {first} {last};"),
         format!("  next-server {};", facts.tftp_server),
         "  if exists user-class and option user-class = \"iPXE\" {".to_owned(),
@@ -242,17 +276,20 @@ fn isc(facts: &Facts<'_>) -> Vec<String> {
         format!("    filename \"{}\";", facts.script),
         "    # It need not wait for other servers, which takes some seconds.".to_owned(),
         "    option ipxe.no-pxedhcp 1;".to_owned(),
-    ];
-    for Firmware { codes, loader, .. } in &facts.firmware {
+    ]);
+    let case = |codes: &[u16]| {
         let is_one: Vec<String> = codes
             .iter()
             .map(|code| format!("option client-arch = {:02x}:{:02x}", code >> 8, code & 255))
             .collect();
-        lines.push(format!("  }} elsif {} {{", is_one.join(" or ")));
+        format!("  }} elsif {} {{", is_one.join(" or "))
+    };
+    for Firmware { codes, loader, .. } in &facts.firmware {
+        lines.push(case(codes));
         lines.push(format!("    filename \"{loader}\";"));
     }
-    if let Some(loader) = &facts.http {
-        lines.push("  } elsif option client-arch = 00:10 {".to_owned());
+    for Firmware { codes, loader, .. } in &facts.http {
+        lines.push(case(codes));
         lines.push("    option vendor-class-identifier \"HTTPClient\";".to_owned());
         lines.push(format!("    filename \"{loader}\";"));
     }
@@ -268,6 +305,13 @@ fn kea(facts: &Facts<'_>) -> String {
         first,
         last,
     } = facts.network;
+    let is_one = |codes: &[u16]| {
+        let tests: Vec<String> = codes
+            .iter()
+            .map(|code| format!("option[93].hex == 0x{code:04x}"))
+            .collect();
+        tests.join(" or ")
+    };
     let mut classes = vec![format!(
         r#"      {{
         "name": "ipxe", "test": "option[77].hex == 'iPXE'",
@@ -284,23 +328,25 @@ fn kea(facts: &Facts<'_>) -> String {
         loader,
     } in &facts.firmware
     {
-        let is_one: Vec<String> = codes
-            .iter()
-            .map(|code| format!("option[93].hex == 0x{code:04x}"))
-            .collect();
+        let is_one = is_one(codes);
         classes.push(format!(
             r#"      {{
         "name": "{name}", "test": "not member('ipxe') and ({})",
         "boot-file-name": "{loader}", "next-server": "{}"
       }}"#,
-            is_one.join(" or "),
-            facts.tftp_server
+            is_one, facts.tftp_server
         ));
     }
-    if let Some(loader) = &facts.http {
+    for Firmware {
+        name,
+        codes,
+        loader,
+    } in &facts.http
+    {
+        let is_one = is_one(codes);
         classes.push(format!(
             r#"      {{
-        "name": "http", "test": "not member('ipxe') and option[93].hex == 0x0010",
+        "name": "{name}", "test": "not member('ipxe') and ({is_one})",
         "option-data": [
           {{ "name": "vendor-class-identifier", "data": "HTTPClient", "always-send": true }},
           {{ "name": "boot-file-name", "data": "{loader}" }}
@@ -310,7 +356,7 @@ fn kea(facts: &Facts<'_>) -> String {
     }
     format!(
         r#"// /etc/kea/kea-dhcp4.conf
-{{
+{}{{
   "Dhcp4": {{
     "interfaces-config": {{ "interfaces": ["{interface}"] }},
     "lease-database": {{ "type": "memfile", "persist": false }},
@@ -319,45 +365,18 @@ fn kea(facts: &Facts<'_>) -> String {
     ],
     "subnet4": [
       {{
-        "id": 1, "subnet": "{}/{}",
+        "id": 1, "subnet": "{}",
         "pools": [ {{ "pool": "{first} - {last}" }} ]
       }}
     ]
   }}
 }}
 "#,
+        comments("//", &facts.placeholders)
+            .into_iter()
+            .flat_map(|line| [line, "\n".to_owned()])
+            .collect::<String>(),
         classes.join(",\n"),
-        subnet.address,
-        subnet.bits,
+        subnet,
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_subnet_is_read_and_divided() {
-        let subnet = Subnet::parse("192.0.2.0/24").unwrap();
-        assert_eq!(subnet.netmask(), Ipv4Addr::new(255, 255, 255, 0));
-        assert_eq!(
-            subnet.upper_half(),
-            (Ipv4Addr::new(192, 0, 2, 128), Ipv4Addr::new(192, 0, 2, 254))
-        );
-        let small = Subnet::parse("10.0.0.8/29").unwrap();
-        assert_eq!(
-            small.upper_half(),
-            (Ipv4Addr::new(10, 0, 0, 12), Ipv4Addr::new(10, 0, 0, 14))
-        );
-        for bad in [
-            "",
-            "10.0.0.0",
-            "10.0.0.1/24",
-            "10.0.0.0/30",
-            "10.0.0.0/7",
-            "fd00::/64",
-        ] {
-            assert_eq!(Subnet::parse(bad), Err(BadSubnet), "{bad}");
-        }
-    }
 }

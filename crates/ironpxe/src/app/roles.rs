@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use super::AppError;
 use super::settings::bytes;
+use super::validate::chain;
 use crate::conductor::LocalConductor;
 use crate::config::{JsonRpc, RpcAuth, Secret, Word};
 use crate::db::Db;
 use crate::rpc::{Credentials, Patience, Remote, Users, server};
 use crate::server::Site;
-use crate::tls;
+use crate::tls::{self, TlsError};
 
 /// What a process is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,14 +47,30 @@ pub(super) struct Guards {
 }
 
 impl Guards {
-    pub(super) fn new(rpc: &JsonRpc) -> Result<Self, AppError> {
+    /// The error has the setting that is to be corrected, and what is wrong with it.
+    pub(super) fn new(rpc: &JsonRpc) -> Result<Self, (&'static str, String)> {
         let users = match (rpc.auth_strategy, &rpc.http_basic_auth_user_file) {
             (RpcAuth::NoAuth, _) => None,
-            (RpcAuth::HttpBasic, Some(file)) => Some(Users::read(file)?),
-            (RpcAuth::HttpBasic, None) => return Err(AppError::NoUsers),
+            (RpcAuth::HttpBasic, Some(file)) => {
+                let key = "[json_rpc]http_basic_auth_user_file";
+                Some(Users::read(file).map_err(|error| (key, chain(&error)))?)
+            }
+            (RpcAuth::HttpBasic, None) => {
+                let message = "with http_basic nobody could call this conductor: set \
+                               [json_rpc]http_basic_auth_user_file";
+                return Err(("[json_rpc]auth_strategy", message.to_owned()));
+            }
         };
         let tls = match (rpc.use_ssl, &rpc.cert_file, &rpc.key_file) {
-            (true, Some(cert_file), Some(key_file)) => Some(tls::server(cert_file, key_file)?),
+            (true, Some(cert_file), Some(key_file)) => {
+                Some(tls::server(cert_file, key_file).map_err(|error| {
+                    let key = match &error {
+                        TlsError::File { path, .. } if path == key_file => "[json_rpc]key_file",
+                        TlsError::File { .. } | TlsError::Config(_) => "[json_rpc]cert_file",
+                    };
+                    (key, chain(&error))
+                })?)
+            }
             _ => None,
         };
         Ok(Self { users, tls })
@@ -85,20 +102,42 @@ pub(super) fn endpoint(host: &str, address: SocketAddr) -> String {
     address.to_string()
 }
 
+/// How an API proves to conductors who it is, and how it knows that they are conductors.
+pub(super) struct RpcClient {
+    credentials: Option<Credentials>,
+    tls: Option<rustls::ClientConfig>,
+}
+
+impl RpcClient {
+    /// The error has the setting that is to be corrected, and what is wrong with it.
+    pub(super) fn new(rpc: &JsonRpc) -> Result<Self, (&'static str, String)> {
+        let credentials = match (rpc.auth_strategy, &rpc.username, &rpc.password) {
+            (RpcAuth::HttpBasic, Some(Word(username)), Some(Secret(password))) => {
+                Some(Credentials {
+                    username: username.clone(),
+                    password: password.clone(),
+                })
+            }
+            (RpcAuth::HttpBasic, _, _) => {
+                let message = "with http_basic conductors would refuse this API: set \
+                               [json_rpc]username and password";
+                return Err(("[json_rpc]auth_strategy", message.to_owned()));
+            }
+            (RpcAuth::NoAuth, _, _) => None,
+        };
+        let tls = match (rpc.client_use_ssl, &rpc.cafile) {
+            (true, Some(cafile)) => {
+                let client = tls::client(cafile);
+                Some(client.map_err(|error| ("[json_rpc]cafile", chain(&error)))?)
+            }
+            _ => None,
+        };
+        Ok(Self { credentials, tls })
+    }
+}
+
 /// All conductors, as an API sees them.
-pub(super) fn remote(db: &Db, rpc: &JsonRpc) -> Result<Remote, AppError> {
-    let credentials = match (rpc.auth_strategy, &rpc.username, &rpc.password) {
-        (RpcAuth::HttpBasic, Some(Word(username)), Some(Secret(password))) => Some(Credentials {
-            username: username.clone(),
-            password: password.clone(),
-        }),
-        (RpcAuth::HttpBasic, _, _) => return Err(AppError::NoCredentials),
-        (RpcAuth::NoAuth, _, _) => None,
-    };
-    let tls = match (rpc.client_use_ssl, &rpc.cafile) {
-        (true, Some(cafile)) => Some(tls::client(cafile)?),
-        _ => None,
-    };
+pub(super) fn remote(db: &Db, rpc: &JsonRpc, client: RpcClient) -> Result<Remote, AppError> {
     let seconds = |seconds: u32| Duration::from_secs(seconds.into());
     let patience = Patience {
         boot_try: seconds(rpc.boot_try_timeout),
@@ -109,8 +148,8 @@ pub(super) fn remote(db: &Db, rpc: &JsonRpc) -> Result<Remote, AppError> {
     Ok(Remote::new(
         db.clone(),
         patience,
-        credentials.as_ref(),
-        tls,
+        client.credentials.as_ref(),
+        client.tls,
     )?)
 }
 

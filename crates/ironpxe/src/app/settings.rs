@@ -19,24 +19,29 @@ pub(super) fn api_url(config: &Config, role: Role, address: SocketAddr) -> Strin
     if let Some(endpoint) = &config.api.public_endpoint {
         return endpoint.0.clone();
     }
-    let url = format!("http://{address}");
-    let shared = matches!(config.database_connection, Connection::Postgres(_));
-    let problem = if address.ip().is_unspecified() {
-        Some("where they find nothing")
-    } else if role == Role::Conductor {
-        Some("which is only a guess at where the API is")
-    } else if shared {
-        Some("while every other process on this database sends them to itself")
-    } else {
-        None
-    };
-    if let Some(problem) = problem {
-        warn!(
-            "boot scripts send ramdisks to {url}, {problem}: set [api]public_endpoint to the URL \
-             under which machines reach this service"
-        );
+    if let Some(doubt) = api_url_doubt(config, role, address) {
+        warn!("{doubt}");
     }
-    url
+    format!("http://{address}")
+}
+
+/// Why boot scripts may name the wrong address, if they may.
+pub(super) fn api_url_doubt(config: &Config, role: Role, address: SocketAddr) -> Option<String> {
+    if config.api.public_endpoint.is_some() {
+        return None;
+    }
+    let shared = matches!(config.database_connection, Connection::Postgres(_));
+    let doubt = if role == Role::Conductor {
+        "which is only a guess at where the API is"
+    } else if shared {
+        "while every other process on this database sends them to itself"
+    } else {
+        return None;
+    };
+    Some(format!(
+        "boot scripts send ramdisks to http://{address}, {doubt}: set [api]public_endpoint to the \
+         URL under which machines reach this service"
+    ))
 }
 
 pub(super) fn db_location(config: &Config) -> db::Location {

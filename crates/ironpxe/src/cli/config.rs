@@ -1,34 +1,37 @@
 //! `ironpxe config`
 
 use std::io::Write;
-use std::path::PathBuf;
 
 use clap::Subcommand;
 
+use super::serve::ServeArgs;
 use super::{CliError, load};
 use ironpxe::app;
 use ironpxe::config::Config;
+use ironpxe::{app, telemetry};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
     /// Print a configuration file with every setting, its default and what it does
     Sample,
-    /// Check the configuration that `serve` would use, and show what was set, and by whom
-    Check {
-        /// The configuration file
-        #[arg(long, value_name = "FILE")]
-        config: Option<PathBuf>,
-    },
+    /// Check the configuration that `serve` would use with the same flags, and show what was set,
+    /// and by whom
+    Check(ServeArgs),
 }
 
 pub(super) fn run(command: &ConfigCommand) -> Result<(), CliError> {
     match command {
         ConfigCommand::Sample => print(&Config::sample()),
-        ConfigCommand::Check { config } => {
-            let (config, _) = load(config.as_deref(), &[])?;
-            let scripts = config.scripts()?;
+        ConfigCommand::Check(args) => {
+            // What `serve` does before it listens, in the same order.
+            let (config, environment) = load(args.config.as_deref(), &args.flags())?;
+            telemetry::check(
+                config.general.debug,
+                ServeArgs::log_filter(&environment).as_deref(),
+            )?;
+            let notes = app::check(&config, args.role.into()).map_err(app::AppError::from)?;
             print(&config.settings_made())?;
-            for note in scripts.notes() {
+            for note in notes {
                 print(&format!("Note: {note}\n"))?;
             }
             for note in app::exposed_files(&config) {

@@ -1,17 +1,21 @@
 //! `ironpxe dhcp`: what to write into a DHCP server of one's own.
 
 use std::io::Write as _;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use ironpxe_core::dhcp::example::{DhcpServer, Network, Subnet, example};
+use ironpxe_core::dhcp::example::{DhcpServer, Network, Placeholders, Subnet, example};
 
 use super::{CliError, load, offline_flags};
-use ironpxe::config::{Endpoint, Names};
+use ironpxe::config::{Config, ConfigError, Flag, Names, PublicEndpoint};
 
-/// Stands for what nobody said. It is not an address, so that it is noticed.
+/// Stands for what nobody said. It is no address, so that it is noticed.
 const NO_API: &str = "http://IRONPXE:6385";
+/// Stands for the TFTP server where a DHCP server takes an address alone (RFC 5737).
+const NO_TFTP_SERVER: &str = "192.0.2.1";
+const NO_SUBNET: &str = "192.0.2.0/24";
+const NO_INTERFACE: &str = "eth1";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DhcpCommand {
@@ -27,20 +31,20 @@ pub(super) struct ExampleArgs {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Where machines find the service ([api]`public_endpoint`)
-    #[arg(long, value_name = "URL", value_parser = endpoint)]
-    api_url: Option<Endpoint>,
-    /// The network that machines boot on
-    #[arg(long, value_name = "CIDR", default_value = "192.0.2.0/24", value_parser = Subnet::parse)]
-    subnet: Subnet,
+    #[arg(long, value_name = "URL")]
+    api_url: Option<String>,
+    /// The network that machines boot on; 192.0.2.0/24 as a placeholder if not given
+    #[arg(long, value_name = "CIDR", value_parser = Subnet::parse)]
+    subnet: Option<Subnet>,
     /// The first address for machines; the upper half of the network if not given
     #[arg(long, value_name = "IP", requires = "last")]
     first: Option<Ipv4Addr>,
     /// The last address for machines
     #[arg(long, value_name = "IP", requires = "first")]
     last: Option<Ipv4Addr>,
-    /// The server's interface on that network
-    #[arg(long, value_name = "NAME", default_value = "eth1")]
-    interface: String,
+    /// The server's interface on that network; eth1 as a placeholder if not given
+    #[arg(long, value_name = "NAME")]
+    interface: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -53,38 +57,74 @@ enum Server {
     Neutron,
 }
 
-fn endpoint(text: &str) -> Result<Endpoint, String> {
-    Endpoint::try_from(text.to_owned())
-}
-
 pub(super) fn run(command: &DhcpCommand) -> Result<(), CliError> {
     let DhcpCommand::Example(args) = command;
-    let (config, _) = load(args.config.as_deref(), &offline_flags("(dhcp)", None))?;
-    let api_url = args
-        .api_url
-        .as_ref()
-        .or(config.api.public_endpoint.as_ref());
-    let api_url = api_url.map_or(NO_API, |Endpoint(url)| url).to_owned();
+    let mut flags = offline_flags("(dhcp)", None);
+    if let Some(url) = &args.api_url {
+        flags.push(Flag {
+            name: "--api-url",
+            section: "api",
+            key: "public_endpoint",
+            value: url.clone(),
+        });
+    }
+    let (config, _) = load(args.config.as_deref(), &flags)?;
+    let api_url = api_url(&config)?;
     let Names(drivers) = &config.general.enabled_hardware_types;
     let driver = drivers.first().map_or("fake-hardware", String::as_str);
-    let (first, last) = args
-        .first
-        .zip(args.last)
-        .unwrap_or(args.subnet.upper_half());
-    let network = Network {
-        interface: args.interface.clone(),
-        subnet: args.subnet,
-        first,
-        last,
-    };
     let server = match args.server {
         Server::Dnsmasq => DhcpServer::Dnsmasq,
         Server::Isc => DhcpServer::Isc,
         Server::Kea => DhcpServer::Kea,
         Server::Neutron => DhcpServer::Neutron,
     };
-    let text = example(server, &config.dhcp_settings(api_url), driver, &network)?;
+    let takes_names = matches!(server, DhcpServer::Dnsmasq | DhcpServer::Neutron);
+    let placeholders = Placeholders {
+        api_url: api_url.is_none(),
+        tftp_server: api_url.is_none() && config.pxe.tftp_server.is_none() && !takes_names,
+        subnet: args.subnet.is_none(),
+        interface: args.interface.is_none(),
+    };
+    let mut settings = config.dhcp_settings(api_url.unwrap_or_else(|| NO_API.to_owned()));
+    if placeholders.tftp_server {
+        NO_TFTP_SERVER.clone_into(&mut settings.tftp_server);
+    }
+    let subnet = match args.subnet {
+        Some(subnet) => subnet,
+        None => Subnet::parse(NO_SUBNET).map_err(CliError::Subnet)?,
+    };
+    let (first, last) = args.first.zip(args.last).unwrap_or(subnet.upper_half());
+    let network = Network {
+        interface: args.interface.as_deref().unwrap_or(NO_INTERFACE).to_owned(),
+        subnet,
+        first,
+        last,
+    };
+    let text = example(server, &settings, driver, &network, placeholders)?;
     std::io::stdout()
         .write_all(text.as_bytes())
         .map_err(CliError::Output)
+}
+
+/// Where machines find the service: as is said, or where it listens, if other hosts reach that.
+fn api_url(config: &Config) -> Result<Option<String>, ConfigError> {
+    const KEY: &str = "[api]public_endpoint";
+    let api = &config.api;
+    match &api.public_endpoint {
+        Some(endpoint) if endpoint.is_loopback() => {
+            let PublicEndpoint(url) = endpoint;
+            let message = format!(
+                "with {url:?} each machine would ask itself; name the address or name under which \
+                 machines reach this service"
+            );
+            Err(config.problem(KEY, &message).into())
+        }
+        Some(PublicEndpoint(url)) => Ok(Some(url.clone())),
+        None => Ok(listens_at(api.host_ip, api.port)),
+    }
+}
+
+fn listens_at(ip: IpAddr, port: u16) -> Option<String> {
+    let is_reached = !ip.is_loopback() && !ip.is_unspecified() && port > 0;
+    is_reached.then(|| format!("http://{}", SocketAddr::new(ip, port)))
 }

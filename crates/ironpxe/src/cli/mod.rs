@@ -23,7 +23,7 @@ use clap::{Parser, Subcommand};
 use ironpxe::app::{AppError, DbError, OfflineError};
 use ironpxe::config::{Config, ConfigError, Environment, Flag};
 use ironpxe::telemetry::LogError;
-use ironpxe_core::dhcp::example::TooLong;
+use ironpxe_core::dhcp::example::{BadSubnet, ExampleError};
 
 /// What `sysexits.h` calls `EX_USAGE`.
 const USAGE: u8 = 64;
@@ -82,7 +82,9 @@ enum CliError {
     #[error("there is no template {0:?}; ironpxe script template lists them")]
     NoTemplate(String),
     #[error(transparent)]
-    DhcpExample(#[from] TooLong),
+    DhcpExample(#[from] ExampleError),
+    #[error(transparent)]
+    Subnet(BadSubnet),
     #[error("cannot start the runtime")]
     Runtime(#[source] std::io::Error),
     #[error("cannot write to standard output")]
@@ -94,17 +96,9 @@ impl CliError {
         match self {
             Self::Config(_)
             | Self::Log(LogError::Filter(_))
-            | Self::App(
-                AppError::Drivers(_)
-                | AppError::Template(_)
-                | AppError::Kickstart(_)
-                | AppError::KickstartFile { .. }
-                | AppError::NoUsers
-                | AppError::Users(_)
-                | AppError::NoCredentials
-                | AppError::Tls(_),
-            )
+            | Self::App(AppError::Config(_))
             | Self::NoTemplate(_)
+            | Self::Subnet(_)
             | Self::DhcpExample(_) => USAGE,
             Self::Remote(error) if error.is_usage() => USAGE,
             Self::App(AppError::CutShort(_)) => CUT_SHORT,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::{CliError, load};
-use ironpxe::config::Flag;
+use ironpxe::config::{Environment, Flag};
 use ironpxe::{app, telemetry};
 
 /// How many tasks a thread goes on with before it looks for what has come meanwhile. When thousands
@@ -18,13 +18,13 @@ const TURNS: u32 = 4096;
 pub(super) struct ServeArgs {
     /// The configuration file; `ironpxe config sample` shows what it may hold
     #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    pub(super) config: Option<PathBuf>,
     /// The folder for everything the service keeps ([DEFAULT]`state_path`)
     #[arg(long, value_name = "DIR")]
     state_dir: Option<String>,
     /// What this process is: both in one, the API alone, or a conductor alone
     #[arg(long, value_enum, default_value_t)]
-    role: Role,
+    pub(super) role: Role,
     /// Where to listen ([api]`host_ip` and port, or those of `[json_rpc]` with --role conductor); port 0
     /// takes any free one
     #[arg(long, value_name = "HOST:PORT")]
@@ -36,7 +36,7 @@ pub(super) struct ServeArgs {
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
-enum Role {
+pub(super) enum Role {
     #[default]
     All,
     Api,
@@ -55,7 +55,7 @@ impl From<Role> for app::Role {
 
 impl ServeArgs {
     /// The settings these flags make.
-    fn flags(&self) -> Vec<Flag> {
+    pub(super) fn flags(&self) -> Vec<Flag> {
         let mut flags = Vec::new();
         let section = match self.role {
             Role::All | Role::Api => "api",
@@ -86,14 +86,18 @@ impl ServeArgs {
         }
         flags
     }
+
+    /// What is to be logged, if `IRONPXE_LOG` says it.
+    pub(super) fn log_filter(environment: &Environment) -> Option<String> {
+        let filter = environment.variable("IRONPXE_LOG")?;
+        Some(filter.to_string_lossy().into_owned())
+    }
 }
 
 /// Runs the service until it is told to stop.
 pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
     let (config, environment) = load(args.config.as_deref(), &args.flags())?;
-    let filter = environment
-        .variable("IRONPXE_LOG")
-        .map(|filter| filter.to_string_lossy());
+    let filter = ServeArgs::log_filter(&environment);
     // To the very end: also what comes after the last task is written.
     let _log = telemetry::start(config.general.debug, filter.as_deref())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use super::endpoint::PublicEndpoint;
 use super::section::section;
-use super::values::Endpoint;
 
 section! {
     /// The REST API, and what booting machines fetch.
@@ -13,9 +13,10 @@ section! {
         /// The TCP port to listen on; 0 takes any free one.
         pub port: u16 = 6385;
         /// Where clients, machines and ramdisks find this service, for example
-        /// `http://10.0.0.1:6385`. Not set: links in answers name the host as the client called
-        /// it, and boot scripts name `host_ip` and `port`.
-        pub public_endpoint: Option<Endpoint> = None;
+        /// `http://10.0.0.1:6385`, without `/v1`. Not set: links in answers name the host as the
+        /// client called it, and boot scripts name `host_ip` and `port`; so it is needed if
+        /// `host_ip` is an address for all networks (`0.0.0.0`, `::`).
+        pub public_endpoint: Option<PublicEndpoint> = None;
         /// The most resources one answer lists.
         pub max_limit: u32 = 1000, in 1..=1_000_000;
         /// The largest request body, in bytes.

@@ -1,17 +1,22 @@
 //! What only several settings together can get wrong, and what follows from settings that are
 //! not set.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ironpxe_core::boot::ImageRef;
 
 use super::connection::Connection;
 use super::dhcp::DhcpProvider;
+use super::endpoint::is_of_no_host;
 use super::environment::Environment;
 use super::error::Origin;
 use super::json_rpc::RpcAuth;
 use super::load::Loader;
 use super::values::{Image, Secret, Word};
+
+/// Images by architecture.
+type Images = BTreeMap<String, Image>;
 
 impl Loader {
     /// Fills in what nobody set.
@@ -68,6 +73,8 @@ impl Loader {
                 api.host_ip
             );
             self.about("[api]host_ip", message);
+        } else {
+            self.check_public_endpoint();
         }
         let conductor = &self.config.conductor;
         if conductor.heartbeat_timeout <= conductor.heartbeat_interval {
@@ -81,6 +88,10 @@ impl Loader {
         if self.config.pxe.ipxe_use_swift && self.config.glance.swift_temp_url_key.is_none() {
             let message = "this needs [glance]swift_temp_url_key beside it".to_owned();
             self.about("[pxe]ipxe_use_swift", message);
+        } else if self.config.pxe.ipxe_use_swift && self.config.glance.auth_type.is_none() {
+            let message =
+                "this needs [glance]auth_type beside it, and what goes with it".to_owned();
+            self.about("[pxe]ipxe_use_swift", message);
         }
         let short = |Secret(key): &Secret| key.len() < 32;
         if self.config.images.url_key.as_ref().is_some_and(short) {
@@ -90,6 +101,76 @@ impl Loader {
         self.check_files();
         self.check_json_rpc();
         self.check_openstack();
+        self.check_pairs();
+        self.check_loaders();
+    }
+
+    /// Finds addresses of this service that no machine could reach it by.
+    fn check_public_endpoint(&mut self) {
+        let api = &self.config.api;
+        let host_ip = api.host_ip.to_canonical();
+        if host_ip.is_unspecified() {
+            if api.public_endpoint.is_none() {
+                let message = format!(
+                    "{} stands for every address of this host, and boot scripts must name one that \
+                     machines reach: set [api]public_endpoint, for example to \
+                     http://192.0.2.1:{}",
+                    api.host_ip,
+                    if api.port == 0 { 6385 } else { api.port }
+                );
+                self.about("[api]host_ip", message);
+            }
+        } else if is_of_no_host(host_ip) {
+            let message = format!("{} is no address of a host", api.host_ip);
+            self.about("[api]host_ip", message);
+        }
+        let api = &self.config.api;
+        if let Some(endpoint) = &api.public_endpoint
+            && endpoint.is_loopback()
+            && !host_ip.is_loopback()
+        {
+            let message = format!(
+                "with {:?} each machine would ask itself; name the address or name under which \
+                 machines reach this service, which listens on {} ([api]host_ip)",
+                endpoint.0, api.host_ip
+            );
+            self.about("[api]public_endpoint", message);
+        }
+    }
+
+    /// Finds loaders that no machine is ever given.
+    fn check_loaders(&mut self) {
+        if self
+            .config
+            .general
+            .my_ipv6
+            .is_some_and(|ip| is_of_no_host(ip.into()))
+        {
+            let message = "expected the address of one host".to_owned();
+            self.about("[DEFAULT]my_ipv6", message);
+        }
+        let odd: Vec<String> = self
+            .config
+            .pxe
+            .ipxe_bootfile_name_by_arch
+            .keys()
+            .filter(|key| match key.split_once('-') {
+                Some((arch, mode)) => arch.is_empty() || !matches!(mode, "bios" | "uefi"),
+                None => key.is_empty(),
+            })
+            .cloned()
+            .collect();
+        for key in odd {
+            let message = "expected an architecture, as in aarch64, or an architecture and a boot \
+                           mode, as in x86_64-bios or x86_64-uefi"
+                .to_owned();
+            self.about(&format!("[pxe]ipxe_bootfile_name_by_arch.{key}"), message);
+        }
+    }
+
+    /// Finds kernels without their ramdisks, and ramdisks without their kernels: at each level it is
+    /// both or neither.
+    fn check_pairs(&mut self) {
         let conductor = &self.config.conductor;
         let pairs = [
             (
@@ -115,6 +196,34 @@ impl Loader {
                 }
             })
             .collect();
+        let by_arch = [
+            (
+                "deploy_kernel_by_arch",
+                &conductor.deploy_kernel_by_arch,
+                "deploy_ramdisk_by_arch",
+                &conductor.deploy_ramdisk_by_arch,
+            ),
+            (
+                "rescue_kernel_by_arch",
+                &conductor.rescue_kernel_by_arch,
+                "rescue_ramdisk_by_arch",
+                &conductor.rescue_ramdisk_by_arch,
+            ),
+        ];
+        let mut lonely: Vec<(String, String)> = lonely
+            .into_iter()
+            .map(|(set, missing)| (set.to_owned(), missing.to_owned()))
+            .collect();
+        for (kernel, kernels, ramdisk, ramdisks) in by_arch {
+            let alone = |set: &str, of: &Images, missing: &str, others: &Images| {
+                of.keys()
+                    .filter(|arch| !others.contains_key(*arch))
+                    .map(|arch| (format!("{set}.{arch}"), format!("{missing}.{arch}")))
+                    .collect::<Vec<_>>()
+            };
+            lonely.extend(alone(kernel, kernels, ramdisk, ramdisks));
+            lonely.extend(alone(ramdisk, ramdisks, kernel, kernels));
+        }
         for (set, missing) in lonely {
             self.about(
                 &format!("[conductor]{set}"),
@@ -123,7 +232,8 @@ impl Loader {
         }
     }
 
-    /// Finds images in files that are never given out.
+    /// Finds images that are never given out: files elsewhere than is allowed, and those of a Glance
+    /// that is not configured.
     fn check_files(&mut self) {
         let conductor = &self.config.conductor;
         let single = [
@@ -140,29 +250,40 @@ impl Loader {
         ];
         let single = single
             .into_iter()
-            .filter_map(|(key, image)| Some((key, image.as_ref()?)));
-        let by_arch = by_arch
-            .into_iter()
-            .flat_map(|(key, images)| images.values().map(move |image| (key, image)));
+            .filter_map(|(key, image)| Some((key.to_owned(), image.as_ref()?)));
+        let by_arch = by_arch.into_iter().flat_map(|(key, images)| {
+            images
+                .iter()
+                .map(move |(arch, image)| (format!("{key}.{arch}"), image))
+        });
         let allowed = &conductor.file_url_allowed_paths.0;
+        let has_glance = self.config.glance.auth_type.is_some();
         let lost: Vec<_> = single
             .chain(by_arch)
-            .filter_map(|(key, Image(text))| match ImageRef::parse(text) {
-                Ok(ImageRef::File(file)) => Some((key, file)),
-                _ => None,
+            .filter_map(|(key, Image(text))| {
+                let problem = match ImageRef::parse(text) {
+                    Ok(ImageRef::File(file)) => {
+                        let path = Path::new(file.path());
+                        let is_allowed = allowed.iter().any(|it| path.starts_with(it));
+                        (!is_allowed).then(|| {
+                            format!(
+                                "{} is below none of the folders of \
+                                 [conductor]file_url_allowed_paths",
+                                file.path()
+                            )
+                        })
+                    }
+                    Ok(ImageRef::Glance(_)) => (!has_glance).then(|| {
+                        "an image of Glance needs [glance]auth_type, and what goes with it"
+                            .to_owned()
+                    }),
+                    Ok(ImageRef::Http(_)) | Err(_) => None,
+                };
+                Some((key, problem?))
             })
-            .filter(|(_, file)| {
-                !allowed
-                    .iter()
-                    .any(|it| Path::new(file.path()).starts_with(it))
-            })
-            .map(|(key, file)| (key, file.path().to_owned()))
             .collect();
-        for (key, path) in lost {
-            self.about(
-                &format!("[conductor]{key}"),
-                format!("{path} is below none of the folders of [conductor]file_url_allowed_paths"),
-            );
+        for (key, message) in lost {
+            self.about(&format!("[conductor]{key}"), message);
         }
     }
 
@@ -222,12 +343,7 @@ impl Loader {
     }
 
     fn about(&mut self, key: &str, message: String) {
-        let origin = self
-            .config
-            .origins
-            .get(key)
-            .cloned()
-            .unwrap_or(Origin::Default);
+        let origin = self.config.origin(key);
         self.problem(origin, Some(key.to_owned()), message);
     }
 }

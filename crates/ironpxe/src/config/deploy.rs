@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::endpoint::Endpoint;
 use super::section::section;
-use super::values::Endpoint;
 
 section! {
     /// Deployment.

@@ -4,9 +4,10 @@ use ironpxe_core::dhcp::{self, DhcpSettings, Loaders};
 use serde::{Deserialize, Serialize};
 
 use super::deploy::BootMode;
+use super::endpoint::host_of;
 use super::section::section;
-use super::values::{Endpoint, Word};
-use super::{Config, Pxe};
+use super::values::BootFile;
+use super::{Config, Endpoint, Host, Pxe};
 
 section! {
     /// The DHCP server that sends machines here.
@@ -56,9 +57,11 @@ impl Config {
             ipxe_bootfile_name_by_arch,
             ..
         } = &self.pxe;
-        let word = |Word(word): &Word| word.clone();
+        let file = |BootFile(name): &BootFile| name.clone();
         DhcpSettings {
-            tftp_server: tftp_server.as_ref().map_or_else(|| host_of(&api_url), word),
+            tftp_server: tftp_server
+                .as_ref()
+                .map_or_else(|| host_of(&api_url).to_owned(), |Host(host)| host.clone()),
             api_url,
             my_ipv6: self.general.my_ipv6.map(|address| address.to_string()),
             http_url: self
@@ -71,26 +74,15 @@ impl Config {
                 BootMode::Uefi => dhcp::BootMode::Uefi,
             },
             loaders: Loaders {
-                bios: word(ipxe_bootfile_name),
-                uefi: word(uefi_ipxe_bootfile_name),
+                bios: file(ipxe_bootfile_name),
+                uefi: file(uefi_ipxe_bootfile_name),
                 by_arch: ipxe_bootfile_name_by_arch
                     .iter()
-                    .map(|(key, name)| (key.clone(), word(name)))
+                    .map(|(key, name)| (key.clone(), file(name)))
                     .collect(),
             },
         }
     }
-}
-
-/// The host in a URL, without the brackets of an IPv6 address.
-fn host_of(url: &str) -> String {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split('/').next().unwrap_or_default();
-    let host = match authority.strip_prefix('[') {
-        Some(rest) => rest.split(']').next(),
-        None => authority.split(':').next(),
-    };
-    host.unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -109,7 +101,7 @@ mod tests {
         let mut config = Config::default();
         let tftp = |config: &Config| config.dhcp_settings("http://h:1".to_owned()).tftp_server;
         assert_eq!(tftp(&config), "h");
-        config.pxe.tftp_server = Some(Word("192.0.2.9".to_owned()));
+        config.pxe.tftp_server = Some(Host("192.0.2.9".to_owned()));
         assert_eq!(tftp(&config), "192.0.2.9");
     }
 }

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::Config;
+use super::mask::masked;
+
 /// A configuration that cannot be used, with everything that is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
@@ -39,7 +42,35 @@ pub enum Origin {
     Flag(&'static str),
 }
 
+impl Config {
+    /// A problem with a setting, or one key of it (`[section]key`, `[section]key.part`), with who
+    /// set it.
+    pub fn problem(&self, key: &str, message: &str) -> Problem {
+        Problem {
+            origin: self.origin(key),
+            key: Some(key.to_owned()),
+            message: masked(message),
+        }
+    }
+
+    /// Who set a setting, or one key of it.
+    pub(super) fn origin(&self, key: &str) -> Origin {
+        let whole = || key.rsplit_once('.').map(|(whole, _)| whole);
+        let origin = self.origins.get(key);
+        let origin = origin.or_else(|| self.origins.get(whole()?));
+        origin.cloned().unwrap_or(Origin::Default)
+    }
+}
+
 impl std::error::Error for ConfigError {}
+
+impl From<Problem> for ConfigError {
+    fn from(problem: Problem) -> Self {
+        Self {
+            problems: vec![problem],
+        }
+    }
+}
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

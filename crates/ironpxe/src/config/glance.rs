@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::endpoint::Endpoint;
 use super::openstack::openstack_section;
-use super::values::{Endpoint, Secret, Word};
+use super::values::{Secret, Word};
 
 openstack_section! {
     /// Glance, which has images, and Swift, if Glance keeps them there.

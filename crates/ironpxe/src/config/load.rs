@@ -10,6 +10,7 @@ use toml::de::{DeString, DeTable, DeValue, ValueDeserializer};
 
 use super::environment::Environment;
 use super::error::{Origin, Problem};
+use super::mask::masked;
 use super::section::Section;
 use super::{Config, Flag};
 
@@ -48,7 +49,8 @@ impl Loader {
             Ok(table) => table.into_inner(),
             Err(error) => {
                 let span = error.span().unwrap_or(0..0);
-                self.problem(at(span), None, error.message().to_owned());
+                let message = format!("{}{}", error.message(), hint(text, &span));
+                self.problem(at(span), None, message);
                 return;
             }
         };
@@ -73,12 +75,18 @@ impl Loader {
             }
             for (key, value) in keys {
                 let value_span = value.span();
+                let parts = parts(value.get_ref());
                 let read = self.set(name.get_ref(), key.get_ref(), value.into());
                 let origin = match &read {
                     Ok(()) => at(key.span()),
                     Err(error) => at(error.span().unwrap_or(value_span)),
                 };
+                let is_set = read.is_ok();
                 self.note(origin, name.get_ref(), key.get_ref(), read);
+                for (part, span) in parts.into_iter().filter(|_| is_set) {
+                    let name = format!("[{}]{}.{part}", name.get_ref(), key.get_ref());
+                    self.config.origins.insert(name, at(span));
+                }
             }
         }
     }
@@ -166,6 +174,11 @@ impl Loader {
         let name = format!("[{section}]{key}");
         match read {
             Ok(()) => {
+                // What was said of its parts before counts no more.
+                let parts = format!("{name}.");
+                self.config
+                    .origins
+                    .retain(|key, _| !key.starts_with(&parts));
                 self.config.origins.insert(name, origin);
             }
             Err(error) => self.problem(origin, Some(name), in_plain_words(error.message())),
@@ -197,8 +210,36 @@ impl Loader {
         self.problems.push(Problem {
             origin,
             key,
-            message,
+            message: masked(&message),
         });
+    }
+}
+
+/// The keys of a table, with where each stands.
+fn parts(value: &DeValue<'_>) -> Vec<(String, Range<usize>)> {
+    let DeValue::Table(table) = value else {
+        return Vec::new();
+    };
+    table
+        .keys()
+        .map(|key| (key.get_ref().to_string(), key.span()))
+        .collect()
+}
+
+/// What TOML's own message does not say to somebody who brings a file of Ironic's.
+fn hint(text: &str, span: &Range<usize>) -> &'static str {
+    let line = line_of(text, span.start).saturating_sub(1);
+    let line = text.lines().nth(line).unwrap_or_default();
+    let value = line.split_once('=').map(|(_, value)| value.trim());
+    let is_bare = value.is_some_and(|value| {
+        let is_toml = value.starts_with(['"', '\'', '[', '{']) || matches!(value, "true" | "false");
+        !is_toml || value.ends_with(',')
+    });
+    if is_bare || line.starts_with([' ', '\t']) {
+        "; this file is TOML, not the INI of an ironic.conf: texts stand in quotes (key = \"text\") \
+         and no line continues the one before; `ironpxe config sample` prints such a file"
+    } else {
+        ""
     }
 }
 

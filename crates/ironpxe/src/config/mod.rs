@@ -15,6 +15,7 @@ mod database;
 mod deploy;
 mod dhcp;
 mod dnsmasq;
+mod endpoint;
 mod environment;
 mod error;
 mod general;
@@ -23,6 +24,7 @@ mod images;
 mod inspector;
 mod json_rpc;
 mod load;
+mod mask;
 mod networks;
 mod neutron;
 mod openstack;
@@ -45,6 +47,7 @@ pub use self::database::Database;
 pub use self::deploy::{BootMode, BootOption, Deploy};
 pub use self::dhcp::{Dhcp, DhcpProvider};
 pub use self::dnsmasq::Dnsmasq;
+pub use self::endpoint::{Endpoint, Host, PublicEndpoint};
 pub use self::environment::Environment;
 pub use self::error::{ConfigError, Origin, Problem};
 pub use self::general::{AuthStrategy, General};
@@ -58,7 +61,7 @@ pub use self::neutron::Neutron;
 pub use self::openstack::{AuthType, OpenStack};
 pub use self::pxe::{GiveUpAction, LocalBoot, Pxe};
 use self::section::Section;
-pub use self::values::{Endpoint, Image, KernelParams, Names, Secret, Word};
+pub use self::values::{BootFile, Image, KernelParams, Names, Secret, Word};
 
 /// A checked configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

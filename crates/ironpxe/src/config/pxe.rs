@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::endpoint::Host;
 use super::section::section;
-use super::values::{KernelParams, Word};
+use super::values::{BootFile, KernelParams};
 
 section! {
     /// What boot scripts do.
@@ -36,16 +37,16 @@ section! {
         pub local_boot_bios: LocalBoot = LocalBoot::Sanboot;
         /// How a machine with UEFI is sent to its disk; as `local_boot_bios`.
         pub local_boot_uefi: LocalBoot = LocalBoot::Exit;
-        /// The address of the TFTP server with the loaders. Not set: the host of
+        /// The address of the TFTP server with the loaders, without a port. Not set: the host of
         /// `[api]public_endpoint`.
-        pub tftp_server: Option<Word> = None;
+        pub tftp_server: Option<Host> = None;
         /// The loader that is iPXE for machines with BIOS: a file of the TFTP server.
-        pub ipxe_bootfile_name: Word = Word("undionly.kpxe".to_owned());
+        pub ipxe_bootfile_name: BootFile = BootFile("undionly.kpxe".to_owned());
         /// The loader that is iPXE for machines with UEFI.
-        pub uefi_ipxe_bootfile_name: Word = Word("snponly.efi".to_owned());
+        pub uefi_ipxe_bootfile_name: BootFile = BootFile("snponly.efi".to_owned());
         /// The loader by architecture (the node's `properties.cpu_arch`), or by architecture and
         /// boot mode, which goes first: `{ aarch64 = "snponly-arm64.efi", x86_64-bios = "ipxe.pxe" }`.
-        pub ipxe_bootfile_name_by_arch: BTreeMap<String, Word> = BTreeMap::new();
+        pub ipxe_bootfile_name_by_arch: BTreeMap<String, BootFile> = BTreeMap::new();
     }
 }
 

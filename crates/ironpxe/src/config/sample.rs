@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::mask::masked;
 use super::{Config, Origin};
 
 impl Config {
@@ -35,7 +36,8 @@ impl Config {
         text
     }
 
-    /// The settings that somebody set, each with its value and who set it.
+    /// The settings that somebody set, each with its value and who set it. Passwords are not shown,
+    /// nor are those in URLs and kernel parameters.
     pub fn settings_made(&self) -> String {
         let mut text = String::new();
         for section in self.sections() {
@@ -43,6 +45,7 @@ impl Config {
                 let name = format!("[{}]{}", section.name(), key.name);
                 let origin = self.origins.get(&name).unwrap_or(&Origin::Default);
                 if let (Some(value), false) = (key.value, *origin == Origin::Default) {
+                    let value = masked(&value.to_string());
                     line(&mut text, format_args!("{name} = {value}  # {origin}"));
                 }
             }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use ironpxe_core::boot::{Broken, OperatorTemplates, Scripts, TemplateFile};
 
-use super::{Config, ConfigError, Origin, Problem};
+use super::{Config, ConfigError, Problem};
 
 const EVERY: &str = "[pxe]ipxe_config_template";
 const BY_ARCH: &str = "[pxe]ipxe_config_template_by_arch";
@@ -23,7 +23,7 @@ impl Config {
         let mut read = |arch: Option<&str>, path: &Path| match read(path) {
             Ok(file) => Some(file),
             Err(message) => {
-                problems.push(self.about_template(arch, message));
+                problems.push(self.about_template(arch, &message));
                 None
             }
         };
@@ -40,7 +40,7 @@ impl Config {
             Ok(scripts) if problems.is_empty() => return Ok(scripts),
             Ok(_) => {}
             Err(broken) => problems.extend(broken.into_iter().map(|Broken { arch, error }| {
-                self.about_template(arch.as_deref(), error.to_string())
+                self.about_template(arch.as_deref(), &error.to_string())
             })),
         }
         Err(ConfigError { problems })
@@ -52,17 +52,12 @@ impl Config {
         pxe.ipxe_config_template.is_some() || !pxe.ipxe_config_template_by_arch.is_empty()
     }
 
-    fn about_template(&self, arch: Option<&str>, message: String) -> Problem {
-        let (setting, key) = match arch {
-            None => (EVERY, EVERY.to_owned()),
-            Some(arch) => (BY_ARCH, format!("{BY_ARCH}.{arch}")),
+    fn about_template(&self, arch: Option<&str>, message: &str) -> Problem {
+        let key = match arch {
+            None => EVERY.to_owned(),
+            Some(arch) => format!("{BY_ARCH}.{arch}"),
         };
-        let origin = self.origins.get(setting);
-        Problem {
-            origin: origin.cloned().unwrap_or(Origin::Default),
-            key: Some(key),
-            message,
-        }
+        self.problem(&key, message)
     }
 }
 

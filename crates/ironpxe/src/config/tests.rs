@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::load::Loader;
 use super::{
-    Config, ConfigError, Connection, Endpoint, Environment, Flag, LocalBoot, Names, Secret, Word,
+    Config, ConfigError, Connection, Environment, Flag, LocalBoot, Names, PublicEndpoint, Secret,
+    Word,
 };
 
 fn environment(variables: &[(&str, &str)]) -> Environment {
@@ -126,6 +127,10 @@ fn variables_need_no_quotes() {
                 "IRONPXE_CONDUCTOR__DEPLOY_KERNEL_BY_ARCH",
                 "{ aarch64 = 'http://images/k' }",
             ),
+            (
+                "IRONPXE_CONDUCTOR__DEPLOY_RAMDISK_BY_ARCH",
+                "{ aarch64 = 'http://images/r' }",
+            ),
             ("IRONPXE_PXE__LOCAL_BOOT_UEFI", "poweroff"),
             ("IRONPXE_PXE__KERNEL_APPEND_PARAMS", ""),
             ("IRONPXE_LOG", "trace"),
@@ -139,7 +144,7 @@ fn variables_need_no_quotes() {
     assert!(config.general.debug);
     let types = ["fake-hardware", "manual-management"].map(str::to_owned);
     assert_eq!(config.general.enabled_hardware_types, Names(types.to_vec()));
-    let endpoint = Endpoint("https://pxe.example:6385".to_owned());
+    let endpoint = PublicEndpoint("https://pxe.example:6385".to_owned());
     assert_eq!(config.api.public_endpoint, Some(endpoint));
     assert!(config.api.host_ip.is_ipv6());
     assert_eq!(
@@ -239,6 +244,79 @@ fn what_is_wrong_in_a_file_is_shown_with_its_line() {
             "ironpxe.toml:3: [conductor]deploy_kernel_by_arch: invalid type: integer `7`, expected a text in quotes",
         ),
         (
+            "[conductor.deploy_kernel_by_arch]\naarch64 = \"http://h/k\"\nx86_64 = \"http://h/kx\"\n\
+             [conductor.deploy_ramdisk_by_arch]\naarch64 = \"http://h/r\"\n",
+            "ironpxe.toml:3: [conductor]deploy_kernel_by_arch.x86_64: this needs [conductor]deploy_ramdisk_by_arch.x86_64 beside it",
+        ),
+        (
+            "[conductor]\nrescue_ramdisk_by_arch = { aarch64 = \"http://h/r\" }\n",
+            "ironpxe.toml:2: [conductor]rescue_ramdisk_by_arch.aarch64: this needs [conductor]rescue_kernel_by_arch.aarch64 beside it",
+        ),
+        (
+            "[conductor]\ndeploy_kernel = \"8e8a4c1c-0d5f-4b1e-9f0a-3b1f6f0d7a11\"\ndeploy_ramdisk = \"http://h/r\"\n",
+            "ironpxe.toml:2: [conductor]deploy_kernel: an image of Glance needs [glance]auth_type",
+        ),
+        (
+            "[pxe]\nipxe_bootfile_name_by_arch = { x86_64-efi = \"x.efi\" }\n",
+            "ironpxe.toml:2: [pxe]ipxe_bootfile_name_by_arch.x86_64-efi: expected an architecture",
+        ),
+        (
+            "[pxe]\nipxe_bootfile_name = \"a,b\"\n",
+            "ironpxe.toml:2: [pxe]ipxe_bootfile_name: \"a,b\" cannot be used: DHCP servers read a comma",
+        ),
+        (
+            "[pxe]\ntftp_server = \"192.0.2.1:69\"\n",
+            "ironpxe.toml:2: [pxe]tftp_server: \"192.0.2.1:69\" cannot be used: expected an address or a name alone",
+        ),
+        (
+            "[pxe]\nkernel_append_params = \"mem=1\"\n",
+            "ironpxe.toml:2: [pxe]kernel_append_params: iPXE reads \"mem=\" in \"mem=1\"",
+        ),
+        (
+            "[DEFAULT]\nmy_ipv6 = \"::\"\n",
+            "ironpxe.toml:2: [DEFAULT]my_ipv6: expected the address of one host",
+        ),
+        (
+            "[api]\npublic_endpoint = \"http://2001:db8::139:6180\"\n",
+            "ironpxe.toml:2: [api]public_endpoint: \"http://2001:db8::139:6180\" cannot be used: an IPv6 address stands in brackets",
+        ),
+        (
+            "[api]\npublic_endpoint = \"http://0.0.0.0:6385\"\n",
+            "ironpxe.toml:2: [api]public_endpoint: \"http://0.0.0.0:6385\" cannot be used: this is no address of a host",
+        ),
+        (
+            "[api]\npublic_endpoint = \"http://boot.example:0\"\n",
+            "ironpxe.toml:2: [api]public_endpoint: \"http://boot.example:0\" cannot be used: its port must be a number from 1",
+        ),
+        (
+            "[api]\nhost_ip = \"192.0.2.1\"\nallow_unauthenticated_access = true\npublic_endpoint = \"http://localhost:6385\"\n",
+            "ironpxe.toml:4: [api]public_endpoint: with \"http://localhost:6385\" each machine would ask itself",
+        ),
+        (
+            "[api]\nhost_ip = \"0.0.0.0\"\nallow_unauthenticated_access = true\n",
+            "ironpxe.toml:2: [api]host_ip: 0.0.0.0 stands for every address of this host, and boot scripts must name one",
+        ),
+        (
+            "[api]\nhost_ip = \"::\"\nport = 0\nallow_unauthenticated_access = true\n",
+            "ironpxe.toml:2: [api]host_ip: :: stands for every address",
+        ),
+        (
+            "[api]\nhost_ip = \"224.0.0.1\"\nallow_unauthenticated_access = true\n",
+            "ironpxe.toml:2: [api]host_ip: 224.0.0.1 is no address of a host",
+        ),
+        (
+            "[deploy]\nhttp_url = \"http://2001:db8::1\"\n",
+            "ironpxe.toml:2: [deploy]http_url: \"http://2001:db8::1\" cannot be used: an IPv6 address stands in brackets",
+        ),
+        (
+            "[glance]\nswift_endpoint_url = \"http://u:hush@h\"\n",
+            "ironpxe.toml:2: [glance]swift_endpoint_url: \"http://***@h\" cannot be used: a user and password in a URL",
+        ),
+        (
+            "[DEFAULT]\nenabled_hardware_types = ipmi,redfish\n",
+            "ironpxe.toml:2: ",
+        ),
+        (
             "[conductor]\n\nrescue_ramdisk = \"http://h/r\"\n",
             "ironpxe.toml:3: [conductor]rescue_ramdisk: this needs [conductor]rescue_kernel beside it",
         ),
@@ -262,6 +340,127 @@ fn what_is_wrong_in_a_file_is_shown_with_its_line() {
             !complaint.contains('\n') && !complaint.contains("secret"),
             "{complaint}"
         );
+    }
+}
+
+#[test]
+fn a_file_of_ironic_is_known_for_what_it_is() {
+    for file in [
+        "[DEFAULT]\nenabled_hardware_types = ipmi,redfish\n",
+        "[DEFAULT]\nhost = boot-1\n",
+        "[DEFAULT]\nhost =\n",
+        "[DEFAULT]\ndebug = True\n",
+        "[api]\nhost_ip = 0.0.0.0\n",
+        "[DEFAULT]\nmy_ip = $host\n",
+        "[DEFAULT]\nenabled_hardware_types = \"a\",\n  \"b\"\n",
+        "[deploy]\nhttp_url = http://192.0.2.1:8080\n",
+    ] {
+        let said = complaint(file);
+        assert!(said.starts_with("configuration: ironpxe.toml:"), "{said}");
+        assert!(
+            said.contains(
+                "this file is TOML, not the INI of an ironic.conf: texts stand in quotes"
+            ),
+            "{file}: {said}"
+        );
+    }
+    // What is no such file has not this explanation.
+    for file in [
+        "[api\n",
+        "[api]\nport = 1\n\nport = 2\n",
+        "[api]\nx = \"a\n",
+    ] {
+        let said = complaint(file);
+        assert!(!said.contains("ironic.conf"), "{file}: {said}");
+    }
+}
+
+/// What somebody said before somebody else said it all anew is not shown as its origin.
+#[test]
+fn a_part_of_a_setting_is_where_it_was_set_last() {
+    let said = load(
+        "[conductor.deploy_kernel_by_arch]\nx86_64 = \"http://h/k\"\n\
+         [conductor.deploy_ramdisk_by_arch]\nx86_64 = \"http://h/r\"\n",
+        &[(
+            "IRONPXE_CONDUCTOR__DEPLOY_KERNEL_BY_ARCH",
+            "{ x86_64 = 'http://h/k', aarch64 = 'http://h/ka' }",
+        )],
+        &[],
+    );
+    let said = said.unwrap_err().to_string();
+    assert_eq!(
+        said,
+        "configuration: IRONPXE_CONDUCTOR__DEPLOY_KERNEL_BY_ARCH: \
+         [conductor]deploy_kernel_by_arch.aarch64: this needs \
+         [conductor]deploy_ramdisk_by_arch.aarch64 beside it"
+    );
+}
+
+#[test]
+fn a_secret_that_is_no_text_is_not_shown_by_the_error() {
+    for (section, key) in [
+        ("json_rpc", "password"),
+        ("neutron", "password"),
+        ("glance", "password"),
+        ("glance", "application_credential_secret"),
+        ("glance", "swift_temp_url_key"),
+        ("images", "url_key"),
+    ] {
+        for value in [
+            "4711",
+            "-4711",
+            "47.11",
+            "0x4711",
+            "[4711]",
+            "{ a = 4711 }",
+            "4711-01-01",
+        ] {
+            let said = complaint(&format!("[{section}]\n{key} = {value}\n"));
+            assert!(
+                said.contains(&format!("[{section}]{key}: expected a text in quotes")),
+                "{said}"
+            );
+            assert!(!said.contains("4711") && !said.contains("47.11"), "{said}");
+        }
+        let said = complaint(&format!("[{section}]\n{key} = hush\n"));
+        assert!(!said.contains("hush"), "{said}");
+    }
+}
+
+#[test]
+fn passwords_in_urls_and_kernel_parameters_are_not_shown() {
+    let file = "[conductor]\ndeploy_kernel = \"http://u:hush@h/k\"\ndeploy_ramdisk = \"http://h/r\"\n\
+                [conductor.rescue_kernel_by_arch]\na = \"http://u:hush@h/k\"\n\
+                [conductor.rescue_ramdisk_by_arch]\na = \"http://u:hush@h/r\"\n\
+                [pxe]\nkernel_append_params = \"a ipa-root-password=hush b\"\n";
+    let config = load(file, &[], &[]).unwrap();
+    assert_eq!(
+        config
+            .conductor
+            .deploy_kernel
+            .as_ref()
+            .map(|it| it.0.as_str()),
+        Some("http://u:hush@h/k")
+    );
+    let shown = config.settings_made();
+    assert!(!shown.contains("hush"), "{shown}");
+    for part in [
+        "\"http://***@h/k\"",
+        "a ipa-root-password=*** b",
+        "http://h/r",
+    ] {
+        assert!(shown.contains(part), "{shown}");
+    }
+    for (section, key) in [
+        ("api", "public_endpoint"),
+        ("deploy", "http_url"),
+        ("glance", "auth_url"),
+        ("neutron", "endpoint_override"),
+        ("conductor", "deploy_kernel"),
+        ("pxe", "kernel_append_params"),
+    ] {
+        let said = complaint(&format!("[{section}]\n{key} = \"http://u:hush@h/ü\"\n"));
+        assert!(!said.contains("hush"), "{said}");
     }
 }
 
@@ -335,7 +534,8 @@ fn strangers_are_let_in_only_on_request() {
         "{refused}"
     );
     assert!(refused.contains("--allow-unauthenticated"), "{refused}");
-    let allowed = "[api]\nhost_ip = \"0.0.0.0\"\nallow_unauthenticated_access = true\n";
+    let allowed = "[api]\nhost_ip = \"0.0.0.0\"\nallow_unauthenticated_access = true\n\
+                   public_endpoint = \"http://192.0.2.1:6385\"\n";
     load(allowed, &[], &[]).unwrap();
     for loopback in ["127.0.0.1", "127.1.2.3", "::1"] {
         load(&format!("[api]\nhost_ip = \"{loopback}\"\n"), &[], &[]).unwrap();

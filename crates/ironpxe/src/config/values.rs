@@ -1,9 +1,12 @@
 //! Kinds of values: each is checked when it is read, so that nothing later has to.
 
-use ironpxe_core::boot::{ImageRef, ImageUrl, KernelArgs};
-use serde::{Deserialize, Serialize};
+use ironpxe_core::boot::{ImageRef, KernelArgs};
+use ironpxe_core::dhcp;
+use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 use std::path::{Component, PathBuf};
+
+use super::mask::masked;
 
 /// A list of names: a TOML list, or one text with commas, as Ironic's own file has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,10 +91,21 @@ impl TryFrom<String> for Word {
     }
 }
 
-/// A text that is not shown to anybody.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
+/// A text that is not shown to anybody, not even by the error about a value that is none.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(pub String);
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match toml::Value::deserialize(deserializer) {
+            Ok(toml::Value::String(text)) => Ok(Self(text)),
+            Ok(_) | Err(_) => Err(serde::de::Error::custom(
+                "expected a text in quotes, as in key = \"text\"; the value is not shown here, \
+                 because it is a secret",
+            )),
+        }
+    }
+}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -114,29 +128,9 @@ impl TryFrom<String> for Image {
     type Error = String;
 
     fn try_from(url: String) -> Result<Self, Self::Error> {
-        ImageRef::parse(&url).map_err(|problem| format!("{url:?} cannot be used: {problem}"))?;
-        Ok(Self(url))
-    }
-}
-
-/// Where this service is found from outside: an URL without a slash at its end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Endpoint(pub String);
-
-impl TryFrom<String> for Endpoint {
-    type Error = String;
-
-    fn try_from(mut url: String) -> Result<Self, Self::Error> {
-        // It stands in boot scripts, where an image's URL may stand too.
-        ImageUrl::parse(&url).map_err(|problem| format!("{url:?} cannot be used: {problem}"))?;
-        if url.contains(['?', '#']) {
-            return Err(format!(
-                "{url:?} cannot be used: paths will be appended to it"
-            ));
-        }
-        url.truncate(url.trim_end_matches('/').len());
-        Ok(Self(url))
+        let image = ImageRef::parse(&url)
+            .map_err(|problem| format!("{:?} cannot be used: {problem}", masked(&url)))?;
+        Ok(Self(image.as_str().to_owned()))
     }
 }
 
@@ -149,9 +143,27 @@ impl TryFrom<String> for KernelParams {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        KernelArgs::new()
-            .extend(&text)
+        let mut args = KernelArgs::new();
+        args.extend(&text)
+            .and_then(|()| args.check(0))
             .map_err(|problem| problem.to_string())?;
-        Ok(Self(text))
+        Ok(Self(text.trim_ascii().to_owned()))
+    }
+}
+
+/// The name of a file that a DHCP server hands out to firmware.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct BootFile(pub String);
+
+impl TryFrom<String> for BootFile {
+    type Error = String;
+
+    fn try_from(written: String) -> Result<Self, Self::Error> {
+        let name = written.trim_ascii();
+        match dhcp::file_name_problem(name) {
+            Some(problem) => Err(format!("{name:?} cannot be used: {problem}")),
+            None => Ok(Self(name.to_owned())),
+        }
     }
 }

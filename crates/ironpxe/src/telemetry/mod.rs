@@ -51,17 +51,27 @@ impl Drop for Log {
     }
 }
 
-/// Starts logging: short lines, in colour on a terminal. `filter` is `IRONPXE_LOG`, if set.
-/// Panics are logged too, so that none goes by unseen.
-pub fn start(debug: bool, filter: Option<&str>) -> Result<Log, LogError> {
+/// Checks what [`start`] would take, and starts nothing.
+pub fn check(debug: bool, filter: Option<&str>) -> Result<(), LogError> {
+    parse(debug, filter)?;
+    Ok(())
+}
+
+fn parse(debug: bool, filter: Option<&str>) -> Result<EnvFilter, BadFilter> {
     let usual = if debug { DEBUG } else { USUAL };
     let text = filter.unwrap_or(usual);
-    let filter = EnvFilter::builder()
+    EnvFilter::builder()
         .parse(text)
         .map_err(|source| BadFilter {
             filter: text.to_owned(),
             source,
-        })?;
+        })
+}
+
+/// Starts logging: short lines, in colour on a terminal. `filter` is `IRONPXE_LOG`, if set.
+/// Panics are logged too, so that none goes by unseen.
+pub fn start(debug: bool, filter: Option<&str>) -> Result<Log, LogError> {
+    let filter = parse(debug, filter)?;
     let lines = Lines::start(stderr()).map_err(LogError::Thread)?;
     let subscriber = tracing_subscriber::fmt()
         .with_ansi(stderr().is_terminal())

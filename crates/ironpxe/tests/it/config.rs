@@ -1,8 +1,9 @@
 //! `ironpxe config`, and what `serve` says about a configuration it cannot use.
 
-use std::process::{Command, Output};
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Output, Stdio};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 fn ironpxe(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ironpxe"));
@@ -122,6 +123,239 @@ fn hardware_types_that_there_are_not_are_refused() -> Result<()> {
         "{said}"
     );
     assert_eq!(said.matches("warp-drive").count(), 1, "{said}");
+    Ok(())
+}
+
+/// A configuration that cannot be used: flags, the file, and what is said besides its name.
+struct Wrong {
+    flags: &'static [&'static str],
+    file: &'static str,
+    says: &'static str,
+}
+
+const fn wrong(file: &'static str, says: &'static str) -> Wrong {
+    let flags = &[];
+    Wrong { flags, file, says }
+}
+
+const fn of_role(flags: &'static [&'static str], file: &'static str, says: &'static str) -> Wrong {
+    Wrong { flags, file, says }
+}
+
+const CONDUCTOR: &[&str] = &["--role", "conductor"];
+const API: &[&str] = &["--role", "api"];
+
+/// What either command finds by the text alone, and what takes files or what this release has.
+const WRONG: &[Wrong] = &[
+    wrong("[api", "my.toml:1: "),
+    wrong("[DEFAULT]\nhost = me\n", "my.toml:2: "),
+    wrong(
+        "[api]\nprot = 1\n",
+        "my.toml:2: [api]prot: there is no such key",
+    ),
+    wrong(
+        "[api]\npublic_endpoint = \"http://2001:db8::139:6180\"\n",
+        "in brackets",
+    ),
+    wrong(
+        "[api]\npublic_endpoint = \"http://0.0.0.0:6385\"\n",
+        "no address of a host",
+    ),
+    wrong(
+        "[api]\npublic_endpoint = \"http://h:0\"\n",
+        "from 1 to 65535",
+    ),
+    wrong(
+        "[deploy]\nhttp_url = \"http://u:p@h\"\n",
+        "my.toml:2: [deploy]http_url: ",
+    ),
+    wrong(
+        "[conductor]\ndeploy_kernel = \"http://h/k\"\n",
+        "my.toml:2: [conductor]deploy_kernel: this needs [conductor]deploy_ramdisk",
+    ),
+    wrong(
+        "[conductor]\ndeploy_kernel_by_arch = { aarch64 = \"http://h/k\" }\n",
+        "[conductor]deploy_kernel_by_arch.aarch64: this needs",
+    ),
+    of_role(
+        &["--listen", "0.0.0.0:0", "--allow-unauthenticated"],
+        "",
+        "--listen: [api]host_ip: 0.0.0.0 stands for every address of this host",
+    ),
+    of_role(
+        &["--listen", "[::]:0", "--allow-unauthenticated"],
+        "",
+        "--listen: [api]host_ip: :: stands for every address of this host",
+    ),
+    of_role(
+        &["--listen", "192.0.2.1:0", "--allow-unauthenticated"],
+        "[api]\npublic_endpoint = \"http://127.0.0.1:6385\"\n",
+        "my.toml:2: [api]public_endpoint: with \"http://127.0.0.1:6385\" each machine",
+    ),
+    of_role(&["--listen", "192.0.2.1:0"], "", "--allow-unauthenticated"),
+    wrong(
+        "[DEFAULT]\n\nenabled_hardware_types = [\"ipmi\"]\n",
+        "my.toml:3: [DEFAULT]enabled_hardware_types names \"ipmi\", which does not exist",
+    ),
+    wrong(
+        "[DEFAULT]\ndefault_deploy_interface = \"warp\"\n",
+        "my.toml:2: [DEFAULT]default_deploy_interface is \"warp\"",
+    ),
+    wrong(
+        "[anaconda]\ndefault_ks_template = \"none.ks\"\n",
+        "my.toml:2: [anaconda]default_ks_template: none.ks cannot be read: No such file",
+    ),
+    wrong(
+        "[anaconda]\ndefault_ks_template = \"broken.ks\"\n",
+        "my.toml:2: [anaconda]default_ks_template: ",
+    ),
+    wrong(
+        "[pxe]\nipxe_config_template = \"none.ipxe\"\n",
+        "my.toml:2: [pxe]ipxe_config_template: none.ipxe cannot be read",
+    ),
+    wrong(
+        "[pxe]\nipxe_config_template_by_arch = { arm = \"broken.ks\" }\n",
+        "my.toml:2: [pxe]ipxe_config_template_by_arch.arm: ",
+    ),
+    wrong(
+        "[images]\ncafile = \"none.pem\"\n",
+        "my.toml:2: [images]cafile: cannot read certificates from none.pem",
+    ),
+    wrong(
+        "[images]\ncafile = \"broken.ks\"\n",
+        "my.toml:2: [images]cafile: cannot read certificates from broken.ks",
+    ),
+    wrong(
+        "[glance]\nauth_type = \"none\"\nendpoint_override = \"http://g\"\ncafile = \"none.pem\"\n",
+        "my.toml:4: [glance]cafile: ",
+    ),
+    wrong(
+        "[neutron]\nauth_type = \"none\"\nendpoint_override = \"http://g\"\ncafile = \"none.pem\"\n",
+        "my.toml:4: [neutron]cafile: ",
+    ),
+    of_role(
+        CONDUCTOR,
+        "[json_rpc]\nauth_strategy = \"http_basic\"\n",
+        "my.toml:2: [json_rpc]auth_strategy: ",
+    ),
+    of_role(
+        CONDUCTOR,
+        "[json_rpc]\nauth_strategy = \"http_basic\"\nhttp_basic_auth_user_file = \"none\"\n",
+        "my.toml:3: [json_rpc]http_basic_auth_user_file: cannot read the users of none",
+    ),
+    of_role(
+        CONDUCTOR,
+        "[json_rpc]\nauth_strategy = \"http_basic\"\nhttp_basic_auth_user_file = \"broken.ks\"\n",
+        "my.toml:3: [json_rpc]http_basic_auth_user_file: broken.ks, line 1",
+    ),
+    of_role(
+        CONDUCTOR,
+        "[json_rpc]\nuse_ssl = true\ncert_file = \"none.pem\"\nkey_file = \"none.key\"\n",
+        "my.toml:3: [json_rpc]cert_file: cannot read certificates from none.pem",
+    ),
+    of_role(
+        CONDUCTOR,
+        "[DEFAULT]\nenabled_hardware_types = [\"ipmi\"]\n",
+        "my.toml:2: [DEFAULT]enabled_hardware_types names \"ipmi\"",
+    ),
+    of_role(
+        CONDUCTOR,
+        "[json_rpc]\nhost_ip = \"192.0.2.1\"\n",
+        "my.toml:2: [json_rpc]host_ip: callers need not prove",
+    ),
+    of_role(
+        API,
+        "[json_rpc]\nauth_strategy = \"http_basic\"\n",
+        "my.toml:2: [json_rpc]auth_strategy: ",
+    ),
+    of_role(
+        API,
+        "[json_rpc]\nclient_use_ssl = true\ncafile = \"none.pem\"\n",
+        "my.toml:3: [json_rpc]cafile: cannot read certificates from none.pem",
+    ),
+];
+
+/// A folder with `my.toml`, and a file that is none of what is looked for.
+fn folder_with(file: &str) -> Result<tempfile::TempDir> {
+    let folder = tempfile::tempdir()?;
+    std::fs::write(folder.path().join("my.toml"), file)?;
+    std::fs::write(folder.path().join("broken.ks"), "{% if %}\n")?;
+    Ok(folder)
+}
+
+/// A configuration is refused by both, with the same words and with exit 64, before anything is
+/// bound or written.
+#[test]
+fn check_refuses_what_serve_refuses_with_the_same_words() -> Result<()> {
+    for Wrong { flags, file, says } in WRONG {
+        let folder = folder_with(file)?;
+        let in_folder = |verb: &[&str]| {
+            run(ironpxe(verb)
+                .args(["--config", "my.toml", "--state-dir", "state"])
+                .args(*flags)
+                .current_dir(folder.path()))
+        };
+        let (code, stdout, said) = in_folder(&["config", "check"])?;
+        assert_eq!((code, stdout.as_str()), (Some(64), ""), "{file}: {said}");
+        assert!(said.contains(says), "{file}: {said}");
+        assert_eq!(in_folder(&["serve"])?, (code, stdout, said), "{file}");
+        assert!(!folder.path().join("state").exists(), "{file}");
+    }
+    // The log's filter is a part of it, though not of the file.
+    let with_filter = |verb: &[&str]| run(ironpxe(verb).env("IRONPXE_LOG", "x=nonsense"));
+    let (code, stdout, said) = with_filter(&["config", "check"])?;
+    assert_eq!((code, stdout.as_str()), (Some(64), ""), "{said}");
+    assert!(said.contains("IRONPXE_LOG"), "{said}");
+    assert_eq!(with_filter(&["serve"])?, (code, stdout, said));
+    Ok(())
+}
+
+/// What concerns another role's process is no reason to refuse this one's, by neither of them.
+#[test]
+fn serve_starts_with_what_check_calls_good() -> Result<()> {
+    let basic = "[json_rpc]\nauth_strategy = \"http_basic\"\n";
+    let types = "[DEFAULT]\nenabled_hardware_types = [\"ipmi\"]\n";
+    for (flags, file) in [
+        (&[][..], ""),
+        (&[], basic),
+        (API, types),
+        (API, "[anaconda]\ndefault_ks_template = \"none.ks\"\n"),
+        (CONDUCTOR, ""),
+        (
+            &[],
+            "[api]\npublic_endpoint = \"http://192.0.2.1:6385/v1\"\n",
+        ),
+        (
+            &["--allow-unauthenticated"],
+            "[api]\npublic_endpoint = \"http://h\"\n",
+        ),
+    ] {
+        let folder = folder_with(file)?;
+        let command = |verb: &[&str]| {
+            let mut command = ironpxe(verb);
+            command
+                .args(["--config", "my.toml", "--state-dir", "state"])
+                .args(["--listen", "127.0.0.1:0"])
+                .args(flags)
+                .current_dir(folder.path());
+            command
+        };
+        let (code, stdout, said) = run(&mut command(&["config", "check"]))?;
+        assert_eq!((code, said.as_str()), (Some(0), ""), "{file}: {stdout}");
+        assert!(stdout.ends_with("The configuration is good.\n"), "{stdout}");
+        let mut serving = command(&["serve"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let log = serving.stderr.take().context("no log")?;
+        let listens = BufReader::new(log)
+            .lines()
+            .map_while(Result::ok)
+            .any(|line| line.contains("listening on http://"));
+        serving.kill()?;
+        serving.wait()?;
+        assert!(listens, "{flags:?} {file}");
+    }
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 //! and its machine is. What the servers are configured with is what `ironpxe dhcp example` prints,
 //! or what the service itself writes for dnsmasq.
 
+mod checked;
 mod docs;
 mod neutron;
 mod own_server;

@@ -25,6 +25,10 @@ struct Bare(Child);
 
 impl Bare {
     fn start(home: &Path, args: &[&str]) -> Result<Self> {
+        Self::start_with(home, args, &[])
+    }
+
+    fn start_with(home: &Path, args: &[&str], variables: &[(&str, &str)]) -> Result<Self> {
         let child = Command::new(binary())
             .arg("serve")
             .args(args)
@@ -32,6 +36,7 @@ impl Bare {
             .env("HOME", home)
             // Where root's state goes does not depend on the home.
             .env("XDG_STATE_HOME", home.join(".local/state"))
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -182,10 +187,15 @@ fn strangers_are_let_in_only_on_request() -> Result<()> {
     assert!(said.contains("--allow-unauthenticated"), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
 
-    let mut server = Bare::start(
-        home.path(),
-        &["--listen", "0.0.0.0:0", "--allow-unauthenticated"],
-    )?;
+    // Machines must be told one address.
+    let everywhere = ["--listen", "0.0.0.0:0", "--allow-unauthenticated"];
+    let mut server = Bare::start(home.path(), &everywhere)?;
+    assert_eq!(server.wait()?.code(), Some(64));
+    let said = server.said()?;
+    assert!(said.contains("set [api]public_endpoint"), "{said}");
+
+    let endpoint = ("IRONPXE_API__PUBLIC_ENDPOINT", "http://192.0.2.1:6385");
+    let mut server = Bare::start_with(home.path(), &everywhere, &[endpoint])?;
     assert!(server.address()?.starts_with("0.0.0.0:"));
     Ok(())
 }

@@ -131,7 +131,7 @@ fn the_longest_refusals_are_whole() {
         },
         Refusal::BadValue {
             field: volume("target_portal"),
-            problem: "it must be HOST or HOST:PORT".into(),
+            problem: "expected HOST or HOST:PORT, IPv6 in brackets".into(),
         },
         Refusal::BadValue {
             field: "driver_info.kernel_append_params".into(),

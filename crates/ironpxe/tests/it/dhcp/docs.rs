@@ -42,13 +42,47 @@ fn the_examples_are_what_the_program_prints() -> Result<()> {
 #[test]
 fn what_is_not_said_is_asked_for_by_its_place() -> Result<()> {
     const LONG: &str = "http://ironpxe.a-name-that-is-longer-than-it-needs-to-be.example:6385";
+    let part = "a".repeat(63);
+    let longest = format!("http://{part}.{part}.{part}.example.com:6385");
     let run = |args: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ironpxe"));
         command.env_clear().env("HOME", "/nonexistent/home");
         command.args(["dhcp", "example"]).args(args).output()
     };
-    let said = String::from_utf8(run(&["isc"])?.stdout)?;
-    ensure!(said.contains("http://IRONPXE:6385/v1/drivers/"), "{said}");
+    for server in ["dnsmasq", "isc", "kea", "neutron"] {
+        let said = String::from_utf8(run(&[server])?.stdout)?;
+        ensure!(said.contains("http://IRONPXE:6385/v1/drivers/"), "{said}");
+        // What stands for something is named as such.
+        let named = said
+            .find("PLACEHOLDERS, to be replaced:")
+            .context("no names")?;
+        let used = said.find("/v1/drivers/").context("no URL")?;
+        ensure!(named < used, "{said}");
+        ensure!(
+            said.contains("http://IRONPXE:6385 stands for where machines find ironpxe"),
+            "{said}"
+        );
+        if matches!(server, "isc" | "kea") {
+            ensure!(
+                said.contains("192.0.2.1 stands for the TFTP server"),
+                "{said}"
+            );
+        }
+        let given = run(&[
+            server,
+            "--api-url",
+            "http://192.0.2.1:6385",
+            "--subnet",
+            "10.0.0.0/24",
+            "--interface",
+            "eth0",
+        ])?;
+        let given = String::from_utf8(given.stdout)?;
+        ensure!(
+            !given.contains("PLACEHOLDER") && !given.contains("stands for"),
+            "{given}"
+        );
+    }
     for (args, complaint) in [
         (
             &["kea", "--subnet", "192.0.2.1/24"][..],
@@ -56,7 +90,54 @@ fn what_is_not_said_is_asked_for_by_its_place() -> Result<()> {
         ),
         (&["kea", "--first", "192.0.2.9"], "--last"),
         (&["bootp"], "dnsmasq, isc, kea, neutron"),
-        (&["kea", "--api-url", "ironpxe"], "cannot be used"),
+        (
+            &["kea", "--api-url", "ironpxe"],
+            "--api-url: [api]public_endpoint: \"ironpxe\" cannot be used",
+        ),
+        (&["kea", "--subnet", "0.0.0.0/0"], "expected a subnet like"),
+        (
+            &["isc", "--subnet", "10.0.0.0/33"],
+            "expected a subnet like",
+        ),
+        (
+            &["kea", "--first", "10.0.0.9", "--last", "10.0.0.10"],
+            "must be addresses of hosts in 192.0.2.0/24",
+        ),
+        (
+            &["kea", "--first", "192.0.2.9", "--last", "192.0.2.8"],
+            "the first not after the last",
+        ),
+        (&["kea", "--interface", "eth0 \"x"], "--interface"),
+        (
+            &["kea", "--api-url", "http://ironpxe.example.com:6385"],
+            "set [pxe]tftp_server",
+        ),
+        (
+            &["isc", "--api-url", "http://ironpxe.example.com:6385"],
+            "set [pxe]tftp_server",
+        ),
+        (
+            &["dnsmasq", "--api-url", "http://[2001:db8::1]:6385"],
+            "set [pxe]tftp_server",
+        ),
+        (
+            &["dnsmasq", "--api-url", "http://2001:db8::1:6385"],
+            "stands in brackets",
+        ),
+        (
+            &["dnsmasq", "--api-url", "http://127.0.0.1:6385"],
+            "each machine would ask itself",
+        ),
+        (
+            &["dnsmasq", "--api-url", "http://0.0.0.0:6385"],
+            "no address of a host",
+        ),
+        (&["dnsmasq", "--api-url", "http://h/a,b"], "a comma"),
+        (
+            &["dnsmasq", "--api-url", &longest],
+            "DHCP option 67 of dnsmasq takes 255 bytes",
+        ),
+        (&["neutron", "--api-url", &longest], "takes 255 bytes"),
         (
             &["isc", "--api-url", LONG],
             "dhcpd's filename takes 127 bytes, and http://ironpxe.a-name-that",
@@ -67,6 +148,6 @@ fn what_is_not_said_is_asked_for_by_its_place() -> Result<()> {
         ensure!(output.status.code() == Some(64), "{args:?}: {said}");
         ensure!(said.contains(complaint), "{args:?}: {said}");
     }
-    ensure!(run(&["kea", "--api-url", LONG])?.status.success());
+    ensure!(run(&["dnsmasq", "--api-url", LONG])?.status.success());
     Ok(())
 }

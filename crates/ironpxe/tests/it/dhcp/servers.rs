@@ -23,15 +23,20 @@ fn serves_everybody(lan: &Lan) -> Result<()> {
         (Asker::Bios, "undionly.kpxe"),
         (Asker::Uefi, "snponly.efi"),
         (Asker::UefiHttp, "http://10.77.0.1:8080/snponly.efi"),
+        (Asker::UefiArm64, "snponly-arm64.efi"),
+        (
+            Asker::UefiArm64Http,
+            "http://10.77.0.1:8080/snponly-arm64.efi",
+        ),
     ] {
         let offer = card.ask(asker)?;
         ensure!(offer.boots()? == file, "{asker:?}: {offer:?}");
         let server = offer.next_server.map(|address| address.to_string());
         match asker {
-            Asker::Bios | Asker::Uefi => {
+            Asker::Bios | Asker::Uefi | Asker::UefiArm64 => {
                 ensure!(server.as_deref() == Some(HOST), "{asker:?}: {offer:?}");
             }
-            Asker::UefiHttp => {
+            Asker::UefiHttp | Asker::UefiArm64Http => {
                 let class = offer.options.get(&60).context("no option 60")?;
                 ensure!(class == b"HTTPClient", "{offer:?}");
             }

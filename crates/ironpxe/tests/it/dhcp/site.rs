@@ -104,6 +104,8 @@ pub(super) fn example(server: &str, interface: &str, http_url: Option<&str>) -> 
     command.args(["--api-url", &api_url, "--subnet", "10.77.0.0/24"]);
     if let Some(url) = http_url {
         command.env("IRONPXE_DEPLOY__HTTP_URL", url);
+        let arm = "{ aarch64 = 'snponly-arm64.efi' }";
+        command.env("IRONPXE_PXE__IPXE_BOOTFILE_NAME_BY_ARCH", arm);
     }
     let output = command.output().context("cannot run ironpxe")?;
     let said = String::from_utf8_lossy(&output.stderr);

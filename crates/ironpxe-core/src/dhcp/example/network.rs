@@ -1,0 +1,170 @@
+//! The network that machines boot on.
+
+// An address alone does no input or output.
+use core::net::Ipv4Addr;
+use std::fmt;
+
+/// The network that machines boot on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Network {
+    /// The server's interface.
+    pub interface: String,
+    /// The network.
+    pub subnet: Subnet,
+    /// The first address that is given away.
+    pub first: Ipv4Addr,
+    /// The last one.
+    pub last: Ipv4Addr,
+}
+
+/// Addresses that begin alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subnet {
+    address: Ipv4Addr,
+    bits: u8,
+}
+
+/// A text that is no subnet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected a subnet like 192.0.2.0/24, of 8 to 29 bits, without bits of a host")]
+pub struct BadSubnet;
+
+impl Subnet {
+    /// Reads `192.0.2.0/24`.
+    pub fn parse(text: &str) -> Result<Self, BadSubnet> {
+        let (address, bits) = text.split_once('/').ok_or(BadSubnet)?;
+        let address: Ipv4Addr = address.parse().map_err(|_| BadSubnet)?;
+        if !bits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(BadSubnet);
+        }
+        let bits = bits.parse().map_err(|_| BadSubnet)?;
+        if !(8..=29).contains(&bits) || !is_of_hosts(address) {
+            return Err(BadSubnet);
+        }
+        let subnet = Self { address, bits };
+        let is_whole = address.to_bits() & !subnet.mask() == 0;
+        is_whole.then_some(subnet).ok_or(BadSubnet)
+    }
+
+    /// Its first address, which is no host's.
+    pub fn address(self) -> Ipv4Addr {
+        self.address
+    }
+
+    fn mask(self) -> u32 {
+        // From 8 to 29 bits.
+        u32::MAX
+            .checked_shl(32_u32.saturating_sub(self.bits.into()))
+            .unwrap_or(0)
+    }
+
+    /// Whether an address is that of a host in it.
+    pub fn holds(self, address: Ipv4Addr) -> bool {
+        let host = address.to_bits() & !self.mask();
+        address.to_bits() & self.mask() == self.address.to_bits()
+            && host != 0
+            && host != !self.mask()
+    }
+
+    /// As dnsmasq and ISC's `dhcpd` have it.
+    pub fn netmask(self) -> Ipv4Addr {
+        Ipv4Addr::from_bits(self.mask())
+    }
+
+    /// Addresses to give away: the upper half of it, but for the last, and not more than
+    /// [`MOST_ADDRESSES`].
+    pub fn upper_half(self) -> (Ipv4Addr, Ipv4Addr) {
+        let last = !self.mask();
+        let half = (last >> 1).min(MOST_ADDRESSES - 1);
+        let start = self.address.to_bits();
+        let address = |offset: u32| Ipv4Addr::from_bits(start | offset);
+        (address(last - half), address(last - 1))
+    }
+}
+
+impl fmt::Display for Subnet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.bits)
+    }
+}
+
+/// How many addresses are given away unless somebody says more: `dhcpd` makes room for each of them
+/// when it starts.
+const MOST_ADDRESSES: u32 = 1 << 15;
+
+/// Whether addresses that begin like this one are hosts': not those of this host alone, of no host,
+/// or of several (RFC 1122, RFC 1112).
+fn is_of_hosts(address: Ipv4Addr) -> bool {
+    let [first, ..] = address.octets();
+    !matches!(first, 0 | 127 | 224..)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subnet_is_read_and_divided() {
+        let subnet = Subnet::parse("192.0.2.0/24").unwrap();
+        assert_eq!(subnet.netmask(), Ipv4Addr::new(255, 255, 255, 0));
+        assert_eq!(
+            subnet.upper_half(),
+            (Ipv4Addr::new(192, 0, 2, 128), Ipv4Addr::new(192, 0, 2, 254))
+        );
+        let small = Subnet::parse("10.0.0.8/29").unwrap();
+        assert_eq!(
+            small.upper_half(),
+            (Ipv4Addr::new(10, 0, 0, 12), Ipv4Addr::new(10, 0, 0, 14))
+        );
+        let large = Subnet::parse("10.0.0.0/8").unwrap();
+        assert_eq!(
+            large.upper_half(),
+            (
+                Ipv4Addr::new(10, 255, 128, 0),
+                Ipv4Addr::new(10, 255, 255, 254)
+            )
+        );
+        assert_eq!(large.to_string(), "10.0.0.0/8");
+        for bits in 8..=29 {
+            let subnet = Subnet::parse(&format!("10.0.0.0/{bits}")).unwrap();
+            let (first, last) = subnet.upper_half();
+            assert!(first < last && subnet.holds(first) && subnet.holds(last));
+        }
+        for (address, is_there) in [
+            ("192.0.2.0", false),
+            ("192.0.2.1", true),
+            ("192.0.2.254", true),
+            ("192.0.2.255", false),
+            ("192.0.3.1", false),
+        ] {
+            assert_eq!(
+                subnet.holds(address.parse().unwrap()),
+                is_there,
+                "{address}"
+            );
+        }
+        for bad in [
+            "",
+            "10.0.0.0",
+            "10.0.0.1/24",
+            "10.0.0.0/30",
+            "10.0.0.0/7",
+            "0.0.0.0/0",
+            "10.0.0.0/33",
+            "10.0.0.0/32",
+            "10.0.0.0/255",
+            "10.0.0.0/256",
+            "10.0.0.0/+24",
+            "10.0.0.0/",
+            "10.0.0.0/24/24",
+            " 10.0.0.0/24",
+            "0.0.0.0/8",
+            "127.0.0.0/8",
+            "224.0.0.0/24",
+            "255.255.255.0/24",
+            "fd00::/64",
+        ] {
+            assert_eq!(Subnet::parse(bad), Err(BadSubnet), "{bad}");
+        }
+    }
+}
