@@ -174,8 +174,13 @@ impl LocalConductor {
         outcome != Outcome::Boots && self.settings.restrict_boot_config
     }
 
+    /// Counts a request of a machine that is not known. Tells whether the log has a line about it.
+    pub(super) fn has_own_line(&self, ident: BootIdent) -> bool {
+        self.unknown_machines.note(&self.tasks, ident)
+    }
+
     fn refuse_stranger(&self, ctx: &Context, ident: BootIdent) -> Fault {
-        let has_line = self.unknown_machines.note(&self.tasks, ident);
+        let has_line = self.has_own_line(ident);
         let fault = match ident {
             BootIdent::Node(uuid) => {
                 if has_line {

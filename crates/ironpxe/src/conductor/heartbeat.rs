@@ -22,7 +22,7 @@ use crate::clock;
 use crate::drivers::agent;
 use crate::drivers::deploy::DeployInterface;
 use crate::drivers::management;
-use crate::rpc::{AgentStatus, Context, Heartbeat};
+use crate::rpc::{AgentStatus, BootIdent, Context, Heartbeat};
 
 /// How much of an agent's message is kept, in characters.
 const MESSAGE: usize = 4096;
@@ -48,6 +48,10 @@ impl LocalConductor {
         let hear = |node: &mut Node| self.take_in(node, &beat);
         let heard = self.db.node_change(uuid, hear).await;
         let (node, heard) = heard.inspect_err(|fault| {
+            let is_unknown = matches!(fault, Fault::NodeNotFound(_));
+            if is_unknown && !self.has_own_line(BootIdent::Node(uuid)) {
+                return;
+            }
             warn!(req.id = ctx.request_id, node.uuid = %uuid, "heartbeat refused: {fault}");
         })?;
         let what = match heard {

@@ -65,7 +65,8 @@ impl UnknownMachines {
             warn!(
                 requests,
                 machines,
-                "more machines not booted in the last {} s: no node or port has what they ask for",
+                "more requests of machines that are not enrolled in the last {} s: no node or port has what \
+                 they name",
                 WINDOW.as_secs()
             );
         }

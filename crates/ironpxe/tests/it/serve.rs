@@ -1,6 +1,8 @@
 //! `ironpxe serve`: how it starts, whom it lets in, and how it ends.
 
 mod disk;
+mod log;
+mod private;
 mod second_process;
 
 use std::io::{BufRead, BufReader, Read, Write};

@@ -1,0 +1,58 @@
+//! Files of the service that others may read.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+
+#[test]
+fn what_others_may_read_is_told_and_closed() -> Result<()> {
+    let home = tempfile::tempdir()?;
+    let state = home.path().join("state");
+    let options = ServerOptions {
+        state_dir: Some(state.clone()),
+        ..ServerOptions::default()
+    };
+    let connection = format!("sqlite://{}", state.join("ironpxe.sqlite").display());
+    let options = options.set("IRONPXE_DATABASE__CONNECTION", &connection);
+    let mut server = Server::start(binary(), &options)?;
+    ensure!(server.terminate()?.success());
+
+    let file = state.join("ironpxe.sqlite");
+    let chmod =
+        |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode));
+    let mode =
+        |path: &Path| -> Result<u32> { Ok(std::fs::metadata(path)?.permissions().mode() & 0o7777) };
+    let notes = || -> Result<String> {
+        let check = Command::new(binary())
+            .args(["config", "check"])
+            .env_clear()
+            .env("IRONPXE_DEFAULT__STATE_PATH", &state)
+            .output()?;
+        ensure!(check.status.success(), "{check:?}");
+        let said = String::from_utf8(check.stdout)?;
+        Ok(said
+            .lines()
+            .filter(|line| line.starts_with("Note: "))
+            .collect())
+    };
+    assert_eq!(notes()?, "");
+    chmod(&file, 0o644)?;
+    chmod(&state, 0o755)?;
+    let said = notes()?;
+    for words in [
+        "ironpxe.sqlite may be read by others (mode 644)",
+        "is open to others (mode 755)",
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
+    let server = Server::start(binary(), &options)?;
+    for words in [
+        "could be read by others (mode 644)",
+        "was open to others (mode 755)",
+    ] {
+        server.wait_for_log(words, SOON)?;
+    }
+    assert_eq!((mode(&file)?, mode(&state)?), (0o600, 0o700));
+    assert_eq!(notes()?, "");
+    Ok(())
+}
