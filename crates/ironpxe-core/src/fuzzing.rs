@@ -82,8 +82,10 @@ mod tests {
             .iter()
             .map(|file| file.trim_end_matches(".rs").to_owned())
             .collect();
-        assert_eq!(files, targets);
-        assert_eq!(names(&folder().join("corpus")), targets);
+        let corpus = names(&folder().join("corpus"));
+        assert_eq!(files, corpus);
+        // The others are targets of other crates, which have this test too.
+        assert!(files.is_superset(&targets), "{files:?}");
         let manifest = std::fs::read_to_string(folder().join("Cargo.toml")).unwrap();
         for target in targets {
             assert!(

@@ -12,6 +12,8 @@ pub mod config;
 pub mod db;
 pub mod dhcp;
 pub mod drivers;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod ident;
 pub mod images;
 pub mod lifecycle;

@@ -58,6 +58,8 @@ pub use self::postgres::Limits;
 pub use self::private::{exposed_files, exposed_mode, protect_folder};
 pub use self::schema::{Migration, SchemaStatus, Verdict};
 pub use self::stamp::Stamp;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use self::stamp::fuzzing::wal_index as fuzz_wal_index;
 use self::store::Store;
 pub use self::waiting::Waiting;
 use self::write_health::WriteHealth;

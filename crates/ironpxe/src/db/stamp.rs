@@ -214,5 +214,7 @@ fn open_for_good(path: &Path) -> std::io::Result<&'static Watched> {
     }
 }
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod fuzzing;
 #[cfg(test)]
 mod tests;

@@ -55,6 +55,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     // The API passes their bytes on, the conductor says where they are.
     ("images", &["openstack", "clock", "tls"]),
     ("drivers", &[]),
+    ("fuzzing", &["db"]),
     ("db", &["clock", "ident"]),
     ("config", &[]),
     ("server", &["lifecycle", "clock"]),
