@@ -23,6 +23,8 @@ pub(super) struct Firmware {
     pub(super) platform: &'static str,
     /// For tests.
     pub(super) name: &'static str,
+    /// Whether it has the setting `cwduri`.
+    pub(super) knows_its_url: bool,
     /// The commands it has.
     pub(super) commands: BTreeSet<&'static str>,
 }
@@ -36,6 +38,7 @@ impl Firmware {
         let firmware = |platform, name, commands: &BTreeSet<&'static str>| Self {
             platform,
             name,
+            knows_its_url: commands.contains("poweroff"),
             commands: commands.clone(),
         };
         vec![
@@ -117,7 +120,10 @@ pub(super) fn run(
         },
     };
     machine.set("platform", "string", firmware.platform);
-    machine.set("cwduri", "string", "http://h/prefix/");
+    machine.set("filename", "string", "http://h/prefix/boot.ipxe");
+    if firmware.knows_its_url {
+        machine.set("cwduri", "string", "http://h/prefix/");
+    }
     for (index, mac) in nics.iter().enumerate() {
         machine.set(&format!("net{index}/mac"), "string", mac);
         machine.set("netX/mac", "string", mac);

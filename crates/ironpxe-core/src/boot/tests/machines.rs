@@ -493,7 +493,8 @@ fn nic_loop(firmware: &Firmware, answers: &[Given]) -> (Trace, Vec<String>) {
 
 /// What `/boot.ipxe` itself says to a machine with one NIC that is given this.
 pub(super) fn nic_loop_console(given: Given) -> Vec<String> {
-    let (trace, _) = nic_loop(&Firmware::all()[0], &[given]);
+    let newest = Firmware::all().pop().unwrap();
+    let (trace, _) = nic_loop(&newest, &[given]);
     let script = given.text().unwrap_or_default();
     let theirs: Vec<&str> = script
         .lines()
@@ -510,7 +511,7 @@ pub(super) fn nic_loop_console(given: Given) -> Vec<String> {
 fn the_nic_loop_ends_with_the_nic_that_is_known() {
     use Given::{Boots, Hidden, Html, Nothing, Refused, Unknown};
     const CREATE: &str = "Fix: baremetal port create";
-    const URL: &str = "http://h/prefix/v1/boot/";
+    const URL: &str = "This URL failed last:";
     let cases: [(&[Given], &str, &str); 13] = [
         (&[Unknown, Boots], "Runs(\"boot\")", ""),
         (&[Nothing, Boots], "Runs(\"boot\")", ""),
@@ -540,6 +541,21 @@ fn the_nic_loop_ends_with_the_nic_that_is_known() {
                 // Relative, so that what stands in front of it for a proxy stays there.
                 let path = format!("v1/boot/{}/boot.ipxe", mac.replace(':', "-"));
                 assert_eq!(*url, path, "{place}");
+            }
+            if said == URL {
+                // Of the last that failed, as this machine can say it.
+                let last = answers
+                    .iter()
+                    .rposition(|it| matches!(it, Nothing | Html))
+                    .unwrap();
+                let shown = match firmware.knows_its_url {
+                    true => format!("http://h/prefix/{}", asked[last]),
+                    false => format!("{}, beside http://h/prefix/boot.ipxe", asked[last]),
+                };
+                assert!(
+                    trace.console.contains(&shown),
+                    "{place}: {shown}: {trace:#?}"
+                );
             }
             for (text, wanted) in [(CREATE, said == CREATE), (URL, said == URL), (said, true)] {
                 let is_said = trace.console.iter().any(|line| line.contains(text));

@@ -1,11 +1,15 @@
 //! Machines with several cards, and one script for them all: `/boot.ipxe`.
 
 use anyhow::{Result, ensure};
+use ironpxe_testkit::imageserver::{Answer, ImageServer};
 use ironpxe_testkit::machine::{HOST, Hardware, Platform};
 use ironpxe_testkit::on_platforms;
 use ironpxe_testkit::payload::{disk, toy};
 
-use super::{BOOT, MAC, MACHINES, NEXT_DEVICE, Site, disk_report, kernel, looks_as_documented};
+use super::screen::looks_as_documented_at;
+use super::{
+    BOOT, MAC, MACHINES, NEXT_DEVICE, Site, boots_the_toy, disk_report, kernel, looks_as_documented,
+};
 
 /// No node has a port with it.
 const STRANGER: &str = "52:54:00:aa:00:09";
@@ -104,4 +108,54 @@ on_platforms!(
     bios, bios_current,
     #[ignore = "cargo xtask test --full: OVMF's own attempts take long"] uefi,
     #[ignore = "cargo xtask test --full: OVMF's own attempts take long"] uefi_current,
+);
+
+/// `[api]public_endpoint` and `DHCP` name a proxy that takes a prefix away from each path.
+fn a_machine_behind_a_path_prefix_boots(platform: Platform) -> Result<()> {
+    let site = site(platform)?;
+    let front = ImageServer::start()?;
+    front.relay_below("/baremetal", site.server.base_url())?;
+    let _turn = MACHINES.enter();
+    let hardware = Hardware::with_bootfile(MAC, &front.url("/baremetal/boot.ipxe")).on(platform);
+    let machine = hardware.power_on()?;
+    boots_the_toy(&machine)?;
+    let path = format!("/baremetal/v1/boot/{}/boot.ipxe", MAC.replace(':', "-"));
+    front.wait_for(&path, 200, BOOT)?;
+    Ok(())
+}
+on_platforms!(a_machine_behind_a_path_prefix_boots: bios, bios_current, uefi_current);
+
+/// What is in the way of the machine's script: a proxy, or nobody who listens.
+fn a_script_that_cannot_be_fetched_is_not_a_missing_port(platform: Platform) -> Result<()> {
+    let site = site(platform)?;
+    let _turn = MACHINES.enter();
+    for status in [403, 404] {
+        let front = ImageServer::start()?;
+        front.relay_to(site.server.base_url())?;
+        let path = format!("/v1/boot/{}/boot.ipxe", MAC.replace(':', "-"));
+        front.fail_next(&path, 100, Answer::status(status));
+        let hardware = Hardware::with_bootfile(MAC, &front.url("/boot.ipxe")).on(platform);
+        let machine = hardware.power_on()?;
+        machine.wait_for("Going on to the next boot device in 10 s.", BOOT)?;
+        front.wait_for(&path, status, BOOT)?;
+        let console = machine.console();
+        if platform == Platform::bios() {
+            let shown = format!(
+                "{}, beside {}",
+                path.trim_start_matches('/'),
+                front.url("/boot.ipxe")
+            );
+            // It may be longer than a row of the screen.
+            let rows = console.replace(['\r', '\n'], "");
+            ensure!(rows.contains(&shown), "no {shown:?} in:\n{console}");
+        } else {
+            looks_as_documented_at(&machine, "a machine that cannot ask", MAC, &front.url("/"))?;
+        }
+        ensure!(!console.contains("port create"), "{console}");
+        machine.power_off()?;
+    }
+    Ok(())
+}
+on_platforms!(
+    a_script_that_cannot_be_fetched_is_not_a_missing_port: bios, bios_current, uefi_current
 );

@@ -8,8 +8,13 @@ use ironpxe_testkit::ironic::Ironic;
 use ironpxe_testkit::machine::{Hardware, Platform};
 use ironpxe_testkit::server::{Server, ServerOptions};
 use serde_json::{Value, json};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 
 use super::{ARGUMENTS, DOOR, KERNEL, MAC, NODE, RAMDISK, SOON};
+
+/// The root file system of a partition image, as its agent found it out.
+pub(super) const ROOT: &str = "5a1c3a9e-6d0c-4f0e-9c0b-3d6a1f7e2b11";
 
 /// A server with images to boot, as machines and the operator see it.
 pub(super) struct Site {
@@ -75,6 +80,41 @@ impl Site {
     pub(super) fn adopt(&self, node: &str) -> Result<()> {
         self.drive(node, "manage", "manageable")?;
         self.drive(node, "adopt", "active")
+    }
+
+    /// Writes down where the root file system is, as an agent does that has written a partition
+    /// image: no operator can say it, and no agent runs here.
+    pub(super) fn wrote_the_partition(&self, node: &str) -> Result<()> {
+        let found = json!({"root_uuid_or_disk_id": ROOT}).to_string();
+        let statement = format!(
+            "UPDATE nodes SET driver_internal_info = '{found}', revision = revision + 1 \
+             WHERE name = '{NODE}'"
+        );
+        let file = self.server.state_dir().join("ironpxe.sqlite");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let changed = runtime.block_on(async {
+            anyhow::Ok(if let Some(url) = self.server.database() {
+                let mut database = sqlx::PgConnection::connect(url).await?;
+                database
+                    .execute(AssertSqlSafe(statement))
+                    .await?
+                    .rows_affected()
+            } else {
+                let options = SqliteConnectOptions::new().filename(file);
+                let mut database = SqliteConnection::connect_with(&options).await?;
+                database
+                    .execute(AssertSqlSafe(statement))
+                    .await?
+                    .rows_affected()
+            })
+        })?;
+        ensure!(changed == 1, "{changed} nodes are called {NODE}");
+        let shown = self.ironic.node(node)?;
+        let root = shown.pointer("/driver_internal_info/root_uuid_or_disk_id");
+        ensure!(root == Some(&json!(ROOT)), "{shown}");
+        Ok(())
     }
 
     pub(super) fn make_available(&self, node: &str) -> Result<()> {
