@@ -64,7 +64,7 @@ pub(super) fn validate(config: &Config, role: Role) -> Result<Validated, ConfigE
     let clients = found.in_one(clients(config));
     if let Some(clients) = &clients {
         // The key and the base of URLs are known only to a process that runs.
-        let images = images(config, clients, "", String::new(), 1);
+        let images = images(config, clients, "", String::new(), Vec::new(), 1);
         found.in_one(images.map_err(|error| of_images(config, &error)));
     }
     match (scripts, clients) {

@@ -6,7 +6,6 @@ use clap::Subcommand;
 
 use super::serve::ServeArgs;
 use super::{CliError, load};
-use ironpxe::app;
 use ironpxe::config::Config;
 use ironpxe::{app, telemetry};
 
