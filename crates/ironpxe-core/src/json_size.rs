@@ -3,9 +3,11 @@
 //! A parsed document takes many times the memory of its text: an empty list is two bytes of text
 //! and tens of bytes in memory. So whoever reads JSON from outside counts first.
 
-use std::io::{self, Write};
+use std::fmt;
 
-use serde::Serialize;
+use serde_json::Value;
+
+use crate::JsonMap;
 
 /// About how much memory one value of a parsed document takes beside its text, in bytes.
 pub const VALUE_BYTES: usize = 80;
@@ -38,22 +40,28 @@ fn skip_string(rest: &mut std::slice::Iter<'_, u8>) {
 }
 
 /// How long a value is as JSON, in bytes.
-pub fn serialized_len(value: &impl Serialize) -> usize {
+pub fn value_len(value: &Value) -> usize {
     struct Count(usize);
-    impl Write for Count {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0 = self.0.saturating_add(bytes.len());
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
+    impl fmt::Write for Count {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0 = self.0.saturating_add(text.len());
             Ok(())
         }
     }
     let mut count = Count(0);
     // Counting does not fail.
-    let _ = serde_json::to_writer(&mut count, value);
+    let _ = fmt::Write::write_fmt(&mut count, format_args!("{value}"));
     count.0
+}
+
+/// How long an object is as JSON, in bytes.
+pub fn object_len(object: &JsonMap) -> usize {
+    let members = object.iter().map(|(name, value)| {
+        let name = value_len(&Value::String(name.clone()));
+        // With a colon, and with a comma or a bracket.
+        name.saturating_add(value_len(value)).saturating_add(2)
+    });
+    members.fold(2, usize::saturating_add) - usize::from(!object.is_empty())
 }
 
 #[cfg(test)]
@@ -79,7 +87,14 @@ mod tests {
 
     #[test]
     fn the_length_is_that_of_the_text() {
-        let value = json!({"a": [1, "x\"", null]});
-        assert_eq!(serialized_len(&value), value.to_string().len());
+        for value in [
+            json!({}),
+            json!({"a\n": [1, "x\"", null]}),
+            json!({"a": 1, "b": {"c": []}}),
+        ] {
+            let length = value.to_string().len();
+            assert_eq!(value_len(&value), length);
+            assert_eq!(value.as_object().map(object_len), Some(length));
+        }
     }
 }

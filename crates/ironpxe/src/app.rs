@@ -30,7 +30,7 @@ use crate::ident;
 use crate::images;
 use crate::lifecycle::{CutShort, HangUps, Signals, Tasks};
 pub use crate::rpc::BootPreview;
-use crate::server::{self, Limits};
+use crate::server::{self, Limits, TooFewFiles};
 use crate::tls::TlsError;
 
 use self::openstack::Clients;
@@ -76,6 +76,9 @@ pub enum AppError {
     /// TLS to conductors cannot be used.
     #[error("[json_rpc]")]
     Tls(#[from] TlsError),
+    /// Too few files may be open.
+    #[error(transparent)]
+    Files(#[from] TooFewFiles),
     /// Another process is the conductor of this name.
     #[error(
         "[DEFAULT]host {host:?} is the name of a conductor that runs already: {holder}. Stop that one \
@@ -108,6 +111,7 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
         clients,
     } = validate(&config, role)?;
     let scripts = ScriptsInUse::new(noted(scripts));
+    let limits = Limits::of_this_process()?;
     let mut signals = Signals::catch().map_err(AppError::Signals)?;
     let hang_ups = HangUps::catch().map_err(AppError::Signals)?;
 
@@ -135,7 +139,6 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
             }
         },
     };
-    let limits = Limits::of_this_process();
     let api_url = api_url(&config, role, api_address);
     let key = match &config.images.url_key {
         Some(Secret(key)) => key.clone(),

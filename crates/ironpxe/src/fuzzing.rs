@@ -1,12 +1,29 @@
-//! What must hold whatever bytes come, for the parsers of this crate; `ironpxe_core::fuzzing` has the
-//! others, and says how it works. Not part of the service: compiled for tests and with the feature
-//! `fuzzing` alone.
+//! What must hold whatever bytes come from outside, for what is parsed in this crate; where it takes
+//! the whole service to tell, a check asks in two ways, and compares the answers.
+//!
+//! As in `ironpxe_core::fuzzing`: the fuzz targets in `fuzz/` call these with bytes they make up,
+//! and a test with the files of `fuzz/corpus/`, on every run of `cargo test`. Not part of the
+//! service: compiled for tests and with the feature `fuzzing` alone.
+//!
+//! How to run them: `docs/testing.md`.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a check stops at anything unexpected, and is no part of the service"
+)]
+
+mod request_paths;
+mod rpc_bodies;
+mod service;
 
 /// A check, which panics if something is wrong.
 pub type Check = fn(&[u8]);
 
 /// Each target by the name of its file in `fuzz/fuzz_targets/` and its folder in `fuzz/corpus/`.
-pub const TARGETS: &[(&str, Check)] = &[("wal_index", crate::db::fuzz_wal_index)];
+pub const TARGETS: [(&str, Check); 3] = [
+    ("request_paths", request_paths::check),
+    ("rpc_bodies", rpc_bodies::check),
+    ("wal_index", crate::db::fuzz_wal_index),
+];
 
 /// Runs one target; for `fuzz/fuzz_targets/`.
 pub fn run(target: &str, data: &[u8]) {

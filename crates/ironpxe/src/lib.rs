@@ -13,6 +13,7 @@ pub mod db;
 pub mod dhcp;
 pub mod drivers;
 #[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
 pub mod fuzzing;
 pub mod ident;
 pub mod images;

@@ -3,13 +3,20 @@
 //! A loop of our own instead of a framework's, because booting firmware and long-lived API
 //! clients meet here: headers are written in title case (some firmware looks for
 //! `Content-Length` in just that spelling), slow or silent clients lose their place after a
-//! while, and the number of connections has an end.
+//! while, or when others want it, and the number of connections and the memory for what they send
+//! have an end.
 
+mod body;
 mod conversation;
 mod express;
+#[cfg(any(test, feature = "fuzzing"))]
+mod first_answer;
+mod memory;
+mod places;
 mod reply;
 mod rewound;
 mod stall;
+mod watched;
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,23 +26,28 @@ use std::time::Duration;
 use axum::Router;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+pub use self::body::{BodyLimits, BodyRefused, read_body};
 use self::conversation::Conversation;
 pub use self::express::{Answer, Express, Plain, Verdict, Written};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use self::first_answer::first_answer;
+pub use self::memory::{HeldMemory, MemoryRefused, RequestMemory};
+use self::places::Places;
 pub use self::reply::{Head, Reply};
 use crate::lifecycle::Tasks;
 
 /// How connections are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// How many connections are open at once; who comes later waits in line.
+    /// How many connections are open at once. For whoever comes later, the one goes that has waited
+    /// the longest for its client.
     pub connections: usize,
     /// How long a client may take to send a request's head, and how long a connection may stay
-    /// open without a request.
+    /// open without a request, as long as there are places enough.
     pub head_timeout: Duration,
     /// How long a client may take nothing of what it asked for.
     pub stall_timeout: Duration,
@@ -45,17 +57,41 @@ pub struct Limits {
 
 impl Limits {
     /// What suits a process that may have so many files open as this one.
-    pub fn of_this_process() -> Self {
-        // Some are needed for the database and for others, and half of the connections may each
-        // need one more, for the image that goes over it.
-        let connections = (open_files().saturating_sub(100) / 3 * 2).clamp(50, 8192);
-        Self {
+    pub fn of_this_process() -> Result<Self, TooFewFiles> {
+        Self::of_files(open_files())
+    }
+
+    fn of_files(files: usize) -> Result<Self, TooFewFiles> {
+        if files < FEWEST_FILES {
+            return Err(TooFewFiles { files });
+        }
+        // Half of the connections may each need one more, for the image that goes over it.
+        let connections = (files.saturating_sub(OWN_FILES) / 3 * 2).min(8192);
+        Ok(Self {
             connections,
             head_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_mins(2),
             drain: Duration::from_secs(10),
-        }
+        })
     }
+}
+
+/// How many files the process needs beside those for connections: for the database, for asking
+/// others, and for connections that are about to be closed.
+const OWN_FILES: usize = 100;
+/// With fewer files than these, too few machines could boot at once.
+const FEWEST_FILES: usize = 200;
+
+/// The process may not have enough files open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this process may have {files} files open (RLIMIT_NOFILE), which leaves too few for \
+     connections: at least {FEWEST_FILES} are needed, and 16384 are used if they are allowed. Raise \
+     the limit: `ulimit -n 16384`, or LimitNOFILE=16384 in the systemd unit"
+)]
+pub struct TooFewFiles {
+    /// How many it may have open.
+    pub files: usize,
 }
 
 /// How many files this process may have open: as many as it can get, up to what it can use. (The
@@ -87,6 +123,8 @@ pub struct Site {
     pub express: Option<Arc<dyn Express>>,
     /// How the server shows who it is, if it speaks TLS.
     pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// The memory for what clients send.
+    pub memory: RequestMemory,
 }
 
 /// Answers the connections that `listener` gets until `stop`, then those that are under way.
@@ -95,23 +133,29 @@ pub async fn serve(listener: TcpListener, site: Site, limits: Limits, stop: Canc
         router,
         express,
         tls,
+        memory,
     } = site;
     let tls = tls.map(TlsAcceptor::from);
     let connections = Tasks::new();
-    let places = Arc::new(Semaphore::new(limits.connections));
+    let places = Places::new(limits.connections, express.is_some(), limits.head_timeout);
     // Whoever waits to be accepted is not heard at all: so all are, before others get their turn.
-    while let Some((stream, peer, place)) =
-        tokio::task::unconstrained(accept(&listener, &places, &stop)).await
-    {
-        // When it gets crowded, nobody keeps a place between two requests.
-        let keep_alive = places.available_permits() > limits.connections / 4;
+    while let Some((stream, peer)) = tokio::task::unconstrained(accept(&listener, &stop)).await {
+        let place = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            place = places.enter(peer.ip()) => place,
+        };
+        let Some(place) = place.map(Arc::new) else {
+            debug!(%peer, "closed: its address has as many connections as it may have, all at work");
+            continue;
+        };
         let conversation = Conversation {
             peer,
             router: router.clone(),
             express: express.clone(),
-            head_timeout: limits.head_timeout,
             stall_timeout: limits.stall_timeout,
-            keep_alive,
+            place: Arc::clone(&place),
+            memory: memory.clone(),
             // Its own: each is looked at whenever something moves on its connection.
             stopping: connections.stopping().child_token(),
         };
@@ -121,18 +165,24 @@ pub async fn serve(listener: TcpListener, site: Site, limits: Limits, stop: Canc
             if let Err(error) = stream.set_nodelay(true) {
                 debug!(%peer, "TCP_NODELAY not set: {error}");
             }
-            match tls {
-                None => conversation.go_on(stream).await,
-                Some(tls) => {
-                    let shaken = tokio::time::timeout(limits.head_timeout, tls.accept(stream));
-                    match shaken.await {
-                        Ok(Ok(stream)) => conversation.go_on(stream).await,
-                        Ok(Err(error)) => debug!(%peer, "no TLS: {error}"),
-                        Err(_) => debug!(%peer, "no TLS in time"),
+            let answering = async {
+                match tls {
+                    None => conversation.go_on(stream).await,
+                    Some(tls) => {
+                        let patience = place.head_timeout();
+                        match tokio::time::timeout(patience, tls.accept(stream)).await {
+                            Ok(Ok(stream)) => conversation.go_on(stream).await,
+                            Ok(Err(error)) => debug!(%peer, "no TLS: {error}"),
+                            Err(_) => debug!(%peer, "no TLS in time"),
+                        }
                     }
                 }
+            };
+            tokio::select! {
+                biased;
+                () = place.is_ended() => debug!(%peer, "closed for the sake of others: it waited"),
+                () = answering => {}
             }
-            drop(place);
         });
     }
     drop(listener);
@@ -144,17 +194,15 @@ pub async fn serve(listener: TcpListener, site: Site, limits: Limits, stop: Canc
     }
 }
 
-/// The next connection, when there is a place for it; `None` when it is time to stop.
+/// The next connection; `None` when it is time to stop.
 async fn accept(
     listener: &TcpListener,
-    places: &Arc<Semaphore>,
     stop: &CancellationToken,
-) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, SocketAddr)> {
     let next = async {
-        let place = Arc::clone(places).acquire_owned().await.ok()?;
         loop {
             match listener.accept().await {
-                Ok((stream, peer)) => return Some((stream, peer, place)),
+                Ok(accepted) => return Some(accepted),
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     // Out of files or memory, most likely: it will pass, but not at once.

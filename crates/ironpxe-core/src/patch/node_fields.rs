@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::JsonMap;
 use crate::error::{Fault, Result};
 use crate::interface::InterfaceKind;
-use crate::json_size::serialized_len;
+use crate::json_size::{object_len, value_len};
 use crate::node::Node;
 use crate::patch::value::{Field, schema_error};
 
@@ -204,8 +204,8 @@ fn instance_info(field: &Field<'_>, before: &JsonMap) -> Result<JsonMap> {
     let after = field.unbounded_object()?;
     let drive = after.get("configdrive");
     let kept = drive.filter(|drive| before.get("configdrive") == Some(drive));
-    let kept = kept.map_or(0, serialized_len);
-    field.check_size(serialized_len(&after).saturating_sub(kept))?;
+    let kept = kept.map_or(0, value_len);
+    field.check_size(object_len(&after).saturating_sub(kept))?;
     Ok(after)
 }
 

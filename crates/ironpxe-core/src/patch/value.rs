@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::JsonMap;
 use crate::error::{Fault, Result};
 use crate::id::NodeUuid;
-use crate::json_size::serialized_len;
+use crate::json_size::object_len;
 use crate::mac::MacAddress;
 use crate::patch::repr::{repr, repr_str};
 
@@ -162,7 +162,7 @@ impl Field<'_> {
     /// A free-form object; nothing is the empty one.
     pub fn object(&self) -> Result<JsonMap> {
         let fields = self.unbounded_object()?;
-        self.check_size(serialized_len(&fields))?;
+        self.check_size(object_len(&fields))?;
         Ok(fields)
     }
 

@@ -1,17 +1,20 @@
 //! Reading request bodies: JSON, bounded in size, depth and time, whatever the content type claims.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
-use axum::extract::{FromRequest, Request};
+use axum::extract::{ConnectInfo, FromRequest, Request};
 use axum::http::Method;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use ironpxe_core::json_size::count_values;
+use http_body_util::{BodyExt, Limited};
+use ironpxe_core::error::Fault;
+use ironpxe_core::json_size::{VALUE_BYTES, count_values};
 use serde_json::Value;
 
 use crate::api::AppState;
 use crate::api::error::{ApiError, Result};
 use crate::api::settings::Settings;
+use crate::server::{BodyLimits, BodyRefused, HeldMemory, MemoryRefused, read_body};
 
 /// How long a body may take to arrive. A client that sends it byte by byte keeps a connection
 /// from others.
@@ -25,30 +28,50 @@ const DISCARDED_WITHIN: Duration = Duration::from_secs(5);
 /// Reads the body of a request, whether its handler wants it or not: a connection cannot be used
 /// again, and often not even answered, while something is left on it.
 pub(super) async fn take(request: Request, settings: &Settings) -> Result<Request> {
-    let limit = limit(settings, request.method(), request.uri().path());
-    let (parts, mut body) = request.into_parts();
-    let reading = Limited::new(&mut body, limit).collect();
-    let bytes = match tokio::time::timeout(ARRIVES_WITHIN, reading).await {
-        Ok(Ok(collected)) => collected.to_bytes(),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            let rest = Limited::new(body, DISCARDED);
-            // Whether it ends or not, it is too large.
-            let _ = tokio::time::timeout(DISCARDED_WITHIN, discard(rest)).await;
-            return Err(ApiError::BodyTooLarge);
+    let limits = BodyLimits {
+        bytes: limit(settings, request.method(), request.uri().path()),
+        arrives_within: ARRIVES_WITHIN,
+    };
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let peer = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |ConnectInfo(peer)| peer.ip());
+    let memory = settings.memory.begin(peer);
+    let (mut parts, mut body) = request.into_parts();
+    let refused = match read_body(&mut body, limits, &memory).await {
+        Ok(bytes) => {
+            parts.extensions.insert(memory);
+            return Ok(Request::from_parts(parts, Body::from(bytes)));
         }
-        Ok(Err(error)) => {
+        Err(BodyRefused::TooLarge) => ApiError::BodyTooLarge,
+        Err(BodyRefused::NoMemory) => no_memory(),
+        Err(BodyRefused::Broken(error)) => {
             return Err(ApiError::invalid(format!(
                 "The request body broke off: {error}"
             )));
         }
-        Err(_) => {
+        Err(BodyRefused::Late) => {
             return Err(ApiError::invalid(format!(
                 "The request body did not arrive within {} s",
                 ARRIVES_WITHIN.as_secs()
             )));
         }
     };
-    Ok(Request::from_parts(parts, Body::from(bytes)))
+    // What was read of it is gone.
+    drop(memory);
+    let rest = Limited::new(body, DISCARDED);
+    // Whether it ends or not, it is refused.
+    let _ = tokio::time::timeout(DISCARDED_WITHIN, discard(rest)).await;
+    Err(refused)
+}
+
+/// When those shall come back for whose bodies there is no memory, in seconds.
+const RETRY_AFTER: u16 = 5;
+
+fn no_memory() -> ApiError {
+    let reason = "Requests under way hold as much memory as [api]max_request_memory allows";
+    ApiError::Fault(Fault::Unavailable {
+        reason: reason.to_owned(),
+        retry_after: RETRY_AFTER,
+    })
 }
 
 async fn discard(mut body: Limited<Body>) {
@@ -75,6 +98,7 @@ impl FromRequest<AppState> for JsonBody {
         if HttpBody::is_end_stream(request.body()) {
             return Ok(Self(None));
         }
+        let memory = request.extensions().get::<HeldMemory>().cloned();
         let collected = request.into_body().collect().await;
         let bytes = collected
             .map_err(|error| ApiError::invalid(format!("The request body broke off: {error}")))?
@@ -83,18 +107,18 @@ impl FromRequest<AppState> for JsonBody {
             return Ok(Self(None));
         }
         let depth = state.settings.max_json_body_depth;
-        parse(&bytes, depth).map(|value| Self(Some(value)))
+        parse(&bytes, depth, memory.as_ref()).map(|value| Self(Some(value)))
     }
 }
 
 /// Parses a body that is neither too deep nor holds what would be kept otherwise than it was
 /// sent.
-fn parse(bytes: &[u8], max_depth: usize) -> Result<Value> {
+fn parse(bytes: &[u8], max_depth: usize, memory: Option<&HeldMemory>) -> Result<Value> {
     let scan = scan(bytes);
     if scan.depth > max_depth {
         return Err(ApiError::BodyTooDeep);
     }
-    let value = parse_part(bytes)?;
+    let value = parse_part(bytes, memory)?;
     scan.check()?;
     Ok(value)
 }
@@ -108,13 +132,22 @@ pub(super) fn check(bytes: &[u8], max_depth: usize) -> Result<()> {
     scan.check()
 }
 
-/// Parses a part of a body that is otherwise fine.
-pub(super) fn parse_part(bytes: &[u8]) -> Result<Value> {
+/// Parses a part of a body that is otherwise fine, when there is `memory` for its values, too.
+pub(super) fn parse_part(bytes: &[u8], memory: Option<&HeldMemory>) -> Result<Value> {
     let count = count_values(bytes);
     if count > MAX_VALUES {
         return Err(ApiError::invalid(format!(
             "The request body holds {count} JSON values where at most {MAX_VALUES} are read"
         )));
+    }
+    if let Some(memory) = memory {
+        let values = count.saturating_mul(VALUE_BYTES);
+        memory
+            .grow(bytes.len().saturating_add(values))
+            .map_err(|refused| match refused {
+                MemoryRefused::UsedUp => no_memory(),
+                MemoryRefused::TooMuch => ApiError::BodyTooLarge,
+            })?;
     }
     serde_json::from_slice(bytes).map_err(|error| not_json(&error))
 }
@@ -219,7 +252,7 @@ mod tests {
     use super::*;
 
     fn refused(text: &str) -> String {
-        match parse(text.as_bytes(), 25) {
+        match parse(text.as_bytes(), 25, None) {
             Err(ApiError::Fault(fault)) => fault.to_string(),
             other => panic!("{text}: {other:?}"),
         }
@@ -229,7 +262,7 @@ mod tests {
     fn json_is_json_whatever_else_it_holds() {
         let text = r#"{"a": ["}}{{", "\"[", 1.5e3, -12, 18446744073709551615], "é": "\u00e9"}"#;
         let expected = json!({"a": ["}}{{", "\"[", 1.5e3, -12, u64::MAX], "é": "é"});
-        assert_eq!(parse(text.as_bytes(), 2), Ok(expected));
+        assert_eq!(parse(text.as_bytes(), 2, None), Ok(expected));
     }
 
     #[test]
@@ -240,7 +273,7 @@ mod tests {
         );
         assert!(refused("{\n\"a\": x}").contains("line 2 column"));
         assert!(refused("\"\\ud800\"").contains("not JSON"));
-        assert!(parse(b"\"\xff\"", 25).is_err());
+        assert!(parse(b"\"\xff\"", 25, None).is_err());
         assert!(refused("NaN").contains("not JSON"));
         assert!(refused("1e999").contains("not JSON"));
     }
@@ -248,10 +281,10 @@ mod tests {
     #[test]
     fn depth_is_bounded_before_parsing() {
         let deep = format!("{}{}", "[".repeat(26), "]".repeat(26));
-        assert_eq!(parse(deep.as_bytes(), 25), Err(ApiError::BodyTooDeep));
-        assert!(parse(deep.as_bytes(), 26).is_ok());
+        assert_eq!(parse(deep.as_bytes(), 25, None), Err(ApiError::BodyTooDeep));
+        assert!(parse(deep.as_bytes(), 26, None).is_ok());
         assert_eq!(
-            parse("[".repeat(1_000_000).as_bytes(), 25),
+            parse("[".repeat(1_000_000).as_bytes(), 25, None),
             Err(ApiError::BodyTooDeep)
         );
     }
@@ -259,7 +292,7 @@ mod tests {
     #[test]
     fn the_number_of_values_is_bounded_before_parsing() {
         let lists = |count: usize| format!("[{}[]]", "[],".repeat(count));
-        assert!(parse(lists(40_000).as_bytes(), 25).is_ok());
+        assert!(parse(lists(40_000).as_bytes(), 25, None).is_ok());
         assert_eq!(
             refused(&lists(60_000)),
             "The request body holds 120003 JSON values where at most 100000 are read"
@@ -270,6 +303,6 @@ mod tests {
     fn what_would_not_be_kept_as_sent_is_refused() {
         assert!(refused(r#"{"a": 18446744073709551616}"#).contains("18446744073709551616"));
         assert!(refused(r#"{"a": "x\u0000"}"#).contains("NUL"));
-        assert!(parse(br#"{"a": "x\\u0000"}"#, 25).is_ok());
+        assert!(parse(br#"{"a": "x\\u0000"}"#, 25, None).is_ok());
     }
 }

@@ -19,6 +19,7 @@ use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::body;
 use crate::api::error::{ApiError, Result};
+use crate::server::HeldMemory;
 
 /// How many members a body may have. All that is read here has fewer than ten.
 const MAX_MEMBERS: usize = 100;
@@ -28,6 +29,8 @@ const MAX_MEMBERS: usize = 100;
 pub(crate) struct LazyArgs {
     query: Args,
     members: Vec<(String, Bytes)>,
+    /// What it takes of the memory for requests.
+    memory: Option<HeldMemory>,
 }
 
 impl LazyArgs {
@@ -46,7 +49,7 @@ impl LazyArgs {
         let mut args = Args::default();
         for name in names {
             let value = match self.raw(name) {
-                Some(text) => Some(body::parse_part(text)?),
+                Some(text) => Some(body::parse_part(text, self.memory.as_ref())?),
                 None => self.query.0.get(*name).cloned(),
             };
             args.0.extend(value.map(|it| ((*name).to_owned(), it)));
@@ -68,7 +71,7 @@ impl LazyArgs {
             (Some(text), _) => match text.first() {
                 Some(b'[') => Some(text),
                 Some(b'n') => None,
-                _ => return Err(refused(&body::parse_part(text)?)),
+                _ => return Err(refused(&body::parse_part(text, self.memory.as_ref())?)),
             },
         };
         let count = match text {
@@ -76,13 +79,18 @@ impl LazyArgs {
             // Counted without keeping any.
             Some(text) => serde_json::from_slice::<Vec<IgnoredAny>>(text).map_or(0, |it| it.len()),
         };
-        Ok(LazyList { name, count, text })
+        Ok(LazyList {
+            name,
+            count,
+            text,
+            memory: self.memory.as_ref(),
+        })
     }
 
     /// Whatever was sent under this name in the body, parsed; or the text of the query.
     pub(crate) fn value(&self, name: &str) -> Result<Option<Value>> {
         match self.raw(name) {
-            Some(text) => body::parse_part(text).map(Some),
+            Some(text) => body::parse_part(text, self.memory.as_ref()).map(Some),
             None => Ok(self.query.0.get(name).cloned()),
         }
     }
@@ -123,6 +131,7 @@ pub(crate) struct LazyList<'a> {
     /// How many items it has.
     pub(crate) count: usize,
     text: Option<&'a Bytes>,
+    memory: Option<&'a HeldMemory>,
 }
 
 impl LazyList<'_> {
@@ -137,7 +146,7 @@ impl LazyList<'_> {
         let Some(text) = self.text else {
             return Ok(Vec::new());
         };
-        match body::parse_part(text)? {
+        match body::parse_part(text, self.memory)? {
             Value::Array(items) => Ok(items),
             _ => Ok(Vec::new()),
         }
@@ -150,6 +159,7 @@ impl FromRequest<AppState> for LazyArgs {
     async fn from_request(request: Request, state: &AppState) -> Result<Self> {
         let (mut parts, sent) = request.into_parts();
         let query = Args::from_request_parts(&mut parts, state).await?;
+        let memory = parts.extensions.get::<HeldMemory>().cloned();
         let collected = sent.collect().await;
         let text = collected
             .map_err(|error| ApiError::invalid(format!("The request body broke off: {error}")))?
@@ -160,14 +170,18 @@ impl FromRequest<AppState> for LazyArgs {
             body::check(&text, state.settings.max_json_body_depth)?;
             members(&text)?
         };
-        Ok(Self { query, members })
+        Ok(Self {
+            query,
+            members,
+            memory,
+        })
     }
 }
 
 fn members(text: &Bytes) -> Result<Vec<(String, Bytes)>> {
     let first = text.trim_ascii_start().first().copied();
     if first != Some(b'{') {
-        let value: Value = body::parse_part(text)?;
+        let value = body::parse_part(text, None)?;
         return Args::default().with_body(Some(value)).map(|_| Vec::new());
     }
     let read: Members<'_> = serde_json::from_slice(text).map_err(|error| body::not_json(&error))?;
@@ -215,6 +229,7 @@ mod tests {
         LazyArgs {
             query: Args::default(),
             members: members(&Bytes::copy_from_slice(text.as_bytes())).unwrap(),
+            memory: None,
         }
     }
 

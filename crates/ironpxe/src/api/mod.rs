@@ -101,7 +101,9 @@ fn routes() -> Router<AppState> {
 /// All that a server needs to answer for it.
 pub fn site(state: AppState) -> Site {
     let router = router(state.clone());
+    let memory = state.settings.memory.clone();
     Site {
+        memory,
         express: Some(Arc::new(firmware::Doors::new(state, router.clone()))),
         router,
         tls: None,

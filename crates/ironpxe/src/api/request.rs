@@ -36,6 +36,7 @@ use crate::api::settings::Settings;
 use crate::api::version;
 use crate::ident;
 use crate::rpc::Context;
+use crate::server::HeldMemory;
 
 /// Both names under which an answer carries its request's id.
 const REQUEST_ID: [HeaderName; 2] = [
@@ -200,6 +201,8 @@ async fn answer(state: &AppState, routes: Router, mut request: Request) -> Respo
         request.extensions_mut().insert(authority.clone());
     }
 
+    // Until there is an answer, whatever becomes of the body meanwhile.
+    let mut _memory = None;
     let answered = async {
         if let Some(guard) = &firmware {
             guard.check_method(&ctx)?;
@@ -216,6 +219,7 @@ async fn answer(state: &AppState, routes: Router, mut request: Request) -> Respo
         if !request.body().is_end_stream() {
             // Boxed: much larger than what mostly happens.
             request = Box::pin(body::take(request, &state.settings)).await?;
+            _memory = request.extensions().get::<HeldMemory>().cloned();
         }
         path?;
         if request.method() == Method::OPTIONS {

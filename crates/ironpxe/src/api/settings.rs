@@ -1,6 +1,7 @@
 //! What the API is told about itself.
 
 use super::firmware::BootPlaces;
+use crate::server::RequestMemory;
 
 /// The API's settings; [`crate::config`] reads them, [`crate::app`] hands them over.
 #[derive(Debug, Clone)]
@@ -13,6 +14,8 @@ pub struct Settings {
     pub max_body_bytes: usize,
     /// `[api]max_json_body_size_provision`, in bytes: a config drive is larger than the rest.
     pub max_provision_body_bytes: usize,
+    /// `[api]max_request_memory`: for all that clients send.
+    pub memory: RequestMemory,
     /// `[api]max_json_body_depth`: how deep a body may be nested.
     pub max_json_body_depth: usize,
     /// `[api]restrict_boot_config`: strangers do not learn which machines exist.
@@ -30,6 +33,7 @@ impl Default for Settings {
             max_limit: 1000,
             max_body_bytes: 1024 * 1024,
             max_provision_body_bytes: 64 * 1024 * 1024,
+            memory: RequestMemory::new(256 * 1024 * 1024, "[api]max_request_memory"),
             max_json_body_depth: 25,
             restrict_boot_config: true,
             boot_places: BootPlaces::new(1000),

@@ -14,7 +14,7 @@ use crate::conductor::LocalConductor;
 use crate::config::{JsonRpc, RpcAuth, Secret, Word};
 use crate::db::Db;
 use crate::rpc::{Credentials, Patience, Remote, Users, server};
-use crate::server::Site;
+use crate::server::{RequestMemory, Site};
 use crate::tls::{self, TlsError};
 
 /// What a process is.
@@ -79,12 +79,18 @@ impl Guards {
 
 /// A conductor's JSON-RPC.
 pub(super) fn rpc_site(conductor: LocalConductor, rpc: &JsonRpc, guards: Guards) -> Site {
+    let max_body_bytes = bytes(rpc.max_body_size);
+    // For one body as it came and parsed, and for another. Few APIs ask, and each may need all.
+    let memory = max_body_bytes.saturating_mul(4);
+    let memory = RequestMemory::unshared(memory, "[json_rpc]max_body_size, four times,");
     let router = server::router(server::Served {
         conductor: Arc::new(conductor),
         users: guards.users,
-        max_body_bytes: bytes(rpc.max_body_size),
+        max_body_bytes,
+        memory: memory.clone(),
     });
     Site {
+        memory,
         router,
         express: None,
         tls: guards.tls,

@@ -12,6 +12,7 @@ use super::roles::Role;
 use crate::config::{self, Config, Connection, DhcpProvider};
 use crate::dhcp::{self, Dhcp};
 use crate::images::{self, Images, Key, Relayed};
+use crate::server::RequestMemory;
 use crate::{api, conductor, db};
 
 /// Where machines and ramdisks find this service.
@@ -172,6 +173,7 @@ pub(super) fn api_settings(config: &Config) -> api::Settings {
         max_limit: api.max_limit,
         max_body_bytes: bytes(api.max_json_body_size),
         max_provision_body_bytes: bytes(api.max_json_body_size_provision),
+        memory: RequestMemory::new(bytes(api.max_request_memory), "[api]max_request_memory"),
         max_json_body_depth: usize::from(api.max_json_body_depth),
         boot_places: api::firmware::BootPlaces::new(bytes(api.max_boot_requests)),
         restrict_boot_config: api.restrict_boot_config,

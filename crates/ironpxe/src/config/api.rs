@@ -23,6 +23,10 @@ section! {
         pub max_json_body_size: u32 = 1024 * 1024, in 1024..=1024 * 1024 * 1024;
         /// The largest body of a provision request, in bytes: it may hold a config drive.
         pub max_json_body_size_provision: u32 = 64 * 1024 * 1024, in 1024..=1024 * 1024 * 1024;
+        /// How much memory all requests under way may take together for what their clients sent, in
+        /// bytes: at least three times the largest body. What would take more is answered 503 with
+        /// `Retry-After`. One address can have three quarters of it.
+        pub max_request_memory: u32 = 256 * 1024 * 1024, in 1024 * 1024..=4_000_000_000;
         /// How deep a request body may be nested.
         pub max_json_body_depth: u8 = 25, in 1..=100;
         /// Do not tell a machine that gets no boot script why: it may be a stranger who asks

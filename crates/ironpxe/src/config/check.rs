@@ -76,6 +76,7 @@ impl Loader {
         } else {
             self.check_public_endpoint();
         }
+        self.check_memory();
         let conductor = &self.config.conductor;
         if conductor.heartbeat_timeout <= conductor.heartbeat_interval {
             let message = format!(
@@ -229,6 +230,28 @@ impl Loader {
                 &format!("[conductor]{set}"),
                 format!("this needs [conductor]{missing} beside it"),
             );
+        }
+    }
+
+    /// Finds bodies that there is never memory for: one is kept as it came, and once more when it is
+    /// parsed, and other clients have a quarter.
+    fn check_memory(&mut self) {
+        let api = &self.config.api;
+        let bodies = [
+            ("max_json_body_size", api.max_json_body_size),
+            (
+                "max_json_body_size_provision",
+                api.max_json_body_size_provision,
+            ),
+        ];
+        let memory = api.max_request_memory;
+        let too_large = bodies.into_iter().find(|(_, size)| memory / 3 < *size);
+        if let Some((key, size)) = too_large {
+            let message = format!(
+                "{memory} is less than three times [api]{key} ({size}), so that such a body could \
+                 never be read: raise this, or lower that"
+            );
+            self.about("[api]max_request_memory", message);
         }
     }
 

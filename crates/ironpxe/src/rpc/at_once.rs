@@ -7,7 +7,7 @@
 
 use ironpxe_core::boot_ident::BootIdent;
 use ironpxe_core::passthru::{HttpMethod, PassthruReply};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use tracing::debug;
 
 use super::envelope::{self, VERSION};
@@ -44,8 +44,15 @@ struct Params<'b> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Info<'b> {
+    #[serde(default, borrow, deserialize_with = "not_null")]
     node_uuid: Option<&'b str>,
+    #[serde(default, borrow, deserialize_with = "not_null")]
     port_address: Option<&'b str>,
+}
+
+/// An argument that is `null` is there, and wrong: the conductor says so.
+fn not_null<'de: 'b, 'b, D: Deserializer<'de>>(value: D) -> Result<Option<&'b str>, D::Error> {
+    <&str>::deserialize(value).map(Some)
 }
 
 #[derive(Deserialize)]

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use ironpxe_core::JsonMap;
+use ironpxe_core::json_size::count_values;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -25,6 +26,10 @@ pub(super) const VERSION: &str = "1.0";
 const MAJOR: &str = "1";
 /// The longest request id that is taken over.
 const MAX_REQUEST_ID: usize = 64;
+
+/// How many JSON values a request may hold: more than the API lets through. Each takes tens of bytes
+/// of memory, however short it is.
+pub(super) const MAX_VALUES: usize = 200_000;
 
 /// The most requests of one batch.
 pub(super) const MAX_BATCH: usize = 64;
@@ -75,6 +80,11 @@ pub(super) type Unread = (Refused, Value);
 impl Request {
     /// Reads a body.
     pub(super) fn read(body: &[u8]) -> Result<Self, Unread> {
+        let count = count_values(body);
+        if count > MAX_VALUES {
+            let problem = format!("it holds {count} values, and at most {MAX_VALUES} are read");
+            return Err((Refused::Request(problem), Value::Null));
+        }
         let read: Value = serde_json::from_slice(body)
             .map_err(|error| (Refused::Parse(error.to_string()), Value::Null))?;
         let invalid =
@@ -357,6 +367,18 @@ mod tests {
         });
         let request = Request::read(body.to_string().as_bytes()).unwrap();
         assert_eq!(request.context_id.as_deref(), Some("req-9"));
+    }
+
+    #[test]
+    fn the_number_of_values_is_bounded() {
+        let lists = |count: usize| format!("{{\"a\": [{}[]]}}", "[],".repeat(count));
+        let refused = |count| Request::read(lists(count).as_bytes()).unwrap_err().0;
+        assert!(refused(90_000).to_string().contains("jsonrpc must be"));
+        assert!(
+            refused(100_000)
+                .to_string()
+                .contains("it holds 200004 values, and at most 200000")
+        );
     }
 
     #[test]

@@ -16,21 +16,22 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use http::{HeaderValue, Method, StatusCode, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::{Value, json};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{debug, error, warn};
 
 use ironpxe_core::error::Fault;
+use ironpxe_core::json_size::{VALUE_BYTES, count_values};
 
 use super::at_once;
 use super::auth::{Admission, Users};
-use super::envelope::{self, Body, Refused, Request};
+use super::envelope::{self, Body, MAX_VALUES, Refused, Request};
 use super::fault::FaultOnWire;
 use super::methods::{Failed, dispatch};
 use super::{Conductor, Context, Moment};
 use crate::ident;
+use crate::server::{BodyLimits, BodyRefused, RequestMemory, read_body};
 
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -44,6 +45,8 @@ pub struct Served {
     pub users: Option<Users>,
     /// The largest body, in bytes.
     pub max_body_bytes: usize,
+    /// The memory for what callers send.
+    pub memory: RequestMemory,
 }
 
 /// The server.
@@ -55,9 +58,9 @@ pub fn router(served: Served) -> Router {
 }
 
 async fn answer(State(served): State<Served>, request: HttpRequest) -> Response {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let peer = peer.map(|ConnectInfo(address)| address.ip());
     if let Some(users) = &served.users {
-        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-        let peer = peer.map(|ConnectInfo(address)| address.ip());
         let header = request.headers().get(header::AUTHORIZATION);
         match users.admit(header, peer).await {
             Admission::Admitted => {}
@@ -71,9 +74,22 @@ async fn answer(State(served): State<Served>, request: HttpRequest) -> Response 
             "Only POST method can be used",
         );
     }
-    match read(request.into_body(), served.max_body_bytes).await {
+    let held = served
+        .memory
+        .begin(peer.unwrap_or(Ipv4Addr::UNSPECIFIED.into()));
+    let limits = BodyLimits {
+        bytes: served.max_body_bytes,
+        arrives_within: BODY_TIMEOUT,
+    };
+    let read = read_body(&mut request.into_body(), limits, &held).await;
+    let read = read.and_then(|body| {
+        let parsed = body.len().saturating_add(values_bytes(&body));
+        held.grow(parsed).map_err(|_| BodyRefused::NoMemory)?;
+        Ok(body)
+    });
+    match read {
         Ok(body) => converse(&served, &body).await,
-        Err(answer) => answer,
+        Err(refused) => refuse_body(refused, limits.bytes),
     }
 }
 
@@ -94,19 +110,35 @@ fn busy(retry_after: u16) -> Response {
     answer
 }
 
-async fn read(body: HttpBody, limit: usize) -> Result<Bytes, Response> {
-    let reading = Limited::new(body, limit).collect();
-    match tokio::time::timeout(BODY_TIMEOUT, reading).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(error_response(
+/// How much memory the values of a body take beside their text, if they are parsed at all.
+fn values_bytes(body: &Bytes) -> usize {
+    let count = count_values(body);
+    if count > MAX_VALUES {
+        return 0;
+    }
+    count.saturating_mul(VALUE_BYTES)
+}
+
+fn refuse_body(refused: BodyRefused, limit: usize) -> Response {
+    match refused {
+        BodyRefused::TooLarge => error_response(
             StatusCode::PAYLOAD_TOO_LARGE,
             &format!("The request is larger than {limit} bytes ([json_rpc]max_body_size)"),
-        )),
-        Ok(Err(error)) => Err(error_response(StatusCode::BAD_REQUEST, &error.to_string())),
-        Err(_) => Err(error_response(
+        ),
+        BodyRefused::NoMemory => {
+            let message = "Requests under way hold all the memory there is for them; please retry";
+            let mut answer = error_response(StatusCode::SERVICE_UNAVAILABLE, message);
+            let retry_after = HeaderValue::from_static("1");
+            answer
+                .headers_mut()
+                .insert(header::RETRY_AFTER, retry_after);
+            answer
+        }
+        BodyRefused::Broken(error) => error_response(StatusCode::BAD_REQUEST, &error.to_string()),
+        BodyRefused::Late => error_response(
             StatusCode::REQUEST_TIMEOUT,
             "The request did not arrive in time",
-        )),
+        ),
     }
 }
 
@@ -200,4 +232,17 @@ fn error_response(status: StatusCode, message: &str) -> Response {
     let mut answer = json_response(body.to_string());
     *answer.status_mut() = status;
     answer
+}
+
+/// The answer to one request, if it is known at once; for `crate::fuzzing`.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn answer_at_once(served: &Served, body: &[u8]) -> Option<Vec<u8>> {
+    let moment = served.conductor.moment()?;
+    at_once::answer(served.conductor.as_ref(), moment, body)
+}
+
+/// The answer to one request, whether it is known at once or not; for `crate::fuzzing`.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) async fn answer_usually(served: &Served, body: &[u8]) -> Option<Vec<u8>> {
+    Box::pin(call(served, body)).await
 }

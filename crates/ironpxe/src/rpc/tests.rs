@@ -83,6 +83,7 @@ impl Site {
             conductor: Arc::new(local.clone()),
             users: guards.users,
             max_body_bytes: 64 * 1024,
+            memory: memory(),
         };
         serve(&tasks, listener, server::router(served), guards.tls);
         Self {
@@ -174,6 +175,10 @@ async fn conductor(db: &Db, host: &str, address: SocketAddr) -> LocalConductor {
         .unwrap()
 }
 
+fn memory() -> http_server::RequestMemory {
+    http_server::RequestMemory::unshared(1 << 20, "a test")
+}
+
 fn serve(
     tasks: &Tasks,
     listener: TcpListener,
@@ -191,6 +196,7 @@ fn serve(
         router,
         express: None,
         tls,
+        memory: memory(),
     };
     tasks.spawn("a server", http_server::serve(listener, site, limits, stop));
 }

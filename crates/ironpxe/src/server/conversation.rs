@@ -18,21 +18,26 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::debug;
 
-use super::express::{self, Express, Terms};
+use super::express::{self, Express, Left, Terms};
+use super::memory::RequestMemory;
+use super::places::Place;
 use super::rewound::Rewound;
 use super::stall::Impatient;
+use super::watched::{AnswerBody, LONGEST_HEAD, RequestBody, Watch, WatchedStream};
 
-/// How much of a request's head or of an answer is in memory at once, in bytes.
-const BUFFER: usize = 64 * 1024;
+/// How much of a request's head or of an answer is in memory at once, in bytes. The framework
+/// refuses a head that fills its buffer, or does not, depending on how the head arrives; so the
+/// head ends before that.
+const BUFFER: usize = LONGEST_HEAD + 1024;
 
 /// A connection, and how it is treated.
 pub(super) struct Conversation {
     pub(super) peer: SocketAddr,
     pub(super) router: Router,
     pub(super) express: Option<Arc<dyn Express>>,
-    pub(super) head_timeout: Duration,
     pub(super) stall_timeout: Duration,
-    pub(super) keep_alive: bool,
+    pub(super) place: Arc<Place>,
+    pub(super) memory: RequestMemory,
     pub(super) stopping: CancellationToken,
 }
 
@@ -46,13 +51,12 @@ impl Conversation {
                 let terms = Terms {
                     express: express.as_ref(),
                     peer: self.peer,
-                    patience: self.head_timeout,
-                    keep_alive: self.keep_alive,
+                    place: &self.place,
                     stopping: &self.stopping,
                 };
                 match express::go_on(&mut stream, &terms).await {
-                    Ok(Some(read)) => read,
-                    Ok(None) => return,
+                    Ok(Left::For(read)) => read,
+                    Ok(Left::Ended) => return,
                     Err(error) => return ended(self.peer, &error),
                 }
             }
@@ -68,15 +72,25 @@ impl Conversation {
         let Self {
             peer,
             router,
-            head_timeout,
-            keep_alive,
+            place,
+            memory,
             stopping,
             ..
         } = self;
+        let head_timeout = place.head_timeout();
+        let keep_alive = place.may_stay();
+        let watch = Watch::new(place, memory, peer.ip());
+        let stream = WatchedStream::new(stream, watch.clone());
         let service = service_fn(move |mut request: http::Request<Incoming>| {
+            watch.begins();
             request.extensions_mut().insert(ConnectInfo(peer));
             let router = router.clone();
-            async move { Ok::<_, Infallible>(unfailing(router.oneshot(request).await)) }
+            let watch = watch.clone();
+            async move {
+                let request = request.map(|body| RequestBody::new(body, watch.clone()));
+                let answer = unfailing(router.oneshot(request).await);
+                Ok::<_, Infallible>(answer.map(|body| AnswerBody::new(body, watch)))
+            }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())

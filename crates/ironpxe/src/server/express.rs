@@ -13,13 +13,13 @@ use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::task::{self, Poll, ready};
-use std::time::Duration;
 
 use httparse::Status;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::places::Place;
 use super::reply::Reply;
 
 /// How much is read at once. A request's head that is longer is the framework's.
@@ -80,10 +80,9 @@ impl Plain<'_> {
 pub(super) struct Terms<'c> {
     pub(super) express: &'c dyn Express,
     pub(super) peer: SocketAddr,
-    /// How long it may stay without a request, or with half of one.
-    pub(super) patience: Duration,
-    /// Whether it may stay at all after the first answer.
-    pub(super) keep_alive: bool,
+    /// Says how long it may stay without a request, or with half of one, and whether it may stay at
+    /// all after an answer.
+    pub(super) place: &'c Place,
     pub(super) stopping: &'c CancellationToken,
 }
 
@@ -104,15 +103,27 @@ enum Step {
     End(Vec<u8>),
 }
 
-/// Answers plain requests until there is one that is not: then, what was read of it. `None` when
-/// the connection has ended.
-pub(super) async fn go_on<S>(stream: &mut S, terms: &Terms<'_>) -> io::Result<Option<Vec<u8>>>
+/// How a connection leaves this lane.
+pub(super) enum Left {
+    /// It goes on in the framework, with what was read already.
+    For(Vec<u8>),
+    /// It has ended.
+    Ended,
+}
+
+/// What is answered to all but plain requests in a place that is kept for those.
+const NO_PLACE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n\
+    Content-Type: text/plain; charset=utf-8\r\nContent-Length: 75\r\nConnection: close\r\n\r\n\
+    All connections are in use, and the last are kept for boot scripts. Retry.\n";
+
+/// Answers plain requests until there is one that is not: then, what was read of it.
+pub(super) async fn go_on<S>(stream: &mut S, terms: &Terms<'_>) -> io::Result<Left>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut early = Vec::new();
     let mut since = Instant::now();
-    let mut impatient = pin!(sleep_until(since + terms.patience));
+    let mut impatient = pin!(sleep_until(since + terms.place.head_timeout()));
     let mut stopping = pin!(terms.stopping.cancelled());
     loop {
         let next = std::future::poll_fn(|context| {
@@ -124,7 +135,7 @@ where
             }
             // Set anew only when it rings, which is seldom; requests are many.
             while impatient.as_mut().poll(context).is_ready() {
-                let due = since + terms.patience;
+                let due = since + terms.place.head_timeout();
                 if due <= Instant::now() {
                     return Poll::Ready(Ok(Step::End(Vec::new())));
                 }
@@ -139,6 +150,7 @@ where
                     if !out.is_empty() {
                         stream.write_all(&out).await?;
                         since = Instant::now();
+                        terms.place.waits();
                     }
                     break;
                 }
@@ -149,11 +161,13 @@ where
                 } => {
                     stream.write_all(&out).await?;
                     out.clear();
+                    terms.place.works();
                     let written = tokio::select! {
                         biased;
                         written = answer => written,
-                        gone = until_gone(stream, &mut rest) => return gone.map(|()| None),
+                        gone = until_gone(stream, &mut rest) => return gone.map(|()| Left::Ended),
                     };
+                    terms.place.waits();
                     let last = terms.is_over();
                     written(Reply::new(&mut out, last));
                     if last {
@@ -166,12 +180,16 @@ where
                 }
                 Step::Leave { out, rest } => {
                     stream.write_all(&out).await?;
-                    return Ok(Some(rest));
+                    if terms.place.is_kept() {
+                        step = Step::End(NO_PLACE.to_vec());
+                        continue;
+                    }
+                    return Ok(Left::For(rest));
                 }
                 Step::End(out) => {
                     stream.write_all(&out).await?;
                     stream.shutdown().await?;
-                    return Ok(None);
+                    return Ok(Left::Ended);
                 }
             }
         }
@@ -215,7 +233,7 @@ fn poll<S: AsyncRead + Unpin>(
 impl Terms<'_> {
     /// Whether the next answer is the last.
     fn is_over(&self) -> bool {
-        !self.keep_alive || self.stopping.is_cancelled()
+        !self.place.may_stay() || self.stopping.is_cancelled()
     }
 
     /// Answers the requests that were read. The beginning of one that is not complete yet is put

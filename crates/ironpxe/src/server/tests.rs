@@ -18,6 +18,7 @@ struct Running {
     done: JoinHandle<()>,
     /// Lets a request to `/slow` get its answer.
     release: Arc<Notify>,
+    memory: RequestMemory,
 }
 
 async fn start(limits: Limits) -> Running {
@@ -35,11 +36,15 @@ async fn start(limits: Limits) -> Running {
             "/",
             get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.ip().to_string() }),
         )
-        .route("/slow", get(slow));
+        .route("/slow", get(slow))
+        .route("/large", get(|| async { vec![b'x'; 16 << 20] }))
+        .route("/echo", axum::routing::post(|body: String| async { body }));
+    let memory = RequestMemory::new(1 << 20, "a test");
     let site = Site {
         router,
         express: None,
         tls: None,
+        memory: memory.clone(),
     };
     #[expect(clippy::disallowed_methods, reason = "a test waits for it")]
     let done = tokio::spawn(serve(listener, site, limits, stop.clone()));
@@ -48,6 +53,7 @@ async fn start(limits: Limits) -> Running {
         stop,
         done,
         release,
+        memory,
     }
 }
 
@@ -158,8 +164,15 @@ async fn silent_clients_lose_their_place() {
     closed(&mut idle).await;
 }
 
+/// A connection from another address of this host.
+async fn connect_from(running: &Running, last: u8) -> TcpStream {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, last], 0).into()).unwrap();
+    socket.connect(running.address).await.unwrap()
+}
+
 #[tokio::test]
-async fn who_comes_when_it_is_full_waits_in_line() {
+async fn who_comes_when_all_are_at_work_waits_in_line() {
     let running = start(Limits {
         connections: 2,
         ..limits()
@@ -176,12 +189,13 @@ async fn who_comes_when_it_is_full_waits_in_line() {
     );
     closed(&mut second).await;
 
-    let mut second = connect(&running).await;
-    second
-        .write_all(b"GET /slow HTTP/1.1\r\nHost: h\r\n\r\n")
-        .await
-        .unwrap();
-    let mut third = connect(&running).await;
+    let slow = b"GET /slow HTTP/1.1\r\nHost: h\r\n\r\n";
+    first.write_all(slow).await.unwrap();
+    let mut second = connect_from(&running, 2).await;
+    second.write_all(slow).await.unwrap();
+    // They have to be at work.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let mut third = connect_from(&running, 3).await;
     third.write_all(REQUEST).await.unwrap();
     let mut byte = [0];
     assert!(
@@ -189,6 +203,114 @@ async fn who_comes_when_it_is_full_waits_in_line() {
             .await
             .is_err()
     );
-    running.release.notify_one();
-    exchange(&mut third, b"", "127.0.0.1").await;
+    running.release.notify_waiters();
+    exchange(&mut third, b"", "127.0.0.3").await;
+}
+
+/// Whatever they do not send: a request, the rest of a head, the rest of a body; or if they do not
+/// take what they asked for.
+#[tokio::test]
+async fn connections_that_wait_for_their_clients_make_room_for_others() {
+    let slow_body = b"POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nx";
+    let large = b"GET /large HTTP/1.1\r\nHost: h\r\n\r\n";
+    for begin in [&b""[..], b"GET / HTTP/1.1\r\nX: ", slow_body, large] {
+        let running = start(limits()).await;
+        let mut waiting = Vec::new();
+        for _ in 0..20 {
+            let mut stream = connect(&running).await;
+            stream.write_all(begin).await.unwrap();
+            waiting.push(stream);
+        }
+        // And somebody who comes again and again is answered each time.
+        for last in [1, 2, 2, 2, 3] {
+            let mut stream = connect_from(&running, last).await;
+            let request = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+            exchange(&mut stream, request, &format!("127.0.0.{last}")).await;
+        }
+        let mut first = waiting.swap_remove(0);
+        closed(&mut first).await;
+    }
+}
+
+#[tokio::test]
+async fn a_long_head_is_refused_in_whatever_pieces_it_comes() {
+    let head = |length: usize| {
+        let begin = "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nX: ";
+        format!("{begin}{}\r\n\r\n", "x".repeat(length - begin.len() - 4))
+    };
+    for (length, status) in [(64 * 1024, "200 OK"), (64 * 1024 + 1, "431 ")] {
+        for piece in [1000, 9000, 100_000] {
+            let running = start(limits()).await;
+            let mut stream = connect(&running).await;
+            for part in head(length).as_bytes().chunks(piece) {
+                stream.write_all(part).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+            let mut answer = String::new();
+            let read = timeout(SOON, stream.read_to_string(&mut answer)).await;
+            read.unwrap().unwrap();
+            assert!(
+                answer.starts_with(&format!("HTTP/1.1 {status}")),
+                "{length} in pieces of {piece}: {answer}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn long_heads_share_one_budget() {
+    let running = start(Limits {
+        connections: 100,
+        ..limits()
+    })
+    .await;
+    // A budget of 1 MiB, of which one address has three quarters: twelve heads of 64 KiB.
+    let half = format!("GET / HTTP/1.1\r\nHost: h\r\nX: {}", "x".repeat(50_000));
+    let mut held = Vec::new();
+    for _ in 0..12 {
+        let mut stream = connect(&running).await;
+        stream.write_all(half.as_bytes()).await.unwrap();
+        held.push(stream);
+    }
+    let answer = async |last| {
+        let mut stream = connect_from(&running, last).await;
+        stream.write_all(half.as_bytes()).await.unwrap();
+        stream
+            .write_all(b"\r\nConnection: close\r\n\r\n")
+            .await
+            .unwrap();
+        let mut answer = String::new();
+        let read = timeout(SOON, stream.read_to_string(&mut answer)).await;
+        read.unwrap().unwrap();
+        answer
+    };
+    let full = async {
+        while running.memory.used() < 12 * 65_536 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(SOON, full).await.unwrap();
+    let refused = answer(1).await;
+    assert!(
+        refused.starts_with("HTTP/1.1 503 ") && refused.contains("\r\nRetry-After: 5\r\n"),
+        "{refused}"
+    );
+    assert!(answer(2).await.starts_with("HTTP/1.1 200 "));
+    drop(held);
+    let free = async {
+        while running.memory.used() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(SOON, free).await.unwrap();
+    assert!(answer(1).await.starts_with("HTTP/1.1 200 "));
+}
+
+#[test]
+fn there_are_as_many_connections_as_files_allow_and_never_too_few() {
+    let connections = |files| Limits::of_files(files).map(|it| it.connections);
+    assert_eq!(connections(199), Err(TooFewFiles { files: 199 }));
+    assert_eq!(connections(200), Ok(66));
+    assert_eq!(connections(256), Ok(104));
+    assert_eq!(connections(1_000_000), Ok(8192));
 }

@@ -49,7 +49,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         ],
     ),
     // It reads who the conductors are.
-    ("rpc", &["db", "ident", "tls"]),
+    ("rpc", &["db", "ident", "server", "tls"]),
     ("dhcp", &["openstack"]),
     ("openstack", &["clock", "tls"]),
     // The API passes their bytes on, the conductor says where they are.
@@ -59,6 +59,22 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("db", &["clock", "ident"]),
     ("config", &[]),
     ("server", &["lifecycle", "clock"]),
+    // It compares the answers of a whole service, for tests and fuzzing alone.
+    (
+        "fuzzing",
+        &[
+            "api",
+            "clock",
+            "conductor",
+            "db",
+            "dhcp",
+            "drivers",
+            "images",
+            "lifecycle",
+            "rpc",
+            "server",
+        ],
+    ),
     ("lifecycle", &[]),
     ("telemetry", &["clock"]),
     ("tls", &[]),

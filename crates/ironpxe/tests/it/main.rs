@@ -5,6 +5,7 @@ mod clients;
 mod config;
 mod database;
 mod dhcp;
+mod exhaustion;
 mod firmware;
 mod footprint;
 mod images;

@@ -18,6 +18,7 @@ use ironpxe_testkit::server::{Server, ServerOptions};
 use serde_json::json;
 
 mod bad_input;
+mod bounds;
 mod differences;
 mod exchange;
 mod heartbeat;

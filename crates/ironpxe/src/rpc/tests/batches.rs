@@ -56,6 +56,7 @@ async fn gated(batches: bool) -> (Site, Arc<AtomicUsize>) {
             conductor: Arc::new(site.local.clone()),
             users: None,
             max_body_bytes: 64 * 1024,
+            memory: memory(),
         }),
         messages: Arc::clone(&messages),
         batches,

@@ -34,6 +34,7 @@ pub(super) fn router(site: &Site) -> Router {
         conductor: Arc::new(site.local.clone()),
         users: None,
         max_body_bytes: 64 * 1024,
+        memory: memory(),
     })
 }
 
@@ -266,6 +267,7 @@ async fn strangers_are_turned_away_before_they_are_heard() {
         conductor: Arc::new(site.local.clone()),
         users: Some(Users::read(&file).unwrap()),
         max_body_bytes: 64 * 1024,
+        memory: memory(),
     };
     let answer = ask(&server::router(served), post("x".repeat(100_000))).await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::lifecycle::Tasks;
 use crate::server::tests::{SOON, exchange, limits};
-use crate::server::{Head, Limits, Site, serve};
+use crate::server::{Head, Limits, RequestMemory, Site, serve};
 
 /// Knows `/now…` and `/later`, and never comes to an end with `/never`.
 struct Knows {
@@ -72,6 +72,7 @@ async fn start(limits: Limits) -> Running {
         router: Router::new().fallback(framework),
         express: Some(Arc::new(knows)),
         tls: None,
+        memory: RequestMemory::new(1 << 20, "a test"),
     };
     let stop = CancellationToken::new();
     let tasks = Tasks::new();

@@ -22,10 +22,11 @@ async fn on_the_wire(service: &Service, express: bool, request: &str) -> (Vec<St
         router: service.router.clone(),
         express: express.then(|| Arc::clone(&service.express)),
         tls: None,
+        memory: crate::server::RequestMemory::new(1 << 20, "a test"),
     };
     let tasks = Tasks::new();
     let stop = CancellationToken::new();
-    let limits = Limits::of_this_process();
+    let limits = Limits::of_this_process().unwrap();
     tasks.spawn(
         "a server",
         server::serve(listener, site, limits, stop.clone()),

@@ -1,0 +1,117 @@
+//! Reading the body of a request: bounded in size, in time, and by the memory there is.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http_body_util::BodyExt;
+
+use super::memory::{HeldMemory, MemoryRefused};
+
+/// The first piece of memory for a body, in bytes.
+const FIRST: usize = 1024;
+
+/// How a body is bounded.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyLimits {
+    /// The largest, in bytes.
+    pub bytes: usize,
+    /// How long it may take to arrive: whoever sends it byte by byte keeps a connection from
+    /// others.
+    pub arrives_within: Duration,
+}
+
+/// Why a body is not read.
+#[derive(Debug)]
+pub enum BodyRefused {
+    /// It is larger than its limit.
+    TooLarge,
+    /// Others have the memory that it needs.
+    NoMemory,
+    /// It broke off.
+    Broken(axum::Error),
+    /// It did not arrive in time.
+    Late,
+}
+
+/// Reads all of a body into memory that is taken from the budget as it arrives.
+pub async fn read_body(
+    body: &mut Body,
+    limits: BodyLimits,
+    memory: &HeldMemory,
+) -> Result<Bytes, BodyRefused> {
+    let reading = tokio::time::timeout(limits.arrives_within, collect(body, limits.bytes, memory));
+    reading.await.unwrap_or(Err(BodyRefused::Late))
+}
+
+async fn collect(body: &mut Body, limit: usize, memory: &HeldMemory) -> Result<Bytes, BodyRefused> {
+    // Into one piece, not into a list of the pieces that came: a byte in each would cost more than
+    // all of them.
+    let mut read = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(BodyRefused::Broken)?.into_data() else {
+            continue;
+        };
+        let needed = read.len().saturating_add(data.len());
+        if needed > limit {
+            return Err(BodyRefused::TooLarge);
+        }
+        let capacity = read.capacity();
+        if needed > capacity {
+            let larger = needed.max(capacity.saturating_mul(2)).max(FIRST).min(limit);
+            let more = larger.saturating_sub(capacity);
+            memory.grow(more).map_err(|refused| match refused {
+                MemoryRefused::UsedUp => BodyRefused::NoMemory,
+                MemoryRefused::TooMuch => BodyRefused::TooLarge,
+            })?;
+            read.reserve_exact(larger.saturating_sub(read.len()));
+        }
+        read.extend_from_slice(&data);
+    }
+    Ok(Bytes::from(read))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures_util::stream;
+    use http_body_util::StreamBody;
+    use hyper::body::Frame;
+
+    use super::*;
+    use crate::server::RequestMemory;
+
+    fn limits(bytes: usize) -> BodyLimits {
+        BodyLimits {
+            bytes,
+            arrives_within: Duration::from_secs(60),
+        }
+    }
+
+    fn body(pieces: usize, length: usize) -> Body {
+        let piece = move |_| Ok::<_, Infallible>(Frame::data(Bytes::from(vec![b'x'; length])));
+        Body::new(StreamBody::new(stream::iter((0..pieces).map(piece))))
+    }
+
+    #[tokio::test]
+    async fn a_body_takes_memory_as_it_arrives() {
+        let memory = RequestMemory::new(8192, "an option");
+        let peer = [127, 0, 0, 1].into();
+        let held = memory.begin(peer);
+        let read = read_body(&mut body(3000, 1), limits(3000), &held).await;
+        assert_eq!(read.unwrap().len(), 3000);
+        assert_eq!(memory.used(), 3000);
+        let read = read_body(&mut body(3001, 1), limits(3000), &memory.begin(peer)).await;
+        assert!(matches!(read, Err(BodyRefused::TooLarge)), "{read:?}");
+        let read = read_body(&mut body(4, 1000), limits(4000), &memory.begin(peer)).await;
+        assert!(matches!(read, Err(BodyRefused::NoMemory)), "{read:?}");
+        drop(held);
+        let read = read_body(&mut body(4, 1000), limits(4000), &memory.begin(peer)).await;
+        assert_eq!(read.unwrap().len(), 4000);
+        assert_eq!(memory.used(), 0);
+        // More than there is for one address at all.
+        let read = read_body(&mut body(7, 1000), limits(8000), &memory.begin(peer)).await;
+        assert!(matches!(read, Err(BodyRefused::TooLarge)), "{read:?}");
+    }
+}

@@ -1,0 +1,63 @@
+//! What a site answers to bytes, without a socket: for `crate::fuzzing`.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a check stops at anything unexpected, and is no part of the service"
+)]
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_util::sync::CancellationToken;
+
+use super::Site;
+use super::conversation::Conversation;
+use super::places::Places;
+
+/// How long an answer may take before the check fails.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// The answer to the first request in `request`.
+pub(crate) async fn first_answer(site: &Site, request: &[u8]) -> Vec<u8> {
+    let peer = IpAddr::from(Ipv4Addr::LOCALHOST);
+    let places = Places::new(8, site.express.is_some(), PATIENCE);
+    let conversation = Conversation {
+        peer: (peer, 1).into(),
+        router: site.router.clone(),
+        express: site.express.clone(),
+        stall_timeout: PATIENCE,
+        place: Arc::new(places.enter(peer).await.unwrap()),
+        memory: site.memory.clone(),
+        stopping: CancellationToken::new(),
+    };
+    let (mut client, server) = tokio::io::duplex(1 << 20);
+    let asking = async move {
+        // Who refuses a request need not read all of it.
+        let _ = client.write_all(request).await;
+        let mut answer = Vec::new();
+        while !is_complete(&answer) {
+            if client.read_buf(&mut answer).await.unwrap_or_default() == 0 {
+                break;
+            }
+        }
+        answer
+    };
+    let both = async { tokio::join!(conversation.go_on(server), asking) };
+    let ((), answer) = tokio::time::timeout(PATIENCE, both).await.unwrap();
+    answer
+}
+
+/// Whether there is a whole answer of a known length.
+fn is_complete(answer: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(answer);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else {
+        return false;
+    };
+    let length = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(": ")?;
+        let is = name.eq_ignore_ascii_case("content-length");
+        is.then(|| value.parse::<usize>().ok())?
+    });
+    length.is_some_and(|length| body.len() >= length)
+}

@@ -1,0 +1,201 @@
+//! One budget of memory for what clients send.
+//!
+//! Bodies under way, what they become when they are parsed, and the heads of requests that are
+//! longer than usual are taken from it. Whoever asks when it is used up is told to come back,
+//! instead of the whole process running out of memory. One source address can take three quarters
+//! of it at most, so that the others are heard, too.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tracing::warn;
+
+use super::places::source_of;
+
+/// The log says at most so often that the budget is used up.
+const SAID_EVERY: Duration = Duration::from_secs(10);
+
+/// A budget in bytes. Clones share it.
+#[derive(Debug, Clone)]
+pub struct RequestMemory(Arc<Budget>);
+
+#[derive(Debug)]
+struct Budget {
+    /// All of it, in bytes.
+    total: usize,
+    /// The most that one source address may take, in bytes.
+    share: usize,
+    /// The option that sets it, for the log.
+    option: &'static str,
+    used: Mutex<Used>,
+}
+
+#[derive(Debug, Default)]
+struct Used {
+    all: usize,
+    by_source: HashMap<IpAddr, usize>,
+    /// When the log said last that nothing is left.
+    said: Option<Instant>,
+}
+
+/// Why bytes are not given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemoryRefused {
+    /// Others have them now.
+    UsedUp,
+    /// There are not so many for one source address, whoever else asks.
+    TooMuch,
+}
+
+impl RequestMemory {
+    /// So many bytes, of which one source address may have three quarters. `option` is what sets
+    /// the number.
+    pub fn new(total: usize, option: &'static str) -> Self {
+        Self::with_share(total, total / 4 * 3, option)
+    }
+
+    /// So many bytes, for whoever asks: for a server that few addresses talk to.
+    pub fn unshared(total: usize, option: &'static str) -> Self {
+        Self::with_share(total, total, option)
+    }
+
+    fn with_share(total: usize, share: usize, option: &'static str) -> Self {
+        Self(Arc::new(Budget {
+            total,
+            share,
+            option,
+            used: Mutex::default(),
+        }))
+    }
+
+    /// What a client at this address takes: nothing yet.
+    pub fn begin(&self, peer: IpAddr) -> HeldMemory {
+        HeldMemory(Arc::new(Held {
+            budget: Arc::clone(&self.0),
+            source: source_of(peer),
+            bytes: Mutex::new(0),
+        }))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn used(&self) -> usize {
+        let used = self.0.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.all
+    }
+}
+
+/// Bytes that were taken for one request. They are given back with the last clone.
+#[derive(Debug, Clone)]
+pub struct HeldMemory(Arc<Held>);
+
+#[derive(Debug)]
+struct Held {
+    budget: Arc<Budget>,
+    source: IpAddr,
+    bytes: Mutex<usize>,
+}
+
+impl HeldMemory {
+    /// Takes so many bytes more.
+    pub fn grow(&self, more: usize) -> Result<(), MemoryRefused> {
+        let Held {
+            budget,
+            source,
+            bytes,
+        } = &*self.0;
+        let mut bytes = bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        if bytes.saturating_add(more) > budget.share {
+            return Err(MemoryRefused::TooMuch);
+        }
+        budget.take(*source, more)?;
+        *bytes = bytes.saturating_add(more);
+        Ok(())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let bytes = *self.bytes.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if bytes > 0 {
+            self.budget.give_back(self.source, bytes);
+        }
+    }
+}
+
+impl Budget {
+    fn take(&self, source: IpAddr, more: usize) -> Result<(), MemoryRefused> {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = used.all.saturating_add(more);
+        let own = used.by_source.get(&source).copied().unwrap_or_default();
+        let own = own.saturating_add(more);
+        if all > self.total || own > self.share {
+            let news = used.said.is_none_or(|said| said.elapsed() >= SAID_EVERY);
+            if news {
+                used.said = Some(Instant::now());
+                drop(used);
+                let (limit, option) = (self.total, self.option);
+                warn!(
+                    "requests under way hold as much memory as {option} allows ({limit} bytes, and \
+                     {} for one address): a request from {source} is refused with 503",
+                    self.share
+                );
+            }
+            return Err(MemoryRefused::UsedUp);
+        }
+        used.all = all;
+        used.by_source.insert(source, own);
+        Ok(())
+    }
+
+    fn give_back(&self, source: IpAddr, bytes: usize) {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.all = used.all.saturating_sub(bytes);
+        if let Some(own) = used.by_source.get_mut(&source) {
+            *own = own.saturating_sub(bytes);
+            if *own == 0 {
+                used.by_source.remove(&source);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(last: u8) -> IpAddr {
+        [127, 0, 0, last].into()
+    }
+
+    #[test]
+    fn what_is_taken_is_given_back() {
+        let memory = RequestMemory::new(100, "an option");
+        let one = memory.begin(peer(1));
+        assert_eq!(one.grow(50), Ok(()));
+        assert_eq!(one.grow(25), Ok(()));
+        assert_eq!(one.grow(1), Err(MemoryRefused::TooMuch));
+        // Others of the same address wait, others do not.
+        assert_eq!(memory.begin(peer(1)).grow(1), Err(MemoryRefused::UsedUp));
+        let two = memory.begin(peer(2));
+        assert_eq!(two.grow(26), Err(MemoryRefused::UsedUp));
+        assert_eq!(two.grow(25), Ok(()));
+        let clone = one.clone();
+        drop(one);
+        assert_eq!(memory.used(), 100);
+        drop(clone);
+        drop(two);
+        assert_eq!(memory.used(), 0);
+        assert_eq!(memory.0.used.lock().unwrap().by_source.len(), 0);
+    }
+
+    #[test]
+    fn a_server_of_few_clients_has_no_shares() {
+        let memory = RequestMemory::unshared(100, "an option");
+        let one = memory.begin(peer(1));
+        assert_eq!(one.grow(100), Ok(()));
+        assert_eq!(one.grow(1), Err(MemoryRefused::TooMuch));
+        assert_eq!(memory.begin(peer(2)).grow(1), Err(MemoryRefused::UsedUp));
+    }
+}

@@ -1,0 +1,332 @@
+//! A connection in the framework, seen from outside: what it waits for, and how long a head it
+//! reads.
+//!
+//! The framework knows when a request begins and ends, and nobody tells. So this stands around
+//! it: around what it reads and writes, around each request's body and around each answer's.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use hyper::body::{Body, Frame, SizeHint};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::memory::{HeldMemory, MemoryRefused, RequestMemory};
+use super::places::Place;
+
+/// How long a request's head may be, in bytes.
+pub(super) const LONGEST_HEAD: usize = 64 * 1024;
+/// What is left in a buffer of the framework beside the longest head.
+const USUAL_HEAD: usize = 4 * 1024;
+/// How much of what comes after a head that is refused is read before the connection is closed:
+/// a client that is cut off while it sends does not read the answer.
+const DISCARDED: usize = 1024 * 1024;
+
+const TOO_LONG: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\n\
+    Content-Length: 0\r\nConnection: close\r\n\r\n";
+const NO_MEMORY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n\
+    Content-Length: 0\r\nConnection: close\r\n\r\n";
+
+/// What is known of a connection. Clones are of the same.
+#[derive(Debug, Clone)]
+pub(super) struct Watch(Arc<Watched>);
+
+#[derive(Debug)]
+struct Watched {
+    place: Arc<Place>,
+    memory: RequestMemory,
+    peer: std::net::IpAddr,
+    head: Mutex<Head>,
+}
+
+/// The head that is being read, if one is.
+#[derive(Debug)]
+enum Head {
+    Read {
+        bytes: usize,
+        held: Option<HeldMemory>,
+    },
+    Complete,
+}
+
+impl Watch {
+    /// A connection whose first head is about to be read.
+    pub(super) fn new(place: Arc<Place>, memory: RequestMemory, peer: std::net::IpAddr) -> Self {
+        let head = Mutex::new(Head::BEGINNING);
+        Self(Arc::new(Watched {
+            place,
+            memory,
+            peer,
+            head,
+        }))
+    }
+
+    /// A request's head has been read.
+    pub(super) fn begins(&self) {
+        self.0.place.works();
+        *self.head() = Head::Complete;
+    }
+
+    fn ends(&self) {
+        self.0.place.waits();
+        *self.head() = Head::BEGINNING;
+    }
+
+    fn head(&self) -> MutexGuard<'_, Head> {
+        self.0.head.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many bytes more may be read of the head; `None` if no head is being read.
+    fn room(&self) -> Option<usize> {
+        match &*self.head() {
+            Head::Read { bytes, .. } => Some(LONGEST_HEAD.saturating_sub(*bytes)),
+            Head::Complete => None,
+        }
+    }
+
+    /// Counts what was read of a head, and takes memory for it if it is long.
+    fn count(&self, more: usize) -> Result<(), MemoryRefused> {
+        let mut head = self.head();
+        let Head::Read { bytes, held } = &mut *head else {
+            return Ok(());
+        };
+        let before = needed(*bytes);
+        *bytes = bytes.saturating_add(more);
+        let grown = needed(*bytes).saturating_sub(before);
+        if grown == 0 {
+            return Ok(());
+        }
+        held.get_or_insert_with(|| self.0.memory.begin(self.0.peer))
+            .grow(grown)
+    }
+}
+
+/// How much memory the framework uses for so much of a head, beside what every connection has.
+fn needed(bytes: usize) -> usize {
+    if bytes <= USUAL_HEAD {
+        return 0;
+    }
+    bytes.next_power_of_two()
+}
+
+impl Head {
+    const BEGINNING: Self = Self::Read {
+        bytes: 0,
+        held: None,
+    };
+}
+
+/// What the framework reads and writes.
+pub(super) struct WatchedStream<S> {
+    stream: S,
+    watch: Watch,
+    /// Something could not be written yet.
+    is_blocked: bool,
+    /// How much was thrown away after a head that was refused.
+    discarded: Option<usize>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> WatchedStream<S> {
+    pub(super) fn new(stream: S, watch: Watch) -> Self {
+        Self {
+            stream,
+            watch,
+            is_blocked: false,
+            discarded: None,
+        }
+    }
+
+    /// Answers a head that is not read on. No answer is being written then: the framework reads a
+    /// head when it is done with the request before.
+    fn refuse(&mut self, context: &mut Context<'_>, answer: &[u8]) -> Poll<io::Result<()>> {
+        if !self.is_blocked {
+            // Short enough for any socket; and if not, the connection is closed without it.
+            let _ = Pin::new(&mut self.stream).poll_write(context, answer);
+            let _ = Pin::new(&mut self.stream).poll_flush(context);
+        }
+        self.discarded = Some(0);
+        self.discard(context)
+    }
+
+    fn discard(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut space = [0; 4096];
+        while let Some(discarded) = self.discarded.filter(|it| *it < DISCARDED) {
+            let mut buffer = ReadBuf::new(&mut space);
+            let read = Pin::new(&mut self.stream).poll_read(context, &mut buffer);
+            let length = buffer.filled().len();
+            if !matches!(read, Poll::Ready(Ok(()))) || length == 0 {
+                break;
+            }
+            self.discarded = Some(discarded.saturating_add(length));
+        }
+        Poll::Ready(Err(io::Error::other("the head of a request was refused")))
+    }
+
+    fn judge<T>(&mut self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        let is_blocked = written.is_pending();
+        if is_blocked && !self.is_blocked {
+            self.watch.0.place.is_slow(Instant::now());
+        } else if !is_blocked && self.is_blocked {
+            self.watch.0.place.goes_on();
+        }
+        self.is_blocked = is_blocked;
+        written
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for WatchedStream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.discarded.is_some() {
+            return this.discard(context);
+        }
+        let Some(room) = this.watch.room() else {
+            return Pin::new(&mut this.stream).poll_read(context, buffer);
+        };
+        if room == 0 {
+            return this.refuse(context, TOO_LONG);
+        }
+        let before = buffer.filled().len();
+        if room < buffer.remaining() {
+            let mut part = ReadBuf::new(buffer.initialize_unfilled_to(room));
+            ready!(Pin::new(&mut this.stream).poll_read(context, &mut part))?;
+            let read = part.filled().len();
+            buffer.advance(read);
+        } else {
+            ready!(Pin::new(&mut this.stream).poll_read(context, buffer))?;
+        }
+        match this
+            .watch
+            .count(buffer.filled().len().saturating_sub(before))
+        {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(_) => this.refuse(context, NO_MEMORY),
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WatchedStream<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.judge(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
+        self.judge(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// The body of a request: whoever waits for it, waits for the client.
+pub(super) struct RequestBody<B> {
+    body: B,
+    watch: Watch,
+    /// When the first part of it was waited for.
+    since: Option<Instant>,
+    waits: bool,
+}
+
+impl<B> RequestBody<B> {
+    pub(super) fn new(body: B, watch: Watch) -> Self {
+        Self {
+            body,
+            watch,
+            since: None,
+            waits: false,
+        }
+    }
+}
+
+impl<B: Body + Unpin> Body for RequestBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        if frame.is_pending() {
+            // Also if a byte comes now and then, it has been slow from the beginning.
+            let since = *self.since.get_or_insert_with(Instant::now);
+            self.waits = true;
+            self.watch.0.place.is_slow(since);
+        } else if self.waits {
+            self.waits = false;
+            self.watch.0.place.goes_on();
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The body of an answer. When the framework has all of it, the next request may come.
+pub(super) struct AnswerBody<B> {
+    body: B,
+    watch: Watch,
+}
+
+impl<B> AnswerBody<B> {
+    pub(super) fn new(body: B, watch: Watch) -> Self {
+        Self { body, watch }
+    }
+}
+
+impl<B> Drop for AnswerBody<B> {
+    fn drop(&mut self) {
+        self.watch.ends();
+    }
+}
+
+impl<B: Body + Unpin> Body for AnswerBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
