@@ -123,8 +123,8 @@ pub enum NotAnImage {
 impl ImageRef {
     /// Reads a reference. White space at its ends is left off.
     pub fn parse(text: &str) -> Result<Self, NotAnImage> {
-        let text = text.trim_ascii();
         const LONGEST: usize = 2000;
+        let text = text.trim_ascii();
         if text.len() > LONGEST {
             return Err(NotAnImageUrl::TooLong.into());
         }

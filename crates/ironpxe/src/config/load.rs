@@ -10,7 +10,7 @@ use toml::de::{DeString, DeTable, DeValue, ValueDeserializer};
 
 use super::environment::Environment;
 use super::error::{Origin, Problem};
-use super::mask::masked;
+use super::mask::masked_message;
 use super::section::Section;
 use super::{Config, Flag};
 
@@ -210,7 +210,7 @@ impl Loader {
         self.problems.push(Problem {
             origin,
             key,
-            message: masked(&message),
+            message: masked_message(message),
         });
     }
 }

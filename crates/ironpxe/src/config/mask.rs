@@ -13,6 +13,15 @@ pub(super) fn masked(text: &str) -> String {
     shown
 }
 
+/// A message that may quote a value.
+pub(super) fn masked_message(message: String) -> String {
+    if message.contains(['@', '=']) {
+        masked(&message)
+    } else {
+        message
+    }
+}
+
 /// What a value in a message or in a TOML document ends at.
 fn ends_word(c: char) -> bool {
     c.is_whitespace() || c == '"'

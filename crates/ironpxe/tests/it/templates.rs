@@ -195,7 +195,7 @@ fn a_broken_template_is_refused_with_file_line_and_reason() -> Result<()> {
              unknown variable \"kernle\" (in the sample: "
         ),
         format!(
-            "ironpxe: configuration: {config}:3: [pxe]ipxe_config_template_by_arch.aarch64: \
+            "ironpxe: configuration: {config}:4: [pxe]ipxe_config_template_by_arch.aarch64: \
              {arm}, line 2: a printed value would be run as a command"
         ),
     ];

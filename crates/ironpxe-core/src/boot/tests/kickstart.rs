@@ -84,22 +84,25 @@ fn a_checksum_is_used_or_refused_and_never_left_out() {
     number
         .instance_info
         .insert("image_checksum".into(), json!(7));
-    for (node, field) in [
-        (with("", "", md5), "image_checksum"),
-        (with("", "", "http://h/SHA256SUMS"), "image_checksum"),
-        (with("", "", "SHA256"), "image_checksum"),
-        (with("", "", &format!("md5:{md5}")), "image_checksum"),
-        (with("", "", &sha256[1..]), "image_checksum"),
-        (with("", "", " "), "image_checksum"),
-        (with("sha512", &sha512, ""), "image_os_hash_algo"),
-        (with("sha512", "", ""), "image_os_hash_algo"),
-        (with("sha512", &sha512, md5), "image_checksum"),
-        (with("", &sha256, ""), "image_os_hash_algo"),
-        (with("sha256", "", ""), "image_os_hash_value"),
-        (with("sha256", md5, &sha256), "image_os_hash_value"),
-        (repository, "image_checksum"),
-        (number, "image_checksum"),
-    ] {
+    let named_md5 = format!("md5:{md5}");
+    let refused = [
+        ("", "", md5, "image_checksum"),
+        ("", "", "http://h/SHA256SUMS", "image_checksum"),
+        ("", "", "SHA256", "image_checksum"),
+        ("", "", &named_md5, "image_checksum"),
+        ("", "", &sha256[1..], "image_checksum"),
+        ("", "", " ", "image_checksum"),
+        ("sha512", &sha512, "", "image_os_hash_algo"),
+        ("sha512", "", "", "image_os_hash_algo"),
+        ("sha512", &sha512, md5, "image_checksum"),
+        ("", &sha256, "", "image_os_hash_algo"),
+        ("sha256", "", "", "image_os_hash_value"),
+        ("sha256", md5, &sha256, "image_os_hash_value"),
+    ]
+    .into_iter()
+    .map(|(algo, value, checksum, field)| (with(algo, value, checksum), field))
+    .chain([(repository, "image_checksum"), (number, "image_checksum")]);
+    for (node, field) in refused {
         let BootPlan::Refuse(refusal) = plan(&node) else {
             panic!("{:?} is installed", node.instance_info);
         };

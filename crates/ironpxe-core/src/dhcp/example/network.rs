@@ -26,7 +26,9 @@ pub struct Subnet {
 
 /// A text that is no subnet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected a subnet like 192.0.2.0/24, of 8 to 29 bits, without bits of a host")]
+#[error(
+    "expected a subnet like 192.0.2.0/24, of 8 to 29 bits, without bits of a host, of addresses that hosts have"
+)]
 pub struct BadSubnet;
 
 impl Subnet {

@@ -253,7 +253,7 @@ async fn a_volume_that_cannot_be_attached_is_refused_by_its_property() -> Result
     });
     for (key, value, says) in [
         ("target_iqn", Value::Null, "not set"),
-        ("target_iqn", json!("a b"), "ASCII"),
+        ("target_iqn", json!("a b"), "a space"),
         ("target_portal", json!("h:x"), "HOST"),
         ("target_portal", Value::Null, "not set"),
         ("target_lun", json!("first"), "number"),
