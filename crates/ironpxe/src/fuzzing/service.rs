@@ -70,6 +70,8 @@ async fn set_up(location: Location) -> (LocalConductor, Site) {
     let db = Db::open(&settings).await.unwrap();
     let images = Images::new(images::Settings {
         relay: Relayed::Never,
+        relay_allowed: Vec::new(),
+        own: images::OwnService::default(),
         key: Key::new("a key"),
         base: "http://127.0.0.1:6385".to_owned(),
         url_lifetime: Duration::from_mins(1),
@@ -88,6 +90,7 @@ async fn set_up(location: Location) -> (LocalConductor, Site) {
         host: "conductor-1".into(),
         conductor_group: String::new(),
         automated_clean: true,
+        callback_timeouts: conductor::CallbackTimeouts::default(),
         allow_provisioning_in_maintenance: true,
         // Nobody commits anything meanwhile.
         heartbeat_interval: Duration::from_hours(1),
