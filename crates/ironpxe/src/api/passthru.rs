@@ -2,15 +2,28 @@
 
 use axum::Json;
 use axum::extract::{FromRequest, Request};
+use axum::handler::Handler;
 use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get};
 use http::{Method, StatusCode, header};
 use ironpxe_core::JsonMap;
+use ironpxe_core::error::Fault;
 use ironpxe_core::passthru::{HttpMethod, MethodInfo, PassthruReply, arguments_in_query};
 use serde_json::{Map, Value, json};
 
 use crate::api::AppState;
 use crate::api::args::{Args, BodyArgs};
 use crate::api::error::{ApiError, Result};
+
+/// A passthru method may be declared for any HTTP method, `HEAD` too.
+pub(super) fn route<T: 'static, H: Handler<T, AppState>>(handler: H) -> MethodRouter<AppState> {
+    get(handler.clone())
+        .head(handler.clone())
+        .post(handler.clone())
+        .put(handler.clone())
+        .patch(handler.clone())
+        .delete(handler)
+}
 
 /// What came with a call: in its query, and in its body.
 #[derive(Debug, Default)]
@@ -33,18 +46,14 @@ impl CallArgs {
     pub(super) fn method_in_query(mut self) -> Result<(String, JsonMap)> {
         let named = self.query.text("method")?;
         self.query.0.remove("method");
-        match named {
-            Some(method) => {
-                let args = self.of(&method)?;
-                Ok((method, args))
-            }
-            None => {
-                self.query.only(&arguments_in_query(""))?;
-                self.query
-                    .required_text("method")
-                    .map(|none| (none, JsonMap::new()))
-            }
+        if let Some(method) = named {
+            let args = self.of(&method)?;
+            return Ok((method, args));
         }
+        // As in Ironic, who names an argument that there is not hears of that first.
+        self.query.only(&arguments_in_query(""))?;
+        let missing = "Missing mandatory parameter: method".to_owned();
+        Err(Fault::MissingParameterValue(missing).into())
     }
 
     /// The arguments of `method`: those in the query, which it must have declared, and over them

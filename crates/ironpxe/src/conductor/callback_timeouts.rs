@@ -44,7 +44,7 @@ pub struct CallbackTimeouts {
 
 impl Default for CallbackTimeouts {
     fn default() -> Self {
-        let half_an_hour = Duration::from_secs(1800);
+        let half_an_hour = Duration::from_mins(30);
         Self {
             deploy: half_an_hour,
             clean: half_an_hour,

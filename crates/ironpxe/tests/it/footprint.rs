@@ -41,6 +41,8 @@ fn a_whole_life(ironic: &Ironic) -> Result<()> {
         "driver": "fake-hardware",
         "boot_interface": "ipxe",
         "deploy_interface": "ramdisk",
+        "automated_clean": true,
+        "inspect_interface": "agent",
         "rescue_interface": "agent",
         "driver_info": {
             "deploy_kernel": "http://192.0.2.1/k", "deploy_ramdisk": "http://192.0.2.1/r",

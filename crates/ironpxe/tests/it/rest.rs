@@ -25,6 +25,7 @@ mod heartbeat;
 mod lab;
 mod nodes;
 mod normal;
+mod parity;
 mod paths;
 mod ports;
 mod refused;

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::api::AppState;
 use crate::api::error::{ApiError, Result};
+use crate::api::passthru;
 use crate::api::request::Call;
 use crate::rpc::DriverInfo;
 
@@ -27,14 +28,14 @@ pub(super) fn routes() -> Router<AppState> {
             "/v1/drivers/vendor_passthru/methods",
             get(vendor_passthru::methods_by_query),
         )
-        .route(passthru, vendor_passthru::route(vendor_passthru::by_query))
+        .route(passthru, passthru::route(vendor_passthru::by_query))
         .route(
             &format!("{passthru}/methods"),
             get(vendor_passthru::methods),
         )
         .route(
             &format!("{passthru}/{{method}}"),
-            vendor_passthru::route(vendor_passthru::by_path),
+            passthru::route(vendor_passthru::by_path),
         )
 }
 

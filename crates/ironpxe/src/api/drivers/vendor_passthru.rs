@@ -6,9 +6,7 @@
 //! only, which firmware cannot send.
 
 use axum::extract::{Path, State};
-use axum::handler::Handler;
 use axum::response::Response;
-use axum::routing::{MethodRouter, get};
 use axum::{Extension, Json};
 use http::Method;
 use ironpxe_core::JsonMap;
@@ -24,16 +22,6 @@ use crate::api::firmware::IsFirmware;
 use crate::api::passthru::{self, CallArgs};
 use crate::api::request::Call;
 use crate::rpc::Context;
-
-/// A passthru method may be declared for any HTTP method, `HEAD` too.
-pub(super) fn route<T: 'static, H: Handler<T, AppState>>(handler: H) -> MethodRouter<AppState> {
-    get(handler.clone())
-        .head(handler.clone())
-        .post(handler.clone())
-        .put(handler.clone())
-        .patch(handler.clone())
-        .delete(handler)
-}
 
 /// `GET …/vendor_passthru/methods`
 pub(super) async fn methods(

@@ -30,6 +30,7 @@ pub(super) async fn post(
     if let Some(name) = &node.name {
         name::check(&call, name, "Cannot create node with invalid name")?;
     }
+    own(&mut node)?;
     if let Some(parent) = body.get("parent_node").and_then(Value::as_str) {
         node.parent_node = Some(parent_of(&state, &call, &node, parent).await?);
     }
@@ -42,6 +43,18 @@ pub(super) async fn post(
         Json(shown),
     )
         .into_response())
+}
+
+/// A node belongs to the project of who makes it. Who has not said who they are has none, and can
+/// give the node to none; an owner can be written later.
+fn own(node: &mut Node) -> Result<()> {
+    match node.owner.take() {
+        Some(owner) if !owner.is_empty() => Err(ApiError::invalid(
+            "Cannot create a node as a project scoped admin with an owner other than your own \
+             project.",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// `POST /v1/nodes/<node>`: Ironic takes the last part of the URL for the body.

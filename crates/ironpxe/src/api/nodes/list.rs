@@ -221,6 +221,10 @@ async fn filter(state: &AppState, call: &Call, args: &Args) -> Result<NodeFilter
             "Nodes cannot be listed by project; list them by owner or by lessee.".to_owned(),
         ));
     }
+    if let Some(chassis) = args.uuid("chassis_uuid")? {
+        let missing = format!("Chassis {chassis} could not be found.");
+        return Err(ApiError::Missing(missing));
+    }
     let parent_node = match args.ident("parent_node")? {
         Some(parent) => Some(lookup(state, call, &parent).await?.uuid.0),
         None => None,

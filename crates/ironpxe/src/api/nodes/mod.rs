@@ -9,6 +9,7 @@ use ironpxe_core::patch::value::is_logical_name;
 
 use crate::api::AppState;
 use crate::api::error::{ApiError, Result};
+use crate::api::passthru;
 use crate::api::request::Call;
 
 mod boot_script;
@@ -112,11 +113,11 @@ pub(super) fn routes() -> Router<AppState> {
         )
         .route(
             "/v1/nodes/{node}/vendor_passthru",
-            vendor_passthru::route(vendor_passthru::by_query),
+            passthru::route(vendor_passthru::by_query),
         )
         .route(
             "/v1/nodes/{node}/vendor_passthru/{method}",
-            vendor_passthru::route(vendor_passthru::by_path),
+            passthru::route(vendor_passthru::by_path),
         )
         .merge(empty::routes())
         .route(

@@ -2,9 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::handler::Handler;
 use axum::response::Response;
-use axum::routing::{MethodRouter, get};
 use http::Method;
 use ironpxe_core::JsonMap;
 use serde_json::Value;
@@ -15,16 +13,6 @@ use crate::api::error::{ApiError, Result};
 use crate::api::nodes::{find, lookup};
 use crate::api::passthru::{self, CallArgs};
 use crate::api::request::Call;
-
-/// A passthru method may be declared for any HTTP method, `HEAD` too.
-pub(super) fn route<T: 'static, H: Handler<T, AppState>>(handler: H) -> MethodRouter<AppState> {
-    get(handler.clone())
-        .head(handler.clone())
-        .post(handler.clone())
-        .put(handler.clone())
-        .patch(handler.clone())
-        .delete(handler)
-}
 
 /// `GET /v1/nodes/<node>/vendor_passthru/methods`
 pub(super) async fn methods(

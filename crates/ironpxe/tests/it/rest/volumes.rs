@@ -311,6 +311,13 @@ async fn the_volumes_of_a_machine_that_runs_stay_as_they_are() -> Result<()> {
         "/v1/volume/targets/{}",
         made["uuid"].as_str().unwrap_or_default()
     );
+    // A node that is only described may lose what it has.
+    for verb in ["manage", "provide"] {
+        let path = "/v1/nodes/n1/states/provision";
+        lab.expect(202, "PUT", path, Some(json!({ "target": verb })))
+            .await?;
+        lab.client.wait_until_free("n1").await?;
+    }
     let power = "/v1/nodes/n1/states/power";
     lab.expect(202, "PUT", power, Some(json!({ "target": "power on" })))
         .await?;
