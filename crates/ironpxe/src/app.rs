@@ -145,8 +145,12 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
         None => db.secret("image_urls", &ident::secret()).await?,
     };
     let downloads = limits.connections / 2;
-    // Of whatever role the others on this host are.
-    let own_ports = vec![address.port(), config.api.port, config.json_rpc.port];
+    let own_ports = match role {
+        Role::All => vec![address.port()],
+        // The other role may be on this host too.
+        Role::Api => vec![address.port(), config.json_rpc.port],
+        Role::Conductor => vec![address.port(), config.api.port],
+    };
     let images = images(
         &config,
         &clients,
@@ -244,7 +248,7 @@ pub async fn preview(
 ) -> Result<BootPreview, OfflineError> {
     let address = SocketAddr::new(config.api.host_ip, config.api.port);
     let url = api_url(config, Role::All, address);
-    let own_ports = vec![config.api.port, config.json_rpc.port];
+    let own_ports = vec![config.api.port];
     // Nobody is let in by what a preview shows.
     let images = Clients::new(config)
         .map_err(Box::from)
