@@ -548,9 +548,10 @@ fn the_nic_loop_ends_with_the_nic_that_is_known() {
                     .iter()
                     .rposition(|it| matches!(it, Nothing | Html))
                     .unwrap();
-                let shown = match firmware.knows_its_url {
-                    true => format!("http://h/prefix/{}", asked[last]),
-                    false => format!("{}, beside http://h/prefix/boot.ipxe", asked[last]),
+                let shown = if firmware.knows_its_url {
+                    format!("http://h/prefix/{}", asked[last])
+                } else {
+                    format!("{}, beside http://h/prefix/boot.ipxe", asked[last])
                 };
                 assert!(
                     trace.console.contains(&shown),

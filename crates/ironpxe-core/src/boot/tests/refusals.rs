@@ -46,11 +46,12 @@ fn fields() -> impl Strategy<Value = String> {
 fn about(refusal: &Refusal) -> Vec<String> {
     match refusal {
         Refusal::Missing { fields } => vec![fields.clone()],
-        Refusal::BadValue { field, .. } => vec![field.clone()],
+        Refusal::BadValue { field, .. } | Refusal::RamdiskDisabled { field } => {
+            vec![field.clone()]
+        }
         Refusal::Conflict { one, other } => vec![(*one).to_owned(), (*other).to_owned()],
         Refusal::PortNotPxeEnabled(mac) => vec!["pxe_enabled".to_owned(), mac.to_string()],
         Refusal::Image { kind, .. } => vec![kind.name().to_owned()],
-        Refusal::RamdiskDisabled { field } => vec![field.clone()],
         Refusal::StateBootsNothing(_) | Refusal::UnknownState(_) | Refusal::Fault(_) => Vec::new(),
     }
 }
