@@ -131,7 +131,7 @@ fn forms() -> [Regex; 7] {
             r#"(?<name>["'][^"']*(?:{words})\d*["']\s*,\s*'--?[a-z]+'\s*,\s*)(?<value>{QUOTED})"#
         )),
         form(format!(
-            r#"(?<name><[^<>]*(?:{words})[^<>]*>)(?<value>[^<]+)"#
+            r"(?<name><[^<>]*(?:{words})[^<>]*>)(?<value>[^<]+)"
         )),
         form(format!(
             r#"(?<name>(?:{words}){TAIL}\s+)(?<value>u?"(?:\\.|[^"\\])*"|u?'(?:\\.|[^'\\])*')"#

@@ -75,7 +75,7 @@ fn mask_one(masked: &mut String, url: &str) {
 
 /// Whether an argument of this name is what makes its URL good: `temp_url_sig` (Swift),
 /// `X-Amz-Signature`, `X-Amz-Security-Token`, `AWSAccessKeyId` (S3), `X-Goog-Signature`, `Signature`
-/// (Google, CloudFront), `sig` (Azure), and the passwords and tokens of others.
+/// (Google, `CloudFront`), `sig` (Azure), and the passwords and tokens of others.
 fn lets_in(name: &str) -> bool {
     const WORDS: [&str; 9] = [
         "signature",
