@@ -302,7 +302,7 @@ fn a_kickstart_template_is_tried_out_at_the_start() -> Result<()> {
     };
     configure("")?;
     for (text, said) in [
-        (None, "cannot read"),
+        (None, "cannot be read"),
         (Some("{% if %}"), "mine.cfg: line 1"),
         (Some("reboot\n"), "does not report"),
     ] {
