@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use ironpxe_testkit::ironic::Ironic;
@@ -69,14 +69,29 @@ fn boot_request() -> String {
 fn too_few_files_are_told_before_anything_is_bound() -> Result<()> {
     let folder = tempfile::tempdir()?;
     for files in [40, 64, 199] {
-        let output = Command::new(limited(&folder, files)?)
+        let mut process = Command::new(limited(&folder, files)?)
             .args(["serve", "--listen", "127.0.0.1:0", "--state-dir"])
             .arg(folder.path())
             .env_clear()
             .stdin(Stdio::null())
-            .output()?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(!output.status.success(), "{files}: {said}");
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let deadline = Instant::now() + SOON;
+        let status = loop {
+            if let Some(status) = process.try_wait()? {
+                break status;
+            }
+            if Instant::now() > deadline {
+                process.kill()?;
+                process.wait()?;
+                anyhow::bail!("it starts with {files} files");
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let mut said = String::new();
+        let stderr = process.stderr.as_mut().context("no stderr")?;
+        stderr.read_to_string(&mut said)?;
+        ensure!(!status.success(), "{files}: {said}");
         ensure!(
             said.contains(&format!("may have {files} files open (RLIMIT_NOFILE)"))
                 && said.contains("at least 200 are needed")
@@ -152,14 +167,14 @@ fn bodies_under_way_share_one_budget() -> Result<()> {
     drop(held);
     // All of it is there again.
     let drive = json!({ "target": "active", "configdrive": "x".repeat(900_000) });
-    let deadline = std::time::Instant::now() + SOON;
+    let deadline = Instant::now() + SOON;
     loop {
         let answer = client.put(&format!("/v1/nodes/{uuid}/states/provision"), &drive)?;
         // 400: the node is only enrolled.
         if answer.status == 400 {
             return Ok(());
         }
-        ensure!(std::time::Instant::now() < deadline, "{answer:?}");
+        ensure!(Instant::now() < deadline, "{answer:?}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
