@@ -54,14 +54,12 @@ pub(super) fn protect_files(path: &Path) -> io::Result<()> {
                 file.display()
             ),
             Err(error) => {
-                return Err(io::Error::new(
-                    error.kind(),
-                    format!(
-                        "{} may be read by others (mode {mode:o}), and holds passwords: make it the \
-                         service's own, or of mode 600 ({error})",
-                        file.display()
-                    ),
-                ));
+                // Of no kind that would have it opened to be read alone.
+                return Err(io::Error::other(format!(
+                    "{} may be read by others (mode {mode:o}), and holds passwords: make it the \
+                     service's own, or of mode 600 ({error})",
+                    file.display()
+                )));
             }
         }
     }
