@@ -184,6 +184,7 @@ fn the_core_does_no_input_or_output() {
         "hmac",
         "json-patch",
         "minijinja",
+        "regex",
         "serde",
         "serde_json",
         "sha1",
