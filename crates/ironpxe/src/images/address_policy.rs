@@ -184,7 +184,7 @@ fn kind_v6(ip: Ipv6Addr) -> Kind {
         [0, 0, 0, 0, 0, 0, 0, 1] => Kind::Special("loopback"),
         [0xff00..=0xffff, ..] => Kind::Never("multicast"),
         [0xfe80..=0xfebf, ..] => Kind::Special("link-local"),
-        [0xfc00..=0xfdff, ..] | [0xfec0..=0xfeff, ..] => Kind::Special("private"),
+        [0xfc00..=0xfdff | 0xfec0..=0xfeff, ..] => Kind::Special("private"),
         // Behind these may be any address of IPv4.
         [0, 0, 0, 0, 0, 0, ..] => Kind::Special("IPv4-compatible"),
         [0x64, 0xff9b, ..] => Kind::Special("of NAT64"),

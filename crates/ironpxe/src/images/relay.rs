@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use http::{StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use ironpxe_core::boot::ImageUrl;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};
@@ -135,13 +135,12 @@ impl Relay {
     ) -> Result<Response, ImageError> {
         self.policy.judge_url(url).map_err(&told)?;
         let host = url.host_str().unwrap_or_default();
-        let client = match literal(url) {
-            Some(_) => self.client(None),
-            None => {
-                let addresses = self.resolve(url).await?;
-                let addresses = self.permitted(addresses).map_err(&told)?;
-                self.client(Some((host, &addresses)))
-            }
+        let client = if literal(url).is_some() {
+            self.client(None)
+        } else {
+            let addresses = self.resolve(url).await?;
+            let addresses = self.permitted(addresses).map_err(&told)?;
+            self.client(Some((host, &addresses)))
         };
         let unable = |error: reqwest::Error| {
             // The URL is told beside it anyway.
@@ -260,7 +259,7 @@ fn redirected(answer: &Response) -> Option<&[u8]> {
             | StatusCode::PERMANENT_REDIRECT
     );
     let target = answer.headers().get(header::LOCATION);
-    target.filter(|_| elsewhere).map(|target| target.as_bytes())
+    target.filter(|_| elsewhere).map(HeaderValue::as_bytes)
 }
 
 /// The URL to which a redirect leads. A password goes along only to where it was meant for.

@@ -85,7 +85,7 @@ mod tests {
     fn limits(bytes: usize) -> BodyLimits {
         BodyLimits {
             bytes,
-            arrives_within: Duration::from_secs(60),
+            arrives_within: Duration::from_mins(1),
         }
     }
 

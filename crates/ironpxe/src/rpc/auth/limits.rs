@@ -149,8 +149,8 @@ fn network(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    fn peer(address: &str) -> Option<IpAddr> {
-        Some(address.parse().unwrap())
+    fn peer(address: &str) -> IpAddr {
+        address.parse().unwrap()
     }
 
     #[test]
@@ -159,18 +159,24 @@ mod tests {
         let now = Instant::now();
         let one = peer("192.0.2.1");
         let mut places: Vec<Place> = (0..MAX_WAITING_BY_PEER)
-            .map(|_| limits.enter(one, now).unwrap())
+            .map(|_| limits.enter(Some(one), now).unwrap())
             .collect();
-        assert_eq!(limits.enter(one, now).unwrap_err(), RETRY_AFTER);
-        assert_eq!(limits.enter(peer("::ffff:192.0.2.1"), now).unwrap_err(), 1);
+        assert_eq!(limits.enter(Some(one), now).unwrap_err(), RETRY_AFTER);
+        assert_eq!(
+            limits
+                .enter(Some(peer("::ffff:192.0.2.1")), now)
+                .unwrap_err(),
+            1
+        );
         assert!(limits.enter(None, now).is_ok());
         for host in 2..=MAX_WAITING / MAX_WAITING_BY_PEER {
             let other = peer(&format!("192.0.2.{host}"));
-            places.extend((0..MAX_WAITING_BY_PEER).map(|_| limits.enter(other, now).unwrap()));
+            places
+                .extend((0..MAX_WAITING_BY_PEER).map(|_| limits.enter(Some(other), now).unwrap()));
         }
-        assert!(limits.enter(peer("198.51.100.1"), now).is_err());
+        assert!(limits.enter(Some(peer("198.51.100.1")), now).is_err());
         places.clear();
-        assert!(limits.enter(one, now).is_ok());
+        assert!(limits.enter(Some(one), now).is_ok());
         assert!(limits.lock().by_address.is_empty());
     }
 
@@ -181,17 +187,17 @@ mod tests {
         // Neighbours in one network are one peer.
         let one = peer("2001:db8::1");
         for host in 1..=MAX_FAILURES {
-            let place = limits.enter(peer(&format!("2001:db8::{host}")), start);
+            let place = limits.enter(Some(peer(&format!("2001:db8::{host}"))), start);
             place.unwrap().failed();
         }
-        assert_eq!(limits.enter(one, start).unwrap_err(), 3);
-        assert!(limits.enter(peer("2001:db8:0:1::1"), start).is_ok());
+        assert_eq!(limits.enter(Some(one), start).unwrap_err(), 3);
+        assert!(limits.enter(Some(peer("2001:db8:0:1::1")), start).is_ok());
         // One is forgotten at a time.
         let later = start + FORGET_AFTER;
-        limits.enter(one, later).unwrap().failed();
-        assert!(limits.enter(one, later).is_err());
+        limits.enter(Some(one), later).unwrap().failed();
+        assert!(limits.enter(Some(one), later).is_err());
         let much_later = later + FORGET_AFTER * MAX_FAILURES;
-        drop(limits.enter(one, much_later).unwrap());
+        drop(limits.enter(Some(one), much_later).unwrap());
         assert!(limits.lock().by_address.is_empty());
     }
 
@@ -204,8 +210,12 @@ mod tests {
             let address = IpAddr::V4(std::net::Ipv4Addr::from_bits(bits));
             limits.enter(Some(address), now).unwrap().failed();
         }
-        assert!(limits.enter(peer("192.0.2.1"), now).is_err());
-        assert!(limits.enter(peer("192.0.2.1"), now + FORGET_AFTER).is_ok());
+        assert!(limits.enter(Some(peer("192.0.2.1")), now).is_err());
+        assert!(
+            limits
+                .enter(Some(peer("192.0.2.1")), now + FORGET_AFTER)
+                .is_ok()
+        );
         assert!(limits.lock().by_address.is_empty());
     }
 }

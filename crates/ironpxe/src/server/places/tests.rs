@@ -67,7 +67,7 @@ async fn the_longest_idle_of_the_address_with_the_most_goes() {
     let ended: Vec<bool> = many.iter().map(is_ended).collect();
     assert_eq!(ended, [false, false, true, false, false, false]);
     assert!(!is_ended(&machine) && !is_ended(&other));
-    let (_, entered) = tokio::join!(
+    let ((), entered) = tokio::join!(
         async {
             many[2].is_ended().await;
             drop(many.remove(2));
