@@ -15,8 +15,8 @@ const PUBLIC: &str = "100.128.0.1";
 const PRIVATE: &str = "10.77.0.1";
 const METADATA: &str = "169.254.169.254";
 
-fn relays(allowed: &str) -> ServerOptions {
-    ServerOptions::default()
+fn relays(lan: &Lan, allowed: &str) -> ServerOptions {
+    ServerOptions::on_lan(lan)
         .set("IRONPXE_IMAGES__RELAY", "always")
         .set("IRONPXE_IMAGES__RELAY_ALLOWED", allowed)
 }
@@ -84,7 +84,7 @@ fn only_public_addresses_are_fetched_from_unless_others_are_allowed() -> Result<
             server("127.0.0.1")?,
             server(METADATA)?,
         );
-        let site = Site::with(relays(""))?;
+        let site = Site::with(relays(lan, ""))?;
         let nothing = "http://100.128.0.1/r";
         let node = site.runs(MAC, &public.local_url("/secret"), nothing)?;
         fetched(&site, &node, &public.local_url("/secret"))?;
@@ -134,7 +134,7 @@ fn only_public_addresses_are_fetched_from_unless_others_are_allowed() -> Result<
             (
                 "/e",
                 site.server.base_url().to_owned(),
-                "its server sends elsewhere, and there its server 127.0.0.1:",
+                "its server sends elsewhere, and there its server 10.77.0.1:",
             ),
         ] {
             let answer = Answer::status(302).header("Location", &to);
@@ -151,9 +151,9 @@ fn only_public_addresses_are_fetched_from_unless_others_are_allowed() -> Result<
 
 #[test]
 fn what_is_allowed_is_fetched_and_never_from_the_service_itself() -> Result<()> {
-    Lan::run(&[], |_| {
+    Lan::run(&[], |lan| {
         let (private, loopback) = (server(PRIVATE)?, server("127.0.0.1")?);
-        let site = Site::with(relays("10.77.0.0/24, 127.0.0.0/8, ::1"))?;
+        let site = Site::with(relays(lan, "10.77.0.0/24, 127.0.0.0/8, ::1"))?;
         let node = site.runs(MAC, &private.local_url("/secret"), "http://10.77.0.1/r")?;
         fetched(&site, &node, &private.local_url("/secret"))?;
         fetched(&site, &node, &loopback.local_url("/secret"))?;
@@ -168,9 +168,9 @@ fn what_is_allowed_is_fetched_and_never_from_the_service_itself() -> Result<()> 
 
         let own = format!("{}/v1/nodes/{node}", site.server.base_url());
         refused_at_once(&site, &node, &own, &["is this service itself"])?;
-        let by_name = own.replace("127.0.0.1", "localhost");
+        let by_name = own.replace(PRIVATE, "localhost");
         refused_when_fetched(&site, &node, &by_name, "its server ")?;
-        let public = own.replace("127.0.0.1", PRIVATE);
-        refused_at_once(&site, &node, &public, &["is this service itself"])
+        let loopback = own.replace(PRIVATE, "127.0.0.1");
+        refused_at_once(&site, &node, &loopback, &["is this service itself"])
     })
 }
