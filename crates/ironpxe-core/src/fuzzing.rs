@@ -9,6 +9,7 @@
 
 mod boot;
 mod documents;
+mod kickstart;
 mod names;
 pub(crate) mod script;
 
@@ -16,11 +17,12 @@ pub(crate) mod script;
 pub type Check = fn(&[u8]);
 
 /// Each target by the name of its file in `fuzz/fuzz_targets/` and its folder in `fuzz/corpus/`.
-pub const TARGETS: [(&str, Check); 8] = [
+pub const TARGETS: [(&str, Check); 9] = [
     ("boot_ident", names::boot_ident),
     ("capabilities", boot::capabilities),
     ("image_url", boot::image_url),
     ("kernel_args", boot::kernel_args),
+    ("kickstart", kickstart::kickstart),
     ("mac_uuid", names::mac_uuid),
     ("patch", documents::patch),
     ("render", boot::render),

@@ -293,7 +293,7 @@ fn scripts(settings: &BootSettings) -> &'static Scripts {
     })
 }
 
-fn node(state: ProvisionState) -> Node {
+pub(super) fn node(state: ProvisionState) -> Node {
     let uuid = NodeUuid(Uuid::nil());
     let mut node = Node::enroll(uuid, "fake-hardware", OffsetDateTime::UNIX_EPOCH);
     node.provision_state = state.into();
