@@ -135,7 +135,6 @@ impl Drop for SmallDisk {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "it is the output of a test")]
 fn machines_boot_from_a_full_disk_also_after_a_restart() -> Result<()> {
     if !rustix::process::geteuid().is_root() {
         println!("skipped: a disk of its own needs root");
