@@ -26,6 +26,10 @@ pub const TARGETS: [(&str, Check); 3] = [
 ];
 
 /// Runs one target; for `fuzz/fuzz_targets/`.
+///
+/// # Panics
+///
+/// If something is not as it must be, or there is no such target.
 pub fn run(target: &str, data: &[u8]) {
     match TARGETS.iter().find(|(name, _)| *name == target) {
         Some((_, check)) => check(data),
