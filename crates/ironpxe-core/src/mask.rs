@@ -20,7 +20,7 @@ pub use url::mask_urls;
 pub const STARS: &str = "******";
 
 /// A value whose name holds one of these is a secret.
-const SECRET_WORDS: [&str; 31] = [
+const SECRET_WORDS: [&str; 32] = [
     "adminpass",
     "admin_pass",
     "password",
@@ -53,6 +53,8 @@ const SECRET_WORDS: [&str; 31] = [
     // Ironic masks these two in driver_info only; no other field has use for them.
     "snmp_auth_key",
     "snmp_priv_key",
+    // Anaconda's and others' kernel parameter for root's password.
+    "rootpw",
 ];
 
 /// Whether what has this name is a secret.

@@ -47,6 +47,7 @@ fn secrets_are_hidden_in_every_form() {
             r#"{"args": "password=******", "b": 1}"#,
         ),
         ("http://u:X1@h/k?a=b", "http://******@h/k?a=b"),
+        ("\"rootpw=$1$X1\"", "\"rootpw=******\""),
     ] {
         let shown = mask_text(text);
         assert_eq!(shown, masked, "{text}");
@@ -82,6 +83,10 @@ fn urls_keep_to_themselves_what_lets_their_reader_in() {
         ("http://user:X1@h:80/k", "http://******@h:80/k"),
         ("http://X1@h", "http://******@h"),
         ("http://user:X1@X2@h/k", "http://******@h/k"),
+        ("http://user:X1/X2@h/k", "http://******@h/k"),
+        ("http://h:80/k@v1", "http://h:80/k@v1"),
+        ("http://h:/k@v1", "http://h:/k@v1"),
+        ("http://[::1]:80/k@v1", "http://[::1]:80/k@v1"),
         (
             "http://user:X1%2F@[fd00::1]:80/k",
             "http://******@[fd00::1]:80/k",

@@ -34,17 +34,15 @@ fn is_end(letter: char) -> bool {
 
 /// Adds what follows `scheme://`.
 fn mask_one(masked: &mut String, url: &str) {
-    let end = url.find(['/', '?', '#']).unwrap_or(url.len());
-    let (authority, path) = url.split_at_checked(end).unwrap_or((url, ""));
-    // As in RFC 3986 and as URLs are read in practice: up to the last sign.
-    let host = match authority.rsplit_once('@') {
-        Some((_, host)) => {
+    let server = match user_info(url) {
+        Some(at) => {
             masked.push_str(STARS);
-            masked.push('@');
-            host
+            url.get(at..).unwrap_or_default()
         }
-        None => authority,
+        None => url,
     };
+    let end = server.find(['/', '?', '#']).unwrap_or(server.len());
+    let (host, path) = server.split_at_checked(end).unwrap_or((server, ""));
     masked.push_str(host);
     let Some((path, query)) = path.split_once('?') else {
         masked.push_str(path);
@@ -71,6 +69,26 @@ fn mask_one(masked: &mut String, url: &str) {
     if query.ends_with(['&', ';']) {
         masked.push(separator);
     }
+}
+
+/// Where the `@` stands that ends a user and a password: the last of the authority, as in RFC 3986 and
+/// as URLs are read in practice.
+///
+/// A password should have its `/` encoded. One that has not is found by the port that is no number.
+fn user_info(url: &str) -> Option<usize> {
+    let end = url.find(['/', '?', '#']).unwrap_or(url.len());
+    let authority = url.get(..end).unwrap_or(url);
+    if let Some(at) = authority.rfind('@') {
+        return Some(at);
+    }
+    if authority.starts_with('[') {
+        return None;
+    }
+    let (_, port) = authority.split_once(':')?;
+    if port.is_empty() || port.parse::<u16>().is_ok() {
+        return None;
+    }
+    url.rfind('@')
 }
 
 /// Whether an argument of this name is what makes its URL good: `temp_url_sig` (Swift),

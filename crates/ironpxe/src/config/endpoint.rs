@@ -4,9 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ironpxe_core::boot::ImageUrl;
+use ironpxe_core::mask::mask_text;
 use serde::{Deserialize, Serialize};
-
-use super::mask::masked;
 
 /// Where a service is found: an `http://` or `https://` URL without a slash at its end, and without
 /// a user or password in it.
@@ -19,7 +18,7 @@ impl TryFrom<String> for Endpoint {
 
     fn try_from(written: String) -> Result<Self, Self::Error> {
         let refused = |problem: &dyn fmt::Display| {
-            format!("{:?} cannot be used: {problem}", masked(&written))
+            format!("{:?} cannot be used: {problem}", mask_text(&written))
         };
         // It stands in boot scripts, where an image's URL may stand too.
         let url = ImageUrl::parse(&written).map_err(|problem| refused(&problem))?;
@@ -171,10 +170,10 @@ mod tests {
             ("http://h:port", "from 1 to 65535"),
             ("http://h:0", "from 1 to 65535"),
             ("h:6385", "http://"),
-            ("http://u:hush@h:6385", "\"http://***@h:6385\""),
+            ("http://u:hush@h:6385", "\"http://******@h:6385\""),
             ("http://u:hush@h", "leave them out"),
-            ("http://u:hu/sh@h", "\"http://***@h\""),
-            ("http://hush@h", "\"http://***@h\""),
+            ("http://u:hu/sh@h", "\"http://******@h\""),
+            ("http://hush@h", "\"http://******@h\""),
         ] {
             let said = endpoint(written).unwrap_err();
             assert!(said.contains(says), "{written}: {said}");

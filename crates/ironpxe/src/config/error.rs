@@ -3,8 +3,9 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use ironpxe_core::mask::mask_text;
+
 use super::Config;
-use super::mask::masked;
 
 /// A configuration that cannot be used, with everything that is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +50,7 @@ impl Config {
         Problem {
             origin: self.origin(key),
             key: Some(key.to_owned()),
-            message: masked(message),
+            message: mask_text(message).into_owned(),
         }
     }
 

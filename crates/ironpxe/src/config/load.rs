@@ -8,9 +8,10 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue, ValueDeserializer};
 
+use ironpxe_core::mask::mask_text;
+
 use super::environment::Environment;
 use super::error::{Origin, Problem};
-use super::mask::masked_message;
 use super::section::Section;
 use super::{Config, Flag};
 
@@ -210,7 +211,7 @@ impl Loader {
         self.problems.push(Problem {
             origin,
             key,
-            message: masked_message(message),
+            message: mask_text(&message).into_owned(),
         });
     }
 }
@@ -232,7 +233,9 @@ fn hint(text: &str, span: &Range<usize>) -> &'static str {
     let line = text.lines().nth(line).unwrap_or_default();
     let value = line.split_once('=').map(|(_, value)| value.trim());
     let is_bare = value.is_some_and(|value| {
-        let is_toml = value.starts_with(['"', '\'', '[', '{']) || matches!(value, "true" | "false");
+        // A value that goes on in the next lines is not known by itself.
+        let is_toml = value.starts_with(['"', '\'', '[', '{'])
+            || format!("key = {value}").parse::<toml::Table>().is_ok();
         !is_toml || value.ends_with(',')
     });
     if is_bare || line.starts_with([' ', '\t']) {

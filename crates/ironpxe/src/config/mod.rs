@@ -24,7 +24,6 @@ mod images;
 mod inspector;
 mod json_rpc;
 mod load;
-mod mask;
 mod networks;
 mod neutron;
 mod openstack;

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::mask::masked;
+use ironpxe_core::mask::mask_text;
+
 use super::{Config, Origin};
 
 impl Config {
@@ -45,8 +46,9 @@ impl Config {
                 let name = format!("[{}]{}", section.name(), key.name);
                 let origin = self.origins.get(&name).unwrap_or(&Origin::Default);
                 if let (Some(value), false) = (key.value, *origin == Origin::Default) {
-                    let value = masked(&value.to_string());
-                    line(&mut text, format_args!("{name} = {value}  # {origin}"));
+                    let value = value.to_string();
+                    let shown = mask_text(&value);
+                    line(&mut text, format_args!("{name} = {shown}  # {origin}"));
                 }
             }
         }

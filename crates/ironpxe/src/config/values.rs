@@ -2,11 +2,10 @@
 
 use ironpxe_core::boot::{ImageRef, KernelArgs};
 use ironpxe_core::dhcp;
+use ironpxe_core::mask::mask_text;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 use std::path::{Component, PathBuf};
-
-use super::mask::masked;
 
 /// A list of names: a TOML list, or one text with commas, as Ironic's own file has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,13 +108,13 @@ impl<'de> Deserialize<'de> for Secret {
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
+        f.write_str("******")
     }
 }
 
 impl Serialize for Secret {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str("***")
+        serializer.serialize_str("******")
     }
 }
 
@@ -129,7 +128,7 @@ impl TryFrom<String> for Image {
 
     fn try_from(url: String) -> Result<Self, Self::Error> {
         let image = ImageRef::parse(&url)
-            .map_err(|problem| format!("{:?} cannot be used: {problem}", masked(&url)))?;
+            .map_err(|problem| format!("{:?} cannot be used: {problem}", mask_text(&url)))?;
         Ok(Self(image.as_str().to_owned()))
     }
 }
