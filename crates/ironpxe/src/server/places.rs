@@ -317,12 +317,19 @@ impl Place {
         self.enter(|_| Some(State::Idle.at(now)));
     }
 
-    /// The client has to send or to take something, since `since` at least, for the request that is
-    /// being answered.
+    /// The client has to send something, since `since` at least, for the request that is being
+    /// answered.
     pub(super) fn is_slow(&self, since: Instant) {
         let since = since.saturating_duration_since(self.places.began);
         let since = u64::try_from(since.as_millis()).unwrap_or_default();
         self.enter(|state| (state == State::Working).then(|| State::Slow.at(since)));
+    }
+
+    /// The client has to take something, from now on. That may be the rest of an answer that is
+    /// complete otherwise.
+    pub(super) fn is_blocked(&self) {
+        let now = self.places.now();
+        self.enter(|_| Some(State::Slow.at(now)));
     }
 
     /// The client has done so.

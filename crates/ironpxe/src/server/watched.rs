@@ -6,6 +6,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
@@ -39,6 +40,8 @@ struct Watched {
     memory: RequestMemory,
     peer: std::net::IpAddr,
     head: Mutex<Head>,
+    /// Something could not be written yet.
+    is_blocked: AtomicBool,
 }
 
 /// The head that is being read, if one is.
@@ -60,6 +63,7 @@ impl Watch {
             memory,
             peer,
             head,
+            is_blocked: AtomicBool::new(false),
         }))
     }
 
@@ -69,9 +73,12 @@ impl Watch {
         *self.head() = Head::Complete;
     }
 
+    /// All of an answer is on its way; the client may not have taken it yet.
     fn ends(&self) {
-        self.0.place.waits();
         *self.head() = Head::BEGINNING;
+        if !self.0.is_blocked.load(Ordering::Relaxed) {
+            self.0.place.waits();
+        }
     }
 
     fn head(&self) -> MutexGuard<'_, Head> {
@@ -122,8 +129,6 @@ impl Head {
 pub(super) struct WatchedStream<S> {
     stream: S,
     watch: Watch,
-    /// Something could not be written yet.
-    is_blocked: bool,
     /// How much was thrown away after a head that was refused.
     discarded: Option<usize>,
 }
@@ -133,7 +138,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WatchedStream<S> {
         Self {
             stream,
             watch,
-            is_blocked: false,
             discarded: None,
         }
     }
@@ -141,7 +145,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WatchedStream<S> {
     /// Answers a head that is not read on. No answer is being written then: the framework reads a
     /// head when it is done with the request before.
     fn refuse(&mut self, context: &mut Context<'_>, answer: &[u8]) -> Poll<io::Result<()>> {
-        if !self.is_blocked {
+        if !self.watch.0.is_blocked.load(Ordering::Relaxed) {
             // Short enough for any socket; and if not, the connection is closed without it.
             let _ = Pin::new(&mut self.stream).poll_write(context, answer);
             let _ = Pin::new(&mut self.stream).poll_flush(context);
@@ -164,14 +168,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WatchedStream<S> {
         Poll::Ready(Err(io::Error::other("the head of a request was refused")))
     }
 
-    fn judge<T>(&mut self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn judge<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         let is_blocked = written.is_pending();
-        if is_blocked && !self.is_blocked {
-            self.watch.0.place.is_slow(Instant::now());
-        } else if !is_blocked && self.is_blocked {
-            self.watch.0.place.goes_on();
+        let Watched {
+            place,
+            is_blocked: known,
+            ..
+        } = &*self.watch.0;
+        let was_blocked = known.swap(is_blocked, Ordering::Relaxed);
+        if is_blocked && !was_blocked {
+            place.is_blocked();
+        } else if !is_blocked && was_blocked {
+            // What is written may be the end of an answer whose request is over.
+            if self.watch.room().is_some() {
+                place.waits();
+            } else {
+                place.goes_on();
+            }
         }
-        self.is_blocked = is_blocked;
         written
     }
 }

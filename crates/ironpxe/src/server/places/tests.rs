@@ -1,3 +1,11 @@
+use std::pin::Pin;
+use std::task::Waker;
+
+use axum::body::Body;
+use tokio::io::{AsyncReadExt, AsyncWrite};
+
+use super::super::memory::RequestMemory;
+use super::super::watched::{AnswerBody, Watch, WatchedStream};
 use super::*;
 
 const LONG: Duration = Duration::from_mins(1);
@@ -153,4 +161,52 @@ async fn the_fewer_places_are_left_the_shorter_a_head_may_take() {
         all.push(place);
     }
     assert_eq!(timeouts, [60, 60, 60, 60, 45, 30, 15, 2]);
+}
+
+/// The framework is done with an answer long before a slow client is.
+#[tokio::test]
+async fn whoever_takes_the_end_of_an_answer_is_slow_and_not_idle() {
+    let places = Places::new(4, false, LONG);
+    let place = Arc::new(enter(&places, 1).await);
+    let state = || State::of(place.slot.state.load(Ordering::Acquire)).0;
+    let watch = Watch::new(
+        Arc::clone(&place),
+        RequestMemory::new(1, "an option"),
+        peer(1),
+    );
+    let (mut client, server) = tokio::io::duplex(4);
+    let mut stream = WatchedStream::new(server, watch.clone());
+    let mut write = || {
+        let mut context = std::task::Context::from_waker(Waker::noop());
+        Pin::new(&mut stream)
+            .poll_write(&mut context, b"1234")
+            .is_ready()
+    };
+    // Blocked before the framework has all of the answer, and after that.
+    for ends_first in [false, true] {
+        watch.begins();
+        assert_eq!(state(), State::Working);
+        let answer = AnswerBody::new(Body::empty(), watch.clone());
+        assert!(write());
+        if ends_first {
+            drop(answer);
+            assert_eq!(state(), State::Idle);
+            assert!(!write());
+        } else {
+            assert!(!write());
+            drop(answer);
+        }
+        assert_eq!(state(), State::Slow);
+        client.read_exact(&mut [0; 4]).await.unwrap();
+        assert!(write());
+        assert_eq!(state(), State::Idle);
+        client.read_exact(&mut [0; 4]).await.unwrap();
+    }
+    // In the middle of an answer, the service goes on.
+    watch.begins();
+    assert!(write() && !write());
+    assert_eq!(state(), State::Slow);
+    client.read_exact(&mut [0; 4]).await.unwrap();
+    assert!(write());
+    assert_eq!(state(), State::Working);
 }
