@@ -12,6 +12,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use ipnet::IpNet;
+use percent_encoding::percent_decode_str;
 use reqwest::Url;
 
 /// Where this service itself is reached.
@@ -90,12 +91,31 @@ impl AddressPolicy {
 
     fn is_own_endpoint(&self, url: &Url) -> bool {
         self.own.endpoint.as_ref().is_some_and(|own| {
-            own.host() == url.host()
+            host_name(own) == host_name(url)
                 && own.port_or_known_default() == url.port_or_known_default()
                 // Beside a path of its own there may be others' files.
-                && url.path().starts_with(own.path().trim_end_matches('/'))
+                && is_below(url.path(), own.path())
         })
     }
+}
+
+/// A URL's host, without the dot with which a full name may end.
+fn host_name(url: &Url) -> &str {
+    let host = url.host_str().unwrap_or_default();
+    host.strip_suffix('.').unwrap_or(host)
+}
+
+/// Whether a path is `folder` or leads below it, as a server reads both: escaped characters and
+/// doubled slashes mean the same.
+fn is_below(path: &str, folder: &str) -> bool {
+    let mut path = segments(path);
+    segments(folder).all(|segment| path.next() == Some(segment))
+}
+
+fn segments(path: &str) -> impl Iterator<Item = Vec<u8>> {
+    path.split('/')
+        .filter(|segment| !segment.is_empty())
+        .map(|segment| percent_decode_str(segment).collect())
 }
 
 /// A URL's host and port, for humans.
@@ -310,7 +330,12 @@ mod tests {
             ("http://IRONIC.example/baremetal/v1/nodes", true),
             ("http://ironic.example:80/baremetal", true),
             ("http://ironic.example/x/../baremetal/v1", true),
+            ("http://ironic.example./baremetal/v1", true),
+            ("http://ironic.example/%62aremetal/v1", true),
+            ("http://ironic.example//baremetal/v1", true),
             ("http://ironic.example/images/k", false),
+            ("http://ironic.example/baremetal-images/k", false),
+            ("http://ironic.example/", false),
             ("http://ironic.example:8080/baremetal", false),
         ] {
             let said = verdict(&policy, url);
