@@ -27,6 +27,9 @@ use crate::db::Db;
 const MISSED: u32 = 3;
 /// How often the heartbeat of another run is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How long a process that was killed may take until it is gone, and its lock with it: the kernel
+/// first gives back all that the process had.
+const ENDS_WITHIN: Duration = Duration::from_secs(2);
 
 /// The right to a conductor's name, for as long as this process runs.
 #[derive(Debug)]
@@ -52,7 +55,7 @@ pub(super) async fn claim(config: &Config, db: &Db) -> Result<ConductorName, App
     };
     let mut last_run = String::new();
     if let Some(file) = &mut file {
-        match file.try_lock() {
+        match lock(file).await {
             Ok(()) => last_run = read(file).run,
             Err(TryLockError::WouldBlock) => {
                 let holder = read(file).process;
@@ -72,6 +75,19 @@ pub(super) async fn claim(config: &Config, db: &Db) -> Result<ConductorName, App
         watch(config, db, &last_run).await?;
     }
     Ok(ConductorName { file })
+}
+
+/// Locks a file, also if whoever has locked it is about to end.
+async fn lock(file: &File) -> Result<(), TryLockError> {
+    let begin = Instant::now();
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if begin.elapsed() < ENDS_WITHIN => {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            done => return done,
+        }
+    }
 }
 
 impl ConductorName {
@@ -224,6 +240,26 @@ mod tests {
         assert!(matches!(again.try_lock(), Err(TryLockError::WouldBlock)));
         drop(file);
         again.try_lock().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_process_that_is_ending_does_not_hold_up_the_next() {
+        let (db, folder) = crate::db::testing::scratch().await;
+        let mut config = Config::default();
+        config.database_connection = Connection::Sqlite(folder.path().join("name.sqlite"));
+        let ending = open(&lock_path(&config)).unwrap();
+        ending.try_lock().unwrap();
+        let ends = async {
+            tokio::task::yield_now().await;
+            drop(ending);
+        };
+        let (claimed, ()) = tokio::join!(biased; claim(&config, &db), ends);
+        let claimed = claimed.unwrap();
+        // One that does not end keeps its name.
+        let refused = claim(&config, &db).await.unwrap_err().to_string();
+        let holder = format!("process {} on this host", std::process::id());
+        assert!(refused.contains(&holder), "{refused}");
+        drop(claimed);
     }
 
     #[test]
