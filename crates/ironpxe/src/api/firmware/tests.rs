@@ -492,9 +492,11 @@ async fn a_kickstart_is_there_while_its_installer_runs_and_then_never() {
             answer.headers[header::CONTENT_LENGTH],
             answer.body.len().to_string().as_str()
         );
-        // Should firmware ever ask here: it is a comment to it, and no machine code.
-        assert!(answer.body.starts_with('#'), "{}", answer.body);
         assert!(answer.body.contains(token));
+        // Firmware would run it as machine code: to that, only `#!ipxe` begins a script.
+        let firmware = service.ask("GET", &path, "iPXE/1.21.1").await;
+        assert!(firmware.body.starts_with("#!ipxe\n"), "{}", firmware.body);
+        assert!(!firmware.body.contains(token));
     }
     let head = service.ask("HEAD", &door, "curl/7").await;
     assert_eq!((head.status, head.body.as_str()), (StatusCode::OK, ""));
