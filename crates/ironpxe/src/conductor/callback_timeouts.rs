@@ -57,7 +57,7 @@ impl Default for CallbackTimeouts {
 
 /// A wait that can last too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wait {
+pub(super) enum Wait {
     Deploy,
     Clean,
     Inspect,
@@ -113,8 +113,20 @@ impl Wait {
         }
     }
 
-    /// The `last_error`, in Ironic's words.
+    /// The `last_error`, in Ironic's words, and what is known of whoever has called after all: it
+    /// works no further, so that its calls do not put the end off.
     fn last_error(self, node: &Node) -> String {
+        let words = self.words(node);
+        match agent::last_heartbeat(node) {
+            Some(at) => format!(
+                "{words} The last heartbeat from the machine came at {at} (UTC): what runs there \
+                 has not finished, or is an agent, whose steps are not carried out yet."
+            ),
+            None => words,
+        }
+    }
+
+    fn words(self, node: &Node) -> String {
         let step = |step: &JsonMap| repr(&Value::Object(step.clone()));
         match self {
             Self::Deploy => format!(
@@ -194,7 +206,8 @@ impl LocalConductor {
         }
     }
 
-    async fn end_wait(&self, wait: Wait, uuid: NodeUuid, waiting: &Waiting) {
+    /// Ends the wait of a node that was found a moment ago, if it still waits.
+    pub(super) async fn end_wait(&self, wait: Wait, uuid: NodeUuid, waiting: &Waiting) {
         let end = |node: &mut Node| {
             let overdue = node.provision_state.known() == Some(waiting.state)
                 && node.reservation.is_none()
@@ -211,7 +224,7 @@ impl LocalConductor {
                 node.name = node.name,
                 node.state = %node.provision_state,
                 error = node.last_error,
-                "no callback from the ramdisk in state \"{}\" within [conductor]{}",
+                "not finished in state \"{}\" within [conductor]{}",
                 waiting.state,
                 wait.option(),
             ),

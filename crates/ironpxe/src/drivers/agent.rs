@@ -87,6 +87,13 @@ pub fn set_url(node: &mut Node, url: &str) {
     node.driver_internal_info.insert(URL.to_owned(), url);
 }
 
+/// When the agent or installer called last, since the machine was last booted for one.
+pub fn last_heartbeat(node: &Node) -> Option<&str> {
+    node.driver_internal_info
+        .get("agent_last_heartbeat")
+        .and_then(Value::as_str)
+}
+
 /// Notes something of what the agent said last: one of [`LAST_SEEN`].
 pub fn note(node: &mut Node, key: &'static str, text: &str) {
     let text = Value::String(text.to_owned());

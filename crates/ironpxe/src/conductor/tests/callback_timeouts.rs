@@ -4,6 +4,8 @@ use ironpxe_core::power_state::PowerState;
 use ironpxe_core::provision_state::ProvisionState;
 
 use super::*;
+use crate::conductor::callback_timeouts::Wait;
+use crate::db::Waiting;
 
 /// An hour: twice the default limit.
 const LONG: time::Duration = time::Duration::HOUR;
@@ -127,6 +129,53 @@ async fn nothing_else_is_ended() {
     stand.conductor.end_overdue_waits().await;
     let ended = node(&stand, maintained.uuid).await;
     assert_eq!(ended.provision_state, ProvisionState::CleanFailed.into());
+}
+
+/// Between the search and its end, the installer calls, somebody reserves it, or it moves on.
+#[tokio::test]
+async fn a_node_that_changes_when_it_was_found_is_left_alone() {
+    let stand = Stand::new().await;
+    let state = ProvisionState::DeployWait;
+    let before = clock::now()
+        .checked_sub(time::Duration::minutes(30))
+        .unwrap();
+    let found = Waiting {
+        state,
+        before,
+        by_inspection: false,
+    };
+    let changes: [fn(&mut Node); 4] = [
+        |node| node.provision_updated_at = Some(clock::now()),
+        |node| node.reservation = Some("conductor-2".to_owned()),
+        |node| node.maintenance = true,
+        |node| node.provision_state = ProvisionState::Active.into(),
+    ];
+    for change in changes {
+        let node_then = waiting(&stand, state, LONG, change).await;
+        let uuid = node_then.uuid;
+        stand.conductor.end_wait(Wait::Deploy, uuid, &found).await;
+        assert_eq!(node(&stand, uuid).await, node_then);
+    }
+}
+
+/// A heartbeat of an agent moves nothing, so that it does not put off the end either; but nobody is
+/// told that the machine has not called.
+#[tokio::test]
+async fn a_machine_that_has_called_is_not_said_to_be_silent() {
+    let stand = Stand::new().await;
+    let call = |node: &mut Node| {
+        crate::drivers::agent::note(node, "agent_last_heartbeat", "2026-02-03T04:05:06.000000");
+    };
+    let state = ProvisionState::CleanWait;
+    let uuid = waiting(&stand, state, LONG, call).await.uuid;
+    stand.conductor.end_overdue_waits().await;
+    let words = node(&stand, uuid).await.last_error.unwrap();
+    assert!(
+        words.starts_with("Timeout reached while cleaning")
+            && words
+                .contains("Failed on step {}. The last heartbeat from the machine came at 2026"),
+        "{words}"
+    );
 }
 
 #[tokio::test]
