@@ -131,6 +131,25 @@ async fn nothing_else_is_ended() {
     assert_eq!(ended.provision_state, ProvisionState::CleanFailed.into());
 }
 
+/// An inspection's wait counts from the beginning of the inspection, as in Ironic.
+#[tokio::test]
+async fn an_inspection_waits_since_it_began() {
+    let stand = Stand::new().await;
+    let state = ProvisionState::InspectWait;
+    let now = |node: &mut Node| node.inspection_started_at = Some(clock::now());
+    let kept = waiting(&stand, state, LONG, now).await;
+    let later = |node: &mut Node| node.provision_updated_at = Some(clock::now());
+    let ended = waiting(&stand, state, LONG, later).await.uuid;
+    let unknown = |node: &mut Node| node.inspection_started_at = None;
+    let without = waiting(&stand, state, LONG, unknown).await.uuid;
+    stand.conductor.end_overdue_waits().await;
+    assert_eq!(node(&stand, kept.uuid).await, kept);
+    for uuid in [ended, without] {
+        let failed = ProvisionState::InspectFailed.into();
+        assert_eq!(node(&stand, uuid).await.provision_state, failed);
+    }
+}
+
 /// Between the search and its end, the installer calls, somebody reserves it, or it moves on.
 #[tokio::test]
 async fn a_node_that_changes_when_it_was_found_is_left_alone() {

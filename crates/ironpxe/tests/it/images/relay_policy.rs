@@ -152,8 +152,9 @@ fn only_public_addresses_are_fetched_from_unless_others_are_allowed() -> Result<
 #[test]
 fn what_is_allowed_is_fetched_and_never_from_the_service_itself() -> Result<()> {
     Lan::run(&[], |lan| {
+        lan.add_address("10.78.0.1/24")?;
         let (private, loopback) = (server(PRIVATE)?, server("127.0.0.1")?);
-        let site = Site::with(relays(lan, "10.77.0.0/24, 127.0.0.0/8, ::1"))?;
+        let site = Site::with(relays(lan, "10.0.0.0/8, 127.0.0.0/8, ::1"))?;
         let node = site.runs(MAC, &private.local_url("/secret"), "http://10.77.0.1/r")?;
         fetched(&site, &node, &private.local_url("/secret"))?;
         fetched(&site, &node, &loopback.local_url("/secret"))?;
@@ -170,7 +171,11 @@ fn what_is_allowed_is_fetched_and_never_from_the_service_itself() -> Result<()> 
         refused_at_once(&site, &node, &own, &["is this service itself"])?;
         let by_name = own.replace(PRIVATE, "localhost");
         refused_when_fetched(&site, &node, &by_name, "its server ")?;
-        let loopback = own.replace(PRIVATE, "127.0.0.1");
-        refused_at_once(&site, &node, &loopback, &["is this service itself"])
+        // By whatever address of this host.
+        for host in ["127.0.0.1", "127.0.0.9", "10.78.0.1"] {
+            let other = own.replace(PRIVATE, host);
+            refused_at_once(&site, &node, &other, &["is this service itself"])?;
+        }
+        Ok(())
     })
 }

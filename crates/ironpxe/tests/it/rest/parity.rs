@@ -1,5 +1,7 @@
 //! What the suites of Ironic's clients found: requests that Ironic answers in its own way.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
@@ -500,21 +502,26 @@ async fn no_node_waits_for_ever() -> Result<()> {
             .await?;
         client.wait_until_free("n1").await?;
     }
-    loop {
-        let node = client
-            .ask(&request("GET", "/v1/nodes/n1", None))
-            .await?
-            .json();
-        if node["provision_state"] == "clean wait" {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-            continue;
+    let over = async {
+        loop {
+            let node = client
+                .ask(&request("GET", "/v1/nodes/n1", None))
+                .await?
+                .json();
+            if node["provision_state"] != "clean wait" {
+                return anyhow::Ok(node);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        ensure!(node["provision_state"] == "clean failed", "{node}");
-        let said = node["last_error"].as_str().unwrap_or_default();
-        ensure!(
-            said.starts_with("Timeout reached while cleaning the node."),
-            "{said}"
-        );
-        return Ok(());
-    }
+    };
+    let node = tokio::time::timeout(Duration::from_mins(2), over)
+        .await
+        .context("it waits for ever")??;
+    ensure!(node["provision_state"] == "clean failed", "{node}");
+    let said = node["last_error"].as_str().unwrap_or_default();
+    ensure!(
+        said.starts_with("Timeout reached while cleaning the node."),
+        "{said}"
+    );
+    Ok(())
 }
