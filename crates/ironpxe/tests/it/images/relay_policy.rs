@@ -90,16 +90,17 @@ fn only_public_addresses_are_fetched_from_unless_others_are_allowed() -> Result<
         fetched(&site, &node, &public.local_url("/secret"))?;
 
         let at = port(&loopback)?;
-        for host in [
-            "127.0.0.1",
-            "2130706433",
-            "0x7f.1",
-            "127.1",
-            "[::ffff:127.0.0.1]",
-        ] {
+        for host in ["127.0.0.1", "[::ffff:127.0.0.1]"] {
             let url = format!("http://{host}:{at}/secret");
             let why = ["127.0.0.1 is loopback", "[images]relay_allowed"];
             refused_at_once(&site, &node, &url, &why)?;
+        }
+        // Other spellings of an address are none of a URL.
+        for host in ["2130706433", "0x7f.1", "127.1"] {
+            site.set_kernel(&node, &format!("http://{host}:{at}/secret"))?;
+            let script = site.script(MAC)?;
+            let why = "instance_info.kernel: its host is neither an IPv4 address nor a name";
+            ensure!(script.contains(why), "{host}: {script}");
         }
         refused_at_once(&site, &node, &private.local_url("/secret"), &["is private"])?;
         let why = ["169.254.169.254 is link-local"];

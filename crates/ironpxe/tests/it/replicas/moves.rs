@@ -30,10 +30,21 @@ fn check_site(site: &Site) -> Result<()> {
             .get("uuid")
             .and_then(Value::as_str)
             .context("no UUID")?;
+        // The address of a node in use may only be changed in maintenance.
+        let maintenance = format!("/v1/nodes/{node}/maintenance");
+        let set = operator.put(&maintenance, &json!({}))?;
+        ensure!(set.status == 202, "{}: {}", set.status, set.text);
         let patch = json!([{"op": "replace", "path": "/address", "value": moved}]);
         operator
             .patch(&format!("/v1/ports/{port}"), &patch)?
             .expect_status(200)?;
+        let cleared = operator.delete(&maintenance)?;
+        ensure!(
+            cleared.status == 202,
+            "{}: {}",
+            cleared.status,
+            cleared.text
+        );
         everywhere(&clients, &new, "no port has the address")?;
         everywhere(&clients, &moved, &node)?;
 
