@@ -27,6 +27,9 @@ pub enum Fault {
     /// No volume target has this UUID.
     #[error("Volume target {0} could not be found.")]
     VolumeTargetNotFound(String),
+    /// The node has no history entry with this UUID.
+    #[error("Node history record {0} could not be found.")]
+    NodeHistoryNotFound(String),
     /// Another volume connector is of this kind and name.
     #[error("A volume connector with type {kind} and connector ID {connector_id} already exists.")]
     VolumeConnectorExists {

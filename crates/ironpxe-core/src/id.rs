@@ -60,6 +60,11 @@ uuid_newtype!(
     VolumeTargetUuid
 );
 
+uuid_newtype!(
+    /// Identifies an entry of a node's history.
+    NodeHistoryUuid
+);
+
 /// Only the 36-character hyphenated form, in any case: the braced, URN and bare forms that the
 /// `uuid` crate also reads are not what any client of this API sends.
 fn parse_canonical(text: &str) -> Result<Uuid, NotAUuid> {

@@ -23,6 +23,7 @@ pub mod mac;
 pub mod mask;
 pub mod microversion;
 pub mod node;
+pub mod node_history;
 pub mod passthru;
 pub mod patch;
 pub mod port;

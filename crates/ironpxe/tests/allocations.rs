@@ -87,6 +87,7 @@ impl Service {
             heartbeat_interval: Duration::from_hours(1),
             take_over_interval: Duration::from_hours(1),
             callback_timeouts: conductor::CallbackTimeouts::default(),
+            history: conductor::HistorySettings::default(),
             endpoint: String::new(),
             restrict_boot_config: false,
             boot_index_bytes: 1 << 20,

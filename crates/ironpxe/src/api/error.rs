@@ -152,6 +152,7 @@ pub(crate) fn status(fault: &Fault) -> StatusCode {
         | Fault::PortNotFound(_)
         | Fault::VolumeConnectorNotFound(_)
         | Fault::VolumeTargetNotFound(_)
+        | Fault::NodeHistoryNotFound(_)
         | Fault::ConductorNotFound(_)
         | Fault::DriverNotFound(_)
         | Fault::DriverUnknown(_)

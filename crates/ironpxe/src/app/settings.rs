@@ -121,6 +121,7 @@ pub(super) fn conductor_settings(
             config.conductor.check_provision_state_interval.into(),
         ),
         callback_timeouts: callback_timeouts(&config.conductor),
+        history: history(&config.conductor),
         endpoint,
         restrict_boot_config: config.api.restrict_boot_config,
         boot_index_bytes: bytes(config.conductor.boot_index_size).saturating_mul(1024 * 1024),
@@ -140,6 +141,16 @@ fn callback_timeouts(config: &config::Conductor) -> conductor::CallbackTimeouts 
         inspect: seconds(config.inspect_wait_timeout),
         rescue: seconds(config.rescue_callback_timeout),
         service: seconds(config.service_callback_timeout),
+    }
+}
+
+fn history(config: &config::Conductor) -> conductor::HistorySettings {
+    conductor::HistorySettings {
+        record: config.node_history,
+        max_entries: config.node_history_max_entries,
+        minimum_days: config.node_history_minimum_days,
+        cleanup_interval: Duration::from_secs(config.node_history_cleanup_interval.into()),
+        cleanup_batch: config.node_history_cleanup_batch_count,
     }
 }
 

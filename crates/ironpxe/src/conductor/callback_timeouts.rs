@@ -218,7 +218,7 @@ impl LocalConductor {
             }
             Ok(overdue)
         };
-        match self.db.node_change(uuid, end).await {
+        match self.change_node(uuid, end).await {
             Ok((node, true)) => warn!(
                 node.uuid = %uuid,
                 node.name = node.name,

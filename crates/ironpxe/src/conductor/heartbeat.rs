@@ -46,7 +46,7 @@ impl LocalConductor {
     /// Hears an agent out.
     pub(super) async fn hear(&self, ctx: &Context, uuid: NodeUuid, beat: Heartbeat) -> Result<()> {
         let hear = |node: &mut Node| self.take_in(node, &beat);
-        let heard = self.db.node_change(uuid, hear).await;
+        let heard = self.change_node(uuid, hear).await;
         let (node, heard) = heard.inspect_err(|fault| {
             let is_unknown = matches!(fault, Fault::NodeNotFound(_));
             if is_unknown && !self.has_own_line(BootIdent::Node(uuid)) {

@@ -88,6 +88,14 @@ impl LocalConductor {
             let conductor = conductor.clone();
             async move { conductor.end_overdue_waits().await }
         });
+        let interval = self.settings.history.cleanup_interval;
+        if !interval.is_zero() {
+            let conductor = self.clone();
+            self.every("node history cleanup", interval, move || {
+                let conductor = conductor.clone();
+                async move { conductor.purge_history().await }
+            });
+        }
         Ok(())
     }
 
@@ -234,7 +242,11 @@ impl LocalConductor {
             for before in self.db.node_list_held_by(holder).await? {
                 let mut after = before.clone();
                 end_work(&mut after)?;
-                let taken = self.db.node_take(&before, &after, holder).await?;
+                let event = self.event_of(&before, &after);
+                let taken = self
+                    .db
+                    .node_take(&before, &after, holder, event.as_ref())
+                    .await?;
                 all_taken &= taken;
                 if taken {
                     warn!(

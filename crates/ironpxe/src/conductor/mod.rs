@@ -9,6 +9,7 @@ mod boot;
 mod boot_index;
 mod callback_timeouts;
 mod heartbeat;
+mod history;
 mod images;
 mod kickstart;
 mod liveness;
@@ -35,6 +36,7 @@ use ironpxe_core::id::NodeUuid;
 use ironpxe_core::node::Node;
 
 pub use self::callback_timeouts::CallbackTimeouts;
+pub use self::history::HistorySettings;
 pub use self::scripts::ScriptsInUse;
 use crate::db::Db;
 use crate::dhcp::Dhcp;
@@ -65,6 +67,8 @@ pub struct Settings {
     pub take_over_interval: Duration,
     /// How long a node waits for its ramdisk.
     pub callback_timeouts: CallbackTimeouts,
+    /// What is kept of the history of nodes.
+    pub history: HistorySettings,
     /// Where this conductor answers JSON-RPC, as `host:port`; empty if only its own process asks.
     pub endpoint: String,
     /// `[api]restrict_boot_config`: a machine that is not booted learns nothing about why.

@@ -2,6 +2,7 @@
 
 mod boot;
 mod callback_timeouts;
+mod history;
 mod installer;
 mod network_boot;
 mod provision;
@@ -156,6 +157,7 @@ pub(super) async fn start_set(
         heartbeat_interval: Duration::from_secs(10),
         take_over_interval: Duration::from_secs(10),
         callback_timeouts: CallbackTimeouts::default(),
+        history: HistorySettings::default(),
         endpoint: String::new(),
         restrict_boot_config: false,
         boot_index_bytes: 1 << 20,

@@ -62,6 +62,18 @@ section! {
         /// How long a node waits in `service wait` for the ramdisk that services it, in seconds;
         /// then it is `service failed`. 0 is for ever.
         pub service_callback_timeout: u32 = 1800;
+        /// Record what goes wrong with a node, in its history (`GET /v1/nodes/<node>/history`).
+        pub node_history: bool = true;
+        /// How many entries the history of a node may have. What is more is deleted, oldest first,
+        /// once in `node_history_cleanup_interval`.
+        pub node_history_max_entries: u32 = 300;
+        /// For how many days all entries are kept; they do not count for
+        /// `node_history_max_entries`.
+        pub node_history_minimum_days: u32 = 0, in 0..=36_500;
+        /// How often to delete what the history of nodes has too much, in seconds. 0 is never.
+        pub node_history_cleanup_interval: u32 = 86_400;
+        /// How many entries are deleted each time, at most. 0 is none.
+        pub node_history_cleanup_batch_count: u32 = 1000, in 0..=100_000;
         /// Let nodes in maintenance be deployed, cleaned and so on.
         pub allow_provisioning_in_maintenance: bool = true;
         /// Which nodes this conductor works on: those of the same `conductor_group`.

@@ -5,12 +5,13 @@
 //! that find the same node one gets it, and neither gets it from a conductor that came back.
 
 use ironpxe_core::node::Node;
+use ironpxe_core::node_history::NodeHistory;
 use ironpxe_core::power_state::PowerState;
 use time::OffsetDateTime;
 
 use super::node_row::{node_columns, read};
 use super::statement::Statement;
-use super::{Db, DbError};
+use super::{Db, DbError, node_history};
 use crate::clock;
 
 /// From whom nodes may be taken.
@@ -70,12 +71,13 @@ impl Db {
     }
 
     /// Saves what becomes of an abandoned node (its states, its reservation and its last error)
-    /// over `before`, if it still is abandoned; tells whether it was.
+    /// over `before`, and with it the event, if it still is abandoned; tells whether it was.
     pub async fn node_take(
         &self,
         before: &Node,
         after: &Node,
         holder: Holder<'_>,
+        event: Option<&NodeHistory>,
     ) -> Result<bool, DbError> {
         let (since, hostname, run_id) = holder.terms();
         let mut writer = self.writer().await?;
@@ -102,6 +104,7 @@ impl Db {
             .bind(since)
             .bind(hostname)
             .bind(run_id);
-        writer.execute_guarded(statement).await
+        let event = event.map(node_history::insert);
+        writer.execute_guarded_then(statement, event).await
     }
 }

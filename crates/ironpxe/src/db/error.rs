@@ -4,7 +4,9 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use ironpxe_core::error::Fault;
-use ironpxe_core::id::{NodeUuid, PortUuid, VolumeConnectorUuid, VolumeTargetUuid};
+use ironpxe_core::id::{
+    NodeHistoryUuid, NodeUuid, PortUuid, VolumeConnectorUuid, VolumeTargetUuid,
+};
 use ironpxe_core::mac::MacAddress;
 use sqlx::error::{DatabaseError, ErrorKind};
 use sqlx::migrate::MigrateError;
@@ -32,6 +34,9 @@ pub enum DbError {
     /// The volume target that is named is not there.
     #[error("there is no volume target {0}")]
     VolumeTargetMissing(VolumeTargetUuid),
+    /// The entry of a node's history that is named is not there.
+    #[error("there is no node history entry {0}")]
+    NodeHistoryMissing(NodeHistoryUuid),
     /// The list cannot be sorted by this field.
     #[error("there is no order by {0}")]
     SortKey(&'static str),
@@ -391,6 +396,7 @@ impl From<DbError> for Fault {
                 Self::VolumeConnectorNotFound(uuid.to_string())
             }
             DbError::VolumeTargetMissing(uuid) => Self::VolumeTargetNotFound(uuid.to_string()),
+            DbError::NodeHistoryMissing(uuid) => Self::NodeHistoryNotFound(uuid.to_string()),
             DbError::SortKey(key) => Self::InvalidParameterValue(format!(
                 "The sort_key value \"{key}\" is invalid for sorting"
             )),

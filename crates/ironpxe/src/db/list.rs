@@ -101,6 +101,11 @@ impl<'v> ListQuery<'v> {
         }
     }
 
+    /// The query as it is, without an order.
+    pub(super) fn assemble(self, operation: &'static str) -> Statement<'v> {
+        Statement::assembled(operation, self.text, self.values)
+    }
+
     /// The whole query.
     pub(super) fn finish(
         mut self,

@@ -4,6 +4,7 @@ use ironpxe_core::error::Fault;
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::mac::MacAddress;
 use ironpxe_core::node::Node;
+use ironpxe_core::node_history::NodeHistory;
 use ironpxe_core::port::Port;
 
 use super::contention::Attempts;
@@ -13,7 +14,7 @@ use super::port_row::{self, port_columns};
 use super::row::Fields;
 use super::statement::Statement;
 use super::store::Writer;
-use super::{Db, DbError, Duplicate};
+use super::{Db, DbError, Duplicate, node_history};
 use crate::clock;
 
 impl Db {
@@ -81,7 +82,18 @@ impl Db {
     pub async fn node_change<T>(
         &self,
         uuid: NodeUuid,
+        change: impl FnMut(&mut Node) -> Result<T, Fault> + Send,
+    ) -> Result<(Node, T), Fault> {
+        self.node_change_recorded(uuid, change, |_, _| None).await
+    }
+
+    /// As [`Db::node_change`]. What `event` makes of the node before and after the change is stored
+    /// in the node's history: with the change, or not at all.
+    pub async fn node_change_recorded<T>(
+        &self,
+        uuid: NodeUuid,
         mut change: impl FnMut(&mut Node) -> Result<T, Fault> + Send,
+        event: impl Fn(&Node, &Node) -> Option<NodeHistory> + Send,
     ) -> Result<(Node, T), Fault> {
         // Held until the end where only one may write, so that changes of this process queue up
         // instead of colliding.
@@ -101,13 +113,14 @@ impl Db {
             }
             after.updated_at = Some(clock::now());
             after.revision += 1;
-            if save(&mut writer, &after, before.revision).await? {
+            let event = event(&before, &after);
+            if save(&mut writer, &after, before.revision, event.as_ref()).await? {
                 return Ok((after, given));
             }
         }
     }
 
-    /// Deletes the node with its ports and volumes if `allowed` does not object to the node as it is.
+    /// Deletes the node with its ports, volumes and history if `allowed` does not object to the node as it is.
     pub async fn node_destroy(
         &self,
         uuid: NodeUuid,
@@ -145,8 +158,14 @@ pub(super) async fn current(writer: &mut Writer<'_>, uuid: NodeUuid) -> Result<N
         .ok_or(DbError::NodeMissing(uuid))
 }
 
-/// Saves the node if the row is still of revision `over`; tells whether it was.
-async fn save(writer: &mut Writer<'_>, node: &Node, over: i64) -> Result<bool, DbError> {
+/// Saves the node, and with it the event, if the row is still of revision `over`; tells whether it
+/// was.
+async fn save(
+    writer: &mut Writer<'_>,
+    node: &Node,
+    over: i64,
+    event: Option<&NodeHistory>,
+) -> Result<bool, DbError> {
     let statement = Statement::new(
         "change a node",
         "UPDATE nodes SET name = $2, driver = $3, interfaces = $4, provision_state = $5, \
@@ -166,7 +185,8 @@ async fn save(writer: &mut Writer<'_>, node: &Node, over: i64) -> Result<bool, D
     )
     .bind_all(values(node))
     .bind(over);
-    let done = writer.execute_guarded(statement).await;
+    let event = event.map(node_history::insert);
+    let done = writer.execute_guarded_then(statement, event).await;
     done.map_err(|error| not_saved(node, error))
 }
 

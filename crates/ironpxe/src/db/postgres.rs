@@ -26,7 +26,7 @@ const TRUSTED_FOR: Duration = Duration::from_secs(1);
 const IDLE_TIMEOUT: Duration = Duration::from_mins(10);
 /// The longest that a statement waits for a row that somebody else changes.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
-/// There are no transactions of several statements, but if ever one is left behind, it ends.
+/// A transaction whose statements stop coming ends.
 const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an upgrade waits for another upgrade, and for statements that use the tables.
 const UPGRADE_LOCK_TIMEOUT: Duration = Duration::from_secs(30);
@@ -138,6 +138,21 @@ impl PostgresStore {
             .map(|done: PgQueryResult| done.rows_affected())
     }
 
+    /// Executes `guarded` and, if it changed one row, `then`: both or neither. Whether it did. Sent
+    /// once, as [`PostgresStore::execute`] does.
+    pub(super) async fn execute_both(
+        &self,
+        guarded: &Statement<'_>,
+        then: &Statement<'_>,
+    ) -> Result<bool, sqlx::Error> {
+        let execute = async {
+            let mut lease = self.lease().await?;
+            let done = both(lease.get()?, guarded, then).await;
+            lease.give_back_after(done)
+        };
+        within(self.deadline, Box::pin(execute)).await
+    }
+
     /// A connection.
     async fn lease(&self) -> Result<Lease, sqlx::Error> {
         self.pool.acquire().await.map(|it| Lease(Some(it)))
@@ -146,6 +161,32 @@ impl PostgresStore {
     /// Waits for what is under way, and closes every connection.
     pub(super) async fn close(&self) {
         self.pool.close().await;
+    }
+}
+
+async fn both(
+    connection: &mut PgConnection,
+    guarded: &Statement<'_>,
+    then: &Statement<'_>,
+) -> Result<bool, sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    let work = async {
+        let done = guarded.for_postgres().execute(&mut *transaction).await?;
+        if done.rows_affected() != 1 {
+            return Ok(false);
+        }
+        then.for_postgres().execute(&mut *transaction).await?;
+        Ok(true)
+    };
+    match work.await {
+        Ok(true) => transaction.commit().await.map(|()| true),
+        Ok(false) => transaction.rollback().await.map(|()| false),
+        // What broke the connection closes it, and the server gives up the rest.
+        Err(error) if is_broken(&error) => Err(error),
+        Err(error) => {
+            transaction.rollback().await?;
+            Err(error)
+        }
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) struct Statement<'v> {
 pub(super) enum Value<'v> {
     Text(Option<Cow<'v, str>>),
     Bool(Option<bool>),
-    Integer(i64),
+    Integer(Option<i64>),
     Uuid(Option<Uuid>),
     Time(Option<OffsetDateTime>),
     Json(String),
@@ -143,6 +143,12 @@ impl From<Option<bool>> for Value<'_> {
 
 impl From<i64> for Value<'_> {
     fn from(value: i64) -> Self {
+        Self::Integer(Some(value))
+    }
+}
+
+impl From<Option<i64>> for Value<'_> {
+    fn from(value: Option<i64>) -> Self {
         Self::Integer(value)
     }
 }

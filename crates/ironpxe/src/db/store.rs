@@ -2,10 +2,11 @@
 //!
 //! `SQLite` has one connection that writes, and whoever changes something holds it until it is
 //! done: [`Writer`]. `PostgreSQL` takes many writers at once and none is held there; those who
-//! meet are told so by the guards of their statements.
+//! meet are told so by the guards of their statements. An event of a node's history is stored in one
+//! transaction with the change that it is about.
 
-use sqlx::Sqlite;
 use sqlx::pool::PoolConnection;
+use sqlx::{Connection, Sqlite};
 
 use super::postgres::PostgresStore;
 use super::row::{Fields, Read};
@@ -138,6 +139,25 @@ impl Writer<'_> {
         }
     }
 
+    /// As [`Writer::execute_guarded`]; if the guard holds, `then` is done in the same transaction.
+    pub(super) async fn execute_guarded_then(
+        &mut self,
+        statement: Statement<'_>,
+        then: Option<Statement<'_>>,
+    ) -> Result<bool, DbError> {
+        let Some(then) = then else {
+            return self.execute_guarded(statement).await;
+        };
+        let done = match self {
+            Self::Sqlite(connection) => both_in_sqlite(connection, &statement, &then).await,
+            Self::Postgres(store) => store.execute_both(&statement, &then).await,
+        };
+        match done.map_err(|error| DbError::from_sqlx(statement.operation, error)) {
+            Err(error) if error.gave_way() => Ok(false),
+            done => done,
+        }
+    }
+
     /// Whether nobody else of this process can change anything meanwhile.
     pub(super) fn is_alone(&self) -> bool {
         matches!(self, Self::Sqlite(_))
@@ -151,4 +171,22 @@ impl Writer<'_> {
             Self::Postgres(_) => " FOR SHARE",
         }
     }
+}
+
+/// Executes `guarded` and, if it changed one row, `then`: both or neither. Whether it did. A
+/// transaction that is dropped half-way is rolled back.
+async fn both_in_sqlite(
+    connection: &mut PoolConnection<Sqlite>,
+    guarded: &Statement<'_>,
+    then: &Statement<'_>,
+) -> Result<bool, sqlx::Error> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    let done = guarded.for_sqlite().execute(&mut *transaction).await?;
+    if done.rows_affected() != 1 {
+        transaction.rollback().await?;
+        return Ok(false);
+    }
+    then.for_sqlite().execute(&mut *transaction).await?;
+    transaction.commit().await?;
+    Ok(true)
 }

@@ -2,6 +2,7 @@
 
 mod changes;
 mod conductors;
+mod history;
 mod lists;
 mod opening;
 mod read_only;

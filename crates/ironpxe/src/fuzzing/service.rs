@@ -91,6 +91,7 @@ async fn set_up(location: Location) -> (LocalConductor, Site) {
         conductor_group: String::new(),
         automated_clean: true,
         callback_timeouts: conductor::CallbackTimeouts::default(),
+        history: conductor::HistorySettings::default(),
         allow_provisioning_in_maintenance: true,
         // Nobody commits anything meanwhile.
         heartbeat_interval: Duration::from_hours(1),

@@ -70,6 +70,7 @@ fn class_and_code(fault: &Fault) -> (&'static str, i64) {
         Fault::PortNotFound(_) => ("PortNotFound", 404),
         Fault::VolumeConnectorNotFound(_) => ("VolumeConnectorNotFound", 404),
         Fault::VolumeTargetNotFound(_) => ("VolumeTargetNotFound", 404),
+        Fault::NodeHistoryNotFound(_) => ("NodeHistoryNotFound", 404),
         Fault::ConductorNotFound(_) => ("ConductorNotFound", 404),
         Fault::DriverNotFound(_) | Fault::DriverUnknown(_) => ("DriverNotFound", 404),
         Fault::NotFound | Fault::NotInThisVersion => ("NotFound", 404),

@@ -160,6 +160,7 @@ async fn conductor(db: &Db, host: &str, address: SocketAddr) -> LocalConductor {
         heartbeat_interval: Duration::from_secs(10),
         take_over_interval: Duration::from_secs(10),
         callback_timeouts: conductor::CallbackTimeouts::default(),
+        history: conductor::HistorySettings::default(),
         endpoint: address.to_string(),
         restrict_boot_config: false,
         boot_index_bytes: 1 << 20,

@@ -22,6 +22,7 @@ mod bounds;
 mod differences;
 mod exchange;
 mod heartbeat;
+mod history;
 mod lab;
 mod nodes;
 mod normal;

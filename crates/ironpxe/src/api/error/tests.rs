@@ -13,6 +13,7 @@ pub(crate) fn faults() -> Vec<Fault> {
         Fault::PortNotFound(text("p")),
         Fault::VolumeConnectorNotFound(text("c")),
         Fault::VolumeTargetNotFound(text("t")),
+        Fault::NodeHistoryNotFound(text("e")),
         Fault::VolumeConnectorExists {
             kind: text("iqn"),
             connector_id: text("iqn.a:b"),

@@ -88,6 +88,7 @@ impl Service {
             heartbeat_interval: Duration::from_secs(10),
             take_over_interval: Duration::from_secs(10),
             callback_timeouts: conductor::CallbackTimeouts::default(),
+            history: conductor::HistorySettings::default(),
             endpoint: String::new(),
             restrict_boot_config,
             boot_index_bytes: 1 << 20,

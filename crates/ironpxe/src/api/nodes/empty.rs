@@ -11,11 +11,10 @@ use crate::api::nodes::find;
 use crate::api::request::Call;
 
 /// The part of the URL, the name of the list, and the minor version that brought it.
-const LISTS: [(&str, &str, u16); 4] = [
+const LISTS: [(&str, &str, u16); 3] = [
     ("portgroups", "portgroups", 24),
     ("bios", "bios", 40),
     ("firmware", "firmware", 86),
-    ("history", "history", 78),
 ];
 
 pub(super) fn routes() -> Router<AppState> {

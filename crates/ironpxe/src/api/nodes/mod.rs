@@ -16,6 +16,7 @@ mod boot_script;
 mod create;
 mod delete;
 mod empty;
+mod history;
 mod list;
 mod maintenance;
 mod management;
@@ -119,6 +120,8 @@ pub(super) fn routes() -> Router<AppState> {
             "/v1/nodes/{node}/vendor_passthru/{method}",
             passthru::route(vendor_passthru::by_path),
         )
+        .route("/v1/nodes/{node}/history", get(history::list))
+        .route("/v1/nodes/{node}/history/{entry}", get(history::show))
         .merge(empty::routes())
         .route(
             "/v1/nodes/{node}/vmedia",

@@ -20,6 +20,7 @@ pub(super) use network_boot::DhcpProblem;
 pub(super) use transition::transition;
 use work::Work;
 
+use super::history::RESCUE_ABORTED;
 use super::validate::unsupported;
 use super::{LocalConductor, refuse_if_reserved};
 use crate::clock;
@@ -45,7 +46,7 @@ impl LocalConductor {
             boot_volume = storage::boot_volume(&node, &volumes).map(|target| target.uuid);
         }
         let accept = |node: &mut Node| self.accept(node, verb, &args, boot_volume);
-        let (node, work) = self.db.node_change(uuid, accept).await?;
+        let (node, work) = self.change_node(uuid, accept).await?;
         info!(
             req.id = ctx.request_id,
             node.uuid = %uuid,
@@ -212,7 +213,7 @@ fn aborted(from: ProvisionState) -> &'static str {
     match from {
         S::CleanWait | S::CleanHold => "By request, the clean operation was aborted",
         S::InspectWait => "Inspection was aborted by request.",
-        S::RescueWait => "By request, the rescue operation was aborted.",
+        S::RescueWait => RESCUE_ABORTED,
         S::ServiceWait | S::ServiceHold | S::ServiceFailed => {
             "By request, the service operation was aborted"
         }

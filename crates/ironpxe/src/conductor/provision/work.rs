@@ -82,7 +82,7 @@ impl LocalConductor {
                     }
                 }
             };
-            match conductor.db.node_change(uuid, finish).await {
+            match conductor.change_node(uuid, finish).await {
                 Ok((node, ())) => info!(
                     req.id = ctx.request_id,
                     node.uuid = %uuid,

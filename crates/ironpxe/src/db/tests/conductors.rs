@@ -166,7 +166,7 @@ async fn a_node_is_taken_once_and_only_from_the_dead(site: Site) {
 
     let holder = Holder::SilentSince(db.silent_since());
     assert_eq!(db.node_list_held_by(holder).await.unwrap(), []);
-    assert!(!db.node_take(&before, &after, holder).await.unwrap());
+    assert!(!db.node_take(&before, &after, holder, None).await.unwrap());
 
     fall_silent(&db, "dead").await;
     let holder = Holder::SilentSince(db.silent_since());
@@ -174,7 +174,7 @@ async fn a_node_is_taken_once_and_only_from_the_dead(site: Site) {
     assert_eq!(found, std::slice::from_ref(&before));
     // It comes back in between.
     assert!(db.conductor_touch("dead", "run-1", true).await.unwrap());
-    assert!(!db.node_take(&before, &after, holder).await.unwrap());
+    assert!(!db.node_take(&before, &after, holder, None).await.unwrap());
     fall_silent(&db, "dead").await;
     // Somebody changes the node in between.
     let touched = |node: &mut Node| {
@@ -182,11 +182,11 @@ async fn a_node_is_taken_once_and_only_from_the_dead(site: Site) {
         Ok(())
     };
     let (changed, ()) = db.node_change(before.uuid, touched).await.unwrap();
-    assert!(!db.node_take(&before, &after, holder).await.unwrap());
+    assert!(!db.node_take(&before, &after, holder, None).await.unwrap());
     // Two find it.
     let (one, two) = tokio::join!(
-        db.node_take(&changed, &after, holder),
-        other.node_take(&changed, &after, holder)
+        db.node_take(&changed, &after, holder, None),
+        other.node_take(&changed, &after, holder, None)
     );
     assert_eq!(
         [one.unwrap(), two.unwrap()]
@@ -215,9 +215,17 @@ async fn a_run_takes_back_only_while_it_is_the_one_that_is_registered(site: Site
         run_id,
     };
     assert_eq!(db.node_list_held_by(run("run-0")).await.unwrap(), []);
-    assert!(!db.node_take(&before, &after, run("run-0")).await.unwrap());
+    assert!(
+        !db.node_take(&before, &after, run("run-0"), None)
+            .await
+            .unwrap()
+    );
     let found = db.node_list_held_by(run("run-1")).await.unwrap();
     assert_eq!(found, std::slice::from_ref(&before));
-    assert!(db.node_take(&before, &after, run("run-1")).await.unwrap());
+    assert!(
+        db.node_take(&before, &after, run("run-1"), None)
+            .await
+            .unwrap()
+    );
     assert_eq!(db.node_get(kept.uuid).await.unwrap().unwrap(), kept);
 }

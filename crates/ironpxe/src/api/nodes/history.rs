@@ -1,0 +1,177 @@
+//! `GET /v1/nodes/<node>/history`, and one entry of it.
+//!
+//! Source: Ironic's `api/controllers/v1/node.py` (`NodeHistoryController`). Unlike there, an entry
+//! is found only below its own node, and the next page of a list is asked for with `detail` and
+//! without `fields`, which is no argument of this list.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use ironpxe_core::error::Fault;
+use ironpxe_core::id::NodeHistoryUuid;
+use ironpxe_core::node_history::NodeHistory;
+use ironpxe_core::patch::value::is_logical_name;
+use serde_json::{Map, Value, json};
+
+use crate::api::AppState;
+use crate::api::args::Args;
+use crate::api::error::{ApiError, Result};
+use crate::api::nodes::find;
+use crate::api::paging::{self, Paging};
+use crate::api::request::Call;
+use crate::api::time;
+use crate::db::Page;
+
+/// The minor version that brought the history.
+const SINCE: u16 = 78;
+
+/// Each field, and the minor version that brought it.
+const FIELDS: [(&str, u16); 11] = [
+    ("uuid", SINCE),
+    ("created_at", SINCE),
+    ("severity", SINCE),
+    ("event_type", SINCE),
+    ("event", SINCE),
+    ("conductor", SINCE),
+    ("user", SINCE),
+    ("project", 113),
+    ("state", 115),
+    ("target_provision_state", 115),
+    ("duration_seconds", 115),
+];
+
+/// The fields of a list without `detail`.
+const SUMMARY: [&str; 4] = ["uuid", "created_at", "severity", "event"];
+
+/// How many characters of an event a list without `detail` shows, and how many if there are more.
+const SHORT_EVENT: (usize, usize) = (255, 251);
+
+pub(super) async fn list(
+    State(state): State<AppState>,
+    call: Call,
+    Path(ident): Path<String>,
+    args: Args,
+) -> Result<Json<Value>> {
+    exists(&call, &ident)?;
+    let known: Vec<&str> = ["detail"]
+        .iter()
+        .chain(&paging::ARGUMENTS)
+        .copied()
+        .collect();
+    args.only(&known)?;
+    let detail = args.flag("detail")? == Some(true);
+    let sortable = FIELDS.map(|(name, _)| name);
+    let mut paging = Paging::read(&args, &state.settings, &sortable)?;
+    if args.text("sort_key")?.is_none() {
+        paging.sort_key = Some("created_at");
+    }
+    let marker = args.uuid("marker")?.map(NodeHistoryUuid);
+    let node = find(&state, &call, &ident).await?;
+    if let Some(marker) = marker {
+        let there = state.db.node_history_get(node.uuid, marker).await?;
+        there.ok_or_else(|| missing(&marker.to_string()))?;
+    }
+    let page = Page {
+        limit: Some(paging.limit),
+        marker,
+        sort_key: paging.sort_key,
+        sort_dir: paging.sort_dir,
+    };
+    let entries = state.db.node_history_list(node.uuid, &page).await?;
+    let shown = entries.iter().map(|one| view(&call, one, detail)).collect();
+    let mut body = Map::from_iter([("history".to_owned(), Value::Array(shown))]);
+    let last = entries.last().map(|entry| entry.uuid.to_string());
+    let path = format!("nodes/{ident}/history");
+    if let Some(next) = paging.next(&call, &path, None, &args, (entries.len(), last)) {
+        body.insert("next".to_owned(), Value::String(next));
+    }
+    Ok(Json(Value::Object(body)))
+}
+
+pub(super) async fn show(
+    State(state): State<AppState>,
+    call: Call,
+    Path((ident, entry)): Path<(String, String)>,
+    args: Args,
+) -> Result<Json<Value>> {
+    exists(&call, &ident)?;
+    args.only(&[])?;
+    if !is_logical_name(&entry) {
+        return Err(ApiError::invalid(format!(
+            "Expected UUID or name for event: {entry}"
+        )));
+    }
+    let node = find(&state, &call, &ident).await?;
+    let found = match entry.parse::<NodeHistoryUuid>() {
+        Ok(uuid) => state.db.node_history_get(node.uuid, uuid).await?,
+        Err(_) => None,
+    };
+    let found = found.ok_or_else(|| missing(&entry))?;
+    Ok(Json(view(&call, &found, true)))
+}
+
+/// Below a node, what an older client does not know is no path at all.
+fn exists(call: &Call, ident: &str) -> Result<()> {
+    super::ident(ident)?;
+    if call.has(SINCE) {
+        return Ok(());
+    }
+    Err(ApiError::NoRoute)
+}
+
+fn missing(entry: &str) -> ApiError {
+    Fault::NodeHistoryNotFound(entry.to_owned()).into()
+}
+
+fn view(call: &Call, entry: &NodeHistory, detail: bool) -> Value {
+    let mut body = Map::new();
+    for (name, since) in FIELDS {
+        if call.has(since) && (detail || SUMMARY.contains(&name)) {
+            body.insert(name.to_owned(), field(entry, name, detail));
+        }
+    }
+    let path = format!("nodes/{}/history/{}", entry.node_uuid, entry.uuid);
+    let links = json!([{ "href": call.links.v1(&path), "rel": "self" }]);
+    body.insert("links".to_owned(), links);
+    Value::Object(body)
+}
+
+fn field(entry: &NodeHistory, name: &str, detail: bool) -> Value {
+    match name {
+        "uuid" => json!(entry.uuid),
+        "created_at" => time::show(Some(entry.created_at)),
+        "severity" => json!(entry.severity),
+        "event_type" => json!(entry.event_type),
+        "event" if detail => json!(entry.event),
+        "event" => json!(shortened(&entry.event)),
+        "conductor" => json!(entry.conductor),
+        "user" => json!(entry.user),
+        "project" => json!(entry.project),
+        "state" => json!(entry.state),
+        "target_provision_state" => json!(entry.target_provision_state),
+        "duration_seconds" => json!(entry.duration_seconds),
+        _ => Value::Null,
+    }
+}
+
+fn shortened(event: &str) -> String {
+    let (most, kept) = SHORT_EVENT;
+    if event.chars().nth(most).is_none() {
+        return event.to_owned();
+    }
+    let mut text: String = event.chars().take(kept).collect();
+    text.push_str("...");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_event_is_shortened_in_a_list() {
+        let text = "ä".repeat(255);
+        assert_eq!(shortened(&text), text);
+        let text = "ä".repeat(256);
+        assert_eq!(shortened(&text), format!("{}...", "ä".repeat(251)));
+    }
+}
