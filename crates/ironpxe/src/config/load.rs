@@ -1,6 +1,7 @@
 //! Putting a configuration together: the file, then the environment, then the command line. Who
 //! speaks later wins.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::ops::Range;
 use std::path::Path;
@@ -208,10 +209,14 @@ impl Loader {
 
     /// Adds a problem.
     pub(super) fn problem(&mut self, origin: Origin, key: Option<String>, message: String) {
+        let masked = match mask_text(&message) {
+            Cow::Owned(masked) => Some(masked),
+            Cow::Borrowed(_) => None,
+        };
         self.problems.push(Problem {
             origin,
             key,
-            message: mask_text(&message).into_owned(),
+            message: masked.unwrap_or(message),
         });
     }
 }

@@ -119,7 +119,7 @@ impl Db {
         .bind(excess.before)
         .bind(i64::from(excess.max_entries))
         .bind(i64::from(excess.batch));
-        self.all(statement, |fields| fields.take()).await
+        self.all(statement, id).await
     }
 }
 
@@ -147,6 +147,10 @@ pub(super) fn insert(entry: &NodeHistory) -> Statement<'_> {
          $10, $11, $12)",
     )
     .bind_all(values)
+}
+
+fn id(fields: &mut Fields<'_>) -> Result<i64, sqlx::Error> {
+    fields.take()
 }
 
 fn read(fields: &mut Fields<'_>) -> Result<NodeHistory, sqlx::Error> {

@@ -59,7 +59,7 @@ async fn an_event_is_stored_with_the_change_and_goes_with_the_node(site: Site) {
     assert_eq!(entry.event, "--password ****** failed");
     let changed = record(&db, &entry).await;
     assert_eq!(changed.revision, one.revision + 1);
-    assert_eq!(list(&db, &one).await, [entry.clone()]);
+    assert_eq!(list(&db, &one).await, std::slice::from_ref(&entry));
     assert_eq!(list(&db, &two).await, []);
     let found = db.node_history_get(one.uuid, entry.uuid).await.unwrap();
     assert_eq!(found, Some(entry.clone()));
