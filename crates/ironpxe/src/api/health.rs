@@ -1,12 +1,15 @@
 //! `GET /healthz` and `GET /readyz`: what a load balancer or a supervisor wants to know.
 //!
 //! *Healthy* means that this process answers at all: if not, restart it. *Ready* means that
-//! requests sent here now are worth it: the database answers and takes changes, some conductor
-//! lives, and the process is not about to stop. Machines can boot as long as the database can be
-//! read; whoever sends only them here looks at `/healthz`. A replica that is not ready is healthy; restarting it would not
-//! bring the database back.
+//! requests sent here now are worth it: the database answers, some conductor lives, and the process
+//! is not about to stop. A replica that is not ready is healthy; restarting it would not bring the
+//! database back.
 //!
-//! Both are public, and say nothing that a stranger could use.
+//! A database that can be read but not written to is named, and the replica is ready: machines boot,
+//! and the other replicas have the same database, so that a load balancer which takes this one out
+//! would take out all.
+//!
+//! Both are public, and say nothing that an unknown client could use.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -34,7 +37,13 @@ async fn healthy() -> Response {
 
 async fn ready(State(state): State<AppState>) -> Response {
     match problem(&state).await {
-        None => not_kept(Json(json!({"ready": true})).into_response()),
+        None => {
+            let mut body = json!({"ready": true});
+            if let (Some(problem), Some(body)) = (state.db.write_problem(), body.as_object_mut()) {
+                body.insert("problem".to_owned(), problem.text().into());
+            }
+            not_kept(Json(body).into_response())
+        }
         Some(problem) => {
             let body = Json(json!({"ready": false, "problem": problem}));
             let mut response = (StatusCode::SERVICE_UNAVAILABLE, body).into_response();
@@ -57,9 +66,6 @@ async fn problem(state: &AppState) -> Option<&'static str> {
             return Some("the database does not answer");
         }
     };
-    if let Some(problem) = state.db.write_problem() {
-        return Some(problem.text());
-    }
     let is_alive = |conductor: &Conductor| conductor.alive;
     (!conductors.iter().any(is_alive)).then_some("no conductor is alive")
 }
