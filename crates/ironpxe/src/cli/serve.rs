@@ -29,7 +29,7 @@ pub(super) struct ServeArgs {
     /// takes any free one
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<SocketAddr>,
-    /// Let everybody who gets there control every machine
+    /// Serve unauthenticated requests from any address
     /// ([api]`allow_unauthenticated_access`, or that of `[json_rpc]` with --role conductor)
     #[arg(long)]
     allow_unauthenticated: bool,
