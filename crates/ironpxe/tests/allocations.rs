@@ -29,6 +29,7 @@ use ironpxe_core::port::Port;
 use ironpxe_core::provision_state::ProvisionState;
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -154,6 +155,20 @@ impl Service {
         Some((counted.count_total, counted.bytes_total))
     }
 
+    /// What it costs to be answered at once. The conductor writes of itself now and then, most of all
+    /// when it has just started: then the script has to be read anew before it is known again.
+    fn cost_when_known(&self, door: &str, runtime: &Runtime) -> (u64, u64) {
+        let mut costs = (0..100).map(|_| {
+            runtime.block_on(self.ask(door));
+            // Something is always made once, too.
+            self.cost(door)?;
+            self.cost(door)
+        });
+        costs
+            .find_map(|cost| cost)
+            .unwrap_or_else(|| panic!("{door}: not known at once, however often it is asked"))
+    }
+
     /// Asks as whoever must be waited for.
     async fn ask(&self, door: &str) {
         let request = Request::get(door).body(Body::empty()).unwrap();
@@ -178,17 +193,7 @@ fn a_kept_script_costs_no_more_than_it_did() {
         format!("/v1/boot/{MAC}/boot.ipxe"),
     ];
     for door in &doors {
-        // The conductor writes of itself when it has just started: a moment later nothing changes.
-        let known = (0..10).any(|_| {
-            runtime.block_on(service.ask(door));
-            // Something is always made once, too.
-            service.cost(door).is_some()
-        });
-        assert!(
-            known,
-            "{door}: not known at once, however often it is asked"
-        );
-        let costs = (0..5).map(|_| service.cost(door).unwrap());
+        let costs = (0..5).map(|_| service.cost_when_known(door, &runtime));
         let (count, bytes) = costs.min().unwrap();
         println!("{door}: {count} allocations of {bytes} bytes");
         assert!(
