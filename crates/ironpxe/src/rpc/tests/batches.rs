@@ -80,7 +80,8 @@ async fn many_share_a_message_and_each_gets_its_own_script() {
     let remote = site.patient_remote();
     join_all((0..MACHINES).map(|_| boots(&remote))).await;
     let messages = messages.load(Ordering::Relaxed);
-    assert!(messages <= 10, "{messages} messages");
+    // How many depends on how fast the machine is that the test runs on.
+    assert!(messages <= MACHINES / 2, "{messages} messages");
 }
 
 /// If the others waited for the one, they would wait until their time is up.
@@ -115,8 +116,10 @@ async fn a_conductor_that_takes_no_batches_is_sent_none_after_the_first() {
     let (site, messages) = gated(false).await;
     let remote = site.remote();
     join_all((0..MACHINES).map(|_| boots(&remote))).await;
+    // Those that were under way when the first was refused are sent again one by one, too.
     let before = messages.load(Ordering::Relaxed);
-    assert!((MACHINES..=MACHINES + 2).contains(&before), "{before}");
+    join_all((0..MACHINES).map(|_| boots(&remote))).await;
+    assert_eq!(messages.load(Ordering::Relaxed), before + MACHINES);
 }
 
 #[tokio::test]
