@@ -121,7 +121,7 @@ fn source(node: &Node, why: &Reasons) -> Result<InstallSource, Refusal> {
     let (is_path, because) = match found_out.and_then(Value::as_bool) {
         Some(is_path) => (is_path, "driver_internal_info.is_source_a_path"),
         None => (
-            text.ends_with('/'),
+            url.as_str().ends_with('/'),
             "whether the URL is a folder's (ends with a slash)",
         ),
     };

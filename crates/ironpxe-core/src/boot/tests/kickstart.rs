@@ -44,6 +44,20 @@ fn of_a_repository_with_a_config_drive() {
     insta::assert_snapshot!(kickstart(&node));
 }
 
+/// A text of several lines in YAML has a line feed at its end.
+#[test]
+fn white_space_at_the_end_of_a_url_does_not_make_a_repository_an_image() {
+    let mut node = installed();
+    for source in ["http://h/os/", "http://h/os/\n"] {
+        node.instance_info
+            .insert("image_source".into(), json!(source));
+        let text = kickstart(&node);
+        let line = text.lines().find(|line| line.starts_with("url "));
+        assert_eq!(line, Some("url --url=http://h/os/"), "{source:?}");
+        assert!(!text.contains("liveimg"), "{text}");
+    }
+}
+
 #[test]
 fn a_checksum_is_used_or_refused_and_never_left_out() {
     let with = |algo: &str, value: &str, checksum: &str| {

@@ -13,6 +13,8 @@ struct Recorded {
     writes: usize,
     /// Nobody reads.
     stuck: bool,
+    /// A write waits for a reader.
+    waiting: bool,
     /// How many bytes there is room for.
     room: Option<usize>,
 }
@@ -21,8 +23,11 @@ impl Write for Recorder {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut recorded = self.0.0.lock().unwrap();
         while recorded.stuck {
+            recorded.waiting = true;
+            self.0.1.notify_all();
             recorded = self.0.1.wait(recorded).unwrap();
         }
+        recorded.waiting = false;
         recorded.writes += 1;
         let taken = bytes.len().min(recorded.room.unwrap_or(usize::MAX));
         if taken == 0 {
@@ -48,6 +53,14 @@ impl Recorder {
     fn set(&self, set: impl FnOnce(&mut Recorded)) {
         set(&mut self.0.0.lock().unwrap());
         self.0.1.notify_all();
+    }
+
+    /// Waits until a write waits for a reader.
+    fn until_waiting(&self) {
+        let mut recorded = self.0.0.lock().unwrap();
+        while !recorded.waiting {
+            recorded = self.0.1.wait(recorded).unwrap();
+        }
     }
 }
 
@@ -113,9 +126,12 @@ fn nobody_waits_for_a_reader_and_what_is_dropped_is_counted_in_one_line() {
     recorder.set(|it| it.stuck = true);
     let lines = Lines::start(recorder.clone()).unwrap();
     let line = format!("{}\n", "x".repeat(999));
-    // Three times what may be queued, though the thread may have taken some already.
+    // The thread takes one line and then nothing until there is a reader.
+    log(&lines, &line, false);
+    recorder.until_waiting();
+    // Three times what may be queued.
     let all = 3 * QUEUE / line.len();
-    for _ in 0..all {
+    for _ in 1..all {
         log(&lines, &line, false);
     }
     // There is still room for what matters, and the end does not wait for a reader.
