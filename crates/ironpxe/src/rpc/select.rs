@@ -2,7 +2,8 @@
 //!
 //! The list is the database's, at most a second old, so that a boot request costs no query for
 //! it; any conductor can answer, and one that has just gone is found out by asking. A conductor
-//! that did not answer is asked last until it has written a heartbeat again. Of several, each gets
+//! that did not answer is asked last until it has written a heartbeat again. Of several, the one
+//! that the node's `conductor` field names is asked first; what belongs to no node goes to each in
 //! its turn.
 
 use std::collections::HashMap;
@@ -112,17 +113,15 @@ impl Directory {
             return Err(nobody("No conductor is running"));
         }
         let Some((driver, group)) = self.place(whom, &live).await? else {
-            return Ok(self.in_turn(live));
+            return Ok(self.in_order(whom, live));
         };
-        let of_group = |it: &Peer| {
-            group
-                .as_ref()
-                .is_none_or(|group| it.conductor_group.eq_ignore_ascii_case(group))
+        let suits = |it: &Peer| match &group {
+            Some(group) => it.serves(&driver, group),
+            None => it.drivers.contains(&driver),
         };
-        let suits = |it: &Peer| it.drivers.contains(&driver) && of_group(it);
         let suitable: Vec<&Peer> = live.iter().copied().filter(|it| suits(it)).collect();
         if !suitable.is_empty() {
-            return Ok(self.in_turn(suitable));
+            return Ok(self.in_order(whom, suitable));
         }
         if reachable.clone().any(suits) {
             return Err(nobody(&format!(
@@ -134,7 +133,7 @@ impl Directory {
                 Err(Fault::NoValidHost { driver, group })
             }
             // It says in the right words that there is no such driver.
-            _ => Ok(self.in_turn(live)),
+            _ => Ok(self.in_order(whom, live)),
         }
     }
 
@@ -167,11 +166,15 @@ impl Directory {
         listed.read = None;
     }
 
-    /// Each in its turn, and those last that did not answer lately.
-    fn in_turn(&self, mut conductors: Vec<&Peer>) -> Vec<Peer> {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let first = turn.checked_rem(conductors.len()).unwrap_or(0);
-        conductors.rotate_left(first);
+    /// The node's own conductor first, or each in its turn; those last that did not answer lately.
+    fn in_order(&self, whom: &Whom, mut conductors: Vec<&Peer>) -> Vec<Peer> {
+        if let Whom::Node(uuid) = whom {
+            conductors.sort_by_cached_key(|it| it.rank(*uuid));
+        } else {
+            let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+            let first = turn.checked_rem(conductors.len()).unwrap_or(0);
+            conductors.rotate_left(first);
+        }
         let listed = self.lock();
         if !listed.suspects.is_empty() {
             conductors.sort_by_key(|it| listed.suspects.contains_key(&it.endpoint));

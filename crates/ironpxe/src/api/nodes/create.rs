@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use crate::api::AppState;
 use crate::api::body::JsonBody;
 use crate::api::error::{ApiError, Result};
+use crate::api::nodes::conductor::Conductors;
 use crate::api::nodes::{lookup, mask, name, view};
 use crate::api::request::Call;
 use crate::api::schema;
@@ -36,7 +37,8 @@ pub(super) async fn post(
     }
     let node = state.conductor.node_create(&call.ctx, node).await?;
     let location = call.links.v1(&format!("nodes/{}", node.uuid));
-    let shown = view::show(&call, &state.settings.host, &node, None);
+    let conductors = Conductors::shown(&state, &call, None).await?;
+    let shown = view::show(&call, &conductors, &node, None);
     Ok((
         StatusCode::CREATED,
         [(header::LOCATION, location)],

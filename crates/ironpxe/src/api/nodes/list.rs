@@ -5,12 +5,14 @@ use axum::extract::{Path, State};
 use ironpxe_core::error::Fault;
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::microversion::node_field_since;
+use ironpxe_core::node::Node;
 use ironpxe_core::provision_state::ProvisionState;
 use serde_json::{Map, Value, json};
 
 use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::error::{ApiError, Result};
+use crate::api::nodes::conductor::Conductors;
 use crate::api::nodes::{lookup, view};
 use crate::api::paging::{self, Paging};
 use crate::api::request::Call;
@@ -91,6 +93,9 @@ const SORTABLE: [&str; 48] = [
     "updated_at",
     "uuid",
 ];
+
+/// How many nodes are read at once where not all of them are wanted.
+const READ_AT_ONCE: u32 = 1000;
 
 /// Faults a node can have. Source: Ironic's `common/faults.py`.
 const FAULTS: [&str; 4] = [
@@ -173,25 +178,26 @@ async fn collection(
         state.db.node_get(marker).await?.ok_or_else(missing)?;
     }
     let filter = filter(state, call, args).await?;
-    let host = state.settings.host.as_str();
-    // There is one conductor, which has every node.
-    let served = args.text("conductor")?.is_none_or(|wanted| wanted == host);
+    let wanted = args.text("conductor")?;
+    let conductors = match wanted {
+        Some(_) => Conductors::read(state).await?,
+        None => Conductors::shown(state, call, fields).await?,
+    };
     let page = Page {
         limit: Some(paging.limit),
         marker,
         sort_key: paging.sort_key,
         sort_dir: paging.sort_dir,
     };
-    let nodes = if served {
-        state.db.node_list(&filter, &page).await?
-    } else {
-        Vec::new()
+    let nodes = match wanted {
+        Some(wanted) => of_conductor(state, &conductors, &wanted, &filter, page).await?,
+        None => state.db.node_list(&filter, &page).await?,
     };
 
     let last = (nodes.len(), nodes.last().map(|node| node.uuid.to_string()));
     let shown = nodes
         .iter()
-        .map(|node| view::show(call, host, node, fields))
+        .map(|node| view::show(call, &conductors, node, fields))
         .collect();
     let mut body = Map::from_iter([("nodes".to_owned(), Value::Array(shown))]);
     // An instance is on one node, so that there is no next page to it.
@@ -200,6 +206,36 @@ async fn collection(
         body.insert("next".to_owned(), Value::String(next));
     }
     Ok(Json(Value::Object(body)))
+}
+
+/// A page of the nodes of one conductor. Which nodes are whose is not in the database, so that the
+/// list is read until the page is full.
+async fn of_conductor(
+    state: &AppState,
+    conductors: &Conductors,
+    wanted: &str,
+    filter: &NodeFilter,
+    mut page: Page<NodeUuid>,
+) -> Result<Vec<Node>> {
+    let mut found = Vec::new();
+    let limit = page.limit.map_or(usize::MAX, |limit| limit as usize);
+    page.limit = Some(READ_AT_ONCE);
+    while found.len() < limit {
+        let nodes = state.db.node_list(filter, &page).await?;
+        let Some(last) = nodes.last() else { break };
+        page.marker = Some(last.uuid);
+        let is_last = nodes.len() < READ_AT_ONCE as usize;
+        found.extend(
+            nodes
+                .into_iter()
+                .filter(|node| conductors.of(node) == Some(wanted))
+                .take(limit - found.len()),
+        );
+        if is_last {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 async fn filter(state: &AppState, call: &Call, args: &Args) -> Result<NodeFilter> {

@@ -13,6 +13,7 @@ use crate::api::passthru;
 use crate::api::request::Call;
 
 mod boot_script;
+mod conductor;
 mod create;
 mod delete;
 mod empty;

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::error::Result;
+use crate::api::nodes::conductor::Conductors;
 use crate::api::nodes::{find_item, view};
 use crate::api::request::Call;
 
@@ -24,9 +25,10 @@ pub(super) async fn get(
     let fields: Option<Vec<&str>> = fields
         .as_ref()
         .map(|fields| fields.iter().map(String::as_str).collect());
+    let conductors = Conductors::shown(&state, &call, fields.as_deref()).await?;
     Ok(Json(view::show(
         &call,
-        &state.settings.host,
+        &conductors,
         &node,
         fields.as_deref(),
     )))

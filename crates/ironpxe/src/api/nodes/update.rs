@@ -14,6 +14,7 @@ use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::body::JsonBody;
 use crate::api::error::{ApiError, Result};
+use crate::api::nodes::conductor::Conductors;
 use crate::api::nodes::{create, find_item, mask, name, view};
 use crate::api::patch;
 use crate::api::request::Call;
@@ -63,7 +64,8 @@ pub(super) async fn patch(
         .conductor
         .node_update(&call.ctx, node.uuid, change, reset)
         .await?;
-    Ok(Json(view::show(&call, &state.settings.host, &node, None)))
+    let conductors = Conductors::shown(&state, &call, None).await?;
+    Ok(Json(view::show(&call, &conductors, &node, None)))
 }
 
 /// What can be said without knowing the node.

@@ -12,6 +12,7 @@ use ironpxe_core::provision_state::ProvisionState;
 use serde_json::{Map, Value, json};
 
 use crate::api::error::{ApiError, Result};
+use crate::api::nodes::conductor::Conductors;
 use crate::api::nodes::mask;
 use crate::api::request::Call;
 use crate::api::time;
@@ -117,7 +118,12 @@ pub(super) fn check_fields(call: &Call, fields: Option<&[String]>) -> Result<()>
 }
 
 /// The node, with all fields, or with `fields` and the links.
-pub(super) fn show(call: &Call, host: &str, node: &Node, fields: Option<&[&str]>) -> Value {
+pub(super) fn show(
+    call: &Call,
+    conductors: &Conductors,
+    node: &Node,
+    fields: Option<&[&str]>,
+) -> Value {
     let wanted = |name: &str| {
         fields.is_none_or(|fields| fields.contains(&name)) && call.has(node_field_since(name))
     };
@@ -137,7 +143,7 @@ pub(super) fn show(call: &Call, host: &str, node: &Node, fields: Option<&[&str]>
     body.insert("links".to_owned(), call.links.pair(&path));
     for name in DERIVED.into_iter().filter(|name| wanted(name)) {
         let value = match name {
-            "conductor" => json!(host),
+            "conductor" => json!(conductors.of(node)),
             "chassis_uuid" => json!(node.chassis_uuid),
             // There are no allocations here.
             _ => Value::Null,

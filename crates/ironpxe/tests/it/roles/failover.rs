@@ -173,3 +173,88 @@ fn operators_see_every_conductor_and_reach_its_methods() -> Result<()> {
     );
     Ok(())
 }
+
+/// The field `conductor` and the filter of that name agree, whoever is asked, and say who really
+/// does the work.
+#[test]
+fn a_node_names_the_conductor_that_works_on_it() -> Result<()> {
+    let site = Site::new()?;
+    let of_rack = |host: &str| {
+        let options = site.options("conductor", host);
+        Server::start(
+            binary(),
+            &options.set("IRONPXE_CONDUCTOR__CONDUCTOR_GROUP", "rack1"),
+        )
+    };
+    let _plain = site.conductor("plain")?;
+    let mut rack = [of_rack("rack-a")?, of_rack("rack-b")?];
+    let (_api, client) = site.api()?;
+    for number in 0..12 {
+        client.create_node(&json!({
+            "uuid": format!("7a1f0c52-3d0e-4b6e-9d5c-0000000000{number:02}"),
+            "driver": "fake-hardware",
+            "conductor_group": if number == 0 { "" } else { "rack1" },
+        }))?;
+    }
+    let conductors = || -> Result<Vec<(String, String)>> {
+        let list = client.get("/v1/nodes?fields=uuid,conductor")?;
+        let list = list.expect_status(200)?;
+        let list = list["nodes"].as_array().context("no list")?;
+        let pairs = list.iter().map(|node| {
+            let text = |name: &str| node[name].as_str().unwrap_or("none").to_owned();
+            (text("uuid"), text("conductor"))
+        });
+        Ok(pairs.collect())
+    };
+    let listed = conductors()?;
+    ensure!(listed[0].1 == "plain", "{listed:?}");
+    for name in ["rack-a", "rack-b"] {
+        let mut own = listed.iter().filter(|(_, conductor)| conductor == name);
+        ensure!(own.clone().count() >= 1, "{name}: {listed:?}");
+        // The first page of one node, and the next one.
+        let mut path = format!("/v1/nodes?fields=uuid&limit=1&conductor={name}");
+        let mut found = Vec::new();
+        while let Some(next) = {
+            let page = client.get(&path)?.expect_status(200)?;
+            found.extend(page["nodes"].as_array().cloned().unwrap_or_default());
+            page["next"].as_str().map(str::to_owned)
+        } {
+            let (_, query) = next.split_once("/v1/").context("a link elsewhere")?;
+            path = format!("/v1/{query}");
+        }
+        ensure!(
+            found
+                .iter()
+                .all(|node| own.next().is_some_and(|(uuid, _)| node["uuid"] == **uuid)),
+            "{name}: {found:?}"
+        );
+        ensure!(own.next().is_none(), "{name}: {found:?}");
+    }
+    for name in ["api", "nosuch"] {
+        let none = client.get(&format!("/v1/nodes?conductor={name}"))?;
+        ensure!(none.expect_status(200)?["nodes"] == json!([]));
+    }
+    for (uuid, conductor) in &listed {
+        ensure!(client.node(uuid)?["conductor"] == **conductor);
+        // It is the one that does the work.
+        client.provision(uuid, "manage")?;
+        client.wait_state(uuid, "manageable", SOON)?;
+        let server = match conductor.as_str() {
+            "rack-a" => &rack[0],
+            "rack-b" => &rack[1],
+            _ => continue,
+        };
+        ensure!(
+            !server.log_with(uuid).is_empty(),
+            "{conductor} did not work on {uuid}"
+        );
+    }
+    // Who is gone has no nodes.
+    rack[0].kill()?;
+    eventually("the other one has all", || {
+        let listed = conductors()?;
+        Ok(listed[1..]
+            .iter()
+            .all(|(_, conductor)| conductor == "rack-b"))
+    })
+}

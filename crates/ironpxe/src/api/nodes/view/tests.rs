@@ -36,7 +36,7 @@ fn keys(value: &Value) -> Vec<&str> {
 fn the_oldest_client_sees_what_there_was() {
     let mut node = node();
     node.provision_state = ProvisionState::Available.into();
-    let shown = show(&call(1), "host", &node, None);
+    let shown = show(&call(1), &Conductors::default(), &node, None);
     assert_eq!(
         keys(&shown),
         [
@@ -66,14 +66,14 @@ fn the_oldest_client_sees_what_there_was() {
     );
     assert_eq!(shown["provision_state"], Value::Null);
     assert_eq!(
-        show(&call(2), "host", &node, None)["provision_state"],
+        show(&call(2), &Conductors::default(), &node, None)["provision_state"],
         "available"
     );
 }
 
 #[test]
 fn the_newest_client_sees_everything() {
-    let shown = show(&call(115), "host", &node(), None);
+    let shown = show(&call(115), &Conductors::default(), &node(), None);
     assert_eq!(keys(&shown).len(), 3 + STORED.len() + 1 + 3 + 4);
     assert_eq!(shown["conductor"], "host");
     assert_eq!(shown["boot_interface"], Value::Null);
@@ -92,7 +92,7 @@ fn an_old_client_does_not_know_the_wait_for_inspection() {
 fn fields_are_shown_in_the_order_they_were_asked_for() {
     let shown = show(
         &call(115),
-        "host",
+        &Conductors::default(),
         &node(),
         Some(&["name", "driver", "uuid", "conductor"]),
     );

@@ -1,0 +1,40 @@
+//! Which conductor works on a node: the field `conductor`, and the filter of that name.
+
+use ironpxe_core::conductor::{Conductor, conductor_of};
+use ironpxe_core::microversion::node_field_since;
+use ironpxe_core::node::Node;
+
+use crate::api::AppState;
+use crate::api::error::Result;
+use crate::api::request::Call;
+
+/// The conductors, to say which of them works on a node.
+#[derive(Debug, Default)]
+pub(super) struct Conductors(Vec<Conductor>);
+
+impl Conductors {
+    /// The registered conductors.
+    pub(super) async fn read(state: &AppState) -> Result<Self> {
+        Ok(Self(state.db.conductor_list().await?))
+    }
+
+    /// The registered conductors, if the field is among those that are shown; none otherwise.
+    pub(super) async fn shown(
+        state: &AppState,
+        call: &Call,
+        fields: Option<&[&str]>,
+    ) -> Result<Self> {
+        const FIELD: &str = "conductor";
+        let is_wanted = fields.is_none_or(|fields| fields.contains(&FIELD));
+        if is_wanted && call.has(node_field_since(FIELD)) {
+            Self::read(state).await
+        } else {
+            Ok(Self::default())
+        }
+    }
+
+    /// The name of the conductor that works on the node.
+    pub(super) fn of<'a>(&'a self, node: &'a Node) -> Option<&'a str> {
+        conductor_of(&self.0, node)
+    }
+}
