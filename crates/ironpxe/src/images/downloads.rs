@@ -1,14 +1,14 @@
 //! How many images are on their way at once, and whose.
 //!
-//! A download is worth a place for as long as its machine takes it. While at least half of all
-//! places are free, everybody gets one. After that,
+//! A download counts for as long as its machine takes it. While fewer than half of all
+//! (`[images]max_downloads`) are under way, any may begin. After that,
 //!
 //! * a node has a few: one machine fetches one image at a time, so that of more the slowest one is
 //!   ended, of whoever has the most;
 //! * one address has three quarters of all at most, so that it cannot keep all others out;
 //! * if there is none left, a download that crawls is ended, even if it does not stand still.
 //!
-//! Whoever gets no place is told to ask again. A download that is ended is broken off: its machine
+//! Whoever may not begin is told to ask again. A download that is ended is broken off: its machine
 //! has fewer bytes than it was told, and tries again.
 
 use std::net::{IpAddr, Ipv6Addr};
@@ -24,7 +24,7 @@ use super::stream::Source;
 
 /// How many downloads a node has when places are short.
 const PER_NODE: usize = 4;
-/// How old a node's download is before another one may take its place.
+/// How old a node's download is before it may be ended for another one.
 const SETTLED: Duration = Duration::from_secs(5);
 /// Over how long a download's speed is measured.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -43,7 +43,7 @@ pub struct Client {
 /// All downloads that are under way.
 #[derive(Debug)]
 pub(super) struct Downloads {
-    places: usize,
+    limit: usize,
     taken: Mutex<Vec<Arc<Slot>>>,
 }
 
@@ -69,27 +69,27 @@ struct Pace {
     last: Option<u64>,
 }
 
-/// A place for a download; given back when it is dropped.
+/// A download under way; it has ended when this is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Download {
     downloads: Arc<Downloads>,
     slot: Arc<Slot>,
 }
 
 impl Downloads {
-    pub(super) fn new(places: usize) -> Arc<Self> {
+    pub(super) fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self {
-            places,
+            limit,
             taken: Mutex::default(),
         })
     }
 
-    /// A place, if there is one or one can be made.
-    pub(super) fn take(self: &Arc<Self>, client: Client) -> Result<Place, ImageError> {
+    /// Begins a download, if there may be one more or an older one can be ended for it.
+    pub(super) fn take(self: &Arc<Self>, client: Client) -> Result<Download, ImageError> {
         self.take_at(client, Instant::now())
     }
 
-    fn take_at(self: &Arc<Self>, client: Client, now: Instant) -> Result<Place, ImageError> {
+    fn take_at(self: &Arc<Self>, client: Client, now: Instant) -> Result<Download, ImageError> {
         let Client { node, peer } = client;
         let peer = peer.map(network);
         let mut taken = lock(&self.taken);
@@ -113,7 +113,7 @@ impl Downloads {
         taken.push(Arc::clone(&slot));
         drop(taken);
         let downloads = Arc::clone(self);
-        Ok(Place { downloads, slot })
+        Ok(Download { downloads, slot })
     }
 
     /// Which download must end so that another may begin; none if there is room for it.
@@ -124,7 +124,7 @@ impl Downloads {
         peer: Option<IpAddr>,
         now: Instant,
     ) -> Result<Option<Arc<Slot>>, ImageError> {
-        if taken.len() < self.places.div_ceil(2) {
+        if taken.len() < self.limit.div_ceil(2) {
             return Ok(None);
         }
         let of_node: Vec<&Arc<Slot>> = taken.iter().filter(|slot| slot.node == node).collect();
@@ -150,7 +150,7 @@ impl Downloads {
                 .min_by_key(|(pace, _)| *pace)
                 .map(|(_, slot)| Arc::clone(slot))
         };
-        let share = (self.places * 3).div_ceil(4);
+        let share = (self.limit * 3).div_ceil(4);
         let mut of_peer = taken.iter().filter(|slot| slot.peer == peer);
         if peer.is_some() && of_peer.clone().count() >= share {
             return slowest(&mut of_peer).map(Some).ok_or_else(|| {
@@ -160,7 +160,7 @@ impl Downloads {
                 ))
             });
         }
-        if taken.len() >= self.places {
+        if taken.len() >= self.limit {
             return slowest(&mut taken.iter()).map(Some).ok_or_else(|| {
                 ImageError::not_now(
                     "as many images as [images]max_downloads allows are on their way",
@@ -198,7 +198,7 @@ impl Slot {
     }
 }
 
-impl Place {
+impl Download {
     /// Notes where the bytes come from.
     pub(super) fn keep(&self, source: Source) {
         // Whoever ends the download looks here after having said so.
@@ -237,7 +237,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Download {
     fn drop(&mut self) {
         lock(&self.downloads.taken).retain(|slot| !Arc::ptr_eq(slot, &self.slot));
     }
@@ -276,11 +276,11 @@ mod tests {
         }
     }
 
-    fn is_ended(place: &Place) -> bool {
-        place.slot.ended.is_cancelled()
+    fn is_ended(download: &Download) -> bool {
+        download.slot.ended.is_cancelled()
     }
 
-    const STRANGER: &str = "10.0.0.9";
+    const CLIENT: &str = "10.0.0.9";
 
     /// Downloads, and a clock that is set by hand.
     struct Site {
@@ -289,14 +289,14 @@ mod tests {
     }
 
     impl Site {
-        fn new(places: usize) -> Self {
+        fn new(limit: usize) -> Self {
             Self {
-                downloads: Downloads::new(places),
+                downloads: Downloads::new(limit),
                 now: Instant::now(),
             }
         }
 
-        fn takes(&self, node: u128, peer: &str) -> Place {
+        fn takes(&self, node: u128, peer: &str) -> Download {
             self.downloads
                 .take_at(client(node, peer), self.now)
                 .unwrap()
@@ -307,8 +307,8 @@ mod tests {
             taken.unwrap_err().to_string()
         }
 
-        fn sends(&self, place: &Place, bytes: u64) {
-            place.sent_at(bytes, self.now);
+        fn sends(&self, download: &Download, bytes: u64) {
+            download.sent_at(bytes, self.now);
         }
 
         fn waits(&mut self, seconds: u64) {
@@ -317,44 +317,44 @@ mod tests {
     }
 
     #[test]
-    fn one_url_does_not_take_all_places() {
+    fn one_url_does_not_use_up_all_downloads() {
         let mut site = Site::new(52);
-        let mut held: Vec<Place> = (0..26).map(|_| site.takes(1, STRANGER)).collect();
-        let problem = site.refuses(1, STRANGER);
+        let mut held: Vec<Download> = (0..26).map(|_| site.takes(1, CLIENT)).collect();
+        let problem = site.refuses(1, CLIENT);
         assert!(problem.starts_with("4 of its downloads"), "{problem}");
         // Another node's machine, even at the same address.
-        held.push(site.takes(2, STRANGER));
+        held.push(site.takes(2, CLIENT));
         // The node's own machine, when the others have had their time: whoever has the most loses
         // the slowest.
         site.waits(5);
-        for (place, at) in held.iter().zip(0..) {
-            site.sends(place, if at == 3 { 1 } else { 1_000_000 });
+        for (download, at) in held.iter().zip(0..) {
+            site.sends(download, if at == 3 { 1 } else { 1_000_000 });
         }
         let machine = site.takes(1, "10.0.0.1");
         assert!(is_ended(&held[3]));
-        assert_eq!(held.iter().filter(|place| is_ended(place)).count(), 1);
+        assert_eq!(held.iter().filter(|download| is_ended(download)).count(), 1);
         // And it stays, however slow, while one address has more.
         site.waits(5);
-        let more = site.takes(1, STRANGER);
+        let more = site.takes(1, CLIENT);
         assert!(!is_ended(&machine) && !is_ended(&more));
-        assert_eq!(held.iter().filter(|place| is_ended(place)).count(), 2);
+        assert_eq!(held.iter().filter(|download| is_ended(download)).count(), 2);
     }
 
     #[test]
     fn one_address_leaves_a_quarter_to_others() {
         let site = Site::new(8);
-        let held: Vec<Place> = (0..6).map(|node| site.takes(node, STRANGER)).collect();
-        let problem = site.refuses(6, STRANGER);
+        let held: Vec<Download> = (0..6).map(|node| site.takes(node, CLIENT)).collect();
+        let problem = site.refuses(6, CLIENT);
         assert!(problem.contains("one address has no more"), "{problem}");
         let other = site.takes(6, "10.0.0.1");
         drop(held);
-        drop(site.takes(6, STRANGER));
+        drop(site.takes(6, CLIENT));
         drop(other);
         assert!(lock(&site.downloads.taken).is_empty());
     }
 
     #[test]
-    fn what_crawls_gives_way_when_others_wait() {
+    fn a_crawling_download_is_ended_when_others_wait() {
         let mut site = Site::new(2);
         let slow = site.takes(1, "10.0.0.1");
         let fast = site.takes(2, "10.0.0.2");

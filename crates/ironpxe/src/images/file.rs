@@ -157,7 +157,7 @@ mod tests {
 
     /// A folder of the path that is exchanged for a link again and again never leads out.
     #[test]
-    fn a_swap_does_not_win() {
+    fn a_file_swapped_for_a_link_is_not_opened() {
         let folder = TempDir::new().unwrap();
         let here = |path: &str| folder.path().join(path);
         for name in ["images/a", "images/spare", "secret"] {

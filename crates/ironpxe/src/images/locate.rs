@@ -1,7 +1,7 @@
 //! Where a machine is sent for the images of its plan.
 //!
 //! An `http://` image is where its reference says, and costs nothing to find. What is sent through
-//! our door is looked at first, so that a machine is told on its console what is missing, and not
+//! this service is looked at first, so that a machine is told on its console what is missing, and not
 //! sent to where it will not find it.
 
 use ironpxe_core::boot::{
@@ -50,8 +50,8 @@ impl From<NotLocated> for Refusal {
 }
 
 impl Images {
-    /// Whether a machine is sent through our door for this image.
-    fn passes_on(&self, image: &ImageRef) -> bool {
+    /// Whether a machine is sent through this service for this image.
+    fn is_relayed(&self, image: &ImageRef) -> bool {
         match (image, self.0.relayed) {
             (ImageRef::Http(_), Relayed::Never) => false,
             (ImageRef::Http(url), Relayed::Https) => url.is_https(),
@@ -64,7 +64,7 @@ impl Images {
     /// Whether all images of a plan are where their references say, so that a machine is always
     /// sent to the same places for them.
     pub fn are_direct(&self, plan: &BootPlan) -> bool {
-        !plan.images().any(|(_, image)| self.passes_on(image))
+        !plan.images().any(|(_, image)| self.is_relayed(image))
     }
 
     /// Finds out where the node's machine gets the images of its plan. What cannot be had is a
@@ -80,7 +80,7 @@ impl Images {
         }
         let mut elsewhere = Vec::new();
         for (kind, image) in plan.images() {
-            if !self.passes_on(image) {
+            if !self.is_relayed(image) {
                 continue;
             }
             let name = plan.image_name(kind);
@@ -141,7 +141,7 @@ impl Images {
                 "passed on by this service, from Glance".to_owned()
             }
         };
-        self.through_the_door(node.uuid, kind, image, name, purpose, how)
+        self.via_this_service(node.uuid, kind, image, name, purpose, how)
     }
 
     /// A temporary URL of Swift, which is made now and lives from now on.
@@ -169,7 +169,7 @@ impl Images {
         Ok(Location { url, until, how })
     }
 
-    fn through_the_door(
+    fn via_this_service(
         &self,
         node: NodeUuid,
         kind: ImageKind,
@@ -178,14 +178,14 @@ impl Images {
         purpose: Purpose,
         how: String,
     ) -> Result<Location, ImageError> {
-        let door = &self.0.door;
+        let signer = &self.0.signer;
         let made = match purpose {
             Purpose::Boot => {
-                let made = door.url(node, kind, image, name, clock::now());
+                let made = signer.url(node, kind, image, name, clock::now());
                 made.map(|(url, until)| (url, Some(until)))
             }
             Purpose::Check | Purpose::Preview => {
-                let made = door.example(node, kind, image, name);
+                let made = signer.example(node, kind, image, name);
                 made.map(|url| (url, None))
             }
         };

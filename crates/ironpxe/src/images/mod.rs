@@ -1,14 +1,13 @@
 //! Images: where they live, where machines are sent for them, and their bytes on the way.
 //!
 //! A boot plan names images (`ironpxe_core::boot::ImageRef`). [`Images::locate`] finds out for the
-//! conductor where a machine gets each of them: from where it is, or through a door of this service
-//! (`door.rs`). [`Images::open`] is that door's other side, for the API: `file.rs`, `glance.rs` and
-//! `relay.rs` open an image where it lives, `stream.rs` passes its bytes on. Nothing is kept on a disk.
+//! boot service where a machine gets each of them: from where it is, or relayed by this service, by a
+//! signed URL (`signed_url.rs`). [`Images::open`] serves those URLs: `file.rs`, `glance.rs` and
+//! `relay.rs` open an image where it is stored, `stream.rs` relays its bytes. Nothing is kept on a disk.
 //!
 //! How an operator sees it: `docs/images.md`.
 
 mod address_policy;
-mod door;
 mod downloads;
 mod error;
 mod file;
@@ -16,6 +15,7 @@ mod glance;
 mod locate;
 mod range;
 mod relay;
+mod signed_url;
 mod stream;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -29,18 +29,18 @@ use ironpxe_core::boot::{GlanceImage, ImageFile, ImageRef};
 
 use self::address_policy::AddressPolicy;
 pub use self::address_policy::OwnService;
-use self::door::Door;
-pub use self::door::{Key, NoPass, Parts, Pass};
 pub use self::downloads::Client;
-use self::downloads::{Downloads, Place};
+use self::downloads::{Download, Downloads};
 pub use self::error::{ImageError, RETRY_AFTER};
 use self::file::Allowed;
 use self::glance::Glances;
 pub use self::locate::{NotLocated, Purpose};
 pub use self::range::ByteRange;
 use self::relay::{Fetched, Relay};
+use self::signed_url::UrlSigner;
+pub use self::signed_url::{Key, Parts, UrlError, VerifiedUrl};
 use self::stream::{Check, Source};
-pub use self::stream::{Errand, Opened};
+pub use self::stream::{Opened, Transfer};
 use crate::clock;
 pub use crate::openstack::Image;
 use crate::openstack::{Glance, TempUrls};
@@ -67,14 +67,14 @@ pub struct Settings {
     pub relay_allowed: Vec<IpNet>,
     /// Where this service itself is reached; nothing is fetched from there.
     pub own: OwnService,
-    /// What signs the URLs of the door: `[images]url_key`, or a secret that is in the database.
+    /// What signs those URLs: `[images]url_key`, or a secret that is in the database.
     pub key: Key,
-    /// What the URLs of the door begin with, without a slash at the end (`[api]public_endpoint`).
+    /// What those URLs begin with, without a slash at the end (`[api]public_endpoint`).
     pub base: String,
     /// How long such a URL is good for (`[images]url_lifetime`).
     pub url_lifetime: Duration,
     /// How long a source may be silent (`[images]timeout`).
-    pub patience: Duration,
+    pub idle_timeout: Duration,
     /// How many images are passed on at once.
     pub downloads: usize,
     /// `[conductor]file_url_allowed_paths`.
@@ -109,11 +109,11 @@ pub struct Images(Arc<Inner>);
 struct Inner {
     relayed: Relayed,
     relay: Relay,
-    door: Door,
+    signer: UrlSigner,
     allowed: Allowed,
     glances: Glances,
     temp_url_lifetime: Duration,
-    patience: Duration,
+    idle_timeout: Duration,
     downloads: Arc<Downloads>,
 }
 
@@ -123,14 +123,14 @@ impl Images {
         Ok(Self(Arc::new(Inner {
             relayed: settings.relay,
             relay: Relay::new(
-                settings.patience,
+                settings.idle_timeout,
                 settings.cafile.as_deref(),
                 AddressPolicy {
                     allowed: settings.relay_allowed,
                     own: settings.own,
                 },
             )?,
-            door: Door {
+            signer: UrlSigner {
                 key: settings.key,
                 base: settings.base,
                 lifetime: settings.url_lifetime,
@@ -138,14 +138,14 @@ impl Images {
             allowed: Allowed(settings.allowed_paths),
             glances: Glances::new(settings.glance, settings.temp_urls),
             temp_url_lifetime: settings.temp_url_lifetime,
-            patience: settings.patience,
+            idle_timeout: settings.idle_timeout,
             downloads: Downloads::new(settings.downloads),
         })))
     }
 
-    /// Reads a URL of the door.
-    pub fn pass(&self, parts: Parts<'_>) -> Result<Pass, NoPass> {
-        self.0.door.pass(parts, clock::now())
+    /// Verifies a URL that this service made for an image.
+    pub fn verify_url(&self, parts: Parts<'_>) -> Result<VerifiedUrl, UrlError> {
+        self.0.signer.verify(parts, clock::now())
     }
 
     /// Opens an image, or the part of it that is wanted. (A server that knows no parts gives all.)
@@ -155,16 +155,16 @@ impl Images {
         range: Option<ByteRange>,
         client: Client,
     ) -> Result<Opened, ImageError> {
-        let place = self.0.downloads.take(client)?;
+        let download = self.0.downloads.take(client)?;
         match image {
             ImageRef::Http(url) => {
                 let fetched = self.0.relay.fetch(url, range).await?;
-                Ok(self.fetched(fetched, None, place))
+                Ok(self.fetched(fetched, None, download))
             }
-            ImageRef::File(file) => self.open_file(file, range, place).await,
+            ImageRef::File(file) => self.open_file(file, range, download).await,
             ImageRef::Glance(image) => {
                 let (fetched, check) = self.0.glances.fetch(image, range).await?;
-                Ok(self.fetched(fetched, check, place))
+                Ok(self.fetched(fetched, check, download))
             }
         }
     }
@@ -178,7 +178,7 @@ impl Images {
         &self,
         image: &ImageFile,
         range: Option<ByteRange>,
-        place: Place,
+        download: Download,
     ) -> Result<Opened, ImageError> {
         let (file, total) = self.file(image).await?;
         let mut file = tokio::fs::File::from_std(file);
@@ -200,8 +200,8 @@ impl Images {
             part,
             source: Source::File(file),
             check: None,
-            patience: self.0.patience,
-            place,
+            idle_timeout: self.0.idle_timeout,
+            download,
         })
     }
 
@@ -210,14 +210,14 @@ impl Images {
         let (inner, image) = (Arc::clone(&self.0), image.clone());
         // A file system may be slow, or on the other side of a network that is gone.
         let opening = tokio::task::spawn_blocking(move || inner.allowed.open(&image));
-        match tokio::time::timeout(self.0.patience, opening).await {
+        match tokio::time::timeout(self.0.idle_timeout, opening).await {
             Ok(Ok(opened)) => opened,
             Ok(Err(error)) => Err(ImageError::not_now(format!("opening it failed: {error}"))),
             Err(_) => Err(ImageError::not_now("its file system does not answer")),
         }
     }
 
-    fn fetched(&self, fetched: Fetched, check: Option<Check>, place: Place) -> Opened {
+    fn fetched(&self, fetched: Fetched, check: Option<Check>, download: Download) -> Opened {
         let Fetched {
             answer,
             total,
@@ -228,8 +228,8 @@ impl Images {
             part,
             source: Source::Answer(Box::new(answer)),
             check,
-            patience: self.0.patience,
-            place,
+            idle_timeout: self.0.idle_timeout,
+            download,
         }
     }
 }

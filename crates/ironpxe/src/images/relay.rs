@@ -30,7 +30,7 @@ pub(super) struct Relay {
     tls: rustls::ClientConfig,
     policy: AddressPolicy,
     /// How long a server may take to begin its answer.
-    patience: Duration,
+    idle_timeout: Duration,
 }
 
 /// A server's answer: an image, or a part of it.
@@ -43,7 +43,7 @@ pub(super) struct Fetched {
 
 impl Relay {
     pub(super) fn new(
-        patience: Duration,
+        idle_timeout: Duration,
         cafile: Option<&Path>,
         policy: AddressPolicy,
     ) -> Result<Self, SetupError> {
@@ -54,7 +54,7 @@ impl Relay {
         let relay = Self {
             tls,
             policy,
-            patience,
+            idle_timeout,
         };
         // What is wrong with all clients is found before the first image is wanted.
         relay.client(None)?;
@@ -66,7 +66,7 @@ impl Relay {
         let mut builder = Client::builder()
             .no_proxy()
             .redirect(Policy::none())
-            .connect_timeout(self.patience)
+            .connect_timeout(self.idle_timeout)
             // A connection that was left open may be gone when the next image is fetched, and an
             // image is worth a new one.
             .pool_max_idle_per_host(0)
@@ -91,11 +91,11 @@ impl Relay {
         url: &ImageUrl,
         range: Option<ByteRange>,
     ) -> Result<Fetched, ImageError> {
-        let answer = tokio::time::timeout(self.patience, self.follow(url, range)).await;
+        let answer = tokio::time::timeout(self.idle_timeout, self.follow(url, range)).await;
         let answer = answer.unwrap_or_else(|_| {
             Err(ImageError::not_now(format!(
                 "its server has not answered within {} s",
-                self.patience.as_secs()
+                self.idle_timeout.as_secs()
             )))
         })?;
         Self::understand(answer, range)

@@ -19,9 +19,9 @@ use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 use tracing::{info, warn};
 
-use super::door::{bytes, hex};
-use super::downloads::Place;
+use super::downloads::Download;
 use super::error::chain;
+use super::signed_url::{bytes, hex};
 
 /// How much of a file is read at once, in bytes.
 const PIECE: usize = 64 * 1024;
@@ -118,7 +118,7 @@ impl Check {
 
 /// For whom an image is fetched; for the log.
 #[derive(Debug, Clone)]
-pub struct Errand {
+pub struct Transfer {
     /// The request.
     pub request_id: String,
     /// The node.
@@ -129,7 +129,7 @@ pub struct Errand {
     pub image: String,
 }
 
-impl Errand {
+impl Transfer {
     /// Tells why the image was not served, or not all of it.
     pub fn failed(&self, problem: &str) {
         warn!(
@@ -152,8 +152,8 @@ pub struct Opened {
     pub(super) source: Source,
     pub(super) check: Option<Check>,
     /// How long the source may be silent.
-    pub(super) patience: Duration,
-    pub(super) place: Place,
+    pub(super) idle_timeout: Duration,
+    pub(super) download: Download,
 }
 
 impl Opened {
@@ -166,16 +166,19 @@ impl Opened {
     }
 
     /// The bytes.
-    pub fn stream(self, errand: Errand) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+    pub fn stream(
+        self,
+        transfer: Transfer,
+    ) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
         let length = self.length();
-        self.place.keep(self.source);
+        self.download.keep(self.source);
         let download = Download {
             left: length,
             // Only the whole can be verified.
             check: self.check.filter(|_| self.part.is_none()),
             held: None,
-            patience: self.patience,
-            place: self.place,
+            idle_timeout: self.idle_timeout,
+            download: self.download,
             account: Account {
                 sent: 0,
                 length: self
@@ -184,7 +187,7 @@ impl Opened {
                 is_part: self.part.is_some(),
                 started: Instant::now(),
                 told: false,
-                errand,
+                transfer,
             },
         };
         try_unfold(download, Download::step)
@@ -201,9 +204,9 @@ struct Download {
     check: Option<Check>,
     /// The newest piece, which is kept back until it is known not to be the last, or to be right.
     held: Option<Bytes>,
-    patience: Duration,
+    idle_timeout: Duration,
     /// Where the bytes come from, unless it is taken away.
-    place: Place,
+    download: Download,
     account: Account,
 }
 
@@ -226,14 +229,14 @@ impl Download {
                 self.account.end();
                 return Ok(Some((last, self)));
             }
-            let Some(mut source) = self.place.source() else {
+            let Some(mut source) = self.download.source() else {
                 return Err(self.account.fail(ENDED.to_owned()));
             };
             let next = tokio::select! {
-                next = tokio::time::timeout(self.patience, source.next()) => next,
-                () = self.place.ended() => return Err(self.account.fail(ENDED.to_owned())),
+                next = tokio::time::timeout(self.idle_timeout, source.next()) => next,
+                () = self.download.ended() => return Err(self.account.fail(ENDED.to_owned())),
             };
-            self.place.keep(source);
+            self.download.keep(source);
             let piece = match next {
                 Ok(Ok(Some(piece))) => piece,
                 Ok(Ok(None)) => {
@@ -242,7 +245,7 @@ impl Download {
                 }
                 Ok(Err(problem)) => return Err(self.account.fail(problem)),
                 Err(_) => {
-                    let seconds = self.patience.as_secs();
+                    let seconds = self.idle_timeout.as_secs();
                     let problem = format!("no more of it came for {seconds} s");
                     return Err(self.account.fail(problem));
                 }
@@ -259,7 +262,7 @@ impl Download {
             }
             if let Some(before) = self.held.replace(piece) {
                 self.account.sent += size(&before);
-                self.place.sent(size(&before));
+                self.download.sent(size(&before));
                 return Ok(Some((before, self)));
             }
         }
@@ -272,7 +275,7 @@ fn size(piece: &Bytes) -> u64 {
 
 /// What there is to tell of a download; told once, however it ends.
 struct Account {
-    errand: Errand,
+    transfer: Transfer,
     sent: u64,
     length: u64,
     is_part: bool,
@@ -284,7 +287,7 @@ impl Account {
     fn fail(&mut self, problem: String) -> io::Error {
         self.told = true;
         let (sent, length) = (self.sent, self.length);
-        self.errand.failed(&format!(
+        self.transfer.failed(&format!(
             "{problem}; broken off after {sent} of {length} bytes"
         ));
         io::Error::other(problem)
@@ -300,13 +303,13 @@ impl Account {
             return;
         }
         info!(
-            req.id = self.errand.request_id,
-            node.uuid = %self.errand.node,
-            image = self.errand.image,
+            req.id = self.transfer.request_id,
+            node.uuid = %self.transfer.node,
+            image = self.transfer.image,
             bytes = self.length,
             elapsed = ?self.started.elapsed(),
             "{} served",
-            self.errand.kind.name(),
+            self.transfer.kind.name(),
         );
     }
 }
@@ -315,7 +318,7 @@ impl Drop for Account {
     fn drop(&mut self) {
         if !self.told {
             let (sent, length) = (self.sent, self.length);
-            self.errand.failed(&format!(
+            self.transfer.failed(&format!(
                 "the machine went away after {sent} of {length} bytes"
             ));
         }

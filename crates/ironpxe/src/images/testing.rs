@@ -19,7 +19,7 @@ pub(crate) fn images_below(allowed_paths: Vec<PathBuf>) -> Images {
         key: Key::new("a key of tests"),
         base: "http://127.0.0.1:6385".to_owned(),
         url_lifetime: Duration::from_mins(1),
-        patience: Duration::from_secs(10),
+        idle_timeout: Duration::from_secs(10),
         downloads: 10,
         allowed_paths,
         cafile: None,

@@ -1,7 +1,7 @@
 //! `GET /v1/images/<node>/<kind>/<tag>/<expires>/<signature>/<name>`: an image that lives where
 //! the machine cannot fetch it.
 //!
-//! Such URLs stand in boot scripts. One opens the door as long as it is not over and the node's
+//! Such URLs stand in boot scripts. One is served as long as it has not expired and the node's
 //! machine would be sent to that same image now; the bytes pass from where they live to the
 //! machine, and stay nowhere. Whatever goes wrong is never a 200: what comes with that is run.
 
@@ -20,7 +20,7 @@ use ironpxe_core::error::Fault;
 use super::answer::ForFirmware;
 use crate::api::AppState;
 use crate::api::error::ApiError;
-use crate::images::{self, ByteRange, Errand, ImageError, Opened};
+use crate::images::{self, ByteRange, ImageError, Opened, Transfer};
 use crate::rpc::Context;
 
 pub(super) async fn get(
@@ -37,7 +37,7 @@ pub(super) async fn get(
     peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     asked: Asked,
 ) -> Result<Response, ApiError> {
-    let pass = state.images.pass(images::Parts {
+    let verified = state.images.verify_url(images::Parts {
         node: &node,
         kind: &kind,
         tag: &tag,
@@ -45,41 +45,43 @@ pub(super) async fn get(
         signature: &signature,
         name: &name,
     });
-    let pass = pass.map_err(|problem| ApiError::Forbidden(problem.to_string()))?;
+    let verified = verified.map_err(|problem| ApiError::Forbidden(problem.to_string()))?;
     let conductor = &state.conductor;
-    let image = conductor.boot_image(&ctx, pass.node, pass.kind).await;
+    let image = conductor
+        .boot_image(&ctx, verified.node, verified.kind)
+        .await;
     let image = match image {
         Ok(image) => ImageRef::parse(&image)
             .map_err(|error| Fault::Internal(format!("an image that is none: {error}")))?,
         Err(Fault::NotFound) => return Err(not_any_more()),
         Err(fault) => return Err(fault.into()),
     };
-    let errand = Errand {
+    let transfer = Transfer {
         request_id: ctx.request_id,
-        node: pass.node,
-        kind: pass.kind,
+        node: verified.node,
+        kind: verified.kind,
         image: image.to_string(),
     };
-    if !pass.is_for(&image) {
-        errand.failed("the URL was for another image, which the node had before");
+    if !verified.is_for(&image) {
+        transfer.failed("the URL was for another image, which the node had before");
         return Err(not_any_more());
     }
     let client = images::Client {
-        node: pass.node,
+        node: verified.node,
         peer: peer.map(|Extension(ConnectInfo(peer))| peer.ip()),
     };
     match state.images.open(&image, asked.range, client).await {
-        Ok(opened) => Ok(answer(opened, asked.head, errand)),
+        Ok(opened) => Ok(answer(opened, asked.head, transfer)),
         Err(error) => {
             // Only an operator can mend it, who must know where.
-            let node = state.db.node_get(pass.node).await.ok().flatten();
-            let field = node.and_then(|node| image_field(&node, pass.kind, &image));
+            let node = state.db.node_get(verified.node).await.ok().flatten();
+            let field = node.and_then(|node| image_field(&node, verified.kind, &image));
             // The one line in the log about it.
             match field {
-                Some(field) => errand.failed(&format!("{error} ({field})")),
-                None => errand.failed(&error.to_string()),
+                Some(field) => transfer.failed(&format!("{error} ({field})")),
+                None => transfer.failed(&error.to_string()),
             }
-            refusal(&error, &errand.request_id)
+            refusal(&error, &transfer.request_id)
         }
     }
 }
@@ -101,7 +103,7 @@ impl<S: Sync> FromRequestParts<S> for Asked {
     }
 }
 
-fn answer(opened: Opened, head: bool, errand: Errand) -> Response {
+fn answer(opened: Opened, head: bool, transfer: Transfer) -> Response {
     let mut headers = HeaderMap::new();
     let mut set = |name, value| headers.insert(name, value);
     let octets = HeaderValue::from_static("application/octet-stream");
@@ -120,7 +122,7 @@ fn answer(opened: Opened, head: bool, errand: Errand) -> Response {
     let body = if head {
         Body::empty()
     } else {
-        Body::from_stream(opened.stream(errand))
+        Body::from_stream(opened.stream(transfer))
     };
     (status, Extension(ForFirmware), headers, body).into_response()
 }

@@ -15,26 +15,26 @@ fn opened(content: &[u8], total: u64, check: Option<Check>) -> Opened {
     file.write_all(content).unwrap();
     std::io::Seek::rewind(&mut file).unwrap();
     let node = NODE.parse().unwrap();
-    let place = Downloads::new(1).take(Client { node, peer: None }).unwrap();
+    let download = Downloads::new(1).take(Client { node, peer: None }).unwrap();
     Opened {
         total,
         part: None,
         source: Source::File(File::from_std(file)),
         check,
-        patience: Duration::from_secs(30),
-        place,
+        idle_timeout: Duration::from_secs(30),
+        permit,
     }
 }
 
 /// The bytes that come, and the error at their end.
 async fn read(opened: Opened) -> (Vec<u8>, Option<String>) {
-    let errand = Errand {
+    let transfer = Transfer {
         request_id: "req-1".into(),
         node: NODE.parse().unwrap(),
         kind: ImageKind::Kernel,
         image: "file:///x".into(),
     };
-    let mut stream = Box::pin(opened.stream(errand));
+    let mut stream = Box::pin(opened.stream(transfer));
     let mut got = Vec::new();
     while let Some(piece) = stream.next().await {
         match piece {
@@ -62,7 +62,7 @@ async fn the_bytes_are_those_that_were_promised() {
 }
 
 #[tokio::test]
-async fn what_is_damaged_never_arrives_whole() {
+async fn a_damaged_image_is_never_sent_whole() {
     for (algorithm, value) in [
         ("sha256", SHA256_OF_ABC),
         ("md5", "900150983CD24FB0D6963F7D28E17F72"),

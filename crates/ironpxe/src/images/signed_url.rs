@@ -1,4 +1,4 @@
-//! The door through which this service passes images on, and the passes that open it.
+//! Signed URLs of images that this service relays.
 //!
 //! An image's URL here names a node, what the image is to it, and which image that was; it ends at
 //! a time, and is signed. So nobody can have anything else fetched by it, and whoever sees one can
@@ -35,9 +35,9 @@ impl Key {
     }
 }
 
-/// What a URL of this door says, once it is known to be ours and not over.
+/// What a URL says whose signature is valid and which has not expired.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pass {
+pub struct VerifiedUrl {
     /// Whose image.
     pub node: NodeUuid,
     /// What it is to the node's machine.
@@ -45,20 +45,20 @@ pub struct Pass {
     tag: String,
 }
 
-/// Why a URL does not open the door.
+/// Why a URL is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NoPass {
-    /// It is none of ours.
+pub enum UrlError {
+    /// The signature is not that of this service.
     #[error("The URL of this image is not one that this service gave out.")]
     Forged,
-    /// It was one.
+    /// It was valid until a time that has passed.
     #[error("The URL of this image has expired; boot again to get a new one.")]
     Expired,
 }
 
-/// The door.
+/// Makes and verifies the URLs.
 #[derive(Debug, Clone)]
-pub(super) struct Door {
+pub(super) struct UrlSigner {
     pub(super) key: Key,
     /// What its URLs begin with, without a slash at the end.
     pub(super) base: String,
@@ -82,7 +82,7 @@ pub struct Parts<'a> {
     pub name: &'a str,
 }
 
-impl Door {
+impl UrlSigner {
     /// The URL of a node's image, and when it ends.
     pub(super) fn url(
         &self,
@@ -98,11 +98,11 @@ impl Door {
         let (kind, expires) = (kind.name(), expires.to_string());
         let mac = self.mac([&node, kind, &tag, &expires, name]);
         let signature = hex(&mac.finalize().into_bytes());
-        self.written(&[&node, kind, &tag, &expires, &signature, name])
+        self.assemble(&[&node, kind, &tag, &expires, &signature, name])
             .map(|url| (url, until))
     }
 
-    /// A URL as long as a real one, which opens nothing: for those who only look.
+    /// A URL as long as a real one, with a signature that is not valid: for previews.
     pub(super) fn example(
         &self,
         node: NodeUuid,
@@ -112,16 +112,20 @@ impl Door {
     ) -> Option<ImageUrl> {
         let unsigned = "0".repeat(64);
         let (node, tag) = (node.to_string(), tag(image));
-        self.written(&[&node, kind.name(), &tag, "0000000000", &unsigned, name])
+        self.assemble(&[&node, kind.name(), &tag, "0000000000", &unsigned, name])
     }
 
-    fn written(&self, parts: &[&str]) -> Option<ImageUrl> {
+    fn assemble(&self, parts: &[&str]) -> Option<ImageUrl> {
         let url = format!("{}/v1/images/{}", self.base, parts.join("/"));
         ImageUrl::parse(&url).ok()
     }
 
-    /// Reads a URL of this door.
-    pub(super) fn pass(&self, parts: Parts<'_>, now: OffsetDateTime) -> Result<Pass, NoPass> {
+    /// Verifies the signature and the expiry of a URL.
+    pub(super) fn verify(
+        &self,
+        parts: Parts<'_>,
+        now: OffsetDateTime,
+    ) -> Result<VerifiedUrl, UrlError> {
         let Parts {
             node,
             kind,
@@ -130,20 +134,20 @@ impl Door {
             signature,
             name,
         } = parts;
-        let signature = bytes(signature).ok_or(NoPass::Forged)?;
+        let signature = bytes(signature).ok_or(UrlError::Forged)?;
         // Everything else is ours if this is.
         self.mac([node, kind, tag, expires, name])
             .verify_slice(&signature)
-            .map_err(|_| NoPass::Forged)?;
-        let forged = |_| NoPass::Forged;
-        let node = node.parse().map_err(|_| NoPass::Forged)?;
-        let kind = ImageKind::from_name(kind).ok_or(NoPass::Forged)?;
+            .map_err(|_| UrlError::Forged)?;
+        let forged = |_| UrlError::Forged;
+        let node = node.parse().map_err(|_| UrlError::Forged)?;
+        let kind = ImageKind::from_name(kind).ok_or(UrlError::Forged)?;
         let expires: i64 = expires.parse().map_err(forged)?;
         if now.unix_timestamp() >= expires {
-            return Err(NoPass::Expired);
+            return Err(UrlError::Expired);
         }
         let tag = tag.to_owned();
-        Ok(Pass { node, kind, tag })
+        Ok(VerifiedUrl { node, kind, tag })
     }
 
     fn mac(&self, parts: [&str; 5]) -> Hmac<Sha256> {
@@ -158,7 +162,7 @@ impl Door {
     }
 }
 
-impl Pass {
+impl VerifiedUrl {
     /// Whether it is this image that the URL was made for.
     pub fn is_for(&self, image: &ImageRef) -> bool {
         self.tag == tag(image)
@@ -204,8 +208,8 @@ mod tests {
     const NODE: &str = "ee490fb7-d420-4b2f-8153-8a674b930740";
     const NOW: i64 = 1_800_000_000;
 
-    fn door(secret: &str) -> Door {
-        Door {
+    fn signer(secret: &str) -> UrlSigner {
+        UrlSigner {
             key: Key::new(secret),
             base: "http://10.0.0.1:6385".into(),
             lifetime: Duration::from_mins(1),
@@ -221,7 +225,7 @@ mod tests {
     }
 
     fn url() -> String {
-        let made = door("k").url(
+        let made = signer("k").url(
             NODE.parse().unwrap(),
             ImageKind::Kernel,
             &kernel(),
@@ -248,23 +252,23 @@ mod tests {
     }
 
     #[test]
-    fn a_url_opens_the_door_until_it_ends() {
+    fn a_url_is_valid_until_it_expires() {
         let url = url();
         assert!(
             url.ends_with("/kernel") && !url.contains(['%', '?', '&', '+', '=']),
             "{url}"
         );
-        let pass = door("k").pass(parts(&url), at(NOW + 59)).unwrap();
-        assert_eq!(pass.node.to_string(), NODE);
-        assert_eq!(pass.kind, ImageKind::Kernel);
-        assert!(pass.is_for(&kernel()));
-        assert!(!pass.is_for(&ImageRef::parse("file:///etc/shadow").unwrap()));
-        let over = door("k").pass(parts(&url), at(NOW + 60));
-        assert_eq!(over, Err(NoPass::Expired));
+        let verified = signer("k").verify(parts(&url), at(NOW + 59)).unwrap();
+        assert_eq!(verified.node.to_string(), NODE);
+        assert_eq!(verified.kind, ImageKind::Kernel);
+        assert!(verified.is_for(&kernel()));
+        assert!(!verified.is_for(&ImageRef::parse("file:///etc/shadow").unwrap()));
+        let over = signer("k").verify(parts(&url), at(NOW + 60));
+        assert_eq!(over, Err(UrlError::Expired));
     }
 
     #[test]
-    fn whoever_changes_anything_stays_outside() {
+    fn a_changed_url_is_refused() {
         let url = url();
         let good = parts(&url);
         let other = "11111111-2222-4333-8444-555555555555";
@@ -337,16 +341,16 @@ mod tests {
                 },
             ),
         ] {
-            let got = door("k").pass(bad, at(NOW));
-            assert_eq!(got, Err(NoPass::Forged), "{what}");
+            let got = signer("k").verify(bad, at(NOW));
+            assert_eq!(got, Err(UrlError::Forged), "{what}");
         }
-        assert_eq!(door("other").pass(good, at(NOW)), Err(NoPass::Forged));
+        assert_eq!(signer("other").verify(good, at(NOW)), Err(UrlError::Forged));
     }
 
     #[test]
-    fn an_example_is_as_long_and_opens_nothing() {
+    fn an_example_url_is_as_long_and_is_refused() {
         let real = url();
-        let example = door("k").example(
+        let example = signer("k").example(
             NODE.parse().unwrap(),
             ImageKind::Kernel,
             &kernel(),
@@ -354,7 +358,7 @@ mod tests {
         );
         let example = example.unwrap();
         assert_eq!(example.as_str().len(), real.len());
-        let got = door("k").pass(parts(example.as_str()), at(0));
-        assert_eq!(got, Err(NoPass::Forged));
+        let got = signer("k").verify(parts(example.as_str()), at(0));
+        assert_eq!(got, Err(UrlError::Forged));
     }
 }
