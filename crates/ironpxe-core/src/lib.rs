@@ -13,6 +13,7 @@ pub mod boot_ident;
 pub mod conductor;
 pub mod dhcp;
 pub mod error;
+pub mod field;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -30,6 +31,7 @@ pub mod port;
 pub mod power_state;
 pub mod provision_state;
 pub mod swift;
+pub mod timestamp;
 pub mod volume;
 mod wire;
 

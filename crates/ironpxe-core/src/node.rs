@@ -1,5 +1,7 @@
 //! Nodes: the bare-metal machines.
 
+pub mod fields;
+
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;

@@ -4,7 +4,7 @@
 //! resource as it is *then* (and again, if somebody else was faster). Applying is pure and whole:
 //! a change that is refused leaves the resource as it was.
 //!
-//! [`node_fields`], [`port_fields`] and their like know what may stand in each field (the API uses
+//! [`node::fields`], [`port::fields`] and their like know what may stand in each field (the API uses
 //! them too, when it creates a resource), [`rules`] which changes a node's state forbids.
 
 use std::collections::BTreeSet;
@@ -14,13 +14,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::{Fault, Result};
-use crate::node::Node;
-use crate::port::Port;
+use crate::field;
+use crate::node::fields::NODE_FIELDS;
+use crate::node::{self, Node};
+use crate::port::fields::PORT_FIELDS;
+use crate::port::{self, Port};
 use crate::volume::{VolumeConnector, VolumeTarget};
 
 mod document;
-pub mod node_fields;
-pub mod port_fields;
 pub mod repr;
 mod rules;
 pub mod value;
@@ -101,9 +102,9 @@ impl PortChange {
     /// Makes the change, or leaves the port as it is.
     pub fn apply(&self, port: &mut Port) -> Result<()> {
         let mut next = port.clone();
-        let mut document = port_fields::document(port);
-        write(&mut document, &self.0, &port_fields::PATCHABLE, |field| {
-            port_fields::set(&mut next, field)
+        let mut document = field::document(PORT_FIELDS, port);
+        write(&mut document, &self.0, &port::fields::PATCHABLE, |field| {
+            field::set(PORT_FIELDS, &mut next, field)
         })?;
         *port = next;
         Ok(())
@@ -163,14 +164,14 @@ fn write(
 
 fn patched_node(node: &Node, patch: &Patch) -> Result<Node> {
     let mut next = node.clone();
-    let mut document = node_fields::document(node);
-    let changed = write(&mut document, patch, &node_fields::PATCHABLE, |field| {
-        node_fields::set(&mut next, field)
+    let mut document = field::document(NODE_FIELDS, node);
+    let changed = write(&mut document, patch, &node::fields::PATCHABLE, |field| {
+        field::set(NODE_FIELDS, &mut next, field)
     })?;
     // Only what is really different counts as changed: writing the present value is always
     // allowed, and clients that send whole objects do it.
-    let after = node_fields::document(&next);
-    let before = node_fields::document(node);
+    let after = field::document(NODE_FIELDS, &next);
+    let before = field::document(NODE_FIELDS, node);
     let different: BTreeSet<&str> = changed
         .into_iter()
         .filter(|name| before.get(*name) != after.get(*name))

@@ -1,5 +1,7 @@
 //! Ports: the network interfaces by which a node is known.
 
+pub mod fields;
+
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 

@@ -70,7 +70,7 @@ impl Service {
             key: Key::new("a key"),
             base: "http://127.0.0.1:6385".to_owned(),
             url_lifetime: Duration::from_mins(1),
-            patience: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(10),
             downloads: 10,
             allowed_paths: Vec::new(),
             cafile: None,

@@ -143,6 +143,11 @@ impl Field<'_> {
         }
     }
 
+    /// Yes or no; `default` if it is neither.
+    pub fn flag_or(&self, default: bool) -> Result<bool> {
+        Ok(self.flag()?.unwrap_or(default))
+    }
+
     /// A whole number that is not negative.
     pub fn index(&self) -> Result<i64> {
         match self.value {
@@ -167,7 +172,7 @@ impl Field<'_> {
     }
 
     /// A free-form object whose size is judged elsewhere; nothing is the empty one.
-    pub(super) fn unbounded_object(&self) -> Result<JsonMap> {
+    pub(crate) fn unbounded_object(&self) -> Result<JsonMap> {
         match self.value {
             Value::Null => Ok(JsonMap::new()),
             Value::Object(fields) => Ok(fields.clone()),
@@ -176,7 +181,7 @@ impl Field<'_> {
     }
 
     /// Refuses a free-form object that would be so many `bytes` long.
-    pub(super) fn check_size(&self, bytes: usize) -> Result<()> {
+    pub(crate) fn check_size(&self, bytes: usize) -> Result<()> {
         if bytes <= MAX_OBJECT {
             return Ok(());
         }

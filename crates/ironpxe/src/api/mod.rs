@@ -41,7 +41,6 @@ mod root;
 mod schema;
 pub mod settings;
 mod shards;
-mod time;
 mod version;
 mod volume;
 

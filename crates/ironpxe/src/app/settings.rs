@@ -90,7 +90,7 @@ pub(super) fn images(
         key: Key::new(key),
         base,
         url_lifetime: seconds(settings.url_lifetime),
-        patience: seconds(settings.timeout),
+        idle_timeout: seconds(settings.timeout),
         downloads: downloads.min(bytes(settings.max_downloads)),
         cafile: settings.cafile.clone(),
         glance: clients.glance.clone(),

@@ -11,13 +11,13 @@ use ironpxe_core::node::Node;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::contention::Attempts;
 use super::error::Violation;
 use super::list::{ListQuery, Order};
+use super::retry::Backoff;
 use super::row::Fields;
 use super::statement::{Statement, Value};
 use super::store::Writer;
-use super::{Db, DbError, Duplicate, Page, node};
+use super::{Db, DbError, Duplicate, Page, columns, node};
 use crate::clock;
 
 /// A resource that belongs to a node.
@@ -28,14 +28,12 @@ pub(super) trait Child: Clone + PartialEq + Send + Sync {
     const OPERATIONS: Operations;
     /// Its columns with its node, without `WHERE`.
     const SELECT: &'static str;
-    /// Stores [`Child::values`].
-    const INSERT: &'static str;
-    /// Saves [`Child::values`] over the row of this UUID.
-    const UPDATE: &'static str;
+    /// Its columns but for `id` and `revision`: first its UUID, then its node's.
+    const COLUMNS: &'static [(&'static str, &'static str)];
     /// Takes the columns of [`Child::SELECT`] from a row.
     fn read(fields: &mut Fields<'_>) -> Result<Stored<Self>, sqlx::Error>;
-    /// Its columns: first its UUID, then its node's, at last the revision.
-    fn values(&self, revision: i64) -> Vec<Value<'_>>;
+    /// The values of [`Child::COLUMNS`].
+    fn values(&self) -> Vec<Value<'_>>;
     fn node(&self) -> NodeUuid;
     fn updated_at(&mut self) -> &mut Option<OffsetDateTime>;
     /// Gives it back what nobody may change.
@@ -44,7 +42,9 @@ pub(super) trait Child: Clone + PartialEq + Send + Sync {
     /// Which of its values another one has, by the constraint.
     fn duplicate(&self, constraint: &str) -> Option<Duplicate>;
     /// What to sort by, in SQL, for a field of the API.
-    fn sort_expression(key: &'static str) -> Option<&'static str>;
+    fn sort_expression(key: &str) -> Option<&'static str> {
+        columns::sort_expression(Self::COLUMNS, key)
+    }
 }
 
 /// What is done with a resource, in words that complete "cannot …".
@@ -64,7 +64,8 @@ pub(super) struct Stored<C> {
 
 impl Db {
     pub(super) async fn child_create<C: Child>(&self, child: &C) -> Result<(), DbError> {
-        let statement = Statement::new(C::OPERATIONS.store, C::INSERT).bind_all(child.values(0));
+        let text = columns::insert(C::TABLE, stored_columns::<C>());
+        let statement = Statement::assembled(C::OPERATIONS.store, text, values(child, 0));
         let done = self.execute(statement).await;
         done.map(drop).map_err(|error| not_saved(child, error))
     }
@@ -119,9 +120,9 @@ impl Db {
         mut change: impl FnMut(&mut C) -> Result<T, Fault> + Send,
     ) -> Result<(C, T), Fault> {
         let mut writer = self.writer().await?;
-        let mut attempts = Attempts::default();
+        let mut backoff = Backoff::default();
         loop {
-            attempts.next(&writer).await?;
+            backoff.next(&writer).await?;
             let stored = current::<C>(&mut writer, uuid).await?;
             let before = &stored.child;
             let mut after = before.clone();
@@ -153,9 +154,9 @@ impl Db {
         allowed: impl Fn(&Node) -> Result<(), Fault> + Send,
     ) -> Result<NodeUuid, Fault> {
         let mut writer = self.writer().await?;
-        let mut attempts = Attempts::default();
+        let mut backoff = Backoff::default();
         loop {
-            attempts.next(&writer).await?;
+            backoff.next(&writer).await?;
             let stored = current::<C>(&mut writer, uuid).await?;
             let node = node::current(&mut writer, stored.child.node()).await?;
             allowed(&node)?;
@@ -179,6 +180,18 @@ impl Db {
     }
 }
 
+/// What is stored: the resource's columns, and its revision.
+fn stored_columns<C: Child>() -> impl Iterator<Item = &'static str> + Clone {
+    let columns = C::COLUMNS.iter().map(|(name, _)| *name);
+    columns.chain(["revision"])
+}
+
+fn values<C: Child>(child: &C, revision: i64) -> Vec<Value<'_>> {
+    let mut values = child.values();
+    values.push(revision.into());
+    values
+}
+
 fn by_uuid<C: Child>(uuid: Uuid) -> Statement<'static> {
     let text = format!("{} WHERE {}.uuid = $1", C::SELECT, C::TABLE);
     Statement::assembled(C::OPERATIONS.read, text, vec![uuid.into()])
@@ -200,10 +213,10 @@ async fn save<C: Child>(
     over: i64,
     (from, to): (i64, i64),
 ) -> Result<bool, DbError> {
-    let mut values = child.values(over + 1);
+    let mut values = values(child, over + 1);
     let mut text = format!(
         "{} WHERE uuid = $1 AND revision = ${}",
-        C::UPDATE,
+        columns::update(C::TABLE, stored_columns::<C>()),
         values.len() + 1
     );
     values.push(over.into());

@@ -223,7 +223,7 @@ impl DbError {
     }
 
     /// Whether the database made this give way to a change of somebody else.
-    pub(super) fn gave_way(&self) -> bool {
+    pub(super) fn is_serialization_failure(&self) -> bool {
         let Self::Unavailable { source, .. } = self else {
             return false;
         };

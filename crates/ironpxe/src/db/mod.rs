@@ -10,8 +10,8 @@
 mod abandoned;
 mod boot_rows;
 mod child;
+mod columns;
 mod conductor;
-mod contention;
 mod error;
 mod heartbeat_clock;
 mod list;
@@ -25,6 +25,7 @@ mod port_row;
 mod postgres;
 mod private;
 mod read_only;
+mod retry;
 mod row;
 mod schema;
 mod secret;
@@ -37,8 +38,9 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod volume_connector;
-mod volume_row;
+mod volume_connector_row;
 mod volume_target;
+mod volume_target_row;
 mod volumes;
 mod waiting;
 mod write_health;

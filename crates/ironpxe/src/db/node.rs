@@ -1,5 +1,7 @@
 //! Nodes, one at a time.
 
+use std::sync::LazyLock;
+
 use ironpxe_core::error::Fault;
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::mac::MacAddress;
@@ -7,37 +9,32 @@ use ironpxe_core::node::Node;
 use ironpxe_core::node_history::NodeHistory;
 use ironpxe_core::port::Port;
 
-use super::contention::Attempts;
 use super::error::Violation;
-use super::node_row::{node_columns, read, values};
+use super::node_row::{COLUMNS, node_columns, read, values};
 use super::port_row::{self, port_columns};
+use super::retry::Backoff;
 use super::row::Fields;
 use super::statement::Statement;
 use super::store::Writer;
-use super::{Db, DbError, Duplicate, node_history};
+use super::{Db, DbError, Duplicate, columns, node_history};
 use crate::clock;
+
+static INSERT: LazyLock<String> = LazyLock::new(|| columns::insert("nodes", names()));
+
+static UPDATE: LazyLock<String> = LazyLock::new(|| {
+    let update = columns::update("nodes", names());
+    let over = COLUMNS.len() + 1;
+    format!("{update} WHERE uuid = $1 AND revision = ${over}")
+});
+
+fn names() -> impl Iterator<Item = &'static str> + Clone {
+    COLUMNS.iter().map(|(name, _)| *name)
+}
 
 impl Db {
     /// Stores a new node.
     pub async fn node_create(&self, node: &Node) -> Result<(), DbError> {
-        let statement = Statement::new(
-            "store a node",
-            "INSERT INTO nodes (uuid, name, driver, interfaces, provision_state, \
-                 target_provision_state, provision_updated_at, power_state, target_power_state, \
-                 reservation, maintenance, maintenance_reason, fault, last_error, properties, \
-                 driver_info, instance_info, driver_internal_info, extra, network_data, \
-                 raid_config, target_raid_config, clean_step, deploy_step, service_step, \
-                 instance_uuid, instance_name, chassis_uuid, resource_class, conductor_group, \
-                 automated_clean, protected, protected_reason, retired, retired_reason, owner, \
-                 lessee, description, shard, parent_node, disable_power_off, boot_mode, \
-                 secure_boot, console_enabled, traits, inspection_started_at, \
-                 inspection_finished_at, created_at, updated_at, revision) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
-                 $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, \
-                 $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, \
-                 $49, $50)",
-        )
-        .bind_all(values(node));
+        let statement = Statement::new("store a node", &INSERT).bind_all(values(node));
         let done = self.execute(statement).await;
         done.map(drop).map_err(|error| not_saved(node, error))
     }
@@ -98,9 +95,9 @@ impl Db {
         // Held until the end where only one may write, so that changes of this process queue up
         // instead of colliding.
         let mut writer = self.writer().await?;
-        let mut attempts = Attempts::default();
+        let mut backoff = Backoff::default();
         loop {
-            attempts.next(&writer).await?;
+            backoff.next(&writer).await?;
             let before = current(&mut writer, uuid).await?;
             let mut after = before.clone();
             let given = change(&mut after)?;
@@ -127,9 +124,9 @@ impl Db {
         allowed: impl Fn(&Node) -> Result<(), Fault> + Send,
     ) -> Result<(), Fault> {
         let mut writer = self.writer().await?;
-        let mut attempts = Attempts::default();
+        let mut backoff = Backoff::default();
         loop {
-            attempts.next(&writer).await?;
+            backoff.next(&writer).await?;
             let node = current(&mut writer, uuid).await?;
             allowed(&node)?;
             let statement = Statement::new(
@@ -166,25 +163,9 @@ async fn save(
     over: i64,
     event: Option<&NodeHistory>,
 ) -> Result<bool, DbError> {
-    let statement = Statement::new(
-        "change a node",
-        "UPDATE nodes SET name = $2, driver = $3, interfaces = $4, provision_state = $5, \
-             target_provision_state = $6, provision_updated_at = $7, power_state = $8, \
-             target_power_state = $9, reservation = $10, maintenance = $11, \
-             maintenance_reason = $12, fault = $13, last_error = $14, properties = $15, \
-             driver_info = $16, instance_info = $17, driver_internal_info = $18, extra = $19, \
-             network_data = $20, raid_config = $21, target_raid_config = $22, clean_step = $23, \
-             deploy_step = $24, service_step = $25, instance_uuid = $26, instance_name = $27, \
-             chassis_uuid = $28, resource_class = $29, conductor_group = $30, \
-             automated_clean = $31, protected = $32, protected_reason = $33, retired = $34, \
-             retired_reason = $35, owner = $36, lessee = $37, description = $38, shard = $39, \
-             parent_node = $40, disable_power_off = $41, boot_mode = $42, secure_boot = $43, \
-             console_enabled = $44, traits = $45, inspection_started_at = $46, \
-             inspection_finished_at = $47, created_at = $48, updated_at = $49, revision = $50 \
-             WHERE uuid = $1 AND revision = $51",
-    )
-    .bind_all(values(node))
-    .bind(over);
+    let statement = Statement::new("change a node", &UPDATE)
+        .bind_all(values(node))
+        .bind(over);
     let event = event.map(node_history::insert);
     let done = writer.execute_guarded_then(statement, event).await;
     done.map_err(|error| not_saved(node, error))

@@ -1,13 +1,15 @@
 //! Lists of nodes.
 
+use ironpxe_core::field;
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::node::Node;
+use ironpxe_core::node::fields::NODE_FIELDS;
 use ironpxe_core::provision_state::ProvisionState;
 use uuid::Uuid;
 
 use super::list::{ListQuery, Order};
-use super::node_row::{node_columns, read};
-use super::{Db, DbError, Page};
+use super::node_row::{COLUMNS, node_columns, read};
+use super::{Db, DbError, Page, columns};
 
 /// Which nodes are wanted; every condition that is given must hold.
 #[derive(Debug, Clone, Default)]
@@ -161,67 +163,34 @@ fn containing(text: &str) -> String {
 }
 
 /// An interface of a node as a word that sorts by its bytes, as columns do by themselves.
-macro_rules! interface {
-    ($kind:literal) => {
-        concat!("(nodes.interfaces ->> '", $kind, "') COLLATE \"C\"")
-    };
+fn interface(kind: &str) -> Option<&'static str> {
+    macro_rules! expression {
+        ($($name:literal)+) => {
+            match kind {
+                $($name => Some(concat!("(nodes.interfaces ->> '", $name, "') COLLATE \"C\"")),)+
+                _ => None,
+            }
+        };
+    }
+    expression!(
+        "bios" "boot" "console" "deploy" "firmware" "inspect" "management" "network" "power"
+        "raid" "rescue" "storage" "vendor"
+    )
 }
 
 /// What to sort by, in SQL, for a field of the API.
 fn sort_expression(key: Option<&'static str>) -> Result<Option<&'static str>, DbError> {
-    let Some(key) = key else { return Ok(None) };
-    let expression = match key {
-        "id" => return Ok(None),
-        "uuid" => "nodes.uuid",
-        "name" => "nodes.name",
-        "driver" => "nodes.driver",
-        "provision_state" => "nodes.provision_state",
-        "target_provision_state" => "nodes.target_provision_state",
-        "provision_updated_at" => "nodes.provision_updated_at",
-        "power_state" => "nodes.power_state",
-        "target_power_state" => "nodes.target_power_state",
-        "reservation" => "nodes.reservation",
-        "maintenance" => "nodes.maintenance",
-        "maintenance_reason" => "nodes.maintenance_reason",
-        "fault" => "nodes.fault",
-        "last_error" => "nodes.last_error",
-        "instance_uuid" => "nodes.instance_uuid",
-        "instance_name" => "nodes.instance_name",
-        "chassis_uuid" => "nodes.chassis_uuid",
-        "resource_class" => "nodes.resource_class",
-        "conductor_group" => "nodes.conductor_group",
-        "automated_clean" => "nodes.automated_clean",
-        "protected" => "nodes.protected",
-        "protected_reason" => "nodes.protected_reason",
-        "retired" => "nodes.retired",
-        "retired_reason" => "nodes.retired_reason",
-        "owner" => "nodes.owner",
-        "lessee" => "nodes.lessee",
-        "description" => "nodes.description",
-        "shard" => "nodes.shard",
-        "parent_node" => "nodes.parent_node",
-        "disable_power_off" => "nodes.disable_power_off",
-        "boot_mode" => "nodes.boot_mode",
-        "secure_boot" => "nodes.secure_boot",
-        "console_enabled" => "nodes.console_enabled",
-        "inspection_started_at" => "nodes.inspection_started_at",
-        "inspection_finished_at" => "nodes.inspection_finished_at",
-        "created_at" => "nodes.created_at",
-        "updated_at" => "nodes.updated_at",
-        "bios_interface" => interface!("bios"),
-        "boot_interface" => interface!("boot"),
-        "console_interface" => interface!("console"),
-        "deploy_interface" => interface!("deploy"),
-        "firmware_interface" => interface!("firmware"),
-        "inspect_interface" => interface!("inspect"),
-        "management_interface" => interface!("management"),
-        "network_interface" => interface!("network"),
-        "power_interface" => interface!("power"),
-        "raid_interface" => interface!("raid"),
-        "rescue_interface" => interface!("rescue"),
-        "storage_interface" => interface!("storage"),
-        "vendor_interface" => interface!("vendor"),
-        _ => return Err(DbError::SortKey(key)),
+    let key = match key {
+        None | Some("id") => return Ok(None),
+        Some(key) => key,
     };
-    Ok(Some(expression))
+    let is_sortable = field::find(NODE_FIELDS, key).is_some_and(|field| field.is_sortable);
+    let expression = match key.strip_suffix("_interface") {
+        Some(kind) => interface(kind),
+        None => columns::sort_expression(COLUMNS, key),
+    };
+    expression
+        .filter(|_| is_sortable)
+        .map(Some)
+        .ok_or(DbError::SortKey(key))
 }

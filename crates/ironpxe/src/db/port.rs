@@ -1,10 +1,12 @@
 //! Ports.
 
 use ironpxe_core::error::Fault;
+use ironpxe_core::field;
 use ironpxe_core::id::{NodeUuid, PortUuid};
 use ironpxe_core::mac::MacAddress;
 use ironpxe_core::node::Node;
 use ironpxe_core::port::Port;
+use ironpxe_core::port::fields::PORT_FIELDS;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -12,7 +14,7 @@ use super::child::{Child, Operations, Stored};
 use super::port_row::{self, port_columns};
 use super::row::Fields;
 use super::statement::{Statement, Value};
-use super::{Db, DbError, Duplicate, Page};
+use super::{Db, DbError, Duplicate, Page, columns};
 
 /// Which ports are wanted; every condition that is given must hold.
 #[derive(Debug, Clone, Default)]
@@ -112,24 +114,15 @@ impl Child for Port {
         delete: "delete a port",
     };
     const SELECT: &'static str = select_port!("");
-    const INSERT: &'static str = "INSERT INTO ports (uuid, node_id, address, pxe_enabled, name, \
-         description, vendor, category, physical_network, local_link_connection, is_smartnic, \
-         available_for_dynamic_portgroup, extra, internal_info, created_at, updated_at, revision) \
-         VALUES ($1, (SELECT id FROM nodes WHERE nodes.uuid = $2), $3, $4, $5, $6, $7, \
-         $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
-    const UPDATE: &'static str = "UPDATE ports SET node_id = (SELECT id FROM nodes WHERE \
-         nodes.uuid = $2), address = $3, pxe_enabled = $4, name = $5, description = $6, \
-         vendor = $7, category = $8, physical_network = $9, local_link_connection = $10, \
-         is_smartnic = $11, available_for_dynamic_portgroup = $12, extra = $13, \
-         internal_info = $14, created_at = $15, updated_at = $16, revision = $17";
+    const COLUMNS: &'static [(&'static str, &'static str)] = port_row::COLUMNS;
 
     fn read(fields: &mut Fields<'_>) -> Result<Stored<Self>, sqlx::Error> {
         let (child, revision) = port_row::read(fields)?;
         Ok(Stored { child, revision })
     }
 
-    fn values(&self, revision: i64) -> Vec<Value<'_>> {
-        port_row::values(self, revision).into()
+    fn values(&self) -> Vec<Value<'_>> {
+        port_row::values(self)
     }
 
     fn node(&self) -> NodeUuid {
@@ -159,23 +152,11 @@ impl Child for Port {
         }
     }
 
-    fn sort_expression(key: &'static str) -> Option<&'static str> {
-        let expression = match key {
-            "uuid" => "ports.uuid",
-            "node_uuid" => "(SELECT nodes.uuid FROM nodes WHERE nodes.id = ports.node_id)",
-            "address" => "ports.address",
-            "pxe_enabled" => "ports.pxe_enabled",
-            "name" => "ports.name",
-            "description" => "ports.description",
-            "vendor" => "ports.vendor",
-            "category" => "ports.category",
-            "physical_network" => "ports.physical_network",
-            "is_smartnic" => "ports.is_smartnic",
-            "available_for_dynamic_portgroup" => "ports.available_for_dynamic_portgroup",
-            "created_at" => "ports.created_at",
-            "updated_at" => "ports.updated_at",
-            _ => return None,
-        };
-        Some(expression)
+    fn sort_expression(key: &str) -> Option<&'static str> {
+        if key == "node_uuid" {
+            return Some("(SELECT nodes.uuid FROM nodes WHERE nodes.id = ports.node_id)");
+        }
+        let field = field::find(PORT_FIELDS, key)?;
+        columns::sort_expression(Self::COLUMNS, key).filter(|_| field.is_sortable)
     }
 }

@@ -134,7 +134,7 @@ impl Writer<'_> {
         statement: Statement<'_>,
     ) -> Result<bool, DbError> {
         match self.execute(statement).await {
-            Err(error) if error.gave_way() => Ok(false),
+            Err(error) if error.is_serialization_failure() => Ok(false),
             done => Ok(done? == 1),
         }
     }
@@ -153,7 +153,7 @@ impl Writer<'_> {
             Self::Postgres(store) => store.execute_both(&statement, &then).await,
         };
         match done.map_err(|error| DbError::from_sqlx(statement.operation, error)) {
-            Err(error) if error.gave_way() => Ok(false),
+            Err(error) if error.is_serialization_failure() => Ok(false),
             done => done,
         }
     }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::child::{Child, Operations, Stored};
 use super::row::Fields;
 use super::statement::Value;
-use super::volume_row::{connector_columns, connector_values, read_connector};
+use super::volume_connector_row::{self, connector_columns};
 use super::{Db, DbError, Duplicate, Page};
 
 impl Db {
@@ -84,21 +84,15 @@ impl Child for VolumeConnector {
         connector_columns!(),
         " FROM volume_connectors JOIN nodes ON nodes.id = volume_connectors.node_id"
     );
-    const INSERT: &'static str = "INSERT INTO volume_connectors (uuid, node_id, type, \
-         connector_id, extra, created_at, updated_at, revision) \
-         VALUES ($1, (SELECT id FROM nodes WHERE nodes.uuid = $2), $3, $4, $5, $6, $7, $8)";
-    const UPDATE: &'static str = "UPDATE volume_connectors SET node_id = (SELECT id FROM \
-         nodes WHERE nodes.uuid = $2), type = $3, connector_id = $4, extra = $5, \
-         created_at = $6, updated_at = $7, revision = $8";
-    // What a node boots from is not changed while somebody works on the node.
+    const COLUMNS: &'static [(&'static str, &'static str)] = volume_connector_row::COLUMNS;
 
     fn read(fields: &mut Fields<'_>) -> Result<Stored<Self>, sqlx::Error> {
-        let (child, revision) = read_connector(fields)?;
+        let (child, revision) = volume_connector_row::read(fields)?;
         Ok(Stored { child, revision })
     }
 
-    fn values(&self, revision: i64) -> Vec<Value<'_>> {
-        connector_values(self, revision).into()
+    fn values(&self) -> Vec<Value<'_>> {
+        volume_connector_row::values(self)
     }
 
     fn node(&self) -> NodeUuid {
@@ -128,17 +122,5 @@ impl Child for VolumeConnector {
             }),
             _ => None,
         }
-    }
-
-    fn sort_expression(key: &'static str) -> Option<&'static str> {
-        let expression = match key {
-            "uuid" => "volume_connectors.uuid",
-            "type" => "volume_connectors.type",
-            "connector_id" => "volume_connectors.connector_id",
-            "created_at" => "volume_connectors.created_at",
-            "updated_at" => "volume_connectors.updated_at",
-            _ => return None,
-        };
-        Some(expression)
     }
 }

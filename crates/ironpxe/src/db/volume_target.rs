@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::child::{Child, Operations, Stored};
 use super::row::Fields;
 use super::statement::Value;
-use super::volume_row::{read_target, target_columns, target_values};
+use super::volume_target_row::{self, target_columns};
 use super::{Db, DbError, Duplicate, Page};
 
 impl Db {
@@ -81,22 +81,15 @@ impl Child for VolumeTarget {
         target_columns!(),
         " FROM volume_targets JOIN nodes ON nodes.id = volume_targets.node_id"
     );
-    const INSERT: &'static str = "INSERT INTO volume_targets (uuid, node_id, volume_type, \
-         boot_index, volume_id, properties, extra, created_at, updated_at, revision) \
-         VALUES ($1, (SELECT id FROM nodes WHERE nodes.uuid = $2), $3, $4, $5, $6, $7, $8, $9, \
-         $10)";
-    const UPDATE: &'static str = "UPDATE volume_targets SET node_id = (SELECT id FROM nodes \
-         WHERE nodes.uuid = $2), volume_type = $3, boot_index = $4, volume_id = $5, \
-         properties = $6, extra = $7, created_at = $8, updated_at = $9, revision = $10";
-    // What a node boots from is not changed while somebody works on the node.
+    const COLUMNS: &'static [(&'static str, &'static str)] = volume_target_row::COLUMNS;
 
     fn read(fields: &mut Fields<'_>) -> Result<Stored<Self>, sqlx::Error> {
-        let (child, revision) = read_target(fields)?;
+        let (child, revision) = volume_target_row::read(fields)?;
         Ok(Stored { child, revision })
     }
 
-    fn values(&self, revision: i64) -> Vec<Value<'_>> {
-        target_values(self, revision).into()
+    fn values(&self) -> Vec<Value<'_>> {
+        volume_target_row::values(self)
     }
 
     fn node(&self) -> NodeUuid {
@@ -125,18 +118,5 @@ impl Child for VolumeTarget {
             }
             _ => None,
         }
-    }
-
-    fn sort_expression(key: &'static str) -> Option<&'static str> {
-        let expression = match key {
-            "uuid" => "volume_targets.uuid",
-            "volume_type" => "volume_targets.volume_type",
-            "boot_index" => "volume_targets.boot_index",
-            "volume_id" => "volume_targets.volume_id",
-            "created_at" => "volume_targets.created_at",
-            "updated_at" => "volume_targets.updated_at",
-            _ => return None,
-        };
-        Some(expression)
     }
 }

@@ -75,7 +75,7 @@ async fn set_up(location: Location) -> (LocalConductor, Site) {
         key: Key::new("a key"),
         base: "http://127.0.0.1:6385".to_owned(),
         url_lifetime: Duration::from_mins(1),
-        patience: Duration::from_secs(10),
+        idle_timeout: Duration::from_secs(10),
         downloads: 1,
         allowed_paths: Vec::new(),
         cafile: None,

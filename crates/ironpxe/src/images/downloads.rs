@@ -71,7 +71,7 @@ struct Pace {
 
 /// A download under way; it has ended when this is dropped.
 #[derive(Debug)]
-pub(super) struct Download {
+pub(super) struct Permit {
     downloads: Arc<Downloads>,
     slot: Arc<Slot>,
 }
@@ -85,11 +85,11 @@ impl Downloads {
     }
 
     /// Begins a download, if there may be one more or an older one can be ended for it.
-    pub(super) fn take(self: &Arc<Self>, client: Client) -> Result<Download, ImageError> {
+    pub(super) fn take(self: &Arc<Self>, client: Client) -> Result<Permit, ImageError> {
         self.take_at(client, Instant::now())
     }
 
-    fn take_at(self: &Arc<Self>, client: Client, now: Instant) -> Result<Download, ImageError> {
+    fn take_at(self: &Arc<Self>, client: Client, now: Instant) -> Result<Permit, ImageError> {
         let Client { node, peer } = client;
         let peer = peer.map(network);
         let mut taken = lock(&self.taken);
@@ -113,7 +113,7 @@ impl Downloads {
         taken.push(Arc::clone(&slot));
         drop(taken);
         let downloads = Arc::clone(self);
-        Ok(Download { downloads, slot })
+        Ok(Permit { downloads, slot })
     }
 
     /// Which download must end so that another may begin; none if there is room for it.
@@ -198,7 +198,7 @@ impl Slot {
     }
 }
 
-impl Download {
+impl Permit {
     /// Notes where the bytes come from.
     pub(super) fn keep(&self, source: Source) {
         // Whoever ends the download looks here after having said so.
@@ -237,7 +237,7 @@ impl Download {
     }
 }
 
-impl Drop for Download {
+impl Drop for Permit {
     fn drop(&mut self) {
         lock(&self.downloads.taken).retain(|slot| !Arc::ptr_eq(slot, &self.slot));
     }
@@ -276,8 +276,8 @@ mod tests {
         }
     }
 
-    fn is_ended(download: &Download) -> bool {
-        download.slot.ended.is_cancelled()
+    fn is_ended(permit: &Permit) -> bool {
+        permit.slot.ended.is_cancelled()
     }
 
     const CLIENT: &str = "10.0.0.9";
@@ -296,7 +296,7 @@ mod tests {
             }
         }
 
-        fn takes(&self, node: u128, peer: &str) -> Download {
+        fn takes(&self, node: u128, peer: &str) -> Permit {
             self.downloads
                 .take_at(client(node, peer), self.now)
                 .unwrap()
@@ -307,8 +307,8 @@ mod tests {
             taken.unwrap_err().to_string()
         }
 
-        fn sends(&self, download: &Download, bytes: u64) {
-            download.sent_at(bytes, self.now);
+        fn sends(&self, permit: &Permit, bytes: u64) {
+            permit.sent_at(bytes, self.now);
         }
 
         fn waits(&mut self, seconds: u64) {
@@ -319,7 +319,7 @@ mod tests {
     #[test]
     fn one_url_does_not_use_up_all_downloads() {
         let mut site = Site::new(52);
-        let mut held: Vec<Download> = (0..26).map(|_| site.takes(1, CLIENT)).collect();
+        let mut held: Vec<Permit> = (0..26).map(|_| site.takes(1, CLIENT)).collect();
         let problem = site.refuses(1, CLIENT);
         assert!(problem.starts_with("4 of its downloads"), "{problem}");
         // Another node's machine, even at the same address.
@@ -327,23 +327,23 @@ mod tests {
         // The node's own machine, when the others have had their time: whoever has the most loses
         // the slowest.
         site.waits(5);
-        for (download, at) in held.iter().zip(0..) {
-            site.sends(download, if at == 3 { 1 } else { 1_000_000 });
+        for (permit, at) in held.iter().zip(0..) {
+            site.sends(permit, if at == 3 { 1 } else { 1_000_000 });
         }
         let machine = site.takes(1, "10.0.0.1");
         assert!(is_ended(&held[3]));
-        assert_eq!(held.iter().filter(|download| is_ended(download)).count(), 1);
+        assert_eq!(held.iter().filter(|permit| is_ended(permit)).count(), 1);
         // And it stays, however slow, while one address has more.
         site.waits(5);
         let more = site.takes(1, CLIENT);
         assert!(!is_ended(&machine) && !is_ended(&more));
-        assert_eq!(held.iter().filter(|download| is_ended(download)).count(), 2);
+        assert_eq!(held.iter().filter(|permit| is_ended(permit)).count(), 2);
     }
 
     #[test]
     fn one_address_leaves_a_quarter_to_others() {
         let site = Site::new(8);
-        let held: Vec<Download> = (0..6).map(|node| site.takes(node, CLIENT)).collect();
+        let held: Vec<Permit> = (0..6).map(|node| site.takes(node, CLIENT)).collect();
         let problem = site.refuses(6, CLIENT);
         assert!(problem.contains("one address has no more"), "{problem}");
         let other = site.takes(6, "10.0.0.1");

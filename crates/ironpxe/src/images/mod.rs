@@ -30,7 +30,7 @@ use ironpxe_core::boot::{GlanceImage, ImageFile, ImageRef};
 use self::address_policy::AddressPolicy;
 pub use self::address_policy::OwnService;
 pub use self::downloads::Client;
-use self::downloads::{Download, Downloads};
+use self::downloads::{Downloads, Permit};
 pub use self::error::{ImageError, RETRY_AFTER};
 use self::file::Allowed;
 use self::glance::Glances;
@@ -155,16 +155,16 @@ impl Images {
         range: Option<ByteRange>,
         client: Client,
     ) -> Result<Opened, ImageError> {
-        let download = self.0.downloads.take(client)?;
+        let permit = self.0.downloads.take(client)?;
         match image {
             ImageRef::Http(url) => {
                 let fetched = self.0.relay.fetch(url, range).await?;
-                Ok(self.fetched(fetched, None, download))
+                Ok(self.fetched(fetched, None, permit))
             }
-            ImageRef::File(file) => self.open_file(file, range, download).await,
+            ImageRef::File(file) => self.open_file(file, range, permit).await,
             ImageRef::Glance(image) => {
                 let (fetched, check) = self.0.glances.fetch(image, range).await?;
-                Ok(self.fetched(fetched, check, download))
+                Ok(self.fetched(fetched, check, permit))
             }
         }
     }
@@ -178,7 +178,7 @@ impl Images {
         &self,
         image: &ImageFile,
         range: Option<ByteRange>,
-        download: Download,
+        permit: Permit,
     ) -> Result<Opened, ImageError> {
         let (file, total) = self.file(image).await?;
         let mut file = tokio::fs::File::from_std(file);
@@ -201,7 +201,7 @@ impl Images {
             source: Source::File(file),
             check: None,
             idle_timeout: self.0.idle_timeout,
-            download,
+            permit,
         })
     }
 
@@ -217,7 +217,7 @@ impl Images {
         }
     }
 
-    fn fetched(&self, fetched: Fetched, check: Option<Check>, download: Download) -> Opened {
+    fn fetched(&self, fetched: Fetched, check: Option<Check>, permit: Permit) -> Opened {
         let Fetched {
             answer,
             total,
@@ -229,7 +229,7 @@ impl Images {
             source: Source::Answer(Box::new(answer)),
             check,
             idle_timeout: self.0.idle_timeout,
-            download,
+            permit,
         }
     }
 }

@@ -19,7 +19,7 @@ use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 use tracing::{info, warn};
 
-use super::downloads::Download;
+use super::downloads::Permit;
 use super::error::chain;
 use super::signed_url::{bytes, hex};
 
@@ -153,7 +153,7 @@ pub struct Opened {
     pub(super) check: Option<Check>,
     /// How long the source may be silent.
     pub(super) idle_timeout: Duration,
-    pub(super) download: Download,
+    pub(super) permit: Permit,
 }
 
 impl Opened {
@@ -171,14 +171,14 @@ impl Opened {
         transfer: Transfer,
     ) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
         let length = self.length();
-        self.download.keep(self.source);
+        self.permit.keep(self.source);
         let download = Download {
             left: length,
             // Only the whole can be verified.
             check: self.check.filter(|_| self.part.is_none()),
             held: None,
             idle_timeout: self.idle_timeout,
-            download: self.download,
+            permit: self.permit,
             account: Account {
                 sent: 0,
                 length: self
@@ -206,7 +206,7 @@ struct Download {
     held: Option<Bytes>,
     idle_timeout: Duration,
     /// Where the bytes come from, unless it is taken away.
-    download: Download,
+    permit: Permit,
     account: Account,
 }
 
@@ -229,14 +229,14 @@ impl Download {
                 self.account.end();
                 return Ok(Some((last, self)));
             }
-            let Some(mut source) = self.download.source() else {
+            let Some(mut source) = self.permit.source() else {
                 return Err(self.account.fail(ENDED.to_owned()));
             };
             let next = tokio::select! {
                 next = tokio::time::timeout(self.idle_timeout, source.next()) => next,
-                () = self.download.ended() => return Err(self.account.fail(ENDED.to_owned())),
+                () = self.permit.ended() => return Err(self.account.fail(ENDED.to_owned())),
             };
-            self.download.keep(source);
+            self.permit.keep(source);
             let piece = match next {
                 Ok(Ok(Some(piece))) => piece,
                 Ok(Ok(None)) => {
@@ -262,7 +262,7 @@ impl Download {
             }
             if let Some(before) = self.held.replace(piece) {
                 self.account.sent += size(&before);
-                self.download.sent(size(&before));
+                self.permit.sent(size(&before));
                 return Ok(Some((before, self)));
             }
         }

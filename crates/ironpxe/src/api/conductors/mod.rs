@@ -3,12 +3,12 @@
 use axum::Router;
 use axum::routing::get;
 use ironpxe_core::conductor::Conductor;
+use ironpxe_core::timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::api::AppState;
 use crate::api::error::{ApiError, Result};
 use crate::api::request::Call;
-use crate::api::time;
 
 mod list;
 mod show;
@@ -56,8 +56,8 @@ fn view(call: &Call, conductor: &Conductor, fields: Option<&[&str]>) -> Value {
         .filter(|name| fields.is_none_or(|fields| *name == "links" || fields.contains(name)))
         .map(|name| {
             let value = match name {
-                "created_at" => time::show(Some(conductor.created_at)),
-                "updated_at" => time::show(conductor.updated_at),
+                "created_at" => timestamp::show(Some(conductor.created_at)),
+                "updated_at" => timestamp::show(conductor.updated_at),
                 "hostname" => json!(conductor.hostname),
                 "conductor_group" => json!(conductor.conductor_group),
                 "drivers" => json!(conductor.drivers),

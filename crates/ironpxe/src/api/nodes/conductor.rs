@@ -1,8 +1,9 @@
 //! Which conductor works on a node: the field `conductor`, and the filter of that name.
 
 use ironpxe_core::conductor::{Conductor, conductor_of};
-use ironpxe_core::microversion::node_field_since;
+use ironpxe_core::field;
 use ironpxe_core::node::Node;
+use ironpxe_core::node::fields::NODE_FIELDS;
 
 use crate::api::AppState;
 use crate::api::error::Result;
@@ -26,7 +27,7 @@ impl Conductors {
     ) -> Result<Self> {
         const FIELD: &str = "conductor";
         let is_wanted = fields.is_none_or(|fields| fields.contains(&FIELD));
-        if is_wanted && call.has(node_field_since(FIELD)) {
+        if is_wanted && call.has(field::since(NODE_FIELDS, FIELD)) {
             Self::read(state).await
         } else {
             Ok(Self::default())

@@ -3,10 +3,10 @@
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, http::StatusCode, http::header};
+use ironpxe_core::field;
 use ironpxe_core::id::NodeUuid;
-use ironpxe_core::microversion::node_field_since;
 use ironpxe_core::node::Node;
-use ironpxe_core::patch::node_fields::{self, CREATABLE};
+use ironpxe_core::node::fields::{CREATABLE, NODE_FIELDS};
 use ironpxe_core::patch::repr::repr_str;
 use ironpxe_core::patch::value::{Field, schema_error};
 use ironpxe_core::provision_state::ProvisionState;
@@ -81,11 +81,13 @@ fn read(call: &Call, body: &Map<String, Value>) -> Result<Node> {
     };
     let mut node = Node::enroll(uuid, "", clock::now());
     for name in CREATABLE
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|name| !matches!(*name, "uuid" | "parent_node"))
     {
         if let Some(value) = body.get(name) {
-            node_fields::set(
+            field::set(
+                NODE_FIELDS,
                 &mut node,
                 &Field {
                     resource: "node",
@@ -104,7 +106,7 @@ fn read(call: &Call, body: &Map<String, Value>) -> Result<Node> {
         // An empty value of a field that the client cannot know is the same as none.
         let empty = value.is_null() || (name == "conductor_group" && value == "");
         if !empty {
-            call.accept(node_field_since(name))?;
+            call.accept(field::since(NODE_FIELDS, name))?;
         }
     }
     if let Some(chassis) = node.chassis_uuid {

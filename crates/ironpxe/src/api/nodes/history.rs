@@ -10,6 +10,7 @@ use ironpxe_core::error::Fault;
 use ironpxe_core::id::NodeHistoryUuid;
 use ironpxe_core::node_history::NodeHistory;
 use ironpxe_core::patch::value::is_logical_name;
+use ironpxe_core::timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::api::AppState;
@@ -18,7 +19,6 @@ use crate::api::error::{ApiError, Result};
 use crate::api::nodes::find;
 use crate::api::paging::{self, Paging};
 use crate::api::request::Call;
-use crate::api::time;
 use crate::db::Page;
 
 /// The minor version that brought the history.
@@ -138,7 +138,7 @@ fn view(call: &Call, entry: &NodeHistory, detail: bool) -> Value {
 fn field(entry: &NodeHistory, name: &str, detail: bool) -> Value {
     match name {
         "uuid" => json!(entry.uuid),
-        "created_at" => time::show(Some(entry.created_at)),
+        "created_at" => timestamp::show(Some(entry.created_at)),
         "severity" => json!(entry.severity),
         "event_type" => json!(entry.event_type),
         "event" if detail => json!(entry.event),

@@ -3,9 +3,10 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use ironpxe_core::error::Fault;
+use ironpxe_core::field;
 use ironpxe_core::id::NodeUuid;
-use ironpxe_core::microversion::node_field_since;
 use ironpxe_core::node::Node;
+use ironpxe_core::node::fields::{NODE_FIELDS, SORTABLE};
 use ironpxe_core::provision_state::ProvisionState;
 use serde_json::{Map, Value, json};
 
@@ -40,58 +41,6 @@ const FILTERS: [(&str, u16); 20] = [
     ("retired", 1),
     ("shard", 82),
     ("sharded", 82),
-];
-
-/// What nodes can be sorted by, besides the order of their creation.
-const SORTABLE: [&str; 48] = [
-    "automated_clean",
-    "bios_interface",
-    "boot_interface",
-    "boot_mode",
-    "chassis_uuid",
-    "conductor_group",
-    "console_enabled",
-    "console_interface",
-    "created_at",
-    "deploy_interface",
-    "description",
-    "disable_power_off",
-    "driver",
-    "fault",
-    "firmware_interface",
-    "inspect_interface",
-    "inspection_finished_at",
-    "inspection_started_at",
-    "instance_name",
-    "instance_uuid",
-    "last_error",
-    "lessee",
-    "maintenance",
-    "maintenance_reason",
-    "management_interface",
-    "name",
-    "network_interface",
-    "owner",
-    "parent_node",
-    "power_interface",
-    "power_state",
-    "protected",
-    "protected_reason",
-    "provision_state",
-    "provision_updated_at",
-    "raid_interface",
-    "rescue_interface",
-    "reservation",
-    "resource_class",
-    "retired",
-    "retired_reason",
-    "secure_boot",
-    "shard",
-    "storage_interface",
-    "target_power_state",
-    "target_provision_state",
-    "updated_at",
-    "uuid",
 ];
 
 /// How many nodes are read at once where not all of them are wanted.
@@ -159,7 +108,7 @@ fn check_arguments(call: &Call, args: &Args, more: &[&str]) -> Result<()> {
         call.accept(9)?;
     }
     if let Some(key) = args.text("sort_key")? {
-        call.accept(node_field_since(&key))?;
+        call.accept(field::since(NODE_FIELDS, &key))?;
     }
     Ok(())
 }

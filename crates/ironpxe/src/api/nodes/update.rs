@@ -2,10 +2,10 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use ironpxe_core::microversion::node_field_since;
+use ironpxe_core::field;
 use ironpxe_core::node::Node;
+use ironpxe_core::node::fields::{MAX_DESCRIPTION, NODE_FIELDS, PATCHABLE};
 use ironpxe_core::patch::NodeChange;
-use ironpxe_core::patch::node_fields::{MAX_DESCRIPTION, PATCHABLE};
 use ironpxe_core::provision_state::ProvisionState;
 use json_patch::{Patch, PatchOperation};
 use serde_json::Value;
@@ -74,7 +74,7 @@ fn check(call: &Call, patch: &Patch, reset_interfaces: bool) -> Result<()> {
     mask::refuse_mask_in(patch, &["driver_info", "instance_info"])?;
     for operation in &patch.0 {
         if !matches!(operation, PatchOperation::Remove(_)) {
-            call.accept(node_field_since(&patch::field(operation)))?;
+            call.accept(field::since(NODE_FIELDS, &patch::field(operation)))?;
         }
     }
     if reset_interfaces && patch::values(patch, "/driver").next().is_none() {

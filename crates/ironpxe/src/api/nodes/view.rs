@@ -3,11 +3,11 @@
 //! Which fields: those the client asked for, of those its API version knows. In which order: as
 //! Ironic does.
 
+use ironpxe_core::JsonMap;
 use ironpxe_core::error::Fault;
-use ironpxe_core::interface::InterfaceKind;
-use ironpxe_core::microversion::node_field_since;
+use ironpxe_core::field::{self, Mask};
 use ironpxe_core::node::Node;
-use ironpxe_core::power_state::PowerState;
+use ironpxe_core::node::fields::{NODE_FIELDS, NodeField};
 use ironpxe_core::provision_state::ProvisionState;
 use serde_json::{Map, Value, json};
 
@@ -15,7 +15,6 @@ use crate::api::error::{ApiError, Result};
 use crate::api::nodes::conductor::Conductors;
 use crate::api::nodes::mask;
 use crate::api::request::Call;
-use crate::api::time;
 
 /// The fields of a short list.
 pub(super) const SUMMARY: [&str; 6] = [
@@ -30,87 +29,22 @@ pub(super) const SUMMARY: [&str; 6] = [
 /// What always comes first, if it is shown.
 const FIRST: [&str; 3] = ["uuid", "created_at", "updated_at"];
 
-/// All other stored fields, in Ironic's order.
-const STORED: [&str; 58] = [
-    "automated_clean",
-    "bios_interface",
-    "boot_interface",
-    "boot_mode",
-    "clean_step",
-    "conductor_group",
-    "console_enabled",
-    "console_interface",
-    "disable_power_off",
-    "deploy_interface",
-    "deploy_step",
-    "description",
-    "driver",
-    "driver_info",
-    "driver_internal_info",
-    "extra",
-    "fault",
-    "firmware_interface",
-    "health",
-    "inspection_finished_at",
-    "inspection_started_at",
-    "inspect_interface",
-    "instance_info",
-    "instance_name",
-    "instance_uuid",
-    "last_error",
-    "lessee",
-    "maintenance",
-    "maintenance_reason",
-    "management_interface",
-    "name",
-    "network_data",
-    "network_interface",
-    "owner",
-    "parent_node",
-    "power_interface",
-    "power_state",
-    "properties",
-    "protected",
-    "protected_reason",
-    "provision_state",
-    "provision_updated_at",
-    "raid_config",
-    "raid_interface",
-    "rescue_interface",
-    "reservation",
-    "resource_class",
-    "retired",
-    "retired_reason",
-    "secure_boot",
-    "service_step",
-    "shard",
-    "storage_interface",
-    "target_power_state",
-    "target_provision_state",
-    "target_raid_config",
-    "traits",
-    "vendor_interface",
-];
-
-/// What is worked out rather than stored; it comes after the links.
-const DERIVED: [&str; 3] = ["conductor", "allocation_uuid", "chassis_uuid"];
-
 /// The links to what belongs to a node; only the full view has them.
-const BELONGINGS: [&str; 4] = ["ports", "states", "portgroups", "volume"];
+const BELONGINGS: [(&str, u16); 4] = [
+    ("ports", 1),
+    ("states", 14),
+    ("portgroups", 24),
+    ("volume", 32),
+];
 
 /// Refuses fields that no node has, and those the client's API version does not know.
 pub(super) fn check_fields(call: &Call, fields: Option<&[String]>) -> Result<()> {
     let Some(fields) = fields else { return Ok(()) };
     call.accept(8)?;
-    for field in fields {
-        let name = field.as_str();
-        let known = FIRST.contains(&name) || STORED.contains(&name) || DERIVED.contains(&name);
-        if !known {
-            return Err(ApiError::invalid(format!(
-                "Field {name} is not a valid field."
-            )));
-        }
-        if !call.has(node_field_since(name)) {
+    for name in fields {
+        let field = field::find(NODE_FIELDS, name)
+            .ok_or_else(|| ApiError::invalid(format!("Field {name} is not a valid field.")))?;
+        if !call.has(field.since) {
             return Err(Fault::NotAcceptable.into());
         }
     }
@@ -124,41 +58,43 @@ pub(super) fn show(
     node: &Node,
     fields: Option<&[&str]>,
 ) -> Value {
-    let wanted = |name: &str| {
-        fields.is_none_or(|fields| fields.contains(&name)) && call.has(node_field_since(name))
-    };
-    let stored: Vec<&str> = match fields {
-        None => FIRST.iter().chain(&STORED).copied().collect(),
-        Some(fields) => {
-            let rest = fields.iter().filter(|name| !FIRST.contains(name));
-            let rest = rest.filter(|name| !DERIVED.contains(name));
-            FIRST.iter().chain(rest).copied().collect()
-        }
-    };
+    let (after_links, before_links): (Vec<_>, Vec<_>) = wanted(fields)
+        .into_iter()
+        .filter(|field| call.has(field.since))
+        .partition(|field| field.is_after_links);
     let mut body = Map::new();
-    for name in stored.into_iter().filter(|name| wanted(name)) {
-        body.insert(name.to_owned(), value(call, node, name));
+    for field in before_links {
+        body.insert(field.name.to_owned(), value(call, node, field));
     }
     let path = format!("nodes/{}", node.uuid);
     body.insert("links".to_owned(), call.links.pair(&path));
-    for name in DERIVED.into_iter().filter(|name| wanted(name)) {
-        let value = match name {
+    for field in after_links {
+        let value = match field.name {
             "conductor" => json!(conductors.of(node)),
-            "chassis_uuid" => json!(node.chassis_uuid),
-            // There are no allocations here.
-            _ => Value::Null,
+            _ => value(call, node, field),
         };
-        body.insert(name.to_owned(), value);
+        body.insert(field.name.to_owned(), value);
     }
     if fields.is_none() {
-        for name in BELONGINGS
-            .into_iter()
-            .filter(|name| call.has(node_field_since(name)))
-        {
+        for (name, _) in BELONGINGS.into_iter().filter(|(_, since)| call.has(*since)) {
             body.insert(name.to_owned(), call.links.pair(&format!("{path}/{name}")));
         }
     }
     Value::Object(body)
+}
+
+/// All fields, or `fields` in the order in which they were asked for.
+fn wanted(fields: Option<&[&str]>) -> Vec<&'static NodeField> {
+    let Some(names) = fields else {
+        return NODE_FIELDS.iter().collect();
+    };
+    let found = names
+        .iter()
+        .filter_map(|name| field::find(NODE_FIELDS, name));
+    let mut wanted: Vec<&NodeField> = found.collect();
+    let place = |name| FIRST.iter().position(|first| *first == name);
+    wanted.sort_by_key(|field| place(field.name).unwrap_or(FIRST.len()));
+    wanted
 }
 
 /// The provision state as the client's API version knows it.
@@ -172,69 +108,20 @@ pub(super) fn provision_state(call: &Call, node: &Node) -> Value {
     }
 }
 
-/// One stored field.
-pub(super) fn value(call: &Call, node: &Node, name: &str) -> Value {
-    let interface = InterfaceKind::ALL
-        .into_iter()
-        .find(|kind| kind.field() == name);
-    if let Some(kind) = interface {
-        let implementation = node.interface(kind);
-        return if implementation.is_empty() {
-            Value::Null
-        } else {
-            json!(implementation)
-        };
+/// One field, without its secrets.
+pub(super) fn value(call: &Call, node: &Node, field: &NodeField) -> Value {
+    match (field.name, field.mask) {
+        ("provision_state", _) => provision_state(call, node),
+        (_, Mask::Nothing) => (field.value)(node),
+        (_, Mask::Secrets) => masked((field.value)(node), mask::mask),
+        (_, Mask::InstanceInfo) => masked((field.value)(node), mask::mask_instance_info),
     }
-    match name {
-        "uuid" => json!(node.uuid),
-        "created_at" => time::show(Some(node.created_at)),
-        "updated_at" => time::show(node.updated_at),
-        "automated_clean" => json!(node.automated_clean),
-        "boot_mode" => json!(node.boot_mode),
-        "clean_step" => json!(node.clean_step),
-        "conductor_group" => json!(node.conductor_group),
-        "console_enabled" => json!(node.console_enabled),
-        "deploy_step" => json!(node.deploy_step),
-        "description" => json!(node.description),
-        "disable_power_off" => json!(node.disable_power_off),
-        "driver" => json!(node.driver),
-        "driver_info" => json!(mask::mask(&node.driver_info)),
-        "driver_internal_info" => json!(mask::mask(&node.driver_internal_info)),
-        "extra" => json!(node.extra),
-        "fault" => json!(node.fault),
-        "inspection_finished_at" => time::show(node.inspection_finished_at),
-        "inspection_started_at" => time::show(node.inspection_started_at),
-        "instance_info" => json!(mask::mask_instance_info(&node.instance_info)),
-        "instance_name" => json!(node.instance_name),
-        "instance_uuid" => json!(node.instance_uuid),
-        "last_error" => json!(node.last_error),
-        "lessee" => json!(node.lessee),
-        "maintenance" => json!(node.maintenance),
-        "maintenance_reason" => json!(node.maintenance_reason),
-        "name" => json!(node.name),
-        "network_data" => json!(node.network_data),
-        "owner" => json!(node.owner),
-        "parent_node" => json!(node.parent_node),
-        "power_state" => json!(node.power_state.map(PowerState::name)),
-        "properties" => json!(node.properties),
-        "protected" => json!(node.protected),
-        "protected_reason" => json!(node.protected_reason),
-        "provision_state" => provision_state(call, node),
-        "provision_updated_at" => time::show(node.provision_updated_at),
-        "raid_config" => json!(node.raid_config),
-        "reservation" => json!(node.reservation),
-        "resource_class" => json!(node.resource_class),
-        "retired" => json!(node.retired),
-        "retired_reason" => json!(node.retired_reason),
-        "secure_boot" => json!(node.secure_boot),
-        "service_step" => json!(node.service_step),
-        "shard" => json!(node.shard),
-        "target_power_state" => json!(node.target_power_state.map(PowerState::name)),
-        "target_provision_state" => json!(node.target_provision_state),
-        "target_raid_config" => json!(node.target_raid_config),
-        "traits" => json!(node.traits),
-        // `health`: nothing here watches it.
-        _ => Value::Null,
+}
+
+fn masked(value: Value, mask: fn(&JsonMap) -> JsonMap) -> Value {
+    match value {
+        Value::Object(fields) => Value::Object(mask(&fields)),
+        other => other,
     }
 }
 

@@ -5,12 +5,12 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use ironpxe_core::error::Fault;
+use ironpxe_core::field as fields;
 use ironpxe_core::id::{NodeUuid, PortUuid};
-use ironpxe_core::microversion::port_field_since;
-use ironpxe_core::patch::port_fields::{self, CREATABLE};
 use ironpxe_core::patch::repr::repr;
 use ironpxe_core::patch::value::{self, Field, schema_error};
 use ironpxe_core::port::Port;
+use ironpxe_core::port::fields::{CREATABLE, PORT_FIELDS};
 use serde_json::{Map, Value};
 
 use crate::api::AppState;
@@ -35,7 +35,7 @@ pub(super) async fn post(
         Err(error) => return Err(not_in_url(error)),
     };
     for name in body.keys() {
-        call.accept(port_field_since(name))?;
+        call.accept(fields::since(PORT_FIELDS, name))?;
     }
     let port = state
         .conductor
@@ -118,10 +118,10 @@ fn read(body: &Map<String, Value>) -> Result<Port> {
     };
     let node = NodeUuid(uuid::Uuid::nil());
     let mut port = Port::new(PortUuid(uuid), node, address, clock::now());
-    for name in CREATABLE {
+    for name in CREATABLE.iter().copied() {
         let elsewhere = matches!(name, "uuid" | "address" | "node_ident" | "node_uuid");
         if let (false, Some(value)) = (elsewhere, body.get(name)) {
-            port_fields::set(&mut port, &field(name, value))?;
+            fields::set(PORT_FIELDS, &mut port, &field(name, value))?;
         }
     }
     let link = &port.local_link_connection;

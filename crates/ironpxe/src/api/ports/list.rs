@@ -3,8 +3,9 @@
 use axum::Json;
 use axum::extract::State;
 use ironpxe_core::error::Fault;
+use ironpxe_core::field;
 use ironpxe_core::id::{NodeUuid, PortUuid};
-use ironpxe_core::microversion::port_field_since;
+use ironpxe_core::port::fields::{PORT_FIELDS, SORTABLE};
 use serde_json::{Map, Value};
 
 use crate::api::AppState;
@@ -19,24 +20,6 @@ use crate::db::{Page, PortFilter};
 /// The filters this service has. Ironic's `description_contains` and `conductor_groups` are
 /// refused as unknown rather than ignored.
 const FILTERS: [&str; 5] = ["address", "node", "node_uuid", "portgroup", "shard"];
-
-/// What ports can be sorted by, besides the order of their creation.
-const SORTABLE: [&str; 14] = [
-    "address",
-    "available_for_dynamic_portgroup",
-    "category",
-    "created_at",
-    "description",
-    "is_smartnic",
-    "name",
-    "node_uuid",
-    "physical_network",
-    "pxe_enabled",
-    "updated_at",
-    "uuid",
-    "vendor",
-    "portgroup_uuid",
-];
 
 pub(super) async fn get(
     State(state): State<AppState>,
@@ -97,7 +80,7 @@ async fn list(
         None => Some(view::SUMMARY.to_vec()),
     };
     if let Some(key) = args.text("sort_key")? {
-        call.accept(port_field_since(&key))?;
+        call.accept(field::since(PORT_FIELDS, &key))?;
     }
 
     let paging = Paging::read(args, &state.settings, &SORTABLE)?;

@@ -3,10 +3,10 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use ironpxe_core::error::Fault;
+use ironpxe_core::field;
 use ironpxe_core::id::NodeUuid;
-use ironpxe_core::microversion::port_field_since;
 use ironpxe_core::patch::PortChange;
-use ironpxe_core::patch::port_fields::PATCHABLE;
+use ironpxe_core::port::fields::{PATCHABLE, PORT_FIELDS};
 use ironpxe_core::provision_state::ProvisionState;
 use serde_json::Value;
 
@@ -29,7 +29,7 @@ pub(super) async fn patch(
     let patch = patch::read(&call, body)?;
     patch::check_fields(&patch, &PATCHABLE)?;
     for operation in &patch.0 {
-        call.accept(port_field_since(&patch::field(operation)))?;
+        call.accept(field::since(PORT_FIELDS, &patch::field(operation)))?;
     }
     let port = find(&state, &call, &ident).await?;
     let node = state.db.node_get(port.node_uuid).await?;

@@ -15,7 +15,7 @@ fn opened(content: &[u8], total: u64, check: Option<Check>) -> Opened {
     file.write_all(content).unwrap();
     std::io::Seek::rewind(&mut file).unwrap();
     let node = NODE.parse().unwrap();
-    let download = Downloads::new(1).take(Client { node, peer: None }).unwrap();
+    let permit = Downloads::new(1).take(Client { node, peer: None }).unwrap();
     Opened {
         total,
         part: None,

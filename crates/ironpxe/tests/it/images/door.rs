@@ -159,7 +159,7 @@ fn a_url_ends() -> Result<()> {
         key: Key::new(KEY),
         base: site.server.base_url().to_owned(),
         url_lifetime: Duration::ZERO,
-        patience: SOON,
+        idle_timeout: SOON,
         downloads: 1,
         allowed_paths: vec![site.folder.path().to_owned()],
         cafile: None,

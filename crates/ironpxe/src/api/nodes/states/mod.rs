@@ -2,6 +2,8 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use ironpxe_core::field;
+use ironpxe_core::node::fields::NODE_FIELDS;
 use serde_json::{Map, Value};
 
 use crate::api::AppState;
@@ -13,19 +15,19 @@ use crate::api::request::Call;
 pub(super) mod power;
 pub(super) mod provision;
 
-/// The fields, with the minor version that brought each into this answer.
-const FIELDS: [(&str, u16); 11] = [
-    ("console_enabled", 1),
-    ("last_error", 1),
-    ("power_state", 1),
-    ("provision_state", 1),
-    ("target_power_state", 1),
-    ("target_provision_state", 1),
-    ("provision_updated_at", 1),
-    ("raid_config", 12),
-    ("target_raid_config", 12),
-    ("boot_mode", 75),
-    ("secure_boot", 75),
+/// The fields of this answer.
+const FIELDS: [&str; 11] = [
+    "console_enabled",
+    "last_error",
+    "power_state",
+    "provision_state",
+    "target_power_state",
+    "target_provision_state",
+    "provision_updated_at",
+    "raid_config",
+    "target_raid_config",
+    "boot_mode",
+    "secure_boot",
 ];
 
 pub(super) async fn get(
@@ -39,8 +41,9 @@ pub(super) async fn get(
     let node = find(&state, &call, &ident).await?;
     let body = FIELDS
         .into_iter()
-        .filter(|(_, since)| call.has(*since))
-        .map(|(name, _)| (name.to_owned(), view::value(&call, &node, name)))
+        .filter(|name| call.has(field::since(NODE_FIELDS, name)))
+        .filter_map(|name| field::find(NODE_FIELDS, name))
+        .map(|field| (field.name.to_owned(), view::value(&call, &node, field)))
         .collect::<Map<_, _>>();
     Ok(Json(Value::Object(body)))
 }

@@ -1,10 +1,10 @@
 //! A volume connector as JSON: the one place where connectors are shown.
 
+use ironpxe_core::timestamp;
 use ironpxe_core::volume::VolumeConnector;
 use serde_json::{Value, json};
 
 use crate::api::request::Call;
-use crate::api::time;
 use crate::api::volume::listing::Shape;
 
 /// The names in a list of connectors.
@@ -27,8 +27,8 @@ pub(super) fn show(call: &Call, connector: &VolumeConnector, fields: Option<&[&s
     let uuid = connector.uuid.to_string();
     SHAPE.show(call, &uuid, fields, |name| match name {
         "uuid" => json!(connector.uuid),
-        "created_at" => time::show(Some(connector.created_at)),
-        "updated_at" => time::show(connector.updated_at),
+        "created_at" => timestamp::show(Some(connector.created_at)),
+        "updated_at" => timestamp::show(connector.updated_at),
         "connector_id" => json!(connector.connector_id),
         "extra" => json!(connector.extra),
         "type" => json!(connector.kind),

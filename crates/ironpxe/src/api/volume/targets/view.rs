@@ -1,12 +1,12 @@
 //! A volume target as JSON: the one place where targets are shown. Nobody reads its
 //! password back.
 
+use ironpxe_core::timestamp;
 use ironpxe_core::volume::VolumeTarget;
 use serde_json::{Value, json};
 
 use crate::api::nodes::mask;
 use crate::api::request::Call;
-use crate::api::time;
 use crate::api::volume::listing::Shape;
 
 /// The names in a list of targets.
@@ -44,8 +44,8 @@ pub(super) fn show(call: &Call, target: &VolumeTarget, fields: Option<&[&str]>) 
     let uuid = target.uuid.to_string();
     SHAPE.show(call, &uuid, fields, |name| match name {
         "uuid" => json!(target.uuid),
-        "created_at" => time::show(Some(target.created_at)),
-        "updated_at" => time::show(target.updated_at),
+        "created_at" => timestamp::show(Some(target.created_at)),
+        "updated_at" => timestamp::show(target.updated_at),
         "boot_index" => json!(target.boot_index),
         "extra" => json!(target.extra),
         "properties" => json!(mask::mask(&target.properties)),

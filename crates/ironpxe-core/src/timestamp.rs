@@ -1,16 +1,16 @@
 //! Points in time, as the API shows them.
 
-use ::time::OffsetDateTime;
-use ::time::macros::format_description;
 use serde_json::Value;
+use time::OffsetDateTime;
+use time::macros::format_description;
 
 /// `2026-11-22T09:00:00.701420+00:00`, or nothing.
-pub(super) fn show(moment: Option<OffsetDateTime>) -> Value {
+pub fn show(moment: Option<OffsetDateTime>) -> Value {
     let format = format_description!(
         "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]+00:00"
     );
     moment
-        .and_then(|moment| moment.to_offset(::time::UtcOffset::UTC).format(format).ok())
+        .and_then(|moment| moment.to_offset(time::UtcOffset::UTC).format(format).ok())
         .map_or(Value::Null, Value::String)
 }
 

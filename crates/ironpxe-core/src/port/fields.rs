@@ -1,100 +1,73 @@
-//! The fields of a port that a client may write, and what may stand in each.
+//! The fields of a port, a row for each, as `node/fields.rs` has them of a node.
+//!
+//! A field that is stored has a column, too: `db/port_row.rs` of the service.
+//!
+//! Source: Ironic's `api/controllers/v1/port.py` and `versions.py` (39.0).
+
+use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
+use super::Port;
 use crate::JsonMap;
 use crate::error::{Fault, Result};
+use crate::field::{ResourceField, names, put};
 use crate::id::NodeUuid;
 use crate::mac::MacAddress;
 use crate::patch::repr::repr;
 use crate::patch::value::{self, Field, MAX_TEXT, schema_error};
-use crate::port::Port;
+use crate::timestamp;
 
-/// What a port can be created with, in the order of Ironic's schema.
-pub const CREATABLE: [&str; 15] = [
-    "address",
-    "extra",
-    "is_smartnic",
-    "local_link_connection",
-    "node_ident",
-    "node_uuid",
-    "physical_network",
-    "portgroup_uuid",
-    "pxe_enabled",
-    "uuid",
-    "name",
-    "description",
-    "vendor",
-    "category",
-    "available_for_dynamic_portgroup",
+/// A field of a port.
+pub type PortField = ResourceField<Port>;
+
+/// All fields, in the order in which Ironic shows them.
+#[rustfmt::skip]
+pub const PORT_FIELDS: &[PortField] = &[
+    row("uuid", |p| json!(p.uuid)).sortable().creatable(),
+    row("created_at", |p| timestamp::show(Some(p.created_at))).sortable(),
+    row("updated_at", |p| timestamp::show(p.updated_at)).sortable(),
+    row("address", |p| json!(p.address.to_string())).sortable().written(|p, f| put(&mut p.address, address(f))),
+    row("extra", |p| json!(p.extra)).written(|p, f| put(&mut p.extra, f.object())),
+    row("internal_info", |p| json!(p.internal_info)).since(18),
+    row("is_smartnic", |p| json!(p.is_smartnic)).since(53).sortable().written(|p, f| put(&mut p.is_smartnic, f.flag_or(false))),
+    row("local_link_connection", |p| json!(p.local_link_connection)).since(19).written(|p, f| put(&mut p.local_link_connection, local_link(f))),
+    row("physical_network", |p| json!(p.physical_network)).since(34).sortable().written(|p, f| put(&mut p.physical_network, physical_network(f))),
+    row("pxe_enabled", |p| json!(p.pxe_enabled)).since(19).sortable().written(|p, f| put(&mut p.pxe_enabled, f.flag_or(true))),
+    // Another way to say which node, which a creation alone reads.
+    row("node_ident", |_| Value::Null).hidden().creatable().patchable(),
+    row("node_uuid", |p| json!(p.node_uuid)).sortable().written(|p, f| put(&mut p.node_uuid, node_uuid(f))),
+    row("name", |p| json!(p.name)).since(88).sortable().listed_last().written(|p, f| put(&mut p.name, name(f))),
+    row("description", |p| json!(p.description)).since(97).sortable().listed_last().written(|p, f| put(&mut p.description, f.text_up_to(255))),
+    row("vendor", |p| json!(p.vendor)).since(100).sortable().listed_last().written(|p, f| put(&mut p.vendor, f.text_up_to(32))),
+    row("category", |p| json!(p.category)).since(101).sortable().listed_last().written(|p, f| put(&mut p.category, f.text_up_to(80))),
+    row("available_for_dynamic_portgroup", |p| json!(p.available_for_dynamic_portgroup)).since(111).sortable().listed_last()
+        .written(|p, f| put(&mut p.available_for_dynamic_portgroup, f.flag_or(true))),
+    row("portgroup_uuid", |_| Value::Null).since(24).after_links().written(|_, f| no_portgroup(f)),
 ];
+
+/// What a port can be created with.
+pub static CREATABLE: LazyLock<Vec<&'static str>> =
+    LazyLock::new(|| names(PORT_FIELDS, |field| field.is_creatable));
 
 /// What a port can be patched in, in the order Ironic lists it to who tries something else.
-pub const PATCHABLE: [&str; 14] = [
-    "address",
-    "extra",
-    "is_smartnic",
-    "local_link_connection",
-    "node_ident",
-    "node_uuid",
-    "physical_network",
-    "portgroup_uuid",
-    "pxe_enabled",
-    "name",
-    "description",
-    "vendor",
-    "category",
-    "available_for_dynamic_portgroup",
-];
+pub static PATCHABLE: LazyLock<Vec<&'static str>> =
+    LazyLock::new(|| names(PORT_FIELDS, |field| field.is_patchable));
 
-/// Writes one field. `uuid` and `node_ident` are not among them: they are read when the port is
-/// made.
-pub fn set(port: &mut Port, field: &Field<'_>) -> Result<()> {
-    match field.name {
-        "address" => port.address = value::mac("address", &field.required_text()?)?,
-        "available_for_dynamic_portgroup" => {
-            port.available_for_dynamic_portgroup = field.flag()?.unwrap_or(true);
-        }
-        "category" => port.category = field.text_up_to(80)?,
-        "description" => port.description = field.text_up_to(255)?,
-        "extra" => port.extra = field.object()?,
-        "is_smartnic" => port.is_smartnic = field.flag()?.unwrap_or(false),
-        "local_link_connection" => port.local_link_connection = local_link(field)?,
-        "name" => port.name = name(field)?,
-        "node_uuid" => {
-            port.node_uuid = NodeUuid(value::uuid("node_uuid", &field.required_text()?)?);
-        }
-        "physical_network" => port.physical_network = physical_network(field)?,
-        "portgroup_uuid" => no_portgroup(field)?,
-        "pxe_enabled" => port.pxe_enabled = field.flag()?.unwrap_or(true),
-        "vendor" => port.vendor = field.text_up_to(32)?,
-        name => {
-            return Err(schema_error(
-                field.resource,
-                &format!("Additional properties are not allowed ('{name}' was unexpected)"),
-            ));
-        }
-    }
-    Ok(())
+/// What ports can be sorted by, besides the order of their creation.
+pub static SORTABLE: LazyLock<Vec<&'static str>> =
+    LazyLock::new(|| names(PORT_FIELDS, |field| field.is_sortable));
+
+const fn row(name: &'static str, value: fn(&Port) -> Value) -> PortField {
+    PortField::new(name, value)
 }
 
-/// The document a patch works on.
-pub(super) fn document(port: &Port) -> Value {
-    json!({
-        "address": port.address.to_string(),
-        "extra": port.extra,
-        "is_smartnic": port.is_smartnic,
-        "local_link_connection": port.local_link_connection,
-        "node_uuid": port.node_uuid,
-        "physical_network": port.physical_network,
-        "portgroup_uuid": null,
-        "pxe_enabled": port.pxe_enabled,
-        "name": port.name,
-        "description": port.description,
-        "vendor": port.vendor,
-        "category": port.category,
-        "available_for_dynamic_portgroup": port.available_for_dynamic_portgroup,
-    })
+fn address(field: &Field<'_>) -> Result<MacAddress> {
+    value::mac("address", &field.required_text()?)
+}
+
+fn node_uuid(field: &Field<'_>) -> Result<NodeUuid> {
+    value::uuid("node_uuid", &field.required_text()?).map(NodeUuid)
 }
 
 fn name(field: &Field<'_>) -> Result<Option<String>> {
