@@ -18,6 +18,7 @@ mod postgres;
 mod previous;
 mod shell;
 mod test;
+mod tools;
 mod venv;
 
 use std::process::ExitCode;

@@ -11,7 +11,7 @@ use ironpxe_testkit::payload::linux::Linux;
 use crate::{
     dhcp_servers, ipxe, packages, postgres, previous,
     shell::{self, step},
-    venv,
+    tools, venv,
 };
 
 /// What the tests run besides our own code: a machine with real iPXE in its network card, UEFI for
@@ -64,6 +64,7 @@ pub(crate) fn run(args: &TestArgs) -> Result<ExitCode> {
     step("Linux for the machines", || Linux::ensure().map(drop))?;
     step("the current iPXE for the machines", ipxe::ensure)?;
     step("DHCP servers", dhcp_servers::ensure)?;
+    let cargo_deny = step("cargo-deny", tools::ensure_cargo_deny)?;
     if args.prepare {
         return Ok(ExitCode::SUCCESS);
     }
@@ -82,6 +83,9 @@ pub(crate) fn run(args: &TestArgs) -> Result<ExitCode> {
                 ])
                 .args(["--", "-D", "warnings"]),
         )
+    })?;
+    step("dependencies: licences, bans, sources", || {
+        tools::deny(&cargo_deny)
     })?;
     step("documentation", || {
         shell::run(
