@@ -13,6 +13,7 @@
 
 pub mod console;
 pub mod dhcp_client;
+pub mod docs;
 pub mod http;
 pub mod imageserver;
 pub mod ironic;

@@ -139,30 +139,18 @@ async fn events(call: Call) -> Result<()> {
 mod tests {
     use std::fmt::Write;
 
+    use ironpxe_testkit::docs::Page;
+
     use super::*;
 
-    const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/compatibility.md");
-    const START: &str = "<!-- generated: absent -->\n";
-    const END: &str = "<!-- end -->\n";
-
-    /// Set `UPDATE_DOCS=1` to write the page anew.
     #[test]
-    fn the_page_lists_every_resource_that_is_not_here() {
+    fn docs_list_every_collection_that_is_not_implemented() -> anyhow::Result<()> {
         let mut table = String::from("| resource | instead |\n|---|---|\n");
         for Absent { path, instead, .. } in COLLECTIONS {
             writeln!(table, "| `/v1/{path}` | {instead} |").unwrap();
         }
-        let page = std::fs::read_to_string(PAGE).unwrap();
-        let (before, rest) = page.split_once(START).unwrap();
-        let (_, after) = rest.split_once(END).unwrap();
-        let expected = format!("{before}{START}{table}{END}{after}");
-        if std::env::var_os("UPDATE_DOCS").is_some() {
-            std::fs::write(PAGE, expected).unwrap();
-            return;
-        }
-        assert_eq!(
-            page, expected,
-            "run: UPDATE_DOCS=1 cargo test -p ironpxe --lib the_page_lists"
-        );
+        Page::open("compatibility.md")?
+            .section("absent", &table)?
+            .check()
     }
 }

@@ -100,15 +100,12 @@ const MANUAL_MANAGEMENT: HardwareType = HardwareType {
 mod tests {
     use std::fmt::Write;
 
+    use ironpxe_testkit::docs::Page;
+
     use super::*;
 
-    const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/compatibility.md");
-    const START: &str = "<!-- generated: interfaces -->\n";
-    const END: &str = "<!-- end -->";
-
-    /// Set `UPDATE_DOCS=1` to write the page anew.
     #[test]
-    fn docs_list_every_interface_of_every_hardware_type() {
+    fn docs_list_every_interface_of_every_hardware_type() -> anyhow::Result<()> {
         let mut table = String::from("| interface |");
         for hardware in &HardwareType::ALL {
             write!(table, " `{}` |", hardware.name).unwrap();
@@ -121,17 +118,8 @@ mod tests {
             }
             table.push('\n');
         }
-        let page = std::fs::read_to_string(PAGE).unwrap();
-        let (before, rest) = page.split_once(START).unwrap();
-        let (_, after) = rest.split_once(END).unwrap();
-        let expected = format!("{before}{START}{table}{END}{after}");
-        if std::env::var_os("UPDATE_DOCS").is_some() {
-            std::fs::write(PAGE, expected).unwrap();
-            return;
-        }
-        assert_eq!(
-            page, expected,
-            "run: UPDATE_DOCS=1 cargo test --workspace --lib docs_list_every_interface"
-        );
+        Page::open("compatibility.md")?
+            .section("interfaces", &table)?
+            .check()
     }
 }

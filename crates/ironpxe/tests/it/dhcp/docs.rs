@@ -1,19 +1,13 @@
-//! The examples in `docs/with-your-own-dhcp.md` are what the program prints. Set `UPDATE_DOCS=1` to
-//! write them anew.
+//! The examples in `docs/with-your-own-dhcp.md` are what the program prints.
 
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-
-const PAGE: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/../../docs/with-your-own-dhcp.md"
-);
+use ironpxe_testkit::docs::Page;
 
 #[test]
 fn the_examples_are_what_the_program_prints() -> Result<()> {
-    let page = std::fs::read_to_string(PAGE)?;
-    let mut expected = page.clone();
+    let mut page = Page::open("with-your-own-dhcp.md")?;
     for server in ["dnsmasq", "isc", "kea", "neutron"] {
         let output = Command::new(env!("CARGO_BIN_EXE_ironpxe"))
             .env_clear()
@@ -23,20 +17,9 @@ fn the_examples_are_what_the_program_prints() -> Result<()> {
             .output()?;
         ensure!(output.status.success(), "{output:?}");
         let said = String::from_utf8(output.stdout)?;
-        let start = format!("<!-- generated: {server} -->\n");
-        let (before, rest) = expected.split_once(&start).context("no place")?;
-        let (_, after) = rest.split_once("<!-- end -->\n").context("no end")?;
-        expected = format!("{before}{start}```\n{said}```\n<!-- end -->\n{after}");
+        page = page.section(server, &format!("```\n{said}```\n"))?;
     }
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(PAGE, expected)?;
-        return Ok(());
-    }
-    assert_eq!(
-        page, expected,
-        "run: UPDATE_DOCS=1 cargo test -p ironpxe --test it dhcp::docs"
-    );
-    Ok(())
+    page.check()
 }
 
 #[test]

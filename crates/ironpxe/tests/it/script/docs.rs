@@ -1,11 +1,9 @@
-//! The example in `docs/preview.md` is what the program prints. Set `UPDATE_DOCS=1` to write it
-//! anew.
+//! The example in `docs/preview.md` is what the program prints.
+
+use ironpxe_testkit::docs::Page;
 
 use super::*;
 
-const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/preview.md");
-const START: &str = "<!-- generated: example -->\n";
-const END: &str = "<!-- end -->\n";
 const QUESTION: [&str; 6] = [
     "explain",
     MAC,
@@ -36,18 +34,7 @@ fn the_example_is_what_the_program_prints() -> Result<()> {
     let question =
         "ironpxe script explain 52:54:00:aa:00:01 --state \"inspect wait\" --firmware uefi";
     let example = format!("```\n$ {question}\n{said}```\n");
-
-    let page = std::fs::read_to_string(PAGE)?;
-    let (before, rest) = page.split_once(START).context("no place for the example")?;
-    let (_, after) = rest.split_once(END).context("no end of the example")?;
-    let expected = format!("{before}{START}{example}{END}{after}");
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(PAGE, expected)?;
-        return Ok(());
-    }
-    assert_eq!(
-        page, expected,
-        "run: UPDATE_DOCS=1 cargo test -p ironpxe --test it the_example"
-    );
-    Ok(())
+    Page::open("preview.md")?
+        .section("example", &example)?
+        .check()
 }
