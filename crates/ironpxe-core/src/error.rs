@@ -1,7 +1,7 @@
 //! Faults: what can be wrong with a request, in words a client may hear.
 //!
-//! A fault knows nothing of HTTP or JSON-RPC; each edge words it with an exhaustive match. Names
-//! and messages are those of Ironic's exceptions (`common/exception.py`) where it has one, so
+//! A fault knows nothing of HTTP or JSON-RPC but its code, which is the same number in both; each edge
+//! words it. Names and messages are those of Ironic's exceptions (`common/exception.py`) where it has one, so
 //! that operators and scripts find what they know. A fault can travel from a conductor to the API
 //! as JSON, and is the same fault there.
 
@@ -275,3 +275,63 @@ pub enum Fault {
 
 /// The result of anything a client can ask for.
 pub type Result<T, E = Fault> = std::result::Result<T, E>;
+impl Fault {
+    /// The HTTP status, which is the code of a JSON-RPC error, too.
+    ///
+    /// Source: the `code` of Ironic's exceptions.
+    pub fn code(&self) -> u16 {
+        match self {
+            Self::NodeNotFound(_)
+            | Self::PortNotFound(_)
+            | Self::VolumeConnectorNotFound(_)
+            | Self::VolumeTargetNotFound(_)
+            | Self::NodeHistoryNotFound(_)
+            | Self::ConductorNotFound(_)
+            | Self::DriverNotFound(_)
+            | Self::DriverUnknown(_)
+            | Self::NotFound
+            | Self::NotInThisVersion => 404,
+
+            Self::NodeAlreadyExists(_)
+            | Self::DuplicateName(_)
+            | Self::MacAlreadyExists(_)
+            | Self::PortAlreadyExists(_)
+            | Self::PortDuplicateName(_)
+            | Self::InstanceAssociated { .. }
+            | Self::VolumeConnectorExists { .. }
+            | Self::VolumeUuidExists { .. }
+            | Self::VolumeBootIndexExists(_)
+            | Self::NodeLocked { .. }
+            | Self::NodeChanged { .. }
+            | Self::VifAlreadyAttached { .. }
+            | Self::NodeNotDeletable { .. }
+            | Self::NodeAssociated { .. }
+            | Self::NodeInTransition(_)
+            | Self::InvalidState(_)
+            | Self::FieldFixedInState { .. } => 409,
+
+            Self::NodeProtected(_) => 403,
+
+            // Ironic has 404 for some of these and turns it into 400 wherever a client can meet it:
+            // what is missing is not what the URL names.
+            Self::NoValidHost { .. }
+            | Self::InvalidParameterValue(_)
+            | Self::MissingParameterValue(_)
+            | Self::InvalidStateRequested { .. }
+            | Self::NoFreePhysicalPorts(_)
+            | Self::VifNotAttached { .. }
+            | Self::NodeInMaintenance { .. }
+            | Self::NodeIsRetired { .. }
+            | Self::InterfaceNotFound { .. }
+            | Self::UnsupportedDriverExtension { .. }
+            | Self::NoPassthruMethod(_)
+            | Self::PassthruHttpMethod { .. }
+            | Self::InstanceDeployFailure(_)
+            | Self::PatchError { .. } => 400,
+
+            Self::NotAcceptable | Self::NeedsVersion(_) => 406,
+            Self::Unavailable { .. } => 503,
+            Self::Internal(_) => 500,
+        }
+    }
+}

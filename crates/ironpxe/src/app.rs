@@ -21,21 +21,24 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::api;
-pub use crate::conductor::preview::OfflineError;
-use crate::conductor::{self, LocalConductor, ScriptsInUse};
+pub use crate::boot::BootPreview;
+pub use crate::boot::preview::OfflineError;
+use crate::boot::{self, BootService, HardwareTypes, Templates};
+use crate::conductor::LocalConductor;
 use crate::config::{Config, ConfigError, Connection, Secret};
 use crate::db::{self, Db};
 pub use crate::db::{DbError, Migration, SchemaStatus, Verdict};
 use crate::ident;
 use crate::images;
 use crate::lifecycle::{CutShort, HangUps, Signals, Tasks};
-pub use crate::rpc::BootPreview;
 use crate::server::{self, Limits, TooFewFiles};
 use crate::tls::TlsError;
 
 use self::openstack::Clients;
 pub use self::roles::Role;
-use self::settings::{api_settings, api_url, conductor_settings, db_location, db_settings, images};
+use self::settings::{
+    api_settings, api_url, boot_settings, conductor_settings, db_location, db_settings, images,
+};
 pub use self::validate::check;
 use self::validate::{Validated, validate};
 
@@ -110,7 +113,7 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
         kickstarts,
         clients,
     } = validate(&config, role)?;
-    let scripts = ScriptsInUse::new(noted(scripts));
+    let templates = Templates::new(noted(scripts));
     let limits = Limits::of_this_process()?;
     let mut signals = Signals::catch().map_err(AppError::Signals)?;
     let hang_ups = HangUps::catch().map_err(AppError::Signals)?;
@@ -160,15 +163,26 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
         downloads,
     )?;
     let tasks = Tasks::new();
-    let conductor = match drivers.zip(kickstarts) {
+    let hardware_types = match &drivers {
+        Some(drivers) => HardwareTypes::enabled(drivers.names()),
+        None => HardwareTypes::registered(db.clone()),
+    };
+    let settings = boot_settings(
+        &config,
+        api_url.clone(),
+        templates.clone(),
+        images.clone(),
+        kickstarts,
+        hardware_types,
+    );
+    let boot = BootService::new(&db, settings, &tasks);
+    let conductor = match drivers {
         None => None,
-        Some((drivers, kickstarts)) => {
+        Some(drivers) => {
             let images = images.clone();
-            let settings =
-                conductor_settings(&config, api_url, endpoint, images, kickstarts, &clients);
-            let scripts = scripts.clone();
-            let started =
-                LocalConductor::start(db.clone(), drivers, scripts, settings, tasks.clone());
+            let settings = conductor_settings(&config, api_url, endpoint, images, &clients);
+            let boot = boot.clone();
+            let started = LocalConductor::start(db.clone(), drivers, boot, settings, tasks.clone());
             let conductor = started.await.map_err(AppError::Conductor)?;
             if let Some(name) = &mut name {
                 name.note_run(conductor.run_id());
@@ -183,6 +197,7 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
         }
         (_, conductor) => api::site(api::AppState {
             db: db.clone(),
+            boot,
             conductor: match (conductor, rpc) {
                 (Some(conductor), _) => Arc::new(conductor.clone()),
                 (None, Some(client)) => Arc::new(roles::remote(&db, &config.json_rpc, client)?),
@@ -190,11 +205,10 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
             },
             settings: Arc::new(api_settings(&config)),
             images,
-            scripts: scripts.current(),
             stopping: stopping.clone(),
         }),
     };
-    reload::start(&tasks, hang_ups, config.clone(), scripts);
+    reload::start(&tasks, hang_ups, config.clone(), templates);
 
     let stop = CancellationToken::new();
     let scheme = match site.tls {
@@ -255,12 +269,12 @@ pub async fn preview(
         .and_then(|clients| Ok(images(config, &clients, "", url.clone(), own_ports, 1)?))
         .map_err(OfflineError::Images)?;
     let settings = config.boot_settings(url);
-    let context = conductor::preview::Context {
+    let context = boot::preview::Context {
         settings: &settings,
         scripts,
         images: &images,
     };
-    conductor::preview::offline(&db_settings(config), context, machine, as_if).await
+    boot::preview::offline(&db_settings(config), context, machine, as_if).await
 }
 
 /// Tells what most likely is wrong with templates.

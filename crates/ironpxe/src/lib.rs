@@ -6,6 +6,7 @@
 
 pub mod api;
 pub mod app;
+pub mod boot;
 pub mod clock;
 pub mod conductor;
 pub mod config;

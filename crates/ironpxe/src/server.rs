@@ -8,7 +8,7 @@
 
 mod body;
 mod conversation;
-mod express;
+mod fast_path;
 #[cfg(any(test, feature = "fuzzing"))]
 mod first_answer;
 mod memory;
@@ -32,7 +32,7 @@ use tracing::{debug, warn};
 
 pub use self::body::{BodyLimits, BodyRefused, read_body};
 use self::conversation::Conversation;
-pub use self::express::{Answer, Express, Plain, Verdict, Written};
+pub use self::fast_path::{Answer, FastPath, SimpleGet, Verdict, Written};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use self::first_answer::first_answer;
 pub use self::memory::{HeldMemory, MemoryRefused, RequestMemory};
@@ -120,7 +120,7 @@ pub struct Site {
     /// All requests.
     pub router: Router,
     /// Those that need no framework, before the router is asked.
-    pub express: Option<Arc<dyn Express>>,
+    pub fast_path: Option<Arc<dyn FastPath>>,
     /// How the server shows who it is, if it speaks TLS.
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// The memory for what clients send.
@@ -131,13 +131,13 @@ pub struct Site {
 pub async fn serve(listener: TcpListener, site: Site, limits: Limits, stop: CancellationToken) {
     let Site {
         router,
-        express,
+        fast_path,
         tls,
         memory,
     } = site;
     let tls = tls.map(TlsAcceptor::from);
     let connections = Tasks::new();
-    let places = Places::new(limits.connections, express.is_some(), limits.head_timeout);
+    let places = Places::new(limits.connections, fast_path.is_some(), limits.head_timeout);
     // Whoever waits to be accepted is not heard at all: so all are, before others get their turn.
     while let Some((stream, peer)) = tokio::task::unconstrained(accept(&listener, &stop)).await {
         let place = tokio::select! {
@@ -152,7 +152,7 @@ pub async fn serve(listener: TcpListener, site: Site, limits: Limits, stop: Canc
         let conversation = Conversation {
             peer,
             router: router.clone(),
-            express: express.clone(),
+            fast_path: fast_path.clone(),
             stall_timeout: limits.stall_timeout,
             place: Arc::clone(&place),
             memory: memory.clone(),

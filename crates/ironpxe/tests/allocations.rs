@@ -15,12 +15,13 @@ use axum::Router;
 use axum::body::Body;
 use http::{Request, StatusCode};
 use ironpxe::api::{self, AppState};
-use ironpxe::conductor::{self, LocalConductor, ScriptsInUse};
+use ironpxe::boot::{self, BootService, HardwareTypes, Templates};
+use ironpxe::conductor::{self, LocalConductor};
 use ironpxe::db::{self, Db};
 use ironpxe::drivers::Drivers;
 use ironpxe::images::{self, Images, Key, Relayed};
 use ironpxe::lifecycle::Tasks;
-use ironpxe::server::{Express, Plain, Reply, Verdict};
+use ironpxe::server::{FastPath, Reply, SimpleGet, Verdict};
 use ironpxe::{clock, ident, telemetry};
 use ironpxe_core::boot::{BootSettings, Kickstarts, Scripts};
 use ironpxe_core::id::{NodeUuid, PortUuid};
@@ -42,7 +43,7 @@ const BYTES: u64 = 2_500;
 
 struct Service {
     router: Router,
-    express: Arc<dyn Express>,
+    fast_path: Arc<dyn FastPath>,
     db: Db,
     node: NodeUuid,
     _folder: TempDir,
@@ -62,7 +63,6 @@ impl Service {
         let db = Db::open(&settings).await.unwrap();
         let drivers = Drivers::new(&["fake-hardware".into()], None).unwrap();
         let boot = BootSettings::default();
-        let scripts = ScriptsInUse::new(Scripts::new(boot.downloads).unwrap());
         let images = Images::new(images::Settings {
             relay: Relayed::Never,
             relay_allowed: Vec::new(),
@@ -79,6 +79,16 @@ impl Service {
             temp_url_lifetime: Duration::from_mins(1),
         })
         .unwrap();
+        let boot_settings = boot::Settings {
+            boot: boot.clone(),
+            restrict_boot_config: false,
+            max_requests: 1000,
+            cache_bytes: 1 << 20,
+            templates: Templates::new(Scripts::new(boot.downloads).unwrap()),
+            images: images.clone(),
+            kickstarts: Arc::new(Kickstarts::built_in().unwrap()),
+            hardware_types: HardwareTypes::enabled(drivers.names()),
+        };
         let settings = conductor::Settings {
             host: "conductor-1".into(),
             conductor_group: String::new(),
@@ -90,11 +100,8 @@ impl Service {
             callback_timeouts: conductor::CallbackTimeouts::default(),
             history: conductor::HistorySettings::default(),
             endpoint: String::new(),
-            restrict_boot_config: false,
-            boot_index_bytes: 1 << 20,
             boot,
             images: images.clone(),
-            kickstarts: Arc::new(Kickstarts::built_in().unwrap()),
             dhcp: ironpxe::dhcp::Dhcp::None,
             dhcp_options: ironpxe_core::dhcp::DhcpSettings::default(),
         };
@@ -108,20 +115,21 @@ impl Service {
         let mac = MAC.parse().unwrap();
         let port = Port::new(PortUuid(ident::uuid()), node.uuid, mac, clock::now());
         db.port_create(&port).await.unwrap();
-        let current = scripts.current();
-        let conductor = LocalConductor::start(db.clone(), drivers, scripts, settings, Tasks::new());
+        let boot = BootService::new(&db, boot_settings, &Tasks::new());
+        let conductor =
+            LocalConductor::start(db.clone(), drivers, boot.clone(), settings, Tasks::new());
         let state = AppState {
             db: db.clone(),
+            boot,
             conductor: Arc::new(conductor.await.unwrap()),
             settings: Arc::new(api::Settings::default()),
             images,
-            scripts: current,
             stopping: CancellationToken::new(),
         };
         let site = api::site(state);
         Self {
             router: site.router,
-            express: site.express.unwrap(),
+            fast_path: site.fast_path.unwrap(),
             db,
             node: node.uuid,
             _folder: folder,
@@ -136,17 +144,17 @@ impl Service {
             name,
             value: value.as_bytes(),
         });
-        let request = Plain {
+        let request = SimpleGet {
             target: door,
             headers: &headers,
             peer: ([127, 0, 0, 1], 1).into(),
         };
         let mut out = Vec::new();
-        let mut verdict = Verdict::Left;
+        let mut verdict = Verdict::Fallback;
         let counted = allocation_counter::measure(|| {
-            verdict = self.express.answer(&request, Reply::new(&mut out, false));
+            verdict = self.fast_path.answer(&request, Reply::new(&mut out, false));
         });
-        let Verdict::Answered = verdict else {
+        let Verdict::Handled = verdict else {
             return None;
         };
         let text = String::from_utf8(out).unwrap();

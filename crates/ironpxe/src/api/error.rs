@@ -145,61 +145,9 @@ impl ApiError {
     }
 }
 
-/// Which status a fault gets. Source: the `code` of Ironic's exceptions.
+/// Which status a fault gets.
 pub(crate) fn status(fault: &Fault) -> StatusCode {
-    match fault {
-        Fault::NodeNotFound(_)
-        | Fault::PortNotFound(_)
-        | Fault::VolumeConnectorNotFound(_)
-        | Fault::VolumeTargetNotFound(_)
-        | Fault::NodeHistoryNotFound(_)
-        | Fault::ConductorNotFound(_)
-        | Fault::DriverNotFound(_)
-        | Fault::DriverUnknown(_)
-        | Fault::NotFound
-        | Fault::NotInThisVersion => StatusCode::NOT_FOUND,
-
-        Fault::NodeAlreadyExists(_)
-        | Fault::DuplicateName(_)
-        | Fault::MacAlreadyExists(_)
-        | Fault::PortAlreadyExists(_)
-        | Fault::PortDuplicateName(_)
-        | Fault::InstanceAssociated { .. }
-        | Fault::VolumeConnectorExists { .. }
-        | Fault::VolumeUuidExists { .. }
-        | Fault::VolumeBootIndexExists(_)
-        | Fault::NodeLocked { .. }
-        | Fault::NodeChanged { .. }
-        | Fault::VifAlreadyAttached { .. }
-        | Fault::NodeNotDeletable { .. }
-        | Fault::NodeAssociated { .. }
-        | Fault::NodeInTransition(_)
-        | Fault::InvalidState(_)
-        | Fault::FieldFixedInState { .. } => StatusCode::CONFLICT,
-
-        Fault::NodeProtected(_) => StatusCode::FORBIDDEN,
-
-        // Ironic has 404 for some of these and turns it into 400 wherever a client can meet it:
-        // what is missing is not what the URL names.
-        Fault::NoValidHost { .. }
-        | Fault::InvalidParameterValue(_)
-        | Fault::MissingParameterValue(_)
-        | Fault::InvalidStateRequested { .. }
-        | Fault::NoFreePhysicalPorts(_)
-        | Fault::VifNotAttached { .. }
-        | Fault::NodeInMaintenance { .. }
-        | Fault::NodeIsRetired { .. }
-        | Fault::InterfaceNotFound { .. }
-        | Fault::UnsupportedDriverExtension { .. }
-        | Fault::NoPassthruMethod(_)
-        | Fault::PassthruHttpMethod { .. }
-        | Fault::InstanceDeployFailure(_)
-        | Fault::PatchError { .. } => StatusCode::BAD_REQUEST,
-
-        Fault::NotAcceptable | Fault::NeedsVersion(_) => StatusCode::NOT_ACCEPTABLE,
-        Fault::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
-        Fault::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
-    }
+    StatusCode::from_u16(fault.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 struct Worded {

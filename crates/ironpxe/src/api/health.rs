@@ -1,13 +1,13 @@
 //! `GET /healthz` and `GET /readyz`: what a load balancer or a supervisor wants to know.
 //!
 //! *Healthy* means that this process answers at all: if not, restart it. *Ready* means that
-//! requests sent here now are worth it: the database answers, some conductor lives, and the process
+//! requests sent here now are worth it: the database answers, and the process
 //! is not about to stop. A replica that is not ready is healthy; restarting it would not bring the
 //! database back.
 //!
-//! A database that can be read but not written to is named, and the replica is ready: machines boot,
-//! and the other replicas have the same database, so that a load balancer which takes this one out
-//! would take out all.
+//! That no conductor is alive, or that the database can be read but not written to, is named, and the
+//! replica is ready: machines boot, and the other replicas have the same database, so that a load
+//! balancer which takes this one out would take out all.
 //!
 //! Both are public, and say nothing that an unknown client could use.
 
@@ -16,7 +16,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use http::{HeaderValue, StatusCode, header};
-use ironpxe_core::conductor::Conductor;
 use serde_json::json;
 use tracing::warn;
 
@@ -36,15 +35,13 @@ async fn healthy() -> Response {
 }
 
 async fn ready(State(state): State<AppState>) -> Response {
-    match problem(&state).await {
-        None => {
-            let mut body = json!({"ready": true});
-            if let (Some(problem), Some(body)) = (state.db.write_problem(), body.as_object_mut()) {
-                body.insert("problem".to_owned(), problem.text().into());
-            }
+    match readiness(&state).await {
+        Ok(None) => not_kept(Json(json!({"ready": true})).into_response()),
+        Ok(Some(problem)) => {
+            let body = json!({"ready": true, "problem": problem});
             not_kept(Json(body).into_response())
         }
-        Some(problem) => {
+        Err(problem) => {
             let body = Json(json!({"ready": false, "problem": problem}));
             let mut response = (StatusCode::SERVICE_UNAVAILABLE, body).into_response();
             let headers = response.headers_mut();
@@ -54,20 +51,21 @@ async fn ready(State(state): State<AppState>) -> Response {
     }
 }
 
-/// Why requests should go to another replica.
-async fn problem(state: &AppState) -> Option<&'static str> {
+/// What cannot be done here now, if anything; the error is why requests should go to another replica.
+async fn readiness(state: &AppState) -> Result<Option<&'static str>, &'static str> {
     if state.stopping.is_cancelled() {
-        return Some("this service is stopping");
+        return Err("this service is stopping");
     }
-    let conductors = match state.db.conductor_list().await {
-        Ok(conductors) => conductors,
-        Err(error) => {
-            warn!("not ready: {error}");
-            return Some("the database does not answer");
-        }
-    };
-    let is_alive = |conductor: &Conductor| conductor.alive;
-    (!conductors.iter().any(is_alive)).then_some("no conductor is alive")
+    let conductors = state.db.conductor_list().await.map_err(|error| {
+        warn!("not ready: {error}");
+        "the database does not answer"
+    })?;
+    if let Some(problem) = state.db.write_problem() {
+        return Ok(Some(problem.text()));
+    }
+    let is_any_alive = conductors.iter().any(|conductor| conductor.alive);
+    Ok((!is_any_alive)
+        .then_some("no conductor is alive: machines boot, and nodes cannot be changed"))
 }
 
 fn not_kept(mut response: Response) -> Response {

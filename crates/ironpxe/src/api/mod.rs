@@ -6,14 +6,14 @@
 //!
 //! Around them: [`request`] is the outermost layer, [`version`] negotiates the microversion,
 //! [`error`] turns faults into HTTP, [`args`] and [`body`] read what a client sent. [`firmware`]
-//! has the doors that machines knock on.
+//! has the endpoints for machines, whose answers are those of [`crate::boot`].
 
 use std::sync::Arc;
 
 use axum::Router;
-use ironpxe_core::boot::Scripts;
 use tokio_util::sync::CancellationToken;
 
+use crate::boot::BootService;
 use crate::db::Db;
 use crate::images::Images;
 use crate::rpc::Conductor;
@@ -54,14 +54,14 @@ use self::request::Outermost;
 pub struct AppState {
     /// Where resources are read.
     pub db: Db,
-    /// Who does what is asked.
+    /// Answers machines.
+    pub boot: BootService,
+    /// Does what changes something, or what a driver must answer.
     pub conductor: Arc<dyn Conductor>,
     /// How the API shall behave.
     pub settings: Arc<Settings>,
     /// Passes images on.
     pub images: Images,
-    /// Words what firmware is told when no machine's own script can be.
-    pub scripts: Arc<Scripts>,
     /// Cancelled when the process is about to stop.
     pub stopping: CancellationToken,
 }
@@ -90,11 +90,11 @@ fn routes() -> Router<AppState> {
         .method_not_allowed_fallback(no_method)
         .fallback(no_route)
         .layer(version::Negotiation);
-    let doors = Router::new()
+    let endpoints = Router::new()
         .merge(firmware::routes())
         .merge(health::routes())
         .method_not_allowed_fallback(no_method);
-    api.merge(doors)
+    api.merge(endpoints)
 }
 
 /// All that a server needs to answer for it.
@@ -103,7 +103,7 @@ pub fn site(state: AppState) -> Site {
     let memory = state.settings.memory.clone();
     Site {
         memory,
-        express: Some(Arc::new(firmware::Doors::new(state, router.clone()))),
+        fast_path: Some(Arc::new(firmware::BootFastPath::new(state, router.clone()))),
         router,
         tls: None,
     }

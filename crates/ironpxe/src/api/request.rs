@@ -7,18 +7,17 @@
 use std::any::Any;
 use std::borrow::Cow;
 use std::convert::Infallible;
-use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll};
-use std::thread;
 use std::time::Instant;
 
 use axum::Router;
 use axum::body::HttpBody;
 use axum::extract::{FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
@@ -225,7 +224,10 @@ async fn answer(state: &AppState, routes: Router, mut request: Request) -> Respo
         if request.method() == Method::OPTIONS {
             return Ok(StatusCode::OK.into_response());
         }
-        match unless_it_panics(routes.oneshot(request)).await {
+        match AssertUnwindSafe(routes.oneshot(request))
+            .catch_unwind()
+            .await
+        {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(never)) => match never {},
             Err(panic) => Err(panicked(&*panic)),
@@ -330,20 +332,6 @@ fn masked_path(path: &str) -> Cow<'_, str> {
         })
         .collect();
     Cow::Owned(format!("{before}images/{masked}"))
-}
-
-/// What a future gives, or what it panicked with.
-pub(super) async fn unless_it_panics<T>(future: impl Future<Output = T>) -> thread::Result<T> {
-    let mut future = pin!(future);
-    poll_fn(|context| {
-        // It is never polled again after a panic.
-        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
-        match polled {
-            Ok(poll) => poll.map(Ok),
-            Err(panic) => Poll::Ready(Err(panic)),
-        }
-    })
-    .await
 }
 
 /// A panic is a fault of this service, whatever it says of itself.
@@ -549,33 +537,30 @@ mod tests {
     async fn a_panic_is_a_fault_of_ours_and_its_words_are_for_the_log() {
         let failing: [fn(); 2] = [|| panic!("boom"), || panic!("{}", "boom".to_owned())];
         for fail in failing {
-            let panic = unless_it_panics(async { fail() }).await.unwrap_err();
+            let failing = AssertUnwindSafe(async { fail() });
+            let panic = failing.catch_unwind().await.unwrap_err();
             let ApiError::Fault(Fault::Internal(cause)) = panicked(&*panic) else {
                 panic!("not a fault of ours")
             };
             assert_eq!(cause, "a handler panicked: boom");
         }
-        assert_eq!(unless_it_panics(async { 7 }).await.unwrap(), 7);
     }
 
     #[tokio::test]
     async fn a_handler_that_panics_is_answered_for() {
         let (db, _folder) = crate::db::testing::scratch().await;
-        let boot = ironpxe_core::boot::BootSettings::default();
-        let scripts = ironpxe_core::boot::Scripts::new(boot.downloads).unwrap();
-        let settings = Settings::default();
-        let patience = crate::rpc::Patience {
-            boot_try: std::time::Duration::ZERO,
-            boot: std::time::Duration::ZERO,
+        let timeouts = crate::rpc::Timeouts {
+            ping: std::time::Duration::ZERO,
+            find: std::time::Duration::ZERO,
             read_try: std::time::Duration::ZERO,
             call: std::time::Duration::ZERO,
         };
         let state = AppState {
-            conductor: Arc::new(crate::rpc::Remote::new(db.clone(), patience, None, None).unwrap()),
+            boot: crate::boot::testing::service(&db),
+            conductor: Arc::new(crate::rpc::Remote::new(db.clone(), timeouts, None, None).unwrap()),
             db,
-            settings: Arc::new(settings),
+            settings: Arc::new(Settings::default()),
             images: crate::images::testing::images(),
-            scripts: Arc::new(scripts),
             stopping: tokio_util::sync::CancellationToken::new(),
         };
         let routes = Router::new().route(

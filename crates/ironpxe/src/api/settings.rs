@@ -1,6 +1,5 @@
 //! What the API is told about itself.
 
-use super::firmware::BootPlaces;
 use crate::server::RequestMemory;
 
 /// The API's settings; [`crate::config`] reads them, [`crate::app`] hands them over.
@@ -20,8 +19,6 @@ pub struct Settings {
     pub max_json_body_depth: usize,
     /// `[api]restrict_boot_config`: strangers do not learn which machines exist.
     pub restrict_boot_config: bool,
-    /// `[api]max_boot_requests`: how many machines are answered at once.
-    pub boot_places: BootPlaces,
     /// `[DEFAULT]host`: the conductor that the API's answers name.
     pub host: String,
 }
@@ -36,7 +33,6 @@ impl Default for Settings {
             memory: RequestMemory::new(256 * 1024 * 1024, "[api]max_request_memory"),
             max_json_body_depth: 25,
             restrict_boot_config: true,
-            boot_places: BootPlaces::new(1000),
             host: "localhost".to_owned(),
         }
     }

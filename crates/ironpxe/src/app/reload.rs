@@ -5,12 +5,12 @@
 use tracing::{error, info};
 
 use super::noted;
-use crate::conductor::ScriptsInUse;
+use crate::boot::Templates;
 use crate::config::Config;
 use crate::lifecycle::{HangUps, Tasks};
 
 /// Reads the templates again on every SIGHUP, until the tasks end.
-pub(super) fn start(tasks: &Tasks, mut hang_ups: HangUps, config: Config, scripts: ScriptsInUse) {
+pub(super) fn start(tasks: &Tasks, mut hang_ups: HangUps, config: Config, templates: Templates) {
     let stopping = tasks.stopping();
     tasks.spawn("template reload", async move {
         while stopping
@@ -18,9 +18,9 @@ pub(super) fn start(tasks: &Tasks, mut hang_ups: HangUps, config: Config, script
             .await
             .is_some()
         {
-            let (config, scripts) = (config.clone(), scripts.clone());
+            let (config, templates) = (config.clone(), templates.clone());
             // Files may be slow, and trying templates takes a moment.
-            let reloading = tokio::task::spawn_blocking(move || reload(&config, &scripts));
+            let reloading = tokio::task::spawn_blocking(move || reload(&config, &templates));
             if let Err(problem) = reloading.await {
                 error!("script templates were not read again: {problem}");
             }
@@ -28,14 +28,14 @@ pub(super) fn start(tasks: &Tasks, mut hang_ups: HangUps, config: Config, script
     });
 }
 
-fn reload(config: &Config, scripts: &ScriptsInUse) {
+fn reload(config: &Config, templates: &Templates) {
     if !config.has_templates() {
         info!("SIGHUP: there is nothing to read again; [pxe]ipxe_config_template is not set");
         return;
     }
     match config.scripts() {
         Ok(new) => {
-            scripts.replace(noted(new));
+            templates.replace(noted(new));
             info!("SIGHUP: the script templates were read again, and are in use");
         }
         Err(problems) => {

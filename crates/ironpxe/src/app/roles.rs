@@ -13,7 +13,7 @@ use super::validate::chain;
 use crate::conductor::LocalConductor;
 use crate::config::{JsonRpc, RpcAuth, Secret, Word};
 use crate::db::Db;
-use crate::rpc::{Credentials, Patience, Remote, Users, server};
+use crate::rpc::{Credentials, Remote, Timeouts, Users, server};
 use crate::server::{RequestMemory, Site};
 use crate::tls::{self, TlsError};
 
@@ -92,7 +92,7 @@ pub(super) fn rpc_site(conductor: LocalConductor, rpc: &JsonRpc, guards: Guards)
     Site {
         memory,
         router,
-        express: None,
+        fast_path: None,
         tls: guards.tls,
     }
 }
@@ -145,15 +145,15 @@ impl RpcClient {
 /// All conductors, as an API sees them.
 pub(super) fn remote(db: &Db, rpc: &JsonRpc, client: RpcClient) -> Result<Remote, AppError> {
     let seconds = |seconds: u32| Duration::from_secs(seconds.into());
-    let patience = Patience {
-        boot_try: seconds(rpc.boot_try_timeout),
-        boot: seconds(rpc.boot_timeout),
+    let timeouts = Timeouts {
+        ping: seconds(rpc.boot_try_timeout),
+        find: seconds(rpc.boot_timeout),
         read_try: seconds(rpc.read_try_timeout),
         call: seconds(rpc.call_timeout),
     };
     Ok(Remote::new(
         db.clone(),
-        patience,
+        timeouts,
         client.credentials.as_ref(),
         client.tls,
     )?)

@@ -1,4 +1,4 @@
-//! What each room is handed of the configuration, in that room's own words.
+//! What each module is handed of the configuration, in that module's own words.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,11 +9,12 @@ use tracing::warn;
 
 use super::openstack::Clients;
 use super::roles::Role;
+use crate::boot::{HardwareTypes, Templates};
 use crate::config::{self, Config, Connection, DhcpProvider};
 use crate::dhcp::{self, Dhcp};
 use crate::images::{self, Images, Key, Relayed};
 use crate::server::RequestMemory;
-use crate::{api, conductor, db};
+use crate::{api, boot, conductor, db};
 
 /// Where machines and ramdisks find this service.
 pub(super) fn api_url(config: &Config, role: Role, address: SocketAddr) -> String {
@@ -103,12 +104,31 @@ pub(super) fn images(
     })
 }
 
+pub(super) fn boot_settings(
+    config: &Config,
+    api_url: String,
+    templates: Templates,
+    images: Images,
+    kickstarts: Kickstarts,
+    hardware_types: HardwareTypes,
+) -> boot::Settings {
+    boot::Settings {
+        boot: config.boot_settings(api_url),
+        restrict_boot_config: config.api.restrict_boot_config,
+        max_requests: bytes(config.api.max_boot_requests),
+        cache_bytes: bytes(config.conductor.boot_index_size).saturating_mul(1024 * 1024),
+        templates,
+        images,
+        kickstarts: Arc::new(kickstarts),
+        hardware_types,
+    }
+}
+
 pub(super) fn conductor_settings(
     config: &Config,
     api_url: String,
     endpoint: String,
     images: Images,
-    kickstarts: Kickstarts,
     clients: &Clients,
 ) -> conductor::Settings {
     conductor::Settings {
@@ -123,12 +143,9 @@ pub(super) fn conductor_settings(
         callback_timeouts: callback_timeouts(&config.conductor),
         history: history(&config.conductor),
         endpoint,
-        restrict_boot_config: config.api.restrict_boot_config,
-        boot_index_bytes: bytes(config.conductor.boot_index_size).saturating_mul(1024 * 1024),
         dhcp_options: config.dhcp_settings(api_url.clone()),
         boot: config.boot_settings(api_url),
         images,
-        kickstarts: Arc::new(kickstarts),
         dhcp: dhcp_provider(config, clients),
     }
 }
@@ -186,7 +203,6 @@ pub(super) fn api_settings(config: &Config) -> api::Settings {
         max_provision_body_bytes: bytes(api.max_json_body_size_provision),
         memory: RequestMemory::new(bytes(api.max_request_memory), "[api]max_request_memory"),
         max_json_body_depth: usize::from(api.max_json_body_depth),
-        boot_places: api::firmware::BootPlaces::new(bytes(api.max_boot_requests)),
         restrict_boot_config: api.restrict_boot_config,
         host: config.host.clone(),
     }

@@ -28,8 +28,8 @@ pub(super) struct Validated {
     pub(super) guards: Option<Guards>,
     /// How an API speaks to conductors, of a process that is an API alone.
     pub(super) rpc: Option<RpcClient>,
-    /// The kickstarts, of a process that does the work.
-    pub(super) kickstarts: Option<Kickstarts>,
+    /// The kickstarts.
+    pub(super) kickstarts: Kickstarts,
     /// The clients of OpenStack services.
     pub(super) clients: Clients,
 }
@@ -59,7 +59,7 @@ pub(super) fn validate(config: &Config, role: Role) -> Result<Validated, ConfigE
     let setting = |(key, message): (&str, String)| config.problem(key, &message);
     let guards = (role == Role::Conductor).then(|| found.in_one(Guards::new(rpc).map_err(setting)));
     let client = (role == Role::Api).then(|| found.in_one(RpcClient::new(rpc).map_err(setting)));
-    let kickstarts = works.then(|| found.in_one(kickstarts(config)));
+    let kickstarts = found.in_one(kickstarts(config));
     // An API fetches images of Glance by itself.
     let clients = found.in_one(clients(config));
     if let Some(clients) = &clients {
@@ -67,13 +67,13 @@ pub(super) fn validate(config: &Config, role: Role) -> Result<Validated, ConfigE
         let images = images(config, clients, "", String::new(), Vec::new(), 1);
         found.in_one(images.map_err(|error| of_images(config, &error)));
     }
-    match (scripts, clients) {
-        (Some(scripts), Some(clients)) if found.0.is_empty() => Ok(Validated {
+    match (scripts, kickstarts, clients) {
+        (Some(scripts), Some(kickstarts), Some(clients)) if found.0.is_empty() => Ok(Validated {
             drivers: drivers.flatten(),
             scripts,
             guards: guards.flatten(),
             rpc: client.flatten(),
-            kickstarts: kickstarts.flatten(),
+            kickstarts,
             clients,
         }),
         _ => Err(ConfigError { problems: found.0 }),

@@ -7,6 +7,7 @@
 //! and `drivers/modules/pxe.py` (`PXEAnacondaDeploy`).
 
 use ironpxe_core::boot_device::BootDevice;
+use ironpxe_core::boot_ident::BootIdent;
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::interface::InterfaceKind;
@@ -22,7 +23,7 @@ use crate::clock;
 use crate::drivers::agent;
 use crate::drivers::deploy::DeployInterface;
 use crate::drivers::management;
-use crate::rpc::{AgentStatus, BootIdent, Context, Heartbeat};
+use crate::rpc::{AgentStatus, Context, Heartbeat};
 
 /// How much of an agent's message is kept, in characters.
 const MESSAGE: usize = 4096;
@@ -49,7 +50,7 @@ impl LocalConductor {
         let heard = self.change_node(uuid, hear).await;
         let (node, heard) = heard.inspect_err(|fault| {
             let is_unknown = matches!(fault, Fault::NodeNotFound(_));
-            if is_unknown && !self.has_own_line(BootIdent::Node(uuid)) {
+            if is_unknown && !self.boot.note_unknown(BootIdent::Node(uuid)) {
                 return;
             }
             warn!(req.id = ctx.request_id, node.uuid = %uuid, "heartbeat refused: {fault}");

@@ -1,86 +1,16 @@
-//! The images of a boot: where the machine is sent for them, and which of them its node has now.
-//!
-//! The decision names images; here stands what follows from where they live. A machine whose
-//! images cannot be had at all is told so by its script, one whose images cannot be had now asks
-//! again.
+//! The images of a deployment: what Glance says of them, and whether they can be had.
 
 use ironpxe_core::JsonMap;
-use ironpxe_core::boot::{BootPlan, ImageKind, ImageRef, Located, Machine, decide};
+use ironpxe_core::boot::{BootPlan, ImageRef};
 use ironpxe_core::error::{Fault, Result};
-use ironpxe_core::id::NodeUuid;
 use ironpxe_core::interface::InterfaceKind;
 use ironpxe_core::node::Node;
 use serde_json::Value;
-use tracing::warn;
 
 use super::LocalConductor;
 use super::validate::refused;
 use crate::drivers::deploy::DeployInterface;
-use crate::images::{Image, ImageError, NotLocated, Purpose};
-use crate::rpc::Context;
-
-impl LocalConductor {
-    /// Finds out where a machine that boots by `plan` gets its images.
-    pub(super) async fn locate(
-        &self,
-        ctx: &Context,
-        node: &Node,
-        plan: BootPlan,
-    ) -> Result<Located> {
-        let located = self.settings.images.locate(plan, node, Purpose::Boot);
-        located.await.map_err(|problem| {
-            warn!(
-                req.id = ctx.request_id,
-                node.uuid = %node.uuid,
-                node.name = node.name,
-                node.state = %node.provision_state,
-                image = problem.image,
-                "machine not booted now: {problem}"
-            );
-            not_now(&problem)
-        })
-    }
-
-    /// The image of this kind that the node's machine would be sent to now. Whatever stands
-    /// against it, a stranger hears only that there is none; the log has the reason.
-    pub(super) async fn image_now(
-        &self,
-        ctx: &Context,
-        uuid: NodeUuid,
-        kind: ImageKind,
-    ) -> Result<String> {
-        let Some(node) = self.db.node_get(uuid).await? else {
-            let kind = kind.name();
-            warn!(req.id = ctx.request_id, node.uuid = %uuid, "no {kind}: no such node");
-            return Err(Fault::NotFound);
-        };
-        let plan = decide(Machine::of(&node), &self.settings.boot, &ctx.request_id);
-        if let Some(image) = plan.image(kind) {
-            return Ok(image.as_str().to_owned());
-        }
-        let boots = match &plan {
-            BootPlan::Refuse(refusal) => refusal.to_string(),
-            plan => format!("the machine boots: {}", plan.title()),
-        };
-        warn!(
-            req.id = ctx.request_id,
-            node.uuid = %uuid,
-            node.name = node.name,
-            node.state = %node.provision_state,
-            "no {}: {boots}",
-            kind.name(),
-        );
-        Err(Fault::NotFound)
-    }
-}
-
-/// What a client hears of it; where images live is for the log.
-fn not_now(problem: &NotLocated) -> Fault {
-    Fault::Unavailable {
-        reason: format!("The {} cannot be had now", problem.kind.name()),
-        retry_after: problem.retry_after,
-    }
-}
+use crate::images::{Image, ImageError, Purpose};
 
 /// Where it is kept which fields of `instance_info` were taken from the image, and not set by
 /// anybody: the image of the next deployment has its own.
@@ -202,6 +132,7 @@ impl LocalConductor {
 
 #[cfg(test)]
 mod tests {
+    use ironpxe_core::id::NodeUuid;
     use serde_json::json;
 
     use super::*;

@@ -1,27 +1,20 @@
 //! The conductor: does what the API asks.
 //!
-//! Any conductor can answer any boot request (`boot.rs`), because everything it needs is in the
-//! database. Work that changes a node takes the node's reservation in the same statement that
+//! Work that changes a node takes the node's reservation in the same statement that
 //! accepts it (`provision/`). `liveness.rs` is how conductors know of each other, and end the work
 //! that one of them left behind.
 
-mod boot;
-mod boot_index;
 mod callback_timeouts;
 mod heartbeat;
 mod history;
 mod images;
-mod kickstart;
 mod liveness;
 mod nodes;
 mod passthru;
 mod ports;
 mod power;
-pub mod preview;
 mod provision;
-mod scripts;
 mod service;
-mod unknown_machines;
 mod validate;
 mod vifs;
 mod volumes;
@@ -29,7 +22,7 @@ mod volumes;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ironpxe_core::boot::{BootSettings, Kickstarts};
+use ironpxe_core::boot::BootSettings;
 use ironpxe_core::dhcp::DhcpSettings;
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::NodeUuid;
@@ -37,17 +30,14 @@ use ironpxe_core::node::Node;
 
 pub use self::callback_timeouts::CallbackTimeouts;
 pub use self::history::HistorySettings;
-pub use self::scripts::ScriptsInUse;
+use crate::boot::BootService;
 use crate::db::Db;
 use crate::dhcp::Dhcp;
 use crate::drivers::Drivers;
 use crate::images::Images;
 use crate::lifecycle::Tasks;
 
-use self::boot::{Common, KeptAnswer};
-use self::boot_index::{BootIndex, Shared};
 use self::liveness::Life;
-use self::unknown_machines::UnknownMachines;
 
 /// What the conductor is configured with.
 #[derive(Debug, Clone)]
@@ -71,16 +61,10 @@ pub struct Settings {
     pub history: HistorySettings,
     /// Where this conductor answers JSON-RPC, as `host:port`; empty if only its own process asks.
     pub endpoint: String,
-    /// `[api]restrict_boot_config`: a machine that is not booted learns nothing about why.
-    pub restrict_boot_config: bool,
-    /// How much memory is kept in what machines booted by, in bytes.
-    pub boot_index_bytes: usize,
     /// What boot decisions depend on.
     pub boot: BootSettings,
     /// Finds out where images are.
     pub images: Images,
-    /// Writes what installers read.
-    pub kickstarts: Arc<Kickstarts>,
     /// Who tells the DHCP server about machines.
     pub dhcp: Dhcp,
     /// What it is told depends on this.
@@ -92,14 +76,11 @@ pub struct Settings {
 pub struct LocalConductor {
     db: Db,
     drivers: Arc<Drivers>,
-    scripts: ScriptsInUse,
-    index: Arc<BootIndex<KeptAnswer>>,
-    /// What the index's entries have in common.
-    texts: Arc<Shared<Common>>,
+    /// Answers those that ask a conductor for a boot script over JSON-RPC.
+    boot: BootService,
     settings: Arc<Settings>,
     tasks: Tasks,
     life: Arc<Life>,
-    unknown_machines: UnknownMachines,
 }
 
 impl LocalConductor {
@@ -108,34 +89,21 @@ impl LocalConductor {
     pub async fn start(
         db: Db,
         drivers: Drivers,
-        scripts: ScriptsInUse,
+        boot: BootService,
         settings: Settings,
         tasks: Tasks,
     ) -> Result<Self> {
         let drivers = Arc::new(drivers);
         let conductor = Self {
-            index: Arc::new(BootIndex::new(&db, &tasks, settings.boot_index_bytes)),
-            texts: Arc::new(Shared::new()),
             db,
             drivers,
-            scripts,
+            boot,
             settings: Arc::new(settings),
             tasks,
             life: Arc::new(Life::new()),
-            unknown_machines: UnknownMachines::default(),
         };
         conductor.begin().await?;
         Ok(conductor)
-    }
-
-    /// The same one, which has kept nothing yet.
-    #[cfg(test)]
-    fn with_empty_index(&self) -> Self {
-        let size = self.settings.boot_index_bytes;
-        Self {
-            index: Arc::new(BootIndex::new(&self.db, &self.tasks, size)),
-            ..self.clone()
-        }
     }
 
     async fn node(&self, uuid: NodeUuid) -> Result<Node> {

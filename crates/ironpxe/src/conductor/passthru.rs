@@ -17,7 +17,8 @@ use tracing::info;
 
 use super::LocalConductor;
 use super::refuse_if_reserved;
-use crate::rpc::{BootIdent, Context};
+use crate::boot::{BootBody, BootRequest, Client};
+use crate::rpc::Context;
 
 /// A passthru method of every hardware type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +107,17 @@ impl LocalConductor {
         let (method, declared) = find(DriverMethod::ALL, DriverMethod::info, name, http_method)?;
         let value = match method {
             DriverMethod::IpxeConfig => {
-                Value::String(self.boot(ctx, BootIdent::from_args(&info)?).await?)
+                let request = BootRequest::by_arguments(driver, Ok(info));
+                let answering = self.boot.answer(&ctx.request_id, Client::Other, request);
+                match answering.await.body {
+                    BootBody::Script(text) => Value::String(text),
+                    BootBody::Fault(fault) => return Err(fault),
+                    BootBody::Kickstart(_) | BootBody::Empty => {
+                        return Err(Fault::Internal(
+                            "a boot request without a script".to_owned(),
+                        ));
+                    }
+                }
             }
         };
         Ok(PassthruReply {

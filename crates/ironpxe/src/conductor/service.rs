@@ -1,7 +1,6 @@
-//! The conductor as the API knows it: each call, passed to the room that does it.
+//! The conductor as the API knows it: each call, passed to the module that does it.
 
 use ironpxe_core::JsonMap;
-use ironpxe_core::boot::{AsIf, ImageKind};
 use ironpxe_core::boot_device::BootDevice;
 use ironpxe_core::error::Fault;
 use ironpxe_core::id::{NodeUuid, PortUuid, VolumeConnectorUuid, VolumeTargetUuid};
@@ -17,8 +16,7 @@ use serde_json::Value;
 use super::LocalConductor;
 use crate::drivers::management;
 use crate::rpc::{
-    BootIdent, BootPreview, Conductor, Context, DriverInfo, Heartbeat, InterfaceValidation, Moment,
-    ProvisionArgs, Reply, VifInfo,
+    Conductor, Context, DriverInfo, Heartbeat, InterfaceValidation, ProvisionArgs, Reply, VifInfo,
 };
 
 impl LocalConductor {
@@ -254,49 +252,6 @@ impl Conductor for LocalConductor {
         info: JsonMap,
     ) -> Reply<'a, PassthruReply> {
         Box::pin(self.call_node_method(ctx, node, method, http_method, info))
-    }
-
-    fn boot_script<'a>(&'a self, ctx: &'a Context, ident: BootIdent) -> Reply<'a, String> {
-        Box::pin(self.boot(ctx, ident))
-    }
-
-    fn moment(&self) -> Option<Moment> {
-        self.db.stamp().map(Moment)
-    }
-
-    fn boot_script_at_once(
-        &self,
-        moment: Moment,
-        request_id: &str,
-        driver: Option<&str>,
-        ident: BootIdent,
-    ) -> Option<String> {
-        if let Some(driver) = driver {
-            self.drivers.get(driver)?;
-        }
-        self.boot_at_once(moment, request_id, ident)
-    }
-
-    fn boot_preview<'a>(
-        &'a self,
-        _ctx: &'a Context,
-        ident: BootIdent,
-        as_if: &'a AsIf,
-    ) -> Reply<'a, BootPreview> {
-        Box::pin(self.preview(ident, as_if))
-    }
-
-    fn kickstart<'a>(&'a self, ctx: &'a Context, node: NodeUuid) -> Reply<'a, String> {
-        Box::pin(self.write_kickstart(ctx, node))
-    }
-
-    fn boot_image<'a>(
-        &'a self,
-        ctx: &'a Context,
-        node: NodeUuid,
-        kind: ImageKind,
-    ) -> Reply<'a, String> {
-        Box::pin(self.image_now(ctx, node, kind))
     }
 
     fn heartbeat<'a>(

@@ -1,6 +1,5 @@
 //! Provision verbs on a real database: where nodes end, who is refused, what survives.
 
-mod boot;
 mod callback_timeouts;
 mod history;
 mod installer;
@@ -12,7 +11,8 @@ mod volumes;
 
 use std::time::Duration;
 
-use ironpxe_core::boot::{BootSettings, Kickstarts, Scripts};
+use ironpxe_core::boot::{BootSettings, Kickstarts};
+use ironpxe_core::boot_ident::BootIdent;
 use ironpxe_core::id::{NodeUuid, PortUuid};
 use ironpxe_core::interface::InterfaceKind;
 use ironpxe_core::node::Node;
@@ -22,7 +22,8 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
-use crate::rpc::{BootIdent, Conductor, Context, ProvisionArgs};
+use crate::boot;
+use crate::rpc::{Conductor, Context, ProvisionArgs};
 use crate::{clock, ident};
 
 pub(super) const HOST: &str = "conductor-1";
@@ -40,6 +41,12 @@ pub(super) fn context() -> Context {
 }
 
 impl Stand {
+    /// What the machine is given to boot by.
+    pub(super) async fn script(&self, ident: BootIdent) -> Result<String> {
+        let context = context();
+        self.conductor.boot.script(&context.request_id, ident).await
+    }
+
     pub(super) async fn new() -> Self {
         let (db, folder) = crate::db::testing::scratch().await;
         let conductor = start(&db).await;
@@ -136,9 +143,17 @@ pub(super) async fn start_with(
     tasks: Tasks,
     kickstarts: Kickstarts,
 ) -> LocalConductor {
-    start_set(db, host, tasks, |settings| {
-        settings.kickstarts = Arc::new(kickstarts);
-    })
+    let boot = boot::Settings {
+        kickstarts: Arc::new(kickstarts),
+        ..boot::testing::settings()
+    };
+    start_on(
+        db,
+        host,
+        tasks,
+        BootService::new(db, boot, &Tasks::new()),
+        |_| (),
+    )
     .await
 }
 
@@ -148,7 +163,16 @@ pub(super) async fn start_set(
     tasks: Tasks,
     set: impl FnOnce(&mut Settings),
 ) -> LocalConductor {
-    let boot = BootSettings::default();
+    start_on(db, host, tasks, boot::testing::service(db), set).await
+}
+
+async fn start_on(
+    db: &Db,
+    host: &str,
+    tasks: Tasks,
+    boot: BootService,
+    set: impl FnOnce(&mut Settings),
+) -> LocalConductor {
     let mut settings = Settings {
         host: host.into(),
         conductor_group: String::new(),
@@ -159,18 +183,14 @@ pub(super) async fn start_set(
         callback_timeouts: CallbackTimeouts::default(),
         history: HistorySettings::default(),
         endpoint: String::new(),
-        restrict_boot_config: false,
-        boot_index_bytes: 1 << 20,
-        boot: boot.clone(),
+        boot: BootSettings::default(),
         images: crate::images::testing::images(),
-        kickstarts: Arc::new(Kickstarts::built_in().unwrap()),
         dhcp: Dhcp::None,
         dhcp_options: DhcpSettings::default(),
     };
     set(&mut settings);
     let drivers = Drivers::new(&["fake-hardware".into()], None).unwrap();
-    let scripts = ScriptsInUse::new(Scripts::new(boot.downloads).unwrap());
-    LocalConductor::start(db.clone(), drivers, scripts, settings, tasks)
+    LocalConductor::start(db.clone(), drivers, boot, settings, tasks)
         .await
         .unwrap()
 }

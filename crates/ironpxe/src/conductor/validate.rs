@@ -234,7 +234,8 @@ impl LocalConductor {
         }
         if deploy == DeployInterface::Anaconda {
             // Not only the data must be right, but also what the operator's template makes of it.
-            self.kickstart_of(node, &ident::secret())
+            self.boot
+                .kickstart_of(node, &ident::secret())
                 .map_err(|error| Fault::InvalidParameterValue(error.to_string()))?;
         }
         Ok(())

@@ -35,8 +35,8 @@ section! {
         /// host is ever sent to a machine, and nothing below them that is reached through a symbolic
         /// link. Every conductor and every API needs the same files.
         pub file_url_allowed_paths: Folders = Folders::default();
-        /// How much memory may be kept in what machines booted by, so that the next request is
-        /// answered without reading the node again, in MiB. A machine takes about 0.4 KiB once it
+        /// How much memory each process that answers machines may keep in what they booted by, so that the
+        /// next request is answered without reading the node again, in MiB. A machine takes about 0.4 KiB once it
         /// has booted, or 2 KiB if nothing in its script is like in others'.
         pub boot_index_size: u32 = 512, in 1..=1_048_576;
         /// How often this conductor tells the others that it lives, in seconds.

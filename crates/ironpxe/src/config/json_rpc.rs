@@ -37,11 +37,12 @@ section! {
         pub client_use_ssl: bool = false;
         /// The authorities that an API believes, as PEM.
         pub cafile: Option<PathBuf> = None;
-        /// How long one conductor may take for a boot script before an API asks the next, in
-        /// seconds; also for the sign of life that it asks for before it sends other work.
+        /// How long one conductor may take to take a connection, and for the sign of life that an
+        /// API asks for before it gives it work, in seconds; then the next one is asked. Machines are
+        /// answered without a conductor.
         pub boot_try_timeout: u32 = 2, in 1..=60;
-        /// How long an API looks for a conductor that answers a machine, or is there for an
-        /// operator, in seconds. After that both are told to come back.
+        /// How long an API looks for a conductor that is there, in seconds. After that the operator is
+        /// told to come back.
         pub boot_timeout: u32 = 8, in 1..=60;
         /// How long one conductor may take to answer an operator's question, which changes
         /// nothing, before an API asks the next, in seconds.

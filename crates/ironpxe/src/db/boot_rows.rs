@@ -14,10 +14,10 @@ use ironpxe_core::node::Node;
 use ironpxe_core::port::Port;
 use time::OffsetDateTime;
 
+use super::commit_version::CommitVersion;
 use super::node_row::{self, node_columns};
 use super::port_row::{self, port_columns};
 use super::row::{Fields, Read};
-use super::stamp::Stamp;
 use super::statement::{Statement, Value};
 use super::store::Store;
 use super::{Db, DbError};
@@ -68,9 +68,9 @@ pub struct BootRows {
 impl Db {
     /// What the database is now, without asking it; `None` where that is not known. What is read
     /// after this is not older.
-    pub fn stamp(&self) -> Option<Stamp> {
+    pub fn commit_version(&self) -> Option<CommitVersion> {
         match &self.store {
-            Store::Sqlite(store) => store.index?.stamp(),
+            Store::Sqlite(store) => store.index?.version(),
             Store::Postgres(_) => None,
         }
     }

@@ -5,12 +5,13 @@
 //! beside its function, one for both databases; `statement.rs` binds its values and `store.rs`
 //! sends it. `sqlite.rs` and `postgres.rs` say how each database is used, `schema.rs` which version
 //! its tables have, `*_row.rs` how rows become values, `list.rs` how lists are paged. `boot_rows.rs`
-//! reads what many machines boot by at once, `stamp.rs` tells whether anything was committed since.
+//! reads what many machines boot by at once, `commit_version.rs` tells whether anything was committed since.
 
 mod abandoned;
 mod boot_rows;
 mod child;
 mod columns;
+mod commit_version;
 mod conductor;
 mod error;
 mod heartbeat_clock;
@@ -30,7 +31,6 @@ mod row;
 mod schema;
 mod secret;
 mod sqlite;
-mod stamp;
 mod statement;
 mod store;
 #[cfg(test)]
@@ -50,6 +50,9 @@ use std::time::Duration;
 
 pub use self::abandoned::Holder;
 pub use self::boot_rows::{BOOT_ROWS_AT_ONCE, BootRows, Revisions};
+pub use self::commit_version::CommitVersion;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use self::commit_version::fuzzing::wal_index as fuzz_wal_index;
 pub use self::conductor::Registration;
 pub use self::error::{DbError, Duplicate, WriteProblem};
 use self::heartbeat_clock::HeartbeatClock;
@@ -61,9 +64,6 @@ pub use self::port::PortFilter;
 pub use self::postgres::Limits;
 pub use self::private::{exposed_files, exposed_mode, protect_folder};
 pub use self::schema::{Migration, SchemaStatus, Verdict};
-pub use self::stamp::Stamp;
-#[cfg(any(test, feature = "fuzzing"))]
-pub(crate) use self::stamp::fuzzing::wal_index as fuzz_wal_index;
 use self::store::Store;
 pub use self::waiting::Waiting;
 use self::write_health::WriteHealth;

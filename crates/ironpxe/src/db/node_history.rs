@@ -89,7 +89,7 @@ impl Db {
     }
 
     /// Deletes the entries that are too many; how many. No machine boots by them, so
-    /// [`Db::stamp`] stays what it is.
+    /// [`Db::commit_version`] stays what it is.
     pub async fn node_history_purge(&self, excess: &Excess) -> Result<u64, DbError> {
         let entries = self.excess_entries(excess).await?;
         let mut deleted = 0;

@@ -17,11 +17,11 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, SqliteConnection};
 use tracing::error;
 
+use super::commit_version::WalIndex;
 use super::error::{chain, is_busy};
 use super::private;
 use super::read_only::log_of;
 use super::schema::{self, Applied, Verdict};
-use super::stamp::WalIndex;
 use super::statement::Statement;
 use super::{DbError, Location};
 
@@ -120,7 +120,7 @@ impl SqliteStore {
         })
     }
 
-    /// Changes by one statement what the stamp need not tell of.
+    /// Changes by one statement what the commit version need not tell of.
     pub(super) async fn execute_aside(
         &self,
         statement: Statement<'static>,
@@ -142,7 +142,7 @@ impl SqliteStore {
         transaction.commit().await?;
         let rows = done.rows_affected();
         if let (Some(index), Some(before)) = (self.index, before) {
-            index.pass_over(before, rows);
+            index.ignore_commit(before, rows);
         }
         Ok(rows)
     }

@@ -64,7 +64,7 @@ impl Db {
         self.note_write(done)
     }
 
-    /// As [`Db::execute`], what no machine boots by: [`Db::stamp`] stays what it is.
+    /// As [`Db::execute`], what no machine boots by: [`Db::commit_version`] stays what it is.
     pub(super) async fn execute_aside(
         &self,
         statement: Statement<'static>,

@@ -24,7 +24,7 @@ pub(super) fn check(data: &[u8]) {
     request.extend_from_slice(b"\r\n");
     let service = service();
     let framework = Site {
-        express: None,
+        fast_path: None,
         ..service.site.clone()
     };
     let expected = service.runtime.block_on(first_answer(&framework, &request));

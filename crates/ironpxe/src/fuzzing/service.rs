@@ -14,7 +14,8 @@ use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 
-use crate::conductor::{LocalConductor, ScriptsInUse};
+use crate::boot::{self, BootService, HardwareTypes, Templates};
+use crate::conductor::LocalConductor;
 use crate::db::{Db, Limits, Location};
 use crate::dhcp::Dhcp;
 use crate::drivers::Drivers;
@@ -85,7 +86,16 @@ async fn set_up(location: Location) -> (LocalConductor, Site) {
     })
     .unwrap();
     let boot = BootSettings::default();
-    let scripts = ScriptsInUse::new(Scripts::new(boot.downloads).unwrap());
+    let boot_settings = boot::Settings {
+        boot: boot.clone(),
+        restrict_boot_config: false,
+        max_requests: 1000,
+        cache_bytes: 1 << 20,
+        templates: Templates::new(Scripts::new(boot.downloads).unwrap()),
+        images: images.clone(),
+        kickstarts: Arc::new(Kickstarts::built_in().unwrap()),
+        hardware_types: HardwareTypes::enabled(vec!["fake-hardware".to_owned()]),
+    };
     let settings = conductor::Settings {
         host: "conductor-1".into(),
         conductor_group: String::new(),
@@ -97,11 +107,8 @@ async fn set_up(location: Location) -> (LocalConductor, Site) {
         heartbeat_interval: Duration::from_hours(1),
         take_over_interval: Duration::from_hours(1),
         endpoint: String::new(),
-        restrict_boot_config: false,
-        boot_index_bytes: 1 << 20,
         boot,
         images: images.clone(),
-        kickstarts: Arc::new(Kickstarts::built_in().unwrap()),
         dhcp: Dhcp::None,
         dhcp_options: DhcpSettings::default(),
     };
@@ -119,16 +126,17 @@ async fn set_up(location: Location) -> (LocalConductor, Site) {
     let port = Port::new(uuid, node.uuid, MAC.parse().unwrap(), clock::now());
     db.port_create(&port).await.unwrap();
     let drivers = Drivers::new(&["fake-hardware".into()], None).unwrap();
-    let current = scripts.current();
-    let conductor = LocalConductor::start(db.clone(), drivers, scripts, settings, Tasks::new())
-        .await
-        .unwrap();
+    let boot = BootService::new(&db, boot_settings, &Tasks::new());
+    let conductor =
+        LocalConductor::start(db.clone(), drivers, boot.clone(), settings, Tasks::new())
+            .await
+            .unwrap();
     let site = api::site(api::AppState {
         db,
+        boot,
         conductor: Arc::new(conductor.clone()),
         settings: Arc::new(api::Settings::default()),
         images,
-        scripts: current,
         stopping: CancellationToken::new(),
     });
     (conductor, site)

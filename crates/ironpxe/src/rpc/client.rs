@@ -22,7 +22,7 @@ const KEPT: Duration = Duration::from_secs(15);
 
 /// Why a conductor gave no result.
 #[derive(Debug, Clone)]
-pub(super) enum Trouble {
+pub(super) enum CallError {
     /// It has surely not begun: it was not reached, or it refused the request as such.
     NotAccepted(String),
     /// It may have begun, or even be done.
@@ -31,7 +31,7 @@ pub(super) enum Trouble {
     Fault(Fault),
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotAccepted(problem) | Self::NoAnswer(problem) => f.write_str(problem),
@@ -101,7 +101,7 @@ impl Client {
         endpoint: &str,
         body: Bytes,
         connection: Connection,
-    ) -> Result<Bytes, Trouble> {
+    ) -> Result<Bytes, CallError> {
         let mut request = Request::builder()
             .method(Method::POST)
             .uri(format!("{}://{endpoint}/", self.scheme))
@@ -111,7 +111,7 @@ impl Client {
         }
         let request = request
             .body(Full::new(body))
-            .map_err(|error| Trouble::NotAccepted(error.to_string()))?;
+            .map_err(|error| CallError::NotAccepted(error.to_string()))?;
         let client = match connection {
             Connection::Kept => &self.keeping,
             Connection::New => &self.fresh,
@@ -119,15 +119,15 @@ impl Client {
         let response = client.request(request).await.map_err(|error| {
             let problem = chain(&error);
             if error.is_connect() {
-                Trouble::NotAccepted(problem)
+                CallError::NotAccepted(problem)
             } else {
-                Trouble::NoAnswer(problem)
+                CallError::NoAnswer(problem)
             }
         })?;
         match response.status() {
             StatusCode::OK => {}
             StatusCode::UNAUTHORIZED => {
-                return Err(Trouble::NotAccepted(
+                return Err(CallError::NotAccepted(
                     "it does not let us in: compare [json_rpc] username and password with its \
                      http_basic_auth_user_file"
                         .to_owned(),
@@ -135,27 +135,29 @@ impl Client {
             }
             // Nothing was done there.
             StatusCode::SERVICE_UNAVAILABLE => {
-                return Err(Trouble::NotAccepted(
+                return Err(CallError::NotAccepted(
                     "it cannot look at our password now: too many are tried there, or too many \
                      from this host were wrong"
                         .to_owned(),
                 ));
             }
             StatusCode::PAYLOAD_TOO_LARGE => {
-                return Err(Trouble::Fault(Fault::InvalidParameterValue(
+                return Err(CallError::Fault(Fault::InvalidParameterValue(
                     "The request is larger than conductors take ([json_rpc]max_body_size)."
                         .to_owned(),
                 )));
             }
             status => {
-                return Err(Trouble::NoAnswer(format!("it answers with HTTP {status}")));
+                return Err(CallError::NoAnswer(format!(
+                    "it answers with HTTP {status}"
+                )));
             }
         }
         let body = Limited::new(response.into_body(), MAX_ANSWER)
             .collect()
             .await;
         body.map(http_body_util::Collected::to_bytes)
-            .map_err(|error| Trouble::NoAnswer(chain(error.as_ref())))
+            .map_err(|error| CallError::NoAnswer(chain(error.as_ref())))
     }
 }
 

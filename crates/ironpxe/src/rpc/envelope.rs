@@ -1,11 +1,9 @@
 //! JSON-RPC 2.0 in Ironic's dialect: what a request and an answer look like.
 //!
 //! Named parameters only. Beside a method's own parameters stand `context` (who asks) and
-//! `rpc.version`. A request without `id` is a cast: nobody hears how it ended. Unlike Ironic, this
-//! one takes batches, too: a list of requests is answered by the list of their answers.
+//! `rpc.version`. A request without `id` is a cast: nobody hears how it ended.
 //!
-//! Source: Ironic's `common/json_rpc/server.py` and `client.py`; of batches, the specification of
-//! JSON-RPC 2.0, section 6.
+//! Source: Ironic's `common/json_rpc/server.py` and `client.py`.
 
 use std::borrow::Cow;
 
@@ -30,9 +28,6 @@ const MAX_REQUEST_ID: usize = 64;
 /// How many JSON values a request may hold: more than the API lets through. Each takes tens of bytes
 /// of memory, however short it is.
 pub(super) const MAX_VALUES: usize = 200_000;
-
-/// The most requests of one batch.
-pub(super) const MAX_BATCH: usize = 64;
 
 /// Why a request is not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -168,53 +163,6 @@ impl Params {
     }
 }
 
-/// The requests of a body: itself, or those of a batch.
-pub(super) enum Body {
-    /// One.
-    One,
-    /// Several, whose answers belong together.
-    Batch(Vec<Box<RawValue>>),
-}
-
-impl Body {
-    /// Looks whether a body is a batch, and takes it apart.
-    pub(super) fn read(body: &[u8]) -> Result<Self, Refused> {
-        if body.trim_ascii_start().first() != Some(&b'[') {
-            return Ok(Self::One);
-        }
-        let requests: Vec<Box<RawValue>> =
-            serde_json::from_slice(body).map_err(|error| Refused::Parse(error.to_string()))?;
-        if requests.is_empty() || requests.len() > MAX_BATCH {
-            return Err(Refused::Request(format!(
-                "a batch holds 1 to {MAX_BATCH} requests, not {}",
-                requests.len()
-            )));
-        }
-        Ok(Self::Batch(requests))
-    }
-}
-
-/// The body of several requests, or of several answers.
-pub(super) fn batch<T: AsRef<[u8]>>(bodies: impl IntoIterator<Item = T>) -> Bytes {
-    let mut all = vec![b'['];
-    for body in bodies {
-        if all.len() > 1 {
-            all.push(b',');
-        }
-        all.extend_from_slice(body.as_ref());
-    }
-    all.push(b']');
-    all.into()
-}
-
-/// The bodies of so many answers, in the order of their requests; `None` if the body is something
-/// else.
-pub(super) fn parts(answers: &Bytes, count: usize) -> Option<Vec<Bytes>> {
-    let parts: Vec<&RawValue> = serde_json::from_slice(answers).ok()?;
-    let part = |part: &&RawValue| answers.slice_ref(part.get().as_bytes());
-    (parts.len() == count).then(|| parts.iter().map(part).collect())
-}
-
 /// A call that is being written: its parameters one after the other, and at last what goes with
 /// all of them.
 #[derive(Debug)]
@@ -266,10 +214,7 @@ fn write(body: &mut Vec<u8>, value: &impl Serialize) {
 }
 
 /// The body of the answer to a request that was carried out, with this result.
-pub(super) fn success(
-    id: &impl Serialize,
-    result: &impl Serialize,
-) -> Result<Vec<u8>, serde_json::Error> {
+pub(super) fn success(id: &Value, result: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
     let mut body = Vec::with_capacity(2048);
     body.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"result\":");
     serde_json::to_writer(&mut body, result)?;
@@ -415,25 +360,6 @@ mod tests {
             assert!(message.contains(part), "{message}");
         }
         assert_eq!(refused(&call("method", json!(null))).2, json!("1"));
-    }
-
-    #[test]
-    fn a_batch_is_put_together_and_taken_apart() {
-        let body = batch(["{\"id\": \"1\"}", "{\"id\": [\",\"]}"]);
-        let Ok(Body::Batch(requests)) = Body::read(&body) else {
-            panic!("no batch");
-        };
-        let texts: Vec<&str> = requests.iter().map(|it| it.get()).collect();
-        assert_eq!(texts, ["{\"id\": \"1\"}", "{\"id\": [\",\"]}"]);
-        assert_eq!(parts(&body, 2).unwrap()[1], "{\"id\": [\",\"]}");
-        assert_eq!(parts(&body, 3), None);
-        assert_eq!(parts(&Bytes::from_static(b"{}"), 1), None);
-        assert!(matches!(Body::read(b" {}"), Ok(Body::One)));
-        let refused = |body: &[u8]| Body::read(body).err().map(|it| it.code());
-        assert_eq!(refused(b"[]"), Some(-32600));
-        assert_eq!(refused(b"[{]"), Some(-32700));
-        assert_eq!(refused(&batch(vec!["1"; 64])), None);
-        assert_eq!(refused(&batch(vec!["1"; 65])), Some(-32600));
     }
 
     #[test]

@@ -32,9 +32,9 @@ struct Data {
 impl FaultOnWire {
     /// The fault as it is sent.
     pub(super) fn from_fault(fault: &Fault) -> Self {
-        let (class, code) = class_and_code(fault);
+        let class = class(fault);
         Self {
-            code,
+            code: fault.code().into(),
             message: fault.to_string(),
             data: Data {
                 class: format!("ironic.common.exception.{class}"),
@@ -62,60 +62,60 @@ impl FaultOnWire {
     }
 }
 
-/// Ironic's class for a fault, in `ironic.common.exception`, and the code that goes with it.
+/// Ironic's class for a fault, in `ironic.common.exception`.
 /// The classes that Ironic has no fault for are those it would answer the same requests with.
-fn class_and_code(fault: &Fault) -> (&'static str, i64) {
+fn class(fault: &Fault) -> &'static str {
     match fault {
-        Fault::NodeNotFound(_) => ("NodeNotFound", 404),
-        Fault::PortNotFound(_) => ("PortNotFound", 404),
-        Fault::VolumeConnectorNotFound(_) => ("VolumeConnectorNotFound", 404),
-        Fault::VolumeTargetNotFound(_) => ("VolumeTargetNotFound", 404),
-        Fault::NodeHistoryNotFound(_) => ("NodeHistoryNotFound", 404),
-        Fault::ConductorNotFound(_) => ("ConductorNotFound", 404),
-        Fault::DriverNotFound(_) | Fault::DriverUnknown(_) => ("DriverNotFound", 404),
-        Fault::NotFound | Fault::NotInThisVersion => ("NotFound", 404),
+        Fault::NodeNotFound(_) => "NodeNotFound",
+        Fault::PortNotFound(_) => "PortNotFound",
+        Fault::VolumeConnectorNotFound(_) => "VolumeConnectorNotFound",
+        Fault::VolumeTargetNotFound(_) => "VolumeTargetNotFound",
+        Fault::NodeHistoryNotFound(_) => "NodeHistoryNotFound",
+        Fault::ConductorNotFound(_) => "ConductorNotFound",
+        Fault::DriverNotFound(_) | Fault::DriverUnknown(_) => "DriverNotFound",
+        Fault::NotFound | Fault::NotInThisVersion => "NotFound",
 
-        Fault::VifAlreadyAttached { .. } => ("VifAlreadyAttached", 409),
-        Fault::NodeAlreadyExists(_) => ("NodeAlreadyExists", 409),
-        Fault::DuplicateName(_) => ("DuplicateName", 409),
-        Fault::MacAlreadyExists(_) => ("MACAlreadyExists", 409),
-        Fault::PortAlreadyExists(_) => ("PortAlreadyExists", 409),
-        Fault::PortDuplicateName(_) => ("PortDuplicateName", 409),
-        Fault::InstanceAssociated { .. } => ("InstanceAssociated", 409),
-        Fault::VolumeConnectorExists { .. } => ("VolumeConnectorTypeAndIdAlreadyExists", 409),
+        Fault::VifAlreadyAttached { .. } => "VifAlreadyAttached",
+        Fault::NodeAlreadyExists(_) => "NodeAlreadyExists",
+        Fault::DuplicateName(_) => "DuplicateName",
+        Fault::MacAlreadyExists(_) => "MACAlreadyExists",
+        Fault::PortAlreadyExists(_) => "PortAlreadyExists",
+        Fault::PortDuplicateName(_) => "PortDuplicateName",
+        Fault::InstanceAssociated { .. } => "InstanceAssociated",
+        Fault::VolumeConnectorExists { .. } => "VolumeConnectorTypeAndIdAlreadyExists",
         Fault::VolumeUuidExists { what, .. } if what == "connector" => {
-            ("VolumeConnectorAlreadyExists", 409)
+            "VolumeConnectorAlreadyExists"
         }
-        Fault::VolumeUuidExists { .. } => ("VolumeTargetAlreadyExists", 409),
-        Fault::VolumeBootIndexExists(_) => ("VolumeTargetBootIndexAlreadyExists", 409),
-        Fault::NodeLocked { .. } => ("NodeLocked", 409),
-        Fault::NodeAssociated { .. } => ("NodeAssociated", 409),
-        Fault::NodeInTransition(_) => ("Conflict", 409),
+        Fault::VolumeUuidExists { .. } => "VolumeTargetAlreadyExists",
+        Fault::VolumeBootIndexExists(_) => "VolumeTargetBootIndexAlreadyExists",
+        Fault::NodeLocked { .. } => "NodeLocked",
+        Fault::NodeAssociated { .. } => "NodeAssociated",
+        Fault::NodeInTransition(_) => "Conflict",
         Fault::NodeChanged { .. }
         | Fault::InvalidState(_)
         | Fault::NodeNotDeletable { .. }
-        | Fault::FieldFixedInState { .. } => ("InvalidState", 409),
+        | Fault::FieldFixedInState { .. } => "InvalidState",
 
-        Fault::NodeProtected(_) => ("NodeProtected", 403),
+        Fault::NodeProtected(_) => "NodeProtected",
 
-        Fault::NoFreePhysicalPorts(_) => ("NoFreePhysicalPorts", 400),
-        Fault::VifNotAttached { .. } => ("VifNotAttached", 400),
-        Fault::NoValidHost { .. } => ("NoValidHost", 400),
+        Fault::NoFreePhysicalPorts(_) => "NoFreePhysicalPorts",
+        Fault::VifNotAttached { .. } => "VifNotAttached",
+        Fault::NoValidHost { .. } => "NoValidHost",
         Fault::InvalidParameterValue(_)
         | Fault::NoPassthruMethod(_)
-        | Fault::PassthruHttpMethod { .. } => ("InvalidParameterValue", 400),
-        Fault::MissingParameterValue(_) => ("MissingParameterValue", 400),
-        Fault::InvalidStateRequested { .. } => ("InvalidStateRequested", 400),
-        Fault::NodeInMaintenance { .. } => ("NodeInMaintenance", 400),
-        Fault::NodeIsRetired { .. } => ("NodeIsRetired", 400),
-        Fault::InterfaceNotFound { .. } => ("InterfaceNotFoundInEntrypoint", 400),
-        Fault::UnsupportedDriverExtension { .. } => ("UnsupportedDriverExtension", 400),
-        Fault::InstanceDeployFailure(_) => ("InstanceDeployFailure", 400),
-        Fault::PatchError { .. } => ("PatchError", 400),
+        | Fault::PassthruHttpMethod { .. } => "InvalidParameterValue",
+        Fault::MissingParameterValue(_) => "MissingParameterValue",
+        Fault::InvalidStateRequested { .. } => "InvalidStateRequested",
+        Fault::NodeInMaintenance { .. } => "NodeInMaintenance",
+        Fault::NodeIsRetired { .. } => "NodeIsRetired",
+        Fault::InterfaceNotFound { .. } => "InterfaceNotFoundInEntrypoint",
+        Fault::UnsupportedDriverExtension { .. } => "UnsupportedDriverExtension",
+        Fault::InstanceDeployFailure(_) => "InstanceDeployFailure",
+        Fault::PatchError { .. } => "PatchError",
 
-        Fault::NotAcceptable | Fault::NeedsVersion(_) => ("NotAcceptable", 406),
-        Fault::Unavailable { .. } => ("TemporaryFailure", 503),
-        Fault::Internal(_) => ("IronicException", 500),
+        Fault::NotAcceptable | Fault::NeedsVersion(_) => "NotAcceptable",
+        Fault::Unavailable { .. } => "TemporaryFailure",
+        Fault::Internal(_) => "IronicException",
     }
 }
 

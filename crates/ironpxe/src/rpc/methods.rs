@@ -6,7 +6,6 @@
 //! `A as B` travels as `B`. To add a method, add a row; the compiler says what does not fit.
 
 use ironpxe_core::JsonMap;
-use ironpxe_core::boot::{AsIf, ImageKind};
 use ironpxe_core::boot_device::BootDevice;
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::{NodeUuid, PortUuid, VolumeConnectorUuid, VolumeTargetUuid};
@@ -22,10 +21,9 @@ use serde_json::Value;
 
 use super::envelope::{self, Outgoing, Params, Refused};
 use super::remote::{Call, Remote};
-use super::select::Whom;
+use super::select::Target;
 use super::{
-    BootIdent, BootPreview, Conductor, Context, DriverInfo, Heartbeat, InterfaceValidation,
-    ProvisionArgs, Reply, VifInfo,
+    Conductor, Context, DriverInfo, Heartbeat, InterfaceValidation, ProvisionArgs, Reply, VifInfo,
 };
 
 /// Answers whether anybody is there, and nothing else.
@@ -34,8 +32,6 @@ pub(super) const PING: &str = "ping";
 /// How a call may be repeated when no answer comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Repeat {
-    /// A machine waits: the next conductor is asked soon, and all of them until time is up.
-    Boot,
     /// It changes nothing: the next conductor is asked.
     Read,
     /// It may have been done: another conductor is asked only if it surely was not.
@@ -88,7 +84,7 @@ impl From<BootDeviceSet> for (Option<BootDevice>, Option<bool>) {
 /// A passthru method that only looks may be called again.
 fn repeat(http_method: HttpMethod) -> Repeat {
     match http_method {
-        HttpMethod::Get | HttpMethod::Head => Repeat::Boot,
+        HttpMethod::Get | HttpMethod::Head => Repeat::Read,
         HttpMethod::Post | HttpMethod::Put | HttpMethod::Patch | HttpMethod::Delete => {
             Repeat::Never
         }
@@ -97,119 +93,108 @@ fn repeat(http_method: HttpMethod) -> Repeat {
 
 methods! {
     "create_node" node_create(node: Node = "node_obj") -> Node,
-        Whom::enrols(&node), Repeat::Never;
+        Target::enrols(&node), Repeat::Never;
     "update_node" node_update(
             node: NodeUuid = "node_id",
             change: NodeChange = "change",
             reset_interfaces: bool = "reset_interfaces"
         ) -> Node,
-        Whom::changes(node, &change), Repeat::Never;
+        Target::changes(node, &change), Repeat::Never;
     "destroy_node" node_destroy(node: NodeUuid = "node_id") -> (),
-        Whom::Node(node), Repeat::Never;
+        Target::Node(node), Repeat::Never;
 
     "create_port" port_create(port: Port = "port_obj") -> Port,
-        Whom::Node(port.node_uuid), Repeat::Never;
+        Target::Node(port.node_uuid), Repeat::Never;
     "update_port" port_update(port: PortUuid = "port_id", change: PortChange = "change") -> Port,
-        Whom::Any, Repeat::Never;
+        Target::Any, Repeat::Never;
     "destroy_port" port_destroy(port: PortUuid = "port_id") -> (),
-        Whom::Any, Repeat::Never;
+        Target::Any, Repeat::Never;
 
     "vif_attach" vif_attach(node: NodeUuid = "node_id", vif: VifInfo = "vif_info") -> (),
-        Whom::Node(node), Repeat::Never;
+        Target::Node(node), Repeat::Never;
     "vif_detach" vif_detach(node: NodeUuid = "node_id", vif: String as str = "vif_id") -> (),
-        Whom::Node(node), Repeat::Never;
+        Target::Node(node), Repeat::Never;
 
     "create_volume_connector" volume_connector_create(
             connector: VolumeConnector = "connector"
         ) -> VolumeConnector,
-        Whom::Node(connector.node_uuid), Repeat::Never;
+        Target::Node(connector.node_uuid), Repeat::Never;
     "update_volume_connector" volume_connector_update(
             connector: VolumeConnectorUuid = "connector_id",
             change: VolumeConnectorChange = "change"
         ) -> VolumeConnector,
-        Whom::Any, Repeat::Never;
+        Target::Any, Repeat::Never;
     "destroy_volume_connector" volume_connector_destroy(
             connector: VolumeConnectorUuid = "connector_id"
         ) -> (),
-        Whom::Any, Repeat::Never;
+        Target::Any, Repeat::Never;
     "create_volume_target" volume_target_create(target: VolumeTarget = "target") -> VolumeTarget,
-        Whom::Node(target.node_uuid), Repeat::Never;
+        Target::Node(target.node_uuid), Repeat::Never;
     "update_volume_target" volume_target_update(
             target: VolumeTargetUuid = "target_id",
             change: VolumeTargetChange = "change"
         ) -> VolumeTarget,
-        Whom::Any, Repeat::Never;
+        Target::Any, Repeat::Never;
     "destroy_volume_target" volume_target_destroy(target: VolumeTargetUuid = "target_id") -> (),
-        Whom::Any, Repeat::Never;
+        Target::Any, Repeat::Never;
 
     "do_provisioning_action" provision(
             node: NodeUuid = "node_id",
             verb: Verb = "action",
             args: ProvisionArgs = "args"
         ) -> (),
-        Whom::Node(node), Repeat::Never;
+        Target::Node(node), Repeat::Never;
     "change_node_power_state" change_power_state(
             node: NodeUuid = "node_id",
             target: PowerTarget = "new_state",
             timeout: Option<u32> = "timeout"
         ) -> (),
-        Whom::Node(node), Repeat::Never;
+        Target::Node(node), Repeat::Never;
     "get_boot_device" boot_device_get(node: NodeUuid = "node_id")
             -> (Option<BootDevice>, Option<bool>) as BootDeviceSet,
-        Whom::Node(node), Repeat::Read;
+        Target::Node(node), Repeat::Read;
     "set_boot_device" boot_device_set(
             node: NodeUuid = "node_id",
             device: BootDevice = "device",
             persistent: bool = "persistent"
         ) -> (),
-        Whom::Node(node), Repeat::Never;
+        Target::Node(node), Repeat::Never;
     "get_supported_boot_devices" boot_device_supported(node: NodeUuid = "node_id")
             -> Vec<BootDevice>,
-        Whom::Node(node), Repeat::Read;
+        Target::Node(node), Repeat::Read;
     "validate_driver_interfaces" node_validate(node: NodeUuid = "node_id")
             -> Vec<InterfaceValidation>,
-        Whom::Node(node), Repeat::Read;
+        Target::Node(node), Repeat::Read;
 
     "get_driver_properties" driver_properties(driver: String as str = "driver_name") -> JsonMap,
-        Whom::Driver(driver.to_owned()), Repeat::Read;
+        Target::Driver(driver.to_owned()), Repeat::Read;
     "get_driver_vendor_passthru_methods" driver_vendor_passthru_methods(
             driver: String as str = "driver_name"
         ) -> Vec<MethodInfo>,
-        Whom::Driver(driver.to_owned()), Repeat::Read;
+        Target::Driver(driver.to_owned()), Repeat::Read;
     "driver_vendor_passthru" driver_vendor_passthru(
             driver: String as str = "driver_name",
             method: String as str = "driver_method",
             http_method: HttpMethod = "http_method",
             info: JsonMap = "info"
         ) -> PassthruReply,
-        Whom::Driver(driver.to_owned()), repeat(http_method);
+        Target::Driver(driver.to_owned()), repeat(http_method);
     "get_node_vendor_passthru_methods" node_vendor_passthru_methods(node: NodeUuid = "node_id")
             -> Vec<MethodInfo>,
-        Whom::Node(node), Repeat::Read;
+        Target::Node(node), Repeat::Read;
     "vendor_passthru" node_vendor_passthru(
             node: NodeUuid = "node_id",
             method: String as str = "driver_method",
             http_method: HttpMethod = "http_method",
             info: JsonMap = "info"
         ) -> PassthruReply,
-        Whom::Node(node), repeat(http_method);
+        Target::Node(node), repeat(http_method);
 
-    "boot_script" boot_script(ident: BootIdent = "ident") -> String,
-        Whom::Any, Repeat::Boot;
-    "boot_preview" boot_preview(
-            ident: BootIdent = "ident",
-            as_if: AsIf as AsIf = "as_if"
-        ) -> BootPreview,
-        Whom::Any, Repeat::Read;
-    "kickstart" kickstart(node: NodeUuid = "node_id") -> String,
-        Whom::Any, Repeat::Boot;
-    "boot_image" boot_image(node: NodeUuid = "node_id", kind: ImageKind = "kind") -> String,
-        Whom::Any, Repeat::Boot;
     "heartbeat" heartbeat(
             node: NodeUuid = "node_id",
             heartbeat: Heartbeat = "heartbeat"
         ) -> (),
-        Whom::Node(node), Repeat::Never;
+        Target::Node(node), Repeat::Never;
 }
 
 /// Makes of the table: [`dispatch`] for the server, and the trait for [`Remote`].
@@ -217,7 +202,7 @@ macro_rules! methods {
     ($(
         $name:literal $method:ident(
             $($arg:ident: $type:ty $(as $lent:ident)? = $wire:literal),*
-        ) -> $reply:ty $(as $sent:ty)?, $whom:expr, $repeat:expr;
+        ) -> $reply:ty $(as $sent:ty)?, $target:expr, $repeat:expr;
     )*) => {
         /// Calls the method that a request names. Gives the body of its answer.
         pub(super) async fn dispatch(
@@ -253,7 +238,7 @@ macro_rules! methods {
                     let call = Call {
                         method: $name,
                         body: call.finish(),
-                        whom: $whom,
+                        target: $target,
                         repeat: $repeat,
                     };
                     let reply: sent!($reply $(, $sent)?) = self.call(ctx, call).await?;

@@ -7,20 +7,16 @@
 //!
 //! `methods.rs` is the table of what travels and how; add a method of the trait there.
 //! `envelope.rs` and `fault.rs` are the dialect, [`server`] answers it, `client.rs` speaks it,
-//! `select.rs` knows whom to ask, `remote.rs` when to ask the next, `race.rs` whom to ask beside one
-//! that is slow, `batch.rs` what goes in one message; `at_once.rs` answers what a conductor has at
-//! hand. `auth.rs` and [`crate::tls`] keep strangers out.
+//! `select.rs` knows whom to ask, `remote.rs` when to ask the next. `auth.rs` and [`crate::tls`]
+//! authenticate both sides. Machines are answered without any of this, by [`crate::boot`].
 //!
 //! Source of the calls: Ironic's `conductor/rpcapi.py`; of the dialect: `common/json_rpc/`.
 
-mod at_once;
 mod auth;
-mod batch;
 mod client;
 mod envelope;
 mod fault;
 mod methods;
-mod race;
 mod remote;
 mod select;
 pub mod server;
@@ -31,9 +27,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use ironpxe_core::JsonMap;
-use ironpxe_core::boot::{AsIf, ImageKind};
 use ironpxe_core::boot_device::BootDevice;
-pub use ironpxe_core::boot_ident::BootIdent;
 use ironpxe_core::conductor;
 use ironpxe_core::error::Result;
 use ironpxe_core::id::{NodeUuid, PortUuid, VolumeConnectorUuid, VolumeTargetUuid};
@@ -48,10 +42,8 @@ use ironpxe_core::volume::{VolumeConnector, VolumeTarget};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::db::Stamp;
-
 pub use self::auth::{Admission, Credentials, Users, UsersError};
-pub use self::remote::{Patience, Remote};
+pub use self::remote::{Remote, Timeouts};
 pub use ironpxe_core::conductor::DriverInterfaces;
 
 /// What a call gives, when it is ready.
@@ -63,10 +55,6 @@ pub struct Context {
     /// `req-<uuid>`, as in the answer's `openstack-request-id` and in every log line about it.
     pub request_id: String,
 }
-
-/// A moment for which it can be told what machines boot.
-#[derive(Debug, Clone, Copy)]
-pub struct Moment(pub(crate) Stamp);
 
 /// What goes with a provision verb.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -96,21 +84,6 @@ pub struct VifInfo {
     /// The port; any that is free if not set.
     #[serde(default)]
     pub port_uuid: Option<PortUuid>,
-}
-
-/// What a machine would boot. The script holds its secrets; so nothing prints this by accident.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BootPreview {
-    /// The node.
-    pub node_uuid: NodeUuid,
-    /// The provision state it was decided for.
-    pub provision_state: String,
-    /// What is booted, in a few words.
-    pub plan: String,
-    /// The script, with the request id of nobody.
-    pub script: String,
-    /// Why: topics, and what is to say about each.
-    pub reasons: Vec<(String, String)>,
 }
 
 /// What an agent or an installer says of itself. It holds its token; so nothing prints this by
@@ -386,47 +359,6 @@ pub trait Conductor: Send + Sync {
         http_method: HttpMethod,
         info: JsonMap,
     ) -> Reply<'a, PassthruReply>;
-
-    /// The boot script of a machine, as it is to be booted now.
-    fn boot_script<'a>(&'a self, ctx: &'a Context, ident: BootIdent) -> Reply<'a, String>;
-
-    /// Now; `None` if there is nothing that is known without waiting. It is asked for after a
-    /// request has come, or all of several.
-    fn moment(&self) -> Option<Moment> {
-        None
-    }
-
-    /// The boot script, if it is known without waiting for anything, as it was to be at that moment
-    /// or since, when asked in this request for this passthru driver; `None` otherwise, and then
-    /// nothing has happened.
-    fn boot_script_at_once(
-        &self,
-        _moment: Moment,
-        _request_id: &str,
-        _driver: Option<&str>,
-        _ident: BootIdent,
-    ) -> Option<String> {
-        None
-    }
-
-    /// What a machine would boot and why, if what `as_if` supposes were so.
-    fn boot_preview<'a>(
-        &'a self,
-        ctx: &'a Context,
-        ident: BootIdent,
-        as_if: &'a AsIf,
-    ) -> Reply<'a, BootPreview>;
-
-    /// The kickstart of a node that is being installed.
-    fn kickstart<'a>(&'a self, ctx: &'a Context, node: NodeUuid) -> Reply<'a, String>;
-
-    /// The image of this kind that the node's machine would be sent to now, as its fields name it.
-    fn boot_image<'a>(
-        &'a self,
-        ctx: &'a Context,
-        node: NodeUuid,
-        kind: ImageKind,
-    ) -> Reply<'a, String>;
 
     /// Takes a heartbeat from the machine of a node.
     fn heartbeat<'a>(

@@ -1,7 +1,6 @@
 //! A conductor somewhere else: whichever answers.
 //!
-//! What changes nothing is asked of the next conductor as soon as one does not answer; what a
-//! machine waits for, of all of them until time is up, so that the machine does not notice. What
+//! What changes nothing is asked of the next conductor as soon as one does not answer. What
 //! changes something is sent once. Before it is sent, the conductor is asked whether it is there,
 //! so that one which hangs or has just died costs the operator a moment and not the request.
 
@@ -14,12 +13,10 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::batch::Batches;
-use super::client::{Client, Connection, Trouble};
+use super::client::{CallError, Client, Connection};
 use super::envelope::{Answer, Outgoing};
 use super::methods::{PING, Repeat};
-use super::race::Race;
-use super::select::{Directory, Peer, Whom, nobody};
+use super::select::{Directory, Peer, Target, no_conductor};
 use super::{Context, Credentials, DriverInfo};
 use crate::db::Db;
 use crate::tls::TlsError;
@@ -29,14 +26,15 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// How long is waited for what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
-    /// For one conductor's boot script, and for its sign of life before it gets other work.
-    pub boot_try: Duration,
-    /// For a boot script, or a conductor that is there, from whomever.
-    pub boot: Duration,
-    /// For one conductor's answer to a question that changes nothing.
+pub struct Timeouts {
+    /// For a connection to a conductor, and for the sign of life of one before it is given work
+    /// (`[json_rpc]boot_try_timeout`).
+    pub ping: Duration,
+    /// For any conductor that is there (`[json_rpc]boot_timeout`).
+    pub find: Duration,
+    /// For one conductor's answer to a question that changes nothing (`[json_rpc]read_try_timeout`).
     pub read_try: Duration,
-    /// For the answer to any other call.
+    /// For the answer to any other call (`[json_rpc]call_timeout`).
     pub call: Duration,
 }
 
@@ -45,7 +43,7 @@ pub struct Patience {
 pub(super) struct Call {
     pub(super) method: &'static str,
     pub(super) body: Bytes,
-    pub(super) whom: Whom,
+    pub(super) target: Target,
     pub(super) repeat: Repeat,
 }
 
@@ -55,13 +53,11 @@ pub struct Remote {
     db: Db,
     directory: Directory,
     client: Client,
-    pub(super) patience: Patience,
-    pub(super) race: Race,
-    batches: Batches,
+    timeouts: Timeouts,
 }
 
 /// A call, ready to be sent.
-pub(super) struct Message<'a> {
+struct Message<'a> {
     ctx: &'a Context,
     method: &'static str,
     body: Bytes,
@@ -71,17 +67,15 @@ impl Remote {
     /// Asks the conductors that register in `db`, over TLS if there is a configuration for it.
     pub fn new(
         db: Db,
-        patience: Patience,
+        timeouts: Timeouts,
         credentials: Option<&Credentials>,
         tls: Option<rustls::ClientConfig>,
     ) -> Result<Self, TlsError> {
         Ok(Self {
             directory: Directory::new(db.clone()),
-            client: Client::new(patience.boot_try, credentials, tls)?,
+            client: Client::new(timeouts.ping, credentials, tls)?,
             db,
-            patience,
-            race: Race::default(),
-            batches: Batches::default(),
+            timeouts,
         })
     }
 
@@ -97,29 +91,8 @@ impl Remote {
             body: call.body,
         };
         match call.repeat {
-            Repeat::Boot => self.until_answered(&message, &call.whom).await,
-            Repeat::Read => self.first_answer(&message, &call.whom).await,
-            Repeat::Never => self.once(&message, &call.whom).await,
-        }
-    }
-
-    /// Asks all conductors, again and again, until time is up.
-    async fn until_answered<T: DeserializeOwned>(
-        &self,
-        message: &Message<'_>,
-        whom: &Whom,
-    ) -> Result<T> {
-        let end = Instant::now() + self.patience.boot;
-        loop {
-            let peers = self.directory.candidates(whom).await?;
-            let fault = match self.race(message, peers, end).await? {
-                Ok(value) => return Ok(value),
-                Err(fault) => fault,
-            };
-            if end.saturating_duration_since(Instant::now()) <= PAUSE {
-                return Err(fault);
-            }
-            tokio::time::sleep(PAUSE).await;
+            Repeat::Read => self.first_answer(&message, &call.target).await,
+            Repeat::Never => self.once(&message, &call.target).await,
         }
     }
 
@@ -127,39 +100,39 @@ impl Remote {
     async fn first_answer<T: DeserializeOwned>(
         &self,
         message: &Message<'_>,
-        whom: &Whom,
+        target: &Target,
     ) -> Result<T> {
-        let end = Instant::now() + self.patience.call;
-        for peer in self.directory.candidates(whom).await? {
+        let end = Instant::now() + self.timeouts.call;
+        for peer in self.directory.candidates(target).await? {
             let left = end.saturating_duration_since(Instant::now());
-            let patience = left.min(self.patience.read_try);
-            match self.ask(message, &peer, patience, Connection::Kept).await {
+            let timeout = left.min(self.timeouts.read_try);
+            match self.ask(message, &peer, timeout, Connection::Kept).await {
                 Ok(value) => return Ok(value),
-                Err(Trouble::Fault(fault)) => return Err(fault),
-                Err(trouble) => self.note(message, &peer, &trouble),
+                Err(CallError::Fault(fault)) => return Err(fault),
+                Err(error) => self.note(message, &peer, &error),
             }
         }
-        Err(nobody("No conductor answers"))
+        Err(no_conductor("No conductor answers"))
     }
 
     /// Sends it to the first conductor that is there, once.
-    async fn once<T: DeserializeOwned>(&self, message: &Message<'_>, whom: &Whom) -> Result<T> {
-        let end = Instant::now() + self.patience.boot;
+    async fn once<T: DeserializeOwned>(&self, message: &Message<'_>, target: &Target) -> Result<T> {
+        let end = Instant::now() + self.timeouts.find;
         loop {
-            for peer in self.directory.candidates(whom).await? {
+            for peer in self.directory.candidates(target).await? {
                 if !self.is_there(message.ctx, &peer).await {
                     continue;
                 }
                 // A connection that was kept may have been given up by the other side meanwhile,
                 // and then nobody could tell whether the call was read.
-                let sent = self.ask(message, &peer, self.patience.call, Connection::New);
+                let sent = self.ask(message, &peer, self.timeouts.call, Connection::New);
                 match sent.await {
                     Ok(value) => return Ok(value),
-                    Err(Trouble::Fault(fault)) => return Err(fault),
-                    Err(trouble @ Trouble::NotAccepted(_)) => self.note(message, &peer, &trouble),
-                    Err(trouble @ Trouble::NoAnswer(_)) => {
-                        self.note(message, &peer, &trouble);
-                        return Err(nobody(&format!(
+                    Err(CallError::Fault(fault)) => return Err(fault),
+                    Err(error @ CallError::NotAccepted(_)) => self.note(message, &peer, &error),
+                    Err(error @ CallError::NoAnswer(_)) => {
+                        self.note(message, &peer, &error);
+                        return Err(no_conductor(&format!(
                             "The conductor {} took the request and gave no answer, so that it may \
                              have been done: look before you repeat it",
                             peer.hostname
@@ -168,7 +141,7 @@ impl Remote {
                 }
             }
             if end.saturating_duration_since(Instant::now()) <= PAUSE {
-                return Err(nobody("No conductor answers"));
+                return Err(no_conductor("No conductor answers"));
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -181,78 +154,56 @@ impl Remote {
             method: PING,
             body: Outgoing::new(ctx, PING).finish(),
         };
-        let sent = self.ask::<Value>(&ping, peer, self.patience.boot_try, Connection::Kept);
+        let sent = self.ask::<Value>(&ping, peer, self.timeouts.ping, Connection::Kept);
         match sent.await {
             Ok(_) => true,
-            Err(trouble) => {
-                self.note(&ping, peer, &trouble);
+            Err(error) => {
+                self.note(&ping, peer, &error);
                 false
             }
         }
     }
 
-    pub(super) async fn ask<T: DeserializeOwned>(
+    async fn ask<T: DeserializeOwned>(
         &self,
         message: &Message<'_>,
         peer: &Peer,
-        patience: Duration,
+        timeout: Duration,
         connection: Connection,
-    ) -> Result<T, Trouble> {
+    ) -> Result<T, CallError> {
         let sent = self
             .client
             .post(&peer.endpoint, message.body.clone(), connection);
-        read(message, within(patience, sent).await?)
-    }
-
-    /// As [`Remote::ask`], perhaps in one message with others.
-    pub(super) async fn ask_along<T: DeserializeOwned>(
-        &self,
-        message: &Message<'_>,
-        peer: &Peer,
-        patience: Duration,
-    ) -> Result<T, Trouble> {
-        let body = message.body.clone();
-        // Much longer than a conductor needs that has nothing to wait for.
-        let together = self.patience.boot_try / 4;
-        let sent = self
-            .batches
-            .post(&self.client, &peer.endpoint, body, together);
-        read(message, within(patience, sent).await?)
+        let body = tokio::time::timeout(timeout, sent).await.map_err(|_| {
+            CallError::NoAnswer(format!("no answer within {} ms", timeout.as_millis()))
+        })??;
+        read(message, body)
     }
 
     /// Remembers and tells that a conductor did not answer.
-    pub(super) fn note(&self, message: &Message<'_>, peer: &Peer, trouble: &Trouble) {
+    fn note(&self, message: &Message<'_>, peer: &Peer, error: &CallError) {
         self.directory.failed(peer);
         warn!(
             req.id = message.ctx.request_id,
             conductor.host = peer.hostname,
-            "{} at {}: {trouble}",
+            "{} at {}: {error}",
             message.method,
             peer.endpoint
         );
     }
 }
 
-async fn within(
-    patience: Duration,
-    sent: impl Future<Output = Result<Bytes, Trouble>>,
-) -> Result<Bytes, Trouble> {
-    tokio::time::timeout(patience, sent)
-        .await
-        .map_err(|_| Trouble::NoAnswer(format!("no answer within {} ms", patience.as_millis())))?
-}
-
 /// The result in the answer to a message.
 #[expect(clippy::needless_pass_by_value, reason = "it is of no use afterwards")]
-fn read<T: DeserializeOwned>(message: &Message<'_>, body: Bytes) -> Result<T, Trouble> {
-    let garbage = |what: &str| Trouble::NoAnswer(format!("its answer makes no sense: {what}"));
+fn read<T: DeserializeOwned>(message: &Message<'_>, body: Bytes) -> Result<T, CallError> {
+    let garbage = |what: &str| CallError::NoAnswer(format!("malformed response: {what}"));
     let answer: Answer<'_> =
         serde_json::from_slice(&body).map_err(|error| garbage(&error.to_string()))?;
     if !answer.is_to(&message.ctx.request_id) {
         return Err(garbage("it is to another request"));
     }
     match (answer.error, answer.result) {
-        (Some(error), _) => Err(Trouble::Fault(error.into_fault())),
+        (Some(error), _) => Err(CallError::Fault(error.into_fault())),
         (None, Some(result)) => {
             serde_json::from_str(result.get()).map_err(|error| garbage(&error.to_string()))
         }

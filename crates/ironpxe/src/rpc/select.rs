@@ -1,9 +1,8 @@
-//! Whom to ask: the conductors that live, and can do it.
+//! Which conductor to ask: the conductors that live, and can do it.
 //!
-//! The list is the database's, at most a second old, so that a boot request costs no query for
-//! it; any conductor can answer, and one that has just gone is found out by asking. A conductor
-//! that did not answer is asked last until it has written a heartbeat again. Of several, the one
-//! that the node's `conductor` field names is asked first; what belongs to no node goes to each in
+//! The list is the database's, at most a second old; one that has just gone is found out by asking.
+//! A conductor that did not answer is asked last until it has written a heartbeat again. Of several,
+//! the one that the node's `conductor` field names is asked first; what belongs to no node goes to each in
 //! its turn.
 
 use std::collections::HashMap;
@@ -29,7 +28,7 @@ const RETRY_AFTER: u16 = 5;
 
 /// Who can do what a call asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Whom {
+pub(super) enum Target {
     /// Every conductor: all it needs is in the database.
     Any,
     /// Who has this hardware type.
@@ -45,7 +44,7 @@ pub(super) enum Whom {
     },
 }
 
-impl Whom {
+impl Target {
     /// Who can enrol the node.
     pub(super) fn enrols(node: &Node) -> Self {
         Self::Place {
@@ -99,8 +98,8 @@ impl Directory {
         }
     }
 
-    /// Whom to ask, one after the other; at least one, or why there is none.
-    pub(super) async fn candidates(&self, whom: &Whom) -> Result<Vec<Peer>> {
+    /// Target to ask, one after the other; at least one, or why there is none.
+    pub(super) async fn candidates(&self, target: &Target) -> Result<Vec<Peer>> {
         let conductors = self.list().await?;
         let reachable = conductors.iter().filter(|it| !it.endpoint.is_empty());
         let mut live: Vec<&Peer> = reachable.clone().filter(|it| it.alive).collect();
@@ -110,10 +109,10 @@ impl Directory {
             live = reachable.clone().filter(|it| it.online).collect();
         }
         if live.is_empty() {
-            return Err(nobody("No conductor is running"));
+            return Err(no_conductor("No conductor is running"));
         }
-        let Some((driver, group)) = self.place(whom, &live).await? else {
-            return Ok(self.in_order(whom, live));
+        let Some((driver, group)) = self.place(target, &live).await? else {
+            return Ok(self.in_order(target, live));
         };
         let suits = |it: &Peer| match &group {
             Some(group) => it.serves(&driver, group),
@@ -121,10 +120,10 @@ impl Directory {
         };
         let suitable: Vec<&Peer> = live.iter().copied().filter(|it| suits(it)).collect();
         if !suitable.is_empty() {
-            return Ok(self.in_order(whom, suitable));
+            return Ok(self.in_order(target, suitable));
         }
         if reachable.clone().any(suits) {
-            return Err(nobody(&format!(
+            return Err(no_conductor(&format!(
                 "No conductor with the driver {driver} is running"
             )));
         }
@@ -133,29 +132,33 @@ impl Directory {
                 Err(Fault::NoValidHost { driver, group })
             }
             // It says in the right words that there is no such driver.
-            _ => Ok(self.in_order(whom, live)),
+            _ => Ok(self.in_order(target, live)),
         }
     }
 
     /// The hardware type and group that a call needs; `None` if anybody will do.
-    async fn place(&self, whom: &Whom, live: &[&Peer]) -> Result<Option<(String, Option<String>)>> {
+    async fn place(
+        &self,
+        target: &Target,
+        live: &[&Peer],
+    ) -> Result<Option<(String, Option<String>)>> {
         let alike = live.windows(2).all(|pair| match pair {
             [one, other] => {
                 one.drivers == other.drivers && one.conductor_group == other.conductor_group
             }
             _ => true,
         });
-        match whom {
-            Whom::Driver(driver) => Ok(Some((driver.clone(), None))),
-            Whom::Place { driver, group } if !alike => {
+        match target {
+            Target::Driver(driver) => Ok(Some((driver.clone(), None))),
+            Target::Place { driver, group } if !alike => {
                 Ok(Some((driver.clone(), Some(group.clone()))))
             }
-            Whom::Node(uuid) if !alike => {
+            Target::Node(uuid) if !alike => {
                 let node = self.db.node_get(*uuid).await?;
                 // Of a node that is not there, anybody can say so.
                 Ok(node.map(|node| (node.driver, Some(node.conductor_group))))
             }
-            Whom::Any | Whom::Place { .. } | Whom::Node(_) => Ok(None),
+            Target::Any | Target::Place { .. } | Target::Node(_) => Ok(None),
         }
     }
 
@@ -167,8 +170,8 @@ impl Directory {
     }
 
     /// The node's own conductor first, or each in its turn; those last that did not answer lately.
-    fn in_order(&self, whom: &Whom, mut conductors: Vec<&Peer>) -> Vec<Peer> {
-        if let Whom::Node(uuid) = whom {
+    fn in_order(&self, target: &Target, mut conductors: Vec<&Peer>) -> Vec<Peer> {
+        if let Target::Node(uuid) = target {
             conductors.sort_by_cached_key(|it| it.rank(*uuid));
         } else {
             let turn = self.turn.fetch_add(1, Ordering::Relaxed);
@@ -235,7 +238,7 @@ impl Listed {
 }
 
 /// What is said when there is nobody to ask.
-pub(super) fn nobody(reason: &str) -> Fault {
+pub(super) fn no_conductor(reason: &str) -> Fault {
     Fault::Unavailable {
         reason: reason.to_owned(),
         retry_after: RETRY_AFTER,

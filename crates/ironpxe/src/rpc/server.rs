@@ -1,8 +1,7 @@
 //! Answering JSON-RPC: any [`Conductor`], for those who may ask.
 //!
 //! Every answer to a call is HTTP 200, also a fault. Other statuses are for what is no call: 401
-//! for strangers, 405 for other methods, 413 for a body that is too large, 204 for a cast. The calls
-//! of a batch are carried out side by side.
+//! without credentials, 405 for other methods, 413 for a body that is too large, 204 for a cast.
 //!
 //! Source: Ironic's `common/json_rpc/server.py`.
 
@@ -14,7 +13,6 @@ use axum::body::Body as HttpBody;
 use axum::extract::{ConnectInfo, Request as HttpRequest, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::future::join_all;
 use http::{HeaderValue, Method, StatusCode, header};
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -24,12 +22,11 @@ use tracing::{debug, error, warn};
 use ironpxe_core::error::Fault;
 use ironpxe_core::json_size::{VALUE_BYTES, count_values};
 
-use super::at_once;
 use super::auth::{Admission, Users};
-use super::envelope::{self, Body, MAX_VALUES, Refused, Request};
+use super::envelope::{self, MAX_VALUES, Refused, Request};
 use super::fault::FaultOnWire;
 use super::methods::{Failed, dispatch};
-use super::{Conductor, Context, Moment};
+use super::{Conductor, Context};
 use crate::ident;
 use crate::server::{BodyLimits, BodyRefused, RequestMemory, read_body};
 
@@ -52,12 +49,12 @@ pub struct Served {
 /// The server.
 pub fn router(served: Served) -> Router {
     Router::new()
-        .fallback(answer)
+        .fallback(serve)
         .with_state(served)
         .layer(CatchPanicLayer::new())
 }
 
-async fn answer(State(served): State<Served>, request: HttpRequest) -> Response {
+async fn serve(State(served): State<Served>, request: HttpRequest) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let peer = peer.map(|ConnectInfo(address)| address.ip());
     if let Some(users) = &served.users {
@@ -88,7 +85,10 @@ async fn answer(State(served): State<Served>, request: HttpRequest) -> Response 
         Ok(body)
     });
     match read {
-        Ok(body) => converse(&served, &body).await,
+        Ok(body) => match answer(&served, &body).await {
+            Some(answer) => json_response(answer),
+            None => StatusCode::NO_CONTENT.into_response(),
+        },
         Err(refused) => refuse_body(refused, limits.bytes),
     }
 }
@@ -142,47 +142,14 @@ fn refuse_body(refused: BodyRefused, limit: usize) -> Response {
     }
 }
 
-/// The answer to a body, whatever is in it.
-async fn converse(served: &Served, body: &[u8]) -> Response {
-    // One for all of them, which are all here.
-    let moment = served.conductor.moment();
-    match Body::read(body) {
-        Ok(Body::One) => match answer_to(served, moment, body).await {
-            Some(answer) => json_response(answer),
-            None => StatusCode::NO_CONTENT.into_response(),
-        },
-        Ok(Body::Batch(requests)) => {
-            let calls = requests
-                .iter()
-                .map(|it| answer_to(served, moment, it.get().as_bytes()));
-            let mut answers = join_all(calls).await.into_iter().flatten().peekable();
-            if answers.peek().is_none() {
-                return StatusCode::NO_CONTENT.into_response();
-            }
-            json_response(envelope::batch(answers))
-        }
-        Err(refused) => json_response(refuse(&Value::Null, &refused)),
-    }
-}
-
 /// Of a malformed request nobody knows that no answer is wanted.
 fn refuse(id: &Value, refused: &Refused) -> Vec<u8> {
     warn!("a request was refused: {refused}");
     envelope::refusal(id, refused)
 }
 
-/// The answer to one request; `None` to a cast.
-async fn answer_to(served: &Served, moment: Option<Moment>, body: &[u8]) -> Option<Vec<u8>> {
-    if let Some(moment) = moment
-        && let Some(answer) = at_once::answer(served.conductor.as_ref(), moment, body)
-    {
-        return Some(answer);
-    }
-    // Boxed: much larger than what mostly happens.
-    Box::pin(call(served, body)).await
-}
-
-async fn call(served: &Served, body: &[u8]) -> Option<Vec<u8>> {
+/// The answer to the body of a request; `None` to a cast.
+pub(crate) async fn answer(served: &Served, body: &[u8]) -> Option<Vec<u8>> {
     let request = match Request::read(body) {
         Ok(request) => request,
         Err((refused, id)) => return Some(refuse(&id, &refused)),
@@ -232,17 +199,4 @@ fn error_response(status: StatusCode, message: &str) -> Response {
     let mut answer = json_response(body.to_string());
     *answer.status_mut() = status;
     answer
-}
-
-/// The answer to one request, if it is known at once; for `crate::fuzzing`.
-#[cfg(any(test, feature = "fuzzing"))]
-pub(crate) fn answer_at_once(served: &Served, body: &[u8]) -> Option<Vec<u8>> {
-    let moment = served.conductor.moment()?;
-    at_once::answer(served.conductor.as_ref(), moment, body)
-}
-
-/// The answer to one request, whether it is known at once or not; for `crate::fuzzing`.
-#[cfg(any(test, feature = "fuzzing"))]
-pub(crate) async fn answer_usually(served: &Served, body: &[u8]) -> Option<Vec<u8>> {
-    Box::pin(call(served, body)).await
 }

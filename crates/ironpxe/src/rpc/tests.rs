@@ -1,7 +1,5 @@
 //! Both sides of the wire, with a socket between them.
 
-mod at_once;
-mod batches;
 mod calls;
 mod failures;
 mod requests;
@@ -11,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use ironpxe_core::boot::{BootSettings, Kickstarts, Scripts};
+use ironpxe_core::boot::BootSettings;
 use ironpxe_core::id::{NodeUuid, PortUuid};
 use ironpxe_core::node::Node;
 use ironpxe_core::port::Port;
@@ -23,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::server::Served;
 use super::*;
-use crate::conductor::{self, LocalConductor, ScriptsInUse};
+use crate::conductor::{self, LocalConductor};
 use crate::db::{Db, Registration};
 use crate::drivers::Drivers;
 use crate::lifecycle::Tasks;
@@ -59,10 +57,10 @@ fn context() -> Context {
     }
 }
 
-fn patience() -> Patience {
-    Patience {
-        boot_try: Duration::from_millis(1500),
-        boot: Duration::from_secs(5),
+fn timeouts() -> Timeouts {
+    Timeouts {
+        ping: Duration::from_millis(1500),
+        find: Duration::from_secs(5),
         read_try: Duration::from_secs(2),
         call: Duration::from_secs(10),
     }
@@ -103,16 +101,7 @@ impl Site {
         credentials: Option<&Credentials>,
         tls: Option<rustls::ClientConfig>,
     ) -> Remote {
-        Remote::new(self.db.clone(), patience(), credentials, tls).unwrap()
-    }
-
-    /// One that waits for each conductor as long as for all of them.
-    fn patient_remote(&self) -> Remote {
-        let patience = Patience {
-            boot_try: patience().boot,
-            ..patience()
-        };
-        Remote::new(self.db.clone(), patience, None, None).unwrap()
+        Remote::new(self.db.clone(), timeouts(), credentials, tls).unwrap()
     }
 
     /// A stand-in for a conductor, which registers like one.
@@ -150,8 +139,6 @@ impl Site {
 }
 
 async fn conductor(db: &Db, host: &str, address: SocketAddr) -> LocalConductor {
-    let boot = BootSettings::default();
-    let scripts = ScriptsInUse::new(Scripts::new(boot.downloads).unwrap());
     let settings = conductor::Settings {
         host: host.to_owned(),
         conductor_group: String::new(),
@@ -162,16 +149,14 @@ async fn conductor(db: &Db, host: &str, address: SocketAddr) -> LocalConductor {
         callback_timeouts: conductor::CallbackTimeouts::default(),
         history: conductor::HistorySettings::default(),
         endpoint: address.to_string(),
-        restrict_boot_config: false,
-        boot_index_bytes: 1 << 20,
-        boot,
+        boot: BootSettings::default(),
         images: crate::images::testing::images(),
-        kickstarts: Arc::new(Kickstarts::built_in().unwrap()),
         dhcp: crate::dhcp::Dhcp::None,
         dhcp_options: ironpxe_core::dhcp::DhcpSettings::default(),
     };
     let drivers = Drivers::new(&["fake-hardware".into()], None).unwrap();
-    LocalConductor::start(db.clone(), drivers, scripts, settings, Tasks::new())
+    let boot = crate::boot::testing::service(db);
+    LocalConductor::start(db.clone(), drivers, boot, settings, Tasks::new())
         .await
         .unwrap()
 }
@@ -195,7 +180,7 @@ fn serve(
     let stop: CancellationToken = tasks.stopping();
     let site = http_server::Site {
         router,
-        express: None,
+        fast_path: None,
         tls,
         memory: memory(),
     };

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::debug;
 
-use super::express::{self, Express, Left, Terms};
+use super::fast_path::{self, ConnConfig, FastPath, Left};
 use super::memory::RequestMemory;
 use super::places::Place;
 use super::rewound::Rewound;
@@ -34,7 +34,7 @@ const BUFFER: usize = LONGEST_HEAD + 1024;
 pub(super) struct Conversation {
     pub(super) peer: SocketAddr,
     pub(super) router: Router,
-    pub(super) express: Option<Arc<dyn Express>>,
+    pub(super) fast_path: Option<Arc<dyn FastPath>>,
     pub(super) stall_timeout: Duration,
     pub(super) place: Arc<Place>,
     pub(super) memory: RequestMemory,
@@ -45,16 +45,16 @@ impl Conversation {
     /// Answers the connection's requests. When it is to stop, the request under way is the last.
     pub(super) async fn go_on(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
         let mut stream = Impatient::new(stream, self.stall_timeout);
-        let read = match &self.express {
+        let read = match &self.fast_path {
             None => Vec::new(),
-            Some(express) => {
-                let terms = Terms {
-                    express: express.as_ref(),
+            Some(fast_path) => {
+                let config = ConnConfig {
+                    fast_path: fast_path.as_ref(),
                     peer: self.peer,
                     place: &self.place,
                     stopping: &self.stopping,
                 };
-                match express::go_on(&mut stream, &terms).await {
+                match fast_path::go_on(&mut stream, &config).await {
                     Ok(Left::For(read)) => read,
                     Ok(Left::Ended) => return,
                     Err(error) => return ended(self.peer, &error),

@@ -21,11 +21,11 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// The answer to the first request in `request`.
 pub(crate) async fn first_answer(site: &Site, request: &[u8]) -> Vec<u8> {
     let peer = IpAddr::from(Ipv4Addr::LOCALHOST);
-    let places = Places::new(8, site.express.is_some(), PATIENCE);
+    let places = Places::new(8, site.fast_path.is_some(), PATIENCE);
     let conversation = Conversation {
         peer: (peer, 1).into(),
         router: site.router.clone(),
-        express: site.express.clone(),
+        fast_path: site.fast_path.clone(),
         stall_timeout: PATIENCE,
         place: Arc::new(places.enter(peer).await.unwrap()),
         memory: site.memory.clone(),

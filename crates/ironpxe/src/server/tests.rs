@@ -42,7 +42,7 @@ async fn start(limits: Limits) -> Running {
     let memory = RequestMemory::new(1 << 20, "a test");
     let site = Site {
         router,
-        express: None,
+        fast_path: None,
         tls: None,
         memory: memory.clone(),
     };

@@ -1,4 +1,4 @@
-//! The house's arrows: which room may know which. `docs/architecture.md` says why.
+//! The layering: which module may use which. `docs/architecture.md` says why.
 
 #![expect(
     clippy::unwrap_used,
@@ -10,14 +10,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Each room of this crate, and the rooms it may name. A room that is missing here fails.
-const MAY_KNOW: &[(&str, &[&str])] = &[
+/// Each module of this crate, and the modules it may name. A module that is missing here fails.
+const MAY_USE: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     ("cli", &["app", "config", "telemetry", "lifecycle", "tls"]),
     (
         "app",
         &[
             "api",
+            "boot",
             "conductor",
             "config",
             "db",
@@ -33,11 +34,19 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "tls",
         ],
     ),
-    // The API reads the database and asks the conductor; it never names a driver.
-    ("api", &["rpc", "db", "images", "server", "clock", "ident"]),
+    // The API reads the database, encodes what the boot service answers, and asks the conductor for
+    // all else; it never names a driver.
+    (
+        "api",
+        &["boot", "rpc", "db", "images", "server", "clock", "ident"],
+    ),
+    // It answers machines in whatever process it is, and asks no conductor. (`drivers` says where a
+    // node's agent token is.)
+    ("boot", &["db", "drivers", "images", "lifecycle", "ident"]),
     (
         "conductor",
         &[
+            "boot",
             "rpc",
             "db",
             "dhcp",
@@ -64,6 +73,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         "fuzzing",
         &[
             "api",
+            "boot",
             "clock",
             "conductor",
             "db",
@@ -130,8 +140,8 @@ fn words_after<'a>(code: &'a str, prefix: &str) -> BTreeSet<&'a str> {
 }
 
 #[test]
-fn rooms_know_only_whom_they_may() {
-    let allowed: BTreeMap<&str, &[&str]> = MAY_KNOW.iter().copied().collect();
+fn modules_use_only_those_below_them() {
+    let allowed: BTreeMap<&str, &[&str]> = MAY_USE.iter().copied().collect();
     let mut files = Vec::new();
     rust_files(&source(), &mut files);
     let mut wrong = Vec::new();
@@ -139,13 +149,13 @@ fn rooms_know_only_whom_they_may() {
     for file in files {
         let inside = file.strip_prefix(source()).unwrap();
         let first = inside.iter().next().unwrap().to_str().unwrap();
-        let room = first.trim_end_matches(".rs");
-        if room == "lib" {
+        let module = first.trim_end_matches(".rs");
+        if module == "lib" {
             continue;
         }
-        let Some(may_know) = allowed.get(room) else {
+        let Some(may_use) = allowed.get(module) else {
             wrong.push(format!(
-                "{}: the room {room} has no arrows",
+                "{}: the module {module} is not listed",
                 inside.display()
             ));
             continue;
@@ -153,9 +163,9 @@ fn rooms_know_only_whom_they_may() {
         let code = production_code(&file);
         for other in words_after(&code, "crate::").union(&words_after(&code, "ironpxe::")) {
             arrows += 1;
-            if *other != room && !may_know.contains(other) {
+            if *other != module && !may_use.contains(other) {
                 wrong.push(format!(
-                    "{}: {room} must not know {other}",
+                    "{}: {module} must not use {other}",
                     inside.display()
                 ));
             }

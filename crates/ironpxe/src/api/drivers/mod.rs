@@ -15,8 +15,6 @@ mod properties;
 mod show;
 mod vendor_passthru;
 
-pub(crate) use self::vendor_passthru::Called;
-
 pub(super) fn routes() -> Router<AppState> {
     let passthru = "/v1/drivers/{driver}/vendor_passthru";
     Router::new()

@@ -6,21 +6,19 @@
 //! only, which firmware cannot send.
 
 use axum::extract::{Path, State};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use http::Method;
 use ironpxe_core::JsonMap;
-use ironpxe_core::error::Fault;
-use ironpxe_core::passthru::{HttpMethod, PassthruReply};
+use ironpxe_core::passthru::HttpMethod;
 use serde_json::Value;
 
 use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::error::{ApiError, Result};
-use crate::api::firmware;
-use crate::api::firmware::IsFirmware;
 use crate::api::passthru::{self, CallArgs};
 use crate::api::request::Call;
+use crate::boot::{BootRequest, Client};
 use crate::rpc::Context;
 
 /// `GET …/vendor_passthru/methods`
@@ -59,7 +57,7 @@ pub(super) async fn by_query(
     ctx: Extension<Context>,
     Path(driver): Path<String>,
     http_method: Method,
-    client: IsFirmware,
+    client: Client,
     args: Result<CallArgs>,
 ) -> Result<Response> {
     let named = args.and_then(CallArgs::method_in_query);
@@ -72,7 +70,7 @@ pub(super) async fn by_path(
     ctx: Extension<Context>,
     Path((driver, method)): Path<(String, String)>,
     http_method: Method,
-    client: IsFirmware,
+    client: Client,
     args: Result<CallArgs>,
 ) -> Result<Response> {
     let named = args.and_then(|args| Ok((method.clone(), args.of(&method)?)));
@@ -84,55 +82,36 @@ async fn run(
     Extension(ctx): Extension<Context>,
     driver: &str,
     http_method: &Method,
-    client: IsFirmware,
+    client: Client,
     named: Result<(String, JsonMap)>,
 ) -> Result<Response> {
     let http_method = passthru::http_method(http_method).ok_or(ApiError::NoMethod)?;
-    let (method, args) = match named {
-        Ok((method, args)) => (method, Ok(args)),
-        Err(ApiError::Fault(fault)) => (String::new(), Err(fault)),
+    let called = match named {
+        Ok((method, args)) if is_boot_request(&method, http_method) => {
+            let request = BootRequest::by_arguments(driver, Ok(args));
+            let answering = state.boot.answer(&ctx.request_id, client, request);
+            return Ok(answering.await.into_response());
+        }
+        Ok((method, args)) => {
+            let conductor = &state.conductor;
+            conductor
+                .driver_vendor_passthru(&ctx, driver, &method, http_method, args)
+                .await
+        }
+        Err(ApiError::Fault(fault)) => Err(fault),
         Err(other) => return Err(other),
     };
-    let called = Called {
-        driver,
-        method: &method,
-        http_method,
-        args,
-    };
-    let result = called.ask(&state, &ctx).await;
-    Called::answer(&state, &ctx, client, result)
-}
-
-/// A call of a method.
-pub(crate) struct Called<'c> {
-    pub(crate) driver: &'c str,
-    pub(crate) method: &'c str,
-    pub(crate) http_method: HttpMethod,
-    /// The arguments, or what is wrong with them.
-    pub(crate) args: Result<JsonMap, Fault>,
-}
-
-impl Called<'_> {
-    /// What the conductor gives.
-    pub(crate) async fn ask(self, state: &AppState, ctx: &Context) -> Result<PassthruReply, Fault> {
-        let (driver, method) = (self.driver, self.method);
-        let conductor = &state.conductor;
-        let answering =
-            conductor.driver_vendor_passthru(ctx, driver, method, self.http_method, self.args?);
-        state.settings.boot_places.within(answering).await
-    }
-
-    /// What the client is answered.
-    pub(crate) fn answer(
-        state: &AppState,
-        ctx: &Context,
-        client: IsFirmware,
-        result: Result<PassthruReply, Fault>,
-    ) -> Result<Response> {
+    match called {
+        Ok(reply) => Ok(passthru::answer(reply)),
         // Machines fetch their scripts here, and firmware cannot read error documents.
-        match firmware::passthru_answer(client, &state.scripts, ctx, result) {
-            Ok(answer) => Ok(answer),
-            Err(ordinary) => Ok(passthru::answer(ordinary?)),
-        }
+        Err(fault) => Ok(state
+            .boot
+            .refuse(&ctx.request_id, client, fault)
+            .into_response()),
     }
+}
+
+/// Whether a call is for a boot script, for which no conductor is needed.
+fn is_boot_request(method: &str, http_method: HttpMethod) -> bool {
+    method == "ipxe_config" && matches!(http_method, HttpMethod::Get | HttpMethod::Head)
 }

@@ -11,14 +11,14 @@ use std::net::SocketAddr;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::{ConnectInfo, Request};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, Method, Uri, header};
-use ironpxe_core::boot::UnknownMachine;
 use tracing::warn;
 
-use super::answer::{ForFirmware, IsFirmware, refusal_script};
+use super::encode::ForFirmware;
 use crate::api::AppState;
 use crate::api::error::{ApiError, Failure};
+use crate::boot::Client;
 use crate::rpc::Context;
 
 /// What is known of a request of firmware before it is answered.
@@ -32,7 +32,8 @@ impl Guard {
     /// For a request, if firmware sent it.
     pub(crate) fn of(request: &Request) -> Option<Self> {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-        IsFirmware::of(request.headers()).is_so().then(|| Self {
+        let is_firmware = Client::of(request.headers()) == Client::Firmware;
+        is_firmware.then(|| Self {
             method: request.method().clone(),
             uri: request.uri().clone(),
             peer: peer.map(|ConnectInfo(peer)| *peer),
@@ -82,9 +83,8 @@ impl Guard {
         let base = state.settings.public_endpoint.as_deref();
         let base = base.unwrap_or("http://HOST:PORT").trim_end_matches('/');
         let fix = format!("Fix: let the DHCP file name be {base}/boot.ipxe; then boot again.");
-        let other = UnknownMachine::Other;
-        let script = refusal_script(&state.scripts, ctx, other, &[&what, &fix]);
-        self.with_length(script)
+        let script = state.boot.show(&ctx.request_id, &[&what, &fix]);
+        self.with_length(script.into_response())
     }
 
     /// The router, which does this for its own answers, is behind this one.

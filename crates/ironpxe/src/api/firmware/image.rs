@@ -14,10 +14,10 @@ use axum::extract::{ConnectInfo, FromRequestParts, Path, State};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use ironpxe_core::boot::{ImageRef, image_field};
+use ironpxe_core::boot::image_field;
 use ironpxe_core::error::Fault;
 
-use super::answer::ForFirmware;
+use super::encode::ForFirmware;
 use crate::api::AppState;
 use crate::api::error::ApiError;
 use crate::images::{self, ByteRange, ImageError, Opened, Transfer};
@@ -46,13 +46,9 @@ pub(super) async fn get(
         name: &name,
     });
     let verified = verified.map_err(|problem| ApiError::Forbidden(problem.to_string()))?;
-    let conductor = &state.conductor;
-    let image = conductor
-        .boot_image(&ctx, verified.node, verified.kind)
-        .await;
-    let image = match image {
-        Ok(image) => ImageRef::parse(&image)
-            .map_err(|error| Fault::Internal(format!("an image that is none: {error}")))?,
+    let image = state.boot.image(&ctx.request_id, verified.node, verified.kind);
+    let image = match image.await {
+        Ok(image) => image,
         Err(Fault::NotFound) => return Err(not_any_more()),
         Err(fault) => return Err(fault.into()),
     };

@@ -1,10 +1,9 @@
-//! The doors that machines knock on.
+//! The endpoints for machines.
 //!
-//! All are public, answer `GET` and `HEAD` alone, and never redirect. What a machine may be told,
-//! and with which status, is decided in one place (`answer.rs`), because firmware is an odd
-//! client: it *runs* what it gets.
+//! All are public, answer `GET` and `HEAD` alone, and never redirect. What a machine is answered, and
+//! with which status, is decided by [`crate::boot`]; here it is encoded (`encode.rs`).
 //!
-//! | door | for |
+//! | endpoint | for |
 //! |---|---|
 //! | `/boot.ipxe`, `/autoexec.ipxe` | a DHCP server that sends every machine to one script |
 //! | `/v1/boot/<mac>/boot.ipxe` | ironic-specs `boot-config-api` |
@@ -13,45 +12,38 @@
 //! | `/v1/images/<node>/…` | images that are passed on; no script |
 //! | `/v1/drivers/<driver>/vendor_passthru/ipxe_config` | ironic-specs `ipxe-dynamic-config`; routed with the other passthru methods |
 
-mod answer;
-mod boot_by_mac;
-mod express;
+mod encode;
+mod fast_path;
 mod guard;
 mod image;
 mod kickstart;
-mod nic_loop;
-mod places;
+mod script;
 
 use axum::Router;
 use axum::routing::get;
 
 use crate::api::AppState;
 
-pub(crate) use answer::{IsFirmware, passthru_answer};
-pub(crate) use express::Doors;
+pub(crate) use fast_path::BootFastPath;
 pub(crate) use guard::Guard;
-pub use places::BootPlaces;
 
-/// The doors that are no part of Ironic's own API.
+/// The endpoints that are no part of Ironic's own API.
 pub(crate) fn routes() -> Router<AppState> {
     Router::new()
-        .route("/boot.ipxe", get(nic_loop::get))
-        .route("/autoexec.ipxe", get(nic_loop::get))
-        .route("/v1/boot/{mac}/boot.ipxe", get(boot_by_mac::get))
+        .route("/boot.ipxe", get(script::nic_loop))
+        .route("/autoexec.ipxe", get(script::nic_loop))
+        .route("/v1/boot/{mac}/boot.ipxe", get(script::by_address))
         // `${net0/mac}` that is not set, and that nobody has replaced.
-        .route("/v1/boot/boot.ipxe", get(boot_by_mac::get_without_mac))
-        .route(
-            "/v1/boot/{net}/{mac}/boot.ipxe",
-            get(boot_by_mac::get_setting),
-        )
+        .route("/v1/boot/boot.ipxe", get(script::without_address))
+        .route("/v1/boot/{net}/{mac}/boot.ipxe", get(script::by_setting))
         .route("/v1/boot/{node}/ks.cfg", get(kickstart::get))
         .route(
             "/v1/images/{node}/{kind}/{tag}/{expires}/{signature}/{name}",
             get(image::get),
         )
-        .route("/pxelinux.cfg", get(boot_by_mac::get_without_mac))
-        .route("/pxelinux.cfg/{file}", get(boot_by_mac::get_pxelinux))
-        .route("/pxelinux.cfg/{net}/{mac}", get(boot_by_mac::get_setting))
+        .route("/pxelinux.cfg", get(script::without_address))
+        .route("/pxelinux.cfg/{file}", get(script::by_file_name))
+        .route("/pxelinux.cfg/{net}/{mac}", get(script::by_setting))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
-use ironpxe_core::boot::{BootSettings, Kickstarts, Scripts};
+use ironpxe_core::boot::BootSettings;
 use ironpxe_core::id::{NodeUuid, PortUuid};
 use ironpxe_core::node::Node;
 use ironpxe_core::port::Port;
@@ -18,11 +18,12 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::api::{self, AppState};
-use crate::conductor::{self, LocalConductor, ScriptsInUse};
+use crate::boot::{self, BootService};
+use crate::conductor::{self, LocalConductor};
 use crate::db::Db;
 use crate::drivers::Drivers;
 use crate::lifecycle::Tasks;
-use crate::server::Express;
+use crate::server::FastPath;
 use crate::{clock, ident};
 
 mod lanes;
@@ -33,7 +34,7 @@ const UNKNOWN: &str = "52:54:00:aa:00:09";
 
 struct Service {
     router: Router,
-    express: Arc<dyn Express>,
+    fast_path: Arc<dyn FastPath>,
     db: Db,
     node: Node,
     _folder: TempDir,
@@ -67,19 +68,21 @@ impl Answer {
 
 impl Service {
     async fn new(state: ProvisionState, restrict_boot_config: bool) -> Self {
-        Self::with(state, restrict_boot_config, api::Settings::default()).await
+        let settings = boot::Settings {
+            restrict_boot_config,
+            ..boot::testing::settings()
+        };
+        Self::with(state, settings, api::Settings::default()).await
     }
 
     async fn with(
         state: ProvisionState,
-        restrict_boot_config: bool,
-        settings_of_api: api::Settings,
+        boot_settings: boot::Settings,
+        api_settings: api::Settings,
     ) -> Self {
         let (db, folder) = crate::db::testing::scratch().await;
         let drivers = Drivers::new(&["fake-hardware".into()], None).unwrap();
-        let boot = BootSettings::default();
         let images = crate::images::testing::images();
-        let scripts = ScriptsInUse::new(Scripts::new(boot.downloads).unwrap());
         let settings = conductor::Settings {
             host: "conductor-1".into(),
             conductor_group: String::new(),
@@ -90,11 +93,8 @@ impl Service {
             callback_timeouts: conductor::CallbackTimeouts::default(),
             history: conductor::HistorySettings::default(),
             endpoint: String::new(),
-            restrict_boot_config,
-            boot_index_bytes: 1 << 20,
-            boot,
+            boot: BootSettings::default(),
             images: images.clone(),
-            kickstarts: Arc::new(Kickstarts::built_in().unwrap()),
             dhcp: crate::dhcp::Dhcp::None,
             dhcp_options: ironpxe_core::dhcp::DhcpSettings::default(),
         };
@@ -114,22 +114,23 @@ impl Service {
             clock::now(),
         );
         db.port_create(&port).await.unwrap();
+        let boot = BootService::new(&db, boot_settings, &Tasks::new());
         let conductor =
-            LocalConductor::start(db.clone(), drivers, scripts.clone(), settings, Tasks::new())
+            LocalConductor::start(db.clone(), drivers, boot.clone(), settings, Tasks::new())
                 .await
                 .unwrap();
         let state = AppState {
             db: db.clone(),
+            boot,
             conductor: Arc::new(conductor),
-            settings: Arc::new(settings_of_api),
+            settings: Arc::new(api_settings),
             images,
-            scripts: scripts.current(),
             stopping: CancellationToken::new(),
         };
         let site = api::site(state);
         Self {
             router: site.router,
-            express: site.express.unwrap(),
+            fast_path: site.fast_path.unwrap(),
             db,
             node,
             _folder: folder,
@@ -203,12 +204,17 @@ impl Service {
 }
 
 #[tokio::test]
-async fn who_finds_no_place_is_told_to_come_back() {
-    let settings = api::Settings {
-        boot_places: api::firmware::BootPlaces::new(0),
-        ..api::Settings::default()
+async fn requests_over_the_limit_are_told_to_come_back() {
+    let settings = boot::Settings {
+        max_requests: 0,
+        ..boot::testing::settings()
     };
-    let service = Service::with(ProvisionState::DeployWait, false, settings).await;
+    let service = Service::with(
+        ProvisionState::DeployWait,
+        settings,
+        api::Settings::default(),
+    )
+    .await;
     for door in service.doors() {
         for answer in [service.machine(&door).await, service.person(&door).await] {
             assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{door}");

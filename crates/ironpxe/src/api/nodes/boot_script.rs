@@ -7,6 +7,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use ironpxe_core::boot::{AsIf, CpuArch, Firmware, without_passwords};
+use ironpxe_core::boot_ident::BootIdent;
 use ironpxe_core::error::Fault;
 use ironpxe_core::mac::MacAddress;
 use ironpxe_core::mask::mask_text;
@@ -20,7 +21,6 @@ use crate::api::args::Args;
 use crate::api::error::{ApiError, Result};
 use crate::api::nodes::find;
 use crate::api::request::Call;
-use crate::rpc::BootIdent;
 
 pub(super) async fn get(
     State(state): State<AppState>,
@@ -41,10 +41,7 @@ pub(super) async fn get(
     let (node, known) = machine(&state, &call, &ident).await?;
     let address = named.or(known);
     let machine = address.map_or(BootIdent::Node(node.uuid), BootIdent::Address);
-    let preview = state
-        .conductor
-        .boot_preview(&call.ctx, machine, &as_if)
-        .await?;
+    let preview = state.boot.preview(machine, &as_if).await?;
     if let Some(address) = address.filter(|_| preview.node_uuid != node.uuid) {
         return Err(ApiError::invalid(format!(
             "Port {address} does not belong to node {}.",

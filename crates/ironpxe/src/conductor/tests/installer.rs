@@ -32,7 +32,9 @@ impl Stand {
     }
 
     async fn kickstart(&self, node: NodeUuid) -> Result<String> {
-        self.conductor.kickstart(&context(), node).await
+        let id = ident::request_id();
+        let boot = &self.conductor.boot;
+        boot.kickstart_text(&id, &node.to_string()).await
     }
 }
 

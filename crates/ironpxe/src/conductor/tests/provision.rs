@@ -345,23 +345,15 @@ async fn an_instance_on_a_volume_is_active_at_once() {
     .unwrap();
     stand.db.volume_target_create(&target).await.unwrap();
     assert_eq!(stand.walk(uuid, &["active"]).await, ["active"]);
-    let ident = crate::rpc::BootIdent::Node(uuid);
-    let script = stand
-        .conductor
-        .boot_script(&context(), ident)
-        .await
-        .unwrap();
+    let ident = BootIdent::Node(uuid);
+    let script = stand.script(ident).await.unwrap();
     assert!(
         script.contains("sanhook --drive 0x80 iscsi:192.0.2.1::3260:0:"),
         "{script}"
     );
 
     assert_eq!(stand.walk(uuid, &["undeploy"]).await, ["available"]);
-    let script = stand
-        .conductor
-        .boot_script(&context(), ident)
-        .await
-        .unwrap();
+    let script = stand.script(ident).await.unwrap();
     assert!(!script.contains("iscsi"), "{script}");
 }
 
@@ -385,7 +377,7 @@ async fn what_is_left_of_earlier_work_decides_nothing() {
     };
     let boots = async || {
         let ident = BootIdent::Node(node);
-        let script = stand.conductor.boot_script(&context(), ident).await;
+        let script = stand.script(ident).await;
         let script = script.unwrap();
         let title = script.lines().find(|line| line.contains(" -> "));
         title.unwrap_or(&script).to_owned()

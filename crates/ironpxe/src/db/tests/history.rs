@@ -220,14 +220,14 @@ async fn deleting_history_is_no_change_of_what_boots(site: Site) {
     let one = node();
     db.node_create(&one).await.unwrap();
     let changed = record(&db, &event(&one, "x")).await;
-    let stamp = db.stamp();
-    assert_eq!(stamp.is_some(), matches!(site, Site::Sqlite(_)));
+    let version = db.commit_version();
+    assert_eq!(version.is_some(), matches!(site, Site::Sqlite(_)));
     let excess = Excess {
         before: clock::now() + Duration::DAY,
         max_entries: 0,
         batch: 100,
     };
     assert_eq!(db.node_history_purge(&excess).await.unwrap(), 1);
-    assert_eq!(db.stamp(), stamp);
+    assert_eq!(db.commit_version(), version);
     assert_eq!(db.node_get(one.uuid).await.unwrap(), Some(changed));
 }

@@ -1,6 +1,5 @@
 //! Every call does over the wire what it does in the same process.
 
-use ironpxe_core::boot::{AsIf, CpuArch, Firmware};
 use ironpxe_core::error::Fault;
 use ironpxe_core::id::{VolumeConnectorUuid, VolumeTargetUuid};
 use serde::de::DeserializeOwned;
@@ -155,7 +154,6 @@ async fn questions_have_the_same_answers() {
             far
         }};
     }
-    let mac = BootIdent::Address(MAC.parse().unwrap());
     assert!(same!(drivers()).unwrap()[0].hosts == ["conductor-1"]);
     assert!(same!(driver_properties("fake-hardware")).is_ok());
     assert!(same!(driver_properties("nosuch")).is_err());
@@ -165,26 +163,29 @@ async fn questions_have_the_same_answers() {
     assert!(same!(node_validate(node)).is_ok());
     assert!(same!(boot_device_get(node)).is_ok());
     assert!(same!(boot_device_supported(node)).is_ok());
-    assert!(same!(boot_script(BootIdent::Node(node))).is_ok());
-    let script = same!(boot_script(mac)).unwrap();
-    assert!(script.contains(&ctx.request_id), "{script}");
-    let stranger = BootIdent::Address("52:54:00:aa:00:09".parse().unwrap());
-    assert!(same!(boot_script(stranger)).is_err());
-    assert!(same!(boot_preview(mac, &AsIf::default())).is_ok());
-    let as_if = AsIf {
-        state: Some(ProvisionState::Active),
-        arch: CpuArch::parse("aarch64").ok(),
-        firmware: Some(Firmware::Efi),
-    };
-    assert!(same!(boot_preview(mac, &as_if)).is_ok());
 
-    let info = || parsed::<JsonMap>(json!({ "port_address": MAC }));
     let call = ("fake-hardware", "ipxe_config", HttpMethod::Get);
-    let reply = same!(driver_vendor_passthru(call.0, call.1, call.2, info())).unwrap();
-    assert_eq!(
-        (reply.value, reply.is_async, reply.attach),
-        (json!(script), false, true)
-    );
+    let info = || parsed::<JsonMap>(json!({ "port_address": MAC }));
+    let by_node = || parsed::<JsonMap>(json!({ "node_uuid": node }));
+    for reply in [
+        same!(driver_vendor_passthru(call.0, call.1, call.2, info())),
+        same!(driver_vendor_passthru(call.0, call.1, call.2, by_node())),
+    ] {
+        let reply = reply.unwrap();
+        let script = reply.value.as_str().unwrap();
+        assert!(script.starts_with("#!ipxe\n"), "{script}");
+        assert!(script.contains(&ctx.request_id), "{script}");
+        assert_eq!((reply.is_async, reply.attach), (false, true));
+    }
+    for wrong in [
+        json!({ "port_address": "52:54:00:aa:00:09" }),
+        json!({ "port_address": "zz" }),
+        json!({}),
+    ] {
+        let wrong = || parsed::<JsonMap>(wrong.clone());
+        assert!(same!(driver_vendor_passthru(call.0, call.1, call.2, wrong())).is_err());
+    }
+    assert!(same!(driver_vendor_passthru("nosuch", call.1, call.2, info())).is_err());
     assert!(
         same!(driver_vendor_passthru(
             call.0,

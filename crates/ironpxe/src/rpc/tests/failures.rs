@@ -13,9 +13,11 @@ use crate::rpc::envelope;
 use crate::rpc::fault::FaultOnWire;
 use crate::rpc::methods::PING;
 
-const ADDRESS: BootIdent = BootIdent::Address(ironpxe_core::mac::MacAddress::new([
-    0x52, 0x54, 0, 0xaa, 0, 1,
-]));
+/// A question that any conductor can answer.
+async fn ask(remote: &Remote) -> Result<JsonMap> {
+    let context = context();
+    remote.driver_properties(&context, "fake-hardware").await
+}
 
 /// A stand-in that is there for a ping, and answers everything else as `answer` does.
 fn stand_in<F>(answer: impl Fn(envelope::Request) -> F + Clone + Send + Sync + 'static) -> Router
@@ -56,7 +58,7 @@ fn garbage() -> Vec<(&'static str, Router)> {
         (
             "another type",
             stand_in(|request| async move {
-                envelope::success(&request.id, &json!({"a": 1}))
+                envelope::success(&request.id, &json!([1]))
                     .unwrap()
                     .into_response()
             }),
@@ -70,7 +72,7 @@ fn garbage() -> Vec<(&'static str, Router)> {
 }
 
 #[tokio::test]
-async fn a_machine_gets_its_script_from_whoever_makes_sense() {
+async fn a_question_is_asked_of_the_next_conductor() {
     for (what, router) in garbage() {
         let site = Site::new().await;
         site.waiting_node().await;
@@ -81,8 +83,7 @@ async fn a_machine_gets_its_script_from_whoever_makes_sense() {
         drop(nobody);
         let remote = site.remote();
         for _ in 0..6 {
-            let script = remote.boot_script(&context(), ADDRESS).await;
-            assert!(script.unwrap().starts_with("#!ipxe"), "{what}");
+            assert!(ask(&remote).await.is_ok(), "{what}");
             let ctx = context();
             let methods = remote.driver_vendor_passthru_methods(&ctx, "fake-hardware");
             assert_eq!(methods.await.unwrap().len(), 1, "{what}");
@@ -103,7 +104,7 @@ async fn a_conductor_that_did_not_answer_is_asked_last_until_it_is_heard_of() {
     site.stand_in("conductor-2", router).await;
     let remote = site.remote();
     for _ in 0..10 {
-        remote.boot_script(&context(), ADDRESS).await.unwrap();
+        ask(&remote).await.unwrap();
     }
     assert_eq!(asked.load(Ordering::Relaxed), 1);
     assert!(
@@ -114,36 +115,13 @@ async fn a_conductor_that_did_not_answer_is_asked_last_until_it_is_heard_of() {
     );
     // As soon as the list is read again, it gets its turn again.
     for _ in 0..500 {
-        remote.boot_script(&context(), ADDRESS).await.unwrap();
+        ask(&remote).await.unwrap();
         if asked.load(Ordering::Relaxed) == 2 {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("it was not asked again");
-}
-
-/// If nobody else were asked meanwhile, there would be no time left to ask them.
-#[tokio::test]
-async fn another_conductor_is_asked_beside_one_that_hangs() {
-    let site = Site::new().await;
-    site.waiting_node().await;
-    let asked = Arc::new(AtomicUsize::new(0));
-    for host in ["conductor-2", "conductor-3"] {
-        let count = Arc::clone(&asked);
-        let hangs = stand_in(move |_| {
-            count.fetch_add(1, Ordering::Relaxed);
-            std::future::pending::<Response>()
-        });
-        site.stand_in(host, hangs).await;
-    }
-    let remote = site.patient_remote();
-    for _ in 0..6 {
-        let script = remote.boot_script(&context(), ADDRESS).await.unwrap();
-        assert!(script.starts_with("#!ipxe"));
-    }
-    // Each cost one request a moment, and is asked last from then on.
-    assert!(asked.load(Ordering::Relaxed) <= 2);
 }
 
 #[tokio::test]
@@ -220,7 +198,7 @@ async fn with_nobody_there_it_says_so() {
         };
         reason.clone()
     };
-    let fault = remote.boot_script(&context(), ADDRESS).await.unwrap_err();
+    let fault = ask(&remote).await.unwrap_err();
     assert_eq!(unavailable(&fault), "No conductor is running");
     assert_eq!(remote.drivers(&context()).await.unwrap(), []);
     let node = Node::enroll(NodeUuid(ident::uuid()), "fake-hardware", clock::now());
@@ -239,11 +217,11 @@ async fn if_all_are_silent_they_are_asked_all_the_same() {
     let db = Db::open(&settings).await.unwrap();
     let listed = db.conductor_get("conductor-1").await.unwrap().unwrap();
     assert!(listed.online && !listed.alive);
-    let remote = Remote::new(db.clone(), patience(), None, None).unwrap();
-    assert!(remote.boot_script(&context(), ADDRESS).await.is_ok());
+    let remote = Remote::new(db.clone(), timeouts(), None, None).unwrap();
+    assert!(ask(&remote).await.is_ok());
     site.local.leave().await;
-    let asked = Remote::new(db, patience(), None, None).unwrap();
-    assert!(asked.boot_script(&context(), ADDRESS).await.is_err());
+    let asked = Remote::new(db, timeouts(), None, None).unwrap();
+    assert!(ask(&asked).await.is_err());
 }
 
 #[tokio::test]
@@ -273,16 +251,16 @@ async fn every_fault_of_a_conductor_is_the_same_at_the_api() {
 #[tokio::test]
 async fn nodes_go_to_conductors_of_their_group_and_hardware() {
     let site = Site::new().await;
-    let hosts = |whom: crate::rpc::select::Whom| {
+    let hosts = |target: crate::rpc::select::Target| {
         let directory = crate::rpc::select::Directory::new(site.db.clone());
         async move {
-            let peers = directory.candidates(&whom).await?;
+            let peers = directory.candidates(&target).await?;
             let mut hosts: Vec<String> = peers.iter().map(|peer| peer.hostname.clone()).collect();
             hosts.sort();
             Ok::<_, Fault>(hosts)
         }
     };
-    let place = |driver: &str, group: &str| crate::rpc::select::Whom::Place {
+    let place = |driver: &str, group: &str| crate::rpc::select::Target::Place {
         driver: driver.to_owned(),
         group: group.to_owned(),
     };
@@ -312,24 +290,24 @@ async fn nodes_go_to_conductors_of_their_group_and_hardware() {
         ["hall-1", "hall-2"]
     );
     let all = ["conductor-1", "hall-1", "hall-2", "other"];
-    assert_eq!(hosts(crate::rpc::select::Whom::Any).await.unwrap(), all);
+    assert_eq!(hosts(crate::rpc::select::Target::Any).await.unwrap(), all);
     // Anybody can say that there is no such hardware type.
     assert_eq!(hosts(place("nosuch", "")).await.unwrap(), all);
     let refused = hosts(place("manual-management", "hall")).await.unwrap_err();
     assert!(matches!(refused, Fault::NoValidHost { group, .. } if group == "hall"));
-    let driver = crate::rpc::select::Whom::Driver("manual-management".to_owned());
+    let driver = crate::rpc::select::Target::Driver("manual-management".to_owned());
     assert_eq!(hosts(driver.clone()).await.unwrap(), ["other"]);
     // It was there, and will be again.
     site.db.conductor_touch("other", "r", false).await.unwrap();
     let refused = hosts(driver).await.unwrap_err();
     assert!(matches!(refused, Fault::Unavailable { .. }), "{refused:?}");
     let node = site.waiting_node().await;
-    let node = crate::rpc::select::Whom::Node(node);
+    let node = crate::rpc::select::Target::Node(node);
     assert_eq!(hosts(node).await.unwrap(), ["conductor-1"]);
 }
 
 #[tokio::test]
-async fn over_tls_both_sides_know_with_whom_they_speak() {
+async fn over_tls_both_sides_know_with_target_they_speak() {
     let folder = TempDir::new().unwrap();
     let path = |name: &str| folder.path().join(name);
     let key = KeyPair::generate().unwrap();
@@ -352,7 +330,7 @@ async fn over_tls_both_sides_know_with_whom_they_speak() {
     site.waiting_node().await;
     let trusting = tls::client(&path("ca.pem")).unwrap();
     let remote = site.remote_with(None, Some(trusting));
-    assert!(remote.boot_script(&context(), ADDRESS).await.is_ok());
+    assert!(ask(&remote).await.is_ok());
 
     // Who does not know the authority, or speaks no TLS, gets nothing.
     let stranger = KeyPair::generate().unwrap();

@@ -131,25 +131,6 @@ async fn a_cast_is_carried_out_and_not_answered() {
 }
 
 #[tokio::test]
-async fn a_batch_is_answered_in_its_order() {
-    let site = Site::new().await;
-    let node = site.waiting_node().await;
-    let router = router(&site);
-    let boot = passthru(&json!("req-8"), &json!({"port_address": MAC}));
-    let unknown = json!({"jsonrpc": "2.0", "method": "nosuch", "id": "req-9"}).to_string();
-    let cast = json!({"jsonrpc": "2.0", "method": "destroy_port", "params": {"port_id": node}});
-    let answer = ask(&router, post(format!("[{boot},{cast}, 7,{unknown}]"))).await;
-    assert_eq!(answer.status, StatusCode::OK);
-    let answers = answer.body.as_array().unwrap();
-    let script = answers[0]["result"]["return"].as_str().unwrap();
-    assert!(script.starts_with("#!ipxe\n") && answers[0]["id"] == "req-8");
-    let codes: Vec<&Value> = answers.iter().map(|it| &it["error"]["code"]).collect();
-    assert_eq!(codes, [&Value::Null, &json!(-32600), &json!(-32601)]);
-    let answer = ask(&router, post(format!("[{cast}]"))).await;
-    assert_eq!(answer.status, StatusCode::NO_CONTENT);
-}
-
-#[tokio::test]
 async fn what_is_no_call_is_refused() {
     let site = Site::new().await;
     let router = router(&site);
@@ -165,7 +146,7 @@ async fn what_is_no_call_is_refused() {
         (String::new(), -32700, "Invalid JSON"),
         ("{".to_owned(), -32700, "Invalid JSON"),
         ("\u{0}".to_owned(), -32700, "Invalid JSON"),
-        ("[]".to_owned(), -32600, "a batch holds"),
+        ("[]".to_owned(), -32600, "expected an object"),
         (
             call("nosuch", json!({})),
             -32601,
@@ -213,10 +194,9 @@ async fn what_is_no_call_is_refused() {
         let message = answer.body["error"]["message"].as_str().unwrap();
         assert!(message.contains(part), "{message}");
     }
-    // A batch of one, of which nothing can be made.
     let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
     let answer = ask(&router, post(deep)).await;
-    assert_eq!(answer.body[0]["error"]["code"], -32700);
+    assert_eq!(answer.body["error"]["code"], -32700);
     let answer = ask(&router, post("x".repeat(64 * 1024 + 1))).await;
     assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
     assert!(
@@ -245,10 +225,10 @@ async fn strangers_are_turned_away_before_they_are_heard() {
         username: "api".to_owned(),
         password: password.to_owned(),
     };
-    let ident = BootIdent::Address(MAC.parse().unwrap());
     let known = site.remote_with(Some(&credentials("s3cret")), None);
     for _ in 0..2 {
-        assert!(known.boot_script(&context(), ident).await.is_ok());
+        let asked = known.driver_properties(&context(), "fake-hardware").await;
+        assert!(asked.is_ok());
     }
     for stranger in [
         site.remote(),

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use ironpxe_testkit::ironic::Ironic;
 use ironpxe_testkit::postgres::Postgres;
 use ironpxe_testkit::server::{Server, ServerOptions};
@@ -63,10 +63,14 @@ impl Site {
             .collect()
     }
 
-    /// Sees that every conductor had its share of the boots.
+    /// Sees that every API had its share of the boots, and that no conductor was asked.
     pub(super) fn all_worked(&self) -> Result<()> {
+        for api in &self.apis {
+            api.wait_for_log("machine boots", Duration::from_secs(10))?;
+        }
         for conductor in &self.conductors {
-            conductor.wait_for_log("machine boots", Duration::from_secs(10))?;
+            let asked = conductor.log_with("machine boots");
+            ensure!(asked.is_empty(), "a conductor was asked: {asked:?}");
         }
         Ok(())
     }

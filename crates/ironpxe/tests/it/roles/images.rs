@@ -1,5 +1,5 @@
-//! Images that are passed on, where API and conductor are processes of their own: the conductor
-//! signs, any API opens, and the bytes go through the API alone.
+//! Images that are passed on, where API and conductor are processes of their own: whatever API
+//! signs, any API opens, and the bytes go through the APIs alone.
 
 use anyhow::{Context, Result, ensure};
 use ironpxe_testkit::ironic::Ironic;
@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{SOON, Site, binary};
 
 #[test]
-fn any_api_passes_on_what_any_conductor_promised() -> Result<()> {
+fn any_api_passes_on_what_another_has_signed() -> Result<()> {
     let site = Site::new()?;
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("kernel");
@@ -56,7 +56,7 @@ fn any_api_passes_on_what_any_conductor_promised() -> Result<()> {
             .get(&path.replace("/kernel/", "/ramdisk/"))?
             .expect_status(403)?;
     }
-    // The conductors are not asked for bytes, but for what the node boots now.
+    // What the node boots now is asked of the database each time.
     client.provision(node, "deleted")?;
     client.get(&path)?.expect_status(404)?;
     Ok(())

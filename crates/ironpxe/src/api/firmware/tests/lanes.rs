@@ -1,4 +1,4 @@
-//! The doors on the wire, with the express lane and without it.
+//! The doors on the wire, with the fast_path lane and without it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +13,14 @@ use super::{MAC, Service, UNKNOWN};
 use crate::lifecycle::Tasks;
 use crate::server::{self, Limits, Site};
 
-/// What a client is answered on the wire, with or without the express lane: headers sorted, and
+/// What a client is answered on the wire, with or without the fast_path lane: headers sorted, and
 /// with the id and the day taken out.
-async fn on_the_wire(service: &Service, express: bool, request: &str) -> (Vec<String>, String) {
+async fn on_the_wire(service: &Service, fast_path: bool, request: &str) -> (Vec<String>, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let site = Site {
         router: service.router.clone(),
-        express: express.then(|| Arc::clone(&service.express)),
+        fast_path: fast_path.then(|| Arc::clone(&service.fast_path)),
         tls: None,
         memory: crate::server::RequestMemory::new(1 << 20, "a test"),
     };

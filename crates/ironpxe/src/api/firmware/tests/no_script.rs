@@ -176,7 +176,12 @@ async fn a_url_without_its_path_is_told_which_one_is_right() {
         (settings, "http://gw.example:8080/baremetal/boot.ipxe"),
         (api::Settings::default(), "http://HOST:PORT/boot.ipxe"),
     ] {
-        let service = Service::with(ProvisionState::DeployWait, false, settings).await;
+        let service = Service::with(
+            ProvisionState::DeployWait,
+            crate::boot::testing::settings(),
+            settings,
+        )
+        .await;
         for path in ["/", "//", "/v1", "/v1/", "/v1/nodes", "/nodes", "/healthz"] {
             let answer = service.machine(path).await;
             assert_eq!(answer.status, StatusCode::OK, "{path}");

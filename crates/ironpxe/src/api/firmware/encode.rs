@@ -1,0 +1,62 @@
+//! A boot response as HTTP.
+
+use std::convert::Infallible;
+
+use axum::Extension;
+use axum::extract::FromRequestParts;
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, header};
+
+use crate::api::error::ApiError;
+use crate::boot::{BootBody, BootResponse, Client};
+
+impl Client {
+    /// By the headers of a request.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let agent = headers.get(header::USER_AGENT);
+        Self::of_user_agent(agent.map(HeaderValue::as_bytes))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Client {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(&parts.headers))
+    }
+}
+
+/// The mark of an answer that firmware may be given with a 2xx status: a script, or a download that
+/// a script names. [`super::guard`] lets nothing else through to firmware.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ForFirmware;
+
+impl IntoResponse for BootResponse {
+    fn into_response(self) -> Response {
+        let mut response = match self.body {
+            BootBody::Script(text) => (Extension(ForFirmware), uncached(text)).into_response(),
+            BootBody::Kickstart(text) => uncached(text).into_response(),
+            BootBody::Empty => String::new().into_response(),
+            // It has the same status and the same `Retry-After`, and is worded by the outermost layer.
+            BootBody::Fault(fault) => return ApiError::from(fault).into_response(),
+        };
+        *response.status_mut() = self.status;
+        if let Some(seconds) = self.retry_after {
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+/// A text, exactly as long as it says, and not to be kept.
+fn uncached(text: String) -> impl IntoResponse {
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    let no_store = HeaderValue::from_static("no-store");
+    let headers = [
+        (header::CONTENT_TYPE, plain),
+        (header::CACHE_CONTROL, no_store),
+    ];
+    (headers, text)
+}

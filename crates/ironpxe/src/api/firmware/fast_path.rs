@@ -1,0 +1,216 @@
+//! The endpoints of scripts, without the framework around them.
+//!
+//! A machine that asks as machines do, and whose script is cached, is answered here and now, with the
+//! very headers the framework's layers would have written. If the script must be waited for, the boot
+//! service answers, as it does behind the router. Whoever asks in any other way is answered by the router.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::response::IntoResponse;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use ironpxe_core::microversion::Microversion;
+use tower::ServiceExt;
+
+use crate::api::request::{Asked, REQUEST_ID_ON_WIRE, panicked};
+use crate::api::{AppState, version};
+use crate::boot::{BootBody, BootRequest, BootResponse, Client, Target};
+use crate::ident;
+use crate::server::{FastPath, Head, Reply, SimpleGet, Verdict, Written};
+
+/// The endpoints of scripts.
+pub(crate) struct BootFastPath {
+    inner: Arc<Inner>,
+    router: Router,
+}
+
+struct Inner {
+    state: AppState,
+    /// What scripts of the vendor passthru method begin with, which is of the API itself.
+    api_head: Head,
+    /// What scripts of the other endpoints begin with.
+    firmware_head: Head,
+}
+
+impl BootFastPath {
+    /// The same endpoints as the `router`'s.
+    pub(crate) fn new(state: AppState, router: Router) -> Self {
+        let script = || {
+            BootResponse {
+                status: StatusCode::OK,
+                retry_after: None,
+                body: BootBody::Script(String::new()),
+            }
+            .into_response()
+        };
+        let versioned = version::with_headers(script(), Some(Microversion::MIN));
+        let inner = Arc::new(Inner {
+            state,
+            api_head: Head::new(StatusCode::OK, versioned.headers()),
+            firmware_head: Head::new(StatusCode::OK, script().headers()),
+        });
+        Self { inner, router }
+    }
+
+    /// Answers with the script of a machine: now, if it is cached, or when the boot service has it.
+    fn script(&self, request: BootRequest<'_>, get: &SimpleGet<'_>, reply: Reply<'_>) -> Verdict {
+        let started = Instant::now();
+        let id = ident::request_id();
+        let inner = &self.inner;
+        if let Some(script) = inner.state.boot.cached_script(&id, &request) {
+            inner.send(request.driver, &id, &script, reply);
+            asked(&id, get.target, started).log(StatusCode::OK, None);
+            return Verdict::Handled;
+        }
+        let inner = Arc::clone(inner);
+        let target = get.target.to_owned();
+        let client = Client::of_user_agent(get.header("user-agent"));
+        let (driver, machine) = (request.driver.map(str::to_owned), request.machine);
+        Verdict::Pending(Box::pin(async move {
+            let request = BootRequest {
+                driver: driver.as_deref(),
+                machine,
+            };
+            let answering = inner.state.boot.answer(&id, client, request);
+            let answered = AssertUnwindSafe(answering).catch_unwind().await;
+            let asked = asked(&id, &target, started);
+            let response = match answered {
+                Ok(BootResponse {
+                    status: StatusCode::OK,
+                    body: BootBody::Script(script),
+                    ..
+                }) => {
+                    asked.log(StatusCode::OK, None);
+                    let send = move |reply: Reply<'_>| {
+                        inner.send(driver.as_deref(), &id, &script, reply);
+                    };
+                    return Box::new(send) as Written;
+                }
+                Ok(response) if driver.is_some() => {
+                    version::with_headers(response.into_response(), Some(Microversion::MIN))
+                }
+                Ok(response) => response.into_response(),
+                Err(panic) => panicked(&*panic).into_response(),
+            };
+            as_it_is(asked.answered(response)).await
+        }))
+    }
+
+    /// Has the router answer.
+    fn via_router(&self, get: &SimpleGet<'_>) -> Verdict {
+        let mut request = Request::get(get.target).extension(ConnectInfo(get.peer));
+        for header in get.headers {
+            request = request.header(header.name, header.value);
+        }
+        let Ok(request) = request.body(Body::empty()) else {
+            return Verdict::Fallback;
+        };
+        let router = self.router.clone();
+        Verdict::Pending(Box::pin(async move {
+            let response = match router.oneshot(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            };
+            as_it_is(response).await
+        }))
+    }
+}
+
+impl Inner {
+    /// Sends the script of a machine, which was asked for by the method of this driver, if by one.
+    fn send(&self, driver: Option<&str>, id: &str, script: &str, reply: Reply<'_>) {
+        let head = match driver {
+            Some(_) => &self.api_head,
+            None => &self.firmware_head,
+        };
+        let ids = REQUEST_ID_ON_WIRE.map(|name| (name, id));
+        reply.send(head, &ids, script.as_bytes());
+    }
+}
+
+/// What is known of every request here.
+fn asked<'r>(id: &'r str, target: &'r str, started: Instant) -> Asked<'r> {
+    Asked {
+        id,
+        global_id: None,
+        method: &Method::GET,
+        path: target.split_once('?').map_or(target, |(path, _)| path),
+        started,
+    }
+}
+
+impl FastPath for BootFastPath {
+    fn answer(&self, get: &SimpleGet<'_>, reply: Reply<'_>) -> Verdict {
+        match Target::read(get.target) {
+            Some(Target::Script(request)) if says_nothing_of_the_api(get) => {
+                self.script(request, get, reply)
+            }
+            Some(_) => self.via_router(get),
+            None => Verdict::Fallback,
+        }
+    }
+}
+
+/// Whether the request names no version of the API and no id of its own.
+fn says_nothing_of_the_api(get: &SimpleGet<'_>) -> bool {
+    let speaks = |name: &str| {
+        let name = name.as_bytes();
+        let name = match name {
+            [b'x' | b'X', b'-', rest @ ..] => rest,
+            name => name,
+        };
+        name.get(..9)
+            .is_some_and(|begin| begin.eq_ignore_ascii_case(b"openstack"))
+    };
+    !get.headers.iter().any(|header| speaks(header.name))
+}
+
+/// Writes a response of the framework, whose body is in memory already.
+async fn as_it_is(response: axum::response::Response) -> Written {
+    let (parts, body) = response.into_parts();
+    let response = if let Ok(body) = body.collect().await {
+        Response::from_parts(parts, body.to_bytes())
+    } else {
+        // Texts do not fail.
+        let mut response = Response::new(Bytes::new());
+        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        response
+    };
+    Box::new(move |reply| reply.send_response(&response))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_that_name_a_version_or_an_id_go_to_the_router() {
+        for (name, speaks) in [
+            ("User-Agent", false),
+            ("X-Real-IP", false),
+            ("OpenStack-API-Version", true),
+            ("x-openstack-ironic-api-version", true),
+            ("X-Openstack-Request-Id", true),
+            ("X", false),
+            ("", false),
+        ] {
+            let headers = [httparse::Header {
+                name,
+                value: b"1.9",
+            }];
+            let get = SimpleGet {
+                target: "/",
+                headers: &headers,
+                peer: ([127, 0, 0, 1], 1).into(),
+            };
+            assert_eq!(says_nothing_of_the_api(&get), !speaks, "{name}");
+        }
+    }
+}

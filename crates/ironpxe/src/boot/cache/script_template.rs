@@ -1,0 +1,281 @@
+//! Texts with room for what differs from one machine, and from one request, to the next.
+//!
+//! The id of a request stands in a script wherever it is printed, and nothing else depends on it
+//! (but in operators' templates, whose scripts are not kept). So a script is written with an id that
+//! occurs nowhere else, and cut into pieces around it. All ids that fit are equally long and of the
+//! same kind of letters, so that no line breaks elsewhere and no limit is passed.
+//!
+//! The machine's own names are cut out in the same way. What is left is most often the same for all
+//! machines that boot alike, and is kept once (`interner.rs`). Whatever is cut out is put back
+//! where it was, so that no text comes out other than it went in, wherever a name may have occurred.
+
+use std::fmt::{self, Write as _};
+use std::sync::LazyLock;
+
+use ironpxe_core::mac::MacAddress;
+use uuid::Uuid;
+
+use crate::ident;
+
+/// A shorter name may occur in many places by chance: more gaps than it is worth.
+const SHORTEST_NAME: usize = 4;
+
+/// What differs from one machine to the next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::boot) struct MachineFields {
+    /// The node.
+    pub(in crate::boot) node: Uuid,
+    /// The node's name.
+    pub(in crate::boot) name: Option<Box<str>>,
+    /// The port it boots from.
+    pub(in crate::boot) mac: Option<MacAddress>,
+}
+
+/// The same, as it is written.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::boot) struct Values<'v> {
+    /// The id of the request.
+    pub(in crate::boot) request: &'v str,
+    /// The node.
+    pub(in crate::boot) node: &'v str,
+    /// The node's name.
+    pub(in crate::boot) name: Option<&'v str>,
+    /// The port it boots from.
+    pub(in crate::boot) mac: Option<&'v str>,
+}
+
+/// What goes where something was cut out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Gap {
+    Request,
+    Node,
+    Name,
+    Mac,
+}
+
+/// A text with gaps.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(in crate::boot) struct ScriptTemplate {
+    text: Box<str>,
+    /// Where, and what goes there.
+    gaps: Box<[(usize, Gap)]>,
+}
+
+/// The id to write a script with that is to be kept. No one outside of this process knows it.
+pub(in crate::boot) fn placeholder() -> &'static str {
+    static PLACEHOLDER: LazyLock<String> = LazyLock::new(ident::request_id);
+    &PLACEHOLDER
+}
+
+/// Whether an id is `req-` and a UUID, as the [`placeholder`] is, so that it can stand in its place.
+pub(in crate::boot) fn is_standard_request_id(request_id: &str) -> bool {
+    let letters = |text: &str| {
+        text.bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-'))
+    };
+    request_id.len() == placeholder().len() && request_id.strip_prefix("req-").is_some_and(letters)
+}
+
+impl MachineFields {
+    /// Does something with the texts of these, and of a request.
+    pub(in crate::boot) fn with_values<T>(
+        &self,
+        request: &str,
+        work: impl FnOnce(Values<'_>) -> T,
+    ) -> T {
+        let (mut node, mut mac) = (Uuid::encode_buffer(), [0; MacAddress::LENGTH]);
+        work(Values {
+            request,
+            node: self.node.hyphenated().encode_lower(&mut node),
+            name: self.name.as_deref(),
+            mac: self.mac.map(|address| address.encode(&mut mac)),
+        })
+    }
+}
+
+impl<'v> Values<'v> {
+    fn get(&self, gap: Gap) -> &'v str {
+        match gap {
+            Gap::Request => self.request,
+            Gap::Node => self.node,
+            Gap::Name => self.name.unwrap_or_default(),
+            Gap::Mac => self.mac.unwrap_or_default(),
+        }
+    }
+
+    /// What is looked for in texts.
+    fn cuts(&self) -> impl Iterator<Item = (Gap, &'v str)> {
+        let name = self.name.filter(|name| name.len() >= SHORTEST_NAME);
+        let all = [
+            (Gap::Request, Some(self.request)),
+            (Gap::Node, Some(self.node)),
+            (Gap::Mac, self.mac),
+            (Gap::Name, name),
+        ];
+        all.into_iter()
+            .filter_map(|(gap, value)| Some((gap, value?)))
+    }
+}
+
+impl ScriptTemplate {
+    /// A text with these values in it.
+    pub(in crate::boot) fn new(whole: &str, values: Values<'_>) -> Self {
+        let mut text = String::with_capacity(whole.len());
+        let mut gaps = Vec::new();
+        let mut rest = whole;
+        loop {
+            // The first one, and of two that begin there the one that is looked for first.
+            let next = values
+                .cuts()
+                .filter_map(|(gap, value)| Some((rest.find(value)?, gap, value.len())))
+                .min_by_key(|(place, ..)| *place);
+            let Some((place, gap, length)) = next else {
+                break;
+            };
+            let (before, after) = rest.split_at(place);
+            text.push_str(before);
+            gaps.push((text.len(), gap));
+            rest = after.get(length..).unwrap_or_default();
+        }
+        text.push_str(rest);
+        Self {
+            text: text.into(),
+            gaps: gaps.into(),
+        }
+    }
+
+    /// The text with these values.
+    pub(in crate::boot) fn fill(&self, values: Values<'_>) -> String {
+        let own = self.gaps.iter().map(|(_, gap)| values.get(*gap).len());
+        let mut text = String::with_capacity(self.text.len() + own.sum::<usize>());
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{}", self.with(values));
+        text
+    }
+
+    /// The same, to be written somewhere.
+    pub(in crate::boot) fn with<'w>(&'w self, values: Values<'w>) -> impl fmt::Display + 'w {
+        fmt::from_fn(move |out| {
+            let mut begin = 0;
+            for (place, gap) in &self.gaps {
+                out.write_str(self.text.get(begin..*place).unwrap_or_default())?;
+                out.write_str(values.get(*gap))?;
+                begin = *place;
+            }
+            out.write_str(self.text.get(begin..).unwrap_or_default())
+        })
+    }
+
+    /// How much memory it takes besides itself, in bytes.
+    pub(in crate::boot) fn bytes(&self) -> usize {
+        self.text.len() + size_of_val::<[_]>(&self.gaps)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ironpxe_core::boot::{Located, Occasion, Scripts, samples};
+
+    use super::*;
+
+    fn own(name: Option<&str>) -> MachineFields {
+        MachineFields {
+            node: "1be26c0b-03f2-4d2e-ae87-c02d7f33c123".parse().unwrap(),
+            name: name.map(Into::into),
+            mac: Some("52:54:00:aa:00:01".parse().unwrap()),
+        }
+    }
+
+    #[test]
+    fn every_kind_of_script_is_the_same_written_at_once_and_filled_in() {
+        let id = ident::request_id();
+        for sample in samples() {
+            let scripts = Scripts::new(sample.downloads).unwrap();
+            let write = |request_id: &str| {
+                let occasion = Occasion {
+                    request_id,
+                    ..sample.occasion()
+                };
+                let plan = Located::direct(sample.plan.clone());
+                scripts.render(&plan, occasion).unwrap()
+            };
+            let node = sample.occasion().machine.node;
+            let own = MachineFields {
+                node: node.uuid.0,
+                name: node.name.as_deref().map(Into::into),
+                ..own(None)
+            };
+            let kept = own.with_values(placeholder(), |values| {
+                ScriptTemplate::new(&write(placeholder()), values)
+            });
+            assert!(!kept.gaps.is_empty(), "{}", sample.name);
+            let filled = own.with_values(&id, |values| kept.fill(values));
+            assert_eq!(filled, write(&id), "{}", sample.name);
+        }
+    }
+
+    #[test]
+    fn names_stand_at_any_place_even_in_each_other() {
+        let mark = placeholder();
+        let node = "1be26c0b-03f2-4d2e-ae87-c02d7f33c123";
+        let mac = "52:54:00:aa:00:01";
+        for name in [
+            None,
+            Some("a"),
+            Some("rack"),
+            Some("1be26c0b"),
+            Some("52:54"),
+            Some(node),
+        ] {
+            let own = own(name);
+            for script in [
+                String::new(),
+                "a".to_owned(),
+                mark.to_owned(),
+                format!("{mark}{mark}{node}{node}{mac}{mac}"),
+                format!("a{mark}b{mac}crack{node}rackrack 1be26c0 {}", &mac[..5]),
+                format!("ä{node}ö{mark}ü{mac}"),
+                format!("{}{node}", &node[..8]),
+            ] {
+                let kept = own.with_values(mark, |values| ScriptTemplate::new(&script, values));
+                let again = own.with_values(mark, |values| kept.fill(values));
+                assert_eq!(again, script, "{name:?}");
+                let other = own.with_values("ID", |values| kept.fill(values));
+                assert_eq!(other, script.replace(mark, "ID"), "{name:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn machines_that_boot_alike_have_the_same_text() {
+        let text = |node: u8, name: &str| {
+            let own = MachineFields {
+                node: Uuid::from_bytes([node; 16]),
+                name: Some(name.into()),
+                mac: Some(MacAddress::new([2, 0, 0, 0, 0, node])),
+            };
+            own.with_values(placeholder(), |values| {
+                let Values { request, node, .. } = values;
+                let mac = values.mac.unwrap();
+                ScriptTemplate::new(&format!("{request} boots {name} ({node}) by {mac}"), values)
+            })
+        };
+        assert_eq!(text(1, "rack1-node1"), text(2, "rack1-node2"));
+        assert_ne!(text(1, "rack1-node1"), text(1, "one"));
+    }
+
+    #[test]
+    fn only_ids_of_the_usual_form_are_filled_in() {
+        assert!(is_standard_request_id(&ident::request_id()));
+        for id in [
+            "",
+            "req-7",
+            "REQ-00000000-0000-4000-8000-000000000000",
+            "req-00000000-0000-4000-8000-00000000000",
+            "req-00000000-0000-4000-8000-0000000000000",
+            "req-00000000-0000-4000-8000-00000000000G",
+        ] {
+            assert!(!is_standard_request_id(id), "{id}");
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! A script that was rendered, what the log says about it, and the same as the cache keeps it.
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use ironpxe_core::boot::{BootPlan, Located, Machine, Occasion, Scripts};
+use ironpxe_core::error::{Fault, Result};
+use tracing::{error, info, warn};
+
+use super::cache::{Interner, MachineFields, ScriptTemplate, Values, placeholder};
+
+/// A script for one request.
+#[derive(Debug)]
+pub(super) struct Rendered {
+    pub(super) script: String,
+    pub(super) outcome: Outcome,
+    state: String,
+    /// What the log says.
+    text: String,
+}
+
+/// A script as the cache keeps it.
+#[derive(Debug)]
+pub(super) struct CachedScript {
+    fields: MachineFields,
+    shared: Arc<SharedScript>,
+}
+
+/// What is mostly the same for all machines that boot alike.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct SharedScript {
+    script: ScriptTemplate,
+    outcome: Outcome,
+    state: String,
+    /// What the log says.
+    text: ScriptTemplate,
+}
+
+/// Whether a machine boots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Outcome {
+    Boots,
+    Refused,
+    /// The operator's template cannot be used for it.
+    Unusable,
+}
+
+impl Rendered {
+    /// The script of a plan.
+    pub(super) fn new(
+        scripts: &Scripts,
+        machine: Machine<'_>,
+        located: &Located,
+        request_id: &str,
+    ) -> Result<Self> {
+        let node = machine.node;
+        let occasion = Occasion {
+            machine,
+            request_id,
+        };
+        let (script, unusable) = scripts
+            .render_or_refuse(located, occasion)
+            .map_err(|error| Fault::Internal(error.to_string()))?;
+        let (outcome, text) = match (unusable, located.plan()) {
+            (Some(unusable), _) => (
+                Outcome::Unusable,
+                format!("machine not booted: {}", unusable.error),
+            ),
+            (None, BootPlan::Refuse(refusal)) => (
+                Outcome::Refused,
+                format!(
+                    "machine not booted: {refusal}; {}",
+                    refusal.advice(&node.label())
+                ),
+            ),
+            (None, plan) => (Outcome::Boots, format!("machine boots: {}", plan.title())),
+        };
+        Ok(Self {
+            script,
+            outcome,
+            state: node.provision_state.to_string(),
+            text,
+        })
+    }
+
+    /// Writes the line of the machine's boot in the log.
+    pub(super) fn log(&self, machine: Machine<'_>, request_id: &str) {
+        fields(machine).with_values(request_id, |values| {
+            self.outcome.log(values, &self.state, &self.text);
+        });
+    }
+}
+
+impl CachedScript {
+    /// Of a script that was rendered for the [`placeholder`] in the place of a request's id.
+    pub(super) fn new(rendered: Rendered, machine: Machine<'_>, interner: &Interner) -> Self {
+        let fields = fields(machine);
+        let shared = fields.with_values(placeholder(), |values| SharedScript {
+            script: ScriptTemplate::new(&rendered.script, values),
+            outcome: rendered.outcome,
+            state: rendered.state,
+            text: ScriptTemplate::new(&rendered.text, values),
+        });
+        Self {
+            fields,
+            shared: interner.intern(shared),
+        }
+    }
+
+    /// Whether the machine boots by it.
+    pub(super) fn outcome(&self) -> Outcome {
+        self.shared.outcome
+    }
+
+    /// The script for a request, about which the log has a line then.
+    pub(super) fn fill_and_log(&self, request_id: &str) -> String {
+        let SharedScript {
+            script,
+            outcome,
+            state,
+            text,
+        } = &*self.shared;
+        self.fields.with_values(request_id, |values| {
+            outcome.log(values, state, text.with(values));
+            script.fill(values)
+        })
+    }
+
+    /// How much memory it takes, about, in bytes.
+    pub(super) fn size(&self) -> usize {
+        let name = self.fields.name.as_ref().map_or(0, |name| name.len());
+        let shared = match Arc::strong_count(&self.shared) {
+            1 => {
+                let SharedScript {
+                    script,
+                    state,
+                    text,
+                    ..
+                } = &*self.shared;
+                size_of::<SharedScript>() + script.bytes() + state.len() + text.bytes()
+            }
+            // Whoever had it first has it in its size.
+            _ => 0,
+        };
+        size_of::<Self>() + name + shared
+    }
+}
+
+/// What differs from one machine to the next.
+fn fields(machine: Machine<'_>) -> MachineFields {
+    MachineFields {
+        node: machine.node.uuid.0,
+        name: machine.node.name.as_deref().map(Into::into),
+        mac: machine.port.map(|port| port.address),
+    }
+}
+
+impl Outcome {
+    /// Writes the line of a machine's boot.
+    fn log(self, values: Values<'_>, state: &str, text: impl Display) {
+        /// The same fields at each level.
+        macro_rules! log {
+            ($level:ident) => {
+                $level!(
+                    req.id = values.request,
+                    node.uuid = %values.node,
+                    node.name = values.name,
+                    node.state = %state,
+                    port.mac = values.mac,
+                    "{text}"
+                )
+            };
+        }
+        match self {
+            Self::Boots => log!(info),
+            Self::Refused => log!(warn),
+            Self::Unusable => log!(error),
+        }
+    }
+}
+
+#[cfg(test)]
+impl SharedScript {
+    /// One that says this.
+    pub(super) fn sample(text: &str) -> Self {
+        let template = || {
+            ScriptTemplate::new(
+                text,
+                Values {
+                    request: "REQUEST",
+                    node: "NODE",
+                    name: None,
+                    mac: None,
+                },
+            )
+        };
+        Self {
+            script: template(),
+            outcome: Outcome::Boots,
+            state: String::new(),
+            text: template(),
+        }
+    }
+}
+
+#[cfg(test)]
+impl CachedScript {
+    /// One of no machine.
+    pub(super) fn sample() -> Self {
+        Self {
+            fields: MachineFields {
+                node: uuid::Uuid::nil(),
+                name: None,
+                mac: None,
+            },
+            shared: Arc::new(SharedScript::sample("")),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Boot requests: every URL and every set of arguments that asks for a machine's script, read once.
+
+use ironpxe_core::JsonMap;
+use ironpxe_core::boot_ident::BootIdent;
+use ironpxe_core::error::{Fault, Result};
+
+/// A request for the script of a machine.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct BootRequest<'r> {
+    /// The hardware type whose vendor passthru method `ipxe_config` is called, if one is.
+    pub(crate) driver: Option<&'r str>,
+    /// The machine, or what is wrong with how it is named.
+    pub(crate) machine: Result<BootIdent>,
+}
+
+/// What the target of a plain `GET` asks for.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Target<'t> {
+    /// The script of a machine.
+    Script(BootRequest<'t>),
+    /// Something else of a machine's, or a script in a spelling that the router reads.
+    Other,
+}
+
+impl<'r> BootRequest<'r> {
+    /// `/v1/boot/<mac>/boot.ipxe` (ironic-specs `boot-config-api`), the address in any spelling.
+    pub(crate) fn by_address(mac: &str) -> Self {
+        Self {
+            driver: None,
+            machine: BootIdent::from_address("address", mac),
+        }
+    }
+
+    /// The same with `${net0/mac}` as it stands, whose slash makes two segments of it; `None` if the
+    /// two are something else.
+    pub(crate) fn by_setting(net: &str, mac: &str) -> Option<Self> {
+        let text = format!("{net}/{mac}");
+        BootIdent::is_unset(&text).then(|| Self::by_address(&text))
+    }
+
+    /// `/pxelinux.cfg/<file>`: the name under which Ironic links a node's script, which is the address
+    /// with hyphens, with or without the hardware type `01-` in front; `None` if it is another file,
+    /// of which PXELINUX tries several.
+    pub(crate) fn by_file_name(file: &str) -> Option<Self> {
+        if let Some(mac) = BootIdent::address_in_file_name(file) {
+            return Some(Self {
+                driver: None,
+                machine: Ok(BootIdent::Address(mac)),
+            });
+        }
+        let address = file.strip_prefix("01-").unwrap_or(file);
+        BootIdent::is_unset(address).then(|| Self::by_address(address))
+    }
+
+    /// The vendor passthru method `ipxe_config` of a hardware type (ironic-specs
+    /// `ipxe-dynamic-config`), with its arguments or what is wrong with them.
+    pub(crate) fn by_arguments(driver: &'r str, args: Result<JsonMap, Fault>) -> Self {
+        Self {
+            driver: Some(driver),
+            machine: args.and_then(|args| BootIdent::from_args(&args)),
+        }
+    }
+}
+
+impl<'t> Target<'t> {
+    /// Reads the path and query of a request line; `None` if it is for none of the boot endpoints, or in
+    /// a spelling that only the router knows.
+    pub(crate) fn read(target: &'t str) -> Option<Self> {
+        if let Some(rest) = target.strip_prefix("/v1/drivers/") {
+            let (driver, call) = rest.split_once('/')?;
+            let query = call.strip_prefix("vendor_passthru/ipxe_config")?;
+            // A path that ends at `?` or `#`, an empty segment, or what is no URI: the router, or the
+            // framework before it, reads these otherwise than they are cut here.
+            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+            if driver.is_empty() || !driver.bytes().all(is_plain) {
+                return None;
+            }
+            let machine = query.strip_prefix('?').and_then(only_argument);
+            return Some(Self::of(Some(driver), machine));
+        }
+        if let Some(rest) = target.strip_prefix("/v1/boot/") {
+            let mac = rest.strip_suffix("/boot.ipxe");
+            let mac = mac.and_then(|mac| mac.parse().ok());
+            return Some(Self::of(None, mac.map(BootIdent::Address)));
+        }
+        if let Some(file) = target.strip_prefix("/pxelinux.cfg/") {
+            let mac = BootIdent::address_in_file_name(file);
+            return Some(Self::of(None, mac.map(BootIdent::Address)));
+        }
+        let path = target.split_once('?').map_or(target, |(path, _)| path);
+        matches!(path, "/boot.ipxe" | "/autoexec.ipxe").then_some(Self::Other)
+    }
+
+    fn of(driver: Option<&'t str>, machine: Option<BootIdent>) -> Self {
+        machine.map_or(Self::Other, |machine| {
+            Self::Script(BootRequest {
+                driver,
+                machine: Ok(machine),
+            })
+        })
+    }
+}
+
+/// The machine in a query of one argument, in which nothing is escaped.
+fn only_argument(query: &str) -> Option<BootIdent> {
+    match query.split_once('=')? {
+        ("port_address", mac) => mac.parse().ok().map(BootIdent::Address),
+        ("node_uuid", uuid) => uuid.parse().ok().map(BootIdent::Node),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_usual_spellings_and_leaves_others_to_the_router() {
+        let mac = BootIdent::Address("52:54:00:aa:00:01".parse().unwrap());
+        let uuid = "1be26c0b-03f2-4d2e-ae87-c02d7f33c123";
+        let node = BootIdent::Node(uuid.parse().unwrap());
+        let of = |driver, machine| {
+            Some(Target::Script(BootRequest {
+                driver,
+                machine: Ok(machine),
+            }))
+        };
+        let passthru = "/v1/drivers/redfish/vendor_passthru/ipxe_config";
+        let by_node = format!("{passthru}?node_uuid={uuid}");
+        let by_mac = format!("{passthru}?port_address=52:54:00:aa:00:01");
+        let both = format!("{by_mac}&node_uuid={uuid}");
+        for (target, expected) in [
+            (by_node.as_str(), of(Some("redfish"), node)),
+            (&by_mac, of(Some("redfish"), mac)),
+            ("/v1/boot/52-54-00-AA-00-01/boot.ipxe", of(None, mac)),
+            ("/pxelinux.cfg/01-52-54-00-aa-00-01", of(None, mac)),
+            (passthru, Some(Target::Other)),
+            (&both, Some(Target::Other)),
+            (
+                "/v1/boot/52-54-00-AA-00-01/boot.ipxe?a=b",
+                Some(Target::Other),
+            ),
+            ("/v1/boot/1be26c0b/ks.cfg", Some(Target::Other)),
+            ("/pxelinux.cfg/default", Some(Target::Other)),
+            ("/boot.ipxe", Some(Target::Other)),
+            ("/boot.ipxe?a", Some(Target::Other)),
+            (&by_mac.replace("redfish", "red%66ish"), None),
+            (&by_mac.replace("redfish", "redfish#"), None),
+            (&by_mac.replace("redfish", "redfish?x="), None),
+            (&by_mac.replace("redfish", ""), None),
+            (&by_mac.replace("redfish", "red{fish"), None),
+            ("/v1/drivers/redfish/vendor_passthru/methods", None),
+            ("/v1/drivers/redfish", None),
+            ("/v1/nodes", None),
+            ("//v1/boot/52-54-00-AA-00-01/boot.ipxe", None),
+            ("/v1/images/a/b", None),
+            ("http://h/boot.ipxe", None),
+            ("*", None),
+            ("", None),
+        ] {
+            assert_eq!(Target::read(target), expected, "{target}");
+        }
+    }
+
+    #[test]
+    fn only_addresses_and_unset_settings_are_file_names() {
+        let mac = BootIdent::Address("52:54:00:aa:00:01".parse().unwrap());
+        let read = |file| BootRequest::by_file_name(file).map(|request| request.machine);
+        assert_eq!(read("01-52-54-00-aa-00-01"), Some(Ok(mac)));
+        assert_eq!(read("default"), None);
+        assert_eq!(read("C0A80101"), None);
+        for unset in ["", "01-", "01-${net0/mac:hexhyp}"] {
+            assert!(matches!(read(unset), Some(Err(_))), "{unset}");
+        }
+        assert_eq!(BootRequest::by_setting("net0", "mac"), None);
+        assert!(BootRequest::by_setting("${net0", "mac}").is_some());
+    }
+}

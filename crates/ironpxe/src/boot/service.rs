@@ -1,0 +1,294 @@
+//! The boot service: request → cache → facts → decision → images → script → log.
+
+use std::sync::Arc;
+
+use ironpxe_core::boot::{
+    BootSettings, Kickstarts, Located, Machine, Scripts, UnknownMachine, decide,
+};
+use ironpxe_core::boot_ident::BootIdent;
+use ironpxe_core::error::{Fault, Result};
+use tracing::warn;
+
+use super::cache::{BootCache, Content, Interner, Lookup, is_standard_request_id, placeholder};
+use super::facts::{BootFacts, MachineFacts};
+use super::hardware_types::HardwareTypes;
+use super::limiter::BootLimiter;
+use super::rendered::{CachedScript, Outcome, Rendered};
+use super::request::BootRequest;
+use super::response::{BootResponse, Client};
+use super::templates::Templates;
+use super::unknown_machines::UnknownMachines;
+use crate::db::Db;
+use crate::images::Images;
+use crate::lifecycle::Tasks;
+
+/// What the boot service works with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What boot decisions depend on.
+    pub boot: BootSettings,
+    /// `[api]restrict_boot_config`: a machine that is not booted learns nothing about why.
+    pub restrict_boot_config: bool,
+    /// `[api]max_boot_requests`: how many requests are answered at a time.
+    pub max_requests: usize,
+    /// `[conductor]boot_index_size`, in bytes: how much is kept in what machines booted by.
+    pub cache_bytes: usize,
+    /// The script templates in use.
+    pub templates: Templates,
+    /// Finds out where images are.
+    pub images: Images,
+    /// Writes what installers read.
+    pub kickstarts: Arc<Kickstarts>,
+    /// Which hardware types a vendor passthru URL may name.
+    pub hardware_types: HardwareTypes,
+}
+
+/// The boot service of this process. Clones are the same one.
+#[derive(Debug, Clone)]
+pub struct BootService(Arc<Inner>);
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) settings: Settings,
+    pub(super) facts: BootFacts,
+    cache: BootCache,
+    interner: Interner,
+    limiter: BootLimiter,
+    unknown_machines: UnknownMachines,
+    tasks: Tasks,
+    /// What previews are made of.
+    pub(super) db: Db,
+}
+
+impl BootService {
+    /// On this database.
+    pub fn new(db: &Db, settings: Settings, tasks: &Tasks) -> Self {
+        let facts = BootFacts::new(db);
+        Self(Arc::new(Inner {
+            cache: BootCache::new(&facts, tasks, settings.cache_bytes),
+            facts,
+            interner: Interner::new(),
+            limiter: BootLimiter::new(settings.max_requests),
+            unknown_machines: UnknownMachines::default(),
+            tasks: tasks.clone(),
+            db: db.clone(),
+            settings,
+        }))
+    }
+
+    pub(super) fn inner(&self) -> &Inner {
+        &self.0
+    }
+
+    /// The script for a request, if it is known without waiting for anything; `None` otherwise, and then
+    /// nothing has happened.
+    pub(crate) fn cached_script(
+        &self,
+        request_id: &str,
+        request: &BootRequest<'_>,
+    ) -> Option<String> {
+        let inner = &*self.0;
+        let ident = *request.machine.as_ref().ok()?;
+        if let Some(driver) = request.driver
+            && !inner.settings.hardware_types.has(driver)
+        {
+            return None;
+        }
+        let content = inner.cache.get_if_unchanged(ident)?;
+        let cached = usable(request_id, &inner.settings.templates.current(), &content)?;
+        if inner.is_hidden(cached.outcome()) {
+            return None;
+        }
+        Some(cached.fill_and_log(request_id))
+    }
+
+    /// Answers a request with the script of the machine, as it is to be booted now.
+    pub(crate) async fn answer(
+        &self,
+        request_id: &str,
+        client: Client,
+        request: BootRequest<'_>,
+    ) -> BootResponse {
+        let script = self.0.script(request_id, request);
+        let result = self.0.limiter.run(script).await;
+        self.respond(request_id, client, result)
+    }
+
+    /// Answers with the script that asks for each NIC of a machine in turn.
+    pub(crate) fn nic_loop(&self, request_id: &str, client: Client) -> BootResponse {
+        let script = self.0.settings.templates.current().nic_loop();
+        let script = script.map_err(|error| Fault::Internal(error.to_string()));
+        self.respond(request_id, client, script)
+    }
+
+    /// Answers that a request cannot be answered.
+    pub(crate) fn refuse(&self, request_id: &str, client: Client, fault: Fault) -> BootResponse {
+        self.respond(request_id, client, Err(fault))
+    }
+
+    /// Answers firmware with a script that shows these lines and ends.
+    pub(crate) fn show(&self, request_id: &str, lines: &[&str]) -> BootResponse {
+        let scripts = self.0.settings.templates.current();
+        BootResponse::refusal(&scripts, request_id, UnknownMachine::Other, lines)
+    }
+
+    /// Counts a request that names a machine which is not known. Tells whether the log shall have a line
+    /// about it.
+    pub(crate) fn note_unknown(&self, ident: BootIdent) -> bool {
+        self.0.unknown_machines.note(&self.0.tasks, ident)
+    }
+
+    fn respond(&self, request_id: &str, client: Client, result: Result<String>) -> BootResponse {
+        let scripts = self.0.settings.templates.current();
+        BootResponse::new(&scripts, request_id, client, result)
+    }
+}
+
+impl Inner {
+    async fn script(&self, request_id: &str, request: BootRequest<'_>) -> Result<String> {
+        if let Some(driver) = request.driver {
+            self.settings.hardware_types.check(driver).await?;
+        }
+        let ident = request.machine?;
+        let scripts = self.settings.templates.current();
+        if let Some(content) = self.cache.get_if_unchanged(ident)
+            && let Some(cached) = usable(request_id, &scripts, &content)
+        {
+            return self.from_cache(request_id, cached);
+        }
+        // Boxed: much larger than what mostly happens.
+        Box::pin(self.script_uncached(request_id, &scripts, ident)).await
+    }
+
+    async fn script_uncached(
+        &self,
+        request_id: &str,
+        scripts: &Arc<Scripts>,
+        ident: BootIdent,
+    ) -> Result<String> {
+        let found = match self.cache.find(ident).await? {
+            Lookup::Cached(content) => {
+                if let Some(cached) = usable(request_id, scripts, &content) {
+                    return self.from_cache(request_id, cached);
+                }
+                if let Content::Facts(facts) = &*content {
+                    return self.render(request_id, scripts, facts).await;
+                }
+                self.cache.read(ident).await?
+            }
+            found => found,
+        };
+        let Lookup::Read(facts, validator) = found else {
+            return Err(self.unknown_machine(request_id, ident));
+        };
+        if let Some(cached) = self.cacheable(request_id, scripts, facts.machine())? {
+            let script = self.from_cache(request_id, &cached);
+            let content = Content::Script(Arc::downgrade(scripts), cached);
+            self.cache.put(ident, content, validator);
+            return script;
+        }
+        let script = self.render(request_id, scripts, &facts).await;
+        self.cache.put(ident, Content::Facts(facts), validator);
+        script
+    }
+
+    /// The script as it may be kept. It is kept only if it depends on nothing but rows,
+    /// settings and templates: not where an image must be looked for, which is another one
+    /// tomorrow. An operator's template, besides, can do anything with the request's id.
+    fn cacheable(
+        &self,
+        request_id: &str,
+        scripts: &Scripts,
+        machine: Machine<'_>,
+    ) -> Result<Option<CachedScript>> {
+        if scripts.operators_template(machine.node).is_some() || !is_standard_request_id(request_id)
+        {
+            return Ok(None);
+        }
+        let plan = decide(machine, &self.settings.boot, placeholder());
+        if !self.settings.images.are_direct(&plan) {
+            return Ok(None);
+        }
+        let rendered = Rendered::new(scripts, machine, &Located::direct(plan), placeholder())?;
+        Ok(Some(CachedScript::new(rendered, machine, &self.interner)))
+    }
+
+    /// Decides, finds the images, and renders the script for one request.
+    async fn render(
+        &self,
+        request_id: &str,
+        scripts: &Scripts,
+        facts: &MachineFacts,
+    ) -> Result<String> {
+        let machine = facts.machine();
+        let plan = decide(machine, &self.settings.boot, request_id);
+        let located = self.locate(request_id, machine.node, plan).await?;
+        let rendered = Rendered::new(scripts, machine, &located, request_id)?;
+        rendered.log(machine, request_id);
+        self.unless_hidden(rendered.script, rendered.outcome)
+    }
+
+    fn from_cache(&self, request_id: &str, cached: &CachedScript) -> Result<String> {
+        let script = cached.fill_and_log(request_id);
+        self.unless_hidden(script, cached.outcome())
+    }
+
+    fn unless_hidden(&self, script: String, outcome: Outcome) -> Result<String> {
+        if self.is_hidden(outcome) {
+            return Err(Fault::NotFound);
+        }
+        Ok(script)
+    }
+
+    /// Whether nobody shall be told why a machine does not boot.
+    fn is_hidden(&self, outcome: Outcome) -> bool {
+        outcome != Outcome::Boots && self.settings.restrict_boot_config
+    }
+
+    fn unknown_machine(&self, request_id: &str, ident: BootIdent) -> Fault {
+        let has_line = self.unknown_machines.note(&self.tasks, ident);
+        let fault = match ident {
+            BootIdent::Node(uuid) => {
+                if has_line {
+                    warn!(
+                        req.id = request_id,
+                        node.uuid = %uuid,
+                        "machine not booted: no such node"
+                    );
+                }
+                Fault::NodeNotFound(uuid.to_string())
+            }
+            BootIdent::Address(mac) => {
+                if has_line {
+                    warn!(
+                        req.id = request_id,
+                        port.mac = %mac,
+                        "machine not booted: no port has this address"
+                    );
+                }
+                Fault::PortNotFound(mac.to_string())
+            }
+        };
+        if self.settings.restrict_boot_config {
+            Fault::NotFound
+        } else {
+            fault
+        }
+    }
+}
+
+/// The script that was kept, if it is one for this request.
+fn usable<'c>(
+    request_id: &str,
+    scripts: &Arc<Scripts>,
+    content: &'c Content,
+) -> Option<&'c CachedScript> {
+    match content {
+        Content::Script(of, cached)
+            if of.as_ptr() == Arc::as_ptr(scripts) && is_standard_request_id(request_id) =>
+        {
+            Some(cached)
+        }
+        Content::Script(..) | Content::Facts(_) => None,
+    }
+}

@@ -1,0 +1,62 @@
+//! Boot services for tests.
+
+use std::sync::Arc;
+
+use ironpxe_core::boot::{BootSettings, Kickstarts, Scripts};
+use ironpxe_core::boot_ident::BootIdent;
+use ironpxe_core::error::Result;
+
+use super::{
+    BootBody, BootRequest, BootService, Client, HardwareTypes, Settings, Templates, response,
+};
+use crate::db::Db;
+use crate::lifecycle::Tasks;
+
+/// With the hardware type `fake-hardware`, and built-in templates.
+pub(crate) fn settings() -> Settings {
+    let boot = BootSettings::default();
+    Settings {
+        templates: Templates::new(Scripts::new(boot.downloads).unwrap()),
+        boot,
+        restrict_boot_config: false,
+        max_requests: 1000,
+        cache_bytes: 1 << 20,
+        images: crate::images::testing::images(),
+        kickstarts: Arc::new(Kickstarts::built_in().unwrap()),
+        hardware_types: HardwareTypes::enabled(vec!["fake-hardware".to_owned()]),
+    }
+}
+
+/// A service with these settings.
+pub(crate) fn service(db: &Db) -> BootService {
+    BootService::new(db, settings(), &Tasks::new())
+}
+
+impl BootService {
+    /// The script of a machine, asked for without a hardware type.
+    pub(crate) async fn script(&self, request_id: &str, ident: BootIdent) -> Result<String> {
+        let request = BootRequest {
+            driver: None,
+            machine: Ok(ident),
+        };
+        text(self.answer(request_id, Client::Other, request).await)
+    }
+
+    /// The kickstart of a node.
+    pub(crate) async fn kickstart_text(&self, request_id: &str, node: &str) -> Result<String> {
+        text(self.kickstart(request_id, node).await)
+    }
+
+    /// The templates in use.
+    pub(crate) fn templates(&self) -> &Templates {
+        &self.inner().settings.templates
+    }
+}
+
+fn text(response: response::BootResponse) -> Result<String> {
+    match response.body {
+        BootBody::Script(text) | BootBody::Kickstart(text) => Ok(text),
+        BootBody::Fault(fault) => Err(fault),
+        BootBody::Empty => panic!("an answer for firmware"),
+    }
+}

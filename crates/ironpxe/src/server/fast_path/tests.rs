@@ -1,0 +1,251 @@
+//! The lane as a client on the wire meets it, with the framework behind it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::Method;
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::lifecycle::Tasks;
+use crate::server::tests::{SOON, exchange, limits};
+use crate::server::{Head, Limits, RequestMemory, Site, serve};
+
+/// Knows `/now…` and `/later`, and never comes to an end with `/never`.
+struct Knows {
+    head: Head,
+    /// What those who wait for ever hold.
+    held: Arc<()>,
+}
+
+impl FastPath for Knows {
+    fn answer(&self, request: &SimpleGet<'_>, reply: Reply<'_>) -> Verdict {
+        match request.target {
+            "/later" => Verdict::Pending(Box::pin(async {
+                tokio::task::yield_now().await;
+                let response = http::Response::new(Bytes::from_static(b"lane: later"));
+                Box::new(move |reply: Reply<'_>| reply.send_response(&response)) as Written
+            })),
+            "/never" => {
+                let held = Arc::clone(&self.held);
+                Verdict::Pending(Box::pin(async move {
+                    let () = std::future::pending().await;
+                    drop(held);
+                    Box::new(|_: Reply<'_>| ()) as Written
+                }))
+            }
+            target if target.starts_with("/now") => {
+                reply.send(&self.head, &[], format!("lane: {target}").as_bytes());
+                Verdict::Handled
+            }
+            _ => Verdict::Fallback,
+        }
+    }
+}
+
+struct Running {
+    address: SocketAddr,
+    stop: CancellationToken,
+    tasks: Tasks,
+    held: Arc<()>,
+}
+
+async fn start(limits: Limits) -> Running {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let framework = |method: Method, uri: http::Uri, body: String| async move {
+        format!("framework: {method} {uri} {body}")
+    };
+    let held = Arc::new(());
+    let knows = Knows {
+        head: Head::new(StatusCode::OK, &HeaderMap::new()),
+        held: Arc::clone(&held),
+    };
+    let site = Site {
+        router: Router::new().fallback(framework),
+        fast_path: Some(Arc::new(knows)),
+        tls: None,
+        memory: RequestMemory::new(1 << 20, "a test"),
+    };
+    let stop = CancellationToken::new();
+    let tasks = Tasks::new();
+    tasks.spawn("a server", serve(listener, site, limits, stop.clone()));
+    Running {
+        address,
+        stop,
+        tasks,
+        held,
+    }
+}
+
+/// Sends pieces one after the other, and reads until `end` has come.
+async fn in_pieces(stream: &mut TcpStream, pieces: &[&str], end: &str) -> String {
+    let (last, before) = pieces.split_last().unwrap();
+    for piece in before {
+        stream.write_all(piece.as_bytes()).await.unwrap();
+        // So that it is read alone.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    exchange(stream, last.as_bytes(), end).await
+}
+
+/// What comes until the server closes the connection.
+async fn rest(stream: &mut TcpStream) -> String {
+    let mut text = String::new();
+    let read = timeout(SOON, stream.read_to_string(&mut text)).await;
+    read.unwrap().unwrap();
+    text
+}
+
+#[tokio::test]
+async fn plain_requests_are_answered_here_and_all_others_in_the_framework() {
+    let running = start(limits()).await;
+    let host = "Host: h\r\n";
+    for (request, end) in [
+        (format!("GET /now HTTP/1.1\r\n{host}\r\n"), "lane: /now"),
+        (
+            format!("GET /now?a=b HTTP/1.1\r\n{host}\r\n"),
+            "lane: /now?a=b",
+        ),
+        (format!("GET /later HTTP/1.1\r\n{host}\r\n"), "lane: later"),
+        (
+            format!("GET /now HTTP/1.1\r\n{host}connection: Keep-Alive\r\n\r\n"),
+            "lane: /now",
+        ),
+        (
+            format!("GET /else HTTP/1.1\r\n{host}\r\n"),
+            "framework: GET /else ",
+        ),
+        (
+            format!("POST /now HTTP/1.1\r\n{host}Content-Length: 4\r\n\r\nbody"),
+            "framework: POST /now body",
+        ),
+        (
+            format!("GET /now HTTP/1.1\r\n{host}Content-Length: 4\r\n\r\nbody"),
+            "framework: GET /now body",
+        ),
+        (
+            format!("GET /now HTTP/1.1\r\n{host}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+            "framework: GET /now ",
+        ),
+        (
+            format!("GET /now HTTP/1.1\r\n{host}Connection: close\r\n\r\n"),
+            "framework: GET /now ",
+        ),
+        (
+            format!("GET /now HTTP/1.0\r\n{host}\r\n"),
+            "framework: GET /now ",
+        ),
+        (
+            format!("GET /now HTTP/1.1\r\n{host}X: {}\r\n\r\n", "x".repeat(READ)),
+            "framework: GET /now ",
+        ),
+    ] {
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        let answer = in_pieces(&mut stream, &[&request], end).await;
+        assert!(answer.contains(" 200 OK\r\n"), "{request}{answer}");
+        assert!(answer.contains("\r\nContent-Length: "), "{request}{answer}");
+    }
+    let mut stream = TcpStream::connect(running.address).await.unwrap();
+    stream.write_all(b"what is this?\r\n\r\n").await.unwrap();
+    assert!(rest(&mut stream).await.starts_with("HTTP/1.1 400 "));
+}
+
+#[tokio::test]
+async fn a_connection_is_kept_across_pieces_crowds_and_lanes() {
+    let running = start(limits()).await;
+    let mut stream = TcpStream::connect(running.address).await.unwrap();
+    let whole = "GET /now1 HTTP/1.1\r\nHost: h\r\n\r\n";
+    for cut in [1, 10, whole.len() - 1] {
+        let (one, two) = whole.split_at(cut);
+        in_pieces(&mut stream, &[one, two], "lane: /now1").await;
+    }
+    // Many at once, one of which takes longer, and the beginning of another.
+    let later = "GET /later HTTP/1.1\r\n\r\n";
+    let many = format!("{whole}{later}{}GET /now3", whole.replace("now1", "now2"));
+    let answers = in_pieces(&mut stream, &[&many, " HTTP/1.1\r\n\r\n"], "lane: /now3").await;
+    let lines = answers.split("lane: ").skip(1);
+    let order: Vec<&str> = lines
+        .map(|line| line.split("HTTP").next().unwrap())
+        .collect();
+    assert_eq!(order, ["/now1", "later", "/now2", "/now3"]);
+    // From here on it is the framework's, for good.
+    let many = format!("{whole}GET /else HTTP/1.1\r\n\r\n{whole}");
+    let answers = in_pieces(&mut stream, &[&many], "GET /now1 ").await;
+    assert!(answers.contains("lane: /now1"), "{answers}");
+    assert!(answers.contains("framework: GET /else "), "{answers}");
+}
+
+#[tokio::test]
+async fn the_end_and_silence_close_a_connection() {
+    let running = start(limits()).await;
+    let mut idle = TcpStream::connect(running.address).await.unwrap();
+    in_pieces(&mut idle, &["GET /now HTTP/1.1\r\n\r\n"], "lane: /now").await;
+    running.stop.cancel();
+    assert_eq!(rest(&mut idle).await, "");
+    assert!(running.tasks.stop(SOON).await);
+
+    let running = start(Limits {
+        head_timeout: Duration::from_secs(2),
+        ..limits()
+    })
+    .await;
+    let mut silent = TcpStream::connect(running.address).await.unwrap();
+    let mut slow = TcpStream::connect(running.address).await.unwrap();
+    slow.write_all(b"GET /no").await.unwrap();
+    let mut idle = TcpStream::connect(running.address).await.unwrap();
+    // Stays longer than that by asking.
+    for _ in 0..30 {
+        in_pieces(&mut idle, &["GET /now HTTP/1.1\r\n\r\n"], "lane: /now").await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    for stream in [&mut silent, &mut slow, &mut idle] {
+        assert_eq!(rest(stream).await, "");
+    }
+}
+
+#[tokio::test]
+async fn when_it_is_crowded_the_first_answer_is_the_last() {
+    let running = start(Limits {
+        connections: 1,
+        ..limits()
+    })
+    .await;
+    for target in ["/now", "/later"] {
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        let request = format!("GET {target} HTTP/1.1\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let answer = rest(&mut stream).await;
+        assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
+        assert!(answer.contains("lane: "), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_works_for_a_client_that_has_gone() {
+    let running = start(limits()).await;
+    // The test's and the server's.
+    let nobody = 2;
+    let work = async |count: usize| {
+        while Arc::strong_count(&running.held) != nobody + count {
+            tokio::task::yield_now().await;
+        }
+    };
+    let request = "GET /never HTTP/1.1\r\n\r\n";
+    let mut stays = TcpStream::connect(running.address).await.unwrap();
+    stays.write_all(request.as_bytes()).await.unwrap();
+    let mut goes = TcpStream::connect(running.address).await.unwrap();
+    // Whatever it has said besides.
+    let more = format!("{request}{request}");
+    goes.write_all(more.as_bytes()).await.unwrap();
+    timeout(SOON, work(2)).await.unwrap();
+    drop(goes);
+    timeout(SOON, work(1)).await.unwrap();
+}
