@@ -4,8 +4,8 @@
 //! always give the same answer, which is why the part that could wipe a disk lives here and can
 //! be tested on every state.
 //!
-//! Start at [`boot`] for the decision, at [`provision_state`] for the state machine it reads, and
-//! at [`node`] for the resource both are about.
+//! Start at [`boot`] for the decision, at [`provision_state`] for the state machine it reads, at
+//! [`provision`] for how a node moves through it, and at [`node`] for the resource all are about.
 
 pub mod boot;
 pub mod boot_device;
@@ -29,6 +29,7 @@ pub mod passthru;
 pub mod patch;
 pub mod port;
 pub mod power_state;
+pub mod provision;
 pub mod provision_state;
 pub mod swift;
 pub mod timestamp;

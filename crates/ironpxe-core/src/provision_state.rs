@@ -1,18 +1,16 @@
 //! The provision state machine: Ironic's, whole.
 //!
 //! [`MACHINE`] is the one table (in `machine.rs`). The API's errors, the conductor's guards and the
-//! boot decision all read it; a test compares it with what real Ironic reported. `verb.rs` has what
-//! an operator may ask for.
+//! boot decision all read it; a test compares it with what real Ironic reported. What an operator may
+//! ask for, and what follows, is in [`crate::provision`].
 //!
 //! Source: Ironic's `common/states.py` and `common/state_machine.py` (version 39).
 
 mod machine;
-mod verb;
 
 use std::fmt;
 
 pub use machine::{MACHINE, StateRow};
-pub use verb::{VERBS, Verb};
 
 /// A provision state, as Ironic names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,9 +77,9 @@ pub enum ProvisionState {
     DeployWait,
 }
 
-/// What moves a node from one provision state to another.
+/// What moves a node from one provision state to another: an event of Ironic's state machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Event {
+pub enum FsmEvent {
     /// An operator stops what is going on.
     Abort,
     /// Take over a deployed machine.
@@ -120,6 +118,66 @@ pub enum Event {
     Wait,
 }
 
+/// What a conductor does with a node, or leaves to the machine's ramdisk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Task {
+    /// Verifies the credentials for the machine.
+    Verify,
+    /// Inspects the hardware.
+    Inspect,
+    /// Cleans: on request, or before the node becomes available.
+    Clean,
+    /// Deploys an instance.
+    Deploy,
+    /// Takes the instance off the node.
+    TearDown,
+    /// Takes over a deployed machine.
+    Adopt,
+    /// Boots the rescue ramdisk.
+    Rescue,
+    /// Brings the instance back from rescue.
+    Unrescue,
+    /// Services the deployed node.
+    Service,
+}
+
+/// What is going on in a provision state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Nothing: the node stays as it is until it is asked for something.
+    Idle,
+    /// A conductor works on the node and holds its reservation. The work is lost with the conductor.
+    Working(Task),
+    /// The node waits for the ramdisk or the installer on the machine.
+    Waiting(Task),
+    /// As `Waiting`, until an operator lets the node go on.
+    Held(Task),
+    /// The task has failed.
+    Failed(Task),
+}
+
+impl Phase {
+    /// The task that goes on or has failed.
+    pub fn task(self) -> Option<Task> {
+        match self {
+            Self::Idle => None,
+            Self::Working(task) | Self::Waiting(task) | Self::Held(task) | Self::Failed(task) => {
+                Some(task)
+            }
+        }
+    }
+
+    /// Whether an agent or an installer may run on the machine and send heartbeats.
+    ///
+    /// Source: Ironic's `heartbeat_allowed`.
+    pub fn takes_heartbeats(self) -> bool {
+        match self {
+            Self::Waiting(_) | Self::Held(_) => true,
+            Self::Idle | Self::Working(_) | Self::Failed(_) => false,
+        }
+    }
+}
+
 impl ProvisionState {
     /// Every state, in the order of [`MACHINE`].
     pub fn all() -> impl Iterator<Item = Self> {
@@ -155,7 +213,7 @@ impl ProvisionState {
     }
 
     /// Where `event` leads from here; `None` if it is not accepted here.
-    pub fn on(self, event: Event) -> Option<Self> {
+    pub fn on(self, event: FsmEvent) -> Option<Self> {
         self.row()
             .events
             .iter()
@@ -178,18 +236,10 @@ impl ProvisionState {
     ///
     /// Source: Ironic's `STUCK_STATES_TREATED_AS_FAIL`.
     pub fn fails_when_abandoned(self) -> bool {
-        matches!(
-            self,
-            Self::Deploying
-                | Self::Cleaning
-                | Self::Verifying
-                | Self::Inspecting
-                | Self::Adopting
-                | Self::Rescuing
-                | Self::Unrescuing
-                | Self::Deleting
-                | Self::Servicing
-        )
+        match self.row().phase {
+            Phase::Working(_) => true,
+            Phase::Idle | Phase::Waiting(_) | Phase::Held(_) | Phase::Failed(_) => false,
+        }
     }
 }
 
@@ -244,7 +294,7 @@ impl fmt::Display for StoredState {
     }
 }
 
-impl Event {
+impl FsmEvent {
     /// The event's name in Ironic's state machine.
     pub fn name(self) -> &'static str {
         match self {

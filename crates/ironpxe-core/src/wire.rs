@@ -12,7 +12,8 @@ use crate::boot::{CpuArch, Firmware};
 use crate::boot_device::BootDevice;
 use crate::mac::MacAddress;
 use crate::power_state::{PowerState, PowerTarget};
-use crate::provision_state::{ProvisionState, StoredState, VERBS, Verb};
+use crate::provision::Verb;
+use crate::provision_state::{ProvisionState, StoredState};
 
 /// Has a type travel as the text that `$to` makes of it and `$from` reads.
 macro_rules! as_text {
@@ -80,7 +81,7 @@ as_text!(
 as_text!(
     Verb,
     "a provision verb",
-    |verb| word(*verb).into(),
+    |verb| verb.name().into(),
     |word| Verb::from_word(word).map(|(verb, _)| verb)
 );
 as_text!(
@@ -89,14 +90,6 @@ as_text!(
     |mac| mac.to_string().into(),
     |text| text.parse().ok()
 );
-
-/// The oldest word of the API for a verb, which is the one Ironic's conductors know.
-fn word(verb: Verb) -> &'static str {
-    VERBS
-        .iter()
-        .find(|(_, known, _)| *known == verb)
-        .map_or("", |(word, _, _)| word)
-}
 
 #[cfg(test)]
 mod tests {
@@ -125,9 +118,7 @@ mod tests {
         }
         PowerTarget::ALL.iter().for_each(survives);
         BootDevice::ALL.iter().for_each(survives);
-        for (_, verb, _) in &VERBS {
-            survives(verb);
-        }
+        Verb::ALL.iter().for_each(survives);
         survives(&MacAddress::new([0x52, 0x54, 0, 0xaa, 0, 1]));
     }
 

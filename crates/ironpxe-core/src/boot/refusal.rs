@@ -64,7 +64,33 @@ impl Refusal {
                 S::Manageable => format!("baremetal node provide {node}, deploy; then boot again"),
                 S::Available => format!("baremetal node deploy {node}; then boot again"),
                 S::Verifying | S::Deleting => "wait until that is done; then boot again".to_owned(),
-                _ => format!("see last_error: baremetal node show {node} --fields last_error"),
+                S::Active
+                | S::AdoptFailed
+                | S::Adopting
+                | S::CleanFailed
+                | S::CleanHold
+                | S::CleanWait
+                | S::Cleaning
+                | S::DeployFailed
+                | S::DeployHold
+                | S::DeployWait
+                | S::Deploying
+                | S::Error
+                | S::InspectFailed
+                | S::InspectWait
+                | S::Inspecting
+                | S::Rescue
+                | S::RescueFailed
+                | S::RescueWait
+                | S::Rescuing
+                | S::ServiceFailed
+                | S::ServiceHold
+                | S::ServiceWait
+                | S::Servicing
+                | S::UnrescueFailed
+                | S::Unrescuing => {
+                    format!("see last_error: baremetal node show {node} --fields last_error")
+                }
             },
             Self::RamdiskDisabled { .. } => {
                 "wait until the node is cleaned; then boot again".to_owned()

@@ -1,6 +1,6 @@
 //! The state machine as one table.
 
-use super::{Event, ProvisionState};
+use super::{FsmEvent, Phase, ProvisionState, Task};
 
 /// One row of the state machine.
 #[derive(Debug)]
@@ -13,13 +13,16 @@ pub struct StateRow {
     pub target: Option<ProvisionState>,
     /// A stable state is left only on request.
     pub stable: bool,
+    /// What is going on in it.
+    pub phase: Phase,
     /// Which events are accepted, and where they lead.
-    pub events: &'static [(Event, ProvisionState)],
+    pub events: &'static [(FsmEvent, ProvisionState)],
 }
 
 /// The whole machine, one row per state, in alphabetical order of the names.
 pub const MACHINE: [StateRow; 30] = {
-    use Event as E;
+    use FsmEvent as E;
+    use Phase as P;
     use ProvisionState as S;
     [
         StateRow {
@@ -27,6 +30,7 @@ pub const MACHINE: [StateRow; 30] = {
             name: "active",
             target: None,
             stable: true,
+            phase: P::Idle,
             events: &[
                 (E::Delete, S::Deleting),
                 (E::Rebuild, S::Deploying),
@@ -39,6 +43,7 @@ pub const MACHINE: [StateRow; 30] = {
             name: "adopt failed",
             target: Some(S::Active),
             stable: false,
+            phase: P::Failed(Task::Adopt),
             events: &[(E::Adopt, S::Adopting), (E::Manage, S::Manageable)],
         },
         StateRow {
@@ -46,6 +51,7 @@ pub const MACHINE: [StateRow; 30] = {
             name: "adopting",
             target: Some(S::Active),
             stable: false,
+            phase: P::Working(Task::Adopt),
             events: &[(E::Done, S::Active), (E::Fail, S::AdoptFailed)],
         },
         StateRow {
@@ -53,6 +59,7 @@ pub const MACHINE: [StateRow; 30] = {
             name: "available",
             target: None,
             stable: true,
+            phase: P::Idle,
             events: &[(E::Deploy, S::Deploying), (E::Manage, S::Manageable)],
         },
         StateRow {
@@ -60,6 +67,7 @@ pub const MACHINE: [StateRow; 30] = {
             name: "clean failed",
             target: Some(S::Available),
             stable: false,
+            phase: P::Failed(Task::Clean),
             events: &[(E::Manage, S::Manageable)],
         },
         StateRow {
@@ -67,6 +75,7 @@ pub const MACHINE: [StateRow; 30] = {
             name: "clean hold",
             target: Some(S::Available),
             stable: false,
+            phase: P::Held(Task::Clean),
             events: &[(E::Abort, S::CleanFailed), (E::Unhold, S::CleanWait)],
         },
         StateRow {
@@ -74,6 +83,7 @@ pub const MACHINE: [StateRow; 30] = {
             name: "clean wait",
             target: Some(S::Available),
             stable: false,
+            phase: P::Waiting(Task::Clean),
             events: &[
                 (E::Abort, S::CleanFailed),
                 (E::Fail, S::CleanFailed),
@@ -86,6 +96,7 @@ pub const MACHINE: [StateRow; 30] = {
             name: "cleaning",
             target: Some(S::Available),
             stable: false,
+            phase: P::Working(Task::Clean),
             events: &[
                 (E::Done, S::Available),
                 (E::Fail, S::CleanFailed),
@@ -99,6 +110,7 @@ pub const MACHINE: [StateRow; 30] = {
             name: "deleting",
             target: Some(S::Available),
             stable: false,
+            phase: P::Working(Task::TearDown),
             events: &[(E::Clean, S::Cleaning), (E::Fail, S::Error)],
         },
         StateRow {
@@ -106,6 +118,7 @@ pub const MACHINE: [StateRow; 30] = {
             name: "deploy failed",
             target: Some(S::Active),
             stable: false,
+            phase: P::Failed(Task::Deploy),
             events: &[
                 (E::Delete, S::Deleting),
                 (E::Deploy, S::Deploying),
@@ -117,6 +130,7 @@ pub const MACHINE: [StateRow; 30] = {
             name: "deploy hold",
             target: Some(S::Active),
             stable: false,
+            phase: P::Held(Task::Deploy),
             events: &[(E::Abort, S::DeployFailed), (E::Unhold, S::DeployWait)],
         },
         StateRow {
@@ -124,6 +138,7 @@ pub const MACHINE: [StateRow; 30] = {
             name: "deploying",
             target: Some(S::Active),
             stable: false,
+            phase: P::Working(Task::Deploy),
             events: &[
                 (E::Done, S::Active),
                 (E::Fail, S::DeployFailed),
@@ -136,6 +151,7 @@ pub const MACHINE: [StateRow; 30] = {
             name: "enroll",
             target: None,
             stable: true,
+            phase: P::Idle,
             events: &[(E::Manage, S::Verifying)],
         },
         StateRow {
@@ -143,6 +159,7 @@ pub const MACHINE: [StateRow; 30] = {
             name: "error",
             target: None,
             stable: true,
+            phase: P::Failed(Task::TearDown),
             events: &[(E::Delete, S::Deleting), (E::Rebuild, S::Deploying)],
         },
         StateRow {
@@ -150,6 +167,7 @@ pub const MACHINE: [StateRow; 30] = {
             name: "inspect failed",
             target: Some(S::Manageable),
             stable: false,
+            phase: P::Failed(Task::Inspect),
             events: &[(E::Inspect, S::Inspecting), (E::Manage, S::Manageable)],
         },
         StateRow {
@@ -157,6 +175,7 @@ pub const MACHINE: [StateRow; 30] = {
             name: "inspect wait",
             target: Some(S::Manageable),
             stable: false,
+            phase: P::Waiting(Task::Inspect),
             events: &[
                 (E::Abort, S::InspectFailed),
                 (E::Done, S::Manageable),
@@ -169,6 +188,7 @@ pub const MACHINE: [StateRow; 30] = {
             name: "inspecting",
             target: Some(S::Manageable),
             stable: false,
+            phase: P::Working(Task::Inspect),
             events: &[
                 (E::Done, S::Manageable),
                 (E::Fail, S::InspectFailed),
@@ -180,6 +200,7 @@ pub const MACHINE: [StateRow; 30] = {
             name: "manageable",
             target: None,
             stable: true,
+            phase: P::Idle,
             events: &[
                 (E::Adopt, S::Adopting),
                 (E::Clean, S::Cleaning),
@@ -192,6 +213,7 @@ pub const MACHINE: [StateRow; 30] = {
             name: "rescue",
             target: None,
             stable: true,
+            phase: P::Idle,
             events: &[
                 (E::Delete, S::Deleting),
                 (E::Rescue, S::Rescuing),
@@ -203,6 +225,7 @@ pub const MACHINE: [StateRow; 30] = {
             name: "rescue failed",
             target: Some(S::Rescue),
             stable: false,
+            phase: P::Failed(Task::Rescue),
             events: &[
                 (E::Delete, S::Deleting),
                 (E::Rescue, S::Rescuing),
@@ -214,6 +237,7 @@ pub const MACHINE: [StateRow; 30] = {
             name: "rescue wait",
             target: Some(S::Rescue),
             stable: false,
+            phase: P::Waiting(Task::Rescue),
             events: &[
                 (E::Abort, S::RescueFailed),
                 (E::Delete, S::Deleting),
@@ -226,6 +250,7 @@ pub const MACHINE: [StateRow; 30] = {
             name: "rescuing",
             target: Some(S::Rescue),
             stable: false,
+            phase: P::Working(Task::Rescue),
             events: &[
                 (E::Done, S::Rescue),
                 (E::Fail, S::RescueFailed),
@@ -237,6 +262,7 @@ pub const MACHINE: [StateRow; 30] = {
             name: "service failed",
             target: Some(S::Active),
             stable: false,
+            phase: P::Failed(Task::Service),
             events: &[
                 (E::Abort, S::Active),
                 (E::Delete, S::Deleting),
@@ -251,6 +277,7 @@ pub const MACHINE: [StateRow; 30] = {
             name: "service hold",
             target: Some(S::Active),
             stable: false,
+            phase: P::Held(Task::Service),
             events: &[
                 (E::Abort, S::ServiceFailed),
                 (E::Fail, S::ServiceFailed),
@@ -263,6 +290,7 @@ pub const MACHINE: [StateRow; 30] = {
             name: "service wait",
             target: Some(S::Active),
             stable: false,
+            phase: P::Waiting(Task::Service),
             events: &[
                 (E::Abort, S::ServiceFailed),
                 (E::Delete, S::Deleting),
@@ -276,6 +304,7 @@ pub const MACHINE: [StateRow; 30] = {
             name: "servicing",
             target: Some(S::Active),
             stable: false,
+            phase: P::Working(Task::Service),
             events: &[
                 (E::Done, S::Active),
                 (E::Fail, S::ServiceFailed),
@@ -288,6 +317,7 @@ pub const MACHINE: [StateRow; 30] = {
             name: "unrescue failed",
             target: Some(S::Active),
             stable: false,
+            phase: P::Failed(Task::Unrescue),
             events: &[
                 (E::Delete, S::Deleting),
                 (E::Rescue, S::Rescuing),
@@ -299,6 +329,7 @@ pub const MACHINE: [StateRow; 30] = {
             name: "unrescuing",
             target: Some(S::Active),
             stable: false,
+            phase: P::Working(Task::Unrescue),
             events: &[(E::Done, S::Active), (E::Fail, S::UnrescueFailed)],
         },
         StateRow {
@@ -306,6 +337,7 @@ pub const MACHINE: [StateRow; 30] = {
             name: "verifying",
             target: Some(S::Manageable),
             stable: false,
+            phase: P::Working(Task::Verify),
             events: &[(E::Done, S::Manageable), (E::Fail, S::Enroll)],
         },
         StateRow {
@@ -313,6 +345,7 @@ pub const MACHINE: [StateRow; 30] = {
             name: "wait call-back",
             target: Some(S::Active),
             stable: false,
+            phase: P::Waiting(Task::Deploy),
             events: &[
                 (E::Abort, S::DeployFailed),
                 (E::Delete, S::Deleting),

@@ -16,7 +16,7 @@ use ironpxe_core::id::NodeUuid;
 use ironpxe_core::node::Node;
 use ironpxe_core::patch::repr::repr;
 use ironpxe_core::power_state::PowerState;
-use ironpxe_core::provision_state::{Event, ProvisionState};
+use ironpxe_core::provision_state::{FsmEvent, ProvisionState};
 use serde_json::Value;
 use time::OffsetDateTime;
 use tracing::{error, warn};
@@ -155,7 +155,7 @@ impl Wait {
     /// Ends the wait of the node.
     fn end(self, node: &mut Node) -> Result<()> {
         let last_error = self.last_error(node);
-        transition(node, Event::Fail, clock::now())?;
+        transition(node, FsmEvent::Fail, clock::now())?;
         // What a step has begun may have left the machine in any condition.
         let broken = match self {
             Self::Clean => interrupted(&mut node.clean_step).then_some("clean failure"),

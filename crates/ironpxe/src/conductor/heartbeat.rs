@@ -13,7 +13,7 @@ use ironpxe_core::id::NodeUuid;
 use ironpxe_core::interface::InterfaceKind;
 use ironpxe_core::node::Node;
 use ironpxe_core::power_state::PowerState;
-use ironpxe_core::provision_state::{Event, ProvisionState};
+use ironpxe_core::provision_state::{FsmEvent, ProvisionState};
 use time::macros::format_description;
 use tracing::{info, warn};
 
@@ -117,11 +117,11 @@ impl LocalConductor {
                 Ok(Heard::Installing)
             }
             AgentStatus::End => {
-                transition(node, Event::Resume, clock::now())?;
+                transition(node, FsmEvent::Resume, clock::now())?;
                 management::set(node, BootDevice::Disk, true);
                 node.power_state = Some(PowerState::On);
                 node.last_error = None;
-                transition(node, Event::Done, clock::now())?;
+                transition(node, FsmEvent::Done, clock::now())?;
                 Ok(Heard::Installed)
             }
             AgentStatus::Error => {
@@ -130,7 +130,7 @@ impl LocalConductor {
                     "" => "The installer failed, and did not say why.".to_owned(),
                     text => shortened(text),
                 };
-                transition(node, Event::Fail, clock::now())?;
+                transition(node, FsmEvent::Fail, clock::now())?;
                 node.last_error = Some(message);
                 Ok(Heard::Failed)
             }

@@ -11,7 +11,7 @@ use ironpxe_core::error::Result;
 use ironpxe_core::id::{NodeHistoryUuid, NodeUuid};
 use ironpxe_core::node::Node;
 use ironpxe_core::node_history::{NodeHistory, Severity};
-use ironpxe_core::provision_state::ProvisionState;
+use ironpxe_core::provision_state::Task;
 use tracing::{info, warn};
 
 use super::LocalConductor;
@@ -130,19 +130,15 @@ pub(super) const RESCUE_ABORTED: &str = "By request, the rescue operation was ab
 
 /// What a node in this state is in the middle of, or failed in the middle of.
 fn event_type(node: &Node) -> Option<&'static str> {
-    use ProvisionState as S;
-    let stage = match node.provision_state.known()? {
-        S::Verifying => "verifying",
-        S::Inspecting | S::InspectWait | S::InspectFailed => "introspection",
-        S::Cleaning | S::CleanWait | S::CleanHold | S::CleanFailed => "cleaning",
-        S::Deploying | S::DeployWait | S::DeployHold | S::DeployFailed => "deploying",
-        S::Rescuing | S::RescueWait | S::RescueFailed | S::Unrescuing | S::UnrescueFailed => {
-            "rescue"
-        }
-        S::Servicing | S::ServiceWait | S::ServiceHold | S::ServiceFailed => "servicing",
-        S::Adopting | S::AdoptFailed => "adoption",
-        S::Deleting | S::Error => "unprovision",
-        _ => return None,
+    let stage = match node.provision_state.known()?.row().phase.task()? {
+        Task::Verify => "verifying",
+        Task::Inspect => "introspection",
+        Task::Clean => "cleaning",
+        Task::Deploy => "deploying",
+        Task::Rescue | Task::Unrescue => "rescue",
+        Task::Service => "servicing",
+        Task::Adopt => "adoption",
+        Task::TearDown => "unprovision",
     };
     Some(stage)
 }

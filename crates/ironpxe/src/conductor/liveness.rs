@@ -17,7 +17,7 @@ use std::time::Duration;
 use ironpxe_core::conductor::Hardware;
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::node::Node;
-use ironpxe_core::provision_state::{Event, ProvisionState};
+use ironpxe_core::provision_state::{FsmEvent, ProvisionState};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -274,7 +274,7 @@ fn end_work(node: &mut Node) -> Result<()> {
         .known()
         .is_some_and(ProvisionState::fails_when_abandoned)
     {
-        transition(node, Event::Fail, clock::now())?;
+        transition(node, FsmEvent::Fail, clock::now())?;
         node.last_error = Some(format!(
             "The conductor {holder} stopped while the node was in state \"{before}\"; the work was \
              not finished."

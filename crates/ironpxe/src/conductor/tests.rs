@@ -17,7 +17,7 @@ use ironpxe_core::id::{NodeUuid, PortUuid};
 use ironpxe_core::interface::InterfaceKind;
 use ironpxe_core::node::Node;
 use ironpxe_core::port::Port;
-use ironpxe_core::provision_state::Verb;
+use ironpxe_core::provision::Verb;
 use serde_json::json;
 use tempfile::TempDir;
 

@@ -8,7 +8,8 @@ use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::interface::InterfaceKind;
 use ironpxe_core::node::Node;
-use ironpxe_core::provision_state::{ProvisionState, Verb};
+use ironpxe_core::provision::{Argument, Validates, Verb};
+use ironpxe_core::provision_state::ProvisionState;
 use ironpxe_core::volume::Volumes;
 
 use super::LocalConductor;
@@ -86,20 +87,23 @@ impl LocalConductor {
         verb: Verb,
         args: &ProvisionArgs,
     ) -> Result<()> {
-        use ProvisionState as S;
-        let by_agent = |interface| Worker::of_interface(node.interface(interface)) == Worker::Agent;
-        let cleans = || {
-            let deploy = DeployInterface::from_name(node.interface(InterfaceKind::Deploy));
-            !args.disable_ramdisk && deploy.is_some_and(|it| it.cleans() == Worker::Agent)
-        };
-        let state = match verb {
-            Verb::Deploy | Verb::Rebuild => return self.validate_deploy(ctx, node).await,
-            Verb::Clean if cleans() => S::CleanWait,
-            Verb::Service if cleans() => S::ServiceWait,
-            Verb::Inspect if by_agent(InterfaceKind::Inspect) => S::InspectWait,
-            Verb::Rescue if by_agent(InterfaceKind::Rescue) => S::RescueWait,
-            Verb::Adopt => S::Active,
-            _ => return Ok(()),
+        let state = match verb.row().validates {
+            Validates::Nothing => return Ok(()),
+            Validates::Deployment => return self.validate_deploy(ctx, node).await,
+            Validates::Ramdisk(kind, state) => {
+                let deploy = || DeployInterface::from_name(node.interface(InterfaceKind::Deploy));
+                let worker = match kind {
+                    InterfaceKind::Deploy => deploy().map(DeployInterface::cleans),
+                    kind => Some(Worker::of_interface(node.interface(kind))),
+                };
+                let without =
+                    verb.takes(Argument::DisableRamdisk).is_some() && args.disable_ramdisk;
+                if worker != Some(Worker::Agent) || without {
+                    return Ok(());
+                }
+                state
+            }
+            Validates::Instance => ProvisionState::Active,
         };
         if !BootInterface::of(node).boots_over_network() {
             return Ok(());

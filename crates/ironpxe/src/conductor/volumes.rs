@@ -155,8 +155,9 @@ fn refuse_to_change(node: &Node, action: &'static str) -> Result<()> {
 fn refuse_to_remove(node: &Node, action: &'static str) -> Result<()> {
     use ProvisionState as S;
     refuse_if_reserved(node)?;
-    match node.provision_state.known() {
-        Some(S::Enroll | S::Manageable | S::AdoptFailed) => Ok(()),
-        _ => refuse_to_change(node, action),
+    let state = node.provision_state.known();
+    if matches!(state, Some(S::Enroll | S::Manageable | S::AdoptFailed)) {
+        return Ok(());
     }
+    refuse_to_change(node, action)
 }

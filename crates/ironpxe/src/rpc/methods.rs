@@ -14,7 +14,7 @@ use ironpxe_core::passthru::{HttpMethod, MethodInfo, PassthruReply};
 use ironpxe_core::patch::{NodeChange, PortChange, VolumeConnectorChange, VolumeTargetChange};
 use ironpxe_core::port::Port;
 use ironpxe_core::power_state::PowerTarget;
-use ironpxe_core::provision_state::Verb;
+use ironpxe_core::provision::Verb;
 use ironpxe_core::volume::{VolumeConnector, VolumeTarget};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -37,10 +37,10 @@ use ironpxe_core::passthru::{HttpMethod, MethodInfo, PassthruReply};
 use ironpxe_core::patch::{NodeChange, PortChange, VolumeConnectorChange, VolumeTargetChange};
 use ironpxe_core::port::Port;
 use ironpxe_core::power_state::PowerTarget;
-use ironpxe_core::provision_state::Verb;
+pub use ironpxe_core::provision::ProvisionArgs;
+use ironpxe_core::provision::Verb;
 use ironpxe_core::volume::{VolumeConnector, VolumeTarget};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 pub use self::auth::{Admission, Credentials, Users, UsersError};
 pub use self::remote::{Remote, Timeouts};
@@ -56,25 +56,6 @@ pub struct Context {
     pub request_id: String,
 }
 
-/// What goes with a provision verb.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct ProvisionArgs {
-    /// The word the client used, for messages (`active`, `deploy`, …).
-    pub target: String,
-    /// For deploy and rebuild: the config drive, as given.
-    pub configdrive: Option<Value>,
-    /// For deploy and rebuild.
-    pub deploy_steps: Vec<Value>,
-    /// For clean.
-    pub clean_steps: Vec<Value>,
-    /// For service.
-    pub service_steps: Vec<Value>,
-    /// For rescue.
-    pub rescue_password: Option<String>,
-    /// For clean and service: do the steps without booting the ramdisk.
-    pub disable_ramdisk: bool,
-}
 
 /// Which VIF is to be plugged into which port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

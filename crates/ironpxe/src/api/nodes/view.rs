@@ -99,13 +99,14 @@ fn wanted(fields: Option<&[&str]>) -> Vec<&'static NodeField> {
 
 /// The provision state as the client's API version knows it.
 pub(super) fn provision_state(call: &Call, node: &Node) -> Value {
-    match node.provision_state.known() {
-        Some(ProvisionState::Available) if !call.has(2) => Value::Null,
-        Some(ProvisionState::InspectWait) if !call.has(39) => {
-            json!(ProvisionState::Inspecting.name())
-        }
-        _ => json!(node.provision_state.name()),
+    let state = node.provision_state.known();
+    if state == Some(ProvisionState::Available) && !call.has(2) {
+        return Value::Null;
     }
+    if state == Some(ProvisionState::InspectWait) && !call.has(39) {
+        return json!(ProvisionState::Inspecting.name());
+    }
+    json!(node.provision_state.name())
 }
 
 /// One field, without its secrets.

@@ -10,9 +10,9 @@ mod work;
 use ironpxe_core::boot::RamdiskFlag;
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::{NodeUuid, VolumeTargetUuid};
-use ironpxe_core::interface::InterfaceKind;
 use ironpxe_core::node::Node;
-use ironpxe_core::provision_state::{ProvisionState, Verb};
+use ironpxe_core::provision::{RefusedBy, Verb};
+use ironpxe_core::provision_state::{ProvisionState, Task};
 use serde_json::Value;
 use tracing::info;
 
@@ -76,13 +76,13 @@ impl LocalConductor {
         };
         refuse_if_reserved(node)?;
         let from = node.provision_state.known().ok_or_else(|| cannot(node))?;
-        if from.on(verb.event()).is_none() {
+        if from.on(verb.row().event).is_none() {
             return Err(cannot(node));
         }
         self.refuse_for_flags(node, verb)?;
         refuse_unsupported(node, verb)?;
 
-        transition(node, verb.event(), clock::now())?;
+        transition(node, verb.row().event, clock::now())?;
         node.last_error = None;
         take_args(node, verb, args);
         let work = match verb {
@@ -125,42 +125,39 @@ impl LocalConductor {
             operation: operation.into(),
             node: node.uuid,
         };
-        match verb {
-            Verb::Undeploy | Verb::Rebuild if node.protected => {
-                return Err(Fault::NodeProtected(node.uuid));
+        let unless_allowed = !self.settings.allow_provisioning_in_maintenance;
+        for refused_by in verb.row().refused_by {
+            match *refused_by {
+                RefusedBy::Protected if node.protected => {
+                    return Err(Fault::NodeProtected(node.uuid));
+                }
+                RefusedBy::Retired(operation) if node.retired => {
+                    return Err(Fault::NodeIsRetired {
+                        operation: operation.into(),
+                        node: node.uuid,
+                    });
+                }
+                RefusedBy::Maintenance(operation) if node.maintenance => {
+                    return Err(in_maintenance(operation));
+                }
+                RefusedBy::MaintenanceUnlessAllowed(operation)
+                    if node.maintenance && unless_allowed =>
+                {
+                    return Err(in_maintenance(operation));
+                }
+                RefusedBy::Protected
+                | RefusedBy::Retired(_)
+                | RefusedBy::Maintenance(_)
+                | RefusedBy::MaintenanceUnlessAllowed(_) => {}
             }
-            Verb::Deploy | Verb::Rebuild if node.maintenance => {
-                return Err(in_maintenance("provisioning"));
-            }
-            Verb::Provide if node.retired => {
-                return Err(Fault::NodeIsRetired {
-                    operation: "providing".into(),
-                    node: node.uuid,
-                });
-            }
-            _ => {}
-        }
-        if node.maintenance && !self.settings.allow_provisioning_in_maintenance {
-            let operation = match verb {
-                Verb::Provide => "providing",
-                Verb::Clean => "cleaning",
-                Verb::Inspect => "inspecting",
-                Verb::Rescue => "rescuing",
-                Verb::Unrescue => "unrescuing",
-                Verb::Service => "servicing",
-                _ => return Ok(()),
-            };
-            return Err(in_maintenance(operation));
         }
         Ok(())
     }
 }
 
 fn refuse_unsupported(node: &Node, verb: Verb) -> Result<()> {
-    let kind = match verb {
-        Verb::Inspect => InterfaceKind::Inspect,
-        Verb::Rescue | Verb::Unrescue => InterfaceKind::Rescue,
-        _ => return Ok(()),
+    let Some(kind) = verb.row().interface else {
+        return Ok(());
     };
     match Worker::of_interface(node.interface(kind)) {
         Worker::Unsupported => Err(unsupported(node, kind)),
@@ -196,7 +193,12 @@ fn take_args(node: &mut Node, verb: Verb, args: &ProvisionArgs) {
                     .insert("rescue_password".to_owned(), password);
             }
         }
-        _ => {}
+        Verb::Manage
+        | Verb::Inspect
+        | Verb::Abort
+        | Verb::Adopt
+        | Verb::Unrescue
+        | Verb::Unhold => {}
     }
 }
 
@@ -209,14 +211,14 @@ fn keep_steps(node: &mut Node, key: &str, steps: &[Value]) {
 
 /// The `last_error` of aborted work.
 fn aborted(from: ProvisionState) -> &'static str {
-    use ProvisionState as S;
-    match from {
-        S::CleanWait | S::CleanHold => "By request, the clean operation was aborted",
-        S::InspectWait => "Inspection was aborted by request.",
-        S::RescueWait => RESCUE_ABORTED,
-        S::ServiceWait | S::ServiceHold | S::ServiceFailed => {
-            "By request, the service operation was aborted"
+    match from.row().phase.task() {
+        Some(Task::Clean) => "By request, the clean operation was aborted",
+        Some(Task::Inspect) => "Inspection was aborted by request.",
+        Some(Task::Rescue) => RESCUE_ABORTED,
+        Some(Task::Service) => "By request, the service operation was aborted",
+        None
+        | Some(Task::Verify | Task::Deploy | Task::TearDown | Task::Adopt | Task::Unrescue) => {
+            "By request, the deployment was aborted."
         }
-        _ => "By request, the deployment was aborted.",
     }
 }

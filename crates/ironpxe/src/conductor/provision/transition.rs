@@ -2,7 +2,7 @@
 
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::node::Node;
-use ironpxe_core::provision_state::{Event, ProvisionState};
+use ironpxe_core::provision_state::{FsmEvent, ProvisionState};
 use time::OffsetDateTime;
 
 use crate::drivers::agent;
@@ -13,7 +13,7 @@ use crate::drivers::agent;
 /// `available`.
 pub(in crate::conductor) fn transition(
     node: &mut Node,
-    event: Event,
+    event: FsmEvent,
     now: OffsetDateTime,
 ) -> Result<()> {
     let refused = || Fault::InvalidStateRequested {
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
     use crate::{clock, ident};
 
-    fn walk(events: &[Event]) -> Vec<(String, Option<String>)> {
+    fn walk(events: &[FsmEvent]) -> Vec<(String, Option<String>)> {
         let mut node = Node::enroll(NodeUuid(ident::uuid()), "fake-hardware", clock::now());
         events
             .iter()
@@ -81,11 +81,11 @@ mod tests {
     #[test]
     fn each_state_says_where_it_is_heading() {
         let steps = walk(&[
-            Event::Manage,
-            Event::Done,
-            Event::Provide,
-            Event::Done,
-            Event::Deploy,
+            FsmEvent::Manage,
+            FsmEvent::Done,
+            FsmEvent::Provide,
+            FsmEvent::Done,
+            FsmEvent::Deploy,
         ]);
         let steps: Vec<(&str, Option<&str>)> = steps
             .iter()
@@ -107,7 +107,7 @@ mod tests {
     fn what_the_machine_does_not_know_changes_nothing() {
         let mut node = Node::enroll(NodeUuid(ident::uuid()), "fake-hardware", clock::now());
         let before = node.clone();
-        let refused = transition(&mut node, Event::Deploy, clock::now());
+        let refused = transition(&mut node, FsmEvent::Deploy, clock::now());
         assert!(matches!(refused, Err(Fault::InvalidStateRequested { .. })));
         assert_eq!(node, before);
     }

@@ -11,7 +11,7 @@ use ironpxe_core::id::VolumeTargetUuid;
 use ironpxe_core::interface::InterfaceKind;
 use ironpxe_core::node::Node;
 use ironpxe_core::power_state::PowerState;
-use ironpxe_core::provision_state::{Event, ProvisionState};
+use ironpxe_core::provision_state::{FsmEvent, ProvisionState};
 use time::OffsetDateTime;
 use tracing::{error, info};
 
@@ -78,7 +78,7 @@ impl LocalConductor {
                     Err(fault) => {
                         node.last_error = Some(format!("The image cannot be deployed: {fault}"));
                         node.reservation = None;
-                        step(node, Event::Fail)
+                        step(node, FsmEvent::Fail)
                     }
                 }
             };
@@ -156,7 +156,7 @@ impl LocalConductor {
             return give_up(node, work, arranged.step, problem);
         }
         match work {
-            Work::Verify | Work::Adopt => step(node, Event::Done)?,
+            Work::Verify | Work::Adopt => step(node, FsmEvent::Done)?,
             Work::Clean {
                 automated,
                 disable_ramdisk,
@@ -177,28 +177,28 @@ impl LocalConductor {
                     self.wait_for_agent(ctx, node)?;
                 } else {
                     node.power_state = Some(PowerState::On);
-                    step(node, Event::Done)?;
+                    step(node, FsmEvent::Done)?;
                 }
             }
             Work::TearDown => {
                 tear_down(node);
-                step(node, Event::Clean)?;
+                step(node, FsmEvent::Clean)?;
                 self.clean(ctx, node, true, false)?;
             }
             Work::Rescue => match Worker::of_interface(node.interface(InterfaceKind::Rescue)) {
                 Worker::Agent => self.wait_for_agent(ctx, node)?,
-                Worker::Nobody | Worker::Unsupported => step(node, Event::Done)?,
+                Worker::Nobody | Worker::Unsupported => step(node, FsmEvent::Done)?,
             },
             Work::Unrescue => {
                 node.instance_info.remove("rescue_password");
-                step(node, Event::Done)?;
+                step(node, FsmEvent::Done)?;
             }
             Work::Service { disable_ramdisk } => match deploy_interface(node)?.cleans() {
                 Worker::Agent if !disable_ramdisk => self.wait_for_agent(ctx, node)?,
                 Worker::Nobody if refuse_steps(node, Flow::Service)? => {}
                 _ => {
                     RamdiskFlag::Service.set(node, false);
-                    step(node, Event::Done)?;
+                    step(node, FsmEvent::Done)?;
                 }
             },
         }
@@ -230,9 +230,9 @@ impl LocalConductor {
         step(
             node,
             if automated {
-                Event::Done
+                FsmEvent::Done
             } else {
-                Event::Manage
+                FsmEvent::Manage
             },
         )
     }
@@ -243,7 +243,7 @@ impl LocalConductor {
             Worker::Agent => self.wait_for_agent(ctx, node),
             Worker::Nobody | Worker::Unsupported => {
                 node.inspection_finished_at = Some(clock::now());
-                step(node, Event::Done)
+                step(node, FsmEvent::Done)
             }
         }
     }
@@ -252,7 +252,7 @@ impl LocalConductor {
     /// boot it.
     fn wait_for_agent(&self, ctx: &Context, node: &mut Node) -> Result<()> {
         let mut waiting = node.clone();
-        step(&mut waiting, Event::Wait)?;
+        step(&mut waiting, FsmEvent::Wait)?;
         let state = waiting
             .provision_state
             .known()
@@ -261,7 +261,7 @@ impl LocalConductor {
             && let Some(fault) = self.would_refuse(ctx, node, state, None)
         {
             node.last_error = Some(format!("The ramdisk cannot be booted: {fault}"));
-            return step(node, Event::Fail);
+            return step(node, FsmEvent::Fail);
         }
         waiting.power_state = Some(PowerState::On);
         *node = waiting;
@@ -281,7 +281,7 @@ fn refuse_steps(node: &mut Node, flow: Flow) -> Result<bool> {
         flow.name(),
         node.uuid
     ));
-    step(node, Event::Fail)?;
+    step(node, FsmEvent::Fail)?;
     Ok(true)
 }
 
@@ -290,14 +290,14 @@ fn give_up(node: &mut Node, work: Work, arranged: BootStep, problem: &str) -> Re
     if work == Work::TearDown && arranged == BootStep::Ramdisk {
         // The instance is gone all the same; it is the cleaning that fails.
         tear_down(node);
-        step(node, Event::Clean)?;
+        step(node, FsmEvent::Clean)?;
     }
     node.last_error = Some(problem.to_owned());
     node.reservation = None;
-    step(node, Event::Fail)
+    step(node, FsmEvent::Fail)
 }
 
-fn step(node: &mut Node, event: Event) -> Result<()> {
+fn step(node: &mut Node, event: FsmEvent) -> Result<()> {
     transition(node, event, clock::now())
 }
 

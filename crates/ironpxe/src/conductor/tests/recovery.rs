@@ -1,6 +1,6 @@
 //! What a conductor does about the work of its predecessor.
 
-use ironpxe_core::provision_state::{Event, ProvisionState};
+use ironpxe_core::provision_state::{FsmEvent, ProvisionState};
 
 use super::*;
 
@@ -34,7 +34,7 @@ async fn abandoned_work_fails_and_waiting_nodes_wait_on() {
         let node = stand.db.node_get(uuid).await.unwrap().unwrap();
         assert_eq!(node.reservation, None, "{state}");
         if state.fails_when_abandoned() {
-            let failed = state.on(Event::Fail).unwrap();
+            let failed = state.on(FsmEvent::Fail).unwrap();
             assert_eq!(node.provision_state, failed.into(), "{state}");
             assert!(node.last_error.unwrap().contains(state.name()), "{state}");
         } else {
@@ -119,14 +119,14 @@ async fn work_that_was_taken_away_is_not_finished_even_if_the_node_is_held_again
     let stand = Stand::new().await;
     let uuid = stand.enrol("fake").await;
     let accept = |node: &mut Node| {
-        crate::conductor::provision::transition(node, Event::Manage, clock::now())?;
+        crate::conductor::provision::transition(node, FsmEvent::Manage, clock::now())?;
         node.reservation = Some(HOST.to_owned());
         Ok(())
     };
     let (accepted, ()) = stand.db.node_change(uuid, accept).await.unwrap();
     // Meanwhile it was given up for dead, and has got the node again, for the same work.
     let give_up = |node: &mut Node| {
-        crate::conductor::provision::transition(node, Event::Fail, clock::now())?;
+        crate::conductor::provision::transition(node, FsmEvent::Fail, clock::now())?;
         node.reservation = None;
         Ok(())
     };

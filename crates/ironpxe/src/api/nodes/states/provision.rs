@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use ironpxe_core::error::Fault;
 use ironpxe_core::node::Node;
-use ironpxe_core::provision_state::{ProvisionState, Verb};
+use ironpxe_core::provision::{Argument, Verb};
 use serde_json::Value;
 
 use crate::api::AppState;
@@ -25,12 +25,12 @@ mod steps;
 
 const ARGUMENTS: [&str; 8] = [
     "target",
-    "configdrive",
-    "clean_steps",
-    "deploy_steps",
-    "rescue_password",
-    "disable_ramdisk",
-    "service_steps",
+    Argument::ConfigDrive.name(),
+    Argument::CleanSteps.name(),
+    Argument::DeploySteps.name(),
+    Argument::RescuePassword.name(),
+    Argument::DisableRamdisk.name(),
+    Argument::ServiceSteps.name(),
     "runbook",
 ];
 
@@ -100,33 +100,33 @@ fn read(args: &Args) -> Result<ProvisionArgs> {
 /// The verb a word stands for, if the node's state accepts it.
 fn verb(call: &Call, node: &Node, target: &str) -> Result<Verb> {
     let known = Verb::from_word(target);
-    if let Some((_, since)) = known {
-        call.accept(since)?;
-    }
-    if matches!(target, "active" | "rebuild") && node.maintenance {
-        return Err(Fault::NodeInMaintenance {
-            operation: "provisioning".into(),
-            node: node.uuid,
+    if let Some((verb, word)) = known {
+        call.accept(word.since)?;
+        if word.checks_maintenance && node.maintenance {
+            return Err(Fault::NodeInMaintenance {
+                operation: "provisioning".into(),
+                node: node.uuid,
+            }
+            .into());
         }
-        .into());
+        let state = node.provision_state.known();
+        if state.and_then(|state| state.on(verb.row().event)).is_some() {
+            return Ok(verb);
+        }
     }
-    let state = node.provision_state.known();
-    match known {
-        Some((verb, _)) if state.and_then(|state| state.on(verb.event())).is_some() => Ok(verb),
-        _ => match &node.reservation {
-            // Somebody is at it; the state may be another one in a moment.
-            Some(host) => Err(Fault::NodeLocked {
-                node: node.uuid,
-                host: host.clone(),
-            }
-            .into()),
-            None => Err(Fault::InvalidStateRequested {
-                action: target.to_owned(),
-                node: node.uuid,
-                state: node.provision_state.name().to_owned(),
-            }
-            .into()),
-        },
+    match &node.reservation {
+        // A conductor works on the node; its state may be another one in a moment.
+        Some(host) => Err(Fault::NodeLocked {
+            node: node.uuid,
+            host: host.clone(),
+        }
+        .into()),
+        None => Err(Fault::InvalidStateRequested {
+            action: target.to_owned(),
+            node: node.uuid,
+            state: node.provision_state.name().to_owned(),
+        }
+        .into()),
     }
 }
 
@@ -145,41 +145,40 @@ fn check(
         ));
     }
     if args.flag("disable_ramdisk")?.is_some() {
-        let since = match verb {
-            Verb::Clean => 70,
-            Verb::Service => 108,
-            _ => {
-                return Err(ApiError::invalid(
-                    "disable_ramdisk is supported only with manual cleaning or servicing",
-                ));
-            }
+        let Some(takes) = verb.takes(Argument::DisableRamdisk) else {
+            return Err(ApiError::invalid(
+                "disable_ramdisk is supported only with manual cleaning or servicing",
+            ));
         };
-        call.accept(since)?;
+        call.accept(takes.since)?;
     }
     lists.check(call, verb)?;
     lists.parse_into(wanted)?;
-    match &wanted.rescue_password {
-        Some(_) if verb != Verb::Rescue => {
-            return Err(ApiError::invalid(
-                "\"rescue_password\" is only valid when setting target provision state to rescue",
-            ));
-        }
-        None if verb == Verb::Rescue => return Err(no_rescue_password()),
-        Some(password) if password.trim().is_empty() => return Err(no_rescue_password()),
-        _ => {}
+    let takes_password = verb.takes(Argument::RescuePassword);
+    if wanted.rescue_password.is_some() && takes_password.is_none() {
+        return Err(not_taken(Argument::RescuePassword));
     }
-    if verb == Verb::Abort {
-        match node.provision_state.known() {
-            Some(ProvisionState::InspectWait) => call.accept(41)?,
-            Some(ProvisionState::DeployWait) => call.accept(110)?,
-            _ => {}
+    let given = wanted.rescue_password.as_deref().unwrap_or_default();
+    if takes_password.is_some_and(|takes| takes.required) && given.trim().is_empty() {
+        return Err(ApiError::invalid(
+            "A non-empty \"rescue_password\" is required when setting target provision state to \
+             rescue",
+        ));
+    }
+    let state = node.provision_state.known();
+    for (later, since) in verb.row().since_in {
+        if state == Some(*later) {
+            call.accept(*since)?;
         }
     }
     Ok(())
 }
 
-fn no_rescue_password() -> ApiError {
-    ApiError::invalid(
-        "A non-empty \"rescue_password\" is required when setting target provision state to rescue",
-    )
+/// The argument came with a verb that does not take it.
+fn not_taken(argument: Argument) -> ApiError {
+    ApiError::invalid(format!(
+        "\"{}\" is only valid when setting target provision state to {}",
+        argument.name(),
+        argument.taken_by(u16::MAX).join(" or ")
+    ))
 }

@@ -3,7 +3,7 @@
 //! Source: Ironic's `check_allow_configdrive`.
 
 use ironpxe_core::patch::repr::repr;
-use ironpxe_core::provision_state::Verb;
+use ironpxe_core::provision::{Argument, Verb};
 use serde_json::{Map, Value};
 
 use crate::api::error::{ApiError, Result};
@@ -11,14 +11,15 @@ use crate::api::request::Call;
 
 /// Whether a drive may be given with this verb, by this client.
 pub(super) fn is_taken(call: &Call, verb: Verb) -> Result<()> {
-    let rebuild = call.has(35);
-    if !(verb == Verb::Deploy || verb == Verb::Rebuild && rebuild) {
-        let allowed = if rebuild { "active, rebuild" } else { "active" };
-        return Err(ApiError::invalid(format!(
-            "Adding a config drive is only supported when setting provision state to {allowed}"
-        )));
+    let takes = verb.takes(Argument::ConfigDrive);
+    if takes.is_some_and(|takes| call.has(takes.since)) {
+        return Ok(());
     }
-    Ok(())
+    let allowed = Argument::ConfigDrive.taken_by(call.version.minor());
+    Err(ApiError::invalid(format!(
+        "Adding a config drive is only supported when setting provision state to {}",
+        allowed.join(", ")
+    )))
 }
 
 /// Whether the drive may be given in this form, by this client.

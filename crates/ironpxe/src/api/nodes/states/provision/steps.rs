@@ -3,9 +3,10 @@
 //! Source: Ironic's `_STEPS_SCHEMA`, `DEPLOY_STEP_SCHEMA` and the checks around them.
 
 use ironpxe_core::patch::repr::repr;
-use ironpxe_core::provision_state::Verb;
+use ironpxe_core::provision::{Argument, Verb};
 use serde_json::Value;
 
+use super::not_taken;
 use crate::api::error::{ApiError, Result};
 use crate::api::lazy_args::{LazyArgs, LazyList};
 use crate::api::request::Call;
@@ -36,26 +37,33 @@ impl<'a> Lists<'a> {
     /// What was sent, if it is lists.
     pub(super) fn read(sent: &'a LazyArgs) -> Result<Self> {
         Ok(Self {
-            deploy: sent.list("deploy_steps")?,
-            clean: sent.list("clean_steps")?,
-            service: sent.list("service_steps")?,
+            deploy: sent.list(Argument::DeploySteps.name())?,
+            clean: sent.list(Argument::CleanSteps.name())?,
+            service: sent.list(Argument::ServiceSteps.name())?,
         })
     }
 
     /// Whether each list of steps belongs to the verb, and is there if it must be.
     pub(super) fn check(&self, call: &Call, verb: Verb) -> Result<()> {
-        only_for(self.clean, verb == Verb::Clean, "clean")?;
-        if self.deploy.count > 0 {
-            call.need(69)?;
-            let deploys = matches!(verb, Verb::Deploy | Verb::Rebuild);
-            only_for(self.deploy, deploys, "active or rebuild")?;
+        let lists = [
+            (Argument::CleanSteps, self.clean.count),
+            (Argument::DeploySteps, self.deploy.count),
+            (Argument::ServiceSteps, self.service.count),
+        ];
+        for (argument, _) in lists.into_iter().filter(|(_, count)| *count > 0) {
+            call.need(argument.since())?;
+            if verb.takes(argument).is_none() {
+                return Err(not_taken(argument));
+            }
         }
-        only_for(self.service, verb == Verb::Service, "service")?;
-        if verb == Verb::Clean {
-            needed(self.clean, "clean")?;
-        }
-        if verb == Verb::Service {
-            needed(self.service, "service")?;
+        for (argument, _) in lists.into_iter().filter(|(_, count)| *count == 0) {
+            if verb.takes(argument).is_some_and(|takes| takes.required) {
+                return Err(ApiError::invalid(format!(
+                    "\"{}\" is required when setting target provision state to {}",
+                    argument.name(),
+                    verb.name()
+                )));
+            }
         }
         Ok(())
     }
@@ -76,26 +84,6 @@ impl<'a> Lists<'a> {
         wanted.deploy_steps = parse(self.deploy, DEPLOY)?;
         Ok(())
     }
-}
-
-fn only_for(steps: LazyList<'_>, fits: bool, targets: &str) -> Result<()> {
-    if steps.count == 0 || fits {
-        return Ok(());
-    }
-    Err(ApiError::invalid(format!(
-        "\"{}\" is only valid when setting target provision state to {targets}",
-        steps.name
-    )))
-}
-
-fn needed(steps: LazyList<'_>, target: &str) -> Result<()> {
-    if steps.count > 0 {
-        return Ok(());
-    }
-    Err(ApiError::invalid(format!(
-        "\"{}\" is required when setting target provision state to {target}",
-        steps.name
-    )))
 }
 
 /// Which members a step has.

@@ -1,0 +1,71 @@
+//! What may be sent with a verb.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::verb::Verb;
+
+/// An argument of `PUT /v1/nodes/<node>/states/provision`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Argument {
+    /// The config drive of the instance.
+    ConfigDrive,
+    /// Steps of a deployment.
+    DeploySteps,
+    /// Steps of a cleaning.
+    CleanSteps,
+    /// Steps of servicing.
+    ServiceSteps,
+    /// The password of the rescue ramdisk.
+    RescuePassword,
+    /// Whether the steps are done without booting the ramdisk.
+    DisableRamdisk,
+}
+
+impl Argument {
+    /// The name in the request.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ConfigDrive => "configdrive",
+            Self::DeploySteps => "deploy_steps",
+            Self::CleanSteps => "clean_steps",
+            Self::ServiceSteps => "service_steps",
+            Self::RescuePassword => "rescue_password",
+            Self::DisableRamdisk => "disable_ramdisk",
+        }
+    }
+
+    /// The verbs that take it from a client of microversion 1.`minor`, by their names.
+    pub fn taken_by(self, minor: u16) -> Vec<&'static str> {
+        let takes = |verb: &Verb| verb.takes(self).is_some_and(|takes| takes.since <= minor);
+        let verbs = Verb::ALL.into_iter().filter(takes);
+        verbs.map(Verb::name).collect()
+    }
+
+    /// The microversion (1.x) that brought it; 1 if it came with a verb.
+    pub fn since(self) -> u16 {
+        let verbs = Verb::ALL.into_iter();
+        let since = verbs.filter_map(|verb| Some(verb.takes(self)?.since));
+        since.min().unwrap_or(1)
+    }
+}
+
+/// What goes with a provision verb.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProvisionArgs {
+    /// The word the client used, for messages (`active`, `deploy`, …).
+    pub target: String,
+    /// For deploy and rebuild: the config drive, as given.
+    pub configdrive: Option<Value>,
+    /// For deploy and rebuild.
+    pub deploy_steps: Vec<Value>,
+    /// For clean.
+    pub clean_steps: Vec<Value>,
+    /// For service.
+    pub service_steps: Vec<Value>,
+    /// For rescue.
+    pub rescue_password: Option<String>,
+    /// For clean and service: do the steps without booting the ramdisk.
+    pub disable_ramdisk: bool,
+}
