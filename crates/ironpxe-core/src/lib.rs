@@ -12,6 +12,7 @@ pub mod boot_device;
 pub mod boot_ident;
 pub mod conductor;
 pub mod dhcp;
+pub mod driver;
 pub mod error;
 pub mod field;
 #[cfg(any(test, feature = "fuzzing"))]

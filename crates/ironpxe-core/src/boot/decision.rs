@@ -14,6 +14,7 @@ use super::refusal::Refusal;
 use super::san;
 use super::settings::{BootOption, BootSettings, LocalBoot, LocalBootMethod};
 use crate::interface::InterfaceKind;
+use crate::node::Node;
 use crate::provision_state::{ProvisionState, StoredState};
 use crate::volume::Volumes;
 
@@ -29,6 +30,30 @@ pub fn decide(machine: Machine<'_>, settings: &BootSettings, request_id: &str) -
         why: &Reasons::unheard(),
     };
     decision.conclude()
+}
+
+/// Decides what the machine would boot if its node were at the beginning of its work in `state`.
+pub fn decide_in(
+    node: &Node,
+    state: ProvisionState,
+    volumes: Option<&Volumes>,
+    settings: &BootSettings,
+    request_id: &str,
+) -> Result<BootPlan, Refusal> {
+    let mut node = node.clone();
+    node.provision_state = state.into();
+    // A fault in the past does not make the node's data invalid.
+    node.fault = None;
+    // Nor is what is left of earlier work part of the work that is to begin.
+    progress::forget_progress(&mut node);
+    let machine = Machine {
+        volumes,
+        ..Machine::of(&node)
+    };
+    match decide(machine, settings, request_id) {
+        BootPlan::Refuse(refusal) => Err(refusal),
+        plan => Ok(plan),
+    }
 }
 
 /// Decides as [`decide`] does, and says why.

@@ -24,7 +24,7 @@ pub(super) const AFTER_THE_AGENT: [&str; 3] = [
 const TEAR_DOWN_AGENT: f64 = 40.0;
 
 /// Why the deployment is past its agent, if it is.
-pub(super) fn is_past_the_agent(node: &Node) -> Option<String> {
+pub(crate) fn is_past_the_agent(node: &Node) -> Option<String> {
     let step = node.deploy_step.get("step").and_then(Value::as_str)?;
     if AFTER_THE_AGENT.contains(&step) {
         return Some(format!(
@@ -80,7 +80,7 @@ impl RamdiskFlag {
     }
 
     /// Whether the work does without. Ironic writes `null` for "nobody has said so".
-    pub(super) fn is_set(self, node: &Node) -> Result<bool, Refusal> {
+    pub(crate) fn is_set(self, node: &Node) -> Result<bool, Refusal> {
         match node.driver_internal_info.get(self.key()) {
             None | Some(Value::Null) => Ok(false),
             Some(Value::Bool(disabled)) => Ok(*disabled),

@@ -1,5 +1,7 @@
 //! Verbs are Ironic's.
 
+mod properties;
+
 use serde_json::Value;
 
 use super::*;

@@ -1,0 +1,240 @@
+//! Steps of cleaning and servicing that interfaces called `fake` have: each is done at once.
+//!
+//! What an agent can do is known only once it runs; steps of the others are known beforehand, so
+//! that a step that nothing would do is refused instead of reported as done.
+//!
+//! Source: Ironic's `drivers/modules/fake.py`, and `conductor/steps.py` for the words.
+
+use serde_json::Value;
+
+use crate::interface::InterfaceKind;
+use crate::node::Node;
+use crate::patch::repr::repr;
+
+/// What a step belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// Manual cleaning.
+    Clean,
+    /// Servicing.
+    Service,
+}
+
+impl Flow {
+    /// The verb, for messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Clean => "clean",
+            Self::Service => "service",
+        }
+    }
+
+    /// Where the steps that were asked for stand in `driver_internal_info`.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Clean => "clean_steps",
+            Self::Service => "service_steps",
+        }
+    }
+}
+
+/// A step of a `fake` interface.
+struct Step {
+    interface: InterfaceKind,
+    name: &'static str,
+    /// Its only argument, which must be there, with Ironic's description.
+    argument: Option<(&'static str, &'static str)>,
+    flows: &'static [Flow],
+}
+
+const STEPS: [Step; 6] = [
+    Step {
+        interface: InterfaceKind::Bios,
+        name: "apply_configuration",
+        argument: Some((
+            "settings",
+            "List of BIOS settings, each item needs to contain a dictionary with name/value pairs",
+        )),
+        flows: &[Flow::Clean],
+    },
+    Step {
+        interface: InterfaceKind::Bios,
+        name: "factory_reset",
+        argument: None,
+        flows: &[Flow::Clean],
+    },
+    Step {
+        interface: InterfaceKind::Bios,
+        name: "cache_bios_settings",
+        argument: None,
+        flows: &[Flow::Clean],
+    },
+    Step {
+        interface: InterfaceKind::Firmware,
+        name: "update",
+        argument: Some((
+            "settings",
+            "List of Firmware components, each item needs to contain a dictionary with name/value \
+             pairs",
+        )),
+        flows: &[Flow::Clean],
+    },
+    Step {
+        interface: InterfaceKind::Vendor,
+        name: "log_passthrough",
+        argument: None,
+        flows: &[Flow::Clean, Flow::Service],
+    },
+    Step {
+        interface: InterfaceKind::Vendor,
+        name: "trigger_servicewait",
+        argument: None,
+        flows: &[Flow::Service],
+    },
+];
+
+/// Steps of the conductor itself, which every node has.
+const RESERVED: [&str; 5] = ["power_on", "power_off", "reboot", "hold", "wait"];
+
+/// Why the node cannot do the steps it was asked for, if it cannot.
+pub fn refusal(node: &Node, flow: Flow) -> Option<String> {
+    let wanted = node
+        .driver_internal_info
+        .get(flow.key())
+        .and_then(Value::as_array)?;
+    let problems: Vec<String> = wanted
+        .iter()
+        .filter_map(|step| problem(node, flow, step))
+        .collect();
+    (!problems.is_empty()).then(|| problems.join("; "))
+}
+
+fn problem(node: &Node, flow: Flow, wanted: &Value) -> Option<String> {
+    let text = |name: &str| wanted.get(name).and_then(Value::as_str).unwrap_or_default();
+    let elsewhere = wanted
+        .get("execute_on_child_nodes")
+        .and_then(Value::as_bool);
+    if elsewhere == Some(true) || RESERVED.contains(&text("step")) {
+        return None;
+    }
+    let kind = flow.name();
+    let shown = repr(wanted);
+    let found = STEPS.iter().find(|step| {
+        step.name == text("step")
+            && step.interface.name() == text("interface")
+            && step.flows.contains(&flow)
+            && node.interface(step.interface) == "fake"
+    });
+    let Some(step) = found else {
+        return Some(format!("node does not support this {kind} step: {shown}"));
+    };
+    let given = wanted.get("args").and_then(Value::as_object);
+    let unexpected: Vec<&str> = given
+        .into_iter()
+        .flat_map(|given| given.keys())
+        .map(String::as_str)
+        .filter(|name| step.argument.is_none_or(|(known, _)| known != *name))
+        .collect();
+    if !unexpected.is_empty() {
+        return Some(format!(
+            "{kind} step {shown} has these unexpected arguments: {}",
+            unexpected.join(", ")
+        ));
+    }
+    let (name, description) = step.argument?;
+    if given.is_some_and(|given| given.contains_key(name)) {
+        return None;
+    }
+    Some(format!(
+        "{kind} step {shown} is missing these required arguments: {name} ({description})"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::id::NodeUuid;
+    use serde_json::json;
+    use time::OffsetDateTime;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn refused(flow: Flow, steps: Value) -> Option<String> {
+        let mut node = Node::enroll(
+            NodeUuid(Uuid::from_u128(1)),
+            "fake-hardware",
+            OffsetDateTime::UNIX_EPOCH,
+        );
+        for kind in InterfaceKind::ALL {
+            node.interfaces.set(kind, "fake");
+        }
+        node.interfaces.set(InterfaceKind::Firmware, "no-firmware");
+        node.driver_internal_info
+            .insert(flow.key().to_owned(), steps);
+        refusal(&node, flow)
+    }
+
+    #[test]
+    fn what_fake_interfaces_can_do_is_not_refused() {
+        let settings = json!([{"name": "a", "value": "b"}]);
+        for (flow, steps) in [
+            (Flow::Clean, json!([])),
+            (
+                Flow::Clean,
+                json!([{"interface": "bios", "step": "factory_reset"}]),
+            ),
+            (
+                Flow::Clean,
+                json!([{"interface": "bios", "step": "apply_configuration",
+                        "args": {"settings": settings}}]),
+            ),
+            (
+                Flow::Clean,
+                json!([{"interface": "power", "step": "reboot"}]),
+            ),
+            (
+                Flow::Service,
+                json!([{"interface": "vendor", "step": "log_passthrough"}]),
+            ),
+        ] {
+            assert_eq!(refused(flow, steps.clone()), None, "{steps}");
+        }
+    }
+
+    #[test]
+    fn what_they_cannot_do_is_refused_in_the_words_of_ironic() {
+        for (flow, steps, words) in [
+            (
+                Flow::Clean,
+                json!([{"interface": "deploy", "step": "no_such_step"}]),
+                "node does not support this clean step: {'interface': 'deploy', 'step': \
+                 'no_such_step'}",
+            ),
+            // The node has another firmware interface.
+            (
+                Flow::Clean,
+                json!([{"interface": "firmware", "step": "update", "args": {"settings": []}}]),
+                "node does not support this clean step: ",
+            ),
+            // It is a step of cleaning.
+            (
+                Flow::Service,
+                json!([{"interface": "bios", "step": "factory_reset"}]),
+                "node does not support this service step: ",
+            ),
+            (
+                Flow::Clean,
+                json!([{"interface": "bios", "step": "factory_reset", "args": {"x": 1}}]),
+                "has these unexpected arguments: x",
+            ),
+            (
+                Flow::Clean,
+                json!([{"interface": "bios", "step": "apply_configuration"}]),
+                "is missing these required arguments: settings (List of BIOS settings",
+            ),
+        ] {
+            let said = refused(flow, steps.clone()).unwrap_or_default();
+            assert!(said.contains(words), "{steps}: {said}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! How long a node waits for its ramdisk to call back, and how such a wait ends.
+//!
+//! A node in maintenance is left alone, and so is one that a conductor works on.
+//!
+//! Source: Ironic's `conductor/manager.py` (`_check_deploy_timeouts`, `_check_cleanwait_timeouts`,
+//! `_check_inspect_wait_timeouts`, `_check_rescuewait_timeouts`, `_check_servicewait_timeouts`) and
+//! the error handlers in `conductor/utils.py`.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use super::event::{Action, Facts};
+use super::transition::transition;
+use crate::JsonMap;
+use crate::driver::agent;
+use crate::error::Result;
+use crate::node::Node;
+use crate::patch::repr::repr;
+use crate::power_state::PowerState;
+use crate::provision_state::{FsmEvent, Phase, ProvisionState, Task};
+
+/// How long a node waits, by what for; nothing waits for ever by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallbackTimeouts {
+    /// `[conductor]deploy_callback_timeout`; zero for no limit, as for the others.
+    pub deploy: Duration,
+    /// `[conductor]clean_callback_timeout`.
+    pub clean: Duration,
+    /// `[conductor]inspect_wait_timeout`.
+    pub inspect: Duration,
+    /// `[conductor]rescue_callback_timeout`.
+    pub rescue: Duration,
+    /// `[conductor]service_callback_timeout`.
+    pub service: Duration,
+}
+
+impl Default for CallbackTimeouts {
+    fn default() -> Self {
+        let half_an_hour = Duration::from_mins(30);
+        Self {
+            deploy: half_an_hour,
+            clean: half_an_hour,
+            inspect: half_an_hour,
+            rescue: half_an_hour,
+            service: half_an_hour,
+        }
+    }
+}
+
+impl CallbackTimeouts {
+    /// How long a node may wait in `state`, and the option that says so; `None` if it does not wait
+    /// there, or may do so for ever.
+    pub fn limit(&self, state: ProvisionState) -> Option<(Duration, &'static str)> {
+        let (limit, option) = match waits_for(state)? {
+            Task::Deploy => (self.deploy, "deploy_callback_timeout"),
+            Task::Clean => (self.clean, "clean_callback_timeout"),
+            Task::Inspect => (self.inspect, "inspect_wait_timeout"),
+            Task::Rescue => (self.rescue, "rescue_callback_timeout"),
+            Task::Service => (self.service, "service_callback_timeout"),
+            // They have no state in which a node waits.
+            Task::Verify | Task::TearDown | Task::Adopt | Task::Unrescue => return None,
+        };
+        Some((limit, option)).filter(|_| !limit.is_zero())
+    }
+}
+
+fn waits_for(state: ProvisionState) -> Option<Task> {
+    match state.row().phase {
+        Phase::Waiting(task) => Some(task),
+        Phase::Idle | Phase::Working(_) | Phase::Held(_) | Phase::Failed(_) => None,
+    }
+}
+
+/// Whether the node has waited too long at this time, and for what. An installer that reports puts
+/// the end off; an inspection counts from its beginning.
+fn overdue(node: &Node, at: OffsetDateTime, timeouts: &CallbackTimeouts) -> Option<Task> {
+    let state = node.provision_state.known()?;
+    let (limit, _) = timeouts.limit(state)?;
+    let task = waits_for(state)?;
+    let begun = node.inspection_started_at.filter(|_| task == Task::Inspect);
+    let since = begun.or(node.provision_updated_at)?;
+    let is_left_alone = node.reservation.is_some() || node.maintenance;
+    (!is_left_alone && at - since > limit).then_some(task)
+}
+
+/// Ends the node's wait, if it has lasted too long.
+pub(super) fn apply(
+    node: &mut Node,
+    at: OffsetDateTime,
+    facts: &Facts<'_>,
+) -> Result<Option<Action>> {
+    let Some(task) = overdue(node, at, facts.callback_timeouts) else {
+        return Ok(None);
+    };
+    let last_error = last_error(node, task);
+    transition(node, FsmEvent::Fail, at)?;
+    // What a step has begun may have left the machine in any condition.
+    let fault = match task {
+        Task::Clean => interrupted(&mut node.clean_step).then_some("clean failure"),
+        Task::Service => interrupted(&mut node.service_step).then_some("service failure"),
+        Task::Deploy => {
+            node.deploy_step.clear();
+            None
+        }
+        Task::Inspect
+        | Task::Rescue
+        | Task::Verify
+        | Task::TearDown
+        | Task::Adopt
+        | Task::Unrescue => None,
+    };
+    if let Some(fault) = fault {
+        node.fault = Some(fault.to_owned());
+        node.maintenance = true;
+        if node.maintenance_reason.is_none() {
+            node.maintenance_reason = Some(last_error.clone());
+        }
+    }
+    agent::forget(node);
+    node.last_error = Some(last_error);
+    // A deployment leaves the machine as it is, so that its console can be looked at.
+    if task == Task::Deploy || fault.is_some() || node.disable_power_off {
+        return Ok(None);
+    }
+    node.reservation = Some(facts.host.to_owned());
+    Ok(Some(Action::SetPower(PowerState::Off)))
+}
+
+/// The `last_error`, in Ironic's words, and what is known of whoever has called after all: it
+/// works no further, so that its calls do not put the end off.
+fn last_error(node: &Node, task: Task) -> String {
+    let step = |step: &JsonMap| repr(&Value::Object(step.clone()));
+    let words = match task {
+        Task::Clean => format!(
+            "Timeout reached while cleaning the node. Please check if the ramdisk responsible for \
+             the cleaning is running on the node. Failed on step {}.",
+            step(&node.clean_step)
+        ),
+        Task::Inspect => "Timeout reached while inspecting the node. Please check if the ramdisk \
+                          responsible for the inspection is running on the node."
+            .to_owned(),
+        Task::Rescue => {
+            "Timeout reached while waiting for rescue ramdisk callback for node".to_owned()
+        }
+        Task::Service => format!(
+            "Timeout reached while servicing the node. Please check if the ramdisk responsible for \
+             the servicing is running on the node. Failed on step {}.",
+            step(&node.service_step)
+        ),
+        Task::Deploy | Task::Verify | Task::TearDown | Task::Adopt | Task::Unrescue => format!(
+            "Timeout reached while waiting for callback for node {}",
+            node.uuid
+        ),
+    };
+    match agent::last_heartbeat(node) {
+        Some(at) => format!(
+            "{words} The last heartbeat from the machine came at {at} (UTC): what runs there has \
+             not finished, or is an agent, whose steps are not carried out yet."
+        ),
+        None => words,
+    }
+}
+
+/// Whether a step was being executed; it is no longer.
+fn interrupted(step: &mut JsonMap) -> bool {
+    let any = !step.is_empty();
+    step.clear();
+    any
+}

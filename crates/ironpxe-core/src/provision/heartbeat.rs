@@ -1,0 +1,158 @@
+//! Heartbeats: what an agent, or an installer, says of itself from inside the machine.
+//!
+//! Whoever has the node's agent token is believed. An installer's heartbeat moves the node: with it a
+//! deployment by `anaconda` ends. What an agent in a ramdisk says is noted.
+//!
+//! Source: Ironic's conductor (`heartbeat`), `drivers/modules/agent_base.py` (`HeartbeatMixin`)
+//! and `drivers/modules/pxe.py` (`PXEAnacondaDeploy`).
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+use super::advance::refuse_if_reserved;
+use super::event::{Action, Facts};
+use super::task;
+use super::transition::transition;
+use crate::driver::agent;
+use crate::driver::deploy::DeployInterface;
+use crate::error::{Fault, Result};
+use crate::node::Node;
+use crate::provision_state::{FsmEvent, ProvisionState};
+
+/// How much of an agent's message is kept, in characters.
+const MESSAGE: usize = 4096;
+
+/// What an agent or an installer says of itself. It holds its token; so nothing prints this by
+/// accident.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// Where it is called back; empty where it cannot be.
+    pub callback_url: String,
+    /// Its version.
+    pub agent_version: Option<String>,
+    /// The secret that proves whose agent it is.
+    pub agent_token: String,
+    /// How far an installer has come.
+    pub agent_status: Option<AgentStatus>,
+    /// And more about that, for humans.
+    pub agent_status_message: Option<String>,
+}
+
+/// How far an installer has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentStatus {
+    /// It begins.
+    Start,
+    /// It has finished.
+    End,
+    /// It cannot go on.
+    Error,
+}
+
+impl AgentStatus {
+    /// Reads the word of the heartbeat.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Start, Self::End, Self::Error]
+            .into_iter()
+            .find(|status| status.name() == name)
+    }
+
+    /// The word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::End => "end",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// Takes in a heartbeat. It is ignored if the node is in no state in which an agent runs.
+pub(super) fn apply(
+    node: &mut Node,
+    heartbeat: &Heartbeat,
+    at: OffsetDateTime,
+    facts: &Facts<'_>,
+) -> Result<Option<Action>> {
+    // First of all, so that nobody without the token learns anything about the node.
+    if !agent::is_token_valid(node, &heartbeat.agent_token) {
+        return Err(Fault::InvalidParameterValue(
+            "Invalid or missing agent token received.".to_owned(),
+        ));
+    }
+    refuse_if_reserved(node)?;
+    let state = node.provision_state.known();
+    if !state.is_some_and(|state| state.row().phase.takes_heartbeats()) {
+        return Ok(None);
+    }
+    if agent::url(node).is_some_and(|known| known != heartbeat.callback_url) {
+        return Err(Fault::InvalidParameterValue(
+            "Detected change in ramdisk provided \"callback_url\"".to_owned(),
+        ));
+    }
+    let installs = state == Some(ProvisionState::DeployWait)
+        && DeployInterface::of(node) == Some(DeployInterface::Anaconda);
+    let status = heartbeat.agent_status.filter(|_| installs);
+    if status.is_some() && node.maintenance && !facts.allow_provisioning_in_maintenance {
+        // An installer that is told so stops before it erases anything.
+        return Err(Fault::NodeInMaintenance {
+            operation: "provisioning".into(),
+            node: node.uuid,
+        });
+    }
+    note(node, heartbeat, at);
+    match status {
+        None => Ok(None),
+        Some(AgentStatus::Start) => {
+            node.provision_updated_at = Some(at);
+            Ok(None)
+        }
+        Some(AgentStatus::End) => {
+            transition(node, FsmEvent::Resume, at)?;
+            node.reservation = Some(facts.host.to_owned());
+            node.last_error = None;
+            // From here on the machine boots its instance, and is never installed again.
+            node.deploy_step
+                .extend([("step".to_owned(), json!("boot_instance"))]);
+            task::follow(node, None, at, facts)
+        }
+        Some(AgentStatus::Error) => {
+            let message = heartbeat.agent_status_message.as_deref();
+            let message = match message.unwrap_or_default().trim() {
+                "" => "The installer failed, and did not say why.".to_owned(),
+                text => shortened(text),
+            };
+            transition(node, FsmEvent::Fail, at)?;
+            node.last_error = Some(message);
+            Ok(None)
+        }
+    }
+}
+
+fn note(node: &mut Node, heartbeat: &Heartbeat, at: OffsetDateTime) {
+    // An installer cannot be called back.
+    if !heartbeat.callback_url.is_empty() {
+        agent::set_url(node, &heartbeat.callback_url);
+    }
+    let format =
+        format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]");
+    if let Ok(at) = at.format(format) {
+        agent::note(node, "agent_last_heartbeat", &at);
+    }
+    if let Some(version) = &heartbeat.agent_version {
+        agent::note(node, "agent_version", &shortened(version));
+    }
+    if let Some(status) = heartbeat.agent_status {
+        agent::note(node, "agent_status", status.name());
+    }
+    if let Some(message) = &heartbeat.agent_status_message {
+        agent::note(node, "agent_status_message", &shortened(message));
+    }
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(MESSAGE).collect()
+}

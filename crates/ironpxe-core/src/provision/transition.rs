@@ -1,0 +1,113 @@
+//! One step of a node along the state machine.
+
+use time::OffsetDateTime;
+
+use crate::driver::agent;
+use crate::error::{Fault, Result};
+use crate::node::Node;
+use crate::provision_state::{FsmEvent, Phase, ProvisionState, Task};
+
+/// Moves the node where `event` leads, with its target and the time of the change.
+///
+/// Manual cleaning heads for `manageable` all the way, although its states on their own head for
+/// `available`.
+pub(super) fn transition(node: &mut Node, event: FsmEvent, at: OffsetDateTime) -> Result<()> {
+    let refused = || Fault::InvalidStateRequested {
+        action: event.name().to_owned(),
+        node: node.uuid,
+        state: node.provision_state.name().to_owned(),
+    };
+    let next = node
+        .provision_state
+        .known()
+        .and_then(|state| state.on(event))
+        .ok_or_else(refused)?;
+    let keeps_target = heads_for_manageable(node) && next.row().target == CLEANED;
+    if !keeps_target {
+        let target = if next.is_stable() {
+            None
+        } else {
+            next.row().target
+        };
+        node.target_provision_state = target.map(|state| state.name().to_owned());
+    }
+    // However a deployment ends, nobody reports on it any more.
+    if node.provision_state.known().is_some_and(is_deployment) && !is_deployment(next) {
+        agent::forget(node);
+    }
+    node.provision_state = next.into();
+    node.provision_updated_at = Some(at);
+    Ok(())
+}
+
+fn is_deployment(state: ProvisionState) -> bool {
+    match state.row().phase {
+        Phase::Working(task) | Phase::Waiting(task) | Phase::Held(task) => task == Task::Deploy,
+        Phase::Idle | Phase::Failed(_) => false,
+    }
+}
+
+const CLEANED: Option<ProvisionState> = Some(ProvisionState::Available);
+
+/// Whether the node is cleaned on request.
+pub(super) fn heads_for_manageable(node: &Node) -> bool {
+    node.target_provision_state.as_deref() == Some(ProvisionState::Manageable.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::id::NodeUuid;
+
+    const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
+
+    fn walk(events: &[FsmEvent]) -> Vec<(String, Option<String>)> {
+        let mut node = Node::enroll(NodeUuid(Uuid::from_u128(1)), "fake-hardware", NOW);
+        events
+            .iter()
+            .map(|&event| {
+                transition(&mut node, event, NOW).unwrap();
+                (
+                    node.provision_state.name().to_owned(),
+                    node.target_provision_state.clone(),
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn each_state_says_where_it_is_heading() {
+        let steps = walk(&[
+            FsmEvent::Manage,
+            FsmEvent::Done,
+            FsmEvent::Provide,
+            FsmEvent::Done,
+            FsmEvent::Deploy,
+        ]);
+        let steps: Vec<(&str, Option<&str>)> = steps
+            .iter()
+            .map(|(state, target)| (state.as_str(), target.as_deref()))
+            .collect();
+        assert_eq!(
+            steps,
+            [
+                ("verifying", Some("manageable")),
+                ("manageable", None),
+                ("cleaning", Some("available")),
+                ("available", None),
+                ("deploying", Some("active")),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_the_machine_does_not_know_changes_nothing() {
+        let mut node = Node::enroll(NodeUuid(Uuid::from_u128(1)), "fake-hardware", NOW);
+        let before = node.clone();
+        let refused = transition(&mut node, FsmEvent::Deploy, NOW);
+        assert!(matches!(refused, Err(Fault::InvalidStateRequested { .. })));
+        assert_eq!(node, before);
+    }
+}
