@@ -141,6 +141,18 @@ pub enum Task {
     Service,
 }
 
+impl Task {
+    /// The state a node is in after the task, unless the request said otherwise.
+    pub fn target(self) -> ProvisionState {
+        match self {
+            Self::Verify | Self::Inspect => ProvisionState::Manageable,
+            Self::Clean | Self::TearDown => ProvisionState::Available,
+            Self::Deploy | Self::Adopt | Self::Unrescue | Self::Service => ProvisionState::Active,
+            Self::Rescue => ProvisionState::Rescue,
+        }
+    }
+}
+
 /// What is going on in a provision state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
@@ -207,9 +219,17 @@ impl ProvisionState {
             .map(|row| row.state)
     }
 
-    /// Whether the state is left only on request.
-    pub fn is_stable(self) -> bool {
-        self.row().stable
+    /// Where a node in this state is heading unless the request said otherwise; `None` in a stable
+    /// state, which is left only on request.
+    pub fn target(self) -> Option<Self> {
+        match self.row().phase {
+            // In `error`.
+            Phase::Idle | Phase::Failed(Task::TearDown) => None,
+            Phase::Working(task)
+            | Phase::Waiting(task)
+            | Phase::Held(task)
+            | Phase::Failed(task) => Some(task.target()),
+        }
     }
 
     /// Where `event` leads from here; `None` if it is not accepted here.

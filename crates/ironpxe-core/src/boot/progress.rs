@@ -41,7 +41,7 @@ pub(crate) fn is_past_the_agent(node: &Node) -> Option<String> {
 }
 
 /// Forgets how far earlier work came: what is left of it says nothing of work that is to begin.
-pub fn forget_progress(node: &mut Node) {
+pub(super) fn forget_progress(node: &mut Node) {
     node.deploy_step.clear();
     RamdiskFlag::Cleaning.set(node, false);
     RamdiskFlag::Service.set(node, false);

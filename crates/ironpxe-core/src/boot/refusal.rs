@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::located::ImageKind;
 use crate::mac::MacAddress;
-use crate::provision_state::ProvisionState;
+use crate::provision_state::{Phase, ProvisionState};
 
 /// Why nothing is booted. [`fmt::Display`] gives the reason, [`Refusal::advice`] the way out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,38 +57,18 @@ impl Refusal {
     pub fn advice(&self, node: &str) -> String {
         use ProvisionState as S;
         match self {
-            Self::StateBootsNothing(state) => match state {
-                S::Enroll => {
-                    format!("baremetal node manage {node}, provide, deploy; then boot again")
-                }
-                S::Manageable => format!("baremetal node provide {node}, deploy; then boot again"),
-                S::Available => format!("baremetal node deploy {node}; then boot again"),
-                S::Verifying | S::Deleting => "wait until that is done; then boot again".to_owned(),
-                S::Active
-                | S::AdoptFailed
-                | S::Adopting
-                | S::CleanFailed
-                | S::CleanHold
-                | S::CleanWait
-                | S::Cleaning
-                | S::DeployFailed
-                | S::DeployHold
-                | S::DeployWait
-                | S::Deploying
-                | S::Error
-                | S::InspectFailed
-                | S::InspectWait
-                | S::Inspecting
-                | S::Rescue
-                | S::RescueFailed
-                | S::RescueWait
-                | S::Rescuing
-                | S::ServiceFailed
-                | S::ServiceHold
-                | S::ServiceWait
-                | S::Servicing
-                | S::UnrescueFailed
-                | S::Unrescuing => {
+            Self::StateBootsNothing(S::Enroll) => {
+                format!("baremetal node manage {node}, provide, deploy; then boot again")
+            }
+            Self::StateBootsNothing(S::Manageable) => {
+                format!("baremetal node provide {node}, deploy; then boot again")
+            }
+            Self::StateBootsNothing(S::Available) => {
+                format!("baremetal node deploy {node}; then boot again")
+            }
+            Self::StateBootsNothing(state) => match state.row().phase {
+                Phase::Working(_) => "wait until that is done; then boot again".to_owned(),
+                Phase::Idle | Phase::Waiting(_) | Phase::Held(_) | Phase::Failed(_) => {
                     format!("see last_error: baremetal node show {node} --fields last_error")
                 }
             },

@@ -47,51 +47,21 @@ struct Step {
     flows: &'static [Flow],
 }
 
-const STEPS: [Step; 6] = [
-    Step {
-        interface: InterfaceKind::Bios,
-        name: "apply_configuration",
-        argument: Some((
-            "settings",
-            "List of BIOS settings, each item needs to contain a dictionary with name/value pairs",
-        )),
-        flows: &[Flow::Clean],
-    },
-    Step {
-        interface: InterfaceKind::Bios,
-        name: "factory_reset",
-        argument: None,
-        flows: &[Flow::Clean],
-    },
-    Step {
-        interface: InterfaceKind::Bios,
-        name: "cache_bios_settings",
-        argument: None,
-        flows: &[Flow::Clean],
-    },
-    Step {
-        interface: InterfaceKind::Firmware,
-        name: "update",
-        argument: Some((
-            "settings",
-            "List of Firmware components, each item needs to contain a dictionary with name/value \
-             pairs",
-        )),
-        flows: &[Flow::Clean],
-    },
-    Step {
-        interface: InterfaceKind::Vendor,
-        name: "log_passthrough",
-        argument: None,
-        flows: &[Flow::Clean, Flow::Service],
-    },
-    Step {
-        interface: InterfaceKind::Vendor,
-        name: "trigger_servicewait",
-        argument: None,
-        flows: &[Flow::Service],
-    },
-];
+#[rustfmt::skip]
+const STEPS: [Step; 6] = {
+    use InterfaceKind as I;
+    const CLEAN: &[Flow] = &[Flow::Clean];
+    [
+        Step { interface: I::Bios, name: "apply_configuration", flows: CLEAN, argument: Some(("settings",
+            "List of BIOS settings, each item needs to contain a dictionary with name/value pairs")) },
+        Step { interface: I::Bios, name: "factory_reset", flows: CLEAN, argument: None },
+        Step { interface: I::Bios, name: "cache_bios_settings", flows: CLEAN, argument: None },
+        Step { interface: I::Firmware, name: "update", flows: CLEAN, argument: Some(("settings",
+            "List of Firmware components, each item needs to contain a dictionary with name/value pairs")) },
+        Step { interface: I::Vendor, name: "log_passthrough", flows: &[Flow::Clean, Flow::Service], argument: None },
+        Step { interface: I::Vendor, name: "trigger_servicewait", flows: &[Flow::Service], argument: None },
+    ]
+};
 
 /// Steps of the conductor itself, which every node has.
 const RESERVED: [&str; 5] = ["power_on", "power_off", "reboot", "hold", "wait"];

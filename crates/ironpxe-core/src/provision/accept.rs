@@ -28,21 +28,11 @@ pub fn refuse(node: &Node, verb: Verb, args: &ProvisionArgs, facts: &Facts<'_>) 
             state: node.provision_state.name().to_owned(),
         });
     }
-    for refused_by in row.refused_by {
-        refuse_for_field(node, *refused_by, facts)?;
-    }
-    match row.interface {
-        Some(kind) if Worker::of(node, kind) == Worker::Unsupported => Err(unsupported(node, kind)),
-        Some(_) | None => Ok(()),
-    }
-}
-
-fn refuse_for_field(node: &Node, refused_by: RefusedBy, facts: &Facts<'_>) -> Result<()> {
     let in_maintenance = |operation: &'static str| Fault::NodeInMaintenance {
         operation: operation.into(),
         node: node.uuid,
     };
-    let (refused, fault) = match refused_by {
+    let judge = |refused_by: &RefusedBy| match *refused_by {
         RefusedBy::Protected => (node.protected, Fault::NodeProtected(node.uuid)),
         RefusedBy::Retired(operation) => (
             node.retired,
@@ -56,8 +46,16 @@ fn refuse_for_field(node: &Node, refused_by: RefusedBy, facts: &Facts<'_>) -> Re
             node.maintenance && !facts.allow_provisioning_in_maintenance,
             in_maintenance(operation),
         ),
+        RefusedBy::NoInterface(kind) => (
+            Worker::of(node, kind) == Worker::Unsupported,
+            unsupported(node, kind),
+        ),
     };
-    if refused { Err(fault) } else { Ok(()) }
+    let mut judged = row.refused_by.iter().map(judge);
+    match judged.find(|(refused, _)| *refused) {
+        Some((_, fault)) => Err(fault),
+        None => Ok(()),
+    }
 }
 
 /// Moves the node where the verb leads, and reserves it if a task is to be started.
@@ -72,9 +70,6 @@ pub(super) fn accept(
     let row = verb.row();
     let from = node.provision_state.known();
     transition(node, row.event, at)?;
-    if let Some(target) = row.target {
-        node.target_provision_state = Some(target.name().to_owned());
-    }
     node.last_error = None;
     take_args(node, request, from);
     let phase = node.provision_state.known().map(|state| state.row().phase);
@@ -100,6 +95,8 @@ fn take_args(node: &mut Node, request: &Request<'_>, from: Option<ProvisionState
         }
         Verb::Provide | Verb::Undeploy => RamdiskFlag::Cleaning.set(node, false),
         Verb::Clean => {
+            // It ends where it began.
+            node.target_provision_state = Some(ProvisionState::Manageable.name().to_owned());
             RamdiskFlag::Cleaning.set(node, args.disable_ramdisk);
             keep_steps(node, "clean_steps", &args.clean_steps);
         }

@@ -37,7 +37,7 @@ impl Argument {
 
     /// The verbs that take it from a client of microversion 1.`minor`, by their names.
     pub fn taken_by(self, minor: u16) -> Vec<&'static str> {
-        let takes = |verb: &Verb| verb.takes(self).is_some_and(|takes| takes.since <= minor);
+        let takes = |verb: &Verb| verb.takes(self).is_some_and(|since| since <= minor);
         let verbs = Verb::ALL.into_iter().filter(takes);
         verbs.map(Verb::name).collect()
     }
@@ -45,8 +45,15 @@ impl Argument {
     /// The microversion (1.x) that brought it; 1 if it came with a verb.
     pub fn since(self) -> u16 {
         let verbs = Verb::ALL.into_iter();
-        let since = verbs.filter_map(|verb| Some(verb.takes(self)?.since));
-        since.min().unwrap_or(1)
+        verbs.filter_map(|verb| verb.takes(self)).min().unwrap_or(1)
+    }
+
+    /// Whether a verb that takes it is refused without it.
+    pub fn is_required(self) -> bool {
+        match self {
+            Self::CleanSteps | Self::ServiceSteps | Self::RescuePassword => true,
+            Self::ConfigDrive | Self::DeploySteps | Self::DisableRamdisk => false,
+        }
     }
 }
 

@@ -83,15 +83,16 @@ pub enum Action {
 }
 
 impl Action {
-    /// Of the actions of a task, those of a lower position come first: the DHCP server knows the
-    /// machine before it is switched on.
-    pub(super) fn position(self) -> u8 {
-        match self {
+    /// Whether it comes after `other` where a task does both: the DHCP server knows the machine
+    /// before it is switched on.
+    pub(super) fn follows(self, other: Self) -> bool {
+        let position = |action| match action {
             Self::CheckImage => 1,
             Self::UpdateDhcp | Self::ClearDhcp => 2,
             Self::SetBootDevice(..) => 3,
             Self::SetPower(_) => 4,
-        }
+        };
+        position(self) > position(other)
     }
 
     /// The `last_error` when it has failed for the reason `problem`.

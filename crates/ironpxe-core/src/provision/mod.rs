@@ -27,7 +27,7 @@ pub use deadline::CallbackTimeouts;
 pub use event::{Action, Event, Facts, Next, Progress, Request, What};
 pub use heartbeat::{AgentStatus, Heartbeat};
 pub use image::ImageProperties;
-pub use verb::{RefusedBy, Takes, Validates, Verb, VerbRow, Word};
+pub use verb::{RefusedBy, Validates, Verb, VerbRow};
 
 #[cfg(test)]
 mod tests;

@@ -20,45 +20,15 @@ use crate::driver::agent::{self, Worker};
 use crate::driver::boot::BootInterface;
 use crate::driver::deploy::DeployInterface;
 use crate::driver::steps::{self, Flow};
-use crate::error::Result;
+use crate::error;
 use crate::interface::InterfaceKind;
 use crate::node::Node;
 use crate::power_state::PowerState;
 use crate::provision_state::{FsmEvent, Phase, ProvisionState, Task};
 
-/// What a task does, and how it ends if all of that succeeds.
-struct Course {
-    actions: Vec<Action>,
-    end: End,
-}
-
-/// How a task ends.
-enum End {
-    /// The node waits for the ramdisk or the installer.
-    Wait,
-    /// This event of the state machine ends the task.
-    Event(FsmEvent),
-    /// The instance is gone, and the node is cleaned.
-    Clean,
-    /// It cannot succeed, for this reason.
-    Fail(String),
-}
-
-impl Course {
-    fn ends(event: FsmEvent) -> Self {
-        Self {
-            actions: Vec::new(),
-            end: End::Event(event),
-        }
-    }
-
-    fn fails(reason: String) -> Self {
-        Self {
-            actions: Vec::new(),
-            end: End::Fail(reason),
-        }
-    }
-}
+/// What a task does, and the event of the state machine that ends it if all of that succeeds. An
+/// error says why it cannot succeed.
+type Course = Result<(Vec<Action>, FsmEvent), String>;
 
 /// Takes in how the task of a reserved node has come on, and says what is to be done next. If
 /// nothing is, the node is released.
@@ -67,7 +37,7 @@ pub(super) fn go_on(
     progress: &Progress,
     at: OffsetDateTime,
     facts: &Facts<'_>,
-) -> Result<Option<Action>> {
+) -> error::Result<Option<Action>> {
     let last = match progress {
         Progress::Started => None,
         Progress::ImageFound(properties) => {
@@ -102,15 +72,16 @@ pub(super) fn follow(
     mut last: Option<Action>,
     at: OffsetDateTime,
     facts: &Facts<'_>,
-) -> Result<Option<Action>> {
+) -> error::Result<Option<Action>> {
     while let Some(task) = working_on(node) {
-        let course = course(node, task, facts);
-        let comes_next =
-            |action: &Action| last.is_none_or(|last: Action| action.position() > last.position());
-        if let Some(action) = course.actions.into_iter().find(comes_next) {
-            return Ok(Some(action));
+        let course = course(node, task, last, facts);
+        if let Ok((actions, _)) = &course {
+            let comes_next = |action: &&Action| last.is_none_or(|last| action.follows(last));
+            if let Some(action) = actions.iter().find(comes_next) {
+                return Ok(Some(*action));
+            }
         }
-        end(node, task, course.end, at, facts)?;
+        end(node, task, course, at, facts)?;
         // After a tear-down the node is cleaned, from the beginning.
         last = None;
     }
@@ -126,142 +97,118 @@ fn working_on(node: &Node) -> Option<Task> {
     }
 }
 
-fn course(node: &Node, task: Task, facts: &Facts<'_>) -> Course {
+/// Of a task whose last action is `last`.
+fn course(node: &Node, task: Task, last: Option<Action>, facts: &Facts<'_>) -> Course {
     use ProvisionState as S;
     match task {
-        Task::Verify => Course::ends(FsmEvent::Done),
-        Task::Inspect => match Worker::of(node, InterfaceKind::Inspect) {
-            Worker::Agent => ramdisk(node, S::InspectWait, false, facts),
-            Worker::Nobody | Worker::Unsupported => Course::ends(FsmEvent::Done),
-        },
+        Task::Verify => Ok((Vec::new(), FsmEvent::Done)),
+        Task::Inspect if by_agent(node, InterfaceKind::Inspect) => {
+            ramdisk(node, S::InspectWait, false, facts)
+        }
+        Task::Rescue if by_agent(node, InterfaceKind::Rescue) => {
+            ramdisk(node, S::RescueWait, false, facts)
+        }
+        Task::Inspect | Task::Rescue => Ok((Vec::new(), FsmEvent::Done)),
         Task::Clean => clean(node, facts),
-        Task::Deploy => deploy(node, facts),
-        Task::TearDown => tear_down(node, facts),
-        // What runs already is left alone: only the DHCP server is told.
+        Task::Deploy => deploy(node, last, facts),
+        Task::TearDown => Ok((tear_down(node, facts), FsmEvent::Clean)),
         Task::Adopt => {
+            // What runs already is left alone.
             let mut actions = instance(node, facts);
             actions.retain(|action| *action == Action::UpdateDhcp);
-            Course {
-                actions,
-                ..Course::ends(FsmEvent::Done)
-            }
+            Ok((actions, FsmEvent::Done))
         }
-        Task::Rescue => match Worker::of(node, InterfaceKind::Rescue) {
-            Worker::Agent => ramdisk(node, S::RescueWait, false, facts),
-            Worker::Nobody | Worker::Unsupported => Course::ends(FsmEvent::Done),
-        },
-        Task::Unrescue => Course {
-            actions: instance(node, facts),
-            ..Course::ends(FsmEvent::Done)
-        },
+        Task::Unrescue => Ok((instance(node, facts), FsmEvent::Done)),
         Task::Service => service(node, facts),
     }
 }
 
-fn deploy(node: &Node, facts: &Facts<'_>) -> Course {
-    let Some(deploy) = DeployInterface::of(node) else {
-        return unknown_deploy_interface(node);
-    };
+fn by_agent(node: &Node, kind: InterfaceKind) -> bool {
+    Worker::of(node, kind) == Worker::Agent
+}
+
+fn deploy(node: &Node, last: Option<Action>, facts: &Facts<'_>) -> Course {
+    let deploy = deploy_interface(node)?;
+    let on = Action::SetPower(PowerState::On);
     if is_past_the_agent(node).is_some() {
         // The installer has finished.
-        return Course {
-            actions: vec![
-                Action::SetBootDevice(BootDevice::Disk, true),
-                Action::SetPower(PowerState::On),
-            ],
-            ..Course::ends(FsmEvent::Done)
-        };
+        let from_disk = Action::SetBootDevice(BootDevice::Disk, true);
+        return Ok((vec![from_disk, on], FsmEvent::Done));
     }
     // On a volume there is nothing to write.
     let on_volume = boots_from_volume(node).is_some();
-    let mut course = if deploy.deploys() == Worker::Agent && !on_volume {
+    let boots_over_network = BootInterface::of(node).boots_over_network();
+    if last.is_none() && !on_volume && deploy.boots_over_network() && boots_over_network {
+        // What the machine boots may depend on it.
+        return Ok((vec![Action::CheckImage], FsmEvent::Done));
+    }
+    if deploy.deploys() == Worker::Agent && !on_volume {
         // An installer is an instance that boots over the network until it has installed.
         let persistent = deploy == DeployInterface::Anaconda;
-        ramdisk(node, ProvisionState::DeployWait, persistent, facts)
-    } else {
-        let mut actions = instance(node, facts);
-        actions.push(Action::SetPower(PowerState::On));
-        Course {
-            actions,
-            ..Course::ends(FsmEvent::Done)
-        }
-    };
-    if !on_volume && deploy.boots_over_network() && BootInterface::of(node).boots_over_network() {
-        // First, because what the machine boots may depend on it.
-        course.actions.insert(0, Action::CheckImage);
+        return ramdisk(node, ProvisionState::DeployWait, persistent, facts);
     }
-    course
+    let mut actions = instance(node, facts);
+    actions.push(on);
+    Ok((actions, FsmEvent::Done))
 }
 
 fn clean(node: &Node, facts: &Facts<'_>) -> Course {
-    let Some(deploy) = DeployInterface::of(node) else {
-        return unknown_deploy_interface(node);
-    };
+    let worker = deploy_interface(node)?.cleans();
     let manual = heads_for_manageable(node);
     let wanted = manual || node.automated_clean.unwrap_or(facts.automated_clean);
     let without_ramdisk = manual && RamdiskFlag::Cleaning.is_set(node).unwrap_or_default();
-    if wanted && deploy.cleans() == Worker::Agent && !without_ramdisk {
+    if wanted && worker == Worker::Agent && !without_ramdisk {
         return ramdisk(node, ProvisionState::CleanWait, false, facts);
     }
-    if manual && deploy.cleans() == Worker::Nobody {
-        if let Some(refused) = refused_steps(node, Flow::Clean) {
-            return refused;
-        }
+    if manual && worker == Worker::Nobody {
+        refuse_steps(node, Flow::Clean)?;
     }
-    Course::ends(if manual {
+    let event = if manual {
         FsmEvent::Manage
     } else {
         FsmEvent::Done
-    })
+    };
+    Ok((Vec::new(), event))
 }
 
 fn service(node: &Node, facts: &Facts<'_>) -> Course {
-    let Some(deploy) = DeployInterface::of(node) else {
-        return unknown_deploy_interface(node);
-    };
+    let worker = deploy_interface(node)?.cleans();
     let without_ramdisk = RamdiskFlag::Service.is_set(node).unwrap_or_default();
-    let refused = match deploy.cleans() {
-        Worker::Agent if !without_ramdisk => {
-            return ramdisk(node, ProvisionState::ServiceWait, false, facts);
-        }
-        Worker::Nobody => refused_steps(node, Flow::Service),
-        Worker::Agent | Worker::Unsupported => None,
-    };
-    refused.unwrap_or(Course::ends(FsmEvent::Done))
+    if worker == Worker::Agent && !without_ramdisk {
+        return ramdisk(node, ProvisionState::ServiceWait, false, facts);
+    }
+    if worker == Worker::Nobody {
+        refuse_steps(node, Flow::Service)?;
+    }
+    Ok((Vec::new(), FsmEvent::Done))
 }
 
 /// The instance's boot is taken back, unless the ramdisk that cleans is booted at once.
-fn tear_down(node: &Node, facts: &Facts<'_>) -> Course {
+fn tear_down(node: &Node, facts: &Facts<'_>) -> Vec<Action> {
     let mut without = node.clone();
     remove_instance(&mut without);
-    let boots_ramdisk = matches!(clean(&without, facts).end, End::Wait);
-    let mut actions = vec![Action::SetPower(PowerState::Off)];
+    let boots_ramdisk = matches!(clean(&without, facts), Ok((_, FsmEvent::Wait)));
+    let off = Action::SetPower(PowerState::Off);
     if BootInterface::of(node).boots_over_network() && !boots_ramdisk {
-        actions.insert(0, Action::ClearDhcp);
-    }
-    Course {
-        actions,
-        end: End::Clean,
+        vec![Action::ClearDhcp, off]
+    } else {
+        vec![off]
     }
 }
 
 /// The machine boots a ramdisk or (`persistent`) an installer, for which the node then waits in
 /// `state`.
 fn ramdisk(node: &Node, state: ProvisionState, persistent: bool, facts: &Facts<'_>) -> Course {
-    let mut actions = Vec::new();
-    if let Some(device) = BootInterface::of(node).network_device(node) {
-        if let Err(refusal) = decide_in(node, state, None, facts.boot, facts.request_id) {
-            let advice = refusal.advice(&node.label());
-            return Course::fails(format!("The ramdisk cannot be booted: {refusal}; {advice}"));
-        }
-        actions.push(Action::UpdateDhcp);
-        actions.push(Action::SetBootDevice(device, persistent));
-    }
-    actions.push(Action::SetPower(PowerState::On));
-    Course {
-        actions,
-        end: End::Wait,
-    }
+    let on = Action::SetPower(PowerState::On);
+    let Some(device) = BootInterface::of(node).network_device(node) else {
+        return Ok((vec![on], FsmEvent::Wait));
+    };
+    decide_in(node, state, None, facts.boot, facts.request_id).map_err(|refusal| {
+        let advice = refusal.advice(&node.label());
+        format!("The ramdisk cannot be booted: {refusal}; {advice}")
+    })?;
+    let boot = Action::SetBootDevice(device, persistent);
+    Ok((vec![Action::UpdateDhcp, boot, on], FsmEvent::Wait))
 }
 
 /// What is done so that the machine boots its instance.
@@ -279,24 +226,30 @@ fn instance(node: &Node, facts: &Facts<'_>) -> Vec<Action> {
     }
 }
 
-/// Fails work that was asked for steps that nothing on the node can do.
+/// Refuses steps that nothing on the node can do.
 ///
 /// Source: Ironic's `conductor/cleaning.py` and `servicing.py`.
-fn refused_steps(node: &Node, flow: Flow) -> Option<Course> {
-    let problem = steps::refusal(node, flow)?;
+fn refuse_steps(node: &Node, flow: Flow) -> Result<(), String> {
+    let Some(problem) = steps::refusal(node, flow) else {
+        return Ok(());
+    };
     let (verb, uuid) = (flow.name(), node.uuid);
-    Some(Course::fails(format!(
-        "Cannot {verb} node {uuid}: {problem}"
-    )))
+    Err(format!("Cannot {verb} node {uuid}: {problem}"))
 }
 
-fn unknown_deploy_interface(node: &Node) -> Course {
+fn deploy_interface(node: &Node) -> Result<DeployInterface, String> {
     let name = node.interface(InterfaceKind::Deploy);
-    Course::fails(format!("unknown deploy interface {name:?}"))
+    DeployInterface::of(node).ok_or_else(|| format!("unknown deploy interface {name:?}"))
 }
 
 /// Ends the task whose actions are done.
-fn end(node: &mut Node, task: Task, end: End, at: OffsetDateTime, facts: &Facts<'_>) -> Result<()> {
+fn end(
+    node: &mut Node,
+    task: Task,
+    course: Course,
+    at: OffsetDateTime,
+    facts: &Facts<'_>,
+) -> error::Result<()> {
     if task == Task::Inspect {
         node.inspection_started_at = Some(at);
     }
@@ -305,17 +258,14 @@ fn end(node: &mut Node, task: Task, end: End, at: OffsetDateTime, facts: &Facts<
         // An installer cannot ask for its token: it finds it in its kickstart.
         agent::pregenerate_token(node, facts.agent_token.to_owned());
     }
-    match end {
-        End::Wait => transition(node, FsmEvent::Wait, at),
-        End::Event(event) => {
-            leave(node, task, at);
+    match course {
+        Ok((_, event)) => {
+            if event != FsmEvent::Wait {
+                leave(node, task, at);
+            }
             transition(node, event, at)
         }
-        End::Clean => {
-            remove_instance(node);
-            transition(node, FsmEvent::Clean, at)
-        }
-        End::Fail(reason) => fail(node, reason, at),
+        Err(reason) => fail(node, reason, at),
     }
 }
 
@@ -328,15 +278,16 @@ fn leave(node: &mut Node, task: Task, at: OffsetDateTime) {
             RamdiskFlag::Cleaning.set(node, false);
         }
         Task::Deploy => node.deploy_step.clear(),
+        Task::TearDown => remove_instance(node),
         Task::Unrescue => {
             node.instance_info.remove("rescue_password");
         }
         Task::Service => RamdiskFlag::Service.set(node, false),
-        Task::Verify | Task::TearDown | Task::Adopt | Task::Rescue => {}
+        Task::Verify | Task::Adopt | Task::Rescue => {}
     }
 }
 
-fn fail(node: &mut Node, error: String, at: OffsetDateTime) -> Result<()> {
+fn fail(node: &mut Node, error: String, at: OffsetDateTime) -> error::Result<()> {
     node.last_error = Some(error);
     transition(node, FsmEvent::Fail, at)
 }

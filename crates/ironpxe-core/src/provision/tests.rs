@@ -39,13 +39,3 @@ fn a_verbs_task_is_that_of_the_state_it_leads_to() {
         assert_eq!(row.task.is_some(), works, "{verb:?}");
     }
 }
-
-/// A request that lacks what a verb needs can be told so: no verb needs what it does not take yet.
-#[test]
-fn what_a_verb_needs_came_with_it() {
-    for verb in Verb::ALL {
-        for takes in verb.row().arguments {
-            assert!(!takes.required || takes.since == 1, "{verb:?} {takes:?}");
-        }
-    }
-}

@@ -22,14 +22,8 @@ pub(super) fn transition(node: &mut Node, event: FsmEvent, at: OffsetDateTime) -
         .known()
         .and_then(|state| state.on(event))
         .ok_or_else(refused)?;
-    let keeps_target = heads_for_manageable(node) && next.row().target == CLEANED;
-    if !keeps_target {
-        let target = if next.is_stable() {
-            None
-        } else {
-            next.row().target
-        };
-        node.target_provision_state = target.map(|state| state.name().to_owned());
+    if !(heads_for_manageable(node) && next.target() == CLEANED) {
+        node.target_provision_state = next.target().map(|state| state.name().to_owned());
     }
     // However a deployment ends, nobody reports on it any more.
     if node.provision_state.known().is_some_and(is_deployment) && !is_deployment(next) {

@@ -44,49 +44,23 @@ pub enum Verb {
 /// All that is to be known about a verb.
 #[derive(Debug)]
 pub struct VerbRow {
-    /// The words of the API, the oldest first.
-    pub words: &'static [Word],
+    /// The words of the API, the oldest first, with the microversion (1.x) that brought each.
+    pub words: &'static [(&'static str, u16)],
     /// The event of the state machine: the verb is accepted in the states that have it.
     pub event: FsmEvent,
-    /// States in which the verb is accepted only since a later microversion (1.x) than its word.
+    /// States in which the verb is accepted only since a later microversion than its word.
     pub since_in: &'static [(ProvisionState, u16)],
-    /// What may be sent with it.
-    pub arguments: &'static [Takes],
+    /// What may be sent with it, with the microversion that brought it; 1 if it came with the verb.
+    pub takes: &'static [(Argument, u16)],
     /// What of the node refuses it, whatever state it is in; the first that applies is named.
     pub refused_by: &'static [RefusedBy],
-    /// An interface without which it is refused: one whose implementation is called `no-…`.
-    pub interface: Option<InterfaceKind>,
     /// What is validated before it is accepted.
     pub validates: Validates,
-    /// Where the node is heading, where the state that it gets into heads elsewhere.
-    pub target: Option<ProvisionState>,
     /// The task that is started, if the verb leads into a state in which a conductor works.
     pub task: Option<Task>,
 }
 
-/// A word of the API for a verb.
-#[derive(Debug)]
-pub struct Word {
-    /// The word.
-    pub name: &'static str,
-    /// The microversion (1.x) that brought it.
-    pub since: u16,
-    /// Whether a node in maintenance is refused as such before its state is looked at.
-    pub checks_maintenance: bool,
-}
-
-/// An argument that a verb takes.
-#[derive(Debug)]
-pub struct Takes {
-    /// Which.
-    pub argument: Argument,
-    /// The microversion (1.x) that brought it; 1 if it came with the verb.
-    pub since: u16,
-    /// Whether the verb is refused without it.
-    pub required: bool,
-}
-
-/// A field of the node by which a verb is refused. The text is the operation's name in the refusal.
+/// What of a node refuses a verb. The text is the operation's name in the refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefusedBy {
     /// `protected`.
@@ -97,6 +71,8 @@ pub enum RefusedBy {
     Maintenance(&'static str),
     /// `maintenance`, unless `[conductor]allow_provisioning_in_maintenance`.
     MaintenanceUnlessAllowed(&'static str),
+    /// An interface of this kind that does nothing (`no-inspect`, `no-rescue`).
+    NoInterface(InterfaceKind),
 }
 
 /// What is validated before a verb is accepted, so that who asks hears what cannot succeed.
@@ -134,258 +110,116 @@ impl Verb {
 
     /// The verb's row. Each field is written out in each row, so that a new verb, and a new question
     /// about verbs, does not compile until it is answered.
+    #[rustfmt::skip]
     pub fn row(self) -> &'static VerbRow {
         use Argument as A;
+        use FsmEvent as E;
         use InterfaceKind as I;
         use ProvisionState as S;
+        use RefusedBy as R;
+        use Task as T;
+        use Validates as V;
         match self {
-            Self::Deploy => {
-                const {
-                    &VerbRow {
-                        words: &[word_then_maintenance("active", 1), word("deploy", 73)],
-                        event: FsmEvent::Deploy,
-                        since_in: &[],
-                        arguments: &[takes(A::ConfigDrive, 1), takes(A::DeploySteps, 69)],
-                        refused_by: &[RefusedBy::Maintenance("provisioning")],
-                        interface: None,
-                        validates: Validates::Deployment,
-                        target: None,
-                        task: Some(Task::Deploy),
-                    }
-                }
-            }
-            Self::Rebuild => {
-                const {
-                    &VerbRow {
-                        words: &[word_then_maintenance("rebuild", 1)],
-                        event: FsmEvent::Rebuild,
-                        since_in: &[],
-                        arguments: &[takes(A::ConfigDrive, 35), takes(A::DeploySteps, 69)],
-                        refused_by: &[RefusedBy::Protected, RefusedBy::Maintenance("provisioning")],
-                        interface: None,
-                        validates: Validates::Deployment,
-                        target: None,
-                        task: Some(Task::Deploy),
-                    }
-                }
-            }
-            Self::Undeploy => {
-                const {
-                    &VerbRow {
-                        words: &[word("deleted", 1), word("undeploy", 73)],
-                        event: FsmEvent::Delete,
-                        since_in: &[],
-                        arguments: &[],
-                        refused_by: &[RefusedBy::Protected],
-                        interface: None,
-                        validates: Validates::Nothing,
-                        target: None,
-                        task: Some(Task::TearDown),
-                    }
-                }
-            }
-            Self::Manage => {
-                const {
-                    &VerbRow {
-                        words: &[word("manage", 4)],
-                        event: FsmEvent::Manage,
-                        since_in: &[],
-                        arguments: &[],
-                        refused_by: &[],
-                        interface: None,
-                        validates: Validates::Nothing,
-                        target: None,
-                        task: Some(Task::Verify),
-                    }
-                }
-            }
-            Self::Provide => {
-                const {
-                    &VerbRow {
-                        words: &[word("provide", 4)],
-                        event: FsmEvent::Provide,
-                        since_in: &[],
-                        arguments: &[],
-                        refused_by: &[
-                            RefusedBy::Retired("providing"),
-                            RefusedBy::MaintenanceUnlessAllowed("providing"),
-                        ],
-                        interface: None,
-                        validates: Validates::Nothing,
-                        target: None,
-                        task: Some(Task::Clean),
-                    }
-                }
-            }
-            Self::Inspect => {
-                const {
-                    &VerbRow {
-                        words: &[word("inspect", 6)],
-                        event: FsmEvent::Inspect,
-                        since_in: &[],
-                        arguments: &[],
-                        refused_by: &[RefusedBy::MaintenanceUnlessAllowed("inspecting")],
-                        interface: Some(I::Inspect),
-                        validates: Validates::Ramdisk(I::Inspect, S::InspectWait),
-                        target: None,
-                        task: Some(Task::Inspect),
-                    }
-                }
-            }
-            Self::Abort => {
-                const {
-                    &VerbRow {
-                        words: &[word("abort", 13)],
-                        event: FsmEvent::Abort,
-                        since_in: &[(S::InspectWait, 41), (S::DeployWait, 110)],
-                        arguments: &[],
-                        refused_by: &[],
-                        interface: None,
-                        validates: Validates::Nothing,
-                        target: None,
-                        task: None,
-                    }
-                }
-            }
-            Self::Clean => {
-                const {
-                    &VerbRow {
-                        words: &[word("clean", 15)],
-                        event: FsmEvent::Clean,
-                        since_in: &[],
-                        arguments: &[requires(A::CleanSteps), takes(A::DisableRamdisk, 70)],
-                        refused_by: &[RefusedBy::MaintenanceUnlessAllowed("cleaning")],
-                        interface: None,
-                        validates: Validates::Ramdisk(I::Deploy, S::CleanWait),
-                        target: Some(S::Manageable),
-                        task: Some(Task::Clean),
-                    }
-                }
-            }
-            Self::Adopt => {
-                const {
-                    &VerbRow {
-                        words: &[word("adopt", 17)],
-                        event: FsmEvent::Adopt,
-                        since_in: &[],
-                        arguments: &[],
-                        refused_by: &[],
-                        interface: None,
-                        validates: Validates::Instance,
-                        target: None,
-                        task: Some(Task::Adopt),
-                    }
-                }
-            }
-            Self::Rescue => {
-                const {
-                    &VerbRow {
-                        words: &[word("rescue", 38)],
-                        event: FsmEvent::Rescue,
-                        since_in: &[],
-                        arguments: &[requires(A::RescuePassword)],
-                        refused_by: &[RefusedBy::MaintenanceUnlessAllowed("rescuing")],
-                        interface: Some(I::Rescue),
-                        validates: Validates::Ramdisk(I::Rescue, S::RescueWait),
-                        target: None,
-                        task: Some(Task::Rescue),
-                    }
-                }
-            }
-            Self::Unrescue => {
-                const {
-                    &VerbRow {
-                        words: &[word("unrescue", 38)],
-                        event: FsmEvent::Unrescue,
-                        since_in: &[],
-                        arguments: &[],
-                        refused_by: &[RefusedBy::MaintenanceUnlessAllowed("unrescuing")],
-                        interface: Some(I::Rescue),
-                        validates: Validates::Nothing,
-                        target: None,
-                        task: Some(Task::Unrescue),
-                    }
-                }
-            }
-            Self::Unhold => {
-                const {
-                    &VerbRow {
-                        words: &[word("unhold", 85)],
-                        event: FsmEvent::Unhold,
-                        since_in: &[],
-                        arguments: &[],
-                        refused_by: &[],
-                        interface: None,
-                        validates: Validates::Nothing,
-                        target: None,
-                        task: None,
-                    }
-                }
-            }
-            Self::Service => {
-                const {
-                    &VerbRow {
-                        words: &[word("service", 87)],
-                        event: FsmEvent::Service,
-                        since_in: &[],
-                        arguments: &[requires(A::ServiceSteps), takes(A::DisableRamdisk, 108)],
-                        refused_by: &[RefusedBy::MaintenanceUnlessAllowed("servicing")],
-                        interface: None,
-                        validates: Validates::Ramdisk(I::Deploy, S::ServiceWait),
-                        target: None,
-                        task: Some(Task::Service),
-                    }
-                }
-            }
+            Self::Deploy => &VerbRow {
+                words: &[("active", 1), ("deploy", 73)], event: E::Deploy, task: Some(T::Deploy),
+                since_in: &[], takes: &[(A::ConfigDrive, 1), (A::DeploySteps, 69)],
+                refused_by: &[R::Maintenance("provisioning")],
+                validates: V::Deployment,
+            },
+            Self::Rebuild => &VerbRow {
+                words: &[("rebuild", 1)], event: E::Rebuild, task: Some(T::Deploy),
+                since_in: &[], takes: &[(A::ConfigDrive, 35), (A::DeploySteps, 69)],
+                refused_by: &[R::Protected, R::Maintenance("provisioning")],
+                validates: V::Deployment,
+            },
+            Self::Undeploy => &VerbRow {
+                words: &[("deleted", 1), ("undeploy", 73)], event: E::Delete, task: Some(T::TearDown),
+                since_in: &[], takes: &[],
+                refused_by: &[R::Protected],
+                validates: V::Nothing,
+            },
+            Self::Manage => &VerbRow {
+                words: &[("manage", 4)], event: E::Manage, task: Some(T::Verify),
+                since_in: &[], takes: &[],
+                refused_by: &[],
+                validates: V::Nothing,
+            },
+            Self::Provide => &VerbRow {
+                words: &[("provide", 4)], event: E::Provide, task: Some(T::Clean),
+                since_in: &[], takes: &[],
+                refused_by: &[R::Retired("providing"), R::MaintenanceUnlessAllowed("providing")],
+                validates: V::Nothing,
+            },
+            Self::Inspect => &VerbRow {
+                words: &[("inspect", 6)], event: E::Inspect, task: Some(T::Inspect),
+                since_in: &[], takes: &[],
+                refused_by: &[R::MaintenanceUnlessAllowed("inspecting"), R::NoInterface(I::Inspect)],
+                validates: V::Ramdisk(I::Inspect, S::InspectWait),
+            },
+            Self::Abort => &VerbRow {
+                words: &[("abort", 13)], event: E::Abort, task: None,
+                since_in: &[(S::InspectWait, 41), (S::DeployWait, 110)], takes: &[],
+                refused_by: &[],
+                validates: V::Nothing,
+            },
+            Self::Clean => &VerbRow {
+                words: &[("clean", 15)], event: E::Clean, task: Some(T::Clean),
+                since_in: &[], takes: &[(A::CleanSteps, 1), (A::DisableRamdisk, 70)],
+                refused_by: &[R::MaintenanceUnlessAllowed("cleaning")],
+                validates: V::Ramdisk(I::Deploy, S::CleanWait),
+            },
+            Self::Adopt => &VerbRow {
+                words: &[("adopt", 17)], event: E::Adopt, task: Some(T::Adopt),
+                since_in: &[], takes: &[],
+                refused_by: &[],
+                validates: V::Instance,
+            },
+            Self::Rescue => &VerbRow {
+                words: &[("rescue", 38)], event: E::Rescue, task: Some(T::Rescue),
+                since_in: &[], takes: &[(A::RescuePassword, 1)],
+                refused_by: &[R::MaintenanceUnlessAllowed("rescuing"), R::NoInterface(I::Rescue)],
+                validates: V::Ramdisk(I::Rescue, S::RescueWait),
+            },
+            Self::Unrescue => &VerbRow {
+                words: &[("unrescue", 38)], event: E::Unrescue, task: Some(T::Unrescue),
+                since_in: &[], takes: &[],
+                refused_by: &[R::MaintenanceUnlessAllowed("unrescuing"), R::NoInterface(I::Rescue)],
+                validates: V::Nothing,
+            },
+            Self::Unhold => &VerbRow {
+                words: &[("unhold", 85)], event: E::Unhold, task: None,
+                since_in: &[], takes: &[],
+                refused_by: &[],
+                validates: V::Nothing,
+            },
+            Self::Service => &VerbRow {
+                words: &[("service", 87)], event: E::Service, task: Some(T::Service),
+                since_in: &[], takes: &[(A::ServiceSteps, 1), (A::DisableRamdisk, 108)],
+                refused_by: &[R::MaintenanceUnlessAllowed("servicing")],
+                validates: V::Ramdisk(I::Deploy, S::ServiceWait),
+            },
         }
     }
 
-    /// The verb for a word of the API, and the word.
-    pub fn from_word(name: &str) -> Option<(Self, &'static Word)> {
+    /// The verb for a word of the API, and the microversion (1.x) that brought the word.
+    pub fn from_word(name: &str) -> Option<(Self, u16)> {
         Self::ALL.into_iter().find_map(|verb| {
-            let word = verb.row().words.iter().find(|word| word.name == name)?;
-            Some((verb, word))
+            let mut words = verb.row().words.iter();
+            let (_, since) = words.find(|(word, _)| *word == name)?;
+            Some((verb, *since))
         })
     }
 
     /// The oldest word of the API for the verb, which is the one Ironic's conductors know.
     pub fn name(self) -> &'static str {
-        self.row().words.first().map_or("", |word| word.name)
+        self.row().words.first().map_or("", |(word, _)| word)
     }
 
-    /// How the verb takes `argument`; `None` if it does not.
-    pub fn takes(self, argument: Argument) -> Option<&'static Takes> {
-        let arguments = self.row().arguments;
-        arguments.iter().find(|takes| takes.argument == argument)
-    }
-}
-
-const fn word(name: &'static str, since: u16) -> Word {
-    Word {
-        name,
-        since,
-        checks_maintenance: false,
-    }
-}
-
-const fn word_then_maintenance(name: &'static str, since: u16) -> Word {
-    Word {
-        checks_maintenance: true,
-        ..word(name, since)
-    }
-}
-
-const fn takes(argument: Argument, since: u16) -> Takes {
-    Takes {
-        argument,
-        since,
-        required: false,
-    }
-}
-
-const fn requires(argument: Argument) -> Takes {
-    Takes {
-        required: true,
-        ..takes(argument, 1)
+    /// The microversion (1.x) since which the verb takes `argument`; `None` if it does not.
+    pub fn takes(self, argument: Argument) -> Option<u16> {
+        let mut takes = self.row().takes.iter();
+        takes
+            .find(|(taken, _)| *taken == argument)
+            .map(|(_, since)| *since)
     }
 }

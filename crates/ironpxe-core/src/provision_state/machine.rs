@@ -9,10 +9,6 @@ pub struct StateRow {
     pub state: ProvisionState,
     /// Its name in the API and in the database.
     pub name: &'static str,
-    /// Where a node in this state is heading unless the request said otherwise.
-    pub target: Option<ProvisionState>,
-    /// A stable state is left only on request.
-    pub stable: bool,
     /// What is going on in it.
     pub phase: Phase,
     /// Which events are accepted, and where they lead.
@@ -20,339 +16,84 @@ pub struct StateRow {
 }
 
 /// The whole machine, one row per state, in alphabetical order of the names.
+#[rustfmt::skip]
 pub const MACHINE: [StateRow; 30] = {
     use FsmEvent as E;
     use Phase as P;
     use ProvisionState as S;
+    use Task as T;
     [
-        StateRow {
-            state: S::Active,
-            name: "active",
-            target: None,
-            stable: true,
-            phase: P::Idle,
-            events: &[
-                (E::Delete, S::Deleting),
-                (E::Rebuild, S::Deploying),
-                (E::Rescue, S::Rescuing),
-                (E::Service, S::Servicing),
-            ],
-        },
-        StateRow {
-            state: S::AdoptFailed,
-            name: "adopt failed",
-            target: Some(S::Active),
-            stable: false,
-            phase: P::Failed(Task::Adopt),
-            events: &[(E::Adopt, S::Adopting), (E::Manage, S::Manageable)],
-        },
-        StateRow {
-            state: S::Adopting,
-            name: "adopting",
-            target: Some(S::Active),
-            stable: false,
-            phase: P::Working(Task::Adopt),
-            events: &[(E::Done, S::Active), (E::Fail, S::AdoptFailed)],
-        },
-        StateRow {
-            state: S::Available,
-            name: "available",
-            target: None,
-            stable: true,
-            phase: P::Idle,
-            events: &[(E::Deploy, S::Deploying), (E::Manage, S::Manageable)],
-        },
-        StateRow {
-            state: S::CleanFailed,
-            name: "clean failed",
-            target: Some(S::Available),
-            stable: false,
-            phase: P::Failed(Task::Clean),
-            events: &[(E::Manage, S::Manageable)],
-        },
-        StateRow {
-            state: S::CleanHold,
-            name: "clean hold",
-            target: Some(S::Available),
-            stable: false,
-            phase: P::Held(Task::Clean),
-            events: &[(E::Abort, S::CleanFailed), (E::Unhold, S::CleanWait)],
-        },
-        StateRow {
-            state: S::CleanWait,
-            name: "clean wait",
-            target: Some(S::Available),
-            stable: false,
-            phase: P::Waiting(Task::Clean),
-            events: &[
-                (E::Abort, S::CleanFailed),
-                (E::Fail, S::CleanFailed),
-                (E::Hold, S::CleanHold),
-                (E::Resume, S::Cleaning),
-            ],
-        },
-        StateRow {
-            state: S::Cleaning,
-            name: "cleaning",
-            target: Some(S::Available),
-            stable: false,
-            phase: P::Working(Task::Clean),
-            events: &[
-                (E::Done, S::Available),
-                (E::Fail, S::CleanFailed),
-                (E::Hold, S::CleanHold),
-                (E::Manage, S::Manageable),
-                (E::Wait, S::CleanWait),
-            ],
-        },
-        StateRow {
-            state: S::Deleting,
-            name: "deleting",
-            target: Some(S::Available),
-            stable: false,
-            phase: P::Working(Task::TearDown),
-            events: &[(E::Clean, S::Cleaning), (E::Fail, S::Error)],
-        },
-        StateRow {
-            state: S::DeployFailed,
-            name: "deploy failed",
-            target: Some(S::Active),
-            stable: false,
-            phase: P::Failed(Task::Deploy),
-            events: &[
-                (E::Delete, S::Deleting),
-                (E::Deploy, S::Deploying),
-                (E::Rebuild, S::Deploying),
-            ],
-        },
-        StateRow {
-            state: S::DeployHold,
-            name: "deploy hold",
-            target: Some(S::Active),
-            stable: false,
-            phase: P::Held(Task::Deploy),
-            events: &[(E::Abort, S::DeployFailed), (E::Unhold, S::DeployWait)],
-        },
-        StateRow {
-            state: S::Deploying,
-            name: "deploying",
-            target: Some(S::Active),
-            stable: false,
-            phase: P::Working(Task::Deploy),
-            events: &[
-                (E::Done, S::Active),
-                (E::Fail, S::DeployFailed),
-                (E::Hold, S::DeployHold),
-                (E::Wait, S::DeployWait),
-            ],
-        },
-        StateRow {
-            state: S::Enroll,
-            name: "enroll",
-            target: None,
-            stable: true,
-            phase: P::Idle,
-            events: &[(E::Manage, S::Verifying)],
-        },
-        StateRow {
-            state: S::Error,
-            name: "error",
-            target: None,
-            stable: true,
-            phase: P::Failed(Task::TearDown),
-            events: &[(E::Delete, S::Deleting), (E::Rebuild, S::Deploying)],
-        },
-        StateRow {
-            state: S::InspectFailed,
-            name: "inspect failed",
-            target: Some(S::Manageable),
-            stable: false,
-            phase: P::Failed(Task::Inspect),
-            events: &[(E::Inspect, S::Inspecting), (E::Manage, S::Manageable)],
-        },
-        StateRow {
-            state: S::InspectWait,
-            name: "inspect wait",
-            target: Some(S::Manageable),
-            stable: false,
-            phase: P::Waiting(Task::Inspect),
-            events: &[
-                (E::Abort, S::InspectFailed),
-                (E::Done, S::Manageable),
-                (E::Fail, S::InspectFailed),
-                (E::Resume, S::Inspecting),
-            ],
-        },
-        StateRow {
-            state: S::Inspecting,
-            name: "inspecting",
-            target: Some(S::Manageable),
-            stable: false,
-            phase: P::Working(Task::Inspect),
-            events: &[
-                (E::Done, S::Manageable),
-                (E::Fail, S::InspectFailed),
-                (E::Wait, S::InspectWait),
-            ],
-        },
-        StateRow {
-            state: S::Manageable,
-            name: "manageable",
-            target: None,
-            stable: true,
-            phase: P::Idle,
-            events: &[
-                (E::Adopt, S::Adopting),
-                (E::Clean, S::Cleaning),
-                (E::Inspect, S::Inspecting),
-                (E::Provide, S::Cleaning),
-            ],
-        },
-        StateRow {
-            state: S::Rescue,
-            name: "rescue",
-            target: None,
-            stable: true,
-            phase: P::Idle,
-            events: &[
-                (E::Delete, S::Deleting),
-                (E::Rescue, S::Rescuing),
-                (E::Unrescue, S::Unrescuing),
-            ],
-        },
-        StateRow {
-            state: S::RescueFailed,
-            name: "rescue failed",
-            target: Some(S::Rescue),
-            stable: false,
-            phase: P::Failed(Task::Rescue),
-            events: &[
-                (E::Delete, S::Deleting),
-                (E::Rescue, S::Rescuing),
-                (E::Unrescue, S::Unrescuing),
-            ],
-        },
-        StateRow {
-            state: S::RescueWait,
-            name: "rescue wait",
-            target: Some(S::Rescue),
-            stable: false,
-            phase: P::Waiting(Task::Rescue),
-            events: &[
-                (E::Abort, S::RescueFailed),
-                (E::Delete, S::Deleting),
-                (E::Fail, S::RescueFailed),
-                (E::Resume, S::Rescuing),
-            ],
-        },
-        StateRow {
-            state: S::Rescuing,
-            name: "rescuing",
-            target: Some(S::Rescue),
-            stable: false,
-            phase: P::Working(Task::Rescue),
-            events: &[
-                (E::Done, S::Rescue),
-                (E::Fail, S::RescueFailed),
-                (E::Wait, S::RescueWait),
-            ],
-        },
-        StateRow {
-            state: S::ServiceFailed,
-            name: "service failed",
-            target: Some(S::Active),
-            stable: false,
-            phase: P::Failed(Task::Service),
-            events: &[
-                (E::Abort, S::Active),
-                (E::Delete, S::Deleting),
-                (E::Hold, S::ServiceHold),
-                (E::Rescue, S::Rescuing),
-                (E::Service, S::Servicing),
-                (E::Wait, S::ServiceWait),
-            ],
-        },
-        StateRow {
-            state: S::ServiceHold,
-            name: "service hold",
-            target: Some(S::Active),
-            stable: false,
-            phase: P::Held(Task::Service),
-            events: &[
-                (E::Abort, S::ServiceFailed),
-                (E::Fail, S::ServiceFailed),
-                (E::Service, S::Servicing),
-                (E::Unhold, S::ServiceWait),
-            ],
-        },
-        StateRow {
-            state: S::ServiceWait,
-            name: "service wait",
-            target: Some(S::Active),
-            stable: false,
-            phase: P::Waiting(Task::Service),
-            events: &[
-                (E::Abort, S::ServiceFailed),
-                (E::Delete, S::Deleting),
-                (E::Fail, S::ServiceFailed),
-                (E::Hold, S::ServiceHold),
-                (E::Resume, S::Servicing),
-            ],
-        },
-        StateRow {
-            state: S::Servicing,
-            name: "servicing",
-            target: Some(S::Active),
-            stable: false,
-            phase: P::Working(Task::Service),
-            events: &[
-                (E::Done, S::Active),
-                (E::Fail, S::ServiceFailed),
-                (E::Hold, S::ServiceHold),
-                (E::Wait, S::ServiceWait),
-            ],
-        },
-        StateRow {
-            state: S::UnrescueFailed,
-            name: "unrescue failed",
-            target: Some(S::Active),
-            stable: false,
-            phase: P::Failed(Task::Unrescue),
-            events: &[
-                (E::Delete, S::Deleting),
-                (E::Rescue, S::Rescuing),
-                (E::Unrescue, S::Unrescuing),
-            ],
-        },
-        StateRow {
-            state: S::Unrescuing,
-            name: "unrescuing",
-            target: Some(S::Active),
-            stable: false,
-            phase: P::Working(Task::Unrescue),
-            events: &[(E::Done, S::Active), (E::Fail, S::UnrescueFailed)],
-        },
-        StateRow {
-            state: S::Verifying,
-            name: "verifying",
-            target: Some(S::Manageable),
-            stable: false,
-            phase: P::Working(Task::Verify),
-            events: &[(E::Done, S::Manageable), (E::Fail, S::Enroll)],
-        },
-        StateRow {
-            state: S::DeployWait,
-            name: "wait call-back",
-            target: Some(S::Active),
-            stable: false,
-            phase: P::Waiting(Task::Deploy),
-            events: &[
-                (E::Abort, S::DeployFailed),
-                (E::Delete, S::Deleting),
-                (E::Fail, S::DeployFailed),
-                (E::Hold, S::DeployHold),
-                (E::Resume, S::Deploying),
-            ],
-        },
+        StateRow { state: S::Active, name: "active", phase: P::Idle, events: &[
+            (E::Delete, S::Deleting), (E::Rebuild, S::Deploying), (E::Rescue, S::Rescuing),
+            (E::Service, S::Servicing)] },
+        StateRow { state: S::AdoptFailed, name: "adopt failed", phase: P::Failed(T::Adopt), events: &[
+            (E::Adopt, S::Adopting), (E::Manage, S::Manageable)] },
+        StateRow { state: S::Adopting, name: "adopting", phase: P::Working(T::Adopt), events: &[
+            (E::Done, S::Active), (E::Fail, S::AdoptFailed)] },
+        StateRow { state: S::Available, name: "available", phase: P::Idle, events: &[
+            (E::Deploy, S::Deploying), (E::Manage, S::Manageable)] },
+        StateRow { state: S::CleanFailed, name: "clean failed", phase: P::Failed(T::Clean), events: &[
+            (E::Manage, S::Manageable)] },
+        StateRow { state: S::CleanHold, name: "clean hold", phase: P::Held(T::Clean), events: &[
+            (E::Abort, S::CleanFailed), (E::Unhold, S::CleanWait)] },
+        StateRow { state: S::CleanWait, name: "clean wait", phase: P::Waiting(T::Clean), events: &[
+            (E::Abort, S::CleanFailed), (E::Fail, S::CleanFailed), (E::Hold, S::CleanHold),
+            (E::Resume, S::Cleaning)] },
+        StateRow { state: S::Cleaning, name: "cleaning", phase: P::Working(T::Clean), events: &[
+            (E::Done, S::Available), (E::Fail, S::CleanFailed), (E::Hold, S::CleanHold),
+            (E::Manage, S::Manageable), (E::Wait, S::CleanWait)] },
+        StateRow { state: S::Deleting, name: "deleting", phase: P::Working(T::TearDown), events: &[
+            (E::Clean, S::Cleaning), (E::Fail, S::Error)] },
+        StateRow { state: S::DeployFailed, name: "deploy failed", phase: P::Failed(T::Deploy), events: &[
+            (E::Delete, S::Deleting), (E::Deploy, S::Deploying), (E::Rebuild, S::Deploying)] },
+        StateRow { state: S::DeployHold, name: "deploy hold", phase: P::Held(T::Deploy), events: &[
+            (E::Abort, S::DeployFailed), (E::Unhold, S::DeployWait)] },
+        StateRow { state: S::Deploying, name: "deploying", phase: P::Working(T::Deploy), events: &[
+            (E::Done, S::Active), (E::Fail, S::DeployFailed), (E::Hold, S::DeployHold),
+            (E::Wait, S::DeployWait)] },
+        StateRow { state: S::Enroll, name: "enroll", phase: P::Idle, events: &[
+            (E::Manage, S::Verifying)] },
+        StateRow { state: S::Error, name: "error", phase: P::Failed(T::TearDown), events: &[
+            (E::Delete, S::Deleting), (E::Rebuild, S::Deploying)] },
+        StateRow { state: S::InspectFailed, name: "inspect failed", phase: P::Failed(T::Inspect), events: &[
+            (E::Inspect, S::Inspecting), (E::Manage, S::Manageable)] },
+        StateRow { state: S::InspectWait, name: "inspect wait", phase: P::Waiting(T::Inspect), events: &[
+            (E::Abort, S::InspectFailed), (E::Done, S::Manageable),
+            (E::Fail, S::InspectFailed), (E::Resume, S::Inspecting)] },
+        StateRow { state: S::Inspecting, name: "inspecting", phase: P::Working(T::Inspect), events: &[
+            (E::Done, S::Manageable), (E::Fail, S::InspectFailed), (E::Wait, S::InspectWait)] },
+        StateRow { state: S::Manageable, name: "manageable", phase: P::Idle, events: &[
+            (E::Adopt, S::Adopting), (E::Clean, S::Cleaning), (E::Inspect, S::Inspecting),
+            (E::Provide, S::Cleaning)] },
+        StateRow { state: S::Rescue, name: "rescue", phase: P::Idle, events: &[
+            (E::Delete, S::Deleting), (E::Rescue, S::Rescuing), (E::Unrescue, S::Unrescuing)] },
+        StateRow { state: S::RescueFailed, name: "rescue failed", phase: P::Failed(T::Rescue), events: &[
+            (E::Delete, S::Deleting), (E::Rescue, S::Rescuing), (E::Unrescue, S::Unrescuing)] },
+        StateRow { state: S::RescueWait, name: "rescue wait", phase: P::Waiting(T::Rescue), events: &[
+            (E::Abort, S::RescueFailed), (E::Delete, S::Deleting),
+            (E::Fail, S::RescueFailed), (E::Resume, S::Rescuing)] },
+        StateRow { state: S::Rescuing, name: "rescuing", phase: P::Working(T::Rescue), events: &[
+            (E::Done, S::Rescue), (E::Fail, S::RescueFailed), (E::Wait, S::RescueWait)] },
+        StateRow { state: S::ServiceFailed, name: "service failed", phase: P::Failed(T::Service), events: &[
+            (E::Abort, S::Active), (E::Delete, S::Deleting), (E::Hold, S::ServiceHold),
+            (E::Rescue, S::Rescuing), (E::Service, S::Servicing), (E::Wait, S::ServiceWait)] },
+        StateRow { state: S::ServiceHold, name: "service hold", phase: P::Held(T::Service), events: &[
+            (E::Abort, S::ServiceFailed), (E::Fail, S::ServiceFailed),
+            (E::Service, S::Servicing), (E::Unhold, S::ServiceWait)] },
+        StateRow { state: S::ServiceWait, name: "service wait", phase: P::Waiting(T::Service), events: &[
+            (E::Abort, S::ServiceFailed), (E::Delete, S::Deleting),
+            (E::Fail, S::ServiceFailed), (E::Hold, S::ServiceHold), (E::Resume, S::Servicing)] },
+        StateRow { state: S::Servicing, name: "servicing", phase: P::Working(T::Service), events: &[
+            (E::Done, S::Active), (E::Fail, S::ServiceFailed), (E::Hold, S::ServiceHold),
+            (E::Wait, S::ServiceWait)] },
+        StateRow { state: S::UnrescueFailed, name: "unrescue failed", phase: P::Failed(T::Unrescue), events: &[
+            (E::Delete, S::Deleting), (E::Rescue, S::Rescuing), (E::Unrescue, S::Unrescuing)] },
+        StateRow { state: S::Unrescuing, name: "unrescuing", phase: P::Working(T::Unrescue), events: &[
+            (E::Done, S::Active), (E::Fail, S::UnrescueFailed)] },
+        StateRow { state: S::Verifying, name: "verifying", phase: P::Working(T::Verify), events: &[
+            (E::Done, S::Manageable), (E::Fail, S::Enroll)] },
+        StateRow { state: S::DeployWait, name: "wait call-back", phase: P::Waiting(T::Deploy), events: &[
+            (E::Abort, S::DeployFailed), (E::Delete, S::Deleting),
+            (E::Fail, S::DeployFailed), (E::Hold, S::DeployHold), (E::Resume, S::Deploying)] },
     ]
 };

@@ -4,6 +4,7 @@
 //! installer: the boot decision says so, and nobody else.
 
 use ironpxe_core::boot::{BootPlan, KickstartError, LinuxRole, Machine, decide};
+use ironpxe_core::driver::agent;
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::node::Node;
@@ -11,7 +12,6 @@ use tracing::{info, warn};
 
 use super::response::BootResponse;
 use super::service::{BootService, Inner};
-use crate::drivers::agent;
 
 impl BootService {
     /// Answers with the kickstart of a node. Whatever stands against it, the client hears only that

@@ -11,6 +11,7 @@ use ironpxe_core::error::Result;
 use ironpxe_core::id::{NodeHistoryUuid, NodeUuid};
 use ironpxe_core::node::Node;
 use ironpxe_core::node_history::{NodeHistory, Severity};
+use ironpxe_core::provision::RESCUE_ABORTED;
 use ironpxe_core::provision_state::Task;
 use tracing::{info, warn};
 
@@ -124,9 +125,6 @@ fn severity(error: &str) -> Severity {
         Severity::Error
     }
 }
-
-/// The `last_error` of a rescue that was aborted by request.
-pub(super) const RESCUE_ABORTED: &str = "By request, the rescue operation was aborted.";
 
 /// What a node in this state is in the middle of, or failed in the middle of.
 fn event_type(node: &Node) -> Option<&'static str> {

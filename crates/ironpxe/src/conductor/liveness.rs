@@ -16,14 +16,12 @@ use std::time::Duration;
 
 use ironpxe_core::conductor::Hardware;
 use ironpxe_core::error::{Fault, Result};
-use ironpxe_core::node::Node;
-use ironpxe_core::provision_state::{FsmEvent, ProvisionState};
+use ironpxe_core::provision::{self, Event, What};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::LocalConductor;
-use super::provision::transition;
 use crate::db::{DbError, Holder, Registration};
 use crate::lifecycle::Tasks;
 use crate::{clock, ident};
@@ -240,8 +238,11 @@ impl LocalConductor {
         for _ in 0..ROUNDS {
             let mut all_taken = true;
             for before in self.db.node_list_held_by(holder).await? {
-                let mut after = before.clone();
-                end_work(&mut after)?;
+                let event = Event {
+                    at: clock::now(),
+                    what: What::ConductorGone,
+                };
+                let after = provision::advance(&before, &event, &self.facts("", ""))?.node;
                 let event = self.event_of(&before, &after);
                 let taken = self
                     .db
@@ -264,22 +265,4 @@ impl LocalConductor {
         }
         Ok(())
     }
-}
-
-/// Releases the node, and fails the work that is lost.
-fn end_work(node: &mut Node) -> Result<()> {
-    let holder = node.reservation.take().unwrap_or_default();
-    let before = node.provision_state.clone();
-    if before
-        .known()
-        .is_some_and(ProvisionState::fails_when_abandoned)
-    {
-        transition(node, FsmEvent::Fail, clock::now())?;
-        node.last_error = Some(format!(
-            "The conductor {holder} stopped while the node was in state \"{before}\"; the work was \
-             not finished."
-        ));
-    }
-    node.target_power_state = None;
-    Ok(())
 }

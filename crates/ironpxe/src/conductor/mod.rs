@@ -27,8 +27,9 @@ use ironpxe_core::dhcp::DhcpSettings;
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::node::Node;
+pub use ironpxe_core::provision::CallbackTimeouts;
+use ironpxe_core::provision::refuse_if_reserved;
 
-pub use self::callback_timeouts::CallbackTimeouts;
 pub use self::history::HistorySettings;
 use crate::boot::BootService;
 use crate::db::Db;
@@ -111,17 +112,6 @@ impl LocalConductor {
             .node_get(uuid)
             .await?
             .ok_or_else(|| Fault::NodeNotFound(uuid.to_string()))
-    }
-}
-
-/// Refuses to touch a node that a conductor is changing.
-fn refuse_if_reserved(node: &Node) -> Result<()> {
-    match &node.reservation {
-        Some(host) => Err(Fault::NodeLocked {
-            node: node.uuid,
-            host: host.clone(),
-        }),
-        None => Ok(()),
     }
 }
 

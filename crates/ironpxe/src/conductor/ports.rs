@@ -76,7 +76,7 @@ impl LocalConductor {
                 self.remove_leftovers(left);
             }
             match self.db.node_get(uuid).await.map_err(Fault::from)? {
-                Some(node) if dhcp.knows(&node) => match self.tell_dhcp(&node).await {
+                Some(node) if dhcp.knows(&node) => match self.update_dhcp_opts(&node).await {
                     // The cloud has unplugged the machine, which is its right.
                     Err(DhcpProblem::Dhcp(DhcpError::NoVif(_))) => Ok(()),
                     told => told,

@@ -1,6 +1,7 @@
 //! Power, and the boot device.
 
 use ironpxe_core::boot_device::BootDevice;
+use ironpxe_core::driver::management;
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::node::Node;
@@ -8,7 +9,6 @@ use ironpxe_core::power_state::{PowerState, PowerTarget};
 use tracing::info;
 
 use super::{LocalConductor, refuse_if_reserved};
-use crate::drivers::management;
 use crate::rpc::Context;
 
 impl LocalConductor {

@@ -2,6 +2,7 @@
 
 use ironpxe_core::JsonMap;
 use ironpxe_core::boot_device::BootDevice;
+use ironpxe_core::driver::management;
 use ironpxe_core::error::Fault;
 use ironpxe_core::id::{NodeUuid, PortUuid, VolumeConnectorUuid, VolumeTargetUuid};
 use ironpxe_core::node::Node;
@@ -14,7 +15,6 @@ use ironpxe_core::volume::{VolumeConnector, VolumeTarget};
 use serde_json::Value;
 
 use super::LocalConductor;
-use crate::drivers::management;
 use crate::rpc::{
     Conductor, Context, DriverInfo, Heartbeat, InterfaceValidation, ProvisionArgs, Reply, VifInfo,
 };
@@ -260,6 +260,6 @@ impl Conductor for LocalConductor {
         node: NodeUuid,
         heartbeat: Heartbeat,
     ) -> Reply<'a, ()> {
-        Box::pin(self.hear(ctx, node, heartbeat))
+        Box::pin(self.apply_heartbeat(ctx, node, heartbeat))
     }
 }

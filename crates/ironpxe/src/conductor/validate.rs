@@ -3,7 +3,11 @@
 //! What concerns booting is asked of the boot decision itself: a node is valid for deployment if
 //! the decision for the state it would get into is not a refusal.
 
-use ironpxe_core::boot::{BootPlan, Machine, Refusal, check_capabilities, decide, forget_progress};
+use ironpxe_core::boot::{Refusal, check_capabilities, decide_in};
+use ironpxe_core::driver::agent::{Worker, unsupported};
+use ironpxe_core::driver::boot::BootInterface;
+use ironpxe_core::driver::deploy::DeployInterface;
+use ironpxe_core::driver::storage;
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::interface::InterfaceKind;
@@ -14,10 +18,6 @@ use ironpxe_core::volume::Volumes;
 
 use super::LocalConductor;
 use crate::db::{Page, PortFilter};
-use crate::drivers::agent::Worker;
-use crate::drivers::boot::BootInterface;
-use crate::drivers::deploy::DeployInterface;
-use crate::drivers::storage;
 use crate::ident;
 use crate::rpc::{Context, InterfaceValidation, ProvisionArgs};
 
@@ -91,10 +91,9 @@ impl LocalConductor {
             Validates::Nothing => return Ok(()),
             Validates::Deployment => return self.validate_deploy(ctx, node).await,
             Validates::Ramdisk(kind, state) => {
-                let deploy = || DeployInterface::from_name(node.interface(InterfaceKind::Deploy));
                 let worker = match kind {
-                    InterfaceKind::Deploy => deploy().map(DeployInterface::cleans),
-                    kind => Some(Worker::of_interface(node.interface(kind))),
+                    InterfaceKind::Deploy => DeployInterface::of(node).map(DeployInterface::cleans),
+                    kind => Some(Worker::of(node, kind)),
                 };
                 let without =
                     verb.takes(Argument::DisableRamdisk).is_some() && args.disable_ramdisk;
@@ -118,17 +117,6 @@ impl LocalConductor {
         })
     }
 
-    /// Why the machine would not boot if its node were in `state`; `None` if it would.
-    pub(super) fn would_refuse(
-        &self,
-        ctx: &Context,
-        node: &Node,
-        state: ProvisionState,
-        volumes: Option<&Volumes>,
-    ) -> Option<Fault> {
-        self.plan_in(ctx, node, state, volumes).err()
-    }
-
     /// Refuses what the machine could not boot if its node were in `state`, or whose images could
     /// not be had.
     pub(super) async fn check_plan(
@@ -138,31 +126,9 @@ impl LocalConductor {
         state: ProvisionState,
         volumes: Option<&Volumes>,
     ) -> Result<()> {
-        let plan = self.plan_in(ctx, node, state, volumes)?;
+        let plan = decide_in(node, state, volumes, &self.settings.boot, &ctx.request_id)
+            .map_err(|refusal| refused(&refusal, node))?;
         self.check_images(node, plan).await
-    }
-
-    fn plan_in(
-        &self,
-        ctx: &Context,
-        node: &Node,
-        state: ProvisionState,
-        volumes: Option<&Volumes>,
-    ) -> Result<BootPlan> {
-        let mut imagined = node.clone();
-        imagined.provision_state = state.into();
-        // A fault in the past does not make the node's data invalid.
-        imagined.fault = None;
-        // Nor is what is left of earlier work part of the work that is to begin.
-        forget_progress(&mut imagined);
-        let machine = Machine {
-            volumes,
-            ..Machine::of(&imagined)
-        };
-        match decide(machine, &self.settings.boot, &ctx.request_id) {
-            BootPlan::Refuse(refusal) => Err(refused(&refusal, node)),
-            plan => Ok(plan),
-        }
     }
 
     async fn surroundings(&self, uuid: NodeUuid) -> Result<Surroundings> {
@@ -194,11 +160,11 @@ impl LocalConductor {
                     .await
             }
             InterfaceKind::Deploy => self.check_deploy(ctx, node, around).await,
-            InterfaceKind::Inspect if Worker::of_interface(implementation) == Worker::Agent => {
+            InterfaceKind::Inspect if Worker::of(node, kind) == Worker::Agent => {
                 self.check_boot(ctx, node, ProvisionState::InspectWait, around)
                     .await
             }
-            InterfaceKind::Rescue if Worker::of_interface(implementation) == Worker::Agent => {
+            InterfaceKind::Rescue if Worker::of(node, kind) == Worker::Agent => {
                 self.check_boot(ctx, node, ProvisionState::RescueWait, around)
                     .await
             }
@@ -216,8 +182,7 @@ impl LocalConductor {
                 .check_boot(ctx, &imagined, ProvisionState::Active, around)
                 .await;
         }
-        let name = node.interface(InterfaceKind::Deploy);
-        let Some(deploy) = DeployInterface::from_name(name) else {
+        let Some(deploy) = DeployInterface::of(node) else {
             return Err(unsupported(node, InterfaceKind::Deploy));
         };
         if deploy.boots_over_network() && BootInterface::of(node).boots_over_network() {
@@ -277,12 +242,5 @@ pub(super) fn refused(refusal: &Refusal, node: &Node) -> Fault {
     match refusal {
         Refusal::BadValue { .. } | Refusal::Conflict { .. } => Fault::InvalidParameterValue(text),
         _ => Fault::MissingParameterValue(text),
-    }
-}
-
-pub(super) fn unsupported(node: &Node, kind: InterfaceKind) -> Fault {
-    Fault::UnsupportedDriverExtension {
-        driver: node.driver.clone(),
-        extension: kind.name().to_owned(),
     }
 }

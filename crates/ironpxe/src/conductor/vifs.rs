@@ -10,6 +10,7 @@ use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::node::Node;
 use ironpxe_core::port::Port;
+use ironpxe_core::provision::refuse_if_taken;
 use serde_json::Value;
 use tracing::info;
 
@@ -52,7 +53,7 @@ impl LocalConductor {
         let accepted = node.provision_updated_at;
         let done = work(node).await;
         let release = |node: &mut Node| {
-            self.still_ours(node, accepted)?;
+            refuse_if_taken(node, &self.settings.host, accepted)?;
             node.reservation = None;
             Ok(())
         };

@@ -1,17 +1,11 @@
-//! Hardware types, and the driver interfaces they are composed of.
+//! Hardware types, and which driver interfaces can be used with them.
 //!
 //! A hardware type is a table: for each kind of interface, the implementations it supports, the
-//! default first (`hardware.rs`). What an implementation does is in the file of its kind
-//! (`deploy.rs`, `power.rs`, …).
+//! default first (`hardware.rs`). What an implementation means for a node is in
+//! [`ironpxe_core::driver`].
 
-pub mod agent;
-pub mod boot;
-pub mod deploy;
 mod hardware;
-pub mod management;
 mod registry;
-pub mod steps;
-pub mod storage;
 
 pub use hardware::HardwareType;
 pub use registry::{Drivers, DriversError};

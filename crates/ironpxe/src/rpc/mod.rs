@@ -37,8 +37,8 @@ use ironpxe_core::passthru::{HttpMethod, MethodInfo, PassthruReply};
 use ironpxe_core::patch::{NodeChange, PortChange, VolumeConnectorChange, VolumeTargetChange};
 use ironpxe_core::port::Port;
 use ironpxe_core::power_state::PowerTarget;
-pub use ironpxe_core::provision::ProvisionArgs;
 use ironpxe_core::provision::Verb;
+pub use ironpxe_core::provision::{AgentStatus, Heartbeat, ProvisionArgs};
 use ironpxe_core::volume::{VolumeConnector, VolumeTarget};
 use serde::{Deserialize, Serialize};
 
@@ -56,7 +56,6 @@ pub struct Context {
     pub request_id: String,
 }
 
-
 /// Which VIF is to be plugged into which port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VifInfo {
@@ -65,52 +64,6 @@ pub struct VifInfo {
     /// The port; any that is free if not set.
     #[serde(default)]
     pub port_uuid: Option<PortUuid>,
-}
-
-/// What an agent or an installer says of itself. It holds its token; so nothing prints this by
-/// accident.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Heartbeat {
-    /// Where it is called back; empty where it cannot be.
-    pub callback_url: String,
-    /// Its version.
-    pub agent_version: Option<String>,
-    /// The secret that proves whose agent it is.
-    pub agent_token: String,
-    /// How far an installer has come.
-    pub agent_status: Option<AgentStatus>,
-    /// And more about that, for humans.
-    pub agent_status_message: Option<String>,
-}
-
-/// How far an installer has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AgentStatus {
-    /// It begins.
-    Start,
-    /// It has finished.
-    End,
-    /// It cannot go on.
-    Error,
-}
-
-impl AgentStatus {
-    /// Reads the word of the heartbeat.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Start, Self::End, Self::Error]
-            .into_iter()
-            .find(|status| status.name() == name)
-    }
-
-    /// The word.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Start => "start",
-            Self::End => "end",
-            Self::Error => "error",
-        }
-    }
 }
 
 /// Whether one driver interface of a node has all it needs.

@@ -275,9 +275,7 @@ impl World {
         let starts = self.node.reservation.is_none() && next.node.reservation.is_some();
         if let (Some(action), Some(work)) = (next.action, self.work.filter(|_| is_report)) {
             let same_task = work.since == next.node.provision_updated_at;
-            let later = work
-                .action
-                .is_none_or(|last| action.position() > last.position());
+            let later = work.action.is_none_or(|last| action.follows(last));
             assert!(!same_task || later, "{action:?} follows {:?}", work.action);
         }
         if starts || is_report {

@@ -46,7 +46,9 @@ pub(super) async fn get(
         name: &name,
     });
     let verified = verified.map_err(|problem| ApiError::Forbidden(problem.to_string()))?;
-    let image = state.boot.image(&ctx.request_id, verified.node, verified.kind);
+    let image = state
+        .boot
+        .image(&ctx.request_id, verified.node, verified.kind);
     let image = match image.await {
         Ok(image) => image,
         Err(Fault::NotFound) => return Err(not_any_more()),

@@ -1,32 +1,36 @@
-//! Provision verbs: accepted here, carried out in `work.rs`.
+//! Provisioning: carries out what [`provision::advance`] decides.
 //!
-//! A verb is accepted by one guarded statement that moves the node along the state machine and,
-//! where work follows, takes its reservation. Of two operators who ask at once, one wins.
+//! Each event is one guarded statement: the node is read, advanced, and saved over the revision it
+//! was read at, before the action that follows is done; its result is the next event. Of two
+//! operators who ask for a verb at once, one wins. What is left of the work when this conductor is
+//! gone is the node's record, which another one fails or leaves waiting ([`What::ConductorGone`]).
 
-mod network_boot;
-mod transition;
-mod work;
+mod dhcp;
 
-use ironpxe_core::boot::RamdiskFlag;
-use ironpxe_core::error::{Fault, Result};
-use ironpxe_core::id::{NodeUuid, VolumeTargetUuid};
+use ironpxe_core::driver::deploy::DeployInterface;
+use ironpxe_core::driver::{management, storage};
+use ironpxe_core::error::Result;
+use ironpxe_core::id::NodeUuid;
 use ironpxe_core::node::Node;
-use ironpxe_core::provision::{RefusedBy, Verb};
-use ironpxe_core::provision_state::{ProvisionState, Task};
-use serde_json::Value;
-use tracing::info;
+use ironpxe_core::provision::{
+    self, Action, Event, Facts, ImageProperties, Next, Progress, ProvisionArgs, Request, Validates,
+    Verb, What,
+};
+use time::OffsetDateTime;
+use tracing::{error, info, warn};
 
-pub(super) use network_boot::DhcpProblem;
-pub(super) use transition::transition;
-use work::Work;
+pub(super) use dhcp::DhcpProblem;
 
-use super::history::RESCUE_ABORTED;
-use super::validate::unsupported;
-use super::{LocalConductor, refuse_if_reserved};
-use crate::clock;
-use crate::drivers::agent::Worker;
-use crate::drivers::storage;
-use crate::rpc::{Context, ProvisionArgs};
+use super::LocalConductor;
+use crate::rpc::Context;
+use crate::{clock, ident};
+
+/// A node before and after an event.
+pub(super) struct Advanced {
+    pub(super) before: Node,
+    pub(super) node: Node,
+    action: Option<Action>,
+}
 
 impl LocalConductor {
     pub(super) async fn start_provision(
@@ -36,17 +40,23 @@ impl LocalConductor {
         verb: Verb,
         args: ProvisionArgs,
     ) -> Result<()> {
-        let mut boot_volume = None;
         let node = self.node(uuid).await?;
         // What the state machine or a reservation refuses is the better answer.
-        self.accept(&mut node.clone(), verb, &args, None)?;
+        provision::refuse(&node, verb, &args, &self.facts(&ctx.request_id, ""))?;
         self.validate_verb(ctx, &node, verb, &args).await?;
-        if matches!(verb, Verb::Deploy | Verb::Rebuild) {
+        let mut boot_volume = None;
+        if verb.row().validates == Validates::Deployment {
             let volumes = self.db.node_volumes(uuid).await?;
             boot_volume = storage::boot_volume(&node, &volumes).map(|target| target.uuid);
         }
-        let accept = |node: &mut Node| self.accept(node, verb, &args, boot_volume);
-        let (node, work) = self.change_node(uuid, accept).await?;
+        let request = Request {
+            verb,
+            args: &args,
+            boot_volume,
+        };
+        let accepted = self.advance(ctx, uuid, clock::now(), What::Verb(request));
+        let accepted = accepted.await?;
+        let node = &accepted.node;
         info!(
             req.id = ctx.request_id,
             node.uuid = %uuid,
@@ -55,170 +65,162 @@ impl LocalConductor {
             "accepted: {}",
             args.target,
         );
-        if let Some(work) = work {
-            self.start_work(ctx.clone(), &node, work);
-        }
+        self.start_task(ctx, accepted);
         Ok(())
     }
 
-    /// Moves the node where `verb` leads, and says which work follows.
-    fn accept(
+    /// Saves what becomes of the node by an event.
+    pub(super) async fn advance(
         &self,
-        node: &mut Node,
-        verb: Verb,
-        args: &ProvisionArgs,
-        boot_volume: Option<VolumeTargetUuid>,
-    ) -> Result<Option<Work>> {
-        let cannot = |node: &Node| Fault::InvalidStateRequested {
-            action: args.target.clone(),
-            node: node.uuid,
-            state: node.provision_state.name().to_owned(),
+        ctx: &Context,
+        uuid: NodeUuid,
+        at: OffsetDateTime,
+        what: What<'_>,
+    ) -> Result<Advanced> {
+        let token = ident::secret();
+        let facts = self.facts(&ctx.request_id, &token);
+        let event = Event { at, what };
+        let change = |node: &mut Node| {
+            let next = self.next(node, &event, &facts)?;
+            Ok((std::mem::replace(node, next.node), next.action))
         };
-        refuse_if_reserved(node)?;
-        let from = node.provision_state.known().ok_or_else(|| cannot(node))?;
-        if from.on(verb.row().event).is_none() {
-            return Err(cannot(node));
-        }
-        self.refuse_for_flags(node, verb)?;
-        refuse_unsupported(node, verb)?;
+        let (node, (before, action)) = self.change_node(uuid, change).await?;
+        Ok(Advanced {
+            before,
+            node,
+            action,
+        })
+    }
 
-        transition(node, verb.row().event, clock::now())?;
-        node.last_error = None;
-        take_args(node, verb, args);
-        let work = match verb {
-            Verb::Deploy | Verb::Rebuild => Some(Work::Deploy { boot_volume }),
-            Verb::Undeploy => Some(Work::TearDown),
-            // From `enroll` the credentials are verified; from a failed state nothing is left to do.
-            Verb::Manage => (from == ProvisionState::Enroll).then_some(Work::Verify),
-            Verb::Provide => Some(Work::Clean {
-                automated: true,
-                disable_ramdisk: false,
-            }),
-            Verb::Clean => {
-                node.target_provision_state = Some(ProvisionState::Manageable.name().to_owned());
-                Some(Work::Clean {
-                    automated: false,
-                    disable_ramdisk: args.disable_ramdisk,
-                })
+    /// What there is to know besides a node.
+    pub(super) fn facts<'a>(&'a self, request_id: &'a str, agent_token: &'a str) -> Facts<'a> {
+        Facts {
+            host: &self.settings.host,
+            automated_clean: self.settings.automated_clean,
+            allow_provisioning_in_maintenance: self.settings.allow_provisioning_in_maintenance,
+            callback_timeouts: &self.settings.callback_timeouts,
+            boot: &self.settings.boot,
+            request_id,
+            agent_token,
+        }
+    }
+
+    /// What becomes of the node until there is something to be done outside of its record.
+    fn next(&self, node: &Node, event: &Event<'_>, facts: &Facts<'_>) -> Result<Next> {
+        let dhcp = &self.settings.dhcp;
+        let mut next = provision::advance(node, event, facts)?;
+        if let What::Task { progress, .. } = &event.what
+            && *progress == Progress::Done(Action::ClearDhcp)
+        {
+            dhcp.note_cleared(&mut next.node);
+        }
+        while let Some(action) = next.action.filter(|action| self.is_done_by_saving(*action)) {
+            if let Action::SetBootDevice(device, persistent) = action {
+                management::set(&mut next.node, device, persistent);
             }
-            Verb::Inspect => Some(Work::Inspect),
-            Verb::Adopt => Some(Work::Adopt),
-            Verb::Rescue => Some(Work::Rescue),
-            Verb::Unrescue => Some(Work::Unrescue),
-            Verb::Service => Some(Work::Service {
-                disable_ramdisk: args.disable_ramdisk,
-            }),
-            Verb::Abort => {
-                node.last_error = Some(aborted(from).to_owned());
-                None
+            let what = What::Task {
+                since: next.node.provision_updated_at,
+                progress: Progress::Done(action),
+            };
+            next = provision::advance(&next.node, &Event { at: event.at, what }, facts)?;
+        }
+        // Saved before the server knows the node: from now on it is told of every change of the
+        // node's ports, and none is lost.
+        if next.action == Some(Action::UpdateDhcp) && !dhcp.knows(&next.node) {
+            dhcp.note(&mut next.node);
+        }
+        Ok(next)
+    }
+
+    /// Whether the node's record is all that the action changes: the interfaces `fake` and `noop`
+    /// have no machine, and there may be no DHCP server that is told anything.
+    fn is_done_by_saving(&self, action: Action) -> bool {
+        match action {
+            Action::CheckImage => false,
+            Action::UpdateDhcp | Action::ClearDhcp => !self.settings.dhcp.is_told(),
+            Action::SetBootDevice(..) | Action::SetPower(_) => true,
+        }
+    }
+
+    /// If the event has reserved the node, does what is to be done and all that follows.
+    pub(super) fn start_task(&self, ctx: &Context, started: Advanced) {
+        if started.before.reservation.is_some() || started.node.reservation.is_none() {
+            return;
+        }
+        let (conductor, ctx) = (self.clone(), ctx.clone());
+        let (mut node, mut action) = (started.node, started.action);
+        self.tasks.spawn("provision work", async move {
+            let uuid = node.uuid;
+            loop {
+                let progress = match action {
+                    Some(action) => conductor.act(&ctx, &node, action).await,
+                    None => Progress::Started,
+                };
+                let since = node.provision_updated_at;
+                let task = What::Task { since, progress };
+                match conductor.advance(&ctx, uuid, clock::now(), task).await {
+                    Ok(next) => {
+                        node = next.node;
+                        action = next.action;
+                        if action.is_some() {
+                            continue;
+                        }
+                        info!(
+                            req.id = ctx.request_id,
+                            node.uuid = %uuid,
+                            node.name = node.name,
+                            node.state = %node.provision_state,
+                            error = node.last_error,
+                            "provision work ended"
+                        );
+                    }
+                    Err(fault) => error!(
+                        req.id = ctx.request_id,
+                        node.uuid = %uuid,
+                        "provision work not finished: {fault}"
+                    ),
+                }
+                return;
             }
-            Verb::Unhold => None,
+        });
+    }
+
+    /// Does the action.
+    async fn act(&self, ctx: &Context, node: &Node, action: Action) -> Progress {
+        let done = match action {
+            Action::CheckImage => match self.check_image(ctx, node).await {
+                Ok(properties) => return Progress::ImageFound(properties),
+                Err(fault) => Err(fault.into()),
+            },
+            Action::UpdateDhcp => self.update_dhcp_opts(node).await,
+            Action::ClearDhcp => self.clear_dhcp_opts(node).await,
+            // The only power and management interfaces are `fake` and `noop`.
+            Action::SetBootDevice(..) | Action::SetPower(_) => Ok(()),
         };
-        if work.is_some() {
-            node.reservation = Some(self.settings.host.clone());
-        }
-        Ok(work)
-    }
-
-    fn refuse_for_flags(&self, node: &Node, verb: Verb) -> Result<()> {
-        let in_maintenance = |operation: &'static str| Fault::NodeInMaintenance {
-            operation: operation.into(),
-            node: node.uuid,
-        };
-        let unless_allowed = !self.settings.allow_provisioning_in_maintenance;
-        for refused_by in verb.row().refused_by {
-            match *refused_by {
-                RefusedBy::Protected if node.protected => {
-                    return Err(Fault::NodeProtected(node.uuid));
-                }
-                RefusedBy::Retired(operation) if node.retired => {
-                    return Err(Fault::NodeIsRetired {
-                        operation: operation.into(),
-                        node: node.uuid,
-                    });
-                }
-                RefusedBy::Maintenance(operation) if node.maintenance => {
-                    return Err(in_maintenance(operation));
-                }
-                RefusedBy::MaintenanceUnlessAllowed(operation)
-                    if node.maintenance && unless_allowed =>
-                {
-                    return Err(in_maintenance(operation));
-                }
-                RefusedBy::Protected
-                | RefusedBy::Retired(_)
-                | RefusedBy::Maintenance(_)
-                | RefusedBy::MaintenanceUnlessAllowed(_) => {}
+        match done {
+            Ok(()) => Progress::Done(action),
+            Err(problem) => {
+                warn!(
+                    req.id = ctx.request_id,
+                    node.uuid = %node.uuid,
+                    node.state = %node.provision_state,
+                    "provision work fails at {action:?}: {problem}"
+                );
+                Progress::Failed(action, problem.to_string())
             }
         }
-        Ok(())
     }
-}
 
-fn refuse_unsupported(node: &Node, verb: Verb) -> Result<()> {
-    let Some(kind) = verb.row().interface else {
-        return Ok(());
-    };
-    match Worker::of_interface(node.interface(kind)) {
-        Worker::Unsupported => Err(unsupported(node, kind)),
-        Worker::Agent | Worker::Nobody => Ok(()),
-    }
-}
-
-/// Keeps what came with the verb where the ramdisk will look for it.
-fn take_args(node: &mut Node, verb: Verb, args: &ProvisionArgs) {
-    match verb {
-        Verb::Deploy | Verb::Rebuild => {
-            if let Some(configdrive) = &args.configdrive {
-                node.instance_info
-                    .insert("configdrive".to_owned(), configdrive.clone());
-            }
-            keep_steps(node, "user_deploy_steps", &args.deploy_steps);
-            // What is left of an earlier deployment would decide what the machine boots in this one.
-            node.deploy_step.clear();
+    /// What is to be found out about the image before a deployment. What validation found in its
+    /// place may be gone when the work begins.
+    async fn check_image(&self, ctx: &Context, node: &Node) -> Result<ImageProperties> {
+        let properties = self.image_properties(node).await?;
+        let mut described = node.clone();
+        properties.apply(&mut described);
+        if let Some(deploy) = DeployInterface::of(node) {
+            self.check_plan(ctx, &described, deploy.boots_in(), None)
+                .await?;
         }
-        Verb::Provide | Verb::Undeploy => RamdiskFlag::Cleaning.set(node, false),
-        Verb::Clean => {
-            RamdiskFlag::Cleaning.set(node, args.disable_ramdisk);
-            keep_steps(node, "clean_steps", &args.clean_steps);
-        }
-        Verb::Service => {
-            RamdiskFlag::Service.set(node, args.disable_ramdisk);
-            keep_steps(node, "service_steps", &args.service_steps);
-        }
-        Verb::Rescue => {
-            if let Some(password) = &args.rescue_password {
-                let password = Value::String(password.clone());
-                node.instance_info
-                    .insert("rescue_password".to_owned(), password);
-            }
-        }
-        Verb::Manage
-        | Verb::Inspect
-        | Verb::Abort
-        | Verb::Adopt
-        | Verb::Unrescue
-        | Verb::Unhold => {}
-    }
-}
-
-fn keep_steps(node: &mut Node, key: &str, steps: &[Value]) {
-    if !steps.is_empty() {
-        node.driver_internal_info
-            .insert(key.to_owned(), Value::Array(steps.to_vec()));
-    }
-}
-
-/// The `last_error` of aborted work.
-fn aborted(from: ProvisionState) -> &'static str {
-    match from.row().phase.task() {
-        Some(Task::Clean) => "By request, the clean operation was aborted",
-        Some(Task::Inspect) => "Inspection was aborted by request.",
-        Some(Task::Rescue) => RESCUE_ABORTED,
-        Some(Task::Service) => "By request, the service operation was aborted",
-        None
-        | Some(Task::Verify | Task::Deploy | Task::TearDown | Task::Adopt | Task::Unrescue) => {
-            "By request, the deployment was aborted."
-        }
+        Ok(properties)
     }
 }

@@ -4,8 +4,6 @@ use ironpxe_core::power_state::PowerState;
 use ironpxe_core::provision_state::ProvisionState;
 
 use super::*;
-use crate::conductor::callback_timeouts::Wait;
-use crate::db::Waiting;
 
 /// An hour: twice the default limit.
 const LONG: time::Duration = time::Duration::HOUR;
@@ -23,11 +21,11 @@ async fn waiting(
     let wait = |node: &mut Node| {
         let since = clock::now().checked_sub(time);
         node.provision_state = state.into();
-        node.target_provision_state = state.row().target.map(|state| state.name().to_owned());
+        node.target_provision_state = state.target().map(|state| state.name().to_owned());
         node.provision_updated_at = since;
         node.inspection_started_at = since;
         node.power_state = Some(PowerState::On);
-        crate::drivers::agent::pregenerate_token(node, "secret".to_owned());
+        ironpxe_core::driver::agent::pregenerate_token(node, "secret".to_owned());
         set(node);
         Ok(())
     };
@@ -89,7 +87,7 @@ async fn every_wait_ends_in_the_state_and_with_the_words_of_ironic() {
         let on = state == S::DeployWait;
         assert_eq!(ended.power_state == Some(PowerState::On), on, "{state}");
         assert!(!ended.maintenance && ended.fault.is_none(), "{state}");
-        assert_eq!(crate::drivers::agent::token(&ended), None, "{state}");
+        assert_eq!(ironpxe_core::driver::agent::token(&ended), None, "{state}");
     }
 }
 
@@ -155,14 +153,7 @@ async fn an_inspection_waits_since_it_began() {
 async fn a_node_that_changes_when_it_was_found_is_left_alone() {
     let stand = Stand::new().await;
     let state = ProvisionState::DeployWait;
-    let before = clock::now()
-        .checked_sub(time::Duration::minutes(30))
-        .unwrap();
-    let found = Waiting {
-        state,
-        before,
-        by_inspection: false,
-    };
+    let option = "deploy_callback_timeout";
     let changes: [fn(&mut Node); 4] = [
         |node| node.provision_updated_at = Some(clock::now()),
         |node| node.reservation = Some("conductor-2".to_owned()),
@@ -172,7 +163,7 @@ async fn a_node_that_changes_when_it_was_found_is_left_alone() {
     for change in changes {
         let node_then = waiting(&stand, state, LONG, change).await;
         let uuid = node_then.uuid;
-        stand.conductor.end_wait(Wait::Deploy, uuid, &found).await;
+        stand.conductor.end_wait(uuid, clock::now(), option).await;
         assert_eq!(node(&stand, uuid).await, node_then);
     }
 }
@@ -183,7 +174,11 @@ async fn a_node_that_changes_when_it_was_found_is_left_alone() {
 async fn a_machine_that_has_called_is_not_said_to_be_silent() {
     let stand = Stand::new().await;
     let call = |node: &mut Node| {
-        crate::drivers::agent::note(node, "agent_last_heartbeat", "2026-02-03T04:05:06.000000");
+        ironpxe_core::driver::agent::note(
+            node,
+            "agent_last_heartbeat",
+            "2026-02-03T04:05:06.000000",
+        );
     };
     let state = ProvisionState::CleanWait;
     let uuid = waiting(&stand, state, LONG, call).await.uuid;

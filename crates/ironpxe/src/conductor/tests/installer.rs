@@ -1,10 +1,10 @@
 //! Deployment by an installer: who is told what, and whose word counts.
 
 use ironpxe_core::boot_device::BootDevice;
+use ironpxe_core::driver::{agent, management};
 use ironpxe_core::power_state::PowerState;
 
 use super::*;
-use crate::drivers::{agent, management};
 use crate::rpc::{AgentStatus, Heartbeat};
 
 fn beat(token: &str, status: Option<AgentStatus>, message: &str) -> Heartbeat {

@@ -6,13 +6,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ironpxe_core::boot_device::BootDevice;
+use ironpxe_core::driver::management;
 use ironpxe_core::mac::MacAddress;
 use ironpxe_core::patch::PortChange;
 
 use super::*;
 use crate::db::{Page, PortFilter};
 use crate::dhcp::Dnsmasq;
-use crate::drivers::management;
 
 struct Site {
     stand: Stand,

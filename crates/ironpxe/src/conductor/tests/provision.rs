@@ -1,6 +1,7 @@
 //! Where each verb leads.
 
 use ironpxe_core::power_state::PowerState;
+use ironpxe_core::provision::{Request, What};
 use ironpxe_core::provision_state::{MACHINE, ProvisionState};
 
 use ironpxe_core::id::VolumeTargetUuid;
@@ -158,7 +159,7 @@ async fn a_deployment_that_cannot_boot_is_refused_and_nothing_changes() {
 /// Each verb under each of its words.
 fn words() -> impl Iterator<Item = (Verb, &'static str)> {
     let verbs = Verb::ALL.into_iter();
-    verbs.flat_map(|verb| verb.row().words.iter().map(move |word| (verb, word.name)))
+    verbs.flat_map(|verb| verb.row().words.iter().map(move |(word, _)| (verb, *word)))
 }
 
 /// Every verb in every state: accepted exactly where Ironic's machine has its event.
@@ -431,4 +432,36 @@ async fn what_is_left_of_earlier_work_decides_nothing() {
         let info = &settled.driver_internal_info;
         assert!(!info.contains_key("service_disable_ramdisk"), "{info:?}");
     }
+}
+
+/// What validation found in its place may be gone when the work begins.
+#[tokio::test]
+async fn an_image_that_went_away_fails_the_deployment() {
+    let stand = Stand::new().await;
+    let uuid = stand.enrol("direct").await;
+    let deploy = |node: &mut Node| {
+        for key in ["deploy_kernel", "deploy_ramdisk"] {
+            node.driver_info
+                .insert(key.to_owned(), json!("file:///srv/gone"));
+        }
+        node.provision_state = ProvisionState::Available.into();
+        Ok(())
+    };
+    stand.db.node_change(uuid, deploy).await.unwrap();
+    let args = ProvisionArgs::default();
+    let request = Request {
+        verb: Verb::Deploy,
+        args: &args,
+        boot_volume: None,
+    };
+    let (ctx, what) = (context(), What::Verb(request));
+    let accepted = stand.conductor.advance(&ctx, uuid, clock::now(), what);
+    stand.conductor.start_task(&ctx, accepted.await.unwrap());
+    let failed = stand.settled(uuid).await;
+    assert_eq!(failed.provision_state, ProvisionState::DeployFailed.into());
+    let error = failed.last_error.unwrap();
+    assert!(
+        error.contains("cannot be deployed: kernel file:///srv/gone"),
+        "{error}"
+    );
 }

@@ -1,5 +1,6 @@
 //! What a conductor does about the work of its predecessor.
 
+use ironpxe_core::provision::{Progress, Request, What};
 use ironpxe_core::provision_state::{FsmEvent, ProvisionState};
 
 use super::*;
@@ -118,30 +119,38 @@ async fn what_a_conductor_cannot_finish_it_hands_over_when_it_leaves() {
 async fn work_that_was_taken_away_is_not_finished_even_if_the_node_is_held_again() {
     let stand = Stand::new().await;
     let uuid = stand.enrol("fake").await;
-    let accept = |node: &mut Node| {
-        crate::conductor::provision::transition(node, FsmEvent::Manage, clock::now())?;
-        node.reservation = Some(HOST.to_owned());
-        Ok(())
+    let ctx = context();
+    let verb = async |verb| {
+        let args = ProvisionArgs::default();
+        let request = Request {
+            verb,
+            args: &args,
+            boot_volume: None,
+        };
+        let what = What::Verb(request);
+        let accepted = stand.conductor.advance(&ctx, uuid, clock::now(), what);
+        accepted.await.unwrap().node
     };
-    let (accepted, ()) = stand.db.node_change(uuid, accept).await.unwrap();
+    let accepted = verb(Verb::Manage).await;
     // Meanwhile it was given up for dead, and has got the node again, for the same work.
-    let give_up = |node: &mut Node| {
-        crate::conductor::provision::transition(node, FsmEvent::Fail, clock::now())?;
-        node.reservation = None;
-        Ok(())
-    };
-    stand.db.node_change(uuid, give_up).await.unwrap();
-    let (again, ()) = stand.db.node_change(uuid, accept).await.unwrap();
+    let gone = What::ConductorGone;
+    let given_up = stand.conductor.advance(&ctx, uuid, clock::now(), gone);
+    assert_eq!(given_up.await.unwrap().node.reservation, None);
+    let again = verb(Verb::Manage).await;
+    assert_eq!(again.reservation.as_deref(), Some(HOST));
 
-    let ours = |accepted: &Node| {
-        stand
-            .conductor
-            .still_ours(&again, accepted.provision_updated_at)
+    let report = async |accepted: &Node| {
+        let what = What::Task {
+            since: accepted.provision_updated_at,
+            progress: Progress::Started,
+        };
+        let reported = stand.conductor.advance(&ctx, uuid, clock::now(), what);
+        reported.await.map(|reported| reported.node.provision_state)
     };
-    assert!(ours(&again).is_ok());
-    let refused = ours(&accepted).unwrap_err().to_string();
+    let refused = report(&accepted).await.unwrap_err().to_string();
     assert!(
         refused.contains("taken away") && refused.contains("verifying"),
         "{refused}"
     );
+    assert_eq!(report(&again).await, Ok(ProvisionState::Manageable.into()));
 }

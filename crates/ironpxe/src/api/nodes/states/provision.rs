@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use ironpxe_core::error::Fault;
 use ironpxe_core::node::Node;
-use ironpxe_core::provision::{Argument, Verb};
+use ironpxe_core::provision::{Argument, RefusedBy, Verb};
 use serde_json::Value;
 
 use crate::api::AppState;
@@ -100,14 +100,19 @@ fn read(args: &Args) -> Result<ProvisionArgs> {
 /// The verb a word stands for, if the node's state accepts it.
 fn verb(call: &Call, node: &Node, target: &str) -> Result<Verb> {
     let known = Verb::from_word(target);
-    if let Some((verb, word)) = known {
-        call.accept(word.since)?;
-        if word.checks_maintenance && node.maintenance {
-            return Err(Fault::NodeInMaintenance {
-                operation: "provisioning".into(),
-                node: node.uuid,
+    if let Some((verb, since)) = known {
+        call.accept(since)?;
+        // Under its oldest word a deployment is refused before the state is looked at, as in Ironic.
+        for refused_by in verb.row().refused_by {
+            if let RefusedBy::Maintenance(operation) = *refused_by
+                && (node.maintenance && target == verb.name())
+            {
+                return Err(Fault::NodeInMaintenance {
+                    operation: operation.into(),
+                    node: node.uuid,
+                }
+                .into());
             }
-            .into());
         }
         let state = node.provision_state.known();
         if state.and_then(|state| state.on(verb.row().event)).is_some() {
@@ -145,12 +150,12 @@ fn check(
         ));
     }
     if args.flag("disable_ramdisk")?.is_some() {
-        let Some(takes) = verb.takes(Argument::DisableRamdisk) else {
+        let Some(since) = verb.takes(Argument::DisableRamdisk) else {
             return Err(ApiError::invalid(
                 "disable_ramdisk is supported only with manual cleaning or servicing",
             ));
         };
-        call.accept(takes.since)?;
+        call.accept(since)?;
     }
     lists.check(call, verb)?;
     lists.parse_into(wanted)?;
@@ -159,7 +164,7 @@ fn check(
         return Err(not_taken(Argument::RescuePassword));
     }
     let given = wanted.rescue_password.as_deref().unwrap_or_default();
-    if takes_password.is_some_and(|takes| takes.required) && given.trim().is_empty() {
+    if takes_password.is_some() && given.trim().is_empty() {
         return Err(ApiError::invalid(
             "A non-empty \"rescue_password\" is required when setting target provision state to \
              rescue",

@@ -12,7 +12,7 @@ use crate::api::request::Call;
 /// Whether a drive may be given with this verb, by this client.
 pub(super) fn is_taken(call: &Call, verb: Verb) -> Result<()> {
     let takes = verb.takes(Argument::ConfigDrive);
-    if takes.is_some_and(|takes| call.has(takes.since)) {
+    if takes.is_some_and(|since| call.has(since)) {
         return Ok(());
     }
     let allowed = Argument::ConfigDrive.taken_by(call.version.minor());

@@ -57,7 +57,7 @@ impl<'a> Lists<'a> {
             }
         }
         for (argument, _) in lists.into_iter().filter(|(_, count)| *count == 0) {
-            if verb.takes(argument).is_some_and(|takes| takes.required) {
+            if argument.is_required() && verb.takes(argument).is_some() {
                 return Err(ApiError::invalid(format!(
                     "\"{}\" is required when setting target provision state to {}",
                     argument.name(),
