@@ -42,6 +42,11 @@ fn conductors_come_and_go(site: &Site) -> Result<()> {
         one = site.conductor("one")?;
         eventually("the new one is alive", || alive(&client, "one"))?;
         pause(site, &two)?;
+        // The API's list of conductors is up to a second old.
+        eventually("the API has found the new one", || {
+            let answer = client.get(&format!("/v1/nodes/{node}/validate"))?;
+            Ok(answer.status == 200)
+        })?;
         for _ in 0..4 {
             client
                 .get(&format!("/v1/nodes/{node}/validate"))?
