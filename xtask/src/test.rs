@@ -72,17 +72,21 @@ pub(crate) fn run(args: &TestArgs) -> Result<ExitCode> {
         shell::run(shell::cargo().args(["fmt", "--all", "--check"]))
     })?;
     step("clippy", || {
-        shell::run(
-            shell::cargo()
-                .args([
-                    "clippy",
-                    "--workspace",
-                    "--all-targets",
-                    "--locked",
-                    "--quiet",
-                ])
-                .args(["--", "-D", "warnings"]),
-        )
+        for arguments in [
+            &["--workspace"][..],
+            &[
+                "--manifest-path",
+                "bench/Cargo.toml",
+                "--target-dir",
+                "target",
+            ],
+        ] {
+            let mut clippy = shell::cargo();
+            clippy.arg("clippy").args(arguments);
+            clippy.args(["--all-targets", "--locked", "--quiet"]);
+            shell::run(clippy.args(["--", "-D", "warnings"]))?;
+        }
+        Ok(())
     })?;
     step("dependencies: licences, bans, sources", || {
         tools::deny(&cargo_deny)

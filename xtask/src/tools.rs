@@ -21,15 +21,35 @@ pub(crate) fn ensure_cargo_deny() -> Result<PathBuf> {
     install(CARGO_DENY)
 }
 
-/// Checks the workspace's dependencies against `deny.toml`.
+/// Checks the dependencies of the service, and of the workspace that measures it, against `deny.toml`.
 ///
 /// Not for published advisories, whose database no registry has: `SECURITY.md` says how to.
 pub(crate) fn deny(program: &Path) -> Result<()> {
-    let mut command = Command::new(program);
-    command.current_dir(shell::root()).arg("--locked");
-    command.args(["check", "--hide-inclusion-graph"]);
-    command.args(["licenses", "bans", "sources"]);
-    shell::run(&mut command)
+    for manifest in ["Cargo.toml", "bench/Cargo.toml"] {
+        let mut command = Command::new(program);
+        command.current_dir(shell::root());
+        command.args([
+            "--locked",
+            "--manifest-path",
+            manifest,
+            "--config",
+            "deny.toml",
+        ]);
+        command.args(["check", "--hide-inclusion-graph"]);
+        if manifest != "Cargo.toml" {
+            // What the configuration lists is exact for the service.
+            for lint in [
+                "license-not-encountered",
+                "unmatched-skip",
+                "unnecessary-skip",
+            ] {
+                command.args(["--allow", lint]);
+            }
+        }
+        command.args(["licenses", "bans", "sources"]);
+        shell::run(&mut command)?;
+    }
+    Ok(())
 }
 
 fn install((name, version): (&str, &str)) -> Result<PathBuf> {

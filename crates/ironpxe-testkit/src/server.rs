@@ -1,11 +1,13 @@
 //! The real `ironpxe` executable, run as an operator runs it: arguments, environment, signals.
 
 use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::Signal;
@@ -15,7 +17,7 @@ use crate::journal::{Journal, hold};
 use crate::lan::{self, Lan};
 use crate::machine::HOST;
 use crate::postgres::Postgres;
-use crate::process::{Child, collect_lines, guarded, spawn};
+use crate::process::{Child, collect_lines, find, guarded, spawn};
 
 const STARTS_WITHIN: Duration = Duration::from_secs(30);
 const STOPS_WITHIN: Duration = Duration::from_secs(30);
@@ -41,6 +43,10 @@ pub struct ServerOptions {
     pub lan: Option<Lan>,
     /// `IRONPXE_<SECTION>__<KEY>` variables. Those of this process are not handed on.
     pub environment: Vec<(String, String)>,
+    /// The processors it may use, as `taskset --cpu-list` takes them; all when `None`.
+    pub cores: Option<String>,
+    /// Where it writes its log, instead of to this process: for a server whose speed is measured.
+    pub log_file: Option<PathBuf>,
 }
 
 impl ServerOptions {
@@ -143,9 +149,14 @@ impl Server {
             (None, Some(own)) => own.path().to_owned(),
             (None, None) => bail!("no state folder"),
         };
-        let mut command = match &options.lan {
-            Some(lan) => lan.guarded(binary)?,
-            None => guarded(binary)?,
+        let mut command = match (&options.lan, &options.cores) {
+            (Some(lan), _) => lan.guarded(binary)?,
+            (None, Some(cores)) => {
+                let mut command = guarded(&find("taskset")?)?;
+                command.args(["--cpu-list", cores]).arg(binary);
+                command
+            }
+            (None, None) => guarded(binary)?,
         };
         command.arg("serve").arg("--state-dir").arg(&state_dir);
         command.args([
@@ -182,11 +193,20 @@ impl Server {
             None
         };
         command.stdout(std::process::Stdio::null());
+        if let Some(file) = &options.log_file {
+            let file = File::create(file).context("cannot create the log file")?;
+            command.stderr(file);
+        }
         let mut child = spawn(command)?;
-        let log = collect_lines(child.pipes().stderr.take().context("no stderr")?);
-        let Some(base_url) = log.wait(STARTS_WITHIN, |lines| {
-            lines.iter().find_map(|line| address_in(line))
-        }) else {
+        let (log, base_url) = if let Some(file) = &options.log_file {
+            log_of_file(file, &mut child)?
+        } else {
+            let log = collect_lines(child.pipes().stderr.take().context("no stderr")?);
+            let address = |lines: &[String]| lines.iter().find_map(|line| address_in(line));
+            let base_url = log.wait(STARTS_WITHIN, address);
+            (log, base_url)
+        };
+        let Some(base_url) = base_url else {
             let status = child
                 .ended()?
                 .map_or("still running".to_owned(), |it| it.to_string());
@@ -313,6 +333,25 @@ fn database_of(binary: &Path, state_dir: &Path) -> Result<String> {
     let url = postgres.url(&postgres.create_database(template)?);
     databases.insert(state_dir.to_owned(), url.clone());
     Ok(url)
+}
+
+/// What a server has logged into a file by the time it listens or ends, and where it listens.
+fn log_of_file(file: &Path, child: &mut Child) -> Result<(Arc<Journal<String>>, Option<String>)> {
+    let deadline = Instant::now() + STARTS_WITHIN;
+    loop {
+        let over = child.ended()?.is_some() || Instant::now() >= deadline;
+        let text = fs::read_to_string(file).context("cannot read the log file")?;
+        // The last line is not looked at before it is whole.
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        let base_url = whole.lines().find_map(address_in);
+        if over || base_url.is_some() {
+            let log = Arc::new(Journal::default());
+            text.lines().for_each(|line| log.push(line.to_owned()));
+            log.close();
+            return Ok((log, base_url));
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
 }
 
 fn tail(log: &Journal<String>) -> String {

@@ -1,0 +1,178 @@
+//! What ironpxe costs, beside nginx sending the same bytes from disk: `cargo xtask bench`.
+//!
+//! Each comparison is a module; `docs/performance.md` says how it is made, and what the figures mean. All
+//! of it stays on the loopback address. Figures are ratios of what runs side by side, in turns.
+#![expect(clippy::print_stdout, reason = "a command for a terminal; printing is what it does")]
+
+mod boot;
+mod changes;
+mod client;
+mod contestants;
+mod cores;
+mod figures;
+mod growth;
+mod images;
+mod ironic;
+mod names;
+mod overload;
+mod rising;
+mod servers;
+mod store;
+mod storm;
+mod usage;
+mod wrk;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::{Parser, ValueEnum};
+use contestants::{Kind, Stage, Template};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+/// A table of the report.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Comparison {
+    /// Boot requests: how many, what they cost, memory, start-up
+    Boot,
+    /// The same as databases grow
+    Growth,
+    /// Latency as load rises
+    Rising,
+    /// Four times as many requests as can be answered
+    Overload,
+    /// Machines that all boot while operators change nodes
+    Storm,
+    /// Images on their way to machines
+    Images,
+    /// What operators do: enrol, patch, change states
+    Changes,
+    /// The same calls, with real Ironic beside
+    Ironic,
+}
+
+/// Measures ironpxe beside nginx; see docs/performance.md.
+#[derive(Parser)]
+#[command(name = "cargo xtask bench")]
+struct Bench {
+    /// What to measure
+    #[arg(value_enum, default_values = ["boot"])]
+    comparisons: Vec<Comparison>,
+    /// A look at everything in seconds, not for figures: one round of 1 s, few nodes
+    #[arg(long)]
+    quick: bool,
+    /// How long each server takes load in each round
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
+    /// How many rounds; the report has their medians
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
+    rounds: u64,
+    /// How many nodes, with one port each
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=60_000))]
+    nodes: u32,
+    /// The contestants, if not the usual ones
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Kind>,
+    /// The numbers of nodes for `growth`
+    #[arg(long, value_delimiter = ',', default_values_t = [1_000, 100_000, 1_000_000])]
+    sizes: Vec<u32>,
+    /// How many machines boot in the storm
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1000..=60_000))]
+    machines: u32,
+    /// How many changes operators make a second meanwhile
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    changes_per_second: u32,
+    /// Measure this executable, instead of building one
+    #[arg(long, value_name = "FILE")]
+    ironpxe: PathBuf,
+    /// nginx
+    #[arg(long, value_name = "FILE", hide = true)]
+    nginx: PathBuf,
+    /// A Python environment with Ironic
+    #[arg(long, value_name = "FOLDER", hide = true)]
+    ironic_venv: Option<PathBuf>,
+    /// Where the report goes
+    #[arg(long, value_name = "FOLDER", hide = true)]
+    results: PathBuf,
+}
+
+impl Bench {
+    fn time(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+
+    /// The contestants that were chosen, or else `usual`, or else all.
+    fn kinds(&self, usual: &[Kind]) -> Vec<Kind> {
+        let mut kinds = match (self.only.as_slice(), usual) {
+            ([], []) => Kind::value_variants().to_vec(),
+            ([], usual) => usual.to_vec(),
+            (some, _) => some.to_vec(),
+        };
+        kinds.sort_unstable();
+        kinds.dedup();
+        kinds
+    }
+
+    fn stage<'a>(&'a self, folder: &'a Path, nodes: u32, template: Template<'a>) -> Stage<'a> {
+        let (ironpxe, nginx) = (&self.ironpxe, &self.nginx);
+        Stage { ironpxe, nginx, folder, nodes, template, cores: None }
+    }
+
+    fn measure(&self, comparison: Comparison) -> Result<(&'static str, String)> {
+        Ok(match comparison {
+            Comparison::Boot => ("Boot requests", boot::run(self)?),
+            Comparison::Growth => ("More and more nodes", growth::run(self)?),
+            Comparison::Rising => ("Latency under rising load", rising::run(self)?),
+            Comparison::Overload => ("Overload", overload::run(self)?),
+            Comparison::Storm => ("A boot storm", storm::run(self)?),
+            Comparison::Images => ("Images", images::run(self)?),
+            Comparison::Changes => ("What operators do", changes::run(self, None)?),
+            Comparison::Ironic => {
+                let venv = self.ironic_venv.as_deref().context("no Ironic is installed")?;
+                ("What operators do", changes::run(self, Some(venv))?)
+            }
+        })
+    }
+
+    /// The machine, and the versions of all programs.
+    fn about(&self) -> Result<String> {
+        let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let cpu = cpu.lines().find(|it| it.starts_with("model name")).unwrap_or_default();
+        let mut text = format!("* {} processors; {cpu}\n", std::thread::available_parallelism()?);
+        let postgres = ironpxe_testkit::postgres::binaries()?.join("postgres");
+        let wrk = PathBuf::from("wrk");
+        for program in [&self.ironpxe, &self.nginx, &wrk, &postgres] {
+            // nginx and wrk take a short flag alone, and write to standard error.
+            let short = program.ends_with("nginx") || program.ends_with("wrk");
+            let output =
+                Command::new(program).arg(if short { "-v" } else { "--version" }).output()?;
+            let said = [output.stdout, output.stderr].concat();
+            let said = String::from_utf8_lossy(&said);
+            writeln!(text, "* {}", said.lines().next().unwrap_or("unknown").trim())?;
+        }
+        Ok(text)
+    }
+}
+
+fn main() -> Result<()> {
+    let mut bench = Bench::parse();
+    if bench.quick {
+        (bench.seconds, bench.rounds, bench.nodes) = (1, 1, 1000);
+        (bench.machines, bench.sizes) = (1000, vec![1000, 2000]);
+    }
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).context("cannot open many files")?;
+    fs::create_dir_all(&bench.results).context("cannot create the folder for results")?;
+    let mut report = bench.about()?;
+    for comparison in &bench.comparisons {
+        let (title, text) = bench.measure(*comparison)?;
+        println!("\n## {title}\n\n{text}");
+        write!(report, "\n## {title}\n\n{text}")?;
+        // After each, so that a long run that is broken off leaves what it had.
+        fs::write(bench.results.join("report.md"), &report).context("cannot write the report")?;
+    }
+    Ok(())
+}
