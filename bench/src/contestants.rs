@@ -11,6 +11,7 @@ use clap::ValueEnum;
 use ironpxe_testkit::ironic::Ironic;
 use serde_json::{Value, json};
 
+use crate::Bench;
 use crate::client;
 use crate::names::Key;
 use crate::servers::{BY_ADDRESS, Ironpxe, Nginx, Setup, Target, wait_until};
@@ -58,6 +59,10 @@ impl Kind {
 
     fn needs_postgres(self) -> bool {
         matches!(self, Self::Postgres | Self::RolesPostgres)
+    }
+
+    fn has_roles(self) -> bool {
+        matches!(self, Self::Roles | Self::RolesPostgres)
     }
 
     /// The contestant whose process this one only asks in another way.
@@ -154,8 +159,7 @@ pub(crate) struct Contestant {
 
 /// What everybody needs to start servers.
 pub(crate) struct Stage<'a> {
-    pub(crate) ironpxe: &'a Path,
-    pub(crate) nginx: &'a Path,
+    pub(crate) bench: &'a Bench,
     /// Everything that is written goes here.
     pub(crate) folder: &'a Path,
     pub(crate) nodes: u32,
@@ -176,10 +180,10 @@ impl Stage<'_> {
     pub(crate) fn start(&self, kinds: &[Kind]) -> Result<Field> {
         let mut stores = BTreeMap::from([(false, Store::Sqlite(self.folder.join("sqlite")))]);
         if kinds.iter().any(|it| it.needs_postgres()) {
-            stores.insert(true, Store::postgres(self.ironpxe)?);
+            stores.insert(true, Store::postgres(&self.bench.ironpxe)?);
         }
         for store in stores.values() {
-            prepare(&self.setup(store, Kind::Embedded, &[]), self.template)?;
+            prepare(&Setup::new(&self.bench.ironpxe, store, self.folder), self.template)?;
             store.add(0, self.nodes)?;
         }
         let (mut all, mut ironpxes, mut nginxes) = (Vec::new(), BTreeMap::new(), Vec::new());
@@ -189,8 +193,11 @@ impl Stage<'_> {
                 let store = stores.get(&kind.needs_postgres()).context("no store")?;
                 // Two conductors of one database are two: each has its name.
                 let host = kind.to_possible_value().context("no name")?.get_name().to_owned();
-                let environment = [("IRONPXE_DEFAULT__HOST", host)];
-                ironpxes.insert(kind, Ironpxe::start(&self.setup(store, kind, &environment))?);
+                let environment = &[("IRONPXE_DEFAULT__HOST", host)];
+                let (roles, cores) = (kind.has_roles(), self.cores);
+                let setup = Setup::new(&self.bench.ironpxe, store, self.folder);
+                let setup = Setup { roles, cores, environment, ..setup };
+                ironpxes.insert(kind, Ironpxe::start(&setup)?);
             }
         }
         let embedded = ironpxes.get(&Kind::Embedded).context("no source of files")?;
@@ -206,7 +213,7 @@ impl Stage<'_> {
         for kind in kinds {
             let (target, first_script_ms) = if kind.is_nginx() {
                 let (folder, logging) = (self.folder.join(kind.title()), *kind == Kind::NginxLog);
-                let nginx = Nginx::start(self.nginx, &folder, &files, logging, self.cores)?;
+                let nginx = Nginx::start(&self.bench.nginx, &folder, &files, logging, self.cores)?;
                 let target = nginx.target();
                 nginxes.push(nginx);
                 (target, f64::NAN)
@@ -227,17 +234,6 @@ impl Stage<'_> {
         }
         compare(&all, self.nodes)?;
         Ok(Field { all, script_bytes, _running: (nginxes, ironpxes, stores) })
-    }
-
-    fn setup<'s>(
-        &'s self,
-        store: &'s Store,
-        kind: Kind,
-        environment: &'s [(&'s str, String)],
-    ) -> Setup<'s> {
-        let roles = matches!(kind, Kind::Roles | Kind::RolesPostgres);
-        let (ironpxe, folder, cores) = (self.ironpxe, self.folder, self.cores);
-        Setup { ironpxe, store, folder, roles, cores, environment }
     }
 }
 

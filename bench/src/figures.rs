@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// The value below which `percent` of the values lie; not a number if there are none.
-pub(crate) fn percentile(values: &[f64], percent: f64) -> f64 {
+fn percentile(values: &[f64], percent: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     #[expect(
@@ -38,12 +38,9 @@ impl Latencies {
         self.0.len()
     }
 
-    pub(crate) fn percentile(&self, percent: f64) -> f64 {
-        percentile(&self.0, percent)
-    }
-
+    /// A percentile, as a cell of a table.
     pub(crate) fn cell(&self, percent: f64, digits: usize) -> String {
-        shown(self.percentile(percent), digits)
+        shown(percentile(&self.0, percent), digits)
     }
 }
 

@@ -25,8 +25,7 @@ pub(crate) fn run(bench: &Bench) -> Result<String> {
         let (folder, ironpxe) = (scratch.path(), bench.ironpxe.as_path());
         let store =
             if postgres { Store::postgres(ironpxe)? } else { Store::Sqlite(folder.join("state")) };
-        let (roles, cores, environment) = (false, None, &[][..]);
-        let setup = Setup { ironpxe, store: &store, folder, roles, cores, environment };
+        let setup = Setup::new(ironpxe, &store, folder);
         prepare(&setup, RAMDISK)?;
         let mut sizes = bench.sizes.clone();
         sizes.sort_unstable();

@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,6 @@ use crate::figures::{Table, median, number, shown};
 use crate::names::Key;
 use crate::servers::{BY_ADDRESS, Ironpxe, Nginx, Setup, Target};
 use crate::store::Store;
-use crate::usage;
 
 const FILE_BYTES: usize = 64 * 1024 * 1024;
 const AT_ONCE: usize = 4;
@@ -32,9 +31,8 @@ const HEADINGS: &str = "|MB/s|CPU seconds per GB|memory idle (PSS), MiB|\
 /// One way to get the file.
 struct Way {
     name: &'static str,
-    address: SocketAddr,
+    target: Target,
     path: String,
-    pid: u32,
     idle_mib: f64,
     /// Bytes a second, CPU seconds for each byte, and downloads that failed.
     rounds: Vec<(f64, f64, usize)>,
@@ -55,14 +53,8 @@ pub(crate) fn run(bench: &Bench) -> Result<String> {
     let url = format!("http://{}/image", origin.address);
     let (relay_server, server_path) = relay(bench, &folder.join("server"), &files, &url)?;
     let way = |name, target: Target, path: &str| -> Result<Way> {
-        Ok(Way {
-            name,
-            address: target.address,
-            path: path.to_owned(),
-            pid: *target.processes.first().context("no process")?,
-            idle_mib: target.usage()?.pss,
-            rounds: Vec::new(),
-        })
+        let (idle_mib, path) = (target.usage()?.pss, path.to_owned());
+        Ok(Way { name, target, path, idle_mib, rounds: Vec::new() })
     };
     let target = |it: &Ironpxe| it.target(BY_ADDRESS, Key::Address, "");
     let mut ways = [
@@ -109,11 +101,12 @@ fn relay(bench: &Bench, folder: &Path, files: &Path, image: &str) -> Result<(Iro
         ("IRONPXE_CONDUCTOR__FILE_URL_ALLOWED_PATHS", files.display().to_string()),
         ("IRONPXE_IMAGES__RELAY", "always".to_owned()),
         ("IRONPXE_IMAGES__RELAY_ALLOWED", "127.0.0.0/8".to_owned()),
-        ("IRONPXE_IMAGES__MAX_DOWNLOADS", (2 * OPEN).to_string()),
+        // While half of them are free, one node and one address may have any number.
+        ("IRONPXE_IMAGES__MAX_DOWNLOADS", (4 * OPEN).to_string()),
     ];
     let store = Store::Sqlite(folder.join("state"));
-    let (ironpxe, store, environment) = (bench.ironpxe.as_path(), &store, &environment[..]);
-    let setup = Setup { ironpxe, store, folder, roles: false, cores: None, environment };
+    let setup = Setup::new(&bench.ironpxe, &store, folder);
+    let setup = Setup { environment: &environment, ..setup };
     prepare(&setup, Template::Deploying(image))?;
     store.add(0, 1)?;
     let ironpxe = Ironpxe::start(&setup)?;
@@ -127,10 +120,10 @@ fn relay(bench: &Bench, folder: &Path, files: &Path, image: &str) -> Result<(Iro
 
 impl Way {
     fn download(&self, time: Duration) -> Result<(f64, f64, usize)> {
-        let before = usage::of(self.pid)?.cpu;
+        let before = self.target.usage()?.cpu;
         let start = Instant::now();
         let machine = || async {
-            let mut connection = Connection::new(self.address);
+            let mut connection = Connection::new(self.target.address);
             let (mut bytes, mut failed) = (0, 0);
             while start.elapsed() < time {
                 match connection.get(&self.path).await {
@@ -145,7 +138,7 @@ impl Way {
         let all = client::run(async { Ok(join_all((0..AT_ONCE).map(|_| machine())).await) })?;
         let (bytes, failed) = all.iter().fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
         ensure!(bytes > 0, "{} sent nothing", self.name);
-        let cpu = usage::of(self.pid)?.cpu - before;
+        let cpu = self.target.usage()?.cpu - before;
         Ok((number(bytes) / start.elapsed().as_secs_f64(), cpu / number(bytes), failed))
     }
 
@@ -154,7 +147,7 @@ impl Way {
             format!("GET {} HTTP/1.1\r\nHost: bench\r\nUser-Agent: iPXE/1.0.0\r\n\r\n", self.path);
         let mut open = Vec::new();
         for _ in 0..OPEN {
-            let mut stream = TcpStream::connect(self.address).context("cannot connect")?;
+            let mut stream = TcpStream::connect(self.target.address).context("cannot connect")?;
             stream.set_read_timeout(Some(Duration::from_mins(1)))?;
             stream.write_all(request.as_bytes())?;
             open.push(stream);
@@ -166,6 +159,6 @@ impl Way {
             let begun = String::from_utf8_lossy(&begun);
             ensure!(begun.ends_with("200"), "{}: no download, but {begun}", self.name);
         }
-        Ok(usage::of(self.pid)?.pss)
+        Ok(self.target.usage()?.pss)
     }
 }

@@ -117,8 +117,7 @@ impl Bench {
     }
 
     fn stage<'a>(&'a self, folder: &'a Path, nodes: u32, template: Template<'a>) -> Stage<'a> {
-        let (ironpxe, nginx) = (&self.ironpxe, &self.nginx);
-        Stage { ironpxe, nginx, folder, nodes, template, cores: None }
+        Stage { bench: self, folder, nodes, template, cores: None }
     }
 
     fn measure(&self, comparison: Comparison) -> Result<(&'static str, String)> {
@@ -143,12 +142,9 @@ impl Bench {
         let cpu = cpu.lines().find(|it| it.starts_with("model name")).unwrap_or_default();
         let mut text = format!("* {} processors; {cpu}\n", std::thread::available_parallelism()?);
         let postgres = ironpxe_testkit::postgres::binaries()?.join("postgres");
-        let wrk = PathBuf::from("wrk");
-        for program in [&self.ironpxe, &self.nginx, &wrk, &postgres] {
-            // nginx and wrk take a short flag alone, and write to standard error.
-            let short = program.ends_with("nginx") || program.ends_with("wrk");
-            let output =
-                Command::new(program).arg(if short { "-v" } else { "--version" }).output()?;
+        for program in [&self.ironpxe, &self.nginx, &postgres] {
+            // nginx writes to standard error.
+            let output = Command::new(program).arg("-V").output()?;
             let said = [output.stdout, output.stderr].concat();
             let said = String::from_utf8_lossy(&said);
             writeln!(text, "* {}", said.lines().next().unwrap_or("unknown").trim())?;

@@ -77,6 +77,13 @@ pub(crate) struct Setup<'a> {
     pub(crate) environment: &'a [(&'a str, String)],
 }
 
+impl<'a> Setup<'a> {
+    /// One process, with all processors and the usual settings.
+    pub(crate) fn new(ironpxe: &'a Path, store: &'a Store, folder: &'a Path) -> Self {
+        Self { ironpxe, store, folder, roles: false, cores: None, environment: &[] }
+    }
+}
+
 /// A running ironpxe.
 pub(crate) struct Ironpxe {
     pub(crate) address: SocketAddr,
@@ -101,15 +108,13 @@ impl Ironpxe {
     pub(crate) fn start_empty(setup: &Setup<'_>) -> Result<Self> {
         fs::create_dir_all(setup.folder).context("cannot create a folder for logs")?;
         let roles: &[&'static str] = if setup.roles { &["conductor", "api"] } else { &["all"] };
-        let mut environment: Vec<(String, String)> =
-            setup.store.environment().into_iter().collect();
-        environment.extend(
-            setup.environment.iter().map(|(key, value)| ((*key).to_owned(), value.clone())),
-        );
+        let (state_dir, mut environment) = setup.store.settings();
+        let own = setup.environment.iter().map(|(key, value)| ((*key).to_owned(), value.clone()));
+        environment.extend(own);
         let start = |role: &&'static str| {
             let options = ServerOptions {
                 role: Some(role),
-                state_dir: setup.store.state_dir(),
+                state_dir: state_dir.clone(),
                 environment: environment.clone(),
                 cores: setup.cores.map(str::to_owned),
                 // A log in a file costs us nothing while we measure.

@@ -39,7 +39,7 @@ impl Store {
         let server = Arc::new(Postgres::start_with(SETTINGS)?);
         let name = server.create_database(None)?;
         let store = Self::Postgres(server, name);
-        run(Command::new(ironpxe).args(["db", "upgrade"]).envs(store.environment()))?;
+        run(Command::new(ironpxe).args(["db", "upgrade"]).envs(store.settings().1))?;
         Ok(store)
     }
 
@@ -58,20 +58,12 @@ impl Store {
         }
     }
 
-    pub(crate) fn state_dir(&self) -> Option<PathBuf> {
+    /// What tells an ironpxe where it is: `--state-dir`, and a setting of the environment.
+    pub(crate) fn settings(&self) -> (Option<PathBuf>, Vec<(String, String)>) {
+        let connection = "IRONPXE_DATABASE__CONNECTION".to_owned();
         match self {
-            Self::Sqlite(folder) => Some(folder.clone()),
-            Self::Postgres(..) => None,
-        }
-    }
-
-    /// What tells an ironpxe where it is, unless the state folder does.
-    pub(crate) fn environment(&self) -> Option<(String, String)> {
-        match self {
-            Self::Sqlite(_) => None,
-            Self::Postgres(server, name) => {
-                Some(("IRONPXE_DATABASE__CONNECTION".to_owned(), server.url(name)))
-            }
+            Self::Sqlite(folder) => (Some(folder.clone()), Vec::new()),
+            Self::Postgres(server, name) => (None, vec![(connection, server.url(name))]),
         }
     }
 
