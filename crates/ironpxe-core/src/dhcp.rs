@@ -2,7 +2,7 @@
 //!
 //! Firmware that is not iPXE is given a loader, which is iPXE; iPXE is given the URL of the
 //! machine's script. This is Ironic's (`common/pxe_utils.py`, `dhcp_options_for_instance`) but for
-//! one value: where Ironic names a script that lies on a conductor's disk, this names the door
+//! one value: where Ironic names a script that lies on a conductor's disk, this names the URL
 //! behind which the script is made (ironic-specs `ipxe-dynamic-config`).
 
 pub mod example;

@@ -77,7 +77,7 @@ pub enum Fault {
     /// No hardware type has this name (worded as `…/vendor_passthru/methods` does).
     #[error("The driver '{0}' is unknown.")]
     DriverUnknown(String),
-    /// Something is not there, and a stranger shall not learn which.
+    /// Something is not there, and a client that may not know shall not learn which.
     #[error("Resource could not be found.")]
     NotFound,
     /// Another node has this UUID.

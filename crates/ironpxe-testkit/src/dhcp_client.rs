@@ -16,7 +16,7 @@ use nix::sched::{CloneFlags, setns};
 
 use crate::lan::{Lan, Namespace};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 /// How long to wait for an answer before asking again.
 const AGAIN: Duration = Duration::from_millis(500);
 const MAGIC: [u8; 4] = [99, 130, 83, 99];
@@ -189,7 +189,7 @@ fn exchange(
     read: impl Fn(&[u8]) -> Option<Offer>,
 ) -> Result<Offer> {
     socket.set_read_timeout(Some(AGAIN))?;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     let mut buffer = [0; 4096];
     loop {
         ensure!(Instant::now() < deadline, "no server answers");

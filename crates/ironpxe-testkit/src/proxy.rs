@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 /// How long connecting to the party behind may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the wire does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,7 +139,7 @@ impl Shared {
     fn pass(self: Arc<Self>, client: &TcpStream, target: SocketAddr) -> io::Result<()> {
         self.lock().open.push(client.try_clone()?);
         self.wait_until_whole()?;
-        let server = TcpStream::connect_timeout(&target, PATIENCE)?;
+        let server = TcpStream::connect_timeout(&target, TIMEOUT)?;
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
         self.lock().open.push(server.try_clone()?);

@@ -43,7 +43,7 @@ pub use self::validate::check;
 use self::validate::{Validated, validate};
 
 /// How long tasks may take to end, and how long the database may take to close.
-const PATIENCE: Duration = Duration::from_secs(5);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]
@@ -230,9 +230,9 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
     stopping.cancel();
     signals
         .or_cut_short(async {
-            // Before the door closes, so that nobody is sent here any more.
+            // Before the listener closes, so that no more calls are sent here.
             if let Some(conductor) = &conductor
-                && tokio::time::timeout(PATIENCE, conductor.leave())
+                && tokio::time::timeout(SHUTDOWN_TIMEOUT, conductor.leave())
                     .await
                     .is_err()
             {
@@ -319,17 +319,23 @@ pub async fn database_upgrade(config: &Config) -> Result<Vec<Migration>, DbError
 
 /// Ends what runs beside the requests, and then what everything stands on.
 async fn end(tasks: &Tasks, conductor: Option<&LocalConductor>, db: &Db) {
-    if !tasks.stop(PATIENCE).await {
-        warn!("some work did not end within {} s", PATIENCE.as_secs());
+    if !tasks.stop(SHUTDOWN_TIMEOUT).await {
+        warn!(
+            "some work did not end within {} s",
+            SHUTDOWN_TIMEOUT.as_secs()
+        );
     }
     if let Some(conductor) = conductor
-        && tokio::time::timeout(PATIENCE, conductor.hand_over())
+        && tokio::time::timeout(SHUTDOWN_TIMEOUT, conductor.hand_over())
             .await
             .is_err()
     {
         warn!("unfinished work is left to the others, or to the next start");
     }
-    if tokio::time::timeout(PATIENCE, db.close()).await.is_err() {
+    if tokio::time::timeout(SHUTDOWN_TIMEOUT, db.close())
+        .await
+        .is_err()
+    {
         warn!("the database is still in use; it is repaired at the next start");
     }
 }

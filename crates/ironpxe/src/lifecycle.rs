@@ -63,12 +63,12 @@ impl Tasks {
         self.stopping.clone()
     }
 
-    /// Asks the tasks to end and waits for them, but no longer than `patience`. Tells whether all
+    /// Asks the tasks to end and waits for them, but no longer than `timeout`. Tells whether all
     /// have ended.
-    pub async fn stop(&self, patience: Duration) -> bool {
+    pub async fn stop(&self, timeout: Duration) -> bool {
         self.stopping.cancel();
         self.tracker.close();
-        tokio::time::timeout(patience, self.tracker.wait())
+        tokio::time::timeout(timeout, self.tracker.wait())
             .await
             .is_ok()
     }

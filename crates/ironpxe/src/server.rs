@@ -7,16 +7,16 @@
 //! have an end.
 
 mod body;
-mod conversation;
+mod connection;
 mod fast_path;
 #[cfg(any(test, feature = "fuzzing"))]
 mod first_answer;
 mod memory;
 mod places;
+mod prefixed_io;
 mod reply;
-mod rewound;
-mod stall;
 mod watched;
+mod write_timeout;
 
 use std::io;
 use std::net::SocketAddr;
@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 pub use self::body::{BodyLimits, BodyRefused, read_body};
-use self::conversation::Conversation;
+use self::connection::Connection;
 pub use self::fast_path::{Answer, FastPath, SimpleGet, Verdict, Written};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use self::first_answer::first_answer;
@@ -149,7 +149,7 @@ pub async fn serve(listener: TcpListener, site: Site, limits: Limits, stop: Canc
             debug!(%peer, "closed: its address has as many connections as it may have, all at work");
             continue;
         };
-        let conversation = Conversation {
+        let connection = Connection {
             peer,
             router: router.clone(),
             fast_path: fast_path.clone(),
@@ -167,11 +167,11 @@ pub async fn serve(listener: TcpListener, site: Site, limits: Limits, stop: Canc
             }
             let answering = async {
                 match tls {
-                    None => conversation.go_on(stream).await,
+                    None => connection.go_on(stream).await,
                     Some(tls) => {
-                        let patience = place.head_timeout();
-                        match tokio::time::timeout(patience, tls.accept(stream)).await {
-                            Ok(Ok(stream)) => conversation.go_on(stream).await,
+                        let timeout = place.head_timeout();
+                        match tokio::time::timeout(timeout, tls.accept(stream)).await {
+                            Ok(Ok(stream)) => connection.go_on(stream).await,
                             Ok(Err(error)) => debug!(%peer, "no TLS: {error}"),
                             Err(_) => debug!(%peer, "no TLS in time"),
                         }

@@ -138,14 +138,14 @@ impl Service {
 
     /// What one answer to a machine asks for: how often, and how much. `None` if it is not known at
     /// once.
-    fn cost(&self, door: &str) -> Option<(u64, u64)> {
+    fn cost(&self, path: &str) -> Option<(u64, u64)> {
         let headers = [("User-Agent", "iPXE/1.0.0"), ("Host", "boot.example:6385")];
         let headers = headers.map(|(name, value)| httparse::Header {
             name,
             value: value.as_bytes(),
         });
         let request = SimpleGet {
-            target: door,
+            target: path,
             headers: &headers,
             peer: ([127, 0, 0, 1], 1).into(),
         };
@@ -165,23 +165,23 @@ impl Service {
 
     /// What it costs to be answered at once. The conductor writes of itself now and then, most of all
     /// when it has just started: then the script has to be read anew before it is known again.
-    fn cost_when_known(&self, door: &str, runtime: &Runtime) -> (u64, u64) {
+    fn cost_when_known(&self, path: &str, runtime: &Runtime) -> (u64, u64) {
         let mut costs = (0..100).map(|_| {
-            runtime.block_on(self.ask(door));
+            runtime.block_on(self.ask(path));
             // Something is always made once, too.
-            self.cost(door)?;
-            self.cost(door)
+            self.cost(path)?;
+            self.cost(path)
         });
         costs
             .find_map(|cost| cost)
-            .unwrap_or_else(|| panic!("{door}: not known at once, however often it is asked"))
+            .unwrap_or_else(|| panic!("{path}: not known at once, however often it is asked"))
     }
 
     /// Asks as whoever must be waited for.
-    async fn ask(&self, door: &str) {
-        let request = Request::get(door).body(Body::empty()).unwrap();
+    async fn ask(&self, path: &str) {
+        let request = Request::get(path).body(Body::empty()).unwrap();
         let answer = self.router.clone().oneshot(request).await.unwrap();
-        assert_eq!(answer.status(), StatusCode::OK, "{door}");
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
     }
 }
 
@@ -195,18 +195,18 @@ fn a_kept_script_costs_no_more_than_it_did() {
         .unwrap();
     let service = runtime.block_on(Service::start());
     let passthru = "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config";
-    let doors = [
+    let paths = [
         format!("{passthru}?port_address={MAC}"),
         format!("{passthru}?node_uuid={}", service.node.0),
         format!("/v1/boot/{MAC}/boot.ipxe"),
     ];
-    for door in &doors {
-        let costs = (0..5).map(|_| service.cost_when_known(door, &runtime));
+    for path in &paths {
+        let costs = (0..5).map(|_| service.cost_when_known(path, &runtime));
         let (count, bytes) = costs.min().unwrap();
-        println!("{door}: {count} allocations of {bytes} bytes");
+        println!("{path}: {count} allocations of {bytes} bytes");
         assert!(
             count <= ALLOCATIONS && bytes <= BYTES,
-            "{door} costs {count} allocations of {bytes} bytes, of {ALLOCATIONS} and {BYTES}: \
+            "{path} costs {count} allocations of {bytes} bytes, of {ALLOCATIONS} and {BYTES}: \
              look for what has begun to copy, or raise the budget and say why"
         );
     }

@@ -24,13 +24,16 @@ pub const TEMPLATES: [(&str, &str); 11] = [
     (NIC_LOOP, include_str!("templates/nic_loop.ipxe")),
     ("refuse.ipxe", include_str!("templates/refuse.ipxe")),
     ("retry.ipxe", include_str!("templates/retry.ipxe")),
-    (STRANGER, include_str!("templates/stranger.ipxe")),
+    (
+        UNKNOWN_MACHINE,
+        include_str!("templates/unknown_machine.ipxe"),
+    ),
     ("volume.ipxe", include_str!("templates/volume.ipxe")),
 ];
 /// The script of every known machine, unless an operator has another.
 pub(super) const BOOT: &str = "boot.ipxe";
 pub(super) const NIC_LOOP: &str = "nic_loop.ipxe";
-pub(super) const STRANGER: &str = "stranger.ipxe";
+pub(super) const UNKNOWN_MACHINE: &str = "unknown_machine.ipxe";
 
 /// A template that cannot be used, or could not be for one machine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,11 +47,11 @@ pub struct TemplateError {
     pub message: String,
 }
 
-/// The built-in scripts, for rendering: `boot.ipxe`, `nic_loop.ipxe` and `stranger.ipxe`, each with
+/// The built-in scripts, for rendering: `boot.ipxe`, `nic_loop.ipxe` and `unknown_machine.ipxe`, each with
 /// what it includes written into it, which saves a third of the time.
 pub(super) fn built_in() -> Result<Environment<'static>, TemplateError> {
     let mut environment = language()?;
-    for name in [BOOT, NIC_LOOP, STRANGER] {
+    for name in [BOOT, NIC_LOOP, UNKNOWN_MACHINE] {
         environment
             .add_template_owned(name, inlined(name))
             .map_err(|error| in_template(name, &error, &environment))?;

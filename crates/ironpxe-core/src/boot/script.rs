@@ -7,7 +7,7 @@
 use minijinja::value::Value;
 use minijinja::{Environment, context};
 
-use super::environment::{BOOT, NIC_LOOP, STRANGER, TemplateError, built_in, in_template};
+use super::environment::{BOOT, NIC_LOOP, TemplateError, UNKNOWN_MACHINE, built_in, in_template};
 use super::located::Located;
 use super::operator::{Broken, InUse, OperatorTemplates, Operators};
 use super::plan::Machine;
@@ -123,13 +123,16 @@ impl Scripts {
     }
 
     /// The script for a machine that is no known node's, or whose request makes no sense.
-    pub fn refuse_stranger(
+    pub fn refuse_unknown_machine(
         &self,
         why: UnknownMachine,
         lines: &[&str],
         request_id: &str,
     ) -> Result<String, TemplateError> {
-        self.write(STRANGER, variables::of_stranger(why, lines, request_id))
+        self.write(
+            UNKNOWN_MACHINE,
+            variables::of_unknown_machine(why, lines, request_id),
+        )
     }
 
     /// The script that finds out by which NIC a machine is known: `/boot.ipxe`.

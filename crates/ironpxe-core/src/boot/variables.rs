@@ -102,7 +102,7 @@ pub(super) fn of_machine(
 }
 
 /// The variables of the script for a machine that nobody knows.
-pub(super) fn of_stranger(why: UnknownMachine, lines: &[&str], request_id: &str) -> Value {
+pub(super) fn of_unknown_machine(why: UnknownMachine, lines: &[&str], request_id: &str) -> Value {
     let lines: Vec<String> = lines
         .iter()
         .flat_map(|line| text::for_console_lines(line, COLUMNS, 2))

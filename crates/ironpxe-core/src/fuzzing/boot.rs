@@ -259,7 +259,7 @@ pub(super) fn render(data: &[u8]) {
     let scripts = scripts(&settings);
     let lines: Vec<String> = texts.collect();
     let lines: Vec<&str> = lines.iter().map(String::as_str).take(3).collect();
-    match scripts.refuse_stranger(UnknownMachine::Address, &lines, REQUEST) {
+    match scripts.refuse_unknown_machine(UnknownMachine::Address, &lines, REQUEST) {
         Ok(script) => check(&script),
         Err(error) => panic!("{error}"),
     }

@@ -28,7 +28,7 @@ use crate::machine::HOST;
 use range::Wanted;
 use wire::Head;
 
-/// A running image server. Dropping it closes its door.
+/// A running image server. Dropping it stops it.
 #[derive(Debug)]
 pub struct ImageServer {
     /// Every request that was answered (or whose client went away), in that order.

@@ -28,7 +28,7 @@ pub const CREDENTIAL: (&str, &str) = ("cred-1", "very-secret");
 /// The project of all tokens.
 pub const PROJECT: &str = "0123456789abcdef0123456789abcdef";
 
-/// A running cloud. Dropping it closes its door.
+/// A running cloud. Dropping it stops it.
 #[derive(Debug)]
 pub struct FaultyCloud {
     /// Every request, in the order in which they were answered.

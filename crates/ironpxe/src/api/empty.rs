@@ -93,21 +93,21 @@ pub(super) fn routes() -> Router<AppState> {
     } in COLLECTIONS
     {
         let may_change = move |call: &Call| match older {
-            Older::NotFound => call.exists_since(since),
-            Older::MethodNotAllowed => call.allows_method_since(since),
+            Older::NotFound => call.not_found_before(since),
+            Older::MethodNotAllowed => call.method_not_allowed_before(since),
         };
         let list = move |call: Call| async move {
-            call.exists_since(since)?;
+            call.not_found_before(since)?;
             Ok::<_, ApiError>(Json(json!({ path: [] })))
         };
         let refuse = move |call: Call| async move {
             may_change(&call)?;
-            Err::<(), _>(ApiError::NotHere(format!(
+            Err::<(), _>(ApiError::NotImplemented(format!(
                 "This service does not have {path}; {instead}."
             )))
         };
         let item = move |call: Call, Path(ident): Path<String>| async move {
-            call.exists_since(since)?;
+            call.not_found_before(since)?;
             Err::<(), _>(ApiError::Missing(format!(
                 "{one} {ident} could not be found."
             )))
@@ -129,8 +129,8 @@ pub(super) fn routes() -> Router<AppState> {
 
 /// `POST /v1/events`: what Neutron did to a node's networks. Nothing here waits for it.
 async fn events(call: Call) -> Result<()> {
-    call.exists_since(54)?;
-    Err(ApiError::NotHere(
+    call.not_found_before(54)?;
+    Err(ApiError::NotImplemented(
         "This service takes no events, and waits for none: leave them out.".to_owned(),
     ))
 }

@@ -33,13 +33,13 @@ pub(crate) enum ApiError {
     /// No such path.
     NoRoute,
     /// The path is there, and not for this method.
-    NoMethod,
+    MethodNotAllowed,
     /// A part of the path is not what it has to be.
     BadPath(String),
     /// What belongs to the named resource is not there.
     Missing(String),
     /// This service does not do what was asked.
-    NotHere(String),
+    NotImplemented(String),
     /// Whoever asks may not have it.
     Forbidden(String),
     /// The resource cannot be changed right now; the same request may succeed later.
@@ -71,14 +71,14 @@ impl ApiError {
     pub(crate) fn is_unversioned(&self) -> bool {
         match self {
             Self::NoRoute
-            | Self::NoMethod
+            | Self::MethodNotAllowed
             | Self::BadPath(_)
             | Self::BodyTooLarge
             | Self::BodyTooDeep => true,
             Self::Version { refused, .. } => *refused == VersionRefused::Malformed,
             Self::Fault(_)
             | Self::Missing(_)
-            | Self::NotHere(_)
+            | Self::NotImplemented(_)
             | Self::Forbidden(_)
             | Self::Conflict(_) => false,
         }
@@ -125,10 +125,12 @@ impl ApiError {
                 worded(StatusCode::NOT_ACCEPTABLE, shape, &refused.to_string())
             }
             Self::NoRoute => worded(StatusCode::NOT_FOUND, Shape::Router, ""),
-            Self::NoMethod => worded(StatusCode::METHOD_NOT_ALLOWED, Shape::Router, ""),
+            Self::MethodNotAllowed => worded(StatusCode::METHOD_NOT_ALLOWED, Shape::Router, ""),
             Self::BadPath(message) => worded(StatusCode::BAD_REQUEST, Shape::Router, message),
             Self::Missing(message) => worded(StatusCode::NOT_FOUND, Shape::Fault, message),
-            Self::NotHere(message) => worded(StatusCode::NOT_IMPLEMENTED, Shape::Fault, message),
+            Self::NotImplemented(message) => {
+                worded(StatusCode::NOT_IMPLEMENTED, Shape::Fault, message)
+            }
             Self::Forbidden(message) => worded(StatusCode::FORBIDDEN, Shape::Fault, message),
             Self::Conflict(message) => worded(StatusCode::CONFLICT, Shape::Fault, message),
             Self::BodyTooLarge => worded(

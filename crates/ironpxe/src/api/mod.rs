@@ -47,7 +47,7 @@ mod volume;
 pub use self::settings::Settings;
 
 use self::error::ApiError;
-use self::request::Outermost;
+use self::request::RequestService;
 
 /// What every handler works with.
 #[derive(Clone)]
@@ -71,7 +71,7 @@ pub fn router(state: AppState) -> Router {
     // The router looks at the path before any of its layers runs. The outermost layer rewrites
     // the path, so that it stands around the router as a whole.
     let routes = routes().with_state(state.clone());
-    Router::new().fallback_service(Outermost::new(routes, state))
+    Router::new().fallback_service(RequestService::new(routes, state))
 }
 
 /// Every endpoint.
@@ -114,5 +114,5 @@ async fn no_route() -> ApiError {
 }
 
 async fn no_method() -> ApiError {
-    ApiError::NoMethod
+    ApiError::MethodNotAllowed
 }

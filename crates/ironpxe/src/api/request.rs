@@ -1,4 +1,4 @@
-//! What happens to every request, whatever it asks: the outermost layer, and what it tells the
+//! What happens to every request, whatever it asks: the service layer, and what it tells the
 //! handlers.
 //!
 //! It gives the request an id and an address to build links on, brings its path into the one form
@@ -90,7 +90,7 @@ impl Call {
     }
 
     /// Refuses what version 1.`minor` brought to an older client, naming the version.
-    pub(crate) fn need(&self, minor: u16) -> Result<(), ApiError> {
+    pub(crate) fn requires_version(&self, minor: u16) -> Result<(), ApiError> {
         if self.has(minor) {
             Ok(())
         } else {
@@ -99,7 +99,7 @@ impl Call {
     }
 
     /// Refuses what version 1.`minor` brought to an older client.
-    pub(crate) fn accept(&self, minor: u16) -> Result<(), ApiError> {
+    pub(crate) fn not_acceptable_before(&self, minor: u16) -> Result<(), ApiError> {
         if self.has(minor) {
             Ok(())
         } else {
@@ -109,16 +109,16 @@ impl Call {
 
     /// Refuses a change of what version 1.`minor` brought to an older client: to Ironic, its
     /// methods are new then, not its URL.
-    pub(crate) fn allows_method_since(&self, minor: u16) -> Result<(), ApiError> {
+    pub(crate) fn method_not_allowed_before(&self, minor: u16) -> Result<(), ApiError> {
         if self.has(minor) {
             Ok(())
         } else {
-            Err(ApiError::NoMethod)
+            Err(ApiError::MethodNotAllowed)
         }
     }
 
     /// Hides an endpoint that version 1.`minor` brought from an older client.
-    pub(crate) fn exists_since(&self, minor: u16) -> Result<(), ApiError> {
+    pub(crate) fn not_found_before(&self, minor: u16) -> Result<(), ApiError> {
         if self.has(minor) {
             Ok(())
         } else {
@@ -150,17 +150,17 @@ impl FromRequestParts<AppState> for Call {
     }
 }
 
-/// The outermost layer, around all routes.
+/// The service layer, around all routes.
 ///
 /// A service of its own rather than one of axum's layers, each of which copies all that it stands
 /// around for every request.
 #[derive(Clone)]
-pub(super) struct Outermost {
+pub(super) struct RequestService {
     routes: Router,
     state: Arc<AppState>,
 }
 
-impl Outermost {
+impl RequestService {
     pub(super) fn new(routes: Router, state: AppState) -> Self {
         Self {
             routes,
@@ -169,7 +169,7 @@ impl Outermost {
     }
 }
 
-impl Service<Request> for Outermost {
+impl Service<Request> for RequestService {
     type Response = Response;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
@@ -568,8 +568,8 @@ mod tests {
             axum::routing::get(|| async { assert_eq!(ident::uuid(), ident::uuid(), "boom") }),
         );
         let request = http::Request::get("/v1/boom").body(axum::body::Body::empty());
-        let outermost = Outermost::new(routes, state);
-        let response = outermost.oneshot(request.unwrap()).await.unwrap();
+        let service = RequestService::new(routes, state);
+        let response = service.oneshot(request.unwrap()).await.unwrap();
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert!(response.headers().contains_key(&REQUEST_ID[0]));
     }

@@ -17,7 +17,7 @@ pub struct Settings {
     pub memory: RequestMemory,
     /// `[api]max_json_body_depth`: how deep a body may be nested.
     pub max_json_body_depth: usize,
-    /// `[api]restrict_boot_config`: strangers do not learn which machines exist.
+    /// `[api]restrict_boot_config`: clients do not learn which machines exist.
     pub restrict_boot_config: bool,
     /// `[DEFAULT]host`: the conductor that the API's answers name.
     pub host: String,

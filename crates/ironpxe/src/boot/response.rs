@@ -103,7 +103,7 @@ impl BootResponse {
         kind: UnknownMachine,
         lines: &[&str],
     ) -> Self {
-        match scripts.refuse_stranger(kind, lines, request_id) {
+        match scripts.refuse_unknown_machine(kind, lines, request_id) {
             Ok(script) => Self::script(script),
             Err(problem) => {
                 error!(req.id = request_id, "{problem}");

@@ -86,7 +86,7 @@ pub(super) enum RemoteError {
         fault: String,
     },
     #[error("{service} does not answer as ironpxe does: {problem}")]
-    Stranger { service: String, problem: String },
+    NotIronpxe { service: String, problem: String },
 }
 
 impl RemoteError {
@@ -174,7 +174,7 @@ impl Service {
             .map_err(|error| self.failed(&error))?
         {
             if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-                return Err(self.stranger("it is too long"));
+                return Err(self.not_ironpxe("it is too long"));
             }
             body.extend_from_slice(&chunk);
         }
@@ -208,14 +208,14 @@ impl Service {
         let service = self.name();
         match status {
             StatusCode::OK => Answer::read(body)
-                .map_err(|error| self.stranger(&format!("its answer is no preview: {error}"))),
+                .map_err(|error| self.not_ironpxe(&format!("its answer is no preview: {error}"))),
             StatusCode::UNAUTHORIZED => Err(RemoteError::WhoAreYou {
                 service,
                 anonymous: self.login.is_none(),
             }),
             _ => {
                 let Some(fault) = answer::fault(body) else {
-                    return Err(self.stranger(&format!("it says {status}, and not why")));
+                    return Err(self.not_ironpxe(&format!("it says {status}, and not why")));
                 };
                 let status = status.as_u16();
                 Err(match status {
@@ -244,12 +244,12 @@ impl Service {
         if error.is_connect() {
             RemoteError::Unreachable { service, problem }
         } else {
-            RemoteError::Stranger { service, problem }
+            RemoteError::NotIronpxe { service, problem }
         }
     }
 
-    fn stranger(&self, problem: &str) -> RemoteError {
-        RemoteError::Stranger {
+    fn not_ironpxe(&self, problem: &str) -> RemoteError {
+        RemoteError::NotIronpxe {
             service: self.name(),
             problem: problem.to_owned(),
         }

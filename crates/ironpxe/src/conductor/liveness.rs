@@ -3,7 +3,7 @@
 //! A conductor writes a heartbeat; the others take one for dead that wrote none for
 //! `[conductor]heartbeat_timeout`, and give back the nodes it holds: work that was lost with it
 //! fails, and a node that waits for its ramdisk goes on waiting. Which of them does it, and that
-//! the dead one really is dead, is decided by the statement that does it (`db/abandoned.rs`).
+//! the dead one really is dead, is decided by the statement that does it (`db/orphans.rs`).
 //!
 //! The end in good order has three steps: [`leave`](LocalConductor::leave), so that nobody sends
 //! more; finishing what is under way; [`hand_over`](LocalConductor::hand_over) what was not.
@@ -29,7 +29,7 @@ use crate::{clock, ident};
 /// How often a node is looked at again that somebody changed while it was given back.
 const ROUNDS: u32 = 5;
 /// How long the heartbeat may take to end.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// This run of the conductor.
 #[derive(Debug)]
@@ -122,7 +122,7 @@ impl LocalConductor {
         if let Err(fault) = self.end_abandoned_work(self.this_run()).await {
             error!("unfinished work is not handed over: {fault}");
         }
-        self.life.tasks.stop(PATIENCE).await;
+        self.life.tasks.stop(TIMEOUT).await;
     }
 
     fn this_run(&self) -> Holder<'_> {
@@ -246,7 +246,7 @@ impl LocalConductor {
                 let event = self.event_of(&before, &after);
                 let taken = self
                     .db
-                    .node_take(&before, &after, holder, event.as_ref())
+                    .node_reclaim(&before, &after, holder, event.as_ref())
                     .await?;
                 all_taken &= taken;
                 if taken {

@@ -29,7 +29,7 @@ section! {
         pub max_request_memory: u32 = 256 * 1024 * 1024, in 1024 * 1024..=4_000_000_000;
         /// How deep a request body may be nested.
         pub max_json_body_depth: u8 = 25, in 1..=100;
-        /// Do not tell a machine that gets no boot script why: it may be a stranger who asks
+        /// Do not tell a machine that gets no boot script why: the request may come from an unknown machine
         /// which machines there are.
         pub restrict_boot_config: bool = false;
         /// How many machines are answered at once. Those who ask when there are more are told
@@ -39,7 +39,7 @@ section! {
         /// as a load balancer in front needs to notice.
         pub shutdown_delay: u16 = 0, in 0..=600;
         /// Listen on other addresses than this host's own loopback although clients need not
-        /// prove who they are. Only for networks that strangers cannot reach.
+        /// prove who they are. Only for networks that nobody else can reach.
         pub allow_unauthenticated_access: bool = false;
     }
 }

@@ -53,7 +53,7 @@ section! {
         /// `[api]max_json_body_size_provision`.
         pub max_body_size: u32 = 80 * 1024 * 1024, in 1024..=2_000_000_000;
         /// Have a conductor listen on other addresses than this host's own loopback although
-        /// callers need not prove who they are. Only for networks that strangers cannot reach.
+        /// callers need not prove who they are. Only for networks that nobody else can reach.
         pub allow_unauthenticated_access: bool = false;
     }
 }

@@ -7,7 +7,6 @@
 //! its tables have, `*_row.rs` how rows become values, `list.rs` how lists are paged. `boot_rows.rs`
 //! reads what many machines boot by at once, `commit_version.rs` tells whether anything was committed since.
 
-mod abandoned;
 mod boot_rows;
 mod child;
 mod columns;
@@ -21,6 +20,7 @@ mod node_history;
 mod node_list;
 mod node_row;
 mod open;
+mod orphans;
 mod port;
 mod port_row;
 mod postgres;
@@ -48,7 +48,6 @@ mod write_health;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-pub use self::abandoned::Holder;
 pub use self::boot_rows::{BOOT_ROWS_AT_ONCE, BootRows, Revisions};
 pub use self::commit_version::CommitVersion;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -60,6 +59,7 @@ pub use self::list::{Page, SortDirection};
 pub use self::node_history::Excess;
 pub use self::node_list::NodeFilter;
 pub use self::open::{Location, Settings, schema_status, upgrade};
+pub use self::orphans::Holder;
 pub use self::port::PortFilter;
 pub use self::postgres::Limits;
 pub use self::private::{exposed_files, exposed_mode, protect_folder};

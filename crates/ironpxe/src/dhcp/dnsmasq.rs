@@ -31,7 +31,7 @@ use super::DhcpError;
 /// Where the node's tag stands in `driver_internal_info`.
 const TAG: &str = "dnsmasq_tag";
 /// How long writing may take: the folders may be on a file server.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 /// Within this time dnsmasq has read a file.
 const READ_WITHIN: Duration = Duration::from_secs(2);
 
@@ -163,9 +163,9 @@ impl Dnsmasq {
             let _turn = folders.turn.lock().unwrap_or_else(PoisonError::into_inner);
             work(&folders)
         });
-        match tokio::time::timeout(PATIENCE, working).await {
+        match tokio::time::timeout(TIMEOUT, working).await {
             Ok(Ok(done)) => done,
-            Ok(Err(_)) | Err(_) => Err(DhcpError::TooLong(PATIENCE.as_secs())),
+            Ok(Err(_)) | Err(_) => Err(DhcpError::TooLong(TIMEOUT.as_secs())),
         }
     }
 }

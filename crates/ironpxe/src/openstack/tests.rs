@@ -18,7 +18,7 @@ const IMAGE_PATH: &str = "/image/v2/images/11111111-2222-3333-4444-555555555555"
 const FILE_PATH: &str = "/image/v2/images/11111111-2222-3333-4444-555555555555/file";
 const PORT_PATH: &str = "/network/v2.0/ports/aaaaaaaa-2222-3333-4444-555555555555";
 /// Longer than any answer takes that comes at all.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 fn password(password: &str, cloud: &FaultyCloud) -> Auth {
     Auth::Password {
@@ -37,7 +37,7 @@ fn settings(cloud: &FaultyCloud) -> Settings {
         region_name: None,
         valid_interfaces: vec!["public".to_owned()],
         cafile: None,
-        timeout: PATIENCE,
+        timeout: TIMEOUT,
         retries: 0,
         pause: Duration::from_millis(1),
     }

@@ -110,7 +110,7 @@ enum Step {
     End(Vec<u8>),
 }
 
-/// How a connection leaves this lane.
+/// How a connection leaves the fast path.
 pub(super) enum Left {
     /// It goes on in the framework, with what was read already.
     For(Vec<u8>),

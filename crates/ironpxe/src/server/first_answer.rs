@@ -12,21 +12,21 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 
 use super::Site;
-use super::conversation::Conversation;
+use super::connection::Connection;
 use super::places::Places;
 
 /// How long an answer may take before the check fails.
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The answer to the first request in `request`.
 pub(crate) async fn first_answer(site: &Site, request: &[u8]) -> Vec<u8> {
     let peer = IpAddr::from(Ipv4Addr::LOCALHOST);
-    let places = Places::new(8, site.fast_path.is_some(), PATIENCE);
-    let conversation = Conversation {
+    let places = Places::new(8, site.fast_path.is_some(), TIMEOUT);
+    let connection = Connection {
         peer: (peer, 1).into(),
         router: site.router.clone(),
         fast_path: site.fast_path.clone(),
-        stall_timeout: PATIENCE,
+        stall_timeout: TIMEOUT,
         place: Arc::new(places.enter(peer).await.unwrap()),
         memory: site.memory.clone(),
         stopping: CancellationToken::new(),
@@ -43,8 +43,8 @@ pub(crate) async fn first_answer(site: &Site, request: &[u8]) -> Vec<u8> {
         }
         answer
     };
-    let both = async { tokio::join!(conversation.go_on(server), asking) };
-    let ((), answer) = tokio::time::timeout(PATIENCE, both).await.unwrap();
+    let both = async { tokio::join!(connection.go_on(server), asking) };
+    let ((), answer) = tokio::time::timeout(TIMEOUT, both).await.unwrap();
     answer
 }
 

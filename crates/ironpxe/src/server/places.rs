@@ -217,12 +217,12 @@ impl Places {
         }
     }
 
-    /// Ends the connection that has waited the longest of those that may be ended: `patience` says
+    /// Ends the connection that has waited the longest of those that may be ended: `timeout_of` says
     /// how long each may wait in its state. Whether one is about to leave.
     fn end_longest<'s>(
         &self,
         slots: impl IntoIterator<Item = &'s Arc<Slot>>,
-        patience: impl Fn(State) -> Option<Duration>,
+        timeout_of: impl Fn(State) -> Option<Duration>,
     ) -> bool {
         let now = self.now();
         let mut longest: Option<(u64, u64, &Arc<Slot>)> = None;
@@ -230,7 +230,7 @@ impl Places {
             let word = slot.state.load(Ordering::Acquire);
             let (state, since) = State::of(word);
             let may_wait = match state {
-                State::Idle | State::Slow => patience(state),
+                State::Idle | State::Slow => timeout_of(state),
                 State::Working => None,
                 // It leaves its place in a moment; one is enough.
                 State::Ended => return true,

@@ -31,7 +31,7 @@ use serde_json::{Value, json};
 const SECONDS: &str = "60";
 
 /// No change of a node may take longer.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// An image that exists nowhere; what is tested here happens before anybody fetches it.
 const IMAGE: &str = "http://192.0.2.1/images/disk.raw";
@@ -194,7 +194,7 @@ impl Lab {
                 return Ok(());
             }
             ensure!(
-                start.elapsed() < PATIENCE,
+                start.elapsed() < TIMEOUT,
                 "{node} did not come to {wanted}: {seen}"
             );
         }

@@ -12,7 +12,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tempfile::TempDir;
 
 /// How long a statement waits for others who write to the same file.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A database with ironpxe's tables. Dropping it deletes it.
 pub(crate) enum Database<'server> {
@@ -87,7 +87,7 @@ impl<'server> Database<'server> {
     pub(crate) fn execute(&self, sql: &str) -> Result<()> {
         match self {
             Self::File(folder) => {
-                execute_in_file(&folder.path().join("ironpxe.sqlite"), PATIENCE, sql)
+                execute_in_file(&folder.path().join("ironpxe.sqlite"), TIMEOUT, sql)
             }
             Self::Server(server, name) => server.sql(name, sql).map(drop),
         }
@@ -104,14 +104,14 @@ impl Drop for Database<'_> {
 }
 
 /// Runs statements on a SQLite file, waiting at most so long for others who write.
-pub(crate) fn execute_in_file(file: &Path, patience: Duration, sql: &str) -> Result<()> {
+pub(crate) fn execute_in_file(file: &Path, timeout: Duration, sql: &str) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
         let options = SqliteConnectOptions::new()
             .filename(file)
-            .busy_timeout(patience);
+            .busy_timeout(timeout);
         let mut connection = SqliteConnection::connect_with(&options).await?;
         let done = sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()))
             .execute(&mut connection)

@@ -37,7 +37,7 @@ const MAC: &str = "52:54:00:aa:00:01";
 const KERNEL: &str = "/images/deploy.kernel";
 const RAMDISK: &str = "/images/deploy.initramfs";
 const ARGUMENTS: &str = "console=ttyS0 quiet panic=-1 site=test";
-const DOOR: &str = "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config";
+const BOOT_PATH: &str = "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config";
 
 const SOON: Duration = Duration::from_secs(30);
 const BOOT: Duration = Duration::from_mins(2);

@@ -11,7 +11,7 @@ use ironpxe_testkit::writes::Writes;
 use serde_json::{Value, json};
 
 const MAC: &str = "52:54:00:ff:00:01";
-const DOOR: &str = "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config";
+const BOOT_PATH: &str = "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config";
 const SOON: Duration = Duration::from_secs(30);
 
 /// Every file, folder and link in a folder, from there.
@@ -89,7 +89,7 @@ fn a_whole_life(ironic: &Ironic) -> Result<()> {
     ] {
         ironic.put(&states, &body)?.expect_status(202)?;
         ironic.wait_state(uuid, state, SOON)?;
-        let script = ironic.get_as_firmware(&format!("{DOOR}?port_address={MAC}"))?;
+        let script = ironic.get_as_firmware(&format!("{BOOT_PATH}?port_address={MAC}"))?;
         ensure!(script.text.starts_with("#!ipxe\n"), "{state}: {script:?}");
         ensure!(
             script.text.contains("\nkernel ") == boots,

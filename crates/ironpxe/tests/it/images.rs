@@ -1,12 +1,12 @@
-//! The door through which images are passed on, knocked at by hand: what a machine gets when all is
+//! Images that the service relays, requested by hand: what a machine gets when all is
 //! well, and what when it is not. `firmware/images.rs` has machines behind it.
 
 mod crowd;
-mod door;
 mod glance;
 mod origins;
 mod relay_policy;
 mod secrets;
+mod serve;
 mod wire;
 
 use std::path::Path;
@@ -129,7 +129,7 @@ impl Site {
         Ok(script.text)
     }
 
-    /// Where the machine's script sends it for its kernel (or `initrd`): the path on our door.
+    /// Where the machine's script sends it for its kernel (or `initrd`): the path of this service.
     fn path_of(&self, mac: &str, command: &str) -> Result<String> {
         let script = self.script(mac)?;
         let url = url_in(&script, command)?;

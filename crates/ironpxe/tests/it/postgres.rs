@@ -21,7 +21,7 @@ use serde_json::json;
 const MAC: &str = "52:54:00:00:00:01";
 const BOOT: &str = "/v1/boot/52-54-00-00-00-01/boot.ipxe";
 /// The longest that anybody waits for an answer here.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 fn binary() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_ironpxe"))
@@ -54,7 +54,7 @@ struct Answer {
 
 fn get(base_url: &str, path: &str, agent: &str) -> Result<Answer> {
     let mut stream = TcpStream::connect(base_url.trim_start_matches("http://"))?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: h\r\nUser-Agent: {agent}\r\nConnection: close\r\n\r\n"
     );
@@ -95,7 +95,7 @@ fn is_unavailable(server: &Server) -> Result<()> {
 
 /// Both get what they ask for, after a while.
 fn recovers(server: &Server) -> Result<()> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     for (path, agent) in [(BOOT, FIRMWARE), ("/v1/nodes", "openstacksdk")] {
         loop {
             let answer = get(server.base_url(), path, agent)?;

@@ -105,17 +105,17 @@ fn enrol(client: &Ironic, number: u8) -> Result<(String, String)> {
     Ok((uuid.to_owned(), mac))
 }
 
-/// A machine's request, at one of its doors in turn; it must get its script.
+/// A machine's request, by each of its URLs in turn; it must get its script.
 fn boot(client: &Ironic, mac: &str, turn: usize) -> Result<()> {
-    let door = match turn % 3 {
+    let path = match turn % 3 {
         0 => format!("/v1/boot/{mac}/boot.ipxe"),
         1 => format!("{PASSTHRU}?port_address={mac}"),
         _ => format!("/pxelinux.cfg/{}", mac.replace(':', "-")),
     };
-    let answer = client.get_as_firmware(&door)?;
+    let answer = client.get_as_firmware(&path)?;
     ensure!(
         answer.status == 200 && answer.text.contains("wait call-back -> deploy ramdisk"),
-        "{door}: {} {}",
+        "{path}: {} {}",
         answer.status,
         answer.text
     );

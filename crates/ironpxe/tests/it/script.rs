@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 const MAC: &str = "52:54:00:aa:00:01";
 const NOBODY: &str = "req-00000000-0000-0000-0000-000000000000";
-const DOOR: &str = "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config";
+const BOOT_PATH: &str = "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config";
 const SOON: Duration = Duration::from_secs(20);
 
 fn binary() -> &'static Path {
@@ -106,7 +106,9 @@ impl Site {
 
     /// What firmware is served, as if nobody in particular had asked.
     fn served(&self, query: &str) -> Result<String> {
-        let reply = self.ironic.get_as_firmware(&format!("{DOOR}?{query}"))?;
+        let reply = self
+            .ironic
+            .get_as_firmware(&format!("{BOOT_PATH}?{query}"))?;
         ensure!(reply.status == 200, "{reply:?}");
         let (_, rest) = reply.text.split_once("req-").context("no request id")?;
         let id = rest.get(..36).context("half a request id")?;
@@ -437,8 +439,8 @@ fn passwords_are_shown_to_who_can_read_the_database_only() -> Result<()> {
         )
     );
     // No endpoint of firmware's: it is told so, and nothing else.
-    let door = format!("/v1/nodes/{}/boot_script", site.node);
-    let reply = site.ironic.get_as_firmware(&door)?;
+    let path = format!("/v1/nodes/{}/boot_script", site.node);
+    let reply = site.ironic.get_as_firmware(&path)?;
     ensure!(reply.status == 200, "{reply:?}");
     assert!(reply.text.starts_with("#!ipxe\n"), "{}", reply.text);
     assert!(reply.text.contains("no boot"), "{}", reply.text);

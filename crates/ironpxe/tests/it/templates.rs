@@ -10,7 +10,7 @@ use ironpxe_testkit::server::{Server, ServerOptions};
 use serde_json::json;
 use tempfile::TempDir;
 
-const DOOR: &str = "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config";
+const BOOT_PATH: &str = "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config";
 const SOON: Duration = Duration::from_secs(20);
 
 fn binary() -> &'static Path {
@@ -91,7 +91,7 @@ fn node(ironic: &Ironic, arch: &str) -> Result<String> {
 }
 
 fn script(ironic: &Ironic, node: &str) -> Result<String> {
-    let reply = ironic.get_as_firmware(&format!("{DOOR}?node_uuid={node}"))?;
+    let reply = ironic.get_as_firmware(&format!("{BOOT_PATH}?node_uuid={node}"))?;
     ensure!(reply.status == 200, "{reply:?}");
     Ok(reply.text)
 }
@@ -154,10 +154,10 @@ fn a_template_is_used_and_read_again() -> Result<()> {
     says(&ironic, &other, "third")?;
     says(&ironic, &arm, "new arm")?;
     // Only machines of known nodes have it.
-    let stranger = ironic.get_as_firmware(&format!("{DOOR}?port_address=52:54:00:00:00:99"))?;
+    let unknown = ironic.get_as_firmware(&format!("{BOOT_PATH}?port_address=52:54:00:00:00:99"))?;
     ensure!(
-        stranger.text.contains("no port has the address"),
-        "{stranger:?}"
+        unknown.text.contains("no port has the address"),
+        "{unknown:?}"
     );
     let nic_loop = ironic.get_as_firmware("/boot.ipxe")?;
     ensure!(nic_loop.text.contains("goto next"), "{nic_loop:?}");
@@ -352,7 +352,7 @@ fn a_script_that_fails_for_one_machine_is_not_served() -> Result<()> {
         ironic.provision(uuid, verb)?;
         ironic.wait_state(uuid, state, SOON)?;
     }
-    let reply = ironic.get_as_firmware(&format!("{DOOR}?node_uuid={uuid}"))?;
+    let reply = ironic.get_as_firmware(&format!("{BOOT_PATH}?node_uuid={uuid}"))?;
     // What stands on the screen tells where to look; the tenant's words do not stand there.
     ensure!(reply.status == 200, "{reply:?}");
     for part in ["[pxe]ipxe_config_template", "the log says why", uuid] {

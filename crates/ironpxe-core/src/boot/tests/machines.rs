@@ -289,7 +289,7 @@ fn no_command_is_without_a_fallback() {
     scripts.push(service.nic_loop().unwrap());
     scripts.push(
         service
-            .refuse_stranger(UnknownMachine::Address, &["a", "b"], REQUEST)
+            .refuse_unknown_machine(UnknownMachine::Address, &["a", "b"], REQUEST)
             .unwrap(),
     );
     let mut seen = BTreeSet::new();
@@ -449,7 +449,7 @@ impl Given {
         let service = Scripts::new(BootSettings::default().downloads).unwrap();
         let unknown = |why| {
             service
-                .refuse_stranger(why, &["ironpxe: no."], REQUEST)
+                .refuse_unknown_machine(why, &["ironpxe: no."], REQUEST)
                 .unwrap()
         };
         let sample = |name: &str| {

@@ -140,13 +140,13 @@ fn every_refusal_says_what_to_do() {
 }
 
 #[test]
-fn stranger() {
+fn unknown_machine() {
     let scripts = Scripts::new(BootSettings::default().downloads).unwrap();
     let lines = [
         "ironpxe: no port has the address 52:54:00:aa:00:09.",
         "Fix: create it.",
     ];
-    let script = scripts.refuse_stranger(UnknownMachine::Address, &lines, REQUEST);
+    let script = scripts.refuse_unknown_machine(UnknownMachine::Address, &lines, REQUEST);
     insta::assert_snapshot!(script.unwrap());
 }
 

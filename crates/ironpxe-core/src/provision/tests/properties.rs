@@ -238,7 +238,7 @@ impl World {
                 if !valid {
                     assert_eq!(
                         self.node, before.node,
-                        "a stranger's heartbeat was taken in"
+                        "a heartbeat without the token was applied"
                     );
                 }
             }

@@ -24,7 +24,7 @@ pub(super) async fn get(
     call: Call,
     args: Args,
 ) -> Result<Json<Value>> {
-    call.exists_since(SINCE)?;
+    call.not_found_before(SINCE)?;
     let known: Vec<&str> = paging::ARGUMENTS
         .into_iter()
         .chain(["detail", "fields"])

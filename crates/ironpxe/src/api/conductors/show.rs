@@ -17,7 +17,7 @@ pub(super) async fn get(
     Path(hostname): Path<String>,
     args: Args,
 ) -> Result<Json<Value>> {
-    call.exists_since(SINCE)?;
+    call.not_found_before(SINCE)?;
     args.only(&["fields"])?;
     let fields = args.list("fields")?;
     check_fields(fields.as_deref())?;

@@ -25,10 +25,10 @@ pub(super) async fn get(
         ));
     }
     if kind.is_some() || detail.is_some() {
-        call.need(30)?;
+        call.requires_version(30)?;
     }
     if fields.is_some() {
-        call.accept(77)?;
+        call.not_acceptable_before(77)?;
     }
     let drivers = match kind.as_deref() {
         None | Some("dynamic") => state.conductor.drivers(&call.ctx).await?,

@@ -20,7 +20,7 @@ pub(super) async fn get(
     args.only(&["fields"])?;
     let fields = args.list("fields")?;
     if fields.is_some() {
-        call.accept(77)?;
+        call.not_acceptable_before(77)?;
     }
     let drivers = state.conductor.drivers(&call.ctx).await?;
     let driver = drivers.iter().find(|driver| driver.name == name);

@@ -85,7 +85,7 @@ async fn run(
     client: Client,
     named: Result<(String, JsonMap)>,
 ) -> Result<Response> {
-    let http_method = passthru::http_method(http_method).ok_or(ApiError::NoMethod)?;
+    let http_method = passthru::http_method(http_method).ok_or(ApiError::MethodNotAllowed)?;
     let called = match named {
         Ok((method, args)) if is_boot_request(&method, http_method) => {
             let request = BootRequest::by_arguments(driver, Ok(args));

@@ -64,7 +64,9 @@ impl Guard {
             // Refused already.
             return response;
         }
-        if let Some(Failure(ApiError::NoRoute | ApiError::NoMethod)) = response.extensions().get() {
+        if let Some(Failure(ApiError::NoRoute | ApiError::MethodNotAllowed)) =
+            response.extensions().get()
+        {
             self.warn(
                 ctx,
                 "there is nothing at this URL; /boot.ipxe is for every machine",

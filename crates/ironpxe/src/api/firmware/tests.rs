@@ -1,4 +1,4 @@
-//! The doors, asked as a machine and as a person would, with real parts behind them.
+//! The endpoints, asked as a machine and as a person would, with real parts behind them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ use crate::lifecycle::Tasks;
 use crate::server::FastPath;
 use crate::{clock, ident};
 
-mod lanes;
+mod fast_path;
 mod no_script;
 
 const MAC: &str = "52:54:00:aa:00:01";
@@ -181,8 +181,8 @@ impl Service {
         self.ask("GET", path, "curl/7.88.1").await
     }
 
-    /// Every door that leads to this service's node.
-    fn doors(&self) -> Vec<String> {
+    /// Every endpoint that leads to this service's node.
+    fn endpoints(&self) -> Vec<String> {
         let passthru = "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config";
         vec![
             format!("{passthru}?node_uuid={}", self.node.uuid),
@@ -215,10 +215,13 @@ async fn requests_over_the_limit_are_told_to_come_back() {
         api::Settings::default(),
     )
     .await;
-    for door in service.doors() {
-        for answer in [service.machine(&door).await, service.person(&door).await] {
-            assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{door}");
-            assert_eq!(answer.headers[header::RETRY_AFTER], "5", "{door}");
+    for endpoint in service.endpoints() {
+        for answer in [
+            service.machine(&endpoint).await,
+            service.person(&endpoint).await,
+        ] {
+            assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{endpoint}");
+            assert_eq!(answer.headers[header::RETRY_AFTER], "5", "{endpoint}");
         }
     }
     // What needs no database is answered all the same.
@@ -229,21 +232,21 @@ async fn requests_over_the_limit_are_told_to_come_back() {
 #[tokio::test]
 async fn every_door_leads_to_the_nodes_script() {
     let service = Service::new(ProvisionState::DeployWait, false).await;
-    for door in service.doors() {
-        let answer = service.machine(&door).await;
-        assert_eq!(answer.status, StatusCode::OK, "{door}");
+    for endpoint in service.endpoints() {
+        let answer = service.machine(&endpoint).await;
+        assert_eq!(answer.status, StatusCode::OK, "{endpoint}");
         assert!(
             answer.body.contains("wait call-back -> deploy ramdisk"),
-            "{door}\n{}",
+            "{endpoint}\n{}",
             answer.body
         );
-        assert!(answer.body.contains(answer.request_id()), "{door}");
+        assert!(answer.body.contains(answer.request_id()), "{endpoint}");
         // A person sees what the machine would.
-        let person = service.person(&door).await;
+        let person = service.person(&endpoint).await;
         assert_eq!(
             person.body.replace(person.request_id(), ""),
             answer.body.replace(answer.request_id(), ""),
-            "{door}"
+            "{endpoint}"
         );
     }
 }
@@ -251,9 +254,9 @@ async fn every_door_leads_to_the_nodes_script() {
 #[tokio::test]
 async fn a_machine_is_shown_every_refusal() {
     let service = Service::new(ProvisionState::Available, false).await;
-    for door in service.doors() {
-        let answer = service.machine(&door).await;
-        assert_eq!(answer.status, StatusCode::OK, "{door}");
+    for endpoint in service.endpoints() {
+        let answer = service.machine(&endpoint).await;
+        assert_eq!(answer.status, StatusCode::OK, "{endpoint}");
         for part in [
             "bm-1",
             "\"available\"",
@@ -262,11 +265,15 @@ async fn a_machine_is_shown_every_refusal() {
         ] {
             assert!(
                 answer.body.contains(part),
-                "{door}: no {part} in\n{}",
+                "{endpoint}: no {part} in\n{}",
                 answer.body
             );
         }
-        assert_eq!(service.person(&door).await.status, StatusCode::OK, "{door}");
+        assert_eq!(
+            service.person(&endpoint).await.status,
+            StatusCode::OK,
+            "{endpoint}"
+        );
     }
     let passthru = "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config";
     let nobody = "11111111-2222-4333-8444-555555555555";
@@ -319,16 +326,20 @@ async fn a_machine_is_shown_every_refusal() {
 #[tokio::test]
 async fn head_is_get_without_the_body() {
     let service = Service::new(ProvisionState::DeployWait, false).await;
-    for door in service.doors().into_iter().chain(["/boot.ipxe".to_owned()]) {
-        let get = service.machine(&door).await;
-        let head = service.ask("HEAD", &door, "UefiHttpBoot/1.0").await;
-        assert_eq!(head.status, StatusCode::OK, "{door}");
+    for endpoint in service
+        .endpoints()
+        .into_iter()
+        .chain(["/boot.ipxe".to_owned()])
+    {
+        let get = service.machine(&endpoint).await;
+        let head = service.ask("HEAD", &endpoint, "UefiHttpBoot/1.0").await;
+        assert_eq!(head.status, StatusCode::OK, "{endpoint}");
         assert_eq!(
             head.headers[header::CONTENT_LENGTH],
             get.headers[header::CONTENT_LENGTH],
-            "{door}"
+            "{endpoint}"
         );
-        assert_eq!(head.body, "", "{door}");
+        assert_eq!(head.body, "", "{endpoint}");
     }
 }
 
@@ -336,9 +347,9 @@ async fn head_is_get_without_the_body() {
 async fn other_methods_are_refused() {
     let service = Service::new(ProvisionState::DeployWait, false).await;
     for method in ["POST", "PUT", "DELETE", "PATCH"] {
-        let door = format!("/v1/boot/{MAC}/boot.ipxe");
+        let endpoint = format!("/v1/boot/{MAC}/boot.ipxe");
         assert_eq!(
-            service.ask(method, &door, "curl/7").await.status,
+            service.ask(method, &endpoint, "curl/7").await.status,
             405,
             "{method}"
         );
@@ -374,9 +385,15 @@ async fn pxelinux_gets_404_for_what_is_no_address() {
 #[tokio::test]
 async fn a_change_counts_at_the_next_request() {
     let service = Service::new(ProvisionState::DeployWait, false).await;
-    let door = format!("/v1/boot/{MAC}/boot.ipxe");
+    let endpoint = format!("/v1/boot/{MAC}/boot.ipxe");
     let moved = "52:54:00:aa:00:02".parse().unwrap();
-    assert!(service.machine(&door).await.body.contains("deploy ramdisk"));
+    assert!(
+        service
+            .machine(&endpoint)
+            .await
+            .body
+            .contains("deploy ramdisk")
+    );
 
     let port = service
         .db
@@ -392,7 +409,7 @@ async fn a_change_counts_at_the_next_request() {
     service.db.port_change(port.uuid, change).await.unwrap();
     assert!(
         service
-            .machine(&door)
+            .machine(&endpoint)
             .await
             .body
             .contains("no port has the address")
@@ -420,7 +437,7 @@ async fn a_change_counts_at_the_next_request() {
     );
 }
 
-/// With `[api]restrict_boot_config` a stranger cannot tell a node that boots nothing from no node.
+/// With `[api]restrict_boot_config` a client cannot tell a node that boots nothing from no node.
 #[tokio::test]
 async fn strangers_learn_nothing_where_it_is_restricted() {
     let service = Service::new(ProvisionState::Available, true).await;
@@ -442,27 +459,30 @@ async fn strangers_learn_nothing_where_it_is_restricted() {
 async fn what_cannot_be_decided_now_is_asked_again() {
     let service = Service::new(ProvisionState::DeployWait, false).await;
     service.db.close().await;
-    for door in service.doors() {
-        let answer = service.machine(&door).await;
-        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{door}");
+    for endpoint in service.endpoints() {
+        let answer = service.machine(&endpoint).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{endpoint}");
         let seconds: u16 = answer.headers[header::RETRY_AFTER]
             .to_str()
             .unwrap()
             .parse()
             .unwrap();
-        assert!((1..=60).contains(&seconds), "{door}");
-        let person = service.person(&door).await;
-        assert_eq!(person.status, StatusCode::SERVICE_UNAVAILABLE, "{door}");
+        assert!((1..=60).contains(&seconds), "{endpoint}");
+        let person = service.person(&endpoint).await;
+        assert_eq!(person.status, StatusCode::SERVICE_UNAVAILABLE, "{endpoint}");
     }
 }
 
-/// The installer's door: a text that is no script, and only while the node is being installed.
+/// The installer's endpoint: a text that is no script, and only while the node is being installed.
 #[tokio::test]
 async fn a_kickstart_is_there_while_its_installer_runs_and_then_never() {
     let service = Service::new(ProvisionState::DeployWait, false).await;
-    let door = format!("/v1/boot/{}/ks.cfg", service.node.uuid);
+    let endpoint = format!("/v1/boot/{}/ks.cfg", service.node.uuid);
     // Being deployed, but by an agent.
-    assert_eq!(service.person(&door).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        service.person(&endpoint).await.status,
+        StatusCode::NOT_FOUND
+    );
 
     let token = "0123456789abcdef0123456789abcdef";
     let install = |node: &mut Node| {
@@ -482,9 +502,10 @@ async fn a_kickstart_is_there_while_its_installer_runs_and_then_never() {
         .await
         .unwrap();
     for path in [
-        door.clone(),
-        door.replace("/v1/", "//v1//"),
-        door.to_uppercase()
+        endpoint.clone(),
+        endpoint.replace("/v1/", "//v1//"),
+        endpoint
+            .to_uppercase()
             .replace("/V1/BOOT", "/v1/boot")
             .replace("KS.CFG", "ks.cfg"),
     ] {
@@ -505,21 +526,21 @@ async fn a_kickstart_is_there_while_its_installer_runs_and_then_never() {
         assert!(firmware.body.starts_with("#!ipxe\n"), "{}", firmware.body);
         assert!(!firmware.body.contains(token));
     }
-    let head = service.ask("HEAD", &door, "curl/7").await;
+    let head = service.ask("HEAD", &endpoint, "curl/7").await;
     assert_eq!((head.status, head.body.as_str()), (StatusCode::OK, ""));
     let length: usize = head.headers[header::CONTENT_LENGTH]
         .to_str()
         .unwrap()
         .parse()
         .unwrap();
-    assert_eq!(length, service.person(&door).await.body.len());
-    assert_eq!(service.ask("POST", &door, "curl/7").await.status, 405);
+    assert_eq!(length, service.person(&endpoint).await.body.len());
+    assert_eq!(service.ask("POST", &endpoint, "curl/7").await.status, 405);
     // The machine's script leads there.
     let script = service.machine(&format!("/v1/boot/{MAC}/boot.ipxe")).await;
     assert!(
         script
             .body
-            .contains(&format!(" inst.ks=http://127.0.0.1:6385{door} ")),
+            .contains(&format!(" inst.ks=http://127.0.0.1:6385{endpoint} ")),
         "{}",
         script.body
     );
@@ -549,7 +570,7 @@ async fn a_kickstart_is_there_while_its_installer_runs_and_then_never() {
             .node_change(service.node.uuid, enter)
             .await
             .unwrap();
-        refused.push(service.person(&door).await);
+        refused.push(service.person(&endpoint).await);
     }
     // Nobody learns from it which nodes there are, or what they do.
     for answer in &refused {

@@ -106,7 +106,7 @@ fn read(call: &Call, body: &Map<String, Value>) -> Result<Node> {
         // An empty value of a field that the client cannot know is the same as none.
         let empty = value.is_null() || (name == "conductor_group" && value == "");
         if !empty {
-            call.accept(field::since(NODE_FIELDS, name))?;
+            call.not_acceptable_before(field::since(NODE_FIELDS, name))?;
         }
     }
     if let Some(chassis) = node.chassis_uuid {

@@ -101,14 +101,14 @@ fn check_arguments(call: &Call, args: &Args, more: &[&str]) -> Result<()> {
     args.only(&known)?;
     for (name, since) in FILTERS {
         if args.0.contains_key(name) {
-            call.need(since)?;
+            call.requires_version(since)?;
         }
     }
     if args.0.contains_key("provision_state") {
-        call.accept(9)?;
+        call.not_acceptable_before(9)?;
     }
     if let Some(key) = args.text("sort_key")? {
-        call.accept(field::since(NODE_FIELDS, &key))?;
+        call.not_acceptable_before(field::since(NODE_FIELDS, &key))?;
     }
     Ok(())
 }
@@ -202,7 +202,7 @@ async fn filter(state: &AppState, call: &Call, args: &Args) -> Result<NodeFilter
         )));
     }
     if args.0.contains_key("project") {
-        return Err(ApiError::NotHere(
+        return Err(ApiError::NotImplemented(
             "Nodes cannot be listed by project; list them by owner or by lessee.".to_owned(),
         ));
     }

@@ -23,7 +23,7 @@ pub(super) fn is_valid(call: &Call, name: &str) -> bool {
 
 /// Refuses what cannot name a node; `refused` begins the message.
 pub(super) fn check(call: &Call, name: &str, refused: &str) -> Result<()> {
-    call.accept(5)?;
+    call.not_acceptable_before(5)?;
     if !is_valid(call, name) || name.parse::<NodeUuid>().is_ok() {
         return Err(ApiError::invalid(format!("{refused} '{name}'")));
     }

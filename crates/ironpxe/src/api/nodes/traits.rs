@@ -39,7 +39,7 @@ pub(super) async fn put(
     Path(ident): Path<String>,
     JsonBody(body): JsonBody,
 ) -> Result<StatusCode> {
-    call.allows_method_since(SINCE)?;
+    call.method_not_allowed_before(SINCE)?;
     let body = schema::object("body", body, &[], &["traits"])?;
     let Some(traits) = body.get("traits") else {
         return Err(ApiError::invalid(
@@ -76,7 +76,7 @@ pub(super) async fn put_one(
     Path((ident, name)): Path<(String, String)>,
     JsonBody(body): JsonBody,
 ) -> Result<Response> {
-    call.allows_method_since(SINCE)?;
+    call.method_not_allowed_before(SINCE)?;
     let name = read("trait", &Value::String(name))?;
     if body.is_some_and(|body| body != json!({}) && !body.is_null()) {
         return Err(ApiError::invalid(

@@ -37,7 +37,7 @@ pub(super) async fn set_raid(
     call: Call,
     ident: Path<String>,
 ) -> Result<()> {
-    call.accept(12)?;
+    call.not_acceptable_before(12)?;
     refuse(state, call, ident, "raid").await
 }
 

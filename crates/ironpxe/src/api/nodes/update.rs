@@ -30,7 +30,7 @@ pub(super) async fn patch(
     args.only(&["reset_interfaces"])?;
     let reset_interfaces = args.flag("reset_interfaces")?;
     if reset_interfaces.is_some() {
-        call.accept(45)?;
+        call.not_acceptable_before(45)?;
     }
     let mut patch = patch::read(&call, body)?;
     check(&call, &patch, reset_interfaces == Some(true))?;
@@ -74,7 +74,7 @@ fn check(call: &Call, patch: &Patch, reset_interfaces: bool) -> Result<()> {
     mask::refuse_mask_in(patch, &["driver_info", "instance_info"])?;
     for operation in &patch.0 {
         if !matches!(operation, PatchOperation::Remove(_)) {
-            call.accept(field::since(NODE_FIELDS, &patch::field(operation)))?;
+            call.not_acceptable_before(field::since(NODE_FIELDS, &patch::field(operation)))?;
         }
     }
     if reset_interfaces && patch::values(patch, "/driver").next().is_none() {

@@ -81,7 +81,7 @@ async fn run(
     args: JsonMap,
 ) -> Result<Response> {
     super::ident(ident)?;
-    let http_method = passthru::http_method(http_method).ok_or(ApiError::NoMethod)?;
+    let http_method = passthru::http_method(http_method).ok_or(ApiError::MethodNotAllowed)?;
     let node = find(state, call, ident).await?;
     let conductor = &state.conductor;
     let reply = conductor

@@ -40,7 +40,7 @@ const BELONGINGS: [(&str, u16); 4] = [
 /// Refuses fields that no node has, and those the client's API version does not know.
 pub(super) fn check_fields(call: &Call, fields: Option<&[String]>) -> Result<()> {
     let Some(fields) = fields else { return Ok(()) };
-    call.accept(8)?;
+    call.not_acceptable_before(8)?;
     for name in fields {
         let field = field::find(NODE_FIELDS, name)
             .ok_or_else(|| ApiError::invalid(format!("Field {name} is not a valid field.")))?;

@@ -35,7 +35,7 @@ pub(super) async fn post(
         Err(error) => return Err(not_in_url(error)),
     };
     for name in body.keys() {
-        call.accept(fields::since(PORT_FIELDS, name))?;
+        call.not_acceptable_before(fields::since(PORT_FIELDS, name))?;
     }
     let port = state
         .conductor
@@ -98,7 +98,7 @@ fn named_node(call: &Call, body: &Map<String, Value>) -> Result<String> {
             value::uuid(name, &node)?;
         }
     } else {
-        call.accept(94)?;
+        call.not_acceptable_before(94)?;
     }
     Ok(node)
 }

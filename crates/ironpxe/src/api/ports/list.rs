@@ -80,7 +80,7 @@ async fn list(
         None => Some(view::SUMMARY.to_vec()),
     };
     if let Some(key) = args.text("sort_key")? {
-        call.accept(field::since(PORT_FIELDS, &key))?;
+        call.not_acceptable_before(field::since(PORT_FIELDS, &key))?;
     }
 
     let paging = Paging::read(args, &state.settings, &SORTABLE)?;
@@ -126,12 +126,12 @@ async fn filter(
 ) -> Result<PortFilter> {
     let address = args.mac("address")?;
     if let Some(portgroup) = args.ident("portgroup")? {
-        call.accept(24)?;
+        call.not_acceptable_before(24)?;
         let missing = format!("Portgroup {portgroup} could not be found.");
         return Err(ApiError::Missing(missing));
     }
     if args.list("shard")?.is_some() {
-        return Err(ApiError::NotHere(
+        return Err(ApiError::NotImplemented(
             "Ports cannot be listed by shard; list the nodes of the shard.".to_owned(),
         ));
     }

@@ -29,7 +29,7 @@ pub(super) async fn patch(
     let patch = patch::read(&call, body)?;
     patch::check_fields(&patch, &PATCHABLE)?;
     for operation in &patch.0 {
-        call.accept(field::since(PORT_FIELDS, &patch::field(operation)))?;
+        call.not_acceptable_before(field::since(PORT_FIELDS, &patch::field(operation)))?;
     }
     let port = find(&state, &call, &ident).await?;
     let node = state.db.node_get(port.node_uuid).await?;

@@ -15,7 +15,7 @@ pub(super) const SUMMARY: [&str; 2] = ["uuid", "address"];
 /// Refuses fields that no port has, and those the client's API version does not know.
 pub(super) fn check_fields(call: &Call, fields: Option<&[String]>) -> Result<()> {
     let Some(fields) = fields else { return Ok(()) };
-    call.accept(8)?;
+    call.not_acceptable_before(8)?;
     if fields
         .iter()
         .any(|name| !call.has(field::since(PORT_FIELDS, name)))

@@ -91,7 +91,7 @@ impl<'a> Listing<'a> {
         shape: &'static Shape,
         of_node: Option<NodeUuid>,
     ) -> Result<Self> {
-        call.exists_since(SINCE)?;
+        call.not_found_before(SINCE)?;
         let known: Vec<&str> = ["node", "detail", "fields"]
             .iter()
             .chain(&paging::ARGUMENTS)

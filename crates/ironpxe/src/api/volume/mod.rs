@@ -28,7 +28,7 @@ pub(super) fn routes() -> Router<AppState> {
 
 /// `GET /v1/volume`: where the two collections are.
 async fn links(call: Call) -> Result<Json<Value>> {
-    call.exists_since(SINCE)?;
+    call.not_found_before(SINCE)?;
     Ok(Json(links_below(&call, "volume/")))
 }
 

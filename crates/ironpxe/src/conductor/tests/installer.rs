@@ -176,7 +176,7 @@ async fn a_node_that_is_worked_on_hears_nobody_and_says_so() {
         matches!(refused, Err(Fault::NodeLocked { .. })),
         "{refused:?}"
     );
-    // A stranger is not even told that.
+    // A client without the token is not even told that.
     let refused = stand.tell(uuid, beat("x", None, "")).await;
     assert!(
         matches!(refused, Err(Fault::InvalidParameterValue(_))),

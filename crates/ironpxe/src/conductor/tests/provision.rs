@@ -292,11 +292,11 @@ async fn protected_maintained_and_retired_nodes_are_spared() {
 async fn a_verb_is_seen_through_whether_or_not_its_client_waits() {
     let stand = Stand::new().await;
     let mut accepted = 0;
-    for patience in 0..60 {
+    for timeout in 0..60 {
         let node = stand.enrol("ramdisk").await;
         stand.walk(node, &["manage", "provide"]).await;
-        let patience = Duration::from_micros(20 * patience);
-        let _ = tokio::time::timeout(patience, stand.ask(node, "active")).await;
+        let timeout = Duration::from_micros(20 * timeout);
+        let _ = tokio::time::timeout(timeout, stand.ask(node, "active")).await;
         // Time for what is under way to get as far as it can get.
         tokio::time::sleep(Duration::from_millis(20)).await;
         let node = stand.settled(node).await;

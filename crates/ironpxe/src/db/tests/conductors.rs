@@ -162,11 +162,15 @@ async fn a_node_is_taken_once_and_only_from_the_dead(site: Site) {
     register(&db, "alive", "run-1").await;
     let (before, after) = held(&db, "dead").await;
     let (kept, _) = held(&db, "alive").await;
-    let (stranger, _) = held(&db, "never-heard-of").await;
+    let (unknown, _) = held(&db, "never-heard-of").await;
 
     let holder = Holder::SilentSince(db.silent_since());
     assert_eq!(db.node_list_held_by(holder).await.unwrap(), []);
-    assert!(!db.node_take(&before, &after, holder, None).await.unwrap());
+    assert!(
+        !db.node_reclaim(&before, &after, holder, None)
+            .await
+            .unwrap()
+    );
 
     fall_silent(&db, "dead").await;
     let holder = Holder::SilentSince(db.silent_since());
@@ -174,7 +178,11 @@ async fn a_node_is_taken_once_and_only_from_the_dead(site: Site) {
     assert_eq!(found, std::slice::from_ref(&before));
     // It comes back in between.
     assert!(db.conductor_touch("dead", "run-1", true).await.unwrap());
-    assert!(!db.node_take(&before, &after, holder, None).await.unwrap());
+    assert!(
+        !db.node_reclaim(&before, &after, holder, None)
+            .await
+            .unwrap()
+    );
     fall_silent(&db, "dead").await;
     // Somebody changes the node in between.
     let touched = |node: &mut Node| {
@@ -182,11 +190,15 @@ async fn a_node_is_taken_once_and_only_from_the_dead(site: Site) {
         Ok(())
     };
     let (changed, ()) = db.node_change(before.uuid, touched).await.unwrap();
-    assert!(!db.node_take(&before, &after, holder, None).await.unwrap());
+    assert!(
+        !db.node_reclaim(&before, &after, holder, None)
+            .await
+            .unwrap()
+    );
     // Two find it.
     let (one, two) = tokio::join!(
-        db.node_take(&changed, &after, holder, None),
-        other.node_take(&changed, &after, holder, None)
+        db.node_reclaim(&changed, &after, holder, None),
+        other.node_reclaim(&changed, &after, holder, None)
     );
     assert_eq!(
         [one.unwrap(), two.unwrap()]
@@ -199,7 +211,7 @@ async fn a_node_is_taken_once_and_only_from_the_dead(site: Site) {
     assert_eq!(taken.provision_state, ProvisionState::DeployFailed.into());
     assert_eq!((taken.reservation, taken.maintenance), (None, true));
     assert_eq!(taken.revision, changed.revision + 1);
-    for untouched in [kept, stranger] {
+    for untouched in [kept, unknown] {
         let now = db.node_get(untouched.uuid).await.unwrap().unwrap();
         assert_eq!(now, untouched);
     }
@@ -216,14 +228,14 @@ async fn a_run_takes_back_only_while_it_is_the_one_that_is_registered(site: Site
     };
     assert_eq!(db.node_list_held_by(run("run-0")).await.unwrap(), []);
     assert!(
-        !db.node_take(&before, &after, run("run-0"), None)
+        !db.node_reclaim(&before, &after, run("run-0"), None)
             .await
             .unwrap()
     );
     let found = db.node_list_held_by(run("run-1")).await.unwrap();
     assert_eq!(found, std::slice::from_ref(&before));
     assert!(
-        db.node_take(&before, &after, run("run-1"), None)
+        db.node_reclaim(&before, &after, run("run-1"), None)
             .await
             .unwrap()
     );

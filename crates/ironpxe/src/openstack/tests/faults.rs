@@ -11,7 +11,7 @@ fn patient(cloud: &FaultyCloud) -> Settings {
     }
 }
 
-/// Impatient, but only with what never comes: a token comes first, and may need a moment.
+/// WriteTimeout, but only with what never comes: a token comes first, and may need a moment.
 fn impatient(cloud: &FaultyCloud) -> Settings {
     Settings {
         timeout: Duration::from_secs(1),
@@ -201,8 +201,8 @@ async fn a_redirection_is_followed_to_the_same_host_and_not_forever() {
 #[tokio::test]
 async fn nobody_else_gets_to_see_the_token() {
     let cloud = cloud();
-    let stranger = FaultyCloud::start().unwrap();
-    let elsewhere = stranger.url().replace("127.0.0.1", "localhost");
+    let elsewhere_cloud = FaultyCloud::start().unwrap();
+    let elsewhere = elsewhere_cloud.url().replace("127.0.0.1", "localhost");
     cloud.order(PORT_PATH, [Fault::Header(307, "Location", elsewhere)]);
     let error = neutron(&cloud).port(PORT).await.unwrap_err();
     assert!(
@@ -212,7 +212,7 @@ async fn nobody_else_gets_to_see_the_token() {
         "{error}"
     );
     assert!(!error.is_temporary());
-    assert!(stranger.requests.entries().is_empty());
+    assert!(elsewhere_cloud.requests.entries().is_empty());
 }
 
 #[tokio::test]

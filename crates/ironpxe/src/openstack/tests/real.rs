@@ -23,7 +23,7 @@ fn by_password(keystone: &Keystone) -> Settings {
         region_name: Some("RegionOne".to_owned()),
         valid_interfaces: vec!["internal".to_owned(), "public".to_owned()],
         cafile: None,
-        timeout: PATIENCE,
+        timeout: TIMEOUT,
         retries: 5,
         pause: Duration::from_millis(200),
     }

@@ -333,11 +333,11 @@ async fn over_tls_both_sides_know_with_target_they_speak() {
     assert!(ask(&remote).await.is_ok());
 
     // Who does not know the authority, or speaks no TLS, gets nothing.
-    let stranger = KeyPair::generate().unwrap();
+    let other_key = KeyPair::generate().unwrap();
     let other = CertificateParams::new(Vec::new()).unwrap();
     std::fs::write(
         path("other.pem"),
-        other.self_signed(&stranger).unwrap().pem(),
+        other.self_signed(&other_key).unwrap().pem(),
     )
     .unwrap();
     let wary = tls::client(&path("other.pem")).unwrap();

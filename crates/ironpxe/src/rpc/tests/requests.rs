@@ -84,8 +84,8 @@ async fn a_call_is_answered_as_ironics_conductor_does() {
         "{script}"
     );
 
-    let stranger = json!({"port_address": "52:54:00:aa:00:09"});
-    let answer = ask(&router, post(passthru(&json!("req-7"), &stranger))).await;
+    let unknown = json!({"port_address": "52:54:00:aa:00:09"});
+    let answer = ask(&router, post(passthru(&json!("req-7"), &unknown))).await;
     assert_eq!(answer.status, StatusCode::OK);
     let error = &answer.body["error"];
     assert_eq!(error["code"], 404);
@@ -230,11 +230,11 @@ async fn strangers_are_turned_away_before_they_are_heard() {
         let asked = known.driver_properties(&context(), "fake-hardware").await;
         assert!(asked.is_ok());
     }
-    for stranger in [
+    for unknown in [
         site.remote(),
         site.remote_with(Some(&credentials("guess")), None),
     ] {
-        let fault = stranger
+        let fault = unknown
             .driver_properties(&context(), "fake-hardware")
             .await
             .unwrap_err();

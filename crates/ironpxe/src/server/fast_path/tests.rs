@@ -1,4 +1,4 @@
-//! The lane as a client on the wire meets it, with the framework behind it.
+//! The fast path as a client on the wire meets it, with the framework behind it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ impl FastPath for Knows {
         match request.target {
             "/later" => Verdict::Pending(Box::pin(async {
                 tokio::task::yield_now().await;
-                let response = http::Response::new(Bytes::from_static(b"lane: later"));
+                let response = http::Response::new(Bytes::from_static(b"fast path: later"));
                 Box::new(move |reply: Reply<'_>| reply.send_response(&response)) as Written
             })),
             "/never" => {
@@ -42,7 +42,7 @@ impl FastPath for Knows {
                 }))
             }
             target if target.starts_with("/now") => {
-                reply.send(&self.head, &[], format!("lane: {target}").as_bytes());
+                reply.send(&self.head, &[], format!("fast path: {target}").as_bytes());
                 Verdict::Handled
             }
             _ => Verdict::Fallback,
@@ -109,15 +109,21 @@ async fn plain_requests_are_answered_here_and_all_others_in_the_framework() {
     let running = start(limits()).await;
     let host = "Host: h\r\n";
     for (request, end) in [
-        (format!("GET /now HTTP/1.1\r\n{host}\r\n"), "lane: /now"),
+        (
+            format!("GET /now HTTP/1.1\r\n{host}\r\n"),
+            "fast path: /now",
+        ),
         (
             format!("GET /now?a=b HTTP/1.1\r\n{host}\r\n"),
-            "lane: /now?a=b",
+            "fast path: /now?a=b",
         ),
-        (format!("GET /later HTTP/1.1\r\n{host}\r\n"), "lane: later"),
+        (
+            format!("GET /later HTTP/1.1\r\n{host}\r\n"),
+            "fast path: later",
+        ),
         (
             format!("GET /now HTTP/1.1\r\n{host}connection: Keep-Alive\r\n\r\n"),
-            "lane: /now",
+            "fast path: /now",
         ),
         (
             format!("GET /else HTTP/1.1\r\n{host}\r\n"),
@@ -165,13 +171,18 @@ async fn a_connection_is_kept_across_pieces_crowds_and_lanes() {
     let whole = "GET /now1 HTTP/1.1\r\nHost: h\r\n\r\n";
     for cut in [1, 10, whole.len() - 1] {
         let (one, two) = whole.split_at(cut);
-        in_pieces(&mut stream, &[one, two], "lane: /now1").await;
+        in_pieces(&mut stream, &[one, two], "fast path: /now1").await;
     }
     // Many at once, one of which takes longer, and the beginning of another.
     let later = "GET /later HTTP/1.1\r\n\r\n";
     let many = format!("{whole}{later}{}GET /now3", whole.replace("now1", "now2"));
-    let answers = in_pieces(&mut stream, &[&many, " HTTP/1.1\r\n\r\n"], "lane: /now3").await;
-    let lines = answers.split("lane: ").skip(1);
+    let answers = in_pieces(
+        &mut stream,
+        &[&many, " HTTP/1.1\r\n\r\n"],
+        "fast path: /now3",
+    )
+    .await;
+    let lines = answers.split("fast path: ").skip(1);
     let order: Vec<&str> = lines
         .map(|line| line.split("HTTP").next().unwrap())
         .collect();
@@ -179,7 +190,7 @@ async fn a_connection_is_kept_across_pieces_crowds_and_lanes() {
     // From here on it is the framework's, for good.
     let many = format!("{whole}GET /else HTTP/1.1\r\n\r\n{whole}");
     let answers = in_pieces(&mut stream, &[&many], "GET /now1 ").await;
-    assert!(answers.contains("lane: /now1"), "{answers}");
+    assert!(answers.contains("fast path: /now1"), "{answers}");
     assert!(answers.contains("framework: GET /else "), "{answers}");
 }
 
@@ -187,7 +198,7 @@ async fn a_connection_is_kept_across_pieces_crowds_and_lanes() {
 async fn the_end_and_silence_close_a_connection() {
     let running = start(limits()).await;
     let mut idle = TcpStream::connect(running.address).await.unwrap();
-    in_pieces(&mut idle, &["GET /now HTTP/1.1\r\n\r\n"], "lane: /now").await;
+    in_pieces(&mut idle, &["GET /now HTTP/1.1\r\n\r\n"], "fast path: /now").await;
     running.stop.cancel();
     assert_eq!(rest(&mut idle).await, "");
     assert!(running.tasks.stop(SOON).await);
@@ -203,7 +214,7 @@ async fn the_end_and_silence_close_a_connection() {
     let mut idle = TcpStream::connect(running.address).await.unwrap();
     // Stays longer than that by asking.
     for _ in 0..30 {
-        in_pieces(&mut idle, &["GET /now HTTP/1.1\r\n\r\n"], "lane: /now").await;
+        in_pieces(&mut idle, &["GET /now HTTP/1.1\r\n\r\n"], "fast path: /now").await;
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     for stream in [&mut silent, &mut slow, &mut idle] {
@@ -224,7 +235,7 @@ async fn when_it_is_crowded_the_first_answer_is_the_last() {
         stream.write_all(request.as_bytes()).await.unwrap();
         let answer = rest(&mut stream).await;
         assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
-        assert!(answer.contains("lane: "), "{answer}");
+        assert!(answer.contains("fast path: "), "{answer}");
     }
 }
 

@@ -81,7 +81,7 @@ impl Site {
         self.ironic.wait_state(node, state, SOON).map(drop)
     }
 
-    /// The machine boots the deploy ramdisk, by the door with this query.
+    /// The machine boots the deploy ramdisk, by the boot URL with this query.
     pub(super) fn boots_by(&self, machine: &Machine, query: &str) -> Result<()> {
         let line = machine.wait_for_line("IRONPXE-TOY", BOOT)?;
         let ramdisk = toy::report("", &toy::ramdisk(RAMDISK_BYTES));

@@ -12,8 +12,8 @@ use super::{
 };
 
 /// No node has a port with it.
-const STRANGER: &str = "52:54:00:aa:00:09";
-const OTHER_STRANGER: &str = "52:54:00:aa:00:0a";
+const UNKNOWN_MAC: &str = "52:54:00:aa:00:09";
+const OTHER_UNKNOWN_MAC: &str = "52:54:00:aa:00:0a";
 
 fn site(platform: Platform) -> Result<Site> {
     let site = Site::with(kernel(platform), &toy::ramdisk(1000))?;
@@ -32,13 +32,13 @@ fn machine(site: &Site, mac: &str) -> Hardware {
 fn the_second_card_is_known_and_the_first_is_not(platform: Platform) -> Result<()> {
     let site = site(platform)?;
     let _turn = MACHINES.enter();
-    let hardware = machine(&site, STRANGER).card(MAC).on(platform);
+    let hardware = machine(&site, UNKNOWN_MAC).card(MAC).on(platform);
     let machine = hardware.power_on()?;
     let line = machine.wait_for_line(toy::MARKER, BOOT)?;
     ensure!(line.contains(&format!(" BOOTIF={MAC} ")), "{line}");
     let console = machine.console();
     for asked in [
-        format!("ironpxe: asking for net0, {STRANGER}"),
+        format!("ironpxe: asking for net0, {UNKNOWN_MAC}"),
         format!("ironpxe: asking for net1, {MAC}"),
     ] {
         ensure!(console.contains(&asked), "no {asked:?} in:\n{console}");
@@ -54,7 +54,7 @@ on_platforms!(
 fn each_card_asks_for_itself(platform: Platform) -> Result<()> {
     let site = site(platform)?;
     let _turn = MACHINES.enter();
-    let mut hardware = machine(&site, STRANGER).on(platform);
+    let mut hardware = machine(&site, UNKNOWN_MAC).on(platform);
     // The second card's network knows this host by another address; no image is to be had there.
     let bootfile = format!("{}/boot.ipxe", site.server.url_for_machines());
     let bootfile = bootfile.replace(HOST, "10.0.3.2");
@@ -64,7 +64,7 @@ fn each_card_asks_for_itself(platform: Platform) -> Result<()> {
     let machine = hardware.power_on()?;
     machine.wait_for_line("-> deploy ramdisk", NEXT_DEVICE)?;
     let console = machine.console();
-    for asked in [STRANGER, MAC] {
+    for asked in [UNKNOWN_MAC, MAC] {
         let asked = format!("ironpxe: asking for net0, {asked}");
         ensure!(console.contains(&asked), "no {asked:?} in:\n{console}");
     }
@@ -78,12 +78,12 @@ on_platforms!(
 fn the_first_card_is_known_and_the_second_is_not_asked_for(platform: Platform) -> Result<()> {
     let site = site(platform)?;
     let _turn = MACHINES.enter();
-    let hardware = machine(&site, MAC).card(STRANGER).on(platform);
+    let hardware = machine(&site, MAC).card(UNKNOWN_MAC).on(platform);
     let machine = hardware.power_on()?;
     let line = machine.wait_for_line(toy::MARKER, BOOT)?;
     ensure!(line.contains(&format!(" BOOTIF={MAC} ")), "{line}");
     let console = machine.console();
-    ensure!(!console.contains(STRANGER), "{console}");
+    ensure!(!console.contains(UNKNOWN_MAC), "{console}");
     Ok(())
 }
 on_platforms!(the_first_card_is_known_and_the_second_is_not_asked_for: bios, bios_current);
@@ -91,17 +91,19 @@ on_platforms!(the_first_card_is_known_and_the_second_is_not_asked_for: bios, bio
 fn a_machine_nobody_knows_goes_on_to_its_disk(platform: Platform) -> Result<()> {
     let site = site(platform)?;
     let _turn = MACHINES.enter();
-    let hardware = machine(&site, STRANGER).card(OTHER_STRANGER).on(platform);
+    let hardware = machine(&site, UNKNOWN_MAC)
+        .card(OTHER_UNKNOWN_MAC)
+        .on(platform);
     let mut machine = hardware.disk(disk::image("own")?).power_on()?;
     let line = machine.wait_for_line(disk::MARKER, NEXT_DEVICE)?;
     machine.wait_until_off(BOOT)?;
     ensure!(line == disk_report(platform, "own"), "{line}");
     let console = machine.console();
     let sees_all = platform != Platform::uefi();
-    ensure!(console.contains(OTHER_STRANGER) == sees_all, "{console}");
+    ensure!(console.contains(OTHER_UNKNOWN_MAC) == sees_all, "{console}");
     let images = site.images.requests.entries();
     ensure!(images.is_empty(), "{images:?}");
-    looks_as_documented(&machine, "a machine nobody knows", STRANGER)
+    looks_as_documented(&machine, "a machine nobody knows", UNKNOWN_MAC)
 }
 on_platforms!(
     a_machine_nobody_knows_goes_on_to_its_disk:

@@ -11,7 +11,7 @@ use ironpxe_testkit::server::{Server, ServerOptions};
 use serde_json::json;
 
 use super::{
-    BOOT, DOOR, KERNEL, MAC, MACHINES, NEXT_DEVICE, RAMDISK, Site, boots_the_toy, disk_report,
+    BOOT, BOOT_PATH, KERNEL, MAC, MACHINES, NEXT_DEVICE, RAMDISK, Site, boots_the_toy, disk_report,
     kernel, looks_as_documented, statuses,
 };
 
@@ -21,15 +21,15 @@ fn a_machine_waits_for_a_server_that_says_retry_after(platform: Platform) -> Res
     site.deploy(&node)?;
     let front = ImageServer::start()?;
     front.relay_to(site.server.base_url())?;
-    front.fail_next(DOOR, 1, Answer::status(503).header("Retry-After", "1"));
-    let bootfile = format!("{}?port_address=${{mac}}", front.url(DOOR));
+    front.fail_next(BOOT_PATH, 1, Answer::status(503).header("Retry-After", "1"));
+    let bootfile = format!("{}?port_address=${{mac}}", front.url(BOOT_PATH));
 
     let _turn = MACHINES.enter();
     let hardware = Hardware::with_bootfile(MAC, &bootfile).on(platform);
     let machine = hardware.power_on()?;
     boots_the_toy(&machine)?;
     ensure!(
-        statuses(&front, DOOR) == [503, 200],
+        statuses(&front, BOOT_PATH) == [503, 200],
         "{:?}",
         front.requests.entries()
     );

@@ -56,9 +56,9 @@ fn an_installer_boots_installs_once_and_then_its_disk_boots(platform: Platform) 
     let mut machine = hardware.power_on()?;
     let line = machine.wait_for_line(toy::MARKER, BOOT)?;
     machine.wait_until_off(SOON)?;
-    let door = format!("/v1/boot/{node}/ks.cfg");
+    let path = format!("/v1/boot/{node}/ks.cfg");
     let expected = format!(
-        "console=ttyS0 quiet panic=-1 site=test inst.ks={}{door} inst.stage2={tree} initrd=ramdisk",
+        "console=ttyS0 quiet panic=-1 site=test inst.ks={}{path} inst.stage2={tree} initrd=ramdisk",
         site.server.url_for_machines()
     );
     ensure!(line == toy::report(&expected, &ramdisk), "{line}");

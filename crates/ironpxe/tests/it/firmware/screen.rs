@@ -26,7 +26,7 @@ fn picture(title: &str) -> Result<&'static str> {
 /// Whether the lines of a picture are on the machine's console, in their order. In between iPXE
 /// has its own to say: what it downloads, what is in its way. (After a row that is just full, a
 /// line is not seen to begin; its end is enough.) `id` is what stands for the machine:
-/// its node's UUID, or the address of a stranger.
+/// its node's UUID, or the address of an unknown machine.
 pub(super) fn looks_as_documented(machine: &Machine, title: &str, id: &str) -> Result<()> {
     looks_as_documented_at(machine, title, id, PICTURED_URL)
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 
-use super::{ARGUMENTS, DOOR, KERNEL, MAC, NODE, RAMDISK, SOON};
+use super::{ARGUMENTS, BOOT_PATH, KERNEL, MAC, NODE, RAMDISK, SOON};
 
 /// The root file system of a partition image, as its agent found it out.
 pub(super) const ROOT: &str = "5a1c3a9e-6d0c-4f0e-9c0b-3d6a1f7e2b11";
@@ -133,10 +133,10 @@ impl Site {
         self.ironic.wait_state(node, state, SOON).map(drop)
     }
 
-    /// A machine whose DHCP server names the door by the address of the card that boots.
+    /// A machine whose DHCP server gives the boot URL with the address of the card that boots.
     pub(super) fn machine(&self, platform: Platform) -> Hardware {
         let url = format!(
-            "{}{DOOR}?port_address=${{mac}}",
+            "{}{BOOT_PATH}?port_address=${{mac}}",
             self.server.url_for_machines()
         );
         Hardware::with_bootfile(MAC, &url).on(platform)
@@ -144,7 +144,7 @@ impl Site {
 
     /// The kernel command line in the script that this machine would get now.
     pub(super) fn command_line(&self, mac: &str) -> Result<String> {
-        let path = format!("{DOOR}?port_address={}", mac.replace(':', "%3A"));
+        let path = format!("{BOOT_PATH}?port_address={}", mac.replace(':', "%3A"));
         let script = self.ironic.get_as_firmware(&path)?;
         ensure!(script.status == 200, "{script:?}");
         ensure!(script.text.starts_with("#!ipxe\n"), "{}", script.text);

@@ -11,7 +11,7 @@ use super::{MAC, SOON, Site};
 
 const MIB: u64 = 1 << 20;
 
-/// A site with a node whose kernel has so many bytes; the path of its door.
+/// A site with a node whose kernel has so many bytes; the path of its image.
 fn site(length: u64, options: ServerOptions) -> Result<(Site, String)> {
     let site = Site::with(options)?;
     let url = site.file("kernel", b"")?;

@@ -18,7 +18,7 @@ use reqwest::header::{CONTENT_LENGTH, RETRY_AFTER, USER_AGENT};
 use super::register::Register;
 
 /// How long a machine waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a machine rests between two boots: a small host must have room for what is tested.
 const REST: Duration = Duration::from_millis(15);
 
@@ -188,7 +188,7 @@ impl<'a> Fleet<'a> {
 
     /// Boots one machine after the other.
     fn boot_on(&self, number: usize) {
-        let client = ironpxe_testkit::http::client().timeout(PATIENCE).build();
+        let client = ironpxe_testkit::http::client().timeout(TIMEOUT).build();
         let client = client.unwrap_or_default();
         for (turn, machine) in (number..).zip(self.machines.iter().cycle().skip(number)) {
             if self.over.load(Ordering::Relaxed) {
@@ -212,7 +212,7 @@ impl<'a> Fleet<'a> {
         let in_turn = self.apis.iter().cycle().skip(turn % self.apis.len());
         for (tries, api) in in_turn.take(self.apis.len()).enumerate() {
             let since = machine.register.as_ref().map_or(0, Register::acknowledged);
-            let url = format!("{api}{}", super::site::door(&machine.mac));
+            let url = format!("{api}{}", super::site::boot_path(&machine.mac));
             let answer = client.get(&url).header(USER_AGENT, FIRMWARE).send();
             // A load balancer does not send a request twice that somebody is working on.
             let answer = match answer {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result, ensure};
 use ironpxe_core::provision_state::ProvisionState;
 
-use super::site::{Site, active_node, door, on_each_site, without_request_id};
+use super::site::{Site, active_node, boot_path, on_each_site, without_request_id};
 
 #[test]
 fn every_state_gives_the_same_script_everywhere() -> Result<()> {
@@ -24,10 +24,10 @@ fn check_site(site: &Site) -> Result<()> {
     let mut different = BTreeSet::new();
     for state in ProvisionState::all() {
         site.set_state(state.name())?;
-        for door in [&door(mac), &by_node, &by_port] {
+        for path in [&boot_path(mac), &by_node, &by_port] {
             let mut scripts = BTreeSet::new();
             for client in &clients {
-                let answer = client.get_as_firmware(door)?;
+                let answer = client.get_as_firmware(path)?;
                 ensure!(answer.status == 200, "{state}: {}", answer.text);
                 ensure!(
                     answer.text.contains(state.name()),
@@ -36,7 +36,7 @@ fn check_site(site: &Site) -> Result<()> {
                 );
                 scripts.insert(without_request_id(&answer.text));
             }
-            ensure!(scripts.len() == 1, "{state}, {door}: {scripts:#?}");
+            ensure!(scripts.len() == 1, "{state}, {path}: {scripts:#?}");
             different.extend(scripts);
         }
     }

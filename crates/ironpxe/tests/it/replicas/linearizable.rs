@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use ironpxe_testkit::ironic::Ironic;
 use serde_json::json;
 
-use super::site::{Site, active_node, door, on_each_site};
+use super::site::{Site, active_node, boot_path, on_each_site};
 
 const NODES: usize = 4;
 const WRITES: u64 = 40;
@@ -112,7 +112,7 @@ fn read_until(
     while !done.load(Ordering::Relaxed) {
         for ((_, mac), reads) in machines.iter().zip(&mut reads) {
             let sent = Instant::now();
-            let answer = client.get_as_firmware(&door(mac))?;
+            let answer = client.get_as_firmware(&boot_path(mac))?;
             ensure!(answer.status == 200, "{}: {}", answer.status, answer.text);
             reads.push(Event {
                 sent,

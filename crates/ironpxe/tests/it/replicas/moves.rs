@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use ironpxe_testkit::ironic::Ironic;
 use serde_json::{Value, json};
 
-use super::site::{Site, active_node, door, on_each_site};
+use super::site::{Site, active_node, boot_path, on_each_site};
 
 const ROUNDS: usize = 5;
 
@@ -65,7 +65,7 @@ fn check_site(site: &Site) -> Result<()> {
 /// What every replica tells a machine with this address.
 fn everywhere(clients: &[Ironic], mac: &str, part: &str) -> Result<()> {
     for client in clients {
-        let answer = client.get_as_firmware(&door(mac))?;
+        let answer = client.get_as_firmware(&boot_path(mac))?;
         ensure!(
             answer.status == 200 && answer.text.contains(part),
             "{mac}: no {part:?} in {}",

@@ -135,7 +135,7 @@ pub(super) fn active_node(client: &Ironic, mac: &str) -> Result<String> {
 }
 
 /// The URL by which a machine asks for its script.
-pub(super) fn door(mac: &str) -> String {
+pub(super) fn boot_path(mac: &str) -> String {
     format!("/v1/boot/{mac}/boot.ipxe")
 }
 

@@ -12,7 +12,7 @@ const CONNECTOR: &str = "/v1/volume/connectors/cccccccc-bbbb-4ccc-8ddd-eeeeeeeee
 const TARGET: &str = "/v1/volume/targets/dddddddd-bbbb-4ccc-8ddd-eeeeeeeeeeee";
 
 /// Every place that takes a body.
-const DOORS: [(&str, &str); 24] = [
+const ENDPOINTS: [(&str, &str); 24] = [
     ("POST", "/v1/nodes"),
     ("PATCH", "/v1/nodes/n1"),
     ("PUT", "/v1/nodes/n1/maintenance"),
@@ -142,7 +142,7 @@ async fn no_body_breaks_it_and_no_refusal_leaves_a_trace() -> Result<()> {
     enrol(&client).await?;
     let before = snapshot(&client).await?;
     let mut accepted = 0;
-    for (method, path) in DOORS {
+    for (method, path) in ENDPOINTS {
         for body in bodies() {
             let answer = client
                 .ask_bytes(&request(method, path, None), body.clone())

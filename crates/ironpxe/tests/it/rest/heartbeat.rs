@@ -34,8 +34,8 @@ async fn installing() -> Result<(Lab, String, String)> {
             .await?;
         lab.client.wait_until_free(&node).await?;
     }
-    let door = format!("/v1/boot/{node}/ks.cfg");
-    let kickstart = lab.ask("GET", &door, None).await?;
+    let path = format!("/v1/boot/{node}/ks.cfg");
+    let kickstart = lab.ask("GET", &path, None).await?;
     ensure!(kickstart.status == 200, "{kickstart:?}");
     let (_, after) = kickstart
         .text

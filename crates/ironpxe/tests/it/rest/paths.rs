@@ -45,12 +45,12 @@ async fn boot_arguments_are_taken_from_the_query_and_from_the_body() -> Result<(
     let uuid = lab
         .node(json!({ "driver": "fake-hardware", "name": "n1" }))
         .await?;
-    let door = "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config";
+    let path = "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config";
     let by_query = lab
-        .ask("GET", &format!("{door}?node_uuid={uuid}"), None)
+        .ask("GET", &format!("{path}?node_uuid={uuid}"), None)
         .await?;
     let by_body = lab
-        .ask("GET", door, Some(json!({ "node_uuid": uuid })))
+        .ask("GET", path, Some(json!({ "node_uuid": uuid })))
         .await?;
     for answer in [&by_query, &by_body] {
         ensure!(
@@ -68,15 +68,15 @@ async fn boot_arguments_are_taken_from_the_query_and_from_the_body() -> Result<(
         );
     }
     let head = lab
-        .ask("HEAD", &format!("{door}?node_uuid={uuid}"), None)
+        .ask("HEAD", &format!("{path}?node_uuid={uuid}"), None)
         .await?;
     ensure!(head.status == 200 && head.text.is_empty(), "{head:?}");
     ensure!(
-        lab.ask("PUT", door, None).await?.status == 400,
+        lab.ask("PUT", path, None).await?.status == 400,
         "PUT is not declared"
     );
     ensure!(
-        lab.ask("GET", &format!("{door}/more"), None).await?.status == 404,
+        lab.ask("GET", &format!("{path}/more"), None).await?.status == 404,
         "a path behind it"
     );
     Ok(())

@@ -55,10 +55,10 @@ fn with_passwords_only_who_knows_one_reaches_a_conductor() -> Result<()> {
         );
     }
     // Whoever stands before the conductor itself.
-    let stranger = Ironic::new(conductor.base_url())?;
+    let anonymous = Ironic::new(conductor.base_url())?;
     let call = json!({"jsonrpc": "2.0", "method": "destroy_node", "id": "1",
         "params": {"node_id": node["uuid"]}});
-    ensure!(stranger.post("/", &call)?.status == 401);
+    ensure!(anonymous.post("/", &call)?.status == 401);
     ensure!(client.node(node["uuid"].as_str().unwrap_or_default())?["uuid"] == node["uuid"]);
     Ok(())
 }

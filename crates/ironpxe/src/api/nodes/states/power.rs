@@ -27,7 +27,7 @@ pub(in crate::api::nodes) async fn put(
 
     let target = PowerTarget::from_name(&word);
     if timeout.is_some() || matches!(target, Some(PowerTarget::SoftOff | PowerTarget::SoftReboot)) {
-        call.accept(27)?;
+        call.not_acceptable_before(27)?;
     }
     if timeout.is_some_and(|timeout| timeout < 1) {
         return Err(ApiError::invalid("timeout has to be positive integer"));

@@ -101,7 +101,7 @@ fn read(args: &Args) -> Result<ProvisionArgs> {
 fn verb(call: &Call, node: &Node, target: &str) -> Result<Verb> {
     let known = Verb::from_word(target);
     if let Some((verb, since)) = known {
-        call.accept(since)?;
+        call.not_acceptable_before(since)?;
         // Under its oldest word a deployment is refused before the state is looked at, as in Ironic.
         for refused_by in verb.row().refused_by {
             if let RefusedBy::Maintenance(operation) = *refused_by
@@ -145,7 +145,7 @@ fn check(
     wanted: &mut ProvisionArgs,
 ) -> Result<()> {
     if args.text("runbook")?.is_some() {
-        return Err(ApiError::NotHere(
+        return Err(ApiError::NotImplemented(
             "This service has no runbooks; give the steps themselves.".to_owned(),
         ));
     }
@@ -155,7 +155,7 @@ fn check(
                 "disable_ramdisk is supported only with manual cleaning or servicing",
             ));
         };
-        call.accept(since)?;
+        call.not_acceptable_before(since)?;
     }
     lists.check(call, verb)?;
     lists.parse_into(wanted)?;
@@ -173,7 +173,7 @@ fn check(
     let state = node.provision_state.known();
     for (later, since) in verb.row().since_in {
         if state == Some(*later) {
-            call.accept(*since)?;
+            call.not_acceptable_before(*since)?;
         }
     }
     Ok(())

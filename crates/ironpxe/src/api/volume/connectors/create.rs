@@ -25,7 +25,7 @@ pub(super) async fn post(
     call: Call,
     JsonBody(body): JsonBody,
 ) -> Result<Response> {
-    call.exists_since(SINCE)?;
+    call.not_found_before(SINCE)?;
     let body = schema::object("connector", body, &REQUIRED, &CREATABLE)?;
     let connector = read(&body)?;
     let node = connector.node_uuid;

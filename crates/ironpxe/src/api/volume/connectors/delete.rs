@@ -16,7 +16,7 @@ pub(super) async fn delete(
     Path(ident): Path<String>,
     args: Args,
 ) -> Result<StatusCode> {
-    call.exists_since(SINCE)?;
+    call.not_found_before(SINCE)?;
     args.only(&[])?;
     let connector = find(&state, &ident).await?;
     state

@@ -17,7 +17,7 @@ pub(super) async fn get(
     Path(ident): Path<String>,
     args: Args,
 ) -> Result<Json<Value>> {
-    call.exists_since(SINCE)?;
+    call.not_found_before(SINCE)?;
     args.only(&["fields"])?;
     let fields = args.list("fields")?;
     let connector = find(&state, &ident).await?;

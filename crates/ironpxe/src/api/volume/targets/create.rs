@@ -26,7 +26,7 @@ pub(super) async fn post(
     call: Call,
     JsonBody(body): JsonBody,
 ) -> Result<Response> {
-    call.exists_since(SINCE)?;
+    call.not_found_before(SINCE)?;
     let body = schema::object("target", body, &REQUIRED, &CREATABLE)?;
     let target = read(&body)?;
     if let Some(properties) = body.get("properties") {

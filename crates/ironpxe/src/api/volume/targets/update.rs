@@ -23,7 +23,7 @@ pub(super) async fn patch(
     args: Args,
     JsonBody(body): JsonBody,
 ) -> Result<Json<Value>> {
-    call.exists_since(SINCE)?;
+    call.not_found_before(SINCE)?;
     args.only(&[])?;
     let patch = patch::read(&call, body)?;
     let target = find(&state, &ident).await?;

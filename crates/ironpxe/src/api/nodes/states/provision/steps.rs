@@ -51,7 +51,7 @@ impl<'a> Lists<'a> {
             (Argument::ServiceSteps, self.service.count),
         ];
         for (argument, _) in lists.into_iter().filter(|(_, count)| *count > 0) {
-            call.need(argument.since())?;
+            call.requires_version(argument.since())?;
             if verb.takes(argument).is_none() {
                 return Err(not_taken(argument));
             }

@@ -1,4 +1,4 @@
-//! The doors on the wire, with the fast_path lane and without it.
+//! The endpoints on the wire, with the fast path and without it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::{MAC, Service, UNKNOWN};
 use crate::lifecycle::Tasks;
 use crate::server::{self, Limits, Site};
 
-/// What a client is answered on the wire, with or without the fast_path lane: headers sorted, and
+/// What a client is answered on the wire, with or without the fast path: headers sorted, and
 /// with the id and the day taken out.
 async fn on_the_wire(service: &Service, fast_path: bool, request: &str) -> (Vec<String>, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -84,14 +84,14 @@ async fn both_lanes_say_the_same() {
                 "/v1/boot//boot.ipxe".to_owned(),
                 format!("{passthru}?port_address="),
             ];
-            for door in service.doors().into_iter().chain(more) {
+            for endpoint in service.endpoints().into_iter().chain(more) {
                 for headers in [
                     "User-Agent: iPXE/1.0.0\r\n",
                     "User-Agent: curl/7\r\n",
                     "X-OpenStack-Ironic-API-Version: 1.50\r\n",
                     "OpenStack-API-Version: baremetal 9.9\r\n",
                 ] {
-                    let request = format!("GET {door} HTTP/1.1\r\nHost: h\r\n{headers}\r\n");
+                    let request = format!("GET {endpoint} HTTP/1.1\r\nHost: h\r\n{headers}\r\n");
                     let slow = on_the_wire(&service, false, &request).await;
                     let fast = on_the_wire(&service, true, &request).await;
                     assert_eq!(fast, slow, "{request}");

@@ -72,7 +72,7 @@ impl Db {
 
     /// Saves what becomes of an abandoned node (its states, its reservation and its last error)
     /// over `before`, and with it the event, if it still is abandoned; tells whether it was.
-    pub async fn node_take(
+    pub async fn node_reclaim(
         &self,
         before: &Node,
         after: &Node,

@@ -7,13 +7,13 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A connection that gives what was read of it once more.
-pub(super) struct Rewound<S> {
+pub(super) struct PrefixedIo<S> {
     again: Vec<u8>,
     given: usize,
     stream: S,
 }
 
-impl<S> Rewound<S> {
+impl<S> PrefixedIo<S> {
     pub(super) fn new(again: Vec<u8>, stream: S) -> Self {
         Self {
             again,
@@ -23,7 +23,7 @@ impl<S> Rewound<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Rewound<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for PrefixedIo<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -44,7 +44,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Rewound<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Rewound<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for PrefixedIo<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -84,11 +84,11 @@ mod tests {
     async fn what_was_read_comes_first_in_any_pieces() {
         for piece in [1, 3, 100] {
             let rest: &[u8] = b" and the rest";
-            let mut rewound = Rewound::new(b"already read".to_vec(), rest);
+            let mut prefixed_io = PrefixedIo::new(b"already read".to_vec(), rest);
             let mut text = Vec::new();
             let mut buffer = vec![0; piece];
             loop {
-                let length = rewound.read(&mut buffer).await.unwrap();
+                let length = prefixed_io.read(&mut buffer).await.unwrap();
                 if length == 0 {
                     break;
                 }

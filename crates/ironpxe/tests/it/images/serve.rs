@@ -1,4 +1,4 @@
-//! What a machine gets at the door, and who is let in.
+//! What a machine gets by a signed URL, and which URLs are refused.
 
 use anyhow::{Result, ensure};
 use ironpxe::images::{Images, Key, OwnService, Purpose, Relayed, Settings};

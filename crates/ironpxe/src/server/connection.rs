@@ -21,9 +21,9 @@ use tracing::debug;
 use super::fast_path::{self, ConnConfig, FastPath, Left};
 use super::memory::RequestMemory;
 use super::places::Place;
-use super::rewound::Rewound;
-use super::stall::Impatient;
+use super::prefixed_io::PrefixedIo;
 use super::watched::{AnswerBody, LONGEST_HEAD, RequestBody, Watch, WatchedStream};
+use super::write_timeout::WriteTimeout;
 
 /// How much of a request's head or of an answer is in memory at once, in bytes. The framework
 /// refuses a head that fills its buffer, or does not, depending on how the head arrives; so the
@@ -31,7 +31,7 @@ use super::watched::{AnswerBody, LONGEST_HEAD, RequestBody, Watch, WatchedStream
 const BUFFER: usize = LONGEST_HEAD + 1024;
 
 /// A connection, and how it is treated.
-pub(super) struct Conversation {
+pub(super) struct Connection {
     pub(super) peer: SocketAddr,
     pub(super) router: Router,
     pub(super) fast_path: Option<Arc<dyn FastPath>>,
@@ -41,10 +41,10 @@ pub(super) struct Conversation {
     pub(super) stopping: CancellationToken,
 }
 
-impl Conversation {
+impl Connection {
     /// Answers the connection's requests. When it is to stop, the request under way is the last.
     pub(super) async fn go_on(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
-        let mut stream = Impatient::new(stream, self.stall_timeout);
+        let mut stream = WriteTimeout::new(stream, self.stall_timeout);
         let read = match &self.fast_path {
             None => Vec::new(),
             Some(fast_path) => {
@@ -62,13 +62,10 @@ impl Conversation {
             }
         };
         // Boxed: much larger than what most connections need.
-        Box::pin(self.go_on_in_the_framework(Rewound::new(read, stream))).await;
+        Box::pin(self.serve_with_hyper(PrefixedIo::new(read, stream))).await;
     }
 
-    async fn go_on_in_the_framework(
-        self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    ) {
+    async fn serve_with_hyper(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
         let Self {
             peer,
             router,
