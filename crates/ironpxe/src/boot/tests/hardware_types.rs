@@ -87,3 +87,27 @@ async fn a_conductors_own_types_are_those_it_has_enabled() {
         BootBody::Fault(address)
     );
 }
+
+#[tokio::test]
+async fn the_last_list_is_used_while_the_database_is_away() {
+    let (db, _folder) = crate::db::testing::scratch().await;
+    register(&db, "c1", &["fake-hardware"]).await;
+    let types = HardwareTypes::registered(db.clone());
+    assert_eq!(types.check("fake-hardware").await, Ok(()));
+    db.close().await;
+    for name in ["fake-hardware", "nosuch"] {
+        types.expire();
+        let known = types.check(name).await;
+        let expected = match name {
+            "nosuch" => Err(Fault::DriverUnknown(name.to_owned())),
+            _ => Ok(()),
+        };
+        assert_eq!(known, expected);
+    }
+    let never_read = HardwareTypes::registered(db);
+    let refused = never_read.check("fake-hardware").await;
+    assert!(
+        matches!(refused, Err(Fault::Unavailable { .. })),
+        "{refused:?}"
+    );
+}
