@@ -3,7 +3,6 @@
 //! Everything a boot request reads goes through [`BootFacts`], so that nodes which live elsewhere need
 //! a second source here and nothing else.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use ironpxe_core::boot::{Machine, boots_from_volume};
@@ -13,7 +12,7 @@ use ironpxe_core::id::NodeUuid;
 use ironpxe_core::node::Node;
 use ironpxe_core::volume::Volumes;
 
-use crate::db::{BootRows, CommitVersion, Db, Revisions};
+use crate::db::{AsOf, BootRows, CommitVersion, Db, Revisions};
 
 /// A machine as the source has it.
 #[derive(Debug)]
@@ -51,23 +50,18 @@ impl BootFacts {
         self.db.commit_version()
     }
 
+    /// The same, asked where it must be: of the source at some moment after this was called.
+    pub(super) async fn fetch_version(&self) -> Result<Option<CommitVersion>> {
+        Ok(self.db.fetch_commit_version().await?)
+    }
+
     /// Node and port of each machine that is known, in one query.
-    pub(super) async fn rows(
-        &self,
-        machines: &[BootIdent],
-    ) -> Result<HashMap<BootIdent, Arc<BootRows>>> {
-        let rows = self.db.boot_rows(machines).await?;
-        let shared = rows
-            .into_iter()
-            .map(|(ident, rows)| (ident, Arc::new(rows)));
-        Ok(shared.collect())
+    pub(super) async fn rows(&self, machines: &[BootIdent]) -> Result<AsOf<BootRows>> {
+        Ok(self.db.boot_rows(machines).await?)
     }
 
     /// The revisions of the same rows alone.
-    pub(super) async fn revisions(
-        &self,
-        machines: &[BootIdent],
-    ) -> Result<HashMap<BootIdent, Revisions>> {
+    pub(super) async fn revisions(&self, machines: &[BootIdent]) -> Result<AsOf<Revisions>> {
         Ok(self.db.boot_revisions(machines).await?)
     }
 

@@ -15,6 +15,7 @@ use ironpxe_core::port::Port;
 use time::OffsetDateTime;
 
 use super::commit_version::CommitVersion;
+use super::commit_version::snapshots::SNAPSHOT;
 use super::node_row::{self, node_columns};
 use super::port_row::{self, port_columns};
 use super::row::{Fields, Read};
@@ -65,9 +66,24 @@ pub struct BootRows {
     pub revisions: Revisions,
 }
 
+/// What was read of some machines, and as of which commit.
+#[derive(Debug)]
+pub struct AsOf<T> {
+    /// `None` where that is not known.
+    pub version: Option<CommitVersion>,
+    /// Machines that nobody knows are left out.
+    pub found: HashMap<BootIdent, T>,
+}
+
+/// A row, with the snapshot it was read from where that is known.
+type Row<T> = (Option<Box<str>>, BootIdent, T);
+
+/// A query without its first word and without the values, and how its rows are read.
+type Query<T> = (&'static str, Read<Row<T>>);
+
 impl Db {
-    /// What the database is now, without asking it; `None` where that is not known. What is read
-    /// after this is not older.
+    /// As of which commit the database is now, if that is known without asking it. What is read after this
+    /// is not older.
     pub fn commit_version(&self) -> Option<CommitVersion> {
         match &self.store {
             Store::Sqlite(store) => store.index?.version(),
@@ -75,65 +91,95 @@ impl Db {
         }
     }
 
+    /// The same, asked where it must be: of the database at some moment after this was called.
+    pub async fn fetch_commit_version(&self) -> Result<Option<CommitVersion>, DbError> {
+        let Store::Postgres(store) = &self.store else {
+            return Ok(self.commit_version());
+        };
+        let text = format!("SELECT {SNAPSHOT}");
+        let statement = Statement::assembled("look for commits", text, Vec::new());
+        let snapshot = self.first(statement, snapshot).await?.flatten();
+        let generation = store.snapshots.generation();
+        Ok(snapshot.map(|snapshot| store.snapshots.version(generation, &snapshot)))
+    }
+
     /// The rows of these machines (of [`BOOT_ROWS_AT_ONCE`] at most), as they are at some moment
-    /// after this was called. Machines that nobody knows are left out.
-    pub async fn boot_rows(
-        &self,
-        machines: &[BootIdent],
-    ) -> Result<HashMap<BootIdent, BootRows>, DbError> {
-        const OPERATION: &str = "read what machines boot by";
-        let by_address = concat!(
-            "SELECT ",
-            node_columns!(),
-            ", ",
-            port_columns!(),
-            " FROM ports JOIN nodes ON nodes.id = ports.node_id WHERE ports.address IN ("
+    /// after this was called.
+    pub async fn boot_rows(&self, machines: &[BootIdent]) -> Result<AsOf<BootRows>, DbError> {
+        let by_address: Query<BootRows> = (
+            concat!(
+                node_columns!(),
+                ", ",
+                port_columns!(),
+                " FROM ports JOIN nodes ON nodes.id = ports.node_id WHERE ports.address IN ("
+            ),
+            node_and_port,
         );
-        let by_node = concat!(
-            "SELECT ",
-            node_columns!(),
-            " FROM nodes WHERE nodes.uuid IN ("
+        let by_node: Query<BootRows> = (
+            concat!(node_columns!(), " FROM nodes WHERE nodes.uuid IN ("),
+            node_alone,
         );
-        let (addresses, nodes) = sorted(machines);
-        let mut found = self
-            .each_of(OPERATION, by_address, addresses, node_and_port)
-            .await?;
-        found.extend(self.each_of(OPERATION, by_node, nodes, node_alone).await?);
-        Ok(found)
+        self.read_machines("read what machines boot by", machines, by_address, by_node)
+            .await
     }
 
     /// As [`Db::boot_rows`], the revisions alone: much less to read.
-    pub async fn boot_revisions(
-        &self,
-        machines: &[BootIdent],
-    ) -> Result<HashMap<BootIdent, Revisions>, DbError> {
-        const OPERATION: &str = "look whether machines boot as before";
-        let by_address = "SELECT ports.address, ports.id, ports.revision, ports.updated_at, \
+    pub async fn boot_revisions(&self, machines: &[BootIdent]) -> Result<AsOf<Revisions>, DbError> {
+        let by_address: Query<Revisions> = (
+            "ports.address, ports.id, ports.revision, ports.updated_at, \
              nodes.id, nodes.revision, nodes.updated_at FROM ports \
-             JOIN nodes ON nodes.id = ports.node_id WHERE ports.address IN (";
-        let by_node = "SELECT nodes.uuid, nodes.id, nodes.revision, nodes.updated_at FROM nodes \
-             WHERE nodes.uuid IN (";
-        let (addresses, nodes) = sorted(machines);
-        let mut found = self
-            .each_of(OPERATION, by_address, addresses, port_revisions)
-            .await?;
-        found.extend(
-            self.each_of(OPERATION, by_node, nodes, node_revisions)
-                .await?,
+             JOIN nodes ON nodes.id = ports.node_id WHERE ports.address IN (",
+            port_revisions,
         );
-        Ok(found)
+        let by_node: Query<Revisions> = (
+            "nodes.uuid, nodes.id, nodes.revision, nodes.updated_at FROM nodes \
+             WHERE nodes.uuid IN (",
+            node_revisions,
+        );
+        let operation = "look whether machines boot as before";
+        self.read_machines(operation, machines, by_address, by_node)
+            .await
     }
 
-    /// The rows that `text` finds, which ends where its values begin.
+    async fn read_machines<T>(
+        &self,
+        operation: &'static str,
+        machines: &[BootIdent],
+        by_address: Query<T>,
+        by_node: Query<T>,
+    ) -> Result<AsOf<T>, DbError> {
+        // Both before anything is sent.
+        let mut version = self.commit_version();
+        let generation = match &self.store {
+            Store::Sqlite(_) => None,
+            Store::Postgres(store) => Some((&store.snapshots, store.snapshots.generation())),
+        };
+        let (addresses, nodes) = sorted(machines);
+        let mut rows = self.each_of(operation, by_address, addresses).await?;
+        rows.extend(self.each_of(operation, by_node, nodes).await?);
+        if let Some((snapshots, generation)) = generation
+            && let Some((Some(first), ..)) = rows.first()
+            // Of two queries, each may have seen another one.
+            && rows.iter().all(|(snapshot, ..)| snapshot.as_ref() == Some(first))
+        {
+            version = Some(snapshots.version(generation, first));
+        }
+        let found = rows.into_iter().map(|(_, ident, found)| (ident, found));
+        Ok(AsOf {
+            version,
+            found: found.collect(),
+        })
+    }
+
+    /// The rows that a query finds for these values.
     async fn each_of<T>(
         &self,
         operation: &'static str,
-        text: &'static str,
+        (query, read): Query<T>,
         mut values: Vec<Value<'static>>,
-        read: Read<(BootIdent, T)>,
-    ) -> Result<HashMap<BootIdent, T>, DbError> {
+    ) -> Result<Vec<Row<T>>, DbError> {
         if values.is_empty() {
-            return Ok(HashMap::new());
+            return Ok(Vec::new());
         }
         // A few lengths, so that there are a few texts, each of which is prepared once. To ask
         // for NULL finds nothing.
@@ -142,17 +188,19 @@ impl Db {
             _ => || Value::Text(None),
         };
         values.resize_with(values.len().next_power_of_two(), nothing);
-        let mut text = text.to_owned();
+        let snapshot = match &self.store {
+            Store::Sqlite(_) => "NULL",
+            Store::Postgres(_) => SNAPSHOT,
+        };
+        let mut text = format!("SELECT {snapshot}, {query}");
         for number in 1..=values.len() {
             let comma = if number == 1 { "" } else { ", " };
             // Writing to a string cannot fail.
             let _ = write!(text, "{comma}${number}");
         }
         text.push(')');
-        let rows = self
-            .all(Statement::assembled(operation, text, values), read)
-            .await?;
-        Ok(rows.into_iter().collect())
+        self.all(Statement::assembled(operation, text, values), read)
+            .await
     }
 }
 
@@ -168,17 +216,22 @@ fn sorted(machines: &[BootIdent]) -> (Vec<Value<'static>>, Vec<Value<'static>>) 
     (addresses, nodes)
 }
 
-fn node_and_port(fields: &mut Fields<'_>) -> Result<(BootIdent, BootRows), sqlx::Error> {
-    let (_, mut rows) = node_alone(fields)?;
+fn snapshot(fields: &mut Fields<'_>) -> Result<Option<Box<str>>, sqlx::Error> {
+    Ok(fields.optional_text()?.map(Into::into))
+}
+
+fn node_and_port(fields: &mut Fields<'_>) -> Result<Row<BootRows>, sqlx::Error> {
+    let (snapshot, _, mut rows) = node_alone(fields)?;
     let (port, revision) = port_row::read(fields)?;
     let version = RowVersion::new(fields.last_id(), revision, port.updated_at);
     rows.revisions.port = Some(version);
     let ident = BootIdent::Address(port.address);
     rows.port = Some(port);
-    Ok((ident, rows))
+    Ok((snapshot, ident, rows))
 }
 
-fn node_alone(fields: &mut Fields<'_>) -> Result<(BootIdent, BootRows), sqlx::Error> {
+fn node_alone(fields: &mut Fields<'_>) -> Result<Row<BootRows>, sqlx::Error> {
+    let snapshot = snapshot(fields)?;
     let node = node_row::read(fields)?;
     let revision = RowVersion::new(fields.last_id(), node.revision, node.updated_at);
     let ident = BootIdent::Node(node.uuid);
@@ -190,20 +243,23 @@ fn node_alone(fields: &mut Fields<'_>) -> Result<(BootIdent, BootRows), sqlx::Er
             port: None,
         },
     };
-    Ok((ident, rows))
+    Ok((snapshot, ident, rows))
 }
 
-fn port_revisions(fields: &mut Fields<'_>) -> Result<(BootIdent, Revisions), sqlx::Error> {
+fn port_revisions(fields: &mut Fields<'_>) -> Result<Row<Revisions>, sqlx::Error> {
+    let snapshot = snapshot(fields)?;
     let address: MacAddress = fields.parse(|text| text.parse().ok())?;
     let port = Some(revision(fields)?);
     let node = revision(fields)?;
-    Ok((BootIdent::Address(address), Revisions { node, port }))
+    let revisions = Revisions { node, port };
+    Ok((snapshot, BootIdent::Address(address), revisions))
 }
 
-fn node_revisions(fields: &mut Fields<'_>) -> Result<(BootIdent, Revisions), sqlx::Error> {
+fn node_revisions(fields: &mut Fields<'_>) -> Result<Row<Revisions>, sqlx::Error> {
+    let snapshot = snapshot(fields)?;
     let ident = BootIdent::Node(NodeUuid(fields.take()?));
     let node = revision(fields)?;
-    Ok((ident, Revisions { node, port: None }))
+    Ok((snapshot, ident, Revisions { node, port: None }))
 }
 
 fn revision(fields: &mut Fields<'_>) -> Result<RowVersion, sqlx::Error> {

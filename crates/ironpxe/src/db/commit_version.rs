@@ -60,13 +60,22 @@ struct Watched {
     seen: RwLock<Seen>,
 }
 
-/// The headers that were seen lately, the last one in front, and their versions. Some threads are a
-/// little behind others.
-#[derive(Debug, Default)]
-struct Seen {
-    recent: VecDeque<(Header, CommitVersion)>,
+/// What was seen lately (headers, or snapshots), the last in front, and their versions. Some threads are
+/// a little behind others.
+#[derive(Debug)]
+struct Seen<K = Header> {
+    recent: VecDeque<(K, CommitVersion)>,
     /// How many versions were given. None is given twice.
     given: u64,
+}
+
+impl<K> Default for Seen<K> {
+    fn default() -> Self {
+        Self {
+            recent: VecDeque::new(),
+            given: 0,
+        }
+    }
 }
 
 impl WalIndex {
@@ -85,7 +94,7 @@ impl WalIndex {
     /// What the database is now; `None` if that is not certain.
     pub(super) fn version(self) -> Option<CommitVersion> {
         let header = self.header()?;
-        let known = self.0.seen().version_of(header);
+        let known = self.0.seen().version_of(&header);
         Some(known.unwrap_or_else(|| self.0.seen_mut().give(header)))
     }
 
@@ -126,33 +135,35 @@ impl Watched {
     }
 }
 
-impl Seen {
-    fn version_of(&self, header: Header) -> Option<CommitVersion> {
-        let known = self.recent.iter().find(|(of, _)| *of == header);
+impl<K: PartialEq> Seen<K> {
+    fn version_of(&self, key: &K) -> Option<CommitVersion> {
+        let known = self.recent.iter().find(|(of, _)| of == key);
         known.map(|(_, version)| *version)
     }
 
-    /// The version of a header that is new, or was a moment ago.
-    fn give(&mut self, header: Header) -> CommitVersion {
-        self.version_of(header).unwrap_or_else(|| {
+    /// The version of what is new, or was a moment ago.
+    fn give(&mut self, key: K) -> CommitVersion {
+        self.version_of(&key).unwrap_or_else(|| {
             self.given += 1;
             let version = CommitVersion(self.given);
-            self.note(header, version);
+            self.note(key, version);
             version
         })
     }
 
+    fn note(&mut self, key: K, version: CommitVersion) {
+        self.recent.push_front((key, version));
+        self.recent.truncate(RECENT);
+    }
+}
+
+impl Seen {
     /// Gives the header `after` the version of `before`, also if it has one already.
     fn ignore_commit(&mut self, before: Header, after: Header) {
-        if let Some(version) = self.version_of(before) {
+        if let Some(version) = self.version_of(&before) {
             self.recent.retain(|(of, _)| *of != after);
             self.note(after, version);
         }
-    }
-
-    fn note(&mut self, header: Header, version: CommitVersion) {
-        self.recent.push_front((header, version));
-        self.recent.truncate(RECENT);
     }
 }
 
@@ -224,5 +235,6 @@ fn open_for_good(path: &Path) -> std::io::Result<&'static Watched> {
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) mod fuzzing;
+pub(super) mod snapshots;
 #[cfg(test)]
 mod tests;

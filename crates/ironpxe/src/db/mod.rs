@@ -48,7 +48,7 @@ mod write_health;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-pub use self::boot_rows::{BOOT_ROWS_AT_ONCE, BootRows, Revisions};
+pub use self::boot_rows::{AsOf, BOOT_ROWS_AT_ONCE, BootRows, Revisions};
 pub use self::commit_version::CommitVersion;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use self::commit_version::fuzzing::wal_index as fuzz_wal_index;

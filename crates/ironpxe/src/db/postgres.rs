@@ -7,12 +7,14 @@
 //! when the server comes back.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgQueryResult, PgRow};
 use sqlx::{ConnectOptions, Connection, Postgres};
 
+use super::commit_version::snapshots::Snapshots;
 use super::row::{Fields, Read};
 use super::schema::{self, Applied, Verdict};
 use super::statement::Statement;
@@ -50,6 +52,7 @@ pub(super) struct PostgresStore {
     deadline: Duration,
     /// As many connections as may be broken at once.
     connections: u32,
+    pub(super) snapshots: Arc<Snapshots>,
 }
 
 impl PostgresStore {
@@ -64,11 +67,17 @@ impl PostgresStore {
         let first = connect(&options).await;
         let first = first.map_err(|error| not_opened(location, error))?;
         drop(first.close().await);
+        let snapshots = Arc::new(Snapshots::default());
+        let connected = Arc::clone(&snapshots);
         let pool = PgPoolOptions::new()
             .max_connections(limits.max_pool_size)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .idle_timeout(IDLE_TIMEOUT)
             .test_before_acquire(false)
+            .after_connect(move |_, _| {
+                connected.connected();
+                Box::pin(std::future::ready(Ok(())))
+            })
             .before_acquire(|connection, about| {
                 Box::pin(async move {
                     if about.idle_for < TRUSTED_FOR {
@@ -82,6 +91,7 @@ impl PostgresStore {
             pool,
             deadline: limits.statement_timeout,
             connections: limits.max_pool_size,
+            snapshots,
         };
         let look = async {
             let mut lease = store.lease().await?;

@@ -1,6 +1,7 @@
 //! The database as its callers see it.
 
 mod changes;
+mod commit_versions;
 mod conductors;
 mod history;
 mod lists;

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use crate::lifecycle::Tasks;
 
 /// A query that several requests can share.
-pub(super) trait Query: Send + Sync + 'static {
+pub(super) trait Query: Sized + Send + Sync + 'static {
     /// What a request asks for.
     type Key: Copy + Eq + Hash + Send + Sync;
     /// What there may be under it.
@@ -25,19 +25,20 @@ pub(super) trait Query: Send + Sync + 'static {
     /// As of when an answer is.
     type Version: Copy + Send;
 
-    /// Now, before a query is sent.
-    fn version(&self) -> Self::Version;
-    /// What there is under these keys, all different. One query for all of them.
-    fn fetch(
-        &self,
-        keys: &[Self::Key],
-    ) -> impl Future<Output = Result<HashMap<Self::Key, Self::Value>, Fault>> + Send;
+    /// What there is under these keys, all different, and as of when. One query for all of them.
+    fn fetch(&self, keys: &[Self::Key]) -> impl Future<Output = Result<Fetched<Self>>> + Send;
 }
+
+/// What a query gives.
+pub(super) type Fetched<Q> = (
+    <Q as Query>::Version,
+    HashMap<<Q as Query>::Key, <Q as Query>::Value>,
+);
 
 /// What a request is answered.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Answer<V, S> {
-    /// From before the query was sent.
+    /// Not later than what was found.
     pub(super) version: S,
     /// What there is under the key.
     pub(super) found: Option<V>,
@@ -117,8 +118,7 @@ impl<Q: Query> Shared<Q> {
     }
 
     async fn ask_alone(&self, key: Q::Key) -> Answered<Q> {
-        let version = self.query.version();
-        let mut found = self.query.fetch(&[key]).await?;
+        let (version, mut found) = self.query.fetch(&[key]).await?;
         Ok(Answer {
             version,
             found: found.remove(&key),
@@ -134,9 +134,8 @@ impl<Q: Query> Shared<Q> {
                 keys.push(*key);
             }
         }
-        let version = self.query.version();
-        let found = match self.query.fetch(&keys).await {
-            Ok(found) => found,
+        let (version, found) = match self.query.fetch(&keys).await {
+            Ok(fetched) => fetched,
             Err(fault @ Fault::Unavailable { .. }) => {
                 for Waiting { answer, .. } in waiting {
                     // Whoever has gone needs no answer, here and below.

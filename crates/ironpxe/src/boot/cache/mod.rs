@@ -3,7 +3,8 @@
 //!
 //! Nothing has to tell it what to forget. What is kept is used only if the database
 //! proves, after the request has come, that it is what would be read now: by its version
-//! ([`CommitVersion`]; nothing at all was committed meanwhile), or else by the revisions of the
+//! ([`CommitVersion`]; nothing at all was committed meanwhile, which SQLite shows without a query, and
+//! PostgreSQL by one that all who wait share), or else by the revisions of the
 //! machine's rows. Whatever is in doubt is read. `docs/adr/0008-boot-index.md` has the argument.
 //!
 //! `entries.rs` holds it within bounds, `coalesce.rs` asks the database for many requests at once,
@@ -16,13 +17,13 @@ mod interner;
 mod script_template;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use ironpxe_core::boot::Scripts;
 use ironpxe_core::boot_ident::BootIdent;
 use ironpxe_core::error::Result;
 
-use self::coalesce::{Query, QueryCoalescer};
+use self::coalesce::{Fetched, Query, QueryCoalescer};
 use self::entries::{Cached, ClockCache};
 pub(super) use self::interner::Interner;
 pub(super) use self::script_template::{
@@ -30,7 +31,7 @@ pub(super) use self::script_template::{
 };
 use super::facts::{BootFacts, MachineFacts};
 use super::rendered::CachedScript;
-use crate::db::{BOOT_ROWS_AT_ONCE, BootRows, CommitVersion, Revisions};
+use crate::db::{AsOf, BOOT_ROWS_AT_ONCE, BootRows, CommitVersion, Revisions};
 use crate::lifecycle::Tasks;
 
 /// How many queries of one kind are under way at once; who comes later shares the next one.
@@ -71,17 +72,45 @@ pub(super) struct BootCache {
     entries: ClockCache,
     rows: QueryCoalescer<RowsQuery>,
     revisions: QueryCoalescer<RevisionsQuery>,
+    versions: QueryCoalescer<VersionQuery>,
+    pace: Pace,
+}
+
+/// The version that was seen last, and whether it was the one before, too: whether it pays to ask for
+/// the version before the revisions.
+#[derive(Debug, Default)]
+struct Pace(Mutex<(Option<CommitVersion>, bool)>);
+
+impl Pace {
+    /// Notes the version that the source just had.
+    fn note(&self, version: Option<CommitVersion>) {
+        // Of a machine that is not known, no version is.
+        if version.is_some() {
+            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            *state = (version, state.0 == version);
+        }
+    }
+
+    /// Whether the source may still be as of this version: nothing newer was seen, nor are there
+    /// commits all the time.
+    fn may_be(&self, version: Option<CommitVersion>) -> bool {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        version.is_some() && *state == (version, true)
+    }
 }
 
 impl BootCache {
     /// With room for about so many bytes.
     pub(super) fn new(facts: &BootFacts, tasks: &Tasks, capacity: usize) -> Self {
         let (rows, revisions) = (RowsQuery(facts.clone()), RevisionsQuery(facts.clone()));
+        let versions = VersionQuery(facts.clone());
         Self {
             facts: facts.clone(),
             entries: ClockCache::new(capacity),
             rows: QueryCoalescer::new(rows, tasks, QUERIES, BOOT_ROWS_AT_ONCE),
             revisions: QueryCoalescer::new(revisions, tasks, QUERIES, BOOT_ROWS_AT_ONCE),
+            versions: QueryCoalescer::new(versions, tasks, QUERIES, usize::MAX),
+            pace: Pace::default(),
         }
     }
 
@@ -104,10 +133,18 @@ impl BootCache {
         if now.is_some() && validator.version == now {
             return Ok(Lookup::Cached(content));
         }
+        if now.is_none() && self.pace.may_be(validator.version) {
+            let now = self.versions.ask(()).await?.version;
+            self.pace.note(now);
+            if now.is_some() && validator.version == now {
+                return Ok(Lookup::Cached(content));
+            }
+        }
         let Some(revisions) = validator.revisions else {
             return self.read(ident).await;
         };
         let answer = self.revisions.ask(ident).await?;
+        self.pace.note(answer.version);
         if answer.found == Some(revisions) {
             let validator = Validator {
                 version: answer.version,
@@ -122,6 +159,7 @@ impl BootCache {
     /// The same, whatever is kept.
     pub(super) async fn read(&self, ident: BootIdent) -> Result<Lookup> {
         let answer = self.rows.ask(ident).await?;
+        self.pace.note(answer.version);
         let Some(rows) = answer.found else {
             return Ok(Lookup::Unknown);
         };
@@ -169,17 +207,20 @@ struct RowsQuery(BootFacts);
 #[derive(Debug)]
 struct RevisionsQuery(BootFacts);
 
+#[derive(Debug)]
+struct VersionQuery(BootFacts);
+
 impl Query for RowsQuery {
     type Key = BootIdent;
     type Value = Arc<BootRows>;
     type Version = Option<CommitVersion>;
 
-    fn version(&self) -> Self::Version {
-        self.0.version()
-    }
-
-    async fn fetch(&self, keys: &[BootIdent]) -> Result<HashMap<BootIdent, Arc<BootRows>>> {
-        self.0.rows(keys).await
+    async fn fetch(&self, keys: &[BootIdent]) -> Result<Fetched<Self>> {
+        let AsOf { version, found } = self.0.rows(keys).await?;
+        let shared = found
+            .into_iter()
+            .map(|(ident, rows)| (ident, Arc::new(rows)));
+        Ok((version, shared.collect()))
     }
 }
 
@@ -188,11 +229,19 @@ impl Query for RevisionsQuery {
     type Value = Revisions;
     type Version = Option<CommitVersion>;
 
-    fn version(&self) -> Self::Version {
-        self.0.version()
+    async fn fetch(&self, keys: &[BootIdent]) -> Result<Fetched<Self>> {
+        let AsOf { version, found } = self.0.revisions(keys).await?;
+        Ok((version, found))
     }
+}
 
-    async fn fetch(&self, keys: &[BootIdent]) -> Result<HashMap<BootIdent, Revisions>> {
-        self.0.revisions(keys).await
+/// Whoever asks, there is one answer.
+impl Query for VersionQuery {
+    type Key = ();
+    type Value = ();
+    type Version = Option<CommitVersion>;
+
+    async fn fetch(&self, _: &[()]) -> Result<Fetched<Self>> {
+        Ok((self.0.fetch_version().await?, HashMap::new()))
     }
 }

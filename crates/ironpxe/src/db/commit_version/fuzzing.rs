@@ -31,7 +31,7 @@ pub(crate) fn wal_index(data: &[u8]) {
         };
         // Equal versions mean equal headers, and none comes back.
         let version = seen.give(header);
-        assert_eq!(seen.version_of(header), Some(version));
+        assert_eq!(seen.version_of(&header), Some(version));
         for (other, given) in &known {
             assert!(*other == header || *given != version);
         }
@@ -41,8 +41,8 @@ pub(crate) fn wal_index(data: &[u8]) {
             && before != header
         {
             seen.ignore_commit(before, header);
-            let passed = seen.version_of(header);
-            assert!(passed == Some(given) || seen.version_of(before).is_none());
+            let passed = seen.version_of(&header);
+            assert!(passed == Some(given) || seen.version_of(&before).is_none());
             // From here on, the two have one version.
             known.clear();
             seen = Seen::default();

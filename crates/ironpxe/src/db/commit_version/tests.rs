@@ -282,14 +282,14 @@ fn whoever_is_a_little_behind_changes_nothing() {
     assert_ne!(meanwhile, version);
     assert_eq!(seen.give(old), version);
     seen.ignore_commit(old, passed_over);
-    assert_eq!(seen.version_of(passed_over), Some(version));
+    assert_eq!(seen.version_of(&passed_over), Some(version));
     let next = seen.give(new);
     assert!(next != version && next != meanwhile);
-    assert_eq!(seen.version_of(old), Some(version));
+    assert_eq!(seen.version_of(&old), Some(version));
     for change in 4..100 {
         seen.give(header_of(&header(change, change, [1, 2])).unwrap());
     }
-    assert_eq!(seen.version_of(old), None);
+    assert_eq!(seen.version_of(&old), None);
     let again = seen.give(old);
     assert!(![version, meanwhile, next].contains(&again));
 }

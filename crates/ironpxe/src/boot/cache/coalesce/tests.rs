@@ -68,12 +68,9 @@ impl Query for Number {
     type Value = u64;
     type Version = u64;
 
-    fn version(&self) -> u64 {
-        self.0.number.load(Ordering::SeqCst)
-    }
-
-    async fn fetch(&self, keys: &[u32]) -> Result<HashMap<u32, u64>, Fault> {
+    async fn fetch(&self, keys: &[u32]) -> Result<Fetched<Self>> {
         let table = &*self.0;
+        let version = table.number.load(Ordering::SeqCst);
         let now = table.under_way.fetch_add(1, Ordering::SeqCst) + 1;
         table.most_under_way.fetch_max(now, Ordering::SeqCst);
         // A statement sees what was committed when it begins, however long its answer takes.
@@ -94,7 +91,8 @@ impl Query for Number {
         if table.broken.is_some_and(|broken| keys.contains(&broken)) {
             return Err(Fault::Internal("broken".to_owned()));
         }
-        Ok(keys.iter().map(|key| (*key, number)).collect())
+        let found = keys.iter().map(|key| (*key, number));
+        Ok((version, found.collect()))
     }
 }
 
