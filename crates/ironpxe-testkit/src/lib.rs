@@ -8,25 +8,45 @@
 //! needs root, a bridge or a DHCP server: the machines live on QEMU's user network, where
 //! [`machine::HOST`] is this host's loopback. What is about DHCP itself has a [`lan::Lan`].
 //!
+//! Without the feature `servers`, which is on where it is not switched off, there is only [`docs`]: the core's
+//! tests need no HTTP client.
+//!
 //! Everything is plain threads and blocking calls, and everything that was started is stopped
 //! when its value is dropped, or when the test process dies in whatever way.
 
+#[cfg(feature = "servers")]
 pub mod console;
+#[cfg(feature = "servers")]
 pub mod dhcp_client;
 pub mod docs;
+#[cfg(feature = "servers")]
 pub mod http;
+#[cfg(feature = "servers")]
 pub mod imageserver;
+#[cfg(feature = "servers")]
 pub mod ironic;
+#[cfg(feature = "servers")]
 pub mod iscsi;
+#[cfg(feature = "servers")]
 pub mod journal;
+#[cfg(feature = "servers")]
 pub mod lan;
+#[cfg(feature = "servers")]
 pub mod machine;
+#[cfg(feature = "servers")]
 pub mod openstack;
+#[cfg(feature = "servers")]
 pub mod payload;
+#[cfg(feature = "servers")]
 pub mod postgres;
+#[cfg(feature = "servers")]
 pub mod proxy;
+#[cfg(feature = "servers")]
 pub mod server;
+#[cfg(feature = "servers")]
 pub mod turnstile;
+#[cfg(feature = "servers")]
 pub mod writes;
 
+#[cfg(feature = "servers")]
 mod process;

@@ -429,4 +429,22 @@ mod tests {
             .to_string();
         assert!(error.contains("unknown key [api]prot"), "{error}");
     }
+
+    #[test]
+    fn a_log_in_a_file_tells_the_address_or_why_there_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = ServerOptions {
+            log_file: Some(folder.path().join("log")),
+            ..ServerOptions::default()
+        };
+        let listens = "echo 'INFO listening on http://127.0.0.1:7, ready' >&2; exec sleep 600";
+        let server = Server::start(&stand_in(&folder, listens), &options).unwrap();
+        assert_eq!(server.base_url(), "http://127.0.0.1:7");
+        drop(server);
+
+        let fails = "echo 'configuration: unknown key [api]prot' >&2; exit 64";
+        let error = Server::start(&stand_in(&folder, fails), &options).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("unknown key [api]prot"), "{error}");
+    }
 }
