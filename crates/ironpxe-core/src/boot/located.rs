@@ -106,7 +106,7 @@ impl Located {
             let refusal = Refusal::Image {
                 kind,
                 image: image.to_string(),
-                problem: "nobody said where it is to be had".to_owned(),
+                problem: "no location of it is known".to_owned(),
             };
             return Self::refused(refusal);
         }

@@ -122,7 +122,7 @@ impl Scripts {
         Ok((script, Some(Unusable { refusal, error })))
     }
 
-    /// The script for a machine that is no known node's, or whose request makes no sense.
+    /// The script for a machine that is no known node's, or whose request is not valid.
     pub fn refuse_unknown_machine(
         &self,
         why: UnknownMachine,

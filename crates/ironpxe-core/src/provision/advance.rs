@@ -53,7 +53,7 @@ pub fn refuse_if_taken(node: &Node, host: &str, since: Option<time::OffsetDateTi
     Err(Fault::Internal(format!(
         "the work was taken away: the node is in \"{}\" and held by {}",
         node.provision_state,
-        holder.unwrap_or("nobody")
+        holder.unwrap_or("no conductor")
     )))
 }
 

@@ -74,7 +74,7 @@ impl Inner {
 /// What a client hears of it; where images live is for the log.
 fn not_now(problem: &NotLocated) -> Fault {
     Fault::Unavailable {
-        reason: format!("The {} cannot be had now", problem.kind.name()),
+        reason: format!("The {} is temporarily unavailable", problem.kind.name()),
         retry_after: problem.retry_after,
     }
 }

@@ -14,7 +14,7 @@ use ironpxe::config::Config;
 pub(super) enum DbCommand {
     /// Bring the tables up to date; says so where an older release cannot work on them any more
     Upgrade(Database),
-    /// Show the version of the tables here and in this program; fails if they do not go together
+    /// Show the version of the tables here and in this program; exits with 1 if they are incompatible
     Status(Database),
 }
 

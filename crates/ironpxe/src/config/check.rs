@@ -49,7 +49,7 @@ impl Loader {
         self.config.state_path = state_path;
     }
 
-    /// Finds settings that do not go together.
+    /// Finds settings that contradict each other.
     pub(super) fn check(&mut self) {
         if self
             .config

@@ -56,10 +56,10 @@ pub enum Cause {
     #[error("there is no token for it: {0}")]
     NoToken(Box<OpenStackError>),
     /// It sent us elsewhere once too often, or to somebody else.
-    #[error("it leads us astray: {0}")]
+    #[error("redirect refused: {0}")]
     Redirect(String),
     /// Its answer cannot be understood.
-    #[error("its answer makes no sense: {0}")]
+    #[error("malformed response: {0}")]
     Garbage(String),
     /// There is no such service for us.
     #[error(

@@ -132,10 +132,10 @@ fn not_any_more() -> ApiError {
 /// Where images live, and what is wrong there, is for the log.
 fn refusal(error: &ImageError, request_id: &str) -> Result<Response, ApiError> {
     match error {
-        ImageError::Gone(_) => Err(ApiError::Missing("The image cannot be had.".to_owned())),
+        ImageError::Gone(_) => Err(ApiError::Missing("The image is not available.".to_owned())),
         ImageError::NotNow { retry_after, .. } => {
             let fault = Fault::Unavailable {
-                reason: "The image cannot be had now".to_owned(),
+                reason: "The image is temporarily unavailable".to_owned(),
                 retry_after: *retry_after,
             };
             Ok(ApiError::from(fault).answer(request_id))
