@@ -1,6 +1,8 @@
-//! Verbs are Ironic's.
+//! Verbs are Ironic's, and the operators' page says what they do.
 
 mod properties;
+
+use std::fmt::Write;
 
 use serde_json::Value;
 
@@ -38,4 +40,73 @@ fn a_verbs_task_is_that_of_the_state_it_leads_to() {
         let works = led_to.iter().any(|state| state.fails_when_abandoned());
         assert_eq!(row.task.is_some(), works, "{verb:?}");
     }
+}
+
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/what-boots-when.md");
+const START: &str = "<!-- generated: verbs -->\n";
+const END: &str = "<!-- end -->";
+
+/// Set `UPDATE_DOCS=1` to write the page anew.
+#[test]
+fn the_operators_page_lists_every_verb() {
+    let listed = |names: Vec<String>, between: &str| match names.is_empty() {
+        true => "-".to_owned(),
+        false => names.join(between),
+    };
+    let since = |name: &str, minor: u16| match minor {
+        1 => format!("`{name}`"),
+        minor => format!("`{name}` (1.{minor})"),
+    };
+    let mut table =
+        String::from("| verb | accepted in | takes | refused if the node |\n|---|---|---|---|\n");
+    for verb in Verb::ALL {
+        let row = verb.row();
+        let words = row.words.iter().map(|(word, minor)| since(word, *minor));
+        let states = ProvisionState::all().filter(|state| state.on(row.event).is_some());
+        let states = states.map(|state| {
+            let later = row.since_in.iter().find(|(later, _)| *later == state);
+            later.map_or(state.to_string(), |(_, minor)| {
+                format!("{state} (1.{minor})")
+            })
+        });
+        let takes = row.takes.iter().map(|(argument, minor)| {
+            let needed = if argument.is_required() {
+                ", needed"
+            } else {
+                ""
+            };
+            since(argument.name(), *minor) + needed
+        });
+        let refused = row.refused_by.iter().map(|refused_by| match refused_by {
+            RefusedBy::Protected => "is `protected`".to_owned(),
+            RefusedBy::Retired(_) => "is `retired`".to_owned(),
+            RefusedBy::Maintenance(_) => "is in `maintenance`".to_owned(),
+            RefusedBy::MaintenanceUnlessAllowed(_) => {
+                "is in `maintenance`, unless `[conductor]allow_provisioning_in_maintenance`"
+                    .to_owned()
+            }
+            RefusedBy::NoInterface(kind) => format!("has the {0} interface `no-{0}`", kind.name()),
+        });
+        writeln!(
+            table,
+            "| {} | {} | {} | {} |",
+            listed(words.collect(), ", "),
+            listed(states.collect(), ", "),
+            listed(takes.collect(), "; "),
+            listed(refused.collect(), "; ")
+        )
+        .unwrap();
+    }
+    let page = std::fs::read_to_string(PAGE).unwrap();
+    let (before, rest) = page.split_once(START).unwrap();
+    let (_, after) = rest.split_once(END).unwrap();
+    let expected = format!("{before}{START}{table}{END}{after}");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(PAGE, &expected).unwrap();
+        return;
+    }
+    assert_eq!(
+        page, expected,
+        "run: UPDATE_DOCS=1 cargo test -p ironpxe-core --lib page_lists_every_verb"
+    );
 }

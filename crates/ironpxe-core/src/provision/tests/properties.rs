@@ -15,7 +15,6 @@ use crate::driver::agent;
 use crate::id::{NodeUuid, VolumeTargetUuid};
 use crate::interface::InterfaceKind;
 use crate::node::Node;
-use crate::power_state::PowerState;
 use crate::provision::*;
 use crate::provision_state::{Phase, ProvisionState};
 
@@ -291,20 +290,7 @@ impl World {
         }
         self.node = next.node;
         if let Some(action) = next.action {
-            self.act(action);
-        }
-    }
-
-    /// What the action means for the machine.
-    fn act(&self, action: Action) {
-        assert_ne!(self.state(), ProvisionState::Active, "{action:?}");
-        if let Action::SetPower(PowerState::On) = action {
-            // What it boots is decided when it asks: by what is saved.
-            let plan = decide(Machine::of(&self.node), &self.boot, "req-1");
-            let agents =
-                matches!(&plan, BootPlan::Linux(linux) if linux.role == LinuxRole::Installer);
-            let finished = self.node.deploy_step.contains_key("step");
-            assert!(!(agents && finished), "it would be installed again");
+            assert_ne!(self.state(), ProvisionState::Active, "{action:?}");
         }
     }
 
@@ -313,6 +299,15 @@ impl World {
         let phase = state.row().phase;
         let was = before.state();
 
+        let plan = decide(Machine::of(node), &self.boot, "req-1");
+        let ramdisk =
+            matches!(&plan, BootPlan::Linux(linux) if linux.role != LinuxRole::InstanceRamdisk);
+        let installed = matches!(op, Op::Heartbeat(true, Some(AgentStatus::End)))
+            && (was, state) == (ProvisionState::DeployWait, ProvisionState::Deploying);
+        assert!(
+            !(ramdisk && (installed || state == ProvisionState::Active)),
+            "{op:?}: {plan:?}"
+        );
         if was == ProvisionState::Active && state != was {
             assert!(matches!(op, Op::Verb(..)), "{op:?} left active for {state}");
         }
