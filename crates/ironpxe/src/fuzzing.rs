@@ -8,6 +8,7 @@
 //! How to run them: `docs/testing.md`.
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     reason = "a check stops at anything unexpected, and is no part of the service"
 )]
 

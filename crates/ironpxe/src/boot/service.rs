@@ -154,7 +154,7 @@ impl Inner {
         if let Some(content) = self.cache.get_if_unchanged(ident)
             && let Some(cached) = usable(request_id, &scripts, &content)
         {
-            return self.from_cache(request_id, cached);
+            return self.fill_cached(request_id, cached);
         }
         // Boxed: much larger than what mostly happens.
         Box::pin(self.script_uncached(request_id, &scripts, ident)).await
@@ -169,7 +169,7 @@ impl Inner {
         let found = match self.cache.find(ident).await? {
             Lookup::Cached(content) => {
                 if let Some(cached) = usable(request_id, scripts, &content) {
-                    return self.from_cache(request_id, cached);
+                    return self.fill_cached(request_id, cached);
                 }
                 if let Content::Facts(facts) = &*content {
                     return self.render(request_id, scripts, facts).await;
@@ -182,7 +182,7 @@ impl Inner {
             return Err(self.unknown_machine(request_id, ident));
         };
         if let Some(cached) = self.cacheable(request_id, scripts, facts.machine())? {
-            let script = self.from_cache(request_id, &cached);
+            let script = self.fill_cached(request_id, &cached);
             let content = Content::Script(Arc::downgrade(scripts), cached);
             self.cache.put(ident, content, validator);
             return script;
@@ -228,7 +228,7 @@ impl Inner {
         self.unless_hidden(rendered.script, rendered.outcome)
     }
 
-    fn from_cache(&self, request_id: &str, cached: &CachedScript) -> Result<String> {
+    fn fill_cached(&self, request_id: &str, cached: &CachedScript) -> Result<String> {
         let script = cached.fill_and_log(request_id);
         self.unless_hidden(script, cached.outcome())
     }

@@ -205,6 +205,12 @@ const WRONG: &[Wrong] = &[
         "[anaconda]\ndefault_ks_template = \"none.ks\"\n",
         "my.toml:2: [anaconda]default_ks_template: none.ks cannot be read: No such file",
     ),
+    // An API answers installers.
+    of_role(
+        API,
+        "[anaconda]\ndefault_ks_template = \"none.ks\"\n",
+        "my.toml:2: [anaconda]default_ks_template: none.ks cannot be read: No such file",
+    ),
     wrong(
         "[anaconda]\ndefault_ks_template = \"broken.ks\"\n",
         "my.toml:2: [anaconda]default_ks_template: ",
@@ -319,7 +325,6 @@ fn serve_starts_with_what_check_calls_good() -> Result<()> {
         (&[][..], ""),
         (&[], basic),
         (API, types),
-        (API, "[anaconda]\ndefault_ks_template = \"none.ks\"\n"),
         (CONDUCTOR, ""),
         (
             &[],
