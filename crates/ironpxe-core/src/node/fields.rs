@@ -54,7 +54,7 @@ pub const NODE_FIELDS: &[NodeField] = &[
     row("inspection_finished_at", |n| timestamp::show(n.inspection_finished_at)).since(6).sortable(),
     row("inspection_started_at", |n| timestamp::show(n.inspection_started_at)).since(6).sortable(),
     row("inspect_interface", |n| interface(n, Kind::Inspect)).since(31).sortable().written(|n, f| set_interface(n, Kind::Inspect, f)),
-    row("instance_info", |n| json!(n.instance_info)).masked(Mask::InstanceInfo).written(|n, f| set_instance_info(n, f)),
+    row("instance_info", |n| json!(n.instance_info)).masked(Mask::InstanceInfo).written(set_instance_info),
     row("instance_name", |n| json!(n.instance_name)).since(104).sortable().written(|n, f| put(&mut n.instance_name, non_empty(f))),
     row("instance_uuid", |n| json!(n.instance_uuid)).sortable().written(|n, f| put(&mut n.instance_uuid, f.uuid())),
     row("last_error", |n| json!(n.last_error)).sortable(),

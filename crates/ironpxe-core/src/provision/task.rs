@@ -101,14 +101,13 @@ fn working_on(node: &Node) -> Option<Task> {
 fn course(node: &Node, task: Task, last: Option<Action>, facts: &Facts<'_>) -> Course {
     use ProvisionState as S;
     match task {
-        Task::Verify => Ok((Vec::new(), FsmEvent::Done)),
         Task::Inspect if by_agent(node, InterfaceKind::Inspect) => {
             ramdisk(node, S::InspectWait, false, facts)
         }
         Task::Rescue if by_agent(node, InterfaceKind::Rescue) => {
             ramdisk(node, S::RescueWait, false, facts)
         }
-        Task::Inspect | Task::Rescue => Ok((Vec::new(), FsmEvent::Done)),
+        Task::Verify | Task::Inspect | Task::Rescue => Ok((Vec::new(), FsmEvent::Done)),
         Task::Clean => clean(node, facts),
         Task::Deploy => deploy(node, last, facts),
         Task::TearDown => Ok((tear_down(node, facts), FsmEvent::Clean)),

@@ -49,9 +49,12 @@ const END: &str = "<!-- end -->";
 /// Set `UPDATE_DOCS=1` to write the page anew.
 #[test]
 fn the_operators_page_lists_every_verb() {
-    let listed = |names: Vec<String>, between: &str| match names.is_empty() {
-        true => "-".to_owned(),
-        false => names.join(between),
+    let listed = |names: Vec<String>, between: &str| {
+        if names.is_empty() {
+            "-".to_owned()
+        } else {
+            names.join(between)
+        }
     };
     let since = |name: &str, minor: u16| match minor {
         1 => format!("`{name}`"),

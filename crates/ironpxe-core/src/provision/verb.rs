@@ -92,19 +92,10 @@ pub enum Validates {
 
 impl Verb {
     /// Every verb.
+    #[rustfmt::skip]
     pub const ALL: [Self; 13] = [
-        Self::Deploy,
-        Self::Rebuild,
-        Self::Undeploy,
-        Self::Manage,
-        Self::Provide,
-        Self::Inspect,
-        Self::Abort,
-        Self::Clean,
-        Self::Adopt,
-        Self::Rescue,
-        Self::Unrescue,
-        Self::Unhold,
+        Self::Deploy, Self::Rebuild, Self::Undeploy, Self::Manage, Self::Provide, Self::Inspect,
+        Self::Abort, Self::Clean, Self::Adopt, Self::Rescue, Self::Unrescue, Self::Unhold,
         Self::Service,
     ];
 

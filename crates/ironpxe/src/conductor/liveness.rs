@@ -29,7 +29,7 @@ use crate::{clock, ident};
 /// How often a node is looked at again that somebody changed while it was given back.
 const ROUNDS: u32 = 5;
 /// How long the heartbeat may take to end.
-const TIMEOUT: Duration = Duration::from_secs(2);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// This run of the conductor.
 #[derive(Debug)]
@@ -122,7 +122,7 @@ impl LocalConductor {
         if let Err(fault) = self.end_abandoned_work(self.this_run()).await {
             error!("unfinished work is not handed over: {fault}");
         }
-        self.life.tasks.stop(TIMEOUT).await;
+        self.life.tasks.stop(SHUTDOWN_TIMEOUT).await;
     }
 
     fn this_run(&self) -> Holder<'_> {

@@ -237,7 +237,7 @@ impl World {
                 if !valid {
                     assert_eq!(
                         self.node, before.node,
-                        "a heartbeat without the token was applied"
+                        "a heartbeat without the token was taken in"
                     );
                 }
             }
