@@ -130,14 +130,18 @@ impl Ironpxe {
         Ok(Self { address, first_script: Duration::ZERO, servers, database })
     }
 
-    /// Ends it in good order: without this it is killed.
-    pub(crate) fn stop(mut self) -> Result<()> {
-        self.servers.iter_mut().try_for_each(|it| it.terminate().map(drop))
-    }
-
     pub(crate) fn target(&self, before: &'static str, key: Key, after: &'static str) -> Target {
         let processes = self.servers.iter().map(Server::id).collect();
         Target { address: self.address, before, key, after, processes, database: self.database }
+    }
+}
+
+impl Drop for Ironpxe {
+    fn drop(&mut self) {
+        // In good order, so that the next one of this name need not wait whether it is still there.
+        for server in &mut self.servers {
+            let _ = server.terminate();
+        }
     }
 }
 
