@@ -11,7 +11,7 @@ fn patient(cloud: &FaultyCloud) -> Settings {
     }
 }
 
-/// WriteTimeout, but only with what never comes: a token comes first, and may need a moment.
+/// A short timeout, but only for what never comes: a token comes first, and may need a moment.
 fn impatient(cloud: &FaultyCloud) -> Settings {
     Settings {
         timeout: Duration::from_secs(1),
