@@ -6,7 +6,7 @@
 //! `_check_inspect_wait_timeouts`, `_check_rescuewait_timeouts`, `_check_servicewait_timeouts`) and
 //! the error handlers in `conductor/utils.py`.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use serde_json::Value;
 use time::OffsetDateTime;
