@@ -1,4 +1,4 @@
-//! Provisioning: what an operator may ask of a node ([`Verb`]), and what follows ([`advance`]).
+//! Provisioning: what an operator may ask of a node ([`Verb`]), and what follows ([`advance()`]).
 //!
 //! `advance` is pure: it says what the node becomes by an event and which action is done next. A
 //! conductor saves the node, does the action and reports back by the next event. So a node can be
