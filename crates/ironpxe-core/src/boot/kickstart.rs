@@ -7,7 +7,7 @@
 //! nothing to either of them, or as a quoted word (`| quote`), or not at all.
 //!
 //! The kickstart holds the agent token, with which the machine says that it is installed; see
-//! `conductor/kickstart.rs` for who gets it and when.
+//! `boot/kickstart.rs` for who gets it and when.
 
 use std::borrow::Cow;
 use std::fmt;
