@@ -171,3 +171,29 @@ pub(crate) fn names<T>(
     wanted.sort_by_key(|field| (if field.listed_last { field.since } else { 0 }, field.name));
     wanted.into_iter().map(|field| field.name).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{node, port};
+
+    /// Ironic lists these to a client that patches something else, in this order.
+    #[test]
+    fn what_can_be_patched_is_listed_in_ironics_order() {
+        assert_eq!(
+            node::fields::PATCHABLE.join(" "),
+            "automated_clean bios_interface boot_interface chassis_uuid conductor_group \
+             console_interface deploy_interface description disable_power_off driver driver_info \
+             extra inspect_interface instance_info instance_name instance_uuid lessee maintenance \
+             management_interface name network_data network_interface owner power_interface \
+             properties protected protected_reason raid_interface rescue_interface resource_class \
+             retired retired_reason shard storage_interface vendor_interface parent_node \
+             firmware_interface"
+        );
+        assert_eq!(
+            port::fields::PATCHABLE.join(" "),
+            "address extra is_smartnic local_link_connection node_ident node_uuid \
+             physical_network portgroup_uuid pxe_enabled name description vendor category \
+             available_for_dynamic_portgroup"
+        );
+    }
+}

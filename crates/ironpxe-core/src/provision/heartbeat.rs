@@ -77,7 +77,7 @@ pub(super) fn apply(
     at: OffsetDateTime,
     facts: &Facts<'_>,
 ) -> Result<Option<Action>> {
-    // First of all, so that nobody without the token learns anything about the node.
+    // First of all, so that a client without the token learns nothing about the node.
     if !agent::is_token_valid(node, &heartbeat.agent_token) {
         return Err(Fault::InvalidParameterValue(
             "Invalid or missing agent token received.".to_owned(),

@@ -123,7 +123,7 @@ mod tests {
         // And with one that is none of Glance.
         ImageProperties::default().apply(&mut node);
         assert_eq!(node, before);
-        // What somebody set stays.
+        // What an operator set stays.
         for field in FIELDS {
             let url = json!(format!("http://h/{field}"));
             node.instance_info.insert(field.to_owned(), url);

@@ -25,7 +25,7 @@ pub(super) fn transition(node: &mut Node, event: FsmEvent, at: OffsetDateTime) -
     if !(heads_for_manageable(node) && next.target() == CLEANED) {
         node.target_provision_state = next.target().map(|state| state.name().to_owned());
     }
-    // However a deployment ends, nobody reports on it any more.
+    // However a deployment ends, its installer reports no more.
     if node.provision_state.known().is_some_and(is_deployment) && !is_deployment(next) {
         agent::forget(node);
     }

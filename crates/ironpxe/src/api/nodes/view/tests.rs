@@ -113,3 +113,27 @@ fn unknown_and_too_new_fields_are_refused() {
         Err(ApiError::invalid("Field zzz is not a valid field."))
     );
 }
+
+#[test]
+fn no_secret_is_shown_whatever_fields_are_asked_for() {
+    const SECRET: &str = "never-shown";
+    let object = |key: &str| JsonMap::from_iter([(key.to_owned(), json!(SECRET))]);
+    let mut node = node();
+    node.driver_info = object("redfish_password");
+    node.driver_internal_info = object("agent_secret_token");
+    node.instance_info = object("image_url");
+    node.instance_info.extend(object("configdrive"));
+    node.instance_info.extend(object("rescue_password"));
+    for field in NODE_FIELDS {
+        let shown = show(
+            &call(115),
+            &Conductors::default(),
+            &node,
+            Some(&[field.name]),
+        );
+        assert!(!shown.to_string().contains(SECRET), "{shown}");
+    }
+    let shown = show(&call(115), &Conductors::default(), &node, None);
+    assert_eq!(shown["driver_info"]["redfish_password"], "******");
+    assert_eq!(shown["instance_info"]["configdrive"], "******");
+}
