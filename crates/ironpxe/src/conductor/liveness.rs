@@ -244,15 +244,16 @@ impl LocalConductor {
                 };
                 let after = provision::advance(&before, &event, &self.facts("", ""))?.node;
                 let event = self.event_of(&before, &after);
+                let state = after.provision_state.clone();
                 let taken = self
                     .db
-                    .node_reclaim(&before, &after, holder, event.as_ref())
+                    .node_reclaim(&before, after, holder, event.as_ref())
                     .await?;
                 all_taken &= taken;
                 if taken {
                     warn!(
-                        node.uuid = %after.uuid,
-                        node.state = %after.provision_state,
+                        node.uuid = %before.uuid,
+                        node.state = %state,
                         conductor.host = before.reservation,
                         "released from a conductor that left it in state \"{}\"",
                         before.provision_state

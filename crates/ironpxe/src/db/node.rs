@@ -21,7 +21,8 @@ use crate::clock;
 
 static INSERT: LazyLock<String> = LazyLock::new(|| columns::insert("nodes", names()));
 
-static UPDATE: LazyLock<String> = LazyLock::new(|| {
+/// Changes a row that is still of the revision that is bound after the columns.
+pub(super) static UPDATE: LazyLock<String> = LazyLock::new(|| {
     let update = columns::update("nodes", names());
     let over = COLUMNS.len() + 1;
     format!("{update} WHERE uuid = $1 AND revision = ${over}")

@@ -83,6 +83,53 @@ impl Db {
     }
 }
 
+/// All nodes that a filter wants, read in parts: none is missed or given twice because another is
+/// deleted meanwhile.
+pub struct NodeParts<'d> {
+    db: &'d Db,
+    filter: &'d NodeFilter,
+    /// Of a part; its marker is the node before the first part.
+    page: Page<NodeUuid>,
+    /// What was given.
+    given: Vec<NodeUuid>,
+    is_complete: bool,
+}
+
+impl Db {
+    /// The nodes after the marker of `page`, as many at a time as its limit says.
+    pub fn node_parts<'d>(&'d self, filter: &'d NodeFilter, page: Page<NodeUuid>) -> NodeParts<'d> {
+        NodeParts {
+            db: self,
+            filter,
+            page,
+            given: Vec::new(),
+            is_complete: false,
+        }
+    }
+}
+
+impl NodeParts<'_> {
+    /// The next nodes; `None` when there are no more.
+    pub async fn next(&mut self) -> Result<Option<Vec<Node>>, DbError> {
+        while !self.is_complete {
+            let page = Page {
+                marker: self.given.last().copied().or(self.page.marker),
+                ..self.page.clone()
+            };
+            let nodes = match self.db.node_list(self.filter, &page).await {
+                // The node that the last part ended with is deleted: go on after the one before it.
+                Err(DbError::NodeMissing(_)) if self.given.pop().is_some() => continue,
+                read => read?,
+            };
+            let limit = self.page.limit.map_or(usize::MAX, |limit| limit as usize);
+            self.is_complete = nodes.len() < limit;
+            self.given.extend(nodes.iter().map(|node| node.uuid));
+            return Ok(Some(nodes));
+        }
+        Ok(None)
+    }
+}
+
 impl NodeFilter {
     fn require<'v>(&'v self, query: &mut ListQuery<'v>) {
         let Self {

@@ -6,12 +6,11 @@
 
 use ironpxe_core::node::Node;
 use ironpxe_core::node_history::NodeHistory;
-use ironpxe_core::power_state::PowerState;
 use time::OffsetDateTime;
 
-use super::node_row::{node_columns, read};
+use super::node_row::{self, node_columns, read};
 use super::statement::Statement;
-use super::{Db, DbError, node_history};
+use super::{Db, DbError, node, node_history};
 use crate::clock;
 
 /// From whom nodes may be taken.
@@ -70,37 +69,35 @@ impl Db {
         self.all(statement, read).await
     }
 
-    /// Saves what becomes of an abandoned node (its states, its reservation and its last error)
-    /// over `before`, and with it the event, if it still is abandoned; tells whether it was.
+    /// Saves `after` over the abandoned node `before`, and with it the event, if the node is still as it
+    /// was read and still abandoned; tells whether it was.
     pub async fn node_reclaim(
         &self,
         before: &Node,
-        after: &Node,
+        after: Node,
         holder: Holder<'_>,
         event: Option<&NodeHistory>,
     ) -> Result<bool, DbError> {
         let (since, hostname, run_id) = holder.terms();
         let mut writer = self.writer().await?;
+        let (update, columns) = (&*node::UPDATE, node_row::COLUMNS.len());
         let text = format!(
-            "UPDATE nodes SET provision_state = $3, target_provision_state = $4, \
-             provision_updated_at = $5, target_power_state = $6, reservation = $7, \
-             last_error = $8, updated_at = $9, revision = $10 \
-             WHERE uuid = $1 AND revision = $2 AND EXISTS (SELECT 1 FROM conductors \
+            "{update} AND EXISTS (SELECT 1 FROM conductors \
              WHERE conductors.hostname = nodes.reservation \
-             AND (conductors.updated_at < $11 OR (hostname = $12 AND run_id = $13)){holding})",
-            holding = writer.holding()
+             AND (conductors.updated_at < ${} OR (hostname = ${} AND run_id = ${})){})",
+            columns + 2,
+            columns + 3,
+            columns + 4,
+            writer.holding()
         );
+        let after = Node {
+            updated_at: Some(clock::now()),
+            revision: before.revision + 1,
+            ..after
+        };
         let statement = Statement::assembled("take an abandoned node", text, Vec::new())
-            .bind(before.uuid.0)
+            .bind_all(node_row::values(&after))
             .bind(before.revision)
-            .bind(after.provision_state.name())
-            .bind(&after.target_provision_state)
-            .bind(after.provision_updated_at)
-            .bind(after.target_power_state.map(PowerState::name))
-            .bind(&after.reservation)
-            .bind(&after.last_error)
-            .bind(clock::now())
-            .bind(before.revision + 1)
             .bind(since)
             .bind(hostname)
             .bind(run_id);

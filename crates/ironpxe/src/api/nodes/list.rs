@@ -166,23 +166,16 @@ async fn of_conductor(
     filter: &NodeFilter,
     mut page: Page<NodeUuid>,
 ) -> Result<Vec<Node>> {
-    let mut found = Vec::new();
     let limit = page.limit.map_or(usize::MAX, |limit| limit as usize);
     page.limit = Some(READ_AT_ONCE);
-    while found.len() < limit {
-        let nodes = state.db.node_list(filter, &page).await?;
-        let Some(last) = nodes.last() else { break };
-        page.marker = Some(last.uuid);
-        let is_last = nodes.len() < READ_AT_ONCE as usize;
-        found.extend(
-            nodes
-                .into_iter()
-                .filter(|node| conductors.of(node) == Some(wanted))
-                .take(limit - found.len()),
-        );
-        if is_last {
-            break;
-        }
+    let (mut found, mut parts) = (Vec::new(), state.db.node_parts(filter, page));
+    while found.len() < limit
+        && let Some(nodes) = parts.next().await?
+    {
+        let of_conductor = nodes
+            .into_iter()
+            .filter(|node| conductors.of(node) == Some(wanted));
+        found.extend(of_conductor.take(limit - found.len()));
     }
     Ok(found)
 }

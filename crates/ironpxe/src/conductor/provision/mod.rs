@@ -7,9 +7,11 @@
 
 mod dhcp;
 
+use std::time::Duration;
+
 use ironpxe_core::driver::deploy::DeployInterface;
 use ironpxe_core::driver::{management, storage};
-use ironpxe_core::error::Result;
+use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::node::Node;
 use ironpxe_core::provision::{
@@ -24,6 +26,10 @@ pub(super) use dhcp::DhcpProblem;
 use super::LocalConductor;
 use crate::rpc::Context;
 use crate::{clock, ident};
+
+/// How long to wait before the database is tried again: first, and at most.
+const SHORTEST_DELAY: Duration = Duration::from_secs(1);
+const LONGEST_DELAY: Duration = Duration::from_secs(30);
 
 /// A node before and after an event.
 pub(super) struct Advanced {
@@ -156,9 +162,7 @@ impl LocalConductor {
                     Some(action) => conductor.act(&ctx, &node, action).await,
                     None => Progress::Started,
                 };
-                let since = node.provision_updated_at;
-                let task = What::Task { since, progress };
-                match conductor.advance(&ctx, uuid, clock::now(), task).await {
+                match conductor.save_progress(&ctx, &node, progress).await {
                     Ok(next) => {
                         node = next.node;
                         action = next.action;
@@ -183,6 +187,51 @@ impl LocalConductor {
                 return;
             }
         });
+    }
+
+    /// Saves how the work on a reserved node has come on. While the database is away it tries again
+    /// until this conductor stops: if the work were given up, the node would stay reserved.
+    async fn save_progress(
+        &self,
+        ctx: &Context,
+        before: &Node,
+        progress: Progress,
+    ) -> Result<Advanced> {
+        let (uuid, since) = (before.uuid, before.provision_updated_at);
+        let at = clock::now();
+        let stopping = self.tasks.stopping();
+        let mut delay = SHORTEST_DELAY;
+        loop {
+            let progress = progress.clone();
+            let what = What::Task { since, progress };
+            let fault = match self.advance(ctx, uuid, at, what.clone()).await {
+                Err(fault @ Fault::Unavailable { .. }) => fault,
+                saved_or_refused => return saved_or_refused,
+            };
+            warn!(
+                req.id = ctx.request_id,
+                node.uuid = %uuid,
+                node.state = %before.provision_state,
+                "progress of the provision work not saved, retrying in {} s: {fault}",
+                delay.as_secs()
+            );
+            tokio::select! {
+                () = stopping.cancelled() => return Err(fault),
+                () = tokio::time::sleep(delay) => {}
+            }
+            delay = (delay * 2).min(LONGEST_DELAY);
+            // The answer to a change may be lost although the change was made.
+            let saved = match self.node(uuid).await {
+                Ok(node) if node.provision_updated_at == Some(at) => node,
+                Ok(_) | Err(_) => continue,
+            };
+            let next = self.next(before, &Event { at, what }, &self.facts(&ctx.request_id, ""))?;
+            return Ok(Advanced {
+                before: before.clone(),
+                node: saved,
+                action: next.action,
+            });
+        }
     }
 
     /// Does the action.

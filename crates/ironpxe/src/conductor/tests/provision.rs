@@ -8,6 +8,7 @@ use ironpxe_core::id::VolumeTargetUuid;
 use ironpxe_core::volume::VolumeTarget;
 
 use super::*;
+use crate::db::testing::Site;
 
 #[tokio::test]
 async fn an_agents_deployment_stops_where_it_waits_for_the_agent() {
@@ -464,4 +465,42 @@ async fn an_image_that_went_away_fails_the_deployment() {
         error.contains("cannot be deployed: kernel file:///srv/gone"),
         "{error}"
     );
+}
+
+/// The database goes away while the work runs, and comes back.
+#[tokio::test]
+async fn work_outlives_an_outage_of_the_database() {
+    let Some(site) = Site::postgres().await else {
+        return;
+    };
+    let db = site.open().await;
+    let stand = Stand {
+        conductor: start(&db).await,
+        db,
+        folder: TempDir::new().unwrap(),
+    };
+    let uuid = stand.enrol("direct").await;
+    stand.walk(uuid, &["manage", "provide"]).await;
+    // As a server says that is being stopped. What a sequence has given is not taken back.
+    stand.db.sql("CREATE SEQUENCE saves").await;
+    stand
+        .db
+        .sql(
+            "CREATE FUNCTION stopping() RETURNS trigger AS $$ BEGIN \
+             IF nextval('saves') <= 2 THEN RAISE 'stopping' USING ERRCODE = '57P01'; END IF; \
+             RETURN NEW; END $$ LANGUAGE plpgsql",
+        )
+        .await;
+    stand
+        .db
+        .sql(
+            "CREATE TRIGGER stopping BEFORE UPDATE ON nodes FOR EACH ROW \
+             WHEN (OLD.reservation IS NOT NULL) EXECUTE FUNCTION stopping()",
+        )
+        .await;
+    stand.ask(uuid, "active").await.unwrap();
+    let node = stand.settled(uuid).await;
+    assert_eq!(node.provision_state, ProvisionState::DeployWait.into());
+    let saves = stand.db.rows_of("saves WHERE last_value > 2").await;
+    assert_eq!(saves, 1, "two saves failed, and a later one succeeded");
 }

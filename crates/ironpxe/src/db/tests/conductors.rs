@@ -147,6 +147,9 @@ async fn held(db: &Db, hostname: &str) -> (Node, Node) {
     let mut before = node();
     before.provision_state = ProvisionState::Deploying.into();
     before.reservation = Some(hostname.to_owned());
+    before
+        .driver_internal_info
+        .insert("agent_secret_token".to_owned(), "secret".into());
     db.node_create(&before).await.unwrap();
     let mut after = before.clone();
     after.provision_state = ProvisionState::DeployFailed.into();
@@ -160,14 +163,14 @@ async fn a_node_is_taken_once_and_only_from_the_dead(site: Site) {
     let other = site.open().await;
     register(&db, "dead", "run-1").await;
     register(&db, "alive", "run-1").await;
-    let (before, after) = held(&db, "dead").await;
+    let (before, mut after) = held(&db, "dead").await;
     let (kept, _) = held(&db, "alive").await;
     let (unknown, _) = held(&db, "never-heard-of").await;
 
     let holder = Holder::SilentSince(db.silent_since());
     assert_eq!(db.node_list_held_by(holder).await.unwrap(), []);
     assert!(
-        !db.node_reclaim(&before, &after, holder, None)
+        !db.node_reclaim(&before, after.clone(), holder, None)
             .await
             .unwrap()
     );
@@ -179,7 +182,7 @@ async fn a_node_is_taken_once_and_only_from_the_dead(site: Site) {
     // It comes back in between.
     assert!(db.conductor_touch("dead", "run-1", true).await.unwrap());
     assert!(
-        !db.node_reclaim(&before, &after, holder, None)
+        !db.node_reclaim(&before, after.clone(), holder, None)
             .await
             .unwrap()
     );
@@ -190,15 +193,17 @@ async fn a_node_is_taken_once_and_only_from_the_dead(site: Site) {
         Ok(())
     };
     let (changed, ()) = db.node_change(before.uuid, touched).await.unwrap();
+    after.maintenance = true;
+    after.driver_internal_info.clear();
     assert!(
-        !db.node_reclaim(&before, &after, holder, None)
+        !db.node_reclaim(&before, after.clone(), holder, None)
             .await
             .unwrap()
     );
     // Two find it.
     let (one, two) = tokio::join!(
-        db.node_reclaim(&changed, &after, holder, None),
-        other.node_reclaim(&changed, &after, holder, None)
+        db.node_reclaim(&changed, after.clone(), holder, None),
+        other.node_reclaim(&changed, after.clone(), holder, None)
     );
     assert_eq!(
         [one.unwrap(), two.unwrap()]
@@ -210,6 +215,10 @@ async fn a_node_is_taken_once_and_only_from_the_dead(site: Site) {
     let taken = db.node_get(before.uuid).await.unwrap().unwrap();
     assert_eq!(taken.provision_state, ProvisionState::DeployFailed.into());
     assert_eq!((taken.reservation, taken.maintenance), (None, true));
+    assert!(
+        taken.driver_internal_info.is_empty(),
+        "what the work kept on the node goes with it"
+    );
     assert_eq!(taken.revision, changed.revision + 1);
     for untouched in [kept, unknown] {
         let now = db.node_get(untouched.uuid).await.unwrap().unwrap();
@@ -228,14 +237,14 @@ async fn a_run_takes_back_only_while_it_is_the_one_that_is_registered(site: Site
     };
     assert_eq!(db.node_list_held_by(run("run-0")).await.unwrap(), []);
     assert!(
-        !db.node_reclaim(&before, &after, run("run-0"), None)
+        !db.node_reclaim(&before, after.clone(), run("run-0"), None)
             .await
             .unwrap()
     );
     let found = db.node_list_held_by(run("run-1")).await.unwrap();
     assert_eq!(found, std::slice::from_ref(&before));
     assert!(
-        db.node_reclaim(&before, &after, run("run-1"), None)
+        db.node_reclaim(&before, after.clone(), run("run-1"), None)
             .await
             .unwrap()
     );

@@ -18,6 +18,7 @@ on_both! {
     times_sort_as_they_follow_each_other,
     ports_are_paged_too,
     a_marker_that_is_gone_is_not_the_end_of_the_list,
+    nodes_deleted_between_parts_hide_no_other_and_repeat_none,
     there_is_no_order_by_anything_else,
     each_filter_finds_the_one_node_it_is_about,
 }
@@ -196,6 +197,35 @@ async fn a_marker_that_is_gone_is_not_the_end_of_the_list(site: Site) {
         matches!(error, DbError::NodeMissing(uuid) if uuid == gone),
         "{error:?}"
     );
+}
+
+async fn nodes_deleted_between_parts_hide_no_other_and_repeat_none(site: Site) {
+    let db = site.open().await;
+    let mut nodes = Vec::new();
+    for _ in 0..7 {
+        let node = node();
+        db.node_create(&node).await.unwrap();
+        nodes.push(node.uuid);
+    }
+    let filter = NodeFilter::default();
+    let page = Page {
+        limit: Some(2),
+        marker: Some(nodes[0]),
+        ..Page::default()
+    };
+    let mut parts = db.node_parts(&filter, page);
+    let mut found = Vec::new();
+    // All of the second part, and the end of the first: what is before them is the marker then.
+    let deleted_after = [&nodes[2..=2], &nodes[3..=4], &[], &[]];
+    for deleted in deleted_after {
+        let part = parts.next().await.unwrap().unwrap_or_default();
+        found.extend(part.into_iter().map(|node| node.uuid));
+        for uuid in deleted {
+            db.node_destroy(*uuid, |_| Ok(())).await.unwrap();
+        }
+    }
+    assert_eq!(found, nodes[1..]);
+    assert_eq!(parts.next().await.unwrap(), None);
 }
 
 async fn there_is_no_order_by_anything_else(site: Site) {
