@@ -4,7 +4,8 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use ironpxe_core::boot::{
-    BootSettings, Located, Machine, Occasion, OperatorTemplates, Scripts, TemplateFile, decide,
+    BootSettings, Machine, OperatorTemplates, RenderContext, ResolvedPlan, Scripts, TemplateFile,
+    decide,
 };
 use ironpxe_core::interface::InterfaceKind;
 use ironpxe_core::node::Node;
@@ -65,7 +66,7 @@ fn boot(c: &mut Criterion) {
             port: Some(&port),
             ..Machine::of(&node)
         };
-        let occasion = Occasion {
+        let context = RenderContext {
             machine,
             request_id: REQUEST,
         };
@@ -75,13 +76,13 @@ fn boot(c: &mut Criterion) {
         c.bench_function(&format!("decide and render/{state}"), |b| {
             b.iter(|| {
                 let plan = decide(machine, &settings, REQUEST);
-                scripts.render(&Located::direct(plan), occasion)
+                scripts.render(&ResolvedPlan::direct(plan), context)
             });
         });
         c.bench_function(&format!("decide and render as an operator/{state}"), |b| {
             b.iter(|| {
                 let plan = decide(machine, &settings, REQUEST);
-                operators.render(&Located::direct(plan), occasion)
+                operators.render(&ResolvedPlan::direct(plan), context)
             });
         });
     }

@@ -1,4 +1,4 @@
-//! What a machine's firmware is told to boot from.
+//! What a machine's firmware boots next.
 
 /// A boot device, as Ironic names it (`common/boot_devices.py`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl BootDevice {
         Self::UefiHttp,
     ];
 
-    /// Ironic's word.
+    /// Ironic's name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Pxe => "pxe",
@@ -52,7 +52,7 @@ impl BootDevice {
         }
     }
 
-    /// The device for a word of the API.
+    /// The device with this name in the API.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|device| device.name() == name)
     }

@@ -1,4 +1,4 @@
-//! Which machine a boot request is about: the words in which firmware says it.
+//! How a boot request identifies its machine.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -8,7 +8,7 @@ use crate::error::{Fault, Result};
 use crate::id::NodeUuid;
 use crate::mac::MacAddress;
 
-/// Which machine asks for its boot script.
+/// The machine that a boot request is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BootIdent {
@@ -19,10 +19,10 @@ pub enum BootIdent {
 }
 
 impl BootIdent {
-    /// The arguments of `ipxe_config`, of which a call has one.
+    /// The arguments of `ipxe_config`; a call has exactly one of them.
     pub const ARGUMENTS: [&str; 2] = ["node_uuid", "port_address"];
 
-    /// Which machine the arguments of `ipxe_config` name: exactly one way, and nothing else.
+    /// Reads the arguments of `ipxe_config`: exactly one of them, and no others.
     ///
     /// Source: ironic-specs `ipxe-dynamic-config`.
     pub fn from_args(args: &JsonMap) -> Result<Self> {
@@ -59,15 +59,15 @@ impl BootIdent {
         }
     }
 
-    /// The machine with this MAC address, in any spelling; `field` is what the request calls it.
+    /// The machine with this MAC address, in any notation; `field` names the argument in errors.
     pub fn from_address(field: &str, mac: &str) -> Result<Self> {
         mac.parse()
             .map(Self::Address)
             .map_err(|_| unusable("valid MAC address", field, mac))
     }
 
-    /// Whether a text stands where firmware should have put a value: iPXE replaces a setting that
-    /// is not set by nothing, and what is not iPXE replaces none.
+    /// Whether firmware left the value out: iPXE expands an unset setting to nothing, and other
+    /// clients leave `${...}` as it is.
     pub fn is_unset(text: &str) -> bool {
         text.is_empty() || text.contains("${")
     }
@@ -83,9 +83,9 @@ impl BootIdent {
             .collect()
     }
 
-    /// The address in the name of a file that PXELINUX looks for: `01-52-54-00-aa-00-01`, of which
-    /// `01` is the hardware type, or the address alone. `None` if it is no address: PXELINUX also
-    /// tries IP addresses and `default`.
+    /// The address in the file name that PXELINUX requests: `01-52-54-00-aa-00-01`, where `01` is
+    /// the hardware type, or the bare address. `None` if it is not an address: PXELINUX also tries
+    /// IP addresses and `default`.
     pub fn address_in_file_name(file: &str) -> Option<MacAddress> {
         let address = match file.strip_prefix("01-") {
             Some(rest) if rest.len() == "52-54-00-aa-00-01".len() => rest,
@@ -95,15 +95,15 @@ impl BootIdent {
     }
 }
 
-/// What is wrong with a value that names no machine.
+/// Describes a value that identifies no machine.
 fn unusable(expected: &str, field: &str, value: &str) -> Fault {
-    const INSTEAD: &str = "/boot.ipxe asks for every NIC.";
+    const INSTEAD: &str = "Chain to /boot.ipxe, which tries every NIC.";
     Fault::InvalidParameterValue(if value.is_empty() {
         format!(
-            "Expected {expected} for {field}, and it is empty: ${{net0/mac}} is not set? {INSTEAD}"
+            "Expected {expected} for {field} but it is empty; is ${{net0/mac}} unset? {INSTEAD}"
         )
     } else if BootIdent::is_unset(value) {
-        format!("Expected {expected} for {field}: {value} was not replaced by a value. {INSTEAD}")
+        format!("Expected {expected} for {field} but iPXE did not expand {value}. {INSTEAD}")
     } else {
         format!("Expected {expected} for {field}: {value}")
     })
@@ -152,24 +152,24 @@ mod tests {
             (
                 "port_address",
                 "",
-                "port_address, and it is empty: ${net0/mac} is not set?",
+                "port_address but it is empty; is ${net0/mac} unset?",
             ),
             (
                 "port_address",
                 "${net0/mac}",
-                "port_address: ${net0/mac} was not replaced",
+                "port_address but iPXE did not expand ${net0/mac}",
             ),
-            ("node_uuid", "", "node_uuid, and it is empty"),
+            ("node_uuid", "", "node_uuid but it is empty"),
             (
                 "node_uuid",
                 "${uuid}",
-                "node_uuid: ${uuid} was not replaced",
+                "node_uuid but iPXE did not expand ${uuid}",
             ),
         ] {
             let message = refused(json!({ key: value }));
             assert!(message.contains(said), "{message}");
             assert!(
-                message.contains("/boot.ipxe asks for every NIC"),
+                message.contains("/boot.ipxe, which tries every NIC"),
                 "{message}"
             );
         }

@@ -1,4 +1,4 @@
-//! Conductors: who does the work.
+//! Conductors, and which of them manages a node.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -13,28 +13,28 @@ use crate::node::Node;
 pub struct Conductor {
     /// The name it registered under (`[DEFAULT]host`).
     pub hostname: String,
-    /// Its group; nodes of the same group are its work. Empty is the default group.
+    /// Its conductor group: it manages the nodes of this group. Empty is the default group.
     pub conductor_group: String,
     /// The hardware types it has enabled.
     pub drivers: Vec<String>,
-    /// What each of them offers.
+    /// The interfaces of each hardware type.
     pub interfaces: Vec<Hardware>,
-    /// Where it answers JSON-RPC, as `host:port`; empty when it serves only its own process.
+    /// Its JSON-RPC endpoint as `host:port`; empty if it serves only its own process.
     pub endpoint: String,
-    /// Which of its runs this is; another one after each start.
+    /// Identifies one run of the process; a new one after each start.
     pub run_id: String,
-    /// Whether it has not said that it goes.
+    /// Whether it is registered: it has not announced that it is stopping.
     pub online: bool,
-    /// Whether it is online, and has been heard of lately.
+    /// Whether it is online and its last heartbeat is recent.
     pub alive: bool,
     /// When it first registered.
     pub created_at: OffsetDateTime,
-    /// When it was last heard of.
+    /// Its last heartbeat.
     pub updated_at: Option<OffsetDateTime>,
 }
 
 impl Conductor {
-    /// Whether nodes of this hardware type and conductor group are its work.
+    /// Whether it manages nodes of this hardware type and conductor group.
     ///
     /// Groups are compared without regard to case, as in Ironic.
     pub fn serves(&self, driver: &str, group: &str) -> bool {
@@ -42,10 +42,10 @@ impl Conductor {
             && self.drivers.iter().any(|name| name == driver)
     }
 
-    /// Its place among the conductors that could work on a node; the smallest is asked first.
+    /// Its rank among the conductors that can manage the node; the lowest is tried first.
     ///
-    /// This is rendezvous hashing: every process comes to the same order without asking another
-    /// one, and a conductor that comes or goes moves no node but its own.
+    /// Rendezvous hashing: every process computes the same order independently, and a conductor
+    /// that joins or leaves only moves its own nodes.
     pub fn rank(&self, node: NodeUuid) -> [u8; 32] {
         let hash = Sha256::new()
             .chain_update(node.0.as_bytes())
@@ -54,11 +54,11 @@ impl Conductor {
     }
 }
 
-/// The name of the conductor that works on the node: the one that holds its reservation, or else
-/// the living one that its next work is sent to. `None` if no living conductor has its hardware
-/// type and is of its conductor group.
+/// The name of the conductor that manages the node: the holder of its reservation, or else the live
+/// conductor that its next task is sent to. `None` if no live conductor has its hardware type and
+/// conductor group.
 ///
-/// Source: the `conductor` field of Ironic's API, which is what its hash ring says.
+/// Source: the `conductor` field of Ironic's API, taken from its hash ring.
 pub fn conductor_of<'a>(conductors: &'a [Conductor], node: &'a Node) -> Option<&'a str> {
     if let Some(holder) = &node.reservation {
         return Some(holder);
@@ -75,7 +75,7 @@ pub fn conductor_of<'a>(conductors: &'a [Conductor], node: &'a Node) -> Option<&
 pub struct Hardware {
     /// The hardware type's name.
     pub name: String,
-    /// For each kind of interface: the default and all enabled implementations.
+    /// The default and the enabled implementations of each kind of interface.
     pub interfaces: Vec<DriverInterfaces>,
 }
 
@@ -84,9 +84,9 @@ pub struct Hardware {
 pub struct DriverInterfaces {
     /// The kind.
     pub kind: InterfaceKind,
-    /// What a new node gets.
+    /// The default for new nodes.
     pub default: String,
-    /// What a node may be given.
+    /// All enabled implementations.
     pub enabled: Vec<String>,
 }
 

@@ -1,9 +1,9 @@
-//! What a DHCP server is told about a machine, so that its firmware finds its boot script.
+//! DHCP options that lead a machine's firmware to its boot script.
 //!
-//! Firmware that is not iPXE is given a loader, which is iPXE; iPXE is given the URL of the
-//! machine's script. This is Ironic's (`common/pxe_utils.py`, `dhcp_options_for_instance`) but for
-//! one value: where Ironic names a script that lies on a conductor's disk, this names the URL
-//! behind which the script is made (ironic-specs `ipxe-dynamic-config`).
+//! Firmware other than iPXE gets iPXE as its loader; iPXE gets the URL of the machine's script. The
+//! options are Ironic's (`common/pxe_utils.py`, `dhcp_options_for_instance`) except for one value:
+//! Ironic names a script file on a conductor's disk, this names the URL that generates the script
+//! (ironic-specs `ipxe-dynamic-config`).
 
 pub mod example;
 
@@ -17,14 +17,14 @@ use crate::boot::{Refusal, check_capabilities, instance_capability, node_capabil
 use crate::id::NodeUuid;
 use crate::node::Node;
 
-/// The longest value that DHCP carries in one option, which is Neutron's limit too.
+/// The longest value of one DHCP option, in bytes; also Neutron's limit.
 const LONGEST_VALUE: usize = 255;
 
-/// The longest name of a boot file that every server and every firmware takes, in bytes: the field
-/// `file` of a DHCP packet ends with a zero (RFC 2131).
+/// The longest boot file name that every server and firmware accepts, in bytes: the field `file` of
+/// a DHCP packet is NUL-terminated (RFC 2131).
 const LONGEST_FILE: usize = 127;
 
-/// What is wrong with the name of a file that DHCP servers hand out, if something is.
+/// Why DHCP cannot carry this file name; `None` if it can.
 pub fn file_name_problem(name: &str) -> Option<&'static str> {
     if name.is_empty() {
         return Some("it is empty");
@@ -33,10 +33,10 @@ pub fn file_name_problem(name: &str) -> Option<&'static str> {
         return Some("DHCP carries at most 127 bytes here");
     }
     if !name.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Some("only printable ASCII characters without blanks can be in it");
+        return Some("only printable ASCII characters without spaces are allowed");
     }
     if name.contains([',', '"', '\\']) {
-        return Some("DHCP servers read a comma, a quotation mark or a \\ as something else");
+        return Some("commas, quotation marks and \\ have a special meaning to DHCP servers");
     }
     ["tag:", "net:", "set:"]
         .into_iter()
@@ -52,11 +52,11 @@ pub struct DhcpOption {
     pub opt_name: String,
     /// Its value.
     pub opt_value: String,
-    /// The family of DHCP it is for.
+    /// The DHCP version it belongs to.
     pub ip_version: IpVersion,
 }
 
-/// A family of addresses, and the DHCP that goes with it.
+/// An IP version and its DHCP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IpVersion {
     /// IPv4.
@@ -66,7 +66,7 @@ pub enum IpVersion {
 }
 
 impl IpVersion {
-    /// Both, in the order in which their options are sent.
+    /// Both versions, in the order in which their options are listed.
     pub const ALL: [Self; 2] = [Self::V4, Self::V6];
 
     /// 4 or 6.
@@ -77,7 +77,7 @@ impl IpVersion {
         }
     }
 
-    /// The option that names the file to boot (RFC 2132, RFC 5970).
+    /// The option for the boot file name (RFC 2132, RFC 5970).
     fn boot_file(self) -> &'static str {
         match self {
             Self::V4 => "67",
@@ -85,7 +85,7 @@ impl IpVersion {
         }
     }
 
-    /// The tag of clients that are iPXE.
+    /// The tag of iPXE clients.
     fn ipxe_tag(self) -> &'static str {
         match self {
             Self::V4 => "ipxe",
@@ -100,7 +100,7 @@ impl Serialize for IpVersion {
     }
 }
 
-/// What a machine's firmware is.
+/// A machine's boot mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum BootMode {
     /// A PC's BIOS, or UEFI that behaves like one.
@@ -111,7 +111,7 @@ pub enum BootMode {
 }
 
 impl BootMode {
-    /// Reads Ironic's word, in any case.
+    /// Parses Ironic's name, in any case.
     pub fn from_name(name: &str) -> Option<Self> {
         match name.to_ascii_lowercase().as_str() {
             "bios" => Some(Self::Bios),
@@ -120,7 +120,7 @@ impl BootMode {
         }
     }
 
-    /// Ironic's word.
+    /// Ironic's name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Bios => "bios",
@@ -135,7 +135,7 @@ impl fmt::Display for BootMode {
     }
 }
 
-/// How firmware comes to iPXE.
+/// How firmware loads iPXE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
     /// By TFTP: boot interface `ipxe`.
@@ -144,20 +144,20 @@ pub enum Transport {
     Http,
 }
 
-/// What an operator configured that the options depend on.
+/// The configuration that the options depend on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DhcpSettings {
-    /// Where machines find the API, without a trailing slash (`[api]public_endpoint`).
+    /// The API's base URL as machines reach it, without a trailing slash (`[api]public_endpoint`).
     pub api_url: String,
-    /// The host with the loaders (`[pxe]tftp_server`, an address).
+    /// The TFTP server with the loaders (`[pxe]tftp_server`, an address).
     pub tftp_server: String,
     /// The same host for machines that boot over IPv6 (`[DEFAULT]my_ipv6`).
     pub my_ipv6: Option<String>,
-    /// Where loaders are found by HTTP, without a trailing slash (`[deploy]http_url`).
+    /// The base URL of the loaders, without a trailing slash (`[deploy]http_url`).
     pub http_url: Option<String>,
     /// `[deploy]default_boot_mode`.
     pub default_boot_mode: BootMode,
-    /// Which loader is for which firmware.
+    /// The loader for each firmware.
     pub loaders: Loaders,
 }
 
@@ -168,7 +168,7 @@ pub struct Loaders {
     pub bios: String,
     /// For UEFI (`[pxe]uefi_ipxe_bootfile_name`).
     pub uefi: String,
-    /// By `<architecture>-<boot mode>` or `<architecture>`, which go first
+    /// By `<architecture>-<boot mode>` or `<architecture>`; these take precedence
     /// (`[pxe]ipxe_bootfile_name_by_arch`).
     pub by_arch: BTreeMap<String, String>,
 }
@@ -198,10 +198,10 @@ impl Loaders {
     }
 }
 
-/// The options for a node, first those for IPv4, then those for IPv6.
+/// The options for a node: IPv4 first, then IPv6.
 ///
-/// `knows_ipxe` says that the server puts the tag `ipxe` (`ipxe6`) on clients that are iPXE; for
-/// others the options are named by what iPXE sends (option 175).
+/// `knows_ipxe` says that the server sets the tag `ipxe` (`ipxe6`) for iPXE clients; for other
+/// servers, option 175 that iPXE sends identifies them.
 pub fn dhcp_options(
     node: &Node,
     settings: &DhcpSettings,
@@ -218,12 +218,12 @@ pub fn dhcp_options(
     Ok(options)
 }
 
-/// What firmware is sent to.
+/// The files that firmware is directed to.
 #[derive(Debug, Clone, Copy)]
 struct Files<'a> {
     loader: &'a str,
-    /// The URL for the loader, if it is iPXE; any other has its own ways (Ironic's boot interfaces
-    /// `pxe` and `http`).
+    /// The URL for iPXE itself; other loaders have their own files (Ironic's boot interfaces `pxe`
+    /// and `http`).
     script: Option<&'a str>,
 }
 
@@ -284,12 +284,12 @@ fn options_for(
     Ok(options)
 }
 
-/// Where a node's boot script is found.
+/// The URL of a node's boot script.
 pub fn script_url(api_url: &str, driver: &str, node: NodeUuid) -> String {
     format!("{api_url}/v1/drivers/{driver}/vendor_passthru/ipxe_config?node_uuid={node}")
 }
 
-/// The boot mode that a node is booted in.
+/// The boot mode of a node.
 ///
 /// Source: Ironic's `boot_mode_utils.get_boot_mode` (its order of precedence).
 pub fn boot_mode(node: &Node, default: BootMode) -> Result<BootMode, Refusal> {
@@ -331,7 +331,7 @@ fn cpu_arch(node: &Node) -> Option<&str> {
     node.properties.get("cpu_arch").and_then(Value::as_str)
 }
 
-/// An IPv6 address as it stands in URLs.
+/// An IPv6 address as written in URLs.
 fn bracketed(host: &str) -> String {
     if host.contains(':') && !host.starts_with('[') {
         format!("[{host}]")
@@ -340,7 +340,7 @@ fn bracketed(host: &str) -> String {
     }
 }
 
-/// What no server could carry, or would take for something else.
+/// Rejects values that DHCP cannot carry, or that servers would misinterpret.
 fn refuse_unusable(options: &[DhcpOption]) -> Result<(), Refusal> {
     for DhcpOption {
         opt_name,
@@ -350,7 +350,7 @@ fn refuse_unusable(options: &[DhcpOption]) -> Result<(), Refusal> {
     {
         let problem = if opt_value.len() > LONGEST_VALUE {
             format!(
-                "{opt_value:?} has {} characters, and DHCP carries at most {LONGEST_VALUE}",
+                "{opt_value:?} has {} characters; DHCP carries at most {LONGEST_VALUE}",
                 opt_value.len()
             )
         } else if opt_value.is_empty() {
@@ -359,7 +359,7 @@ fn refuse_unusable(options: &[DhcpOption]) -> Result<(), Refusal> {
             .chars()
             .find(|it| !it.is_ascii_graphic() || matches!(it, ',' | '"' | '\\'))
         {
-            format!("{opt_value:?} has {odd:?} in it, which DHCP servers read as something else")
+            format!("{opt_value:?} contains {odd:?}, which has a special meaning to DHCP servers")
         } else {
             continue;
         };

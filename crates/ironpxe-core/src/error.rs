@@ -1,9 +1,9 @@
-//! Faults: what can be wrong with a request, in words a client may hear.
+//! Faults: what a client can be told is wrong with its request.
 //!
-//! A fault knows nothing of HTTP or JSON-RPC but its code, which is the same number in both; each edge
-//! words it. Names and messages are those of Ironic's exceptions (`common/exception.py`) where it has one, so
-//! that operators and scripts find what they know. A fault can travel from a conductor to the API
-//! as JSON, and is the same fault there.
+//! A fault is independent of HTTP and JSON-RPC except for its code, which is the same number in
+//! both; each encodes it. Names and messages are those of Ironic's exceptions
+//! (`common/exception.py`) where one exists, so that existing scripts recognize them. A fault is
+//! sent from a conductor to the API as JSON.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{NodeUuid, PortUuid};
 use crate::provision_state::ProvisionState;
 
-/// Why a request was not done.
+/// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Fault {
     /// No node has this UUID or name.
@@ -30,12 +30,12 @@ pub enum Fault {
     /// The node has no history entry with this UUID.
     #[error("Node history record {0} could not be found.")]
     NodeHistoryNotFound(String),
-    /// Another volume connector is of this kind and name.
+    /// Another volume connector has this type and connector ID.
     #[error("A volume connector with type {kind} and connector ID {connector_id} already exists.")]
     VolumeConnectorExists {
-        /// The kind.
+        /// The type.
         kind: String,
-        /// The name.
+        /// The connector ID.
         connector_id: String,
     },
     /// Another volume connector or target has this UUID.
@@ -57,10 +57,10 @@ pub enum Fault {
         /// The port that has it.
         port: PortUuid,
     },
-    /// Each port that it could be plugged into has a VIF.
+    /// Every eligible port already has a VIF.
     #[error("Unable to attach VIF {0}, not enough free physical ports.")]
     NoFreePhysicalPorts(String),
-    /// The node has no such VIF.
+    /// The VIF is not attached to the node.
     #[error("Unable to detach VIF {vif} from node {node} because it is not attached to it.")]
     VifNotAttached {
         /// The VIF.
@@ -77,7 +77,7 @@ pub enum Fault {
     /// No hardware type has this name (worded as `…/vendor_passthru/methods` does).
     #[error("The driver '{0}' is unknown.")]
     DriverUnknown(String),
-    /// Something is not there, and a client that may not know shall not learn which.
+    /// Something does not exist; the client may not learn what.
     #[error("Resource could not be found.")]
     NotFound,
     /// Another node has this UUID.
@@ -102,45 +102,45 @@ pub enum Fault {
     InstanceAssociated {
         /// The instance.
         instance: String,
-        /// The node that was to get it.
+        /// The node that the request is about.
         node: String,
     },
-    /// A conductor is changing the node right now.
+    /// A conductor holds the node's reservation.
     #[error(
         "Node {node} is locked by host {host}, please retry after the current operation is completed."
     )]
     NodeLocked {
         /// The node.
         node: NodeUuid,
-        /// Who holds it.
+        /// The conductor that holds it.
         host: String,
     },
-    /// A value is not acceptable; the message names the field and the fix.
+    /// An invalid value; the message names the field and the fix.
     #[error("{0}")]
     InvalidParameterValue(String),
-    /// A needed value is missing; the message names it.
+    /// A required value is missing; the message names it.
     #[error("{0}")]
     MissingParameterValue(String),
-    /// The state machine does not allow this here.
+    /// The state machine does not allow the action in this state.
     #[error(
         "The requested action \"{action}\" can not be performed on node \"{node}\" while it is in state \"{state}\"."
     )]
     InvalidStateRequested {
-        /// What was asked.
+        /// The requested action.
         action: String,
-        /// Of which node.
+        /// The node.
         node: NodeUuid,
-        /// Where it stands.
+        /// Its provision state.
         state: String,
     },
-    /// The node changed while the request was on its way.
+    /// The node's provision state changed during the request.
     #[error(
         "Node {node} can not be updated: it left state \"{expected}\" meanwhile, please retry."
     )]
     NodeChanged {
         /// The node.
         node: NodeUuid,
-        /// The state the request was made for.
+        /// The expected state.
         expected: ProvisionState,
     },
     /// A deletion is not allowed in this state.
@@ -150,13 +150,13 @@ pub enum Fault {
     NodeNotDeletable {
         /// The node.
         node: NodeUuid,
-        /// Where it stands.
+        /// Its provision state.
         state: String,
     },
     /// The node is protected.
     #[error("Node {0} is protected and cannot be undeployed, rebuilt or deleted")]
     NodeProtected(NodeUuid),
-    /// The node carries an instance, and is not in maintenance.
+    /// The node has an instance and is not in maintenance.
     #[error("Node {node} is associated with instance {instance}.")]
     NodeAssociated {
         /// The node.
@@ -164,7 +164,7 @@ pub enum Fault {
         /// Its instance.
         instance: String,
     },
-    /// The node is on its way from one provision state to another.
+    /// The node's provision state is transient.
     #[error("Node {0} can not be updated while a state transition is in progress.")]
     NodeInTransition(NodeUuid),
     /// An interface or the driver may not be changed in this state.
@@ -182,20 +182,20 @@ pub enum Fault {
         "The {operation} operation can't be performed on node {node} because it's in maintenance mode."
     )]
     NodeInMaintenance {
-        /// What was asked.
+        /// The requested operation.
         operation: Cow<'static, str>,
-        /// Of which node.
+        /// The node.
         node: NodeUuid,
     },
     /// The node is retired.
     #[error("The {operation} operation can't be performed on node {node} because it is retired.")]
     NodeIsRetired {
-        /// What was asked.
+        /// The requested operation.
         operation: Cow<'static, str>,
-        /// Of which node.
+        /// The node.
         node: NodeUuid,
     },
-    /// Nobody enabled this hardware type.
+    /// No live conductor has this hardware type and conductor group.
     #[error(
         "No valid host was found. Reason: No conductor service registered which supports driver {driver} for conductor group \"{group}\". Ensure the driver is valid and enabled."
     )]
@@ -205,24 +205,24 @@ pub enum Fault {
         /// The conductor group.
         group: String,
     },
-    /// The hardware type lacks this implementation of an interface.
+    /// The hardware type does not have this implementation of an interface.
     #[error(
         "Could not find the following interface in the 'ironic.hardware.interfaces.{kind}' entrypoint: {name}. Valid interfaces are {valid}."
     )]
     InterfaceNotFound {
         /// The kind of interface.
         kind: Cow<'static, str>,
-        /// What was asked.
+        /// The requested implementation.
         name: String,
-        /// What there is, as a list for humans.
+        /// The available implementations, as a comma-separated list.
         valid: String,
     },
-    /// The driver cannot do this at all.
+    /// The driver does not support the operation.
     #[error("Driver {driver} does not support {extension} (disabled or not implemented).")]
     UnsupportedDriverExtension {
         /// The hardware type.
         driver: String,
-        /// What it lacks.
+        /// The missing operation.
         extension: String,
     },
     /// No such passthru method.
@@ -233,13 +233,13 @@ pub enum Fault {
     PassthruHttpMethod {
         /// The passthru method.
         method: String,
-        /// How it was called.
+        /// The HTTP method of the call.
         http_method: Cow<'static, str>,
     },
-    /// The node's provision state forbids the change. The text says which, and why.
+    /// The node's provision state does not allow the change; the text says which and why.
     #[error("{0}")]
     InvalidState(String),
-    /// A provision request failed validation before anything was started.
+    /// A provision request failed validation; nothing was started.
     #[error("{0}")]
     InstanceDeployFailure(String),
     /// A JSON-Patch could not be applied.
@@ -247,36 +247,36 @@ pub enum Fault {
     PatchError {
         /// The patch.
         patch: String,
-        /// What is wrong with it.
+        /// Why it was rejected.
         reason: String,
     },
-    /// The API version does not have what was asked.
+    /// The requested microversion does not have the resource or method.
     #[error("Request not acceptable.")]
     NotAcceptable,
-    /// As [`Fault::NotAcceptable`], with the version that would have it.
+    /// As [`Fault::NotAcceptable`], with the required microversion.
     #[error("Request not acceptable. The minimal required API version should be 1.{0}")]
     NeedsVersion(u16),
-    /// The endpoint does not exist in the client's API version.
+    /// The endpoint does not exist in the requested microversion.
     #[error("The API is not supported for this version")]
     NotInThisVersion,
-    /// Nothing is wrong with the request; it cannot be answered now.
+    /// The request is valid but cannot be served now.
     #[error("{reason}, please retry in {retry_after} s.")]
     Unavailable {
-        /// What is missing.
+        /// What is unavailable.
         reason: String,
-        /// When to come back, in seconds.
+        /// Seconds to wait before a retry.
         retry_after: u16,
     },
-    /// A fault of this service. The text is the cause, for the log; an edge tells the client only
-    /// that something broke, and under which request the log has it.
+    /// An internal error. The text is the cause, for the log; the client only gets the request ID
+    /// to find it there.
     #[error("{0}")]
     Internal(String),
 }
 
-/// The result of anything a client can ask for.
+/// The result of an operation that a client can request.
 pub type Result<T, E = Fault> = std::result::Result<T, E>;
 impl Fault {
-    /// The HTTP status, which is the code of a JSON-RPC error, too.
+    /// The HTTP status, also the code of the JSON-RPC error.
     ///
     /// Source: the `code` of Ironic's exceptions.
     pub fn code(&self) -> u16 {
@@ -312,8 +312,8 @@ impl Fault {
 
             Self::NodeProtected(_) => 403,
 
-            // Ironic has 404 for some of these and turns it into 400 wherever a client can meet it:
-            // what is missing is not what the URL names.
+            // Ironic's exceptions have 404 for some of these, which its API turns into 400: what
+            // does not exist is not what the URL names.
             Self::NoValidHost { .. }
             | Self::InvalidParameterValue(_)
             | Self::MissingParameterValue(_)

@@ -1,20 +1,20 @@
-//! The fields of a resource as a table: what `node/fields.rs` and `port/fields.rs` have in common.
+//! The table of a resource's fields: shared by `node/fields.rs` and `port/fields.rs`.
 
 use serde_json::Value;
 
 use crate::error::Result;
 use crate::patch::value::{Field, schema_error};
 
-/// One field of a resource `T`, as the API has it.
+/// One field of a resource `T` in the API.
 #[derive(Debug)]
 pub struct ResourceField<T: 'static> {
     /// Its name.
     pub name: &'static str,
-    /// The minor API version that brought it; 1 if it was always there.
+    /// The minor API version that introduced it; 1 if it was always there.
     pub since: u16,
-    /// What it holds, with its secrets.
+    /// Its value, unmasked.
     pub value: fn(&T) -> Value,
-    /// Which secrets are left out where it is shown.
+    /// Which secrets are masked in views.
     pub mask: Mask,
     /// Whether lists can be sorted by it.
     pub is_sortable: bool,
@@ -22,11 +22,11 @@ pub struct ResourceField<T: 'static> {
     pub is_creatable: bool,
     /// Whether it can be patched.
     pub is_patchable: bool,
-    /// Whether it is shown behind the links, where Ironic has what it works out.
+    /// Whether views have it after the links, as Ironic does with computed fields.
     pub is_after_links: bool,
-    /// Whether it is only written, and never shown.
+    /// Whether it is write-only.
     pub is_hidden: bool,
-    /// Whether Ironic lists it behind the others where it says what can be written.
+    /// Whether Ironic lists it after the others in its list of writable fields.
     listed_last: bool,
     set: Option<fn(&mut T, &Field<'_>) -> Result<()>>,
 }
@@ -38,12 +38,12 @@ pub enum Mask {
     Nothing,
     /// Passwords and tokens.
     Secrets,
-    /// These, and URLs and config drives, which may be secrets as a whole.
+    /// Passwords and tokens, and URLs and config drives, which can be secret as a whole.
     InstanceInfo,
 }
 
 impl<T> ResourceField<T> {
-    /// A field that was always there, and is only shown.
+    /// A read-only field that was always there.
     pub(crate) const fn new(name: &'static str, value: fn(&T) -> Value) -> Self {
         Self {
             name,
@@ -75,7 +75,7 @@ impl<T> ResourceField<T> {
         self
     }
 
-    /// Given at creation, where it is read together with others.
+    /// Can be given at creation, where the caller reads it together with others.
     pub(crate) const fn creatable(mut self) -> Self {
         self.is_creatable = true;
         self
@@ -86,19 +86,19 @@ impl<T> ResourceField<T> {
         self
     }
 
-    /// Read by `set` at creation.
+    /// Set at creation by `set`.
     pub(crate) const fn created(mut self, set: fn(&mut T, &Field<'_>) -> Result<()>) -> Self {
         self.set = Some(set);
         self.creatable()
     }
 
-    /// Read by `set` from a patch.
+    /// Set from a patch by `set`.
     pub(crate) const fn patched(mut self, set: fn(&mut T, &Field<'_>) -> Result<()>) -> Self {
         self.set = Some(set);
         self.patchable()
     }
 
-    /// Read by `set`, at creation and from a patch.
+    /// Set by `set` at creation and from a patch.
     pub(crate) const fn written(self, set: fn(&mut T, &Field<'_>) -> Result<()>) -> Self {
         self.created(set).patchable()
     }
@@ -119,7 +119,7 @@ impl<T> ResourceField<T> {
     }
 }
 
-/// Writes what a client gave, unless it is wrong.
+/// Stores a client's value if it is valid.
 pub(crate) fn put<V>(place: &mut V, value: Result<V>) -> Result<()> {
     *place = value?;
     Ok(())
@@ -133,12 +133,12 @@ pub fn find<T>(
     fields.iter().find(|field| field.name == name)
 }
 
-/// The minor version that brought a field; 1 for what is no field.
+/// The minor version that introduced the field; 1 if there is no such field.
 pub fn since<T>(fields: &'static [ResourceField<T>], name: &str) -> u16 {
     find(fields, name).map_or(1, |field| field.since)
 }
 
-/// Writes one field. What is not to be written like this is unknown to it.
+/// Sets one field; a field that cannot be set is an unknown one.
 pub fn set<T>(fields: &'static [ResourceField<T>], to: &mut T, field: &Field<'_>) -> Result<()> {
     match find(fields, field.name).and_then(|it| it.set) {
         Some(set) => set(to, field),
@@ -152,7 +152,7 @@ pub fn set<T>(fields: &'static [ResourceField<T>], to: &mut T, field: &Field<'_>
     }
 }
 
-/// What the fields that a patch can write hold: the document it works on.
+/// The patchable fields of a resource as the document that a patch applies to.
 pub(crate) fn document<T>(fields: &'static [ResourceField<T>], resource: &T) -> Value {
     fields
         .iter()
@@ -161,8 +161,8 @@ pub(crate) fn document<T>(fields: &'static [ResourceField<T>], resource: &T) -> 
         .collect()
 }
 
-/// The names of some of the fields, in the order in which Ironic lists them: by the alphabet, and
-/// then those that it lists last, by age.
+/// The names of the selected fields in Ironic's order: alphabetical, then the most recent additions
+/// in the order they were added.
 pub(crate) fn names<T>(
     fields: &'static [ResourceField<T>],
     wanted: fn(&ResourceField<T>) -> bool,

@@ -1,7 +1,7 @@
-//! Typed identifiers. A node's UUID is never taken for a port's.
+//! Typed identifiers, so that a node's UUID cannot be used as a port's.
 //!
-//! Parsing accepts any case (and the forms the `uuid` crate knows); printing is always the
-//! canonical lower-case hyphenated form that Ironic stores.
+//! Parsing accepts any case; printing always gives the canonical lower-case hyphenated form that
+//! Ironic stores.
 
 use std::fmt;
 use std::str::FromStr;
@@ -65,8 +65,8 @@ uuid_newtype!(
     NodeHistoryUuid
 );
 
-/// Only the 36-character hyphenated form, in any case: the braced, URN and bare forms that the
-/// `uuid` crate also reads are not what any client of this API sends.
+/// Accepts only the 36-character hyphenated form, in any case: no client of this API sends the
+/// braced, URN and bare forms that the `uuid` crate also reads.
 fn parse_canonical(text: &str) -> Result<Uuid, NotAUuid> {
     match Uuid::parse_str(text) {
         Ok(uuid) if text.len() == 36 => Ok(uuid),

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 pub enum InterfaceKind {
     /// BIOS settings.
     Bios,
-    /// How the machine boots: `ipxe` here.
+    /// How the machine boots.
     Boot,
     /// Serial or graphical console.
     Console,
-    /// How an image gets onto the machine: `direct`, `ramdisk`, …
+    /// How an image is deployed to the machine: `direct`, `ramdisk`, …
     Deploy,
     /// Firmware updates.
     Firmware,
@@ -20,7 +20,7 @@ pub enum InterfaceKind {
     Inspect,
     /// Boot device, boot mode, sensors.
     Management,
-    /// How the machine's networks are switched.
+    /// How the machine's network ports are configured.
     Network,
     /// Power control.
     Power,
@@ -52,7 +52,7 @@ impl InterfaceKind {
         Self::Vendor,
     ];
 
-    /// The word in `<word>_interface`.
+    /// The `<name>` in `<name>_interface`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Bios => "bios",

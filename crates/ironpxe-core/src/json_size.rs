@@ -1,7 +1,7 @@
-//! How large JSON is, counted without building it.
+//! Estimates the size of JSON without building it.
 //!
 //! A parsed document takes many times the memory of its text: an empty list is two bytes of text
-//! and tens of bytes in memory. So whoever reads JSON from outside counts first.
+//! and tens of bytes in memory. Code that parses JSON from outside counts its values first.
 
 use std::fmt;
 
@@ -9,11 +9,11 @@ use serde_json::Value;
 
 use crate::JsonMap;
 
-/// About how much memory one value of a parsed document takes beside its text, in bytes.
+/// The approximate memory per value of a parsed document, on top of its text, in bytes.
 pub const VALUE_BYTES: usize = 80;
 
-/// How many values a JSON text holds: scalars, lists, objects and members. Of a text that is not
-/// JSON, a number that is not smaller than what a parser would have built before it stopped.
+/// The number of values in a JSON text: scalars, lists, objects and members. For malformed JSON, an
+/// upper bound of what a parser builds before it fails.
 pub fn count_values(text: &[u8]) -> usize {
     let mut count = 1_usize;
     let mut rest = text.iter();
@@ -39,7 +39,7 @@ fn skip_string(rest: &mut std::slice::Iter<'_, u8>) {
     }
 }
 
-/// How long a value is as JSON, in bytes.
+/// The length of a value as JSON, in bytes.
 pub fn value_len(value: &Value) -> usize {
     struct Count(usize);
     impl fmt::Write for Count {
@@ -49,16 +49,16 @@ pub fn value_len(value: &Value) -> usize {
         }
     }
     let mut count = Count(0);
-    // Counting does not fail.
+    // Writing to a counter cannot fail.
     let _ = fmt::Write::write_fmt(&mut count, format_args!("{value}"));
     count.0
 }
 
-/// How long an object is as JSON, in bytes.
+/// The length of an object as JSON, in bytes.
 pub fn object_len(object: &JsonMap) -> usize {
     let members = object.iter().map(|(name, value)| {
         let name = value_len(&Value::String(name.clone()));
-        // With a colon, and with a comma or a bracket.
+        // Plus a colon, and a comma or a bracket.
         name.saturating_add(value_len(value)).saturating_add(2)
     });
     members.fold(2, usize::saturating_add) - usize::from(!object.is_empty())

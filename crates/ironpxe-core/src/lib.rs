@@ -1,11 +1,10 @@
 //! The bare-metal domain of ironpxe, and the decision what a machine boots.
 //!
-//! Everything here is pure: no network, no disk, no clock, no async runtime. The same values
-//! always give the same answer, which is why the part that could wipe a disk lives here and can
-//! be tested on every state.
+//! Everything here is pure: no network, disk, clock or async runtime. The same input always gives
+//! the same output, so the code that could wipe a disk is tested on every provision state.
 //!
-//! Start at [`boot`] for the decision, at [`provision_state`] for the state machine it reads, at
-//! [`provision`] for how a node moves through it, and at [`node`] for the resource all are about.
+//! Start at [`boot`] for the decision, at [`provision_state`] for the state machine behind it, at
+//! [`provision`] for how a node moves through it, and at [`node`] for the resource.
 
 pub mod boot;
 pub mod boot_device;

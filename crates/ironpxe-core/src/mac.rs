@@ -1,12 +1,12 @@
-//! MAC addresses in the spellings the field uses.
+//! MAC addresses in the notations used by firmware and operators.
 
 use std::fmt;
 use std::str::FromStr;
 
 /// A 48-bit Ethernet address.
 ///
-/// Reads `52:54:00:aa:00:01`, `52-54-00-aa-00-01` and `525400aa0001` in any case; prints Ironic's
-/// form (lower case, colons). [`MacAddress::hexhyp`] prints iPXE's `${mac:hexhyp}` form.
+/// Parses `52:54:00:aa:00:01`, `52-54-00-aa-00-01` and `525400aa0001` in any case; prints Ironic's
+/// form (lower case, colons). [`MacAddress::hexhyp`] is iPXE's `${mac:hexhyp}` form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MacAddress([u8; 6]);
 
@@ -16,7 +16,7 @@ pub struct MacAddress([u8; 6]);
 pub struct NotAMac(pub String);
 
 impl MacAddress {
-    /// How many letters it is printed with.
+    /// The length of its text, in bytes.
     pub const LENGTH: usize = 17;
 
     /// The address with the given octets.
@@ -24,12 +24,12 @@ impl MacAddress {
         Self(octets)
     }
 
-    /// The six octets, first on the wire first.
+    /// The six octets in wire order.
     pub const fn octets(self) -> [u8; 6] {
         self.0
     }
 
-    /// Reads only the form Ironic accepts when a port is written: colons, any case.
+    /// Parses only the form Ironic accepts in a port: colons, any case.
     pub fn parse_colons(text: &str) -> Result<Self, NotAMac> {
         if text.len() == 17 && text.bytes().skip(2).step_by(3).all(|byte| byte == b':') {
             return text.parse();
@@ -37,7 +37,7 @@ impl MacAddress {
         Err(NotAMac(text.to_owned()))
     }
 
-    /// Writes the address as it is printed, without asking for memory.
+    /// Writes the address's text into `letters` without allocating.
     pub fn encode(self, letters: &mut [u8; Self::LENGTH]) -> &str {
         *letters = [b':'; Self::LENGTH];
         for (pair, octet) in letters.chunks_mut(3).zip(self.0) {
@@ -71,7 +71,7 @@ impl FromStr for MacAddress {
 }
 
 fn parse(text: &[u8]) -> Option<[u8; 6]> {
-    // 12 digits bare, or 12 digits and 5 separators of one kind.
+    // 12 hexadecimal digits, bare or with 5 separators of one kind.
     let stride = match (text.len(), text.get(2)) {
         (12, _) => 2,
         (17, Some(separator @ (b':' | b'-'))) => {

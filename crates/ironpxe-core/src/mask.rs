@@ -1,11 +1,10 @@
-//! Hides secrets in what is shown: passwords and tokens by the name they stand under, and what a
-//! URL lets its reader in with.
+//! Masks secrets in what is shown: passwords and tokens by their names, and credentials in URLs.
 //!
-//! There is one set of rules for everything: fields of nodes and volumes, previews, and messages.
+//! The same rules apply everywhere: fields of nodes and volumes, previews, and messages.
 //!
-//! Source: `oslo_utils.strutils` (`mask_password`, `mask_dict_password`), which Ironic uses. Beyond
-//! these, a name may go on behind the word (`password_file=`), a value is hidden up to its end
-//! whatever quotation marks are in it, and the credentials in URLs are hidden too.
+//! Source: `oslo_utils.strutils` (`mask_password`, `mask_dict_password`), which Ironic uses. In
+//! addition, a name may continue after the secret word (`password_file=`), a value is masked to its
+//! end whatever quotation marks it has, and credentials in URLs are masked.
 
 mod url;
 
@@ -16,10 +15,10 @@ use regex::{Captures, Regex};
 
 pub use url::mask_urls;
 
-/// What is shown in the place of a secret.
+/// What replaces a secret.
 pub const STARS: &str = "******";
 
-/// A value whose name holds one of these is a secret.
+/// A value whose name contains one of these is a secret.
 const SECRET_WORDS: [&str; 32] = [
     "adminpass",
     "admin_pass",
@@ -50,14 +49,14 @@ const SECRET_WORDS: [&str; 32] = [
     "migrationsshkey",
     "cephmdskey",
     "cephmonkey",
-    // Ironic masks these two in driver_info only; no other field has use for them.
+    // Ironic masks these two in driver_info only; no other field uses them.
     "snmp_auth_key",
     "snmp_priv_key",
-    // Anaconda's and others' kernel parameter for root's password.
+    // The kernel parameter for root's password of Anaconda and others.
     "rootpw",
 ];
 
-/// Whether what has this name is a secret.
+/// Whether a value of this name is a secret.
 pub fn is_secret(name: &str) -> bool {
     let name = name.to_lowercase();
     holds_secret_word(&name)
@@ -67,8 +66,8 @@ fn holds_secret_word(lower: &str) -> bool {
     SECRET_WORDS.iter().any(|word| lower.contains(word))
 }
 
-/// A text without the secrets in it: `password=X`, `--password X`, `"password": "X"` and the like,
-/// and the credentials in URLs. What is no secret is as it was.
+/// Masks the secrets in a text: `password=X`, `--password X`, `"password": "X"` and the like, and
+/// credentials in URLs. The rest of the text stays unchanged.
 pub fn mask_text(text: &str) -> Cow<'_, str> {
     let masked = mask_urls(text);
     if !holds_secret_word(&masked.to_lowercase()) {
@@ -86,10 +85,10 @@ pub fn mask_text(text: &str) -> Cow<'_, str> {
     Cow::Owned(masked)
 }
 
-/// Whether a text has the mask where a secret would be hidden: somebody sends back what they were
-/// shown.
+/// Whether a text has the mask in the place of a secret, as when a client sends back a masked
+/// value.
 pub fn holds_mask(text: &str) -> bool {
-    // What [`mask_text`] hides is not there afterwards.
+    // [`mask_text`] removes whatever is in the place of a secret.
     const PROBE: &str = "0MASK0";
     if !text.contains(STARS) {
         return false;
@@ -99,8 +98,7 @@ pub fn holds_mask(text: &str) -> bool {
     left < probe.matches(PROBE).count()
 }
 
-/// A script without the secrets in it, for those who may know what is booted but not what it takes.
-/// Line by line, so that nothing that is hidden takes the next line along.
+/// Masks the secrets in one line of a script, so that no match spans two lines.
 pub(crate) fn mask_line(line: &str) -> Cow<'_, str> {
     match line.strip_suffix('\n') {
         Some(text) => match mask_text(text) {
@@ -111,14 +109,14 @@ pub(crate) fn mask_line(line: &str) -> Cow<'_, str> {
     }
 }
 
-/// How a secret may stand behind its name. In each, `name` is what stays before it, `value` what
-/// is hidden.
+/// The forms in which a value follows its name. In each, the group `name` is kept and `value` is
+/// masked.
 static FORMS: LazyLock<[Regex; 7]> = LazyLock::new(forms);
 
 fn forms() -> [Regex; 7] {
-    // A quotation mark that is not closed hides the rest.
+    // An unclosed quotation mark masks the rest.
     const QUOTED: &str = r#"u?"(?:\\.|[^"\\])*"?|u?'(?:\\.|[^'\\])*'?"#;
-    // Quotation marks inside of a word are part of it, and one at its end is not.
+    // Quotation marks inside a word are part of it; one at its end is not.
     const WORD: &str = r#"[^\s'"]+(?:['"]+[^\s'",;\]})]+)*"#;
     const TAIL: &str = r#"[^\s'"=,;:&{}\[\]()<>]*"#;
     let words = SECRET_WORDS.join("|");
@@ -128,7 +126,7 @@ fn forms() -> [Regex; 7] {
         form(format!(
             r#"(?<name>["'][^"']*(?:{words})[^"']*["']\s*:\s*)(?<value>{QUOTED}|[^\s'",\[\]{{}}]+)"#
         )),
-        // A flag, its own flag, and its value, as a list of Python.
+        // A flag and its value as separate elements of a Python list.
         form(format!(
             r#"(?<name>["'][^"']*(?:{words})\d*["']\s*,\s*'--?[a-z]+'\s*,\s*)(?<value>{QUOTED})"#
         )),
@@ -158,7 +156,7 @@ fn compiled(pattern: &str) -> Regex {
     Regex::new(pattern).expect("a constant pattern compiles")
 }
 
-/// The name, and stars in the quotation marks of the value.
+/// The name, and the mask within the value's quotation marks.
 fn hidden(found: &Captures<'_>) -> String {
     let part = |name| found.name(name).map_or("", |part| part.as_str());
     let (name, value) = (part("name"), part("value"));

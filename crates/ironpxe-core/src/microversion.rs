@@ -1,4 +1,4 @@
-//! API microversions: which words of the API exist for a client.
+//! API microversions.
 //!
 //! Source: Ironic's REST API version history and `api/controllers/v1/versions.py` (39.0).
 
@@ -8,7 +8,7 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Microversion(u16);
 
-/// Why a requested version cannot be served.
+/// Why a requested version is not served.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VersionRefused {
     /// Not of the form `MAJOR.MINOR` or `latest`.
@@ -33,9 +33,9 @@ pub enum VersionRefused {
 }
 
 impl Microversion {
-    /// The oldest version served, and what a client gets that names none.
+    /// The oldest supported version, and the default for clients that request none.
     pub const MIN: Self = Self(1);
-    /// The newest version served.
+    /// The newest supported version.
     pub const MAX: Self = Self(115);
 
     /// Version 1.`minor`.
@@ -43,12 +43,12 @@ impl Microversion {
         Self(minor)
     }
 
-    /// The `x` of 1.x.
+    /// The minor number, `x` of 1.x.
     pub const fn minor(self) -> u16 {
         self.0
     }
 
-    /// Reads the value of a version header. Empty means the oldest, `latest` the newest.
+    /// Parses the value of a version header. Empty means the oldest, `latest` the newest.
     pub fn negotiate(text: &str) -> Result<Self, VersionRefused> {
         let text = text.trim();
         if text.is_empty() {
@@ -62,7 +62,7 @@ impl Microversion {
             if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
                 return Err(VersionRefused::Malformed);
             }
-            // Anything too large to count is out of range, whatever it is exactly.
+            // A number that overflows is out of range anyway.
             Ok(digits.parse().unwrap_or(u16::MAX))
         };
         let (major, minor) = (number(major)?, number(minor)?);

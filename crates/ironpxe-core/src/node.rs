@@ -14,8 +14,8 @@ use crate::provision_state::{ProvisionState, StoredState};
 
 /// A bare-metal machine, with Ironic's fields under Ironic's names.
 ///
-/// Secrets stand in `driver_info`, `instance_info` and `driver_internal_info` in clear; the API
-/// masks them when it shows a node.
+/// `driver_info`, `instance_info` and `driver_internal_info` hold secrets in clear text; the API
+/// masks them in its views.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Node {
     /// Identifies the node for its whole life.
@@ -27,9 +27,9 @@ pub struct Node {
     /// Which implementation is used for each kind of driver interface.
     pub interfaces: Interfaces,
 
-    /// Where the node stands.
+    /// The current provision state.
     pub provision_state: StoredState,
-    /// Where it is heading.
+    /// The provision state that it is moving to.
     pub target_provision_state: Option<String>,
     /// When `provision_state` last changed.
     #[serde(default, with = "time::serde::rfc3339::option")]
@@ -38,32 +38,32 @@ pub struct Node {
     pub power_state: Option<PowerState>,
     /// The power state being established.
     pub target_power_state: Option<PowerState>,
-    /// The conductor that holds the node while it changes it.
+    /// The conductor that has reserved the node for a task.
     pub reservation: Option<String>,
-    /// Whether an operator has taken the node out of automatic care.
+    /// Whether an operator has excluded the node from automatic management.
     pub maintenance: bool,
     /// Why.
     pub maintenance_reason: Option<String>,
-    /// What broke, when the service itself put the node into maintenance.
+    /// What failed, if the service itself set `maintenance`.
     pub fault: Option<String>,
-    /// What went wrong last.
+    /// The last error.
     pub last_error: Option<String>,
 
-    /// What the machine is: `cpu_arch`, `capabilities`, …
+    /// Properties of the machine: `cpu_arch`, `capabilities`, …
     pub properties: JsonMap,
-    /// How its driver reaches it, and which ramdisks it uses.
+    /// How the driver reaches the machine, and its ramdisks.
     pub driver_info: JsonMap,
-    /// What shall run on it.
+    /// What is deployed on the node.
     pub instance_info: JsonMap,
-    /// Written by drivers only.
+    /// The driver's own data; not writable by clients.
     pub driver_internal_info: JsonMap,
-    /// Free for operators.
+    /// Free-form data of operators.
     pub extra: JsonMap,
     /// Static network configuration for the ramdisk.
     pub network_data: JsonMap,
-    /// RAID as it is.
+    /// The current RAID configuration.
     pub raid_config: JsonMap,
-    /// RAID as it shall be.
+    /// The requested RAID configuration.
     pub target_raid_config: JsonMap,
     /// The clean step being executed.
     pub clean_step: JsonMap,
@@ -78,9 +78,9 @@ pub struct Node {
     pub instance_name: Option<String>,
     /// The chassis the node is in.
     pub chassis_uuid: Option<Uuid>,
-    /// What kind of machine it is, for schedulers.
+    /// The kind of machine, for schedulers.
     pub resource_class: Option<String>,
-    /// Which conductors may manage it; empty is the default group.
+    /// The group of conductors that manage it; empty is the default group.
     pub conductor_group: String,
     /// Overrides `[conductor]automated_clean`.
     pub automated_clean: Option<bool>,
@@ -94,13 +94,13 @@ pub struct Node {
     pub retired_reason: Option<String>,
     /// The project that owns the machine.
     pub owner: Option<String>,
-    /// The project that uses it.
+    /// The project that leases it.
     pub lessee: Option<String>,
-    /// For humans.
+    /// A description for people.
     pub description: Option<String>,
-    /// Which shard of consumers works with it.
+    /// The shard that the node belongs to.
     pub shard: Option<String>,
-    /// The node this one is part of.
+    /// The node that this one is part of.
     pub parent_node: Option<Uuid>,
     /// Whether the machine's power must never be cut.
     pub disable_power_off: bool,
@@ -110,7 +110,7 @@ pub struct Node {
     pub secure_boot: Option<bool>,
     /// Whether a serial console is open.
     pub console_enabled: bool,
-    /// Labels that schedulers match.
+    /// Labels for schedulers.
     pub traits: Vec<String>,
 
     /// When inspection last started.
@@ -125,13 +125,13 @@ pub struct Node {
     /// When it was last changed.
     #[serde(default, with = "time::serde::rfc3339::option")]
     pub updated_at: Option<OffsetDateTime>,
-    /// Counts the changes. The database saves a node only over the revision it was read at, so
-    /// that of two who change it at once one starts again. Not part of the API.
+    /// Incremented by every change. The database saves a node only if its stored revision is the
+    /// one that was read, so of two concurrent changes one is retried. Not part of the API.
     pub revision: i64,
 }
 
 impl Node {
-    /// A node as it is enrolled when nothing but the necessary was said.
+    /// A newly enrolled node with default values.
     pub fn enroll(uuid: NodeUuid, driver: impl Into<String>, now: OffsetDateTime) -> Self {
         Self {
             uuid,
@@ -193,7 +193,7 @@ impl Node {
         self.interfaces.get(kind)
     }
 
-    /// What a person would call the node: its name, or else its UUID.
+    /// The node's name, or its UUID if it has none.
     pub fn label(&self) -> String {
         self.name.clone().unwrap_or_else(|| self.uuid.to_string())
     }

@@ -1,4 +1,4 @@
-//! The history of a node: what happened to it, and when.
+//! The history of a node.
 //!
 //! Source: Ironic's `objects/node_history.py` and `conductor/utils.py` (`node_history_record`).
 
@@ -7,17 +7,17 @@ use time::OffsetDateTime;
 use crate::id::{NodeHistoryUuid, NodeUuid};
 use crate::mask::mask_text;
 
-/// How bad an event is.
+/// The severity of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
-    /// Something failed.
+    /// A failure.
     Error,
-    /// Something is worth knowing.
+    /// Information.
     Info,
 }
 
 impl Severity {
-    /// Ironic's name for it.
+    /// Ironic's name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Error => "ERROR",
@@ -26,7 +26,7 @@ impl Severity {
     }
 }
 
-/// An entry of a node's history. It is never changed.
+/// An entry of a node's history; immutable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeHistory {
     /// Identifies the entry.
@@ -37,28 +37,27 @@ pub struct NodeHistory {
     pub created_at: OffsetDateTime,
     /// `ERROR` or `INFO`.
     pub severity: String,
-    /// What the node was in the middle of, in Ironic's words: `deploying`, `cleaning`,
+    /// The task during which it happened, as Ironic names it: `deploying`, `cleaning`,
     /// `introspection` and others.
     pub event_type: String,
     /// What happened.
     pub event: String,
-    /// The conductor that says so.
+    /// The conductor that recorded it.
     pub conductor: Option<String>,
     /// The ID of the user whose request led to it.
     pub user: Option<String>,
     /// The ID of the project of that user.
     pub project: Option<String>,
-    /// The provision state in which it happened.
+    /// The provision state at that time.
     pub state: Option<String>,
-    /// The provision state that the node was heading for.
+    /// The target provision state at that time.
     pub target_provision_state: Option<String>,
     /// How long the node had been in that state, in seconds.
     pub duration_seconds: Option<i64>,
 }
 
 impl NodeHistory {
-    /// An event that happened `now`, of which nothing more is known. Secrets in the text are
-    /// masked.
+    /// An event that happened `now`, without optional details. Masks secrets in the text.
     pub fn new(
         uuid: NodeHistoryUuid,
         node_uuid: NodeUuid,

@@ -1,4 +1,4 @@
-//! Vendor passthru: what a driver offers beyond Ironic's own API.
+//! Vendor passthru: methods that a driver offers beyond Ironic's API.
 //!
 //! Source: Ironic's `drivers/base.py` (`passthru`, `driver_passthru`) and the conductor's reply
 //! (`return`, `async`, `attach`).
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::boot_ident::BootIdent;
 
-/// The HTTP methods a passthru method can be declared for.
+/// The HTTP methods that a passthru method can be declared for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum HttpMethod {
@@ -30,7 +30,7 @@ pub enum HttpMethod {
 }
 
 impl HttpMethod {
-    /// Upper-case, as on the wire.
+    /// The name in upper case, as on the wire.
     pub fn name(self) -> &'static str {
         match self {
             Self::Get => "GET",
@@ -49,9 +49,9 @@ impl fmt::Display for HttpMethod {
     }
 }
 
-/// The methods that take arguments in the query of their URL, with these arguments.
+/// The methods that accept arguments in the URL's query, and these arguments.
 ///
-/// Ironic takes arguments of a method from the body alone; firmware cannot send one.
+/// Ironic only takes arguments from the request body, which firmware cannot send.
 const IN_QUERY: [(&str, &[&str]); 5] = [
     ("ipxe_config", &BootIdent::ARGUMENTS),
     ("second_method", &["bar"]),
@@ -60,10 +60,10 @@ const IN_QUERY: [(&str, &[&str]); 5] = [
     ("log_passthrough", &[]),
 ];
 
-/// Which arguments a call of `method` may have in the query of its URL.
+/// The arguments that a call of `method` may have in the URL's query.
 ///
-/// To a call of a method that is not declared, those of every method: then the name is what is
-/// wrong with it, not the arguments.
+/// For an undeclared method, the arguments of all methods, so that the error is about the method,
+/// not its arguments.
 pub fn arguments_in_query(method: &str) -> Vec<&'static str> {
     let declared = IN_QUERY.iter().find(|(name, _)| *name == method);
     match declared {
@@ -75,14 +75,14 @@ pub fn arguments_in_query(method: &str) -> Vec<&'static str> {
     }
 }
 
-/// How a passthru method is declared, and what `…/vendor_passthru/methods` says about it.
+/// A declared passthru method, as listed by `…/vendor_passthru/methods`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MethodInfo {
     /// Its name in the URL.
     pub name: Cow<'static, str>,
-    /// The HTTP methods it answers.
+    /// The supported HTTP methods.
     pub http_methods: Cow<'static, [HttpMethod]>,
-    /// Whether the caller gets 202 at once and the work goes on behind.
+    /// Whether the caller gets 202 and the method runs in the background.
     #[serde(rename = "async")]
     pub is_async: bool,
     /// Whether the value is the response body itself rather than JSON.

@@ -1,11 +1,11 @@
 //! Changes a client may make to a node, a port or a volume.
 //!
-//! A change is plain data, so that it can travel to the conductor, which applies it to the
-//! resource as it is *then* (and again, if somebody else was faster). Applying is pure and whole:
-//! a change that is refused leaves the resource as it was.
+//! A change is plain data that can be sent to a conductor, which applies it to the current resource
+//! (and again after a concurrent change). Applying is pure and atomic: a rejected change leaves the
+//! resource unmodified.
 //!
-//! [`node::fields`], [`port::fields`] and their like know what may stand in each field (the API uses
-//! them too, when it creates a resource), [`rules`] which changes a node's state forbids.
+//! [`node::fields`], [`port::fields`] and the like define what each field may hold (also used when
+//! a resource is created); [`rules`] has the changes that a node's state forbids.
 
 use std::collections::BTreeSet;
 
@@ -41,16 +41,16 @@ pub enum NodeChange {
     Patch(Patch),
     /// `PUT` and `DELETE /v1/nodes/<node>/maintenance`.
     Maintenance {
-        /// Into maintenance, or out of it.
+        /// Whether to set it or to clear it.
         on: bool,
         /// Why.
         reason: Option<String>,
     },
-    /// `PUT /v1/nodes/<node>/traits`: all of them.
+    /// `PUT /v1/nodes/<node>/traits`: replaces all.
     Traits(Vec<String>),
     /// `PUT /v1/nodes/<node>/traits/<trait>`.
     TraitAdded(String),
-    /// `DELETE /v1/nodes/<node>/traits/<trait>`; nothing happens to a node that does not have it.
+    /// `DELETE /v1/nodes/<node>/traits/<trait>`; no-op if the node does not have the trait.
     TraitRemoved(String),
 }
 
@@ -67,7 +67,7 @@ pub struct VolumeConnectorChange(pub Patch);
 pub struct VolumeTargetChange(pub Patch);
 
 impl NodeChange {
-    /// Makes the change, or leaves the node as it is.
+    /// Applies the change; on error the node is unmodified.
     pub fn apply(&self, node: &mut Node) -> Result<()> {
         match self {
             Self::Patch(patch) => *node = patched_node(node, patch)?,
@@ -99,7 +99,7 @@ impl NodeChange {
 }
 
 impl PortChange {
-    /// Makes the change, or leaves the port as it is.
+    /// Applies the change; on error the port is unmodified.
     pub fn apply(&self, port: &mut Port) -> Result<()> {
         let mut next = port.clone();
         let mut document = field::document(PORT_FIELDS, port);
@@ -112,7 +112,7 @@ impl PortChange {
 }
 
 impl VolumeConnectorChange {
-    /// Makes the change, or leaves the connector as it is.
+    /// Applies the change; on error the connector is unmodified.
     pub fn apply(&self, connector: &mut VolumeConnector) -> Result<()> {
         let mut next = connector.clone();
         let mut document = volume_connector_fields::document(connector);
@@ -128,7 +128,7 @@ impl VolumeConnectorChange {
 }
 
 impl VolumeTargetChange {
-    /// Makes the change, or leaves the target as it is.
+    /// Applies the change; on error the target is unmodified.
     pub fn apply(&self, target: &mut VolumeTarget) -> Result<()> {
         let mut next = target.clone();
         let mut document = volume_target_fields::document(target);
@@ -143,7 +143,7 @@ impl VolumeTargetChange {
     }
 }
 
-/// Applies `patch` to `document`, and has each field that it wrote `set`; gives their names.
+/// Applies `patch` to `document` and calls `set` for each field it wrote; returns their names.
 fn write(
     document: &mut Value,
     patch: &Patch,
@@ -168,8 +168,7 @@ fn patched_node(node: &Node, patch: &Patch) -> Result<Node> {
     let changed = write(&mut document, patch, &node::fields::PATCHABLE, |field| {
         field::set(NODE_FIELDS, &mut next, field)
     })?;
-    // Only what is really different counts as changed: writing the present value is always
-    // allowed, and clients that send whole objects do it.
+    // Writing the current value is always allowed, because clients send whole objects.
     let after = field::document(NODE_FIELDS, &next);
     let before = field::document(NODE_FIELDS, node);
     let different: BTreeSet<&str> = changed

@@ -1,4 +1,4 @@
-//! Ports: the network interfaces by which a node is known.
+//! Ports: the network interfaces that identify a node.
 
 pub mod fields;
 
@@ -16,29 +16,29 @@ pub struct Port {
     pub uuid: PortUuid,
     /// The node it belongs to.
     pub node_uuid: NodeUuid,
-    /// Its MAC address; no two ports share one.
+    /// Its MAC address; unique among ports.
     pub address: MacAddress,
     /// Whether the node may be booted from this port.
     pub pxe_enabled: bool,
     /// A name that is unique among ports.
     pub name: Option<String>,
-    /// What an operator wants to remember.
+    /// A description for people.
     pub description: Option<String>,
-    /// Who made the card.
+    /// The card's manufacturer.
     pub vendor: Option<String>,
-    /// What the card is for.
+    /// The card's purpose.
     pub category: Option<String>,
     /// The physical network it is plugged into.
     pub physical_network: Option<String>,
-    /// Which switch port it is plugged into.
+    /// The switch port it is connected to.
     pub local_link_connection: JsonMap,
     /// Whether the card is a smart NIC.
     pub is_smartnic: bool,
     /// Whether a dynamic portgroup may use it.
     pub available_for_dynamic_portgroup: bool,
-    /// Free for operators.
+    /// Free-form data of operators.
     pub extra: JsonMap,
-    /// Written by drivers only.
+    /// The driver's own data; not writable by clients.
     pub internal_info: JsonMap,
     /// When it was created.
     #[serde(with = "time::serde::rfc3339")]
@@ -49,7 +49,7 @@ pub struct Port {
 }
 
 impl Port {
-    /// A port as it is when nothing but the necessary was said.
+    /// A new port with default values.
     pub fn new(
         uuid: PortUuid,
         node_uuid: NodeUuid,

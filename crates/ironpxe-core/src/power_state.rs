@@ -1,4 +1,4 @@
-//! Power states and what may be asked of a machine's power.
+//! Power states, and the requests that change them.
 
 use std::fmt;
 
@@ -37,7 +37,7 @@ impl fmt::Display for PowerState {
     }
 }
 
-/// What `PUT /v1/nodes/<node>/states/power` may ask.
+/// A target of `PUT /v1/nodes/<node>/states/power`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PowerTarget {
     /// `power on`
@@ -62,7 +62,7 @@ impl PowerTarget {
         Self::SoftReboot,
     ];
 
-    /// Ironic's word.
+    /// Ironic's name.
     pub fn name(self) -> &'static str {
         match self {
             Self::On => "power on",
@@ -73,12 +73,12 @@ impl PowerTarget {
         }
     }
 
-    /// The target for a word of the API.
+    /// The target with this name in the API.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|target| target.name() == name)
     }
 
-    /// The power state the machine is in when the request has succeeded.
+    /// The power state after the request has succeeded.
     pub fn result(self) -> PowerState {
         match self {
             Self::On | Self::Reboot | Self::SoftReboot => PowerState::On,

@@ -1,8 +1,8 @@
-//! The provision state machine: Ironic's, whole.
+//! Ironic's complete provision state machine.
 //!
-//! [`MACHINE`] is the one table (in `machine.rs`). The API's errors, the conductor's guards and the
-//! boot decision all read it; a test compares it with what real Ironic reported. What an operator may
-//! ask for, and what follows, is in [`crate::provision`].
+//! [`MACHINE`] (in `machine.rs`) is the only table: the API's errors, the conductor's checks and
+//! the boot decision read it, and a test compares it with recordings of real Ironic. The verbs of
+//! the API are in [`crate::provision`].
 //!
 //! Source: Ironic's `common/states.py` and `common/state_machine.py` (version 39).
 
@@ -17,13 +17,13 @@ pub use machine::{MACHINE, StateRow};
 pub enum ProvisionState {
     /// An instance runs on the node.
     Active,
-    /// Adoption did not succeed.
+    /// Adoption failed.
     AdoptFailed,
-    /// A machine deployed by other means is being taken over.
+    /// A machine that was deployed by other means is being adopted.
     Adopting,
     /// Clean and ready to be deployed.
     Available,
-    /// Cleaning did not succeed.
+    /// Cleaning failed.
     CleanFailed,
     /// Cleaning is paused on an operator's request; the ramdisk runs.
     CleanHold,
@@ -33,33 +33,33 @@ pub enum ProvisionState {
     Cleaning,
     /// The instance is being torn down.
     Deleting,
-    /// Deployment did not succeed.
+    /// Deployment failed.
     DeployFailed,
     /// Deployment is paused on an operator's request; the ramdisk runs.
     DeployHold,
     /// An instance is being deployed.
     Deploying,
-    /// Known, but nothing about it is verified yet.
+    /// Enrolled, but not verified yet.
     Enroll,
     /// Tear-down failed; see `last_error`.
     Error,
-    /// Inspection did not succeed.
+    /// Inspection failed.
     InspectFailed,
     /// Inspection waits for the ramdisk.
     InspectWait,
     /// The hardware is being inspected.
     Inspecting,
-    /// Verified, and under management.
+    /// Verified and managed.
     Manageable,
     /// The rescue ramdisk runs instead of the instance.
     Rescue,
-    /// Rescue did not succeed.
+    /// Rescue failed.
     RescueFailed,
     /// Rescue waits for the ramdisk.
     RescueWait,
     /// The rescue ramdisk is being booted.
     Rescuing,
-    /// Servicing did not succeed.
+    /// Servicing failed.
     ServiceFailed,
     /// Servicing is paused on an operator's request; the ramdisk runs.
     ServiceHold,
@@ -67,9 +67,9 @@ pub enum ProvisionState {
     ServiceWait,
     /// The deployed node is being serviced.
     Servicing,
-    /// Leaving rescue did not succeed.
+    /// Unrescue failed.
     UnrescueFailed,
-    /// The instance is being brought back from rescue.
+    /// The instance is being restored after rescue.
     Unrescuing,
     /// The credentials for the machine are being verified.
     Verifying,
@@ -77,10 +77,10 @@ pub enum ProvisionState {
     DeployWait,
 }
 
-/// What moves a node from one provision state to another: an event of Ironic's state machine.
+/// An event of Ironic's state machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FsmEvent {
-    /// An operator stops what is going on.
+    /// Abort the task, on request.
     Abort,
     /// Take over a deployed machine.
     Adopt,
@@ -90,19 +90,19 @@ pub enum FsmEvent {
     Delete,
     /// Deploy an instance.
     Deploy,
-    /// The work succeeded.
+    /// The task succeeded.
     Done,
-    /// The work failed.
+    /// The task failed.
     Fail,
-    /// A step asks to wait for an operator.
+    /// A step pauses the task until an operator resumes it.
     Hold,
     /// Inspect the hardware.
     Inspect,
-    /// Bring under management.
+    /// Manage the node.
     Manage,
     /// Make available for deployment.
     Provide,
-    /// Deploy again, over the present instance.
+    /// Deploy again over the current instance.
     Rebuild,
     /// Boot the rescue ramdisk.
     Rescue,
@@ -110,39 +110,39 @@ pub enum FsmEvent {
     Resume,
     /// Service the deployed node.
     Service,
-    /// An operator lets a held node go on.
+    /// Resume a task that is on hold.
     Unhold,
     /// Leave rescue.
     Unrescue,
-    /// The work now waits for the ramdisk.
+    /// The task waits for the ramdisk.
     Wait,
 }
 
-/// What a conductor does with a node, or leaves to the machine's ramdisk.
+/// A long-running operation on a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Task {
-    /// Verifies the credentials for the machine.
+    /// Verify the credentials for the machine.
     Verify,
-    /// Inspects the hardware.
+    /// Inspect the hardware.
     Inspect,
-    /// Cleans: on request, or before the node becomes available.
+    /// Clean, on request or before the node becomes available.
     Clean,
-    /// Deploys an instance.
+    /// Deploy an instance.
     Deploy,
-    /// Takes the instance off the node.
+    /// Remove the instance from the node.
     TearDown,
-    /// Takes over a deployed machine.
+    /// Adopt a deployed machine.
     Adopt,
-    /// Boots the rescue ramdisk.
+    /// Boot the rescue ramdisk.
     Rescue,
-    /// Brings the instance back from rescue.
+    /// Restore the instance after rescue.
     Unrescue,
-    /// Services the deployed node.
+    /// Service the deployed node.
     Service,
 }
 
 impl Task {
-    /// The state a node is in after the task, unless the request said otherwise.
+    /// The provision state after the task, unless the request determines another one.
     pub fn target(self) -> ProvisionState {
         match self {
             Self::Verify | Self::Inspect => ProvisionState::Manageable,
@@ -153,23 +153,24 @@ impl Task {
     }
 }
 
-/// What is going on in a provision state.
+/// What a node in a provision state is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Nothing: the node stays as it is until it is asked for something.
+    /// No task: the node stays in this state until a request.
     Idle,
-    /// A conductor works on the node and holds its reservation. The work is lost with the conductor.
+    /// A conductor executes the task and holds the node's reservation. If the conductor dies, the
+    /// task is lost.
     Working(Task),
     /// The node waits for the ramdisk or the installer on the machine.
     Waiting(Task),
-    /// As `Waiting`, until an operator lets the node go on.
+    /// As `Waiting`, until an operator resumes the task.
     Held(Task),
     /// The task has failed.
     Failed(Task),
 }
 
 impl Phase {
-    /// The task that goes on or has failed.
+    /// The task that is in progress or has failed.
     pub fn task(self) -> Option<Task> {
         match self {
             Self::Idle => None,
@@ -198,7 +199,7 @@ impl ProvisionState {
 
     /// The row that describes this state.
     pub fn row(self) -> &'static StateRow {
-        // Rows stand in declaration order of the enum, which a test holds.
+        // Rows are in declaration order of the enum, as a test checks.
         #[expect(
             clippy::indexing_slicing,
             reason = "one row per variant, held by a test"
@@ -211,7 +212,7 @@ impl ProvisionState {
         self.row().name
     }
 
-    /// The state called `name`, if there is one.
+    /// The state with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         MACHINE
             .iter()
@@ -219,11 +220,11 @@ impl ProvisionState {
             .map(|row| row.state)
     }
 
-    /// Where a node in this state is heading unless the request said otherwise; `None` in a stable
-    /// state, which is left only on request.
+    /// The default target of a node in this state; `None` in a stable state, which is only left on
+    /// request.
     pub fn target(self) -> Option<Self> {
         match self.row().phase {
-            // In `error`.
+            // The state `error`.
             Phase::Idle | Phase::Failed(Task::TearDown) => None,
             Phase::Working(task)
             | Phase::Waiting(task)
@@ -232,7 +233,7 @@ impl ProvisionState {
         }
     }
 
-    /// Where `event` leads from here; `None` if it is not accepted here.
+    /// The state that `event` leads to; `None` if it is not accepted in this state.
     pub fn on(self, event: FsmEvent) -> Option<Self> {
         self.row()
             .events
@@ -251,8 +252,8 @@ impl ProvisionState {
         )
     }
 
-    /// Whether work in this state is lost with the conductor that did it, so that the node must
-    /// be moved to the failed state when that conductor is gone.
+    /// Whether a task in this state is lost with its conductor, so that the node must be moved to
+    /// the failed state.
     ///
     /// Source: Ironic's `STUCK_STATES_TREATED_AS_FAIL`.
     pub fn fails_when_abandoned(self) -> bool {
@@ -269,23 +270,23 @@ impl fmt::Display for ProvisionState {
     }
 }
 
-/// The provision state as the database holds it: one that is known here, or a word that is not
-/// (written by a newer release, or damaged).
+/// The provision state as stored in the database: a known one, or an unknown name (written by a
+/// newer release, or damaged).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoredState {
     /// A state of [`MACHINE`].
     Known(ProvisionState),
-    /// Any other word. Nothing is done with such a node, and nothing boots on it.
+    /// Any other name. No task is started for such a node, and it is not booted.
     Unknown(String),
 }
 
 impl StoredState {
-    /// Reads the database's word.
+    /// Parses the name in the database.
     pub fn from_name(name: &str) -> Self {
         ProvisionState::from_name(name).map_or_else(|| Self::Unknown(name.to_owned()), Self::Known)
     }
 
-    /// The word itself.
+    /// The name.
     pub fn name(&self) -> &str {
         match self {
             Self::Known(state) => state.name(),

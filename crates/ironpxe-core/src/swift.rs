@@ -1,9 +1,9 @@
-//! Swift's temporary URLs: for a while, whoever knows one may read one object, and nobody is asked
-//! who they are.
+//! Swift's temporary URLs: each gives read access to one object for a limited time, without
+//! authentication.
 //!
-//! A firmware cannot log in, so this is how a kernel that Glance keeps in Swift reaches a machine.
-//! Swift compares an HMAC of method, end and path, under a key that the account was given once
-//! (`X-Account-Meta-Temp-URL-Key`). Nothing here knows the clock: whoever asks says when it ends.
+//! Firmware cannot authenticate, so a machine fetches a kernel that Glance keeps in Swift by such a
+//! URL. Swift verifies an HMAC of method, expiry and path under a key that is stored in the account
+//! (`X-Account-Meta-Temp-URL-Key`). The caller determines the expiry: nothing here reads the clock.
 //!
 //! Source: Swift's `tempurl` middleware; for the shape of the URL, Ironic's
 //! `common/image_service.py`.
@@ -14,25 +14,25 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use sha2::{Sha256, Sha512};
 
-/// By which digest a temporary URL is signed. Swift reads from a signature's length which it is.
+/// The digest that signs a temporary URL. Swift recognizes it by the signature's length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TempUrlDigest {
-    /// What Ironic uses. Deprecated in Swift, which may be told to refuse it.
+    /// Ironic's choice. Deprecated in Swift, whose configuration can reject it.
     Sha1,
-    /// Known to every Swift since 2.15 (2017).
+    /// Supported since Swift 2.15 (2017).
     Sha256,
-    /// Known to every Swift since 2.15 (2017).
+    /// Supported since Swift 2.15 (2017).
     Sha512,
 }
 
-/// Where an object is, below the address of Swift: `/v1/<account>/<container>/<object>`.
+/// The path of an object in Swift: `/v1/<account>/<container>/<object>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectPath(String);
 
-/// A name that could lead somewhere else.
+/// A name that would change the structure of the path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{name:?} cannot be the name of {what} in Swift here: expected letters, digits and - . _ ~"
+    "{name:?} cannot be used as the name of {what} in Swift: expected letters, digits and - . _ ~"
 )]
 pub struct NameError {
     what: &'static str,
@@ -40,8 +40,7 @@ pub struct NameError {
 }
 
 impl ObjectPath {
-    /// Puts names together. They are taken as they are: what would have to be written differently
-    /// in a URL is refused.
+    /// Joins the names. They are not encoded: names that would need it are rejected.
     pub fn new(account: &str, container: &str, object: &str) -> Result<Self, NameError> {
         let names = [
             ("an account", account),
@@ -66,8 +65,8 @@ impl ObjectPath {
         &self.0
     }
 
-    /// The URL under which the object can be read until `expires`, in seconds since 1970, from the
-    /// Swift at `endpoint` (scheme, host and port).
+    /// The URL for reading the object until `expires` (seconds since 1970) from the Swift at
+    /// `endpoint` (scheme, host and port).
     pub fn temp_url(
         &self,
         endpoint: &str,
@@ -82,9 +81,9 @@ impl ObjectPath {
     }
 }
 
-/// The container that has the image, when Glance spreads its images over several
-/// (`swift_store_multiple_containers_seed`): the first `seed` digits of the image's UUID are in
-/// its name. With 0 there is just one.
+/// The container of the image, if Glance distributes its images over several
+/// (`swift_store_multiple_containers_seed`): its name ends with the first `seed` digits of the
+/// image's UUID. With 0 there is a single container.
 pub fn glance_container(name: &str, seed: usize, image: &str) -> String {
     if seed == 0 {
         return name.to_owned();
@@ -104,7 +103,7 @@ fn signature(key: &str, digest: TempUrlDigest, text: &str) -> String {
 
 fn hmac<M: Mac + KeyInit>(key: &str, text: &str) -> String {
     let mut hex = String::new();
-    // A key of any length is as good as any other.
+    // HMAC accepts keys of any length.
     let Ok(mut mac) = <M as KeyInit>::new_from_slice(key.as_bytes()) else {
         return hex;
     };

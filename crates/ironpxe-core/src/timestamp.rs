@@ -1,10 +1,10 @@
-//! Points in time, as the API shows them.
+//! Timestamps in the API's format.
 
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-/// `2026-11-22T09:00:00.701420+00:00`, or nothing.
+/// `2026-11-22T09:00:00.701420+00:00`, or null.
 pub fn show(moment: Option<OffsetDateTime>) -> Value {
     let format = format_description!(
         "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]+00:00"

@@ -1,4 +1,4 @@
-//! Remote volumes: what a node may attach (targets), and who it is to them (connectors).
+//! Remote volumes: what a node attaches (targets), and its identities for storage (connectors).
 //!
 //! Source: Ironic's `objects/volume_target.py` and `objects/volume_connector.py`.
 
@@ -8,19 +8,19 @@ use time::OffsetDateTime;
 use crate::JsonMap;
 use crate::id::{NodeUuid, VolumeConnectorUuid, VolumeTargetUuid};
 
-/// A name under which a node is known to storage, such as its iSCSI initiator name.
+/// An identity of a node for storage, such as its iSCSI initiator name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VolumeConnector {
     /// Identifies the connector.
     pub uuid: VolumeConnectorUuid,
     /// The node it belongs to.
     pub node_uuid: NodeUuid,
-    /// What kind of name: `iqn`, `ip`, `mac`, `wwnn`, `wwpn`, `port` or `portgroup`. No two
-    /// connectors share both kind and name.
+    /// The type of identity: `iqn`, `ip`, `mac`, `wwnn`, `wwpn`, `port` or `portgroup`. No two
+    /// connectors have the same type and connector ID.
     pub kind: String,
-    /// The name.
+    /// The identity itself.
     pub connector_id: String,
-    /// Free for operators.
+    /// Free-form data of operators.
     pub extra: JsonMap,
     /// When it was created.
     #[serde(with = "time::serde::rfc3339")]
@@ -37,17 +37,16 @@ pub struct VolumeTarget {
     pub uuid: VolumeTargetUuid,
     /// The node it belongs to.
     pub node_uuid: NodeUuid,
-    /// How it is reached: `iscsi` is what a machine can boot from here.
+    /// The protocol; machines can boot from `iscsi`.
     pub volume_type: String,
-    /// 0 is the volume the node boots from; the others follow in order. No two targets of a node
-    /// share one.
+    /// 0 is the boot volume; the others follow in order. Unique within a node.
     pub boot_index: i64,
-    /// What the storage calls it.
+    /// The volume's ID in the storage system.
     pub volume_id: String,
     /// `target_iqn`, `target_portal`, `target_lun`, `auth_username`, `auth_password` and others.
-    /// The password stands here in clear; the API masks it.
+    /// The password is in clear text; the API masks it.
     pub properties: JsonMap,
-    /// Free for operators.
+    /// Free-form data of operators.
     pub extra: JsonMap,
     /// When it was created.
     #[serde(with = "time::serde::rfc3339")]
@@ -60,8 +59,8 @@ pub struct VolumeTarget {
 /// All volumes of one node, targets by boot index.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Volumes {
-    /// Who the node is.
+    /// The node's identities.
     pub connectors: Vec<VolumeConnector>,
-    /// What it attaches.
+    /// The volumes it attaches.
     pub targets: Vec<VolumeTarget>,
 }

@@ -1,7 +1,6 @@
-//! How the words of the domain travel between an API and a conductor as JSON: each as the name
-//! that Ironic has for it.
+//! JSON encoding of the domain's enums between API and conductor: each as Ironic's name.
 //!
-//! A word that is not known here (a newer release's, for example) is refused where it is read.
+//! An unknown name (for example of a newer release) is an error at deserialization.
 
 use std::borrow::Cow;
 
@@ -15,7 +14,7 @@ use crate::power_state::{PowerState, PowerTarget};
 use crate::provision::Verb;
 use crate::provision_state::{ProvisionState, StoredState};
 
-/// Has a type travel as the text that `$to` makes of it and `$from` reads.
+/// Serializes a type as the text of `$to`, and parses it with `$from`.
 macro_rules! as_text {
     ($type:ty, $what:literal, $to:expr, $from:expr) => {
         impl Serialize for $type {
@@ -68,7 +67,7 @@ as_text!(
 );
 as_text!(
     PowerTarget,
-    "a power state that can be asked for",
+    "a power state that can be requested",
     |target| target.name().into(),
     PowerTarget::from_name
 );

@@ -14,7 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ironpxe_core::boot::{AsIf, Scripts};
+use ironpxe_core::boot::{Overrides, Scripts};
 use ironpxe_core::error::Fault;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
@@ -258,7 +258,7 @@ pub async fn preview(
     config: &Config,
     scripts: &Scripts,
     machine: &str,
-    as_if: &AsIf,
+    overrides: &Overrides,
 ) -> Result<BootPreview, OfflineError> {
     let address = SocketAddr::new(config.api.host_ip, config.api.port);
     let url = api_url(config, Role::All, address);
@@ -274,7 +274,7 @@ pub async fn preview(
         scripts,
         images: &images,
     };
-    boot::preview::offline(&db_settings(config), context, machine, as_if).await
+    boot::preview::offline(&db_settings(config), context, machine, overrides).await
 }
 
 /// Tells what most likely is wrong with templates.

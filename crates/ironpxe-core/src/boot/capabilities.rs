@@ -1,8 +1,7 @@
-//! Capabilities: the words by which a node or an instance asks to be booted in a certain way.
+//! Capabilities: how a node or an instance can and shall be booted.
 //!
-//! The node's stand in `properties.capabilities` as `key:value,key:value`; the instance's stand in
-//! `instance_info.capabilities` as an object, or as the text of one. Each form is read in either
-//! place.
+//! The node's are in `properties.capabilities` as `key:value,key:value`, the instance's in
+//! `instance_info.capabilities` as an object, or as its JSON text. Both fields accept all forms.
 //!
 //! Source: Ironic's `deploy_utils.validate_capabilities`, `boot_mode_utils.get_boot_mode_for_deploy`
 //! and `common/utils.py` (`parse_instance_info_capabilities`).
@@ -14,8 +13,8 @@ use super::settings::BootOption;
 use super::text;
 use crate::node::Node;
 
-/// The capabilities that have only certain values. `ramdisk` and `kickstart` are the boot options
-/// that Ironic derives from the deploy interface.
+/// The capabilities with a fixed set of values. `ramdisk` and `kickstart` are the boot options that
+/// Ironic derives from the deploy interface.
 const KNOWN: [(&str, &[&str]); 4] = [
     ("boot_mode", &["bios", "uefi"]),
     ("secure_boot", &["true", "false"]),
@@ -26,8 +25,8 @@ const KNOWN: [(&str, &[&str]); 4] = [
 const OF_INSTANCE: &str = "instance_info.capabilities";
 const OF_NODE: &str = "properties.capabilities";
 
-/// What is wrong with the capabilities of a node and of its instance, if something is: a value
-/// that means nothing, or boot modes that contradict each other.
+/// Rejects capabilities of a node and its instance that have an invalid value, and boot modes that
+/// contradict each other.
 pub fn check_capabilities(node: &Node) -> Result<(), Refusal> {
     for (key, values) in KNOWN {
         for (field, value) in [
@@ -49,10 +48,10 @@ pub fn check_capabilities(node: &Node) -> Result<(), Refusal> {
     check_boot_mode(node)
 }
 
-/// The boot mode that was asked for must be the one the node is said to have.
+/// The requested boot mode must be the node's.
 fn check_boot_mode(node: &Node) -> Result<(), Refusal> {
     const KEY: &str = "boot_mode";
-    // Secure boot is UEFI's, whatever else is said.
+    // Secure boot implies UEFI.
     if of_instance(node, "secure_boot")?.as_deref() == Some("true") {
         return Ok(());
     }
@@ -79,7 +78,7 @@ fn check_boot_mode(node: &Node) -> Result<(), Refusal> {
     }
 }
 
-/// Where a partition image is booted from, and the field that says so: the instance's capability,
+/// The boot option of a partition image, and the field it comes from: the instance's capability,
 /// else the node's.
 pub(super) fn boot_option(node: &Node) -> Result<Option<(&'static str, BootOption)>, Refusal> {
     const KEY: &str = "boot_option";
@@ -89,7 +88,7 @@ pub(super) fn boot_option(node: &Node) -> Result<Option<(&'static str, BootOptio
         (None, None) => return Ok(None),
     };
     let option = match word.as_str() {
-        // The boot options that Ironic derives from the deploy interface mean no netboot.
+        // The boot options that Ironic derives from the deploy interface do not mean netboot.
         "ramdisk" | "kickstart" => BootOption::Local,
         word => BootOption::from_name(word).ok_or_else(|| {
             let word = text::abridged(word, 40);
@@ -102,17 +101,17 @@ pub(super) fn boot_option(node: &Node) -> Result<Option<(&'static str, BootOptio
     Ok(Some((field, option)))
 }
 
-/// A capability that the instance asks for.
+/// A capability that is requested for the instance.
 pub(crate) fn of_instance(node: &Node, key: &str) -> Result<Option<String>, Refusal> {
     capability(node.instance_info.get("capabilities"), OF_INSTANCE, key)
 }
 
-/// A capability that the node is said to have.
+/// A capability of the node.
 pub(crate) fn of_node(node: &Node, key: &str) -> Result<Option<String>, Refusal> {
     capability(node.properties.get("capabilities"), OF_NODE, key)
 }
 
-/// One capability, from any form. An empty one is none, as in Ironic.
+/// Reads one capability from any form. An empty one counts as absent, as in Ironic.
 pub(crate) fn capability(
     capabilities: Option<&Value>,
     field: &str,
@@ -124,7 +123,7 @@ pub(crate) fn capability(
         Some(Value::String(text)) if text.trim_start().starts_with('{') => {
             match serde_json::from_str(text) {
                 Ok(Value::Object(map)) => map.get(key).cloned(),
-                Ok(_) | Err(_) => return Err(bad(field, "it is not JSON".to_owned())),
+                Ok(_) | Err(_) => return Err(bad(field, "not valid JSON".to_owned())),
             }
         }
         Some(Value::String(text)) => text
@@ -133,7 +132,7 @@ pub(crate) fn capability(
             .find(|(name, _)| name.trim() == key)
             .map(|(_, value)| Value::from(value.trim())),
         Some(_) => {
-            let forms = "it must be an object, or text like key:value,key:value";
+            let forms = "must be an object, or text like key:value,key:value";
             return Err(bad(field, forms.to_owned()));
         }
     };

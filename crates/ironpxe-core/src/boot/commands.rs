@@ -1,18 +1,17 @@
-//! Which words of a finished script are commands, and whether the template wrote them.
+//! Checks which words of a rendered script are commands, and that the template wrote them.
 //!
-//! Words are checked one by one when they are printed (`environment.rs`); where they stand can
-//! only be seen in the whole. The rule is one sentence: *the first word of every command is the
-//! template's own text*. A value that begins a line, or follows `||`, `&&` or `;`, would be run as
-//! a command, whoever wrote it into the node. So would one behind `time`, which runs the rest of
-//! its line; and one behind a `${setting}` that turns out to be empty, because iPXE replaces
-//! settings before it cuts a line into words.
+//! Words are checked one by one when they are printed (`environment.rs`); their position is only
+//! known in the finished script. The rule: *the first word of every command is the template's own
+//! text*. iPXE would execute a value at the beginning of a line, or after `||`, `&&` or `;`. The
+//! same goes for a value after `time`, which executes the rest of its line, and after a
+//! `${setting}` that is empty, because iPXE expands settings before it splits a line into words.
 //!
-//! A command takes words that begin with `-` for its options until there is one that does not. So no
-//! value begins so in that place, and neither does a text that is to be shown: `echo -----` is an
-//! error to iPXE.
+//! A command reads leading words that begin with `-` as its options. So a value in that position
+//! must not begin with `-`, and neither must text for the console: `echo -----` is an error in
+//! iPXE.
 //!
-//! For the same reason a value has no part in a separator (`|` printed before the template's own
-//! `|`) and none in a `${setting}`, where it would choose what is read.
+//! For the same reason a value must not be part of a separator (`|` printed before the template's
+//! own `|`) nor of a `${setting}`, where it would select the setting.
 
 use std::ops::Range;
 
@@ -21,41 +20,41 @@ use minijinja::{OutputSpan, OutputSpanKind};
 use super::kernel_args::MAX_BYTES;
 use super::text;
 
-/// Longer than any line that is meant: a kernel line with the longest URL and arguments has about
-/// half of it. iPXE itself takes lines as long as its heap.
+/// Longer than any useful line: a kernel line with the longest URL and arguments has about half of
+/// it. iPXE itself only limits lines by its heap.
 const MAX_LINE: usize = 8192;
 
-/// What a script may not hold.
+/// A rule violation in a script.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Flaw {
-    /// Where: an offset in the script.
+    /// The offset in the script.
     pub(super) at: usize,
-    /// What is wrong.
+    /// The description.
     pub(super) message: String,
 }
 
-/// Finds the first flaw of a script, of which `spans` tells who wrote what.
+/// Returns the first flaw of a script; `spans` has the origin of each part.
 pub(super) fn check(script: &str, spans: &[OutputSpan]) -> Result<(), Flaw> {
     if script.starts_with(text::BYTE_ORDER_MARK) {
         return found(
             0,
-            "the file begins with a byte order mark (BOM), and iPXE takes a script only if it \
+            "the file begins with a byte order mark (BOM), but iPXE needs a script that \
              begins with #!ipxe: save it as UTF-8 without BOM",
         );
     }
     if let Some(at) = script.find("\r\n") {
         return found(
             at,
-            "line ends are CRLF, as on Windows, and iPXE needs LF alone: save the file with Unix \
-             line ends",
+            "the line endings are CRLF, but iPXE needs LF: save the file with Unix \
+             line endings",
         );
     }
     if !script.starts_with("#!ipxe\n") {
-        return found(0, "the script does not start with a line #!ipxe");
+        return found(0, "the script must begin with the line #!ipxe");
     }
     let odd = |byte: &u8| !matches!(byte, b'\n' | b'\t' | b' '..=b'~');
     if let Some(at) = script.as_bytes().iter().position(odd) {
-        return found(at, "only printable ASCII characters can be in a script");
+        return found(at, "a script may only contain printable ASCII characters");
     }
     let values = Values(values(script, spans));
     let mut start = 0;
@@ -73,7 +72,7 @@ fn found(at: usize, message: &str) -> Result<(), Flaw> {
     })
 }
 
-/// The parts of the script that are not a template's own text, in order.
+/// The parts of the script that are not template text, in order.
 fn values(script: &str, spans: &[OutputSpan]) -> Vec<Range<usize>> {
     let mut values = Vec::new();
     let mut end = 0;
@@ -95,7 +94,7 @@ fn values(script: &str, spans: &[OutputSpan]) -> Vec<Range<usize>> {
 struct Values(Vec<Range<usize>>);
 
 impl Values {
-    /// Whether something of this range is a value.
+    /// Whether the range overlaps a value.
     fn touch(&self, range: &Range<usize>) -> bool {
         let Self(values) = self;
         let next = values.partition_point(|value| value.end <= range.start);
@@ -110,10 +109,13 @@ impl Values {
             return found(start, &message);
         }
         if line.ends_with('\\') {
-            // It would hide where commands begin.
-            return found(start, "a line cannot be continued with \\; write it as one");
+            // It would hide where a command begins.
+            return found(
+                start,
+                "line continuation with \\ is not supported; write a single line",
+            );
         }
-        // The first is `#!ipxe`.
+        // The first line is `#!ipxe`.
         if start > 0 {
             self.check_words(start, line)?;
             self.check_settings(start, line)?;
@@ -121,7 +123,7 @@ impl Values {
         let bytes = kernel_arguments(line);
         if bytes > MAX_BYTES {
             let message = format!(
-                "the kernel command line is {bytes} bytes long; a BIOS machine takes at most \
+                "the kernel command line is {bytes} bytes long; the limit on BIOS machines is \
                  {MAX_BYTES}"
             );
             return found(start, &message);
@@ -144,8 +146,8 @@ impl Values {
                 return found(at, "a printed value would end the command");
             }
             if begins && has_value {
-                let message = "a printed value would be run as a command; put a command of the \
-                               template's own before it, for example echo";
+                let message = "a printed value would be executed as a command; put a literal \
+                               command before it, for example echo";
                 return found(at, message);
             }
             if begins && word.contains("${") {
@@ -156,26 +158,26 @@ impl Values {
         Ok(())
     }
 
-    /// A word that a command takes for an option.
+    /// Rejects a value that the command would read as an option.
     fn check_option(&self, command: &str, at: usize, word: &str) -> Result<(), Flaw> {
         let name = word.split_once('=').map_or(word, |(name, _)| name);
         if self.touch(&(at..at + name.len())) {
             let message = format!(
-                "a printed value would be taken for an option of {command}; put a word of the \
-                 template's own before it"
+                "{command} would read a printed value as an option; put a literal \
+                 word before it"
             );
             return found(at, &message);
         }
         if command == "echo" && !matches!(word, "-n" | "--") {
             let message = format!(
-                "echo would take {word} for an option; begin the text with another character"
+                "echo would read {word} as an option; begin the text with another character"
             );
             return found(at, &message);
         }
         Ok(())
     }
 
-    /// A value inside of `${…}`, or that helps to make one.
+    /// Rejects a value within `${…}`, or that is part of its delimiters.
     fn check_settings(&self, start: usize, line: &str) -> Result<(), Flaw> {
         let mut depth = 0_usize;
         let mut rest = line;
@@ -199,8 +201,8 @@ impl Values {
     }
 }
 
-/// Where the options of a command end, as iPXE's `getopt_long` finds it: before the first word that
-/// is neither an option nor the argument of one, or behind `--`.
+/// Finds the end of a command's options like iPXE's `getopt_long`: before the first word that is
+/// neither an option nor an option's argument, or after `--`.
 #[derive(Default)]
 struct Options<'l> {
     command: &'l str,
@@ -228,15 +230,15 @@ impl<'l> Options<'l> {
     }
 }
 
-/// Whether the next word belongs to this option. Source: the tables of options in iPXE's
+/// Whether the next word is the argument of this option. Source: the option tables in iPXE's
 /// `hci/commands/`.
 fn needs_argument(command: &str, option: &str) -> bool {
     match option {
-        // With sanboot it is --no-describe, with echo the line feed that is left out.
+        // In sanboot it is --no-describe, in echo it suppresses the line feed.
         "-n" => !matches!(command, "sanboot" | "sanhook" | "echo"),
-        // With others it is --keep.
+        // In others it is --keep.
         "-k" | "--key" => matches!(command, "item" | "prompt"),
-        // With others it is a flag.
+        // In others it is a flag.
         "-d" | "--default" => !matches!(command, "item" | "menu"),
         "-t" | "-f" | "-e" | "-l" | "-c" | "-s" | "--timeout" | "--name" | "--drive"
         | "--filename" | "--extra" | "--label" | "--configurator" | "--signer" | "--params" => true,
@@ -244,7 +246,7 @@ fn needs_argument(command: &str, option: &str) -> bool {
     }
 }
 
-/// The words of a line, each with its offset.
+/// The words of a line with their offsets.
 fn words(line: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut end = 0;
     line.split([' ', '\t']).filter_map(move |word| {
@@ -258,14 +260,14 @@ fn is_separator(word: &str) -> bool {
     matches!(word, ";" | "&&" | "||")
 }
 
-/// How many bytes the kernel of a `kernel` or `imgargs` line is given as its command line; 0 if
-/// it is another line. iPXE cuts what is too long, silently.
+/// The length of the kernel command line of a `kernel` or `imgargs` line in bytes; 0 for other
+/// lines. iPXE truncates it silently if it is too long.
 fn kernel_arguments(line: &str) -> usize {
     let mut words = words(line).map(|(_, word)| word);
     if !matches!(words.next(), Some("kernel" | "imgargs")) {
         return 0;
     }
-    // The options, and the image.
+    // Skips the options and the image.
     let mut options = Options::of("kernel");
     while words
         .next()

@@ -1,4 +1,4 @@
-//! The boot decision: one node, one answer.
+//! The boot decision: what a node boots.
 
 use std::borrow::Cow;
 
@@ -20,19 +20,19 @@ use crate::volume::Volumes;
 
 /// Decides what the machine boots now.
 ///
-/// The request id is handed to agent ramdisks, so that what they ask of the API can be found in
-/// the log beside the boot that started them.
+/// The request ID is passed to agent ramdisks, so that their API requests can be correlated with
+/// the boot in the log.
 pub fn decide(machine: Machine<'_>, settings: &BootSettings, request_id: &str) -> BootPlan {
     let decision = Decision {
         machine,
         settings,
         request_id,
-        why: &Reasons::unheard(),
+        why: &Reasons::disabled(),
     };
     decision.conclude()
 }
 
-/// Decides what the machine would boot if its node were at the beginning of its work in `state`.
+/// Decides what the machine would boot at the beginning of a task in `state`.
 pub fn decide_in(
     node: &Node,
     state: ProvisionState,
@@ -42,9 +42,9 @@ pub fn decide_in(
 ) -> Result<BootPlan, Refusal> {
     let mut node = node.clone();
     node.provision_state = state.into();
-    // A fault in the past does not make the node's data invalid.
+    // A past fault does not make the node's data invalid.
     node.fault = None;
-    // Nor is what is left of earlier work part of the work that is to begin.
+    // Nor does progress of an earlier task belong to the new one.
     progress::forget_progress(&mut node);
     let machine = Machine {
         volumes,
@@ -56,9 +56,9 @@ pub fn decide_in(
     }
 }
 
-/// Decides as [`decide`] does, and says why.
+/// Decides like [`decide`], with the reasons.
 pub fn explain(machine: Machine<'_>, settings: &BootSettings, request_id: &str) -> Explanation {
-    let why = Reasons::kept();
+    let why = Reasons::enabled();
     let decision = Decision {
         machine,
         settings,
@@ -94,7 +94,7 @@ impl Decision<'_> {
         self.why.note("port", || match self.machine.port {
             Some(port) => format!("{} is a port of node {}", port.address, node.label()),
             None => format!(
-                "node {} was named, so that no port is looked at",
+                "node {} was requested by UUID; no port is checked",
                 node.label()
             ),
         });
@@ -113,8 +113,8 @@ impl Decision<'_> {
         }
     }
 
-    /// Which state boots what. Every state stands here by name: a new one does not compile until
-    /// somebody has decided it.
+    /// One exhaustive match over all states: a new state does not compile until its boot is decided
+    /// here.
     fn plan_in(&self, state: ProvisionState) -> Result<BootPlan, Refusal> {
         use ProvisionState as S;
         match state {
@@ -123,7 +123,7 @@ impl Decision<'_> {
                 "anaconda" => self.installer(),
                 _ => self.one_image().and_then(|()| self.deploy_ramdisk()),
             },
-            // In a hold state the ramdisk runs, and must come back if the machine reboots.
+            // In a hold state the ramdisk runs, and must be booted again after a reboot.
             S::DeployHold => match progress::is_past_the_agent(self.machine.node) {
                 Some(reason) => self.instance_because(reason),
                 None => self.deploy_ramdisk(),
@@ -149,27 +149,29 @@ impl Decision<'_> {
         }
     }
 
-    /// In this one state the machine may be the agent's, an installer's, or the instance's already.
+    /// The only state in which the machine may boot the agent, an installer, or already the
+    /// instance.
     fn deploying(&self) -> Result<BootPlan, Refusal> {
         let node = self.machine.node;
-        // Before anything else: an installer that came back would install the machine again.
+        // Checked first: an installer that is booted again would install the machine again.
         if let Some(reason) = progress::is_past_the_agent(node) {
             return self.instance_because(reason);
         }
         if boots_from_volume(node).is_some() {
-            return self
-                .instance_because("on a volume there is nothing to write: no agent deploys");
+            return self.instance_because("the instance is on a volume: deployment needs no agent");
         }
         match self.deploy_interface() {
             "anaconda" => self.installer(),
-            // Needs no agent: what it deploys is what it boots.
-            "ramdisk" => self.instance_because("deploy_interface is ramdisk: no agent deploys"),
+            // Needs no agent: it boots what it deploys.
+            "ramdisk" => {
+                self.instance_because("deploy_interface is ramdisk: deployment needs no agent")
+            }
             _ => self.one_image().and_then(|()| self.deploy_ramdisk()),
         }
     }
 
-    /// With or without a ramdisk. Without, there is nothing to boot: the steps work on the machine
-    /// from outside, and there may be no instance on it.
+    /// With or without a ramdisk. Without one, nothing is booted: the steps run out-of-band, and
+    /// the machine may have no instance.
     fn cleaning(&self) -> Result<BootPlan, Refusal> {
         let flag = RamdiskFlag::Cleaning;
         if flag.is_set(self.machine.node)? {
@@ -180,11 +182,11 @@ impl Decision<'_> {
         self.deploy_ramdisk()
     }
 
-    /// With or without a ramdisk. Without, the instance goes on running while it is serviced.
+    /// With or without a ramdisk. Without one, the instance keeps running during service.
     fn servicing(&self) -> Result<BootPlan, Refusal> {
         let flag = RamdiskFlag::Service;
         if flag.is_set(self.machine.node)? {
-            let reason = format!("{} is true: it is serviced without a ramdisk", flag.field());
+            let reason = format!("{} is true: service without a ramdisk", flag.field());
             return self.instance_because(reason);
         }
         self.deploy_ramdisk()
@@ -201,7 +203,7 @@ impl Decision<'_> {
 
     fn deploy_ramdisk(&self) -> Result<BootPlan, Refusal> {
         self.why
-            .note("plan", || "this state needs the agent: the deploy ramdisk");
+            .note("plan", || "this state runs the agent: the deploy ramdisk");
         self.agent(AgentRamdisk::Deploy, |args| {
             self.word(
                 args,
@@ -212,8 +214,7 @@ impl Decision<'_> {
     }
 
     fn rescue_ramdisk(&self) -> Result<BootPlan, Refusal> {
-        self.why
-            .note("plan", || "this state is rescue mode's: the rescue ramdisk");
+        self.why.note("plan", || "rescue mode: the rescue ramdisk");
         self.agent(AgentRamdisk::Rescue, |args| {
             self.word(
                 args,
@@ -224,13 +225,11 @@ impl Decision<'_> {
     }
 
     fn inspection_ramdisk(&self) -> Result<BootPlan, Refusal> {
-        self.why.note(
-            "plan",
-            || "this state needs the agent to inspect: the deploy ramdisk",
-        );
+        self.why
+            .note("plan", || "inspection runs the agent: the deploy ramdisk");
         let (fast_track, field) = inspection::fast_track(self.machine.node, self.settings)?;
         self.agent(AgentRamdisk::Deploy, |args| {
-            // In Ironic's order. Of two words for the same thing the agent takes the last.
+            // In Ironic's order, because the agent uses the last of two arguments of the same name.
             self.words(
                 args,
                 "[inspector]extra_kernel_params",
@@ -264,7 +263,7 @@ impl Decision<'_> {
         capabilities::check_capabilities(self.machine.node)?;
         let images = images::agent_pair(self.machine.node, which, configured, self.why)?;
         let mut args = KernelArgs::new();
-        // What Ironic has always given its ramdisks, and images have come to rely on.
+        // Ironic has always passed these arguments, and images rely on them.
         self.words(&mut args, BUILT_IN, "selinux=0 troubleshoot=0 text")?;
         let append_field = self.append(&mut args)?;
         if self.settings.debug && !args.sets("ipa-debug") {
@@ -279,12 +278,12 @@ impl Decision<'_> {
             .map_or(BootIf::AskIpxe, |port| BootIf::Known(port.address));
         self.why.note("arguments", || match bootif {
             BootIf::Known(mac) => format!("BOOTIF={mac}, from the port"),
-            BootIf::AskIpxe => "BOOTIF, from iPXE: the NIC it used last".to_owned(),
+            BootIf::AskIpxe => "BOOTIF, from iPXE: the NIC it last used".to_owned(),
         });
         linux(role, images, args, Some(bootif), append_field)
     }
 
-    /// The operating system's own installer, told where its kickstart is and where its own parts.
+    /// The operating system's installer, with the locations of its kickstart and runtime.
     fn installer(&self) -> Result<BootPlan, Refusal> {
         let node = self.machine.node;
         self.why
@@ -313,7 +312,7 @@ impl Decision<'_> {
         linux(LinuxRole::Installer, images, args, None, append_field)
     }
 
-    /// What the deployed instance boots from. Precedence: volume, ISO, ramdisk, network, disk.
+    /// The boot of a deployed instance. Precedence: volume, ISO, ramdisk, network, disk.
     fn instance(&self) -> Result<BootPlan, Refusal> {
         let node = self.machine.node;
         if let Some(boot) = boots_from_volume(node) {
@@ -326,7 +325,7 @@ impl Decision<'_> {
         if self.deploy_interface() == "ramdisk" {
             return self.instance_ramdisk();
         }
-        // An installer (`anaconda`) has done its work when the node is active: never again.
+        // In `active` an installer (`anaconda`) has finished and must not be booted again.
         if self.boot_option()? == BootOption::Netboot
             && self.deploy_interface() != "anaconda"
             && images::is_partition_image(node, self.why)
@@ -354,14 +353,14 @@ impl Decision<'_> {
         }
         if let Some(iqn) = &volume.initiator_iqn {
             self.why.note("volume", || {
-                format!("the machine calls itself {iqn}, from its iqn volume connector")
+                format!("the initiator IQN is {iqn}, from the node's iqn volume connector")
             });
         }
         Ok(BootPlan::Volume(volume))
     }
 
-    /// The machine's own disk, in the node's way (`driver_info.ipxe_local_boot`) or else in the
-    /// configured one of its boot mode.
+    /// The machine's own disk, by the node's method (`driver_info.ipxe_local_boot`) or else the
+    /// configured one for its boot mode.
     fn local_disk(&self) -> Result<BootPlan, Refusal> {
         const KEY: &str = "ipxe_local_boot";
         let driver_info = &self.machine.node.driver_info;
@@ -384,12 +383,12 @@ impl Decision<'_> {
         };
         self.why.note("disk", || {
             let (bios, uefi) = (local.bios.name(), local.uefi.name());
-            format!("{bios} with a BIOS, {uefi} with UEFI, from {fields}")
+            format!("{bios} on BIOS, {uefi} on UEFI, from {fields}")
         });
         Ok(BootPlan::LocalDisk(local))
     }
 
-    /// The image's own kernel and ramdisk, on the root file system that is on the disk.
+    /// The kernel and ramdisk of a partition image, with the root file system on disk.
     fn instance_kernel(&self) -> Result<BootPlan, Refusal> {
         const ROOT: &str = "root_uuid_or_disk_id";
         let node = self.machine.node;
@@ -417,7 +416,7 @@ impl Decision<'_> {
         linux(LinuxRole::InstanceKernel, images, args, None, append_field)
     }
 
-    /// An ISO image and another one beside it: nobody can say which is meant.
+    /// Rejects an ISO image together with another image, which is ambiguous.
     fn one_image(&self) -> Result<(), Refusal> {
         let given = |key| {
             let info = &self.machine.node.instance_info;
@@ -459,10 +458,10 @@ impl Decision<'_> {
         linux(LinuxRole::InstanceRamdisk, images, args, None, append_field)
     }
 
-    /// Adds the operator's kernel arguments; gives the field they came from.
+    /// Adds the operator's kernel arguments; returns the field they came from.
     ///
     /// Source: Ironic's `drivers/utils.py` (`get_kernel_append_params`): the instance's, else the
-    /// node's, else the configured ones; `%default%` stands for the configured ones.
+    /// node's, else the configured ones; `%default%` expands to the configured ones.
     fn append(&self, args: &mut KernelArgs) -> Result<&'static str, Refusal> {
         const KEY: &str = "kernel_append_params";
         let node = self.machine.node;
@@ -473,14 +472,14 @@ impl Decision<'_> {
             } else if let Some(text) = images::text_field(&node.driver_info, "driver_info", KEY)? {
                 ("driver_info.kernel_append_params", text)
             } else {
-                // Here `%default%` would stand for itself.
+                // `%default%` is literal here.
                 self.words(args, "[pxe]kernel_append_params", default)?;
                 return Ok("[pxe]kernel_append_params");
             };
         self.words(args, field, &text.replace("%default%", default))?;
         if text.contains("%default%") {
             self.why.note("arguments", || {
-                format!("%default% in {field} stands for [pxe]kernel_append_params")
+                format!("%default% in {field} expands to [pxe]kernel_append_params")
             });
         }
         Ok(field)
@@ -489,7 +488,7 @@ impl Decision<'_> {
     /// Adds one word to the command line, from `field`.
     fn word(&self, args: &mut KernelArgs, field: &str, word: &str) -> Result<(), Refusal> {
         args.push(word).map_err(|error| bad_args(field, &error))?;
-        args.came_from(field);
+        args.set_origin(field);
         self.why
             .note("arguments", || format!("{word}, from {field}"));
         Ok(())
@@ -498,7 +497,7 @@ impl Decision<'_> {
     /// Adds the words of a text to the command line, from `field`.
     fn words(&self, args: &mut KernelArgs, field: &str, text: &str) -> Result<(), Refusal> {
         args.extend(text).map_err(|error| bad_args(field, &error))?;
-        args.came_from(field);
+        args.set_origin(field);
         self.why.note("arguments", || match text.trim() {
             "" => format!("none from {field}, which is empty"),
             text => format!("{text}, from {field}"),
@@ -506,7 +505,7 @@ impl Decision<'_> {
         Ok(())
     }
 
-    /// Where a partition image is booted from: the instance's capability, else the node's, else
+    /// The boot option of a partition image: the instance's capability, else the node's, else
     /// `[deploy]default_boot_option`.
     fn boot_option(&self) -> Result<BootOption, Refusal> {
         let (field, option) = capabilities::boot_option(self.machine.node)?.unwrap_or((
@@ -520,15 +519,15 @@ impl Decision<'_> {
     fn note_boot_option(&self, option: BootOption, field: &str) {
         self.why.note("plan", || {
             let option = match option {
-                BootOption::Local => "local: the machine's own disk",
-                BootOption::Netboot => "netboot, which partition images follow",
+                BootOption::Local => "local: boot from the machine's disk",
+                BootOption::Netboot => "netboot, which applies to partition images",
             };
             format!("boot_option, from {field}, is {option}")
         });
     }
 }
 
-/// Where the words stand that no setting changes.
+/// The name of arguments that no setting changes.
 const BUILT_IN: &str = "built-in arguments";
 
 fn linux(
@@ -545,10 +544,10 @@ fn linux(
         args,
         bootif,
     };
-    // What is built in fits easily, so that it is the operator's part that is too long.
+    // The built-in arguments always fit; only the operator's can be too long.
     let checked = linux.args.check(linux.bytes_of_the_script());
     checked.map_err(|error| {
-        let field = linux.args.to_blame(&error).unwrap_or(append_field);
+        let field = linux.args.field_to_correct(&error).unwrap_or(append_field);
         bad_args(field, &error)
     })?;
     Ok(BootPlan::Linux(linux))

@@ -1,10 +1,10 @@
-//! The language of the script templates: minijinja, told what iPXE can be told.
+//! The template language of scripts: minijinja with checked output.
 //!
-//! Every value a template prints is checked word by word at the moment it is printed (see
-//! `text.rs`), whoever wrote either: rendering fails before a value can end its line, start a
-//! comment or read a setting. There is no way around that: no filter marks a value as safe, and
-//! what a template makes of values (joined, replaced, captured) is a value like any other.
-//! Templates reach no file: they can include the built-in ones by name, and nothing else.
+//! Every value that a template prints is checked word by word when it is printed (see `text.rs`):
+//! rendering fails before a value can end its line, start a comment or read a setting. Nothing
+//! bypasses this: no filter marks a value as safe, and what a template derives from values (joined,
+//! replaced, captured) is checked like any other value. Templates cannot read files: they can only
+//! include the built-in ones by name.
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Value, ValueKind};
@@ -13,7 +13,7 @@ use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, Undefi
 use super::text;
 use crate::mask::mask_text;
 
-/// The built-in templates by name, as they are compiled in.
+/// The built-in templates by name.
 pub const TEMPLATES: [(&str, &str); 11] = [
     (BOOT, include_str!("templates/boot.ipxe")),
     ("chap.ipxe", include_str!("templates/chap.ipxe")),
@@ -30,25 +30,25 @@ pub const TEMPLATES: [(&str, &str); 11] = [
     ),
     ("volume.ipxe", include_str!("templates/volume.ipxe")),
 ];
-/// The script of every known machine, unless an operator has another.
+/// The script of every known machine, unless the operator configured another one.
 pub(super) const BOOT: &str = "boot.ipxe";
 pub(super) const NIC_LOOP: &str = "nic_loop.ipxe";
 pub(super) const UNKNOWN_MACHINE: &str = "unknown_machine.ipxe";
 
-/// A template that cannot be used, or could not be for one machine.
+/// A template that is invalid, or that failed for one machine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{template}, {}{message}", .line.map_or_else(String::new, |line| format!("line {line}: ")))]
 pub struct TemplateError {
-    /// Its name, or its file if it is an operator's.
+    /// Its name, or the path of an operator's template.
     pub template: String,
-    /// The line, from 1, if it is about one.
+    /// The line, counted from 1, if the error has one.
     pub line: Option<usize>,
-    /// What is wrong.
+    /// The description.
     pub message: String,
 }
 
-/// The built-in scripts, for rendering: `boot.ipxe`, `nic_loop.ipxe` and `unknown_machine.ipxe`, each with
-/// what it includes written into it, which saves a third of the time.
+/// The built-in scripts for rendering: `boot.ipxe`, `nic_loop.ipxe` and `unknown_machine.ipxe`.
+/// Their includes are inlined, which saves a third of the rendering time.
 pub(super) fn built_in() -> Result<Environment<'static>, TemplateError> {
     let mut environment = language()?;
     for name in [BOOT, NIC_LOOP, UNKNOWN_MACHINE] {
@@ -59,7 +59,7 @@ pub(super) fn built_in() -> Result<Environment<'static>, TemplateError> {
     Ok(environment)
 }
 
-/// The text of a built-in template, with that of others in the place of `{% include %}`.
+/// The text of a built-in template with its `{% include %}`s inlined.
 fn inlined(name: &str) -> String {
     let source = TEMPLATES.iter().find(|(known, _)| *known == name);
     let lines = source.map_or("", |(_, text)| text).split_inclusive('\n');
@@ -72,7 +72,7 @@ fn inlined(name: &str) -> String {
         .collect()
 }
 
-/// The built-in templates, for operators' to include.
+/// The built-in templates that operators' templates can include.
 pub(super) fn parts() -> Result<Environment<'static>, TemplateError> {
     let mut environment = language()?;
     for (name, source) in TEMPLATES {
@@ -83,7 +83,7 @@ pub(super) fn parts() -> Result<Environment<'static>, TemplateError> {
     Ok(environment)
 }
 
-/// The language, without any template.
+/// An environment without templates.
 fn language() -> Result<Environment<'static>, TemplateError> {
     let mut environment = Environment::new();
     environment.set_debug(false);
@@ -105,11 +105,11 @@ fn language() -> Result<Environment<'static>, TemplateError> {
     Ok(environment)
 }
 
-/// Prints a value, unless iPXE would not take it as plain words.
+/// Prints a value if iPXE reads it as plain words.
 fn print_checked(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
     match value.kind() {
         ValueKind::Undefined => return Err(Error::from(ErrorKind::UndefinedError)),
-        ValueKind::None => return Err(unprintable("it has no value here; test it with {% if %}")),
+        ValueKind::None => return Err(unprintable("it is undefined here; guard it with {% if %}")),
         ValueKind::Bool | ValueKind::Number => {}
         ValueKind::String => {
             let text = value.as_str().unwrap_or_default();
@@ -120,9 +120,7 @@ fn print_checked(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) -> 
             }
         }
         _ => {
-            return Err(unprintable(
-                "it is no single value; print what is in it, one by one",
-            ));
+            return Err(unprintable("it is not a single value; print its elements"));
         }
     }
     write!(out, "{value}").map_err(Error::from)
@@ -133,21 +131,21 @@ fn unprintable(problem: &str) -> Error {
     Error::new(ErrorKind::InvalidOperation, message)
 }
 
-/// How errors of [`unprintable`] begin; [`reason`] puts the expression before it.
+/// The prefix of errors from [`unprintable`]; [`reason`] prepends the expression.
 const UNPRINTABLE: &str = "cannot be printed";
 
-/// The filter `console`: a text that iPXE prints as it stands, whatever it was.
+/// The filter `console`: converts any text so that iPXE prints it literally.
 fn console(value: &Value) -> Result<String, Error> {
     match value.kind() {
         ValueKind::Undefined => Err(Error::from(ErrorKind::UndefinedError)),
-        ValueKind::None => Err(unprintable("it has no value here; test it with {% if %}")),
+        ValueKind::None => Err(unprintable("it is undefined here; guard it with {% if %}")),
         _ => Ok(text::for_console(&value.to_string())),
     }
 }
 
-/// What went wrong in the template that is known to humans as `shown`.
+/// An error in the template that messages call `shown`.
 ///
-/// The line is the template's own, also where the cause is in another that it includes.
+/// The line is the template's own, even if the cause is in an included one.
 pub(super) fn in_template(
     shown: &str,
     error: &Error,
@@ -177,7 +175,7 @@ fn cause(error: &Error) -> Option<&Error> {
     std::error::Error::source(error)?.downcast_ref()
 }
 
-/// What is wrong, in the words of somebody who writes templates.
+/// The description for the template's author.
 fn reason(error: &Error, expression: Option<&str>) -> String {
     let detail = error.detail().unwrap_or_default();
     match error.kind() {
@@ -192,7 +190,9 @@ fn reason(error: &Error, expression: Option<&str>) -> String {
             Some(expression) => format!("{{{{ {expression} }}}} {detail}"),
             None => format!("a value {detail}"),
         },
-        ErrorKind::OutOfFuel => "it does more than a script can need; is it endless?".to_owned(),
+        ErrorKind::OutOfFuel => {
+            "it exceeds the limit of template operations; is there an endless loop?".to_owned()
+        }
         ErrorKind::TemplateNotFound => {
             let names = TEMPLATES.map(|(name, _)| name).join(", ");
             format!("{detail}; a template can include {names}")

@@ -1,8 +1,8 @@
-//! Why a machine boots what it boots, for the person who asks before there is power.
+//! Explains a boot decision, for previews.
 //!
-//! The reasons are written down by the decision itself while it decides (`decision.rs`, `images.rs`),
-//! so that they cannot tell another story. A machine that asks wants no reasons, and then none are
-//! worded: [`decide`](super::decide) hands in a [`Reasons`] that does not listen.
+//! The decision itself records the reasons (`decision.rs`, `images.rs`), so that they cannot
+//! diverge. For a booting machine nothing is recorded or formatted: [`decide`](super::decide)
+//! passes disabled [`Reasons`].
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -10,40 +10,40 @@ use std::cell::RefCell;
 use super::plan::BootPlan;
 use crate::mask::{STARS, mask_line};
 
-/// One thing the decision looked at, and what followed from it.
+/// One fact the decision considered, and its consequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
-    /// What it is about: `port`, `state`, `plan`, `kernel`, `ramdisk`, `image`, `arguments`, `iso`,
+    /// The subject: `port`, `state`, `plan`, `kernel`, `ramdisk`, `image`, `arguments`, `iso`,
     /// `volume`, `disk`, `template`, `refused` or `fix`.
     pub topic: &'static str,
-    /// For humans, with fields and settings under the names operators know them by.
+    /// The description, with the names of fields and settings.
     pub text: String,
 }
 
-/// A decision, and how it came about.
+/// A decision and its reasons.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
     /// What the machine boots.
     pub plan: BootPlan,
-    /// Why, in the order in which it was decided.
+    /// The reasons, in the order of the decision.
     pub reasons: Vec<Reason>,
 }
 
-/// Where a decision leaves its reasons, if anybody wants to read them.
+/// Collects the reasons of a decision, if enabled.
 pub(super) struct Reasons(Option<RefCell<Vec<Reason>>>);
 
 impl Reasons {
-    /// Nobody does.
-    pub(super) fn unheard() -> Self {
+    /// Discards all reasons.
+    pub(super) fn disabled() -> Self {
         Self(None)
     }
 
-    /// Somebody does.
-    pub(super) fn kept() -> Self {
+    /// Records the reasons.
+    pub(super) fn enabled() -> Self {
         Self(Some(RefCell::default()))
     }
 
-    /// Notes a reason. It is put into words only for somebody who reads them.
+    /// Records a reason. `text` is only called if recording is enabled.
     pub(super) fn note<T: Into<Cow<'static, str>>>(
         &self,
         topic: &'static str,
@@ -55,21 +55,20 @@ impl Reasons {
         }
     }
 
-    /// What was noted.
+    /// The recorded reasons.
     pub(super) fn into_vec(self) -> Vec<Reason> {
         self.0.map(RefCell::into_inner).unwrap_or_default()
     }
 }
 
-/// A script without the passwords in it, for those who may know what is booted but not the
-/// secrets of it. Everything else is as it was.
+/// Masks the passwords in a script, for clients that may see what is booted but not secrets.
 ///
-/// Scripts hand passwords to iPXE itself in one way only, the setting `password` (an operator's template
-/// that does otherwise is refused when it is loaded); a value cannot begin a line of its own, so
-/// that every line that does so is a password's.
+/// Scripts pass passwords to iPXE only by the setting `password` (an operator's template that does
+/// otherwise is rejected when it is loaded). A value cannot begin a line, so every line that sets
+/// `password` is the template's.
 ///
-/// What else is a secret by the rules of [`crate::mask`] is not shown either: in a kernel's command
-/// line (`ipa-root-password=`), or in an image's URL.
+/// Other secrets are masked by the rules of [`crate::mask`]: in a kernel's command line
+/// (`ipa-root-password=`), or in an image's URL.
 pub fn without_passwords(script: &str) -> String {
     script
         .split_inclusive('\n')
@@ -80,7 +79,7 @@ pub fn without_passwords(script: &str) -> String {
         .collect()
 }
 
-/// Whether a line of a script hands over a password.
+/// Whether a line of a script sets a password.
 pub(super) fn sets_password(line: &str) -> bool {
     let mut words = line.split_whitespace();
     let setting = match words.next() {

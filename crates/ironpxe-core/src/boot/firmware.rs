@@ -1,7 +1,7 @@
-//! What a BIOS or UEFI makes of a plan.
+//! How BIOS and UEFI execute a boot plan.
 //!
-//! A script is one for all firmware: what differs is decided on the machine, by `${platform}`, and
-//! so nothing here changes a script. It is said for the person who knows what machine will run it.
+//! Scripts are the same for all firmware: they branch on `${platform}` on the machine. So nothing
+//! here changes a script; it explains it in previews.
 
 use super::capabilities::capability;
 use super::explain::Reason;
@@ -12,7 +12,7 @@ use super::variables::PAUSE_KNOWN;
 use crate::JsonMap;
 use crate::node::Node;
 
-/// What iPXE runs on: its `${platform}`.
+/// The firmware, as in iPXE's `${platform}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Firmware {
     /// UEFI.
@@ -21,13 +21,13 @@ pub enum Firmware {
     Pcbios,
 }
 
-/// A word that names no firmware.
+/// The text is not a firmware name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected efi (or uefi) or pcbios (or bios)")]
 pub struct BadFirmware;
 
 impl Firmware {
-    /// Reads iPXE's word, or Ironic's (its `boot_mode`).
+    /// Parses iPXE's name, or Ironic's (`boot_mode`).
     pub fn parse(word: &str) -> Result<Self, BadFirmware> {
         match word {
             "efi" | "uefi" => Ok(Self::Efi),
@@ -36,7 +36,7 @@ impl Firmware {
         }
     }
 
-    /// iPXE's word: what `${platform}` is.
+    /// iPXE's name, the value of `${platform}`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Efi => "efi",
@@ -45,7 +45,7 @@ impl Firmware {
     }
 }
 
-/// What a machine with this firmware does with the script of `plan`, and what it cannot.
+/// What a machine with this firmware does with the script of `plan`, and what it cannot do.
 pub fn explain_firmware(
     plan: &BootPlan,
     node: &Node,
@@ -53,7 +53,7 @@ pub fn explain_firmware(
     firmware: Firmware,
 ) -> Vec<Reason> {
     let mut texts = vec![format!(
-        "as on a machine where ${{platform}} is {}; the script is the same for all",
+        "for a machine where ${{platform}} is {}; the script is the same on all firmware",
         firmware.name()
     )];
     texts.extend(other_boot_mode(node, firmware));
@@ -63,7 +63,7 @@ pub fn explain_firmware(
         BootPlan::Iso(_) => texts.push(of_iso(firmware).to_owned()),
         BootPlan::LocalDisk(local) => texts.push(of_disk(*local, firmware)),
         BootPlan::Refuse(_) => texts.push(format!(
-            "after {PAUSE_KNOWN} s iPXE exits with an error, upon which the firmware goes on to its \
+            "after {PAUSE_KNOWN} s iPXE exits with an error, and the firmware tries its \
              next boot device"
         )),
     }
@@ -77,9 +77,9 @@ pub fn explain_firmware(
         .collect()
 }
 
-/// Says so if the node is known to have another boot mode.
+/// Notes if the node has another boot mode.
 fn other_boot_mode(node: &Node, firmware: Firmware) -> Option<String> {
-    // What cannot be read is refused where it counts.
+    // Invalid capabilities are reported by the decision.
     let boot_mode = |map: &JsonMap| {
         capability(map.get("capabilities"), "capabilities", "boot_mode")
             .ok()
@@ -89,7 +89,7 @@ fn other_boot_mode(node: &Node, firmware: Firmware) -> Option<String> {
     let of_node = || boot_mode(&node.properties).map(|mode| (mode, "properties"));
     let (mode, map) = of_instance.or_else(of_node)?;
     (Firmware::parse(&mode) != Ok(firmware)).then(|| {
-        format!("the node is said to be otherwise: boot_mode {mode} in {map}.capabilities")
+        format!("the node is configured differently: boot_mode is {mode} in {map}.capabilities")
     })
 }
 
@@ -98,13 +98,13 @@ fn of_linux(linux: &LinuxBoot, firmware: Firmware) -> Vec<String> {
     let name = linux.role.ramdisk_name();
     match firmware {
         Firmware::Pcbios => vec![format!(
-            "the kernel command line is {bytes} bytes long; iPXE would cut it after {MAX_BYTES}"
+            "the kernel command line is {bytes} bytes long; iPXE would truncate it to {MAX_BYTES}"
         )],
         Firmware::Efi => {
             let with_name = bytes + "kernel ".len();
             let mut texts = vec![format!(
-                "the kernel command line is {with_name} bytes long with the kernel's name, which \
-                 UEFI puts in front; an x86 kernel takes {MAX_BYTES}"
+                "the kernel command line is {with_name} bytes long, with the kernel's name that \
+                 UEFI prepends; the limit of an x86 kernel is {MAX_BYTES}"
             )];
             if with_name > MAX_BYTES {
                 texts.push(format!(
@@ -123,10 +123,10 @@ fn of_linux(linux: &LinuxBoot, firmware: Firmware) -> Vec<String> {
 
 fn of_volume(drives: usize, firmware: Firmware) -> String {
     match (firmware, drives) {
-        (Firmware::Pcbios, 1) => "the volume is BIOS drive 0x80, and its boot sector is started".to_owned(),
+        (Firmware::Pcbios, 1) => "the volume is BIOS drive 0x80; its boot sector is executed".to_owned(),
         (Firmware::Pcbios, drives) => format!(
-            "the {drives} volumes are BIOS drives from 0x80 on, and the boot sector of the first is \
-             started"
+            "the {drives} volumes are BIOS drives from 0x80; the boot sector of the first is \
+             executed"
         ),
         (Firmware::Efi, _) => {
             r"the boot loader \EFI\BOOT\BOOT<ARCH>.EFI is started from the first volume's EFI system partition"
@@ -138,11 +138,11 @@ fn of_volume(drives: usize, firmware: Firmware) -> String {
 fn of_iso(firmware: Firmware) -> &'static str {
     match firmware {
         Firmware::Pcbios => {
-            "the image must boot a BIOS by El Torito; the disc is gone once the system in it \
-             drives the hardware itself"
+            "the image must be bootable by El Torito; its drive disappears once its system \
+             accesses the hardware directly"
         }
         Firmware::Efi => {
-            r"the image must hold \EFI\BOOT\BOOT<ARCH>.EFI; the disc is gone once the system in it drives the hardware itself"
+            r"the image must contain \EFI\BOOT\BOOT<ARCH>.EFI; its drive disappears once its system accesses the hardware directly"
         }
     }
 }
@@ -154,20 +154,20 @@ fn of_disk(local: LocalBoot, firmware: Firmware) -> String {
     };
     let meaning = match (method, firmware) {
         (LocalBootMethod::Sanboot, Firmware::Pcbios) => {
-            "iPXE starts the first disk, drive 0x80; if it cannot, it exits as with \"exit\""
+            "iPXE boots the first disk, drive 0x80; if that fails, it exits as with \"exit\""
         }
         (LocalBootMethod::Sanboot, Firmware::Efi) => {
-            "UEFI has no drive numbers, so that this fails and iPXE exits as with \"exit\""
+            "UEFI has no drive numbers: this fails, and iPXE exits as with \"exit\""
         }
         (LocalBootMethod::Exit, _) => {
-            "iPXE exits with an error, upon which the firmware goes on to its next boot device: \
+            "iPXE exits with an error, and the firmware tries its next boot device: \
              the disk must be in its boot order"
         }
         (LocalBootMethod::Reboot, _) => {
-            "the machine reboots, and comes here again unless its boot order was changed"
+            "the machine reboots, and gets here again unless its boot order was changed"
         }
         (LocalBootMethod::Poweroff, _) => {
-            "the machine powers off; where iPXE lacks that command, it exits as with \"exit\""
+            "the machine powers off; if iPXE lacks that command, it exits as with \"exit\""
         }
     };
     format!(
@@ -185,18 +185,16 @@ fn downloads(plan: &BootPlan) -> bool {
 
 fn of_giving_up(action: GiveUpAction, firmware: Firmware) -> &'static str {
     match (action, firmware) {
-        (GiveUpAction::Reboot, _) => "if all tries fail it reboots, and begins anew",
+        (GiveUpAction::Reboot, _) => "if all attempts fail, the machine reboots and starts again",
         (GiveUpAction::Poweroff, _) => {
-            "if all tries fail it powers off; where iPXE lacks that command, it stops and says so"
+            "if all attempts fail, the machine powers off; if iPXE lacks that command, it halts with a message"
         }
-        (GiveUpAction::Shell, _) => {
-            "if all tries fail it stays in iPXE's shell, for somebody at the console"
-        }
+        (GiveUpAction::Shell, _) => "if all attempts fail, iPXE opens a shell on the console",
         (GiveUpAction::Exit, Firmware::Pcbios) => {
-            "if all tries fail the BIOS goes on to its next boot device"
+            "if all attempts fail, the BIOS tries its next boot device"
         }
         (GiveUpAction::Exit, Firmware::Efi) => {
-            "if all tries fail iPXE exits with an error, upon which UEFI goes on to its next boot \
+            "if all attempts fail, iPXE exits with an error, and UEFI tries its next boot \
              option"
         }
     }

@@ -1,24 +1,24 @@
-//! Which kernel and ramdisk a node boots, and by which rule.
+//! Selects the kernel and ramdisk of a node.
 //!
 //! Source: Ironic's `drivers/utils.py` (`get_agent_kernel_ramdisk`), `common/pxe_utils.py`
 //! (`get_instance_image_info`).
 
 use super::explain::Reasons;
-use super::located::ImageKind;
 use super::reference::ImageRef;
 use super::refusal::Refusal;
+use super::resolved_plan::ImageKind;
 use super::settings::RamdiskImages;
 use crate::JsonMap;
 use crate::node::Node;
 
-/// A kernel and the ramdisk that goes with it.
+/// A kernel and its ramdisk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Pair {
     pub(super) kernel: ImageRef,
     pub(super) ramdisk: ImageRef,
 }
 
-/// The two kinds of ramdisk that run an agent.
+/// The ramdisks with an agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AgentRamdisk {
     Deploy,
@@ -34,9 +34,9 @@ impl AgentRamdisk {
     }
 }
 
-/// The agent's kernel and ramdisk: the node's own, or the configured ones of its architecture, or
-/// the configured ones of all. At each level it is both or neither: a kernel with somebody else's
-/// ramdisk is a machine that panics.
+/// The agent's kernel and ramdisk: the node's, or the configured ones for its architecture, or the
+/// configured default. Each level must have both or neither: a kernel with another one's ramdisk
+/// panics.
 pub(super) fn agent_pair(
     node: &Node,
     which: AgentRamdisk,
@@ -52,7 +52,7 @@ pub(super) fn agent_pair(
         return Ok(pair);
     }
     why.note("kernel", || {
-        format!("driver_info has neither {kernel_key} nor {ramdisk_key}; the configuration decides")
+        format!("driver_info has neither {kernel_key} nor {ramdisk_key}; using the configuration")
     });
     if let Some(arch) = node
         .properties
@@ -72,7 +72,9 @@ pub(super) fn agent_pair(
         });
     } else if !configured.kernel_by_arch.is_empty() {
         why.note("kernel", || {
-            format!("none of [conductor]{kernel_key}_by_arch: properties.cpu_arch is not set")
+            format!(
+                "[conductor]{kernel_key}_by_arch does not apply: properties.cpu_arch is not set"
+            )
         });
     }
     let general = (configured.kernel.as_deref(), configured.ramdisk.as_deref());
@@ -107,14 +109,17 @@ fn both_or_neither(
         (None, Some(_)) => (ramdisk_key, kernel_key),
     };
     why.note("kernel", || {
-        format!("{} is set, and both must come from one place", place(set))
+        format!(
+            "{} is set, but both must come from the same place",
+            place(set)
+        )
     });
     Err(Refusal::Missing {
         fields: place(missing),
     })
 }
 
-/// The kernel and ramdisk of the instance itself (deploy interface `ramdisk`).
+/// The instance's kernel and ramdisk (deploy interface `ramdisk`).
 pub(super) fn instance_pair(node: &Node, why: &Reasons) -> Result<Pair, Refusal> {
     let field = |key: &str| format!("instance_info.{key}");
     let kernel = string_field(&node.instance_info, "instance_info", "kernel")?;
@@ -131,11 +136,11 @@ pub(super) fn instance_pair(node: &Node, why: &Reasons) -> Result<Pair, Refusal>
     }
 }
 
-/// Whether the deployed image is one partition rather than a whole disk.
+/// Whether the deployed image is a partition image rather than a whole-disk image.
 ///
-/// `instance_info.image_type` says so; or what was found out at deployment
-/// (`driver_internal_info.is_whole_disk_image`); or the presence of a kernel and a ramdisk beside
-/// the image. Source: Ironic's `common/images.py` (`is_whole_disk_image`).
+/// Determined by `instance_info.image_type`, else by what the deployment found out
+/// (`driver_internal_info.is_whole_disk_image`), else by whether the image has a kernel and a
+/// ramdisk. Source: Ironic's `common/images.py` (`is_whole_disk_image`).
 pub(super) fn is_partition_image(node: &Node, why: &Reasons) -> bool {
     let (partition, field) = if let Some(image_type) = node
         .instance_info
@@ -153,7 +158,7 @@ pub(super) fn is_partition_image(node: &Node, why: &Reasons) -> bool {
         let has = |key| node.instance_info.contains_key(key);
         (
             has("kernel") && has("ramdisk"),
-            "whether instance_info.kernel and instance_info.ramdisk stand beside it",
+            "the presence of instance_info.kernel and instance_info.ramdisk",
         )
     };
     why.note("plan", || {
@@ -167,7 +172,7 @@ pub(super) fn is_partition_image(node: &Node, why: &Reasons) -> bool {
     partition
 }
 
-/// A string in one of the node's maps. Empty and `null` count as absent, as they do in Ironic.
+/// A string in one of the node's maps. Empty and `null` count as absent, as in Ironic.
 pub(super) fn string_field<'a>(
     map: &'a JsonMap,
     map_name: &str,
@@ -176,7 +181,7 @@ pub(super) fn string_field<'a>(
     Ok(text_field(map, map_name, key)?.filter(|text| !text.is_empty()))
 }
 
-/// As [`string_field`], where an empty string is an answer of its own.
+/// Like [`string_field`], but an empty string counts as a value.
 pub(super) fn text_field<'a>(
     map: &'a JsonMap,
     map_name: &str,
@@ -187,13 +192,12 @@ pub(super) fn text_field<'a>(
         Some(serde_json::Value::String(text)) => Ok(Some(text)),
         Some(_) => Err(Refusal::BadValue {
             field: format!("{map_name}.{key}"),
-            problem: "it must be a string".to_owned(),
+            problem: "must be a string".to_owned(),
         }),
     }
 }
 
-/// The field of the node in which an image of this kind is named; none if it is of the
-/// configuration.
+/// The node's field that names the image of this kind; `None` if it comes from the configuration.
 pub fn image_field(node: &Node, kind: ImageKind, image: &ImageRef) -> Option<&'static str> {
     let fields: &[&'static str] = match kind {
         ImageKind::Kernel => &[
@@ -218,7 +222,7 @@ pub fn image_field(node: &Node, kind: ImageKind, image: &ImageRef) -> Option<&'s
     })
 }
 
-/// The image that is named in `field`, noted under `topic`.
+/// Parses the image in `field`, and records it under `topic`.
 pub(super) fn image(
     text: &str,
     field: &str,

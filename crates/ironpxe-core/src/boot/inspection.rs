@@ -1,15 +1,15 @@
-//! What inspection alone asks of a node.
+//! Settings of a node that only inspection uses.
 
 use super::refusal::Refusal;
 use super::settings::BootSettings;
 use crate::node::Node;
 use crate::patch::value;
 
-/// Whether an agent that inspects shall stay and be told where the API is, so that a deployment
-/// can go on with it; and the field that says so.
+/// Whether the inspecting agent keeps running with the API's URL, so that a deployment can use it
+/// (fast track), and the field that decides.
 ///
-/// Source: Ironic's `common/utils.py` (`fast_track_enabled`): the node's word, else the configured
-/// one.
+/// Source: Ironic's `common/utils.py` (`fast_track_enabled`): the node's setting, else the
+/// configured one.
 pub(super) fn fast_track(
     node: &Node,
     settings: &BootSettings,
@@ -21,7 +21,7 @@ pub(super) fn fast_track(
             .map(|yes| (yes, FIELD))
             .map_err(|_| Refusal::BadValue {
                 field: FIELD.to_owned(),
-                problem: "it must be true or false".to_owned(),
+                problem: "must be true or false".to_owned(),
             }),
     }
 }

@@ -1,7 +1,7 @@
-//! What an installer (deploy interface `anaconda`) installs, and where it finds its own parts.
+//! What an installer (deploy interface `anaconda`) installs, and the location of its runtime.
 //!
-//! The boot decision and the kickstart (`kickstart.rs`) both start from an [`Installation`], so
-//! that a machine whose kickstart could not be written is not booted into its installer at all.
+//! The boot decision and the kickstart (`kickstart.rs`) both use an [`Installation`], so that a
+//! machine whose kickstart cannot be rendered does not boot its installer.
 //!
 //! Source: Ironic's `common/pxe_utils.py` (`get_instance_image_info`,
 //! `build_kickstart_config_options`), and Anaconda's boot options.
@@ -19,31 +19,31 @@ use crate::JsonMap;
 use crate::id::NodeUuid;
 use crate::node::Node;
 
-/// What is to be on the machine when the installer has finished.
+/// What the installer installs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installation {
-    /// Where the system comes from.
+    /// The source of the system.
     pub source: InstallSource,
-    /// What the instance is told about itself.
+    /// The config drive of the instance.
     pub config_drive: Option<ConfigDrive>,
 }
 
-/// Where the installed system comes from.
+/// The source of the installed system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InstallSource {
-    /// An image of a whole system: a tarball or a file system.
+    /// An image of an entire system: a tarball or a file system.
     LiveImage {
         /// The image.
         url: ImageUrl,
-        /// Its SHA-256, as 64 hexadecimal digits, if it is known.
+        /// Its SHA-256 as 64 hexadecimal digits, if given.
         sha256: Option<String>,
     },
-    /// A repository of packages, with the installer's own runtime in it.
+    /// A package repository that includes the installer's runtime.
     Repository(ImageUrl),
 }
 
 impl InstallSource {
-    /// The URL, whichever it is.
+    /// The URL of either.
     pub fn url(&self) -> &ImageUrl {
         match self {
             Self::LiveImage { url, .. } | Self::Repository(url) => url,
@@ -51,44 +51,44 @@ impl InstallSource {
     }
 }
 
-/// The instance's config drive, in one of the forms that Ironic takes.
+/// The instance's config drive, in one of the forms that Ironic accepts.
 #[derive(Clone, PartialEq, Eq)]
 pub enum ConfigDrive {
-    /// Files, by their paths in the drive, each in base64.
+    /// Base64-encoded files by their paths in the drive.
     Files(Vec<(&'static str, String)>),
-    /// A compressed file system, in base64.
+    /// A compressed file system in base64.
     Image(String),
-    /// Where the same is to be had.
+    /// The URL of such a file system.
     ImageAt(ImageUrl),
 }
 
-/// It holds passwords and keys, which nothing prints by accident.
+/// Has passwords and keys, so it is not printed.
 impl std::fmt::Debug for ConfigDrive {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("ConfigDrive(******)")
     }
 }
 
-/// Where a node's kickstart is found, below the API's own URL. The 2023 specification's script is
-/// its neighbour: what machines fetch stands below `/v1/boot`.
+/// The path of a node's kickstart below the API's URL. As for scripts, URLs for machines are below
+/// `/v1/boot`.
 pub fn kickstart_path(node: NodeUuid) -> String {
     format!("/v1/boot/{node}/ks.cfg")
 }
 
 impl Installation {
-    /// What the node's instance is made of.
+    /// Reads the installation from the node's fields.
     pub fn of(node: &Node) -> Result<Self, Refusal> {
-        Self::explained(node, &Reasons::unheard())
+        Self::explained(node, &Reasons::disabled())
     }
 
-    /// As [`Installation::of`], with the reasons.
+    /// As [`Installation::of`], and records the reasons.
     pub(super) fn explained(node: &Node, why: &Reasons) -> Result<Self, Refusal> {
         let info = &node.instance_info;
         let source = source(node, why)?;
         if string_field(info, INSTANCE, "ks_template")?.is_some() {
             return Err(Refusal::BadValue {
                 field: "instance_info.ks_template".to_owned(),
-                problem: "a template of the instance's own is not supported; unset it, and set \
+                problem: "templates per instance are not supported; unset it, and set \
                           [anaconda]default_ks_template"
                     .to_owned(),
             });
@@ -97,7 +97,7 @@ impl Installation {
         if config_drive.is_some() {
             why.note(
                 "image",
-                || "a config drive is written too, from instance_info.configdrive",
+                || "includes a config drive, from instance_info.configdrive",
             );
         }
         Ok(Self {
@@ -122,30 +122,30 @@ fn source(node: &Node, why: &Reasons) -> Result<InstallSource, Refusal> {
         Some(is_path) => (is_path, "driver_internal_info.is_source_a_path"),
         None => (
             url.as_str().ends_with('/'),
-            "whether the URL is a folder's (ends with a slash)",
+            "whether the URL ends with a slash",
         ),
     };
     why.note("image", || {
         let kind = if is_path {
-            "a repository of packages"
+            "a package repository"
         } else {
-            "an image of a system"
+            "a system image"
         };
-        format!("it is {kind}, by {because}")
+        format!("the image is {kind}, by {because}")
     });
     if is_path {
         if let Some(field) = CHECKSUMS.into_iter().find(|key| is_given(info, key)) {
             return Err(Refusal::BadValue {
                 field: format!("{INSTANCE}.{field}"),
-                problem: "a repository of packages has no checksum of its own; unset it".to_owned(),
+                problem: "a package repository has no checksum; unset it".to_owned(),
             });
         }
         return Ok(InstallSource::Repository(folder(url, FIELD)?));
     }
     let sha256 = sha256(info)?;
     why.note("image", || match &sha256 {
-        Some((field, _)) => format!("it is verified by its SHA-256, from {field}"),
-        None => "it is not verified: there is no SHA-256 in instance_info".to_owned(),
+        Some((field, _)) => format!("verified by its SHA-256, from {field}"),
+        None => "not verified: instance_info has no SHA-256".to_owned(),
     });
     Ok(InstallSource::LiveImage {
         url,
@@ -153,21 +153,21 @@ fn source(node: &Node, why: &Reasons) -> Result<InstallSource, Refusal> {
     })
 }
 
-/// The fields of `instance_info` by which an image is verified.
+/// The checksum fields of `instance_info`.
 const CHECKSUMS: [&str; 3] = [HASH_ALGO, HASH_VALUE, CHECKSUM];
 const HASH_ALGO: &str = "image_os_hash_algo";
 const HASH_VALUE: &str = "image_os_hash_value";
 const CHECKSUM: &str = "image_checksum";
 
-/// Whether there is something in a field. Empty and `null` count as absent, as they do in Ironic.
+/// Whether a field has a value. Empty and `null` count as absent, as in Ironic.
 fn is_given(info: &JsonMap, key: &str) -> bool {
     info.get(key)
         .is_some_and(|value| !value.is_null() && value.as_str() != Some(""))
 }
 
-/// The image's SHA-256 and the field it stands in. Anaconda verifies no other kind of checksum, so
-/// that one of another kind is refused unless there is a SHA-256 beside it: an image is never
-/// installed without the verification that somebody asked for.
+/// The image's SHA-256 and its field. Anaconda verifies no other kind of checksum, so another kind
+/// is rejected unless there is a SHA-256 as well: an image must not be installed without the
+/// requested verification.
 fn sha256(info: &JsonMap) -> Result<Option<(&'static str, String)>, Refusal> {
     let bad = |key: &str, problem: String| Refusal::BadValue {
         field: format!("{INSTANCE}.{key}"),
@@ -183,14 +183,14 @@ fn sha256(info: &JsonMap) -> Result<Option<(&'static str, String)>, Refusal> {
             ))),
             Some(_) => Err(bad(
                 HASH_VALUE,
-                "a SHA-256 is 64 hexadecimal digits".to_owned(),
+                "a SHA-256 must have 64 hexadecimal digits".to_owned(),
             )),
             None => Err(Refusal::Missing {
                 fields: format!("{INSTANCE}.{HASH_VALUE}"),
             }),
         };
     }
-    // Here the kind of checksum is told by its length, as in Ironic, or by a name before a colon.
+    // Its length determines the kind of checksum, as in Ironic, or a prefix with a colon.
     if let Some(text) = checksum {
         let digits = match text.split_once(':') {
             Some((name, digits)) if name.eq_ignore_ascii_case("sha256") => digits,
@@ -201,7 +201,7 @@ fn sha256(info: &JsonMap) -> Result<Option<(&'static str, String)>, Refusal> {
             return Ok(Some(("instance_info.image_checksum", digits)));
         }
         let problem = format!(
-            "{:?} is no SHA-256 (64 hexadecimal digits), and an installer verifies nothing else",
+            "{:?} is not a SHA-256 (64 hexadecimal digits), which is all an installer verifies",
             text::abridged(text, 40)
         );
         return Err(bad(CHECKSUM, problem));
@@ -214,7 +214,7 @@ fn sha256(info: &JsonMap) -> Result<Option<(&'static str, String)>, Refusal> {
         (Some(algo), _) => Err(bad(
             HASH_ALGO,
             format!(
-                "an installer verifies images by sha256 alone, not by {:?}",
+                "an installer verifies images only by sha256, not by {:?}",
                 text::abridged(algo, 40)
             ),
         )),
@@ -226,19 +226,19 @@ fn is_sha256(text: &str) -> bool {
     text.len() == DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// What `inst.stage2=` says: the folder that has the installer's runtime.
+/// The value of `inst.stage2=`: the directory with the installer's runtime.
 ///
-/// Ironic wants the runtime itself in `instance_info.stage2`, and copies it to where Anaconda
-/// looks for it. From where it stands already in an installation tree, it is found there; a runtime
-/// that stands elsewhere is refused, because Anaconda appends the names of files to what it is told
-/// (`.treeinfo`, `LiveOS/squashfs.img`, `images/install.img`; its `anaconda-lib.sh`).
+/// Ironic expects the runtime itself in `instance_info.stage2`, and copies it to where Anaconda
+/// looks for it. Here it is used in place, if it is in an installation tree; elsewhere it is
+/// rejected, because Anaconda appends file names to the URL (`.treeinfo`, `LiveOS/squashfs.img`,
+/// `images/install.img`; its `anaconda-lib.sh`).
 pub(super) fn stage2(node: &Node) -> Result<String, Refusal> {
     const FIELD: &str = "instance_info.stage2";
     let text = string_field(&node.instance_info, INSTANCE, "stage2")?;
     let text = text.ok_or_else(|| Refusal::Missing {
         fields: FIELD.to_owned(),
     })?;
-    let url = fetched_by_installer(image(text, FIELD, "image", &Reasons::unheard())?, FIELD)?;
+    let url = fetched_by_installer(image(text, FIELD, "image", &Reasons::disabled())?, FIELD)?;
     let url = folder(url, FIELD)?;
     let tree = ["/LiveOS/squashfs.img", "/images/install.img"]
         .into_iter()
@@ -247,7 +247,7 @@ pub(super) fn stage2(node: &Node) -> Result<String, Refusal> {
     if is_file(&tree) {
         return Err(Refusal::BadValue {
             field: FIELD.to_owned(),
-            problem: "it must be the folder with .treeinfo or LiveOS/squashfs.img in it, or end \
+            problem: "must be the directory that has .treeinfo or LiveOS/squashfs.img, or end \
                       with /LiveOS/squashfs.img or /images/install.img"
                 .to_owned(),
         });
@@ -255,8 +255,8 @@ pub(super) fn stage2(node: &Node) -> Result<String, Refusal> {
     Ok(tree.to_string())
 }
 
-/// Whether the end of a URL says that it is one file, and not a folder. A dot alone does not: folders
-/// are called `9.4`.
+/// Whether a URL's ending shows that it is a file, not a directory. A dot alone does not:
+/// directories are called `9.4`.
 fn is_file(url: &ImageUrl) -> bool {
     const ENDS: [&str; 17] = [
         ".img",
@@ -283,19 +283,19 @@ fn is_file(url: &ImageUrl) -> bool {
     ENDS.into_iter().any(|end| name.ends_with(end))
 }
 
-/// A URL to which an installer appends the names of files.
+/// A URL that an installer appends file names to.
 fn folder(url: ImageUrl, field: &str) -> Result<ImageUrl, Refusal> {
     if url.as_str().contains(['?', '#']) {
         return Err(Refusal::BadValue {
             field: field.to_owned(),
-            problem: "an installer appends paths to it, so that it cannot hold ? or #".to_owned(),
+            problem: "an installer appends paths to it, so it must not contain ? or #".to_owned(),
         });
     }
     Ok(url)
 }
 
-/// What an installer fetches by itself: it knows neither Glance nor this host's files. On a kernel
-/// command line a quotation mark would swallow what follows.
+/// An image that an installer fetches itself, so it can be neither in Glance nor a local file. A
+/// quotation mark in a kernel command line would quote the arguments after it.
 fn fetched_by_installer(image: ImageRef, field: &str) -> Result<ImageUrl, Refusal> {
     let bad = |problem: &str| Refusal::BadValue {
         field: field.to_owned(),
@@ -305,12 +305,12 @@ fn fetched_by_installer(image: ImageRef, field: &str) -> Result<ImageUrl, Refusa
         return Err(bad("an installer needs an http:// or https:// URL here"));
     };
     if url.as_str().contains('"') {
-        return Err(bad("it holds a quotation mark; write %22"));
+        return Err(bad("contains a quotation mark; write %22"));
     }
     Ok(url)
 }
 
-/// The config drive, from the forms that the API lets in.
+/// The config drive, in the forms that the API accepts.
 ///
 /// Source of the file names: openstacksdk's `baremetal/configdrive.py`; of the defaults in the
 /// metadata: Ironic's conductor (`build_configdrive`).
@@ -328,12 +328,12 @@ fn config_drive(node: &Node) -> Result<Option<ConfigDrive>, Refusal> {
         Some(Value::String(text)) => {
             let dense: String = text.split_ascii_whitespace().collect();
             if STANDARD.decode(&dense).is_err() {
-                return Err(bad("it is neither an object, nor a URL, nor base64"));
+                return Err(bad("must be an object, a URL, or base64"));
             }
             Ok(Some(ConfigDrive::Image(dense)))
         }
         Some(Value::Object(parts)) => Ok(Some(ConfigDrive::Files(files(node, parts)))),
-        Some(_) => Err(bad("it is neither an object, nor a URL, nor base64")),
+        Some(_) => Err(bad("must be an object, a URL, or base64")),
     }
 }
 

@@ -1,49 +1,49 @@
-//! The kernel command line: parsed, ordered, and proved to arrive as it was meant.
+//! The kernel command line, validated so that it reaches the kernel unchanged.
 
 use std::fmt;
 
 use super::text;
 use crate::mask::mask_text;
 
-/// The longest command line an x86 kernel is given by a BIOS, in bytes without the closing NUL.
-/// iPXE cuts what is longer, silently.
+/// The longest command line of an x86 kernel on BIOS, in bytes without the closing NUL. iPXE
+/// silently truncates longer ones.
 pub(super) const MAX_BYTES: usize = 2047;
 
-/// A kernel command line that iPXE hands over word for word.
+/// A kernel command line that iPXE passes on unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct KernelArgs {
     words: Vec<String>,
-    /// Which field each word came from, as far as it was said: up to the word with this index.
+    /// The origin of the words: a field, and the index after its last word.
     origins: Vec<(String, usize)>,
 }
 
 /// Why a text cannot be part of a kernel command line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ArgError {
-    /// A word would not reach the kernel as it stands.
+    /// A word that iPXE would not pass on unchanged.
     #[error("{}: {problem}", shown(word))]
     Word {
         /// The word.
         word: String,
-        /// What would become of it.
+        /// What iPXE would do with it.
         problem: &'static str,
     },
-    /// Blanks inside of double quotes that are not single spaces.
-    #[error("iPXE would collapse the run of blanks inside of the quotes")]
+    /// Consecutive blanks within double quotes.
+    #[error("iPXE would collapse consecutive blanks within quotes")]
     QuotedBlanks,
     /// iPXE reads `mem=` anywhere in the line as the machine's memory limit.
     #[error(
-        "iPXE reads \"mem=\" in {} as a memory limit of less than 16 MiB and would not boot",
+        "iPXE would read \"mem=\" in {} as a memory limit below 16 MiB and fail to boot",
         shown(.0)
     )]
     MemoryLimit(String),
     /// The whole line is too long.
-    #[error("the kernel command line is {0} bytes long; a BIOS machine or an x86 kernel takes at most {max}", max = MAX_BYTES)]
+    #[error("the kernel command line is {0} bytes long; the limit of BIOS machines and x86 kernels is {max}", max = MAX_BYTES)]
     TooLong(usize),
 }
 
-/// A word in a message: quoted, without a password, and not so long that it hides the message. What cannot be seen has
-/// its name, because a console shows no backslash and so no escapes.
+/// A word for messages: quoted, masked and shortened. Invisible characters are shown by code point,
+/// because a console shows no backslash and so no escapes.
 fn shown(word: &str) -> String {
     let visible: String = mask_text(word)
         .chars()
@@ -60,20 +60,19 @@ fn shown(word: &str) -> String {
 }
 
 impl KernelArgs {
-    /// No arguments yet.
+    /// An empty command line.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds the words of a text that somebody wrote. White space at its ends does not matter: texts
-    /// of several lines in YAML end with a line feed, which Ironic strips too
-    /// (`common/kernel_parameters.py`).
+    /// Adds the words of a text. Leading and trailing white space is ignored: multi-line texts in
+    /// YAML end with a line feed, which Ironic strips too (`common/kernel_parameters.py`).
     pub fn extend(&mut self, text: &str) -> Result<(), ArgError> {
         let text = text.trim_ascii();
         if has_run_of_blanks_in_quotes(text) {
             return Err(ArgError::QuotedBlanks);
         }
-        // Not `char::is_whitespace`: a line feed is no separator but a reason to refuse.
+        // Not `char::is_whitespace`: a line feed is rejected, not a separator.
         for word in text.split([' ', '\t']).filter(|word| !word.is_empty()) {
             self.push(word)?;
         }
@@ -90,14 +89,14 @@ impl KernelArgs {
         Ok(())
     }
 
-    /// Says that the words that were added since the last time came from `field`.
-    pub(super) fn came_from(&mut self, field: &str) {
+    /// Records `field` as the origin of the words added since the last call.
+    pub(super) fn set_origin(&mut self, field: &str) {
         self.origins.push((field.to_owned(), self.words.len()));
     }
 
-    /// The field to correct for an error that only the whole line shows: the one with the word that
-    /// it is about, or the one that takes the most of the line.
-    pub(super) fn to_blame(&self, error: &ArgError) -> Option<&str> {
+    /// The field to correct for an error of the whole line: the one with the word in question, or
+    /// the one with the longest part of the line.
+    pub(super) fn field_to_correct(&self, error: &ArgError) -> Option<&str> {
         let mut start = 0;
         let parts = self.origins.iter().map(|(field, end)| {
             let words = self.words.get(start..*end).unwrap_or_default();
@@ -127,9 +126,9 @@ impl KernelArgs {
         &self.words
     }
 
-    /// Checks what only the whole line can show. `more_bytes` is what the script will add.
+    /// Checks the whole line. `more_bytes` is the length of what the script adds.
     pub fn check(&self, more_bytes: usize) -> Result<(), ArgError> {
-        // iPXE looks at the first "mem=" only, wherever it stands.
+        // iPXE only considers the first "mem=", wherever it is.
         let limit = self.words.iter().find(|word| word.contains("mem="));
         if let Some(word) = limit.filter(|word| memory_limit_is_tiny(word)) {
             return Err(ArgError::MemoryLimit(word.clone()));
@@ -153,7 +152,7 @@ impl fmt::Display for KernelArgs {
     }
 }
 
-/// Linux keeps the blanks inside of double quotes; iPXE, which joins words with one space, cannot.
+/// Linux keeps blanks within double quotes; iPXE joins words with a single space.
 fn has_run_of_blanks_in_quotes(text: &str) -> bool {
     let mut quoted = false;
     let mut before_is_blank = false;
@@ -170,7 +169,7 @@ fn has_run_of_blanks_in_quotes(text: &str) -> bool {
     false
 }
 
-/// What iPXE makes of `mem=<number><suffix>`: bytes, of which an image must fit below.
+/// Whether iPXE would read `mem=<number><suffix>` as a limit too low for any image.
 fn memory_limit_is_tiny(word: &str) -> bool {
     const ENOUGH: u64 = 16 << 20;
     let Some((_, value)) = word.split_once("mem=") else {
@@ -289,12 +288,12 @@ mod tests {
         let mut args = KernelArgs::new();
         for (field, text) in [("a", "quiet"), ("b", "x mem=1"), ("c", "long long long")] {
             args.extend(text).unwrap();
-            args.came_from(field);
+            args.set_origin(field);
         }
         let limit = ArgError::MemoryLimit("mem=1".into());
-        assert_eq!(args.to_blame(&limit), Some("b"));
-        assert_eq!(args.to_blame(&ArgError::TooLong(1)), Some("c"));
-        assert_eq!(KernelArgs::new().to_blame(&limit), None);
+        assert_eq!(args.field_to_correct(&limit), Some("b"));
+        assert_eq!(args.field_to_correct(&ArgError::TooLong(1)), Some("c"));
+        assert_eq!(KernelArgs::new().field_to_correct(&limit), None);
     }
 
     proptest! {

@@ -1,13 +1,12 @@
-//! The kickstart: what an installer reads once it runs.
+//! The kickstart that an installer executes.
 //!
-//! The text is a template: `kickstart/ks.cfg`, or an operator's own
-//! (`[anaconda]default_ks_template`), to which the values have the names they have in Ironic. A
-//! kickstart is half commands, half shell scripts, and a value must be no more than one word of
-//! either. Both read words alike, so there is one rule: a value is printed as it is if it means
-//! nothing to either of them, or as a quoted word (`| quote`), or not at all.
+//! The template is `kickstart/ks.cfg`, or an operator's (`[anaconda]default_ks_template`); its
+//! variables have Ironic's names. A kickstart consists of commands and shell scripts, and a value
+//! must be a single word in both. Both parse words alike, so a value is printed as it is if it has
+//! no special characters, quoted with `| quote`, or rejected.
 //!
-//! The kickstart holds the agent token, with which the machine says that it is installed; see
-//! `boot/kickstart.rs` for who gets it and when.
+//! The kickstart has the agent token, which authenticates the installer's heartbeats;
+//! `boot/kickstart.rs` of the service decides who gets it and when.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -30,10 +29,10 @@ pub const KICKSTART_TEMPLATE: &str = include_str!("kickstart/ks.cfg");
 const REPORT: &str = include_str!("kickstart/report.sh");
 const CONFIG_DRIVE: &str = include_str!("kickstart/config_drive.cfg");
 
-/// A bound for loops in templates.
+/// Limits loops in templates.
 const FUEL: u64 = 1_000_000;
 
-/// The kickstart template of this service.
+/// The kickstart template of the service.
 #[derive(Debug)]
 pub struct Kickstarts {
     environment: Environment<'static>,
@@ -41,23 +40,23 @@ pub struct Kickstarts {
     source: Cow<'static, str>,
 }
 
-/// Why a kickstart cannot be written.
+/// Why a kickstart cannot be rendered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KickstartError {
-    /// The node lacks something, or has something that cannot be used.
+    /// The node lacks a value, or has an unusable one.
     #[error("{0}")]
     Refused(Refusal),
-    /// The template is broken, or cannot take a value.
+    /// The template is broken, or cannot print a value.
     #[error("kickstart template {template}: {message}")]
     Template {
         /// Its name.
         template: String,
-        /// What is wrong, and in which line.
+        /// The error, with its line.
         message: String,
     },
 }
 
-/// What one kickstart is made of.
+/// The inputs of a kickstart.
 struct Values<'a> {
     node: NodeUuid,
     installation: &'a Installation,
@@ -71,14 +70,14 @@ impl Kickstarts {
         Self::new("ks.cfg".to_owned(), Cow::Borrowed(KICKSTART_TEMPLATE))
     }
 
-    /// An operator's template, tried with everything it may be asked for.
+    /// An operator's template, validated with every kind of installation.
     pub fn from_template(name: String, source: String) -> Result<Self, KickstartError> {
-        // An installer runs parts of it in a shell, to which a carriage return is part of a word.
+        // Installers run parts of it in a shell, to which a carriage return is part of a word.
         let problem = if source.starts_with(text::BYTE_ORDER_MARK) {
             "the file begins with a byte order mark (BOM): save it as UTF-8 without BOM"
         } else if source.contains('\r') {
-            "line ends are CRLF, as on Windows, and an installer needs LF alone: save the file \
-             with Unix line ends"
+            "the line endings are CRLF, but an installer needs LF: save the file \
+             with Unix line endings"
         } else {
             return Self::new(name, Cow::Owned(source));
         };
@@ -98,8 +97,8 @@ impl Kickstarts {
         Ok(kickstarts)
     }
 
-    /// The kickstart of a node that is being installed. `api_url` is the API's, without a slash at
-    /// its end.
+    /// The kickstart of a node that is being installed. `api_url` is the API's URL without a
+    /// trailing slash.
     pub fn render(
         &self,
         node: &Node,
@@ -122,7 +121,7 @@ impl Kickstarts {
             ("heartbeat_url", heartbeat_url(values.api_url, values.node)),
             ("liveimg_url", source.url().as_str().to_owned()),
         ];
-        // As in Ironic, what does not apply is not there at all.
+        // As in Ironic, options that do not apply are undefined.
         match source {
             InstallSource::Repository(_) => options.push(("is_source_a_path", "true".to_owned())),
             InstallSource::LiveImage {
@@ -164,8 +163,7 @@ impl Kickstarts {
             .map_err(|error| broken("config_drive.cfg", &error))
     }
 
-    /// Writes a kickstart of each kind, so that a broken template is found before a machine waits
-    /// for it.
+    /// Renders a kickstart of each kind, so that a broken template is found when it is loaded.
     fn try_out(&self) -> Result<(), KickstartError> {
         const API: &str = "http://192.0.2.1:6385";
         const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -202,7 +200,7 @@ impl Kickstarts {
             if !text.contains(&heartbeat_url(API, node)) || !text.contains(TOKEN) {
                 return Err(KickstartError::Template {
                     template: self.name.clone(),
-                    message: "it does not report that the machine is installed: it must send \
+                    message: "it does not report the end of the installation: it must send \
                               ks_options.agent_token to ks_options.heartbeat_url, for example by \
                               {% include \"report.sh\" %}"
                         .to_owned(),
@@ -213,13 +211,13 @@ impl Kickstarts {
     }
 }
 
-/// Where the installer reports.
+/// The URL for the installer's heartbeats.
 fn heartbeat_url(api_url: &str, node: NodeUuid) -> String {
     format!("{api_url}/v1/heartbeat/{node}")
 }
 
-/// A kickstart with one more section, which runs before all others of its kind: the last thing an
-/// installer does is to report that it has finished.
+/// Adds a section that runs before the others of its kind, so that the installer's final report is
+/// its last action.
 fn with_section(kickstart: &str, section: &str) -> String {
     let mut at = 0;
     for line in kickstart.split_inclusive('\n') {
@@ -239,7 +237,7 @@ fn with_section(kickstart: &str, section: &str) -> String {
 
 fn environment() -> Result<Environment<'static>, Error> {
     let mut environment = Environment::new();
-    // As `Strict`, but a test whether an option is there does not fail where it is not.
+    // Like `Strict`, except that `is defined` does not fail for an undefined option.
     environment.set_undefined_behavior(minijinja::UndefinedBehavior::SemiStrict);
     environment.set_syntax(
         SyntaxConfig::builder()
@@ -257,7 +255,7 @@ fn environment() -> Result<Environment<'static>, Error> {
     Ok(environment)
 }
 
-/// A word that shells and kickstart commands read as it was before it was quoted.
+/// A word quoted for shells and kickstart commands.
 #[derive(Debug)]
 struct Quoted(String);
 
@@ -271,11 +269,11 @@ impl Object for Quoted {
     }
 }
 
-/// Prints a value if it is quoted, or means nothing wherever it stands.
+/// Prints a value if it is quoted, or has no special characters.
 fn print_word(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
     let refuse = |problem: &str| Err(Error::new(ErrorKind::InvalidOperation, problem.to_owned()));
     if value.is_undefined() || value.is_none() {
-        return refuse("a value that does not exist cannot be printed");
+        return refuse("an undefined value cannot be printed");
     }
     if let Some(Quoted(text)) = value.downcast_object_ref::<Quoted>() {
         return write!(out, "{text}").map_err(Error::from);
@@ -283,16 +281,15 @@ fn print_word(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) -> Res
     let text = value.to_string();
     if !is_plain(&text) {
         return refuse(&format!(
-            "{:?} cannot be printed as it is: write {{{{ ... | quote }}}}, and nothing around \
-             it that quotes it again",
+            "{:?} cannot be printed unquoted: write {{{{ ... | quote }}}} without other quotes \
+             around it",
             mask_text(&text)
         ));
     }
     write!(out, "{text}").map_err(Error::from)
 }
 
-/// Whether neither a shell nor a kickstart command sees more in the text than letters, even
-/// between quotation marks.
+/// Whether a shell and a kickstart command read the text literally, even within quotation marks.
 fn is_plain(text: &str) -> bool {
     !text.starts_with('%')
         && text
@@ -303,15 +300,15 @@ fn is_plain(text: &str) -> bool {
 /// The filter `quote`.
 #[expect(
     clippy::needless_pass_by_value,
-    reason = "the engine wants a function of this form"
+    reason = "required by minijinja's signature"
 )]
 fn quote(value: Value) -> Result<Value, Error> {
     let text = value.to_string();
-    // Line feeds would begin a line of their own, and so would some characters beyond ASCII.
+    // Line feeds and some non-ASCII characters would begin a new line.
     if !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
         return Err(Error::new(
             ErrorKind::InvalidOperation,
-            "a value with other than printable ASCII characters cannot be quoted",
+            "only printable ASCII characters can be quoted",
         ));
     }
     let quoted = if is_plain(&text) && !text.is_empty() {
@@ -322,10 +319,10 @@ fn quote(value: Value) -> Result<Value, Error> {
     Ok(Value::from_object(Quoted(quoted)))
 }
 
-/// The function `report`: what the heartbeat with this status says, as JSON.
+/// The function `report`: the body of a heartbeat with this status, as JSON.
 #[expect(
     clippy::needless_pass_by_value,
-    reason = "the engine wants a function of this form"
+    reason = "required by minijinja's signature"
 )]
 fn report(state: &State<'_, '_>, status: String, message: String) -> Result<String, Error> {
     let token = state
@@ -334,7 +331,7 @@ fn report(state: &State<'_, '_>, status: String, message: String) -> Result<Stri
         .map(|token| token.to_string())
         .ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "ks_options is missing"))?;
     if !["start", "end", "error"].contains(&status.as_str()) {
-        let problem = format!("{status:?} is none of start, end and error");
+        let problem = format!("{status:?} is not one of start, end, error");
         return Err(Error::new(ErrorKind::InvalidOperation, problem));
     }
     let body = json!({

@@ -1,9 +1,9 @@
-//! An operator's own templates in the place of `boot.ipxe`.
+//! Operators' templates that replace `boot.ipxe`.
 //!
-//! They are tried on every sample before they are used, so that one that is broken is refused when
-//! it is loaded. What they print is checked as everybody's is (`environment.rs`), and each finished
-//! script once more for where values stand in it (`commands.rs`): that may depend on what is in a
-//! node, so that samples alone cannot tell.
+//! They are rendered for every sample when they are loaded, so that a broken one is rejected.
+//! Printed values are checked as in built-in templates (`environment.rs`), and each finished script
+//! once more for the position of its values (`commands.rs`), because that can depend on a node's
+//! data, which samples cannot cover.
 
 use std::collections::BTreeMap;
 
@@ -13,58 +13,59 @@ use serde_json::json;
 
 use super::commands;
 use super::environment::{TemplateError, in_template, parts};
-use super::located::Located;
 use super::plan::BootPlan;
+use super::resolved_plan::ResolvedPlan;
 use super::samples::{Sample, samples};
-use super::variables::{self, Whose};
+use super::variables::{self, VariableSet};
 use crate::node::Node;
 
-/// What one script may cost: about a millisecond, and hundred times what the built-in ones need.
+/// The limit of operations per script: about a millisecond, and a hundred times what the built-in
+/// templates need.
 const FUEL: u64 = 50_000;
-/// How deep templates may include each other, with ten for each.
+/// The limit of nested includes; each counts as ten.
 const RECURSION: usize = 100;
 
-/// A template as it was read from a file.
+/// A template read from a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TemplateFile {
-    /// What the file is called.
+    /// The file's path.
     pub path: String,
-    /// What stands in it.
+    /// The file's content.
     pub text: String,
 }
 
-/// The templates an operator configured.
+/// The configured templates.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OperatorTemplates {
-    /// For every architecture (`[pxe]ipxe_config_template`).
+    /// The template for all architectures (`[pxe]ipxe_config_template`).
     pub every: Option<TemplateFile>,
-    /// By `properties.cpu_arch`, which goes first (`[pxe]ipxe_config_template_by_arch`).
+    /// By `properties.cpu_arch`, which takes precedence (`[pxe]ipxe_config_template_by_arch`).
     pub by_arch: BTreeMap<String, TemplateFile>,
 }
 
-/// An operator's template that cannot be used.
+/// An operator's template that is unusable.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{error}")]
-pub struct Broken {
-    /// The architecture it is configured for, if it is not for every one.
+pub struct BrokenTemplate {
+    /// The architecture it is configured for, if any.
     pub arch: Option<String>,
-    /// What is wrong with it.
+    /// The error.
     pub error: TemplateError,
 }
 
-/// A template that is in use.
+/// The template selected for a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InUse {
+pub struct ActiveTemplate {
     /// Its file.
     pub path: String,
-    /// The architecture it was chosen by, if it is not for every one.
+    /// The architecture it was selected by, if any.
     pub arch: Option<String>,
-    /// Its name among the templates.
+    /// Its name in the environment.
     name: String,
 }
 
-impl InUse {
-    /// The option that names it.
+impl ActiveTemplate {
+    /// The option that configures it.
     pub fn setting(&self) -> String {
         match &self.arch {
             None => "[pxe]ipxe_config_template".to_owned(),
@@ -73,19 +74,20 @@ impl InUse {
     }
 }
 
-/// Operators' templates, parsed, tried, and ready.
+/// The operator's templates, parsed and validated.
 #[derive(Debug)]
 pub(super) struct Operators {
     environment: Environment<'static>,
-    every: Option<InUse>,
-    by_arch: BTreeMap<String, InUse>,
+    every: Option<ActiveTemplate>,
+    by_arch: BTreeMap<String, ActiveTemplate>,
     pub(super) notes: Vec<String>,
 }
 
 impl Operators {
-    /// Parses them, and tries each on every sample.
-    pub(super) fn load(templates: OperatorTemplates) -> Result<Self, Vec<Broken>> {
-        let mut operators = Self::none().map_err(|error| vec![Broken { arch: None, error }])?;
+    /// Parses the templates, and renders each for every sample.
+    pub(super) fn load(templates: OperatorTemplates) -> Result<Self, Vec<BrokenTemplate>> {
+        let mut operators =
+            Self::none().map_err(|error| vec![BrokenTemplate { arch: None, error }])?;
         let mut broken = Vec::new();
         let every = templates.every.into_iter().map(|file| (None, file));
         let by_arch = templates.by_arch.into_iter();
@@ -97,7 +99,7 @@ impl Operators {
             match (template, arch) {
                 (Ok(template), Some(arch)) => drop(operators.by_arch.insert(arch, template)),
                 (Ok(template), None) => operators.every = Some(template),
-                (Err(error), arch) => broken.push(Broken { arch, error }),
+                (Err(error), arch) => broken.push(BrokenTemplate { arch, error }),
             }
         }
         if broken.is_empty() {
@@ -111,7 +113,7 @@ impl Operators {
         let mut environment = parts()?;
         environment.set_fuel(Some(FUEL));
         environment.set_recursion_limit(RECURSION);
-        // Has errors name the variables that they are about.
+        // Includes the names of variables in errors.
         environment.set_debug(true);
         Ok(Self {
             environment,
@@ -121,7 +123,7 @@ impl Operators {
         })
     }
 
-    /// One that was tried on nothing, to see what then cannot happen either.
+    /// A template that is not validated, to test the checks at rendering.
     #[cfg(test)]
     pub(super) fn untried(file: TemplateFile) -> Result<Self, TemplateError> {
         let mut operators = Self::none()?;
@@ -129,15 +131,19 @@ impl Operators {
         Ok(operators)
     }
 
-    /// The template for a node, if there is one.
-    pub(super) fn of(&self, node: &Node) -> Option<&InUse> {
+    /// The template for a node, if one is configured.
+    pub(super) fn of(&self, node: &Node) -> Option<&ActiveTemplate> {
         let arch = node.properties.get("cpu_arch").and_then(|it| it.as_str());
         let by_arch = arch.and_then(|arch| self.by_arch.get(arch));
         by_arch.or(self.every.as_ref())
     }
 
-    /// The script.
-    pub(super) fn render(&self, template: &InUse, values: Value) -> Result<String, TemplateError> {
+    /// Renders the script.
+    pub(super) fn render(
+        &self,
+        template: &ActiveTemplate,
+        values: Value,
+    ) -> Result<String, TemplateError> {
         let rendered = self
             .environment
             .get_template(&template.name)
@@ -163,12 +169,16 @@ impl Operators {
         }
     }
 
-    fn parse(&mut self, arch: Option<String>, file: TemplateFile) -> Result<InUse, TemplateError> {
+    fn parse(
+        &mut self,
+        arch: Option<String>,
+        file: TemplateFile,
+    ) -> Result<ActiveTemplate, TemplateError> {
         let name = match &arch {
             Some(arch) => format!("(operator's, {arch})"),
             None => "(operator's)".to_owned(),
         };
-        let template = InUse {
+        let template = ActiveTemplate {
             path: file.path,
             arch,
             name: name.clone(),
@@ -178,7 +188,11 @@ impl Operators {
         Ok(template)
     }
 
-    fn try_on(&mut self, template: InUse, samples: &[Sample]) -> Result<InUse, TemplateError> {
+    fn try_on(
+        &mut self,
+        template: ActiveTemplate,
+        samples: &[Sample],
+    ) -> Result<ActiveTemplate, TemplateError> {
         for sample in samples {
             let mut sample = sample.clone();
             if let Some(arch) = &template.arch {
@@ -193,12 +207,16 @@ impl Operators {
         Ok(template)
     }
 
-    fn try_on_one(&mut self, template: &InUse, sample: &Sample) -> Result<(), TemplateError> {
+    fn try_on_one(
+        &mut self,
+        template: &ActiveTemplate,
+        sample: &Sample,
+    ) -> Result<(), TemplateError> {
         let values = variables::of_machine(
-            &Located::direct(sample.plan.clone()),
-            sample.occasion(),
+            &ResolvedPlan::direct(sample.plan.clone()),
+            sample.context(),
             sample.downloads,
-            Whose::Operators,
+            VariableSet::Operators,
         );
         let script = self.render(template, values)?;
         if let Some(line) = shows_password(&sample.plan, &script) {
@@ -206,8 +224,8 @@ impl Operators {
                 template: template.path.clone(),
                 line: None,
                 message: format!(
-                    "drives[].chap.password can stand only in \"set password:hexraw\", where \
-                     previews leave it out, and not in \"{line}\""
+                    "drives[].chap.password is only allowed in \"set password:hexraw\", where \
+                     previews mask it, not in \"{line}\""
                 ),
             });
         }
@@ -226,17 +244,17 @@ impl Operators {
         Ok(())
     }
 
-    fn in_template(&self, template: &InUse, error: &Error) -> TemplateError {
+    fn in_template(&self, template: &ActiveTemplate, error: &Error) -> TemplateError {
         in_template(&template.path, error, &self.environment)
     }
 }
 
-/// Which template, and which of its lines, wrote what is at this offset of the script.
+/// The template and line that wrote what is at this offset of the script.
 fn place<'s>(script: &str, spans: &'s [OutputSpan], at: usize) -> Option<(&'s str, usize)> {
     let wrote = |span: &&OutputSpan| span.output_range().contains(&at);
     let span = spans.iter().find(wrote).or(spans.last())?;
     let lines_before = match span.kind() {
-        // Its text is the template's, line by line.
+        // Its text is the template's source, line by line.
         OutputSpanKind::Raw => {
             let before = script
                 .get(span.output_range().start..at)
@@ -248,7 +266,7 @@ fn place<'s>(script: &str, spans: &'s [OutputSpan], at: usize) -> Option<(&'s st
     Some((span.name(), span.line() + lines_before))
 }
 
-/// A line from which [`without_passwords`](super::without_passwords) would not take the password.
+/// A line from which [`without_passwords`](super::without_passwords) would not remove the password.
 fn shows_password<'s>(plan: &BootPlan, script: &'s str) -> Option<&'s str> {
     let BootPlan::Volume(volume) = plan else {
         return None;
@@ -260,7 +278,7 @@ fn shows_password<'s>(plan: &BootPlan, script: &'s str) -> Option<&'s str> {
         .find(|line| line.contains(&password) && !super::explain::sets_password(line))
 }
 
-/// What a script most likely should do, and does not.
+/// What the script should most likely do, but does not.
 fn lack(sample: &Sample, script: &str) -> Option<&'static str> {
     let says = |text: &str| script.contains(text);
     let boots = match &sample.plan {
@@ -273,11 +291,11 @@ fn lack(sample: &Sample, script: &str) -> Option<&'static str> {
         BootPlan::LocalDisk(_) | BootPlan::Refuse(_) => true,
     };
     if !boots {
-        Some("leaves out something that the machine needs to boot")
+        Some("lacks something that the machine needs to boot")
     } else if !says(&sample.node.uuid.to_string()) {
-        Some("does not say which node it is for: print node.uuid")
-    } else if !says(sample.occasion().request_id) {
-        Some("does not say which request it answers: print request_id")
+        Some("does not identify the node: print node.uuid")
+    } else if !says(sample.context().request_id) {
+        Some("does not identify the request: print request_id")
     } else {
         None
     }

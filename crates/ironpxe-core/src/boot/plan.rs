@@ -1,4 +1,4 @@
-//! What a machine is to boot, as data. `decision.rs` makes it, `script.rs` writes it down.
+//! Boot plans: what a machine boots. Made by `decision.rs`, rendered by `script.rs`.
 
 use super::kernel_args::KernelArgs;
 use super::reference::ImageRef;
@@ -10,14 +10,14 @@ use crate::node::Node;
 use crate::port::Port;
 use crate::volume::Volumes;
 
-/// The machine that asks.
+/// The machine that a boot request is about.
 #[derive(Debug, Clone, Copy)]
 pub struct Machine<'a> {
     /// Its node.
     pub node: &'a Node,
-    /// The port it was recognized by, if it gave a MAC address.
+    /// The port that matched, if the request has a MAC address.
     pub port: Option<&'a Port>,
-    /// The node's volumes; needed only if [`boots_from_volume`] says so.
+    /// The node's volumes; only needed if [`boots_from_volume`] returns one.
     pub volumes: Option<&'a Volumes>,
 }
 
@@ -32,51 +32,51 @@ impl<'a> Machine<'a> {
     }
 }
 
-/// The volume target the node boots from, if it does: chosen at deployment.
+/// The volume target that the node boots from, if any; selected at deployment.
 pub fn boots_from_volume(node: &Node) -> Option<&str> {
     node.driver_internal_info
         .get("boot_from_volume")
         .and_then(|it| it.as_str())
 }
 
-/// What a machine is to boot.
+/// What a machine boots.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BootPlan {
     /// A kernel and a ramdisk from the network.
     Linux(LinuxBoot),
     /// Remote volumes.
     Volume(VolumeBoot),
-    /// An ISO image from the network, as if it were a disc in the drive.
+    /// An ISO image from the network, emulated as a CD-ROM.
     Iso(ImageRef),
-    /// What is on its own disk.
+    /// Its own disk.
     LocalDisk(LocalBoot),
-    /// Nothing, and why.
+    /// Nothing, and the reason.
     Refuse(Refusal),
 }
 
 /// A kernel and a ramdisk to boot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinuxBoot {
-    /// What they are for.
+    /// The purpose of the Linux.
     pub role: LinuxRole,
     /// The kernel.
     pub kernel: ImageRef,
     /// The ramdisk.
     pub ramdisk: ImageRef,
-    /// The kernel command line, but for what only the script knows (`initrd=`, `BOOTIF=`).
+    /// The kernel command line without what the script adds (`initrd=`, `BOOTIF=`).
     pub args: KernelArgs,
-    /// The NIC that is told to the ramdisk as `BOOTIF`, if it wants to know.
+    /// The NIC passed to the ramdisk as `BOOTIF`, if it needs it.
     pub bootif: Option<BootIf>,
 }
 
 impl LinuxBoot {
-    /// How long the command line is that iPXE hands to the kernel, in bytes, without a closing
-    /// NUL. (With UEFI the kernel's name and a blank stand in front of it.)
+    /// The length of the command line that iPXE passes to the kernel, in bytes without the closing
+    /// NUL. (UEFI prepends the kernel's name and a blank.)
     pub fn command_line_bytes(&self) -> usize {
         self.args.to_string().len() + self.bytes_of_the_script()
     }
 
-    /// What the script adds to the arguments: `BOOTIF=` and `initrd=`.
+    /// The length of what the script adds: `BOOTIF=` and `initrd=`.
     pub(super) fn bytes_of_the_script(&self) -> usize {
         const BOOTIF: usize = " BOOTIF=52:54:00:aa:00:01".len();
         let initrd = " initrd=".len() + self.role.ramdisk_name().len();
@@ -84,32 +84,32 @@ impl LinuxBoot {
     }
 }
 
-/// Which NIC the machine was booted from.
+/// The NIC that the machine was booted from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BootIf {
-    /// The one with this address.
+    /// The NIC with this address.
     Known(MacAddress),
-    /// The one iPXE used last, which only iPXE knows.
+    /// The NIC that iPXE last used, which only iPXE knows.
     AskIpxe,
 }
 
-/// What a network-booted Linux is for.
+/// The purpose of a network-booted Linux.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinuxRole {
     /// The agent that deploys, cleans, inspects and services.
     DeployRamdisk,
     /// The agent of rescue mode.
     RescueRamdisk,
-    /// The instance itself.
+    /// The instance.
     InstanceRamdisk,
-    /// The operating system's own installer.
+    /// The operating system's installer.
     Installer,
-    /// The kernel and ramdisk that belong to the partition image on the machine's disk.
+    /// The kernel and ramdisk of the partition image on the machine's disk.
     InstanceKernel,
 }
 
 impl LinuxRole {
-    /// Each of them.
+    /// All roles.
     pub const ALL: [Self; 5] = [
         Self::DeployRamdisk,
         Self::RescueRamdisk,
@@ -118,7 +118,7 @@ impl LinuxRole {
         Self::Installer,
     ];
 
-    /// For humans.
+    /// A description for people.
     pub fn title(self) -> &'static str {
         match self {
             Self::DeployRamdisk => "deploy ramdisk",
@@ -129,7 +129,7 @@ impl LinuxRole {
         }
     }
 
-    /// For templates, in one word.
+    /// The name for templates.
     pub fn name(self) -> &'static str {
         match self {
             Self::DeployRamdisk => "deploy_ramdisk",
@@ -140,7 +140,7 @@ impl LinuxRole {
         }
     }
 
-    /// What the ramdisk is called inside of iPXE, and so in `initrd=`: Ironic's file names.
+    /// The ramdisk's name in iPXE and in `initrd=`: Ironic's file name.
     pub fn ramdisk_name(self) -> &'static str {
         match self {
             Self::DeployRamdisk => "deploy_ramdisk",
@@ -151,7 +151,7 @@ impl LinuxRole {
 }
 
 impl BootPlan {
-    /// For templates, in one word.
+    /// The name for templates.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Linux(_) => "linux",
@@ -162,7 +162,7 @@ impl BootPlan {
         }
     }
 
-    /// For humans, in a few words.
+    /// A description for people.
     pub fn title(&self) -> &'static str {
         match self {
             Self::Linux(linux) => linux.role.title(),

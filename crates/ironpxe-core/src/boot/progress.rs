@@ -1,53 +1,50 @@
-//! How far a node's work has come, as far as it decides what the machine boots: the step of a
-//! deployment, and whether cleaning or service does without a ramdisk.
+//! The progress of a task, as far as it affects what the machine boots: the step of a deployment,
+//! and whether cleaning or service runs without a ramdisk.
 //!
 //! The names are Ironic's: `deploy_step`, and `cleaning_disable_ramdisk` and
-//! `service_disable_ramdisk` in `driver_internal_info`. They are columns of the node's row, so that
-//! every change of them is a new revision of what machines boot by.
+//! `service_disable_ramdisk` in `driver_internal_info`. They are stored in the node's row, so every
+//! change increments the node's revision.
 
 use serde_json::Value;
 
 use super::refusal::Refusal;
 use crate::node::Node;
 
-/// The deploy steps from which on the agent is gone, in their order: the machine is powered off,
-/// and is powered on again as the instance, all in state `deploying`. Source: Ironic's
-/// `drivers/modules/agent_base.py`.
+/// The deploy steps after the agent, in their order: the machine is powered off, and on again as
+/// the instance, all in state `deploying`. Source: Ironic's `drivers/modules/agent_base.py`.
 pub(super) const AFTER_THE_AGENT: [&str; 3] = [
     "tear_down_agent",
     "switch_to_tenant_network",
     "boot_instance",
 ];
 
-/// The priority of `tear_down_agent`. Steps run by falling priority, so that the agent is gone
-/// before any step of a lower one.
+/// The priority of `tear_down_agent`. Steps run by decreasing priority, so steps with a lower one
+/// run without the agent.
 const TEAR_DOWN_AGENT: f64 = 40.0;
 
-/// Why the deployment is past its agent, if it is.
+/// Why the deployment no longer needs its agent; `None` if it does.
 pub(crate) fn is_past_the_agent(node: &Node) -> Option<String> {
     let step = node.deploy_step.get("step").and_then(Value::as_str)?;
     if AFTER_THE_AGENT.contains(&step) {
-        return Some(format!(
-            "deploy_step is \"{step}\": the agent has done its work"
-        ));
+        return Some(format!("deploy_step is \"{step}\": the agent has finished"));
     }
     let priority = node.deploy_step.get("priority").and_then(Value::as_f64)?;
     (priority < TEAR_DOWN_AGENT).then(|| {
         format!(
             "deploy_step \"{step}\" has priority {priority}, below the {TEAR_DOWN_AGENT} of \
-             tear_down_agent: the agent has done its work"
+             tear_down_agent: the agent has finished"
         )
     })
 }
 
-/// Forgets how far earlier work came: what is left of it says nothing of work that is to begin.
+/// Clears the progress of an earlier task.
 pub(super) fn forget_progress(node: &mut Node) {
     node.deploy_step.clear();
     RamdiskFlag::Cleaning.set(node, false);
     RamdiskFlag::Service.set(node, false);
 }
 
-/// Work that can be done without a ramdisk, by the flag in `driver_internal_info` that says so.
+/// Tasks that can run without a ramdisk, by their flag in `driver_internal_info`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RamdiskFlag {
     /// Manual cleaning, by the operator's `disable_ramdisk`.
@@ -57,7 +54,7 @@ pub enum RamdiskFlag {
 }
 
 impl RamdiskFlag {
-    /// The field, for humans.
+    /// The field's name for people.
     pub(super) fn field(self) -> String {
         format!("driver_internal_info.{}", self.key())
     }
@@ -69,7 +66,7 @@ impl RamdiskFlag {
         }
     }
 
-    /// Says whether the work that begins does without.
+    /// Records whether the task runs without a ramdisk.
     pub fn set(self, node: &mut Node, disabled: bool) {
         let info = &mut node.driver_internal_info;
         if disabled {
@@ -79,14 +76,14 @@ impl RamdiskFlag {
         }
     }
 
-    /// Whether the work does without. Ironic writes `null` for "nobody has said so".
+    /// Whether the task runs without a ramdisk. Ironic writes `null` for unset.
     pub(crate) fn is_set(self, node: &Node) -> Result<bool, Refusal> {
         match node.driver_internal_info.get(self.key()) {
             None | Some(Value::Null) => Ok(false),
             Some(Value::Bool(disabled)) => Ok(*disabled),
             Some(_) => Err(Refusal::BadValue {
                 field: self.field(),
-                problem: "it must be true or false".to_owned(),
+                problem: "must be true or false".to_owned(),
             }),
         }
     }

@@ -1,10 +1,9 @@
-//! How an image is named: by a URL that iPXE can download from, by its id in Glance, or by the path
-//! of a file.
+//! References to images: a URL that iPXE can download from, a Glance image ID, or a file path.
 //!
 //! Source: Ironic's `common/image_service.py` (`get_image_service`) and
 //! `common/glance_service/service_utils.py` (`is_glance_image`).
 
-// An address alone does no input or output.
+// Addresses alone do no I/O.
 use core::net::{Ipv4Addr, Ipv6Addr};
 use std::fmt;
 
@@ -13,35 +12,35 @@ use uuid::Uuid;
 use super::text;
 use crate::mask::mask_urls;
 
-/// The URL of an image, fit to stand as one word in a script.
+/// The URL of an image, valid as a single word in a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageUrl(String);
 
-/// Why something cannot be downloaded by iPXE as an image.
+/// Why iPXE cannot download from a URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotAnImageUrl {
     /// Not `http://` or `https://` with a host.
-    #[error("it must be an http:// or https:// URL with a host")]
+    #[error("must be an http:// or https:// URL with a host")]
     Scheme,
-    /// It holds something iPXE would act upon.
+    /// A part of it would be interpreted by iPXE.
     #[error("{0}")]
     Text(&'static str),
-    /// Longer than anything that is meant.
-    #[error("it is longer than 2000 bytes")]
+    /// Longer than any useful URL.
+    #[error("longer than 2000 bytes")]
     TooLong,
 }
 
 impl ImageUrl {
-    /// Takes a URL that iPXE can download from as it stands.
+    /// Parses a URL that iPXE can download from unchanged.
     ///
-    /// White space at its ends is left off, as a text of several lines in YAML has it.
+    /// Surrounding white space is ignored; multi-line texts in YAML have it.
     pub fn parse(url: &str) -> Result<Self, NotAnImageUrl> {
         let url = url.trim_ascii();
         if url.len() > 2000 {
             return Err(NotAnImageUrl::TooLong);
         }
         if url.contains(' ') {
-            return Err(NotAnImageUrl::Text("it holds a space; write %20"));
+            return Err(NotAnImageUrl::Text("contains a space; write %20"));
         }
         if let Some(problem) = text::word_problem(url) {
             return Err(NotAnImageUrl::Text(problem));
@@ -65,63 +64,62 @@ impl ImageUrl {
         &self.0
     }
 
-    /// Whether it takes TLS to fetch it.
+    /// Whether it needs TLS.
     pub fn is_https(&self) -> bool {
         strip_scheme(&self.0, "https").is_some()
     }
 }
 
-/// As it is shown: without a password or a signature in it. What is fetched is
-/// [`ImageUrl::as_str`].
+/// Masked for display: without passwords or signatures. [`ImageUrl::as_str`] has the original.
 impl fmt::Display for ImageUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&mask_urls(&self.0))
     }
 }
 
-/// An image, as fields and settings name it.
+/// A reference to an image, in a field or a setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImageRef {
     /// `http://…` or `https://…`.
     Http(ImageUrl),
-    /// A UUID, or `glance://` and a UUID: an image of the image service.
+    /// A UUID, or `glance://` and a UUID: an image in Glance.
     Glance(GlanceImage),
     /// `file://` and an absolute path.
     File(ImageFile),
 }
 
-/// An image of the image service (Glance), by its id.
+/// An image in Glance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GlanceImage {
     /// Its id.
     pub id: Uuid,
-    /// As it was written.
+    /// The original text.
     text: String,
 }
 
-/// An image in a file of the service's own host.
+/// An image in a local file of the service's host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageFile {
-    /// As it was written, with `file://`.
+    /// The original text, with `file://`.
     text: String,
 }
 
-/// Why something names no image.
+/// Why a text is not an image reference.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotAnImage {
-    /// No form of reference that there is.
-    #[error("it must be an http:// or https:// URL, the UUID of a Glance image, or file:///PATH")]
+    /// None of the forms of a reference.
+    #[error("must be an http:// or https:// URL, the UUID of a Glance image, or file:///PATH")]
     Form,
-    /// A URL iPXE cannot download from.
+    /// A URL that iPXE cannot download from.
     #[error(transparent)]
     Url(#[from] NotAnImageUrl),
-    /// A file's path that may lead elsewhere than it seems.
-    #[error("the path of a file: {0}")]
+    /// A file path that is not in canonical form.
+    #[error("file path: {0}")]
     Path(&'static str),
 }
 
 impl ImageRef {
-    /// Reads a reference. White space at its ends is left off.
+    /// Parses a reference. Surrounding white space is ignored.
     pub fn parse(text: &str) -> Result<Self, NotAnImage> {
         const LONGEST: usize = 2000;
         let text = text.trim_ascii();
@@ -145,7 +143,7 @@ impl ImageRef {
         }
     }
 
-    /// The reference, as it was written, without white space at its ends.
+    /// The original reference without surrounding white space.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Http(url) => url.as_str(),
@@ -154,7 +152,7 @@ impl ImageRef {
         }
     }
 
-    /// The URL, if that is what it is.
+    /// The URL, if the reference is one.
     pub fn url(&self) -> Option<&ImageUrl> {
         match self {
             Self::Http(url) => Some(url),
@@ -163,8 +161,7 @@ impl ImageRef {
     }
 }
 
-/// As it is shown: without a password or a signature in it. What is booted is
-/// [`ImageRef::as_str`].
+/// Masked for display: without passwords or signatures. [`ImageRef::as_str`] has the original.
 impl fmt::Display for ImageRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&mask_urls(self.as_str()))
@@ -172,19 +169,19 @@ impl fmt::Display for ImageRef {
 }
 
 impl ImageFile {
-    /// The absolute path: no part of it is empty, `.` or `..`. What is in it is meant literally,
-    /// as in Ironic: a `%` is a `%`.
+    /// The absolute path: no component is empty, `.` or `..`. It is literal, as in Ironic: `%` has
+    /// no special meaning.
     pub fn path(&self) -> &str {
         strip_scheme(&self.text, "file").unwrap_or_default()
     }
 }
 
-/// What is wrong with the part of a URL that names the server, `user:password@host:port`.
+/// Checks the authority of a URL, `user:password@host:port`.
 ///
-/// Source: RFC 3986, section 3.2. Names may have `_`, which resolvers take.
+/// Source: RFC 3986, section 3.2. Host names may have `_`, which resolvers accept.
 pub(super) fn authority_problem(authority: &str) -> Option<&'static str> {
     const BRACKETS: &str =
-        "an IPv6 address stands in brackets in a URL, as in http://[2001:db8::1]:6385";
+        "an IPv6 address needs brackets in a URL, as in http://[2001:db8::1]:6385";
     let server = authority.rsplit_once('@').map_or(authority, |(_, it)| it);
     let (host, port) = match server.strip_prefix('[') {
         Some(rest) => {
@@ -192,12 +189,12 @@ pub(super) fn authority_problem(authority: &str) -> Option<&'static str> {
                 return Some(BRACKETS);
             };
             if address.parse::<Ipv6Addr>().is_err() {
-                return Some("what stands in brackets is no IPv6 address");
+                return Some("the text in brackets is not an IPv6 address");
             }
             match port.strip_prefix(':') {
                 Some(port) => (None, Some(port)),
                 None if port.is_empty() => (None, None),
-                None => return Some("between ] and the path there may be only a : and a port"),
+                None => return Some("only a colon and a port may follow ]"),
             }
         }
         None => match server.split_once(':') {
@@ -226,13 +223,13 @@ pub(super) fn authority_problem(authority: &str) -> Option<&'static str> {
         .then_some("its host is neither an IPv4 address nor a name")
 }
 
-/// What follows `scheme://`.
+/// The rest of the text after `scheme://`.
 fn strip_scheme<'t>(text: &'t str, scheme: &str) -> Option<&'t str> {
     let (head, rest) = text.split_once("://")?;
     head.eq_ignore_ascii_case(scheme).then_some(rest)
 }
 
-/// A UUID in the one form that Glance gives out.
+/// Parses a UUID in the hyphenated form that Glance uses.
 fn hyphenated(text: &str) -> Option<Uuid> {
     const LENGTH: usize = 36;
     (text.len() == LENGTH).then(|| Uuid::try_parse(text).ok())?
@@ -241,14 +238,14 @@ fn hyphenated(text: &str) -> Option<Uuid> {
 fn check_path(path: &str) -> Result<(), NotAnImage> {
     let Some(parts) = path.strip_prefix('/') else {
         return Err(NotAnImage::Path(
-            "it must be absolute, as in file:///srv/images/kernel",
+            "must be absolute, as in file:///srv/images/kernel",
         ));
     };
     if path.chars().any(char::is_control) {
-        return Err(NotAnImage::Path("it holds a control character"));
+        return Err(NotAnImage::Path("contains a control character"));
     }
     if parts.split('/').any(|part| matches!(part, "" | "." | "..")) {
-        return Err(NotAnImage::Path("no part of it may be empty, . or .."));
+        return Err(NotAnImage::Path("no component may be empty, . or .."));
     }
     Ok(())
 }

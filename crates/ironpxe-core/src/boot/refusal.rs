@@ -1,59 +1,59 @@
-//! Why a machine is not booted, and what would change that.
+//! Why a machine is not booted, and how to fix it.
 
 use std::fmt;
 
-use super::located::ImageKind;
+use super::resolved_plan::ImageKind;
 use crate::mac::MacAddress;
 use crate::provision_state::{Phase, ProvisionState};
 
-/// Why nothing is booted. [`fmt::Display`] gives the reason, [`Refusal::advice`] the way out.
+/// Why nothing is booted. [`fmt::Display`] is the reason, [`Refusal::advice`] the fix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// Nothing is to be booted in this provision state.
+    /// Nothing is booted in this provision state.
     StateBootsNothing(ProvisionState),
-    /// The provision state is not one this release knows.
+    /// A provision state unknown to this release.
     UnknownState(String),
-    /// The work that is under way does without a ramdisk, and has nothing else to boot.
+    /// The current task runs without a ramdisk, and there is nothing else to boot.
     RamdiskDisabled {
-        /// The field that says so.
+        /// The field that disables the ramdisk.
         field: String,
     },
     /// The node is in maintenance because of a fault.
     Fault(String),
-    /// The node is known by this port, but may not boot from it.
+    /// The port matches, but must not be booted from.
     PortNotPxeEnabled(MacAddress),
-    /// Something is needed and not given.
+    /// A required value is not set.
     Missing {
         /// The fields to set.
         fields: String,
     },
-    /// A value cannot be used.
+    /// A value is invalid.
     BadValue {
-        /// The field it stands in.
+        /// The field.
         field: String,
-        /// What is wrong with it.
+        /// Why it is invalid.
         problem: String,
     },
-    /// An image cannot be had.
+    /// An image is not available.
     Image {
-        /// What it is for the machine.
+        /// What it is used for.
         kind: ImageKind,
         /// Its reference.
         image: String,
-        /// Why not.
+        /// Why it is not available.
         problem: String,
     },
-    /// Two fields contradict each other.
+    /// Two fields are mutually exclusive.
     Conflict {
-        /// The one.
+        /// The first field.
         one: &'static str,
-        /// The other.
+        /// The second field.
         other: &'static str,
     },
 }
 
 impl Refusal {
-    /// What an operator can do about it, for the node they call `node`.
+    /// How an operator can fix it; `node` is the node's name or UUID in commands.
     pub fn advice(&self, node: &str) -> String {
         use ProvisionState as S;
         match self {
@@ -67,23 +67,25 @@ impl Refusal {
                 format!("baremetal node deploy {node}; then boot again")
             }
             Self::StateBootsNothing(state) => match state.row().phase {
-                Phase::Working(_) => "wait until that is done; then boot again".to_owned(),
+                Phase::Working(_) => "wait until the task is done; then boot again".to_owned(),
                 Phase::Idle | Phase::Waiting(_) | Phase::Held(_) | Phase::Failed(_) => {
                     format!("see last_error: baremetal node show {node} --fields last_error")
                 }
             },
             Self::RamdiskDisabled { .. } => {
-                "wait until the node is cleaned; then boot again".to_owned()
+                "wait until cleaning is done; then boot again".to_owned()
             }
             Self::UnknownState(_) => "upgrade this service, or repair the node's record".to_owned(),
-            Self::Fault(_) => format!("repair it; then baremetal node maintenance unset {node}"),
+            Self::Fault(_) => {
+                format!("fix the fault; then baremetal node maintenance unset {node}")
+            }
             Self::PortNotPxeEnabled(mac) => {
                 format!("set pxe_enabled on port {mac}, or boot from another NIC")
             }
             Self::BadValue { field, .. } if field.ends_with("_disable_ramdisk") => {
-                format!("baremetal node abort {node}; then start that work again")
+                format!("baremetal node abort {node}; then start the task again")
             }
-            // What was found out at deployment, and nobody can set.
+            // Recorded by a deployment; not writable by clients.
             Self::Missing { fields: field } | Self::BadValue { field, .. }
                 if field.starts_with("driver_internal_info.") =>
             {
@@ -92,7 +94,7 @@ impl Refusal {
             Self::Missing { fields } => format!("set {fields}"),
             Self::BadValue { field, .. } => format!("correct {field}"),
             Self::Image { kind, .. } => {
-                format!("name another {}, or make this one available", kind.name())
+                format!("set another {}, or make this one available", kind.name())
             }
             Self::Conflict { one, other } => format!("unset {one} or {other}"),
         }
@@ -100,13 +102,13 @@ impl Refusal {
 }
 
 impl Refusal {
-    /// The reason without the fields that [`Refusal::advice`] names anyway, for where both have
-    /// little room.
-    pub(super) fn gist(&self) -> String {
+    /// The reason without the fields that [`Refusal::advice`] names, for when there is no room for
+    /// both.
+    pub(super) fn short_reason(&self) -> String {
         match self {
-            Self::Missing { .. } => "what it needs is not set".to_owned(),
+            Self::Missing { .. } => "a required field is not set".to_owned(),
             Self::BadValue { problem, .. } | Self::Image { problem, .. } => problem.clone(),
-            Self::Conflict { .. } => "two fields contradict each other".to_owned(),
+            Self::Conflict { .. } => "two fields are mutually exclusive".to_owned(),
             Self::StateBootsNothing(_)
             | Self::UnknownState(_)
             | Self::RamdiskDisabled { .. }
@@ -119,13 +121,13 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::StateBootsNothing(_) => f.write_str("nothing is to be booted in this state"),
-            Self::UnknownState(word) => write!(f, "provision state {word:?} is not known here"),
+            Self::StateBootsNothing(_) => f.write_str("this state boots nothing"),
+            Self::UnknownState(word) => write!(f, "unknown provision state {word:?}"),
             Self::RamdiskDisabled { field } => {
                 write!(f, "{field} is true: no ramdisk is used")
             }
-            Self::Fault(fault) => write!(f, "it is in maintenance, with the fault \"{fault}\""),
-            Self::PortNotPxeEnabled(mac) => write!(f, "its port {mac} has pxe_enabled=false"),
+            Self::Fault(fault) => write!(f, "in maintenance because of the fault \"{fault}\""),
+            Self::PortNotPxeEnabled(mac) => write!(f, "port {mac} has pxe_enabled=false"),
             Self::Missing { fields } => write!(f, "{fields} not set"),
             Self::BadValue { field, problem } => write!(f, "{field}: {problem}"),
             Self::Image {

@@ -1,18 +1,18 @@
-//! One machine for everything that can be booted: what templates are tried on when they are
-//! loaded, and what tests and documentation look at.
+//! Sample machines for everything that can be booted: templates are validated with them when they
+//! are loaded, and tests and documentation use them.
 //!
-//! The plans are what [`decide`] makes of these machines, so that they cannot drift from what real
-//! machines get; only refusals, of which there are more kinds than states, are written down.
+//! Their plans are made by [`decide`], so that they match those of real machines; only refusals, of
+//! which there are more kinds than states, are constructed.
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::located::ImageKind;
 use super::plan::{BootPlan, Machine};
 use super::progress::RamdiskFlag;
 use super::refusal::Refusal;
-use super::script::Occasion;
+use super::resolved_plan::ImageKind;
+use super::script::RenderContext;
 use super::settings::{BootSettings, Downloads, GiveUpAction, LocalBoot, LocalBootMethod};
 use super::{decide, text};
 use crate::JsonMap;
@@ -24,29 +24,29 @@ use crate::port::Port;
 use crate::provision_state::ProvisionState;
 use crate::volume::{VolumeConnector, VolumeTarget, Volumes};
 
-/// The request id of every sample.
+/// The request ID of every sample.
 pub(super) const REQUEST: &str = "req-00000000-0000-4000-8000-000000000001";
 const MAC: MacAddress = MacAddress::new([0x52, 0x54, 0x00, 0xaa, 0x00, 0x01]);
 
-/// A machine, and what it boots.
+/// A machine and what it boots.
 #[derive(Debug, Clone)]
 pub struct Sample {
-    /// What is special about it, in a few words.
+    /// A short description.
     pub name: String,
     /// Its node.
     pub node: Node,
-    /// The port it was recognized by.
+    /// The port that matched.
     pub port: Option<Port>,
     /// What it boots.
     pub plan: BootPlan,
-    /// How it downloads.
+    /// Its download settings.
     pub downloads: Downloads,
 }
 
 impl Sample {
-    /// The machine, asking.
-    pub fn occasion(&self) -> Occasion<'_> {
-        Occasion {
+    /// The context for rendering its script.
+    pub fn context(&self) -> RenderContext<'_> {
+        RenderContext {
             machine: Machine {
                 port: self.port.as_ref(),
                 ..Machine::of(&self.node)
@@ -56,9 +56,9 @@ impl Sample {
     }
 }
 
-/// Every plan: each Linux there is, volumes with and without CHAP and one or several, an ISO
-/// image, the disk by each method, each kind of refusal; with each way of giving up, with and
-/// without a timeout; of nodes of which everything is known, and almost nothing.
+/// Every plan: each Linux role, volumes with and without CHAP, single and several, an ISO image,
+/// the disk by each method, each kind of refusal; with each give-up action, with and without a
+/// timeout; for nodes with all fields and with almost none.
 pub fn samples() -> Vec<Sample> {
     let mut samples = Vec::new();
     let usual = BootSettings::default().downloads;
@@ -86,7 +86,7 @@ pub fn samples() -> Vec<Sample> {
     samples
 }
 
-/// A node that has all it needs to boot in every state.
+/// A node that has everything it needs to boot in any state.
 pub(crate) fn node(state: ProvisionState, deploy_interface: &str) -> Node {
     let uuid = NodeUuid(Uuid::from_u128(0xee49_0fb7_d420_4b2f_8153_8a67_4b93_0740));
     let mut node = Node::enroll(uuid, "fake-hardware", OffsetDateTime::UNIX_EPOCH);
@@ -120,7 +120,7 @@ pub(super) fn port(node: &Node) -> Port {
     Port::new(uuid, node.uuid, MAC, OffsetDateTime::UNIX_EPOCH)
 }
 
-/// An iSCSI volume to boot from, by two ways and with CHAP, and a second one.
+/// A boot volume with two portals and CHAP, and a second volume.
 pub(super) fn volumes(node: &Node) -> Volumes {
     let target = |uuid, boot_index, properties| VolumeTarget {
         uuid: VolumeTargetUuid(Uuid::from_u128(uuid)),
@@ -168,7 +168,7 @@ pub(super) fn volumes(node: &Node) -> Volumes {
     }
 }
 
-/// One of each kind.
+/// One refusal of each kind.
 pub(super) fn refusals() -> Vec<Refusal> {
     vec![
         Refusal::StateBootsNothing(ProvisionState::Enroll),
@@ -190,7 +190,7 @@ pub(super) fn refusals() -> Vec<Refusal> {
         Refusal::Image {
             kind: ImageKind::Kernel,
             image: "glance://8e8a4c1c-0d5f-4b1e-9f0a-3b1f6f0d7a11".into(),
-            problem: "Glance has no such image".into(),
+            problem: "not found in Glance".into(),
         },
         Refusal::Conflict {
             one: "instance_info.boot_iso",
@@ -209,7 +209,7 @@ struct Sampled {
 }
 
 impl Sampled {
-    /// A machine of which everything is known that can be.
+    /// A machine with all optional fields.
     fn new(state: ProvisionState, deploy_interface: &str) -> Self {
         let mut node = node(state, deploy_interface);
         node.resource_class = Some("gold ; class".into());
@@ -245,7 +245,7 @@ impl Sampled {
         self
     }
 
-    /// With these volumes, and booting from the first.
+    /// With these volumes, booting from the first.
     fn volumes(self, volumes: Volumes) -> Self {
         let boot = volumes.targets.first().map(|it| it.uuid.to_string());
         let mut this = self.internal_info("boot_from_volume", &boot.unwrap_or_default());
@@ -269,8 +269,7 @@ impl Sampled {
     }
 }
 
-/// The same machine, with as little known of it as there may be: no name, no port, and nothing
-/// that a node need not have.
+/// The same machine with as few fields as possible: no name, no port, no optional fields.
 fn bare(machine: Sampled) -> Sampled {
     let mut bare = machine;
     bare.port = None;
@@ -315,7 +314,7 @@ fn machines() -> Vec<(&'static str, Sampled)> {
 }
 
 impl Sampled {
-    /// As if its image were to be booted from the network.
+    /// With the boot option netboot.
     fn netboot(mut self) -> Self {
         let capabilities = json!({"boot_option": "netboot"});
         let info = &mut self.node.instance_info;

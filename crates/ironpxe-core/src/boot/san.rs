@@ -1,7 +1,7 @@
 //! Remote volumes as iPXE attaches them.
 //!
 //! Source: Ironic's `common/pxe_utils.py` (`get_volume_pxe_options`) for the properties and their
-//! plural forms; RFC 4173 for the URI, whose literal IPv6 addresses stand in brackets.
+//! plural forms; RFC 4173 for the URI, where IPv6 addresses are in brackets.
 
 use core::net::Ipv6Addr;
 use std::fmt;
@@ -14,10 +14,10 @@ use super::text;
 use crate::JsonMap;
 use crate::volume::{VolumeTarget, Volumes};
 
-/// The volumes of a machine that boots from the first of them.
+/// The volumes of a machine that boots from the first one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VolumeBoot {
-    /// What the machine calls itself; without it iPXE makes a name up.
+    /// The machine's initiator IQN; if unset, iPXE generates one.
     pub initiator_iqn: Option<String>,
     /// The volumes, as drives 0x80, 0x81, …
     pub drives: Vec<SanDrive>,
@@ -26,13 +26,13 @@ pub struct VolumeBoot {
 /// One volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SanDrive {
-    /// The ways to it, each a URI; more than one is multipath.
+    /// The paths to it, as URIs; more than one is multipath.
     pub uris: Vec<String>,
-    /// How the machine proves who it is.
+    /// The credentials, if it needs any.
     pub chap: Option<Chap>,
 }
 
-/// A user and a password for CHAP (RFC 1994).
+/// CHAP credentials (RFC 1994).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chap {
     /// The user.
@@ -41,12 +41,12 @@ pub struct Chap {
     pub password: Secret,
 }
 
-/// A text that must not be printed by accident.
+/// A text that is hidden in `Debug` output.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// The text, for the one script that needs it.
+    /// The text, for scripts.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -58,7 +58,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// How the volumes are attached; `boot` is the UUID of the one the node boots from.
+/// The volumes of a node; `boot` is the UUID of its boot volume.
 pub(super) fn volume_boot(volumes: &Volumes, boot: &str) -> Result<VolumeBoot, Refusal> {
     let is_boot = |target: &&VolumeTarget| target.uuid.to_string().eq_ignore_ascii_case(boot);
     let first = volumes
@@ -103,7 +103,7 @@ fn drive(target: &VolumeTarget) -> Result<SanDrive, Refusal> {
         return Err(Refusal::BadValue {
             field: format!("volume target {}.volume_type", target.uuid),
             problem: format!(
-                "iPXE cannot boot from {:?}; iscsi is what it can",
+                "iPXE cannot boot from {:?}; must be iscsi",
                 target.volume_type
             ),
         });
@@ -120,7 +120,7 @@ fn drive(target: &VolumeTarget) -> Result<SanDrive, Refusal> {
     );
     let mut uris = Vec::new();
     for (index, portal) in portals.iter().enumerate() {
-        // A name or number of its own for each portal, or one for all.
+        // One IQN or LUN for each portal, or one for all.
         let of = |all: &[&Value]| {
             all.get(index)
                 .or_else(|| all.first())
@@ -139,7 +139,7 @@ fn drive(target: &VolumeTarget) -> Result<SanDrive, Refusal> {
         let lun = of(&luns)
             .as_ref()
             .and_then(lun_number)
-            .ok_or_else(|| bad(&place("target_lun"), "it must be a number"))?;
+            .ok_or_else(|| bad(&place("target_lun"), "must be a number"))?;
         let host = one_word(&host, &place("target_portal"))?;
         uris.push(format!("iscsi:{host}::{port}:{lun:x}:{iqn}"));
     }
@@ -154,7 +154,7 @@ fn chap(properties: &JsonMap, place: impl Fn(&str) -> String) -> Result<Option<C
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) if text.is_empty() => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(_) => Err(bad(&place(key), "it must be a string")),
+        Some(_) => Err(bad(&place(key), "must be a string")),
     };
     match (text("auth_username")?, text("auth_password")?) {
         (None, None) => Ok(None),
@@ -171,7 +171,7 @@ fn chap(properties: &JsonMap, place: impl Fn(&str) -> String) -> Result<Option<C
     }
 }
 
-/// The values of `key`, or of its plural, which block storage services use for several paths.
+/// The values of `key`, or of its plural, which block storage services use for multipath.
 fn list<'a>(properties: &'a JsonMap, key: &str) -> Vec<&'a Value> {
     let plural = format!("{key}s");
     let value = properties.get(&plural).or_else(|| properties.get(key));
@@ -182,7 +182,7 @@ fn list<'a>(properties: &'a JsonMap, key: &str) -> Vec<&'a Value> {
     }
 }
 
-/// Host (an IPv6 address in brackets) and port (empty for the default).
+/// The host (an IPv6 address in brackets) and the port (empty for the default).
 fn portal_parts(portal: &str) -> Option<(String, String)> {
     if portal.parse::<Ipv6Addr>().is_ok() {
         if could_end_with_a_port(portal) {
@@ -212,8 +212,8 @@ fn portal_parts(portal: &str) -> Option<(String, String)> {
     (!host.is_empty() && port_is_number).then(|| (host, port.to_owned()))
 }
 
-/// Whether an IPv6 address without brackets may be meant as a shorter one with a port, as in
-/// `fd00::1:3260`. Which of both is meant nobody can tell.
+/// Whether an IPv6 address without brackets is ambiguous because it could be a shorter one with a
+/// port, as in `fd00::1:3260`.
 fn could_end_with_a_port(address: &str) -> bool {
     const DIGITS: usize = 4;
     address.rsplit_once(':').is_some_and(|(host, port)| {
@@ -234,7 +234,7 @@ fn lun_number(value: &Value) -> Option<u64> {
 fn one_word(text: &str, field: &str) -> Result<String, Refusal> {
     match text::word_problem(text) {
         Some(problem) => Err(bad(field, problem)),
-        None if text.is_empty() => Err(bad(field, "it is empty")),
+        None if text.is_empty() => Err(bad(field, "is empty")),
         None => Ok(text.to_owned()),
     }
 }

@@ -1,46 +1,45 @@
-//! A boot plan as iPXE text.
+//! Renders a boot plan as an iPXE script.
 //!
-//! The texts are the templates in `templates/`, with `boot.ipxe` as the one for every known
-//! machine; an operator can have another in its place (`operator.rs`). What may stand in a text is
-//! for `environment.rs` and `commands.rs` to say, what can be printed for `variables.rs`.
+//! The templates are in `templates/`; `boot.ipxe` is the one for every known machine, which an
+//! operator can replace (`operator.rs`). `environment.rs` and `commands.rs` check the text,
+//! `variables.rs` defines the variables.
 
 use minijinja::value::Value;
 use minijinja::{Environment, context};
 
 use super::environment::{BOOT, NIC_LOOP, TemplateError, UNKNOWN_MACHINE, built_in, in_template};
-use super::located::Located;
-use super::operator::{Broken, InUse, OperatorTemplates, Operators};
+use super::operator::{ActiveTemplate, BrokenTemplate, OperatorTemplates, Operators};
 use super::plan::Machine;
 use super::refusal::Refusal;
+use super::resolved_plan::ResolvedPlan;
 use super::settings::Downloads;
-use super::variables::{self, Whose};
+use super::variables::{self, VariableSet};
 use crate::node::Node;
 
-/// Who asks, when and why: what every script says on the console.
+/// The context of a script, which it prints on the console.
 #[derive(Debug, Clone, Copy)]
-pub struct Occasion<'a> {
-    /// The machine that asks.
+pub struct RenderContext<'a> {
+    /// The machine.
     pub machine: Machine<'a>,
-    /// `req-<uuid>`; the same id is in the log.
+    /// `req-<uuid>`, as in the log.
     pub request_id: &'a str,
 }
 
-/// An operator's template that cannot write the script of one machine.
+/// An operator's template that cannot be rendered for one machine.
 #[derive(Debug)]
-pub struct Unusable {
-    /// What the machine is told.
+pub struct FailedTemplate {
+    /// The refusal for the machine's console.
     pub refusal: Refusal,
-    /// What is wrong, for the log: it may tell of values.
+    /// The error for the log; it may contain values.
     pub error: TemplateError,
 }
 
-/// Why a machine has no script of its own: what `/boot.ipxe` is told, which asks for one address
-/// after the other.
+/// Why a machine has no script; `/boot.ipxe`, which tries all addresses, reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnknownMachine {
-    /// The address was looked for, and is no port's: only then does it help to create one.
+    /// The address does not belong to a port, so creating a port would help.
     Address,
-    /// Anything else.
+    /// Any other reason.
     Other,
 }
 
@@ -62,67 +61,72 @@ impl Scripts {
         })
     }
 
-    /// The built-in templates, and an operator's for known machines. Each was tried on every
-    /// sample (`samples.rs`); all that are broken are named.
+    /// The built-in templates, and the operator's for known machines. Each is rendered for every
+    /// sample (`samples.rs`); all broken ones are reported.
     pub fn with_operators(
         downloads: Downloads,
         templates: OperatorTemplates,
-    ) -> Result<Self, Vec<Broken>> {
+    ) -> Result<Self, Vec<BrokenTemplate>> {
         let operators = Some(Operators::load(templates)?);
-        let built_in = Self::new(downloads).map_err(|error| vec![Broken { arch: None, error }])?;
+        let built_in =
+            Self::new(downloads).map_err(|error| vec![BrokenTemplate { arch: None, error }])?;
         Ok(Self {
             operators,
             ..built_in
         })
     }
 
-    /// The operator's template that writes a node's script, if one does.
-    pub fn operators_template(&self, node: &Node) -> Option<&InUse> {
+    /// The operator's template for a node, if any.
+    pub fn operators_template(&self, node: &Node) -> Option<&ActiveTemplate> {
         self.operators.as_ref()?.of(node)
     }
 
-    /// What operators' templates most likely should do, and do not; for the log.
+    /// Warnings about the operator's templates, for the log.
     pub fn notes(&self) -> &[String] {
         let operators = self.operators.as_ref();
         operators.map_or(&[], |operators| &operators.notes)
     }
 
-    /// The script that carries out `plan`.
-    pub fn render(&self, plan: &Located, occasion: Occasion<'_>) -> Result<String, TemplateError> {
-        let values = |whose| variables::of_machine(plan, occasion, self.downloads, whose);
+    /// Renders the script for a plan.
+    pub fn render(
+        &self,
+        plan: &ResolvedPlan,
+        context: RenderContext<'_>,
+    ) -> Result<String, TemplateError> {
+        let values = |whose| variables::of_machine(plan, context, self.downloads, whose);
         if let Some(operators) = &self.operators
-            && let Some(template) = operators.of(occasion.machine.node)
+            && let Some(template) = operators.of(context.machine.node)
         {
-            return operators.render(template, values(Whose::Operators));
+            return operators.render(template, values(VariableSet::Operators));
         }
-        self.write(BOOT, values(Whose::BuiltIn))
+        self.write(BOOT, values(VariableSet::BuiltIn))
     }
 
-    /// The script that carries out `plan`; or else, where the operator's template cannot write it
-    /// for this machine, the one that says so on its console.
+    /// Renders the script for a plan; if the operator's template fails for this machine, a refusal
+    /// that says so on its console.
     pub fn render_or_refuse(
         &self,
-        plan: &Located,
-        occasion: Occasion<'_>,
-    ) -> Result<(String, Option<Unusable>), TemplateError> {
-        let error = match self.render(plan, occasion) {
+        plan: &ResolvedPlan,
+        context: RenderContext<'_>,
+    ) -> Result<(String, Option<FailedTemplate>), TemplateError> {
+        let error = match self.render(plan, context) {
             Ok(script) => return Ok((script, None)),
             Err(error) => error,
         };
-        let Some(template) = self.operators_template(occasion.machine.node) else {
+        let Some(template) = self.operators_template(context.machine.node) else {
             return Err(error);
         };
         let refusal = Refusal::BadValue {
             field: template.setting(),
-            problem: "the template cannot be used for this machine; the log says why".to_owned(),
+            problem: "the template failed for this machine; see the log".to_owned(),
         };
-        let plan = Located::refused(refusal.clone());
-        let values = variables::of_machine(&plan, occasion, self.downloads, Whose::BuiltIn);
+        let plan = ResolvedPlan::refused(refusal.clone());
+        let values = variables::of_machine(&plan, context, self.downloads, VariableSet::BuiltIn);
         let script = self.write(BOOT, values)?;
-        Ok((script, Some(Unusable { refusal, error })))
+        Ok((script, Some(FailedTemplate { refusal, error })))
     }
 
-    /// The script for a machine that is no known node's, or whose request is not valid.
+    /// The script for an unknown machine or an invalid request.
     pub fn refuse_unknown_machine(
         &self,
         why: UnknownMachine,
@@ -135,7 +139,7 @@ impl Scripts {
         )
     }
 
-    /// The script that finds out by which NIC a machine is known: `/boot.ipxe`.
+    /// The script that tries all NICs of a machine: `/boot.ipxe`.
     pub fn nic_loop(&self) -> Result<String, TemplateError> {
         let timeout = variables::timeout(self.downloads);
         self.write(NIC_LOOP, context! { timeout })

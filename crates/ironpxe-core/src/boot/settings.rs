@@ -1,15 +1,15 @@
-//! What an operator configured that the boot decision depends on.
+//! The configuration that boot decisions depend on.
 
 use std::collections::BTreeMap;
 
-/// Everything of the configuration that decides or shapes a boot.
+/// All settings that affect a boot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BootSettings {
-    /// Where the ramdisk finds the API, without a trailing slash (`[api]public_endpoint`).
+    /// The API's URL as ramdisks reach it, without a trailing slash (`[api]public_endpoint`).
     pub api_url: String,
-    /// Which settings say so.
+    /// The settings it comes from.
     pub api_url_source: ApiUrlSource,
-    /// Whether ramdisks shall be talkative (`[DEFAULT]debug`).
+    /// Whether ramdisks log verbosely (`[DEFAULT]debug`).
     pub debug: bool,
     /// `[pxe]kernel_append_params`.
     pub kernel_append_params: String,
@@ -23,23 +23,23 @@ pub struct BootSettings {
     pub rescue: RamdiskImages,
     /// `[deploy]default_boot_option`.
     pub default_boot_option: BootOption,
-    /// How downloads are tried, and what comes when they fail.
+    /// Retries of downloads, and what happens when they fail.
     pub downloads: Downloads,
-    /// How a machine is sent to its own disk.
+    /// How a machine boots from its own disk.
     pub local_boot: LocalBoot,
 }
 
-/// Which settings say where ramdisks find the API.
+/// The settings that the API's URL comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ApiUrlSource {
     /// `[api]public_endpoint`.
     PublicEndpoint,
-    /// The address that the API listens on, because `public_endpoint` is not set.
+    /// The API's listen address, because `public_endpoint` is not set.
     ListenAddress,
 }
 
 impl ApiUrlSource {
-    /// The settings, for messages.
+    /// The settings' names, for messages.
     pub fn settings(self) -> &'static str {
         match self {
             Self::PublicEndpoint => "[api]public_endpoint",
@@ -48,12 +48,12 @@ impl ApiUrlSource {
     }
 }
 
-/// Kernels and ramdisks for nodes that do not name their own.
+/// Kernels and ramdisks for nodes that do not set their own.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RamdiskImages {
-    /// For every architecture.
+    /// The default for all architectures.
     pub kernel: Option<String>,
-    /// For every architecture.
+    /// The default for all architectures.
     pub ramdisk: Option<String>,
     /// By `properties.cpu_arch`.
     pub kernel_by_arch: BTreeMap<String, String>,
@@ -61,7 +61,7 @@ pub struct RamdiskImages {
     pub ramdisk_by_arch: BTreeMap<String, String>,
 }
 
-/// Where a deployed partition image's kernel comes from.
+/// Where the kernel of a deployed partition image is booted from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BootOption {
     /// From the machine's disk.
@@ -71,7 +71,7 @@ pub enum BootOption {
 }
 
 impl BootOption {
-    /// Reads the capability's or the option's word.
+    /// Parses the name in the capability or the option.
     pub fn from_name(name: &str) -> Option<Self> {
         match name {
             "local" => Some(Self::Local),
@@ -87,31 +87,31 @@ pub struct Downloads {
     /// Seconds without progress after which a download has failed; 0 means never
     /// (`[pxe]ipxe_timeout`).
     pub timeout_seconds: u32,
-    /// How often a failed download is tried again, with a pause that grows by a second each time
+    /// How often a failed download is retried; the pause grows by a second each time
     /// (`[pxe]ipxe_retries`).
     pub retries: u32,
-    /// What the machine does then (`[pxe]ipxe_give_up_action`).
+    /// What the machine does when all attempts fail (`[pxe]ipxe_give_up_action`).
     pub give_up: GiveUpAction,
 }
 
-/// What a machine does when it could not download.
+/// What a machine does when its downloads fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GiveUpAction {
-    /// Start again from its firmware.
+    /// Reboot.
     Reboot,
-    /// Power off; where the firmware cannot, stop and say so.
+    /// Power off; if iPXE cannot, halt with a message.
     Poweroff,
-    /// An iPXE shell on the console.
+    /// Open an iPXE shell on the console.
     Shell,
-    /// Go on to the next boot device.
+    /// Exit, so that the firmware tries its next boot device.
     Exit,
 }
 
 impl GiveUpAction {
-    /// All of them.
+    /// All actions.
     pub const ALL: [Self; 4] = [Self::Reboot, Self::Poweroff, Self::Shell, Self::Exit];
 
-    /// The word of the configuration.
+    /// The name in the configuration.
     pub fn name(self) -> &'static str {
         match self {
             Self::Reboot => "reboot",
@@ -122,7 +122,7 @@ impl GiveUpAction {
     }
 }
 
-/// How a machine is sent to its own disk, by boot mode.
+/// How a machine boots from its own disk, by boot mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LocalBoot {
     /// For machines with a BIOS (`[pxe]local_boot_bios`).
@@ -131,30 +131,30 @@ pub struct LocalBoot {
     pub uefi: LocalBootMethod,
 }
 
-/// One way to get from iPXE to the machine's disk.
+/// A way to boot from the machine's disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LocalBootMethod {
-    /// iPXE starts the first disk itself; if it cannot, as [`LocalBootMethod::Exit`].
+    /// iPXE boots the first disk; if that fails, as [`LocalBootMethod::Exit`].
     Sanboot,
-    /// Leave iPXE with a failure, upon which the firmware goes on to its next boot device. (Leaving
-    /// with success ends many UEFI machines in their set-up menu.)
+    /// Exit with an error, so that the firmware tries its next boot device. (After exit without an
+    /// error many UEFI machines enter their set-up menu.)
     Exit,
-    /// Reboot, for machines whose boot order is changed from outside.
+    /// Reboot, for machines whose boot order is changed out-of-band.
     Reboot,
-    /// Power off; where the firmware cannot, as [`LocalBootMethod::Exit`].
+    /// Power off; if iPXE cannot, as [`LocalBootMethod::Exit`].
     Poweroff,
 }
 
 impl LocalBootMethod {
-    /// All of them.
+    /// All methods.
     pub const ALL: [Self; 4] = [Self::Sanboot, Self::Exit, Self::Reboot, Self::Poweroff];
 
-    /// Reads the word of the configuration or of a node.
+    /// Parses the name in the configuration or of a node.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|method| method.name() == name)
     }
 
-    /// The word.
+    /// The name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Sanboot => "sanboot",

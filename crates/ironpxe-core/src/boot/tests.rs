@@ -48,8 +48,8 @@ pub(super) fn script(node: &Node, port: Option<&Port>, settings: &BootSettings) 
     let scripts = Scripts::new(settings.downloads).unwrap();
     scripts
         .render(
-            &Located::direct(plan),
-            Occasion {
+            &ResolvedPlan::direct(plan),
+            RenderContext {
                 machine,
                 request_id: REQUEST,
             },

@@ -1,35 +1,37 @@
-//! What the iPXE script language does to text, and how text gets through it unharmed.
+//! Text in iPXE scripts: what the language interprets, and how values are printed literally.
 //!
-//! The language has no quoting. A line ends at a line feed; it is cut into words at blanks; the
-//! words `;`, `&&` and `||` separate commands; a word that begins with `#` begins a comment; a
-//! `\` at the end of a line joins it with the next; `${…}` is replaced by a setting wherever it
-//! stands; a command takes what begins with `-` for its options, `echo` too. Nothing can be escaped, so a value either does not contain such things or is refused.
+//! The language has no quoting. A line feed ends a line; blanks separate words; `;`, `&&` and `||`
+//! separate commands; a word that begins with `#` begins a comment; `\` at the end of a line joins
+//! it with the next; `${…}` is expanded everywhere; commands, even `echo`, read words that begin
+//! with `-` as options. There are no escapes, so a value with any of these is rejected.
 
 use std::borrow::Cow;
 
-/// What some editors put in front of a text (U+FEFF).
+/// A byte order mark, which some editors write at the beginning of a file (U+FEFF).
 pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// What is wrong with one word; `None` if it reaches its command as it is.
+/// Why iPXE would not pass a word to its command unchanged; `None` if it would.
 pub(super) fn word_problem(word: &str) -> Option<&'static str> {
     if let Some(odd) = word.chars().find(|c| !c.is_ascii_graphic()) {
         return Some(match odd {
-            ' ' => "it holds a space, and iPXE would take what follows as another word",
-            '\n' => "it holds a line feed, which would end iPXE's command",
-            '\r' => "it holds a carriage return, which iPXE would take as the end of the line",
-            '\t' => "it holds a tab, and iPXE would take what follows as another word",
-            c if c.is_ascii_control() => "it holds a control character, and iPXE takes only text",
-            _ => "only printable ASCII characters can be passed through iPXE",
+            ' ' => "contains a space; iPXE would split it into two words",
+            '\n' => "contains a line feed, which ends a command in iPXE",
+            '\r' => "contains a carriage return, which ends a line in iPXE",
+            '\t' => "contains a tab; iPXE would split it into two words",
+            c if c.is_ascii_control() => {
+                "contains a control character, which iPXE does not support"
+            }
+            _ => "only printable ASCII characters are supported by iPXE",
         });
     }
     if word.contains("${") {
-        return Some("iPXE would replace \"${\" by one of its settings");
+        return Some("iPXE would expand \"${\" as a setting");
     }
     if matches!(word, ";" | "&&" | "||") {
-        return Some("iPXE would take it as the end of the command");
+        return Some("iPXE would read it as the end of the command");
     }
     if word.starts_with('#') {
-        return Some("iPXE would take it as a comment");
+        return Some("iPXE would read it as a comment");
     }
     if word.ends_with('\\') {
         return Some("iPXE would join the line with the next one");
@@ -37,9 +39,9 @@ pub(super) fn word_problem(word: &str) -> Option<&'static str> {
     None
 }
 
-/// Text for the console: changed until iPXE prints it rather than acting upon it.
+/// Converts text for the console, so that iPXE prints it instead of interpreting it.
 ///
-/// Never use it for what must arrive unchanged.
+/// Never use it for text that must stay unchanged.
 pub(super) fn for_console(text: &str) -> String {
     let printable: String = text
         .chars()
@@ -69,8 +71,8 @@ pub(super) fn for_console(text: &str) -> String {
     line
 }
 
-/// As [`for_console`], broken between words into lines of `columns`, the last of which says so if
-/// there was more. A word that is longer than a line keeps its beginning and its end.
+/// As [`for_console`], wrapped at words into lines of `columns`; the last line marks omitted text.
+/// A word longer than a line keeps its beginning and its end.
 pub(super) fn for_console_lines(text: &str, columns: usize, lines: usize) -> Vec<String> {
     let mut broken: Vec<String> = Vec::new();
     let text = for_console(text);
@@ -100,8 +102,8 @@ pub(super) fn for_console_lines(text: &str, columns: usize, lines: usize) -> Vec
     broken
 }
 
-/// The words of a text, each with the options that follow it (`UUID --fields`): a line cannot begin
-/// with an option, which `echo` would take for its own.
+/// The words of a text, each with the options that follow it (`UUID --fields`): a line must not
+/// begin with an option, which `echo` would read as its own.
 fn unbroken(text: &str, columns: usize) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     for word in text.split(' ') {
@@ -117,12 +119,12 @@ fn unbroken(text: &str, columns: usize) -> Vec<String> {
     all
 }
 
-/// Whether [`for_console_lines`] shows all of `text`.
+/// Whether [`for_console_lines`] shows the entire text.
 pub(super) fn fits_lines(text: &str, columns: usize, lines: usize) -> bool {
     for_console_lines(text, columns, lines).join(" ") == for_console(text)
 }
 
-/// A word of at most `columns` characters, without its middle if it was longer.
+/// A word shortened to `columns` characters by omitting its middle.
 pub(super) fn abridged(word: &str, columns: usize) -> Cow<'_, str> {
     const GAP: &str = "...";
     let length = word.chars().count();
@@ -135,7 +137,7 @@ pub(super) fn abridged(word: &str, columns: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{head}{GAP}{tail}"))
 }
 
-/// As [`for_console`], and no longer than `columns`.
+/// As [`for_console`], truncated to `columns`.
 pub(super) fn for_console_line(text: &str, columns: usize) -> String {
     let mut line = for_console(text);
     if line.len() > columns {

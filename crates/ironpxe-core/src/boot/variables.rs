@@ -1,5 +1,5 @@
-//! What a template can print of a machine and its plan. `docs/templates.md` has the table, which
-//! a test compares with this file.
+//! The variables of script templates. `docs/templates.md` has the table, which a test compares with
+//! this file.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -7,50 +7,50 @@ use std::collections::BTreeMap;
 use minijinja::context;
 use minijinja::value::{Serde, Value};
 
-use super::located::{ImageKind, Located};
 use super::plan::{BootIf, BootPlan, LinuxBoot};
 use super::reference::ImageRef;
 use super::refusal::Refusal;
+use super::resolved_plan::{ImageKind, ResolvedPlan};
 use super::san::VolumeBoot;
-use super::script::{Occasion, UnknownMachine};
+use super::script::{RenderContext, UnknownMachine};
 use super::settings::Downloads;
 use super::text;
 use crate::mask::mask_urls;
 use crate::node::Node;
 use crate::port::Port;
 
-/// What fits on a line of a text console, which wraps after 80 columns.
+/// The width of a line on a text console, which wraps after 80 columns.
 pub(super) const COLUMNS: usize = 79;
 
-/// How many lines of the console a refusal takes, without the one with the identifiers.
+/// The number of console lines for a refusal, without the line with the identifiers.
 const REFUSAL_LINES: usize = 3;
 
-/// Names longer than a UUID leave no room for anything else; the UUID stands for them.
+/// Longer names than a UUID leave no room for other text; the UUID replaces them.
 const MAX_LABEL: usize = 36;
 
-/// How long a refusal stays on the screen before the machine goes on, in seconds.
+/// How long a refusal stays on the screen before the machine continues, in seconds.
 pub(super) const PAUSE_KNOWN: u32 = 10;
-/// As [`PAUSE_KNOWN`], for an address nobody knows: the next NIC may well be known.
+/// As [`PAUSE_KNOWN`], for an unknown address: the next NIC may be known.
 const PAUSE_UNKNOWN: u32 = 1;
 
-/// How much of a node a template may want.
+/// The set of a node's fields available to a template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Whose {
-    /// What the built-in templates use.
+pub(super) enum VariableSet {
+    /// Those of the built-in templates.
     BuiltIn,
-    /// Everything.
+    /// All fields, for operators' templates.
     Operators,
 }
 
 /// The variables of a known machine's script.
 pub(super) fn of_machine(
-    located: &Located,
-    occasion: Occasion<'_>,
+    located: &ResolvedPlan,
+    context: RenderContext<'_>,
     downloads: Downloads,
-    whose: Whose,
+    variables: VariableSet,
 ) -> Value {
     let plan = located.plan();
-    let node = occasion.machine.node;
+    let node = context.machine.node;
     let title = format!(
         "ironpxe: {}: {} -> {}",
         node.label(),
@@ -59,20 +59,20 @@ pub(super) fn of_machine(
     );
     let mut all: BTreeMap<&'static str, Value> = BTreeMap::from([
         ("title", text::for_console_line(&title, COLUMNS).into()),
-        ("request_id", occasion.request_id.into()),
+        ("request_id", context.request_id.into()),
     ]);
-    match whose {
-        Whose::BuiltIn => all.extend([
+    match variables {
+        VariableSet::BuiltIn => all.extend([
             ("plan", context! { kind => plan.kind() }),
             ("node", context! { uuid => node.uuid.to_string() }),
         ]),
-        Whose::Operators => all.extend([
+        VariableSet::Operators => all.extend([
             (
                 "plan",
                 context! { kind => plan.kind(), title => plan.title() },
             ),
             ("node", of_node(node)),
-            ("port", of_port(occasion.machine.port)),
+            ("port", of_port(context.machine.port)),
         ]),
     }
     match plan {
@@ -101,7 +101,7 @@ pub(super) fn of_machine(
     Value::from_object(all)
 }
 
-/// The variables of the script for a machine that nobody knows.
+/// The variables of the script for an unknown machine.
 pub(super) fn of_unknown_machine(why: UnknownMachine, lines: &[&str], request_id: &str) -> Value {
     let lines: Vec<String> = lines
         .iter()
@@ -111,7 +111,7 @@ pub(super) fn of_unknown_machine(why: UnknownMachine, lines: &[&str], request_id
     context! { node => (), address_unknown, lines, request_id, pause => PAUSE_UNKNOWN }
 }
 
-/// Milliseconds; 0 for never.
+/// The timeout in milliseconds; 0 means none.
 pub(super) fn timeout(downloads: Downloads) -> u64 {
     u64::from(downloads.timeout_seconds) * 1000
 }
@@ -135,14 +135,14 @@ fn of_port(port: Option<&Port>) -> Value {
     Value::from(port)
 }
 
-fn of_linux(linux: &LinuxBoot, located: &Located) -> [(&'static str, Value); 8] {
+fn of_linux(linux: &LinuxBoot, located: &ResolvedPlan) -> [(&'static str, Value); 8] {
     let bootif = match linux.bootif {
         Some(BootIf::Known(mac)) => Some(mac.to_string()),
         Some(BootIf::AskIpxe) | None => None,
     };
     let kernel = located.url(ImageKind::Kernel, &linux.kernel);
     let ramdisk = located.url(ImageKind::Ramdisk, &linux.ramdisk);
-    // By the names under which the operator knows them.
+    // The references as the operator wrote them.
     let needs = [shown(&linux.kernel), shown(&linux.ramdisk)];
     [
         ("role", linux.role.name().into()),
@@ -156,8 +156,7 @@ fn of_linux(linux: &LinuxBoot, located: &Located) -> [(&'static str, Value); 8] 
     ]
 }
 
-/// An image on the console: a URL is not cut, so that it can be tried elsewhere, but shows nobody
-/// its password.
+/// An image for the console: a URL is not truncated, so that it can be tried elsewhere, but masked.
 fn shown(image: &ImageRef) -> Cow<'_, str> {
     match image {
         ImageRef::Http(url) => mask_urls(url.as_str()),
@@ -174,7 +173,7 @@ fn of_volume(volume: &VolumeBoot) -> [(&'static str, Value); 3] {
         .zip(0x80_u8..)
         .map(|(drive, number)| {
             let chap = drive.chap.as_ref().map(|chap| {
-                // As hexadecimal digits, in which anything can be said.
+                // In hexadecimal digits, which can represent any character.
                 context! {
                     username => hex(chap.username.as_bytes()),
                     password => hex(chap.password.expose().as_bytes()),
@@ -198,8 +197,8 @@ fn list<'a>(texts: impl IntoIterator<Item = &'a str>) -> Value {
     texts.into_iter().collect()
 }
 
-/// Who is refused, why, and the way out, in at most [`REFUSAL_LINES`]. The way out gets the lines
-/// it needs; the reason is worded as long as the others allow.
+/// The node, the reason and the fix of a refusal in at most [`REFUSAL_LINES`]. The fix gets the
+/// lines it needs; the reason gets the rest.
 fn refusal_lines(refusal: &Refusal, node: &Node) -> Vec<String> {
     let label = match &node.name {
         Some(name) if name.len() <= MAX_LABEL => name.clone(),
@@ -210,7 +209,7 @@ fn refusal_lines(refusal: &Refusal, node: &Node) -> Vec<String> {
     let room = REFUSAL_LINES.saturating_sub(fix.len());
 
     let state = match refusal {
-        // The state is the reason, and stands there.
+        // The state is the reason itself.
         Refusal::StateBootsNothing(_) | Refusal::UnknownState(_) => String::new(),
         _ => format!(" in state \"{}\"", node.provision_state),
     };
@@ -223,9 +222,9 @@ fn refusal_lines(refusal: &Refusal, node: &Node) -> Vec<String> {
         format!("ironpxe: {label} is not booted{state}: {why}"),
         format!("ironpxe: not booted{state}: {why}"),
         shortest.clone(),
-        format!("ironpxe: not booted: {}", refusal.gist()),
+        format!("ironpxe: not booted: {}", refusal.short_reason()),
     ];
-    // What fits nowhere is cut at its end, so that it begins with its field.
+    // If nothing fits, the reason is truncated at its end, so that its field stays visible.
     let reason = reasons
         .iter()
         .find(|reason| text::fits_lines(reason, COLUMNS, room))

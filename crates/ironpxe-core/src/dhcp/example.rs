@@ -1,13 +1,12 @@
-//! The few lines for a DHCP server of the operator's own: they serve every machine, and never
-//! change.
+//! Example configuration for the operator's own DHCP server: static, and the same for all machines.
 //!
-//! iPXE puts its card's address into the URL by itself (`${mac}`); any other firmware is given
-//! iPXE. The tests run these very lines with the real servers.
+//! iPXE fills in its card's address itself (`${mac}`); other firmware is given iPXE. The tests run
+//! these lines with the real servers.
 
 mod check;
 mod network;
 
-// An address alone does no input or output.
+// Addresses alone do no I/O.
 use core::net::Ipv4Addr;
 
 use super::{BootMode, DhcpSettings};
@@ -15,7 +14,7 @@ use super::{BootMode, DhcpSettings};
 pub use self::check::ExampleError;
 pub use self::network::{BadSubnet, Network, Subnet};
 
-/// A DHCP server for which there is an example.
+/// A DHCP server with an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DhcpServer {
     /// dnsmasq.
@@ -24,18 +23,18 @@ pub enum DhcpServer {
     Isc,
     /// ISC Kea.
     Kea,
-    /// The DHCP agent of Neutron, whose server is a dnsmasq.
+    /// Neutron's DHCP agent, which runs dnsmasq.
     Neutron,
 }
 
-/// One kind of firmware that is not iPXE, as it says in option 93 what it is (RFC 4578).
+/// A kind of firmware other than iPXE, by its client architecture in option 93 (RFC 4578).
 struct Firmware<L> {
     name: &'static str,
     codes: &'static [u16],
     loader: L,
 }
 
-/// What each server is to know.
+/// The values in the example.
 struct Facts<'a> {
     /// Firmware that boots by TFTP.
     firmware: Vec<Firmware<&'a str>>,
@@ -44,11 +43,11 @@ struct Facts<'a> {
     tftp_server: &'a str,
     script: String,
     network: &'a Network,
-    /// What in the lines is to be replaced before they are used.
+    /// The placeholders that must be replaced before use.
     placeholders: Vec<String>,
 }
 
-/// What is in the lines although nobody said it.
+/// The values that were not given, so that the example has placeholders for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Placeholders {
     /// The host in [`DhcpSettings::api_url`].
@@ -61,11 +60,12 @@ pub struct Placeholders {
     pub interface: bool,
 }
 
-/// The lines for a server. `driver` is any enabled hardware type: the endpoint is every one's.
+/// The example for a server. `driver` may be any enabled hardware type: they all share the
+/// endpoint.
 ///
 /// # Errors
 ///
-/// What the server would refuse, or cut, or what no machine could boot by.
+/// Values that the server would reject or truncate, or that no machine could boot with.
 pub fn example(
     server: DhcpServer,
     settings: &DhcpSettings,
@@ -86,7 +86,7 @@ pub fn example(
             loader: loaders.get(Some("x86_64"), BootMode::Uefi),
         },
     ];
-    // The loader for all others is one for x86_64.
+    // The default loader is one for x86_64.
     let arm = ["aarch64-uefi", "aarch64"]
         .into_iter()
         .find_map(|key| loaders.by_arch.get(key));
@@ -133,7 +133,7 @@ pub fn example(
     Ok(lines.flat_map(|line| [line, "\n".to_owned()]).collect())
 }
 
-/// What each placeholder is, and what to do about it: lines of a comment.
+/// Comment lines that explain each placeholder.
 fn named(
     server: DhcpServer,
     settings: &DhcpSettings,
@@ -143,39 +143,39 @@ fn named(
     let mut lines = Vec::new();
     if placeholders.api_url {
         lines.push(format!(
-            "{} stands for where machines find ironpxe: give --api-url,",
+            "{} is a placeholder for the API's URL as machines reach it: pass --api-url,",
             settings.api_url
         ));
         lines.push("  or set [api]public_endpoint.".to_owned());
     }
     if placeholders.tftp_server {
         lines.push(format!(
-            "{} stands for the TFTP server with the loaders: set [pxe]tftp_server.",
+            "{} is a placeholder for the TFTP server with the loaders: set [pxe]tftp_server.",
             settings.tftp_server
         ));
     }
-    // Neutron's lines hold no network, and ISC's no interface.
+    // Neutron's example has no network, and ISC's no interface.
     let has_network = server != DhcpServer::Neutron;
     let has_interface = matches!(server, DhcpServer::Dnsmasq | DhcpServer::Kea);
     if placeholders.interface && has_interface {
         let name = &network.interface;
         lines.push(format!(
-            "{name} stands for the interface to the machines: give --interface."
+            "{name} is a placeholder for the interface to the machines: pass --interface."
         ));
     }
     if placeholders.subnet && has_network {
         let subnet = network.subnet;
         lines.push(format!(
-            "{subnet} and the range in it stand for their network: give --subnet."
+            "{subnet} and its range are placeholders for their network: pass --subnet."
         ));
     }
     if !lines.is_empty() {
-        lines.insert(0, "PLACEHOLDERS, to be replaced:".to_owned());
+        lines.insert(0, "PLACEHOLDERS, replace before use:".to_owned());
     }
     lines
 }
 
-/// Lines as comments that begin with `mark`.
+/// Lines as comments, prefixed with `mark`.
 fn comments(mark: &str, lines: &[String]) -> Vec<String> {
     lines.iter().map(|line| format!("{mark} {line}")).collect()
 }
@@ -192,7 +192,7 @@ fn dnsmasq(facts: &Facts<'_>) -> Vec<String> {
     lines.extend([
         format!("interface={interface}"),
         format!("dhcp-range={first},{last},{},1h", subnet.netmask()),
-        "# Who is iPXE, and what the others are.".to_owned(),
+        "# Recognize iPXE, and the architecture of other firmware.".to_owned(),
         "dhcp-match=set:ipxe,175".to_owned(),
     ]);
     lines.extend(dnsmasq_boot(facts));
@@ -206,20 +206,20 @@ fn dnsmasq_boot(facts: &Facts<'_>) -> Vec<String> {
             lines.push(format!("dhcp-match=set:{name},option:client-arch,{code}"));
         }
     }
-    lines.push("# iPXE asks here which script its machine boots.".to_owned());
+    lines.push("# iPXE gets its machine's boot script from this URL.".to_owned());
     lines.push(format!("dhcp-boot=tag:ipxe,{}", facts.script));
-    lines.push("# It need not wait for other servers, which takes some seconds.".to_owned());
+    lines.push("# Do not wait some seconds for ProxyDHCP offers.".to_owned());
     lines.push("dhcp-option-force=tag:ipxe,encap:175,176,1b".to_owned());
-    lines.push("# The others get iPXE by TFTP.".to_owned());
+    lines.push("# Other firmware gets iPXE by TFTP.".to_owned());
     if facts.tftp_server.parse::<Ipv4Addr>().is_err() {
-        lines.push("# dnsmasq looks up the name of that server in its /etc/hosts.".to_owned());
+        lines.push("# dnsmasq resolves the server's name from /etc/hosts.".to_owned());
     }
     for Firmware { name, loader, .. } in &facts.firmware {
         let server = facts.tftp_server;
         lines.push(format!("dhcp-boot=tag:!ipxe,tag:{name},{loader},,{server}"));
     }
     if !facts.http.is_empty() {
-        lines.push("# UEFI that boots by HTTP gets it by HTTP.".to_owned());
+        lines.push("# UEFI HTTP boot gets it by HTTP.".to_owned());
     }
     for Firmware {
         name,
@@ -240,7 +240,7 @@ fn dnsmasq_boot(facts: &Facts<'_>) -> Vec<String> {
 
 fn neutron(facts: &Facts<'_>) -> Vec<String> {
     let mut lines = vec![
-        "# A file that dhcp_agent.ini names: [DEFAULT] dnsmasq_config_file = THIS FILE".to_owned(),
+        "# Set in dhcp_agent.ini: [DEFAULT] dnsmasq_config_file = THIS FILE".to_owned(),
         "# It is for all networks of the agent. Who is iPXE (the tag ipxe), Neutron finds out."
             .to_owned(),
     ];
@@ -272,9 +272,9 @@ fn isc(facts: &Facts<'_>) -> Vec<String> {
         format!("  range {first} {last};"),
         format!("  next-server {};", facts.tftp_server),
         "  if exists user-class and option user-class = \"iPXE\" {".to_owned(),
-        "    # iPXE asks here which script its machine boots.".to_owned(),
+        "    # iPXE gets its machine's boot script from this URL.".to_owned(),
         format!("    filename \"{}\";", facts.script),
-        "    # It need not wait for other servers, which takes some seconds.".to_owned(),
+        "    # Do not wait some seconds for ProxyDHCP offers.".to_owned(),
         "    option ipxe.no-pxedhcp 1;".to_owned(),
     ]);
     let case = |codes: &[u16]| {

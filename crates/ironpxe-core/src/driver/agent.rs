@@ -1,10 +1,10 @@
-//! Work that an agent in the ramdisk does, or that nothing does.
+//! Which operations an agent in the ramdisk carries out, and the agent's credentials.
 //!
-//! Cleaning, servicing, inspection and rescue are all of one of these kinds; which one is said by
-//! the name of the implementation.
+//! Cleaning, servicing, inspection and rescue each have one of these kinds of worker; the
+//! implementation's name determines it.
 //!
-//! The agent proves who it is by a token; what is known of it stands in the node's
-//! `driver_internal_info`, under Ironic's names.
+//! The agent authenticates with a token. Its data is kept in the node's `driver_internal_info`
+//! under Ironic's names.
 
 use serde_json::Value;
 
@@ -12,30 +12,29 @@ use crate::error::Fault;
 use crate::interface::InterfaceKind;
 use crate::node::Node;
 
-/// Who does a piece of work.
+/// What carries out an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Worker {
-    /// The agent, or an installer: the machine boots its ramdisk, and the node waits for it to call.
+    /// The agent or an installer: the machine boots its ramdisk, and the node waits for it.
     Agent,
-    /// Nobody: the work is declared done at once. The name of the implementation (`fake`,
-    /// `noop`) says so.
-    Nobody,
+    /// Nothing: the operation completes immediately (`fake`, `noop`).
+    Noop,
     /// It is not supported for this node (`no-inspect`, `no-rescue`).
     Unsupported,
 }
 
 impl Worker {
-    /// Who does the work of the node's inspect or rescue interface.
+    /// The worker of the node's inspect or rescue interface.
     pub fn of(node: &Node, kind: InterfaceKind) -> Self {
         match node.interface(kind) {
             "agent" => Self::Agent,
-            "fake" => Self::Nobody,
+            "fake" => Self::Noop,
             _ => Self::Unsupported,
         }
     }
 }
 
-/// The node has no interface of this kind that can do anything.
+/// The fault for a node whose interface of this kind does not support the operation.
 pub fn unsupported(node: &Node, kind: InterfaceKind) -> Fault {
     Fault::UnsupportedDriverExtension {
         driver: node.driver.clone(),
@@ -43,15 +42,15 @@ pub fn unsupported(node: &Node, kind: InterfaceKind) -> Fault {
     }
 }
 
-/// Where the agent's secret stands in `driver_internal_info`; hidden in the API by its name.
+/// The key of the agent token in `driver_internal_info`; masked in the API by its name.
 const TOKEN: &str = "agent_secret_token";
-/// Says that the agent has the secret without having asked for it.
+/// Set if the agent gets the token without requesting it.
 const PREGENERATED: &str = "agent_secret_token_pregenerated";
-/// Where the agent is called back.
+/// The agent's callback URL.
 const URL: &str = "agent_url";
 
-/// Gives the node a fresh secret, which an agent will be told by other means than by asking for
-/// it, and forgets what was known of an earlier agent.
+/// Generates a new token for an agent that gets it without requesting it, and drops the data of an
+/// earlier agent.
 ///
 /// Source: Ironic's conductor (`add_secret_token`).
 pub fn pregenerate_token(node: &mut Node, token: String) {
@@ -64,7 +63,7 @@ pub fn pregenerate_token(node: &mut Node, token: String) {
     info.insert(PREGENERATED.to_owned(), Value::Bool(true));
 }
 
-/// The secret by which the node's agent is recognized.
+/// The agent token of the node.
 pub fn token(node: &Node) -> Option<&str> {
     node.driver_internal_info
         .get(TOKEN)
@@ -72,8 +71,7 @@ pub fn token(node: &Node) -> Option<&str> {
         .filter(|token| !token.is_empty())
 }
 
-/// Whether whoever says `offered` is the node's agent. How long it takes to tell says nothing
-/// about the secret.
+/// Whether `offered` is the node's agent token, compared in constant time.
 pub fn is_token_valid(node: &Node, offered: &str) -> bool {
     let Some(token) = token(node) else {
         return false;
@@ -85,34 +83,34 @@ pub fn is_token_valid(node: &Node, offered: &str) -> bool {
     token.len() == offered.len() && std::hint::black_box(differences) == 0
 }
 
-/// Where the agent is called back, if it said so.
+/// The agent's callback URL, if it sent one.
 pub fn url(node: &Node) -> Option<&str> {
     node.driver_internal_info
         .get(URL)
         .and_then(|url| url.as_str())
 }
 
-/// Notes where the agent is called back.
+/// Stores the agent's callback URL.
 pub fn set_url(node: &mut Node, url: &str) {
     let url = Value::String(url.to_owned());
     node.driver_internal_info.insert(URL.to_owned(), url);
 }
 
-/// When the agent or installer called last, since the machine was last booted for one.
+/// When the agent or installer sent its last heartbeat since the machine last booted it.
 pub fn last_heartbeat(node: &Node) -> Option<&str> {
     node.driver_internal_info
         .get("agent_last_heartbeat")
         .and_then(Value::as_str)
 }
 
-/// Notes something of what the agent said last: one of [`LAST_SEEN`].
+/// Stores a value of the agent's last heartbeat under one of [`LAST_SEEN`].
 pub fn note(node: &mut Node, key: &'static str, text: &str) {
     let text = Value::String(text.to_owned());
     node.driver_internal_info.insert(key.to_owned(), text);
 }
 
-/// What an agent said last, in `driver_internal_info`. It is no secret, and stays for whoever
-/// wants to know how the work went.
+/// The values of the last heartbeat in `driver_internal_info`. Not secret, and kept for diagnosis
+/// after the task.
 pub const LAST_SEEN: [&str; 4] = [
     "agent_last_heartbeat",
     "agent_status",
@@ -120,7 +118,7 @@ pub const LAST_SEEN: [&str; 4] = [
     "agent_version",
 ];
 
-/// Whoever has the secret is no longer the node's agent.
+/// Drops the agent's token and URL.
 ///
 /// Source: Ironic's conductor (`wipe_token_and_url`).
 pub fn forget(node: &mut Node) {

@@ -1,8 +1,8 @@
-//! Boot interfaces: how a machine is brought to its boot script.
+//! Boot interfaces: how a machine's firmware gets to its boot script.
 //!
-//! What Ironic's do by writing scripts, links and images is not done here, as the script is made
-//! when the machine asks. What remains is which [way](BootInterface::transport) firmware comes to
-//! iPXE, by which the DHCP server is told, and the boot device.
+//! Ironic's implementations write scripts, links and images beforehand; here the script is
+//! generated on request. What remains is the [transport](BootInterface::transport) by which
+//! firmware loads iPXE, for the DHCP options, and the boot device.
 //!
 //! Source: Ironic's `drivers/modules/pxe_base.py`, `ipxe.py`.
 
@@ -19,12 +19,12 @@ pub enum BootInterface {
     Ipxe,
     /// `http-ipxe`: firmware loads iPXE by HTTP.
     HttpIpxe,
-    /// `fake`: somebody else boots the machine.
+    /// `fake`: the machine is not booted by this service.
     Fake,
 }
 
 impl BootInterface {
-    /// Reads the name of the interface.
+    /// Parses the interface's name.
     pub fn from_name(name: &str) -> Option<Self> {
         match name {
             "ipxe" => Some(Self::Ipxe),
@@ -34,12 +34,12 @@ impl BootInterface {
         }
     }
 
-    /// That of the node. One that is not known is somebody else's.
+    /// The node's boot interface; an unknown one counts as `fake`.
     pub fn of(node: &Node) -> Self {
         Self::from_name(node.interface(InterfaceKind::Boot)).unwrap_or(Self::Fake)
     }
 
-    /// How firmware comes to iPXE; `None` if the machine is not booted by us.
+    /// How firmware loads iPXE; `None` if this service does not boot the machine.
     pub fn transport(self) -> Option<Transport> {
         match self {
             Self::Ipxe => Some(Transport::Tftp),
@@ -48,16 +48,15 @@ impl BootInterface {
         }
     }
 
-    /// Whether the machine boots what we say.
+    /// Whether this service boots the machine.
     pub fn boots_over_network(self) -> bool {
         self.transport().is_some()
     }
 
-    /// The boot device by which the machine boots over the network; `None` if it is not booted by
-    /// us.
+    /// The boot device for network boot; `None` if this service does not boot the machine.
     ///
-    /// Where HTTP is wanted and the hardware has no word for it, PXE is said, as by Ironic: the
-    /// firmware may be set up so that its PXE tries HTTP.
+    /// As in Ironic, PXE is the fallback for hardware without a boot device for HTTP: the firmware
+    /// may be configured to use HTTP for its PXE.
     pub fn network_device(self, node: &Node) -> Option<BootDevice> {
         let http = management::supported(node).contains(&BootDevice::UefiHttp);
         match self {

@@ -1,4 +1,4 @@
-//! Deploy interfaces: how an image gets onto a machine.
+//! Deploy interfaces: how an image is deployed to a machine.
 
 use super::agent::Worker;
 use crate::interface::InterfaceKind;
@@ -10,18 +10,18 @@ use crate::provision_state::ProvisionState;
 pub enum DeployInterface {
     /// `direct`: the agent writes the image to disk.
     Direct,
-    /// `custom-agent`: the agent does what its deploy steps say.
+    /// `custom-agent`: the agent executes the deploy steps.
     CustomAgent,
-    /// `anaconda`: the operating system's own installer does it, and reports.
+    /// `anaconda`: the operating system's installer deploys and reports its status.
     Anaconda,
-    /// `ramdisk`: the machine boots a kernel and a ramdisk and nothing is written.
+    /// `ramdisk`: the machine boots a kernel and a ramdisk; nothing is written to disk.
     Ramdisk,
     /// `fake` and `noop`: nothing is done.
     Fake,
 }
 
 impl DeployInterface {
-    /// Reads the name of the interface.
+    /// Parses the interface's name.
     pub fn from_name(name: &str) -> Option<Self> {
         match name {
             "direct" => Some(Self::Direct),
@@ -33,32 +33,32 @@ impl DeployInterface {
         }
     }
 
-    /// That of the node; `None` if it is not known.
+    /// The node's deploy interface; `None` if it is unknown.
     pub fn of(node: &Node) -> Option<Self> {
         Self::from_name(node.interface(InterfaceKind::Deploy))
     }
 
-    /// Who deploys.
+    /// What carries out deployments.
     pub fn deploys(self) -> Worker {
         match self {
             Self::Direct | Self::CustomAgent | Self::Anaconda => Worker::Agent,
-            Self::Ramdisk | Self::Fake => Worker::Nobody,
+            Self::Ramdisk | Self::Fake => Worker::Noop,
         }
     }
 
-    /// The state in which the machine boots what this interface is about.
+    /// The state in which the machine boots the deploy ramdisk, installer or instance.
     pub fn boots_in(self) -> ProvisionState {
         match self.deploys() {
             Worker::Agent => ProvisionState::DeployWait,
-            Worker::Nobody | Worker::Unsupported => ProvisionState::Active,
+            Worker::Noop | Worker::Unsupported => ProvisionState::Active,
         }
     }
 
-    /// Who cleans and services.
+    /// What carries out cleaning and servicing.
     pub fn cleans(self) -> Worker {
         match self {
             Self::Direct | Self::CustomAgent | Self::Anaconda | Self::Ramdisk => Worker::Agent,
-            Self::Fake => Worker::Nobody,
+            Self::Fake => Worker::Noop,
         }
     }
 
@@ -67,7 +67,7 @@ impl DeployInterface {
         matches!(self, Self::Direct | Self::Anaconda)
     }
 
-    /// Whether the machine boots over the network to be deployed, so that it needs a port and
+    /// Whether the machine boots over the network for a deployment, so that it needs a port and
     /// images.
     pub fn boots_over_network(self) -> bool {
         self != Self::Fake

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::boot_device::BootDevice;
 use crate::node::Node;
 
-/// What the `fake` and `noop` interfaces remember, in `driver_internal_info`.
+/// Where `fake` and `noop` keep the boot device in `driver_internal_info`.
 const REMEMBERED: &str = "fake_boot_device";
 
 /// The boot devices that can be set on a node.
@@ -19,7 +19,7 @@ pub fn supported(_node: &Node) -> &'static [BootDevice] {
     ]
 }
 
-/// The boot device that is set, and whether it stays.
+/// The current boot device, and whether it is persistent.
 pub fn get(node: &Node) -> (BootDevice, bool) {
     let remembered = node.driver_internal_info.get(REMEMBERED);
     let device = remembered

@@ -1,7 +1,7 @@
-//! What the implementations of driver interfaces mean for a node, as far as it follows from its
-//! record: who does which work, how the machine boots, what is remembered where.
+//! What the driver interfaces of a node imply, as far as it follows from its record: who carries
+//! out operations, how the machine boots, where data is kept.
 //!
-//! Which implementations a hardware type supports is in the conductor's `drivers`.
+//! The implementations that each hardware type supports are in the service's `drivers`.
 
 pub mod agent;
 pub mod boot;

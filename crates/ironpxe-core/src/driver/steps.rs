@@ -1,9 +1,9 @@
-//! Steps of cleaning and servicing that interfaces called `fake` have: each is done at once.
+//! Clean and service steps of `fake` interfaces; each completes immediately.
 //!
-//! What an agent can do is known only once it runs; steps of the others are known beforehand, so
-//! that a step that nothing would do is refused instead of reported as done.
+//! An agent's steps are only known once it runs. The steps of other interfaces are known in
+//! advance, so that an unknown step is rejected instead of reported as done.
 //!
-//! Source: Ironic's `drivers/modules/fake.py`, and `conductor/steps.py` for the words.
+//! Source: Ironic's `drivers/modules/fake.py`; the messages are from `conductor/steps.py`.
 
 use serde_json::Value;
 
@@ -11,7 +11,7 @@ use crate::interface::InterfaceKind;
 use crate::node::Node;
 use crate::patch::repr::repr;
 
-/// What a step belongs to.
+/// The kind of task that a step belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flow {
     /// Manual cleaning.
@@ -21,7 +21,7 @@ pub enum Flow {
 }
 
 impl Flow {
-    /// The verb, for messages.
+    /// The verb's name, for messages.
     pub fn name(self) -> &'static str {
         match self {
             Self::Clean => "clean",
@@ -29,7 +29,7 @@ impl Flow {
         }
     }
 
-    /// Where the steps that were asked for stand in `driver_internal_info`.
+    /// The key of the requested steps in `driver_internal_info`.
     pub fn key(self) -> &'static str {
         match self {
             Self::Clean => "clean_steps",
@@ -42,7 +42,7 @@ impl Flow {
 struct Step {
     interface: InterfaceKind,
     name: &'static str,
-    /// Its only argument, which must be there, with Ironic's description.
+    /// Its only and required argument, with Ironic's description.
     argument: Option<(&'static str, &'static str)>,
     flows: &'static [Flow],
 }
@@ -63,10 +63,10 @@ const STEPS: [Step; 6] = {
     ]
 };
 
-/// Steps of the conductor itself, which every node has.
+/// Steps of the conductor itself, available on every node.
 const RESERVED: [&str; 5] = ["power_on", "power_off", "reboot", "hold", "wait"];
 
-/// Why the node cannot do the steps it was asked for, if it cannot.
+/// Why the node cannot execute its requested steps; `None` if it can.
 pub fn refusal(node: &Node, flow: Flow) -> Option<String> {
     let wanted = node
         .driver_internal_info

@@ -1,4 +1,4 @@
-//! Storage interfaces: whether a node's instance lives on a remote volume.
+//! Storage interfaces: whether a node's instance is on a remote volume.
 
 use serde_json::Value;
 
@@ -7,10 +7,10 @@ use crate::interface::InterfaceKind;
 use crate::node::Node;
 use crate::volume::{VolumeTarget, Volumes};
 
-/// The volume an instance on the node would boot from.
+/// The volume that an instance on the node boots from.
 ///
-/// With `external` somebody else has connected the volumes, and the node has been told of them;
-/// `noop` knows no volumes. Source: Ironic's `drivers/modules/storage/external.py`.
+/// With `external`, the volumes were connected by other means and recorded at the node; `noop` has
+/// no volumes. Source: Ironic's `drivers/modules/storage/external.py`.
 pub fn boot_volume<'a>(node: &Node, volumes: &'a Volumes) -> Option<&'a VolumeTarget> {
     match node.interface(InterfaceKind::Storage) {
         "external" => volumes.targets.iter().find(|target| target.boot_index == 0),
@@ -18,7 +18,7 @@ pub fn boot_volume<'a>(node: &Node, volumes: &'a Volumes) -> Option<&'a VolumeTa
     }
 }
 
-/// Notes which volume the instance boots from; the boot decision reads it.
+/// Records the instance's boot volume for the boot decision.
 pub fn set_boot_volume(node: &mut Node, target: Option<VolumeTargetUuid>) {
     const KEY: &str = "boot_from_volume";
     match target {

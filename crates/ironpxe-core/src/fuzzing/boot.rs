@@ -1,4 +1,5 @@
-//! What goes into a script: images, kernel arguments, capabilities, volumes, and all of a node.
+//! Parsers of what goes into a script: images, kernel arguments, capabilities, volumes, entire
+//! nodes.
 
 use std::sync::OnceLock;
 
@@ -11,7 +12,7 @@ use super::texts;
 use crate::JsonMap;
 use crate::boot::{
     BootPlan, BootSettings, GiveUpAction, ImageRef, ImageUrl, KernelArgs, LocalBootMethod, Machine,
-    Occasion, Refusal, Scripts, UnknownMachine, check_capabilities, decide,
+    Refusal, RenderContext, Scripts, UnknownMachine, check_capabilities, decide,
 };
 use crate::id::{NodeUuid, VolumeConnectorUuid, VolumeTargetUuid};
 use crate::interface::InterfaceKind;
@@ -21,7 +22,7 @@ use crate::volume::{VolumeConnector, VolumeTarget, Volumes};
 
 const REQUEST: &str = "req-00000000-0000-4000-8000-000000000001";
 
-/// What is accepted is one line of the same words.
+/// Accepted arguments are one line of the same words.
 pub(super) fn kernel_args(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let mut args = KernelArgs::new();
@@ -46,11 +47,10 @@ pub(super) fn kernel_args(data: &[u8]) {
     }
 }
 
-/// What is accepted is what was written: a URL of a server in one word, a UUID, or a path that
-/// leads straight down.
+/// An accepted reference is unchanged: a URL in one word, a UUID, or a canonical path.
 pub(super) fn image_url(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    // White space at its ends is no part of it.
+    // Surrounding white space is ignored.
     let text = text.trim_ascii();
     match ImageRef::parse(text) {
         Ok(image) => {
@@ -86,7 +86,7 @@ pub(super) fn image_url(data: &[u8]) {
     }
 }
 
-/// Capabilities are fine or refused by their field; what is fine never is in the way of a boot.
+/// Capabilities are accepted or rejected by field; accepted ones never fail a boot.
 pub(super) fn capabilities(data: &[u8]) {
     let mut texts = texts(data);
     let mut node = node(ProvisionState::CleanWait);
@@ -119,8 +119,8 @@ pub(super) fn capabilities(data: &[u8]) {
     }
 }
 
-/// The properties of a volume, as a JSON object or as texts: attached by words, or refused by
-/// their names.
+/// The properties of a volume, as a JSON object or as texts: accepted as words, or rejected by
+/// name.
 pub(super) fn volume(data: &[u8]) {
     let node_uuid = NodeUuid(Uuid::nil());
     let mut node = node(ProvisionState::Active);
@@ -176,7 +176,7 @@ pub(super) fn volume(data: &[u8]) {
         BootPlan::Volume(volume) => {
             for uri in volume.drives.iter().flat_map(|drive| &drive.uris) {
                 assert!(uri.starts_with("iscsi:") && is_one_word(uri), "{uri:?}");
-                // Host, protocol, port and LUN, and then the name, in which colons may stand.
+                // Host, protocol, port, LUN, and the name, which may have colons.
                 assert!(uri.split(':').count() >= 6, "{uri}");
             }
             assert!(volume.initiator_iqn.as_deref().is_none_or(is_one_word));
@@ -191,7 +191,7 @@ pub(super) fn volume(data: &[u8]) {
     }
 }
 
-/// A node of any state with any texts in it, and the script of it.
+/// The script of a node in any state with arbitrary texts.
 pub(super) fn render(data: &[u8]) {
     let mut texts = texts(data);
     let kind = texts.next().unwrap_or_default();
@@ -220,7 +220,7 @@ pub(super) fn render(data: &[u8]) {
     node.name = texts.next();
     let mut fill = |map: &mut JsonMap, keys: &[&str]| {
         for key in keys {
-            // An empty text leaves what is there.
+            // An empty text keeps the default.
             if let Some(text) = texts.next().filter(|text| !text.is_empty()) {
                 map.insert((*key).to_owned(), Value::String(text));
             }
@@ -265,18 +265,18 @@ pub(super) fn render(data: &[u8]) {
     }
 }
 
-/// Decides, and checks the script.
+/// Decides, renders, and checks the script.
 fn boot(machine: Machine<'_>, settings: &BootSettings) -> BootPlan {
     let plan = decide(machine, settings, REQUEST);
-    let occasion = Occasion {
+    let context = RenderContext {
         machine,
         request_id: REQUEST,
     };
-    rendered(scripts(settings), &plan, occasion);
+    rendered(scripts(settings), &plan, context);
     plan
 }
 
-/// The templates, parsed once for each of the settings that are chosen here.
+/// The templates, parsed once for each of the settings used here.
 fn scripts(settings: &BootSettings) -> &'static Scripts {
     static SCRIPTS: [OnceLock<Scripts>; GiveUpAction::ALL.len()] =
         [const { OnceLock::new() }; GiveUpAction::ALL.len()];
@@ -285,7 +285,7 @@ fn scripts(settings: &BootSettings) -> &'static Scripts {
         .zip(&SCRIPTS)
         .find(|(give_up, _)| **give_up == settings.downloads.give_up);
     let Some((_, scripts)) = chosen else {
-        panic!("not a way to give up")
+        panic!("not a give-up action")
     };
     scripts.get_or_init(|| match Scripts::new(settings.downloads) {
         Ok(scripts) => scripts,
@@ -310,7 +310,7 @@ pub(super) fn node(state: ProvisionState) -> Node {
     node
 }
 
-/// Whether iPXE takes it as one word that it does not act upon.
+/// Whether iPXE reads it literally as one word.
 fn is_one_word(word: &str) -> bool {
     !word.is_empty()
         && word.bytes().all(|byte| byte.is_ascii_graphic())

@@ -13,7 +13,7 @@ use crate::port::Port;
 use crate::provision_state::ProvisionState;
 use crate::volume::VolumeTarget;
 
-/// A patch that is refused changes nothing, one that is accepted only what may be patched.
+/// A rejected patch changes nothing; an accepted one changes only patchable fields.
 pub(super) fn patch(data: &[u8]) {
     let Ok(patch) = serde_json::from_slice::<Patch>(data) else {
         return;

@@ -1,5 +1,5 @@
-//! What a kickstart is, whatever the instance is made of: the lines of the template, with values
-//! that are single words in them.
+//! A kickstart has the lines of its template, whatever the instance's values, each of which is a
+//! single word.
 
 use std::sync::OnceLock;
 
@@ -16,8 +16,8 @@ use crate::provision_state::ProvisionState;
 const API: &str = "http://192.0.2.1:6385";
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
-/// The image, its checksum, the config drive (an object if it reads as one), the node's name, the
-/// API's URL and the token; what is not there is harmless.
+/// Image, checksum, config drive (an object if it parses as one), node name, API URL and token;
+/// missing parts get harmless values.
 pub(super) fn kickstart(data: &[u8]) {
     let mut texts = texts(data);
     let mut node = installed(JsonMap::new());
@@ -57,7 +57,7 @@ pub(super) fn kickstart(data: &[u8]) {
     };
     let (ours, theirs): (Vec<String>, Vec<String>) = (shape(&written), shape(&plain));
     assert_eq!(ours, theirs, "{written}");
-    // And it is the image that was named.
+    // It contains the requested image.
     let url = format!("--url={}", installation.source.url().as_str());
     let mut lines = written.lines().map(words);
     assert!(lines.any(|words| words.contains(&url)), "{url}: {written}");
@@ -78,7 +78,7 @@ fn installed(instance_info: JsonMap) -> Node {
     node
 }
 
-/// An instance of the same kind, about nothing.
+/// An instance of the same kind with harmless values.
 fn harmless(installation: &Installation) -> JsonMap {
     let mut info = JsonMap::new();
     let mut set = |key: &str, value: Value| info.insert(key.to_owned(), value);
@@ -107,7 +107,7 @@ fn harmless(installation: &Installation) -> JsonMap {
     info
 }
 
-/// A kickstart's lines, with a letter for each word that means nothing to a shell.
+/// The lines of a kickstart, with a letter for each word that a shell reads literally.
 fn shape(kickstart: &str) -> Vec<String> {
     kickstart.lines().map(shape_of_line).collect()
 }
@@ -124,7 +124,7 @@ fn shape_of_line(line: &str) -> String {
             }
             '\\' if letters.next_if_eq(&'\'').is_some() => 'w',
             letter if plain(letter) => 'w',
-            // Not at a word's beginning, where it begins a section.
+            // Not at the beginning of a word, where it begins a section.
             '%' if shape.ends_with('w') => 'w',
             other => other,
         };
@@ -135,7 +135,7 @@ fn shape_of_line(line: &str) -> String {
     shape
 }
 
-/// The words that a shell reads in a line.
+/// The words of a line as a shell reads it.
 fn words(line: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut quoted = false;

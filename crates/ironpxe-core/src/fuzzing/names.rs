@@ -1,4 +1,4 @@
-//! Addresses, UUIDs and the arguments that name a machine.
+//! Parsers of MAC addresses, UUIDs and the arguments that identify a machine.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::boot_ident::BootIdent;
 use crate::id::NodeUuid;
 use crate::mac::MacAddress;
 
-/// What is read as an address or a UUID prints as one, and is then read as the same.
+/// An accepted address or UUID is printed canonically, and parsed as the same value.
 pub(super) fn mac_uuid(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     if let Ok(mac) = text.parse::<MacAddress>() {
@@ -40,7 +40,7 @@ fn digits(text: &str) -> String {
         .collect()
 }
 
-/// The arguments of `ipxe_config`, as a query or as a JSON body: one machine or a reason, which
+/// The arguments of `ipxe_config`, as a query or as a JSON body: one machine, or an error that
 /// names an argument.
 pub(super) fn boot_ident(data: &[u8]) {
     let args = match serde_json::from_slice::<Value>(data) {
@@ -69,7 +69,7 @@ pub(super) fn boot_ident(data: &[u8]) {
     }
 }
 
-/// A query, in which a name that comes twice is a list.
+/// A query, in which a repeated name becomes a list.
 fn query(text: &str) -> JsonMap {
     let mut args = JsonMap::new();
     for pair in text.split('&').filter(|pair| !pair.is_empty()) {

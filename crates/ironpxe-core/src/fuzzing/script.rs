@@ -1,15 +1,15 @@
-//! What every script must be, whatever is in it.
+//! Properties of every script.
 
 use crate::boot::VolumeBoot;
 use crate::boot::{
-    BootPlan, ImageRef, ImageUrl, KernelArgs, LinuxBoot, Located, Location, Occasion, Refusal,
-    SanDrive, Scripts,
+    BootPlan, ImageRef, ImageUrl, KernelArgs, LinuxBoot, Location, Refusal, RenderContext,
+    ResolvedPlan, SanDrive, Scripts,
 };
 
-/// Renders a plan and checks the script: that of a plan of the same kind with nothing hostile in
-/// it, but for the words.
-pub(crate) fn rendered(scripts: &Scripts, plan: &BootPlan, occasion: Occasion<'_>) -> String {
-    let render = |plan: BootPlan| match scripts.render(&located(plan), occasion) {
+/// Renders a plan and checks the script: apart from its words, it equals that of a harmless plan of
+/// the same kind.
+pub(crate) fn rendered(scripts: &Scripts, plan: &BootPlan, context: RenderContext<'_>) -> String {
+    let render = |plan: BootPlan| match scripts.render(&located(plan), context) {
         Ok(script) => script,
         Err(error) => panic!("{error}"),
     };
@@ -23,25 +23,25 @@ pub(crate) fn rendered(scripts: &Scripts, plan: &BootPlan, occasion: Occasion<'_
     script
 }
 
-/// The plan with a URL for each image that is not named by one.
-fn located(plan: BootPlan) -> Located {
-    let Ok(url) = ImageUrl::parse("http://h/door") else {
+/// The plan with a URL for every image that is not one.
+fn located(plan: BootPlan) -> ResolvedPlan {
+    let Ok(url) = ImageUrl::parse("http://h/relay") else {
         panic!("not a URL")
     };
     let others = plan.images().filter(|(_, image)| image.url().is_none());
     let elsewhere = others.map(|(kind, _)| {
         let location = Location {
             url: url.clone(),
-            until: None,
-            how: String::new(),
+            expires_at: None,
+            explanation: String::new(),
         };
         (kind, location)
     });
     let elsewhere = elsewhere.collect();
-    Located::new(plan, elsewhere)
+    ResolvedPlan::new(plan, elsewhere)
 }
 
-/// Checks the characters, the settings that are read, and the lines on the console.
+/// Checks the characters, the settings that are read, and the console lines.
 pub(crate) fn check(script: &str) {
     assert!(script.starts_with("#!ipxe\n"), "{script}");
     assert!(
@@ -62,18 +62,18 @@ pub(crate) fn check(script: &str) {
     }
     for line in script.lines().filter_map(|line| line.strip_prefix("echo ")) {
         let shown = line.replace("${attempt}", "1000");
-        // Only URLs, which are cut nowhere, may be longer than the console is wide.
+        // Only URLs, which are never truncated, may exceed the console's width.
         let lower = line.to_ascii_lowercase();
         let url = lower.starts_with("http") || lower.starts_with("iscsi:");
         let url = url && !line.contains(' ');
         assert!(shown.len() <= 79 || url, "{line}");
-        // It would be an option, and no text.
+        // It would be an option.
         assert!(!line.starts_with('-'), "{line}");
     }
 }
 
-/// The commands a script consists of: on each line the first word, and what follows a separator.
-/// Lines that are only shown are taken together (a long refusal takes two).
+/// The commands of a script: the first word of each line, and what follows a separator. Consecutive
+/// console lines count as one (a long refusal has two).
 fn skeleton(script: &str) -> Vec<String> {
     let mut lines: Vec<String> = script.lines().map(commands).collect();
     lines.dedup_by(|a, b| a == b && *a == "echo");
@@ -93,7 +93,7 @@ fn commands(line: &str) -> String {
     commands.join(" ")
 }
 
-/// A plan of the same kind, about nothing.
+/// A harmless plan of the same kind.
 fn plain(plan: &BootPlan) -> BootPlan {
     let Ok(image) = ImageRef::parse("http://h/i") else {
         panic!("not a URL")

@@ -1,11 +1,10 @@
-//! Hides what a URL lets its reader in with: `user:password@`, and the signature or token of a URL
-//! that was signed.
+//! Masks credentials in URLs: `user:password@`, and the signature or token of a signed URL.
 
 use std::borrow::Cow;
 
 use super::STARS;
 
-/// A text in which no URL says more than where it leads.
+/// Masks the credentials of all URLs in a text.
 pub fn mask_urls(text: &str) -> Cow<'_, str> {
     if !text.contains("://") {
         return Cow::Borrowed(text);
@@ -15,7 +14,7 @@ pub fn mask_urls(text: &str) -> Cow<'_, str> {
     while let Some((before, after)) = rest.split_once("://") {
         masked.push_str(before);
         masked.push_str("://");
-        // Quotation marks may stand in a password, but mostly end a URL that a message quotes.
+        // A password may contain quotation marks, but mostly they end a URL that a message quotes.
         let end = after.find(is_end).unwrap_or(after.len());
         let (url, behind) = after.split_at_checked(end).unwrap_or((after, ""));
         mask_one(&mut masked, url);
@@ -32,7 +31,7 @@ fn is_end(letter: char) -> bool {
     letter.is_whitespace() || letter.is_control() || matches!(letter, '"' | '<' | '>')
 }
 
-/// Adds what follows `scheme://`.
+/// Appends the masked remainder after `scheme://`.
 fn mask_one(masked: &mut String, url: &str) {
     let server = match user_info(url) {
         Some(at) => {
@@ -58,7 +57,7 @@ fn mask_one(masked: &mut String, url: &str) {
         };
         separator = next;
         match part.split_once('=') {
-            Some((name, value)) if !value.is_empty() && lets_in(name) => {
+            Some((name, value)) if !value.is_empty() && is_credential(name) => {
                 masked.push_str(name);
                 masked.push('=');
                 masked.push_str(STARS);
@@ -71,10 +70,11 @@ fn mask_one(masked: &mut String, url: &str) {
     }
 }
 
-/// Where the `@` stands that ends a user and a password: the last of the authority, as in RFC 3986 and
-/// as URLs are read in practice.
+/// The index of the `@` that ends user and password: the last one of the authority, as in RFC 3986
+/// and in practice.
 ///
-/// A password should have its `/` encoded. One that has not is found by the port that is no number.
+/// A `/` in a password should be encoded. An unencoded one is recognized by a port that is not a
+/// number.
 fn user_info(url: &str) -> Option<usize> {
     let end = url.find(['/', '?', '#']).unwrap_or(url.len());
     let authority = url.get(..end).unwrap_or(url);
@@ -91,10 +91,10 @@ fn user_info(url: &str) -> Option<usize> {
     url.rfind('@')
 }
 
-/// Whether an argument of this name is what makes its URL good: `temp_url_sig` (Swift),
-/// `X-Amz-Signature`, `X-Amz-Security-Token`, `AWSAccessKeyId` (S3), `X-Goog-Signature`, `Signature`
-/// (Google, `CloudFront`), `sig` (Azure), and the passwords and tokens of others.
-fn lets_in(name: &str) -> bool {
+/// Whether the query parameter of this name authorizes the URL: `temp_url_sig` (Swift),
+/// `X-Amz-Signature`, `X-Amz-Security-Token`, `AWSAccessKeyId` (S3), `X-Goog-Signature`,
+/// `Signature` (Google, `CloudFront`), `sig` (Azure), and passwords and tokens in general.
+fn is_credential(name: &str) -> bool {
     const WORDS: [&str; 9] = [
         "signature",
         "credential",

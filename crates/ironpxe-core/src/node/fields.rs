@@ -1,7 +1,7 @@
-//! The fields of a node, a row for each: since when the API has it, what it shows, where a client
-//! may write it, and what may stand in it. Views, lists, creation and patches read this table.
+//! The fields of a node, one row each: the microversion that introduced it, its value, where
+//! clients can write it, and what it may hold. Views, lists, creation and patches use this table.
 //!
-//! A field that is stored has a column, too: `db/node_row.rs` of the service.
+//! A stored field also has a column: `db/node_row.rs` of the service.
 //!
 //! Source: Ironic's `api/controllers/v1/node.py` and `versions.py` (39.0).
 
@@ -26,7 +26,7 @@ pub const MAX_DESCRIPTION: usize = 4096;
 /// The longest resource class.
 const MAX_RESOURCE_CLASS: usize = 80;
 
-/// All fields, in the order in which Ironic shows them.
+/// All fields, in Ironic's order.
 #[rustfmt::skip]
 pub const NODE_FIELDS: &[NodeField] = &[
     row("uuid", |n| json!(n.uuid)).sortable().creatable(),
@@ -95,15 +95,15 @@ pub const NODE_FIELDS: &[NodeField] = &[
     row("chassis_uuid", |n| json!(n.chassis_uuid)).sortable().after_links().written(|n, f| put(&mut n.chassis_uuid, f.uuid())),
 ];
 
-/// What a node can be created with.
+/// The fields that a node can be created with.
 pub static CREATABLE: LazyLock<Vec<&'static str>> =
     LazyLock::new(|| names(NODE_FIELDS, |field| field.is_creatable));
 
-/// What a node can be patched in, in the order Ironic lists it to who tries something else.
+/// The fields that can be patched, in the order of Ironic's error message.
 pub static PATCHABLE: LazyLock<Vec<&'static str>> =
     LazyLock::new(|| names(NODE_FIELDS, |field| field.is_patchable));
 
-/// What nodes can be sorted by, besides the order of their creation.
+/// The fields that nodes can be sorted by, besides the order of creation.
 pub static SORTABLE: LazyLock<Vec<&'static str>> =
     LazyLock::new(|| names(NODE_FIELDS, |field| field.is_sortable));
 
@@ -118,7 +118,7 @@ fn interface(node: &Node, kind: Kind) -> Value {
     }
 }
 
-/// An interface that is taken away gets its default from the conductor.
+/// A removed interface gets its default from the conductor.
 fn set_interface(node: &mut Node, kind: Kind, field: &Field<'_>) -> Result<()> {
     node.interfaces.set(kind, field.text()?.unwrap_or_default());
     Ok(())
@@ -132,8 +132,8 @@ fn non_empty(field: &Field<'_>) -> Result<Option<String>> {
     Ok(text)
 }
 
-/// A config drive that came with a deployment may be larger than all that a client may write here,
-/// and does not count as long as it stays as it is.
+/// A config drive of a deployment may exceed the size limit for clients; it does not count as long
+/// as it is unchanged.
 fn set_instance_info(node: &mut Node, field: &Field<'_>) -> Result<()> {
     let after = field.unbounded_object()?;
     let drive = after.get("configdrive");
@@ -144,7 +144,7 @@ fn set_instance_info(node: &mut Node, field: &Field<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Groups are compared without case; Ironic stores them in lower case.
+/// Groups are case-insensitive; Ironic stores them in lower case.
 fn conductor_group(field: &Field<'_>) -> Result<String> {
     let group = field.text()?.unwrap_or_default();
     if group
@@ -158,10 +158,10 @@ fn conductor_group(field: &Field<'_>) -> Result<String> {
     )))
 }
 
-/// Only the outline is checked: `links`, `networks` and `services` must be there.
+/// Only checks the outline: `links`, `networks` and `services` are required.
 fn network_data(field: &Field<'_>) -> Result<crate::JsonMap> {
     let data = field.object()?;
-    // A node can be made without any, and a patch can take it away; but it cannot write nothing.
+    // Creation may omit it and a patch may remove it, but an empty value cannot be written.
     let written = field.resource == "patch" && field.value.is_object();
     if data.is_empty() && !written {
         return Ok(data);

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::error::{Fault, Result};
 use crate::patch::repr::repr;
 
-/// Applies `patch` to `document`; gives the names of the fields it wrote.
+/// Applies `patch` to `document`; returns the names of the fields it wrote.
 pub(super) fn apply(
     document: &mut Value,
     patch: &[PatchOperation],
@@ -22,8 +22,8 @@ pub(super) fn apply(
         let Some(field) = allowed.iter().find(|field| **field == root) else {
             return Err(not_patchable(operation.path().as_str(), allowed));
         };
-        // A resource has the fields it has. `node_ident` of a port may be patched by name only,
-        // so to speak: it is in the list, and not in the document.
+        // Resources have a fixed set of fields. A port's `node_ident` is patchable but not in the
+        // document, as in Ironic.
         let new = operation.path().count() == 1 && document.get(*field).is_none();
         if new && matches!(operation, PatchOperation::Add(_)) {
             return Err(Fault::InvalidParameterValue(format!(
@@ -47,8 +47,8 @@ pub(super) fn apply(
     Ok(changed)
 }
 
-/// How deep a field may be nested. One request is bounded by itself; many small patches must not
-/// build, level by level, what no JSON parser reads back.
+/// The deepest nesting of a field. A single request is bounded by its parser; many small patches
+/// must not accumulate what no JSON parser can read back.
 const MAX_DEPTH: usize = 50;
 
 fn depth(value: &Value) -> usize {
@@ -65,7 +65,7 @@ fn depth(value: &Value) -> usize {
     deepest
 }
 
-/// The field an operation works on.
+/// The top-level field of an operation.
 pub(super) fn root(operation: &PatchOperation) -> String {
     operation
         .path()
@@ -74,7 +74,7 @@ pub(super) fn root(operation: &PatchOperation) -> String {
         .unwrap_or_default()
 }
 
-/// What is said about a field that a client may not write.
+/// The fault for a field that is not patchable.
 pub(super) fn not_patchable(path: &str, allowed: &[&str]) -> Fault {
     Fault::InvalidParameterValue(format!(
         "Cannot patch {path}. Only the following can be updated: {}",

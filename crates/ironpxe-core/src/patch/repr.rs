@@ -1,13 +1,12 @@
-//! JSON values the way Python prints them.
+//! JSON values as Python prints them.
 //!
-//! Ironic's error messages quote the offending value as Python's `repr()` gives it; scripts and
-//! people know these messages, so ours look the same.
+//! Ironic's error messages quote the offending value as Python's `repr()`; these match them.
 
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
-/// How much of a value a message quotes: enough to find it, too little to fill a log.
+/// How many characters of a value a message quotes.
 const QUOTED: usize = 1000;
 
 /// `value` as Python's `repr()` prints it, cut after a thousand characters.

@@ -1,7 +1,7 @@
-//! Which changes of a node its state forbids, and which changes bring others with them.
+//! Which changes a node's state forbids, and which imply others.
 //!
-//! Here is what follows from the node's own fields. What depends on its composition (driver and
-//! interfaces) and on work in progress is the conductor's to judge.
+//! Only rules about the node's own fields. What depends on its driver and interfaces, and on its
+//! current task, is checked by the conductor.
 //!
 //! Source: Ironic's `conductor/manager.py`, `update_node`.
 
@@ -11,7 +11,7 @@ use crate::error::{Fault, Result};
 use crate::node::Node;
 use crate::provision_state::ProvisionState;
 
-/// The states in which a scheduler has no instance on the node.
+/// The states in which a scheduler has not placed an instance on the node.
 const OPEN: [ProvisionState; 5] = [
     ProvisionState::Enroll,
     ProvisionState::Inspecting,
@@ -20,7 +20,7 @@ const OPEN: [ProvisionState; 5] = [
     ProvisionState::Available,
 ];
 
-/// Judges the change from `before` to `after`, of which `changed` names the different fields.
+/// Checks the change from `before` to `after`; `changed` has the names of the fields that differ.
 pub(super) fn check(before: &Node, after: &mut Node, changed: &BTreeSet<&str>) -> Result<()> {
     if changed.contains("maintenance") && !after.maintenance {
         after.maintenance_reason = None;
@@ -76,7 +76,7 @@ fn protection(before: &Node, after: &Node, changed: &BTreeSet<&str>) -> Result<(
     Ok(())
 }
 
-/// A scheduler that has placed an instance by the old class would not learn of the new one.
+/// A scheduler that placed an instance by the old class would not notice the new one.
 fn placement(before: &Node, changed: &BTreeSet<&str>) -> Result<()> {
     let open = before
         .provision_state
@@ -91,8 +91,8 @@ fn placement(before: &Node, changed: &BTreeSet<&str>) -> Result<()> {
     Ok(())
 }
 
-/// Who wants a node that has an instance must take the old one off first: of two schedulers that
-/// take the same node at once, the second is told.
+/// A node's instance must be removed before another one is set: of two schedulers that claim the
+/// same node concurrently, the second one gets an error.
 fn association(before: &Node, after: &Node, changed: &BTreeSet<&str>) -> Result<()> {
     match (before.instance_uuid, after.instance_uuid) {
         (Some(old), Some(_)) if changed.contains("instance_uuid") => Err(Fault::NodeAssociated {

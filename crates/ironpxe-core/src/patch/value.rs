@@ -1,7 +1,7 @@
-//! What may stand in a field, and Ironic's words for what may not.
+//! Validation of field values, with Ironic's messages.
 //!
-//! Source of the words: Ironic's `common/args.py` and the messages of the `jsonschema` package it
-//! validates with.
+//! Source of the messages: Ironic's `common/args.py` and the `jsonschema` package it validates
+//! with.
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -13,32 +13,31 @@ use crate::json_size::object_len;
 use crate::mac::MacAddress;
 use crate::patch::repr::{repr, repr_str};
 
-/// The longest plain text Ironic's database keeps.
+/// The longest plain text in Ironic's database.
 pub const MAX_TEXT: usize = 255;
 
-/// How large a free-form field (`extra`, `properties`, `driver_info`, …) may become as a whole, in
-/// bytes of JSON. Each change of a node reads and writes all of it, so that it must not grow with
-/// every patch. (Ironic's columns hold 64 KiB, on other databases than `MySQL` whatever there is
-/// room for.)
+/// The size limit of a free-form field (`extra`, `properties`, `driver_info`, …), in bytes of JSON.
+/// Each change of a node reads and writes the whole field, so it must not grow with every patch.
+/// (Ironic's columns are limited to 64 KiB on `MySQL`, and unlimited on other databases.)
 pub const MAX_OBJECT: usize = 1024 * 1024;
 
-/// A field that is being written.
+/// A field being written.
 #[derive(Debug, Clone, Copy)]
 pub struct Field<'a> {
-    /// What is being read: `node`, `port` or `patch`, for messages.
+    /// The kind of request for messages: `node`, `port` or `patch`.
     pub resource: &'a str,
     /// The field's name.
     pub name: &'a str,
-    /// What it shall hold.
+    /// The new value.
     pub value: &'a Value,
 }
 
-/// What Ironic's schema would say about `resource`.
+/// A schema error of `resource` in Ironic's wording.
 pub fn schema_error(resource: &str, problem: &str) -> Fault {
     Fault::InvalidParameterValue(format!("Schema error for {resource}: {problem}"))
 }
 
-/// Reads what an operator may write for yes and no.
+/// Parses a boolean.
 ///
 /// Source: `oslo_utils.strutils.bool_from_string` in its strict form.
 pub fn boolean(name: &str, value: &Value) -> Result<bool> {
@@ -57,21 +56,21 @@ pub fn boolean(name: &str, value: &Value) -> Result<bool> {
     }
 }
 
-/// Reads a UUID, in any case.
+/// Parses a UUID, in any case.
 pub fn uuid(name: &str, text: &str) -> Result<Uuid> {
     text.parse::<NodeUuid>()
         .map(|parsed| parsed.0)
         .map_err(|_| Fault::InvalidParameterValue(format!("Expected UUID for {name}: {text}")))
 }
 
-/// Reads a MAC address as ports have them: six groups, colons between them.
+/// Parses a port's MAC address: six groups separated by colons.
 pub fn mac(name: &str, text: &str) -> Result<MacAddress> {
     MacAddress::parse_colons(text).map_err(|_| {
         Fault::InvalidParameterValue(format!("Expected valid MAC address for {name}: {text}"))
     })
 }
 
-/// Whether `name` can name a node or a port: RFC 3986's unreserved characters, at most 255.
+/// Whether `name` is a valid name of a node or port: RFC 3986's unreserved characters, at most 255.
 pub fn is_logical_name(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= MAX_TEXT
@@ -111,7 +110,7 @@ impl Field<'_> {
         Ok(text.to_owned())
     }
 
-    /// A text, which must be there.
+    /// A required text.
     pub fn required_text(&self) -> Result<String> {
         match self.value {
             Value::String(text) => self.bounded(text, MAX_TEXT),
@@ -120,7 +119,7 @@ impl Field<'_> {
         }
     }
 
-    /// A text of at most `max` characters, or nothing.
+    /// A text of at most `max` characters, or null.
     pub fn text_up_to(&self, max: usize) -> Result<Option<String>> {
         match self.value {
             Value::Null => Ok(None),
@@ -129,12 +128,12 @@ impl Field<'_> {
         }
     }
 
-    /// A text of a usual length, or nothing.
+    /// A text of at most [`MAX_TEXT`] characters, or null.
     pub fn text(&self) -> Result<Option<String>> {
         self.text_up_to(MAX_TEXT)
     }
 
-    /// Yes, no, or nothing.
+    /// A boolean, or null.
     pub fn flag(&self) -> Result<Option<bool>> {
         match self.value {
             Value::Null => Ok(None),
@@ -143,12 +142,12 @@ impl Field<'_> {
         }
     }
 
-    /// Yes or no; `default` if it is neither.
+    /// A boolean; `default` if null.
     pub fn flag_or(&self, default: bool) -> Result<bool> {
         Ok(self.flag()?.unwrap_or(default))
     }
 
-    /// A whole number that is not negative.
+    /// A non-negative integer.
     pub fn index(&self) -> Result<i64> {
         match self.value {
             Value::Number(number) => match number.as_i64() {
@@ -164,14 +163,14 @@ impl Field<'_> {
         }
     }
 
-    /// A free-form object; nothing is the empty one.
+    /// A free-form object; empty if null.
     pub fn object(&self) -> Result<JsonMap> {
         let fields = self.unbounded_object()?;
         self.check_size(object_len(&fields))?;
         Ok(fields)
     }
 
-    /// A free-form object whose size is judged elsewhere; nothing is the empty one.
+    /// A free-form object without a size limit; empty if null.
     pub(crate) fn unbounded_object(&self) -> Result<JsonMap> {
         match self.value {
             Value::Null => Ok(JsonMap::new()),
@@ -180,7 +179,7 @@ impl Field<'_> {
         }
     }
 
-    /// Refuses a free-form object that would be so many `bytes` long.
+    /// Rejects a free-form object of more than [`MAX_OBJECT`] bytes.
     pub(crate) fn check_size(&self, bytes: usize) -> Result<()> {
         if bytes <= MAX_OBJECT {
             return Ok(());
@@ -188,14 +187,14 @@ impl Field<'_> {
         Err(schema_error(
             self.resource,
             &format!(
-                "{} would hold {bytes} bytes of JSON, and at most {MAX_OBJECT} are kept. Remove \
-                 what is not needed, or keep large data elsewhere and its URL here",
+                "{} would have {bytes} bytes of JSON; at most {MAX_OBJECT} are allowed. Remove \
+                 unneeded data, or store large data elsewhere and its URL here",
                 self.name
             ),
         ))
     }
 
-    /// A UUID, or nothing.
+    /// A UUID, or null.
     pub fn uuid(&self) -> Result<Option<Uuid>> {
         self.text()?.map(|text| uuid(self.name, &text)).transpose()
     }

@@ -1,4 +1,4 @@
-//! The fields of a volume connector that a client may write, and what may stand in each.
+//! The writable fields of a volume connector, and their validation.
 //!
 //! Source: Ironic's `api/controllers/v1/volume_connector.py`.
 
@@ -9,16 +9,16 @@ use crate::id::NodeUuid;
 use crate::patch::value::{self, Field, schema_error};
 use crate::volume::VolumeConnector;
 
-/// What a connector can be created with, in the order of Ironic's schema.
+/// The fields that a connector can be created with, in the order of Ironic's schema.
 pub const CREATABLE: [&str; 5] = ["connector_id", "extra", "node_uuid", "type", "uuid"];
 
-/// What a connector must be created with.
+/// The fields that a connector must be created with.
 pub const REQUIRED: [&str; 3] = ["connector_id", "node_uuid", "type"];
 
-/// What a connector can be patched in, in the order Ironic lists it to who tries something else.
+/// The fields that can be patched, in the order of Ironic's error message.
 pub const PATCHABLE: [&str; 4] = ["connector_id", "extra", "node_uuid", "type"];
 
-/// Writes one field. `uuid` is not among them: it is read when the connector is made.
+/// Sets one field; not `uuid`, which is read at creation.
 pub fn set(connector: &mut VolumeConnector, field: &Field<'_>) -> Result<()> {
     match field.name {
         "connector_id" => connector.connector_id = field.required_text()?,
@@ -37,7 +37,7 @@ pub fn set(connector: &mut VolumeConnector, field: &Field<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The document a patch works on.
+/// The document that a patch applies to.
 pub(super) fn document(connector: &VolumeConnector) -> Value {
     json!({
         "connector_id": connector.connector_id,

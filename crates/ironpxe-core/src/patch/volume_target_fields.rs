@@ -1,6 +1,6 @@
-//! The fields of a volume target that a client may write, and what may stand in each.
+//! The writable fields of a volume target, and their validation.
 //!
-//! A boot index below zero is refused, which Ironic takes: no such volume could ever be booted.
+//! Unlike in Ironic, a negative boot index is rejected: such a volume could never be booted.
 //!
 //! Source: Ironic's `api/controllers/v1/volume_target.py`.
 
@@ -11,7 +11,7 @@ use crate::id::NodeUuid;
 use crate::patch::value::{self, Field, schema_error};
 use crate::volume::VolumeTarget;
 
-/// What a target can be created with, in the order of Ironic's schema.
+/// The fields that a target can be created with, in the order of Ironic's schema.
 pub const CREATABLE: [&str; 7] = [
     "boot_index",
     "extra",
@@ -22,10 +22,10 @@ pub const CREATABLE: [&str; 7] = [
     "uuid",
 ];
 
-/// What a target must be created with.
+/// The fields that a target must be created with.
 pub const REQUIRED: [&str; 4] = ["boot_index", "node_uuid", "volume_id", "volume_type"];
 
-/// What a target can be patched in, in the order Ironic lists it to who tries something else.
+/// The fields that can be patched, in the order of Ironic's error message.
 pub const PATCHABLE: [&str; 6] = [
     "boot_index",
     "extra",
@@ -35,7 +35,7 @@ pub const PATCHABLE: [&str; 6] = [
     "volume_type",
 ];
 
-/// Writes one field. `uuid` is not among them: it is read when the target is made.
+/// Sets one field; not `uuid`, which is read at creation.
 pub fn set(target: &mut VolumeTarget, field: &Field<'_>) -> Result<()> {
     match field.name {
         "boot_index" => target.boot_index = field.index()?,
@@ -56,7 +56,7 @@ pub fn set(target: &mut VolumeTarget, field: &Field<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The document a patch works on.
+/// The document that a patch applies to.
 pub(super) fn document(target: &VolumeTarget) -> Value {
     json!({
         "boot_index": target.boot_index,

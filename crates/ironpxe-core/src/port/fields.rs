@@ -1,6 +1,6 @@
-//! The fields of a port, a row for each, as `node/fields.rs` has them of a node.
+//! The fields of a port, one row each, like those of a node in `node/fields.rs`.
 //!
-//! A field that is stored has a column, too: `db/port_row.rs` of the service.
+//! A stored field also has a column: `db/port_row.rs` of the service.
 //!
 //! Source: Ironic's `api/controllers/v1/port.py` and `versions.py` (39.0).
 
@@ -21,7 +21,7 @@ use crate::timestamp;
 /// A field of a port.
 pub type PortField = ResourceField<Port>;
 
-/// All fields, in the order in which Ironic shows them.
+/// All fields, in Ironic's order.
 #[rustfmt::skip]
 pub const PORT_FIELDS: &[PortField] = &[
     row("uuid", |p| json!(p.uuid)).sortable().creatable(),
@@ -34,7 +34,7 @@ pub const PORT_FIELDS: &[PortField] = &[
     row("local_link_connection", |p| json!(p.local_link_connection)).since(19).written(|p, f| put(&mut p.local_link_connection, local_link(f))),
     row("physical_network", |p| json!(p.physical_network)).since(34).sortable().written(|p, f| put(&mut p.physical_network, physical_network(f))),
     row("pxe_enabled", |p| json!(p.pxe_enabled)).since(19).sortable().written(|p, f| put(&mut p.pxe_enabled, f.flag_or(true))),
-    // Another way to say which node, which a creation alone reads.
+    // An alternative to `node_uuid` at creation.
     row("node_ident", |_| Value::Null).hidden().creatable().patchable(),
     row("node_uuid", |p| json!(p.node_uuid)).sortable().written(|p, f| put(&mut p.node_uuid, node_uuid(f))),
     row("name", |p| json!(p.name)).since(88).sortable().listed_last().written(|p, f| put(&mut p.name, name(f))),
@@ -46,15 +46,15 @@ pub const PORT_FIELDS: &[PortField] = &[
     row("portgroup_uuid", |_| Value::Null).since(24).after_links().written(|_, f| no_portgroup(f)),
 ];
 
-/// What a port can be created with.
+/// The fields that a port can be created with.
 pub static CREATABLE: LazyLock<Vec<&'static str>> =
     LazyLock::new(|| names(PORT_FIELDS, |field| field.is_creatable));
 
-/// What a port can be patched in, in the order Ironic lists it to who tries something else.
+/// The fields that can be patched, in the order of Ironic's error message.
 pub static PATCHABLE: LazyLock<Vec<&'static str>> =
     LazyLock::new(|| names(PORT_FIELDS, |field| field.is_patchable));
 
-/// What ports can be sorted by, besides the order of their creation.
+/// The fields that ports can be sorted by, besides the order of creation.
 pub static SORTABLE: LazyLock<Vec<&'static str>> =
     LazyLock::new(|| names(PORT_FIELDS, |field| field.is_sortable));
 
@@ -88,7 +88,7 @@ fn physical_network(field: &Field<'_>) -> Result<Option<String>> {
     }
 }
 
-/// This service keeps no portgroups, so that none can be named.
+/// Portgroups are not supported, so none exists.
 fn no_portgroup(field: &Field<'_>) -> Result<()> {
     match field.uuid()? {
         Some(portgroup) => Err(Fault::InvalidParameterValue(format!(
@@ -98,7 +98,7 @@ fn no_portgroup(field: &Field<'_>) -> Result<()> {
     }
 }
 
-/// Where a port is plugged in. Source: Ironic's `LOCAL_LINK_CONN_SCHEMA`.
+/// The switch port of a port. Source: Ironic's `LOCAL_LINK_CONN_SCHEMA`.
 fn local_link(field: &Field<'_>) -> Result<JsonMap> {
     const KNOWN: [&str; 7] = [
         "port_id",

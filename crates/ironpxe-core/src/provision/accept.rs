@@ -1,4 +1,4 @@
-//! Accepting a verb: what refuses it, and what it leaves at the node.
+//! Accepting a verb: the checks, and the changes to the node.
 
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -15,8 +15,8 @@ use crate::error::{Fault, Result};
 use crate::node::Node;
 use crate::provision_state::{Phase, ProvisionState, Task};
 
-/// Refuses what the node's state, its reservation, its fields or its interfaces forbid. What is left
-/// is to be validated ([`super::Validates`]).
+/// Rejects what the node's state, reservation, fields or interfaces forbid. The remaining checks
+/// are in [`super::Validates`].
 pub fn refuse(node: &Node, verb: Verb, args: &ProvisionArgs, facts: &Facts<'_>) -> Result<()> {
     refuse_if_reserved(node)?;
     let row = verb.row();
@@ -58,7 +58,7 @@ pub fn refuse(node: &Node, verb: Verb, args: &ProvisionArgs, facts: &Facts<'_>) 
     }
 }
 
-/// Moves the node where the verb leads, and reserves it if a task is to be started.
+/// Moves the node to the verb's state, and reserves it if a task is to be started.
 pub(super) fn accept(
     node: &mut Node,
     request: &Request<'_>,
@@ -79,7 +79,7 @@ pub(super) fn accept(
     Ok(())
 }
 
-/// Keeps what came with the verb where the task and the ramdisk will look for it.
+/// Stores the verb's arguments where the task and the ramdisk read them.
 fn take_args(node: &mut Node, request: &Request<'_>, from: Option<ProvisionState>) {
     let args = request.args;
     match request.verb {
@@ -89,13 +89,13 @@ fn take_args(node: &mut Node, request: &Request<'_>, from: Option<ProvisionState
                     .insert("configdrive".to_owned(), configdrive.clone());
             }
             keep_steps(node, "user_deploy_steps", &args.deploy_steps);
-            // What is left of an earlier deployment would decide what the machine boots in this one.
+            // An earlier deployment's step would determine what the machine boots in this one.
             node.deploy_step.clear();
             storage::set_boot_volume(node, request.boot_volume);
         }
         Verb::Provide | Verb::Undeploy => RamdiskFlag::Cleaning.set(node, false),
         Verb::Clean => {
-            // It ends where it began.
+            // Manual cleaning ends where it began.
             node.target_provision_state = Some(ProvisionState::Manageable.name().to_owned());
             RamdiskFlag::Cleaning.set(node, args.disable_ramdisk);
             keep_steps(node, "clean_steps", &args.clean_steps);
@@ -126,10 +126,10 @@ fn keep_steps(node: &mut Node, key: &str, steps: &[Value]) {
     }
 }
 
-/// The `last_error` of a rescue that was aborted by request.
+/// The `last_error` of an aborted rescue.
 pub const RESCUE_ABORTED: &str = "By request, the rescue operation was aborted.";
 
-/// The `last_error` of a task that was aborted.
+/// The `last_error` of an aborted task.
 fn aborted(task: Option<Task>) -> &'static str {
     match task {
         Some(Task::Clean) => "By request, the clean operation was aborted",

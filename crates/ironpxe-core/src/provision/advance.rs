@@ -1,4 +1,4 @@
-//! The one way in which a node moves through its provision states.
+//! The only function that moves a node through its provision states.
 
 use super::event::{Event, Facts, Next, What};
 use super::transition::transition;
@@ -7,8 +7,8 @@ use crate::error::{Fault, Result};
 use crate::node::Node;
 use crate::provision_state::{FsmEvent, ProvisionState};
 
-/// Says what the node becomes by the event, and what is to be done next. A fault refuses the event:
-/// then nothing becomes of it.
+/// Computes the node after the event, and the next action. An error rejects the event: nothing is
+/// changed.
 pub fn advance(node: &Node, event: &Event<'_>, facts: &Facts<'_>) -> Result<Next> {
     let mut node = node.clone();
     let at = event.at;
@@ -31,7 +31,7 @@ pub fn advance(node: &Node, event: &Event<'_>, facts: &Facts<'_>) -> Result<Next
     Ok(Next { node, action })
 }
 
-/// Refuses to touch a node that a conductor is changing.
+/// Rejects changes to a node that is reserved by a conductor.
 pub fn refuse_if_reserved(node: &Node) -> Result<()> {
     match &node.reservation {
         Some(host) => Err(Fault::NodeLocked {
@@ -42,22 +42,23 @@ pub fn refuse_if_reserved(node: &Node) -> Result<()> {
     }
 }
 
-/// Refuses to go on with work that was taken away from the conductor `host`: one that hung may come
-/// back after others gave up on it. Its name alone does not tell, because since then it may have got
-/// the node again for other work; but then the node's state has changed after `since`, too.
+/// Rejects the continuation of a task that conductor `host` has lost: after a hang it may return
+/// when another conductor has already failed the task. The reservation alone is not proof, since
+/// the same conductor may have reserved the node again for another task; then the state has changed
+/// after `since`, too.
 pub fn refuse_if_taken(node: &Node, host: &str, since: Option<time::OffsetDateTime>) -> Result<()> {
     let holder = node.reservation.as_deref();
     if holder == Some(host) && node.provision_updated_at == since {
         return Ok(());
     }
     Err(Fault::Internal(format!(
-        "the work was taken away: the node is in \"{}\" and held by {}",
+        "the task was taken over: the node is in state \"{}\" and reserved by {}",
         node.provision_state,
         holder.unwrap_or("no conductor")
     )))
 }
 
-/// Releases the node from a conductor that is gone, and fails the work that is lost with it.
+/// Removes the reservation of a dead conductor, and fails the task that is lost with it.
 fn release(node: &mut Node, at: time::OffsetDateTime) -> Result<()> {
     let holder = node.reservation.take().unwrap_or_default();
     let before = node.provision_state.clone();
@@ -67,7 +68,7 @@ fn release(node: &mut Node, at: time::OffsetDateTime) -> Result<()> {
     {
         transition(node, FsmEvent::Fail, at)?;
         node.last_error = Some(format!(
-            "The conductor {holder} stopped while the node was in state \"{before}\"; the work was \
+            "Conductor {holder} stopped while the node was in state \"{before}\"; the task was \
              not finished."
         ));
     }

@@ -1,4 +1,4 @@
-//! What may be sent with a verb.
+//! Arguments of provision verbs.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,7 +18,7 @@ pub enum Argument {
     ServiceSteps,
     /// The password of the rescue ramdisk.
     RescuePassword,
-    /// Whether the steps are done without booting the ramdisk.
+    /// Whether the steps are executed without booting the ramdisk.
     DisableRamdisk,
 }
 
@@ -35,20 +35,20 @@ impl Argument {
         }
     }
 
-    /// The verbs that take it from a client of microversion 1.`minor`, by their names.
+    /// The names of the verbs that accept it from a client of microversion 1.`minor`.
     pub fn taken_by(self, minor: u16) -> Vec<&'static str> {
         let takes = |verb: &Verb| verb.takes(self).is_some_and(|since| since <= minor);
         let verbs = Verb::ALL.into_iter().filter(takes);
         verbs.map(Verb::name).collect()
     }
 
-    /// The microversion (1.x) that brought it; 1 if it came with a verb.
+    /// The microversion (1.x) that introduced it; 1 if it came with a verb.
     pub fn since(self) -> u16 {
         let verbs = Verb::ALL.into_iter();
         verbs.filter_map(|verb| verb.takes(self)).min().unwrap_or(1)
     }
 
-    /// Whether a verb that takes it is refused without it.
+    /// Whether it is required by the verbs that accept it.
     pub fn is_required(self) -> bool {
         match self {
             Self::CleanSteps | Self::ServiceSteps | Self::RescuePassword => true,
@@ -57,11 +57,11 @@ impl Argument {
     }
 }
 
-/// What goes with a provision verb.
+/// The arguments of a provision request.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ProvisionArgs {
-    /// The word the client used, for messages (`active`, `deploy`, …).
+    /// The target as the client spelled it, for messages (`active`, `deploy`, …).
     pub target: String,
     /// For deploy and rebuild: the config drive, as given.
     pub configdrive: Option<Value>,
@@ -73,6 +73,6 @@ pub struct ProvisionArgs {
     pub service_steps: Vec<Value>,
     /// For rescue.
     pub rescue_password: Option<String>,
-    /// For clean and service: do the steps without booting the ramdisk.
+    /// For clean and service: execute the steps without booting the ramdisk.
     pub disable_ramdisk: bool,
 }

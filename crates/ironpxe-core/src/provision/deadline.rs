@@ -1,6 +1,6 @@
-//! How long a node waits for its ramdisk to call back, and how such a wait ends.
+//! Timeouts of nodes that wait for their ramdisk.
 //!
-//! A node in maintenance is left alone, and so is one that a conductor works on.
+//! They do not apply to nodes in maintenance, nor to reserved nodes.
 //!
 //! Source: Ironic's `conductor/manager.py` (`_check_deploy_timeouts`, `_check_cleanwait_timeouts`,
 //! `_check_inspect_wait_timeouts`, `_check_rescuewait_timeouts`, `_check_servicewait_timeouts`) and
@@ -21,10 +21,10 @@ use crate::patch::repr::repr;
 use crate::power_state::PowerState;
 use crate::provision_state::{FsmEvent, Phase, ProvisionState, Task};
 
-/// How long a node waits, by what for; nothing waits for ever by default.
+/// How long a node waits, by task; all waits are limited by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CallbackTimeouts {
-    /// `[conductor]deploy_callback_timeout`; zero for no limit, as for the others.
+    /// `[conductor]deploy_callback_timeout`; zero means no limit, as in the others.
     pub deploy: Duration,
     /// `[conductor]clean_callback_timeout`.
     pub clean: Duration,
@@ -50,8 +50,8 @@ impl Default for CallbackTimeouts {
 }
 
 impl CallbackTimeouts {
-    /// How long a node may wait in `state`, and the option that says so; `None` if it does not wait
-    /// there, or may do so for ever.
+    /// The time limit in `state`, and its option; `None` if a node does not wait in this state or
+    /// the limit is disabled.
     pub fn limit(&self, state: ProvisionState) -> Option<(Duration, &'static str)> {
         let (limit, option) = match waits_for(state)? {
             Task::Deploy => (self.deploy, "deploy_callback_timeout"),
@@ -59,7 +59,7 @@ impl CallbackTimeouts {
             Task::Inspect => (self.inspect, "inspect_wait_timeout"),
             Task::Rescue => (self.rescue, "rescue_callback_timeout"),
             Task::Service => (self.service, "service_callback_timeout"),
-            // They have no state in which a node waits.
+            // These have no state in which a node waits.
             Task::Verify | Task::TearDown | Task::Adopt | Task::Unrescue => return None,
         };
         Some((limit, option)).filter(|_| !limit.is_zero())
@@ -73,8 +73,8 @@ fn waits_for(state: ProvisionState) -> Option<Task> {
     }
 }
 
-/// Whether the node has waited too long at this time, and for what. An installer that reports puts
-/// the end off; an inspection counts from its beginning.
+/// The task whose wait has timed out at this time. An installer's heartbeats extend the wait; an
+/// inspection is timed from its start.
 fn overdue(node: &Node, at: OffsetDateTime, timeouts: &CallbackTimeouts) -> Option<Task> {
     let state = node.provision_state.known()?;
     let (limit, _) = timeouts.limit(state)?;
@@ -85,7 +85,7 @@ fn overdue(node: &Node, at: OffsetDateTime, timeouts: &CallbackTimeouts) -> Opti
     (!is_left_alone && at - since > limit).then_some(task)
 }
 
-/// Ends the node's wait, if it has lasted too long.
+/// Fails the node's task if its wait has timed out.
 pub(super) fn apply(
     node: &mut Node,
     at: OffsetDateTime,
@@ -96,7 +96,7 @@ pub(super) fn apply(
     };
     let last_error = last_error(node, task);
     transition(node, FsmEvent::Fail, at)?;
-    // What a step has begun may have left the machine in any condition.
+    // An interrupted step may have left the machine in any condition.
     let fault = match task {
         Task::Clean => interrupted(&mut node.clean_step).then_some("clean failure"),
         Task::Service => interrupted(&mut node.service_step).then_some("service failure"),
@@ -120,7 +120,7 @@ pub(super) fn apply(
     }
     agent::forget(node);
     node.last_error = Some(last_error);
-    // A deployment leaves the machine as it is, so that its console can be looked at.
+    // After a deployment the machine stays on, so that its console can be inspected.
     if task == Task::Deploy || fault.is_some() || node.disable_power_off {
         return Ok(None);
     }
@@ -128,8 +128,8 @@ pub(super) fn apply(
     Ok(Some(Action::SetPower(PowerState::Off)))
 }
 
-/// The `last_error`, in Ironic's words, and what is known of whoever has called after all: it
-/// works no further, so that its calls do not put the end off.
+/// The `last_error`, in Ironic's wording, and the last heartbeat, if there was one: it shows that
+/// the ramdisk booted but did not finish.
 fn last_error(node: &Node, task: Task) -> String {
     let step = |step: &JsonMap| repr(&Value::Object(step.clone()));
     let words = match task {
@@ -156,14 +156,14 @@ fn last_error(node: &Node, task: Task) -> String {
     };
     match agent::last_heartbeat(node) {
         Some(at) => format!(
-            "{words} The last heartbeat from the machine came at {at} (UTC): what runs there has \
-             not finished, or is an agent, whose steps are not carried out yet."
+            "{words} The last heartbeat from the machine was at {at} (UTC): its installer has \
+             not finished, or it runs an agent, whose steps are not supported yet."
         ),
         None => words,
     }
 }
 
-/// Whether a step was being executed; it is no longer.
+/// Whether a step was being executed; clears it.
 fn interrupted(step: &mut JsonMap) -> bool {
     let any = !step.is_empty();
     step.clear();

@@ -1,4 +1,4 @@
-//! What happens to a node, what is done about it, and what else there is to know.
+//! Events of a node, the actions that follow, and the context of both.
 
 use time::OffsetDateTime;
 
@@ -13,78 +13,77 @@ use crate::id::VolumeTargetUuid;
 use crate::node::Node;
 use crate::power_state::PowerState;
 
-/// Something happens to a node.
+/// An event of a node.
 #[derive(Clone)]
 pub struct Event<'a> {
-    /// When.
+    /// The time.
     pub at: OffsetDateTime,
-    /// What.
+    /// The event.
     pub what: What<'a>,
 }
 
-/// What happens to a node.
+/// The kind of event.
 #[derive(Clone)]
 pub enum What<'a> {
-    /// A verb is asked for, and all it needs has been validated.
+    /// A verb was requested and has been validated.
     Verb(Request<'a>),
-    /// The task goes on for which the conductor of [`Facts::host`] holds the node.
+    /// Progress of the task for which the conductor [`Facts::host`] reserved the node.
     Task {
-        /// The node's `provision_updated_at` when it was saved last for this task.
+        /// The node's `provision_updated_at` when it was last saved for this task.
         since: Option<OffsetDateTime>,
-        /// How it goes on.
+        /// The progress.
         progress: Progress,
     },
-    /// An agent or an installer sends a heartbeat.
+    /// An agent or an installer sent a heartbeat.
     Heartbeat(&'a Heartbeat),
-    /// The node may have waited too long.
+    /// The node may have exceeded its timeout.
     DeadlinePassed,
-    /// The conductor that holds the node is gone.
+    /// The conductor that reserved the node is gone.
     ConductorGone,
 }
 
-/// A verb with what came with it.
+/// A verb with its arguments.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     /// The verb.
     pub verb: Verb,
     /// Its arguments.
     pub args: &'a ProvisionArgs,
-    /// The volume that an instance on the node would boot from, for a deployment.
+    /// For a deployment, the volume that an instance on the node boots from.
     pub boot_volume: Option<VolumeTargetUuid>,
 }
 
-/// How a task goes on.
+/// Progress of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
-    /// It begins.
+    /// The task starts.
     Started,
-    /// [`Action::CheckImage`] has ended, and this is what the image says of itself.
+    /// [`Action::CheckImage`] is complete, with the image's properties.
     ImageFound(ImageProperties),
-    /// The action has ended.
+    /// The action is complete.
     Done(Action),
-    /// The action has failed, for this reason.
+    /// The action failed, for this reason.
     Failed(Action, String),
 }
 
-/// Something that is done outside of the node's record. Each can be done twice without harm.
+/// A side effect outside of the node's record. All actions are idempotent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Ask what the node's image says of itself, and whether the machine can boot what the
-    /// deployment needs.
+    /// Read the image's properties, and check that the machine can boot what the deployment needs.
     CheckImage,
-    /// Tell the DHCP server how the machine gets its boot script.
+    /// Configure the DHCP server to boot the machine.
     UpdateDhcp,
-    /// Tell the DHCP server that the machine is not booted.
+    /// Remove the machine's boot options from the DHCP server.
     ClearDhcp,
-    /// Set the boot device; `true` is for each boot, `false` for the next one.
+    /// Set the boot device; `true` makes it persistent, `false` is for the next boot only.
     SetBootDevice(BootDevice, bool),
     /// Switch the machine on or off.
     SetPower(PowerState),
 }
 
 impl Action {
-    /// Whether it comes after `other` where a task does both: the DHCP server knows the machine
-    /// before it is switched on.
+    /// Whether it comes after `other` in a task with both: the DHCP server must be configured
+    /// before the machine is switched on.
     pub(super) fn follows(self, other: Self) -> bool {
         let position = |action| match action {
             Self::CheckImage => 1,
@@ -95,45 +94,47 @@ impl Action {
         position(self) > position(other)
     }
 
-    /// The `last_error` when it has failed for the reason `problem`.
+    /// The `last_error` after it failed for the reason `problem`.
     pub(super) fn error(self, problem: &str) -> String {
         match self {
-            Self::CheckImage => format!("The image cannot be deployed: {problem}"),
+            Self::CheckImage => format!("Cannot deploy the image: {problem}"),
             Self::UpdateDhcp | Self::ClearDhcp => {
-                format!("The machine's boot cannot be arranged: {problem}")
+                format!("Cannot configure DHCP for the machine's boot: {problem}")
             }
             Self::SetBootDevice(device, _) => {
-                format!("The boot device {} cannot be set: {problem}", device.name())
+                format!("Cannot set the boot device to {}: {problem}", device.name())
             }
-            Self::SetPower(state) => format!("The machine cannot be set to {state}: {problem}"),
+            Self::SetPower(state) => {
+                format!("Cannot set the machine's power state to {state}: {problem}")
+            }
         }
     }
 }
 
-/// What there is to know besides the node: configuration, and what chance or a clock would give.
+/// Context of an event besides the node: configuration, and random or time-dependent values.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
-    /// The name of the conductor that works (`[DEFAULT]host`).
+    /// The name of the conductor that handles the event (`[DEFAULT]host`).
     pub host: &'a str,
     /// `[conductor]automated_clean`.
     pub automated_clean: bool,
     /// `[conductor]allow_provisioning_in_maintenance`.
     pub allow_provisioning_in_maintenance: bool,
-    /// How long nodes wait.
+    /// Timeouts of waiting nodes.
     pub callback_timeouts: &'a CallbackTimeouts,
-    /// What boot decisions depend on.
+    /// The settings of boot decisions.
     pub boot: &'a BootSettings,
-    /// The request on whose behalf it happens.
+    /// The ID of the request that caused the event.
     pub request_id: &'a str,
-    /// A fresh secret, for an installer.
+    /// A fresh token for an installer.
     pub agent_token: &'a str,
 }
 
-/// What becomes of a node.
+/// The result of an event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Next {
-    /// The node as it is to be saved, before anything is done.
+    /// The node, to be saved before the action is executed.
     pub node: Node,
-    /// What is to be done then. Its result is the next event ([`What::Task`]).
+    /// The action to execute. Its result is the next event ([`What::Task`]).
     pub action: Option<Action>,
 }

@@ -1,7 +1,7 @@
-//! Heartbeats: what an agent, or an installer, says of itself from inside the machine.
+//! Heartbeats of an agent or an installer on the machine.
 //!
-//! Whoever has the node's agent token is believed. An installer's heartbeat moves the node: with it a
-//! deployment by `anaconda` ends. What an agent in a ramdisk says is noted.
+//! A heartbeat is authenticated by the node's agent token. An installer's heartbeat ends a
+//! deployment by `anaconda`; an agent's is only recorded.
 //!
 //! Source: Ironic's conductor (`heartbeat`), `drivers/modules/agent_base.py` (`HeartbeatMixin`)
 //! and `drivers/modules/pxe.py` (`PXEAnacondaDeploy`).
@@ -21,46 +21,45 @@ use crate::error::{Fault, Result};
 use crate::node::Node;
 use crate::provision_state::{FsmEvent, ProvisionState};
 
-/// How much of an agent's message is kept, in characters.
+/// The longest stored message of an agent, in characters.
 const MESSAGE: usize = 4096;
 
-/// What an agent or an installer says of itself. It holds its token; so nothing prints this by
-/// accident.
+/// The content of a heartbeat. It has the agent token, so it is not `Debug`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heartbeat {
-    /// Where it is called back; empty where it cannot be.
+    /// The agent's URL; empty if it has none.
     pub callback_url: String,
     /// Its version.
     pub agent_version: Option<String>,
-    /// The secret that proves whose agent it is.
+    /// The agent token.
     pub agent_token: String,
-    /// How far an installer has come.
+    /// The installer's status.
     pub agent_status: Option<AgentStatus>,
-    /// And more about that, for humans.
+    /// Details of the status, for people.
     pub agent_status_message: Option<String>,
 }
 
-/// How far an installer has come.
+/// The status of an installer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AgentStatus {
-    /// It begins.
+    /// It started.
     Start,
     /// It has finished.
     End,
-    /// It cannot go on.
+    /// It failed.
     Error,
 }
 
 impl AgentStatus {
-    /// Reads the word of the heartbeat.
+    /// Parses the status in the heartbeat.
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Start, Self::End, Self::Error]
             .into_iter()
             .find(|status| status.name() == name)
     }
 
-    /// The word.
+    /// The name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Start => "start",
@@ -70,14 +69,14 @@ impl AgentStatus {
     }
 }
 
-/// Takes in a heartbeat. It is ignored if the node is in no state in which an agent runs.
+/// Applies a heartbeat. It is ignored if the node is not in a state in which an agent runs.
 pub(super) fn apply(
     node: &mut Node,
     heartbeat: &Heartbeat,
     at: OffsetDateTime,
     facts: &Facts<'_>,
 ) -> Result<Option<Action>> {
-    // First of all, so that a client without the token learns nothing about the node.
+    // Checked first, so that a client without the token learns nothing about the node.
     if !agent::is_token_valid(node, &heartbeat.agent_token) {
         return Err(Fault::InvalidParameterValue(
             "Invalid or missing agent token received.".to_owned(),
@@ -97,7 +96,7 @@ pub(super) fn apply(
         && DeployInterface::of(node) == Some(DeployInterface::Anaconda);
     let status = heartbeat.agent_status.filter(|_| installs);
     if status.is_some() && node.maintenance && !facts.allow_provisioning_in_maintenance {
-        // An installer that is told so stops before it erases anything.
+        // An installer that gets this error stops before it erases anything.
         return Err(Fault::NodeInMaintenance {
             operation: "provisioning".into(),
             node: node.uuid,
@@ -114,7 +113,7 @@ pub(super) fn apply(
             transition(node, FsmEvent::Resume, at)?;
             node.reservation = Some(facts.host.to_owned());
             node.last_error = None;
-            // From here on the machine boots its instance, and is never installed again.
+            // From here on the machine boots its instance and is not installed again.
             node.deploy_step
                 .extend([("step".to_owned(), json!("boot_instance"))]);
             task::follow(node, None, at, facts)
@@ -122,7 +121,7 @@ pub(super) fn apply(
         Some(AgentStatus::Error) => {
             let message = heartbeat.agent_status_message.as_deref();
             let message = match message.unwrap_or_default().trim() {
-                "" => "The installer failed, and did not say why.".to_owned(),
+                "" => "The installer failed without a message.".to_owned(),
                 text => shortened(text),
             };
             transition(node, FsmEvent::Fail, at)?;
@@ -133,7 +132,7 @@ pub(super) fn apply(
 }
 
 fn note(node: &mut Node, heartbeat: &Heartbeat, at: OffsetDateTime) {
-    // An installer cannot be called back.
+    // An installer has no callback URL.
     if !heartbeat.callback_url.is_empty() {
         agent::set_url(node, &heartbeat.callback_url);
     }

@@ -1,4 +1,4 @@
-//! What the image that is deployed says of itself, as far as its machine boots by it.
+//! The image properties that decide how the deployed instance boots.
 //!
 //! Source: Ironic's `common/images.py` (`is_whole_disk_image`), `common/pxe_utils.py`
 //! (`get_instance_image_info`).
@@ -8,23 +8,23 @@ use serde_json::Value;
 use crate::JsonMap;
 use crate::node::Node;
 
-/// Where it is kept which fields of `instance_info` were taken from the image, and not set by
-/// anybody: the image of the next deployment has its own.
+/// The key that records which fields of `instance_info` came from the image instead of a client:
+/// the next deployment's image replaces them.
 const TAKEN: &str = "image_properties";
-/// The fields that an image of Glance can bring.
+/// The fields that a Glance image can provide.
 const FIELDS: [&str; 2] = ["kernel", "ramdisk"];
 
-/// What the image that is deployed says of itself; nothing by default.
+/// The properties of the deployed image; none by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImageProperties {
     /// `kernel_id` and `ramdisk_id`.
     pair: Option<[String; 2]>,
-    /// By `img_type`, or by whether it has a kernel and a ramdisk.
+    /// From `img_type`, or from whether the image has a kernel and a ramdisk.
     whole_disk: Option<bool>,
 }
 
 impl ImageProperties {
-    /// From the properties of an image of Glance.
+    /// From the properties of a Glance image.
     pub fn new(kernel_id: Option<&str>, ramdisk_id: Option<&str>, img_type: Option<&str>) -> Self {
         let kernel = kernel_id.filter(|id| !id.is_empty());
         let ramdisk = ramdisk_id.filter(|id| !id.is_empty());
@@ -39,8 +39,8 @@ impl ImageProperties {
         }
     }
 
-    /// Notes them at the node, where the boot decision looks for them. What an operator set goes
-    /// first; what an earlier image left behind is taken away.
+    /// Records them at the node for the boot decision. Fields that a client set take precedence;
+    /// those of an earlier image are removed.
     pub fn apply(&self, node: &mut Node) {
         if let Some(Value::Object(taken)) = node.driver_internal_info.remove(TAKEN) {
             for (field, value) in taken {

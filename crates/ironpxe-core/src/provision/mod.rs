@@ -1,13 +1,12 @@
-//! Provisioning: what an operator may ask of a node ([`Verb`]), and what follows ([`advance()`]).
+//! Provisioning: the verbs of the API ([`Verb`]), and what follows from them ([`advance()`]).
 //!
-//! `advance` is pure: it says what the node becomes by an event and which action is done next. A
-//! conductor saves the node, does the action and reports back by the next event. So a node can be
-//! taken over from a conductor that is gone at any moment: its record says what it is in the middle
-//! of, namely the task of its state ([`Phase`](crate::provision_state::Phase)), the reservation, and
-//! the deploy step.
+//! `advance` is pure: it computes the node after an event and the next action. A conductor saves
+//! the node, executes the action and reports its result as the next event. A node can be taken over
+//! from a dead conductor at any time, because its record says what it was doing: the task of its
+//! state ([`Phase`](crate::provision_state::Phase)), the reservation, and the deploy step.
 //!
-//! Read on in `verb.rs` for the verbs, in `event.rs` for what can happen and be done, in `task.rs`
-//! for what is done when.
+//! Continue with `verb.rs` for the verbs, `event.rs` for events and actions, and `task.rs` for the
+//! actions of each task.
 
 mod accept;
 mod advance;

@@ -1,8 +1,8 @@
-//! What is done for each task, in which order, and how it ends.
+//! The actions of each task, their order, and how the task ends.
 //!
-//! With the hardware types of this release work that an agent would do ends in the state that waits
-//! for the agent, and everything else ends at once, by interfaces that are called `fake` or `noop`.
-//! What a task has to do follows from the node alone, so that any conductor can tell.
+//! With the hardware types of this release, a task for an agent ends in the state that waits for
+//! the agent, and all others end immediately by `fake` or `noop` interfaces. The actions follow
+//! from the node alone, so any conductor can continue the task.
 //!
 //! Source: Ironic's `conductor/deployments.py`, `cleaning.py`, `inspection.py`, `servicing.py`,
 //! `manager.py` (`_do_node_tear_down`), and `drivers/modules/pxe_base.py` (`prepare_ramdisk`,
@@ -26,12 +26,12 @@ use crate::node::Node;
 use crate::power_state::PowerState;
 use crate::provision_state::{FsmEvent, Phase, ProvisionState, Task};
 
-/// What a task does, and the event of the state machine that ends it if all of that succeeds. An
-/// error says why it cannot succeed.
-type Course = Result<(Vec<Action>, FsmEvent), String>;
+/// The actions of a task, and the event of the state machine after all of them succeeded. An error
+/// says why the task cannot succeed.
+type Actions = Result<(Vec<Action>, FsmEvent), String>;
 
-/// Takes in how the task of a reserved node has come on, and says what is to be done next. If
-/// nothing is, the node is released.
+/// Records the progress of a reserved node's task, and returns the next action. If there is none,
+/// the reservation is removed.
 pub(super) fn go_on(
     node: &mut Node,
     progress: &Progress,
@@ -55,7 +55,7 @@ pub(super) fn go_on(
             if working_on(node).is_some() {
                 fail(node, error, at)?;
             } else {
-                // The task had failed before, which is the more important news.
+                // The task failed earlier, which is the more important error.
                 let before = node.last_error.take().unwrap_or_default();
                 node.last_error = Some(format!("{before} {error}"));
             }
@@ -66,7 +66,7 @@ pub(super) fn go_on(
     follow(node, last, at, facts)
 }
 
-/// What is to be done after `last`; if nothing is, the task ends.
+/// The action after `last`; if there is none, the task ends.
 pub(super) fn follow(
     node: &mut Node,
     mut last: Option<Action>,
@@ -74,7 +74,7 @@ pub(super) fn follow(
     facts: &Facts<'_>,
 ) -> error::Result<Option<Action>> {
     while let Some(task) = working_on(node) {
-        let course = course(node, task, last, facts);
+        let course = actions_of(node, task, last, facts);
         if let Ok((actions, _)) = &course {
             let comes_next = |action: &&Action| last.is_none_or(|last| action.follows(last));
             if let Some(action) = actions.iter().find(comes_next) {
@@ -82,14 +82,14 @@ pub(super) fn follow(
             }
         }
         end(node, task, course, at, facts)?;
-        // After a tear-down the node is cleaned, from the beginning.
+        // After a tear-down the node is cleaned, from the first action.
         last = None;
     }
     node.reservation = None;
     Ok(None)
 }
 
-/// The task that a conductor works on.
+/// The task that a conductor is executing.
 fn working_on(node: &Node) -> Option<Task> {
     match node.provision_state.known()?.row().phase {
         Phase::Working(task) => Some(task),
@@ -97,8 +97,8 @@ fn working_on(node: &Node) -> Option<Task> {
     }
 }
 
-/// Of a task whose last action is `last`.
-fn course(node: &Node, task: Task, last: Option<Action>, facts: &Facts<'_>) -> Course {
+/// The actions of a task after the action `last`.
+fn actions_of(node: &Node, task: Task, last: Option<Action>, facts: &Facts<'_>) -> Actions {
     use ProvisionState as S;
     match task {
         Task::Inspect if by_agent(node, InterfaceKind::Inspect) => {
@@ -112,7 +112,7 @@ fn course(node: &Node, task: Task, last: Option<Action>, facts: &Facts<'_>) -> C
         Task::Deploy => deploy(node, last, facts),
         Task::TearDown => Ok((tear_down(node, facts), FsmEvent::Clean)),
         Task::Adopt => {
-            // What runs already is left alone.
+            // A running machine is left alone.
             let mut actions = instance(node, facts);
             actions.retain(|action| *action == Action::UpdateDhcp);
             Ok((actions, FsmEvent::Done))
@@ -126,7 +126,7 @@ fn by_agent(node: &Node, kind: InterfaceKind) -> bool {
     Worker::of(node, kind) == Worker::Agent
 }
 
-fn deploy(node: &Node, last: Option<Action>, facts: &Facts<'_>) -> Course {
+fn deploy(node: &Node, last: Option<Action>, facts: &Facts<'_>) -> Actions {
     let deploy = deploy_interface(node)?;
     let on = Action::SetPower(PowerState::On);
     if is_past_the_agent(node).is_some() {
@@ -134,15 +134,15 @@ fn deploy(node: &Node, last: Option<Action>, facts: &Facts<'_>) -> Course {
         let from_disk = Action::SetBootDevice(BootDevice::Disk, true);
         return Ok((vec![from_disk, on], FsmEvent::Done));
     }
-    // On a volume there is nothing to write.
+    // Nothing is written when the instance boots from a volume.
     let on_volume = boots_from_volume(node).is_some();
     let boots_over_network = BootInterface::of(node).boots_over_network();
     if last.is_none() && !on_volume && deploy.boots_over_network() && boots_over_network {
-        // What the machine boots may depend on it.
+        // The image decides what the machine boots.
         return Ok((vec![Action::CheckImage], FsmEvent::Done));
     }
     if deploy.deploys() == Worker::Agent && !on_volume {
-        // An installer is an instance that boots over the network until it has installed.
+        // The installer boots over the network until it has finished.
         let persistent = deploy == DeployInterface::Anaconda;
         return ramdisk(node, ProvisionState::DeployWait, persistent, facts);
     }
@@ -151,7 +151,7 @@ fn deploy(node: &Node, last: Option<Action>, facts: &Facts<'_>) -> Course {
     Ok((actions, FsmEvent::Done))
 }
 
-fn clean(node: &Node, facts: &Facts<'_>) -> Course {
+fn clean(node: &Node, facts: &Facts<'_>) -> Actions {
     let worker = deploy_interface(node)?.cleans();
     let manual = heads_for_manageable(node);
     let wanted = manual || node.automated_clean.unwrap_or(facts.automated_clean);
@@ -159,7 +159,7 @@ fn clean(node: &Node, facts: &Facts<'_>) -> Course {
     if wanted && worker == Worker::Agent && !without_ramdisk {
         return ramdisk(node, ProvisionState::CleanWait, false, facts);
     }
-    if manual && worker == Worker::Nobody {
+    if manual && worker == Worker::Noop {
         refuse_steps(node, Flow::Clean)?;
     }
     let event = if manual {
@@ -170,19 +170,20 @@ fn clean(node: &Node, facts: &Facts<'_>) -> Course {
     Ok((Vec::new(), event))
 }
 
-fn service(node: &Node, facts: &Facts<'_>) -> Course {
+fn service(node: &Node, facts: &Facts<'_>) -> Actions {
     let worker = deploy_interface(node)?.cleans();
     let without_ramdisk = RamdiskFlag::Service.is_set(node).unwrap_or_default();
     if worker == Worker::Agent && !without_ramdisk {
         return ramdisk(node, ProvisionState::ServiceWait, false, facts);
     }
-    if worker == Worker::Nobody {
+    if worker == Worker::Noop {
         refuse_steps(node, Flow::Service)?;
     }
     Ok((Vec::new(), FsmEvent::Done))
 }
 
-/// The instance's boot is taken back, unless the ramdisk that cleans is booted at once.
+/// Removes the instance's boot options, unless the machine immediately boots a ramdisk for
+/// cleaning.
 fn tear_down(node: &Node, facts: &Facts<'_>) -> Vec<Action> {
     let mut without = node.clone();
     remove_instance(&mut without);
@@ -195,22 +196,21 @@ fn tear_down(node: &Node, facts: &Facts<'_>) -> Vec<Action> {
     }
 }
 
-/// The machine boots a ramdisk or (`persistent`) an installer, for which the node then waits in
-/// `state`.
-fn ramdisk(node: &Node, state: ProvisionState, persistent: bool, facts: &Facts<'_>) -> Course {
+/// Boots a ramdisk or (`persistent`) an installer, for which the node then waits in `state`.
+fn ramdisk(node: &Node, state: ProvisionState, persistent: bool, facts: &Facts<'_>) -> Actions {
     let on = Action::SetPower(PowerState::On);
     let Some(device) = BootInterface::of(node).network_device(node) else {
         return Ok((vec![on], FsmEvent::Wait));
     };
     decide_in(node, state, None, facts.boot, facts.request_id).map_err(|refusal| {
         let advice = refusal.advice(&node.label());
-        format!("The ramdisk cannot be booted: {refusal}; {advice}")
+        format!("Cannot boot the ramdisk: {refusal}; {advice}")
     })?;
     let boot = Action::SetBootDevice(device, persistent);
     Ok((vec![Action::UpdateDhcp, boot, on], FsmEvent::Wait))
 }
 
-/// What is done so that the machine boots its instance.
+/// The actions to boot the instance.
 fn instance(node: &Node, facts: &Facts<'_>) -> Vec<Action> {
     let Some(device) = BootInterface::of(node).network_device(node) else {
         return Vec::new();
@@ -225,7 +225,7 @@ fn instance(node: &Node, facts: &Facts<'_>) -> Vec<Action> {
     }
 }
 
-/// Refuses steps that nothing on the node can do.
+/// Rejects steps that the node's interfaces do not have.
 ///
 /// Source: Ironic's `conductor/cleaning.py` and `servicing.py`.
 fn refuse_steps(node: &Node, flow: Flow) -> Result<(), String> {
@@ -241,11 +241,11 @@ fn deploy_interface(node: &Node) -> Result<DeployInterface, String> {
     DeployInterface::of(node).ok_or_else(|| format!("unknown deploy interface {name:?}"))
 }
 
-/// Ends the task whose actions are done.
+/// Ends a task whose actions are complete.
 fn end(
     node: &mut Node,
     task: Task,
-    course: Course,
+    course: Actions,
     at: OffsetDateTime,
     facts: &Facts<'_>,
 ) -> error::Result<()> {
@@ -254,7 +254,7 @@ fn end(
     }
     let installs = DeployInterface::of(node) == Some(DeployInterface::Anaconda);
     if task == Task::Deploy && installs && is_past_the_agent(node).is_none() {
-        // An installer cannot ask for its token: it finds it in its kickstart.
+        // An installer cannot request its token: it is in its kickstart.
         agent::pregenerate_token(node, facts.agent_token.to_owned());
     }
     match course {
@@ -268,7 +268,7 @@ fn end(
     }
 }
 
-/// Takes from the node what belonged to the task that has succeeded.
+/// Clears the data of a task that has succeeded.
 fn leave(node: &mut Node, task: Task, at: OffsetDateTime) {
     match task {
         Task::Inspect => node.inspection_finished_at = Some(at),
@@ -291,7 +291,7 @@ fn fail(node: &mut Node, error: String, at: OffsetDateTime) -> error::Result<()>
     transition(node, FsmEvent::Fail, at)
 }
 
-/// Takes the instance off the node. Source: Ironic's conductor (`_do_node_tear_down`).
+/// Removes the instance from the node. Source: Ironic's conductor (`_do_node_tear_down`).
 fn remove_instance(node: &mut Node) {
     node.instance_info.clear();
     node.instance_uuid = None;

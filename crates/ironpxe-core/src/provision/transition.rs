@@ -1,4 +1,4 @@
-//! One step of a node along the state machine.
+//! A single transition of the state machine.
 
 use time::OffsetDateTime;
 
@@ -7,10 +7,10 @@ use crate::error::{Fault, Result};
 use crate::node::Node;
 use crate::provision_state::{FsmEvent, Phase, ProvisionState, Task};
 
-/// Moves the node where `event` leads, with its target and the time of the change.
+/// Moves the node to the state that `event` leads to, and sets its target and the time.
 ///
-/// Manual cleaning heads for `manageable` all the way, although its states on their own head for
-/// `available`.
+/// During manual cleaning the target is always `manageable`, although the default target of its
+/// states is `available`.
 pub(super) fn transition(node: &mut Node, event: FsmEvent, at: OffsetDateTime) -> Result<()> {
     let refused = || Fault::InvalidStateRequested {
         action: event.name().to_owned(),
@@ -25,7 +25,7 @@ pub(super) fn transition(node: &mut Node, event: FsmEvent, at: OffsetDateTime) -
     if !(heads_for_manageable(node) && next.target() == CLEANED) {
         node.target_provision_state = next.target().map(|state| state.name().to_owned());
     }
-    // However a deployment ends, its installer reports no more.
+    // The token is invalid after the deployment, whether it succeeded or failed.
     if node.provision_state.known().is_some_and(is_deployment) && !is_deployment(next) {
         agent::forget(node);
     }
@@ -43,7 +43,7 @@ fn is_deployment(state: ProvisionState) -> bool {
 
 const CLEANED: Option<ProvisionState> = Some(ProvisionState::Available);
 
-/// Whether the node is cleaned on request.
+/// Whether the node is in manual cleaning.
 pub(super) fn heads_for_manageable(node: &Node) -> bool {
     node.target_provision_state.as_deref() == Some(ProvisionState::Manageable.name())
 }

@@ -1,7 +1,7 @@
-//! What an operator may ask for: one row per verb.
+//! The provision verbs: one row each.
 //!
-//! The API's checks, the conductor, the documentation and the tests read the row. In which states a
-//! verb is accepted is said by the state machine: where it has the verb's event.
+//! The API's checks, the conductor, the documentation and the tests use the row. The state machine
+//! decides in which states a verb is accepted: those with the verb's event.
 //!
 //! Source: Ironic's `VERBS`, `MIN_VERB_VERSIONS` and `check_allow_*` (`api/controllers/v1/`), and
 //! `do_provisioning_action`, `do_node_deploy` and others (`conductor/manager.py`).
@@ -10,57 +10,58 @@ use super::args::Argument;
 use crate::interface::InterfaceKind;
 use crate::provision_state::{FsmEvent, ProvisionState, Task};
 
-/// What an operator may ask for with `PUT /v1/nodes/<node>/states/provision`.
+/// A target of `PUT /v1/nodes/<node>/states/provision`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verb {
     /// Deploy an instance (`active` or `deploy`).
     Deploy,
-    /// Deploy again over the present instance.
+    /// Deploy again over the current instance.
     Rebuild,
     /// Tear the instance down (`deleted` or `undeploy`).
     Undeploy,
-    /// Bring under management.
+    /// Manage the node.
     Manage,
     /// Make available.
     Provide,
     /// Inspect the hardware.
     Inspect,
-    /// Stop what waits.
+    /// Abort a task that waits.
     Abort,
     /// Run the given clean steps.
     Clean,
-    /// Take over a deployed machine.
+    /// Adopt a deployed machine.
     Adopt,
     /// Boot the rescue ramdisk.
     Rescue,
     /// Leave rescue.
     Unrescue,
-    /// Let a held node go on.
+    /// Resume a task that is on hold.
     Unhold,
     /// Run the given service steps.
     Service,
 }
 
-/// All that is to be known about a verb.
+/// The definition of a verb.
 #[derive(Debug)]
 pub struct VerbRow {
-    /// The words of the API, the oldest first, with the microversion (1.x) that brought each.
+    /// Its names in the API, oldest first, with the microversion (1.x) that introduced each.
     pub words: &'static [(&'static str, u16)],
-    /// The event of the state machine: the verb is accepted in the states that have it.
+    /// The event of the state machine: the verb is accepted in the states with this event.
     pub event: FsmEvent,
-    /// States in which the verb is accepted only since a later microversion than its word.
+    /// States in which the verb is only accepted since a later microversion.
     pub since_in: &'static [(ProvisionState, u16)],
-    /// What may be sent with it, with the microversion that brought it; 1 if it came with the verb.
+    /// Its arguments, with the microversion that introduced each; 1 if it came with the verb.
     pub takes: &'static [(Argument, u16)],
-    /// What of the node refuses it, whatever state it is in; the first that applies is named.
+    /// Flags and interfaces of the node that refuse it in any state; the first that applies is
+    /// reported.
     pub refused_by: &'static [RefusedBy],
     /// What is validated before it is accepted.
     pub validates: Validates,
-    /// The task that is started, if the verb leads into a state in which a conductor works.
+    /// The task to start, if the verb leads to a state in which a conductor works.
     pub task: Option<Task>,
 }
 
-/// What of a node refuses a verb. The text is the operation's name in the refusal.
+/// A reason to refuse a verb. The text is the operation's name in the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefusedBy {
     /// `protected`.
@@ -75,16 +76,16 @@ pub enum RefusedBy {
     NoInterface(InterfaceKind),
 }
 
-/// What is validated before a verb is accepted, so that who asks hears what cannot succeed.
+/// What is validated before a verb is accepted, so that the client gets the error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Validates {
-    /// Nothing. (A node must be able to leave its instance, so that `undeploy` and `provide` are
-    /// accepted, as by Ironic, and the cleaning may fail.)
+    /// Nothing. (It must always be possible to remove an instance: as in Ironic, `undeploy` and
+    /// `provide` are accepted and the cleaning may fail.)
     Nothing,
-    /// All that a deployment needs.
+    /// Everything that a deployment needs.
     Deployment,
-    /// If an agent does the work of this interface: that the machine can boot its ramdisk in the
-    /// state in which the node waits for it. A request with `disable_ramdisk` needs none.
+    /// If the worker of this interface is an agent: that the machine can boot its ramdisk in the
+    /// state in which the node waits for it. Not needed with `disable_ramdisk`.
     Ramdisk(InterfaceKind, ProvisionState),
     /// That the machine can boot its instance.
     Instance,
@@ -99,8 +100,8 @@ impl Verb {
         Self::Service,
     ];
 
-    /// The verb's row. Each field is written out in each row, so that a new verb, and a new question
-    /// about verbs, does not compile until it is answered.
+    /// The verb's row. All fields are written out, so that a new verb or a new field does not
+    /// compile until every row has it.
     #[rustfmt::skip]
     pub fn row(self) -> &'static VerbRow {
         use Argument as A;
@@ -192,7 +193,7 @@ impl Verb {
         }
     }
 
-    /// The verb for a word of the API, and the microversion (1.x) that brought the word.
+    /// The verb with this name in the API, and the microversion (1.x) that introduced the name.
     pub fn from_word(name: &str) -> Option<(Self, u16)> {
         Self::ALL.into_iter().find_map(|verb| {
             let mut words = verb.row().words.iter();
@@ -201,12 +202,12 @@ impl Verb {
         })
     }
 
-    /// The oldest word of the API for the verb, which is the one Ironic's conductors know.
+    /// The verb's oldest name, which Ironic's conductors use.
     pub fn name(self) -> &'static str {
         self.row().words.first().map_or("", |(word, _)| word)
     }
 
-    /// The microversion (1.x) since which the verb takes `argument`; `None` if it does not.
+    /// The microversion (1.x) since which the verb has `argument`; `None` if it does not.
     pub fn takes(self, argument: Argument) -> Option<u16> {
         let mut takes = self.row().takes.iter();
         takes

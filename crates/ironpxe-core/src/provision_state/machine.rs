@@ -5,17 +5,17 @@ use super::{FsmEvent, Phase, ProvisionState, Task};
 /// One row of the state machine.
 #[derive(Debug)]
 pub struct StateRow {
-    /// The state this row is about.
+    /// The state.
     pub state: ProvisionState,
     /// Its name in the API and in the database.
     pub name: &'static str,
-    /// What is going on in it.
+    /// What a node in it is doing.
     pub phase: Phase,
-    /// Which events are accepted, and where they lead.
+    /// The accepted events, and the states they lead to.
     pub events: &'static [(FsmEvent, ProvisionState)],
 }
 
-/// The whole machine, one row per state, in alphabetical order of the names.
+/// The state machine, one row per state, in alphabetical order of the names.
 #[rustfmt::skip]
 pub const MACHINE: [StateRow; 30] = {
     use FsmEvent as E;

@@ -16,7 +16,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 #[derive(Debug, thiserror::Error)]
 #[error("[{section}]")]
 pub struct OpenStackSetupError {
-    /// Whose section.
+    /// The section.
     pub section: &'static str,
     /// What is wrong.
     pub source: SetupError,

@@ -4,7 +4,7 @@
 //! images are not there is told so by its script, one whose images are temporarily unavailable asks
 //! again.
 
-use ironpxe_core::boot::{BootPlan, ImageKind, ImageRef, Located, Machine, decide};
+use ironpxe_core::boot::{BootPlan, ImageKind, ImageRef, Machine, ResolvedPlan, decide};
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::node::Node;
@@ -55,7 +55,7 @@ impl Inner {
         request_id: &str,
         node: &Node,
         plan: BootPlan,
-    ) -> Result<Located> {
+    ) -> Result<ResolvedPlan> {
         let located = self.settings.images.locate(plan, node, Purpose::Boot);
         located.await.map_err(|problem| {
             warn!(

@@ -4,8 +4,8 @@
 //! traces: nothing is written to the database, and no boot to the log.
 
 use ironpxe_core::boot::{
-    AsIf, BootPlan, BootSettings, InUse, Located, Machine, Occasion, Reason, Refusal, Scripts,
-    Unusable, boots_from_volume, explain, explain_firmware,
+    ActiveTemplate, BootPlan, BootSettings, FailedTemplate, Machine, Overrides, Reason, Refusal,
+    RenderContext, ResolvedPlan, Scripts, boots_from_volume, explain, explain_firmware,
 };
 use ironpxe_core::boot_ident::BootIdent;
 use ironpxe_core::error::{Fault, Result};
@@ -72,14 +72,14 @@ pub async fn offline(
     database: &db::Settings,
     context: Context<'_>,
     machine: &str,
-    as_if: &AsIf,
+    overrides: &Overrides,
 ) -> Result<BootPreview, OfflineError> {
     let look = async |db: &Db| {
         let ident = find(db, machine)
             .await?
             .ok_or_else(|| OfflineError::UnknownMachine(machine.to_owned()))?;
         let previewer = Previewer { db, context };
-        let preview = previewer.preview(ident, as_if).await;
+        let preview = previewer.preview(ident, overrides).await;
         preview.map_err(OfflineError::Fault)
     };
     if let Location::Sqlite(path) = &database.location {
@@ -116,8 +116,8 @@ struct Previewer<'a> {
 }
 
 impl Previewer<'_> {
-    /// What the machine boots, if what `as_if` supposes were so.
-    async fn preview(self, ident: BootIdent, as_if: &AsIf) -> Result<BootPreview> {
+    /// What the machine boots, if what `overrides` supposes were so.
+    async fn preview(self, ident: BootIdent, overrides: &Overrides) -> Result<BootPreview> {
         let Context {
             settings,
             scripts,
@@ -141,7 +141,7 @@ impl Previewer<'_> {
             None => None,
         };
         let mut supposed = vec![self.other_ports(&node, port.as_ref()).await?];
-        supposed.extend(as_if.apply(&mut node));
+        supposed.extend(overrides.apply(&mut node));
         let machine = Machine {
             node: &node,
             port: port.as_ref(),
@@ -152,7 +152,7 @@ impl Previewer<'_> {
         let mut reasons = explanation.reasons;
         let first = reasons.len().min(1);
         reasons.splice(first..first, supposed);
-        if let Some(firmware) = as_if.firmware {
+        if let Some(firmware) = overrides.firmware {
             let more = explain_firmware(&explanation.plan, &node, settings, firmware);
             reasons.extend(more);
         }
@@ -161,26 +161,26 @@ impl Previewer<'_> {
         let located = images
             .locate(decided, &node, Purpose::Preview)
             .await
-            .unwrap_or_else(|problem| Located::refused(problem.into()));
-        let elsewhere = located.elsewhere();
+            .unwrap_or_else(|problem| ResolvedPlan::refused(problem.into()));
+        let elsewhere = located.locations();
         reasons.extend(elsewhere.map(|(kind, location)| Reason {
             topic: kind.name(),
-            text: location.how.clone(),
+            text: location.explanation.clone(),
         }));
         if let (BootPlan::Refuse(refusal), false) = (located.plan(), was_refused) {
             reasons.extend(refused(refusal, &node));
         }
         reasons.extend(scripts.operators_template(&node).map(template));
-        let occasion = Occasion {
+        let context = RenderContext {
             machine,
             request_id: REQUEST_ID,
         };
         let (script, unusable) = scripts
-            .render_or_refuse(&located, occasion)
+            .render_or_refuse(&located, context)
             .map_err(|error| Fault::Internal(error.to_string()))?;
         let plan = match unusable {
             None => located.plan().title(),
-            Some(Unusable { refusal, .. }) => {
+            Some(FailedTemplate { refusal, .. }) => {
                 reasons.extend(refused(&refusal, &node));
                 BootPlan::Refuse(refusal).title()
             }
@@ -240,8 +240,8 @@ fn refused(refusal: &Refusal, node: &Node) -> [Reason; 2] {
     ]
 }
 
-/// Whose template the script is, if it is not the built-in one.
-fn template(template: &InUse) -> Reason {
+/// The template of the script, if it is not the built-in one.
+fn template(template: &ActiveTemplate) -> Reason {
     let path = &template.path;
     let by = match &template.arch {
         None => "",
@@ -255,8 +255,12 @@ fn template(template: &InUse) -> Reason {
 }
 
 impl BootService {
-    /// What a machine would boot and why, if what `as_if` supposes were so.
-    pub(crate) async fn preview(&self, ident: BootIdent, as_if: &AsIf) -> Result<BootPreview> {
+    /// What a machine would boot and why, if what `overrides` supposes were so.
+    pub(crate) async fn preview(
+        &self,
+        ident: BootIdent,
+        overrides: &Overrides,
+    ) -> Result<BootPreview> {
         let inner = self.inner();
         let settings = &inner.settings;
         let previewer = Previewer {
@@ -267,6 +271,6 @@ impl BootService {
                 images: &settings.images,
             },
         };
-        previewer.preview(ident, as_if).await
+        previewer.preview(ident, overrides).await
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
-use ironpxe_core::boot::{BootPlan, Located, Machine, Occasion, Scripts};
+use ironpxe_core::boot::{BootPlan, Machine, RenderContext, ResolvedPlan, Scripts};
 use ironpxe_core::error::{Fault, Result};
 use tracing::{error, info, warn};
 
@@ -50,16 +50,16 @@ impl Rendered {
     pub(super) fn new(
         scripts: &Scripts,
         machine: Machine<'_>,
-        located: &Located,
+        located: &ResolvedPlan,
         request_id: &str,
     ) -> Result<Self> {
         let node = machine.node;
-        let occasion = Occasion {
+        let context = RenderContext {
             machine,
             request_id,
         };
         let (script, unusable) = scripts
-            .render_or_refuse(located, occasion)
+            .render_or_refuse(located, context)
             .map_err(|error| Fault::Internal(error.to_string()))?;
         let (outcome, text) = match (unusable, located.plan()) {
             (Some(unusable), _) => (

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ironpxe_core::boot::{
-    BootSettings, Kickstarts, Located, Machine, Scripts, UnknownMachine, decide,
+    BootSettings, Kickstarts, Machine, ResolvedPlan, Scripts, UnknownMachine, decide,
 };
 use ironpxe_core::boot_ident::BootIdent;
 use ironpxe_core::error::{Fault, Result};
@@ -209,7 +209,7 @@ impl Inner {
         if !self.settings.images.are_direct(&plan) {
             return Ok(None);
         }
-        let rendered = Rendered::new(scripts, machine, &Located::direct(plan), placeholder())?;
+        let rendered = Rendered::new(scripts, machine, &ResolvedPlan::direct(plan), placeholder())?;
         Ok(Some(CachedScript::new(rendered, machine, &self.interner)))
     }
 

@@ -10,7 +10,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use ironpxe_core::boot::AsIf;
+use ironpxe_core::boot::Overrides;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{StatusCode, Url};
 
@@ -148,8 +148,12 @@ impl Service {
         })
     }
 
-    /// What the machine boots that `machine` names, if what `as_if` supposes were so.
-    pub(super) async fn preview(&self, machine: &str, as_if: &AsIf) -> Result<Answer, RemoteError> {
+    /// What the machine boots that `machine` names, if what `overrides` supposes were so.
+    pub(super) async fn preview(
+        &self,
+        machine: &str,
+        overrides: &Overrides,
+    ) -> Result<Answer, RemoteError> {
         let client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -158,7 +162,7 @@ impl Service {
             .build()
             .map_err(RemoteError::Client)?;
         let mut request = client
-            .get(self.resource(machine, as_if))
+            .get(self.resource(machine, overrides))
             .header("Accept", "application/json")
             // From 1.5 on nodes have names.
             .header("X-OpenStack-Ironic-API-Version", "latest");
@@ -181,13 +185,16 @@ impl Service {
         self.read(status, &body)
     }
 
-    fn resource(&self, machine: &str, as_if: &AsIf) -> String {
+    fn resource(&self, machine: &str, overrides: &Overrides) -> String {
         let machine = utf8_percent_encode(machine, ENCODED);
         let mut url = format!("{}/v1/nodes/{machine}/boot_script", self.name());
         let given = [
-            ("state", as_if.state.map(|it| it.name().to_owned())),
-            ("arch", as_if.arch.as_ref().map(ToString::to_string)),
-            ("firmware", as_if.firmware.map(|it| it.name().to_owned())),
+            ("state", overrides.state.map(|it| it.name().to_owned())),
+            ("arch", overrides.arch.as_ref().map(ToString::to_string)),
+            (
+                "firmware",
+                overrides.firmware.map(|it| it.name().to_owned()),
+            ),
         ];
         let mut separator = '?';
         for (name, value) in given {
@@ -306,7 +313,7 @@ mod tests {
 
     #[test]
     fn the_resource_is_below_the_services_address() {
-        let as_if = AsIf {
+        let overrides = Overrides {
             state: Some(ironpxe_core::provision_state::ProvisionState::DeployWait),
             arch: Some(ironpxe_core::boot::CpuArch::parse("x86_64").unwrap()),
             firmware: Some(ironpxe_core::boot::Firmware::Efi),
@@ -319,14 +326,14 @@ mod tests {
         ] {
             let service = service(url).unwrap();
             assert_eq!(
-                service.resource("a:b/../c?", &as_if),
+                service.resource("a:b/../c?", &overrides),
                 format!(
                     "{base}/v1/nodes/a%3Ab%2F..%2Fc%3F/boot_script?state=wait%20call-back\
                      &arch=x86_64&firmware=efi"
                 )
             );
             assert_eq!(
-                service.resource("rack-1", &AsIf::default()),
+                service.resource("rack-1", &Overrides::default()),
                 format!("{base}/v1/nodes/rack-1/boot_script")
             );
         }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use ironpxe_core::boot::{AsIf, CpuArch, Firmware, KICKSTART_TEMPLATE, TEMPLATES};
+use ironpxe_core::boot::{CpuArch, Firmware, KICKSTART_TEMPLATE, Overrides, TEMPLATES};
 use ironpxe_core::provision_state::ProvisionState;
 
 use super::remote::{Answer, Service};
@@ -65,8 +65,8 @@ fn state(name: &str) -> Result<ProvisionState, String> {
 }
 
 impl Machine {
-    fn as_if(&self) -> AsIf {
-        AsIf {
+    fn overrides(&self) -> Overrides {
+        Overrides {
             state: self.state,
             arch: self.arch.clone(),
             firmware: self.firmware,
@@ -149,17 +149,17 @@ fn template(name: Option<&str>) -> Result<(), CliError> {
 /// if it does.
 fn preview(machine: &Machine) -> Result<Answer, CliError> {
     let environment = Environment::of_this_process();
-    let as_if = machine.as_if();
+    let overrides = machine.overrides();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(CliError::Runtime)?;
     if let Some(service) = machine.service(&environment)? {
-        return Ok(runtime.block_on(service.preview(&machine.name, &as_if))?);
+        return Ok(runtime.block_on(service.preview(&machine.name, &overrides))?);
     }
     let config = Config::load(machine.config.as_deref(), &environment, &machine.flags())?;
     let scripts = config.scripts()?;
-    let preview = runtime.block_on(app::preview(&config, &scripts, &machine.name, &as_if))?;
+    let preview = runtime.block_on(app::preview(&config, &scripts, &machine.name, &overrides))?;
     Ok(Answer {
         preview,
         masked: false,

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use ironpxe_core::boot::{Broken, OperatorTemplates, Scripts, TemplateFile};
+use ironpxe_core::boot::{BrokenTemplate, OperatorTemplates, Scripts, TemplateFile};
 
 use super::{Config, ConfigError, Problem};
 
@@ -39,9 +39,11 @@ impl Config {
         match Scripts::with_operators(self.downloads(), templates) {
             Ok(scripts) if problems.is_empty() => return Ok(scripts),
             Ok(_) => {}
-            Err(broken) => problems.extend(broken.into_iter().map(|Broken { arch, error }| {
-                self.about_template(arch.as_deref(), &error.to_string())
-            })),
+            Err(broken) => {
+                problems.extend(broken.into_iter().map(|BrokenTemplate { arch, error }| {
+                    self.about_template(arch.as_deref(), &error.to_string())
+                }))
+            }
         }
         Err(ConfigError { problems })
     }

@@ -44,9 +44,9 @@ pub struct NodeFilter {
     pub shard: Option<Vec<String>>,
     /// With a shard or without.
     pub sharded: Option<bool>,
-    /// Whose description contains this, in any case of ASCII letters.
+    /// The description contains this, in any case of ASCII letters.
     pub description_contains: Option<String>,
-    /// Whose parent is this node.
+    /// The parent is this node.
     pub parent_node: Option<Uuid>,
     /// With a parent or without.
     pub has_parent: Option<bool>,

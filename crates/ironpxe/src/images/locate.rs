@@ -5,7 +5,8 @@
 //! sent to where it will not find it.
 
 use ironpxe_core::boot::{
-    BootPlan, GlanceImage, ImageKind, ImageRef, ImageUrl, Located, Location, Refusal, image_field,
+    BootPlan, GlanceImage, ImageKind, ImageRef, ImageUrl, Location, Refusal, ResolvedPlan,
+    image_field,
 };
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::node::Node;
@@ -74,9 +75,9 @@ impl Images {
         plan: BootPlan,
         node: &Node,
         purpose: Purpose,
-    ) -> Result<Located, NotLocated> {
+    ) -> Result<ResolvedPlan, NotLocated> {
         if self.are_direct(&plan) {
-            return Ok(Located::direct(plan));
+            return Ok(ResolvedPlan::direct(plan));
         }
         let mut elsewhere = Vec::new();
         for (kind, image) in plan.images() {
@@ -98,7 +99,7 @@ impl Images {
                     });
                 }
                 Err(error @ (ImageError::Gone(_) | ImageError::Range { .. })) => {
-                    return Ok(Located::refused(Refusal::Image {
+                    return Ok(ResolvedPlan::refused(Refusal::Image {
                         kind,
                         image: image.to_string(),
                         problem: error.to_string(),
@@ -106,7 +107,7 @@ impl Images {
                 }
             }
         }
-        Ok(Located::new(plan, elsewhere))
+        Ok(ResolvedPlan::new(plan, elsewhere))
     }
 
     async fn location(
@@ -117,7 +118,7 @@ impl Images {
         name: &str,
         purpose: Purpose,
     ) -> Result<Location, ImageError> {
-        let how = match image {
+        let explanation = match image {
             ImageRef::Http(url) => {
                 // A name is resolved when the image is fetched, and not for everybody who looks.
                 let checked = self.0.relay.check(url);
@@ -141,7 +142,7 @@ impl Images {
                 "passed on by this service, from Glance".to_owned()
             }
         };
-        self.via_this_service(node.uuid, kind, image, name, purpose, how)
+        self.via_this_service(node.uuid, kind, image, name, purpose, explanation)
     }
 
     /// A temporary URL of Swift, which is made now and lives from now on.
@@ -152,12 +153,17 @@ impl Images {
         purpose: Purpose,
     ) -> Result<Location, ImageError> {
         let glances = &self.0.glances;
-        let how = "from Swift, by a temporary URL that is made when the machine asks".to_owned();
+        let explanation =
+            "from Swift, by a temporary URL that is made when the machine asks".to_owned();
         if purpose == Purpose::Preview {
             let url = format!("http://swift.invalid/{}/{name}", image.id);
             let url = ImageUrl::parse(&url).map_err(|error| ImageError::Gone(error.to_string()))?;
-            let until = None;
-            return Ok(Location { url, until, how });
+            let expires_at = None;
+            return Ok(Location {
+                url,
+                expires_at,
+                explanation,
+            });
         }
         match glances.image(image).await {
             // Swift may well give out what Glance cannot talk about now.
@@ -165,8 +171,12 @@ impl Images {
             Err(error) => return Err(error),
         }
         let url = glances.temp_url(image).await?;
-        let until = Some(clock::now() + self.0.temp_url_lifetime);
-        Ok(Location { url, until, how })
+        let expires_at = Some(clock::now() + self.0.temp_url_lifetime);
+        Ok(Location {
+            url,
+            expires_at,
+            explanation,
+        })
     }
 
     fn via_this_service(
@@ -176,22 +186,26 @@ impl Images {
         image: &ImageRef,
         name: &str,
         purpose: Purpose,
-        how: String,
+        explanation: String,
     ) -> Result<Location, ImageError> {
         let signer = &self.0.signer;
         let made = match purpose {
             Purpose::Boot => {
                 let made = signer.url(node, kind, image, name, clock::now());
-                made.map(|(url, until)| (url, Some(until)))
+                made.map(|(url, expires_at)| (url, Some(expires_at)))
             }
             Purpose::Check | Purpose::Preview => {
                 let made = signer.example(node, kind, image, name);
                 made.map(|url| (url, None))
             }
         };
-        let (url, until) = made.ok_or_else(|| {
+        let (url, expires_at) = made.ok_or_else(|| {
             ImageError::Gone("no URL can be made of [api]public_endpoint".to_owned())
         })?;
-        Ok(Location { url, until, how })
+        Ok(Location {
+            url,
+            expires_at,
+            explanation,
+        })
     }
 }

@@ -38,7 +38,7 @@ impl Key {
 /// What a URL says whose signature is valid and which has not expired.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedUrl {
-    /// Whose image.
+    /// The node.
     pub node: NodeUuid,
     /// What it is to the node's machine.
     pub kind: ImageKind,

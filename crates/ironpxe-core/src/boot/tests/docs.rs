@@ -131,12 +131,12 @@ fn consoles() -> String {
             ..Machine::of(node)
         };
         let plan = decide(machine, &settings, REQUEST);
-        let occasion = Occasion {
+        let context = RenderContext {
             machine,
             request_id: REQUEST,
         };
         let script = scripts
-            .render(&Located::direct(plan.clone()), occasion)
+            .render(&ResolvedPlan::direct(plan.clone()), context)
             .unwrap();
         // What is said before anything is downloaded; a refusal says nothing more.
         let said = script

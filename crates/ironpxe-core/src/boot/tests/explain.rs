@@ -286,13 +286,13 @@ fn no_password_is_left_and_nothing_else_is_gone() {
     };
     let settings = BootSettings::default();
     let explained = super::super::explain(machine, &settings, REQUEST);
-    let occasion = Occasion {
+    let context = RenderContext {
         machine,
         request_id: REQUEST,
     };
     let scripts = Scripts::new(settings.downloads).unwrap();
     let script = scripts
-        .render(&Located::direct(explained.plan.clone()), occasion)
+        .render(&ResolvedPlan::direct(explained.plan.clone()), context)
         .unwrap();
     let password = "p ${x} || #";
     let hex = password.bytes().fold(String::new(), |mut hex, byte| {

@@ -125,15 +125,15 @@ fn firmware_and_architectures_are_read_by_their_words() {
 fn what_is_supposed_is_so_and_is_said() {
     let mut node = node(ProvisionState::Active, "direct");
     let before = node.clone();
-    assert_eq!(AsIf::default().apply(&mut node), []);
+    assert_eq!(Overrides::default().apply(&mut node), []);
     assert_eq!(node, before);
-    let as_if = AsIf {
+    let overrides = Overrides {
         state: Some(ProvisionState::Rescue),
         arch: Some(CpuArch::parse("aarch64").unwrap()),
         firmware: None,
     };
     node.properties = map(json!({"cpu_arch": "x86_64", "memory_mb": 1}));
-    let said: Vec<String> = as_if
+    let said: Vec<String> = overrides
         .apply(&mut node)
         .into_iter()
         .map(|it| it.text)

@@ -59,12 +59,14 @@ fn about(refusal: &Refusal) -> Vec<String> {
 /// What the machine shows, but for the identifiers.
 fn shown(refusal: &Refusal, node: &Node) -> Vec<String> {
     let scripts = Scripts::new(BootSettings::default().downloads).unwrap();
-    let occasion = Occasion {
+    let context = RenderContext {
         machine: Machine::of(node),
         request_id: REQUEST,
     };
     let plan = BootPlan::Refuse(refusal.clone());
-    let script = scripts.render(&Located::direct(plan), occasion).unwrap();
+    let script = scripts
+        .render(&ResolvedPlan::direct(plan), context)
+        .unwrap();
     crate::fuzzing::script::check(&script);
     let mut lines: Vec<String> = script
         .lines()

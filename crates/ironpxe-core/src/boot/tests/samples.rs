@@ -64,12 +64,12 @@ impl Sample {
             ..self.machine()
         };
         let plan = decide(machine, settings, REQUEST);
-        let occasion = Occasion {
+        let context = RenderContext {
             machine,
             request_id: REQUEST,
         };
         let scripts = Scripts::new(settings.downloads).unwrap();
-        rendered(&scripts, &plan, occasion)
+        rendered(&scripts, &plan, context)
     }
 
     fn machine(&self) -> Machine<'_> {

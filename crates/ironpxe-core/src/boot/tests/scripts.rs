@@ -114,8 +114,8 @@ fn volume() {
     let scripts = Scripts::new(settings.downloads).unwrap();
     let text = scripts
         .render(
-            &Located::direct(plan),
-            Occasion {
+            &ResolvedPlan::direct(plan),
+            RenderContext {
                 machine,
                 request_id: REQUEST,
             },

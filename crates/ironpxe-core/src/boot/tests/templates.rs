@@ -14,7 +14,7 @@ fn file(text: &str) -> TemplateFile {
     }
 }
 
-fn load_with(text: &str, downloads: Downloads) -> Result<Scripts, Vec<Broken>> {
+fn load_with(text: &str, downloads: Downloads) -> Result<Scripts, Vec<BrokenTemplate>> {
     let templates = OperatorTemplates {
         every: Some(file(text)),
         ..OperatorTemplates::default()
@@ -22,7 +22,7 @@ fn load_with(text: &str, downloads: Downloads) -> Result<Scripts, Vec<Broken>> {
     Scripts::with_operators(downloads, templates)
 }
 
-fn load(text: &str) -> Result<Scripts, Vec<Broken>> {
+fn load(text: &str) -> Result<Scripts, Vec<BrokenTemplate>> {
     load_with(text, BootSettings::default().downloads)
 }
 
@@ -47,11 +47,11 @@ fn render(scripts: &Scripts, extra: serde_json::Value) -> Result<String, Templat
     let mut node = node(ProvisionState::Available, "direct");
     node.extra = map(extra);
     let plan = plan(&node);
-    let occasion = Occasion {
+    let context = RenderContext {
         machine: Machine::of(&node),
         request_id: REQUEST,
     };
-    scripts.render(&Located::direct(plan), occasion)
+    scripts.render(&ResolvedPlan::direct(plan), context)
 }
 
 #[test]
@@ -66,12 +66,12 @@ fn the_built_in_template_as_an_operators_gives_the_same_scripts() {
         }
         let (_, ours, theirs) = by_downloads.iter().find(|it| it.0 == downloads).unwrap();
         let script = ours
-            .render(&Located::direct(sample.plan.clone()), sample.occasion())
+            .render(&ResolvedPlan::direct(sample.plan.clone()), sample.context())
             .unwrap();
         for theirs in theirs {
             assert_eq!(theirs.notes(), Vec::<String>::new());
             let same = theirs
-                .render(&Located::direct(sample.plan.clone()), sample.occasion())
+                .render(&ResolvedPlan::direct(sample.plan.clone()), sample.context())
                 .unwrap();
             assert_eq!(same, script, "{}", sample.name);
         }
@@ -296,14 +296,14 @@ fn an_architecture_has_its_own_template() {
     let script = |scripts: &Scripts, arch: &str| {
         let mut node = node(ProvisionState::Available, "direct");
         node.properties = map(json!({"cpu_arch": arch}));
-        let occasion = Occasion {
+        let context = RenderContext {
             machine: Machine::of(&node),
             request_id: REQUEST,
         };
         let template = scripts.operators_template(&node).map(|it| it.path.clone());
         (
             scripts
-                .render(&Located::direct(plan(&node)), occasion)
+                .render(&ResolvedPlan::direct(plan(&node)), context)
                 .unwrap(),
             template,
         )

@@ -1,50 +1,50 @@
-//! What a DHCP server would refuse or cut, or what no machine could boot by.
+//! Rejects values that a DHCP server would refuse or truncate, or that no machine could boot with.
 
-// An address alone does no input or output.
+// Addresses alone do no I/O.
 use core::net::{Ipv4Addr, Ipv6Addr};
 
 use super::{DhcpServer, Facts, Network};
 use crate::dhcp::{LONGEST_VALUE, file_name_problem};
 
-/// Why there is no example.
+/// Why no example can be given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ExampleError {
-    /// A URL does not fit where the server has to put it.
+    /// A URL is too long for the server's option or field.
     #[error(
-        "{place} takes {limit} bytes, and {url} has {}: give --api-url (or [api]public_endpoint, \
-         [deploy]http_url) a shorter name, or an address",
+        "{place} takes at most {limit} bytes, but {url} has {}: use a shorter host name or an \
+         address in --api-url (or [api]public_endpoint, [deploy]http_url)",
         .url.len()
     )]
     TooLong {
-        /// What has too little room.
+        /// The option or field.
         place: &'static str,
-        /// How much it has, in bytes.
+        /// Its limit, in bytes.
         limit: usize,
         /// The URL.
         url: String,
     },
-    /// A value would be read as something else.
+    /// A value that the server would misinterpret.
     #[error("{what} {value:?} cannot be used: {problem}")]
     Unusable {
-        /// Which setting or argument.
+        /// The setting or argument.
         what: &'static str,
         /// Its value.
         value: String,
-        /// What is wrong with it.
+        /// Why it is unusable.
         problem: &'static str,
     },
-    /// The server takes the TFTP server's IPv4 address alone.
+    /// The server only takes the TFTP server's IPv4 address.
     #[error(
-        "{server} tells firmware the IPv4 address of the TFTP server, and {host:?} is none: set \
-         [pxe]tftp_server to it (IRONPXE_PXE__TFTP_SERVER=192.0.2.1)"
+        "{server} needs the IPv4 address of the TFTP server, but it is {host:?}: set \
+         [pxe]tftp_server to an address (IRONPXE_PXE__TFTP_SERVER=192.0.2.1)"
     )]
     TftpServer {
         /// The server.
         server: &'static str,
-        /// What stands there.
+        /// The configured value.
         host: String,
     },
-    /// The range of addresses is none.
+    /// The address range is invalid.
     #[error(
         "--first {first} and --last {last} must be addresses of hosts in {subnet}, the first \
          not after the last"
@@ -59,10 +59,10 @@ pub enum ExampleError {
     },
 }
 
-/// How long ISC's `filename` may be, in bytes: it goes into the field `file` of the packet, with a
-/// zero at its end (RFC 2131).
+/// The longest `filename` of ISC dhcpd, in bytes: the field `file` of a DHCP packet is
+/// NUL-terminated (RFC 2131).
 const LONGEST_FILENAME: usize = 127;
-/// How long the name of an interface may be, in bytes (`IFNAMSIZ` of Linux, less a zero).
+/// The longest interface name, in bytes (Linux's `IFNAMSIZ` without the NUL).
 const LONGEST_INTERFACE: usize = 15;
 
 pub(super) fn check(server: DhcpServer, facts: &Facts<'_>) -> Result<(), ExampleError> {
@@ -133,7 +133,7 @@ fn check_network(network: &Network) -> Result<(), ExampleError> {
     Ok(())
 }
 
-/// dnsmasq takes a name, too, and looks it up by itself.
+/// dnsmasq also takes a name, which it resolves itself.
 fn check_tftp_server(server: DhcpServer, host: &str) -> Result<(), ExampleError> {
     let needs_address = match server {
         DhcpServer::Isc => Some("dhcpd"),
@@ -158,11 +158,11 @@ fn check_tftp_server(server: DhcpServer, host: &str) -> Result<(), ExampleError>
     }
 }
 
-/// What a server would read as something else.
+/// Why a server would misinterpret the URL.
 fn url_problem(url: &str) -> Option<&'static str> {
     if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Some("only printable ASCII characters without blanks can be in a URL");
+        return Some("only printable ASCII characters without spaces are allowed in a URL");
     }
     url.contains([',', '"', '\\'])
-        .then_some("a comma, a quotation mark or a \\ would be read as something else")
+        .then_some("commas, quotation marks and \\ have a special meaning to DHCP servers")
 }

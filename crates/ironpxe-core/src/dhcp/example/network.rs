@@ -1,6 +1,6 @@
 //! The network that machines boot on.
 
-// An address alone does no input or output.
+// Addresses alone do no I/O.
 use core::net::Ipv4Addr;
 use std::fmt;
 
@@ -11,28 +11,28 @@ pub struct Network {
     pub interface: String,
     /// The network.
     pub subnet: Subnet,
-    /// The first address that is given away.
+    /// The first address of the range.
     pub first: Ipv4Addr,
     /// The last one.
     pub last: Ipv4Addr,
 }
 
-/// Addresses that begin alike.
+/// An IPv4 network in CIDR notation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Subnet {
     address: Ipv4Addr,
     bits: u8,
 }
 
-/// A text that is no subnet.
+/// The text is not a usable subnet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "expected a subnet like 192.0.2.0/24, of 8 to 29 bits, without bits of a host, of addresses that hosts have"
+    "expected a subnet of unicast addresses like 192.0.2.0/24, with a prefix length of 8 to 29 and no host bits set"
 )]
 pub struct BadSubnet;
 
 impl Subnet {
-    /// Reads `192.0.2.0/24`.
+    /// Parses `192.0.2.0/24`.
     pub fn parse(text: &str) -> Result<Self, BadSubnet> {
         let (address, bits) = text.split_once('/').ok_or(BadSubnet)?;
         let address: Ipv4Addr = address.parse().map_err(|_| BadSubnet)?;
@@ -48,19 +48,19 @@ impl Subnet {
         is_whole.then_some(subnet).ok_or(BadSubnet)
     }
 
-    /// Its first address, which is no host's.
+    /// The network address.
     pub fn address(self) -> Ipv4Addr {
         self.address
     }
 
     fn mask(self) -> u32 {
-        // From 8 to 29 bits.
+        // The prefix length is 8 to 29.
         u32::MAX
             .checked_shl(32_u32.saturating_sub(self.bits.into()))
             .unwrap_or(0)
     }
 
-    /// Whether an address is that of a host in it.
+    /// Whether the address is a host's in this subnet.
     pub fn holds(self, address: Ipv4Addr) -> bool {
         let host = address.to_bits() & !self.mask();
         address.to_bits() & self.mask() == self.address.to_bits()
@@ -68,12 +68,12 @@ impl Subnet {
             && host != !self.mask()
     }
 
-    /// As dnsmasq and ISC's `dhcpd` have it.
+    /// The netmask, as dnsmasq and ISC dhcpd have it.
     pub fn netmask(self) -> Ipv4Addr {
         Ipv4Addr::from_bits(self.mask())
     }
 
-    /// Addresses to give away: the upper half of it, but for the last, and not more than
+    /// The default range: the upper half of the subnet without its last address, at most
     /// [`MOST_ADDRESSES`].
     pub fn upper_half(self) -> (Ipv4Addr, Ipv4Addr) {
         let last = !self.mask();
@@ -90,12 +90,11 @@ impl fmt::Display for Subnet {
     }
 }
 
-/// How many addresses are given away unless somebody says more: `dhcpd` makes room for each of them
-/// when it starts.
+/// The default size of the range: dhcpd allocates memory for each address when it starts.
 const MOST_ADDRESSES: u32 = 1 << 15;
 
-/// Whether addresses that begin like this one are hosts': not those of this host alone, of no host,
-/// or of several (RFC 1122, RFC 1112).
+/// Whether the address's block has ordinary hosts: not loopback, unspecified or multicast (RFC
+/// 1122, RFC 1112).
 fn is_of_hosts(address: Ipv4Addr) -> bool {
     let [first, ..] = address.octets();
     !matches!(first, 0 | 127 | 224..)

@@ -6,7 +6,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use ironpxe_core::boot::{AsIf, CpuArch, Firmware, without_passwords};
+use ironpxe_core::boot::{CpuArch, Firmware, Overrides, without_passwords};
 use ironpxe_core::boot_ident::BootIdent;
 use ironpxe_core::error::Fault;
 use ironpxe_core::mac::MacAddress;
@@ -29,7 +29,7 @@ pub(super) async fn get(
     args: Args,
 ) -> Result<Json<Value>> {
     args.only(&["state", "arch", "firmware", "port_address"])?;
-    let as_if = AsIf {
+    let overrides = Overrides {
         state: args
             .text("state")?
             .map(|word| known_state(&word))
@@ -41,7 +41,7 @@ pub(super) async fn get(
     let (node, known) = machine(&state, &call, &ident).await?;
     let address = named.or(known);
     let machine = address.map_or(BootIdent::Node(node.uuid), BootIdent::Address);
-    let preview = state.boot.preview(machine, &as_if).await?;
+    let preview = state.boot.preview(machine, &overrides).await?;
     if let Some(address) = address.filter(|_| preview.node_uuid != node.uuid) {
         return Err(ApiError::invalid(format!(
             "Port {address} does not belong to node {}.",

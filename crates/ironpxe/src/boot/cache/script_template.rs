@@ -174,7 +174,7 @@ impl ScriptTemplate {
 
 #[cfg(test)]
 mod tests {
-    use ironpxe_core::boot::{Located, Occasion, Scripts, samples};
+    use ironpxe_core::boot::{RenderContext, ResolvedPlan, Scripts, samples};
 
     use super::*;
 
@@ -192,14 +192,14 @@ mod tests {
         for sample in samples() {
             let scripts = Scripts::new(sample.downloads).unwrap();
             let write = |request_id: &str| {
-                let occasion = Occasion {
+                let context = RenderContext {
                     request_id,
-                    ..sample.occasion()
+                    ..sample.context()
                 };
-                let plan = Located::direct(sample.plan.clone());
-                scripts.render(&plan, occasion).unwrap()
+                let plan = ResolvedPlan::direct(sample.plan.clone());
+                scripts.render(&plan, context).unwrap()
             };
-            let node = sample.occasion().machine.node;
+            let node = sample.context().machine.node;
             let own = MachineFields {
                 node: node.uuid.0,
                 name: node.name.as_deref().map(Into::into),

@@ -1,4 +1,4 @@
-//! Whose volumes can be changed, and whose not.
+//! Which volumes can be changed.
 
 use ironpxe_core::JsonMap;
 use ironpxe_core::id::{VolumeConnectorUuid, VolumeTargetUuid};

@@ -177,7 +177,7 @@ fn a_url_ends() -> Result<()> {
         time::OffsetDateTime::UNIX_EPOCH,
     );
     let located = runtime.block_on(images.locate(plan, &node, Purpose::Boot))?;
-    let (_, location) = located.elsewhere().next().expect("it is elsewhere");
+    let (_, location) = located.locations().next().expect("it is elsewhere");
     let path = location.url.as_str().replace(site.server.base_url(), "");
     let got = site.get(&path)?;
     ensure!(got.status == 403, "{}", got.head);

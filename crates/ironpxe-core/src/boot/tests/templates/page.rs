@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use minijinja::value::{Value, ValueKind};
 
-use super::super::super::variables::{self, Whose};
+use super::super::super::variables::{self, VariableSet};
 use super::*;
 
 const PAGE: &str = include_str!("../../../../../../docs/templates.md");
@@ -40,10 +40,10 @@ fn the_page_has_every_variable_of_every_plan() {
     for sample in samples() {
         let (plan, downloads) = (&sample.plan, sample.downloads);
         let values = variables::of_machine(
-            &Located::direct(plan.clone()),
-            sample.occasion(),
+            &ResolvedPlan::direct(plan.clone()),
+            sample.context(),
             downloads,
-            Whose::Operators,
+            VariableSet::Operators,
         );
         let mut found = BTreeSet::new();
         names(&values, "", &mut found);
@@ -81,13 +81,13 @@ fn the_pages_example_works() {
     assert_eq!(scripts.notes(), Vec::<String>::new());
     let mut node = node(ProvisionState::DeployWait, "direct");
     node.conductor_group = "rack-7".into();
-    let occasion = Occasion {
+    let context = RenderContext {
         machine: Machine::of(&node),
         request_id: REQUEST,
     };
     insta::assert_snapshot!(
         scripts
-            .render(&Located::direct(plan(&node)), occasion)
+            .render(&ResolvedPlan::direct(plan(&node)), context)
             .unwrap()
     );
 }

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::super::variables::{self, Whose};
+use super::super::super::variables::{self, VariableSet};
 use super::*;
 
 /// Prints `node.extra.v` where there is one, which no sample has: load cannot see it.
@@ -241,9 +241,9 @@ proptest! {
         };
         let mut node = node(ProvisionState::Available, "direct");
         node.extra = map(json!({"a": a.concat(), "b": b.concat()}));
-        let occasion = Occasion { machine: Machine::of(&node), request_id: REQUEST };
+        let context = RenderContext { machine: Machine::of(&node), request_id: REQUEST };
         let downloads = BootSettings::default().downloads;
-        let values = variables::of_machine(&Located::direct(plan(&node)), occasion, downloads, Whose::Operators);
+        let values = variables::of_machine(&ResolvedPlan::direct(plan(&node)), context, downloads, VariableSet::Operators);
         let template = operators.of(&node).unwrap();
         if let Ok(script) = operators.render(template, values) {
             let commands = commands(&script);

@@ -1,8 +1,7 @@
-//! A plan of which it is known where the machine gets each image from: the only kind of plan that
-//! becomes a script.
+//! A plan with the location of every image: the only kind of plan that can be rendered as a script.
 //!
-//! The decision gives references ([`ImageRef`]); whoever knows the image services finds out where
-//! they lead. An `http://` image is where its reference says, so that nothing need be found out.
+//! The decision returns references ([`ImageRef`]), which the service resolves. An `http://` image
+//! is its own location.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -11,7 +10,7 @@ use super::plan::{BootPlan, LinuxBoot};
 use super::reference::{ImageRef, ImageUrl};
 use super::refusal::Refusal;
 
-/// What an image is for a machine.
+/// What an image is used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ImageKind {
@@ -24,10 +23,10 @@ pub enum ImageKind {
 }
 
 impl ImageKind {
-    /// Each of them.
+    /// All kinds.
     pub const ALL: [Self; 3] = [Self::Kernel, Self::Ramdisk, Self::Iso];
 
-    /// In one word, as in the URLs of images.
+    /// The name in the URLs of images.
     pub fn name(self) -> &'static str {
         match self {
             Self::Kernel => "kernel",
@@ -36,33 +35,33 @@ impl ImageKind {
         }
     }
 
-    /// Reads the word.
+    /// Parses the name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 
-/// Where an image is fetched from.
+/// The location of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location {
     /// The URL.
     pub url: ImageUrl,
-    /// When the URL ceases to work, if it does.
-    pub until: Option<OffsetDateTime>,
-    /// In words, for whoever asks why.
-    pub how: String,
+    /// When the URL expires, if it does.
+    pub expires_at: Option<OffsetDateTime>,
+    /// How the location was determined, for previews.
+    pub explanation: String,
 }
 
-/// A plan, and where its images are.
+/// A plan and the locations of its images.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Located {
+pub struct ResolvedPlan {
     plan: BootPlan,
-    /// Those that are not where their reference says.
-    elsewhere: Vec<(ImageKind, Location)>,
+    /// The images whose location is not their reference.
+    locations: Vec<(ImageKind, Location)>,
 }
 
 impl BootPlan {
-    /// The images the machine is to fetch, and what each is to it.
+    /// The images that the machine fetches.
     pub fn images(&self) -> impl Iterator<Item = (ImageKind, &ImageRef)> {
         let images = match self {
             Self::Linux(LinuxBoot {
@@ -77,13 +76,13 @@ impl BootPlan {
         images.into_iter().flatten()
     }
 
-    /// The image of this kind, if the machine is to fetch one.
+    /// The image of this kind, if the machine fetches one.
     pub fn image(&self, kind: ImageKind) -> Option<&ImageRef> {
         let mut images = self.images();
         images.find_map(|(it, image)| (it == kind).then_some(image))
     }
 
-    /// What the image of this kind is called by the machine: in iPXE, and in `initrd=`.
+    /// The image's name in iPXE, and in `initrd=`.
     pub fn image_name(&self, kind: ImageKind) -> &'static str {
         match (kind, self) {
             (ImageKind::Ramdisk, Self::Linux(linux)) => linux.role.ramdisk_name(),
@@ -94,35 +93,35 @@ impl BootPlan {
     }
 }
 
-impl Located {
-    /// A plan whose images are where `elsewhere` says, and the others where their references say.
-    /// An image that is neither here nor there is a refusal.
-    pub fn new(plan: BootPlan, elsewhere: Vec<(ImageKind, Location)>) -> Self {
+impl ResolvedPlan {
+    /// A plan with the given locations; images without one must be URLs, otherwise the plan becomes
+    /// a refusal.
+    pub fn new(plan: BootPlan, locations: Vec<(ImageKind, Location)>) -> Self {
         let found = |(kind, image): &(ImageKind, &ImageRef)| {
-            image.url().is_some() || elsewhere.iter().any(|(it, _)| it == kind)
+            image.url().is_some() || locations.iter().any(|(it, _)| it == kind)
         };
         let lost = plan.images().find(|it| !found(it));
         if let Some((kind, image)) = lost {
             let refusal = Refusal::Image {
                 kind,
                 image: image.to_string(),
-                problem: "no location of it is known".to_owned(),
+                problem: "it has no known location".to_owned(),
             };
             return Self::refused(refusal);
         }
-        Self { plan, elsewhere }
+        Self { plan, locations }
     }
 
-    /// A plan whose images are all where their references say.
+    /// A plan whose images are all URLs.
     pub fn direct(plan: BootPlan) -> Self {
         Self::new(plan, Vec::new())
     }
 
-    /// Nothing, and why.
+    /// A refusal.
     pub fn refused(refusal: Refusal) -> Self {
         Self {
             plan: BootPlan::Refuse(refusal),
-            elsewhere: Vec::new(),
+            locations: Vec::new(),
         }
     }
 
@@ -131,21 +130,24 @@ impl Located {
         &self.plan
     }
 
-    /// The first moment at which one of the URLs no longer works. `None`: the same plan makes the
-    /// same script at all times. A script that has such a moment is made for each request.
-    pub fn until(&self) -> Option<OffsetDateTime> {
-        self.elsewhere.iter().filter_map(|(_, it)| it.until).min()
+    /// The earliest expiry of its URLs. `None`: the script of this plan never changes. A script
+    /// that expires is rendered for each request.
+    pub fn expires_at(&self) -> Option<OffsetDateTime> {
+        self.locations
+            .iter()
+            .filter_map(|(_, it)| it.expires_at)
+            .min()
     }
 
-    /// How each image is to be had that is not where its reference says.
-    pub fn elsewhere(&self) -> impl Iterator<Item = (ImageKind, &Location)> {
-        self.elsewhere.iter().map(|(kind, it)| (*kind, it))
+    /// The resolved locations of images whose reference is not a URL.
+    pub fn locations(&self) -> impl Iterator<Item = (ImageKind, &Location)> {
+        self.locations.iter().map(|(kind, it)| (*kind, it))
     }
 
-    /// Where an image of the plan is fetched.
+    /// The URL of an image of the plan.
     pub(super) fn url<'a>(&'a self, kind: ImageKind, image: &'a ImageRef) -> &'a str {
-        let mut elsewhere = self.elsewhere();
-        let found = elsewhere.find(|(it, _)| *it == kind);
+        let mut locations = self.locations();
+        let found = locations.find(|(it, _)| *it == kind);
         found.map_or(image.as_str(), |(_, location)| location.url.as_str())
     }
 }
@@ -156,21 +158,21 @@ mod tests {
     use crate::boot::tests::{node, plan};
     use crate::provision_state::ProvisionState;
 
-    fn located(url: &str, until: Option<i64>) -> Location {
+    fn located(url: &str, expires_at: Option<i64>) -> Location {
         Location {
             url: ImageUrl::parse(url).unwrap(),
-            until: until.map(|it| OffsetDateTime::from_unix_timestamp(it).unwrap()),
-            how: "by a test".into(),
+            expires_at: expires_at.map(|it| OffsetDateTime::from_unix_timestamp(it).unwrap()),
+            explanation: "by a test".into(),
         }
     }
 
     #[test]
     fn what_is_nowhere_is_not_booted() {
         let mut node = node(ProvisionState::DeployWait, "direct");
-        assert!(Located::direct(plan(&node)).until().is_none());
+        assert!(ResolvedPlan::direct(plan(&node)).expires_at().is_none());
         node.driver_info
             .insert("deploy_kernel".into(), "file:///srv/kernel".into());
-        let lost = Located::direct(plan(&node));
+        let lost = ResolvedPlan::direct(plan(&node));
         assert!(
             matches!(
                 lost.plan(),
@@ -182,7 +184,7 @@ mod tests {
             "{lost:?}"
         );
         let plan = plan(&node);
-        let found = Located::new(
+        let found = ResolvedPlan::new(
             plan.clone(),
             vec![
                 (ImageKind::Kernel, located("http://here/k", Some(20))),
@@ -190,7 +192,7 @@ mod tests {
             ],
         );
         assert_eq!(found.plan(), &plan);
-        assert_eq!(found.until().unwrap().unix_timestamp(), 10);
+        assert_eq!(found.expires_at().unwrap().unix_timestamp(), 10);
         let kernel = plan.image(ImageKind::Kernel).unwrap();
         assert_eq!(found.url(ImageKind::Kernel, kernel), "http://here/k");
         assert_eq!(plan.image_name(ImageKind::Ramdisk), "deploy_ramdisk");

@@ -1,4 +1,4 @@
-//! What a preview supposes of a machine that is not so, or not yet.
+//! Overrides for a preview: properties that the machine does not have, or not yet.
 
 use std::fmt;
 
@@ -9,30 +9,30 @@ use super::firmware::Firmware;
 use crate::node::Node;
 use crate::provision_state::ProvisionState;
 
-/// What is supposed. The default supposes nothing.
+/// The overrides; none by default.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct AsIf {
-    /// That the node is in this provision state.
+pub struct Overrides {
+    /// The provision state of the node.
     pub state: Option<ProvisionState>,
-    /// That the machine has this architecture (`properties.cpu_arch`).
+    /// The machine's architecture (`properties.cpu_arch`).
     pub arch: Option<CpuArch>,
-    /// That the machine has this firmware. It changes no script: see [`Firmware`].
+    /// The machine's firmware. It changes no script: see [`Firmware`].
     pub firmware: Option<Firmware>,
 }
 
-/// An architecture, as `properties.cpu_arch` and the `…_by_arch` settings spell it: `x86_64`,
+/// An architecture, as spelled in `properties.cpu_arch` and the `…_by_arch` settings: `x86_64`,
 /// `aarch64`, …
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CpuArch(String);
 
-/// A text that names no architecture.
+/// The text is not an architecture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected an architecture such as x86_64: 1 to 64 letters, digits, \"_\", \"-\" and \".\"")]
 pub struct BadArch;
 
 impl CpuArch {
-    /// Takes a word that can be an architecture. Which ones there are is not known here.
+    /// Accepts any text that can be an architecture; there is no fixed list.
     pub fn parse(word: &str) -> Result<Self, BadArch> {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
         if word.is_empty() || word.len() > 64 || !word.chars().all(fits) {
@@ -41,7 +41,7 @@ impl CpuArch {
         Ok(Self(word.to_owned()))
     }
 
-    /// The word.
+    /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -53,8 +53,8 @@ impl fmt::Display for CpuArch {
     }
 }
 
-impl AsIf {
-    /// Changes a node into what is supposed, and says what was changed.
+impl Overrides {
+    /// Applies the overrides to a node, and returns what was changed.
     pub fn apply(&self, node: &mut Node) -> Vec<Reason> {
         const ARCH: &str = "cpu_arch";
         let mut reasons = Vec::new();
@@ -62,7 +62,7 @@ impl AsIf {
             reasons.push(Reason {
                 topic: "state",
                 text: format!(
-                    "the node is in \"{}\"; this is as if it were in \"{state}\"",
+                    "the node is in \"{}\"; overridden with \"{state}\"",
                     node.provision_state
                 ),
             });
@@ -75,7 +75,7 @@ impl AsIf {
             };
             reasons.push(Reason {
                 topic: "arch",
-                text: format!("properties.{ARCH} is {is}; this is as if it were \"{arch}\""),
+                text: format!("properties.{ARCH} is {is}; overridden with \"{arch}\""),
             });
             node.properties.insert(ARCH.to_owned(), arch.clone().into());
         }
