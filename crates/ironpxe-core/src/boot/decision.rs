@@ -94,7 +94,7 @@ impl Decision<'_> {
         self.why.note("port", || match self.machine.port {
             Some(port) => format!("{} is a port of node {}", port.address, node.label()),
             None => format!(
-                "node {} was requested by UUID; no port is checked",
+                "node {} was requested, not an address; no port is checked",
                 node.label()
             ),
         });

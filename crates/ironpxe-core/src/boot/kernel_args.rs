@@ -233,11 +233,11 @@ mod tests {
     #[test]
     fn a_line_feed_between_words_is_refused_by_its_name() {
         for (text, says) in [
-            ("a\nb", "\"a<LF>b\": it holds a line feed"),
-            ("a \n b", "\"<LF>\": it holds a line feed"),
-            ("a\r\nb", "\"a<CR><LF>b\": it holds a carriage return"),
-            ("a\0b", "\"a<NUL>b\": it holds a control character"),
-            ("a\u{1b}b", "\"a<U+001B>b\": it holds a control character"),
+            ("a\nb", "\"a<LF>b\": contains a line feed"),
+            ("a \n b", "\"<LF>\": contains a line feed"),
+            ("a\r\nb", "\"a<CR><LF>b\": contains a carriage return"),
+            ("a\0b", "\"a<NUL>b\": contains a control character"),
+            ("a\u{1b}b", "\"a<U+001B>b\": contains a control character"),
             ("\u{fc}", "\"\u{fc}\": only printable ASCII characters"),
             ("a\u{a0}", "\"a\u{a0}\": only printable ASCII characters"),
         ] {

@@ -305,5 +305,5 @@ fn a_config_drive_that_stays_does_not_count() {
     patch(add("a", json!(1))).apply(&mut node).unwrap();
     let larger = json!("y".repeat(value::MAX_OBJECT));
     let said = refusal_on(&node, add("configdrive", larger));
-    assert!(said.contains("instance_info would hold 1048"), "{said}");
+    assert!(said.contains("instance_info would have 1048"), "{said}");
 }

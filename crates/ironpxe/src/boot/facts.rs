@@ -1,7 +1,7 @@
-//! What boots are decided by, and where it comes from: this service's own database.
+//! The data that boot decisions are based on, from this service's database.
 //!
-//! Everything a boot request reads goes through [`BootFacts`], so that nodes which live elsewhere need
-//! a second source here and nothing else.
+//! Boot requests read everything through [`BootFacts`], so that another source of nodes only needs
+//! an implementation here.
 
 use std::sync::Arc;
 
@@ -14,11 +14,11 @@ use ironpxe_core::volume::Volumes;
 
 use crate::db::{AsOf, BootRows, CommitVersion, Db, Revisions};
 
-/// A machine as the source has it.
+/// The data of a machine.
 #[derive(Debug)]
 pub(super) struct MachineFacts {
     pub(super) rows: Arc<BootRows>,
-    /// Only if it boots from one.
+    /// Only loaded if the machine boots from a volume.
     pub(super) volumes: Option<Volumes>,
 }
 
@@ -32,40 +32,40 @@ impl MachineFacts {
     }
 }
 
-/// Where nodes, ports and volumes come from. Clones are the same source.
+/// The source of nodes, ports and volumes. Clones share it.
 #[derive(Debug, Clone)]
 pub(super) struct BootFacts {
     db: Db,
 }
 
 impl BootFacts {
-    /// This service's own database.
+    /// Reads this service's database.
     pub(super) fn new(db: &Db) -> Self {
         Self { db: db.clone() }
     }
 
-    /// As of which commit the source is now, if that is known without a query. What is read after this
-    /// is not older.
+    /// The current commit version of the source, if it is known without a query. Later reads are
+    /// not older.
     pub(super) fn version(&self) -> Option<CommitVersion> {
         self.db.commit_version()
     }
 
-    /// The same, asked where it must be: of the source at some moment after this was called.
+    /// The commit version at some time after the call, queried if necessary.
     pub(super) async fn fetch_version(&self) -> Result<Option<CommitVersion>> {
         Ok(self.db.fetch_commit_version().await?)
     }
 
-    /// Node and port of each machine that is known, in one query.
+    /// Node and port of each known machine, in one query.
     pub(super) async fn rows(&self, machines: &[BootIdent]) -> Result<AsOf<BootRows>> {
         Ok(self.db.boot_rows(machines).await?)
     }
 
-    /// The revisions of the same rows alone.
+    /// Only the revisions of these rows.
     pub(super) async fn revisions(&self, machines: &[BootIdent]) -> Result<AsOf<Revisions>> {
         Ok(self.db.boot_revisions(machines).await?)
     }
 
-    /// The machine of these rows.
+    /// Adds the volumes to the rows of a machine, if it needs them.
     pub(super) async fn complete(&self, rows: Arc<BootRows>) -> Result<MachineFacts> {
         let volumes = match boots_from_volume(&rows.node) {
             Some(_) => Some(self.db.node_volumes(rows.node.uuid).await?),
@@ -74,7 +74,7 @@ impl BootFacts {
         Ok(MachineFacts { rows, volumes })
     }
 
-    /// A node alone, for what an installer reads and for images.
+    /// A single node, for kickstarts and images.
     pub(super) async fn node(&self, uuid: NodeUuid) -> Result<Option<Node>> {
         Ok(self.db.node_get(uuid).await?)
     }

@@ -1,4 +1,4 @@
-//! Which hardware types the URL of a vendor passthru method may name.
+//! The hardware types that the URL of a vendor passthru method may have.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,10 +10,11 @@ use tracing::warn;
 use super::response;
 use crate::db::Db;
 
-/// How old the list of what is registered may be, as that of the conductors that an API calls.
+/// How long the list of registered hardware types is used; also that of an API's list of
+/// conductors.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// The hardware types that are known. Clones are the same ones.
+/// The known hardware types. Clones share them.
 #[derive(Debug, Clone)]
 pub struct HardwareTypes(Arc<Source>);
 
@@ -23,7 +24,7 @@ enum Source {
     Registered {
         db: Db,
         list: Mutex<List>,
-        /// Held while the list is read, so that one request does it for all that wait.
+        /// Held while the list is read, so that concurrent requests share one query.
         reading: tokio::sync::Mutex<()>,
     },
 }
@@ -32,17 +33,17 @@ enum Source {
 struct List {
     read: Option<Instant>,
     names: BTreeSet<String>,
-    /// Whether a conductor is there that could say that there are no others.
+    /// Whether a conductor is registered, without which unknown names cannot be rejected.
     is_complete: bool,
 }
 
 impl HardwareTypes {
-    /// Those that the conductor in this process has enabled.
+    /// Those enabled in this process's conductor.
     pub fn enabled(names: Vec<String>) -> Self {
         Self(Arc::new(Source::Enabled(names)))
     }
 
-    /// Those that conductors have registered in the database, whether they are alive or not.
+    /// Those that conductors have registered in the database, alive or not.
     pub fn registered(db: Db) -> Self {
         Self(Arc::new(Source::Registered {
             db,
@@ -51,7 +52,7 @@ impl HardwareTypes {
         }))
     }
 
-    /// Makes the list that was read too old to be used without asking.
+    /// Expires the list.
     #[cfg(test)]
     pub(super) fn expire(&self) {
         if let Source::Registered { list, .. } = &*self.0 {
@@ -60,7 +61,7 @@ impl HardwareTypes {
         }
     }
 
-    /// Whether a name is known without asking anybody.
+    /// Whether a name is known without a query.
     pub(super) fn has(&self, name: &str) -> bool {
         match &*self.0 {
             Source::Enabled(names) => names.iter().any(|known| known == name),
@@ -71,7 +72,7 @@ impl HardwareTypes {
         }
     }
 
-    /// Refuses a name that is none.
+    /// Rejects an unknown name.
     pub(super) async fn check(&self, name: &str) -> Result<()> {
         if self.has(name) {
             return Ok(());
@@ -90,9 +91,9 @@ impl HardwareTypes {
                         names: conductors.into_iter().flat_map(|it| it.drivers).collect(),
                     };
                 }
-                // Machines boot all the same, and do not wait for each other's time-outs.
+                // Machines still boot, without waiting for each other's timeouts.
                 Err(error) if lock(list).read.is_some() => {
-                    warn!("the list of conductors cannot be read, the last one is used: {error}");
+                    warn!("cannot read the list of conductors; using the last known one: {error}");
                     lock(list).read = Some(Instant::now());
                 }
                 Err(error) => return Err(error.into()),
@@ -116,6 +117,6 @@ impl List {
 }
 
 fn lock(list: &Mutex<List>) -> MutexGuard<'_, List> {
-    // It holds no half-made changes.
+    // No change is left incomplete by a panic.
     list.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,8 +1,7 @@
-//! The images of a boot: where the machine is sent for them, and which of them its node has now.
+//! The images of a boot: their locations, and which of them a node currently boots.
 //!
-//! The decision names images; here stands what follows from where they live. A machine whose
-//! images are not there is told so by its script, one whose images are temporarily unavailable asks
-//! again.
+//! The decision returns references to images; this resolves them. If an image is missing, the
+//! machine's script says so; if it is temporarily unavailable, the machine retries.
 
 use ironpxe_core::boot::{BootPlan, ImageKind, ImageRef, Machine, ResolvedPlan, decide};
 use ironpxe_core::error::{Fault, Result};
@@ -14,8 +13,8 @@ use super::service::{BootService, Inner};
 use crate::images::{NotLocated, Purpose};
 
 impl BootService {
-    /// The image of this kind that the node's machine would be sent to now. Whatever stands
-    /// against it, the client hears only that there is none; the log has the reason.
+    /// The image of this kind that the node currently boots. On any error the client only learns
+    /// that there is none; the log has the reason.
     pub(crate) async fn image(
         &self,
         request_id: &str,
@@ -25,7 +24,7 @@ impl BootService {
         let inner = self.inner();
         let Some(node) = inner.facts.node(uuid).await? else {
             let kind = kind.name();
-            warn!(req.id = request_id, node.uuid = %uuid, "no {kind}: no such node");
+            warn!(req.id = request_id, node.uuid = %uuid, "{kind} not served: no such node");
             return Err(Fault::NotFound);
         };
         let plan = decide(Machine::of(&node), &inner.settings.boot, request_id);
@@ -41,7 +40,7 @@ impl BootService {
             node.uuid = %uuid,
             node.name = node.name,
             node.state = %node.provision_state,
-            "no {}: {boots}",
+            "{} not served: {boots}",
             kind.name(),
         );
         Err(Fault::NotFound)
@@ -49,7 +48,7 @@ impl BootService {
 }
 
 impl Inner {
-    /// Finds out where a machine that boots by `plan` gets its images.
+    /// Locates the images of a machine's plan.
     pub(super) async fn locate(
         &self,
         request_id: &str,
@@ -64,14 +63,14 @@ impl Inner {
                 node.name = node.name,
                 node.state = %node.provision_state,
                 image = problem.image,
-                "machine not booted now: {problem}"
+                "machine not booted: {problem}; it will retry"
             );
             not_now(&problem)
         })
     }
 }
 
-/// What a client hears of it; where images live is for the log.
+/// The fault for the client; the image's location is only logged.
 fn not_now(problem: &NotLocated) -> Fault {
     Fault::Unavailable {
         reason: format!("The {} is temporarily unavailable", problem.kind.name()),

@@ -1,7 +1,7 @@
-//! The kickstart of a machine that is being installed, written for each request.
+//! The kickstart of a machine that is being installed, rendered for each request.
 //!
-//! It holds the agent token, so that it is there exactly while the node's machine would boot its
-//! installer: the boot decision says so, and nobody else.
+//! It has the agent token, so it is only served while the boot decision for the node is its
+//! installer.
 
 use ironpxe_core::boot::{BootPlan, KickstartError, LinuxRole, Machine, decide};
 use ironpxe_core::driver::agent;
@@ -14,10 +14,10 @@ use super::response::BootResponse;
 use super::service::{BootService, Inner};
 
 impl BootService {
-    /// Answers with the kickstart of a node. Whatever stands against it, the client hears only that
-    /// there is none; the log has the reason.
+    /// Serves the kickstart of a node. On any error the client only learns that there is none; the
+    /// log has the reason.
     pub(crate) async fn kickstart(&self, request_id: &str, node: &str) -> BootResponse {
-        // What is no UUID is no node's, and that is all there is to say.
+        // An invalid UUID gets the same response as an unknown one.
         let result = match node.parse() {
             Ok(uuid) => self.inner().kickstart(request_id, uuid).await,
             Err(_) => Err(Fault::NotFound),
@@ -25,7 +25,7 @@ impl BootService {
         BootResponse::kickstart(result)
     }
 
-    /// The kickstart of a node with this token, whatever state the node is in.
+    /// The kickstart of a node with this token, in any provision state.
     pub(crate) fn kickstart_of(&self, node: &Node, token: &str) -> Result<String, KickstartError> {
         self.inner().kickstart_of(node, token)
     }
@@ -34,7 +34,7 @@ impl BootService {
 impl Inner {
     async fn kickstart(&self, request_id: &str, uuid: NodeUuid) -> Result<String> {
         let Some(node) = self.facts.node(uuid).await? else {
-            warn!(req.id = request_id, node.uuid = %uuid, "no kickstart: no such node");
+            warn!(req.id = request_id, node.uuid = %uuid, "kickstart not served: no such node");
             return Err(Fault::NotFound);
         };
         let none = |reason: String| {
@@ -43,7 +43,7 @@ impl Inner {
                 node.uuid = %uuid,
                 node.name = node.name,
                 node.state = %node.provision_state,
-                "no kickstart: {reason}"
+                "kickstart not served: {reason}"
             );
             Fault::NotFound
         };
@@ -68,7 +68,7 @@ impl Inner {
             node.uuid = %uuid,
             node.name = node.name,
             node.state = %node.provision_state,
-            "installer reads its kickstart"
+            "kickstart served to the installer"
         );
         Ok(kickstart)
     }

@@ -1,9 +1,9 @@
-//! Load shedding: how many boot requests are answered at once.
+//! Load shedding: limits the number of concurrent boot requests.
 //!
-//! When more machines ask than the database can answer, each of them would wait longer, until all
-//! give up and ask again. So requests over the limit are told to come back, which firmware does by
-//! itself; the others are answered as fast as ever. They are told after a pause: to tell some thousands of
-//! them at once, again and again, would take the time that the others need.
+//! If more machines send requests than the database can serve, each waits longer, until all time
+//! out and retry. So requests over the limit get 503 with `Retry-After`, which firmware honours,
+//! and the others are served at full speed. The 503 is delayed: immediate responses to thousands of
+//! retrying machines would take the CPU time that the others need.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,22 +14,22 @@ use tracing::warn;
 
 use super::response;
 
-/// When requests over the limit are answered.
+/// The delay of a 503.
 const PAUSE: Duration = Duration::from_millis(200);
-/// How often the log says at most that the limit is reached.
+/// The minimum interval between log lines about the limit.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Lets a number of requests through at a time.
+/// Limits concurrent requests.
 #[derive(Debug)]
 pub(super) struct BootLimiter {
     permits: Semaphore,
     limit: usize,
-    /// When the log said last that the limit is reached.
+    /// When the limit was last logged.
     logged: Mutex<Option<Instant>>,
 }
 
 impl BootLimiter {
-    /// At most `limit` requests at a time (`[api]max_boot_requests`).
+    /// At most `limit` concurrent requests (`[api]max_boot_requests`).
     pub(super) fn new(limit: usize) -> Self {
         let limit = limit.min(Semaphore::MAX_PERMITS);
         Self {
@@ -39,7 +39,7 @@ impl BootLimiter {
         }
     }
 
-    /// Does the work, unless there is too much; then says so after a pause.
+    /// Runs the request, or fails after a delay if the limit is reached.
     pub(super) async fn run<T>(
         &self,
         work: impl Future<Output = Result<T, Fault>>,
@@ -57,8 +57,8 @@ impl BootLimiter {
         self.permits.try_acquire().map_err(|_| {
             if self.is_to_be_logged() {
                 warn!(
-                    "{} boot requests are under way, as many as [api]max_boot_requests allows: \
-                     others are told to ask again",
+                    "{} boot requests are in progress, the limit of [api]max_boot_requests: \
+                     further requests get 503 and retry",
                     self.limit
                 );
             }

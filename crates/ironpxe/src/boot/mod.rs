@@ -1,10 +1,10 @@
-//! The boot service: what a machine is answered, in whatever process it asks.
+//! The boot service: responses to boot requests, in every role.
 //!
-//! `request.rs` reads which machine a URL or a call names, [`service`] turns that into a
-//! [`BootResponse`] (cache, facts, decision, images, script, log), and `response.rs` chooses the status
-//! and `Retry-After`. The HTTP API, its fast path and JSON-RPC only encode the response. All that a
-//! boot needs is in the database and in the configuration that every process has, so no conductor is
-//! asked.
+//! `request.rs` parses URLs and arguments, [`service`] turns a request into a [`BootResponse`]
+//! (cache, facts, decision, images, script, log), and `response.rs` chooses status and
+//! `Retry-After`. The HTTP API, its fast path and JSON-RPC only encode the response. Everything a
+//! boot needs is in the database and in the configuration of every process, so no conductor is
+//! involved.
 //!
 //! `docs/architecture.md` follows one request through these files.
 

@@ -1,7 +1,7 @@
-//! What a machine would boot, for an operator who asks before there is power.
+//! Previews of what a machine would boot, for operators.
 //!
-//! The same decision and the same templates as a boot request's (`service.rs`), and none of its
-//! traces: nothing is written to the database, and no boot to the log.
+//! Uses the same decision and templates as a boot request (`service.rs`), without side effects: no
+//! write to the database, no log line of a boot.
 
 use ironpxe_core::boot::{
     ActiveTemplate, BootPlan, BootSettings, FailedTemplate, Machine, Overrides, Reason, Refusal,
@@ -18,56 +18,55 @@ use super::service::BootService;
 use crate::db::{self, Db, DbError, Location, Page, PortFilter};
 use crate::images::{Images, Purpose};
 
-/// The request id in every previewed script: nobody's, and as long as a real one, because a kernel
-/// command line that is one byte too long is refused.
+/// The request ID of previewed scripts: as long as a real one, because a kernel command line that
+/// is one byte too long is rejected.
 const REQUEST_ID: &str = "req-00000000-0000-0000-0000-000000000000";
 
-/// What a machine would boot. The script holds its secrets; so nothing prints this by accident.
+/// A preview. The script has secrets, so it is not `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BootPreview {
     /// The node.
     pub node_uuid: NodeUuid,
-    /// The provision state it was decided for.
+    /// The provision state that the decision is for.
     pub provision_state: String,
-    /// What is booted, in a few words.
+    /// A short description of the plan.
     pub plan: String,
-    /// The script, with the request id of nobody.
+    /// The script, with a placeholder for the request ID.
     pub script: String,
-    /// Why: topics, and what is to say about each.
+    /// The reasons: topic and text.
     pub reasons: Vec<(String, String)>,
 }
 
-/// Why there is no preview beside the running service.
+/// Why an offline preview failed.
 #[derive(Debug, thiserror::Error)]
 pub enum OfflineError {
     /// The database cannot be read.
     #[error(transparent)]
     Database(#[from] DbError),
-    /// There is no such machine.
-    #[error("no node has the UUID or name {0:?}, and no port that address")]
+    /// No such machine.
+    #[error("no node has the UUID or name {0:?}, and no port has this address")]
     UnknownMachine(String),
     /// The machine cannot be previewed.
     #[error("{0}")]
     Fault(Fault),
-    /// Nothing can be said of images.
-    #[error("images cannot be looked for")]
+    /// Images are not available.
+    #[error("cannot set up access to images")]
     Images(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// What a preview goes by, besides the database.
+/// The context of a preview besides the database.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
-    /// What boot decisions depend on.
+    /// The settings of boot decisions.
     pub settings: &'a BootSettings,
-    /// What writes the script.
+    /// The script templates.
     pub scripts: &'a Scripts,
-    /// What finds images.
+    /// Locates images.
     pub images: &'a Images,
 }
 
-/// What the machine boots that `machine` names (a node's UUID or name, or a port's address), by
-/// the database alone, which is only read: whether the service runs does not matter, and it does
-/// not notice.
+/// Previews the machine `machine` (a node's UUID or name, or a port's address) from the database
+/// alone, in read-only mode, whether the service is running or not.
 pub async fn offline(
     database: &db::Settings,
     context: Context<'_>,
@@ -91,7 +90,7 @@ pub async fn offline(
     seen
 }
 
-/// Which machine an operator means. A name comes before an address: an address without colons is
+/// Finds the machine. A name takes precedence over an address, because an address without colons is
 /// a valid name.
 async fn find(db: &Db, machine: &str) -> Result<Option<BootIdent>, DbError> {
     if let Ok(uuid) = machine.parse::<NodeUuid>() {
@@ -108,7 +107,7 @@ async fn find(db: &Db, machine: &str) -> Result<Option<BootIdent>, DbError> {
     Ok(found.map(|_| BootIdent::Address(mac)))
 }
 
-/// All that a preview needs: no conductor that runs.
+/// The inputs of a preview; no running conductor is needed.
 #[derive(Clone, Copy)]
 struct Previewer<'a> {
     db: &'a Db,
@@ -116,7 +115,7 @@ struct Previewer<'a> {
 }
 
 impl Previewer<'_> {
-    /// What the machine boots, if what `overrides` supposes were so.
+    /// Previews the machine with `overrides` applied.
     async fn preview(self, ident: BootIdent, overrides: &Overrides) -> Result<BootPreview> {
         let Context {
             settings,
@@ -148,7 +147,7 @@ impl Previewer<'_> {
             volumes: volumes.as_ref(),
         };
         let explanation = explain(machine, settings, REQUEST_ID);
-        // Behind the first, which says how the machine is known.
+        // After the first reason, which says how the machine was identified.
         let mut reasons = explanation.reasons;
         let first = reasons.len().min(1);
         reasons.splice(first..first, supposed);
@@ -197,7 +196,7 @@ impl Previewer<'_> {
         })
     }
 
-    /// By which addresses the machine would be known as well.
+    /// The reason about the node's other ports.
     async fn other_ports(self, node: &Node, matched: Option<&Port>) -> Result<Reason> {
         let filter = PortFilter {
             node_uuid: Some(node.uuid),
@@ -211,14 +210,14 @@ impl Previewer<'_> {
                 let note = if port.pxe_enabled {
                     ""
                 } else {
-                    " (pxe_enabled=false: it does not boot)"
+                    " (pxe_enabled=false: not booted)"
                 };
                 format!("{}{note}", port.address)
             })
             .collect();
         let text = match (matched, others.is_empty()) {
             (None, true) => format!(
-                "the node has no port, so that no machine is known as it by an address: baremetal \
+                "the node has no port, so its machine is not recognized by any address: baremetal \
                  port create --node {} ADDRESS",
                 node.uuid
             ),
@@ -231,7 +230,7 @@ impl Previewer<'_> {
     }
 }
 
-/// Why nothing is booted, and what would change that.
+/// The reasons of a refusal: the refusal and the fix.
 fn refused(refusal: &Refusal, node: &Node) -> [Reason; 2] {
     let reason = |topic, text| Reason { topic, text };
     [
@@ -240,7 +239,7 @@ fn refused(refusal: &Refusal, node: &Node) -> [Reason; 2] {
     ]
 }
 
-/// The template of the script, if it is not the built-in one.
+/// The reason for an operator's template.
 fn template(template: &ActiveTemplate) -> Reason {
     let path = &template.path;
     let by = match &template.arch {
@@ -255,7 +254,7 @@ fn template(template: &ActiveTemplate) -> Reason {
 }
 
 impl BootService {
-    /// What a machine would boot and why, if what `overrides` supposes were so.
+    /// Previews a machine with `overrides` applied.
     pub(crate) async fn preview(
         &self,
         ident: BootIdent,

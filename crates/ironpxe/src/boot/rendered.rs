@@ -1,4 +1,4 @@
-//! A script that was rendered, what the log says about it, and the same as the cache keeps it.
+//! A rendered script with its log line, and its form in the cache.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -15,24 +15,24 @@ pub(super) struct Rendered {
     pub(super) script: String,
     pub(super) outcome: Outcome,
     state: String,
-    /// What the log says.
+    /// The text of the log line.
     text: String,
 }
 
-/// A script as the cache keeps it.
+/// A script in the cache.
 #[derive(Debug)]
 pub(super) struct CachedScript {
     fields: MachineFields,
     shared: Arc<SharedScript>,
 }
 
-/// What is mostly the same for all machines that boot alike.
+/// The part that is usually the same for all machines with the same plan.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct SharedScript {
     script: ScriptTemplate,
     outcome: Outcome,
     state: String,
-    /// What the log says.
+    /// The text of the log line.
     text: ScriptTemplate,
 }
 
@@ -41,12 +41,12 @@ pub(super) struct SharedScript {
 pub(super) enum Outcome {
     Boots,
     Refused,
-    /// The operator's template cannot be used for it.
+    /// The operator's template failed for it.
     Unusable,
 }
 
 impl Rendered {
-    /// The script of a plan.
+    /// Renders the script of a plan.
     pub(super) fn new(
         scripts: &Scripts,
         machine: Machine<'_>,
@@ -83,7 +83,7 @@ impl Rendered {
         })
     }
 
-    /// Writes the line of the machine's boot in the log.
+    /// Logs the machine's boot.
     pub(super) fn log(&self, machine: Machine<'_>, request_id: &str) {
         fields(machine).with_values(request_id, |values| {
             self.outcome.log(values, &self.state, &self.text);
@@ -92,7 +92,7 @@ impl Rendered {
 }
 
 impl CachedScript {
-    /// Of a script that was rendered for the [`placeholder`] in the place of a request's id.
+    /// Converts a script that was rendered with the [`placeholder`] as request ID.
     pub(super) fn new(rendered: Rendered, machine: Machine<'_>, interner: &Interner) -> Self {
         let fields = fields(machine);
         let shared = fields.with_values(placeholder(), |values| SharedScript {
@@ -107,12 +107,12 @@ impl CachedScript {
         }
     }
 
-    /// Whether the machine boots by it.
+    /// Whether the machine boots.
     pub(super) fn outcome(&self) -> Outcome {
         self.shared.outcome
     }
 
-    /// The script for a request, about which the log has a line then.
+    /// The script for a request; logs the boot.
     pub(super) fn fill_and_log(&self, request_id: &str) -> String {
         let SharedScript {
             script,
@@ -126,7 +126,7 @@ impl CachedScript {
         })
     }
 
-    /// How much memory it takes, about, in bytes.
+    /// The approximate size in memory, in bytes.
     pub(super) fn size(&self) -> usize {
         let name = self.fields.name.as_ref().map_or(0, |name| name.len());
         let shared = match Arc::strong_count(&self.shared) {
@@ -139,14 +139,14 @@ impl CachedScript {
                 } = &*self.shared;
                 size_of::<SharedScript>() + script.bytes() + state.len() + text.bytes()
             }
-            // Whoever had it first has it in its size.
+            // Already counted in the size of the first entry.
             _ => 0,
         };
         size_of::<Self>() + name + shared
     }
 }
 
-/// What differs from one machine to the next.
+/// The values that differ between machines.
 fn fields(machine: Machine<'_>) -> MachineFields {
     MachineFields {
         node: machine.node.uuid.0,
@@ -156,7 +156,7 @@ fn fields(machine: Machine<'_>) -> MachineFields {
 }
 
 impl Outcome {
-    /// Writes the line of a machine's boot.
+    /// Logs a machine's boot.
     fn log(self, values: Values<'_>, state: &str, text: impl Display) {
         /// The same fields at each level.
         macro_rules! log {
@@ -181,7 +181,7 @@ impl Outcome {
 
 #[cfg(test)]
 impl SharedScript {
-    /// One that says this.
+    /// A sample with this text.
     pub(super) fn sample(text: &str) -> Self {
         let template = || {
             ScriptTemplate::new(
@@ -205,7 +205,7 @@ impl SharedScript {
 
 #[cfg(test)]
 impl CachedScript {
-    /// One of no machine.
+    /// A sample without a machine.
     pub(super) fn sample() -> Self {
         Self {
             fields: MachineFields {

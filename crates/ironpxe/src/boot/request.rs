@@ -1,29 +1,30 @@
-//! Boot requests: every URL and every set of arguments that asks for a machine's script, read once.
+//! Boot requests: the only parser of URLs and arguments that request a script.
 
 use ironpxe_core::JsonMap;
 use ironpxe_core::boot_ident::BootIdent;
 use ironpxe_core::error::{Fault, Result};
 
-/// A request for the script of a machine.
+/// A request for a machine's script.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct BootRequest<'r> {
-    /// The hardware type whose vendor passthru method `ipxe_config` is called, if one is.
+    /// The hardware type in the URL of the vendor passthru method `ipxe_config`.
     pub(crate) driver: Option<&'r str>,
-    /// The machine, or what is wrong with how it is named.
+    /// The machine, or why the identification is invalid.
     pub(crate) machine: Result<BootIdent>,
 }
 
-/// What the target of a plain `GET` asks for.
+/// The target of a plain `GET`.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Target<'t> {
     /// The script of a machine.
     Script(BootRequest<'t>),
-    /// Something else of a machine's, or a script in a spelling that the router reads.
+    /// Any other path, or a notation of a script's URL that only the router parses.
     Other,
 }
 
 impl<'r> BootRequest<'r> {
-    /// `/v1/boot/<mac>/boot.ipxe` (ironic-specs `boot-config-api`), the address in any spelling.
+    /// `/v1/boot/<mac>/boot.ipxe` (ironic-specs `boot-config-api`), with the address in any
+    /// notation.
     pub(crate) fn by_address(mac: &str) -> Self {
         Self {
             driver: None,
@@ -31,16 +32,16 @@ impl<'r> BootRequest<'r> {
         }
     }
 
-    /// The same with `${net0/mac}` as it stands, whose slash makes two segments of it; `None` if the
-    /// two are something else.
+    /// As above with an unexpanded `${net0/mac}`, whose slash splits it into two segments; `None`
+    /// if the segments are something else.
     pub(crate) fn by_setting(net: &str, mac: &str) -> Option<Self> {
         let text = format!("{net}/{mac}");
         BootIdent::is_unset(&text).then(|| Self::by_address(&text))
     }
 
-    /// `/pxelinux.cfg/<file>`: the name under which Ironic links a node's script, which is the address
-    /// with hyphens, with or without the hardware type `01-` in front; `None` if it is another file,
-    /// of which PXELINUX tries several.
+    /// `/pxelinux.cfg/<file>`: the name under which Ironic links a node's script, the address with
+    /// hyphens, with or without the hardware type `01-`. `None` for other files, of which PXELINUX
+    /// tries several.
     pub(crate) fn by_file_name(file: &str) -> Option<Self> {
         if let Some(mac) = BootIdent::address_in_file_name(file) {
             return Some(Self {
@@ -53,7 +54,7 @@ impl<'r> BootRequest<'r> {
     }
 
     /// The vendor passthru method `ipxe_config` of a hardware type (ironic-specs
-    /// `ipxe-dynamic-config`), with its arguments or what is wrong with them.
+    /// `ipxe-dynamic-config`), with its arguments or why they are invalid.
     pub(crate) fn by_arguments(driver: &'r str, args: Result<JsonMap, Fault>) -> Self {
         Self {
             driver: Some(driver),
@@ -63,14 +64,14 @@ impl<'r> BootRequest<'r> {
 }
 
 impl<'t> Target<'t> {
-    /// Reads the path and query of a request line; `None` if it is for none of the boot endpoints, or in
-    /// a spelling that only the router knows.
+    /// Parses the target of a request line; `None` if it is not a boot URL, or in a notation that
+    /// only the router parses.
     pub(crate) fn read(target: &'t str) -> Option<Self> {
         if let Some(rest) = target.strip_prefix("/v1/drivers/") {
             let (driver, call) = rest.split_once('/')?;
             let query = call.strip_prefix("vendor_passthru/ipxe_config")?;
-            // A path that ends at `?` or `#`, an empty segment, or what is no URI: the router, or the
-            // framework before it, reads these otherwise than they are cut here.
+            // A path that ends at `?` or `#`, an empty segment, or an invalid URI: the router and
+            // the HTTP framework treat these differently from the split below.
             let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
             if driver.is_empty() || !driver.bytes().all(is_plain) {
                 return None;
@@ -101,7 +102,7 @@ impl<'t> Target<'t> {
     }
 }
 
-/// The machine in a query of one argument, in which nothing is escaped.
+/// The machine in a query with one unescaped argument.
 fn only_argument(query: &str) -> Option<BootIdent> {
     match query.split_once('=')? {
         ("port_address", mac) => mac.parse().ok().map(BootIdent::Address),

@@ -1,32 +1,32 @@
-//! What a boot request is answered: the one place that chooses status and `Retry-After`.
+//! Responses to boot requests: the only place that chooses status and `Retry-After`.
 //!
-//! Firmware can *show* only a script that comes with 200, and *retries* only what comes with
-//! `Retry-After`. So a decision, also a refusal, is a script with 200; what cannot be decided now
-//! is 503 with `Retry-After`. A client that is not firmware is given faults, which its encoder words
-//! as Ironic does, and the same script otherwise.
+//! Firmware *shows* a script only with status 200, and *retries* only with `Retry-After`. So every
+//! decision, including a refusal, is a script with 200; if it cannot be made now, the response is
+//! 503 with `Retry-After`. Other clients get faults, which are encoded as by Ironic, and otherwise
+//! the same script.
 //!
-//! The first byte of every 200 is the `#` of `#!ipxe`: on a machine with a BIOS, iPXE takes
-//! anything else for machine code and runs it. A kickstart is for installers alone.
+//! The first byte of every 200 is the `#` of `#!ipxe`: on BIOS machines, iPXE executes anything
+//! else as machine code. Kickstarts are only for installers.
 
 use http::StatusCode;
 use ironpxe_core::boot::{Scripts, UnknownMachine};
 use ironpxe_core::error::{Fault, Result};
 use tracing::{error, warn};
 
-/// When a client shall ask again for what could not be answered, in seconds.
+/// When a client should retry a request that cannot be served now, in seconds.
 const RETRY_AFTER: u16 = 5;
 
-/// Who asks.
+/// The kind of client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Client {
-    /// Firmware, which runs what it gets.
+    /// Firmware, which executes what it gets.
     Firmware,
-    /// Anything else, which reads error documents.
+    /// Any other client, which reads error documents.
     Other,
 }
 
 impl Client {
-    /// By the first `User-Agent`: iPXE names itself so in every request.
+    /// Determined by the first `User-Agent`: iPXE identifies itself in every request.
     pub(crate) fn of_user_agent(agent: Option<&[u8]>) -> Self {
         match agent {
             Some(agent) if agent.starts_with(b"iPXE/") => Self::Firmware,
@@ -35,36 +35,36 @@ impl Client {
     }
 }
 
-/// The answer to a boot request.
+/// The response to a boot request.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct BootResponse {
     /// The status.
     pub(crate) status: StatusCode,
-    /// When to ask again, in seconds.
+    /// When to retry, in seconds.
     pub(crate) retry_after: Option<u16>,
-    /// What it says.
+    /// The body.
     pub(crate) body: BootBody,
 }
 
-/// What a boot request is answered with.
+/// The body of a response.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum BootBody {
     /// An iPXE script.
     Script(String),
-    /// A kickstart, which firmware is not given.
+    /// A kickstart; never sent to firmware.
     Kickstart(String),
-    /// Nothing: firmware shows no text that comes with an error.
+    /// Empty: firmware does not show the body of an error.
     Empty,
-    /// A fault, for a client that reads it.
+    /// A fault, for other clients.
     Fault(Fault),
 }
 
-/// Why a request is not answered when there are too many.
+/// The fault of requests over the limit.
 pub(super) fn overloaded() -> Fault {
-    unavailable("Too many machines ask at once")
+    unavailable("Too many concurrent boot requests")
 }
 
-/// Why a request is not answered before a conductor has said which hardware types there are.
+/// The fault while the hardware types are unknown because no conductor has registered.
 pub(super) fn no_conductor() -> Fault {
     unavailable("No conductor is running")
 }
@@ -77,7 +77,7 @@ fn unavailable(reason: &str) -> Fault {
 }
 
 impl BootResponse {
-    /// What a request for a script is answered.
+    /// The response to a request for a script.
     pub(super) fn new(
         scripts: &Scripts,
         request_id: &str,
@@ -91,12 +91,12 @@ impl BootResponse {
         }
     }
 
-    /// What a request for a kickstart is answered.
+    /// The response to a request for a kickstart.
     pub(super) fn kickstart(result: Result<String>) -> Self {
         result.map_or_else(Self::fault, |text| Self::ok(BootBody::Kickstart(text)))
     }
 
-    /// A script that shows these lines and ends.
+    /// A script that shows these lines and exits.
     pub(super) fn refusal(
         scripts: &Scripts,
         request_id: &str,
@@ -124,7 +124,7 @@ impl BootResponse {
         }
     }
 
-    /// 503 without a text: iPXE waits and asks again by itself.
+    /// 503 without a body: iPXE waits and retries.
     fn ask_again(seconds: u16) -> Self {
         Self {
             status: StatusCode::SERVICE_UNAVAILABLE,
@@ -162,18 +162,18 @@ fn fault_for_firmware(scripts: &Scripts, request_id: &str, fault: &Fault) -> Boo
             )
         }
         Fault::NodeNotFound(node) => (
-            format!("ironpxe: there is no node {node}."),
-            "Fix: correct the node_uuid in the DHCP option that led here.".to_owned(),
+            format!("ironpxe: no node has the UUID {node}."),
+            "Fix: correct node_uuid in the boot URL of the DHCP server.".to_owned(),
         ),
         Fault::NotFound => (
-            "ironpxe: there is nothing to boot for this machine.".to_owned(),
-            "Fix: ask the operator, with the request id below.".to_owned(),
+            "ironpxe: nothing to boot for this machine.".to_owned(),
+            "Fix: ask the operator, with the request ID below.".to_owned(),
         ),
         other => {
             warn!(req.id = request_id, "machine not booted: {other}");
             (
                 format!("ironpxe: {other}"),
-                "Fix: correct the URL in the DHCP option or script that led here.".to_owned(),
+                "Fix: correct the boot URL of the DHCP server or script.".to_owned(),
             )
         }
     };

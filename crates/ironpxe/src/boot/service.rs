@@ -22,28 +22,28 @@ use crate::db::Db;
 use crate::images::Images;
 use crate::lifecycle::Tasks;
 
-/// What the boot service works with.
+/// The settings of the boot service.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// What boot decisions depend on.
+    /// The settings of boot decisions.
     pub boot: BootSettings,
-    /// `[api]restrict_boot_config`: a machine that is not booted learns nothing about why.
+    /// `[api]restrict_boot_config`: responses do not tell why a machine is not booted.
     pub restrict_boot_config: bool,
-    /// `[api]max_boot_requests`: how many requests are answered at a time.
+    /// `[api]max_boot_requests`: the limit of concurrent requests.
     pub max_requests: usize,
-    /// `[conductor]boot_index_size`, in bytes: how much is kept in what machines booted by.
+    /// `[conductor]boot_index_size`: the capacity of the boot cache, in bytes.
     pub cache_bytes: usize,
-    /// The script templates in use.
+    /// The current script templates.
     pub templates: Templates,
-    /// Finds out where images are.
+    /// Locates images.
     pub images: Images,
-    /// Writes what installers read.
+    /// Renders kickstarts.
     pub kickstarts: Arc<Kickstarts>,
-    /// Which hardware types a vendor passthru URL may name.
+    /// The hardware types that vendor passthru URLs may have.
     pub hardware_types: HardwareTypes,
 }
 
-/// The boot service of this process. Clones are the same one.
+/// The boot service of this process. Clones share it.
 #[derive(Debug, Clone)]
 pub struct BootService(Arc<Inner>);
 
@@ -56,12 +56,12 @@ pub(super) struct Inner {
     limiter: BootLimiter,
     unknown_machines: UnknownMachines,
     tasks: Tasks,
-    /// What previews are made of.
+    /// For previews.
     pub(super) db: Db,
 }
 
 impl BootService {
-    /// On this database.
+    /// Builds the service on this database.
     pub fn new(db: &Db, settings: Settings, tasks: &Tasks) -> Self {
         let facts = BootFacts::new(db);
         Self(Arc::new(Inner {
@@ -80,8 +80,8 @@ impl BootService {
         &self.0
     }
 
-    /// The script for a request, if it is known without waiting for anything; `None` otherwise, and then
-    /// nothing has happened.
+    /// The script for a request, if it is available without waiting; `None` otherwise, without side
+    /// effects.
     pub(crate) fn cached_script(
         &self,
         request_id: &str,
@@ -102,7 +102,7 @@ impl BootService {
         Some(cached.fill_and_log(request_id))
     }
 
-    /// Answers a request with the script of the machine, as it is to be booted now.
+    /// Responds with the current script of the machine.
     pub(crate) async fn answer(
         &self,
         request_id: &str,
@@ -114,26 +114,25 @@ impl BootService {
         self.respond(request_id, client, result)
     }
 
-    /// Answers with the script that asks for each NIC of a machine in turn.
+    /// Responds with the script that tries all NICs of a machine.
     pub(crate) fn nic_loop(&self, request_id: &str, client: Client) -> BootResponse {
         let script = self.0.settings.templates.current().nic_loop();
         let script = script.map_err(|error| Fault::Internal(error.to_string()));
         self.respond(request_id, client, script)
     }
 
-    /// Answers that a request cannot be answered.
+    /// Responds with a fault.
     pub(crate) fn refuse(&self, request_id: &str, client: Client, fault: Fault) -> BootResponse {
         self.respond(request_id, client, Err(fault))
     }
 
-    /// Answers firmware with a script that shows these lines and ends.
+    /// Responds to firmware with a script that shows these lines and exits.
     pub(crate) fn show(&self, request_id: &str, lines: &[&str]) -> BootResponse {
         let scripts = self.0.settings.templates.current();
         BootResponse::refusal(&scripts, request_id, UnknownMachine::Other, lines)
     }
 
-    /// Counts a request that names a machine which is not known. Tells whether the log shall have a line
-    /// about it.
+    /// Counts a request of an unknown machine. Returns whether it should be logged.
     pub(crate) fn note_unknown(&self, ident: BootIdent) -> bool {
         self.0.unknown_machines.note(&self.0.tasks, ident)
     }
@@ -156,7 +155,7 @@ impl Inner {
         {
             return self.fill_cached(request_id, cached);
         }
-        // Boxed: much larger than what mostly happens.
+        // Boxed, because it is much larger than the cached path.
         Box::pin(self.script_uncached(request_id, &scripts, ident)).await
     }
 
@@ -192,9 +191,9 @@ impl Inner {
         script
     }
 
-    /// The script as it may be kept. It is kept only if it depends on nothing but rows,
-    /// settings and templates: not where an image must be looked for, which is another one
-    /// tomorrow. An operator's template, besides, can do anything with the request's id.
+    /// The script for the cache, if it depends only on rows, settings and templates: not if an
+    /// image must be resolved, because its location changes. Nor if it is an operator's template,
+    /// which can do anything with the request ID.
     fn cacheable(
         &self,
         request_id: &str,
@@ -213,7 +212,7 @@ impl Inner {
         Ok(Some(CachedScript::new(rendered, machine, &self.interner)))
     }
 
-    /// Decides, finds the images, and renders the script for one request.
+    /// Decides, resolves the images, and renders the script for one request.
     async fn render(
         &self,
         request_id: &str,
@@ -240,7 +239,7 @@ impl Inner {
         Ok(script)
     }
 
-    /// Whether nobody shall be told why a machine does not boot.
+    /// Whether the response must not tell why a machine does not boot.
     fn is_hidden(&self, outcome: Outcome) -> bool {
         outcome != Outcome::Boots && self.settings.restrict_boot_config
     }
@@ -253,7 +252,7 @@ impl Inner {
                     warn!(
                         req.id = request_id,
                         node.uuid = %uuid,
-                        "machine not booted: no such node"
+                        "machine not booted: no node has this UUID"
                     );
                 }
                 Fault::NodeNotFound(uuid.to_string())
@@ -277,7 +276,7 @@ impl Inner {
     }
 }
 
-/// The script that was kept, if it is one for this request.
+/// The cached script, if it fits the request.
 fn usable<'c>(
     request_id: &str,
     scripts: &Arc<Scripts>,

@@ -1,30 +1,30 @@
-//! The script templates in use, which an operator can replace while machines boot.
+//! The current script templates, which can be reloaded at runtime.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use ironpxe_core::boot::Scripts;
 
-/// The scripts in use. Clones are the same ones.
+/// The current templates. Clones share them.
 ///
-/// Whoever renders takes what is [current](Self::current) and keeps it to the end: a request sees
-/// the old templates or the new ones, and never some of both.
+/// A request takes a [snapshot](Self::current) and renders with it, so it never mixes old and new
+/// templates.
 #[derive(Debug, Clone)]
 pub struct Templates(Arc<RwLock<Arc<Scripts>>>);
 
 impl Templates {
-    /// To begin with.
+    /// The initial templates.
     pub fn new(scripts: Scripts) -> Self {
         Self(Arc::new(RwLock::new(Arc::new(scripts))))
     }
 
-    /// Those of this moment.
+    /// The current templates.
     pub fn current(&self) -> Arc<Scripts> {
-        // Nothing can panic while it is locked.
+        // Nothing panics while the lock is held.
         let scripts = self.0.read().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&scripts)
     }
 
-    /// From now on, these.
+    /// Replaces the templates.
     pub fn replace(&self, scripts: Scripts) {
         let scripts = Arc::new(scripts);
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = scripts;

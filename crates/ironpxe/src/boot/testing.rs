@@ -12,7 +12,7 @@ use super::{
 use crate::db::Db;
 use crate::lifecycle::Tasks;
 
-/// With the hardware type `fake-hardware`, and built-in templates.
+/// With the hardware type `fake-hardware` and built-in templates.
 pub(crate) fn settings() -> Settings {
     let boot = BootSettings::default();
     Settings {
@@ -33,7 +33,7 @@ pub(crate) fn service(db: &Db) -> BootService {
 }
 
 impl BootService {
-    /// The script of a machine, asked for without a hardware type.
+    /// The script of a machine, requested without a hardware type.
     pub(crate) async fn script(&self, request_id: &str, ident: BootIdent) -> Result<String> {
         let request = BootRequest {
             driver: None,
@@ -57,6 +57,6 @@ fn text(response: response::BootResponse) -> Result<String> {
     match response.body {
         BootBody::Script(text) | BootBody::Kickstart(text) => Ok(text),
         BootBody::Fault(fault) => Err(fault),
-        BootBody::Empty => panic!("an answer for firmware"),
+        BootBody::Empty => panic!("a response for firmware"),
     }
 }

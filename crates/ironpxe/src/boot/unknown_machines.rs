@@ -1,8 +1,7 @@
-//! The log lines about machines that nobody has enrolled.
+//! Log lines about machines that are not enrolled.
 //!
-//! Anybody on the network of the machines can ask for addresses that no port has, as often as they
-//! like. So a few such requests have lines of their own, and all others of the next seconds are
-//! summed up in one.
+//! Any host on the machines' network can request arbitrary unknown addresses. So only a few such
+//! requests are logged individually, and the others of the next seconds are summarized in one line.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -14,28 +13,28 @@ use tracing::warn;
 
 use crate::lifecycle::Tasks;
 
-/// How long requests are counted until they are summed up.
+/// The interval of the summary.
 const WINDOW: Duration = Duration::from_secs(5);
-/// How many of them have lines of their own.
+/// How many requests per interval are logged individually.
 const OWN_LINES: u32 = 5;
-/// How many machines a sum names.
+/// How many machines a summary names.
 const NAMED: usize = 8;
 
-/// The requests of unknown machines. Clones count the same.
+/// Counts requests of unknown machines. Clones share the counts.
 #[derive(Debug, Clone, Default)]
 pub(super) struct UnknownMachines(Arc<Mutex<Window>>);
 
 #[derive(Debug, Default)]
 struct Window {
-    /// Requests since it was opened; none while it is closed.
+    /// Requests in the current interval; zero if there is none.
     requests: u32,
-    /// How often those asked that a sum would name.
+    /// The number of requests of each machine named in the summary.
     named: BTreeMap<String, u32>,
-    /// How many requests there were of others.
+    /// The number of requests of other machines.
     others: u32,
 }
 
-/// What one line says of many requests.
+/// A summary.
 #[derive(Debug, PartialEq, Eq)]
 struct Sum {
     requests: u32,
@@ -43,12 +42,12 @@ struct Sum {
 }
 
 impl UnknownMachines {
-    /// Counts a request. Tells whether it shall have a line of its own.
+    /// Counts a request. Returns whether it should be logged individually.
     pub(super) fn note(&self, tasks: &Tasks, ident: BootIdent) -> bool {
         let mut window = self.lock();
         if window.requests == 0 {
             let (machines, stop) = (self.clone(), tasks.stopping());
-            tasks.spawn("sum of unknown machines", async move {
+            tasks.spawn("unknown machines summary", async move {
                 tokio::select! {
                     () = tokio::time::sleep(WINDOW) => {}
                     () = stop.cancelled() => {}
@@ -65,8 +64,8 @@ impl UnknownMachines {
             warn!(
                 requests,
                 machines,
-                "more requests of machines that are not enrolled in the last {} s: no node or port has what \
-                 they name",
+                "further boot requests of unknown machines in the last {} s: no node or port has the \
+                 requested UUID or address",
                 WINDOW.as_secs()
             );
         }
@@ -97,13 +96,13 @@ impl Window {
         false
     }
 
-    /// What there is to be said of requests that had no line of their own.
+    /// The summary of the requests that were not logged individually.
     fn sum(self) -> Option<Sum> {
         let requests = self.requests.checked_sub(OWN_LINES).filter(|it| *it > 0)?;
         let mut machines = String::new();
         for (name, times) in self.named {
             let separator = if machines.is_empty() { "" } else { ", " };
-            // Writing to a String does not fail.
+            // Writing to a string cannot fail.
             let _ = write!(machines, "{separator}{name} ({times})");
         }
         if self.others > 0 {

@@ -1,7 +1,7 @@
-//! Ends the waits of nodes whose ramdisk does not call back in time.
+//! Fails nodes whose ramdisk does not call back in time.
 //!
-//! Every conductor looks at all waiting nodes now and then. Which of them ends a wait is decided
-//! by the statement that saves the node: whoever comes second finds a node that waits no longer.
+//! Every conductor checks all waiting nodes periodically. The guarded save ensures that only one of
+//! them fails a node.
 
 use ironpxe_core::error::Fault;
 use ironpxe_core::id::NodeUuid;
@@ -16,7 +16,7 @@ use crate::rpc::Context;
 use crate::{clock, ident};
 
 impl LocalConductor {
-    /// Ends every wait that has lasted too long.
+    /// Fails every node whose wait has timed out.
     pub(super) async fn end_overdue_waits(&self) {
         for state in ProvisionState::all() {
             let Some((limit, option)) = self.settings.callback_timeouts.limit(state) else {
@@ -34,18 +34,20 @@ impl LocalConductor {
                         self.end_wait(uuid, now, option).await;
                     }
                 }
-                Err(problem) => error!("cannot look for nodes in {state}: {problem}"),
+                Err(problem) => {
+                    error!("cannot check for timed-out nodes in state \"{state}\": {problem}")
+                }
             }
         }
     }
 
-    /// Ends the wait of a node that was found a moment ago, if it has lasted too long at `at`.
+    /// Fails a node that was just listed, if its wait has timed out at `at`.
     pub(super) async fn end_wait(&self, uuid: NodeUuid, at: OffsetDateTime, option: &str) {
         let ctx = Context {
             request_id: ident::request_id(),
         };
         match self.advance(&ctx, uuid, at, What::DeadlinePassed).await {
-            // Another conductor was faster, or the ramdisk has called.
+            // Another conductor was faster, or the ramdisk has called back.
             Ok(ended) if ended.node == ended.before => {}
             Ok(ended) => {
                 warn!(
@@ -53,13 +55,13 @@ impl LocalConductor {
                     node.name = ended.node.name,
                     node.state = %ended.node.provision_state,
                     error = ended.node.last_error,
-                    "not finished in state \"{}\" within [conductor]{option}",
+                    "timed out in state \"{}\" after [conductor]{option}",
                     ended.before.provision_state,
                 );
                 self.start_task(&ctx, ended);
             }
             Err(Fault::NodeNotFound(_)) => {}
-            Err(fault) => error!(node.uuid = %uuid, "an overdue wait cannot be ended: {fault}"),
+            Err(fault) => error!(node.uuid = %uuid, "cannot fail the timed-out node: {fault}"),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Heartbeats of agents and installers: what they do to a node is decided by
-//! [`advance`](ironpxe_core::provision::advance); here it is saved and logged.
+//! Heartbeats of agents and installers. [`advance`](ironpxe_core::provision::advance) decides their
+//! effect; this saves and logs it.
 
 use ironpxe_core::boot_ident::BootIdent;
 use ironpxe_core::error::{Fault, Result};
@@ -36,7 +36,7 @@ impl LocalConductor {
                 node.uuid = %uuid,
                 node.name = node.name,
                 node.state = %node.provision_state,
-                "ignoring heartbeat: the node is not waiting for an agent"
+                "ignoring heartbeat: node is not waiting for an agent"
             );
             return Ok(());
         };
@@ -53,7 +53,7 @@ impl LocalConductor {
     }
 }
 
-/// What a heartbeat has come to; `None` if it was ignored.
+/// The log line for the effect of a heartbeat; `None` if it was ignored.
 fn said(advanced: &Advanced) -> Option<&'static str> {
     let Advanced { before, node, .. } = advanced;
     if !before
@@ -67,11 +67,11 @@ fn said(advanced: &Advanced) -> Option<&'static str> {
     }
     let state = node.provision_state.known();
     Some(if state == Some(ProvisionState::Active) {
-        "the installer has finished"
+        "installer finished"
     } else if state == Some(ProvisionState::DeployFailed) {
-        "the installer failed"
+        "installer failed"
     } else if node.provision_updated_at != before.provision_updated_at {
-        "the installer works"
+        "installer is running"
     } else {
         "agent heartbeat"
     })

@@ -1,8 +1,8 @@
-//! What went wrong with a node is kept in its history, and the history is kept short.
+//! The history of nodes: recording errors, and purging old entries.
 //!
-//! Whatever becomes a node's `last_error` becomes an event, in the same transaction.
+//! Every new `last_error` is recorded as an event, in the same transaction.
 //!
-//! Source: Ironic's `conductor/utils.py` (`node_history_record`, and who calls it) and
+//! Source: Ironic's `conductor/utils.py` (`node_history_record` and its callers) and
 //! `conductor/manager.py` (`_manage_node_history`).
 
 use std::time::Duration;
@@ -19,21 +19,21 @@ use super::LocalConductor;
 use crate::db::Excess;
 use crate::{clock, ident};
 
-/// `event_type` of what happened in no stage that Ironic has a word for.
+/// `event_type` in states without a type in Ironic.
 const UNKNOWN: &str = "UNKNOWN";
 
-/// What is kept of the history of nodes.
+/// The settings of the node history.
 #[derive(Debug, Clone)]
 pub struct HistorySettings {
     /// `[conductor]node_history`: whether events are recorded.
     pub record: bool,
-    /// `[conductor]node_history_max_entries`: of each node.
+    /// `[conductor]node_history_max_entries`, per node.
     pub max_entries: u32,
-    /// `[conductor]node_history_minimum_days`: for so many days all entries are kept.
+    /// `[conductor]node_history_minimum_days`: entries are kept at least this long.
     pub minimum_days: u32,
-    /// `[conductor]node_history_cleanup_interval`; zero is never.
+    /// `[conductor]node_history_cleanup_interval`; zero disables it.
     pub cleanup_interval: Duration,
-    /// `[conductor]node_history_cleanup_batch_count`: how many entries are deleted at a time.
+    /// `[conductor]node_history_cleanup_batch_count`: entries deleted per run.
     pub cleanup_batch: u32,
 }
 
@@ -50,7 +50,7 @@ impl Default for HistorySettings {
 }
 
 impl LocalConductor {
-    /// As `Db::node_change`; what becomes the node's `last_error` is an event of its history.
+    /// As `Db::node_change`; also records a new `last_error` in the node's history.
     pub(super) async fn change_node<T>(
         &self,
         uuid: NodeUuid,
@@ -60,7 +60,7 @@ impl LocalConductor {
         self.db.node_change_recorded(uuid, change, event).await
     }
 
-    /// The event of a change, if there is one to be recorded.
+    /// The event of a change, if there is one to record.
     pub(super) fn event_of(&self, before: &Node, after: &Node) -> Option<NodeHistory> {
         if !self.settings.history.record {
             return None;
@@ -89,7 +89,7 @@ impl LocalConductor {
         })
     }
 
-    /// Deletes entries that are too many, of all nodes.
+    /// Deletes excess entries of all nodes.
     pub(super) async fn purge_history(&self) {
         let settings = &self.settings.history;
         if settings.cleanup_batch == 0 {
@@ -107,17 +107,17 @@ impl LocalConductor {
         match self.db.node_history_purge(&excess).await {
             Ok(0) => {}
             Ok(deleted) if deleted >= u64::from(settings.cleanup_batch) => warn!(
-                "{deleted} entries of the history of nodes were deleted, as many as \
-                 [conductor]node_history_cleanup_batch_count allows: if this is said again and \
-                 again, raise it or lower [conductor]node_history_cleanup_interval"
+                "{deleted} node history entries deleted, the limit of \
+                 [conductor]node_history_cleanup_batch_count: if this message repeats, \
+                 raise it or lower [conductor]node_history_cleanup_interval"
             ),
-            Ok(deleted) => info!("{deleted} entries of the history of nodes were deleted"),
-            Err(problem) => warn!("the history of nodes is not cleaned up: {problem}"),
+            Ok(deleted) => info!("{deleted} node history entries deleted"),
+            Err(problem) => warn!("cannot purge the node history: {problem}"),
         }
     }
 }
 
-/// By request, as Ironic sees it, is no error where a rescue is aborted.
+/// Like Ironic, reports an abort on request as an error, except for a rescue.
 fn severity(error: &str) -> Severity {
     if error == RESCUE_ABORTED {
         Severity::Info
@@ -126,7 +126,7 @@ fn severity(error: &str) -> Severity {
     }
 }
 
-/// What a node in this state is in the middle of, or failed in the middle of.
+/// The task that a node in this state executes, or in which it failed.
 fn event_type(node: &Node) -> Option<&'static str> {
     let stage = match node.provision_state.known()?.row().phase.task()? {
         Task::Verify => "verifying",

@@ -1,4 +1,4 @@
-//! The images of a deployment: what Glance says of them, and whether they can be had.
+//! The images of a deployment: their properties in Glance, and their availability.
 
 use ironpxe_core::boot::{BootPlan, ImageRef};
 use ironpxe_core::driver::deploy::DeployInterface;
@@ -12,13 +12,13 @@ use super::validate::refused;
 use crate::images::{ImageError, Purpose};
 
 impl LocalConductor {
-    /// Asks Glance of the node's image, if it is one of Glance and the deployment is to use it.
+    /// Queries Glance for the node's image, if it is a Glance image and the deployment needs it.
     pub(super) async fn image_properties(&self, node: &Node) -> Result<ImageProperties> {
         const FIELD: &str = "instance_info.image_source";
         let deploy = DeployInterface::of(node);
         let source = node.instance_info.get("image_source");
         let image = source.and_then(Value::as_str).map(ImageRef::parse);
-        // What is no image is refused where it counts.
+        // An invalid reference is rejected by the boot decision.
         let (true, Some(Ok(ImageRef::Glance(image)))) = (
             deploy.is_some_and(DeployInterface::boots_over_network),
             image,
@@ -45,7 +45,7 @@ impl LocalConductor {
         }
     }
 
-    /// Why the images of a plan could not be had; `Ok` if they could.
+    /// Checks that the images of a plan are available.
     pub(super) async fn check_images(&self, node: &Node, plan: BootPlan) -> Result<()> {
         let images = &self.settings.images;
         match images.locate(plan, node, Purpose::Check).await {

@@ -1,12 +1,12 @@
-//! Being known to be alive, and ending the work of those who are not.
+//! The conductor's registration and heartbeat, and taking over from dead conductors.
 //!
-//! A conductor writes a heartbeat; the others take one for dead that wrote none for
-//! `[conductor]heartbeat_timeout`, and give back the nodes it holds: work that was lost with it
-//! fails, and a node that waits for its ramdisk goes on waiting. Which of them does it, and that
-//! the dead one really is dead, is decided by the statement that does it (`db/orphans.rs`).
+//! Each conductor writes heartbeats; one without a heartbeat for `[conductor]heartbeat_timeout`
+//! counts as dead, and the others release its nodes: tasks that it was executing fail, nodes that
+//! wait for their ramdisk keep waiting. The guarded statement ensures that exactly one of them does
+//! it, and that the conductor really is dead (`db/orphans.rs`).
 //!
-//! The end in good order has three steps: [`leave`](LocalConductor::leave), so that nobody sends
-//! more; finishing what is under way; [`hand_over`](LocalConductor::hand_over) what was not.
+//! A graceful shutdown has three steps: [`leave`](LocalConductor::leave), so that no new work
+//! arrives; finishing the tasks in progress; [`hand_over`](LocalConductor::hand_over) for the rest.
 //!
 //! Source: Ironic's `conductor/base_manager.py` (`_register_and_validate_hardware_interfaces`,
 //! `_conductor_service_record_keepalive`) and `manager.py` (`_check_orphan_nodes`).
@@ -26,22 +26,22 @@ use crate::db::{DbError, Holder, Registration};
 use crate::lifecycle::Tasks;
 use crate::{clock, ident};
 
-/// How often a node is looked at again that somebody changed while it was given back.
+/// How often to retry releasing a node that was changed concurrently.
 const ROUNDS: u32 = 5;
-/// How long the heartbeat may take to end.
+/// The timeout for stopping the heartbeat.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// This run of the conductor.
+/// The state of this run of the conductor.
 #[derive(Debug)]
 pub(super) struct Life {
     run_id: String,
-    /// Whether it was ever registered.
+    /// Whether it has registered.
     entered: AtomicBool,
-    /// Cancelled when no more work is wanted.
+    /// Cancelled at shutdown.
     leaving: CancellationToken,
-    /// Held while a heartbeat is written, so that they are in order.
+    /// Held while a heartbeat is written, to keep them in order.
     beating: tokio::sync::Mutex<()>,
-    /// The heartbeat outlives the other tasks: while they finish, nobody shall take their work.
+    /// Separate from the other tasks: while they finish, the heartbeat must go on.
     tasks: Tasks,
 }
 
@@ -58,14 +58,13 @@ impl Life {
 }
 
 impl LocalConductor {
-    /// Registers, ends what an earlier run left behind, and starts what goes on for the whole
-    /// life.
+    /// Registers, releases the nodes of an earlier run, and starts the periodic tasks.
     pub(super) async fn begin(&self) -> Result<()> {
         self.db.set_own_run(&self.life.run_id);
         match self.enter().await {
             Err(fault @ Fault::Unavailable { .. }) => error!(
-                "the conductor is not registered, and tries again with each heartbeat; machines boot \
-                 all the same: {fault}"
+                "cannot register the conductor; retrying with each heartbeat; machines still \
+                 boot: {fault}"
             ),
             done => done?,
         }
@@ -97,7 +96,7 @@ impl LocalConductor {
         Ok(())
     }
 
-    /// Registers, and ends what an earlier run under this name left behind.
+    /// Registers, and releases the nodes of an earlier run of the same name.
     async fn enter(&self) -> Result<()> {
         self.register().await?;
         self.end_abandoned_work(self.this_run()).await?;
@@ -105,22 +104,22 @@ impl LocalConductor {
         Ok(())
     }
 
-    /// Which run of the conductor this is.
+    /// Identifies this run of the conductor.
     pub fn run_id(&self) -> &str {
         &self.life.run_id
     }
 
-    /// Says that this conductor takes no more work, and goes on saying that it is there.
+    /// Announces that this conductor takes no new work; heartbeats go on.
     pub async fn leave(&self) {
         self.life.leaving.cancel();
         self.beat().await;
     }
 
-    /// Ends what this conductor could not finish, so that nobody has to wait until it counts as
-    /// dead. The last thing it does.
+    /// Releases the nodes whose task did not finish, so that they need not wait for a timeout. The
+    /// last step of the shutdown.
     pub async fn hand_over(&self) {
         if let Err(fault) = self.end_abandoned_work(self.this_run()).await {
-            error!("unfinished work is not handed over: {fault}");
+            error!("cannot release the nodes of unfinished tasks: {fault}");
         }
         self.life.tasks.stop(SHUTDOWN_TIMEOUT).await;
     }
@@ -163,7 +162,7 @@ impl LocalConductor {
         }
     }
 
-    /// Does something now and then, until the end.
+    /// Starts a periodic task that runs until shutdown.
     fn every<F>(
         &self,
         name: &'static str,
@@ -193,7 +192,10 @@ impl LocalConductor {
         let online = !self.life.leaving.is_cancelled();
         if online && !self.life.entered.load(Ordering::Relaxed) {
             if let Err(fault) = self.enter().await {
-                error!(conductor.host = host, "not registered: {fault}");
+                error!(
+                    conductor.host = host,
+                    "cannot register the conductor: {fault}"
+                );
             }
             return;
         }
@@ -202,38 +204,41 @@ impl LocalConductor {
                 return Ok(());
             }
             match self.db.conductor_get(host).await? {
-                // Somebody cleaned up.
+                // The row was deleted.
                 None if online => self.register().await?,
                 None => {}
                 Some(other) if online && self.take_name(&other.run_id).await? => warn!(
                     conductor.host = host,
-                    "the other process that had registered under this name is gone: this one has \
-                     its name again"
+                    "the other process that was registered under this name is gone; this one has \
+                     registered again"
                 ),
                 Some(_) => error!(
                     conductor.host = host,
-                    "another process has registered under this name, and has this one's work: \
-                     stop it, or give each its own [DEFAULT]host"
+                    "another process has registered under this name and taken over: \
+                     stop it, or set a different [DEFAULT]host"
                 ),
             }
             Ok::<(), DbError>(())
         };
         if let Err(problem) = beaten.await {
-            error!(conductor.host = host, "heartbeat not written: {problem}");
+            error!(
+                conductor.host = host,
+                "cannot write the heartbeat: {problem}"
+            );
         }
     }
 
-    /// Ends the work of conductors that are dead.
+    /// Releases the nodes of dead conductors.
     async fn take_over(&self) {
-        // Who was asleep for long enough would find itself among them.
+        // After a long suspension this conductor itself would count as dead.
         self.beat().await;
         let dead = Holder::SilentSince(self.db.silent_since());
         if let Err(fault) = self.end_abandoned_work(dead).await {
-            error!("cannot look for abandoned work: {fault}");
+            error!("cannot check for nodes of dead conductors: {fault}");
         }
     }
 
-    /// Gives back every node of `holder`.
+    /// Releases every node of `holder`.
     async fn end_abandoned_work(&self, holder: Holder<'_>) -> Result<()> {
         for _ in 0..ROUNDS {
             let mut all_taken = true;
@@ -255,7 +260,7 @@ impl LocalConductor {
                         node.uuid = %before.uuid,
                         node.state = %state,
                         conductor.host = before.reservation,
-                        "released from a conductor that left it in state \"{}\"",
+                        "released from a dead conductor in state \"{}\"",
                         before.provision_state
                     );
                 }

@@ -1,8 +1,7 @@
-//! The conductor: does what the API asks.
+//! The conductor: executes the requests of the API.
 //!
-//! Work that changes a node takes the node's reservation in the same statement that
-//! accepts it (`provision/`). `liveness.rs` is how conductors know of each other, and end the work
-//! that one of them left behind.
+//! A task reserves its node in the same statement that accepts it (`provision/`). `liveness.rs` has
+//! the heartbeats of conductors, and takes over from dead ones.
 
 mod callback_timeouts;
 mod heartbeat;
@@ -40,12 +39,12 @@ use crate::lifecycle::Tasks;
 
 use self::liveness::Life;
 
-/// What the conductor is configured with.
+/// The settings of the conductor.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The name it registers under (`[DEFAULT]host`).
     pub host: String,
-    /// The group of nodes it works for (`[conductor]conductor_group`).
+    /// The group of nodes it manages (`[conductor]conductor_group`).
     pub conductor_group: String,
     /// `[conductor]automated_clean`.
     pub automated_clean: bool,
@@ -53,31 +52,31 @@ pub struct Settings {
     pub allow_provisioning_in_maintenance: bool,
     /// `[conductor]heartbeat_interval`.
     pub heartbeat_interval: Duration,
-    /// `[conductor]check_provision_state_interval`: how often to look for what others left behind,
-    /// and for nodes that have waited too long.
+    /// `[conductor]check_provision_state_interval`: how often to check for nodes of dead conductors
+    /// and for timeouts.
     pub take_over_interval: Duration,
-    /// How long a node waits for its ramdisk.
+    /// The timeouts of waiting nodes.
     pub callback_timeouts: CallbackTimeouts,
-    /// What is kept of the history of nodes.
+    /// The settings of the node history.
     pub history: HistorySettings,
-    /// Where this conductor answers JSON-RPC, as `host:port`; empty if only its own process asks.
+    /// Its JSON-RPC endpoint as `host:port`; empty if it only serves its own process.
     pub endpoint: String,
-    /// What boot decisions depend on.
+    /// The settings of boot decisions.
     pub boot: BootSettings,
-    /// Finds out where images are.
+    /// Locates images.
     pub images: Images,
-    /// Who tells the DHCP server about machines.
+    /// Configures the DHCP server.
     pub dhcp: Dhcp,
-    /// What it is told depends on this.
+    /// The settings of DHCP options.
     pub dhcp_options: DhcpSettings,
 }
 
-/// The conductor of this process. Clones are the same conductor.
+/// The conductor of this process. Clones share it.
 #[derive(Debug, Clone)]
 pub struct LocalConductor {
     db: Db,
     drivers: Arc<Drivers>,
-    /// Answers those that ask a conductor for a boot script over JSON-RPC.
+    /// Serves boot scripts over JSON-RPC.
     boot: BootService,
     settings: Arc<Settings>,
     tasks: Tasks,
@@ -85,8 +84,8 @@ pub struct LocalConductor {
 }
 
 impl LocalConductor {
-    /// Registers the conductor, ends what an earlier run under this name left behind, keeps
-    /// telling the database that it is alive, and takes over from those that are not.
+    /// Registers the conductor, releases the nodes of an earlier run of this name, and starts the
+    /// heartbeat and the other periodic tasks.
     pub async fn start(
         db: Db,
         drivers: Drivers,

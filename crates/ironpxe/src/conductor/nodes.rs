@@ -37,7 +37,7 @@ impl LocalConductor {
             if node.driver != before.driver && reset_interfaces {
                 self.drivers.reset_interfaces(node, &before.interfaces);
             }
-            // A node whose hardware type is no longer enabled can still be repaired.
+            // A node whose hardware type is disabled can still be changed otherwise.
             if node.driver != before.driver || node.interfaces != before.interfaces {
                 self.drivers.compose(node)?;
             }
@@ -51,22 +51,22 @@ impl LocalConductor {
         let ports = self.ports_of(uuid).await?;
         self.db.node_destroy(uuid, refuse_to_destroy).await?;
         info!(req.id = ctx.request_id, node.uuid = %uuid, "deleted");
-        // The node is gone, whatever becomes of this.
+        // The node is deleted in any case.
         match self.settings.dhcp.forget(uuid, &ports).await {
             Ok(left) => self.remove_leftovers(left),
             Err(problem) => error!(
                 req.id = ctx.request_id,
                 node.uuid = %uuid,
-                "the DHCP server still knows the node: {problem}"
+                "cannot remove the node's DHCP options: {problem}"
             ),
         }
         Ok(())
     }
 }
 
-/// While a node moves from state to state its fields belong to the conductor, but for states in
-/// which it may take long. Taking the instance off a node in maintenance is always possible.
-/// Source: Ironic's `NodesController.patch`, `UPDATE_ALLOWED_STATES`.
+/// In a transient state, clients cannot change the node, except in states that may last long. The
+/// instance of a node in maintenance can always be removed. Source: Ironic's
+/// `NodesController.patch`, `UPDATE_ALLOWED_STATES`.
 fn refuse_in_transition(node: &Node, patch: &Patch) -> Result<()> {
     use ProvisionState as S;
     let may_take_long = matches!(
@@ -97,8 +97,8 @@ fn refuse_in_transition(node: &Node, patch: &Patch) -> Result<()> {
     Ok(())
 }
 
-/// Driver and interfaces can be exchanged only while nothing depends on them.
-/// Source: Ironic's conductor (`update_node`).
+/// Driver and interfaces can only be changed in certain states. Source: Ironic's conductor
+/// (`update_node`).
 fn refuse_fixed_fields(before: &Node, after: &Node) -> Result<()> {
     use ProvisionState as S;
     let exchangeable = matches!(

@@ -1,7 +1,7 @@
-//! The vendor passthru framework, and the methods in it.
+//! The vendor passthru framework and its methods.
 //!
-//! A method is declared once, with its metadata, and is then listed, checked and called by the
-//! same code. `ipxe_config` is the one the boot scripts are fetched by.
+//! A method is declared once with its metadata; the same code lists, checks and calls all methods.
+//! `ipxe_config` serves boot scripts.
 //!
 //! Source: Ironic's `drivers/base.py` and `conductor/manager.py` (`vendor_passthru`,
 //! `driver_vendor_passthru`); ironic-specs `ipxe-dynamic-config`.
@@ -43,8 +43,8 @@ impl DriverMethod {
     }
 }
 
-/// A passthru method of a node, offered by the `fake` vendor interface so that the framework can
-/// be tried without hardware. Source: Ironic's `drivers/modules/fake.py` (`FakeVendorB`).
+/// A passthru method of a node, offered by the `fake` vendor interface to try the framework without
+/// hardware. Source: Ironic's `drivers/modules/fake.py` (`FakeVendorB`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum NodeMethod {
     Second,
@@ -164,7 +164,7 @@ impl LocalConductor {
         }
         let value = match method {
             NodeMethod::ThirdSync => Value::Bool(bar == Some("meow")),
-            // Whoever called it has been answered already.
+            // The client already has the response.
             NodeMethod::Second | NodeMethod::FourthSharedLock | NodeMethod::Log => {
                 let names: Vec<&str> = info.keys().map(String::as_str).collect();
                 info!(req.id = ctx.request_id, node.uuid = %uuid, "{name}: {names:?}");

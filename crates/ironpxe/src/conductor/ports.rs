@@ -1,5 +1,5 @@
-//! Adding, changing and removing ports. A boot request sees each change at once, and so does the
-//! DHCP server if it knows the node.
+//! Adding, changing and removing ports. Boot requests see a change immediately, as does the DHCP
+//! server if it has options for the node.
 
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::{NodeUuid, PortUuid};
@@ -58,8 +58,8 @@ impl LocalConductor {
         Ok(())
     }
 
-    /// Tells the DHCP server which ports the node has now, if it knows the node; `gone` is one that
-    /// it has no more.
+    /// Updates the DHCP options for the node's current ports, if the DHCP server has options for
+    /// the node; `gone` is a removed port.
     pub(super) async fn tell_of_ports(
         &self,
         ctx: &Context,
@@ -77,7 +77,7 @@ impl LocalConductor {
             }
             match self.db.node_get(uuid).await.map_err(Fault::from)? {
                 Some(node) if dhcp.knows(&node) => match self.update_dhcp_opts(&node).await {
-                    // The cloud has unplugged the machine, which is its right.
+                    // The cloud has detached the VIF, as it may.
                     Err(DhcpProblem::Dhcp(DhcpError::NoVif(_))) => Ok(()),
                     told => told,
                 },
@@ -93,18 +93,18 @@ impl LocalConductor {
         })
     }
 
-    /// Has removed what the DHCP server needs no more.
+    /// Removes DHCP options that are no longer needed.
     pub(super) fn remove_leftovers(&self, left: Leftovers) {
         self.tasks.spawn("DHCP leftovers", async move {
             if let Err(problem) = left.remove().await {
-                error!("left behind: {problem}");
+                error!("cannot remove obsolete DHCP options: {problem}");
             }
         });
     }
 }
 
-/// How a machine is cabled changes only while nothing depends on it; its hardware address also
-/// not while it has an instance. In maintenance, everything can be repaired.
+/// The connection of a port can only be changed in certain states, and its address also not while
+/// the node has an instance. In maintenance, everything can be changed.
 ///
 /// Source: Ironic's conductor (`update_port`).
 fn refuse_in_state(node: &Node, before: &Port, after: &Port) -> Result<()> {

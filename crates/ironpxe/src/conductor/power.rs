@@ -12,8 +12,7 @@ use super::{LocalConductor, refuse_if_reserved};
 use crate::rpc::Context;
 
 impl LocalConductor {
-    /// Changes the power state. The `fake` power interface has no machine to wait for, so that
-    /// the change is done when this returns.
+    /// Changes the power state. The `fake` power interface completes immediately.
     pub(super) async fn set_power(
         &self,
         ctx: &Context,

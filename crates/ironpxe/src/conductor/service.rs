@@ -1,4 +1,4 @@
-//! The conductor as the API knows it: each call, passed to the module that does it.
+//! The conductor's API: passes each call to its module.
 
 use ironpxe_core::JsonMap;
 use ironpxe_core::boot_device::BootDevice;
@@ -20,9 +20,9 @@ use crate::rpc::{
 };
 
 impl LocalConductor {
-    /// Does something also if the client hangs up meanwhile: a node must not stay reserved for
-    /// nobody, and what is saved of a port must be told to the DHCP server.
-    async fn to_the_end<T, F>(
+    /// Runs to completion even if the client disconnects: otherwise a node could stay reserved, or
+    /// the DHCP server miss a port that was saved.
+    async fn uncancelled<T, F>(
         &self,
         ctx: &Context,
         name: &'static str,
@@ -55,12 +55,12 @@ impl Conductor for LocalConductor {
 
     fn node_destroy<'a>(&'a self, ctx: &'a Context, node: NodeUuid) -> Reply<'a, ()> {
         let destroy = move |it: Self, ctx| async move { it.destroy_node(&ctx, node).await };
-        Box::pin(self.to_the_end(ctx, "node deletion", destroy))
+        Box::pin(self.uncancelled(ctx, "node deletion", destroy))
     }
 
     fn port_create<'a>(&'a self, ctx: &'a Context, port: Port) -> Reply<'a, Port> {
         let create = move |it: Self, ctx| async move { it.create_port(&ctx, port).await };
-        Box::pin(self.to_the_end(ctx, "new port", create))
+        Box::pin(self.uncancelled(ctx, "new port", create))
     }
 
     fn port_update<'a>(
@@ -70,23 +70,23 @@ impl Conductor for LocalConductor {
         change: PortChange,
     ) -> Reply<'a, Port> {
         let update = move |it: Self, ctx| async move { it.update_port(&ctx, port, &change).await };
-        Box::pin(self.to_the_end(ctx, "port change", update))
+        Box::pin(self.uncancelled(ctx, "port change", update))
     }
 
     fn port_destroy<'a>(&'a self, ctx: &'a Context, port: PortUuid) -> Reply<'a, ()> {
         let destroy = move |it: Self, ctx| async move { it.destroy_port(&ctx, port).await };
-        Box::pin(self.to_the_end(ctx, "port deletion", destroy))
+        Box::pin(self.uncancelled(ctx, "port deletion", destroy))
     }
 
     fn vif_attach<'a>(&'a self, ctx: &'a Context, node: NodeUuid, vif: VifInfo) -> Reply<'a, ()> {
         let attach = move |it: Self, ctx| async move { it.attach_vif(&ctx, node, vif).await };
-        Box::pin(self.to_the_end(ctx, "VIF attachment", attach))
+        Box::pin(self.uncancelled(ctx, "VIF attachment", attach))
     }
 
     fn vif_detach<'a>(&'a self, ctx: &'a Context, node: NodeUuid, vif: &'a str) -> Reply<'a, ()> {
         let vif = vif.to_owned();
         let detach = move |it: Self, ctx| async move { it.detach_vif(&ctx, node, &vif).await };
-        Box::pin(self.to_the_end(ctx, "VIF detachment", detach))
+        Box::pin(self.uncancelled(ctx, "VIF detachment", detach))
     }
 
     fn volume_connector_create<'a>(
@@ -148,7 +148,7 @@ impl Conductor for LocalConductor {
     ) -> Reply<'a, ()> {
         let accept =
             move |it: Self, ctx| async move { it.start_provision(&ctx, node, verb, args).await };
-        Box::pin(self.to_the_end(ctx, "provision verb", accept))
+        Box::pin(self.uncancelled(ctx, "provision verb", accept))
     }
 
     fn change_power_state<'a>(
@@ -198,7 +198,7 @@ impl Conductor for LocalConductor {
         Box::pin(self.validate(ctx, node))
     }
 
-    /// Those of the conductors that live: this one and others on the same database.
+    /// The drivers of all live conductors on the same database.
     fn drivers<'a>(&'a self, _ctx: &'a Context) -> Reply<'a, Vec<DriverInfo>> {
         Box::pin(async move { Ok(DriverInfo::of(&self.db.conductor_list().await?)) })
     }

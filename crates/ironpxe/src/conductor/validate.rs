@@ -1,7 +1,7 @@
-//! Whether a node has all that its interfaces need.
+//! Validation of a node's interfaces.
 //!
-//! What concerns booting is asked of the boot decision itself: a node is valid for deployment if
-//! the decision for the state it would get into is not a refusal.
+//! Boot validation uses the boot decision: a node is valid for deployment if the decision in the
+//! target state is not a refusal.
 
 use ironpxe_core::boot::{Refusal, check_capabilities, decide_in};
 use ironpxe_core::driver::agent::{Worker, unsupported};
@@ -37,7 +37,7 @@ const REPORTED: [InterfaceKind; 12] = [
     InterfaceKind::Storage,
 ];
 
-/// What belongs to a node besides itself.
+/// The data of a node besides its own row.
 struct Surroundings {
     has_port: bool,
     volumes: Volumes,
@@ -62,7 +62,7 @@ impl LocalConductor {
         Ok(report)
     }
 
-    /// Refuses a deployment that cannot succeed.
+    /// Rejects a deployment that cannot succeed.
     pub(super) async fn validate_deploy(&self, ctx: &Context, node: &Node) -> Result<()> {
         let around = self.surroundings(node.uuid).await?;
         let checked = self.check(ctx, node, InterfaceKind::Deploy, &around).await;
@@ -75,11 +75,11 @@ impl LocalConductor {
         })
     }
 
-    /// Refuses a verb whose ramdisk or instance the machine could not boot, so that who asks hears
-    /// it, and not only who looks at `last_error` later.
+    /// Rejects a verb whose ramdisk or instance the machine cannot boot, so that the client gets
+    /// the error rather than only `last_error`.
     ///
-    /// (`provide` and the cleaning after `undeploy` are not refused, as they are not in Ironic: a
-    /// node must be able to leave its instance.)
+    /// (As in Ironic, `provide` and the cleaning after `undeploy` are not rejected: it must always
+    /// be possible to remove an instance.)
     pub(super) async fn validate_verb(
         &self,
         ctx: &Context,
@@ -117,8 +117,7 @@ impl LocalConductor {
         })
     }
 
-    /// Refuses what the machine could not boot if its node were in `state`, or whose images could
-    /// not be had.
+    /// Rejects what the machine could not boot in `state`, or whose images are not available.
     pub(super) async fn check_plan(
         &self,
         ctx: &Context,
@@ -202,7 +201,7 @@ impl LocalConductor {
             ));
         }
         if deploy == DeployInterface::Anaconda {
-            // Not only the data must be right, but also what the operator's template makes of it.
+            // Also validates that the operator's template can be rendered for the node.
             self.boot
                 .kickstart_of(node, &ident::secret())
                 .map_err(|error| Fault::InvalidParameterValue(error.to_string()))?;

@@ -1,8 +1,8 @@
-//! VIFs: which port of a cloud's network is plugged into which card of a node.
+//! VIFs: which Neutron port is attached to which port of a node.
 //!
-//! It is kept in the card's port, where `dhcp_provider = neutron` looks for it. Nothing else is done
-//! about it here: the network interface of every node is `noop`. So where Neutron is not told, a
-//! node without ports takes any VIF and keeps none, as in Ironic. The node is reserved meanwhile.
+//! The VIF is stored in the port, where `dhcp_provider = neutron` uses it. The network interface is
+//! always `noop`, so nothing else happens: without Neutron, attaching to a node without ports
+//! succeeds and is not stored, as in Ironic. The node is reserved during the operation.
 //!
 //! Source: Ironic's `drivers/modules/network/common.py` (`NeutronVIFPortIDMixin`) and `noop.py`.
 
@@ -17,29 +17,31 @@ use tracing::info;
 use super::{LocalConductor, refuse_if_reserved};
 use crate::rpc::{Context, VifInfo};
 
-/// Where a VIF stands in `internal_info`.
+/// The key of a VIF in `internal_info`.
 const TENANT_VIF: &str = "tenant_vif_port_id";
 
 impl LocalConductor {
-    /// Plugs the VIF into a card that has none: the one that is named, or else the first, those
-    /// that boot before those that do not.
+    /// Attaches the VIF to a free port: the requested one, or else the first, ports with PXE
+    /// preferred.
     pub(super) async fn attach_vif(
         &self,
         ctx: &Context,
         uuid: NodeUuid,
         vif: VifInfo,
     ) -> Result<()> {
-        self.alone(uuid, |_| self.plug(ctx, uuid, vif)).await
+        self.with_reservation(uuid, |_| self.plug(ctx, uuid, vif))
+            .await
     }
 
-    /// Unplugs the VIF.
+    /// Detaches the VIF.
     pub(super) async fn detach_vif(&self, ctx: &Context, uuid: NodeUuid, vif: &str) -> Result<()> {
-        self.alone(uuid, |node| self.unplug(ctx, node, vif)).await
+        self.with_reservation(uuid, |node| self.unplug(ctx, node, vif))
+            .await
     }
 
-    /// Does something with the node's VIFs while nobody else does: a VIF that is looked for in all
-    /// ports must not be plugged into another one meanwhile.
-    async fn alone<F: Future<Output = Result<()>>>(
+    /// Runs an operation on the node's VIFs with the node reserved: all ports must be checked for
+    /// the VIF before it is attached.
+    async fn with_reservation<F: Future<Output = Result<()>>>(
         &self,
         uuid: NodeUuid,
         work: impl FnOnce(Node) -> F,
@@ -68,7 +70,7 @@ impl LocalConductor {
                 req.id = ctx.request_id,
                 node.uuid = %uuid,
                 vif = vif.id,
-                "VIF not kept: the node has no port, and its network interface is noop"
+                "VIF not stored: the node has no port, and its network interface is noop"
             );
             return Ok(());
         }
@@ -79,12 +81,12 @@ impl LocalConductor {
         ports.retain(|port| {
             vif_of(port).is_none() && vif.port_uuid.is_none_or(|uuid| uuid == port.uuid)
         });
-        // What is equal stays in its order.
+        // A stable sort keeps the order of creation.
         ports.sort_by_key(|port| !port.pxe_enabled);
         let free = ports.into_iter().next();
         let free = free.ok_or_else(|| Fault::NoFreePhysicalPorts(vif.id.clone()))?;
         let plug = |port: &mut Port| match vif_of(port) {
-            // Somebody was quicker.
+            // Attached concurrently.
             Some(there) if there == vif.id => Err(already(&vif.id, port)),
             Some(_) => Err(Fault::NoFreePhysicalPorts(vif.id.clone())),
             None => {

@@ -1,8 +1,8 @@
 //! Adding, changing and removing volume connectors and targets.
 //!
-//! A machine that runs has attached its volumes: they are changed only while it is off and nobody
-//! works on it, and removed then or before the node is in use. One may be added at any time. A boot
-//! request sees each change at once.
+//! A running machine has its volumes attached: they can only be changed while it is off and the
+//! node is not reserved, and removed then or before the node is in use. They can be added at any
+//! time. Boot requests see a change immediately.
 //!
 //! Source: Ironic's `conductor/manager.py` (`update_volume_connector`, `destroy_volume_connector`,
 //! and those of targets).
@@ -137,8 +137,8 @@ impl LocalConductor {
     }
 }
 
-/// Ironic asks for a node that is known to be off. Here one of which nothing is known yet will
-/// do, so that a node can be described before it is managed.
+/// Ironic requires a node that is known to be off. Here an unknown power state is accepted too, so
+/// that a node can be prepared before it is managed.
 fn refuse_to_change(node: &Node, action: &'static str) -> Result<()> {
     refuse_if_reserved(node)?;
     match node.power_state {
@@ -151,7 +151,7 @@ fn refuse_to_change(node: &Node, action: &'static str) -> Result<()> {
     }
 }
 
-/// From a node that could be deleted as it is, everything can be taken away.
+/// Volumes can always be removed from a node that could be deleted.
 fn refuse_to_remove(node: &Node, action: &'static str) -> Result<()> {
     use ProvisionState as S;
     refuse_if_reserved(node)?;

@@ -164,7 +164,7 @@ mod tests {
             assert_eq!(endpoint(written).as_deref(), Ok(url), "{written:?}");
         }
         for (written, says) in [
-            ("http://2001:db8::139:6180", "stands in brackets"),
+            ("http://2001:db8::139:6180", "needs brackets"),
             ("http://h?x=1", "appended"),
             ("http://h#x", "appended"),
             ("http://h:port", "from 1 to 65535"),

@@ -1,8 +1,8 @@
-//! What machines boot by, for many of them at once, and whether it is still what it was.
+//! Reads the rows that boot decisions use, for many machines at once, and verifies cached ones.
 //!
-//! A row is the same as before if its id, its revision and the time of its last change are. Ids
-//! are not used twice, each change counts the revision up, and the time tells a database apart
-//! that was set back to what it had been, and changed again.
+//! A row is unchanged if its id, its revision and the time of its last change are. Ids are not
+//! reused, each change increments the revision, and the time detects a database that was restored
+//! from a backup and then changed.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -23,15 +23,15 @@ use super::statement::{Statement, Value};
 use super::store::Store;
 use super::{Db, DbError};
 
-/// How many machines one call may ask for.
+/// The maximum number of machines per query.
 pub const BOOT_ROWS_AT_ONCE: usize = 64;
 
-/// What tells a row from what it was before and after.
+/// Identifies a version of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct RowVersion {
     id: i64,
     revision: i64,
-    /// In microseconds since 1970, as exactly as it is kept; of what was never changed, the least.
+    /// In microseconds since 1970, the stored precision; the minimum if it was never changed.
     updated_at: i64,
 }
 
@@ -42,48 +42,47 @@ impl RowVersion {
         Self {
             id,
             revision,
-            // Years that do not fit are not of this world.
+            // Out-of-range years never occur.
             updated_at: updated_at.map_or(i64::MIN, |time| time.unwrap_or(i64::MAX)),
         }
     }
 }
 
-/// What tells the rows of a machine from what they were before and after.
+/// Identifies a version of all rows of a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revisions {
     node: RowVersion,
     port: Option<RowVersion>,
 }
 
-/// The rows of one machine, all as they were at one moment.
+/// The rows of one machine from a single snapshot.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BootRows {
     /// Its node.
     pub node: Node,
-    /// The port with the address that was asked for.
+    /// The port with the requested address.
     pub port: Option<Port>,
-    /// Of these rows. The node's volumes have revisions of their own.
+    /// The versions of these rows. The node's volumes have their own revisions.
     pub revisions: Revisions,
 }
 
-/// What was read of some machines, and as of which commit.
+/// Rows and the commit version they are valid for.
 #[derive(Debug)]
 pub struct AsOf<T> {
-    /// `None` where that is not known.
+    /// `None` if it is unknown.
     pub version: Option<CommitVersion>,
-    /// Machines that nobody knows are left out.
+    /// Unknown machines are absent.
     pub found: HashMap<BootIdent, T>,
 }
 
-/// A row, with the snapshot it was read from where that is known.
+/// A row, with its snapshot if that is known.
 type Row<T> = (Option<Box<str>>, BootIdent, T);
 
-/// A query without its first word and without the values, and how its rows are read.
+/// A query without `SELECT` and values, and its reader.
 type Query<T> = (&'static str, Read<Row<T>>);
 
 impl Db {
-    /// As of which commit the database is now, if that is known without asking it. What is read after this
-    /// is not older.
+    /// The current commit version, if it is known without a query. Later reads are not older.
     pub fn commit_version(&self) -> Option<CommitVersion> {
         match &self.store {
             Store::Sqlite(store) => store.index?.version(),
@@ -91,7 +90,7 @@ impl Db {
         }
     }
 
-    /// The same, asked where it must be: of the database at some moment after this was called.
+    /// The commit version at some time after the call, queried if necessary.
     pub async fn fetch_commit_version(&self) -> Result<Option<CommitVersion>, DbError> {
         let Store::Postgres(store) = &self.store else {
             return Ok(self.commit_version());
@@ -103,8 +102,7 @@ impl Db {
         Ok(snapshot.map(|snapshot| store.snapshots.version(generation, &snapshot)))
     }
 
-    /// The rows of these machines (of [`BOOT_ROWS_AT_ONCE`] at most), as they are at some moment
-    /// after this was called.
+    /// The rows of these machines (at most [`BOOT_ROWS_AT_ONCE`]) at some time after the call.
     pub async fn boot_rows(&self, machines: &[BootIdent]) -> Result<AsOf<BootRows>, DbError> {
         let by_address: Query<BootRows> = (
             concat!(
@@ -123,7 +121,7 @@ impl Db {
             .await
     }
 
-    /// As [`Db::boot_rows`], the revisions alone: much less to read.
+    /// As [`Db::boot_rows`], but only the revisions, which is much less data.
     pub async fn boot_revisions(&self, machines: &[BootIdent]) -> Result<AsOf<Revisions>, DbError> {
         let by_address: Query<Revisions> = (
             "ports.address, ports.id, ports.revision, ports.updated_at, \
@@ -159,7 +157,7 @@ impl Db {
         rows.extend(self.each_of(operation, by_node, nodes).await?);
         if let Some((snapshots, generation)) = generation
             && let Some((Some(first), ..)) = rows.first()
-            // Of two queries, each may have seen another one.
+            // Two queries may have had different snapshots.
             && rows.iter().all(|(snapshot, ..)| snapshot.as_ref() == Some(first))
         {
             version = Some(snapshots.version(generation, first));
@@ -171,7 +169,7 @@ impl Db {
         })
     }
 
-    /// The rows that a query finds for these values.
+    /// The rows of a query for these values.
     async fn each_of<T>(
         &self,
         operation: &'static str,
@@ -181,8 +179,8 @@ impl Db {
         if values.is_empty() {
             return Ok(Vec::new());
         }
-        // A few lengths, so that there are a few texts, each of which is prepared once. To ask
-        // for NULL finds nothing.
+        // Only a few different lengths, so that there are few statements to prepare. The padding
+        // with NULL matches nothing.
         let nothing = match values.first() {
             Some(Value::Uuid(_)) => || Value::Uuid(None),
             _ => || Value::Text(None),
@@ -204,7 +202,7 @@ impl Db {
     }
 }
 
-/// The values of each of the two queries.
+/// The values of both queries.
 fn sorted(machines: &[BootIdent]) -> (Vec<Value<'static>>, Vec<Value<'static>>) {
     let (mut addresses, mut nodes) = (Vec::new(), Vec::new());
     for machine in machines.iter().take(BOOT_ROWS_AT_ONCE) {

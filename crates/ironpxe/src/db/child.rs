@@ -1,7 +1,6 @@
-//! What a node has several of: ports, volume connectors, volume targets.
+//! Resources that belong to a node: ports, volume connectors, volume targets.
 //!
-//! They are read, listed, changed and deleted alike. What differs, and the text of the queries, is
-//! in the room of each: an implementation of [`Child`].
+//! Reading, listing, changing and deleting is generic; each resource implements [`Child`].
 
 use std::fmt::Write as _;
 
@@ -24,30 +23,30 @@ use crate::clock;
 pub(super) trait Child: Clone + PartialEq + Send + Sync {
     /// Its table.
     const TABLE: &'static str;
-    /// What is done with it, for errors.
+    /// The operations on it, for errors.
     const OPERATIONS: Operations;
-    /// Its columns with its node, without `WHERE`.
+    /// Its columns and its node's, without `WHERE`.
     const SELECT: &'static str;
-    /// Its columns but for `id` and `revision`: first its UUID, then its node's.
+    /// Its columns without `id` and `revision`: first its UUID, then its node's.
     const COLUMNS: &'static [(&'static str, &'static str)];
-    /// Takes the columns of [`Child::SELECT`] from a row.
+    /// Reads the columns of [`Child::SELECT`] from a row.
     fn read(fields: &mut Fields<'_>) -> Result<Stored<Self>, sqlx::Error>;
     /// The values of [`Child::COLUMNS`].
     fn values(&self) -> Vec<Value<'_>>;
     fn node(&self) -> NodeUuid;
     fn updated_at(&mut self) -> &mut Option<OffsetDateTime>;
-    /// Gives it back what nobody may change.
+    /// Restores the immutable fields.
     fn keep_identity(&mut self, before: &Self);
     fn missing(uuid: Uuid) -> DbError;
-    /// Which of its values another one has, by the constraint.
+    /// The unique value that violates the constraint.
     fn duplicate(&self, constraint: &str) -> Option<Duplicate>;
-    /// What to sort by, in SQL, for a field of the API.
+    /// The SQL expression to sort by, for a field of the API.
     fn sort_expression(key: &str) -> Option<&'static str> {
         columns::sort_expression(Self::COLUMNS, key)
     }
 }
 
-/// What is done with a resource, in words that complete "cannot …".
+/// The operations, as in "cannot …".
 pub(super) struct Operations {
     pub(super) store: &'static str,
     pub(super) read: &'static str,
@@ -56,7 +55,7 @@ pub(super) struct Operations {
     pub(super) delete: &'static str,
 }
 
-/// A resource as it is stored.
+/// A resource with its revision.
 pub(super) struct Stored<C> {
     pub(super) child: C,
     pub(super) revision: i64,
@@ -75,7 +74,7 @@ impl Db {
         Ok(found.map(|stored| stored.child))
     }
 
-    /// Those that `filter` wants, in the order and of the page asked for.
+    /// The resources that match `filter`, sorted and paged.
     pub(super) async fn child_list<'v, C: Child, M: Copy + Into<Uuid>>(
         &self,
         page: &Page<M>,
@@ -98,8 +97,7 @@ impl Db {
         }
         let statement = query.finish(C::OPERATIONS.list, order, page.limit);
         let found = self.all(statement, C::read).await?;
-        // Nothing comes after a marker that was deleted meanwhile, which is not the end of the
-        // list.
+        // An empty page may also mean that the marker was deleted concurrently.
         if let (true, Some(marker)) = (found.is_empty(), marker) {
             let there: Option<C> = self.child_get(marker).await?;
             there.ok_or_else(|| C::missing(marker))?;
@@ -107,12 +105,12 @@ impl Db {
         Ok(found.into_iter().map(|stored| stored.child).collect())
     }
 
-    /// Applies `change` to the resource as it is, until it has been saved over what was read,
-    /// unless `allowed` objects, which sees its node as that is then (and the node it comes to),
-    /// and the resource before and after the change.
+    /// Applies `change` to the current resource and saves it, with retries after concurrent
+    /// changes. `allowed` can reject it: it gets the current node (and the new node, if that
+    /// changes), and the resource before and after.
     ///
-    /// Gives it as it is saved, and what `change` gave. Both may run several times; a fault that
-    /// one of them gives ends the matter. If nothing changes, nothing is saved.
+    /// Returns the saved resource and the result of `change`. Both functions may run several times;
+    /// a fault from one of them is final. Nothing is saved if nothing changes.
     pub(super) async fn child_change<C: Child, T>(
         &self,
         uuid: Uuid,
@@ -146,7 +144,7 @@ impl Db {
         }
     }
 
-    /// Deletes the resource if `allowed` does not object to its node as that is. Gives the node's
+    /// Deletes the resource unless `allowed` rejects it for the current node. Returns the node's
     /// UUID.
     pub(super) async fn child_destroy<C: Child>(
         &self,
@@ -180,7 +178,7 @@ impl Db {
     }
 }
 
-/// What is stored: the resource's columns, and its revision.
+/// The stored columns, including the revision.
 fn stored_columns<C: Child>() -> impl Iterator<Item = &'static str> + Clone {
     let columns = C::COLUMNS.iter().map(|(name, _)| *name);
     columns.chain(["revision"])
@@ -197,7 +195,7 @@ fn by_uuid<C: Child>(uuid: Uuid) -> Statement<'static> {
     Statement::assembled(C::OPERATIONS.read, text, vec![uuid.into()])
 }
 
-/// The resource as the writer sees it.
+/// The current resource, read by the writer.
 async fn current<C: Child>(writer: &mut Writer<'_>, uuid: Uuid) -> Result<Stored<C>, DbError> {
     writer
         .first(by_uuid::<C>(uuid), C::read)
@@ -205,8 +203,8 @@ async fn current<C: Child>(writer: &mut Writer<'_>, uuid: Uuid) -> Result<Stored
         .ok_or_else(|| C::missing(uuid))
 }
 
-/// Saves the resource if it is still of revision `over`, and its node and the node it comes to are
-/// still of those of `nodes`; tells whether it was.
+/// Saves the resource if its revision is still `over`, and the revisions of its current and new
+/// node are still those of `nodes`; returns whether it did.
 async fn save<C: Child>(
     writer: &mut Writer<'_>,
     child: &C,
@@ -235,7 +233,7 @@ async fn save<C: Child>(
     done.map_err(|error| not_saved(child, error))
 }
 
-/// Which of the values another one has, or else what the database said.
+/// The duplicate value, or else the database's error.
 fn not_saved<C: Child>(child: &C, error: DbError) -> DbError {
     match error.violation() {
         Some(Violation::NoNode) => DbError::NodeMissing(child.node()),

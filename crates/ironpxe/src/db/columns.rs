@@ -1,13 +1,14 @@
-//! The columns of a table, a row for each: its name, how it is read into its field, and how it is
-//! bound. What is selected, inserted and updated follows from it.
+//! Column tables: each column's name, how it is read into its field, and how it is bound. `SELECT`,
+//! `INSERT` and `UPDATE` are generated from them.
 
 use std::fmt::Write as _;
 
-/// Makes of a table of columns, in the order of these rows: a macro `$names!()` for the text of a
-/// `SELECT` (the row's `id` first, `then` what is no field), `COLUMNS`, and the functions `read_fields` and `bind_fields`.
+/// Generates from a table of columns, in this order: a macro `$names!()` with the text of a
+/// `SELECT` (`id` first, then `then` for what is not a field), `COLUMNS`, and the functions
+/// `read_fields` and `bind_fields`.
 ///
-/// A row is `field: how it is read => how it is bound;`. A column of another name says so, and one
-/// that is selected from another table: `field ["column" from "table.column"]: …`.
+/// A row is `field: read => bind;`. A column of another name, or of another table, is given as
+/// `field ["column" from "table.column"]: …`.
 macro_rules! columns {
     (
         $names:ident of $resource:ident in $table:literal $(then $more:literal)?,
@@ -27,7 +28,7 @@ macro_rules! columns {
         }
         pub(super) use $names;
 
-        /// The columns without `id`: of each its name, and what is selected.
+        /// The columns without `id`: name and selected expression.
         pub(super) const COLUMNS: &[(&str, &str)] = &[
             $((
                 $crate::db::columns::column!($field $([$column])?),
@@ -70,10 +71,10 @@ macro_rules! selected {
 }
 pub(super) use selected;
 
-/// The column by which a resource refers to its node; it is bound to the node's UUID.
+/// The column that refers to the node; bound to the node's UUID.
 const NODE: &str = "node_id";
 
-/// The text that stores a row, of which `$1` is the first column.
+/// An `INSERT`; `$1` is the first column.
 pub(super) fn insert<'c>(table: &str, columns: impl Iterator<Item = &'c str> + Clone) -> String {
     let names: Vec<&str> = columns.clone().collect();
     let values: Vec<String> = columns.zip(1..).map(placeholder).collect();
@@ -81,7 +82,7 @@ pub(super) fn insert<'c>(table: &str, columns: impl Iterator<Item = &'c str> + C
     format!("INSERT INTO {table} ({names}) VALUES ({values})")
 }
 
-/// The text that changes all columns but the first, as far as `WHERE`.
+/// An `UPDATE` of all columns except the first, without `WHERE`.
 pub(super) fn update<'c>(table: &str, columns: impl Iterator<Item = &'c str>) -> String {
     let mut text = format!("UPDATE {table} SET ");
     for (column, number) in columns.zip(1..).skip(1) {
@@ -100,7 +101,7 @@ fn placeholder((column, number): (&str, usize)) -> String {
     }
 }
 
-/// What a list is sorted by for a field of the API that has a column of its name.
+/// The SQL expression to sort by, for a field with a column of the same name.
 pub(super) fn sort_expression(
     columns: &'static [(&'static str, &'static str)],
     key: &str,

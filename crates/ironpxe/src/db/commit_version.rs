@@ -1,16 +1,14 @@
-//! Whether anybody has committed anything since: `SQLite`'s own mark of that, read without asking
-//! `SQLite`.
+//! Detects commits to a `SQLite` database without a query.
 //!
-//! In WAL mode the file `-shm` beside the database begins with the header of the WAL index, twice.
-//! Whoever commits, in whatever process, writes it before its `COMMIT` returns, and whoever begins
-//! to read takes its snapshot by it. So two equal headers mean that nothing was committed between
-//! them: each commit makes the log longer (`mxFrame`) or begins it anew under other salts
-//! (`aSalt`), and the checksum of the last frame (`aFrameCksum`) is one over all of the log.
-//! Moving the log into the database (a checkpoint) changes no content, and not the header.
+//! In WAL mode, the file `-shm` beside the database begins with two copies of the WAL index header.
+//! Every writer, in any process, updates it before its `COMMIT` returns, and every reader takes its
+//! snapshot from it. So two equal headers mean that nothing was committed in between: each commit
+//! extends the log (`mxFrame`) or restarts it with other salts (`aSalt`), and the checksum of the
+//! last frame (`aFrameCksum`) covers the entire log. A checkpoint changes neither the content nor
+//! the header.
 //!
-//! Conductors write down that they live all the time, and no machine boots by that. So whoever
-//! does can say of one commit that it changes nothing that matters: then the version stays what it was
-//! ([`WalIndex::ignore_commit`]).
+//! Conductors write heartbeats all the time, which do not affect boots. A writer can declare that
+//! its own commit is irrelevant, so that the version stays unchanged ([`WalIndex::ignore_commit`]).
 //!
 //! Sources: `SQLite`'s `walformat.html` §2.1 and `wal.c` (`WalIndexHdr`, `walIndexTryHdr`,
 //! `walIndexWriteHdr`, `walRestartHdr`).
@@ -22,50 +20,48 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::{LazyLock, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// How long one copy of the header is.
+/// The length of one copy of the header.
 const HEADER: usize = 48;
-/// What the header's checksum is over.
+/// The part that the checksum covers.
 const SUMMED: usize = 40;
-/// The only format of the index there has ever been.
+/// The only format version of the index so far.
 const FORMAT: u32 = 3_007_000;
 
-/// How many headers are remembered.
+/// The number of recent headers.
 const RECENT: usize = 8;
 
-/// What the database was at one moment. Equal versions of one database mean that it is the same, but
-/// for what was ignored.
+/// A version of the database. Equal versions mean equal content, except for ignored commits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CommitVersion(u64);
 
 #[cfg(test)]
 impl CommitVersion {
-    /// One of no database.
+    /// A version without a database.
     pub(crate) fn sample(number: u64) -> Self {
         Self(number)
     }
 }
 
-/// A header of the index that can be believed, without its checksum.
+/// A valid header without its checksum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header([u8; SUMMED]);
 
-/// The index of an open database's log.
+/// The WAL index of an open database.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct WalIndex(&'static Watched);
 
-/// A file, and what was last seen in it.
+/// A file and its recent headers.
 #[derive(Debug)]
 struct Watched {
     file: File,
     seen: RwLock<Seen>,
 }
 
-/// What was seen lately (headers, or snapshots), the last in front, and their versions. Some threads are
-/// a little behind others.
+/// Recent headers or snapshots with their versions, newest first: some threads lag behind others.
 #[derive(Debug)]
 struct Seen<K = Header> {
     recent: VecDeque<(K, CommitVersion)>,
-    /// How many versions were given. None is given twice.
+    /// The number of versions assigned; versions are never reused.
     given: u64,
 }
 
@@ -79,10 +75,10 @@ impl<K> Default for Seen<K> {
 }
 
 impl WalIndex {
-    /// The index beside the database at `path`, which this process has open and has read; `None`
-    /// where its bytes cannot be trusted to be those that `SQLite` shares.
+    /// The index of the database at `path`, which this process has open and has read; `None` if its
+    /// bytes may differ from those that `SQLite` shares.
     pub(super) fn of(path: &Path) -> Option<Self> {
-        // Elsewhere, a file that is read and its mapped memory need not be the same thing.
+        // On other systems a file and its memory mapping may differ.
         if !cfg!(target_os = "linux") {
             return None;
         }
@@ -91,29 +87,29 @@ impl WalIndex {
         open_for_good(Path::new(&name)).ok().map(Self)
     }
 
-    /// What the database is now; `None` if that is not certain.
+    /// The current version; `None` if it is uncertain.
     pub(super) fn version(self) -> Option<CommitVersion> {
         let header = self.header()?;
         let known = self.0.seen().version_of(&header);
         Some(known.unwrap_or_else(|| self.0.seen_mut().give(header)))
     }
 
-    /// What the index says now; `None` if that is not certain.
+    /// The current header; `None` if it is uncertain.
     pub(super) fn header(self) -> Option<Header> {
         let mut copies = [0; 2 * HEADER];
         self.0.file.read_exact_at(&mut copies, 0).ok()?;
-        // SQLite removes the file when nobody has the database open any more. Whoever opens it
-        // next writes another one.
+        // SQLite deletes the file when the last connection is closed; the next one creates a new
+        // file.
         if self.0.file.metadata().ok()?.nlink() == 0 {
             return None;
         }
         header_of(&copies)
     }
 
-    /// Leaves the version as it was at `before`, if there was a single commit since: then it was that of
-    /// who calls this, who had the right to write at `before` already, and has committed a change of
-    /// `rows` that matter to nobody who asks for versions. Where it has changed none, there is nothing of
-    /// its own in the log, and the single commit would be another's.
+    /// Keeps the version of `before` if there was a single commit since. Precondition: the caller
+    /// held the write lock at `before`, and has committed a change of `rows` that is irrelevant for
+    /// versions. If it changed no rows, it wrote nothing to the log, and the single commit would be
+    /// another writer's.
     pub(super) fn ignore_commit(self, before: Header, rows: u64) {
         if rows == 0 {
             return;
@@ -141,7 +137,7 @@ impl<K: PartialEq> Seen<K> {
         known.map(|(_, version)| *version)
     }
 
-    /// The version of what is new, or was a moment ago.
+    /// The version of a new header, or of a recent one.
     fn give(&mut self, key: K) -> CommitVersion {
         self.version_of(&key).unwrap_or_else(|| {
             self.given += 1;
@@ -158,7 +154,7 @@ impl<K: PartialEq> Seen<K> {
 }
 
 impl Seen {
-    /// Gives the header `after` the version of `before`, also if it has one already.
+    /// Assigns the version of `before` to the header `after`, even if it already has one.
     fn ignore_commit(&mut self, before: Header, after: Header) {
         if let Some(version) = self.version_of(&before) {
             self.recent.retain(|(of, _)| *of != after);
@@ -168,22 +164,22 @@ impl Seen {
 }
 
 impl Header {
-    /// Whether there was a single commit in between: each counts one up (`iChange`).
+    /// Whether there was a single commit in between: each increments `iChange`.
     fn follows(self, before: Self) -> bool {
         let commits = |Self(bytes)| number(&bytes, 2).unwrap_or_default();
         commits(self) == commits(before).wrapping_add(1)
     }
 }
 
-/// The header in the first bytes of the index, by the same checks as `SQLite`'s.
+/// Validates the header at the beginning of the index like `SQLite`.
 fn header_of(copies: &[u8; 2 * HEADER]) -> Option<Header> {
     let (first, second) = copies.split_at(HEADER);
     let (summed, sum) = first.split_at_checked(SUMMED)?;
     let summed: [u8; SUMMED] = summed.try_into().ok()?;
     let word = |index| number(&summed, index);
     let initialized = summed.get(12) == Some(&1);
-    // No log, no salts: nothing was committed since the index was made, and another index would
-    // look the same.
+    // Without salts there is no log: nothing was committed since the index was created, and another
+    // index would look the same.
     let salted = word(8) != Some(0) || word(9) != Some(0);
     let certain = first == second
         && word(0) == Some(FORMAT)
@@ -193,7 +189,7 @@ fn header_of(copies: &[u8; 2 * HEADER]) -> Option<Header> {
     certain.then_some(Header(summed))
 }
 
-/// A number of the index; they are in the order of bytes of the machine.
+/// A number in the index, in native byte order.
 fn number(bytes: &[u8], index: usize) -> Option<u32> {
     let bytes = bytes.get(index * 4..index * 4 + 4)?;
     Some(u32::from_ne_bytes(bytes.try_into().ok()?))
@@ -209,8 +205,8 @@ fn checksum(bytes: &[u8; SUMMED]) -> (u32, u32) {
     (one, other)
 }
 
-/// Opens a file that is never closed: closing any descriptor of it would give up the locks that
-/// `SQLite` holds on it in this process. So no file is opened twice either.
+/// Opens a file and never closes it: closing any descriptor of it would release the locks that
+/// `SQLite` holds on it in this process. So each file is opened only once.
 fn open_for_good(path: &Path) -> std::io::Result<&'static Watched> {
     type Opened = HashMap<(u64, u64), &'static Watched>;
     static OPENED: LazyLock<Mutex<Opened>> = LazyLock::new(Mutex::default);
@@ -224,7 +220,7 @@ fn open_for_good(path: &Path) -> std::io::Result<&'static Watched> {
                 seen: RwLock::default(),
             }));
             let about = watched.file.metadata()?;
-            // Another one may stand there by now.
+            // The path may be another file by now.
             if (about.dev(), about.ino()) != *place.key() {
                 return Err(std::io::ErrorKind::NotFound.into());
             }

@@ -1,4 +1,4 @@
-//! Conductors: who is there to do the work.
+//! Conductors.
 
 use ironpxe_core::conductor::{Conductor, Hardware};
 use std::time::{Duration, Instant};
@@ -9,31 +9,31 @@ use super::statement::{Statement, Value};
 use super::{Db, DbError};
 use crate::clock;
 
-/// A conductor that enters itself.
+/// The registration of a conductor.
 #[derive(Debug, Clone, Copy)]
 pub struct Registration<'a> {
     /// Its name.
     pub hostname: &'a str,
-    /// Which of its runs this is.
+    /// Identifies this run of the conductor.
     pub run_id: &'a str,
     /// Its group.
     pub group: &'a str,
     /// The hardware types it has enabled, by name.
     pub drivers: &'a [String],
-    /// What each of them offers.
+    /// The interfaces of each hardware type.
     pub interfaces: &'a [Hardware],
-    /// Where it answers JSON-RPC; empty when it serves only its own process.
+    /// Its JSON-RPC endpoint; empty if it only serves its own process.
     pub endpoint: &'a str,
 }
 
 impl Db {
-    /// Says which run is that of this process: it lives, whatever the clock says.
+    /// Sets the run of this process, which counts as alive regardless of the clock.
     pub fn set_own_run(&self, run_id: &str) {
-        // There is one conductor in a process.
+        // There is one conductor per process.
         let _ = self.own_run.set(run_id.to_owned());
     }
 
-    /// The time by which heartbeats are judged.
+    /// The time to compare heartbeats with.
     pub(super) fn judging_time(&self) -> OffsetDateTime {
         self.heartbeat_clock.judge_at(clock::now(), Instant::now())
     }
@@ -43,7 +43,7 @@ impl Db {
         row.at(now, self.heartbeat_timeout, is_own)
     }
 
-    /// Enters a conductor, or enters it again after a restart.
+    /// Registers a conductor, also again after a restart.
     pub async fn conductor_register(&self, entry: &Registration<'_>) -> Result<(), DbError> {
         let statement = Statement::new(
             "register a conductor",
@@ -65,8 +65,8 @@ impl Db {
         self.execute(statement).await.map(drop)
     }
 
-    /// Enters a conductor in the place of the run `gone` of the same name, while that is the one that
-    /// is registered and it has ended or was not heard of since `silent_since`. Tells whether it did.
+    /// Registers a conductor in the place of the run `gone` of the same name, if that is still
+    /// registered and has ended or sent no heartbeat since `silent_since`. Returns whether it did.
     pub async fn conductor_take_name(
         &self,
         entry: &Registration<'_>,
@@ -74,7 +74,7 @@ impl Db {
         silent_since: OffsetDateTime,
     ) -> Result<bool, DbError> {
         let statement = Statement::new(
-            "take a conductor's name back",
+            "re-register a conductor",
             "UPDATE conductors SET conductor_group = $2, drivers = $3, online = $4, \
              updated_at = $5, interfaces = $6, endpoint = $7, run_id = $8 WHERE hostname = $1 AND \
              run_id = $9 AND (online = $10 OR updated_at < $11)",
@@ -93,8 +93,8 @@ impl Db {
         Ok(self.execute(statement).await? == 1)
     }
 
-    /// Notes that this run of a conductor is there: for new work (`online`), or only to finish
-    /// what it has. Tells whether it still is the run that is registered.
+    /// Writes a heartbeat of this run: accepting new work (`online`), or only finishing its tasks.
+    /// Returns whether it is still the registered run.
     pub async fn conductor_touch(
         &self,
         hostname: &str,
@@ -102,7 +102,7 @@ impl Db {
         online: bool,
     ) -> Result<bool, DbError> {
         let statement = Statement::new(
-            "note that a conductor is there",
+            "write a conductor's heartbeat",
             "UPDATE conductors SET online = $3, updated_at = $4 WHERE hostname = $1 AND \
              run_id = $2",
         )
@@ -113,7 +113,7 @@ impl Db {
         Ok(self.execute_aside(statement).await? == 1)
     }
 
-    /// Every conductor there ever was, in the order of their first registration.
+    /// All conductors that ever registered, in the order of their first registration.
     pub async fn conductor_list(&self) -> Result<Vec<Conductor>, DbError> {
         let statement = Statement::new(
             "list conductors",
@@ -167,7 +167,7 @@ fn read(fields: &mut Fields<'_>) -> Result<ConductorRow, sqlx::Error> {
 }
 
 impl ConductorRow {
-    /// The conductor as it looks at `now`.
+    /// The conductor with its liveness at `now`.
     fn at(self, now: OffsetDateTime, heartbeat_timeout: Duration, is_own: bool) -> Conductor {
         let is_heard = is_own || now - self.updated_at <= heartbeat_timeout;
         Conductor {

@@ -1,4 +1,4 @@
-//! What can go wrong in the database, and what of it a client may hear.
+//! Database errors, and their faults for clients.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -13,133 +13,133 @@ use sqlx::migrate::MigrateError;
 use sqlx::postgres::PgDatabaseError;
 use uuid::Uuid;
 
-/// When a client may try again after [`DbError::Unavailable`], in seconds.
+/// When a client may retry after [`DbError::Unavailable`], in seconds.
 const RETRY_AFTER: u16 = 2;
 
-/// Why the database did not do it.
+/// Why a database operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
-    /// A value that must be unique stands in another row.
-    #[error("{0:?} exists already")]
+    /// A unique value exists in another row.
+    #[error("{0:?} already exists")]
     Duplicate(Duplicate),
-    /// The node that is named is not there.
+    /// The node does not exist.
     #[error("there is no node {0}")]
     NodeMissing(NodeUuid),
-    /// The port that is named is not there.
+    /// The port does not exist.
     #[error("there is no port {0}")]
     PortMissing(PortUuid),
-    /// The volume connector that is named is not there.
+    /// The volume connector does not exist.
     #[error("there is no volume connector {0}")]
     VolumeConnectorMissing(VolumeConnectorUuid),
-    /// The volume target that is named is not there.
+    /// The volume target does not exist.
     #[error("there is no volume target {0}")]
     VolumeTargetMissing(VolumeTargetUuid),
-    /// The entry of a node's history that is named is not there.
+    /// The history entry does not exist.
     #[error("there is no node history entry {0}")]
     NodeHistoryMissing(NodeHistoryUuid),
-    /// The list cannot be sorted by this field.
-    #[error("there is no order by {0}")]
+    /// Lists cannot be sorted by this field.
+    #[error("cannot sort by {0}")]
     SortKey(&'static str),
-    /// There is nothing to read.
+    /// The database file does not exist.
     #[error("there is no database at {}", .0.display())]
     NoDatabase(PathBuf),
     /// The database cannot be opened, created or reached.
     #[error("cannot open the database {location}")]
     Open {
-        /// Where it is.
+        /// The database's location.
         location: String,
-        /// Why.
+        /// The cause.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// The tables cannot be brought to the form this release works with.
-    #[error("cannot bring the tables of {location} up to date")]
+    /// A migration failed.
+    #[error("cannot migrate the schema of {location}")]
     Migrate {
-        /// Where they are.
+        /// The database's location.
         location: String,
-        /// Why.
+        /// The cause.
         source: MigrateError,
     },
-    /// The tables are older than this program, which does not change a server's by itself.
+    /// The schema is older than this program, which does not migrate a server by itself.
     #[error(
-        "the tables of {location} lack {pending} migrations of this ironpxe: run `ironpxe db \
+        "the schema of {location} lacks {pending} migrations of this ironpxe: run `ironpxe db \
          upgrade`"
     )]
     SchemaOlder {
-        /// Where they are.
+        /// The database's location.
         location: String,
-        /// How many migrations are missing.
+        /// The number of missing migrations.
         pending: usize,
     },
-    /// The tables are newer than this program, and not compatible with it.
+    /// The schema is newer than this program and incompatible with it.
     #[error(
-        "the tables of {location} are of version {here}, and this ironpxe knows them only up to \
+        "the schema of {location} has version {here}, but this ironpxe only supports up to \
          version {executable}: upgrade ironpxe"
     )]
     SchemaNewer {
-        /// Where they are.
+        /// The database's location.
         location: String,
-        /// Their version.
+        /// The schema's version.
         here: i64,
-        /// This program's.
+        /// The program's version.
         executable: i64,
     },
-    /// A migration was applied that is not this program's.
+    /// An applied migration differs from the one of this program.
     #[error(
-        "migration {version} was applied to {location} in another form than this ironpxe has it: \
+        "migration {version} of {location} differs from the one in this ironpxe: \
          use the release that created the tables, or a later one"
     )]
     SchemaAltered {
-        /// Where they are.
+        /// The database's location.
         location: String,
-        /// Which migration.
+        /// The migration's version.
         version: i64,
     },
-    /// A value that the database cannot keep.
-    #[error("{operation}: the database cannot keep the value")]
+    /// A value that the database cannot store.
+    #[error("{operation}: the database cannot store the value")]
     Unstorable {
-        /// What was to be done.
+        /// The operation.
         operation: &'static str,
-        /// Why.
+        /// The cause.
         source: sqlx::Error,
     },
-    /// The database cannot be worked with now: busy, locked, full or unreachable.
+    /// The database is temporarily unavailable: busy, locked, full or unreachable.
     #[error("{operation}: the database is not available")]
     Unavailable {
-        /// What was to be done.
+        /// The operation.
         operation: &'static str,
-        /// Why.
+        /// The cause.
         source: sqlx::Error,
     },
-    /// What is stored cannot be read.
-    #[error("{operation}: the database holds something unreadable")]
+    /// A stored value cannot be read.
+    #[error("{operation}: the database contains an unreadable value")]
     Corrupt {
-        /// What was to be done.
+        /// The operation.
         operation: &'static str,
-        /// What, and why.
+        /// The value and the cause.
         source: sqlx::Error,
     },
     /// Anything else.
-    #[error("{operation}: the database refused")]
+    #[error("{operation}: the database reported an error")]
     Sqlx {
-        /// What was to be done.
+        /// The operation.
         operation: &'static str,
-        /// Why.
+        /// The cause.
         source: sqlx::Error,
     },
 }
 
-/// Which value is already taken.
+/// A unique value that already exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Duplicate {
     /// A node's UUID.
     NodeUuid(NodeUuid),
     /// A node's name.
     NodeName(String),
-    /// A node's instance.
+    /// An instance on another node.
     Instance {
-        /// The instance, which is on another node.
+        /// The instance.
         instance: Uuid,
-        /// The node that was to get it.
+        /// The node that the request is about.
         node: NodeUuid,
     },
     /// A port's UUID.
@@ -150,21 +150,21 @@ pub enum Duplicate {
     PortAddress(MacAddress),
     /// A volume connector's UUID.
     VolumeConnectorUuid(VolumeConnectorUuid),
-    /// What a node is called by its storage.
+    /// A node's identity for storage.
     VolumeConnector {
-        /// The kind of name.
+        /// The type.
         kind: String,
-        /// The name.
+        /// The connector ID.
         connector_id: String,
     },
     /// A volume target's UUID.
     VolumeTargetUuid(VolumeTargetUuid),
-    /// The boot index of another target of the node.
+    /// The boot index of another target of the same node.
     VolumeBootIndex(i64),
 }
 
 impl DbError {
-    /// Sorts an error of the driver into the classes of this enum.
+    /// Classifies an error of the driver.
     pub(super) fn from_sqlx(operation: &'static str, source: sqlx::Error) -> Self {
         match &source {
             sqlx::Error::PoolTimedOut
@@ -186,7 +186,7 @@ impl DbError {
         }
     }
 
-    /// Which rule of the tables this would have broken.
+    /// The constraint that was violated.
     pub(super) fn violation(&self) -> Option<Violation> {
         let Self::Sqlx { source, .. } = self else {
             return None;
@@ -194,7 +194,7 @@ impl DbError {
         let error = source.as_database_error()?;
         match error.kind() {
             ErrorKind::UniqueViolation => taken(error).map(Violation::Taken),
-            // Only a child's node can be missing, or go meanwhile.
+            // Only a child's node can be missing, or be deleted concurrently.
             ErrorKind::ForeignKeyViolation => Some(Violation::NoNode),
             ErrorKind::NotNullViolation => empty(error)
                 .is_some_and(|column| column == "node_id")
@@ -203,7 +203,7 @@ impl DbError {
         }
     }
 
-    /// Whether a file cannot be written to: then it may still be read.
+    /// Whether a file is not writable, but may be readable.
     pub(super) fn is_about_writing(&self) -> bool {
         let source = match self {
             Self::Open { source, .. } => {
@@ -222,7 +222,7 @@ impl DbError {
         source.is_some_and(|source| WriteProblem::of(source).is_some())
     }
 
-    /// Whether the database made this give way to a change of somebody else.
+    /// Whether the database aborted this for a concurrent transaction.
     pub(super) fn is_serialization_failure(&self) -> bool {
         let Self::Unavailable { source, .. } = self else {
             return false;
@@ -235,26 +235,24 @@ impl DbError {
     }
 }
 
-/// Why a database that can be read cannot be written to.
+/// Why a readable database is not writable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WriteProblem {
-    /// There is no room on its disk, or no more for its user.
+    /// Its disk is full, or a quota is exceeded.
     Full,
-    /// It may only be read.
+    /// It is read-only.
     ReadOnly,
-    /// The system fails to write its file.
+    /// Writing to its file fails.
     Failing,
 }
 
 impl WriteProblem {
-    /// What to tell whoever asks for a change.
+    /// The message for clients.
     pub fn text(self) -> &'static str {
         match self {
             Self::Full => "the database cannot be written to: its disk is full",
             Self::ReadOnly => "the database cannot be written to: it is read-only",
-            Self::Failing => {
-                "the database cannot be written to: the system fails to write its file"
-            }
+            Self::Failing => "the database cannot be written to: writing its file failed",
         }
     }
 
@@ -292,22 +290,21 @@ impl WriteProblem {
     }
 }
 
-/// A rule of the tables.
+/// A violated constraint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Violation {
-    /// A value stands in another row: the constraint, as `PostgreSQL` names it if nobody else
-    /// does, `table_column_column_key`.
+    /// A unique constraint, by its name in `PostgreSQL` (by default `table_column_column_key`).
     Taken(String),
-    /// There is no such node.
+    /// The node does not exist.
     NoNode,
 }
 
-/// The constraint that a write would have broken.
+/// The unique constraint that was violated.
 fn taken(error: &dyn DatabaseError) -> Option<String> {
     if let Some(constraint) = error.constraint() {
         return Some(constraint.to_owned());
     }
-    // SQLite says `table.column, table.column`.
+    // SQLite's message is `table.column, table.column`.
     let columns = error
         .message()
         .strip_prefix("UNIQUE constraint failed: ")?
@@ -324,7 +321,7 @@ fn taken(error: &dyn DatabaseError) -> Option<String> {
     Some(name + "_key")
 }
 
-/// The column that a write would have left empty.
+/// The column of a violated NOT NULL constraint.
 fn empty(error: &dyn DatabaseError) -> Option<&str> {
     if let Some(error) = error.try_downcast_ref::<PgDatabaseError>() {
         return error.column();
@@ -335,7 +332,7 @@ fn empty(error: &dyn DatabaseError) -> Option<&str> {
     column.split_once('.').map(|(_, column)| column)
 }
 
-/// What an error of the database means for who asked.
+/// The classes of database errors.
 enum Class {
     Unavailable,
     Corrupt,
@@ -364,7 +361,7 @@ fn postgres_class(code: &str) -> Class {
         // A standby; a lock or a statement that took too long; no such database, for now.
         "25006" | "55P03" | "3D000" => Class::Unavailable,
         _ => match code.get(..2) {
-            // The connection; the login; who gave way; resources; an operator; the system.
+            // Connection, authentication, serialization, resources, operator intervention, system.
             Some("08" | "28" | "40" | "53" | "57" | "58") => Class::Unavailable,
             Some("XX") => Class::Corrupt,
             _ => Class::Other,
@@ -401,7 +398,7 @@ impl From<DbError> for Fault {
                 "The sort_key value \"{key}\" is invalid for sorting"
             )),
             DbError::Unstorable { .. } => Self::InvalidParameterValue(
-                "A text has a NUL character, or is too long to be found again".to_owned(),
+                "A text has a NUL character, or is too long to be indexed".to_owned(),
             ),
             DbError::Unavailable { operation, source } => {
                 let problem = WriteProblem::of(&source);
@@ -455,15 +452,15 @@ impl From<Duplicate> for Fault {
     }
 }
 
-/// What to say when a row was changed by others as often as it was tried to change it here.
+/// The fault after too many concurrent changes of the same row.
 pub(super) fn contended() -> Fault {
     Fault::Unavailable {
-        reason: "Too many changes at once".to_owned(),
+        reason: "Too many concurrent changes".to_owned(),
         retry_after: RETRY_AFTER,
     }
 }
 
-/// An error with its causes, in one line.
+/// An error with its causes in one line.
 pub(super) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

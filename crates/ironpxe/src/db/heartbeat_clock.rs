@@ -1,21 +1,21 @@
-//! The time by which the heartbeats of others are judged, whatever is done to the wall clock.
+//! The time to compare heartbeats with, robust against changes of the wall clock.
 //!
-//! Heartbeats are times of the wall clock, because processes on several hosts compare them. When the
-//! clock is set forward, every heartbeat there is looks old at once, although nobody is dead. So for
-//! as long as it takes until every living conductor has written a new one (the heartbeat timeout), they
-//! are judged by the time that it would be if the clock had not been set. When it is set back, the new
-//! time counts at once: by the old one, heartbeats that are written now would look old.
+//! Heartbeats are wall-clock times, because processes on several hosts compare them. When the clock
+//! is set forward, all heartbeats suddenly look old. So for the duration of the heartbeat timeout,
+//! in which every live conductor writes a new one, the time is extrapolated from before the change.
+//! When the clock is set back, the new time is used immediately, because new heartbeats would look
+//! old by the previous one.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
-/// How far the wall clock may be off what is expected before it counts as set. Clocks that are only
-/// slowed down or hurried (NTP) stay below.
+/// The deviation beyond which the wall clock counts as set. Clocks that NTP slows down or speeds up
+/// stay below it.
 const TOLERANCE: time::Duration = time::Duration::seconds(2);
 
-/// Compares the wall clock with the time that has passed.
+/// Compares the wall clock with the monotonic clock.
 #[derive(Debug)]
 pub(super) struct HeartbeatClock {
     grace: Duration,
@@ -26,12 +26,12 @@ pub(super) struct HeartbeatClock {
 struct Last {
     passed: Instant,
     wall: OffsetDateTime,
-    /// When it was noticed that the clock was set forward since.
+    /// When a forward step was noticed.
     set_forward: Option<Instant>,
 }
 
 impl HeartbeatClock {
-    /// `grace` is how long it may take until everybody has written a heartbeat.
+    /// `grace` is the time in which every live conductor writes a heartbeat.
     pub(super) fn new(grace: Duration) -> Self {
         Self {
             grace,
@@ -39,7 +39,7 @@ impl HeartbeatClock {
         }
     }
 
-    /// The time to judge by, when the wall clock says `wall` at the moment `passed`.
+    /// The time to use when the wall clock shows `wall` at the instant `passed`.
     pub(super) fn judge_at(&self, wall: OffsetDateTime, passed: Instant) -> OffsetDateTime {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = Last {

@@ -1,8 +1,8 @@
-//! What every list has in common: pages, order, and the words of their SQL.
+//! Paging and sorting of lists.
 //!
-//! Pages are cut by key, not by offset: a page begins after the marker's place in the order, so
-//! that what is created or deleted meanwhile neither repeats nor hides an entry. The row's `id`
-//! breaks ties; rows without a value come first, as in a smallest-first list they do in `SQLite`.
+//! Keyset pagination: a page begins after the marker's position in the order, so that concurrent
+//! creations and deletions neither repeat nor hide entries. The row's `id` breaks ties; NULLs sort
+//! first in ascending order, as in `SQLite`.
 
 use std::fmt::Write as _;
 
@@ -10,26 +10,26 @@ use uuid::Uuid;
 
 use super::statement::{Statement, Value};
 
-/// Which way a list is sorted.
+/// The sort direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SortDirection {
-    /// Smallest first.
+    /// Ascending.
     #[default]
     Ascending,
-    /// Largest first.
+    /// Descending.
     Descending,
 }
 
-/// Which page of a list is wanted.
+/// The requested page of a list.
 #[derive(Debug, Clone)]
 pub struct Page<Marker> {
-    /// At most this many.
+    /// The maximum number of entries.
     pub limit: Option<u32>,
-    /// Begin after this one.
+    /// Begin after this entry.
     pub marker: Option<Marker>,
-    /// The field to sort by; the order of creation when empty.
+    /// The field to sort by; by default the order of creation.
     pub sort_key: Option<&'static str>,
-    /// Which way.
+    /// The direction.
     pub sort_dir: SortDirection,
 }
 
@@ -44,7 +44,7 @@ impl<Marker> Default for Page<Marker> {
     }
 }
 
-/// The query of a list, being put together.
+/// Builds the query of a list.
 pub(super) struct ListQuery<'v> {
     text: String,
     values: Vec<Value<'v>>,
@@ -52,7 +52,7 @@ pub(super) struct ListQuery<'v> {
 }
 
 impl<'v> ListQuery<'v> {
-    /// Begins with the part before `WHERE`.
+    /// Begins with the text before `WHERE`.
     pub(super) fn new(select: &str) -> Self {
         Self {
             text: select.to_owned(),
@@ -61,13 +61,13 @@ impl<'v> ListQuery<'v> {
         }
     }
 
-    /// Adds SQL.
+    /// Appends SQL.
     pub(super) fn push(&mut self, sql: &str) -> &mut Self {
         self.text.push_str(sql);
         self
     }
 
-    /// Adds the place of a value.
+    /// Appends the placeholder of a value.
     pub(super) fn push_bind(&mut self, value: impl Into<Value<'v>>) -> &mut Self {
         self.values.push(value.into());
         // Writing to a string cannot fail.
@@ -75,7 +75,7 @@ impl<'v> ListQuery<'v> {
         self
     }
 
-    /// Begins one more condition, which must hold too.
+    /// Begins another condition of a conjunction.
     pub(super) fn and(&mut self) -> &mut Self {
         let word = if self.conditions == 0 {
             " WHERE "
@@ -86,14 +86,14 @@ impl<'v> ListQuery<'v> {
         self.push(word)
     }
 
-    /// `column = value`, if a value is asked for.
+    /// `column = value`, if a value is given.
     pub(super) fn equal<T: Into<Value<'v>>>(&mut self, column: &'static str, value: Option<T>) {
         if let Some(value) = value {
             self.and().push(column).push(" = ").push_bind(value);
         }
     }
 
-    /// Whether the column has a value, if that is asked for.
+    /// `IS NULL` or `IS NOT NULL`, if given.
     pub(super) fn present(&mut self, column: &'static str, wanted: Option<bool>) {
         if let Some(wanted) = wanted {
             let is = if wanted { " IS NOT NULL" } else { " IS NULL" };
@@ -101,12 +101,12 @@ impl<'v> ListQuery<'v> {
         }
     }
 
-    /// The query as it is, without an order.
+    /// The query without sorting.
     pub(super) fn assemble(self, operation: &'static str) -> Statement<'v> {
         Statement::assembled(operation, self.text, self.values)
     }
 
-    /// The whole query.
+    /// The complete query.
     pub(super) fn finish(
         mut self,
         operation: &'static str,
@@ -118,19 +118,19 @@ impl<'v> ListQuery<'v> {
     }
 }
 
-/// The order of a list, in SQL.
+/// The order of a list.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Order {
-    /// Which table: its name.
+    /// The table's name.
     pub(super) table: &'static str,
-    /// The expression to sort by, unless it is `id` alone.
+    /// The expression to sort by, in addition to `id`.
     pub(super) by: Option<&'static str>,
-    /// Which way.
+    /// The direction.
     pub(super) direction: SortDirection,
 }
 
 impl Order {
-    /// The condition that a row comes after the one whose UUID is `marker`.
+    /// The condition for rows after the marker's row.
     pub(super) fn after(self, query: &mut ListQuery<'_>, marker: Uuid) {
         let Self {
             table,
@@ -149,13 +149,13 @@ impl Order {
             query.push_bind(marker).push(")");
             return;
         };
-        // The border between rows without a value and rows with one.
+        // The boundary between NULLs and values.
         let across = match direction {
             SortDirection::Ascending => format!("{by} IS NOT NULL AND marker.value IS NULL"),
             SortDirection::Descending => format!("{by} IS NULL AND marker.value IS NOT NULL"),
         };
-        // `by` names the table: inside the inner SELECT that is the marker's row, outside of it
-        // the row that is asked about.
+        // `by` names the table: in the inner SELECT it is the marker's row, outside the row being
+        // tested.
         query.push(&format!(
             "EXISTS (SELECT 1 FROM (SELECT {by} AS value, {table}.id AS id FROM {table} \
              WHERE {table}.uuid = "

@@ -1,11 +1,11 @@
-//! The database: the only truth, and the only way replicas meet.
+//! The database: the only shared state of all processes.
 //!
-//! Names go resource first: `node_get`, `port_list`. Nothing here decides; it stores, finds and
-//! refuses to save over what somebody else has changed meanwhile. The text of each query stands
-//! beside its function, one for both databases; `statement.rs` binds its values and `store.rs`
-//! sends it. `sqlite.rs` and `postgres.rs` say how each database is used, `schema.rs` which version
-//! its tables have, `*_row.rs` how rows become values, `list.rs` how lists are paged. `boot_rows.rs`
-//! reads what many machines boot by at once, `commit_version.rs` tells whether anything was committed since.
+//! Functions are named resource first: `node_get`, `port_list`. Nothing is decided here; rows are
+//! stored, found, and never saved over a concurrent change. Each query's text is in its function,
+//! the same for both databases; `statement.rs` binds the values and `store.rs` executes it.
+//! `sqlite.rs` and `postgres.rs` have the specifics of each database, `schema.rs` the schema
+//! versions, `*_row.rs` the mapping of rows, `list.rs` the paging. `boot_rows.rs` reads the data of
+//! boots for many machines at once, `commit_version.rs` detects commits.
 
 mod boot_rows;
 mod child;
@@ -74,7 +74,7 @@ pub struct Db {
     store: Store,
     heartbeat_timeout: Duration,
     heartbeat_clock: Arc<HeartbeatClock>,
-    /// The run of the conductor of this process.
+    /// The run of this process's conductor.
     own_run: Arc<OnceLock<String>>,
     write_health: Arc<WriteHealth>,
 }

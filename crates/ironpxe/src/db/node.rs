@@ -1,4 +1,4 @@
-//! Nodes, one at a time.
+//! Single nodes.
 
 use std::sync::LazyLock;
 
@@ -54,7 +54,7 @@ impl Db {
         self.first(statement.bind(name), read).await
     }
 
-    /// The port with this MAC address and its node, both as they were at one moment.
+    /// The port with this MAC address and its node, from a single snapshot.
     pub async fn node_get_by_address(
         &self,
         mac: MacAddress,
@@ -73,10 +73,10 @@ impl Db {
             .await
     }
 
-    /// Applies `change` to the node as it is, until it has been saved over what was read.
+    /// Applies `change` to the current node and saves it, with retries after concurrent changes.
     ///
-    /// Gives the node as it is saved, and what `change` gave. `change` may run several times; a
-    /// fault it gives ends the matter. If it changes nothing, nothing is saved.
+    /// Returns the saved node and the result of `change`. `change` may run several times; a fault
+    /// from it is final. Nothing is saved if nothing changes.
     pub async fn node_change<T>(
         &self,
         uuid: NodeUuid,
@@ -85,16 +85,16 @@ impl Db {
         self.node_change_recorded(uuid, change, |_, _| None).await
     }
 
-    /// As [`Db::node_change`]. What `event` makes of the node before and after the change is stored
-    /// in the node's history: with the change, or not at all.
+    /// As [`Db::node_change`]; also stores the `event` of the change, if any, in the node's history
+    /// in the same transaction.
     pub async fn node_change_recorded<T>(
         &self,
         uuid: NodeUuid,
         mut change: impl FnMut(&mut Node) -> Result<T, Fault> + Send,
         event: impl Fn(&Node, &Node) -> Option<NodeHistory> + Send,
     ) -> Result<(Node, T), Fault> {
-        // Held until the end where only one may write, so that changes of this process queue up
-        // instead of colliding.
+        // With a single writer, held to the end, so that changes in this process are queued instead
+        // of retried.
         let mut writer = self.writer().await?;
         let mut backoff = Backoff::default();
         loop {
@@ -118,7 +118,7 @@ impl Db {
         }
     }
 
-    /// Deletes the node with its ports, volumes and history if `allowed` does not object to the node as it is.
+    /// Deletes the node with its ports, volumes and history, unless `allowed` rejects it.
     pub async fn node_destroy(
         &self,
         uuid: NodeUuid,
@@ -148,7 +148,7 @@ fn by_uuid(operation: &'static str, uuid: NodeUuid) -> Statement<'static> {
     Statement::new(operation, text).bind(uuid.0)
 }
 
-/// The node as the writer sees it.
+/// The current node, read by the writer.
 pub(super) async fn current(writer: &mut Writer<'_>, uuid: NodeUuid) -> Result<Node, DbError> {
     writer
         .first(by_uuid("read a node to change it", uuid), read)
@@ -156,8 +156,7 @@ pub(super) async fn current(writer: &mut Writer<'_>, uuid: NodeUuid) -> Result<N
         .ok_or(DbError::NodeMissing(uuid))
 }
 
-/// Saves the node, and with it the event, if the row is still of revision `over`; tells whether it
-/// was.
+/// Saves the node, and the event, if the stored revision is still `over`; returns whether it did.
 async fn save(
     writer: &mut Writer<'_>,
     node: &Node,
@@ -172,7 +171,7 @@ async fn save(
     done.map_err(|error| not_saved(node, error))
 }
 
-/// Which of the node's values another node has, or else what the database said.
+/// The duplicate value, or else the database's error.
 fn not_saved(node: &Node, error: DbError) -> DbError {
     let Some(Violation::Taken(constraint)) = error.violation() else {
         return error;
@@ -189,7 +188,7 @@ fn not_saved(node: &Node, error: DbError) -> DbError {
     DbError::Duplicate(duplicate)
 }
 
-/// Takes [`node_columns`] and then [`port_columns`] from a row.
+/// Reads [`node_columns`] and then [`port_columns`] from a row.
 fn node_and_port(fields: &mut Fields<'_>) -> Result<(Node, Port), sqlx::Error> {
     Ok((read(fields)?, port_row::read(fields)?.0))
 }

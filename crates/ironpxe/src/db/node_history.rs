@@ -1,5 +1,4 @@
-//! The history of nodes: entries are written with the change they are about, read, and deleted when
-//! there are too many.
+//! The history of nodes: entries are written in the transaction of their change, read, and purged.
 
 use ironpxe_core::id::{NodeHistoryUuid, NodeUuid};
 use ironpxe_core::node_history::NodeHistory;
@@ -12,7 +11,7 @@ use super::{Db, DbError, Page};
 
 const TABLE: &str = "node_history";
 
-/// The columns that [`read`] takes, of an entry joined with its node.
+/// The columns for [`read`], of an entry joined with its node.
 macro_rules! select {
     () => {
         "SELECT node_history.id, node_history.uuid, nodes.uuid, node_history.created_at, \
@@ -27,19 +26,19 @@ macro_rules! select {
 /// How many entries one statement deletes.
 const DELETED_AT_ONCE: usize = 500;
 
-/// Which entries are too many.
+/// Which entries to purge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Excess {
-    /// Entries that were made since then are kept, and do not count.
+    /// Entries since then are kept and not counted.
     pub before: OffsetDateTime,
-    /// How many older ones a node may have; the newest of them are kept.
+    /// The maximum number of older entries per node; the newest are kept.
     pub max_entries: u32,
-    /// How many entries are deleted at most, oldest first.
+    /// The maximum number of deleted entries, oldest first.
     pub batch: u32,
 }
 
 impl Db {
-    /// The entry with this UUID, if it is of this node.
+    /// The entry with this UUID, if it belongs to the node.
     pub async fn node_history_get(
         &self,
         node: NodeUuid,
@@ -57,7 +56,7 @@ impl Db {
         self.first(statement, read).await
     }
 
-    /// The history of a node, in the order and of the page asked for.
+    /// The history of a node, sorted and paged.
     pub async fn node_history_list(
         &self,
         node: NodeUuid,
@@ -79,8 +78,7 @@ impl Db {
         }
         let statement = query.finish("list the history of a node", order, page.limit);
         let found = self.all(statement, read).await?;
-        // Nothing comes after a marker that was deleted meanwhile, which is not the end of the
-        // list.
+        // An empty page may also mean that the marker was deleted concurrently.
         if let (true, Some(marker)) = (found.is_empty(), page.marker) {
             let there = self.node_history_get(node, marker).await?;
             there.ok_or(DbError::NodeHistoryMissing(marker))?;
@@ -88,8 +86,8 @@ impl Db {
         Ok(found)
     }
 
-    /// Deletes the entries that are too many; how many. No machine boots by them, so
-    /// [`Db::commit_version`] stays what it is.
+    /// Deletes excess entries; returns their number. Boots do not depend on them, so
+    /// [`Db::commit_version`] stays unchanged.
     pub async fn node_history_purge(&self, excess: &Excess) -> Result<u64, DbError> {
         let entries = self.excess_entries(excess).await?;
         let mut deleted = 0;
@@ -123,7 +121,7 @@ impl Db {
     }
 }
 
-/// Stores an entry. To be done in the transaction of the change that it is about.
+/// Stores an entry; to be executed in the transaction of its change.
 pub(super) fn insert(entry: &NodeHistory) -> Statement<'_> {
     let values: [Value<'_>; 12] = [
         entry.uuid.0.into(),

@@ -11,7 +11,7 @@ use super::list::{ListQuery, Order};
 use super::node_row::{COLUMNS, node_columns, read};
 use super::{Db, DbError, Page, columns};
 
-/// Which nodes are wanted; every condition that is given must hold.
+/// A conjunction of conditions on nodes.
 #[derive(Debug, Clone, Default)]
 pub struct NodeFilter {
     /// By provision state.
@@ -20,9 +20,9 @@ pub struct NodeFilter {
     pub driver: Option<String>,
     /// By resource class.
     pub resource_class: Option<String>,
-    /// In maintenance or not.
+    /// In maintenance, or not.
     pub maintenance: Option<bool>,
-    /// With an instance or without.
+    /// With an instance, or without.
     pub associated: Option<bool>,
     /// By instance.
     pub instance_uuid: Option<Uuid>,
@@ -38,24 +38,24 @@ pub struct NodeFilter {
     pub owner: Option<String>,
     /// By lessee.
     pub lessee: Option<String>,
-    /// Retired or not.
+    /// Retired, or not.
     pub retired: Option<bool>,
     /// By shard: any of these.
     pub shard: Option<Vec<String>>,
-    /// With a shard or without.
+    /// With a shard, or without.
     pub sharded: Option<bool>,
-    /// The description contains this, in any case of ASCII letters.
+    /// The description contains this, ignoring ASCII case.
     pub description_contains: Option<String>,
-    /// The parent is this node.
+    /// By parent node.
     pub parent_node: Option<Uuid>,
-    /// With a parent or without.
+    /// With a parent, or without.
     pub has_parent: Option<bool>,
-    /// By the conductor that holds the node.
+    /// By the conductor that has reserved the node.
     pub reserved_by: Option<String>,
 }
 
 impl Db {
-    /// The nodes that `filter` wants, in the order and of the page asked for.
+    /// The nodes that match `filter`, sorted and paged.
     pub async fn node_list(
         &self,
         filter: &NodeFilter,
@@ -73,7 +73,7 @@ impl Db {
         }
         let statement = query.finish("list nodes", order, page.limit);
         let nodes = self.all(statement, read).await?;
-        // Nothing comes after a node that was deleted meanwhile, which is not the end of the list.
+        // An empty page may also mean that the marker was deleted concurrently.
         if let (true, Some(marker)) = (nodes.is_empty(), page.marker) {
             self.node_get(marker)
                 .await?
@@ -200,7 +200,7 @@ fn any_shard<'v>(query: &mut ListQuery<'v>, shards: &'v [String]) {
     query.push(")");
 }
 
-/// The `LIKE` pattern for a text that contains `text`, whatever characters it has.
+/// A `LIKE` pattern for texts that contain `text` literally.
 fn containing(text: &str) -> String {
     let escaped = text
         .replace('\\', "\\\\")
@@ -209,7 +209,7 @@ fn containing(text: &str) -> String {
     format!("%{escaped}%")
 }
 
-/// An interface of a node as a word that sorts by its bytes, as columns do by themselves.
+/// An interface of a node as an expression that sorts bytewise, as columns do.
 fn interface(kind: &str) -> Option<&'static str> {
     macro_rules! expression {
         ($($name:literal)+) => {
@@ -225,7 +225,7 @@ fn interface(kind: &str) -> Option<&'static str> {
     )
 }
 
-/// What to sort by, in SQL, for a field of the API.
+/// The SQL expression to sort by, for a field of the API.
 fn sort_expression(key: Option<&'static str>) -> Result<Option<&'static str>, DbError> {
     let key = match key {
         None | Some("id") => return Ok(None),

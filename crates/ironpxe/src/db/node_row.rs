@@ -1,4 +1,4 @@
-//! A node as a row.
+//! The row of a node.
 
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::node::Node;
@@ -18,7 +18,7 @@ columns! {
     provision_state: StoredState::from_name(row.text()?) => node.provision_state.name().into();
     target_provision_state: row.take()? => (&node.target_provision_state).into();
     provision_updated_at: row.optional_time()? => node.provision_updated_at.into();
-    // A word from elsewhere must not hide the node.
+    // An unknown name must not make the node unreadable.
     power_state: row.optional_text()?.map(|word| PowerState::from_name(word).unwrap_or(PowerState::Error))
         => node.power_state.map(PowerState::name).into();
     target_power_state: row.optional_text()?.and_then(PowerState::from_name) => node.target_power_state.map(PowerState::name).into();
@@ -65,7 +65,7 @@ columns! {
     revision: row.take()? => node.revision.into();
 }
 
-/// Takes [`node_columns`] from a row.
+/// Reads [`node_columns`] from a row.
 pub(super) fn read(fields: &mut Fields<'_>) -> Result<Node, sqlx::Error> {
     read_fields(fields)
 }

@@ -14,33 +14,33 @@ use super::sqlite::{self, SqliteStore};
 use super::store::Store;
 use super::{Db, DbError};
 
-/// Where the database is, and what it must know.
+/// How to open the database.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where it is.
+    /// The database's location.
     pub location: Location,
-    /// How a server is used.
+    /// Limits for a server.
     pub limits: Limits,
-    /// A conductor that was not heard of for this long is not alive.
+    /// The heartbeat timeout of conductors.
     pub heartbeat_timeout: Duration,
 }
 
-/// Where the database is.
+/// The database's location.
 #[derive(Clone)]
 pub enum Location {
-    /// A file of `SQLite`. It is created, with its folder, if it is not there; only the user who
-    /// runs the service may read it, because it holds secrets.
+    /// A `SQLite` file. Created with its directory if missing, readable only by the service's user,
+    /// because it has secrets.
     Sqlite(PathBuf),
-    /// A database of a `PostgreSQL` server.
+    /// A database on a `PostgreSQL` server.
     Postgres {
-        /// How to connect, password included.
+        /// The connection options, including the password.
         options: Box<PgConnectOptions>,
-        /// Its name for people: without a password.
+        /// Its name for people, without the password.
         name: String,
     },
 }
 
-/// Without a password.
+/// Omits the password.
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -50,7 +50,7 @@ impl fmt::Display for Location {
     }
 }
 
-/// Without a password.
+/// Omits the password.
 impl fmt::Debug for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -58,10 +58,10 @@ impl fmt::Debug for Location {
 }
 
 impl Db {
-    /// Opens the database. The tables of an embedded one are brought up to date; those of a server
-    /// must be, or else this is an error that says what to do (`docs/database.md`).
+    /// Opens the database. An embedded one is migrated; the schema of a server must be current,
+    /// otherwise the error says what to do (`docs/database.md`).
     pub async fn open(settings: &Settings) -> Result<Self, DbError> {
-        // Boxed: much larger than what waits for it.
+        // Boxed, because it is much larger than its callers.
         let store = match &settings.location {
             Location::Sqlite(path) => Store::Sqlite(Box::pin(SqliteStore::open(path)).await?),
             location @ Location::Postgres { options, .. } => {
@@ -78,7 +78,7 @@ impl Db {
         })
     }
 
-    /// Waits for what is under way, and closes the database.
+    /// Waits for queries in progress, and closes the database.
     pub async fn close(&self) {
         match &self.store {
             Store::Sqlite(store) => store.close().await,
@@ -87,7 +87,7 @@ impl Db {
     }
 }
 
-/// Brings the tables up to date, and tells which migrations that took.
+/// Migrates the schema; returns the applied migrations.
 pub async fn upgrade(location: &Location) -> Result<Vec<Migration>, DbError> {
     match location {
         Location::Sqlite(path) => {
@@ -99,7 +99,7 @@ pub async fn upgrade(location: &Location) -> Result<Vec<Migration>, DbError> {
     }
 }
 
-/// Of which version the tables are, here and in this program. Nothing is changed.
+/// The schema versions of the database and of this program. Read-only.
 pub async fn schema_status(location: &Location) -> Result<SchemaStatus, DbError> {
     let (backend, migrator, applied) = match location {
         Location::Sqlite(path) => ("SQLite", &schema::SQLITE, sqlite::applied(path).await?),

@@ -16,7 +16,7 @@ use super::row::Fields;
 use super::statement::{Statement, Value};
 use super::{Db, DbError, Duplicate, Page, columns};
 
-/// Which ports are wanted; every condition that is given must hold.
+/// A conjunction of conditions on ports.
 #[derive(Debug, Clone, Default)]
 pub struct PortFilter {
     /// By node.
@@ -25,7 +25,7 @@ pub struct PortFilter {
     pub address: Option<MacAddress>,
 }
 
-/// A port and its node, for the `WHERE` that follows.
+/// A port and its node, to be followed by `WHERE`.
 macro_rules! select_port {
     ($rest:literal) => {
         concat!(
@@ -56,7 +56,7 @@ impl Db {
         Ok(found.map(|stored| stored.child))
     }
 
-    /// The ports that `filter` wants, in the order and of the page asked for.
+    /// The ports that match `filter`, sorted and paged.
     pub async fn port_list(
         &self,
         filter: &PortFilter,
@@ -70,10 +70,10 @@ impl Db {
         .await
     }
 
-    /// Applies `change` to the port as it is, until it has been saved over what was read.
+    /// Applies `change` to the current port and saves it, with retries after concurrent changes.
     ///
-    /// Gives the port as it is saved, and what `change` gave. `change` may run several times; a
-    /// fault it gives ends the matter. If it changes nothing, nothing is saved.
+    /// Returns the saved port and the result of `change`. `change` may run several times; a fault
+    /// from it is final. Nothing is saved if nothing changes.
     pub async fn port_change<T>(
         &self,
         uuid: PortUuid,
@@ -82,8 +82,8 @@ impl Db {
         self.port_change_if(uuid, |_, _, _| Ok(()), change).await
     }
 
-    /// As [`Db::port_change`], unless `allowed` objects, which sees the port's node as it is then
-    /// (and the node it comes to), and the port before and after the change.
+    /// As [`Db::port_change`], unless `allowed` rejects it: it gets the current node (and the new
+    /// node, if that changes), and the port before and after.
     pub async fn port_change_if<T>(
         &self,
         uuid: PortUuid,

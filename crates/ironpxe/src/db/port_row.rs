@@ -1,4 +1,4 @@
-//! A port as a row.
+//! The row of a port.
 
 use ironpxe_core::id::{NodeUuid, PortUuid};
 use ironpxe_core::port::Port;
@@ -27,7 +27,7 @@ columns! {
     updated_at: row.optional_time()? => port.updated_at.into();
 }
 
-/// Takes [`port_columns`] from a row: the port, and its revision.
+/// Reads [`port_columns`] from a row: the port and its revision.
 pub(super) fn read(fields: &mut Fields<'_>) -> Result<(Port, i64), sqlx::Error> {
     Ok((read_fields(fields)?, fields.take()?))
 }

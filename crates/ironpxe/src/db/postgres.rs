@@ -1,10 +1,9 @@
-//! `PostgreSQL`, the database of its own: connecting, and never waiting for it forever.
+//! `PostgreSQL`: connections with bounded waiting times.
 //!
-//! Whoever asks is answered in bounded time, whatever has become of the server: it may have gone,
-//! be starting, or hold the connection open and say nothing. So each statement has a deadline here
-//! and a timeout there, connections that were idle are asked whether they still live, and one on
-//! which an answer was not waited for is closed instead of used again. Nobody has to do anything
-//! when the server comes back.
+//! Every call returns in bounded time, even if the server is down, starting, or unresponsive. Each
+//! statement has a deadline here and a timeout on the server, idle connections are tested before
+//! use, and a connection whose response was not awaited is closed instead of reused. No
+//! intervention is needed when the server comes back.
 
 use std::io;
 use std::sync::Arc;
@@ -20,50 +19,50 @@ use super::schema::{self, Applied, Verdict};
 use super::statement::Statement;
 use super::{DbError, Location};
 
-/// How long a caller waits for a connection, also for a new one.
+/// The timeout for getting a connection, including a new one.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
-/// A connection that was idle for longer is asked whether it still lives.
+/// Connections that were idle for longer are tested before use.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
-/// Connections that nobody used for so long are closed.
+/// Idle connections are closed after this time.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(10);
-/// The longest that a statement waits for a row that somebody else changes.
+/// The server's timeout for row locks.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
-/// A transaction whose statements stop coming ends.
+/// The server's timeout for an open transaction without statements.
 const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long an upgrade waits for another upgrade, and for statements that use the tables.
+/// How long an upgrade waits for another upgrade and for running statements.
 const UPGRADE_LOCK_TIMEOUT: Duration = Duration::from_secs(30);
-/// The advisory lock of whoever upgrades the tables: "ironpxe" in letters.
+/// The advisory lock of schema upgrades: "ironpxe" in ASCII.
 const UPGRADE_LOCK: i64 = 0x0069_726f_6e70_7865;
 
-/// How the server is used.
+/// Limits for a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// The most connections this process opens.
+    /// The maximum number of connections of this process.
     pub max_pool_size: u32,
-    /// The longest that one statement may take.
+    /// The maximum duration of one statement.
     pub statement_timeout: Duration,
 }
 
-/// The connections to a server.
+/// The connection pool of a server.
 #[derive(Debug, Clone)]
 pub(super) struct PostgresStore {
     pub(super) pool: PgPool,
-    /// From the wait for a connection to the last row.
+    /// From waiting for a connection to the last row.
     deadline: Duration,
-    /// As many connections as may be broken at once.
+    /// The number of connections that may be broken at the same time.
     connections: u32,
     pub(super) snapshots: Arc<Snapshots>,
 }
 
 impl PostgresStore {
-    /// Connects, and looks whether the tables are what this program knows.
+    /// Connects, and checks the schema version.
     pub(super) async fn open(
         location: &Location,
         options: &PgConnectOptions,
         limits: Limits,
     ) -> Result<Self, DbError> {
         let options = session(options, limits.statement_timeout, LOCK_TIMEOUT);
-        // A pool does not tell why it has no connection.
+        // The pool does not report why it has no connection.
         let first = connect(&options).await;
         let first = first.map_err(|error| not_opened(location, error))?;
         drop(first.close().await);
@@ -105,8 +104,8 @@ impl PostgresStore {
         Ok(store)
     }
 
-    /// Every row. A connection that turns out to be broken costs another try: a query that changes
-    /// nothing can be sent twice.
+    /// All rows. A broken connection is retried, because a query without side effects can be
+    /// repeated.
     pub(super) async fn rows<T>(
         &self,
         statement: &Statement<'_>,
@@ -122,7 +121,7 @@ impl PostgresStore {
                 }
             }
         };
-        // Boxed: much larger than what waits for it.
+        // Boxed, because it is much larger than its callers.
         let rows = within(self.deadline, Box::pin(fetch)).await?;
         rows.iter()
             .map(|row| read(&mut Fields::of_postgres(row)))
@@ -135,8 +134,8 @@ impl PostgresStore {
         lease.give_back_after(rows)
     }
 
-    /// Changes something; how many rows. What became of it is not known if the connection breaks
-    /// meanwhile, so it is sent once.
+    /// Executes a change; returns the number of rows. Not retried, because its outcome is unknown
+    /// if the connection breaks.
     pub(super) async fn execute(&self, statement: &Statement<'_>) -> Result<u64, sqlx::Error> {
         let execute = async {
             let mut lease = self.lease().await?;
@@ -148,8 +147,8 @@ impl PostgresStore {
             .map(|done: PgQueryResult| done.rows_affected())
     }
 
-    /// Executes `guarded` and, if it changed one row, `then`: both or neither. Whether it did. Sent
-    /// once, as [`PostgresStore::execute`] does.
+    /// Executes `guarded` and, if it changed one row, `then`, in one transaction. Returns whether
+    /// it did. Not retried, as in [`PostgresStore::execute`].
     pub(super) async fn execute_both(
         &self,
         guarded: &Statement<'_>,
@@ -163,12 +162,12 @@ impl PostgresStore {
         within(self.deadline, Box::pin(execute)).await
     }
 
-    /// A connection.
+    /// A connection from the pool.
     async fn lease(&self) -> Result<Lease, sqlx::Error> {
         self.pool.acquire().await.map(|it| Lease(Some(it)))
     }
 
-    /// Waits for what is under way, and closes every connection.
+    /// Waits for queries in progress, and closes all connections.
     pub(super) async fn close(&self) {
         self.pool.close().await;
     }
@@ -191,7 +190,7 @@ async fn both(
     match work.await {
         Ok(true) => transaction.commit().await.map(|()| true),
         Ok(false) => transaction.rollback().await.map(|()| false),
-        // What broke the connection closes it, and the server gives up the rest.
+        // The connection is closed by the error, which rolls back the transaction.
         Err(error) if is_broken(&error) => Err(error),
         Err(error) => {
             transaction.rollback().await?;
@@ -200,12 +199,12 @@ async fn both(
     }
 }
 
-/// Brings the tables up to date: all or nothing, and one process at a time. What was pending.
+/// Migrates the schema in one transaction, exclusively. Returns the applied migrations.
 pub(super) async fn upgrade(
     location: &Location,
     options: &PgConnectOptions,
 ) -> Result<Vec<schema::Migration>, DbError> {
-    // Changing a large table takes as long as it takes.
+    // Changing a large table has no time limit.
     let options = session(options, Duration::ZERO, UPGRADE_LOCK_TIMEOUT);
     let mut connection = connect(&options)
         .await
@@ -215,7 +214,7 @@ pub(super) async fn upgrade(
         source,
     };
     let known = schema::known(&schema::POSTGRES);
-    // Of the session, and so until the commit below is done, or this process is.
+    // A session lock, held until after the commit or the end of this process.
     sqlx::query("SELECT pg_advisory_lock($1)")
         .bind(UPGRADE_LOCK)
         .execute(&mut connection)
@@ -244,7 +243,7 @@ pub(super) async fn upgrade(
     Ok(pending)
 }
 
-/// The migrations that were applied to a database.
+/// The migrations applied to a database.
 pub(super) async fn applied(
     location: &Location,
     options: &PgConnectOptions,
@@ -265,7 +264,7 @@ async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error
     within(ACQUIRE_TIMEOUT, PgConnection::connect_with(options)).await
 }
 
-/// The options with what this program asks of each of its sessions; zero is no limit.
+/// The options with the settings of every session; zero means no limit.
 fn session(options: &PgConnectOptions, statement: Duration, lock: Duration) -> PgConnectOptions {
     let milliseconds = |time: Duration| time.as_millis().to_string();
     let options = options.clone().options([
@@ -275,7 +274,7 @@ fn session(options: &PgConnectOptions, statement: Duration, lock: Duration) -> P
             "idle_in_transaction_session_timeout",
             milliseconds(IDLE_IN_TRANSACTION_TIMEOUT),
         ),
-        // Both ends of a guarded change rely on it; a database may have another default.
+        // Guarded changes rely on it; a database may have another default.
         ("default_transaction_isolation", "read committed".to_owned()),
     ]);
     let options = match options.get_application_name() {
@@ -285,7 +284,7 @@ fn session(options: &PgConnectOptions, statement: Duration, lock: Duration) -> P
     options.disable_statement_logging()
 }
 
-/// Waits no longer than `limit`.
+/// Waits at most `limit`.
 async fn within<T>(
     limit: Duration,
     work: impl Future<Output = Result<T, sqlx::Error>>,
@@ -293,7 +292,7 @@ async fn within<T>(
     tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
         Err(sqlx::Error::Io(io::Error::new(
             io::ErrorKind::TimedOut,
-            format!("it did not answer within {} s", limit.as_secs_f32()),
+            format!("no response within {} s", limit.as_secs_f32()),
         )))
     })
 }
@@ -305,8 +304,8 @@ fn not_opened(location: &Location, source: sqlx::Error) -> DbError {
     }
 }
 
-/// A connection that is closed when it is dropped, unless it was given back: whoever stops waiting
-/// for an answer leaves one on the way, which nobody else must take for theirs.
+/// A connection that is closed when dropped, unless it is returned to the pool: if waiting is
+/// cancelled, a response may still arrive, which no other query must receive.
 struct Lease(Option<PoolConnection<Postgres>>);
 
 impl Lease {
@@ -314,12 +313,12 @@ impl Lease {
         self.0.as_deref_mut().ok_or(sqlx::Error::PoolClosed)
     }
 
-    /// Others may use it.
+    /// Returns it to the pool.
     fn give_back(mut self) {
         drop(self.0.take());
     }
 
-    /// Others may use it if that is how it still is.
+    /// Returns it to the pool unless it is broken.
     fn give_back_after<T>(self, done: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
         match &done {
             Err(error) if is_broken(error) => drop(self),
@@ -335,11 +334,11 @@ impl Drop for Lease {
     }
 }
 
-/// Whether the connection can be of no use any more.
+/// Whether the connection is unusable.
 fn is_broken(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => true,
-        // Shut down, crashed, or not yet started: each ends the session.
+        // Shut down, crashed, or starting: all of these end the session.
         sqlx::Error::Database(error) => {
             matches!(error.code().as_deref(), Some("57P01" | "57P02" | "57P03"))
         }

@@ -1,5 +1,4 @@
-//! Files that only the user who runs the service may read: the database holds passwords of BMCs and
-//! of volumes, and tokens of agents.
+//! File permissions: the database has passwords of BMCs and volumes, and tokens of agents.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -8,24 +7,24 @@ use std::path::{Path, PathBuf};
 
 use tracing::warn;
 
-/// What others may do with a file.
+/// The permission bits of other users.
 const OTHERS: u32 = 0o077;
-/// Everybody may create files in the folder, and remove only their own.
+/// All users may create files in the directory, and delete only their own.
 const STICKY: u32 = 0o1000;
 
-/// How the names of all files begin that this service creates in its folder.
+/// The name prefixes of all files that this service creates in its directory.
 const OWN_NAMES: [&str; 2] = ["ironpxe.sqlite", "conductor-"];
 
-/// The mode of a file or folder that others may read or write; `None` if they may not, or if there is
-/// none.
+/// The mode of a file or directory that other users can read or write; `None` if they cannot, or if
+/// it does not exist.
 pub fn exposed_mode(path: &Path) -> Option<u32> {
     let mode = fs::metadata(path).ok()?.mode() & 0o7777;
     (mode & OTHERS != 0).then_some(mode)
 }
 
-/// The files of the database at `path` that others may read, and their modes.
+/// The files of the database at `path` that other users can read, and their modes.
 pub fn exposed_files(path: &Path) -> Vec<(PathBuf, u32)> {
-    // The others stand beside the file itself, whatever link leads to it.
+    // The other files are beside the target of a symbolic link.
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let beside = ["", "-wal", "-shm"].map(|end| {
         let mut name = path.clone().into_os_string();
@@ -38,26 +37,26 @@ pub fn exposed_files(path: &Path) -> Vec<(PathBuf, u32)> {
         .collect()
 }
 
-/// Takes the files of the database at `path` away from everybody else. They are not opened: closing
-/// them would give up `SQLite`'s locks.
+/// Removes other users' permissions on the files of the database at `path`, without opening them:
+/// closing a descriptor would release `SQLite`'s locks.
 pub(super) fn protect_files(path: &Path) -> io::Result<()> {
     for (file, mode) in exposed_files(path) {
         match fs::set_permissions(&file, Permissions::from_mode(0o600)) {
             Ok(()) => warn!(
-                "{} could be read by others (mode {mode:o}), and holds passwords: it is now of mode \
-                 600. Change what they may have read",
+                "{} was readable by other users (mode {mode:o}) and has passwords: changed to mode \
+                 600; change the passwords that may have been read",
                 file.display()
             ),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => warn!(
-                "{} may be read by others (mode {mode:o}), and holds passwords: {error}",
+                "{} is readable by other users (mode {mode:o}) and has passwords: {error}",
                 file.display()
             ),
             Err(error) => {
-                // Of no kind that would have it opened to be read alone.
+                // Not an error kind that leads to a read-only database.
                 return Err(io::Error::other(format!(
-                    "{} may be read by others (mode {mode:o}), and holds passwords: make it the \
-                     service's own, or of mode 600 ({error})",
+                    "{} is readable by other users (mode {mode:o}) and has passwords: change its \
+                     owner to the service's user, or its mode to 600 ({error})",
                     file.display()
                 )));
             }
@@ -66,8 +65,8 @@ pub(super) fn protect_files(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes the folder of the service away from everybody else, if it is the service's own and nothing
-/// else is in it; or else says that others may read it.
+/// Removes other users' permissions on the state directory, if it belongs to the service and has no
+/// other files; otherwise logs a warning.
 pub fn protect_folder(folder: &Path) {
     let Some(mode) = exposed_mode(folder) else {
         return;
@@ -79,13 +78,13 @@ pub fn protect_folder(folder: &Path) {
     };
     if changed {
         warn!(
-            "the state folder {} was open to others (mode {mode:o}): it is now of mode 700",
+            "the state directory {} was accessible to other users (mode {mode:o}): changed to mode 700",
             folder.display()
         );
     } else {
         warn!(
-            "the state folder {} is open to others (mode {mode:o}), and not changed, because it is \
-             not this service's alone: give it one of its own ([DEFAULT]state_path), or chmod 700",
+            "the state directory {} is accessible to other users (mode {mode:o}); not changed, because it \
+             has other files: set [DEFAULT]state_path to a separate directory, or chmod 700",
             folder.display()
         );
     }

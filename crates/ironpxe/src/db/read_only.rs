@@ -1,10 +1,10 @@
-//! Reading the database beside the service, or without it: nothing is created, changed or left
-//! behind, and no tables are brought up to date.
+//! Read-only access beside the running service or without it: creates and changes nothing, and does
+//! not migrate.
 //!
 //! While the service has the file open there is a write-ahead log beside it (`-wal`), and `SQLite`
-//! reads both, like any other of its readers. When there is none, all is in the file itself. Then a
-//! reader of the ordinary kind would create the log, and could not remove it again; so the file is
-//! read as if it could not change (`immutable`), and what was read counts only if it did not.
+//! reads both as usual. Otherwise all data is in the file itself. A normal connection would then
+//! create the log and could not delete it, so the file is opened as `immutable`, and the result is
+//! discarded if the file changed meanwhile.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,20 +17,19 @@ use super::sqlite::{self, SqliteStore, connect, not_opened};
 use super::store::Store;
 use super::{Db, DbError, Location, schema};
 
-/// How often it is read again because the service was just being started or stopped.
+/// How often to retry when the service starts or stops meanwhile.
 const ATTEMPTS: u32 = 5;
 
 impl Db {
-    /// Lets `look` read the database at `path`. It may be called again, and what it gave before is
-    /// forgotten then.
+    /// Calls `look` with the database at `path`. It may be called again, and its earlier result is
+    /// discarded then.
     ///
     /// # Errors
     ///
-    /// [`DbError::NoDatabase`]; [`DbError::SchemaOlder`] and [`DbError::SchemaNewer`] if this release
-    /// cannot work with its tables;
-    /// [`DbError::Open`] and what reading can come to.
+    /// [`DbError::NoDatabase`]; [`DbError::SchemaOlder`] and [`DbError::SchemaNewer`] if this
+    /// release is incompatible with the schema; [`DbError::Open`] and errors of reading.
     pub async fn read_only<T>(path: &Path, look: impl AsyncFn(&Self) -> T) -> Result<T, DbError> {
-        // The log stands beside the file itself, whatever leads to it.
+        // The log is beside the target of a symbolic link.
         let path = &path.canonicalize().map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => DbError::NoDatabase(path.to_owned()),
             _ => not_opened(path, error),
@@ -43,7 +42,7 @@ impl Db {
                 return seen;
             }
         }
-        let changing = std::io::Error::other("it is opened and closed all the time");
+        let changing = std::io::Error::other("it is being opened and closed continually");
         Err(not_opened(path, changing))
     }
 }
@@ -63,7 +62,7 @@ async fn look_once<T>(
             readers: connections.clone(),
             index: None,
         }),
-        // Nobody is asked whether a conductor is alive.
+        // The liveness of conductors is not used.
         heartbeat_timeout: Duration::MAX,
         heartbeat_clock: Arc::new(HeartbeatClock::new(Duration::MAX)),
         own_run: Arc::default(),
@@ -77,7 +76,7 @@ async fn look_once<T>(
     seen
 }
 
-/// Refuses tables that this release cannot work with: what they mean is not known here.
+/// Rejects an incompatible schema.
 async fn check_schema(connections: &SqlitePool, path: &Path) -> Result<(), DbError> {
     let failed = |error: sqlx::Error| not_opened(path, error);
     let mut connection = connections.acquire().await.map_err(failed)?;
@@ -88,7 +87,7 @@ async fn check_schema(connections: &SqlitePool, path: &Path) -> Result<(), DbErr
     schema::judge(&schema::known(&schema::SQLITE), &applied).work_with(&location)
 }
 
-/// A file that nobody has open, by what every change of it would change.
+/// The metadata that any change of a closed file would change.
 #[derive(Debug, PartialEq, Eq)]
 struct Rest {
     bytes: u64,

@@ -1,4 +1,4 @@
-//! Retries of a change that met another one: how often, and how long it waits before each.
+//! Retries of changes after conflicts: the number of attempts, and the backoff.
 
 use std::time::Duration;
 
@@ -8,23 +8,23 @@ use super::error::contended;
 use super::store::Writer;
 use crate::ident;
 
-/// How often a change is tried before its caller is told to come back.
+/// The number of attempts before the change fails as unavailable.
 const ATTEMPTS: u32 = 16;
-/// The longest wait before another try, in microseconds: what a few changes take.
+/// The maximum backoff in microseconds, about the duration of a few changes.
 const LONGEST_WAIT: u64 = 32_000;
 
-/// The attempts of one change, with a growing random wait between them.
+/// The attempts of one change, with randomized exponential backoff.
 #[derive(Debug, Default)]
 pub(super) struct Backoff(u32);
 
 impl Backoff {
-    /// Waits before the next attempt. The first begins at once; before each later one there is a random
-    /// wait, up to twice as long as the one before, so that those who met do not meet again.
+    /// Waits before the next attempt: not before the first one, then a random time up to twice the
+    /// previous maximum.
     pub(super) async fn next(&mut self, writer: &Writer<'_>) -> Result<(), Fault> {
         if self.0 == ATTEMPTS {
             return Err(contended());
         }
-        // A writer that is alone met no other one: waiting would gain nothing.
+        // A single writer had no conflict: waiting would be useless.
         if self.0 > 0 && !writer.is_alone() {
             let most = LONGEST_WAIT.min(1000 << self.0);
             let (random, _) = ident::uuid().as_u64_pair();

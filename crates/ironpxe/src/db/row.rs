@@ -1,4 +1,4 @@
-//! Reading rows, column by column, in the order in which a query names them.
+//! Reads rows column by column, in the order of the query.
 
 use ironpxe_core::JsonMap;
 use serde::de::DeserializeOwned;
@@ -18,10 +18,10 @@ pub(super) enum Row<'r> {
     Postgres(&'r PgRow),
 }
 
-/// How a row becomes a value.
+/// Maps a row to a value.
 pub(super) type Read<T> = fn(&mut Fields<'_>) -> Result<T, sqlx::Error>;
 
-/// Takes the columns of a row, first to last.
+/// Reads the columns of a row from first to last.
 pub(super) struct Fields<'r> {
     row: Row<'r>,
     next: usize,
@@ -45,18 +45,18 @@ impl<'r> Fields<'r> {
         }
     }
 
-    /// The row's `id`, which stands first. Errors about the columns that follow tell it.
+    /// The row's `id`, which comes first; included in errors about the other columns.
     pub(super) fn id(&mut self) -> Result<i64, sqlx::Error> {
         self.id = self.take()?;
         Ok(self.id)
     }
 
-    /// The `id` that was taken last.
+    /// The last `id` read.
     pub(super) fn last_id(&self) -> i64 {
         self.id
     }
 
-    /// Leaves the next column out.
+    /// Skips the next column.
     pub(super) fn skip(&mut self) {
         self.next += 1;
     }
@@ -75,19 +75,19 @@ impl<'r> Fields<'r> {
         self.named(index, read)
     }
 
-    /// The next column, which holds JSON, as its text.
+    /// The text of the next column, which has JSON.
     fn json_text(&mut self) -> Result<&'r str, sqlx::Error> {
         let index = self.next;
         self.next += 1;
         let read = match self.row {
             Row::Sqlite(row) => row.try_get(index),
-            // Its type is JSON and not text; what is sent is the text.
+            // Its type is JSON, not text; the wire format is the text.
             Row::Postgres(row) => row.try_get_unchecked(index),
         };
         self.named(index, read)
     }
 
-    /// The same with an error that tells column and row.
+    /// Adds column and row to an error.
     fn named<T>(&self, index: usize, read: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
         read.map_err(|error| match error {
             sqlx::Error::ColumnDecode { source, .. } => self.unreadable(index, source),
@@ -95,12 +95,12 @@ impl<'r> Fields<'r> {
         })
     }
 
-    /// The next column, which holds a word.
+    /// The next column as a text.
     pub(super) fn text(&mut self) -> Result<&'r str, sqlx::Error> {
         self.take()
     }
 
-    /// The next column, which may hold a word.
+    /// The next column as an optional text.
     pub(super) fn optional_text(&mut self) -> Result<Option<&'r str>, sqlx::Error> {
         self.take()
     }
@@ -110,12 +110,12 @@ impl<'r> Fields<'r> {
         self.take::<Timestamp>().map(|time| time.0)
     }
 
-    /// The next column, which may hold a time.
+    /// The next column as an optional time.
     pub(super) fn optional_time(&mut self) -> Result<Option<OffsetDateTime>, sqlx::Error> {
         Ok(self.take::<Option<Timestamp>>()?.map(|time| time.0))
     }
 
-    /// The next column, which holds a JSON object. Most are empty.
+    /// The next column as a JSON object. Most are empty.
     pub(super) fn map(&mut self) -> Result<JsonMap, sqlx::Error> {
         let index = self.next;
         match self.json_text()? {
@@ -124,21 +124,21 @@ impl<'r> Fields<'r> {
         }
     }
 
-    /// The next column, which holds any other JSON.
+    /// The next column as any other JSON value.
     pub(super) fn json<T: DeserializeOwned>(&mut self) -> Result<T, sqlx::Error> {
         let index = self.next;
         let text = self.json_text()?;
         self.parsed(index, text)
     }
 
-    /// The next column, which holds a word that `parse` knows.
+    /// The next column as a name known to `parse`.
     pub(super) fn parse<T>(
         &mut self,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Result<T, sqlx::Error> {
         let index = self.next;
         let text = self.text()?;
-        parse(text).ok_or_else(|| self.unreadable(index, format!("what is {text:?}?").into()))
+        parse(text).ok_or_else(|| self.unreadable(index, format!("unknown value {text:?}").into()))
     }
 
     fn parsed<T: DeserializeOwned>(&self, index: usize, text: &str) -> Result<T, sqlx::Error> {
@@ -158,9 +158,9 @@ impl<'r> Fields<'r> {
     }
 }
 
-/// A time as the database keeps it. In `SQLite` that is a text: UTC, always six fractional digits,
-/// so that times sort as texts. (The form `sqlx` would write has as many digits as needed, and
-/// does not.) `PostgreSQL` has times of its own, of microseconds too.
+/// A timestamp as stored. In `SQLite` it is a text: UTC, always with six fractional digits, so that
+/// it sorts by time. (The format of `sqlx` has as many digits as needed, and does not.)
+/// `PostgreSQL` has a timestamp type, also with microseconds.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Timestamp(pub(super) OffsetDateTime);
 
@@ -211,8 +211,8 @@ impl<'r> Decode<'r, Postgres> for Timestamp {
     }
 }
 
-/// JSON as its text, which is also how both databases keep it: `PostgreSQL`'s `jsonb`, which
-/// `sqlx` would send, orders the keys anew and refuses `\u0000`.
+/// JSON as text, which is how both databases store it: `PostgreSQL`'s `jsonb`, which `sqlx` would
+/// use, reorders keys and rejects `\u0000`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct JsonText<'t>(pub(super) &'t str);
 

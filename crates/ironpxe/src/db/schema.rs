@@ -1,9 +1,8 @@
-//! The versions of the tables: which there are here, which this program knows, and whether the two
-//! go together.
+//! Schema versions: those of the database and of this program, and their compatibility.
 //!
-//! Each migration says in its first lines `-- compatible-with: N`: a program whose newest migration
-//! is N, or a later one, can still work on the tables after it. That is kept in the database, so
-//! that an older program knows what a newer one has done (`docs/adr/0006-expand-and-contract.md`).
+//! Each migration declares in its first lines `-- compatible-with: N`: a program whose newest
+//! migration is N or later can use the schema after it. This is stored in the database, so that
+//! older programs can check it (`docs/adr/0006-expand-and-contract.md`).
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{PgConnection, SqliteConnection};
@@ -13,67 +12,67 @@ use super::DbError;
 pub(super) static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 pub(super) static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 
-/// What stands in a migration before the version it is compatible with.
+/// The prefix of the compatible version in a migration.
 const MARK: &str = "-- compatible-with:";
 
-/// A migration that this program knows.
+/// A migration of this program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Migration {
-    /// Its number, and so the version of the tables after it.
+    /// Its number, the schema version after it.
     pub version: i64,
-    /// What it does.
+    /// Its description.
     pub description: String,
-    /// The oldest version whose program can work on the tables after it.
+    /// The oldest version whose program can use the schema after it.
     pub compatible_with: i64,
     checksum: Vec<u8>,
 }
 
-/// A migration that was applied to a database.
+/// A migration applied to a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Applied {
     pub(super) version: i64,
     checksum: Vec<u8>,
-    /// As [`Migration::compatible_with`], if it was noted.
+    /// As [`Migration::compatible_with`], if recorded.
     compatible_with: Option<i64>,
 }
 
-/// How the tables and this program go together.
+/// The compatibility of the schema with this program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// They are the same.
+    /// The versions are equal.
     Current,
-    /// The tables are older: these migrations are missing. Never empty.
+    /// The schema is older: the missing migrations, never empty.
     Pending(Vec<Migration>),
-    /// The tables are newer.
+    /// The schema is newer.
     Newer {
-        /// Their version.
+        /// The schema's version.
         here: i64,
-        /// This program's.
+        /// The program's version.
         executable: i64,
-        /// Whether this program can work on them all the same.
+        /// Whether this program is compatible with it.
         compatible: bool,
     },
-    /// A migration was applied that is not the one of that number here.
+    /// An applied migration differs from this program's.
     Altered(i64),
 }
 
-/// Of which version the tables are.
+/// The schema versions of a database and of this program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SchemaStatus {
-    /// Which database.
+    /// The kind of database.
     pub backend: &'static str,
-    /// Where it is, without a password.
+    /// The location, without a password.
     pub location: String,
-    /// The version of the tables; `None` if there are none yet.
+    /// The schema's version; `None` if there is none yet.
     pub here: Option<i64>,
-    /// The version this program works with.
+    /// The program's version.
     pub executable: i64,
-    /// Whether the two go together.
+    /// Their compatibility.
     pub verdict: Verdict,
 }
 
 impl SchemaStatus {
-    /// The migrations that are missing in the database.
+    /// The missing migrations.
     pub fn pending(&self) -> &[Migration] {
         match &self.verdict {
             Verdict::Pending(pending) => pending,
@@ -83,7 +82,7 @@ impl SchemaStatus {
 }
 
 impl Verdict {
-    /// Whether this program works on these tables; why not, if not.
+    /// Returns an error if this program cannot use the schema.
     pub(super) fn work_with(self, location: &str) -> Result<(), DbError> {
         let location = location.to_owned();
         match self {
@@ -94,8 +93,8 @@ impl Verdict {
                 compatible: true,
             } => {
                 tracing::warn!(
-                    "the tables of {location} are of version {here}, which is newer than this \
-                     program ({executable}) and compatible with it: upgrade ironpxe here too"
+                    "the schema of {location} has version {here}, newer than this \
+                     program ({executable}) but compatible with it: upgrade this ironpxe too"
                 );
                 Ok(())
             }
@@ -115,7 +114,7 @@ impl Verdict {
     }
 }
 
-/// What this program knows, oldest first.
+/// The migrations of this program, oldest first.
 pub(super) fn known(migrator: &Migrator) -> Vec<Migration> {
     migrator
         .iter()
@@ -128,14 +127,15 @@ pub(super) fn known(migrator: &Migrator) -> Vec<Migration> {
         .collect()
 }
 
-/// The version in a migration's mark. A migration without one is compatible with nothing older.
+/// The compatible version declared by a migration. Without it, a migration is incompatible with
+/// anything older.
 pub(super) fn mark(text: &str) -> Option<i64> {
     text.lines()
         .take_while(|line| line.starts_with("--"))
         .find_map(|line| line.strip_prefix(MARK)?.trim().parse().ok())
 }
 
-/// Whether what this program knows and what was applied go together.
+/// Compares this program's migrations with the applied ones.
 pub(super) fn judge(known: &[Migration], applied: &[Applied]) -> Verdict {
     let same = |applied: &Applied| known.iter().find(|it| it.version == applied.version);
     if let Some(altered) = applied
@@ -168,7 +168,7 @@ pub(super) fn judge(known: &[Migration], applied: &[Applied]) -> Verdict {
     }
 }
 
-/// The same words for two kinds of connection that have nothing in common.
+/// The same queries for both connection types, which share no trait.
 macro_rules! applied {
     ($connection:expr, $exists:literal) => {{
         let mut applied = Vec::new();
@@ -207,7 +207,7 @@ macro_rules! applied {
     }};
 }
 
-/// The migrations that were applied.
+/// The applied migrations.
 pub(super) async fn applied_of_sqlite(
     connection: &mut SqliteConnection,
 ) -> Result<Vec<Applied>, sqlx::Error> {
@@ -217,7 +217,7 @@ pub(super) async fn applied_of_sqlite(
     )
 }
 
-/// The migrations that were applied.
+/// The applied migrations.
 pub(super) async fn applied_of_postgres(
     connection: &mut PgConnection,
 ) -> Result<Vec<Applied>, sqlx::Error> {
@@ -227,7 +227,7 @@ pub(super) async fn applied_of_postgres(
 /// As [`applied!`].
 macro_rules! note {
     ($connection:expr, $known:expr) => {{
-        // Not by a migration: files from before it was kept must get it too.
+        // Not created by a migration: older files need it too.
         sqlx::query(
             "CREATE TABLE IF NOT EXISTS schema_compat (version BIGINT NOT NULL PRIMARY KEY, \
              compatible_with BIGINT NOT NULL)",
@@ -248,7 +248,7 @@ macro_rules! note {
     }};
 }
 
-/// Notes what the migrations are compatible with.
+/// Records the compatible versions of the migrations.
 pub(super) async fn note_in_sqlite(
     connection: &mut SqliteConnection,
     known: &[Migration],
@@ -256,7 +256,7 @@ pub(super) async fn note_in_sqlite(
     note!(connection, known)
 }
 
-/// Notes what the migrations are compatible with.
+/// Records the compatible versions of the migrations.
 pub(super) async fn note_in_postgres(
     connection: &mut PgConnection,
     known: &[Migration],

@@ -1,4 +1,4 @@
-//! Secrets that all replicas share and nobody configures.
+//! Generated secrets shared by all replicas.
 
 use super::row::Fields;
 use super::statement::Statement;
@@ -6,14 +6,14 @@ use super::{Db, DbError};
 use crate::clock;
 
 impl Db {
-    /// The secret of this name. If there is none yet, `fresh` becomes it; of several who bring
-    /// one at once, all get the same.
+    /// The secret of this name. If there is none, `fresh` is stored; concurrent callers all get the
+    /// same one.
     pub async fn secret(&self, name: &str, fresh: &str) -> Result<String, DbError> {
         if let Some(secret) = self.secret_get(name).await? {
             return Ok(secret);
         }
         let statement = Statement::new(
-            "keep a secret",
+            "store a secret",
             "INSERT INTO secrets (name, value, created_at) VALUES ($1, $2, $3) \
              ON CONFLICT (name) DO NOTHING",
         )
@@ -21,7 +21,7 @@ impl Db {
         .bind(fresh)
         .bind(clock::now());
         self.execute(statement).await?;
-        // Whoever was first.
+        // The first one stored.
         let secret = self.secret_get(name).await?;
         Ok(secret.unwrap_or_else(|| fresh.to_owned()))
     }

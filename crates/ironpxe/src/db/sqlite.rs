@@ -1,8 +1,8 @@
-//! `SQLite`, the embedded database: opening a file and its connections.
+//! `SQLite`, the embedded database: opening the file, and its connections.
 //!
-//! One connection writes, a few read: `SQLite` lets only one write at a time anyway, and so nobody
-//! in this process ever meets a locked database. Readers see every commit at once (write-ahead
-//! log). A commit is on the disk before it is answered (`synchronous=FULL`).
+//! One connection writes, several read: `SQLite` allows only one writer at a time, and this way no
+//! connection of this process ever finds the database locked. Readers see every commit immediately
+//! (write-ahead log). Commits are durable before they return (`synchronous=FULL`).
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::ErrorKind;
@@ -25,9 +25,9 @@ use super::schema::{self, Applied, Verdict};
 use super::statement::Statement;
 use super::{DbError, Location};
 
-/// How long a writer waits for another process that writes.
+/// How long a writer waits for another process's write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a caller waits for a connection that others use.
+/// The timeout for getting a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The connections of an open file.
@@ -35,14 +35,13 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct SqliteStore {
     pub(super) writer: SqlitePool,
     pub(super) readers: SqlitePool,
-    /// Where commits can be seen; `None` where they cannot be, or need not.
+    /// Detects commits; `None` if not supported, or not needed.
     pub(super) index: Option<WalIndex>,
 }
 
 impl SqliteStore {
-    /// Opens the file, which is created if it is not there, and brings its tables up to date. Where it
-    /// cannot be written to, because the disk is full for example, what it holds can be read all the
-    /// same: machines boot by that.
+    /// Opens the file, creating it if missing, and migrates the schema. If it is not writable, for
+    /// example because the disk is full, it is opened for reading, so that machines still boot.
     pub(super) async fn open(path: &Path) -> Result<Self, DbError> {
         match Self::open_to_write(path).await {
             Err(error) if error.is_about_writing() && path.exists() => {
@@ -51,8 +50,8 @@ impl SqliteStore {
                 };
                 error!(
                     error = chain(&error),
-                    "the database {} cannot be written to: machines are booted by what it holds, and \
-                     nothing can be changed. Make it writable and restart; until then, no other \
+                    "the database {} is not writable: machines boot with its current data, but \
+                     nothing can be changed. Make it writable and restart; until then no other \
                      process can use the file",
                     path.display()
                 );
@@ -62,8 +61,8 @@ impl SqliteStore {
         }
     }
 
-    /// Opens the file without any other file beside it, by a single connection. That keeps in its own
-    /// memory what is else shared with other processes (`-shm`), and keeps them out.
+    /// Opens the file exclusively by a single connection, without creating other files: shared
+    /// memory (`-shm`) is replaced by process memory.
     async fn open_alone(path: &Path) -> Result<Self, DbError> {
         let log = log_of(
             &path
@@ -74,10 +73,13 @@ impl SqliteStore {
         let alone = options(path).locking_mode(SqliteLockingMode::Exclusive);
         let ways = [
             Some(alone.create_if_missing(false)),
-            // On a medium that nobody can write to, if all is in the file itself.
+            // On read-only media, if all data is in the file itself.
             (!has_log).then(|| options(path).read_only(true).immutable(true)),
         ];
-        let mut done = Err(not_opened(path, std::io::Error::other("no way is left")));
+        let mut done = Err(not_opened(
+            path,
+            std::io::Error::other("it cannot be opened in any mode"),
+        ));
         for options in ways.into_iter().flatten() {
             done = Self::open_one(path, options).await;
             if done.is_ok() {
@@ -120,15 +122,15 @@ impl SqliteStore {
         })
     }
 
-    /// Changes by one statement what the commit version need not tell of.
+    /// Executes a change that does not affect the commit version.
     pub(super) async fn execute_aside(
         &self,
         statement: Statement<'static>,
     ) -> Result<u64, sqlx::Error> {
         let store = self.clone();
         let runtime = tokio::runtime::Handle::current();
-        // On a thread of its own: from the commit until it is passed over nothing that was kept can
-        // be proved, and tasks wait for each other when there are many.
+        // On a separate thread: between the commit and `ignore_commit`, no cached content can be
+        // validated, and async tasks could be delayed.
         let work = move || runtime.block_on(store.change_aside(&statement));
         let done = tokio::task::spawn_blocking(work).await;
         done.unwrap_or(Err(sqlx::Error::WorkerCrashed))
@@ -136,7 +138,7 @@ impl SqliteStore {
 
     async fn change_aside(&self, statement: &Statement<'static>) -> Result<u64, sqlx::Error> {
         let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
-        // From here on, nobody else can commit.
+        // The write lock is held: no other commit is possible.
         let before = self.index.and_then(WalIndex::header);
         let done = statement.for_sqlite().execute(&mut *transaction).await?;
         transaction.commit().await?;
@@ -147,15 +149,15 @@ impl SqliteStore {
         Ok(rows)
     }
 
-    /// Waits for what is under way, and closes the file.
+    /// Waits for queries in progress, and closes the file.
     pub(super) async fn close(&self) {
-        // The last to go moves the write-ahead log into the file, which a reader may not.
+        // The last connection moves the write-ahead log into the file, which a reader cannot.
         self.readers.close().await;
         self.writer.close().await;
     }
 }
 
-/// The migrations that were applied to a file; none if it is not there.
+/// The migrations applied to a file; none if it does not exist.
 pub(super) async fn applied(path: &Path) -> Result<Vec<Applied>, DbError> {
     if !path.exists() {
         return Ok(Vec::new());
@@ -185,15 +187,15 @@ pub(super) fn options(path: &Path) -> SqliteConnectOptions {
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
         .synchronous(SqliteSynchronous::Full)
-        // KiB for each connection. What does not fit is in the system's own cache.
+        // In KiB per connection. The system's page cache has the rest.
         .pragma("cache_size", "-6000")
-        // PostgreSQL's name for the order of the bytes, so that one text asks both for it.
+        // PostgreSQL's name for bytewise order, so that both databases use the same query.
         .collation("C", |one, other| one.as_bytes().cmp(other.as_bytes()))
         .disable_statement_logging()
 }
 
-/// Opens a pool. While another process opens or closes the file for good, `SQLite` has it locked for
-/// a moment without waiting by itself.
+/// Opens a pool. While another process opens or closes the file, it is briefly locked in a way that
+/// the busy timeout does not cover.
 pub(super) async fn connect(
     connections: u32,
     options: SqliteConnectOptions,
@@ -209,7 +211,7 @@ pub(super) async fn connect(
     }
 }
 
-/// Connections stay open, and are not asked whether they still live: they are threads here.
+/// Connections stay open and need no test before use: they are local threads.
 fn pool(connections: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new()
         .max_connections(connections)
@@ -225,10 +227,10 @@ fn reader_count() -> u32 {
     u32::try_from(processors).unwrap_or(8).clamp(2, 8)
 }
 
-/// Creates file and folder, readable for the owner only, unless they are there.
+/// Creates file and directory, readable only by the owner, if missing.
 ///
-/// A file that is there is left to `SQLite` alone: closing another descriptor of it would give up
-/// the locks that this process holds on it.
+/// An existing file is not opened here: closing another descriptor of it would release the locks
+/// that this process holds on it.
 fn create(path: &Path) -> std::io::Result<()> {
     if let Some(folder) = path
         .parent()
@@ -250,7 +252,7 @@ fn create(path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// All or nothing, and one process at a time: whoever is killed half-way leaves the old tables.
+/// Migrates in one transaction, exclusively: an interrupted migration is rolled back.
 async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), DbError> {
     let location = || Location::Sqlite(path.to_owned()).to_string();
     let failed = |source| DbError::Migrate {
@@ -270,7 +272,7 @@ async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), DbError> {
     }
     let upgrade = async {
         let connection: &mut SqliteConnection = &mut transaction;
-        // What `run` calls; `run` itself, given a transaction, is not `Send`.
+        // As `run` does; `run` itself is not `Send` with a transaction.
         schema::SQLITE.run_direct(None, connection, false).await?;
         schema::note_in_sqlite(&mut transaction, &known).await?;
         transaction.commit().await?;

@@ -1,7 +1,7 @@
-//! A query on its way to the database: one text for both, and its values.
+//! A query for either database, with its values.
 //!
-//! Values are bound by kind here, once for each database, so that the rooms of the resources need
-//! not know which database there is, and a query can be sent again.
+//! The values are bound here by type, once for each database, so that the code of the resources is
+//! independent of the database, and a query can be repeated.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::row::{JsonText, Timestamp};
 
-/// The same words for two types of query that have nothing in common.
+/// The same code for both query types, which share no trait.
 macro_rules! bound {
     ($statement:expr) => {{
         let mut query = sqlx::query($statement.text.clone());
@@ -31,16 +31,16 @@ macro_rules! bound {
         query
     }};
 }
-/// A query: what it is for, its text with `$1`, `$2`, …, and the values of these.
+/// A query: its operation, its text with `$1`, `$2`, …, and their values.
 #[derive(Debug)]
 pub(super) struct Statement<'v> {
-    /// What is done, in words that complete "cannot …".
+    /// The operation, as in "cannot …".
     pub(super) operation: &'static str,
     text: SqlStr,
     values: Vec<Value<'v>>,
 }
 
-/// A value of a query. `None` is SQL's NULL.
+/// A value of a query. `None` is NULL.
 #[derive(Debug)]
 pub(super) enum Value<'v> {
     Text(Option<Cow<'v, str>>),
@@ -60,7 +60,7 @@ impl<'v> Statement<'v> {
         }
     }
 
-    /// A query whose text was put together. Only words of this program may be in it.
+    /// A query with a dynamic text, which must not contain input.
     pub(super) fn assembled(operation: &'static str, text: String, values: Vec<Value<'v>>) -> Self {
         Self {
             operation,
@@ -81,19 +81,19 @@ impl<'v> Statement<'v> {
         self
     }
 
-    /// The query as `SQLite` takes it.
+    /// The query for `SQLite`.
     pub(super) fn for_sqlite(&self) -> Query<'static, Sqlite, SqliteArguments> {
         bound!(self)
     }
 
-    /// The query as `PostgreSQL` takes it.
+    /// The query for `PostgreSQL`.
     pub(super) fn for_postgres(&self) -> Query<'static, Postgres, PgArguments> {
         bound!(self)
     }
 }
 
 impl Value<'static> {
-    /// A value in which nothing can fail to become JSON: maps with text keys, lists, words.
+    /// A value whose serialization cannot fail: maps with text keys, lists, names.
     pub(super) fn json(value: &impl Serialize) -> Self {
         Self::Json(serde_json::to_string(value).unwrap_or_default())
     }

@@ -1,9 +1,8 @@
-//! Sending statements to whichever database there is.
+//! Executes statements on either database.
 //!
-//! `SQLite` has one connection that writes, and whoever changes something holds it until it is
-//! done: [`Writer`]. `PostgreSQL` takes many writers at once and none is held there; those who
-//! meet are told so by the guards of their statements. An event of a node's history is stored in one
-//! transaction with the change that it is about.
+//! `SQLite` has one connection for writing, which a change holds until it is complete: [`Writer`].
+//! `PostgreSQL` allows concurrent writers, whose conflicts are detected by the guards of their
+//! statements. An event of a node's history is stored in the transaction of its change.
 
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection, Sqlite};
@@ -14,21 +13,21 @@ use super::sqlite::SqliteStore;
 use super::statement::Statement;
 use super::{Db, DbError};
 
-/// The database's connections.
+/// The connections.
 #[derive(Debug, Clone)]
 pub(super) enum Store {
     Sqlite(SqliteStore),
     Postgres(PostgresStore),
 }
 
-/// The right to change something.
+/// Permission to write.
 pub(super) enum Writer<'d> {
     Sqlite(PoolConnection<Sqlite>),
     Postgres(&'d PostgresStore),
 }
 
 impl Db {
-    /// Every row.
+    /// All rows.
     pub(super) async fn all<T>(
         &self,
         statement: Statement<'_>,
@@ -58,13 +57,14 @@ impl Db {
         Ok(self.all(statement, read).await?.into_iter().next())
     }
 
-    /// Changes something by one statement; how many rows it changed.
+    /// Executes a change; returns the number of rows.
     pub(super) async fn execute(&self, statement: Statement<'_>) -> Result<u64, DbError> {
         let done = self.writer().await?.execute(statement).await;
         self.note_write(done)
     }
 
-    /// As [`Db::execute`], what no machine boots by: [`Db::commit_version`] stays what it is.
+    /// As [`Db::execute`] for data that boots do not depend on: [`Db::commit_version`] stays
+    /// unchanged.
     pub(super) async fn execute_aside(
         &self,
         statement: Statement<'static>,
@@ -79,7 +79,7 @@ impl Db {
         }
     }
 
-    /// The right to change something, until it is dropped.
+    /// Permission to write, until dropped.
     pub(super) async fn writer(&self) -> Result<Writer<'_>, DbError> {
         match &self.store {
             Store::Sqlite(store) => store
@@ -87,14 +87,14 @@ impl Db {
                 .acquire()
                 .await
                 .map(Writer::Sqlite)
-                .map_err(|error| DbError::from_sqlx("wait for the connection that writes", error)),
+                .map_err(|error| DbError::from_sqlx("wait for the write connection", error)),
             Store::Postgres(store) => Ok(Writer::Postgres(store)),
         }
     }
 }
 
 impl Writer<'_> {
-    /// The row as it is now, of which there is at most one.
+    /// The current row, of which there is at most one.
     pub(super) async fn first<T>(
         &mut self,
         statement: Statement<'_>,
@@ -114,7 +114,7 @@ impl Writer<'_> {
         row.map_err(|error| DbError::from_sqlx(statement.operation, error))
     }
 
-    /// Changes something by one statement; how many rows it changed.
+    /// Executes a change; returns the number of rows.
     pub(super) async fn execute(&mut self, statement: Statement<'_>) -> Result<u64, DbError> {
         let done = match self {
             Self::Sqlite(connection) => statement
@@ -127,8 +127,8 @@ impl Writer<'_> {
         done.map_err(|error| DbError::from_sqlx(statement.operation, error))
     }
 
-    /// Changes one row if its guard holds; whether it did. Whoever the database made give way to
-    /// another has lost the race just the same.
+    /// Changes one row if its guard matches; returns whether it did. A serialization failure counts
+    /// as a guard that did not match.
     pub(super) async fn execute_guarded(
         &mut self,
         statement: Statement<'_>,
@@ -139,7 +139,8 @@ impl Writer<'_> {
         }
     }
 
-    /// As [`Writer::execute_guarded`]; if the guard holds, `then` is done in the same transaction.
+    /// As [`Writer::execute_guarded`]; if the guard matches, `then` is executed in the same
+    /// transaction.
     pub(super) async fn execute_guarded_then(
         &mut self,
         statement: Statement<'_>,
@@ -158,13 +159,12 @@ impl Writer<'_> {
         }
     }
 
-    /// Whether nobody else of this process can change anything meanwhile.
+    /// Whether no other writer of this process can interfere.
     pub(super) fn is_alone(&self) -> bool {
         matches!(self, Self::Sqlite(_))
     }
 
-    /// What makes a query hold the rows it looks at until its statement is committed. In `SQLite`
-    /// whoever writes holds everything.
+    /// The clause that locks the selected rows until the commit. `SQLite` locks the whole database.
     pub(super) fn holding(&self) -> &'static str {
         match self {
             Self::Sqlite(_) => "",
@@ -173,8 +173,8 @@ impl Writer<'_> {
     }
 }
 
-/// Executes `guarded` and, if it changed one row, `then`: both or neither. Whether it did. A
-/// transaction that is dropped half-way is rolled back.
+/// Executes `guarded` and, if it changed one row, `then`, in one transaction. Returns whether it
+/// did. Dropping the transaction rolls it back.
 async fn both_in_sqlite(
     connection: &mut PoolConnection<Sqlite>,
     guarded: &Statement<'_>,

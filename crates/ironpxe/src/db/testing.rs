@@ -1,4 +1,4 @@
-//! A database of its own for each unit test of this crate.
+//! A separate database for each unit test.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -12,23 +12,23 @@ use super::row::Fields;
 use super::statement::Statement;
 use super::{Db, Limits, Location, Settings, upgrade};
 
-/// Where a test's database is. It goes when this is dropped.
+/// A test's database; removed when dropped.
 pub(crate) enum Site {
-    /// A file in a folder.
+    /// A file in a directory.
     Sqlite(TempDir),
-    /// A database of the server that all tests share.
+    /// A database on the server shared by all tests.
     Postgres(&'static Postgres, String),
 }
 
 impl Site {
-    /// A file that is not there yet.
+    /// A file that does not exist yet.
     pub(crate) fn sqlite() -> Self {
         Self::Sqlite(TempDir::new().unwrap())
     }
 
-    /// A database with all its tables; `None` where there is no server.
+    /// A database with the current schema; `None` without a server.
     pub(crate) async fn postgres() -> Option<Self> {
-        // Tables are made once, and then copied.
+        // The schema is created once and then copied.
         static TEMPLATE: OnceCell<String> = OnceCell::const_new();
         let server = Postgres::shared()?;
         let template = TEMPLATE
@@ -42,7 +42,7 @@ impl Site {
         Some(Self::Postgres(server, name))
     }
 
-    /// A database without tables.
+    /// A database without a schema.
     pub(crate) fn empty_postgres() -> Option<Self> {
         let server = Postgres::shared()?;
         let name = server.create_database(None).unwrap();
@@ -62,7 +62,7 @@ impl Site {
         settings(self.location())
     }
 
-    /// One more handle on it.
+    /// Another handle.
     pub(crate) async fn open(&self) -> Db {
         Db::open(&self.settings()).await.unwrap()
     }
@@ -71,7 +71,7 @@ impl Site {
 impl Drop for Site {
     fn drop(&mut self) {
         if let Self::Postgres(server, name) = self {
-            // It goes with the server in any case.
+            // It is removed with the server anyway.
             let _ = server.drop_database(name);
         }
     }
@@ -96,13 +96,13 @@ fn settings(location: Location) -> Settings {
 }
 
 impl Db {
-    /// Does to the database what no function does.
+    /// Executes arbitrary SQL.
     pub(crate) async fn sql(&self, sql: &str) {
         let statement = Statement::assembled("tamper", sql.to_owned(), Vec::new());
         self.execute(statement).await.unwrap();
     }
 
-    /// What `SELECT COUNT(*) FROM table` says.
+    /// The result of `SELECT COUNT(*) FROM table`.
     pub(crate) async fn rows_of(&self, table: &str) -> i64 {
         let sql = format!("SELECT COUNT(*) FROM {table}");
         let statement = Statement::assembled("count", sql, Vec::new());
@@ -113,13 +113,13 @@ impl Db {
     }
 }
 
-/// An empty embedded database in a folder that goes with the second value.
+/// An empty embedded database in a directory that is removed with the second value.
 pub(crate) async fn scratch() -> (Db, TempDir) {
     let folder = TempDir::new().unwrap();
     (open(&folder).await, folder)
 }
 
-/// One more handle on the database in `folder`.
+/// Another handle on the database in `folder`.
 pub(crate) async fn open(folder: &TempDir) -> Db {
     Db::open(&settings_in(folder)).await.unwrap()
 }
@@ -129,8 +129,8 @@ pub(crate) fn settings_in(folder: &TempDir) -> Settings {
     settings(Location::Sqlite(folder.path().join("ironpxe.sqlite")))
 }
 
-/// Makes of each function `async fn name(site: Site)` the tests `sqlite::name` and
-/// `postgres::name`. A function that is missing here is dead code, and the compiler says so.
+/// Generates from each function `async fn name(site: Site)` the tests `sqlite::name` and
+/// `postgres::name`. A function missing here is reported as dead code.
 macro_rules! on_both {
     ($($name:ident),* $(,)?) => {
         mod sqlite {
@@ -146,7 +146,7 @@ macro_rules! on_both {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $name() {
-                    // Where there is no server, it has said so.
+                    // Without a server, a message was printed.
                     if let Some(site) = $crate::db::testing::Site::postgres().await {
                         super::$name(site).await;
                     }

@@ -1,4 +1,4 @@
-//! A volume connector as a row.
+//! The row of a volume connector.
 
 use ironpxe_core::id::{NodeUuid, VolumeConnectorUuid};
 use ironpxe_core::volume::VolumeConnector;
@@ -18,7 +18,7 @@ columns! {
     updated_at: row.optional_time()? => connector.updated_at.into();
 }
 
-/// Takes [`connector_columns`] from a row: the connector, and its revision.
+/// Reads [`connector_columns`] from a row: the connector and its revision.
 pub(super) fn read(fields: &mut Fields<'_>) -> Result<(VolumeConnector, i64), sqlx::Error> {
     Ok((read_fields(fields)?, fields.take()?))
 }

@@ -27,7 +27,7 @@ impl Db {
         self.child_get(uuid.0).await
     }
 
-    /// The volume targets of one node, or of all, in the order and of the page asked for.
+    /// The volume targets of one node, or of all, sorted and paged.
     pub async fn volume_target_list(
         &self,
         node: Option<NodeUuid>,
@@ -39,11 +39,11 @@ impl Db {
         .await
     }
 
-    /// Applies `change` to the volume target as it is, until it has been saved over what was read,
-    /// unless `allowed` objects to its node as that is then (and to the node it comes to).
+    /// Applies `change` to the current volume target and saves it, with retries after concurrent
+    /// changes, unless `allowed` rejects it for the current or the new node.
     ///
-    /// Gives the target as it is saved. Both may run several times; a fault that one of them gives
-    /// ends the matter. If nothing changes, nothing is saved.
+    /// Returns the saved target. Both functions may run several times; a fault from one of them is
+    /// final. Nothing is saved if nothing changes.
     pub async fn volume_target_change(
         &self,
         uuid: VolumeTargetUuid,
@@ -56,8 +56,7 @@ impl Db {
         Ok(target)
     }
 
-    /// Deletes the volume target if `allowed` does not object to its node as that is. Gives the
-    /// node's UUID.
+    /// Deletes the volume target unless `allowed` rejects it for its node. Returns the node's UUID.
     pub async fn volume_target_destroy(
         &self,
         uuid: VolumeTargetUuid,

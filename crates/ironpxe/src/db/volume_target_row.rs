@@ -1,4 +1,4 @@
-//! A volume target as a row.
+//! The row of a volume target.
 
 use ironpxe_core::id::{NodeUuid, VolumeTargetUuid};
 use ironpxe_core::volume::VolumeTarget;
@@ -20,7 +20,7 @@ columns! {
     updated_at: row.optional_time()? => target.updated_at.into();
 }
 
-/// Takes [`target_columns`] from a row: the target, and its revision.
+/// Reads [`target_columns`] from a row: the target and its revision.
 pub(super) fn read(fields: &mut Fields<'_>) -> Result<(VolumeTarget, i64), sqlx::Error> {
     Ok((read_fields(fields)?, fields.take()?))
 }

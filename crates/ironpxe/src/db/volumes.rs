@@ -1,4 +1,4 @@
-//! All volumes of one node, for who boots it.
+//! All volumes of a node, for boots.
 
 use ironpxe_core::id::{NodeUuid, VolumeConnectorUuid, VolumeTargetUuid};
 use ironpxe_core::volume::{VolumeConnector, VolumeTarget, Volumes};
@@ -8,11 +8,10 @@ use super::statement::Statement;
 use super::{Db, DbError};
 
 impl Db {
-    /// What the node with this UUID attaches, and who it is to its storage, as both were at one
-    /// moment: the connectors in the order of their creation, the targets by boot index. A node
-    /// that is not there has none.
+    /// The connectors of a node in the order of creation, and its targets by boot index, from a
+    /// single snapshot. Empty if the node does not exist.
     pub async fn node_volumes(&self, node: NodeUuid) -> Result<Volumes, DbError> {
-        // Both kinds of row in one form: only a target has a boot index and properties.
+        // Both kinds of row in one shape: only targets have a boot index and properties.
         let statement = Statement::new(
             "read the volumes of a node",
             "SELECT NULL AS boot_index, volume_connectors.id AS id, volume_connectors.uuid, \
@@ -39,7 +38,7 @@ impl Db {
     }
 }
 
-/// A row is one of the two.
+/// A row of either kind.
 enum VolumeRow {
     Connector(VolumeConnector),
     Target(VolumeTarget),

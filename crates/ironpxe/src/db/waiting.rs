@@ -7,20 +7,20 @@ use time::OffsetDateTime;
 use super::statement::Statement;
 use super::{Db, DbError};
 
-/// Which waiting nodes are wanted.
+/// A condition on waiting nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Waiting {
     /// The state in which they wait.
     pub state: ProvisionState,
-    /// They have waited since before then.
+    /// They have waited since before this time.
     pub before: OffsetDateTime,
-    /// Whether the wait began with the inspection rather than with the state.
+    /// Whether the wait is timed from the start of the inspection instead of the state.
     pub by_inspection: bool,
 }
 
 impl Db {
-    /// The nodes that wait, but for those in maintenance and those that a conductor holds; who
-    /// waits longest comes first. At most a thousand: the others are found the next time.
+    /// The waiting nodes, except those in maintenance or reserved; longest waiting first. At most a
+    /// thousand: the others follow in the next call.
     pub async fn node_list_waiting(&self, waiting: &Waiting) -> Result<Vec<NodeUuid>, DbError> {
         let text = if waiting.by_inspection {
             "SELECT nodes.uuid FROM nodes WHERE provision_state = $1 AND maintenance = $2 \

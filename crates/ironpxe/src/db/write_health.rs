@@ -1,21 +1,21 @@
-//! Whether the database takes changes: what became of the last heartbeat, which is one.
+//! Whether the database is writable, from the result of the last heartbeat.
 
 use std::sync::{Mutex, PoisonError};
 
 use super::error::WriteProblem;
 use super::{Db, DbError};
 
-/// What the last change came to. Clones of a [`Db`] share it.
+/// The result of the last write. Clones of a [`Db`] share it.
 #[derive(Debug, Default)]
 pub(super) struct WriteHealth(Mutex<Option<WriteProblem>>);
 
 impl Db {
-    /// Why the database takes no changes, if it does not.
+    /// Why the database is not writable; `None` if it is.
     pub fn write_problem(&self) -> Option<WriteProblem> {
         *self.write_health.lock()
     }
 
-    /// Notes what a change came to.
+    /// Records the result of a write.
     pub(super) fn note_write<T>(&self, done: Result<T, DbError>) -> Result<T, DbError> {
         let problem = match &done {
             Ok(_) => None,

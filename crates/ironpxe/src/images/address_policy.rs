@@ -1,10 +1,10 @@
-//! From which addresses images are fetched for machines.
+//! The addresses that images may be fetched from.
 //!
-//! Whoever may set an image of a node chooses where this service sends a request, and gets the
-//! answer. So that nobody reads by it what only this host can reach (server-side request forgery),
-//! addresses that are not public are refused unless `[images]relay_allowed` has their network, and
-//! those of this service always. What is judged is the address that is then connected to, never a
-//! name: `relay.rs` resolves a name once, and judges at every redirect.
+//! A client that can set a node's image makes this service send a request and gets the response. To
+//! prevent access to what only this host can reach (server-side request forgery), non-public
+//! addresses are refused unless `[images]relay_allowed` has their network, and this service's own
+//! addresses always. The check applies to the address that is connected to, never to a name:
+//! `relay.rs` resolves a name once, and checks every redirect.
 //!
 //! Source: the IANA special-purpose address registries (RFC 6890 and its updates).
 
@@ -15,30 +15,30 @@ use ipnet::IpNet;
 use percent_encoding::percent_decode_str;
 use reqwest::Url;
 
-/// Where this service itself is reached.
+/// The addresses of this service.
 #[derive(Debug, Clone, Default)]
 pub struct OwnService {
-    /// On which ports it listens on this host.
+    /// The ports it listens on.
     pub ports: Vec<u16>,
-    /// `[api]public_endpoint`, or what stands for it.
+    /// `[api]public_endpoint`, or its default.
     pub endpoint: Option<Url>,
 }
 
-/// Which addresses may be connected to.
+/// The addresses that may be connected to.
 #[derive(Debug, Clone)]
 pub(super) struct AddressPolicy {
     pub(super) allowed: Vec<IpNet>,
     pub(super) own: OwnService,
 }
 
-/// Why nothing is fetched from an address.
+/// Why an address is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Forbidden {
-    /// It is not public, and no network that is allowed has it.
+    /// Not public, and not in an allowed network.
     NotAllowed(IpAddr, &'static str),
-    /// It is nobody's own.
+    /// Not the address of a single host.
     Never(IpAddr, &'static str),
-    /// This service answers there.
+    /// This service's own address.
     Own(String),
 }
 
@@ -47,12 +47,12 @@ impl fmt::Display for Forbidden {
         match self {
             Self::NotAllowed(address, kind) => write!(
                 f,
-                "its server's address {address} is {kind} and in none of [images]relay_allowed"
+                "its server's address {address} is {kind} and not in [images]relay_allowed"
             ),
             Self::Never(address, kind) => {
                 write!(
                     f,
-                    "its server's address {address} is {kind}, and no server's"
+                    "its server's address {address} is {kind} and cannot be a server's"
                 )
             }
             Self::Own(place) => write!(f, "its server {place} is this service itself"),
@@ -61,8 +61,8 @@ impl fmt::Display for Forbidden {
 }
 
 impl AddressPolicy {
-    /// Judges a URL as far as its text says where it leads: the whole of it if its host is an
-    /// address, in whatever spelling.
+    /// Checks what can be known from a URL alone; this is final if its host is an address, in any
+    /// notation.
     pub(super) fn judge_url(&self, url: &Url) -> Result<(), Forbidden> {
         if self.is_own_endpoint(url) {
             return Err(Forbidden::Own(url.authority_without_userinfo()));
@@ -74,7 +74,7 @@ impl AddressPolicy {
         }
     }
 
-    /// Judges an address that is about to be connected to.
+    /// Checks an address before connecting to it.
     pub(super) fn judge(&self, address: SocketAddr) -> Result<(), Forbidden> {
         let ip = address.ip().to_canonical();
         match kind(ip) {
@@ -93,20 +93,20 @@ impl AddressPolicy {
         self.own.endpoint.as_ref().is_some_and(|own| {
             host_name(own) == host_name(url)
                 && own.port_or_known_default() == url.port_or_known_default()
-                // Beside a path of its own there may be others' files.
+                // Outside this path, the same host may serve other files.
                 && is_below(url.path(), own.path())
         })
     }
 }
 
-/// A URL's host, without the dot with which a full name may end.
+/// The host of a URL, without a trailing dot.
 fn host_name(url: &Url) -> &str {
     let host = url.host_str().unwrap_or_default();
     host.strip_suffix('.').unwrap_or(host)
 }
 
-/// Whether a path is `folder` or leads below it, as a server reads both: escaped characters and
-/// doubled slashes mean the same.
+/// Whether a path is `folder` or below it, as a server normalizes both: decoded, without empty
+/// segments.
 fn is_below(path: &str, folder: &str) -> bool {
     let mut path = segments(path);
     segments(folder).all(|segment| path.next() == Some(segment))
@@ -118,7 +118,7 @@ fn segments(path: &str) -> impl Iterator<Item = Vec<u8>> {
         .map(|segment| percent_decode_str(segment).collect())
 }
 
-/// A URL's host and port, for humans.
+/// A URL's host and port for people.
 trait Authority {
     fn authority_without_userinfo(&self) -> String;
 }
@@ -133,8 +133,8 @@ impl Authority for Url {
     }
 }
 
-/// The address that is a URL's host. The parser reads each spelling of one (`2130706433`, `0x7f.1`,
-/// `[::ffff:127.0.0.1]`) as the system's own functions would.
+/// The address that is a URL's host. The parser accepts every notation (`2130706433`, `0x7f.1`,
+/// `[::ffff:127.0.0.1]`), as the system's resolver would.
 pub(super) fn literal(url: &Url) -> Option<IpAddr> {
     let host = url.host_str()?;
     let host = host
@@ -144,8 +144,8 @@ pub(super) fn literal(url: &Url) -> Option<IpAddr> {
     host.parse().ok()
 }
 
-/// Whether this host has the address. (What is sent to one's own address is sent from it. Nothing is
-/// sent here: a datagram socket only notes where it would send to.)
+/// Whether this host has the address. (Traffic to an own address is sent from the same address.
+/// Nothing is sent: connecting a datagram socket only selects its source address.)
 fn is_of_this_host(ip: IpAddr) -> bool {
     if ip.is_loopback() {
         return true;
@@ -162,14 +162,14 @@ fn is_of_this_host(ip: IpAddr) -> bool {
     from().is_ok_and(|from| from.ip() == ip)
 }
 
-/// What an address is for.
+/// The scope of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// It means the same host everywhere.
+    /// Globally unique.
     Public,
-    /// It means another host elsewhere.
+    /// Depends on the network.
     Special(&'static str),
-    /// It means no host.
+    /// Not the address of a host.
     Never(&'static str),
 }
 
@@ -205,11 +205,11 @@ fn kind_v6(ip: Ipv6Addr) -> Kind {
         [0xff00..=0xffff, ..] => Kind::Never("multicast"),
         [0xfe80..=0xfebf, ..] => Kind::Special("link-local"),
         [0xfc00..=0xfdff | 0xfec0..=0xfeff, ..] => Kind::Special("private"),
-        // Behind these may be any address of IPv4.
+        // These can embed any IPv4 address.
         [0, 0, 0, 0, 0, 0, ..] => Kind::Special("IPv4-compatible"),
         [0x64, 0xff9b, ..] => Kind::Special("of NAT64"),
         [0x2002, ..] => Kind::Special("of 6to4"),
-        // Teredo, ORCHID and the like.
+        // Teredo, ORCHID and similar.
         [0x2001, 0..=0x1ff, ..] => Kind::Special("reserved for protocols"),
         [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => Kind::Special("for documentation"),
         [0x2000..=0x3fff, ..] => Kind::Public,

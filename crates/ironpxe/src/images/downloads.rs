@@ -1,15 +1,15 @@
-//! How many images are on their way at once, and whose.
+//! Limits concurrent image downloads.
 //!
-//! A download counts for as long as its machine takes it. While fewer than half of all
-//! (`[images]max_downloads`) are under way, any may begin. After that,
+//! A download counts until its machine has received everything. Up to half of
+//! `[images]max_downloads`, new downloads are always accepted. Above that,
 //!
-//! * a node has a few: one machine fetches one image at a time, so that of more the slowest one is
-//!   ended, of whoever has the most;
-//! * one address has three quarters of all at most, so that it cannot keep all others out;
-//! * if there is none left, a download that crawls is ended, even if it does not stand still.
+//! * a node has a small limit: a machine fetches one image at a time, so of several downloads the
+//!   slowest one is aborted, of the node with the most;
+//! * one address may have at most three quarters of all, so that it cannot starve the others;
+//! * if the limit is reached, a very slow download is aborted, even if it makes progress.
 //!
-//! Whoever may not begin is told to ask again. A download that is ended is broken off: its machine
-//! has fewer bytes than it was told, and tries again.
+//! A rejected download gets 503 with `Retry-After`. An aborted download ends early: its machine has
+//! fewer bytes than announced, and retries.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,32 +22,32 @@ use tokio_util::sync::CancellationToken;
 use super::error::ImageError;
 use super::stream::Source;
 
-/// How many downloads a node has when places are short.
+/// The limit per node when downloads are limited.
 const PER_NODE: usize = 4;
-/// How old a node's download is before it may be ended for another one.
+/// How old a node's download must be before it may be aborted for another one.
 const SETTLED: Duration = Duration::from_secs(5);
-/// Over how long a download's speed is measured.
+/// The interval over which a download's speed is measured.
 const WINDOW: Duration = Duration::from_secs(10);
-/// What is slower crawls, in bytes a second: a ramdisk of 300 MiB would take more than an hour.
+/// The minimum speed, in bytes per second: a ramdisk of 300 MiB would take more than an hour.
 const CRAWL: u64 = 64 * 1024;
 
-/// For whom an image is fetched, and by whom.
+/// The node that an image is for, and the client that fetches it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Client {
     /// The node.
     pub node: NodeUuid,
-    /// Where the request came from, if that is known.
+    /// The client's address, if known.
     pub peer: Option<IpAddr>,
 }
 
-/// All downloads that are under way.
+/// All downloads in progress.
 #[derive(Debug)]
 pub(super) struct Downloads {
     limit: usize,
     taken: Mutex<Vec<Arc<Slot>>>,
 }
 
-/// One download's entry.
+/// One download.
 #[derive(Debug)]
 struct Slot {
     node: NodeUuid,
@@ -56,20 +56,20 @@ struct Slot {
     sent: AtomicU64,
     pace: Mutex<Pace>,
     ended: CancellationToken,
-    /// Where the bytes come from, while nobody waits for the next ones.
+    /// The source of the bytes, except while the next bytes are read.
     source: Mutex<Option<Source>>,
 }
 
-/// How fast a download is.
+/// The speed of a download.
 #[derive(Debug)]
 struct Pace {
     since: Instant,
     sent_before: u64,
-    /// Bytes a second, in the last whole window.
+    /// Bytes per second in the last complete interval.
     last: Option<u64>,
 }
 
-/// A download under way; it has ended when this is dropped.
+/// A download in progress; dropping it ends the download.
 #[derive(Debug)]
 pub(super) struct Permit {
     downloads: Arc<Downloads>,
@@ -84,7 +84,7 @@ impl Downloads {
         })
     }
 
-    /// Begins a download, if there may be one more or an older one can be ended for it.
+    /// Starts a download, aborting another one if necessary.
     pub(super) fn take(self: &Arc<Self>, client: Client) -> Result<Permit, ImageError> {
         self.take_at(client, Instant::now())
     }
@@ -116,7 +116,7 @@ impl Downloads {
         Ok(Permit { downloads, slot })
     }
 
-    /// Which download must end so that another may begin; none if there is room for it.
+    /// The download to abort for a new one; `None` if there is capacity.
     fn to_end(
         &self,
         taken: &[Arc<Slot>],
@@ -138,8 +138,8 @@ impl Downloads {
             return match worst {
                 Some(slot) => Ok(Some(Arc::clone(slot))),
                 None => Err(ImageError::not_now(format!(
-                    "{PER_NODE} of its downloads are on their way already, and more than half of \
-                     [images]max_downloads with those of others"
+                    "the node already has {PER_NODE} downloads, and more than half of \
+                     [images]max_downloads are in progress"
                 ))),
             };
         }
@@ -155,16 +155,14 @@ impl Downloads {
         if peer.is_some() && of_peer.clone().count() >= share {
             return slowest(&mut of_peer).map(Some).ok_or_else(|| {
                 ImageError::not_now(format!(
-                    "{share} images are on their way to its address, and one address has no more \
+                    "its address already has {share} downloads, the limit per address \
                      of [images]max_downloads"
                 ))
             });
         }
         if taken.len() >= self.limit {
             return slowest(&mut taken.iter()).map(Some).ok_or_else(|| {
-                ImageError::not_now(
-                    "as many images as [images]max_downloads allows are on their way",
-                )
+                ImageError::not_now("the limit of [images]max_downloads is reached")
             });
         }
         Ok(None)
@@ -172,7 +170,7 @@ impl Downloads {
 }
 
 impl Slot {
-    /// Bytes a second since it began.
+    /// Bytes per second since it started.
     fn average(&self, now: Instant) -> u64 {
         rate(
             self.sent.load(Ordering::Relaxed),
@@ -180,7 +178,7 @@ impl Slot {
         )
     }
 
-    /// Bytes a second of late; `None` if it has just begun.
+    /// Recent bytes per second; `None` if it just started.
     fn pace(&self, now: Instant) -> Option<u64> {
         let pace = lock(&self.pace);
         let spent = now.duration_since(pace.since);
@@ -193,32 +191,32 @@ impl Slot {
 
     fn end(&self) {
         self.ended.cancel();
-        // Its files are wanted now; its machine may hear of it much later.
+        // Closes the source now; its machine may notice much later.
         drop(lock(&self.source).take());
     }
 }
 
 impl Permit {
-    /// Notes where the bytes come from.
+    /// Stores the source of the bytes.
     pub(super) fn keep(&self, source: Source) {
-        // Whoever ends the download looks here after having said so.
+        // The other side sets `ended` before it looks here.
         let mut kept = lock(&self.slot.source);
         if !self.slot.ended.is_cancelled() {
             *kept = Some(source);
         }
     }
 
-    /// Where the bytes come from; `None` if the download was ended for the sake of others.
+    /// The source of the bytes; `None` if the download was aborted.
     pub(super) fn source(&self) -> Option<Source> {
         lock(&self.slot.source).take()
     }
 
-    /// Until the download is ended for the sake of others.
+    /// Completes when the download is aborted.
     pub(super) async fn ended(&self) {
         self.slot.ended.cancelled().await;
     }
 
-    /// Notes that the machine has taken so many bytes more.
+    /// Records that the machine has received more bytes.
     pub(super) fn sent(&self, bytes: u64) {
         self.sent_at(bytes, Instant::now());
     }
@@ -248,8 +246,8 @@ fn rate(bytes: u64, time: Duration) -> u64 {
     bytes.saturating_mul(1000) / milliseconds
 }
 
-/// Who counts as one: an address of IPv4, or a network of IPv6 in which a host has as many
-/// addresses as it likes.
+/// The client as counted by the limit: an IPv4 address, or an IPv6 network, because a host can have
+/// any number of addresses in it.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
@@ -261,7 +259,7 @@ fn network(address: IpAddr) -> IpAddr {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing can panic while it is locked.
+    // Nothing panics while the lock is held.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -321,7 +319,10 @@ mod tests {
         let mut site = Site::new(52);
         let mut held: Vec<Permit> = (0..26).map(|_| site.takes(1, CLIENT)).collect();
         let problem = site.refuses(1, CLIENT);
-        assert!(problem.starts_with("4 of its downloads"), "{problem}");
+        assert!(
+            problem.starts_with("the node already has 4 downloads"),
+            "{problem}"
+        );
         // Another node's machine, even at the same address.
         held.push(site.takes(2, CLIENT));
         // The node's own machine, when the others have had their time: whoever has the most loses
@@ -345,7 +346,7 @@ mod tests {
         let site = Site::new(8);
         let held: Vec<Permit> = (0..6).map(|node| site.takes(node, CLIENT)).collect();
         let problem = site.refuses(6, CLIENT);
-        assert!(problem.contains("one address has no more"), "{problem}");
+        assert!(problem.contains("the limit per address"), "{problem}");
         let other = site.takes(6, "10.0.0.1");
         drop(held);
         drop(site.takes(6, CLIENT));

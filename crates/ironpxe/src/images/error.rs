@@ -1,34 +1,34 @@
-//! Why an image is not to be had.
+//! Errors of images.
 
 use std::error::Error as StdError;
 
-/// When a machine shall ask again for what is not to be had now, in seconds.
+/// When a machine should retry an image that is temporarily unavailable, in seconds.
 pub const RETRY_AFTER: u16 = 5;
 
-/// Why an image is not to be had. The texts are for operators.
+/// Why an image is not available. The texts are for operators.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ImageError {
-    /// It is not there, or not given out; to ask again does not help.
+    /// Missing or not accessible; a retry does not help.
     #[error("{0}")]
     Gone(String),
-    /// It will pass.
+    /// Temporarily unavailable.
     #[error("{problem}")]
     NotNow {
-        /// What is wrong.
+        /// The reason.
         problem: String,
-        /// When to ask again, in seconds.
+        /// When to retry, in seconds.
         retry_after: u16,
     },
-    /// The image has no such bytes.
-    #[error("it has none of the bytes that were asked for")]
+    /// The requested range is outside of the image.
+    #[error("the requested range is outside of the image")]
     Range {
-        /// How many it has, if that is known.
+        /// The size of the image, if known.
         total: Option<u64>,
     },
 }
 
 impl ImageError {
-    /// What will pass.
+    /// A temporary error.
     pub(super) fn not_now(problem: impl Into<String>) -> Self {
         Self::NotNow {
             problem: problem.into(),
@@ -37,13 +37,13 @@ impl ImageError {
     }
 }
 
-/// An error with what is behind it, in one line.
+/// An error with its causes in one line.
 pub(super) fn chain(error: &dyn StdError) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
         let more = cause.to_string();
-        // Some repeat their cause in their own words.
+        // Some errors repeat their cause.
         if !text.contains(&more) {
             text.push_str(": ");
             text.push_str(&more);

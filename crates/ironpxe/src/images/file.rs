@@ -1,9 +1,9 @@
-//! Images in files of this host: only below the folders that the operator allows, and by a path in
-//! which nothing leads elsewhere.
+//! Local image files: only below the directories that the operator allows, and without symbolic
+//! links.
 //!
-//! A path is walked folder by folder, each opened in the one before and none through a symbolic
-//! link, so that whoever can write below an allowed folder cannot have another file sent, not even
-//! by exchanging a folder in the middle of it.
+//! A path is opened directory by directory with `openat` and without following symbolic links, so
+//! that nobody with write access below an allowed directory can have another file served, not even
+//! by replacing a directory during the walk.
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -15,32 +15,32 @@ use rustix::io::Errno;
 
 use super::error::ImageError;
 
-/// The folders below which files may be given out.
+/// The directories below which files may be served.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Allowed(pub(super) Vec<PathBuf>);
 
 impl Allowed {
-    /// Opens an image; with it, how many bytes it has. Blocks.
+    /// Opens an image, and returns its size in bytes. Blocks.
     pub(super) fn open(&self, image: &ImageFile) -> Result<(File, u64), ImageError> {
         let path = Path::new(image.path());
         let roots = self.0.iter().filter_map(|root| {
             let inside = path.strip_prefix(root).ok()?;
             Some((root, inside))
         });
-        // Of two folders one of which is in the other, the inner one.
+        // Of nested directories, the innermost one.
         let found = roots.max_by_key(|(root, _)| root.components().count());
         let Some((root, inside)) = found else {
             let none = self.0.is_empty();
             return Err(gone(if none {
-                "no files are given out: [conductor]file_url_allowed_paths is empty"
+                "file images are disabled: [conductor]file_url_allowed_paths is empty"
             } else {
-                "it is below none of the folders of [conductor]file_url_allowed_paths"
+                "it is not below a directory of [conductor]file_url_allowed_paths"
             }));
         };
         let file = walk(root, inside)?;
         let stat = fstat(&file).map_err(|error| refused(error, "it"))?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(gone("it is no file"));
+            return Err(gone("it is not a regular file"));
         }
         let length = u64::try_from(stat.st_size).unwrap_or_default();
         Ok((File::from(file), length))
@@ -49,28 +49,28 @@ impl Allowed {
 
 fn walk(root: &Path, inside: &Path) -> Result<OwnedFd, ImageError> {
     const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-    // Not to wait for a pipe's other end.
+    // Non-blocking, because opening a pipe waits for its other end.
     const FILE: OFlags = OFlags::RDONLY
         .union(OFlags::NOFOLLOW)
         .union(OFlags::NONBLOCK)
         .union(OFlags::NOCTTY)
         .union(OFlags::CLOEXEC);
-    // The allowed folder itself may be reached through a link: it is the operator's own choice.
-    let mut folder =
-        open(root, FOLDER, Mode::empty()).map_err(|error| refused(error, "the allowed folder"))?;
+    // The allowed directory itself may be a symbolic link, as the operator configured it.
+    let mut folder = open(root, FOLDER, Mode::empty())
+        .map_err(|error| refused(error, "the allowed directory"))?;
     let mut parts = inside.components().peekable();
     while let Some(part) = parts.next() {
         let Component::Normal(name) = part else {
-            return Err(gone("its path does not lead straight down"));
+            return Err(gone("its path is not in canonical form"));
         };
         if parts.peek().is_none() {
             return openat(&folder, name, FILE, Mode::empty())
                 .map_err(|error| refused(error, "it"));
         }
         folder = openat(&folder, name, FOLDER | OFlags::NOFOLLOW, Mode::empty())
-            .map_err(|error| refused(error, "a folder of its path"))?;
+            .map_err(|error| refused(error, "a directory of its path"))?;
     }
-    Err(gone("it is no file"))
+    Err(gone("it is not a regular file"))
 }
 
 fn gone(problem: &str) -> ImageError {
@@ -81,12 +81,12 @@ fn refused(error: Errno, what: &str) -> ImageError {
     match error {
         Errno::NOENT => ImageError::Gone(format!("{what} does not exist")),
         Errno::LOOP => ImageError::Gone(format!("{what} is a symbolic link")),
-        Errno::NOTDIR => ImageError::Gone(format!("{what} is a symbolic link, or no folder")),
+        Errno::NOTDIR => ImageError::Gone(format!("{what} is a symbolic link or not a directory")),
         Errno::ACCESS | Errno::PERM => {
-            ImageError::Gone(format!("{what} may not be read by this service"))
+            ImageError::Gone(format!("this service has no permission to read {what}"))
         }
-        Errno::NXIO => ImageError::Gone(format!("{what} is no file")),
-        error => ImageError::not_now(format!("{what} cannot be opened: {error}")),
+        Errno::NXIO => ImageError::Gone(format!("{what} is not a regular file")),
+        error => ImageError::not_now(format!("cannot open {what}: {error}")),
     }
 }
 
@@ -136,17 +136,17 @@ mod tests {
             "kernel"
         );
         for (path, why) in [
-            ("secret/key", "none of the folders"),
-            ("images-2/kernel", "none of the folders"),
+            ("secret/key", "not below a directory"),
+            ("images-2/kernel", "not below a directory"),
             ("images/../secret/key", ".."),
             ("images/to-file", "symbolic link"),
             ("images/to-folder/key", "symbolic link"),
-            ("images/arm", "is no file"),
-            ("images/pipe", "is no file"),
-            ("images", "is no file"),
+            ("images/arm", "is not a regular file"),
+            ("images/pipe", "is not a regular file"),
+            ("images", "is not a regular file"),
             ("images/nothing", "does not exist"),
             ("images/nothing/kernel", "does not exist"),
-            ("images/kernel/x", "no folder"),
+            ("images/kernel/x", "not a directory"),
         ] {
             let problem = open(&allowed, &here(path)).unwrap_err();
             assert!(problem.contains(why), "{path}: {problem}");

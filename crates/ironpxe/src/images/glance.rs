@@ -1,8 +1,8 @@
-//! Images of Glance: what is known of them, where they are in Swift, and their data.
+//! Glance images: their metadata, their location in Swift, and their data.
 //!
-//! When a rack of machines boots, all ask for the same images at once; Glance is asked once, and
-//! again after a few seconds. (An image's data never change; what can change meanwhile is that it
-//! is deleted, which its data tell.)
+//! When a rack of machines boots, they all request the same images at once; the metadata is fetched
+//! once and cached for some seconds. (An image's data is immutable; it may have been deleted
+//! meanwhile, which fetching its data shows.)
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,15 +18,15 @@ use super::relay::Fetched;
 use super::stream::Check;
 use crate::openstack::{Cause, Glance, Image, OpenStackError, TempUrls};
 
-/// How long what Glance said is believed, and how long what went wrong.
-const BELIEVED: Duration = Duration::from_secs(10);
-const DISBELIEVED: Duration = Duration::from_secs(2);
-/// Of how many images something is remembered.
-const REMEMBERED: usize = 1000;
-/// How long a machine is kept waiting for Glance before it is told to ask again.
-const WITHIN: Duration = Duration::from_secs(8);
+/// How long metadata is cached, and how long an error.
+const METADATA_TTL: Duration = Duration::from_secs(10);
+const ERROR_TTL: Duration = Duration::from_secs(2);
+/// The maximum number of cached images.
+const MAX_CACHED: usize = 1000;
+/// How long a request waits for Glance before it fails with 503.
+const TIMEOUT: Duration = Duration::from_secs(8);
 
-/// Glance, if there is one.
+/// Glance, if configured.
 #[derive(Debug)]
 pub(super) struct Glances {
     client: Option<Glance>,
@@ -34,7 +34,7 @@ pub(super) struct Glances {
     known: Mutex<HashMap<Uuid, Arc<Known>>>,
 }
 
-/// What Glance said of an image, and when. Locked while it is asked.
+/// The metadata of an image with its time. Locked while it is fetched.
 type Known = tokio::sync::Mutex<Option<(Instant, Result<Arc<Image>, ImageError>)>>;
 
 impl Glances {
@@ -46,27 +46,27 @@ impl Glances {
         }
     }
 
-    /// Whether machines are sent to Swift.
+    /// Whether machines fetch images from Swift.
     pub(super) fn by_temp_urls(&self) -> bool {
         self.temp_urls.is_some()
     }
 
-    /// What Glance says of an image whose data can be had.
+    /// The metadata of an image whose data is available.
     pub(super) async fn image(&self, image: &GlanceImage) -> Result<Arc<Image>, ImageError> {
-        let described = tokio::time::timeout(WITHIN, self.described(image.id));
+        let described = tokio::time::timeout(TIMEOUT, self.described(image.id));
         let described = described.await.unwrap_or_else(|_| {
-            let seconds = WITHIN.as_secs();
+            let seconds = TIMEOUT.as_secs();
             Err(ImageError::not_now(format!(
-                "Glance has not answered within {seconds} s"
+                "Glance did not respond within {seconds} s"
             )))
         })?;
         match described.status.as_str() {
             "active" => Ok(described),
             status @ ("queued" | "saving" | "uploading" | "importing") => Err(ImageError::not_now(
-                format!("Glance does not have all of it yet: its status is \"{status}\""),
+                format!("its data is not complete in Glance: status \"{status}\""),
             )),
             status => Err(ImageError::Gone(format!(
-                "Glance does not give it out: its status is \"{status}\""
+                "Glance does not serve its data: status \"{status}\""
             ))),
         }
     }
@@ -75,7 +75,11 @@ impl Glances {
         let known = self.known(id);
         let mut known = known.lock().await;
         if let Some((when, said)) = &*known {
-            let believed = if said.is_ok() { BELIEVED } else { DISBELIEVED };
+            let believed = if said.is_ok() {
+                METADATA_TTL
+            } else {
+                ERROR_TTL
+            };
             if when.elapsed() < believed {
                 return said.clone();
             }
@@ -87,10 +91,10 @@ impl Glances {
     }
 
     fn known(&self, id: Uuid) -> Arc<Known> {
-        // Nothing can panic while it is locked.
+        // Nothing panics while the lock is held.
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= REMEMBERED && !known.contains_key(&id) {
-            // It costs a question each to learn it again.
+        if known.len() >= MAX_CACHED && !known.contains_key(&id) {
+            // Fetching them again costs one request each.
             known.clear();
         }
         Arc::clone(known.entry(id).or_default())
@@ -104,14 +108,14 @@ impl Glances {
             ));
         };
         let id = image.id.to_string();
-        let made = tokio::time::timeout(WITHIN, temp_urls.url(&id)).await;
-        let made = made.map_err(|_| ImageError::not_now("Keystone does not answer"))?;
+        let made = tokio::time::timeout(TIMEOUT, temp_urls.url(&id)).await;
+        let made = made.map_err(|_| ImageError::not_now("Keystone does not respond"))?;
         let url = made.map_err(|error| trouble(&error))?;
         ImageUrl::parse(&url)
-            .map_err(|error| ImageError::Gone(format!("its temporary URL cannot be used: {error}")))
+            .map_err(|error| ImageError::Gone(format!("its temporary URL is invalid: {error}")))
     }
 
-    /// Begins to fetch an image's data; with them, what they must be.
+    /// Starts to fetch an image's data, and returns its expected checksum.
     pub(super) async fn fetch(
         &self,
         image: &GlanceImage,
@@ -120,7 +124,7 @@ impl Glances {
         let described = self.image(image).await?;
         let total = described
             .size
-            .ok_or_else(|| ImageError::Gone("Glance does not say how long it is".to_owned()))?;
+            .ok_or_else(|| ImageError::Gone("Glance does not report its size".to_owned()))?;
         let wanted = match range {
             None => None,
             Some(range) => Some(
@@ -138,20 +142,20 @@ impl Glances {
             StatusCode::OK => None,
             StatusCode::PARTIAL_CONTENT if wanted.is_some() => wanted,
             status => {
-                let problem = format!("Glance answers {status} for its data");
+                let problem = format!("Glance responds with {status} for its data");
                 return Err(ImageError::not_now(problem));
             }
         };
         let said = ContentRange::of(answer.headers());
         if part.is_some() && said.is_some_and(|said| said.part != part || said.total != total) {
             return Err(ImageError::not_now(
-                "Glance sends another part of it than it was asked for",
+                "Glance sends a different range than requested",
             ));
         }
         let expected = part.map_or(total, |(first, last)| last - first + 1);
         if let Some(length) = answer.content_length().filter(|length| *length != expected) {
             return Err(ImageError::not_now(format!(
-                "Glance sends {length} bytes of it, and should send {expected}"
+                "Glance sends {length} bytes instead of {expected}"
             )));
         }
         let fetched = Fetched {
@@ -164,12 +168,12 @@ impl Glances {
 
     fn client(&self) -> Result<&Glance, ImageError> {
         self.client.as_ref().ok_or_else(|| {
-            ImageError::Gone("it is an image of Glance, and [glance] is not configured".to_owned())
+            ImageError::Gone("it is a Glance image, but [glance] is not configured".to_owned())
         })
     }
 }
 
-/// What the data must be, by the best digest that Glance has of them.
+/// The checksum of the data, by the strongest algorithm that Glance has.
 fn check(image: &Image) -> Option<Check> {
     let best = image
         .os_hash_algo

@@ -1,8 +1,7 @@
-//! Where a machine is sent for the images of its plan.
+//! Locates the images of a machine's plan.
 //!
-//! An `http://` image is where its reference says, and costs nothing to find. What is sent through
-//! this service is looked at first, so that a machine is told on its console what is missing, and not
-//! sent to where it will not find it.
+//! An `http://` image is its own location. An image that this service relays is checked first, so
+//! that a missing one is reported on the machine's console.
 
 use ironpxe_core::boot::{
     BootPlan, GlanceImage, ImageKind, ImageRef, ImageUrl, Location, Refusal, ResolvedPlan,
@@ -14,29 +13,29 @@ use ironpxe_core::node::Node;
 use super::{ImageError, Images, Relayed};
 use crate::clock;
 
-/// What a located plan is for.
+/// The purpose of a resolved plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// A machine is to boot by it.
+    /// A machine boots by it.
     Boot,
-    /// Whether a machine could boot by it: its URLs open nothing.
+    /// To check whether a machine could boot by it; its URLs are not valid.
     Check,
-    /// Somebody looks at it, also where no other service is to be reached: its URLs open nothing,
-    /// and Glance is not asked.
+    /// To show it, even if no other service is reachable; its URLs are not valid, and Glance is not
+    /// queried.
     Preview,
 }
 
-/// An image that cannot be located now.
+/// An image is temporarily unavailable.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{} {image}: {problem}", .kind.name())]
 pub struct NotLocated {
-    /// What it is to the machine.
+    /// What the machine uses it for.
     pub kind: ImageKind,
     /// The image.
     pub image: String,
-    /// What is wrong.
+    /// The error.
     pub problem: String,
-    /// When to ask again, in seconds.
+    /// When to retry, in seconds.
     pub retry_after: u16,
 }
 
@@ -51,7 +50,7 @@ impl From<NotLocated> for Refusal {
 }
 
 impl Images {
-    /// Whether a machine is sent through this service for this image.
+    /// Whether machines fetch this image through this service.
     fn is_relayed(&self, image: &ImageRef) -> bool {
         match (image, self.0.relayed) {
             (ImageRef::Http(_), Relayed::Never) => false,
@@ -62,14 +61,13 @@ impl Images {
         }
     }
 
-    /// Whether all images of a plan are where their references say, so that a machine is always
-    /// sent to the same places for them.
+    /// Whether all images of a plan are their own locations, so that the plan always resolves to
+    /// the same URLs.
     pub fn are_direct(&self, plan: &BootPlan) -> bool {
         !plan.images().any(|(_, image)| self.is_relayed(image))
     }
 
-    /// Finds out where the node's machine gets the images of its plan. What cannot be had is a
-    /// refusal.
+    /// Locates the images of a node's plan. A missing image turns it into a refusal.
     pub async fn locate(
         &self,
         plan: BootPlan,

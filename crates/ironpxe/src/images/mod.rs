@@ -1,11 +1,11 @@
-//! Images: where they live, where machines are sent for them, and their bytes on the way.
+//! Images: their storage, their locations for machines, and relaying their data.
 //!
-//! A boot plan names images (`ironpxe_core::boot::ImageRef`). [`Images::locate`] finds out for the
-//! boot service where a machine gets each of them: from where it is, or relayed by this service, by a
-//! signed URL (`signed_url.rs`). [`Images::open`] serves those URLs: `file.rs`, `glance.rs` and
-//! `relay.rs` open an image where it is stored, `stream.rs` relays its bytes. Nothing is kept on a disk.
+//! A boot plan has references to images (`ironpxe_core::boot::ImageRef`). [`Images::locate`]
+//! resolves them for the boot service: to their own URL, or to a signed URL of this service
+//! (`signed_url.rs`). [`Images::open`] serves those URLs: `file.rs`, `glance.rs` and `relay.rs`
+//! open an image where it is stored, `stream.rs` relays its bytes. Nothing is stored on disk.
 //!
-//! How an operator sees it: `docs/images.md`.
+//! The operators' guide is `docs/images.md`.
 
 mod address_policy;
 mod downloads;
@@ -51,57 +51,56 @@ use crate::tls::TlsError;
 pub enum Relayed {
     /// None.
     Never,
-    /// Those of `https://`, for firmware that does not speak TLS.
+    /// Those with `https://`, for firmware without TLS.
     Https,
     /// All.
     Always,
 }
 
-/// How images are treated.
+/// The settings of images.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// `[images]relay`.
     pub relay: Relayed,
-    /// From which networks images are fetched by `relay`, besides public ones
-    /// (`[images]relay_allowed`).
+    /// The non-public networks that `relay` may fetch images from (`[images]relay_allowed`).
     pub relay_allowed: Vec<IpNet>,
-    /// Where this service itself is reached; nothing is fetched from there.
+    /// The addresses of this service, from which nothing is fetched.
     pub own: OwnService,
-    /// What signs those URLs: `[images]url_key`, or a secret that is in the database.
+    /// The key of signed URLs: `[images]url_key`, or a secret in the database.
     pub key: Key,
-    /// What those URLs begin with, without a slash at the end (`[api]public_endpoint`).
+    /// The base URL of signed URLs, without a trailing slash (`[api]public_endpoint`).
     pub base: String,
-    /// How long such a URL is good for (`[images]url_lifetime`).
+    /// The lifetime of signed URLs (`[images]url_lifetime`).
     pub url_lifetime: Duration,
-    /// How long a source may be silent (`[images]timeout`).
+    /// The idle timeout of sources (`[images]timeout`).
     pub idle_timeout: Duration,
-    /// How many images are passed on at once.
+    /// The maximum number of concurrent downloads.
     pub downloads: usize,
     /// `[conductor]file_url_allowed_paths`.
     pub allowed_paths: Vec<PathBuf>,
-    /// The authorities that are believed when images are passed on from `https://`, as PEM; those
-    /// of the system if not set (`[images]cafile`).
+    /// The trusted CA certificates for relaying `https://` images, as PEM; the system's if unset
+    /// (`[images]cafile`).
     pub cafile: Option<PathBuf>,
-    /// Where images of Glance are.
+    /// The Glance client.
     pub glance: Option<Glance>,
-    /// Sends machines to Swift for these (`[pxe]ipxe_use_swift`).
+    /// Makes temporary URLs of Swift (`[pxe]ipxe_use_swift`).
     pub temp_urls: Option<TempUrls>,
-    /// How long a temporary URL is good for (`[glance]swift_temp_url_duration`).
+    /// The lifetime of temporary URLs (`[glance]swift_temp_url_duration`).
     pub temp_url_lifetime: Duration,
 }
 
-/// Why images cannot be served at all.
+/// Why images cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// There is no client.
-    #[error("cannot make an HTTP client")]
+    /// The HTTP client cannot be built.
+    #[error("cannot build the HTTP client for images")]
     Client(#[from] reqwest::Error),
-    /// The authorities cannot be read.
-    #[error("[images]cafile")]
+    /// The CA certificates cannot be read.
+    #[error("cannot read [images]cafile")]
     Tls(#[from] TlsError),
 }
 
-/// The images. Clones are the same ones.
+/// The images. Clones share their state.
 #[derive(Debug, Clone)]
 pub struct Images(Arc<Inner>);
 
@@ -118,7 +117,7 @@ struct Inner {
 }
 
 impl Images {
-    /// Images, as `settings` say.
+    /// Sets up images.
     pub fn new(settings: Settings) -> Result<Self, SetupError> {
         Ok(Self(Arc::new(Inner {
             relayed: settings.relay,
@@ -143,12 +142,12 @@ impl Images {
         })))
     }
 
-    /// Verifies a URL that this service made for an image.
+    /// Verifies a signed URL.
     pub fn verify_url(&self, parts: Parts<'_>) -> Result<VerifiedUrl, UrlError> {
         self.0.signer.verify(parts, clock::now())
     }
 
-    /// Opens an image, or the part of it that is wanted. (A server that knows no parts gives all.)
+    /// Opens an image, or a range of it. (A server without range support returns all.)
     pub async fn open(
         &self,
         image: &ImageRef,
@@ -169,7 +168,7 @@ impl Images {
         }
     }
 
-    /// What Glance says of an image.
+    /// The metadata of a Glance image.
     pub async fn described(&self, image: &GlanceImage) -> Result<Arc<Image>, ImageError> {
         self.0.glances.image(image).await
     }
@@ -191,7 +190,7 @@ impl Images {
                 let start = std::io::SeekFrom::Start(part.0);
                 tokio::io::AsyncSeekExt::seek(&mut file, start)
                     .await
-                    .map_err(|error| ImageError::not_now(format!("it cannot be read: {error}")))?;
+                    .map_err(|error| ImageError::not_now(format!("cannot read it: {error}")))?;
                 Some(part)
             }
         };
@@ -205,15 +204,15 @@ impl Images {
         })
     }
 
-    /// Opens a file; with it, its length.
+    /// Opens a file, and returns its size.
     async fn file(&self, image: &ImageFile) -> Result<(std::fs::File, u64), ImageError> {
         let (inner, image) = (Arc::clone(&self.0), image.clone());
-        // A file system may be slow, or on the other side of a network that is gone.
+        // The file system may be slow, or a remote one that is unreachable.
         let opening = tokio::task::spawn_blocking(move || inner.allowed.open(&image));
         match tokio::time::timeout(self.0.idle_timeout, opening).await {
             Ok(Ok(opened)) => opened,
             Ok(Err(error)) => Err(ImageError::not_now(format!("opening it failed: {error}"))),
-            Err(_) => Err(ImageError::not_now("its file system does not answer")),
+            Err(_) => Err(ImageError::not_now("its file system does not respond")),
         }
     }
 

@@ -1,19 +1,19 @@
-//! Which bytes of an image are asked for: one range, as in RFC 9110, section 14.
+//! Range requests with a single range (RFC 9110, section 14).
 
 use http::{HeaderMap, header};
 
-/// The bytes that are wanted.
+/// A byte range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ByteRange {
     /// From the first position to the last, or to the end.
     From(u64, Option<u64>),
-    /// The last so many.
+    /// The last bytes, by number.
     Last(u64),
 }
 
 impl ByteRange {
-    /// What a request asks for. Several ranges, and what is no range, count as none: a server may
-    /// always send the whole.
+    /// The range in a request. Several ranges, and invalid ones, are ignored: a server may always
+    /// send the entire content.
     pub fn of(headers: &HeaderMap) -> Option<Self> {
         let mut values = headers.get_all(header::RANGE).iter();
         let (value, None) = (values.next()?, values.next()) else {
@@ -38,8 +38,7 @@ impl ByteRange {
         }
     }
 
-    /// The first and the last position, in something of `total` bytes; `None` if it has none of
-    /// them.
+    /// The first and last position within `total` bytes; `None` if it is outside.
     pub fn within(self, total: u64) -> Option<(u64, u64)> {
         let end = total.checked_sub(1)?;
         match self {
@@ -50,7 +49,7 @@ impl ByteRange {
         }
     }
 
-    /// As a header's value.
+    /// The header value.
     pub fn header(self) -> String {
         match self {
             Self::From(first, None) => format!("bytes={first}-"),
@@ -60,14 +59,13 @@ impl ByteRange {
     }
 }
 
-/// Digits only: `parse` alone would take a plus sign.
+/// Only digits: `parse` also accepts a plus sign.
 fn number(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().ok())?
 }
 
-/// What a `Content-Range` says: the first and the last position, and the total; for an answer that
-/// has none of the bytes, only the total.
+/// A `Content-Range`: the first and last position and the total; in an error, only the total.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ContentRange {
     pub(super) part: Option<(u64, u64)>,
@@ -75,7 +73,7 @@ pub(super) struct ContentRange {
 }
 
 impl ContentRange {
-    /// Reads the header.
+    /// Parses the header.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         let value = headers.get(header::CONTENT_RANGE)?.to_str().ok()?;
         let (part, total) = value.strip_prefix("bytes ")?.split_once('/')?;

@@ -1,8 +1,8 @@
-//! Images on other HTTP servers, fetched for machines that cannot reach these or do not speak TLS.
+//! Images on other HTTP servers, relayed for machines that cannot reach them or have no TLS.
 //!
-//! Redirects are followed here and not by the HTTP client, so that each of them is judged
-//! (`address_policy.rs`), and a name is resolved once: the client is given the addresses that were
-//! judged, and connects to no other.
+//! Redirects are followed here rather than by the HTTP client, so that each is checked
+//! (`address_policy.rs`) and a name is resolved only once: the client is restricted to the checked
+//! addresses.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -19,9 +19,9 @@ use super::error::{ImageError, RETRY_AFTER, chain};
 use super::range::{ByteRange, ContentRange};
 use crate::tls;
 
-/// As many as most clients follow.
+/// The usual limit of HTTP clients.
 const MAX_REDIRECTS: usize = 5;
-/// The longest time that a server may ask machines to stay away, in seconds.
+/// The maximum of a server's `Retry-After`, in seconds.
 const MAX_RETRY_AFTER: u16 = 60;
 
 /// Fetches images.
@@ -29,11 +29,11 @@ const MAX_RETRY_AFTER: u16 = 60;
 pub(super) struct Relay {
     tls: rustls::ClientConfig,
     policy: AddressPolicy,
-    /// How long a server may take to begin its answer.
+    /// The timeout for the response headers.
     idle_timeout: Duration,
 }
 
-/// A server's answer: an image, or a part of it.
+/// A response with an image or a range of it.
 #[derive(Debug)]
 pub(super) struct Fetched {
     pub(super) answer: Response,
@@ -56,19 +56,19 @@ impl Relay {
             policy,
             idle_timeout,
         };
-        // What is wrong with all clients is found before the first image is wanted.
+        // A configuration error shows at start rather than at the first image.
         relay.client(None)?;
         Ok(relay)
     }
 
-    /// A client for one request, which knows this host's addresses.
+    /// A client for one request, with preset addresses of the host.
     fn client(&self, known: Option<(&str, &[SocketAddr])>) -> Result<Client, reqwest::Error> {
         let mut builder = Client::builder()
             .no_proxy()
             .redirect(Policy::none())
             .connect_timeout(self.idle_timeout)
-            // A connection that was left open may be gone when the next image is fetched, and an
-            // image is worth a new one.
+            // An idle connection may be closed by the next image; reconnecting is cheap compared to
+            // an image.
             .pool_max_idle_per_host(0)
             .tls_backend_preconfigured(self.tls.clone())
             .user_agent(concat!("ironpxe/", env!("CARGO_PKG_VERSION")));
@@ -78,14 +78,14 @@ impl Relay {
         builder.build()
     }
 
-    /// Whether an image may be fetched, as far as its URL says so by itself.
+    /// Whether an image may be fetched, as far as its URL alone shows.
     pub(super) fn check(&self, url: &ImageUrl) -> Result<(), ImageError> {
         let url = Url::parse(url.as_str()).map_err(|error| no_url(&error))?;
         let judged = self.policy.judge_url(&url);
         judged.map_err(|forbidden| ImageError::Gone(forbidden.to_string()))
     }
 
-    /// Begins to fetch an image.
+    /// Starts to fetch an image.
     pub(super) async fn fetch(
         &self,
         url: &ImageUrl,
@@ -94,14 +94,14 @@ impl Relay {
         let answer = tokio::time::timeout(self.idle_timeout, self.follow(url, range)).await;
         let answer = answer.unwrap_or_else(|_| {
             Err(ImageError::not_now(format!(
-                "its server has not answered within {} s",
+                "its server did not respond within {} s",
                 self.idle_timeout.as_secs()
             )))
         })?;
         Self::understand(answer, range)
     }
 
-    /// The first answer that is no redirect.
+    /// The first response that is not a redirect.
     async fn follow(
         &self,
         url: &ImageUrl,
@@ -111,22 +111,21 @@ impl Relay {
         for redirects in 0..=MAX_REDIRECTS {
             let told = |forbidden: Forbidden| match redirects {
                 0 => ImageError::Gone(forbidden.to_string()),
-                _ => ImageError::Gone(format!("its server sends elsewhere, and there {forbidden}")),
+                _ => ImageError::Gone(format!("redirect refused: {forbidden}")),
             };
             let answer = self.ask(&url, range, told).await?;
             let Some(target) = redirected(&answer) else {
                 return Ok(answer);
             };
-            url = elsewhere(&url, target).map_err(|problem| {
-                ImageError::Gone(format!("its server sends elsewhere, where {problem}"))
-            })?;
+            url = elsewhere(&url, target)
+                .map_err(|problem| ImageError::Gone(format!("redirect refused: {problem}")))?;
         }
         Err(ImageError::not_now(format!(
-            "its server sends elsewhere more than {MAX_REDIRECTS} times"
+            "more than {MAX_REDIRECTS} redirects"
         )))
     }
 
-    /// Asks one server.
+    /// Sends one request.
     async fn ask(
         &self,
         url: &Url,
@@ -143,13 +142,13 @@ impl Relay {
             self.client(Some((host, &addresses)))
         };
         let unable = |error: reqwest::Error| {
-            // The URL is told beside it anyway.
+            // Messages have the URL already.
             let error = error.without_url();
-            let problem = format!("its server cannot be asked: {}", chain(&error));
+            let problem = format!("cannot reach its server: {}", chain(&error));
             ImageError::not_now(problem)
         };
         let mut request = client.map_err(unable)?.get(url.clone());
-        // Nothing is changed on the way, so that the length is the length.
+        // Without a content encoding, `Content-Length` is the size of the image.
         request = request.header(header::ACCEPT_ENCODING, "identity");
         if let Some(range) = range {
             request = request.header(header::RANGE, range.header());
@@ -163,12 +162,12 @@ impl Relay {
         match tokio::net::lookup_host((host, port)).await {
             Ok(addresses) => Ok(addresses.collect()),
             Err(error) => Err(ImageError::not_now(format!(
-                "its server cannot be asked: {host} is not resolved: {error}"
+                "cannot resolve its server {host}: {error}"
             ))),
         }
     }
 
-    /// Those of a name's addresses that may be connected to; why none, if there is none.
+    /// The addresses that may be connected to, or why none may.
     fn permitted(&self, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Forbidden> {
         let mut forbidden = None;
         let mut permitted = Vec::new();
@@ -201,21 +200,26 @@ impl Relay {
                 ) =>
             {
                 return Err(ImageError::NotNow {
-                    problem: format!("its server answers {status}"),
+                    problem: format!("its server responds with {status}"),
                     retry_after: retry_after(&answer),
                 });
             }
-            _ => return Err(ImageError::Gone(format!("its server answers {status}"))),
+            _ => {
+                return Err(ImageError::Gone(format!(
+                    "its server responds with {status}"
+                )));
+            }
         }
         let encoding = answer.headers().get(header::CONTENT_ENCODING);
         if encoding.is_some_and(|encoding| encoding != "identity") {
             return Err(ImageError::Gone(
-                "its server sends it compressed although it must not".to_owned(),
+                "its server sends it compressed, which was not requested".to_owned(),
             ));
         }
         let Some(length) = answer.content_length() else {
             return Err(ImageError::Gone(
-                "its server does not say how long it is, which machines must know".to_owned(),
+                "its server does not send its size (Content-Length), which machines need"
+                    .to_owned(),
             ));
         };
         if status == StatusCode::OK {
@@ -238,17 +242,17 @@ impl Relay {
                 part,
             }),
             None => Err(ImageError::Gone(
-                "its server sends another part of it than it was asked for".to_owned(),
+                "its server sends a different range than requested".to_owned(),
             )),
         }
     }
 }
 
 fn no_url(error: &dyn std::error::Error) -> ImageError {
-    ImageError::Gone(format!("it is not a URL: {error}"))
+    ImageError::Gone(format!("not a valid URL: {error}"))
 }
 
-/// Where an answer sends whoever asked.
+/// The target of a redirect.
 fn redirected(answer: &Response) -> Option<&[u8]> {
     let elsewhere = matches!(
         answer.status(),
@@ -262,23 +266,26 @@ fn redirected(answer: &Response) -> Option<&[u8]> {
     target.filter(|_| elsewhere).map(HeaderValue::as_bytes)
 }
 
-/// The URL to which a redirect leads. A password goes along only to where it was meant for.
+/// The URL of a redirect. Credentials are only kept for the same origin.
 fn elsewhere(from: &Url, target: &[u8]) -> Result<Url, String> {
-    let target = std::str::from_utf8(target).map_err(|_| "no URL is".to_owned())?;
-    let mut to = from.join(target).map_err(|_| "no URL is".to_owned())?;
+    let target =
+        std::str::from_utf8(target).map_err(|_| "the target is not a valid URL".to_owned())?;
+    let mut to = from
+        .join(target)
+        .map_err(|_| "the target is not a valid URL".to_owned())?;
     if !matches!(to.scheme(), "http" | "https") {
-        return Err(format!("{}: is not fetched", to.scheme()));
+        return Err(format!("{}: URLs are not supported", to.scheme()));
     }
     let same_server = to.origin() == from.origin();
     if same_server && to.username().is_empty() && to.password().is_none() {
-        // Neither fails for a URL with a host, and without the password nothing is let in.
+        // Neither fails for a URL with a host; if they did, the URL would lack credentials.
         let _ = to.set_username(from.username());
         let _ = to.set_password(from.password());
     }
     Ok(to)
 }
 
-/// When the server wants to be asked again.
+/// The server's `Retry-After`.
 fn retry_after(answer: &Response) -> u16 {
     let value = answer.headers().get(header::RETRY_AFTER);
     let seconds = value.and_then(|value| value.to_str().ok()?.trim().parse().ok());
@@ -301,7 +308,7 @@ mod tests {
         assert_eq!(to("http://me@h/k").unwrap(), "http://me@h/k");
         assert_eq!(
             to("file:///etc/passwd").unwrap_err(),
-            "file: is not fetched"
+            "file: URLs are not supported"
         );
         assert!(to("http://").is_err());
     }

@@ -1,8 +1,7 @@
 //! Signed URLs of images that this service relays.
 //!
-//! An image's URL here names a node, what the image is to it, and which image that was; it ends at
-//! a time, and is signed. So nobody can have anything else fetched by it, and whoever sees one can
-//! use it only as long as that node's machine would be sent to the same image.
+//! A signed URL has the node, the kind and a tag of the image, and an expiry. So it gives access to
+//! no other image, and only as long as that node's machine would boot the same image.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -13,7 +12,7 @@ use ironpxe_core::id::NodeUuid;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
-/// What signs and verifies. All replicas have the same.
+/// The key that signs and verifies; the same in all replicas.
 #[derive(Clone)]
 pub struct Key(Hmac<Sha256>);
 
@@ -24,7 +23,7 @@ impl std::fmt::Debug for Key {
 }
 
 impl Key {
-    /// Takes a secret of any length.
+    /// Accepts a secret of any length.
     pub fn new(secret: &str) -> Self {
         let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
         let digest = Sha256::digest(secret.as_bytes());
@@ -35,12 +34,12 @@ impl Key {
     }
 }
 
-/// What a URL says whose signature is valid and which has not expired.
+/// The content of a URL with a valid signature that has not expired.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedUrl {
     /// The node.
     pub node: NodeUuid,
-    /// What it is to the node's machine.
+    /// What the node's machine uses the image for.
     pub kind: ImageKind,
     tag: String,
 }
@@ -48,42 +47,42 @@ pub struct VerifiedUrl {
 /// Why a URL is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
-    /// The signature is not that of this service.
-    #[error("The URL of this image is not one that this service gave out.")]
+    /// The signature is invalid.
+    #[error("The signature of this image URL is invalid.")]
     Forged,
-    /// It was valid until a time that has passed.
+    /// The URL has expired.
     #[error("The URL of this image has expired; boot again to get a new one.")]
     Expired,
 }
 
-/// Makes and verifies the URLs.
+/// Makes and verifies URLs.
 #[derive(Debug, Clone)]
 pub(super) struct UrlSigner {
     pub(super) key: Key,
-    /// What its URLs begin with, without a slash at the end.
+    /// The base URL, without a trailing slash.
     pub(super) base: String,
     pub(super) lifetime: Duration,
 }
 
-/// The parts of a URL behind `/v1/images/`.
+/// The parts of a URL after `/v1/images/`.
 #[derive(Debug, Clone, Copy)]
 pub struct Parts<'a> {
     /// The node.
     pub node: &'a str,
-    /// What the image is to it.
+    /// What the machine uses the image for.
     pub kind: &'a str,
-    /// Which image it is.
+    /// The tag of the image.
     pub tag: &'a str,
-    /// When the URL ends, in seconds since 1970.
+    /// The expiry, in seconds since 1970.
     pub expires: &'a str,
     /// The signature.
     pub signature: &'a str,
-    /// What the image is called; only firmware cares.
+    /// The image's name; only for firmware.
     pub name: &'a str,
 }
 
 impl UrlSigner {
-    /// The URL of a node's image, and when it ends.
+    /// The URL of a node's image, and its expiry.
     pub(super) fn url(
         &self,
         node: NodeUuid,
@@ -102,7 +101,7 @@ impl UrlSigner {
             .map(|url| (url, until))
     }
 
-    /// A URL as long as a real one, with a signature that is not valid: for previews.
+    /// A URL as long as a real one with an invalid signature, for previews.
     pub(super) fn example(
         &self,
         node: NodeUuid,
@@ -135,7 +134,7 @@ impl UrlSigner {
             name,
         } = parts;
         let signature = bytes(signature).ok_or(UrlError::Forged)?;
-        // Everything else is ours if this is.
+        // The other parts are only trusted with a valid signature.
         self.mac([node, kind, tag, expires, name])
             .verify_slice(&signature)
             .map_err(|_| UrlError::Forged)?;
@@ -154,7 +153,7 @@ impl UrlSigner {
         let mut mac = self.key.0.clone();
         mac.update(b"ironpxe image 1");
         for part in parts {
-            // No part of a URL's path has a line feed.
+            // No part of a URL's path contains a line feed.
             mac.update(b"\n");
             mac.update(part.as_bytes());
         }
@@ -163,13 +162,13 @@ impl UrlSigner {
 }
 
 impl VerifiedUrl {
-    /// Whether it is this image that the URL was made for.
+    /// Whether the URL was made for this image.
     pub fn is_for(&self, image: &ImageRef) -> bool {
         self.tag == tag(image)
     }
 }
 
-/// Which image it is, without saying where it is.
+/// Identifies an image without revealing its location.
 fn tag(image: &ImageRef) -> String {
     let mut digits = hex(&Sha256::digest(image.as_str().as_bytes()));
     digits.truncate(16);
@@ -179,13 +178,13 @@ fn tag(image: &ImageRef) -> String {
 pub(super) fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
-        // Writing to a `String` cannot fail.
+        // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");
     }
     text
 }
 
-/// What stands in lower-case hexadecimal digits.
+/// Decodes lower-case hexadecimal digits.
 pub(super) fn bytes(text: &str) -> Option<Vec<u8>> {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Some(byte - b'0'),

@@ -1,9 +1,9 @@
-//! An image's bytes on their way to a machine: never more than a few pieces of it in memory, no
-//! more than was promised, and the last piece only when all of it is known to be right.
+//! Streams an image to a machine: with only a few chunks in memory, never more than announced, and
+//! the last chunk only after all of it was verified.
 //!
-//! Whoever reads decides the pace: the next piece is fetched when the last one was taken. If
-//! something is wrong the body ends with an error, upon which the connection is broken off, so that
-//! the machine has fewer bytes than it was told and knows it.
+//! The machine determines the pace: the next chunk is read when the last one was sent. On an error
+//! the body ends early and the connection is closed, so that the machine notices that the image is
+//! incomplete.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -23,15 +23,15 @@ use super::downloads::Permit;
 use super::error::chain;
 use super::signed_url::{bytes, hex};
 
-/// How much of a file is read at once, in bytes.
+/// The size of reads from a file, in bytes.
 const PIECE: usize = 64 * 1024;
 
-/// Where the bytes come from.
+/// The source of the bytes.
 #[derive(Debug)]
 pub(super) enum Source {
-    /// A file, from where it stands.
+    /// A file, from its current position.
     File(File),
-    /// A server's answer.
+    /// A server's response.
     Answer(Box<reqwest::Response>),
 }
 
@@ -42,18 +42,18 @@ impl Source {
             Self::File(file) => {
                 let mut piece = BytesMut::with_capacity(PIECE);
                 let read = file.read_buf(&mut piece).await;
-                let read = read.map_err(|error| format!("it cannot be read: {error}"))?;
+                let read = read.map_err(|error| format!("cannot read it: {error}"))?;
                 Ok((read > 0).then(|| piece.freeze()))
             }
             Self::Answer(answer) => {
                 let piece = answer.chunk().await;
-                piece.map_err(|error| format!("its server broke off: {}", chain(&error)))
+                piece.map_err(|error| format!("its server aborted the response: {}", chain(&error)))
             }
         }
     }
 }
 
-/// What the bytes must be.
+/// The expected checksum.
 #[derive(Debug, Clone)]
 pub(super) struct Check {
     digest: Running,
@@ -70,8 +70,8 @@ enum Running {
 }
 
 impl Check {
-    /// By Glance's name for the digest, and its value in hexadecimal digits. `None`: it cannot be
-    /// verified here.
+    /// From Glance's name of the algorithm and the value in hexadecimal digits. `None` for an
+    /// unsupported algorithm.
     pub(super) fn new(algorithm: &str, value: &str) -> Option<Self> {
         let (digest, name, length) = match algorithm {
             "md5" => (Running::Md5(Md5::new()), "MD5", 16),
@@ -108,7 +108,7 @@ impl Check {
             return Ok(());
         }
         Err(format!(
-            "its {} is {} and should be {}: it is damaged, and the machine did not get all of it",
+            "its {} is {} instead of {}: it is corrupt, and the machine did not get all of it",
             self.name,
             hex(&got),
             hex(&self.expected)
@@ -116,21 +116,21 @@ impl Check {
     }
 }
 
-/// For whom an image is fetched; for the log.
+/// The recipient of an image, for the log.
 #[derive(Debug, Clone)]
 pub struct Transfer {
-    /// The request.
+    /// The request ID.
     pub request_id: String,
     /// The node.
     pub node: NodeUuid,
-    /// What the image is to it.
+    /// What the machine uses the image for.
     pub kind: ImageKind,
     /// The image.
     pub image: String,
 }
 
 impl Transfer {
-    /// Tells why the image was not served, or not all of it.
+    /// Logs why the image was not served completely.
     pub fn failed(&self, problem: &str) {
         warn!(
             req.id = self.request_id,
@@ -142,22 +142,22 @@ impl Transfer {
     }
 }
 
-/// An image, or a part of it, that is there to be read.
+/// An image, or a range of it, that is open for reading.
 #[derive(Debug)]
 pub struct Opened {
-    /// How long the whole image is, in bytes.
+    /// The size of the entire image, in bytes.
     pub total: u64,
-    /// The first and the last position of the part; `None` is the whole.
+    /// The first and last position of the range; `None` for the entire image.
     pub part: Option<(u64, u64)>,
     pub(super) source: Source,
     pub(super) check: Option<Check>,
-    /// How long the source may be silent.
+    /// The idle timeout of the source.
     pub(super) idle_timeout: Duration,
     pub(super) permit: Permit,
 }
 
 impl Opened {
-    /// How many bytes come.
+    /// The number of bytes to send.
     pub fn length(&self) -> u64 {
         match self.part {
             None => self.total,
@@ -174,7 +174,7 @@ impl Opened {
         self.permit.keep(self.source);
         let download = Download {
             left: length,
-            // Only the whole can be verified.
+            // Only an entire image can be verified.
             check: self.check.filter(|_| self.part.is_none()),
             held: None,
             idle_timeout: self.idle_timeout,
@@ -194,24 +194,24 @@ impl Opened {
     }
 }
 
-/// What is told of a download that was ended for the sake of another.
-const ENDED: &str = "others wait, and it was too slow or one of too many of its node";
+/// The error of a download that was aborted for another one.
+const ENDED: &str = "aborted for other downloads, because it was too slow or its node had too many";
 
-/// A download under way.
+/// A download in progress.
 struct Download {
-    /// How many bytes are still to come from the source.
+    /// The remaining bytes of the source.
     left: u64,
     check: Option<Check>,
-    /// The newest piece, which is kept back until it is known not to be the last, or to be right.
+    /// The latest chunk, held back until it is known not to be the last, or to be verified.
     held: Option<Bytes>,
     idle_timeout: Duration,
-    /// Where the bytes come from, unless it is taken away.
+    /// Has the source, unless the download was aborted.
     permit: Permit,
     account: Account,
 }
 
 impl Download {
-    /// The next piece for the machine, and what comes then.
+    /// The next chunk for the machine, and the following state.
     async fn step(mut self) -> io::Result<Option<(Bytes, Self)>> {
         loop {
             if self.left == 0 {
@@ -225,7 +225,7 @@ impl Download {
                     return Ok(None);
                 };
                 self.account.sent += size(&last);
-                // Nobody asks again for a body that is complete.
+                // A complete body is not polled again.
                 self.account.end();
                 return Ok(Some((last, self)));
             }
@@ -246,14 +246,14 @@ impl Download {
                 Ok(Err(problem)) => return Err(self.account.fail(problem)),
                 Err(_) => {
                     let seconds = self.idle_timeout.as_secs();
-                    let problem = format!("no more of it came for {seconds} s");
+                    let problem = format!("no data for {seconds} s");
                     return Err(self.account.fail(problem));
                 }
             };
             if piece.is_empty() {
                 continue;
             }
-            // What a file has grown by meanwhile is not part of what was promised.
+            // A file may have grown, but not beyond the announced size.
             let take = usize::try_from(self.left).map_or(piece.len(), |left| left.min(piece.len()));
             let piece = piece.slice(..take);
             self.left -= size(&piece);
@@ -273,7 +273,7 @@ fn size(piece: &Bytes) -> u64 {
     u64::try_from(piece.len()).unwrap_or(u64::MAX)
 }
 
-/// What there is to tell of a download; told once, however it ends.
+/// The accounting of a download; logged once, however it ends.
 struct Account {
     transfer: Transfer,
     sent: u64,
@@ -288,7 +288,7 @@ impl Account {
         self.told = true;
         let (sent, length) = (self.sent, self.length);
         self.transfer.failed(&format!(
-            "{problem}; broken off after {sent} of {length} bytes"
+            "{problem}; aborted after {sent} of {length} bytes"
         ));
         io::Error::other(problem)
     }
@@ -298,7 +298,7 @@ impl Account {
             return;
         }
         self.told = true;
-        // A firmware that reads a disc does so in a thousand small parts.
+        // Firmware that boots an ISO image reads it in a thousand small ranges.
         if self.is_part {
             return;
         }
@@ -319,7 +319,7 @@ impl Drop for Account {
         if !self.told {
             let (sent, length) = (self.sent, self.length);
             self.transfer.failed(&format!(
-                "the machine went away after {sent} of {length} bytes"
+                "the machine closed the connection after {sent} of {length} bytes"
             ));
         }
     }

@@ -1,16 +1,16 @@
-//! Images for tests of other rooms.
+//! Images for tests of other modules.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Images, Key, OwnService, Relayed, Settings};
 
-/// Images that are given out only where they are.
+/// Images that are never relayed.
 pub(crate) fn images() -> Images {
     images_below(Vec::new())
 }
 
-/// As [`images`], with files below these folders.
+/// Like [`images`], with files below these directories.
 pub(crate) fn images_below(allowed_paths: Vec<PathBuf>) -> Images {
     Images::new(Settings {
         relay: Relayed::Never,

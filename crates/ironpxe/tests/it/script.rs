@@ -207,7 +207,7 @@ fn an_explanation_names_the_fields() -> Result<()> {
     );
     assert!(said.starts_with(&head), "{said}");
     assert!(
-        said.contains("the node is in \"enroll\"; this is as if it were in"),
+        said.contains("the node is in \"enroll\"; overridden with"),
         "{said}"
     );
 
@@ -257,7 +257,7 @@ fn ports_are_named_that_would_be_known_too() -> Result<()> {
     assert_eq!(
         said("rack-1")?,
         [
-            "node rack-1 was named, so that no port is looked at",
+            "node rack-1 was requested, not an address; no port is checked",
             "the node's ports are 52:54:00:aa:00:01, 52:54:00:aa:00:02",
         ]
     );

@@ -196,7 +196,7 @@ fn a_broken_template_is_refused_with_file_line_and_reason() -> Result<()> {
         ),
         format!(
             "ironpxe: configuration: {config}:4: [pxe]ipxe_config_template_by_arch.aarch64: \
-             {arm}, line 2: a printed value would be run as a command"
+             {arm}, line 2: a printed value would be executed as a command"
         ),
     ];
     ensure!(lines.len() == 2, "{said}");
@@ -239,7 +239,7 @@ fn the_check_notes_what_a_template_forgets() -> Result<()> {
     let said = String::from_utf8(stdout)?;
     ensure!(status.success(), "{said}");
     let note = "boot.ipxe: the script for \"deploy ramdisk, with a timeout and reboot in the end\" \
-                leaves out something that the machine needs to boot\n";
+                lacks something that the machine needs to boot\n";
     ensure!(said.contains(note), "{said}");
     ensure!(said.ends_with("The configuration is good.\n"), "{said}");
     Ok(())
@@ -355,14 +355,14 @@ fn a_script_that_fails_for_one_machine_is_not_served() -> Result<()> {
     let reply = ironic.get_as_firmware(&format!("{BOOT_PATH}?node_uuid={uuid}"))?;
     // What stands on the screen tells where to look; the tenant's words do not stand there.
     ensure!(reply.status == 200, "{reply:?}");
-    for part in ["[pxe]ipxe_config_template", "the log says why", uuid] {
+    for part in ["[pxe]ipxe_config_template", "see the log", uuid] {
         ensure!(reply.text.contains(part), "no {part} in {}", reply.text);
     }
     ensure!(!reply.text.contains("\nreboot"), "{}", reply.text);
     let boots = server.log_with("machine boots");
     ensure!(boots.is_empty(), "{boots:?}");
     let boot = site.path("boot.ipxe");
-    let line = server.wait_for_log("a printed value would be run as a command", SOON)?;
+    let line = server.wait_for_log("a printed value would be executed as a command", SOON)?;
     ensure!(
         line.contains(&format!("{}, line 4: ", boot.display())),
         "{line}"

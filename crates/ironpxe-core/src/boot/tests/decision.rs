@@ -236,7 +236,7 @@ fn an_agent_that_inspects_knows_the_api_only_on_the_fast_track() {
     for word in [json!("maybe"), json!({}), json!(2)] {
         let refused = BootPlan::Refuse(Refusal::BadValue {
             field: "driver_info.fast_track".into(),
-            problem: "it must be true or false".into(),
+            problem: "must be true or false".into(),
         });
         assert_eq!(knows(true, word), Err(Box::new(refused)));
     }
@@ -534,7 +534,7 @@ fn values_of_the_wrong_type_are_named() {
         refusal(plan(&node)),
         Refusal::BadValue {
             field: "driver_info.deploy_kernel".into(),
-            problem: "it must be a string".into()
+            problem: "must be a string".into()
         }
     );
 }

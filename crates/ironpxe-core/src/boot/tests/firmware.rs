@@ -141,8 +141,8 @@ fn what_is_supposed_is_so_and_is_said() {
     assert_eq!(
         said,
         [
-            "the node is in \"active\"; this is as if it were in \"rescue\"",
-            "properties.cpu_arch is \"x86_64\"; this is as if it were \"aarch64\"",
+            "the node is in \"active\"; overridden with \"rescue\"",
+            "properties.cpu_arch is \"x86_64\"; overridden with \"aarch64\"",
         ]
     );
     assert_eq!(node.provision_state, ProvisionState::Rescue.into());

@@ -217,7 +217,7 @@ fn a_broken_template_is_refused_before_anybody_waits_for_it() {
             format!("{report} {{{{ ks_options.liveimg_checksum }}}}"),
             "mine.cfg",
         ),
-        (format!("{report}\r\n"), "line ends are CRLF"),
+        (format!("{report}\r\n"), "line endings are CRLF"),
         (format!("\u{feff}{report}\n"), "a byte order mark (BOM)"),
         ("reboot\n".to_owned(), "report.sh"),
         (format!("{report}{{% include 'other' %}}"), "other"),

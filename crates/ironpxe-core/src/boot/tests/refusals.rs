@@ -140,7 +140,7 @@ fn the_longest_refusals_are_whole() {
             field: "driver_info.kernel_append_params".into(),
             problem: ArgError::Word {
                 word: "x".repeat(2000),
-                problem: "only printable ASCII characters can be passed through iPXE",
+                problem: "only printable ASCII characters are supported by iPXE",
             }
             .to_string(),
         },

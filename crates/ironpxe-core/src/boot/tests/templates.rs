@@ -142,16 +142,16 @@ fn a_broken_template_is_refused_with_its_line_and_the_reason() {
         ),
         (
             "echo {{ node.name }}",
-            "{{ node.name }} cannot be printed: it has no value here",
+            "{{ node.name }} cannot be printed: it is undefined here",
         ),
-        ("echo {{ node.name | console }}", "it has no value here"),
+        ("echo {{ node.name | console }}", "it is undefined here"),
         (
             "echo {{ node.extra }}",
-            "{{ node.extra }} cannot be printed: it is no single value",
+            "{{ node.extra }} cannot be printed: it is not a single value",
         ),
         (
             "echo {% if node.resource_class %}{{ node.resource_class }}{% endif %}",
-            "\";\": iPXE would take it as the end of the command",
+            "\";\": iPXE would read it as the end of the command",
         ),
         ("echo {{ title | safe }}", "unknown filter"),
         (
@@ -166,22 +166,22 @@ fn a_broken_template_is_refused_with_its_line_and_the_reason() {
         ("{% if %}", "syntax error"),
         (
             "{% for x in range(100000) %}{% for y in range(100000) %}{% endfor %}{% endfor %}",
-            "is it endless?",
+            "is there an endless loop?",
         ),
         ("echo \u{fc}", "only printable ASCII"),
-        ("echo \r", "line ends are CRLF, as on Windows"),
+        ("echo \r", "the line endings are CRLF"),
         ("echo \r x", "only printable ASCII"),
         ("echo \0", "only printable ASCII"),
-        ("echo x \\", "a line cannot be continued"),
-        ("echo ----", "echo would take ---- for an option"),
-        ("echo -n -x", "echo would take -x for an option"),
+        ("echo x \\", "line continuation with"),
+        ("echo ----", "echo would read ---- as an option"),
+        ("echo -n -x", "echo would read -x as an option"),
         (
             "{{ node.uuid }}",
-            "a printed value would be run as a command",
+            "a printed value would be executed as a command",
         ),
         (
             "echo x || {{ node.uuid }}",
-            "a printed value would be run as a command",
+            "a printed value would be executed as a command",
         ),
     ] {
         let said = complaint(&with(line));
@@ -197,7 +197,7 @@ fn a_broken_template_is_refused_with_its_line_and_the_reason() {
     }
     let crlf = complaint(&with("echo x").replace('\n', "\r\n"));
     assert!(
-        crlf.starts_with("/etc/ironpxe/boot.ipxe, line 1: line ends are CRLF"),
+        crlf.starts_with("/etc/ironpxe/boot.ipxe, line 1: line endings are CRLF"),
         "{crlf}"
     );
     let mark = complaint(&format!("\u{feff}{}", with("echo x")));
@@ -214,9 +214,9 @@ fn a_broken_template_is_refused_with_its_line_and_the_reason() {
         "{}",
         complaint(&half)
     );
-    assert!(complaint("").contains("does not start with a line #!ipxe"));
-    assert!(complaint("#!ipxe").contains("does not start with a line #!ipxe"));
-    assert!(complaint("\n#!ipxe\nexit\n").contains("line 1: the script does not start"));
+    assert!(complaint("").contains("must begin with the line #!ipxe"));
+    assert!(complaint("#!ipxe").contains("must begin with the line #!ipxe"));
+    assert!(complaint("\n#!ipxe\nexit\n").contains("line 1: the script must begin"));
     let itself = with("{% include \"(operator's)\" %}");
     assert!(
         complaint(&itself).contains("recursion"),
@@ -251,7 +251,7 @@ fn a_password_is_shown_nowhere() {
                  echo {{ drive.chap.password }}\n{% endif %}{% endfor %}{% endif %}";
     let said = complaint(&with(shows));
     assert!(
-        said.contains("can stand only in \"set password:hexraw\""),
+        said.contains("is only allowed in \"set password:hexraw\""),
         "{said}"
     );
 }
@@ -265,11 +265,11 @@ fn what_a_template_forgets_is_noted() {
         "{all}"
     );
     assert!(
-        all.contains("leaves out something that the machine needs"),
+        all.contains("lacks something that the machine needs"),
         "{all}"
     );
     assert!(
-        all.contains("does not say which node it is for: print node.uuid"),
+        all.contains("does not identify the node: print node.uuid"),
         "{all}"
     );
     assert_eq!(all.lines().count(), 2, "{all}");

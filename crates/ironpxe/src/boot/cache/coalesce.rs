@@ -1,9 +1,9 @@
-//! Queries that many requests share.
+//! Coalesces the database queries of concurrent requests.
 //!
-//! At most a few queries are under way at once. A request that finds all of them taken waits for
-//! the next one, together with everybody else who came meanwhile: a query that was sent before a
-//! request came is never its answer, because it may not see what was committed just before the
-//! request. Nobody waits for company: a request that may send a query does so at once, alone.
+//! The number of concurrent queries is limited. When the limit is reached, requests wait and share
+//! the next query: a query that was sent before a request arrived must not answer it, because it
+//! may miss what was committed just before the request. Below the limit a request sends its own
+//! query immediately.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -18,63 +18,63 @@ use crate::lifecycle::Tasks;
 
 /// A query that several requests can share.
 pub(super) trait Query: Sized + Send + Sync + 'static {
-    /// What a request asks for.
+    /// The key of a lookup.
     type Key: Copy + Eq + Hash + Send + Sync;
-    /// What there may be under it.
+    /// The value of a key.
     type Value: Clone + Send;
-    /// As of when an answer is.
+    /// The version of a result.
     type Version: Copy + Send;
 
-    /// What there is under these keys, all different, and as of when. One query for all of them.
+    /// Fetches the values of the keys, which are all different, and their version in one query.
     fn fetch(&self, keys: &[Self::Key]) -> impl Future<Output = Result<Fetched<Self>>> + Send;
 }
 
-/// What a query gives.
+/// The result of a query.
 pub(super) type Fetched<Q> = (
     <Q as Query>::Version,
     HashMap<<Q as Query>::Key, <Q as Query>::Value>,
 );
 
-/// What a request is answered.
+/// The result of a lookup.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Answer<V, S> {
-    /// Not later than what was found.
+    /// Not later than the value.
     pub(super) version: S,
-    /// What there is under the key.
+    /// The value, if the key exists.
     pub(super) found: Option<V>,
 }
 
-/// What a request is answered, or why it is not.
+/// The result of a lookup, or why it failed.
 type Answered<Q> = Result<Answer<<Q as Query>::Value, <Q as Query>::Version>, Fault>;
 
-/// The queries of one kind.
+/// Coalesces the queries of one kind.
 pub(super) struct QueryCoalescer<Q: Query>(Arc<Shared<Q>>);
 
 struct Shared<Q: Query> {
     query: Q,
     tasks: Tasks,
-    /// The most keys of one query.
+    /// The maximum number of keys per query.
     max_keys: usize,
     state: Mutex<State<Q>>,
 }
 
 struct State<Q: Query> {
-    /// How many more queries may begin.
+    /// How many more queries may be started.
     free: usize,
     waiting: Vec<Waiting<Q>>,
 }
 
-/// A request that waits for the next query. To drop it tells it to ask by itself.
+/// A request that waits for the next query. If the sender is dropped, it sends its own.
 struct Waiting<Q: Query> {
     key: Q::Key,
     answer: oneshot::Sender<Answered<Q>>,
 }
 
-/// The right to send a query, until it is dropped: then those who wait have it.
+/// The permit for one query; passed on to waiting requests when dropped.
 struct Permit<Q: Query>(Arc<Shared<Q>>);
 
 impl<Q: Query> QueryCoalescer<Q> {
-    /// At most `limit` queries at once, of `max_keys` keys each.
+    /// At most `limit` concurrent queries of `max_keys` keys each.
     pub(super) fn new(query: Q, tasks: &Tasks, limit: usize, max_keys: usize) -> Self {
         Self(Arc::new(Shared {
             query,
@@ -87,7 +87,7 @@ impl<Q: Query> QueryCoalescer<Q> {
         }))
     }
 
-    /// What there is under a key at some moment after this was called.
+    /// The value of a key at some time after the call.
     pub(super) async fn ask(&self, key: Q::Key) -> Answered<Q> {
         let waiting = {
             let mut state = self.0.state();
@@ -106,7 +106,7 @@ impl<Q: Query> QueryCoalescer<Q> {
         };
         match waiting.await {
             Ok(answer) => answer,
-            // Its query came to nothing, and may have by another's fault.
+            // Its query failed, possibly because of another key.
             Err(_) => self.0.ask_alone(key).await,
         }
     }
@@ -125,7 +125,7 @@ impl<Q: Query> Shared<Q> {
         })
     }
 
-    /// One query for all of them.
+    /// One query for all waiting requests.
     async fn ask_for(&self, waiting: Vec<Waiting<Q>>) {
         let mut keys: Vec<Q::Key> = Vec::with_capacity(waiting.len());
         let mut once = HashSet::with_capacity(waiting.len());
@@ -138,12 +138,12 @@ impl<Q: Query> Shared<Q> {
             Ok(fetched) => fetched,
             Err(fault @ Fault::Unavailable { .. }) => {
                 for Waiting { answer, .. } in waiting {
-                    // Whoever has gone needs no answer, here and below.
+                    // A receiver that has gone away needs no result, here and below.
                     let _ = answer.send(Err(fault.clone()));
                 }
                 return;
             }
-            // One row that cannot be read must not keep the others from booting.
+            // A single unreadable row must not keep the others from booting.
             Err(_) => return,
         };
         for Waiting { key, answer } in waiting {
@@ -159,7 +159,7 @@ impl<Q: Query> Drop for Permit<Q> {
             let mut state = self.0.state();
             let count = self.0.max_keys.min(state.waiting.len());
             let next: Vec<Waiting<Q>> = state.waiting.drain(..count).collect();
-            // At the very end there may be nobody to run anything any more.
+            // At shutdown there may be no runtime.
             if next.is_empty() || Handle::try_current().is_err() {
                 state.free += 1;
                 return;

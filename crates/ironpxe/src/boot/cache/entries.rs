@@ -1,7 +1,7 @@
-//! What is kept, within a number of bytes: a CLOCK cache.
+//! A CLOCK cache, bounded by a number of bytes.
 //!
-//! In each of several shards, what came first goes first, unless it was used since it was looked
-//! at last: then it has a second chance. So a use costs one mark, and all the room is used.
+//! Each of several shards evicts in FIFO order, but an entry that was used since it was last
+//! considered gets a second chance. So a hit only sets a flag, and all of the capacity is used.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -11,31 +11,31 @@ use ironpxe_core::boot_ident::BootIdent;
 
 use super::{Content, Validator};
 
-/// Enough that threads seldom meet in one.
+/// Enough that threads rarely contend for one.
 const SHARDS: usize = 16;
-/// What the allocation of an entry takes besides its content, in bytes.
+/// The allocation overhead of an entry, in bytes.
 const OVERHEAD: usize = 64;
 
-/// A content that is kept, and what proves it.
+/// A cached content and its validator.
 #[derive(Debug)]
 pub(super) struct Cached {
     pub(super) content: Arc<Content>,
     pub(super) validator: Validator,
 }
 
-/// All that is kept, by machine.
+/// All entries by machine.
 #[derive(Debug)]
 pub(super) struct ClockCache {
     shards: [Mutex<Shard>; SHARDS],
     hasher: RandomState,
-    /// The most bytes of a shard.
+    /// The capacity of a shard, in bytes.
     shard_bytes: usize,
 }
 
 #[derive(Debug)]
 struct Shard {
     entries: HashMap<BootIdent, Entry>,
-    /// The keys of all entries, each once; the next to go in front.
+    /// The keys of all entries, each once; the next candidate for eviction first.
     order: VecDeque<BootIdent>,
     bytes: usize,
 }
@@ -49,7 +49,7 @@ struct Entry {
 }
 
 impl ClockCache {
-    /// With room for about so many bytes.
+    /// With a capacity of approximately this many bytes.
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             shards: std::array::from_fn(|_| {
@@ -64,7 +64,7 @@ impl ClockCache {
         }
     }
 
-    /// What is kept under a key.
+    /// The entry of a key.
     pub(super) fn get(&self, key: &BootIdent) -> Option<Cached> {
         let mut shard = self.shard(key)?;
         let entry = shard.entries.get_mut(key)?;
@@ -75,7 +75,7 @@ impl ClockCache {
         })
     }
 
-    /// Keeps a content of `bytes`, instead of what was there. What is too large is not kept.
+    /// Stores a content of `bytes`, replacing an earlier one. Ignored if it exceeds the capacity.
     pub(super) fn put(
         &self,
         key: BootIdent,
@@ -83,7 +83,7 @@ impl ClockCache {
         validator: Validator,
         bytes: usize,
     ) {
-        // A map, and a queue, have up to twice as many places as they need.
+        // Maps and queues allocate up to twice the capacity they need.
         let bytes = bytes + 2 * size_of::<(BootIdent, BootIdent, Entry)>() + OVERHEAD;
         let Some(mut shard) = self.shard(&key) else {
             return;
@@ -106,7 +106,7 @@ impl ClockCache {
         shard.shrink(self.shard_bytes);
     }
 
-    /// Gives a content a newer validator, if it is still the one that is kept.
+    /// Updates the validator of a content, if it is still cached.
     pub(super) fn set_validator(
         &self,
         key: &BootIdent,
@@ -121,17 +121,17 @@ impl ClockCache {
         }
     }
 
-    /// `None` never happens.
+    /// `None` never occurs.
     fn shard(&self, key: &BootIdent) -> Option<MutexGuard<'_, Shard>> {
         let number = self.hasher.hash_one(key) % self.shards.len() as u64;
         let shard = self.shards.get(usize::try_from(number).ok()?)?;
-        // Nothing can panic while it is locked, but for want of memory.
+        // Nothing panics while the lock is held.
         Some(shard.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl Shard {
-    /// Lets go what was not used for the longest time, about, until the rest fits.
+    /// Evicts entries until the size is at most `most`.
     fn shrink(&mut self, most: usize) {
         while self.bytes > most
             && let Some(key) = self.order.pop_front()

@@ -1,4 +1,4 @@
-//! Scripts that are the same for many machines, each kept once for as long as any of them needs it.
+//! Interns scripts that are the same for many machines, as long as any of them is cached.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::boot::rendered::SharedScript;
 
-/// How many there may be before those are looked for that nobody has any more.
+/// The size at which unused scripts are first removed.
 const FEW: usize = 1024;
 
-/// Scripts that many machines have in common.
+/// Scripts shared by many machines.
 #[derive(Debug)]
 pub(in crate::boot) struct Interner {
     hasher: RandomState,
@@ -18,14 +18,14 @@ pub(in crate::boot) struct Interner {
 
 #[derive(Debug)]
 struct Known {
-    /// By hash. Of two with the same one, the last.
+    /// By hash; on a collision, the last one.
     values: HashMap<u64, Weak<SharedScript>>,
-    /// How many there may be before those are let go that nobody has any more.
+    /// The size at which unused scripts are removed.
     limit: usize,
 }
 
 impl Interner {
-    /// None yet.
+    /// An empty interner.
     pub(in crate::boot) fn new() -> Self {
         let known = Known {
             values: HashMap::new(),
@@ -37,7 +37,7 @@ impl Interner {
         }
     }
 
-    /// The same script, shared with all that have it.
+    /// The interned copy of an equal script.
     pub(in crate::boot) fn intern(&self, value: SharedScript) -> Arc<SharedScript> {
         let hash = self.hasher.hash_one(&value);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

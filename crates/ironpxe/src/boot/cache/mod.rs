@@ -1,15 +1,15 @@
-//! The boot cache: what machines booted by when they asked last, so that the next request need not
-//! read and render it again.
+//! The boot cache: scripts and facts of machines, so that repeated requests need not read and
+//! render them.
 //!
-//! Nothing has to tell it what to forget. What is kept is used only if the database
-//! proves, after the request has come, that it is what would be read now: by its version
-//! ([`CommitVersion`]; nothing at all was committed meanwhile, which SQLite shows without a query, and
-//! PostgreSQL by one that all who wait share), or else by the revisions of the
-//! machine's rows. Whatever is in doubt is read. `docs/adr/0008-boot-index.md` has the argument.
+//! Nothing is invalidated. A cached content is only used if the database proves, after the request
+//! has arrived, that it would be read unchanged now: by its version ([`CommitVersion`]: nothing was
+//! committed since, which SQLite shows without a query, and PostgreSQL by a query that waiting
+//! requests share), or else by the revisions of the machine's rows. Otherwise the rows are read.
+//! `docs/adr/0008-boot-index.md` has the argument.
 //!
-//! `entries.rs` holds it within bounds, `coalesce.rs` asks the database for many requests at once,
-//! `script_template.rs` is a script with room for what differs between requests and machines, and
-//! `interner.rs` keeps once what does not.
+//! `entries.rs` bounds its size, `coalesce.rs` shares database queries, `script_template.rs` is a
+//! script with placeholders for what differs between requests and machines, and `interner.rs`
+//! deduplicates the rest.
 
 mod coalesce;
 mod entries;
@@ -34,34 +34,34 @@ use super::rendered::CachedScript;
 use crate::db::{AsOf, BOOT_ROWS_AT_ONCE, BootRows, CommitVersion, Revisions};
 use crate::lifecycle::Tasks;
 
-/// How many queries of one kind are under way at once; who comes later shares the next one.
+/// The number of concurrent queries of each kind; further requests share the next one.
 const QUERIES: usize = 2;
 
-/// What is kept of a machine.
+/// The cached content of a machine.
 #[derive(Debug)]
 pub(super) enum Content {
-    /// A script that depends on nothing but the rows, the settings and these templates.
+    /// A script that depends only on the rows, the settings and these templates.
     Script(Weak<Scripts>, CachedScript),
-    /// The rows alone: the script says more, and is rendered for each request.
+    /// The rows alone, if the script must be rendered for each request.
     Facts(MachineFacts),
 }
 
-/// What the database says of a machine.
+/// The result of a lookup.
 #[derive(Debug)]
 pub(super) enum Lookup {
-    /// What was kept, which still holds.
+    /// A cached content that is still valid.
     Cached(Arc<Content>),
-    /// What was read just now, and what to keep it under.
+    /// Rows that were just read, with their validator.
     Read(MachineFacts, Validator),
-    /// There is no such machine.
+    /// No such machine.
     Unknown,
 }
 
-/// As of when rows were read, and which.
+/// The version and revisions of the rows.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Validator {
     pub(super) version: Option<CommitVersion>,
-    /// `None` if they are not all there is to it.
+    /// `None` if the content depends on more than these rows.
     pub(super) revisions: Option<Revisions>,
 }
 
@@ -76,23 +76,23 @@ pub(super) struct BootCache {
     pace: Pace,
 }
 
-/// The version that was seen last, and whether it was the one before, too: whether it pays to ask for
-/// the version before the revisions.
+/// The last observed version, and whether it equalled the one before: whether checking the version
+/// before the revisions is worth a query.
 #[derive(Debug, Default)]
 struct Pace(Mutex<(Option<CommitVersion>, bool)>);
 
 impl Pace {
-    /// Notes the version that the source just had.
+    /// Records the current version of the source.
     fn note(&self, version: Option<CommitVersion>) {
-        // Of a machine that is not known, no version is.
+        // Unknown machines have no version.
         if version.is_some() {
             let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             *state = (version, state.0 == version);
         }
     }
 
-    /// Whether the source may still be as of this version: nothing newer was seen, nor are there
-    /// commits all the time.
+    /// Whether the source may still have this version: no newer one was observed, and commits are
+    /// infrequent.
     fn may_be(&self, version: Option<CommitVersion>) -> bool {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         version.is_some() && *state == (version, true)
@@ -100,7 +100,7 @@ impl Pace {
 }
 
 impl BootCache {
-    /// With room for about so many bytes.
+    /// With a capacity of approximately this many bytes.
     pub(super) fn new(facts: &BootFacts, tasks: &Tasks, capacity: usize) -> Self {
         let (rows, revisions) = (RowsQuery(facts.clone()), RevisionsQuery(facts.clone()));
         let versions = VersionQuery(facts.clone());
@@ -114,18 +114,18 @@ impl BootCache {
         }
     }
 
-    /// What was kept of a machine, if nothing at all was committed from then until this was called,
-    /// which needs no query.
+    /// The cached content of a machine, if nothing was committed between its read and this call.
+    /// Needs no query.
     pub(super) fn get_if_unchanged(&self, ident: BootIdent) -> Option<Arc<Content>> {
-        // Before the entry is looked at: what was put there later is not older.
+        // Read before the entry: an entry stored later is not older.
         let now = self.facts.version()?;
         let Cached { content, validator } = self.entries.get(&ident)?;
         (validator.version == Some(now)).then_some(content)
     }
 
-    /// What the database says of a machine at some moment after this was called.
+    /// Looks up a machine at some time after the call.
     pub(super) async fn find(&self, ident: BootIdent) -> Result<Lookup> {
-        // As above.
+        // Read before the entry, as in `get_if_unchanged`.
         let now = self.facts.version();
         let Some(Cached { content, validator }) = self.entries.get(&ident) else {
             return self.read(ident).await;
@@ -156,7 +156,7 @@ impl BootCache {
         self.read(ident).await
     }
 
-    /// The same, whatever is kept.
+    /// Reads a machine, ignoring the cache.
     pub(super) async fn read(&self, ident: BootIdent) -> Result<Lookup> {
         let answer = self.rows.ask(ident).await?;
         self.pace.note(answer.version);
@@ -172,7 +172,7 @@ impl BootCache {
         Ok(Lookup::Read(facts, validator))
     }
 
-    /// Keeps what was made of what was read.
+    /// Caches a content made from rows that were read.
     pub(super) fn put(&self, ident: BootIdent, content: Content, validator: Validator) {
         if validator.version.is_none() && validator.revisions.is_none() {
             return;
@@ -186,10 +186,9 @@ impl BootCache {
 }
 
 impl MachineFacts {
-    /// How much memory it takes, about, in bytes.
+    /// The approximate size in memory, in bytes.
     fn size(&self) -> usize {
-        // What is written in JSON takes several times as much in memory, most of it for the
-        // nodes of its maps.
+        // JSON takes several times as much in memory as its text, mostly for the nodes of its maps.
         let text = |json: serde_json::Result<String>| json.map_or(0, |text| text.len());
         let node = text(serde_json::to_string(&self.rows.node));
         let port = text(serde_json::to_string(&self.rows.port));
@@ -235,7 +234,7 @@ impl Query for RevisionsQuery {
     }
 }
 
-/// Whoever asks, there is one answer.
+/// A single key: the version is the same for all requests.
 impl Query for VersionQuery {
     type Key = ();
     type Value = ();

@@ -1,13 +1,13 @@
-//! Texts with room for what differs from one machine, and from one request, to the next.
+//! Script texts with placeholders for what differs between machines and requests.
 //!
-//! The id of a request stands in a script wherever it is printed, and nothing else depends on it
-//! (but in operators' templates, whose scripts are not kept). So a script is written with an id that
-//! occurs nowhere else, and cut into pieces around it. All ids that fit are equally long and of the
-//! same kind of letters, so that no line breaks elsewhere and no limit is passed.
+//! The request ID is only printed, nothing else in a script depends on it (except in operators'
+//! templates, whose scripts are not cached). So a script is rendered with a unique ID and split at
+//! its occurrences. All standard IDs have the same length and alphabet, so line breaks and limits
+//! do not change.
 //!
-//! The machine's own names are cut out in the same way. What is left is most often the same for all
-//! machines that boot alike, and is kept once (`interner.rs`). Whatever is cut out is put back
-//! where it was, so that no text comes out other than it went in, wherever a name may have occurred.
+//! The machine's own identifiers are replaced likewise. The remainder is usually the same for all
+//! machines with the same plan, and is interned (`interner.rs`). Every replaced value is restored
+//! in its place, so the result is correct even if an identifier occurs elsewhere by chance.
 
 use std::fmt::{self, Write as _};
 use std::sync::LazyLock;
@@ -17,34 +17,34 @@ use uuid::Uuid;
 
 use crate::ident;
 
-/// A shorter name may occur in many places by chance: more gaps than it is worth.
+/// Shorter names would occur by chance in many places.
 const SHORTEST_NAME: usize = 4;
 
-/// What differs from one machine to the next.
+/// The values that differ between machines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::boot) struct MachineFields {
     /// The node.
     pub(in crate::boot) node: Uuid,
     /// The node's name.
     pub(in crate::boot) name: Option<Box<str>>,
-    /// The port it boots from.
+    /// The address of the port it boots from.
     pub(in crate::boot) mac: Option<MacAddress>,
 }
 
-/// The same, as it is written.
+/// The same values as texts.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::boot) struct Values<'v> {
-    /// The id of the request.
+    /// The request ID.
     pub(in crate::boot) request: &'v str,
     /// The node.
     pub(in crate::boot) node: &'v str,
     /// The node's name.
     pub(in crate::boot) name: Option<&'v str>,
-    /// The port it boots from.
+    /// The address of the port it boots from.
     pub(in crate::boot) mac: Option<&'v str>,
 }
 
-/// What goes where something was cut out.
+/// A placeholder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Gap {
     Request,
@@ -53,21 +53,21 @@ enum Gap {
     Mac,
 }
 
-/// A text with gaps.
+/// A text with placeholders.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(in crate::boot) struct ScriptTemplate {
     text: Box<str>,
-    /// Where, and what goes there.
+    /// The positions and kinds of the placeholders.
     gaps: Box<[(usize, Gap)]>,
 }
 
-/// The id to write a script with that is to be kept. No one outside of this process knows it.
+/// The request ID for rendering scripts that will be cached. Unique to this process.
 pub(in crate::boot) fn placeholder() -> &'static str {
     static PLACEHOLDER: LazyLock<String> = LazyLock::new(ident::request_id);
     &PLACEHOLDER
 }
 
-/// Whether an id is `req-` and a UUID, as the [`placeholder`] is, so that it can stand in its place.
+/// Whether an ID is `req-` and a UUID like [`placeholder`], so that it can replace it.
 pub(in crate::boot) fn is_standard_request_id(request_id: &str) -> bool {
     let letters = |text: &str| {
         text.bytes()
@@ -77,7 +77,7 @@ pub(in crate::boot) fn is_standard_request_id(request_id: &str) -> bool {
 }
 
 impl MachineFields {
-    /// Does something with the texts of these, and of a request.
+    /// Calls a function with the texts of these values and of a request ID.
     pub(in crate::boot) fn with_values<T>(
         &self,
         request: &str,
@@ -103,7 +103,7 @@ impl<'v> Values<'v> {
         }
     }
 
-    /// What is looked for in texts.
+    /// The values to search for.
     fn cuts(&self) -> impl Iterator<Item = (Gap, &'v str)> {
         let name = self.name.filter(|name| name.len() >= SHORTEST_NAME);
         let all = [
@@ -118,13 +118,13 @@ impl<'v> Values<'v> {
 }
 
 impl ScriptTemplate {
-    /// A text with these values in it.
+    /// Replaces these values in a text by placeholders.
     pub(in crate::boot) fn new(whole: &str, values: Values<'_>) -> Self {
         let mut text = String::with_capacity(whole.len());
         let mut gaps = Vec::new();
         let mut rest = whole;
         loop {
-            // The first one, and of two that begin there the one that is looked for first.
+            // The first occurrence; of several at the same position, the first in order.
             let next = values
                 .cuts()
                 .filter_map(|(gap, value)| Some((rest.find(value)?, gap, value.len())))
@@ -153,7 +153,7 @@ impl ScriptTemplate {
         text
     }
 
-    /// The same, to be written somewhere.
+    /// The text with these values, for formatting.
     pub(in crate::boot) fn with<'w>(&'w self, values: Values<'w>) -> impl fmt::Display + 'w {
         fmt::from_fn(move |out| {
             let mut begin = 0;
@@ -166,7 +166,7 @@ impl ScriptTemplate {
         })
     }
 
-    /// How much memory it takes besides itself, in bytes.
+    /// Its memory without the struct itself, in bytes.
     pub(in crate::boot) fn bytes(&self) -> usize {
         self.text.len() + size_of_val::<[_]>(&self.gaps)
     }

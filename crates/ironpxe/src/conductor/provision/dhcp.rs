@@ -1,4 +1,4 @@
-//! What the DHCP server is told of a node.
+//! The DHCP options of a node.
 
 use ironpxe_core::boot::Refusal;
 use ironpxe_core::dhcp::{DhcpOption, dhcp_options};
@@ -12,7 +12,7 @@ use crate::conductor::LocalConductor;
 use crate::db::{Page, PortFilter};
 
 impl LocalConductor {
-    /// Tells the DHCP server how the node gets its boot script, on the ports it has now.
+    /// Sets the DHCP options for the boot of the node on its current ports.
     pub(in crate::conductor) async fn update_dhcp_opts(
         &self,
         node: &Node,
@@ -24,13 +24,13 @@ impl LocalConductor {
         Ok(self.settings.dhcp.update(node, &ports, &options).await?)
     }
 
-    /// Tells the DHCP server that the node is not booted.
+    /// Removes the DHCP options of the node.
     pub(super) async fn clear_dhcp_opts(&self, node: &Node) -> Result<(), DhcpProblem> {
         let ports = self.ports_of(node.uuid).await?;
         Ok(self.settings.dhcp.clear(node, &ports).await?)
     }
 
-    /// What the DHCP server is told of the node; `None` if it is not told anything.
+    /// The DHCP options of the node; `None` if it has none.
     pub(in crate::conductor) fn dhcp_options(
         &self,
         node: &Node,
@@ -56,16 +56,16 @@ impl LocalConductor {
     }
 }
 
-/// Why the DHCP server was not told.
+/// Why DHCP options could not be set.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::conductor) enum DhcpProblem {
-    /// There is nothing sensible to tell.
+    /// The options cannot be determined.
     #[error("{0}")]
     Refused(Refusal),
-    /// It did not take it.
+    /// The DHCP provider failed.
     #[error(transparent)]
     Dhcp(#[from] crate::dhcp::DhcpError),
-    /// It is not known what to tell.
+    /// The ports cannot be read.
     #[error(transparent)]
     Fault(#[from] ironpxe_core::error::Fault),
 }

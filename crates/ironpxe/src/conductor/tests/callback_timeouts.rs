@@ -186,8 +186,7 @@ async fn a_machine_that_has_called_is_not_said_to_be_silent() {
     let words = node(&stand, uuid).await.last_error.unwrap();
     assert!(
         words.starts_with("Timeout reached while cleaning")
-            && words
-                .contains("Failed on step {}. The last heartbeat from the machine came at 2026"),
+            && words.contains("Failed on step {}. The last heartbeat from the machine was at 2026"),
         "{words}"
     );
 }

@@ -196,7 +196,7 @@ async fn what_cannot_be_told_fails_the_work_and_says_why() {
         let failed = site.stand.settled(node).await;
         let error = failed.last_error.clone().unwrap_or_default();
         assert!(
-            error.starts_with("The machine's boot cannot be arranged: ")
+            error.starts_with("Cannot configure DHCP for the machine's boot: ")
                 && error.contains("[dnsmasq]dhcp_optsdir"),
             "{verb}: {error}"
         );

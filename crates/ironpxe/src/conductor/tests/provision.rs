@@ -462,7 +462,7 @@ async fn an_image_that_went_away_fails_the_deployment() {
     assert_eq!(failed.provision_state, ProvisionState::DeployFailed.into());
     let error = failed.last_error.unwrap();
     assert!(
-        error.contains("cannot be deployed: kernel file:///srv/gone"),
+        error.contains("Cannot deploy the image: kernel file:///srv/gone"),
         "{error}"
     );
 }

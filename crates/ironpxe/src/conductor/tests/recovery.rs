@@ -149,7 +149,7 @@ async fn work_that_was_taken_away_is_not_finished_even_if_the_node_is_held_again
     };
     let refused = report(&accepted).await.unwrap_err().to_string();
     assert!(
-        refused.contains("taken away") && refused.contains("verifying"),
+        refused.contains("taken over") && refused.contains("verifying"),
         "{refused}"
     );
     assert_eq!(report(&again).await, Ok(ProvisionState::Manageable.into()));

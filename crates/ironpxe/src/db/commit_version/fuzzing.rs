@@ -1,13 +1,13 @@
-//! What must hold of the header of the WAL index, whatever bytes stand in the file.
+//! Properties of the WAL index header for arbitrary file contents.
 
 use super::{FORMAT, HEADER, Header, SUMMED, Seen, checksum, header_of};
 
-/// How long a whole header is, in both its copies.
+/// The length of both copies of the header.
 const BOTH: usize = 2 * HEADER;
 
-/// The input is headers, one after the other, each with a byte in front of it. If that is even, the
-/// bytes that follow are both copies. If it is odd, they are what a header's checksum is over, and
-/// become one with the right checksum, in both copies; so headers that are believed come often.
+/// The input is a sequence of headers, each prefixed by a byte. If the byte is even, both copies
+/// follow. If it is odd, the content of a header follows, which gets the right checksum in both
+/// copies, so that valid headers are frequent.
 pub(crate) fn wal_index(data: &[u8]) {
     let mut seen = Seen::default();
     let mut known: Vec<(Header, super::CommitVersion)> = Vec::new();
@@ -29,13 +29,13 @@ pub(crate) fn wal_index(data: &[u8]) {
         let Some(header) = header else {
             continue;
         };
-        // Equal versions mean equal headers, and none comes back.
+        // Equal versions mean equal headers, and none recurs.
         let version = seen.give(header);
         assert_eq!(seen.version_of(&header), Some(version));
         for (other, given) in &known {
             assert!(*other == header || *given != version);
         }
-        // What only counts on from the one before may be ignored, and nothing else.
+        // Only an immediate successor can be ignored.
         if let Some((before, given)) = known.last().copied()
             && header.follows(before)
             && before != header
@@ -43,7 +43,7 @@ pub(crate) fn wal_index(data: &[u8]) {
             seen.ignore_commit(before, header);
             let passed = seen.version_of(&header);
             assert!(passed == Some(given) || seen.version_of(&before).is_none());
-            // From here on, the two have one version.
+            // From here on, both have the same version.
             known.clear();
             seen = Seen::default();
             continue;
@@ -53,7 +53,7 @@ pub(crate) fn wal_index(data: &[u8]) {
     }
 }
 
-/// A header over these bytes with the right checksum, in both copies.
+/// Both copies of a header with this content and the right checksum.
 fn summed(bytes: &[u8]) -> [u8; BOTH] {
     let bytes: [u8; SUMMED] = bytes.try_into().unwrap_or([0; SUMMED]);
     let (one, other) = checksum(&bytes);
@@ -62,7 +62,7 @@ fn summed(bytes: &[u8]) -> [u8; BOTH] {
     both.try_into().unwrap_or([0; BOTH])
 }
 
-/// A copy that differs from the other in one bit is not believed.
+/// A header whose copies differ in one bit is invalid.
 fn torn(copies: &[u8; BOTH], bit: usize) {
     let mut torn = *copies;
     let byte = bit % BOTH;
@@ -75,7 +75,7 @@ fn torn(copies: &[u8; BOTH], bit: usize) {
     }
 }
 
-/// The rules once more, word by word, as `wal.c` has them (`walIndexTryHdr`, `walChecksumBytes`).
+/// An independent implementation of the rules of `wal.c` (`walIndexTryHdr`, `walChecksumBytes`).
 fn is_believable(copies: &[u8; BOTH]) -> bool {
     let words: Vec<u32> = copies
         .chunks_exact(4)

@@ -217,7 +217,9 @@ async fn temporary_urls_point_into_the_swift_of_the_catalog_unless_the_operator_
     let error = of(None, None).url("a/b").await.unwrap_err();
     assert!(!error.is_temporary());
     assert!(
-        error.to_string().contains("\"a/b\" cannot be the name"),
+        error
+            .to_string()
+            .contains("\"a/b\" cannot be used as the name"),
         "{error}"
     );
     // Nobody is asked who need not be.

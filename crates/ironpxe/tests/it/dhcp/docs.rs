@@ -37,17 +37,17 @@ fn what_is_not_said_is_asked_for_by_its_place() -> Result<()> {
         ensure!(said.contains("http://IRONPXE:6385/v1/drivers/"), "{said}");
         // What stands for something is named as such.
         let named = said
-            .find("PLACEHOLDERS, to be replaced:")
+            .find("PLACEHOLDERS, replace before use:")
             .context("no names")?;
         let used = said.find("/v1/drivers/").context("no URL")?;
         ensure!(named < used, "{said}");
         ensure!(
-            said.contains("http://IRONPXE:6385 stands for where machines find ironpxe"),
+            said.contains("http://IRONPXE:6385 is a placeholder for the API's URL"),
             "{said}"
         );
         if matches!(server, "isc" | "kea") {
             ensure!(
-                said.contains("192.0.2.1 stands for the TFTP server"),
+                said.contains("192.0.2.1 is a placeholder for the TFTP server"),
                 "{said}"
             );
         }
@@ -62,14 +62,14 @@ fn what_is_not_said_is_asked_for_by_its_place() -> Result<()> {
         ])?;
         let given = String::from_utf8(given.stdout)?;
         ensure!(
-            !given.contains("PLACEHOLDER") && !given.contains("stands for"),
+            !given.contains("PLACEHOLDER") && !given.contains("is a placeholder"),
             "{given}"
         );
     }
     for (args, complaint) in [
         (
             &["kea", "--subnet", "192.0.2.1/24"][..],
-            "expected a subnet like",
+            "expected a subnet of unicast addresses like",
         ),
         (&["kea", "--first", "192.0.2.9"], "--last"),
         (&["bootp"], "dnsmasq, isc, kea, neutron"),
@@ -77,10 +77,13 @@ fn what_is_not_said_is_asked_for_by_its_place() -> Result<()> {
             &["kea", "--api-url", "ironpxe"],
             "--api-url: [api]public_endpoint: \"ironpxe\" cannot be used",
         ),
-        (&["kea", "--subnet", "0.0.0.0/0"], "expected a subnet like"),
+        (
+            &["kea", "--subnet", "0.0.0.0/0"],
+            "expected a subnet of unicast addresses like",
+        ),
         (
             &["isc", "--subnet", "10.0.0.0/33"],
-            "expected a subnet like",
+            "expected a subnet of unicast addresses like",
         ),
         (
             &["kea", "--first", "10.0.0.9", "--last", "10.0.0.10"],
@@ -105,7 +108,7 @@ fn what_is_not_said_is_asked_for_by_its_place() -> Result<()> {
         ),
         (
             &["dnsmasq", "--api-url", "http://2001:db8::1:6385"],
-            "stands in brackets",
+            "needs brackets",
         ),
         (
             &["dnsmasq", "--api-url", "http://127.0.0.1:6385"],

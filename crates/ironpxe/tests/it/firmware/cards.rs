@@ -38,8 +38,8 @@ fn the_second_card_is_known_and_the_first_is_not(platform: Platform) -> Result<(
     ensure!(line.contains(&format!(" BOOTIF={MAC} ")), "{line}");
     let console = machine.console();
     for asked in [
-        format!("ironpxe: asking for net0, {UNKNOWN_MAC}"),
-        format!("ironpxe: asking for net1, {MAC}"),
+        format!("ironpxe: looking up net0, {UNKNOWN_MAC}"),
+        format!("ironpxe: looking up net1, {MAC}"),
     ] {
         ensure!(console.contains(&asked), "no {asked:?} in:\n{console}");
     }
@@ -65,7 +65,7 @@ fn each_card_asks_for_itself(platform: Platform) -> Result<()> {
     machine.wait_for_line("-> deploy ramdisk", NEXT_DEVICE)?;
     let console = machine.console();
     for asked in [UNKNOWN_MAC, MAC] {
-        let asked = format!("ironpxe: asking for net0, {asked}");
+        let asked = format!("ironpxe: looking up net0, {asked}");
         ensure!(console.contains(&asked), "no {asked:?} in:\n{console}");
     }
     Ok(())
@@ -138,7 +138,7 @@ fn a_script_that_cannot_be_fetched_is_not_a_missing_port(platform: Platform) -> 
         front.fail_next(&path, 100, Answer::status(status));
         let hardware = Hardware::with_bootfile(MAC, &front.url("/boot.ipxe")).on(platform);
         let machine = hardware.power_on()?;
-        machine.wait_for("Going on to the next boot device in 10 s.", BOOT)?;
+        machine.wait_for("Trying the next boot device in 10 s.", BOOT)?;
         front.wait_for(&path, status, BOOT)?;
         let console = machine.console();
         if platform == Platform::bios() {

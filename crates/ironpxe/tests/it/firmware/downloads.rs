@@ -54,7 +54,7 @@ fn a_machine_tries_until_its_images_are_there(platform: Platform) -> Result<()> 
 
     let _turn = MACHINES.enter();
     let machine = site.machine(platform).power_on()?;
-    machine.wait_for("try 1 of 10 follows in 1 s.", BOOT)?;
+    machine.wait_for("retry 1 of 10 in 1 s.", BOOT)?;
     let images = ImageServer::start_on(port)?;
     images.serve(RAMDISK, toy::ramdisk(1000));
     images.fail_next(RAMDISK, 1, Answer::status(503).header("Retry-After", "1"));
@@ -87,7 +87,7 @@ fn hopeless(platform: Platform, action: &str) -> Result<(Site, Hardware)> {
 
 /// What a person at the screen needs to know.
 fn says_what_it_needs(site: &Site, console: &str) -> Result<()> {
-    for needle in ["Gave up after 1 more tries", &site.images.url(KERNEL)] {
+    for needle in ["Gave up after 1 retries", &site.images.url(KERNEL)] {
         ensure!(console.contains(needle), "no {needle:?} in:\n{console}");
     }
     ensure!(
@@ -135,7 +135,7 @@ fn a_machine_gives_up_and_powers_off(platform: Platform) -> Result<()> {
     let (site, hardware) = hopeless(platform, "poweroff")?;
     let _turn = MACHINES.enter();
     let machine = hardware.power_on()?;
-    machine.wait_for("This iPXE cannot power off; it stops here.", BOOT)?;
+    machine.wait_for("This iPXE cannot power off; it halts here.", BOOT)?;
     says_what_it_needs(&site, &machine.console())?;
     machine.power_off()
 }

@@ -81,7 +81,7 @@ fn what_a_machine_does_not_take_is_not_fetched() -> Result<()> {
     drop(stream);
     let line = site
         .server
-        .wait_for_log("the machine went away after", SOON)?;
+        .wait_for_log("the machine closed the connection after", SOON)?;
     ensure!(line.contains("kernel not served"), "{line}");
     Ok(())
 }

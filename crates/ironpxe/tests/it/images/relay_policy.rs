@@ -119,32 +119,32 @@ fn only_public_addresses_are_fetched_from_unless_others_are_allowed() -> Result<
             (
                 "/a",
                 loopback.local_url("/secret"),
-                "its server sends elsewhere, and there its server's address 127.0.0.1",
+                "redirect refused: its server's address 127.0.0.1",
             ),
             (
                 "/b",
                 metadata.local_url("/secret"),
-                "its server sends elsewhere, and there its server's address 169.254",
+                "redirect refused: its server's address 169.254",
             ),
             (
                 "/c",
                 format!("http://localhost:{at}/secret"),
-                "its server sends elsewhere, and there its server's address 127",
+                "redirect refused: its server's address 127",
             ),
             (
                 "/n",
                 format!("http://2130706433:{at}/secret"),
-                "its server sends elsewhere, and there its server's address 127.0.0.1",
+                "redirect refused: its server's address 127.0.0.1",
             ),
             (
                 "/d",
                 "file:///etc/passwd".to_owned(),
-                "its server sends elsewhere, where file: is not fetched",
+                "redirect refused: file: URLs are not supported",
             ),
             (
                 "/e",
                 site.server.base_url().to_owned(),
-                "its server sends elsewhere, and there its server 10.77.0.1:",
+                "redirect refused: its server 10.77.0.1:",
             ),
         ] {
             let answer = Answer::status(302).header("Location", &to);

@@ -128,7 +128,7 @@ async fn a_free_form_field_does_not_grow_with_every_patch() -> Result<()> {
             .await?;
         ensure!(
             said.contains(&format!("{field} would hold 12000"))
-                && said.contains("bytes of JSON, and at most 1048576 are kept"),
+                && said.contains("bytes of JSON; at most 1048576 are allowed"),
             "{path} {field}: {said}"
         );
         ensure!(lab.get(&path).await? == before, "{path} {field}");

@@ -86,7 +86,7 @@ fn a_file_that_may_not_grow_is_an_error_and_not_the_end() -> Result<()> {
     let mut server = start(&wrapper, home.path(), home.path())?;
     let api = client(&mut server)?;
     enrol(&api)?;
-    let why = "the database cannot be written to: the system fails to write its file";
+    let why = "the database cannot be written to: writing its file failed";
     let said = fill(&api)?;
     assert!(said.contains(why), "{said}");
     boots(&api)?;

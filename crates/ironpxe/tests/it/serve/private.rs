@@ -47,8 +47,8 @@ fn what_others_may_read_is_told_and_closed() -> Result<()> {
     }
     let server = Server::start(binary(), &options)?;
     for words in [
-        "could be read by others (mode 644)",
-        "was open to others (mode 755)",
+        "was readable by other users (mode 644)",
+        "was accessible to other users (mode 755)",
     ] {
         server.wait_for_log(words, SOON)?;
     }
