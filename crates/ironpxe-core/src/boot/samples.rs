@@ -190,7 +190,7 @@ pub(super) fn refusals() -> Vec<Refusal> {
         Refusal::Image {
             kind: ImageKind::Kernel,
             image: "glance://8e8a4c1c-0d5f-4b1e-9f0a-3b1f6f0d7a11".into(),
-            problem: "not found in Glance".into(),
+            problem: "Glance has no such image".into(),
         },
         Refusal::Conflict {
             one: "instance_info.boot_iso",

@@ -1,6 +1,6 @@
-//! Arguments of a request, from its query string and, where Ironic does so too, from its body.
+//! Arguments of a request, from its query string and, as in Ironic, from its body.
 //!
-//! Source of the words: Ironic's `common/args.py`.
+//! Source of the messages: Ironic's `common/args.py`.
 
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use http::request::Parts;
@@ -15,12 +15,12 @@ use crate::api::AppState;
 use crate::api::body::JsonBody;
 use crate::api::error::{ApiError, Result};
 
-/// How many words a list such as `shard=` or `fields=` may have.
+/// The maximum number of values in a list such as `shard=` or `fields=`.
 const MAX_WORDS: usize = 500;
-/// How many arguments a query may have.
+/// The maximum number of arguments in a query.
 const MAX_ARGUMENTS: usize = 1000;
 
-/// Named values. A name that comes twice in a query is a list.
+/// Named values. A name that is repeated in a query becomes a list.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Args(pub(crate) Map<String, Value>);
 
@@ -40,7 +40,7 @@ impl Args {
         Self(values)
     }
 
-    /// Adds what a body says; it wins over the query.
+    /// Adds the members of a body, which override the query.
     pub(crate) fn with_body(mut self, body: Option<Value>) -> Result<Self> {
         match body {
             None | Some(Value::Null) => Ok(self),
@@ -55,7 +55,7 @@ impl Args {
         }
     }
 
-    /// Refuses every argument that is not in `known`.
+    /// Rejects arguments that are not in `known`.
     pub(crate) fn only(&self, known: &[&str]) -> Result<()> {
         let unknown: Vec<&str> = self
             .0
@@ -88,14 +88,14 @@ impl Args {
         }
     }
 
-    /// A text that must be there.
+    /// A required text.
     pub(crate) fn required_text(&self, name: &str) -> Result<String> {
         self.text(name)?.ok_or_else(|| {
             Fault::MissingParameterValue(format!("Missing mandatory parameter: {name}")).into()
         })
     }
 
-    /// Yes or no.
+    /// A boolean.
     pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>> {
         Ok(self
             .get(name)
@@ -145,7 +145,7 @@ impl Args {
         }
     }
 
-    /// Words with commas between them: trimmed, in lower case, each once.
+    /// A comma-separated list: trimmed, in lower case, without duplicates.
     pub(crate) fn list(&self, name: &str) -> Result<Option<Vec<String>>> {
         let texts = match self.get(name) {
             None => return Ok(None),
@@ -159,7 +159,7 @@ impl Args {
             .sum();
         if count > MAX_WORDS {
             return Err(ApiError::invalid(format!(
-                "Expected at most {MAX_WORDS} values for {name}, and there are {count}"
+                "Expected at most {MAX_WORDS} values for {name} but received {count}"
             )));
         }
         let mut words: Vec<String> = Vec::new();
@@ -191,7 +191,7 @@ impl FromRequestParts<AppState> for Args {
             query.map_err(|error| ApiError::invalid(format!("The query is malformed: {error}")))?;
         if pairs.len() > MAX_ARGUMENTS {
             return Err(ApiError::invalid(format!(
-                "The query has {} arguments, and at most {MAX_ARGUMENTS} are read",
+                "The query has {} arguments; at most {MAX_ARGUMENTS} are allowed",
                 pairs.len()
             )));
         }
@@ -199,14 +199,14 @@ impl FromRequestParts<AppState> for Args {
             .iter()
             .any(|(name, text)| name.contains('\0') || text.contains('\0'))
         {
-            return Err(ApiError::invalid("The query holds a NUL character"));
+            return Err(ApiError::invalid("The query contains a NUL character"));
         }
         Ok(Self::from_pairs(pairs))
     }
 }
 
 impl BodyArgs {
-    /// The arguments in the query string, and what the body says.
+    /// The arguments in the query string, and the body.
     pub(crate) async fn apart(request: Request, state: &AppState) -> Result<(Args, Option<Value>)> {
         let (mut parts, body) = request.into_parts();
         let args = Args::from_request_parts(&mut parts, state).await?;
@@ -281,12 +281,12 @@ mod tests {
         assert_eq!(words(MAX_WORDS).unwrap().unwrap().len(), MAX_WORDS);
         assert_eq!(
             message(words(12_000)),
-            "Expected at most 500 values for shard, and there are 12000"
+            "Expected at most 500 values for shard but received 12000"
         );
         let many = vec![("shard", "a,b"); 251];
         assert_eq!(
             message(args(&many).list("shard")),
-            "Expected at most 500 values for shard, and there are 502"
+            "Expected at most 500 values for shard but received 502"
         );
     }
 

@@ -1,4 +1,4 @@
-//! Reading request bodies: JSON, bounded in size, depth and time, whatever the content type claims.
+//! Reads request bodies: JSON, limited in size, depth and time, regardless of the content type.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -16,17 +16,16 @@ use crate::api::error::{ApiError, Result};
 use crate::api::settings::Settings;
 use crate::server::{BodyLimits, BodyRefused, HeldMemory, MemoryRefused, read_body};
 
-/// How long a body may take to arrive. A client that sends it byte by byte keeps a connection
-/// from others.
+/// The timeout for receiving a body, so that slow clients do not hold connections.
 const ARRIVES_WITHIN: Duration = Duration::from_mins(1);
 
-/// How much more of a body that is too large is read, and for how long, so that the client gets
-/// around to reading why it was refused: who is cut off while sending sees a broken connection.
+/// How much of an oversized body is discarded, and for how long, so that the client can read the
+/// error: while it is still sending, it would only see a broken connection.
 const DISCARDED: usize = 16 * 1024 * 1024;
 const DISCARDED_WITHIN: Duration = Duration::from_secs(5);
 
-/// Reads the body of a request, whether its handler wants it or not: a connection cannot be used
-/// again, and often not even answered, while something is left on it.
+/// Reads the body of a request even if its handler does not use it: otherwise the connection cannot
+/// be reused, and often the response cannot be sent.
 pub(super) async fn take(request: Request, settings: &Settings) -> Result<Request> {
     let limits = BodyLimits {
         bytes: limit(settings, request.method(), request.uri().path()),
@@ -45,7 +44,7 @@ pub(super) async fn take(request: Request, settings: &Settings) -> Result<Reques
         Err(BodyRefused::NoMemory) => no_memory(),
         Err(BodyRefused::Broken(error)) => {
             return Err(ApiError::invalid(format!(
-                "The request body broke off: {error}"
+                "The request body is incomplete: {error}"
             )));
         }
         Err(BodyRefused::Late) => {
@@ -55,19 +54,19 @@ pub(super) async fn take(request: Request, settings: &Settings) -> Result<Reques
             )));
         }
     };
-    // What was read of it is gone.
+    // The part read so far has been freed.
     drop(memory);
     let rest = Limited::new(body, DISCARDED);
-    // Whether it ends or not, it is refused.
+    // The request is rejected in either case.
     let _ = tokio::time::timeout(DISCARDED_WITHIN, discard(rest)).await;
     Err(refused)
 }
 
-/// When those shall come back for whose bodies there is no memory, in seconds.
+/// When to retry if there is no memory for the body, in seconds.
 const RETRY_AFTER: u16 = 5;
 
 fn no_memory() -> ApiError {
-    let reason = "Requests under way hold as much memory as [api]max_request_memory allows";
+    let reason = "The requests in progress use all of [api]max_request_memory";
     ApiError::Fault(Fault::Unavailable {
         reason: reason.to_owned(),
         retry_after: RETRY_AFTER,
@@ -86,7 +85,7 @@ fn limit(settings: &Settings, method: &Method, path: &str) -> usize {
     }
 }
 
-/// The body of a request; nothing when it is empty.
+/// The body of a request; `None` if it is empty.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct JsonBody(pub(crate) Option<Value>);
 
@@ -94,14 +93,14 @@ impl FromRequest<AppState> for JsonBody {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self> {
-        // `take` has read it, and bounded it.
+        // `take` has read and limited it.
         if HttpBody::is_end_stream(request.body()) {
             return Ok(Self(None));
         }
         let memory = request.extensions().get::<HeldMemory>().cloned();
         let collected = request.into_body().collect().await;
         let bytes = collected
-            .map_err(|error| ApiError::invalid(format!("The request body broke off: {error}")))?
+            .map_err(|error| ApiError::invalid(format!("The request body is incomplete: {error}")))?
             .to_bytes();
         if bytes.is_empty() {
             return Ok(Self(None));
@@ -111,8 +110,7 @@ impl FromRequest<AppState> for JsonBody {
     }
 }
 
-/// Parses a body that is neither too deep nor holds what would be kept otherwise than it was
-/// sent.
+/// Parses a body, unless it is too deep or has values that could not be stored unchanged.
 fn parse(bytes: &[u8], max_depth: usize, memory: Option<&HeldMemory>) -> Result<Value> {
     let scan = scan(bytes);
     if scan.depth > max_depth {
@@ -123,7 +121,7 @@ fn parse(bytes: &[u8], max_depth: usize, memory: Option<&HeldMemory>) -> Result<
     Ok(value)
 }
 
-/// Judges a body that is parsed later, part by part.
+/// Validates a body whose parts are parsed later.
 pub(super) fn check(bytes: &[u8], max_depth: usize) -> Result<()> {
     let scan = scan(bytes);
     if scan.depth > max_depth {
@@ -132,12 +130,12 @@ pub(super) fn check(bytes: &[u8], max_depth: usize) -> Result<()> {
     scan.check()
 }
 
-/// Parses a part of a body that is otherwise fine, when there is `memory` for its values, too.
+/// Parses a part of a validated body, if there is `memory` for its values.
 pub(super) fn parse_part(bytes: &[u8], memory: Option<&HeldMemory>) -> Result<Value> {
     let count = count_values(bytes);
     if count > MAX_VALUES {
         return Err(ApiError::invalid(format!(
-            "The request body holds {count} JSON values where at most {MAX_VALUES} are read"
+            "The request body has {count} JSON values; at most {MAX_VALUES} are allowed"
         )));
     }
     if let Some(memory) = memory {
@@ -152,12 +150,12 @@ pub(super) fn parse_part(bytes: &[u8], memory: Option<&HeldMemory>) -> Result<Va
     serde_json::from_slice(bytes).map_err(|error| not_json(&error))
 }
 
-/// What is said about a body that is not JSON.
+/// The error for a body that is not JSON.
 pub(super) fn not_json(error: &serde_json::Error) -> ApiError {
     ApiError::invalid(format!("The request body is not JSON: {error}"))
 }
 
-/// How many values are built of one body. Each takes tens of bytes of memory, however short it is.
+/// The maximum number of values in a body. Each takes tens of bytes of memory, however short it is.
 const MAX_VALUES: usize = 100_000;
 
 impl Scan {
@@ -165,26 +163,26 @@ impl Scan {
         let scan = self;
         if let Some(number) = scan.too_large {
             return Err(ApiError::invalid(format!(
-                "The request body holds a number that is too large to be kept exactly: {number}"
+                "The request body has a number that is too large to be stored exactly: {number}"
             )));
         }
         if scan.nul {
             return Err(ApiError::invalid(
-                "The request body holds a NUL character, which no field can keep",
+                "The request body has a NUL character, which no field can store",
             ));
         }
         Ok(())
     }
 }
 
-/// What one look at the bytes shows, before any parser recurses into them.
+/// Properties of a body found by scanning its bytes, before a recursive parser sees it.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Scan {
-    /// How deep brackets are nested.
+    /// The nesting depth of brackets.
     depth: usize,
-    /// An integer that does not fit 64 bits (it would silently become another one).
+    /// An integer that does not fit 64 bits (it would silently change).
     too_large: Option<String>,
-    /// Whether a string holds U+0000.
+    /// Whether a string contains U+0000.
     nul: bool,
 }
 
@@ -228,7 +226,7 @@ fn scan(bytes: &[u8]) -> Scan {
     scan
 }
 
-/// What follows the string that `bytes` begins inside of.
+/// The rest after the string that `bytes` begins in.
 fn skip_string<'a>(bytes: &'a [u8], nul: &mut bool) -> &'a [u8] {
     let mut rest = bytes;
     while let Some((byte, after)) = rest.split_first() {
@@ -295,7 +293,7 @@ mod tests {
         assert!(parse(lists(40_000).as_bytes(), 25, None).is_ok());
         assert_eq!(
             refused(&lists(60_000)),
-            "The request body holds 120003 JSON values where at most 100000 are read"
+            "The request body has 120003 JSON values; at most 100000 are allowed"
         );
     }
 

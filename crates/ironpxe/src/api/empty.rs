@@ -1,6 +1,6 @@
-//! Collections of Ironic's that this service does not have. Clients list them as a matter of course,
-//! and get an empty list; a request to create one is answered 501, with what to do instead.
-//! `docs/compatibility.md` shows the table.
+//! Collections of Ironic's that this service does not support. Clients list them routinely, and get
+//! an empty list; creating one is answered with 501 and an alternative. `docs/compatibility.md` has
+//! the table.
 
 use axum::extract::Path;
 use axum::routing::{get, post};
@@ -11,26 +11,26 @@ use crate::api::AppState;
 use crate::api::error::{ApiError, Result};
 use crate::api::request::Call;
 
-/// A resource that Ironic has and this service has not.
+/// An unsupported resource.
 struct Absent {
-    /// Its URL below `/v1/`, which is also the name of the list.
+    /// Its URL below `/v1/`, also the name of the list.
     path: &'static str,
-    /// What one of it is called in an error.
+    /// The name of a single resource in errors.
     one: &'static str,
-    /// The minor version of the API that brought it.
+    /// The minor version of the API that introduced it.
     since: u16,
-    /// What an older client is told that wants to change something.
+    /// The response to a modification by an older client.
     older: Older,
-    /// How to do without.
+    /// The alternative.
     instead: &'static str,
 }
 
-/// How Ironic hides a collection from clients that cannot know it.
+/// How Ironic hides a collection from older clients.
 #[derive(Clone, Copy)]
 enum Older {
-    /// There is no such URL.
+    /// The URL does not exist.
     NotFound,
-    /// There is one, which can only be read, and then is not there.
+    /// The URL exists, but only for GET, which then answers 404.
     MethodNotAllowed,
 }
 
@@ -40,7 +40,7 @@ const COLLECTIONS: [Absent; 6] = [
         one: "Allocation",
         since: 52,
         older: Older::MethodNotAllowed,
-        instead: "choose among the nodes yourself: GET /v1/nodes takes provision_state, \
+        instead: "select a node yourself: GET /v1/nodes filters by provision_state, \
                   resource_class, owner and more, and the client that sets instance_uuid first has \
                   the node",
     },
@@ -49,36 +49,36 @@ const COLLECTIONS: [Absent; 6] = [
         one: "Chassis",
         since: 1,
         older: Older::NotFound,
-        instead: "say in the node's description or extra where the machine stands",
+        instead: "record the machine's location in the node's description or extra",
     },
     Absent {
         path: "deploy_templates",
         one: "Deploy template",
         since: 55,
         older: Older::MethodNotAllowed,
-        instead: "give deploy_steps with the request to deploy",
+        instead: "pass deploy_steps in the deploy request",
     },
     Absent {
         path: "inspection_rules",
         one: "Inspection rule",
         since: 96,
         older: Older::MethodNotAllowed,
-        instead: "set properties, traits and ports of the node by requests of your own",
+        instead: "set the node's properties, traits and ports by separate requests",
     },
     Absent {
         path: "portgroups",
         one: "Portgroup",
         since: 23,
         older: Older::NotFound,
-        instead: "create a port for each network card, and let the instance bond them; the machine \
-                  boots by any of its ports with pxe_enabled",
+        instead: "create a port for each network card, and configure bonding in the instance; the machine \
+                  boots from any of its ports with pxe_enabled",
     },
     Absent {
         path: "runbooks",
         one: "Runbook",
         since: 92,
         older: Older::MethodNotAllowed,
-        instead: "give clean_steps or service_steps with the request",
+        instead: "pass clean_steps or service_steps in the request",
     },
 ];
 
@@ -103,7 +103,7 @@ pub(super) fn routes() -> Router<AppState> {
         let refuse = move |call: Call| async move {
             may_change(&call)?;
             Err::<(), _>(ApiError::NotImplemented(format!(
-                "This service does not have {path}; {instead}."
+                "This service does not support {path}; {instead}."
             )))
         };
         let item = move |call: Call, Path(ident): Path<String>| async move {
@@ -127,11 +127,11 @@ pub(super) fn routes() -> Router<AppState> {
     router.route("/v1/events", post(events))
 }
 
-/// `POST /v1/events`: what Neutron did to a node's networks. Nothing here waits for it.
+/// `POST /v1/events`: Neutron's notifications about a node's networks; nothing waits for them.
 async fn events(call: Call) -> Result<()> {
     call.not_found_before(54)?;
     Err(ApiError::NotImplemented(
-        "This service takes no events, and waits for none: leave them out.".to_owned(),
+        "This service does not support events and does not wait for any: do not send them.".to_owned(),
     ))
 }
 

@@ -1,10 +1,10 @@
-//! What a client hears when something is wrong: the one place where faults become HTTP.
+//! Errors of the API: the only place where faults are encoded as HTTP.
 //!
-//! Handlers return an [`ApiError`]. It travels through the router as it is, inside an empty
-//! response, and the outermost layer ([`super::request`]) words it: only there the request's id is
-//! known, and only there it is logged.
+//! Handlers return an [`ApiError`]. It passes through the router as an extension of an empty
+//! response, and the service layer ([`super::request`]) encodes it, where the request ID is known,
+//! and logs it.
 //!
-//! Ironic has three shapes of error bodies, and clients look into all of them:
+//! Ironic has three formats of error bodies, and clients parse all of them:
 //! * most handlers: `{"error_message": "{\"faultcode\": …, \"faultstring\": …}"}`, a JSON document
 //!   inside a JSON string;
 //! * its router: the same, with `code`, `title` and `description`;
@@ -18,48 +18,48 @@ use serde_json::{Value, json};
 
 use crate::db::DbError;
 
-/// Why a request was not answered as wished.
+/// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ApiError {
     /// A fault of the domain.
     Fault(Fault),
-    /// The version header cannot be served.
+    /// The requested version is not supported.
     Version {
-        /// Why.
+        /// The error.
         refused: VersionRefused,
-        /// Whether `/` was asked for, which words it differently.
+        /// Whether the request was for `/`, which has another format.
         at_root: bool,
     },
-    /// No such path.
+    /// Unknown path.
     NoRoute,
-    /// The path is there, and not for this method.
+    /// The method is not allowed for this path.
     MethodNotAllowed,
-    /// A part of the path is not what it has to be.
+    /// A part of the path is invalid.
     BadPath(String),
-    /// What belongs to the named resource is not there.
+    /// A subresource does not exist.
     Missing(String),
-    /// This service does not do what was asked.
+    /// The operation is not implemented.
     NotImplemented(String),
-    /// Whoever asks may not have it.
+    /// The client lacks permission.
     Forbidden(String),
-    /// The resource cannot be changed right now; the same request may succeed later.
+    /// The resource cannot be changed right now; a retry may succeed.
     Conflict(String),
-    /// The body is larger than the configuration allows.
+    /// The body exceeds the configured size.
     BodyTooLarge,
-    /// The body is nested deeper than the configuration allows.
+    /// The body exceeds the configured depth.
     BodyTooDeep,
 }
 
-/// What handlers return.
+/// The result of handlers.
 pub(crate) type Result<T, E = ApiError> = std::result::Result<T, E>;
 
 impl ApiError {
-    /// A value that is not acceptable.
+    /// An invalid value.
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::Fault(Fault::InvalidParameterValue(message.into()))
     }
 
-    /// What the log must hear about it, besides what the client hears.
+    /// The cause for the log, which the client does not get.
     pub(crate) fn cause(&self) -> Option<String> {
         match self {
             Self::Fault(fault) if status(fault).is_server_error() => Some(fault.to_string()),
@@ -67,7 +67,7 @@ impl ApiError {
         }
     }
 
-    /// Whether Ironic answers this without its version headers.
+    /// Whether Ironic omits its version headers in this response.
     pub(crate) fn is_unversioned(&self) -> bool {
         match self {
             Self::NoRoute
@@ -84,7 +84,7 @@ impl ApiError {
         }
     }
 
-    /// The answer, for the request with this id.
+    /// The response to the request with this ID.
     pub(crate) fn answer(&self, request_id: &str) -> Response {
         let worded = self.worded(request_id);
         let body = worded.shape.body(worded.status, &worded.message);
@@ -109,11 +109,11 @@ impl ApiError {
             message: message.to_owned(),
         };
         match self {
-            // What broke is nobody's business but the log's; the id leads there.
+            // The cause is only logged; the request ID leads to it.
             Self::Fault(fault @ Fault::Internal(_)) => worded(
                 status(fault),
                 Shape::Fault,
-                &format!("The server failed to answer; its log has the cause under {request_id}."),
+                &format!("Internal server error; the server's log has the cause under {request_id}."),
             ),
             Self::Fault(fault) => worded(status(fault), Shape::Fault, &fault.to_string()),
             Self::Version { refused, at_root } => {
@@ -147,7 +147,7 @@ impl ApiError {
     }
 }
 
-/// Which status a fault gets.
+/// The status of a fault.
 pub(crate) fn status(fault: &Fault) -> StatusCode {
     StatusCode::from_u16(fault.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
@@ -199,13 +199,13 @@ impl From<DbError> for ApiError {
     }
 }
 
-/// Carries an error to the layer that words it.
+/// Carries an error to the service layer.
 #[derive(Debug, Clone)]
 pub(crate) struct Failure(pub(crate) ApiError);
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        // The status is set already, for layers in between that look at it.
+        // The status is already set, for layers in between.
         let mut response = self.worded("").status.into_response();
         response.extensions_mut().insert(Failure(self));
         response

@@ -1,15 +1,14 @@
-//! `GET /healthz` and `GET /readyz`: what a load balancer or a supervisor wants to know.
+//! `GET /healthz` and `GET /readyz`, for load balancers and supervisors.
 //!
-//! *Healthy* means that this process answers at all: if not, restart it. *Ready* means that
-//! requests sent here now are worth it: the database answers, and the process
-//! is not about to stop. A replica that is not ready is healthy; restarting it would not bring the
-//! database back.
+//! *Healthy* means that this process responds: if not, restart it. *Ready* means that it can serve
+//! requests: the database is available, and the process is not stopping. A replica that is not
+//! ready is still healthy; a restart would not bring the database back.
 //!
-//! That no conductor is alive, or that the database can be read but not written to, is named, and the
-//! replica is ready: machines boot, and the other replicas have the same database, so that a load
-//! balancer which takes this one out would take out all.
+//! If no conductor is alive, or the database is read-only, the response names the problem but is
+//! ready: machines still boot, and all replicas share the database, so a load balancer would
+//! otherwise remove all of them.
 //!
-//! Both are public, and say nothing that an unknown client could use.
+//! Both are public, and reveal nothing confidential.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -21,7 +20,7 @@ use tracing::warn;
 
 use crate::api::AppState;
 
-/// When it is worth asking again, in seconds.
+/// When to retry, in seconds.
 const RETRY_AFTER: u16 = 1;
 
 pub(super) fn routes() -> Router<AppState> {
@@ -51,21 +50,22 @@ async fn ready(State(state): State<AppState>) -> Response {
     }
 }
 
-/// What cannot be done here now, if anything; the error is why requests should go to another replica.
+/// A problem that restricts the service, if any; the error is why requests should go to another
+/// replica.
 async fn readiness(state: &AppState) -> Result<Option<&'static str>, &'static str> {
     if state.stopping.is_cancelled() {
         return Err("this service is stopping");
     }
     let conductors = state.db.conductor_list().await.map_err(|error| {
         warn!("not ready: {error}");
-        "the database does not answer"
+        "the database is not available"
     })?;
     if let Some(problem) = state.db.write_problem() {
         return Ok(Some(problem.text()));
     }
     let is_any_alive = conductors.iter().any(|conductor| conductor.alive);
     Ok((!is_any_alive)
-        .then_some("no conductor is alive: machines boot, and nodes cannot be changed"))
+        .then_some("no conductor is alive: machines boot, but nodes cannot be changed"))
 }
 
 fn not_kept(mut response: Response) -> Response {

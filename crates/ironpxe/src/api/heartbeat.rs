@@ -1,8 +1,8 @@
-//! `POST /v1/heartbeat/<node>`: what an agent or an installer says from inside the machine.
+//! `POST /v1/heartbeat/<node>`: heartbeats of an agent or an installer.
 //!
-//! Public: whoever has the node's agent token is believed, and that is looked at by the conductor.
+//! Public: the conductor checks the node's agent token.
 //!
-//! Source: Ironic's `api/controllers/v1/ramdisk.py`, whose order of checks is kept.
+//! Source: Ironic's `api/controllers/v1/ramdisk.py`, with the same order of checks.
 
 use axum::Router;
 use axum::extract::{Path, State};
@@ -33,7 +33,7 @@ pub(super) fn routes() -> Router<AppState> {
         .route("/v1/heartbeat/{node}", post(by_path))
 }
 
-/// Ironic takes the node from the body too.
+/// Ironic also reads the node from the body.
 async fn by_argument(
     State(state): State<AppState>,
     call: Call,
@@ -55,14 +55,14 @@ async fn by_path(
 }
 
 async fn take(state: &AppState, call: &Call, node: &str, args: &Args) -> Result<StatusCode> {
-    // Who knows no heartbeats is told what everybody is told about a path that is not there.
+    // To older clients this path does not exist.
     if !call.has(22) {
         return Err(Fault::NotFound.into());
     }
     let callback_url = args.required_text("callback_url")?;
     let agent_version = args.text("agent_version")?;
     let agent_token = args.text("agent_token")?;
-    // Nobody is called back here, so that nobody's certificate has to be kept.
+    // Agents are not called back, so their certificate is not stored.
     let agent_verify_ca = args.text("agent_verify_ca")?;
     let agent_status = args.text("agent_status")?;
     let agent_status_message = args.text("agent_status_message")?;
@@ -82,7 +82,7 @@ async fn take(state: &AppState, call: &Call, node: &str, args: &Args) -> Result<
         ));
     }
     let node = nodes::find(state, call, node).await?;
-    // An installer cannot be called back, and says so.
+    // An installer has no callback URL.
     if !callback_url.is_empty() && !is_url(&callback_url) {
         return Err(ApiError::invalid(
             "An issue with the supplied \"callback_url\" has been detected.",

@@ -1,9 +1,8 @@
-//! Arguments of a request whose body may be large: each is parsed only when it is asked for.
+//! Arguments of a request with a large body: each is parsed only when used.
 //!
-//! The body of a provision request may be 64 MiB long, for the sake of a config drive. As a tree of
-//! values the same bytes take up to 45 times as much memory. So the members of the body stay the
-//! text they are until it is certain that they are wanted: that the node is there, and that the verb
-//! takes them.
+//! The body of a provision request may be 64 MiB, for config drives. As a tree of values it would
+//! take up to 45 times as much memory. So the members of the body stay text until it is known that
+//! they are needed: that the node exists, and that the verb accepts them.
 
 use std::fmt;
 
@@ -21,20 +20,20 @@ use crate::api::body;
 use crate::api::error::{ApiError, Result};
 use crate::server::HeldMemory;
 
-/// How many members a body may have. All that is read here has fewer than ten.
+/// The maximum number of members in a body; fewer than ten are used.
 const MAX_MEMBERS: usize = 100;
 
-/// The arguments in the query, and those in the body as they came.
+/// The arguments in the query, and the unparsed ones in the body.
 #[derive(Debug)]
 pub(crate) struct LazyArgs {
     query: Args,
     members: Vec<(String, Bytes)>,
-    /// What it takes of the memory for requests.
+    /// Its share of the memory for requests.
     memory: Option<HeldMemory>,
 }
 
 impl LazyArgs {
-    /// Refuses every argument that is not in `known`.
+    /// Rejects arguments that are not in `known`.
     pub(crate) fn only(&self, known: &[&str]) -> Result<()> {
         let mut names = self.query.clone();
         for (name, _) in &self.members {
@@ -43,8 +42,7 @@ impl LazyArgs {
         names.only(known)
     }
 
-    /// The arguments with these names, of the body and of the query. Only for such as are short:
-    /// they are parsed whatever they are.
+    /// The arguments with these names from the body and the query, parsed. Only for short ones.
     pub(crate) fn short(&self, names: &[&str]) -> Result<Args> {
         let mut args = Args::default();
         for name in names {
@@ -57,7 +55,7 @@ impl LazyArgs {
         Ok(args)
     }
 
-    /// A list of which nothing is known yet but that it is one; an empty one when it was not sent.
+    /// A list that is only checked to be one; empty if it was not sent.
     pub(crate) fn list(&self, name: &'static str) -> Result<LazyList<'_>> {
         let refused = |value: &Value| {
             ApiError::invalid(format!(
@@ -76,7 +74,7 @@ impl LazyArgs {
         };
         let count = match text {
             None => 0,
-            // Counted without keeping any.
+            // Counts the items without storing any.
             Some(text) => serde_json::from_slice::<Vec<IgnoredAny>>(text).map_or(0, |it| it.len()),
         };
         Ok(LazyList {
@@ -87,7 +85,7 @@ impl LazyArgs {
         })
     }
 
-    /// Whatever was sent under this name in the body, parsed; or the text of the query.
+    /// The value of this name in the body, parsed; or the text in the query.
     pub(crate) fn value(&self, name: &str) -> Result<Option<Value>> {
         match self.raw(name) {
             Some(text) => body::parse_part(text, self.memory.as_ref()).map(Some),
@@ -95,7 +93,7 @@ impl LazyArgs {
         }
     }
 
-    /// Whether nothing was sent under this name, or nothing is in it.
+    /// Whether the argument is missing or empty.
     pub(crate) fn is_empty(&self, name: &str) -> bool {
         let Some(text) = self.raw(name) else {
             return self
@@ -109,7 +107,7 @@ impl LazyArgs {
         matches!(letters.as_slice(), b"null" | b"{}" | b"\"\"")
     }
 
-    /// The first character of what was sent under this name: enough to tell of which type it is.
+    /// The first character of an argument, which shows its type.
     pub(crate) fn first_byte(&self, name: &str) -> Option<u8> {
         match self.raw(name) {
             Some(text) => text.first().copied(),
@@ -123,24 +121,24 @@ impl LazyArgs {
     }
 }
 
-/// A list that is not parsed yet.
+/// An unparsed list.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LazyList<'a> {
     /// Its name, for messages.
     pub(crate) name: &'static str,
-    /// How many items it has.
+    /// The number of items.
     pub(crate) count: usize,
     text: Option<&'a Bytes>,
     memory: Option<&'a HeldMemory>,
 }
 
 impl LazyList<'_> {
-    /// Its items, if they are at most `most`.
+    /// Its items, if there are at most `most`.
     pub(crate) fn items(&self, most: usize) -> Result<Vec<Value>> {
         let Self { name, count, .. } = self;
         if *count > most {
             return Err(ApiError::invalid(format!(
-                "Expected at most {most} items for {name}, and there are {count}"
+                "Expected at most {most} items for {name} but received {count}"
             )));
         }
         let Some(text) = self.text else {
@@ -162,7 +160,7 @@ impl FromRequest<AppState> for LazyArgs {
         let memory = parts.extensions.get::<HeldMemory>().cloned();
         let collected = sent.collect().await;
         let text = collected
-            .map_err(|error| ApiError::invalid(format!("The request body broke off: {error}")))?
+            .map_err(|error| ApiError::invalid(format!("The request body is incomplete: {error}")))?
             .to_bytes();
         let members = if text.is_empty() {
             Vec::new()
@@ -256,7 +254,7 @@ mod tests {
         assert_eq!(steps.items(2), Ok(vec![json!([]), json!({"a": 1})]));
         assert_eq!(
             message(steps.items(1)),
-            "Expected at most 1 items for steps, and there are 2"
+            "Expected at most 1 items for steps but received 2"
         );
         assert_eq!(args.list("x").unwrap().items(1), Ok(Vec::new()));
         assert_eq!(args.list("absent").unwrap().count, 0);

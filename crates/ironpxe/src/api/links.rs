@@ -1,16 +1,16 @@
-//! Links, as every resource carries them.
+//! Links to resources.
 
 use serde_json::{Value, json};
 
-/// Where links begin: the service's public address.
+/// The base of links: the service's public URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Links {
-    /// Scheme, host and port, without a slash at the end.
+    /// Scheme, host and port, without a trailing slash.
     pub(crate) base: String,
 }
 
 impl Links {
-    /// The versioned URL of `path`, for example of `nodes/<uuid>`.
+    /// The versioned URL of `path`, for example `nodes/<uuid>`.
     pub(crate) fn v1(&self, path: &str) -> String {
         format!("{}/v1/{path}", self.base)
     }

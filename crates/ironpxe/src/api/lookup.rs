@@ -1,6 +1,6 @@
-//! `GET /v1/lookup`: by which an agent finds out which node it runs on.
+//! `GET /v1/lookup`: how an agent finds out its node.
 //!
-//! No agent is served yet, so that it finds nothing; what is wrong with the question is said.
+//! Agents are not supported yet, so nothing is found; arguments are validated.
 //!
 //! Source: Ironic's `api/controllers/v1/ramdisk.py` (`LookupController`).
 
@@ -14,7 +14,7 @@ use crate::api::args::Args;
 use crate::api::error::{ApiError, Result};
 use crate::api::request::Call;
 
-/// The minor version that brought it.
+/// The minor version that introduced it.
 const SINCE: u16 = 22;
 
 pub(super) fn routes() -> Router<AppState> {
@@ -28,7 +28,7 @@ async fn look_up(call: Call, args: Args) -> Result<()> {
     if !call.has(SINCE) {
         return Err(Fault::NotFound.into());
     }
-    // Of several addresses, those that are none do no harm.
+    // Invalid addresses are ignored.
     let known = |address: &String| MacAddress::parse_colons(address).is_ok();
     if node.is_none() && !addresses.iter().any(known) {
         return Err(ApiError::invalid(

@@ -1,12 +1,12 @@
-//! The REST API: Ironic's, so that its clients work unchanged.
+//! The REST API, compatible with Ironic's clients.
 //!
-//! The tree of files is the tree of URLs, one endpoint per file. Handlers parse, check the API
-//! version, ask the [`Conductor`] (everything that changes something) or read the [`Db`]
-//! (everything that does not), and word the answer. They hold no state.
+//! The files mirror the URLs, one endpoint per file. Handlers parse the request, check the API
+//! version, call the [`Conductor`] for changes or read the [`Db`] otherwise, and encode the
+//! response. They are stateless.
 //!
-//! Around them: [`request`] is the outermost layer, [`version`] negotiates the microversion,
-//! [`error`] turns faults into HTTP, [`args`] and [`body`] read what a client sent. [`firmware`]
-//! has the endpoints for machines, whose answers are those of [`crate::boot`].
+//! [`request`] is the outermost service layer, [`version`] negotiates the microversion, [`error`]
+//! encodes faults as HTTP, [`args`] and [`body`] parse requests. [`firmware`] has the endpoints for
+//! machines, which [`crate::boot`] serves.
 
 use std::sync::Arc;
 
@@ -49,32 +49,32 @@ pub use self::settings::Settings;
 use self::error::ApiError;
 use self::request::RequestService;
 
-/// What every handler works with.
+/// The state of all handlers.
 #[derive(Clone)]
 pub struct AppState {
-    /// Where resources are read.
+    /// For reading resources.
     pub db: Db,
-    /// Answers machines.
+    /// Serves boot requests.
     pub boot: BootService,
-    /// Does what changes something, or what a driver must answer.
+    /// For changes, and for calls of drivers.
     pub conductor: Arc<dyn Conductor>,
-    /// How the API shall behave.
+    /// The settings of the API.
     pub settings: Arc<Settings>,
-    /// Passes images on.
+    /// Relays images.
     pub images: Images,
-    /// Cancelled when the process is about to stop.
+    /// Cancelled when the process is stopping.
     pub stopping: CancellationToken,
 }
 
-/// The whole API.
+/// The complete API.
 pub fn router(state: AppState) -> Router {
-    // The router looks at the path before any of its layers runs. The outermost layer rewrites
-    // the path, so that it stands around the router as a whole.
+    // The router matches the path before its layers run. The service layer rewrites the path, so it
+    // wraps the router as a whole.
     let routes = routes().with_state(state.clone());
     Router::new().fallback_service(RequestService::new(routes, state))
 }
 
-/// Every endpoint.
+/// All endpoints.
 fn routes() -> Router<AppState> {
     let api = Router::new()
         .merge(root::routes())
@@ -97,7 +97,7 @@ fn routes() -> Router<AppState> {
     api.merge(endpoints)
 }
 
-/// All that a server needs to answer for it.
+/// The API as a site of a server.
 pub fn site(state: AppState) -> Site {
     let router = router(state.clone());
     let memory = state.settings.memory.clone();

@@ -1,4 +1,4 @@
-//! Lists come in pages: which page is wanted, and where the next one begins.
+//! Paging of lists.
 
 use ironpxe_core::error::Fault;
 
@@ -8,25 +8,25 @@ use crate::api::request::Call;
 use crate::api::settings::Settings;
 use crate::db::SortDirection;
 
-/// The arguments every list takes.
+/// The paging arguments of every list.
 pub(crate) const ARGUMENTS: [&str; 4] = ["limit", "marker", "sort_dir", "sort_key"];
 
-/// The minor version that brought the argument `fields`.
+/// The minor version that introduced the argument `fields`.
 const FIELDS_SINCE: u16 = 8;
 
-/// Which page is wanted.
+/// The requested page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Paging {
-    /// At most this many.
+    /// The maximum number of resources.
     pub(crate) limit: u32,
-    /// The column to sort by; nothing is the order of creation.
+    /// The column to sort by; `None` is the order of creation.
     pub(crate) sort_key: Option<&'static str>,
-    /// Which way.
+    /// The direction.
     pub(crate) sort_dir: SortDirection,
 }
 
 impl Paging {
-    /// Reads all but the marker, whose type each list knows.
+    /// Parses all arguments except the marker, whose type depends on the list.
     pub(crate) fn read(
         args: &Args,
         settings: &Settings,
@@ -68,10 +68,10 @@ impl Paging {
         })
     }
 
-    /// The link to the page after one of `shown` resources, the last of which is `marker`.
+    /// The link to the next page after `shown` resources; `marker` is the last of them.
     ///
-    /// `args` are those of this request: unlike Ironic's, the next page keeps every filter. And
-    /// unlike Ironic's, it names no fields to a client that cannot ask for any.
+    /// `args` are those of this request: unlike Ironic's, the link keeps every filter, and has no
+    /// `fields` for clients that do not support them.
     pub(crate) fn next(
         &self,
         call: &Call,
@@ -111,7 +111,7 @@ impl Paging {
     }
 }
 
-/// Everything but what stands for itself in a query.
+/// The characters to encode in a query.
 const QUERY: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')

@@ -1,4 +1,4 @@
-//! What node and driver passthru have in common: the list of methods, and the answer.
+//! Shared parts of node and driver passthru: the list of methods, and the response.
 
 use axum::Json;
 use axum::extract::{FromRequest, Request};
@@ -15,7 +15,7 @@ use crate::api::AppState;
 use crate::api::args::{Args, BodyArgs};
 use crate::api::error::{ApiError, Result};
 
-/// A passthru method may be declared for any HTTP method, `HEAD` too.
+/// Passthru methods can be declared for any HTTP method, including `HEAD`.
 pub(super) fn route<T: 'static, H: Handler<T, AppState>>(handler: H) -> MethodRouter<AppState> {
     get(handler.clone())
         .head(handler.clone())
@@ -25,7 +25,7 @@ pub(super) fn route<T: 'static, H: Handler<T, AppState>>(handler: H) -> MethodRo
         .delete(handler)
 }
 
-/// What came with a call: in its query, and in its body.
+/// The arguments of a call in its query and body.
 #[derive(Debug, Default)]
 pub(super) struct CallArgs {
     query: Args,
@@ -42,7 +42,7 @@ impl FromRequest<AppState> for CallArgs {
 }
 
 impl CallArgs {
-    /// The method that the query names, with its arguments.
+    /// The method named in the query, with its arguments.
     pub(super) fn method_in_query(mut self) -> Result<(String, JsonMap)> {
         let named = self.query.text("method")?;
         self.query.0.remove("method");
@@ -50,16 +50,15 @@ impl CallArgs {
             let args = self.of(&method)?;
             return Ok((method, args));
         }
-        // As in Ironic, who names an argument that there is not hears of that first.
+        // As in Ironic, unknown arguments are reported before a missing method.
         self.query.only(&arguments_in_query(""))?;
         let missing = "Missing mandatory parameter: method".to_owned();
         Err(Fault::MissingParameterValue(missing).into())
     }
 
-    /// The arguments of `method`: those in the query, which it must have declared, and over them
-    /// those in the body.
+    /// The arguments of `method`: the declared ones in the query, overridden by those in the body.
     pub(super) fn of(self, method: &str) -> Result<JsonMap> {
-        // The one that firmware calls says itself what it takes.
+        // `ipxe_config` validates its arguments itself.
         if method != "ipxe_config" {
             self.query.only(&arguments_in_query(method))?;
         }
@@ -67,7 +66,7 @@ impl CallArgs {
     }
 }
 
-/// The method as passthru methods are declared for it.
+/// The HTTP method, if passthru methods can be declared for it.
 pub(super) fn http_method(method: &Method) -> Option<HttpMethod> {
     [
         HttpMethod::Get,
@@ -106,8 +105,7 @@ pub(super) fn methods(methods: &[MethodInfo]) -> Json<Value> {
     Json(Value::Object(body))
 }
 
-/// The answer of a passthru method: its value as JSON, or, when it is attached, the value itself
-/// as text.
+/// The response of a passthru method: its value as JSON, or, if attached, as text.
 pub(super) fn answer(reply: PassthruReply) -> Response {
     if reply.is_async {
         return StatusCode::ACCEPTED.into_response();

@@ -1,4 +1,4 @@
-//! Reading a JSON-Patch from a request.
+//! Parses JSON-Patch requests.
 
 use ironpxe_core::error::Fault;
 use ironpxe_core::patch::repr::{repr, repr_str};
@@ -9,13 +9,13 @@ use serde_json::{Map, Value};
 use crate::api::error::{ApiError, Result};
 use crate::api::request::Call;
 
-/// How many operations one patch may have. Each of them is looked up, applied and judged by itself.
+/// The maximum number of operations in a patch.
 const MAX_OPERATIONS: usize = 1000;
 
-/// Ironic's schema for paths. From 1.98 on, names may hold any character.
+/// Ironic's pattern for paths. Since 1.98, names may contain any character.
 const PATH: &str = r"^(/[\w-]+)+$";
 
-/// The patch in a body.
+/// Parses the patch in a body.
 pub(super) fn read(call: &Call, body: Option<Value>) -> Result<Patch> {
     let invalid = |problem: String| ApiError::from(schema_error("patch", &problem));
     let body = body.unwrap_or_else(|| Value::Object(Map::new()));
@@ -24,7 +24,7 @@ pub(super) fn read(call: &Call, body: Option<Value>) -> Result<Patch> {
     };
     if operations.len() > MAX_OPERATIONS {
         return Err(invalid(format!(
-            "it has {} operations, and at most {MAX_OPERATIONS} are taken at once. Send them in \
+            "the patch has {} operations; at most {MAX_OPERATIONS} are allowed. Send \
              several patches",
             operations.len()
         )));
@@ -101,7 +101,7 @@ fn is_path(path: &str, any_name: bool) -> bool {
     })
 }
 
-/// Refuses a patch of anything but `allowed`.
+/// Rejects a patch of fields other than `allowed`.
 pub(super) fn check_fields(patch: &Patch, allowed: &[&str]) -> Result<()> {
     match patch
         .0
@@ -117,7 +117,7 @@ pub(super) fn check_fields(patch: &Patch, allowed: &[&str]) -> Result<()> {
     }
 }
 
-/// The field an operation works on.
+/// The top-level field of an operation.
 pub(super) fn field(operation: &PatchOperation) -> String {
     operation
         .path()
@@ -126,7 +126,7 @@ pub(super) fn field(operation: &PatchOperation) -> String {
         .unwrap_or_default()
 }
 
-/// What the patch writes to exactly this path.
+/// The values that the patch writes to this path.
 pub(super) fn values<'a>(patch: &'a Patch, path: &'a str) -> impl Iterator<Item = &'a Value> {
     patch
         .0
@@ -174,8 +174,8 @@ mod tests {
         assert!(patch(1000).starts_with("Ok"));
         assert_eq!(
             patch(1001),
-            "Schema error for patch: it has 1001 operations, and at most 1000 are taken at once. \
-             Send them in several patches"
+            "Schema error for patch: the patch has 1001 operations; at most 1000 are allowed. \
+             Send several patches"
         );
     }
 

@@ -1,8 +1,7 @@
-//! What happens to every request, whatever it asks: the service layer, and what it tells the
-//! handlers.
+//! The service layer around all routes, and its data for handlers.
 //!
-//! It gives the request an id and an address to build links on, brings its path into the one form
-//! the router knows, answers `OPTIONS`, words errors, and writes the request's line in the log.
+//! It assigns a request ID and the base of links, normalizes the path, answers `OPTIONS`, encodes
+//! errors, and logs the request.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -37,16 +36,16 @@ use crate::ident;
 use crate::rpc::Context;
 use crate::server::HeldMemory;
 
-/// Both names under which an answer carries its request's id.
+/// The header names of the request ID in a response.
 const REQUEST_ID: [HeaderName; 2] = [
     HeaderName::from_static("x-openstack-request-id"),
     HeaderName::from_static("openstack-request-id"),
 ];
 
-/// The same as machines are answered them.
+/// The same names as sent to machines.
 pub(super) const REQUEST_ID_ON_WIRE: [&str; 2] = ["X-Openstack-Request-Id", "Openstack-Request-Id"];
 
-/// Where the API's collections begin: a path that starts with one of these may leave out `/v1`.
+/// The API's collections: a path that starts with one of these may omit `/v1`.
 const COLLECTIONS: [&str; 16] = [
     "allocations",
     "chassis",
@@ -66,30 +65,30 @@ const COLLECTIONS: [&str; 16] = [
     "volume",
 ];
 
-/// What a handler knows about its request.
+/// The data of a request for its handler.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
-    /// The request's id, for those who work on it.
+    /// The request's context for the conductor.
     pub(crate) ctx: Context,
-    /// Which version of the API the client speaks.
+    /// The negotiated API version.
     pub(crate) version: Microversion,
-    /// Where links begin.
+    /// The base of links.
     pub(crate) links: Links,
-    /// Whether the path ended in `.json`, which was taken off.
+    /// Whether the path ended in `.json`, which was stripped.
     pub(crate) json_suffix: bool,
 }
 
-/// That the path of a request ended in `.json`.
+/// Marks a request whose path ended in `.json`.
 #[derive(Debug, Clone, Copy)]
 struct JsonSuffix;
 
 impl Call {
-    /// Whether the client's API version has what version 1.`minor` brought.
+    /// Whether the client's API version includes 1.`minor`.
     pub(crate) fn has(&self, minor: u16) -> bool {
         self.version >= Microversion::new(minor)
     }
 
-    /// Refuses what version 1.`minor` brought to an older client, naming the version.
+    /// Rejects older clients with 406, naming the required version 1.`minor`.
     pub(crate) fn requires_version(&self, minor: u16) -> Result<(), ApiError> {
         if self.has(minor) {
             Ok(())
@@ -98,7 +97,7 @@ impl Call {
         }
     }
 
-    /// Refuses what version 1.`minor` brought to an older client.
+    /// Rejects older clients than 1.`minor` with 406.
     pub(crate) fn not_acceptable_before(&self, minor: u16) -> Result<(), ApiError> {
         if self.has(minor) {
             Ok(())
@@ -107,8 +106,8 @@ impl Call {
         }
     }
 
-    /// Refuses a change of what version 1.`minor` brought to an older client: to Ironic, its
-    /// methods are new then, not its URL.
+    /// Rejects changes by older clients than 1.`minor` with 405: in Ironic the methods are new, not
+    /// the URL.
     pub(crate) fn method_not_allowed_before(&self, minor: u16) -> Result<(), ApiError> {
         if self.has(minor) {
             Ok(())
@@ -117,7 +116,7 @@ impl Call {
         }
     }
 
-    /// Hides an endpoint that version 1.`minor` brought from an older client.
+    /// Hides an endpoint from older clients than 1.`minor` with 404.
     pub(crate) fn not_found_before(&self, minor: u16) -> Result<(), ApiError> {
         if self.has(minor) {
             Ok(())
@@ -152,8 +151,8 @@ impl FromRequestParts<AppState> for Call {
 
 /// The service layer, around all routes.
 ///
-/// A service of its own rather than one of axum's layers, each of which copies all that it stands
-/// around for every request.
+/// A separate service rather than an axum layer, because a layer clones the service it wraps for
+/// every request.
 #[derive(Clone)]
 pub(super) struct RequestService {
     routes: Router,
@@ -196,11 +195,11 @@ async fn answer(state: &AppState, routes: Router, mut request: Request) -> Respo
     let firmware = Guard::of(&request);
     request.extensions_mut().insert(ctx.clone());
     if let Some(authority) = asked.authority() {
-        // The one form of a path does not have it.
+        // The normalized path does not have it.
         request.extensions_mut().insert(authority.clone());
     }
 
-    // Until there is an answer, whatever becomes of the body meanwhile.
+    // Held until the response is complete.
     let mut _memory = None;
     let answered = async {
         if let Some(guard) = &firmware {
@@ -216,7 +215,7 @@ async fn answer(state: &AppState, routes: Router, mut request: Request) -> Respo
             *request.uri_mut() = uri.clone();
         }
         if !request.body().is_end_stream() {
-            // Boxed: much larger than what mostly happens.
+            // Boxed, because it is much larger than the common path.
             request = Box::pin(body::take(request, &state.settings)).await?;
             _memory = request.extensions().get::<HeldMemory>().cloned();
         }
@@ -247,7 +246,7 @@ async fn answer(state: &AppState, routes: Router, mut request: Request) -> Respo
     .answered(response)
 }
 
-/// What is known of a request when its answer is there.
+/// The data for the log line of a request.
 pub(super) struct Asked<'r> {
     pub(super) id: &'r str,
     pub(super) global_id: Option<&'r str>,
@@ -257,7 +256,7 @@ pub(super) struct Asked<'r> {
 }
 
 impl Asked<'_> {
-    /// Words what went wrong, gives the answer its id, and writes the request's line in the log.
+    /// Encodes the error, sets the request ID, and logs the request.
     pub(super) fn answered(&self, mut response: Response) -> Response {
         let failure = response.extensions_mut().remove::<Failure>();
         let mut cause = None;
@@ -283,7 +282,7 @@ impl Asked<'_> {
         response
     }
 
-    /// Writes the request's line in the log. `cause` is what only the log shall know.
+    /// Logs the request. `cause` is only for the log.
     pub(super) fn log(&self, status: StatusCode, cause: Option<&str>) {
         let Self {
             id,
@@ -304,21 +303,20 @@ impl Asked<'_> {
             tracing::debug!(
                 req.id = %id, req.global_id = %global_id, %method, path = &*masked_path(path), status,
                 elapsed = ?started.elapsed(),
-                "request answered"
+                "request completed"
             );
         }
     }
 }
 
-/// A path as the log may have it: whoever reads the signature of an image's URL could fetch the
-/// image.
+/// A path for the log, with the signature of an image's URL masked: it gives access to the image.
 fn masked_path(path: &str) -> Cow<'_, str> {
-    /// Where the signature is in `images/<node>/<kind>/<tag>/<expires>/<signature>/<name>`.
+    /// The position of the signature in `images/<node>/<kind>/<tag>/<expires>/<signature>/<name>`.
     const SIGNATURE: usize = 5;
     let Some((before, after)) = path.split_once("images/") else {
         return Cow::Borrowed(path);
     };
-    // Slashes may be doubled, and it is the same path.
+    // Repeated slashes are the same path.
     let mut seen = 0;
     let masked: String = after
         .split_inclusive('/')
@@ -334,7 +332,7 @@ fn masked_path(path: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{before}images/{masked}"))
 }
 
-/// A panic is a fault of this service, whatever it says of itself.
+/// A panic is an internal error.
 pub(super) fn panicked(panic: &(dyn Any + Send)) -> ApiError {
     let text = panic
         .downcast_ref::<&'static str>()
@@ -344,22 +342,22 @@ pub(super) fn panicked(panic: &(dyn Any + Send)) -> ApiError {
     Fault::Internal(format!("a handler panicked: {text}")).into()
 }
 
-/// An id by which the caller follows one operation through several services: for the log only,
-/// and only in the form the other services send.
+/// The ID that correlates an operation across services: only for the log, and only in the standard
+/// format.
 fn global_request_id(headers: &HeaderMap) -> Option<&str> {
     let id = headers.get(&REQUEST_ID[0])?.to_str().ok()?;
     let uuid = id.strip_prefix("req-")?;
     (uuid.len() == 36 && uuid::Uuid::parse_str(uuid).is_ok()).then_some(id)
 }
 
-/// The address that links begin with: the configured one, or else how the client called us.
+/// The base of links: the configured URL, or else the one that the client used.
 fn base_of_links(parts: &Parts, settings: &Settings) -> String {
     let base = settings.public_endpoint.clone();
     let base = base.unwrap_or_else(|| called_as(&parts.headers, parts.extensions.get()));
     base.trim_end_matches('/').to_owned()
 }
 
-/// How the client called us. What is no host name and no port is not repeated to anybody.
+/// The URL that the client used. An invalid host or port is not reflected.
 fn called_as(headers: &HeaderMap, authority: Option<&Authority>) -> String {
     let host = authority.map(Authority::as_str);
     let host = host.or_else(|| headers.get(header::HOST)?.to_str().ok());
@@ -372,8 +370,8 @@ fn called_as(headers: &HeaderMap, authority: Option<&Authority>) -> String {
     format!("http://{}", host.unwrap_or("localhost"))
 }
 
-/// The one form of a path, if it has another one: no empty segments, no slash at the end, and
-/// `/v1` in front of the API's collections.
+/// The normalized path, if it differs: without empty segments and trailing slash, with `/v1` before
+/// the API's collections.
 fn normal_path(uri: &Uri) -> Result<Option<Uri>, ApiError> {
     if is_normal(uri) {
         return Ok(None);
@@ -402,12 +400,11 @@ fn normal_path(uri: &Uri) -> Result<Option<Uri>, ApiError> {
         path.push('?');
         path.push_str(query);
     }
-    // The parts come from a URI, so that they make one again.
+    // The parts come from a URI, so they form one again.
     path.parse().map(Some).map_err(|_| ApiError::NoRoute)
 }
 
-/// The URI without the `.json` at the end of its path, which means nothing to Ironic in a request
-/// that names a version before 1.91.
+/// The URI without a trailing `.json`, which Ironic ignores for versions before 1.91.
 ///
 /// Source: Ironic's `api/middleware/json_ext.py`.
 fn without_json_suffix(uri: &Uri, headers: &HeaderMap) -> Option<Uri> {
@@ -418,7 +415,7 @@ fn without_json_suffix(uri: &Uri, headers: &HeaderMap) -> Option<Uri> {
     format!("{path}{}", query.unwrap_or_default()).parse().ok()
 }
 
-/// Whether a path has its one form already, as almost all have. In doubt it has not.
+/// Whether a path is already normalized, as almost all are. May return false negatives.
 fn is_normal(uri: &Uri) -> bool {
     let path = uri.path();
     let plain = |rest: &str| {
@@ -428,7 +425,7 @@ fn is_normal(uri: &Uri) -> bool {
     path.strip_prefix("/v1/").is_some_and(plain) && uri.authority().is_none()
 }
 
-/// Ironic names the allowed methods in alphabetical order, and `HEAD` goes without saying.
+/// Ironic lists the allowed methods alphabetically, without `HEAD`.
 fn sort_allow(headers: &mut HeaderMap) {
     let Some(allow) = headers
         .get(header::ALLOW)

@@ -1,4 +1,4 @@
-//! `/` and `/v1`: what this service is, and which versions of the API it speaks.
+//! `/` and `/v1`: the service's description and API versions.
 
 use axum::Json;
 use axum::Router;
@@ -10,13 +10,13 @@ use crate::api::AppState;
 use crate::api::request::Call;
 
 pub(super) fn routes() -> Router<AppState> {
-    // Ironic answers every method at `/`. CONNECT and TRACE are none of the resource's: a 200
+    // Ironic accepts every method at `/`. CONNECT and TRACE do not apply to the resource: a 200
     // would promise a tunnel.
     let root = get(root).post(root).put(root).patch(root).delete(root);
     Router::new().route("/", root).route("/v1", get(v1))
 }
 
-/// What `/v1` links to, with the minor version that brought each.
+/// The links in `/v1`, with the minor version that introduced each.
 const LINKED: [(&str, u16); 12] = [
     ("portgroups", 23),
     ("volume", 32),

@@ -1,4 +1,4 @@
-//! The outline of a body: an object that has what it must have, and nothing unknown.
+//! Validates the outline of a body: an object with the required members and no unknown ones.
 
 use ironpxe_core::patch::repr::repr;
 use ironpxe_core::patch::value::schema_error;
@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::api::error::Result;
 
-/// The object in `body`; none is an empty one.
+/// The object in `body`; empty if there is none.
 pub(super) fn object(
     resource: &str,
     body: Option<Value>,

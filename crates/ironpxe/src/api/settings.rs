@@ -1,25 +1,25 @@
-//! What the API is told about itself.
+//! Settings of the API.
 
 use crate::server::RequestMemory;
 
-/// The API's settings; [`crate::config`] reads them, [`crate::app`] hands them over.
+/// The API's settings, read by [`crate::config`] and passed on by [`crate::app`].
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// `[api]public_endpoint`: what links begin with. Without it, what the client called us.
+    /// `[api]public_endpoint`: the base of links. If unset, the URL that the client used.
     pub public_endpoint: Option<String>,
-    /// `[api]max_limit`: the most resources of one answer.
+    /// `[api]max_limit`: the maximum page size.
     pub max_limit: u32,
     /// `[api]max_json_body_size`, in bytes.
     pub max_body_bytes: usize,
-    /// `[api]max_json_body_size_provision`, in bytes: a config drive is larger than the rest.
+    /// `[api]max_json_body_size_provision`, in bytes; larger because of config drives.
     pub max_provision_body_bytes: usize,
-    /// `[api]max_request_memory`: for all that clients send.
+    /// `[api]max_request_memory`: shared by all requests.
     pub memory: RequestMemory,
-    /// `[api]max_json_body_depth`: how deep a body may be nested.
+    /// `[api]max_json_body_depth`: the maximum nesting of a body.
     pub max_json_body_depth: usize,
-    /// `[api]restrict_boot_config`: clients do not learn which machines exist.
+    /// `[api]restrict_boot_config`: responses do not reveal which machines exist.
     pub restrict_boot_config: bool,
-    /// `[DEFAULT]host`: the conductor that the API's answers name.
+    /// `[DEFAULT]host`: the conductor named in responses.
     pub host: String,
 }
 

@@ -1,4 +1,4 @@
-//! `GET /v1/shards`: which shards there are, and how many nodes each has.
+//! `GET /v1/shards`: the shards with their number of nodes.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +35,7 @@ async fn list(State(state): State<AppState>, call: Call, args: Args) -> Result<J
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let shards: Vec<Value> = counts
         .into_iter()
-        // Nodes without a shard are counted under this word, as in Ironic.
+        // Nodes without a shard are counted under this name, as in Ironic.
         .map(|(shard, count)| json!({ "name": shard.as_deref().unwrap_or("None"), "count": count }))
         .collect();
     Ok(Json(json!({ "shards": shards })))

@@ -1,4 +1,4 @@
-//! Which version of the API a client speaks, and which ones it could.
+//! Negotiation of the API version.
 
 use std::convert::Infallible;
 use std::future::ready;
@@ -17,14 +17,14 @@ use crate::api::error::{ApiError, Failure};
 const USED: HeaderName = HeaderName::from_static("x-openstack-ironic-api-version");
 const MINIMUM: HeaderName = HeaderName::from_static("x-openstack-ironic-api-minimum-version");
 const MAXIMUM: HeaderName = HeaderName::from_static("x-openstack-ironic-api-maximum-version");
-/// The spelling that all services of the family share: `OpenStack-API-Version: baremetal 1.50`.
+/// The header shared by OpenStack services: `OpenStack-API-Version: baremetal 1.50`.
 const SHARED: HeaderName = HeaderName::from_static("openstack-api-version");
 
-/// The layer that negotiates.
+/// The negotiation layer.
 #[derive(Clone, Copy)]
 pub(super) struct Negotiation;
 
-/// What it stands around.
+/// The wrapped service.
 #[derive(Clone)]
 pub(super) struct Negotiated<S>(S);
 
@@ -65,7 +65,7 @@ where
     }
 }
 
-/// The answer with what the client is told about versions.
+/// Adds the version headers to a response.
 pub(super) fn with_headers(mut response: Response, used: Option<Microversion>) -> Response {
     let failure = response.extensions().get::<Failure>();
     if failure.is_some_and(|failure| failure.0.is_unversioned()) {
@@ -84,7 +84,7 @@ pub(super) fn with_headers(mut response: Response, used: Option<Microversion>) -
     response
 }
 
-/// A version as headers say it. Almost all are one of two.
+/// A version as header value. Almost all are the minimum or the maximum.
 fn header_value(version: Microversion) -> Option<HeaderValue> {
     static ENDS: LazyLock<[(Microversion, Option<HeaderValue>); 2]> =
         LazyLock::new(|| [Microversion::MIN, Microversion::MAX].map(|end| (end, written(end))));
@@ -98,13 +98,13 @@ fn written(version: Microversion) -> Option<HeaderValue> {
     HeaderValue::from_str(&version.to_string()).ok()
 }
 
-/// The version that a client names, if it names one that there is.
+/// The version that a client requests, if it is supported.
 pub(super) fn named(headers: &HeaderMap) -> Option<Microversion> {
     let names_any = headers.contains_key(SHARED) || headers.contains_key(USED);
     requested(headers).ok().filter(|_| names_any)
 }
 
-/// The shared spelling wins over Ironic's own, as in Ironic.
+/// The shared header takes precedence over Ironic's, as in Ironic.
 fn requested(headers: &HeaderMap) -> Result<Microversion, VersionRefused> {
     let text = |value: &HeaderValue| value.to_str().map(str::to_owned);
     for value in headers.get_all(SHARED) {

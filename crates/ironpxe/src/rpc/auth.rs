@@ -1,8 +1,8 @@
-//! HTTP basic authentication, as Ironic has it: bcrypt entries in an htpasswd file.
+//! HTTP basic authentication as in Ironic: bcrypt entries in an htpasswd file.
 //!
-//! bcrypt is slow on purpose, so what it has found out once is remembered until that user's line
-//! changes, which is noticed within a second. Only one password is tried at a time, and few may wait
-//! for that (`limits.rs`); those that are remembered wait for none of them.
+//! bcrypt is slow by design, so results are cached until the user's line changes, which is noticed
+//! within a second. Only one password is verified at a time, and the queue is limited
+//! (`limits.rs`); cached results need no queue.
 //!
 //! Source: Ironic's `common/auth_basic.py`.
 
@@ -24,15 +24,15 @@ use tracing::{error, warn};
 
 use self::limits::{Limits, Place};
 
-/// How often the file is looked at.
+/// How often the file is checked for changes.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// A name and a password. They are not printed.
+/// A user name and a password, hidden in `Debug` output.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
-    /// Who.
+    /// The user name.
     pub username: String,
-    /// The secret.
+    /// The password.
     pub password: String,
 }
 
@@ -45,7 +45,7 @@ impl fmt::Debug for Credentials {
 }
 
 impl Credentials {
-    /// The value of `Authorization`.
+    /// The value of the `Authorization` header.
     pub(super) fn header(&self) -> HeaderValue {
         let pair = STANDARD.encode(format!("{}:{}", self.username, self.password));
         let mut value = HeaderValue::try_from(format!("Basic {pair}"))
@@ -68,7 +68,7 @@ impl Credentials {
     }
 }
 
-/// What is wrong with the file of users.
+/// Why the file of users is unusable.
 #[derive(Debug, thiserror::Error)]
 pub enum UsersError {
     /// It cannot be read.
@@ -76,10 +76,10 @@ pub enum UsersError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
-    /// A line of it cannot be used.
+    /// A line of it is invalid.
     #[error(
         "{}, line {line}: expected NAME:HASH with a bcrypt hash ($2y$…), as `htpasswd -nbB NAME \
          PASSWORD` prints it", .path.display()
@@ -87,26 +87,26 @@ pub enum UsersError {
     Line {
         /// The file.
         path: PathBuf,
-        /// The line, from 1.
+        /// The line, counted from 1.
         line: usize,
     },
 }
 
-/// The users of an htpasswd file. Clones are the same.
+/// The users of an htpasswd file. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Users(Arc<Shared>);
 
-/// Whether a caller may go on.
+/// The result of authentication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
-    /// The name and the password are right.
+    /// Name and password are valid.
     Admitted,
-    /// They are not, or there are none.
+    /// They are invalid or missing.
     Refused,
-    /// It is not known: too many passwords are being tried, by this peer or by all together, or this
-    /// peer has sent too many wrong ones.
+    /// Unknown: too many passwords are queued, by this peer or in total, or this peer had too many
+    /// failures.
     Busy {
-        /// When to ask again, in seconds.
+        /// When to retry, in seconds.
         retry_after: u16,
     },
 }
@@ -114,10 +114,10 @@ pub enum Admission {
 struct Shared {
     path: PathBuf,
     known: Mutex<Known>,
-    /// Which passwords are being tried.
+    /// The verifications in progress.
     tries: Mutex<HashMap<HeaderValue, Arc<OnceCell<bool>>>>,
     limits: Arc<Limits>,
-    /// Held while a password is tried: one at a time.
+    /// Held while a password is verified: one at a time.
     turn: Arc<Semaphore>,
 }
 
@@ -132,24 +132,24 @@ impl fmt::Debug for Shared {
 struct Known {
     looked: Instant,
     stamp: Stamp,
-    /// Name → hash.
+    /// The hash of each name.
     hashes: HashMap<String, String>,
-    /// Headers that were tried.
+    /// The results by header value.
     judged: HashMap<HeaderValue, Judged>,
 }
 
-/// What came of trying a password.
+/// The result of a verification.
 struct Judged {
     username: String,
-    /// What it was compared with; `None` if there was no such user.
+    /// The hash it was compared with; `None` if the user does not exist.
     hash: Option<String>,
     right: bool,
 }
 
-/// What changes with the file.
+/// Changes with the file.
 type Stamp = Option<(SystemTime, u64)>;
 
-/// How many headers are remembered that were right, and how many that were wrong.
+/// The maximum number of cached results, for valid and invalid headers each.
 const MAX_JUDGED: usize = 1024;
 
 impl Users {
@@ -170,7 +170,7 @@ impl Users {
         })))
     }
 
-    /// Whether this value of `Authorization`, which came from `peer`, is right.
+    /// Authenticates an `Authorization` header from `peer`.
     pub async fn admit(&self, header: Option<&HeaderValue>, peer: Option<IpAddr>) -> Admission {
         let Some(header) = header else {
             return Admission::Refused;
@@ -194,14 +194,14 @@ impl Users {
         }
     }
 
-    /// The try of this header that is under way, or a new one if there is a place for it.
+    /// The verification of this header in progress, or a new one if the limits allow it.
     fn one_try(
         &self,
         header: &HeaderValue,
         peer: Option<IpAddr>,
     ) -> Result<(Arc<OnceCell<bool>>, Option<Place>), u16> {
         let mut tries = self.0.tries.lock().unwrap_or_else(PoisonError::into_inner);
-        // Of those that nobody waits for any more.
+        // Those without waiters.
         tries.retain(|_, cell| Arc::strong_count(cell) > 1);
         if let Some(cell) = tries.get(header) {
             return Ok((Arc::clone(cell), None));
@@ -219,7 +219,7 @@ impl Users {
         place: Option<Place>,
         peer: Option<IpAddr>,
     ) -> Result<bool, u16> {
-        // Who came first and had the place may have gone.
+        // The request that started it may have been cancelled.
         let place = match place {
             Some(place) => place,
             None => self.0.limits.enter(peer, Instant::now())?,
@@ -229,14 +229,14 @@ impl Users {
         };
         let users = self.clone();
         let tried = tokio::task::spawn_blocking(move || {
-            // Held until it is done, also if whoever asked has gone.
+            // Held until it is done, even if the request is cancelled.
             let _turn = turn;
             users.judge(header, credentials, &place, peer)
         });
         Ok(tried.await.unwrap_or(false))
     }
 
-    /// Compares a password with its hash, and remembers what came of it.
+    /// Verifies a password, and caches the result.
     fn judge(
         &self,
         header: HeaderValue,
@@ -249,14 +249,14 @@ impl Users {
             let known = self.lock();
             (known.hashes.get(&username).cloned(), known.decoy())
         };
-        // A name that is not there takes as long as one that is.
+        // An unknown name takes as long as a known one.
         let compared = bcrypt::verify(password, hash.as_deref().unwrap_or(&decoy));
         let right = compared.unwrap_or(false) && hash.is_some();
         if !right {
             place.failed();
             warn!(
                 peer = peer.map(|peer| peer.to_string()),
-                "a caller without the right name and password was turned away"
+                "JSON-RPC request rejected: wrong user name or password"
             );
         }
         let judged = Judged {
@@ -268,7 +268,7 @@ impl Users {
         right
     }
 
-    /// What is known of a header already.
+    /// The cached result of a header.
     fn judged(&self, header: &HeaderValue) -> Option<bool> {
         let mut known = self.lock();
         if known.looked.elapsed() >= LOOK_AGAIN {
@@ -277,8 +277,7 @@ impl Users {
         known.judged.get(header).map(|judged| judged.right)
     }
 
-    /// Reads the file again if it is another one. What cannot be read lets nobody new in and
-    /// nobody out.
+    /// Reloads the file if it changed. If that fails, the previous users are kept.
     fn look(&self, known: &mut Known) {
         known.looked = Instant::now();
         let stamp = stamp(&self.0.path);
@@ -309,26 +308,26 @@ fn admission(right: bool) -> Admission {
 }
 
 impl Known {
-    /// Remembers what came of a try, unless the file says otherwise by now.
+    /// Caches a result, unless the file has changed meanwhile.
     fn remember(&mut self, header: HeaderValue, judged: Judged) {
         if self.hashes.get(&judged.username) != judged.hash.as_ref() {
             return;
         }
         let alike = |other: &Judged| other.right == judged.right;
         if self.judged.values().filter(|it| alike(it)).count() >= MAX_JUDGED {
-            // Wrong ones never push out those that are right.
+            // Invalid headers never evict valid ones.
             self.judged.retain(|_, other| !alike(other));
         }
         self.judged.insert(header, judged);
     }
 
-    /// Forgets what was found of entries that are no longer the same.
+    /// Removes cached results of changed entries.
     fn forget_changed(&mut self) {
         let Self { hashes, judged, .. } = self;
         judged.retain(|_, judged| hashes.get(&judged.username) == judged.hash.as_ref());
     }
 
-    /// A hash of no password, which takes as long to compare with as the most expensive one here.
+    /// A hash that matches no password, with the highest cost in the file.
     fn decoy(&self) -> String {
         let costs = self.hashes.values().filter_map(|hash| hash.get(4..6));
         let usable = costs.filter_map(|cost| cost.parse::<u8>().ok().filter(|it| *it < 32));
@@ -337,7 +336,7 @@ impl Known {
     }
 }
 
-/// Salt and hash of a [`Known::decoy`].
+/// Salt and hash of [`Known::decoy`].
 const DECOY: &str = "abcdefghijklmnopqrstuuVkZQ3Yx1bU8mJ0cW5rT7nL9pD2eH4gK";
 
 fn stamp(path: &Path) -> Stamp {
@@ -366,7 +365,7 @@ fn read(path: &Path) -> Result<HashMap<String, String>, UsersError> {
                 line: index + 1,
             });
         };
-        // The first of a name counts, as in Ironic.
+        // The first entry of a name counts, as in Ironic.
         hashes
             .entry(name.to_owned())
             .or_insert_with(|| hash.to_owned());

@@ -1,4 +1,4 @@
-//! One HTTP request to one conductor.
+//! Sends HTTP requests to conductors.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,19 +15,19 @@ use ironpxe_core::error::Fault;
 use super::Credentials;
 use crate::tls::TlsError;
 
-/// The largest answer that is read, in bytes.
+/// The maximum size of a response, in bytes.
 const MAX_ANSWER: usize = 80 * 1024 * 1024;
-/// How long a connection is kept without being used. Shorter than the other side keeps it.
+/// The idle timeout of connections; shorter than the server's.
 const KEPT: Duration = Duration::from_secs(15);
 
-/// Why a conductor gave no result.
+/// Why a call failed.
 #[derive(Debug, Clone)]
 pub(super) enum CallError {
-    /// It has surely not begun: it was not reached, or it refused the request as such.
+    /// It was definitely not executed: the conductor was not reached, or rejected the request.
     NotAccepted(String),
-    /// It may have begun, or even be done.
+    /// It may have been executed.
     NoAnswer(String),
-    /// It answered that it will not.
+    /// The conductor returned a fault.
     Fault(Fault),
 }
 
@@ -40,12 +40,12 @@ impl fmt::Display for CallError {
     }
 }
 
-/// Which connection a request takes.
+/// The connection of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Connection {
-    /// One that was used before, if there is one.
+    /// A pooled one, if available.
     Kept,
-    /// One of its own.
+    /// A new one.
     New,
 }
 
@@ -95,7 +95,7 @@ impl Client {
         })
     }
 
-    /// Sends a body to `host:port`, and gives the body that comes with 200.
+    /// Sends a body to `host:port`; returns the body of a response with status 200.
     pub(super) async fn post(
         &self,
         endpoint: &str,
@@ -128,15 +128,15 @@ impl Client {
             StatusCode::OK => {}
             StatusCode::UNAUTHORIZED => {
                 return Err(CallError::NotAccepted(
-                    "it does not let us in: compare [json_rpc] username and password with its \
+                    "authentication failed: compare [json_rpc] username and password with its \
                      http_basic_auth_user_file"
                         .to_owned(),
                 ));
             }
-            // Nothing was done there.
+            // The request was not executed.
             StatusCode::SERVICE_UNAVAILABLE => {
                 return Err(CallError::NotAccepted(
-                    "it cannot look at our password now: too many are tried there, or too many \
+                    "authentication is temporarily unavailable: too many passwords are being verified there, or too many \
                      from this host were wrong"
                         .to_owned(),
                 ));
@@ -149,7 +149,7 @@ impl Client {
             }
             status => {
                 return Err(CallError::NoAnswer(format!(
-                    "it answers with HTTP {status}"
+                    "it responds with HTTP status {status}"
                 )));
             }
         }
@@ -161,7 +161,7 @@ impl Client {
     }
 }
 
-/// An error with its causes, in one line.
+/// An error with its causes in one line.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

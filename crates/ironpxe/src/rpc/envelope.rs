@@ -1,7 +1,7 @@
-//! JSON-RPC 2.0 in Ironic's dialect: what a request and an answer look like.
+//! JSON-RPC 2.0 in Ironic's dialect: requests and responses.
 //!
-//! Named parameters only. Beside a method's own parameters stand `context` (who asks) and
-//! `rpc.version`. A request without `id` is a cast: nobody hears how it ended.
+//! Only named parameters. Besides those of the method there are `context` and `rpc.version`. A
+//! request without `id` is a cast, which has no response.
 //!
 //! Source: Ironic's `common/json_rpc/server.py` and `client.py`.
 
@@ -18,36 +18,36 @@ use serde_json::{Value, json};
 use super::Context;
 use super::fault::FaultOnWire;
 
-/// The version spoken here. A minor one more only adds what others may ignore.
+/// The protocol version. A higher minor version is compatible.
 pub(super) const VERSION: &str = "1.0";
-/// The only major version understood here.
+/// The supported major version.
 const MAJOR: &str = "1";
-/// The longest request id that is taken over.
+/// The longest accepted request ID.
 const MAX_REQUEST_ID: usize = 64;
 
-/// How many JSON values a request may hold: more than the API lets through. Each takes tens of bytes
-/// of memory, however short it is.
+/// The maximum number of JSON values in a request; more than the API accepts. Each takes tens of
+/// bytes of memory, however short it is.
 pub(super) const MAX_VALUES: usize = 200_000;
 
-/// Why a request is not carried out.
+/// Why a request is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refused {
     /// The body is not JSON.
     #[error("Invalid JSON received by RPC server: {0}")]
     Parse(String),
-    /// It is no request of this dialect.
+    /// The body is not a valid request.
     #[error("Invalid request object received by RPC server: {0}")]
     Request(String),
-    /// There is no such method.
+    /// Unknown method.
     #[error("Method {0} was not found")]
     Method(String),
-    /// A parameter is missing, or is not what it has to be.
+    /// A parameter is missing or invalid.
     #[error("Params are invalid for {method}: {problem}")]
     Params { method: String, problem: String },
 }
 
 impl Refused {
-    /// The code, by the JSON-RPC specification.
+    /// The error code of the JSON-RPC specification.
     pub(super) fn code(&self) -> i64 {
         match self {
             Self::Parse(_) => -32700,
@@ -58,26 +58,26 @@ impl Refused {
     }
 }
 
-/// A request, as it came.
+/// A parsed request.
 #[derive(Debug, PartialEq)]
 pub(super) struct Request {
     /// Null for a cast.
     pub(super) id: Value,
     pub(super) method: String,
     pub(super) params: Params,
-    /// The id of what it is asked for, if it names one that can be used.
+    /// The ID of the API request that caused it, if it is valid.
     pub(super) context_id: Option<String>,
 }
 
-/// A refusal, and the id it is about, if that much could be read.
+/// A rejection, and the request's `id` if it could be parsed.
 pub(super) type Unread = (Refused, Value);
 
 impl Request {
-    /// Reads a body.
+    /// Parses a body.
     pub(super) fn read(body: &[u8]) -> Result<Self, Unread> {
         let count = count_values(body);
         if count > MAX_VALUES {
-            let problem = format!("it holds {count} values, and at most {MAX_VALUES} are read");
+            let problem = format!("it has {count} values; at most {MAX_VALUES} are allowed");
             return Err((Refused::Request(problem), Value::Null));
         }
         let read: Value = serde_json::from_slice(body)
@@ -106,7 +106,7 @@ impl Request {
         if let Some(version) = params.remove("rpc.version") {
             let major = version.as_str().and_then(|text| text.split('.').next());
             if major != Some(MAJOR) {
-                let problem = format!("rpc.version is {version}, and {MAJOR}.x is spoken here");
+                let problem = format!("rpc.version is {version}; only {MAJOR}.x is supported");
                 return Err(invalid(&problem, &id));
             }
         }
@@ -127,7 +127,7 @@ impl Request {
     }
 }
 
-/// An id goes into logs and scripts: only what can do no harm there is taken over.
+/// Accepts only IDs that are safe in logs and scripts.
 fn usable_id(id: Option<&Value>) -> Option<String> {
     let id = id?.as_str()?;
     let harmless = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
@@ -135,13 +135,12 @@ fn usable_id(id: Option<&Value>) -> Option<String> {
     usable.then(|| id.to_owned())
 }
 
-/// The parameters of a call, by name. What the method does not take out is ignored: a newer
-/// caller may send it.
+/// The parameters of a call by name. Unused ones are ignored, because a newer client may send them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Params(JsonMap);
 
 impl Params {
-    /// Takes one out. One that may be nothing may also be left out.
+    /// Removes a parameter. A nullable one may be missing.
     pub(super) fn take<T: DeserializeOwned>(
         &mut self,
         method: &str,
@@ -163,8 +162,7 @@ impl Params {
     }
 }
 
-/// A call that is being written: its parameters one after the other, and at last what goes with
-/// all of them.
+/// Builds the body of a call.
 #[derive(Debug)]
 pub(super) struct Outgoing<'c> {
     ctx: &'c Context,
@@ -172,7 +170,7 @@ pub(super) struct Outgoing<'c> {
 }
 
 impl<'c> Outgoing<'c> {
-    /// Of this method, without parameters yet.
+    /// A call of this method without parameters.
     pub(super) fn new(ctx: &'c Context, method: &'static str) -> Self {
         let mut body = Vec::with_capacity(512);
         body.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"method\":");
@@ -208,12 +206,12 @@ impl<'c> Outgoing<'c> {
     }
 }
 
-/// Writes what can always be written.
+/// Writes a value whose serialization cannot fail.
 fn write(body: &mut Vec<u8>, value: &impl Serialize) {
     let _ = serde_json::to_writer(body, value);
 }
 
-/// The body of the answer to a request that was carried out, with this result.
+/// The body of a response with a result.
 pub(super) fn success(id: &Value, result: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
     let mut body = Vec::with_capacity(2048);
     body.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"result\":");
@@ -224,7 +222,7 @@ pub(super) fn success(id: &Value, result: &impl Serialize) -> Result<Vec<u8>, se
     Ok(body)
 }
 
-/// The body of the answer to a request that was refused here.
+/// The body of a response to a rejected request.
 pub(super) fn refusal(id: &Value, refused: &Refused) -> Vec<u8> {
     let error = json!({ "code": refused.code(), "message": refused.to_string() });
     json!({ "jsonrpc": "2.0", "id": id, "error": error })
@@ -232,20 +230,20 @@ pub(super) fn refusal(id: &Value, refused: &Refused) -> Vec<u8> {
         .into()
 }
 
-/// The body of the answer to a request that the conductor had a fault with.
+/// The body of a response with a fault.
 pub(super) fn failure(id: &Value, fault: &FaultOnWire) -> Vec<u8> {
     json!({ "jsonrpc": "2.0", "id": id, "error": fault })
         .to_string()
         .into()
 }
 
-/// An answer, as it came.
+/// A parsed response.
 #[derive(Debug, Deserialize)]
 pub(super) struct Answer<'b> {
-    /// Of the call it answers.
+    /// The `id` of the call.
     #[serde(default, borrow)]
     id: Option<&'b RawValue>,
-    /// What the method gave. `null` is a result, too.
+    /// The method's result, which may be `null`.
     #[serde(default, borrow, deserialize_with = "even_null")]
     pub(super) result: Option<&'b RawValue>,
     #[serde(default)]
@@ -253,7 +251,7 @@ pub(super) struct Answer<'b> {
 }
 
 impl Answer<'_> {
-    /// Whether it is the answer to the request with this id.
+    /// Whether it is the response to this request.
     pub(super) fn is_to(&self, request_id: &str) -> bool {
         let id = self
             .id
@@ -322,7 +320,7 @@ mod tests {
         assert!(
             refused(100_000)
                 .to_string()
-                .contains("it holds 200004 values, and at most 200000")
+                .contains("it has 200004 values; at most 200000")
         );
     }
 

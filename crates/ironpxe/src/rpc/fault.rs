@@ -1,17 +1,17 @@
-//! Faults on the wire: the JSON-RPC twin of `api/error.rs`.
+//! Faults in JSON-RPC responses, the counterpart of `api/error.rs`.
 //!
-//! `code`, `message` and `data.class` are what Ironic's own client understands: it raises the
-//! exception of that class, if it is one of `ironic.common.exception`. `data.fault` is the fault
-//! itself, so that ours is the same on the other side, whatever Ironic's classes can say.
+//! Ironic's client reads `code`, `message` and `data.class`, and raises the exception of that class
+//! if it is in `ironic.common.exception`. `data.fault` is the fault itself, so that it is preserved
+//! between ironpxe processes.
 
 use ironpxe_core::error::Fault;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// When to come back, in seconds, if the conductor does not say.
+/// When to retry, in seconds, if the conductor does not say.
 const RETRY_AFTER: u16 = 5;
 
-/// The `error` of an answer.
+/// The `error` of a response.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct FaultOnWire {
     code: i64,
@@ -25,12 +25,12 @@ pub(super) struct FaultOnWire {
 struct Data {
     /// Ironic's exception.
     class: String,
-    /// A [`Fault`], unless it is of a release that knows others.
+    /// A [`Fault`], possibly one of a newer release.
     fault: Value,
 }
 
 impl FaultOnWire {
-    /// The fault as it is sent.
+    /// The fault as sent.
     pub(super) fn from_fault(fault: &Fault) -> Self {
         let class = class(fault);
         Self {
@@ -43,7 +43,7 @@ impl FaultOnWire {
         }
     }
 
-    /// The fault that was sent, or the nearest one to what cannot be read.
+    /// The received fault, or the closest one if it is unknown.
     pub(super) fn into_fault(self) -> Fault {
         if let Ok(fault) = serde_json::from_value(self.data.fault) {
             return fault;
@@ -56,14 +56,14 @@ impl FaultOnWire {
                 retry_after: RETRY_AFTER,
             },
             400..=499 => Fault::InvalidParameterValue(self.message),
-            // The codes of JSON-RPC itself, too: the call was ours, and it was wrong.
-            code => Fault::Internal(format!("the conductor answered {code}: {}", self.message)),
+            // Includes JSON-RPC's own codes: the call was invalid.
+            code => Fault::Internal(format!("the conductor responded with {code}: {}", self.message)),
         }
     }
 }
 
-/// Ironic's class for a fault, in `ironic.common.exception`.
-/// The classes that Ironic has no fault for are those it would answer the same requests with.
+/// Ironic's exception class for a fault, in `ironic.common.exception`. For a fault that Ironic does
+/// not have, the class it would raise for the same request.
 fn class(fault: &Fault) -> &'static str {
     match fault {
         Fault::NodeNotFound(_) => "NodeNotFound",

@@ -1,9 +1,9 @@
-//! What travels: one row per method of [`Conductor`], for both sides of the wire.
+//! The RPC methods: one row per method of [`Conductor`], for client and server.
 //!
-//! A row is the method's name on the wire (Ironic's, where Ironic has it), the method of the
-//! trait, each parameter with its name on the wire, the reply, who can be asked, and whether it
-//! may be asked again. `String as str` is a parameter that the trait takes as `&str`; a reply
-//! `A as B` travels as `B`. To add a method, add a row; the compiler says what does not fit.
+//! A row is the method's name on the wire (Ironic's, if it exists there), the method of the trait,
+//! each parameter with its name on the wire, the reply, the target, and whether it may be repeated.
+//! `String as str` is a parameter that the trait takes as `&str`; a reply `A as B` is serialized as
+//! `B`. To add a method, add a row; the compiler reports what does not fit.
 
 use ironpxe_core::JsonMap;
 use ironpxe_core::boot_device::BootDevice;
@@ -26,24 +26,24 @@ use super::{
     Conductor, Context, DriverInfo, Heartbeat, InterfaceValidation, ProvisionArgs, Reply, VifInfo,
 };
 
-/// Answers whether anybody is there, and nothing else.
+/// Only checks that the conductor responds.
 pub(super) const PING: &str = "ping";
 
-/// How a call may be repeated when no answer comes.
+/// Whether a call may be repeated after a timeout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Repeat {
-    /// It changes nothing: the next conductor is asked.
+    /// It has no side effects: the next conductor is tried.
     Read,
-    /// It may have been done: another conductor is asked only if it surely was not.
+    /// It may have been executed: another conductor is only tried if it definitely was not.
     Never,
 }
 
-/// Why a call gave no result.
+/// Why a call failed.
 #[derive(Debug)]
 pub(super) enum Failed {
-    /// It was no call of a method.
+    /// The request was invalid.
     Refused(Refused),
-    /// The method was called, and says this.
+    /// The method returned a fault.
     Fault(Fault),
 }
 
@@ -59,7 +59,7 @@ impl From<Fault> for Failed {
     }
 }
 
-/// The boot device, as Ironic's conductor answers it.
+/// The boot device in the format of Ironic's conductor.
 #[derive(Debug, Serialize, Deserialize)]
 struct BootDeviceSet {
     boot_device: Option<BootDevice>,
@@ -81,7 +81,7 @@ impl From<BootDeviceSet> for (Option<BootDevice>, Option<bool>) {
     }
 }
 
-/// A passthru method that only looks may be called again.
+/// A passthru method without side effects may be repeated.
 fn repeat(http_method: HttpMethod) -> Repeat {
     match http_method {
         HttpMethod::Get | HttpMethod::Head => Repeat::Read,
@@ -197,14 +197,14 @@ methods! {
         Target::Node(node), Repeat::Never;
 }
 
-/// Makes of the table: [`dispatch`] for the server, and the trait for [`Remote`].
+/// Generates from the table: [`dispatch`] for the server, and the trait for [`Remote`].
 macro_rules! methods {
     ($(
         $name:literal $method:ident(
             $($arg:ident: $type:ty $(as $lent:ident)? = $wire:literal),*
         ) -> $reply:ty $(as $sent:ty)?, $target:expr, $repeat:expr;
     )*) => {
-        /// Calls the method that a request names. Gives the body of its answer.
+        /// Calls the method of a request. Returns the body of its response.
         pub(super) async fn dispatch(
             conductor: &dyn Conductor,
             ctx: &Context,
@@ -246,7 +246,7 @@ macro_rules! methods {
                 })
             })*
 
-            /// Those of the conductors that live, by the database: nobody is asked.
+            /// The drivers of live conductors, from the database.
             fn drivers<'a>(&'a self, _ctx: &'a Context) -> Reply<'a, Vec<DriverInfo>> {
                 Box::pin(self.drivers_of_all())
             }
@@ -262,7 +262,7 @@ macro_rules! taken {
 }
 use taken;
 
-/// A parameter as the trait takes it.
+/// Passes a parameter as the trait takes it.
 macro_rules! lent {
     ($arg:ident) => {
         $arg

@@ -1,14 +1,13 @@
-//! The seam between the API and the conductor.
+//! The interface between the API and the conductor.
 //!
-//! The API asks everything that changes a node, or that a driver must answer, through
-//! [`Conductor`]; it never names a driver. One implementation runs in the same process
-//! ([`crate::conductor::LocalConductor`]); the other, [`Remote`], asks whichever conductor it finds
-//! in the database, in the dialect of Ironic's `json-rpc` transport.
+//! The API calls [`Conductor`] for everything that changes a node or needs a driver.
+//! [`crate::conductor::LocalConductor`] implements it in the same process; [`Remote`] calls a
+//! conductor registered in the database, using Ironic's `json-rpc` dialect.
 //!
-//! `methods.rs` is the table of what travels and how; add a method of the trait there.
-//! `envelope.rs` and `fault.rs` are the dialect, [`server`] answers it, `client.rs` speaks it,
-//! `select.rs` knows whom to ask, `remote.rs` when to ask the next. `auth.rs` and [`crate::tls`]
-//! authenticate both sides. Machines are answered without any of this, by [`crate::boot`].
+//! `methods.rs` is the table of methods; add a method of the trait there. `envelope.rs` and
+//! `fault.rs` are the dialect, [`server`] and `client.rs` its two sides, `select.rs` selects
+//! conductors, `remote.rs` handles failover. `auth.rs` and [`crate::tls`] authenticate both sides.
+//! Boots do not use RPC: see [`crate::boot`].
 //!
 //! Source of the calls: Ironic's `conductor/rpcapi.py`; of the dialect: `common/json_rpc/`.
 
@@ -46,49 +45,49 @@ pub use self::auth::{Admission, Credentials, Users, UsersError};
 pub use self::remote::{Remote, Timeouts};
 pub use ironpxe_core::conductor::DriverInterfaces;
 
-/// What a call gives, when it is ready.
+/// The future of a call's result.
 pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
-/// Who asks, and under which request.
+/// The context of a call.
 #[derive(Debug, Clone)]
 pub struct Context {
     /// `req-<uuid>`, as in the answer's `openstack-request-id` and in every log line about it.
     pub request_id: String,
 }
 
-/// Which VIF is to be plugged into which port.
+/// A VIF to attach.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VifInfo {
     /// The VIF, for example a port of Neutron.
     pub id: String,
-    /// The port; any that is free if not set.
+    /// The port; any free one if unset.
     #[serde(default)]
     pub port_uuid: Option<PortUuid>,
 }
 
-/// Whether one driver interface of a node has all it needs.
+/// The validation result of a driver interface of a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InterfaceValidation {
     /// The interface.
     pub kind: InterfaceKind,
-    /// Why not, if not.
+    /// Why it is invalid; `None` if it is valid.
     pub problem: Option<String>,
 }
 
-/// A hardware type, as `GET /v1/drivers/<driver>` shows it.
+/// A hardware type as in `GET /v1/drivers/<driver>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DriverInfo {
     /// The hardware type's name.
     pub name: String,
     /// The conductors that have it enabled.
     pub hosts: Vec<String>,
-    /// For each kind of interface: the default and all enabled implementations.
+    /// The default and the enabled implementations of each kind of interface.
     pub interfaces: Vec<DriverInterfaces>,
 }
 
 impl DriverInfo {
-    /// The hardware types of the conductors that are alive, in the order in which the first of
-    /// each registered. Of two conductors that offer different interfaces, all are named.
+    /// The hardware types of the live conductors, in the order of registration. If conductors
+    /// differ in their interfaces, all are included.
     pub fn of(conductors: &[conductor::Conductor]) -> Vec<Self> {
         let mut known: Vec<Self> = Vec::new();
         for conductor in conductors.iter().filter(|conductor| conductor.alive) {
@@ -106,7 +105,7 @@ impl DriverInfo {
         known
     }
 
-    /// Adds what one more conductor offers.
+    /// Adds the interfaces of another conductor.
     fn join(&mut self, host: &str, hardware: &conductor::Hardware) {
         self.hosts.push(host.to_owned());
         for more in &hardware.interfaces {
@@ -124,12 +123,12 @@ impl DriverInfo {
     }
 }
 
-/// Everything the API leaves to a conductor.
+/// Operations that the API delegates to a conductor.
 pub trait Conductor: Send + Sync {
-    /// Enrols a node: fills in the interfaces it did not name, checks those it did.
+    /// Enrols a node: sets defaults for missing interfaces, and validates the others.
     fn node_create<'a>(&'a self, ctx: &'a Context, node: Node) -> Reply<'a, Node>;
 
-    /// Changes a node's fields. `reset_interfaces` gives a node whose driver changes the new
+    /// Changes a node's fields. With `reset_interfaces`, a node whose driver changes gets the new
     /// driver's default for each interface that `change` does not set.
     fn node_update<'a>(
         &'a self,
@@ -156,10 +155,10 @@ pub trait Conductor: Send + Sync {
     /// Deletes a port.
     fn port_destroy<'a>(&'a self, ctx: &'a Context, port: PortUuid) -> Reply<'a, ()>;
 
-    /// Plugs a VIF into a port of the node.
+    /// Attaches a VIF to a port of the node.
     fn vif_attach<'a>(&'a self, ctx: &'a Context, node: NodeUuid, vif: VifInfo) -> Reply<'a, ()>;
 
-    /// Unplugs a VIF.
+    /// Detaches a VIF.
     fn vif_detach<'a>(&'a self, ctx: &'a Context, node: NodeUuid, vif: &'a str) -> Reply<'a, ()>;
 
     /// Adds a volume connector to its node.
@@ -206,7 +205,7 @@ pub trait Conductor: Send + Sync {
         target: VolumeTargetUuid,
     ) -> Reply<'a, ()>;
 
-    /// Starts what a provision verb asks for. Returns when it is accepted, not when it is done.
+    /// Starts a provision verb. Returns when it is accepted, not when it is complete.
     fn provision<'a>(
         &'a self,
         ctx: &'a Context,
@@ -224,7 +223,7 @@ pub trait Conductor: Send + Sync {
         timeout: Option<u32>,
     ) -> Reply<'a, ()>;
 
-    /// The boot device that is set, and whether it stays set after the next boot.
+    /// The current boot device, and whether it is persistent.
     fn boot_device_get<'a>(
         &'a self,
         ctx: &'a Context,
@@ -247,7 +246,7 @@ pub trait Conductor: Send + Sync {
         node: NodeUuid,
     ) -> Reply<'a, Vec<BootDevice>>;
 
-    /// Whether each driver interface of the node has all it needs.
+    /// Validates each driver interface of the node.
     fn node_validate<'a>(
         &'a self,
         ctx: &'a Context,
@@ -257,7 +256,7 @@ pub trait Conductor: Send + Sync {
     /// The enabled hardware types.
     fn drivers<'a>(&'a self, ctx: &'a Context) -> Reply<'a, Vec<DriverInfo>>;
 
-    /// The `driver_info` fields a hardware type knows, with a description of each.
+    /// The `driver_info` fields of a hardware type with their descriptions.
     fn driver_properties<'a>(&'a self, ctx: &'a Context, driver: &'a str) -> Reply<'a, JsonMap>;
 
     /// The passthru methods of a hardware type.
@@ -294,7 +293,7 @@ pub trait Conductor: Send + Sync {
         info: JsonMap,
     ) -> Reply<'a, PassthruReply>;
 
-    /// Takes a heartbeat from the machine of a node.
+    /// Processes a heartbeat of a node's agent or installer.
     fn heartbeat<'a>(
         &'a self,
         ctx: &'a Context,

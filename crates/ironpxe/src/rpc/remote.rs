@@ -1,8 +1,8 @@
-//! A conductor somewhere else: whichever answers.
+//! Calls remote conductors, with failover.
 //!
-//! What changes nothing is asked of the next conductor as soon as one does not answer. What
-//! changes something is sent once. Before it is sent, the conductor is asked whether it is there,
-//! so that one which hangs or has just died costs the operator a moment and not the request.
+//! A call without side effects is sent to the next conductor if one does not respond. A call with
+//! side effects is sent once. Before, the conductor is pinged, so that a hung or dead one only
+//! causes a delay.
 
 use std::time::Duration;
 
@@ -21,24 +21,23 @@ use super::{Context, Credentials, DriverInfo};
 use crate::db::Db;
 use crate::tls::TlsError;
 
-/// How long to wait before all conductors are asked once more.
+/// The pause before all conductors are tried once more.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// How long is waited for what.
+/// Timeouts of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
-    /// For a connection to a conductor, and for the sign of life of one before it is given work
-    /// (`[json_rpc]boot_try_timeout`).
+    /// For connecting to a conductor, and for a ping (`[json_rpc]boot_try_timeout`).
     pub ping: Duration,
-    /// For any conductor that is there (`[json_rpc]boot_timeout`).
+    /// For finding a conductor that responds (`[json_rpc]boot_timeout`).
     pub find: Duration,
-    /// For one conductor's answer to a question that changes nothing (`[json_rpc]read_try_timeout`).
+    /// For one conductor's response to a call without side effects (`[json_rpc]read_try_timeout`).
     pub read_try: Duration,
-    /// For the answer to any other call (`[json_rpc]call_timeout`).
+    /// For the response to any other call (`[json_rpc]call_timeout`).
     pub call: Duration,
 }
 
-/// A call, and how it is to be made.
+/// A call with its options.
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) method: &'static str,
@@ -47,7 +46,7 @@ pub(super) struct Call {
     pub(super) repeat: Repeat,
 }
 
-/// The conductors of the database, as one.
+/// All conductors in the database.
 #[derive(Debug)]
 pub struct Remote {
     db: Db,
@@ -56,7 +55,7 @@ pub struct Remote {
     timeouts: Timeouts,
 }
 
-/// A call, ready to be sent.
+/// A serialized call.
 struct Message<'a> {
     ctx: &'a Context,
     method: &'static str,
@@ -64,7 +63,7 @@ struct Message<'a> {
 }
 
 impl Remote {
-    /// Asks the conductors that register in `db`, over TLS if there is a configuration for it.
+    /// Calls the conductors registered in `db`, with TLS if configured.
     pub fn new(
         db: Db,
         timeouts: Timeouts,
@@ -83,7 +82,7 @@ impl Remote {
         Ok(DriverInfo::of(&self.db.conductor_list().await?))
     }
 
-    /// Makes a call, and reads its result.
+    /// Makes a call, and parses its result.
     pub(super) async fn call<T: DeserializeOwned>(&self, ctx: &Context, call: Call) -> Result<T> {
         let message = Message {
             ctx,
@@ -96,7 +95,7 @@ impl Remote {
         }
     }
 
-    /// Asks each conductor once.
+    /// Tries each conductor once.
     async fn first_answer<T: DeserializeOwned>(
         &self,
         message: &Message<'_>,
@@ -112,10 +111,10 @@ impl Remote {
                 Err(error) => self.note(message, &peer, &error),
             }
         }
-        Err(no_conductor("No conductor answers"))
+        Err(no_conductor("No conductor responds"))
     }
 
-    /// Sends it to the first conductor that is there, once.
+    /// Sends it once, to the first conductor that responds to a ping.
     async fn once<T: DeserializeOwned>(&self, message: &Message<'_>, target: &Target) -> Result<T> {
         let end = Instant::now() + self.timeouts.find;
         loop {
@@ -123,8 +122,8 @@ impl Remote {
                 if !self.is_there(message.ctx, &peer).await {
                     continue;
                 }
-                // A connection that was kept may have been given up by the other side meanwhile,
-                // and then nobody could tell whether the call was read.
+                // A pooled connection may have been closed by the server, and then it would be
+                // unknown whether the call was read.
                 let sent = self.ask(message, &peer, self.timeouts.call, Connection::New);
                 match sent.await {
                     Ok(value) => return Ok(value),
@@ -133,21 +132,21 @@ impl Remote {
                     Err(error @ CallError::NoAnswer(_)) => {
                         self.note(message, &peer, &error);
                         return Err(no_conductor(&format!(
-                            "The conductor {} took the request and gave no answer, so that it may \
-                             have been done: look before you repeat it",
+                            "Conductor {} accepted the request but did not respond, so it may \
+                             have been executed: check before you repeat it",
                             peer.hostname
                         )));
                     }
                 }
             }
             if end.saturating_duration_since(Instant::now()) <= PAUSE {
-                return Err(no_conductor("No conductor answers"));
+                return Err(no_conductor("No conductor responds"));
             }
             tokio::time::sleep(PAUSE).await;
         }
     }
 
-    /// Asks a conductor for a sign of life.
+    /// Pings a conductor.
     async fn is_there(&self, ctx: &Context, peer: &Peer) -> bool {
         let ping = Message {
             ctx,
@@ -175,12 +174,12 @@ impl Remote {
             .client
             .post(&peer.endpoint, message.body.clone(), connection);
         let body = tokio::time::timeout(timeout, sent).await.map_err(|_| {
-            CallError::NoAnswer(format!("no answer within {} ms", timeout.as_millis()))
+            CallError::NoAnswer(format!("no response within {} ms", timeout.as_millis()))
         })??;
         read(message, body)
     }
 
-    /// Remembers and tells that a conductor did not answer.
+    /// Records and logs that a conductor did not respond.
     fn note(&self, message: &Message<'_>, peer: &Peer, error: &CallError) {
         self.directory.failed(peer);
         warn!(
@@ -193,14 +192,14 @@ impl Remote {
     }
 }
 
-/// The result in the answer to a message.
+/// The result in the response to a call.
 #[expect(clippy::needless_pass_by_value, reason = "it is of no use afterwards")]
 fn read<T: DeserializeOwned>(message: &Message<'_>, body: Bytes) -> Result<T, CallError> {
     let garbage = |what: &str| CallError::NoAnswer(format!("malformed response: {what}"));
     let answer: Answer<'_> =
         serde_json::from_slice(&body).map_err(|error| garbage(&error.to_string()))?;
     if !answer.is_to(&message.ctx.request_id) {
-        return Err(garbage("it is to another request"));
+        return Err(garbage("wrong id"));
     }
     match (answer.error, answer.result) {
         (Some(error), _) => Err(CallError::Fault(error.into_fault())),

@@ -1,9 +1,8 @@
-//! Which conductor to ask: the conductors that live, and can do it.
+//! Selects the conductors for a call: the live ones that can execute it.
 //!
-//! The list is the database's, at most a second old; one that has just gone is found out by asking.
-//! A conductor that did not answer is asked last until it has written a heartbeat again. Of several,
-//! the one that the node's `conductor` field names is asked first; what belongs to no node goes to each in
-//! its turn.
+//! The list comes from the database and is at most a second old; a call finds out if one has just
+//! died. A conductor that did not respond is tried last until its next heartbeat. The conductor in
+//! the node's `conductor` field is tried first; calls without a node rotate.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,21 +20,21 @@ use tracing::warn;
 
 use crate::db::Db;
 
-/// How old the list may be.
+/// How long the list is used.
 const FRESH: Duration = Duration::from_secs(1);
-/// When to come back if there is nobody, in seconds.
+/// When to retry if there is no conductor, in seconds.
 const RETRY_AFTER: u16 = 5;
 
-/// Who can do what a call asks for.
+/// The conductors that can execute a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Target {
-    /// Every conductor: all it needs is in the database.
+    /// Any conductor.
     Any,
-    /// Who has this hardware type.
+    /// Those with this hardware type.
     Driver(String),
-    /// Who works on this node: has its hardware type, and is of its conductor group.
+    /// Those that can manage this node, by hardware type and conductor group.
     Node(NodeUuid),
-    /// Who would work on a node of this hardware type and group.
+    /// Those that could manage a node of this hardware type and group.
     Place {
         /// The hardware type.
         driver: String,
@@ -45,7 +44,7 @@ pub(super) enum Target {
 }
 
 impl Target {
-    /// Who can enrol the node.
+    /// The target for enrolling the node.
     pub(super) fn enrols(node: &Node) -> Self {
         Self::Place {
             driver: node.driver.clone(),
@@ -53,7 +52,7 @@ impl Target {
         }
     }
 
-    /// Who can change the node: if it gets another hardware type, who has that one.
+    /// The target for changing the node: by the new hardware type, if it changes.
     pub(super) fn changes(node: NodeUuid, change: &NodeChange) -> Self {
         let NodeChange::Patch(patch) = change else {
             return Self::Node(node);
@@ -67,15 +66,15 @@ impl Target {
     }
 }
 
-/// A conductor to ask, as it was listed.
+/// A listed conductor.
 pub(super) type Peer = Arc<Conductor>;
 
-/// Knows the conductors.
+/// The list of conductors.
 #[derive(Debug)]
 pub(super) struct Directory {
     db: Db,
     listed: Mutex<Listed>,
-    /// Held while the list is read, so that one request does it for all who wait.
+    /// Held while the list is read, so that concurrent requests share one query.
     reading: tokio::sync::Mutex<()>,
     turn: AtomicUsize,
 }
@@ -84,7 +83,7 @@ pub(super) struct Directory {
 struct Listed {
     read: Option<Instant>,
     conductors: Arc<[Peer]>,
-    /// Endpoints that did not answer, with the last heartbeat that was known after that.
+    /// Endpoints that did not respond, with their last heartbeat at that time.
     suspects: HashMap<String, Option<OffsetDateTime>>,
 }
 
@@ -98,14 +97,14 @@ impl Directory {
         }
     }
 
-    /// Target to ask, one after the other; at least one, or why there is none.
+    /// The conductors to try, in order; at least one, or the fault.
     pub(super) async fn candidates(&self, target: &Target) -> Result<Vec<Peer>> {
         let conductors = self.list().await?;
         let reachable = conductors.iter().filter(|it| !it.endpoint.is_empty());
         let mut live: Vec<&Peer> = reachable.clone().filter(|it| it.alive).collect();
         if live.is_empty() {
-            // When all are silent, it is rather that the database takes no heartbeats. Who is
-            // really gone does not answer.
+            // If all seem dead, the database probably rejects heartbeats; those that really are do
+            // not respond.
             live = reachable.clone().filter(|it| it.online).collect();
         }
         if live.is_empty() {
@@ -131,12 +130,12 @@ impl Directory {
             Some(group) if live.iter().any(|it| it.drivers.contains(&driver)) => {
                 Err(Fault::NoValidHost { driver, group })
             }
-            // It says in the right words that there is no such driver.
+            // Any conductor returns the fault for an unknown driver.
             _ => Ok(self.in_order(target, live)),
         }
     }
 
-    /// The hardware type and group that a call needs; `None` if anybody will do.
+    /// The hardware type and group that a call needs; `None` for any conductor.
     async fn place(
         &self,
         target: &Target,
@@ -155,21 +154,21 @@ impl Directory {
             }
             Target::Node(uuid) if !alike => {
                 let node = self.db.node_get(*uuid).await?;
-                // Of a node that is not there, anybody can say so.
+                // Any conductor can return the fault for a missing node.
                 Ok(node.map(|node| (node.driver, Some(node.conductor_group))))
             }
             Target::Any | Target::Place { .. } | Target::Node(_) => Ok(None),
         }
     }
 
-    /// Notes that a conductor did not answer.
+    /// Records that a conductor did not respond.
     pub(super) fn failed(&self, peer: &Peer) {
         let mut listed = self.lock();
         listed.suspects.insert(peer.endpoint.clone(), None);
         listed.read = None;
     }
 
-    /// The node's own conductor first, or each in its turn; those last that did not answer lately.
+    /// The node's conductor first, or rotated; those that did not respond lately come last.
     fn in_order(&self, target: &Target, mut conductors: Vec<&Peer>) -> Vec<Peer> {
         if let Target::Node(uuid) = target {
             conductors.sort_by_cached_key(|it| it.rank(*uuid));
@@ -203,7 +202,7 @@ impl Directory {
                 if listed.conductors.is_empty() {
                     return Err(error.into());
                 }
-                warn!("the list of conductors cannot be read, the last one is used: {error}");
+                warn!("cannot read the list of conductors; using the last known one: {error}");
                 listed.read = Some(Instant::now());
                 Ok(Arc::clone(&listed.conductors))
             }
@@ -217,7 +216,7 @@ impl Directory {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Listed> {
-        // It holds no half-made changes.
+        // No change is left incomplete by a panic.
         self.listed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -237,7 +236,7 @@ impl Listed {
     }
 }
 
-/// What is said when there is nobody to ask.
+/// The fault if there is no conductor.
 pub(super) fn no_conductor(reason: &str) -> Fault {
     Fault::Unavailable {
         reason: reason.to_owned(),

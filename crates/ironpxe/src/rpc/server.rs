@@ -1,7 +1,7 @@
-//! Answering JSON-RPC: any [`Conductor`], for those who may ask.
+//! The JSON-RPC server for any [`Conductor`].
 //!
-//! Every answer to a call is HTTP 200, also a fault. Other statuses are for what is no call: 401
-//! without credentials, 405 for other methods, 413 for a body that is too large, 204 for a cast.
+//! Every response to a call is HTTP 200, including faults. Other statuses are for invalid requests:
+//! 401 without credentials, 405 for other methods, 413 for an oversized body; 204 is for a cast.
 //!
 //! Source: Ironic's `common/json_rpc/server.py`.
 
@@ -30,19 +30,19 @@ use super::{Conductor, Context};
 use crate::ident;
 use crate::server::{BodyLimits, BodyRefused, RequestMemory, read_body};
 
-/// How long a body may take to arrive.
+/// The timeout for receiving a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What the server works with.
+/// The state of the server.
 #[derive(Clone)]
 pub struct Served {
-    /// Who does what is asked.
+    /// Executes the calls.
     pub conductor: Arc<dyn Conductor>,
-    /// Who may ask; everybody, if `None`.
+    /// The authorized users; `None` disables authentication.
     pub users: Option<Users>,
-    /// The largest body, in bytes.
+    /// The maximum size of a body, in bytes.
     pub max_body_bytes: usize,
-    /// The memory for what callers send.
+    /// The memory for requests.
     pub memory: RequestMemory,
 }
 
@@ -103,14 +103,14 @@ fn unauthorized() -> Response {
 fn busy(retry_after: u16) -> Response {
     let mut answer = error_response(
         StatusCode::SERVICE_UNAVAILABLE,
-        "Too many passwords are being tried, or too many were wrong",
+        "Too many passwords are being verified, or too many were wrong",
     );
     let seconds = HeaderValue::from(retry_after);
     answer.headers_mut().insert(header::RETRY_AFTER, seconds);
     answer
 }
 
-/// How much memory the values of a body take beside their text, if they are parsed at all.
+/// The memory of a body's parsed values.
 fn values_bytes(body: &Bytes) -> usize {
     let count = count_values(body);
     if count > MAX_VALUES {
@@ -126,7 +126,7 @@ fn refuse_body(refused: BodyRefused, limit: usize) -> Response {
             &format!("The request is larger than {limit} bytes ([json_rpc]max_body_size)"),
         ),
         BodyRefused::NoMemory => {
-            let message = "Requests under way hold all the memory there is for them; please retry";
+            let message = "The requests in progress use all of the memory for requests; please retry";
             let mut answer = error_response(StatusCode::SERVICE_UNAVAILABLE, message);
             let retry_after = HeaderValue::from_static("1");
             answer
@@ -142,13 +142,13 @@ fn refuse_body(refused: BodyRefused, limit: usize) -> Response {
     }
 }
 
-/// Of a malformed request nobody knows that no answer is wanted.
+/// For a malformed request it is unknown whether it is a cast.
 fn refuse(id: &Value, refused: &Refused) -> Vec<u8> {
-    warn!("a request was refused: {refused}");
+    warn!("invalid JSON-RPC request: {refused}");
     envelope::refusal(id, refused)
 }
 
-/// The answer to the body of a request; `None` to a cast.
+/// The response to a request body; `None` for a cast.
 pub(crate) async fn answer(served: &Served, body: &[u8]) -> Option<Vec<u8>> {
     let request = match Request::read(body) {
         Ok(request) => request,
@@ -178,13 +178,13 @@ pub(crate) async fn answer(served: &Served, body: &[u8]) -> Option<Vec<u8>> {
 fn log(ctx: &Context, method: &str, failed: &Failed) {
     match failed {
         Failed::Refused(refused @ (Refused::Method(_) | Refused::Params { .. })) => {
-            warn!(req.id = ctx.request_id, "a call was refused: {refused}");
+            warn!(req.id = ctx.request_id, "JSON-RPC call rejected: {refused}");
         }
         Failed::Refused(refused) => warn!(req.id = ctx.request_id, "{refused}"),
         Failed::Fault(Fault::Internal(cause)) => {
             error!(req.id = ctx.request_id, "{method} failed: {cause}");
         }
-        // The API tells its client.
+        // The API reports it to the client.
         Failed::Fault(fault) => debug!(req.id = ctx.request_id, "{method}: {fault}"),
     }
 }

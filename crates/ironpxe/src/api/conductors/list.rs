@@ -1,4 +1,4 @@
-//! `GET /v1/conductors`. There are few of them: they are sorted and cut here.
+//! `GET /v1/conductors`. There are few conductors, so they are sorted and paged in memory.
 
 use axum::Json;
 use axum::extract::State;

@@ -13,10 +13,10 @@ use crate::api::request::Call;
 mod list;
 mod show;
 
-/// The minor version that brought conductors.
+/// The minor version that introduced conductors.
 const SINCE: u16 = 49;
 
-/// The fields, in Ironic's order; `links` stand among them.
+/// The fields in Ironic's order, including `links`.
 const FIELDS: [&str; 7] = [
     "created_at",
     "updated_at",

@@ -32,7 +32,7 @@ pub(super) async fn get(
     }
     let drivers = match kind.as_deref() {
         None | Some("dynamic") => state.conductor.drivers(&call.ctx).await?,
-        // Classic drivers went years ago.
+        // Classic drivers were removed years ago.
         Some("classic") => Vec::new(),
         Some(_) => {
             return Err(ApiError::invalid(

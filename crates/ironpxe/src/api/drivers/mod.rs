@@ -37,7 +37,7 @@ pub(super) fn routes() -> Router<AppState> {
         )
 }
 
-/// The interfaces that came after 1.30, with the minor version that brought each.
+/// The interfaces introduced after 1.30, with their minor version.
 const LATER_INTERFACES: [(&str, u16); 4] = [
     ("storage", 33),
     ("rescue", 38),

@@ -1,4 +1,4 @@
-//! `GET /v1/drivers/<driver>/properties`: which fields of `driver_info` a hardware type knows.
+//! `GET /v1/drivers/<driver>/properties`: the `driver_info` fields of a hardware type.
 
 use axum::Json;
 use axum::extract::{Path, State};

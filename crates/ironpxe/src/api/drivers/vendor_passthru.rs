@@ -1,9 +1,9 @@
-//! `/v1/drivers/<driver>/vendor_passthru`: what a hardware type offers beyond Ironic's API. The
-//! boot script of the seed specification is one of its methods.
+//! `/v1/drivers/<driver>/vendor_passthru`: methods of a hardware type beyond Ironic's API. The boot
+//! script of the seed specification is one of them.
 //!
-//! A method is named by the path or by `?method=`, for every HTTP method. Arguments come from the
-//! body, and from the query where the method has declared them there: today's Ironic takes the body
-//! only, which firmware cannot send.
+//! The path or `?method=` names the method, for every HTTP method. Arguments come from the body,
+//! and from the query if the method declares them: Ironic only reads the body, which firmware
+//! cannot send.
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
@@ -51,7 +51,7 @@ pub(super) async fn methods_by_query(
     Ok(passthru::methods(&methods))
 }
 
-/// `…/vendor_passthru?method=<method>`: the form in Ironic's API reference, and that of its SDK.
+/// `…/vendor_passthru?method=<method>`: the form in Ironic's API reference and SDK.
 pub(super) async fn by_query(
     state: State<AppState>,
     ctx: Extension<Context>,
@@ -111,7 +111,7 @@ async fn run(
     }
 }
 
-/// Whether a call is for a boot script, for which no conductor is needed.
+/// Whether a call requests a boot script, which needs no conductor.
 fn is_boot_request(method: &str, http_method: HttpMethod) -> bool {
     method == "ipxe_config" && matches!(http_method, HttpMethod::Get | HttpMethod::Head)
 }

@@ -12,7 +12,7 @@ use crate::api::error::ApiError;
 use crate::boot::{BootBody, BootResponse, Client};
 
 impl Client {
-    /// By the headers of a request.
+    /// From the headers of a request.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let agent = headers.get(header::USER_AGENT);
         Self::of_user_agent(agent.map(HeaderValue::as_bytes))
@@ -27,8 +27,8 @@ impl<S: Sync> FromRequestParts<S> for Client {
     }
 }
 
-/// The mark of an answer that firmware may be given with a 2xx status: a script, or a download that
-/// a script names. [`super::guard`] lets nothing else through to firmware.
+/// Marks a response that firmware may get with a 2xx status: a script, or a download from a
+/// script's URL. [`super::guard`] blocks all others.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ForFirmware;
 
@@ -38,7 +38,7 @@ impl IntoResponse for BootResponse {
             BootBody::Script(text) => (Extension(ForFirmware), uncached(text)).into_response(),
             BootBody::Kickstart(text) => uncached(text).into_response(),
             BootBody::Empty => String::new().into_response(),
-            // It has the same status and the same `Retry-After`, and is worded by the outermost layer.
+            // With the same status and `Retry-After`; the service layer encodes the body.
             BootBody::Fault(fault) => return ApiError::from(fault).into_response(),
         };
         *response.status_mut() = self.status;
@@ -50,7 +50,7 @@ impl IntoResponse for BootResponse {
     }
 }
 
-/// A text, exactly as long as it says, and not to be kept.
+/// A text that must not be cached, with its `Content-Length`.
 fn uncached(text: String) -> impl IntoResponse {
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
     let no_store = HeaderValue::from_static("no-store");

@@ -1,8 +1,8 @@
-//! The endpoints of scripts, without the framework around them.
+//! The script endpoints without the HTTP framework.
 //!
-//! A machine that asks as machines do, and whose script is cached, is answered here and now, with the
-//! very headers the framework's layers would have written. If the script must be waited for, the boot
-//! service answers, as it does behind the router. Whoever asks in any other way is answered by the router.
+//! A typical request of a machine whose script is cached is answered immediately, with the same
+//! headers as by the framework's layers. If the script is not cached, the boot service answers as
+//! it does behind the router. All other requests go to the router.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use crate::boot::{BootBody, BootRequest, BootResponse, Client, Target};
 use crate::ident;
 use crate::server::{FastPath, Head, Reply, SimpleGet, Verdict, Written};
 
-/// The endpoints of scripts.
+/// The fast path of the script endpoints.
 pub(crate) struct BootFastPath {
     inner: Arc<Inner>,
     router: Router,
@@ -33,14 +33,14 @@ pub(crate) struct BootFastPath {
 
 struct Inner {
     state: AppState,
-    /// What scripts of the vendor passthru method begin with, which is of the API itself.
+    /// The response head of scripts from the vendor passthru method, which is part of the API.
     api_head: Head,
-    /// What scripts of the other endpoints begin with.
+    /// The response head of scripts from the other endpoints.
     firmware_head: Head,
 }
 
 impl BootFastPath {
-    /// The same endpoints as the `router`'s.
+    /// Serves the same endpoints as `router`.
     pub(crate) fn new(state: AppState, router: Router) -> Self {
         let script = || {
             BootResponse {
@@ -59,7 +59,8 @@ impl BootFastPath {
         Self { inner, router }
     }
 
-    /// Answers with the script of a machine: now, if it is cached, or when the boot service has it.
+    /// Responds with the script of a machine: immediately if it is cached, otherwise
+    /// asynchronously.
     fn script(&self, request: BootRequest<'_>, get: &SimpleGet<'_>, reply: Reply<'_>) -> Verdict {
         let started = Instant::now();
         let id = ident::request_id();
@@ -103,7 +104,7 @@ impl BootFastPath {
         }))
     }
 
-    /// Has the router answer.
+    /// Passes the request to the router.
     fn via_router(&self, get: &SimpleGet<'_>) -> Verdict {
         let mut request = Request::get(get.target).extension(ConnectInfo(get.peer));
         for header in get.headers {
@@ -124,7 +125,7 @@ impl BootFastPath {
 }
 
 impl Inner {
-    /// Sends the script of a machine, which was asked for by the method of this driver, if by one.
+    /// Sends a script; `driver` is set if it was requested by the vendor passthru method.
     fn send(&self, driver: Option<&str>, id: &str, script: &str, reply: Reply<'_>) {
         let head = match driver {
             Some(_) => &self.api_head,
@@ -135,7 +136,7 @@ impl Inner {
     }
 }
 
-/// What is known of every request here.
+/// The data for the log line of a request.
 fn asked<'r>(id: &'r str, target: &'r str, started: Instant) -> Asked<'r> {
     Asked {
         id,
@@ -158,7 +159,7 @@ impl FastPath for BootFastPath {
     }
 }
 
-/// Whether the request names no version of the API and no id of its own.
+/// Whether the request has neither a version header nor a request ID.
 fn says_nothing_of_the_api(get: &SimpleGet<'_>) -> bool {
     let speaks = |name: &str| {
         let name = name.as_bytes();
@@ -172,13 +173,13 @@ fn says_nothing_of_the_api(get: &SimpleGet<'_>) -> bool {
     !get.headers.iter().any(|header| speaks(header.name))
 }
 
-/// Writes a response of the framework, whose body is in memory already.
+/// Writes a response of the framework, whose body is already in memory.
 async fn as_it_is(response: axum::response::Response) -> Written {
     let (parts, body) = response.into_parts();
     let response = if let Ok(body) = body.collect().await {
         Response::from_parts(parts, body.to_bytes())
     } else {
-        // Texts do not fail.
+        // Collecting a text cannot fail.
         let mut response = Response::new(Bytes::new());
         *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
         response

@@ -1,11 +1,11 @@
-//! Firmware asks for what is no script: nothing of that comes with a 2xx status.
+//! Prevents 2xx responses without a script to firmware.
 //!
-//! On a machine with a BIOS, iPXE runs any answer that it takes for a success and that is no script
-//! as machine code; and whatever else it does with it, nobody at the console learns why. So an
-//! answer to firmware is a script, or a download that a script named, or no success.
+//! On BIOS machines, iPXE executes any successful response that is not a script as machine code;
+//! otherwise it fails without a reason on the console. So a response to firmware is a script, or a
+//! download from a script's URL, or an error.
 //!
-//! What carries the mark [`ForFirmware`] is such an answer. Whoever writes a new endpoint need not
-//! know of this file: without the mark, firmware is not given what it answers.
+//! Such responses are marked with [`ForFirmware`]. New endpoints are safe by default: without the
+//! mark, firmware does not get their response.
 
 use std::net::SocketAddr;
 
@@ -21,7 +21,7 @@ use crate::api::error::{ApiError, Failure};
 use crate::boot::Client;
 use crate::rpc::Context;
 
-/// What is known of a request of firmware before it is answered.
+/// The data of a firmware request, taken before it is processed.
 pub(crate) struct Guard {
     method: Method,
     uri: Uri,
@@ -29,7 +29,7 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    /// For a request, if firmware sent it.
+    /// For a request, if it is from firmware.
     pub(crate) fn of(request: &Request) -> Option<Self> {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
         let is_firmware = Client::of(request.headers()) == Client::Firmware;
@@ -40,20 +40,20 @@ impl Guard {
         })
     }
 
-    /// Refuses a method with which nobody fetches a script. It is not carried out, so that nothing
-    /// is done whose success could not be told.
+    /// Rejects methods other than those that fetch a script, before the handler runs: its success
+    /// could not be reported.
     pub(crate) fn check_method(&self, ctx: &Context) -> Result<(), ApiError> {
         if self.can_fetch() {
             return Ok(());
         }
         self.warn(
             ctx,
-            "firmware can only fetch scripts, with GET: it was not carried out",
+            "firmware can only fetch scripts, by GET; request not executed",
         );
         Err(ApiError::NoRoute)
     }
 
-    /// What firmware is given in the place of this answer.
+    /// Replaces a response that firmware must not get.
     pub(crate) fn check_answer(
         &self,
         state: &AppState,
@@ -61,7 +61,7 @@ impl Guard {
         response: Response,
     ) -> Response {
         if !self.can_fetch() {
-            // Refused already.
+            // Already an error.
             return response;
         }
         if let Some(Failure(ApiError::NoRoute | ApiError::MethodNotAllowed)) =
@@ -69,7 +69,7 @@ impl Guard {
         {
             self.warn(
                 ctx,
-                "there is nothing at this URL; /boot.ipxe is for every machine",
+                "no such URL; use /boot.ipxe for every machine",
             );
             return response;
         }
@@ -79,17 +79,17 @@ impl Guard {
         }
         self.warn(
             ctx,
-            "firmware asked for what is no script; /boot.ipxe is for every machine",
+            "firmware requested a URL that is not a script; use /boot.ipxe for every machine",
         );
-        let what = format!("ironpxe: {} is no boot script.", self.uri.path());
+        let what = format!("ironpxe: {} is not a boot script.", self.uri.path());
         let base = state.settings.public_endpoint.as_deref();
         let base = base.unwrap_or("http://HOST:PORT").trim_end_matches('/');
-        let fix = format!("Fix: let the DHCP file name be {base}/boot.ipxe; then boot again.");
+        let fix = format!("Fix: set the DHCP boot file to {base}/boot.ipxe; then boot again.");
         let script = state.boot.show(&ctx.request_id, &[&what, &fix]);
         self.with_length(script.into_response())
     }
 
-    /// The router, which does this for its own answers, is behind this one.
+    /// The router sets the length of its own responses, but this is outside of it.
     fn with_length(&self, response: Response) -> Response {
         let length = response.body().size_hint().exact().unwrap_or_default();
         let (mut parts, body) = response.into_parts();

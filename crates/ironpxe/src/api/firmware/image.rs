@@ -1,9 +1,9 @@
-//! `GET /v1/images/<node>/<kind>/<tag>/<expires>/<signature>/<name>`: an image that lives where
-//! the machine cannot fetch it.
+//! `GET /v1/images/<node>/<kind>/<tag>/<expires>/<signature>/<name>`: an image that the machine
+//! cannot fetch from its source.
 //!
-//! Such URLs stand in boot scripts. One is served as long as it has not expired and the node's
-//! machine would be sent to that same image now; the bytes pass from where they live to the
-//! machine, and stay nowhere. Whatever goes wrong is never a 200: what comes with that is run.
+//! Boot scripts contain these URLs. One is served until it expires, as long as the node's machine
+//! would boot the same image; the bytes are relayed, not stored. Errors never have status 200,
+//! because firmware executes such responses.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -61,7 +61,7 @@ pub(super) async fn get(
         image: image.to_string(),
     };
     if !verified.is_for(&image) {
-        transfer.failed("the URL was for another image, which the node had before");
+        transfer.failed("the URL is for an image that the node no longer boots");
         return Err(not_any_more());
     }
     let client = images::Client {
@@ -71,10 +71,10 @@ pub(super) async fn get(
     match state.images.open(&image, asked.range, client).await {
         Ok(opened) => Ok(answer(opened, asked.head, transfer)),
         Err(error) => {
-            // Only an operator can mend it, who must know where.
+            // Only an operator can fix it, who needs the field's name.
             let node = state.db.node_get(verified.node).await.ok().flatten();
             let field = node.and_then(|node| image_field(&node, verified.kind, &image));
-            // The one line in the log about it.
+            // The only log line about it.
             match field {
                 Some(field) => transfer.failed(&format!("{error} ({field})")),
                 None => transfer.failed(&error.to_string()),
@@ -84,7 +84,7 @@ pub(super) async fn get(
     }
 }
 
-/// How the image is asked for.
+/// The request headers for the image.
 pub(super) struct Asked {
     head: bool,
     range: Option<ByteRange>,
@@ -126,10 +126,10 @@ fn answer(opened: Opened, head: bool, transfer: Transfer) -> Response {
 }
 
 fn not_any_more() -> ApiError {
-    ApiError::Missing("The node does not boot this image any more.".to_owned())
+    ApiError::Missing("The node no longer boots this image.".to_owned())
 }
 
-/// Where images live, and what is wrong there, is for the log.
+/// The source of the image and the error are only logged.
 fn refusal(error: &ImageError, request_id: &str) -> Result<Response, ApiError> {
     match error {
         ImageError::Gone(_) => Err(ApiError::Missing("The image is not available.".to_owned())),

@@ -1,9 +1,8 @@
-//! `GET /v1/boot/<node>/ks.cfg`: what an installer reads once it runs.
+//! `GET /v1/boot/<node>/ks.cfg`: the kickstart of an installer.
 //!
-//! It stands beside the boot scripts, because it is fetched by the same machines over the same
-//! network, and knows no version of the API. It is there only while the node is being installed.
-//! Firmware is not given it: it is no script, and no script names it but as an argument of the
-//! installer.
+//! Beside the boot scripts, because the same machines fetch it over the same network without an API
+//! version. It is only served while the node is being installed. Firmware does not get it: it is
+//! not a script, only an argument of the installer's kernel.
 
 use axum::Extension;
 use axum::extract::{Path, State};

@@ -1,15 +1,15 @@
 //! The endpoints for machines.
 //!
-//! All are public, answer `GET` and `HEAD` alone, and never redirect. What a machine is answered, and
-//! with which status, is decided by [`crate::boot`]; here it is encoded (`encode.rs`).
+//! All are public, only support `GET` and `HEAD`, and never redirect. [`crate::boot`] decides the
+//! response and its status; `encode.rs` encodes it.
 //!
 //! | endpoint | for |
 //! |---|---|
 //! | `/boot.ipxe`, `/autoexec.ipxe` | a DHCP server that sends every machine to one script |
 //! | `/v1/boot/<mac>/boot.ipxe` | ironic-specs `boot-config-api` |
 //! | `/pxelinux.cfg/<mac>` | set-ups made for today's Ironic |
-//! | `/v1/boot/<node>/ks.cfg` | installers (deploy interface `anaconda`); no script, but a kickstart |
-//! | `/v1/images/<node>/…` | images that are passed on; no script |
+//! | `/v1/boot/<node>/ks.cfg` | installers (deploy interface `anaconda`); a kickstart |
+//! | `/v1/images/<node>/…` | images that this service relays |
 //! | `/v1/drivers/<driver>/vendor_passthru/ipxe_config` | ironic-specs `ipxe-dynamic-config`; routed with the other passthru methods |
 
 mod encode;
@@ -27,13 +27,13 @@ use crate::api::AppState;
 pub(crate) use fast_path::BootFastPath;
 pub(crate) use guard::Guard;
 
-/// The endpoints that are no part of Ironic's own API.
+/// The endpoints outside of Ironic's API.
 pub(crate) fn routes() -> Router<AppState> {
     Router::new()
         .route("/boot.ipxe", get(script::nic_loop))
         .route("/autoexec.ipxe", get(script::nic_loop))
         .route("/v1/boot/{mac}/boot.ipxe", get(script::by_address))
-        // `${net0/mac}` that is not set, and that nobody has replaced.
+        // An unset `${net0/mac}`, or one that was not expanded.
         .route("/v1/boot/boot.ipxe", get(script::without_address))
         .route("/v1/boot/{net}/{mac}/boot.ipxe", get(script::by_setting))
         .route("/v1/boot/{node}/ks.cfg", get(kickstart::get))

@@ -1,4 +1,5 @@
-//! The endpoints of boot scripts: each reads which machine is meant, and the boot service answers.
+//! The endpoints of boot scripts: each parses the machine's identification; the boot service
+//! responds.
 
 use axum::Extension;
 use axum::extract::{Path, State};
@@ -9,8 +10,8 @@ use crate::api::error::ApiError;
 use crate::boot::{BootRequest, BootResponse, Client};
 use crate::rpc::Context;
 
-/// `GET /boot.ipxe` and `GET /autoexec.ipxe`: one script for every machine, which asks for each
-/// of its NICs in turn.
+/// `GET /boot.ipxe` and `GET /autoexec.ipxe`: the same script for every machine, which tries each
+/// of its NICs.
 pub(super) async fn nic_loop(
     State(state): State<AppState>,
     Extension(ctx): Extension<Context>,
@@ -29,7 +30,7 @@ pub(super) async fn by_address(
     answer(&state, &ctx, client, Some(BootRequest::by_address(&mac))).await
 }
 
-/// The same without an address: iPXE has replaced `${net0/mac}` by nothing.
+/// As above without an address: iPXE expanded an unset `${net0/mac}`.
 pub(super) async fn without_address(
     State(state): State<AppState>,
     Extension(ctx): Extension<Context>,
@@ -38,7 +39,7 @@ pub(super) async fn without_address(
     answer(&state, &ctx, client, Some(BootRequest::by_address(""))).await
 }
 
-/// The same with `${net0/mac}` as it stands.
+/// As above with an unexpanded `${net0/mac}`.
 pub(super) async fn by_setting(
     State(state): State<AppState>,
     Extension(ctx): Extension<Context>,
@@ -49,7 +50,7 @@ pub(super) async fn by_setting(
     answer(&state, &ctx, client, request).await
 }
 
-/// `GET /pxelinux.cfg/<file>`. PXELINUX takes 404 for an answer.
+/// `GET /pxelinux.cfg/<file>`. PXELINUX expects 404 for unknown files.
 pub(super) async fn by_file_name(
     State(state): State<AppState>,
     Extension(ctx): Extension<Context>,

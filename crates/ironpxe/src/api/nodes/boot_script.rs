@@ -1,8 +1,8 @@
-//! `GET /v1/nodes/<node>/boot_script`: what the machine would boot and why, before anyone powers
-//! it on. Ironic has no such thing; here every version of the API has it.
+//! `GET /v1/nodes/<node>/boot_script`: a preview of the machine's boot with its reasons. Not in
+//! Ironic; available in every API version.
 //!
-//! The machine is named by its node, or by the address of one of its ports, as it would name itself.
-//! `port_address` does so too. `state`, `arch` and `firmware` ask as if the machine were so.
+//! The machine is identified by its node or by a port's address, also in `port_address`. `state`,
+//! `arch` and `firmware` override the machine's.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -48,7 +48,7 @@ pub(super) async fn get(
             node.uuid
         )));
     }
-    // As everywhere in the API, and by the same rules, passwords are not shown.
+    // Passwords are masked as everywhere in the API.
     let script = without_passwords(&preview.script);
     let reasons: Vec<Value> = preview
         .reasons
@@ -66,8 +66,8 @@ pub(super) async fn get(
     })))
 }
 
-/// The node, and the address if it was named by one. A name comes before an address: an address
-/// without colons is a valid name.
+/// The node, and the address if it was identified by one. A name takes precedence over an address,
+/// because an address without colons is a valid name.
 async fn machine(state: &AppState, call: &Call, ident: &str) -> Result<(Node, Option<MacAddress>)> {
     let Ok(address) = ident.parse::<MacAddress>() else {
         return Ok((find(state, call, ident).await?, None));
@@ -87,7 +87,7 @@ fn known_state(name: &str) -> Result<ProvisionState> {
         .ok_or_else(|| ApiError::invalid(format!("Provision state \"{name}\" is not valid")))
 }
 
-/// Reads a word of which only some are allowed.
+/// Parses an argument with a fixed set of values.
 fn word<T, E: std::fmt::Display>(
     args: &Args,
     name: &str,

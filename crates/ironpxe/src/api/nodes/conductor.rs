@@ -1,4 +1,4 @@
-//! Which conductor works on a node: the field `conductor`, and the filter of that name.
+//! The field `conductor` of nodes, and its filter.
 
 use ironpxe_core::conductor::{Conductor, conductor_of};
 use ironpxe_core::field;
@@ -9,7 +9,7 @@ use crate::api::AppState;
 use crate::api::error::Result;
 use crate::api::request::Call;
 
-/// The conductors, to say which of them works on a node.
+/// The conductors, to determine which one manages a node.
 #[derive(Debug, Default)]
 pub(super) struct Conductors(Vec<Conductor>);
 
@@ -19,7 +19,7 @@ impl Conductors {
         Ok(Self(state.db.conductor_list().await?))
     }
 
-    /// The registered conductors, if the field is among those that are shown; none otherwise.
+    /// The registered conductors if the field is shown; otherwise none.
     pub(super) async fn shown(
         state: &AppState,
         call: &Call,
@@ -34,7 +34,7 @@ impl Conductors {
         }
     }
 
-    /// The name of the conductor that works on the node.
+    /// The name of the conductor that manages the node.
     pub(super) fn of<'a>(&'a self, node: &'a Node) -> Option<&'a str> {
         conductor_of(&self.0, node)
     }

@@ -47,8 +47,8 @@ pub(super) async fn post(
         .into_response())
 }
 
-/// A node belongs to the project of who makes it. Who has not said who they are has none, and can
-/// give the node to none; an owner can be written later.
+/// A node belongs to the creator's project. Unauthenticated clients have none, so they cannot set
+/// an owner here; it can be set later.
 fn own(node: &mut Node) -> Result<()> {
     match node.owner.take() {
         Some(owner) if !owner.is_empty() => Err(ApiError::invalid(
@@ -59,14 +59,14 @@ fn own(node: &mut Node) -> Result<()> {
     }
 }
 
-/// `POST /v1/nodes/<node>`: Ironic takes the last part of the URL for the body.
+/// `POST /v1/nodes/<node>`: Ironic reads the last part of the URL as the body.
 pub(super) async fn post_on_item(Path(ident): Path<String>) -> Result<()> {
     super::ident(&ident)?;
     let problem = format!("{} is not of type 'object'", repr_str(&ident));
     Err(schema_error("node", &problem).into())
 }
 
-/// The node that the body describes.
+/// Parses the node in the body.
 fn read(call: &Call, body: &Map<String, Value>) -> Result<Node> {
     let uuid = match body.get("uuid") {
         None | Some(Value::Null) => NodeUuid(ident::uuid()),
@@ -103,7 +103,7 @@ fn read(call: &Call, body: &Map<String, Value>) -> Result<Node> {
         }
     }
     for (name, value) in body {
-        // An empty value of a field that the client cannot know is the same as none.
+        // An empty value of a field unknown to the client counts as absent.
         let empty = value.is_null() || (name == "conductor_group" && value == "");
         if !empty {
             call.not_acceptable_before(field::since(NODE_FIELDS, name))?;
@@ -120,8 +120,8 @@ fn read(call: &Call, body: &Map<String, Value>) -> Result<Node> {
     Ok(node)
 }
 
-/// The parent that a node may have: one that is there and belongs to the same project. Who asks
-/// for another does not learn which of the two it was.
+/// The parent of a node: it must exist and belong to the same project. The error does not tell
+/// which condition failed.
 pub(super) async fn parent_of(
     state: &AppState,
     call: &Call,

@@ -1,4 +1,4 @@
-//! What can belong to a node in Ironic and never does here: the list is there, and is empty.
+//! Subresources that Ironic's nodes can have but that are always empty here.
 
 use axum::extract::{Path, State};
 use axum::routing::get;
@@ -10,7 +10,7 @@ use crate::api::error::{ApiError, Result};
 use crate::api::nodes::find;
 use crate::api::request::Call;
 
-/// The part of the URL, the name of the list, and the minor version that brought it.
+/// The part of the URL, the name of the list, and the minor version that introduced it.
 const LISTS: [(&str, &str, u16); 3] = [
     ("portgroups", "portgroups", 24),
     ("bios", "bios", 40),

@@ -1,8 +1,8 @@
 //! `GET /v1/nodes/<node>/history`, and one entry of it.
 //!
 //! Source: Ironic's `api/controllers/v1/node.py` (`NodeHistoryController`). Unlike there, an entry
-//! is found only below its own node, and the next page of a list is asked for with `detail` and
-//! without `fields`, which is no argument of this list.
+//! is only found below its own node, and links to the next page keep `detail` and omit `fields`,
+//! which this list does not accept.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -21,10 +21,10 @@ use crate::api::paging::{self, Paging};
 use crate::api::request::Call;
 use crate::db::Page;
 
-/// The minor version that brought the history.
+/// The minor version that introduced the history.
 const SINCE: u16 = 78;
 
-/// Each field, and the minor version that brought it.
+/// Each field with the minor version that introduced it.
 const FIELDS: [(&str, u16); 11] = [
     ("uuid", SINCE),
     ("created_at", SINCE),
@@ -42,7 +42,8 @@ const FIELDS: [(&str, u16); 11] = [
 /// The fields of a list without `detail`.
 const SUMMARY: [&str; 4] = ["uuid", "created_at", "severity", "event"];
 
-/// How many characters of an event a list without `detail` shows, and how many if there are more.
+/// The longest event in a list without `detail`, and the length that longer ones are truncated to,
+/// in characters.
 const SHORT_EVENT: (usize, usize) = (255, 251);
 
 pub(super) async fn list(
@@ -109,7 +110,7 @@ pub(super) async fn show(
     Ok(Json(view(&call, &found, true)))
 }
 
-/// Below a node, what an older client does not know is no path at all.
+/// For older clients the path below a node does not exist.
 fn exists(call: &Call, ident: &str) -> Result<()> {
     super::ident(ident)?;
     if call.has(SINCE) {

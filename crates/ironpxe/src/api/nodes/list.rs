@@ -19,7 +19,7 @@ use crate::api::paging::{self, Paging};
 use crate::api::request::Call;
 use crate::db::{NodeFilter, Page};
 
-/// The filters, with the minor version that brought each.
+/// The filters with the minor version that introduced each.
 const FILTERS: [(&str, u16); 20] = [
     ("associated", 1),
     ("chassis_uuid", 1),
@@ -43,10 +43,10 @@ const FILTERS: [(&str, u16); 20] = [
     ("sharded", 82),
 ];
 
-/// How many nodes are read at once where not all of them are wanted.
+/// The size of reads when nodes are filtered in memory.
 const READ_AT_ONCE: u32 = 1000;
 
-/// Faults a node can have. Source: Ironic's `common/faults.py`.
+/// The faults of nodes. Source: Ironic's `common/faults.py`.
 const FAULTS: [&str; 4] = [
     "power failure",
     "clean failure",
@@ -149,7 +149,7 @@ async fn collection(
         .map(|node| view::show(call, &conductors, node, fields))
         .collect();
     let mut body = Map::from_iter([("nodes".to_owned(), Value::Array(shown))]);
-    // An instance is on one node, so that there is no next page to it.
+    // An instance is on a single node, so there is no next page.
     let next = paging.next(call, path, fields, args, last);
     if let Some(next) = next.filter(|_| filter.instance_uuid.is_none()) {
         body.insert("next".to_owned(), Value::String(next));
@@ -157,8 +157,8 @@ async fn collection(
     Ok(Json(Value::Object(body)))
 }
 
-/// A page of the nodes of one conductor. Which nodes are whose is not in the database, so that the
-/// list is read until the page is full.
+/// A page of the nodes of one conductor. This is not in the database, so nodes are read until the
+/// page is full.
 async fn of_conductor(
     state: &AppState,
     conductors: &Conductors,
@@ -227,7 +227,7 @@ async fn filter(state: &AppState, call: &Call, args: &Args) -> Result<NodeFilter
         shard: args.list("shard")?,
         sharded: args.flag("sharded")?,
         description_contains: args.text("description_contains")?,
-        // Parts of a machine are listed only when they are asked for.
+        // Child nodes are only listed on request.
         parent_node: if everyone { None } else { parent_node },
         has_parent: if everyone || parent_node.is_some() {
             None
@@ -238,7 +238,7 @@ async fn filter(state: &AppState, call: &Call, args: &Args) -> Result<NodeFilter
     })
 }
 
-/// `GET /v1/nodes/<node>/children`: the UUIDs of the nodes that are part of this one.
+/// `GET /v1/nodes/<node>/children`: the UUIDs of the child nodes.
 pub(super) async fn children(
     State(state): State<AppState>,
     call: Call,

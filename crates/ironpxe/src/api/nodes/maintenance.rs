@@ -19,7 +19,7 @@ pub(super) async fn put(
     super::ident(&ident)?;
     args.only(&["reason"])?;
     let reason = args.text("reason")?;
-    // Ironic's database has room for 64 KiB here.
+    // The limit of Ironic's database column is 64 KiB.
     if reason.as_ref().is_some_and(|reason| reason.len() > 65_535) {
         return Err(ApiError::invalid("The reason for maintenance is too long"));
     }

@@ -1,8 +1,7 @@
-//! What of a node or of its volumes nobody may read back: passwords, tokens, and images that are
-//! secrets themselves.
+//! Masks secrets of nodes and volumes in the API: passwords, tokens, and images that are secret
+//! themselves.
 //!
-//! Which values are secret, and how they stand inside of a text, is for [`ironpxe_core::mask`] to
-//! say. Source: Ironic's `node_sanitize`.
+//! The rules are in [`ironpxe_core::mask`]. Source: Ironic's `node_sanitize`.
 
 use ironpxe_core::JsonMap;
 use ironpxe_core::mask::{STARS, holds_mask, is_secret, mask_text};
@@ -11,7 +10,7 @@ use serde_json::Value;
 
 use crate::api::error::{ApiError, Result};
 
-/// A free-form field without its secrets.
+/// A free-form field with its secrets masked.
 pub(in crate::api) fn mask(fields: &JsonMap) -> JsonMap {
     fields
         .iter()
@@ -19,7 +18,7 @@ pub(in crate::api) fn mask(fields: &JsonMap) -> JsonMap {
         .collect()
 }
 
-/// `instance_info` without its secrets: besides passwords, the image's URL may be signed.
+/// `instance_info` with its secrets masked: passwords, and signed image URLs.
 pub(super) fn mask_instance_info(fields: &JsonMap) -> JsonMap {
     let mut masked = mask(fields);
     for name in ["configdrive", "image_url"] {
@@ -30,8 +29,8 @@ pub(super) fn mask_instance_info(fields: &JsonMap) -> JsonMap {
     masked
 }
 
-/// Refuses a value in which a client sends back the mask it was shown: to store that would be to
-/// lose the secret. (Ironic stores it.) `field` is where the value is written to, with dots.
+/// Rejects a value in which a client sends back the mask, because storing it would lose the secret.
+/// (Ironic stores it.) `field` is the path of the value, with dots.
 pub(in crate::api) fn refuse_mask(field: &str, value: &Value) -> Result<()> {
     match masked_place(field, value) {
         Some(place) => Err(ApiError::invalid(format!(
@@ -41,7 +40,7 @@ pub(in crate::api) fn refuse_mask(field: &str, value: &Value) -> Result<()> {
     }
 }
 
-/// As [`refuse_mask`], for what a patch writes below `fields`.
+/// As [`refuse_mask`], for the values that a patch writes below `fields`.
 pub(in crate::api) fn refuse_mask_in(patch: &Patch, fields: &[&str]) -> Result<()> {
     for operation in &patch.0 {
         let value = match operation {
@@ -64,7 +63,7 @@ pub(in crate::api) fn refuse_mask_in(patch: &Patch, fields: &[&str]) -> Result<(
     Ok(())
 }
 
-/// The first place at or below `place` where a secret is given as its mask.
+/// The first path at or below `place` where a secret is the mask.
 fn masked_place(place: &str, value: &Value) -> Option<String> {
     let here = || Some(place.to_owned());
     match value {

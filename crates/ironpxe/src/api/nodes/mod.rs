@@ -132,7 +132,7 @@ pub(super) fn routes() -> Router<AppState> {
         )
 }
 
-/// Reads the node part of a URL: what it says cannot be a name, no node has.
+/// Validates the node part of a URL: a UUID or a possible name.
 fn ident(text: &str) -> Result<()> {
     if is_logical_name(text) {
         return Ok(());
@@ -142,14 +142,13 @@ fn ident(text: &str) -> Result<()> {
     )))
 }
 
-/// The node that a URL names, by its UUID or, for clients that know names, by its name.
+/// The node in a URL, by its UUID or, for clients that support names, by its name.
 pub(super) async fn find(state: &AppState, call: &Call, text: &str) -> Result<Node> {
     ident(text)?;
     lookup(state, call, text).await
 }
 
-/// As [`find`], for a URL that ends with the node: its name may end in `.json`, too, which was
-/// taken off.
+/// As [`find`], for a URL that ends with the node: the name may end in `.json`, which was stripped.
 pub(super) async fn find_item(state: &AppState, call: &Call, text: &str) -> Result<Node> {
     match find(state, call, text).await {
         Err(ApiError::Fault(Fault::NodeNotFound(_))) if call.json_suffix => {
@@ -159,7 +158,7 @@ pub(super) async fn find_item(state: &AppState, call: &Call, text: &str) -> Resu
     }
 }
 
-/// As [`find`], for a name that came in a query or a body.
+/// As [`find`], for an identifier in a query or a body.
 pub(super) async fn lookup(state: &AppState, call: &Call, text: &str) -> Result<Node> {
     let missing = || ApiError::from(Fault::NodeNotFound(text.to_owned()));
     if let Ok(uuid) = text.parse::<NodeUuid>() {

@@ -6,7 +6,7 @@ use ironpxe_core::patch::value::is_logical_name;
 use crate::api::error::{ApiError, Result};
 use crate::api::request::Call;
 
-/// Words that stand for something else in a URL.
+/// Names with another meaning in a URL.
 const RESERVED: [&str; 6] = [
     "maintenance",
     "management",
@@ -16,12 +16,12 @@ const RESERVED: [&str; 6] = [
     "validate",
 ];
 
-/// Whether the client's API version allows this as a name.
+/// Whether the name is valid in the client's API version.
 pub(super) fn is_valid(call: &Call, name: &str) -> bool {
     is_logical_name(name) && (call.has(10) || is_hostname(name))
 }
 
-/// Refuses what cannot name a node; `refused` begins the message.
+/// Rejects an invalid name; `refused` begins the message.
 pub(super) fn check(call: &Call, name: &str, refused: &str) -> Result<()> {
     call.not_acceptable_before(5)?;
     if !is_valid(call, name) || name.parse::<NodeUuid>().is_ok() {
@@ -37,7 +37,7 @@ pub(super) fn check(call: &Call, name: &str, refused: &str) -> Result<()> {
     Ok(())
 }
 
-/// What a name had to be before 1.10: labels of letters, digits and hyphens.
+/// The names allowed before 1.10: labels of letters, digits and hyphens.
 fn is_hostname(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     let mut first = true;

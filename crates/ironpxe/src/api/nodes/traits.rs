@@ -1,4 +1,4 @@
-//! `/v1/nodes/<node>/traits`: the labels that schedulers match.
+//! `/v1/nodes/<node>/traits`: labels for schedulers.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -18,10 +18,10 @@ use crate::api::nodes::find;
 use crate::api::request::Call;
 use crate::api::schema;
 
-/// The minor version that brought traits.
+/// The minor version that introduced traits.
 const SINCE: u16 = 37;
 
-/// The namespaces of the standard traits, and that of an operator's own.
+/// The namespaces of standard traits, and `CUSTOM_`.
 const NAMESPACES: [&str; 6] = ["CUSTOM_", "COMPUTE_", "HW_", "MISC_", "OWNER_", "STORAGE_"];
 
 pub(super) async fn get(
@@ -105,8 +105,8 @@ pub(super) async fn delete_one(
     change(&state, &call, &node, NodeChange::TraitRemoved(name)).await
 }
 
-/// The node, or `refused` to a client that cannot know traits: there, Ironic takes the rest of the
-/// URL for an argument of the node's own methods.
+/// The node, or the error `refused` for older clients: there, Ironic reads the rest of the URL as
+/// an argument of the node's methods.
 async fn node(state: &AppState, call: &Call, ident: &str, refused: ApiError) -> Result<Node> {
     super::ident(ident)?;
     if !call.has(SINCE) {
@@ -128,8 +128,8 @@ async fn change(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Ironic knows the standard traits by name. Here any name in a standard namespace is taken for
-/// one: a list would be older than the next standard.
+/// Ironic has a list of standard traits. Here any name in a standard namespace is accepted, because
+/// a list would become outdated.
 fn read(resource: &str, value: &Value) -> Result<String> {
     let invalid = |problem: String| ApiError::from(schema_error(resource, &problem));
     let Value::String(name) = value else {

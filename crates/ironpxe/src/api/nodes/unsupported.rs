@@ -1,5 +1,5 @@
-//! What Ironic's hardware types may do to a node and none of ours does. Saying so beats a 404: the
-//! node is there, and its driver cannot.
+//! Operations that Ironic's hardware types may support but none of this service. Better than 404:
+//! the node exists, but its driver does not support the operation.
 
 use axum::Json;
 use axum::extract::{Path, State};

@@ -68,7 +68,7 @@ pub(super) async fn patch(
     Ok(Json(view::show(&call, &conductors, &node, None)))
 }
 
-/// What can be said without knowing the node.
+/// Validation that does not need the node.
 fn check(call: &Call, patch: &Patch, reset_interfaces: bool) -> Result<()> {
     patch::check_fields(patch, &PATCHABLE)?;
     mask::refuse_mask_in(patch, &["driver_info", "instance_info"])?;
@@ -91,8 +91,8 @@ fn check(call: &Call, patch: &Patch, reset_interfaces: bool) -> Result<()> {
     Ok(())
 }
 
-/// A node that is being inspected is about to get other properties; clients before 1.39 do not
-/// know that this takes time. (Other states on the way are the conductor's to judge.)
+/// Clients before 1.39 do not know that inspection takes time and changes properties. (The
+/// conductor checks the other transient states.)
 fn check_state(call: &Call, node: &Node) -> Result<()> {
     if node.provision_state.known() == Some(ProvisionState::Inspecting) && call.has(39) {
         return Err(ApiError::Conflict(format!(
@@ -104,7 +104,7 @@ fn check_state(call: &Call, node: &Node) -> Result<()> {
     Ok(())
 }
 
-/// A parent may be named; what is stored is its UUID.
+/// A parent can be given by name; its UUID is stored.
 async fn link_parent(
     state: &AppState,
     call: &Call,

@@ -1,4 +1,4 @@
-//! `GET /v1/nodes/<node>/validate`: what each driver interface of the node still lacks.
+//! `GET /v1/nodes/<node>/validate`: validates each driver interface of the node.
 
 use axum::Json;
 use axum::extract::{Path, State};

@@ -1,4 +1,4 @@
-//! `/v1/nodes/<node>/vendor_passthru`: what the node's driver offers beyond Ironic's API.
+//! `/v1/nodes/<node>/vendor_passthru`: methods of the node's driver beyond Ironic's API.
 
 use axum::Json;
 use axum::extract::{Path, State};

@@ -1,7 +1,6 @@
-//! A node as JSON: the one place where nodes are shown.
+//! A node as JSON: the only place where nodes are serialized for clients.
 //!
-//! Which fields: those the client asked for, of those its API version knows. In which order: as
-//! Ironic does.
+//! It has the requested fields that exist in the client's API version, in Ironic's order.
 
 use ironpxe_core::JsonMap;
 use ironpxe_core::error::Fault;
@@ -26,10 +25,10 @@ pub(super) const SUMMARY: [&str; 6] = [
     "name",
 ];
 
-/// What always comes first, if it is shown.
+/// The fields that come first.
 const FIRST: [&str; 3] = ["uuid", "created_at", "updated_at"];
 
-/// The links to what belongs to a node; only the full view has them.
+/// The links to subresources, only in the full view.
 const BELONGINGS: [(&str, u16); 4] = [
     ("ports", 1),
     ("states", 14),
@@ -37,7 +36,7 @@ const BELONGINGS: [(&str, u16); 4] = [
     ("volume", 32),
 ];
 
-/// Refuses fields that no node has, and those the client's API version does not know.
+/// Rejects fields that do not exist, or not in the client's API version.
 pub(super) fn check_fields(call: &Call, fields: Option<&[String]>) -> Result<()> {
     let Some(fields) = fields else { return Ok(()) };
     call.not_acceptable_before(8)?;
@@ -51,7 +50,7 @@ pub(super) fn check_fields(call: &Call, fields: Option<&[String]>) -> Result<()>
     Ok(())
 }
 
-/// The node, with all fields, or with `fields` and the links.
+/// The node with all fields, or with `fields` and the links.
 pub(super) fn show(
     call: &Call,
     conductors: &Conductors,
@@ -83,7 +82,7 @@ pub(super) fn show(
     Value::Object(body)
 }
 
-/// All fields, or `fields` in the order in which they were asked for.
+/// All fields, or `fields` in the requested order.
 fn wanted(fields: Option<&[&str]>) -> Vec<&'static NodeField> {
     let Some(names) = fields else {
         return NODE_FIELDS.iter().collect();
@@ -97,7 +96,7 @@ fn wanted(fields: Option<&[&str]>) -> Vec<&'static NodeField> {
     wanted
 }
 
-/// The provision state as the client's API version knows it.
+/// The provision state as named in the client's API version.
 pub(super) fn provision_state(call: &Call, node: &Node) -> Value {
     let state = node.provision_state.known();
     if state == Some(ProvisionState::Available) && !call.has(2) {
@@ -109,7 +108,7 @@ pub(super) fn provision_state(call: &Call, node: &Node) -> Value {
     json!(node.provision_state.name())
 }
 
-/// One field, without its secrets.
+/// A field with its secrets masked.
 pub(super) fn value(call: &Call, node: &Node, field: &NodeField) -> Value {
     match (field.name, field.mask) {
         ("provision_state", _) => provision_state(call, node),

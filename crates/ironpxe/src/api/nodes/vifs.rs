@@ -1,5 +1,5 @@
-//! `/v1/nodes/<node>/vifs`: which network ports of a cloud the node's ports are tied to
-//! (`baremetal node vif list | attach | detach`).
+//! `/v1/nodes/<node>/vifs`: the network ports attached to the node's ports (`baremetal node vif
+//! list | attach | detach`).
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -18,9 +18,9 @@ use crate::api::request::Call;
 use crate::db::{Page, PortFilter};
 use crate::rpc::VifInfo;
 
-/// The longest name of a VIF.
+/// The longest VIF ID.
 const LONGEST: usize = 255;
-/// Since when a client may choose the port.
+/// The minor version since which a client can select the port.
 const CHOOSES_PORT: u16 = 67;
 
 pub(super) async fn get(
@@ -75,7 +75,7 @@ async fn node(state: &AppState, call: &Call, ident: &str) -> Result<Node> {
     find(state, call, ident).await
 }
 
-/// Reads what is to be attached. Fields that nobody here knows are for network drivers.
+/// Parses the VIF. Unknown fields are ignored, because Ironic passes them to network drivers.
 fn read(call: &Call, body: Option<&Value>) -> Result<VifInfo> {
     let invalid = |problem: &str| ApiError::from(schema_error("vif", problem));
     let nothing = json!({});
@@ -110,7 +110,7 @@ fn read(call: &Call, body: Option<&Value>) -> Result<VifInfo> {
     }
     if has("portgroup_uuid") {
         return Err(ApiError::invalid(
-            "There are no port groups here: give port_uuid, or neither",
+            "Port groups are not supported: pass port_uuid, or neither",
         ));
     }
     let port_uuid = match fields.get("port_uuid").filter(|it| !it.is_null()) {

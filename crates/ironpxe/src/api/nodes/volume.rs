@@ -46,7 +46,7 @@ pub(super) async fn targets(
     targets::list::of_node(&state, &call, &args, node.uuid).await
 }
 
-/// Below a node, what an older client does not know is no path at all.
+/// For older clients the path below a node does not exist.
 fn exists(call: &Call, ident: &str) -> Result<()> {
     super::ident(ident)?;
     if call.has(SINCE) {

@@ -42,7 +42,7 @@ pub(super) async fn post(
         .port_create(&call.ctx, port)
         .await
         .map_err(|fault| {
-            // The node may have gone meanwhile.
+            // The node may have been deleted concurrently.
             not_in_url(fault.into())
         })?;
     let location = call.links.v1(&format!("ports/{}", port.uuid));
@@ -55,7 +55,7 @@ pub(super) async fn post(
         .into_response())
 }
 
-/// A node that is not there is no 404 where the URL does not name it.
+/// A missing node is a 404 only if the URL names it.
 fn not_in_url(error: ApiError) -> ApiError {
     match error {
         ApiError::Fault(fault @ Fault::NodeNotFound(_)) => ApiError::invalid(fault.to_string()),
@@ -63,8 +63,8 @@ fn not_in_url(error: ApiError) -> ApiError {
     }
 }
 
-/// The node a port is for: by `node_uuid`, or from 1.94 on by `node_ident` (which may be its name);
-/// exactly one of them.
+/// The node of a port: exactly one of `node_uuid` and, since 1.94, `node_ident` (which can be its
+/// name).
 fn named_node(call: &Call, body: &Map<String, Value>) -> Result<String> {
     let not_one = |cause: &str| {
         let shown = repr(&Value::Object(body.clone()));
@@ -92,8 +92,8 @@ fn named_node(call: &Call, body: &Map<String, Value>) -> Result<String> {
     }
     .required_text()?;
     if name == "node_uuid" {
-        // The command line client sends whatever it was given under this name. From the version
-        // on that knows names here at all, a name is one.
+        // The command line client sends any identifier under this name. Names are accepted since
+        // the version that supports them.
         if !(call.has(94) && value::is_logical_name(&node)) {
             value::uuid(name, &node)?;
         }
@@ -103,7 +103,7 @@ fn named_node(call: &Call, body: &Map<String, Value>) -> Result<String> {
     Ok(node)
 }
 
-/// The port that the body describes, without its node.
+/// Parses the port in the body, without its node.
 fn read(body: &Map<String, Value>) -> Result<Port> {
     let field = |name: &'static str, value| Field {
         resource: "port",

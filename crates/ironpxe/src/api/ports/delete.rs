@@ -18,7 +18,7 @@ pub(super) async fn delete(
     args: Args,
 ) -> Result<StatusCode> {
     args.only(&[])?;
-    // Unlike everywhere else a name will not do.
+    // Unlike elsewhere, names are not accepted.
     let uuid = PortUuid(value::uuid("port_uuid", &ident)?);
     let port = find(&state, &call, &uuid.to_string()).await?;
     state.conductor.port_destroy(&call.ctx, port.uuid).await?;

@@ -17,8 +17,8 @@ use crate::api::ports::view;
 use crate::api::request::Call;
 use crate::db::{Page, PortFilter};
 
-/// The filters this service has. Ironic's `description_contains` and `conductor_groups` are
-/// refused as unknown rather than ignored.
+/// The supported filters. Ironic's `description_contains` and `conductor_groups` are rejected as
+/// unknown rather than ignored.
 const FILTERS: [&str; 5] = ["address", "node", "node_uuid", "portgroup", "shard"];
 
 pub(super) async fn get(
@@ -37,7 +37,7 @@ pub(super) async fn detail(
     list(&state, &call, &args, None, true).await
 }
 
-/// The ports of a node, in short or, at the `detail` URL, in full.
+/// The ports of a node: a summary, or, at the `detail` URL, all fields.
 pub(in crate::api) async fn of_node(
     state: &AppState,
     call: &Call,

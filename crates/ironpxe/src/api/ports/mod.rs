@@ -28,7 +28,7 @@ pub(super) fn routes() -> Router<AppState> {
         )
 }
 
-/// The port that a URL names, by its UUID or its name.
+/// The port in a URL, by its UUID or its name.
 async fn find(state: &AppState, call: &Call, ident: &str) -> Result<Port> {
     if !is_logical_name(ident) {
         return Err(ApiError::invalid(format!(

@@ -46,7 +46,7 @@ pub(super) async fn patch(
         .last()
         .and_then(Value::as_str)
     {
-        // What is no UUID at all is refused with the rest of the patch.
+        // Invalid UUIDs are rejected with the rest of the patch.
         if let Ok(uuid) = node.parse::<NodeUuid>() {
             let missing = || ApiError::invalid(Fault::NodeNotFound(node.to_owned()).to_string());
             state.db.node_get(uuid).await?.ok_or_else(missing)?;

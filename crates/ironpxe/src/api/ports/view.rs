@@ -1,4 +1,4 @@
-//! A port as JSON: the one place where ports are shown.
+//! A port as JSON: the only place where ports are serialized for clients.
 
 use ironpxe_core::error::Fault;
 use ironpxe_core::field;
@@ -12,7 +12,7 @@ use crate::api::request::Call;
 /// The fields of a short list.
 pub(super) const SUMMARY: [&str; 2] = ["uuid", "address"];
 
-/// Refuses fields that no port has, and those the client's API version does not know.
+/// Rejects fields that do not exist, or not in the client's API version.
 pub(super) fn check_fields(call: &Call, fields: Option<&[String]>) -> Result<()> {
     let Some(fields) = fields else { return Ok(()) };
     call.not_acceptable_before(8)?;
@@ -37,7 +37,7 @@ pub(super) fn check_fields(call: &Call, fields: Option<&[String]>) -> Result<()>
     )))
 }
 
-/// The port, with all fields, or with `fields` and the links.
+/// The port with all fields, or with `fields` and the links.
 pub(super) fn show(call: &Call, port: &Port, fields: Option<&[&str]>) -> Value {
     let wanted = |field: &&PortField| {
         !field.is_hidden
@@ -62,7 +62,7 @@ pub(super) fn show(call: &Call, port: &Port, fields: Option<&[&str]>) -> Value {
 
 fn value(call: &Call, port: &Port, field: &PortField) -> Value {
     if field.name == "local_link_connection" {
-        // Clients outside of these versions would stumble over a virtual switch.
+        // Clients of other versions would fail on a virtual switch.
         let mut keys = port.local_link_connection.keys();
         let known = call.has(90) && !call.has(105);
         if !known && keys.any(|key| key.starts_with("vtep-")) {

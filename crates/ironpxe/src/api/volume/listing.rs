@@ -1,4 +1,4 @@
-//! What the lists of connectors and of targets have in common.
+//! Shared parts of the lists of connectors and targets.
 
 use axum::Json;
 use ironpxe_core::id::NodeUuid;
@@ -17,18 +17,18 @@ use crate::db::Page;
 /// The names in one kind of list.
 #[derive(Debug)]
 pub(super) struct Shape {
-    /// The list's own: the last part of its URL, too.
+    /// The name of the list, also the last part of its URL.
     pub(super) name: &'static str,
-    /// The fields before the links, in Ironic's order. `node_uuid` comes after them.
+    /// The fields before the links, in Ironic's order. `node_uuid` comes after the links.
     pub(super) fields: &'static [&'static str],
     /// The fields of a short list.
     pub(super) summary: &'static [&'static str],
-    /// What it can be sorted by, besides the order of creation.
+    /// The fields it can be sorted by, besides the order of creation.
     pub(super) sortable: &'static [&'static str],
 }
 
 impl Shape {
-    /// Refuses fields that there are not.
+    /// Rejects unknown fields.
     pub(super) fn check_fields(&self, fields: Option<&[String]>) -> Result<()> {
         let unknown: Vec<&str> = fields
             .unwrap_or_default()
@@ -45,7 +45,7 @@ impl Shape {
         )))
     }
 
-    /// One of them, with all fields, or with `fields` and the links; `value` knows each field.
+    /// A resource with all fields, or with `fields` and the links; `value` returns a field.
     pub(super) fn show(
         &self,
         call: &Call,
@@ -67,7 +67,7 @@ impl Shape {
     }
 }
 
-/// What is wanted of a list.
+/// The parameters of a list request.
 #[derive(Debug)]
 pub(super) struct Listing<'a> {
     shape: &'static Shape,
@@ -76,14 +76,14 @@ pub(super) struct Listing<'a> {
     path: String,
     fields: Option<Vec<String>>,
     paging: Paging,
-    /// After which one the page begins.
+    /// The resource that the page begins after.
     pub(super) marker: Option<Uuid>,
-    /// Of which node, unless of all.
+    /// Restricts the list to a node.
     pub(super) node: Option<NodeUuid>,
 }
 
 impl<'a> Listing<'a> {
-    /// Reads the arguments; `of_node` is the node in the URL.
+    /// Parses the arguments; `of_node` is the node in the URL.
     pub(super) async fn read(
         state: &AppState,
         call: &'a Call,
@@ -134,7 +134,7 @@ impl<'a> Listing<'a> {
         })
     }
 
-    /// The page, for the database.
+    /// The page for the database.
     pub(super) fn page<Marker>(&self, marker: impl FnOnce(Uuid) -> Marker) -> Page<Marker> {
         Page {
             limit: Some(self.paging.limit),
@@ -144,7 +144,7 @@ impl<'a> Listing<'a> {
         }
     }
 
-    /// The answer; `show` makes JSON of one resource, and names it.
+    /// The response; `show` serializes a resource and returns its UUID.
     pub(super) fn answer<T>(
         &self,
         resources: &[T],

@@ -1,4 +1,4 @@
-//! `/v1/volume`: what nodes attach over the network, and who they are to their storage.
+//! `/v1/volume`: remote volumes of nodes, and their identities for storage.
 
 use axum::routing::get;
 use axum::{Json, Router};
@@ -16,7 +16,7 @@ pub(super) mod connectors;
 mod listing;
 pub(super) mod targets;
 
-/// The minor version that brought volumes.
+/// The minor version that introduced volumes.
 pub(super) const SINCE: u16 = 32;
 
 pub(super) fn routes() -> Router<AppState> {
@@ -26,13 +26,13 @@ pub(super) fn routes() -> Router<AppState> {
         .merge(targets::routes())
 }
 
-/// `GET /v1/volume`: where the two collections are.
+/// `GET /v1/volume`: links to both collections.
 async fn links(call: Call) -> Result<Json<Value>> {
     call.not_found_before(SINCE)?;
     Ok(Json(links_below(&call, "volume/")))
 }
 
-/// The links to the two collections below `path`, and to `path` itself.
+/// The links to both collections below `path`, and to `path` itself.
 pub(super) fn links_below(call: &Call, path: &str) -> Value {
     json!({
         "connectors": call.links.pair(&format!("{path}connectors")),
@@ -41,7 +41,7 @@ pub(super) fn links_below(call: &Call, path: &str) -> Value {
     })
 }
 
-/// Refuses a node that is not there. It is no 404 where the URL does not name it.
+/// Rejects a missing node. Not as 404, because the URL does not name it.
 async fn check_node(state: &AppState, node: NodeUuid) -> Result<()> {
     match state.db.node_get(node).await? {
         Some(_) => Ok(()),
@@ -56,7 +56,7 @@ fn no_node(node: NodeUuid) -> ApiError {
     ))
 }
 
-/// What a fault of a creation is to the client: the node may have gone meanwhile.
+/// The error of a failed creation: the node may have been deleted concurrently.
 fn not_created(fault: Fault, node: NodeUuid) -> ApiError {
     match fault {
         Fault::NodeNotFound(_) => no_node(node),
@@ -64,11 +64,11 @@ fn not_created(fault: Fault, node: NodeUuid) -> ApiError {
     }
 }
 
-/// Refuses a patch that gives the volume to a node that is not there.
+/// Rejects a patch that assigns the volume to a missing node.
 async fn check_new_node(state: &AppState, patch: &Patch) -> Result<()> {
     let nodes: Vec<&Value> = patch::values(patch, "/node_uuid").collect();
     for node in nodes {
-        // What is no text is refused with the rest of the patch.
+        // Other types are rejected with the rest of the patch.
         let Some(text) = node.as_str() else { continue };
         let uuid = text.parse::<NodeUuid>().map_err(|_| {
             ApiError::invalid(format!(

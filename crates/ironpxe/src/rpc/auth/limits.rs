@@ -1,28 +1,27 @@
-//! How many passwords may be tried: by one peer at once, by all at once, and by a peer that fails.
+//! Limits of password verifications: per peer, in total, and after failures.
 //!
-//! Trying one takes a third of a second of a processor, so whoever sends wrong ones must not keep
-//! others from having theirs tried. A peer is an address, and a `/64` of IPv6, which one host has for
-//! itself.
+//! A verification takes a third of a second of CPU time, so a peer with wrong passwords must not
+//! block others. A peer is an IPv4 address, or a `/64` of IPv6, which a single host can own.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How many passwords may be waiting or tried, of all peers.
+/// The maximum number of verifications queued or running, of all peers.
 pub(super) const MAX_WAITING: usize = 64;
-/// How many of them may be one peer's.
+/// The maximum per peer.
 pub(super) const MAX_WAITING_BY_PEER: usize = 4;
-/// How many failures of a peer are forgiven, …
+/// The number of failures allowed per peer, …
 pub(super) const MAX_FAILURES: u32 = 10;
-/// … and how long it takes until one of them is forgotten.
+/// … and the time after which one of them expires.
 const FORGET_AFTER: Duration = Duration::from_secs(2);
-/// How many peers are remembered.
+/// The maximum number of tracked peers.
 const MAX_PEERS: usize = 4096;
-/// When those may come again that find no place, in seconds.
+/// When to retry beyond the limits, in seconds.
 const RETRY_AFTER: u16 = 1;
 
-/// Who tries passwords now, and who failed lately.
+/// The peers with verifications or recent failures.
 #[derive(Debug, Default)]
 pub(super) struct Limits(Mutex<Peers>);
 
@@ -36,7 +35,7 @@ struct Peers {
 struct Peer {
     waiting: usize,
     failures: u32,
-    /// Up to when failures were forgotten.
+    /// The time up to which failures have expired.
     counted: Instant,
 }
 
@@ -58,7 +57,7 @@ impl Peer {
     }
 }
 
-/// The right to have one password tried.
+/// The permit for one verification.
 #[derive(Debug)]
 pub(super) struct Place {
     limits: Arc<Limits>,
@@ -66,7 +65,7 @@ pub(super) struct Place {
 }
 
 impl Limits {
-    /// A place for one more try, or in how many seconds to ask again.
+    /// A permit for a verification, or the seconds until a retry.
     pub(super) fn enter(
         self: &Arc<Self>,
         peer: Option<IpAddr>,
@@ -114,7 +113,7 @@ impl Limits {
 }
 
 impl Place {
-    /// The password was wrong.
+    /// Records a wrong password.
     pub(super) fn failed(&self) {
         if let Some(peer) = self.limits.lock().by_address.get_mut(&self.peer) {
             peer.failures = peer.failures.saturating_add(1);
@@ -135,7 +134,7 @@ impl Drop for Place {
     }
 }
 
-/// What one host has for itself.
+/// The addresses that a single host can own.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(

@@ -147,7 +147,7 @@ async fn what_may_have_been_done_is_not_sent_again() {
             panic!("{what}: {fault:?}")
         };
         assert!(
-            reason.contains("conductor-2") && reason.contains("may have been done"),
+            reason.contains("conductor-2") && reason.contains("may have been executed"),
             "{what}: {reason}"
         );
     }

@@ -200,11 +200,11 @@ fn the_door_is_open_only_while_the_node_boots_this_image() -> Result<()> {
     let got = site.get(&path)?;
     ensure!(got.status == 404, "{}", got.head);
     ensure!(
-        got.text().contains("does not boot this image any more"),
+        got.text().contains("no longer boots this image"),
         "{}",
         got.text()
     );
-    let line = site.server.wait_for_log("for another image", SOON)?;
+    let line = site.server.wait_for_log("the URL is for an image that the node no longer boots", SOON)?;
     ensure!(line.contains(&node) && line.contains(&two), "{line}");
     let new = site.path_of(MAC, "kernel")?;
     ensure!(site.get(&new)?.body == b"two");

@@ -67,7 +67,7 @@ async fn lists_are_bounded_with_an_error_that_names_them() -> Result<()> {
     let steps = json!({ "target": "clean", "clean_steps": vec![step; 257] });
     let said = lab.refused(400, "PUT", &provision, steps).await?;
     ensure!(
-        said == "Expected at most 256 items for clean_steps, and there are 257",
+        said == "Expected at most 256 items for clean_steps but received 257",
         "{said}"
     );
     let words: Vec<String> = (0..12_000).map(|word| word.to_string()).collect();
@@ -75,7 +75,7 @@ async fn lists_are_bounded_with_an_error_that_names_them() -> Result<()> {
     let answer = lab.ask("GET", &list, None).await?;
     ensure!(answer.status == 400, "{}", answer.text);
     ensure!(
-        answer.message() == "Expected at most 500 values for shard, and there are 12000",
+        answer.message() == "Expected at most 500 values for shard but received 12000",
         "{}",
         answer.text
     );
@@ -85,14 +85,14 @@ async fn lists_are_bounded_with_an_error_that_names_them() -> Result<()> {
         .refused(400, "PATCH", &path, json!(vec![operation; 1001]))
         .await?;
     ensure!(
-        said.contains("it has 1001 operations, and at most 1000"),
+        said.contains("the patch has 1001 operations; at most 1000"),
         "{said}"
     );
     let shown = lab.get(&path).await?;
     ensure!(shown["extra"] == json!({}), "{shown}");
     let many = json!({ "driver": "fake-hardware", "extra": { "a": vec![0; 150_000] } });
     let said = lab.refused(400, "POST", "/v1/nodes", many).await?;
-    ensure!(said.contains("JSON values where at most 100000"), "{said}");
+    ensure!(said.contains("JSON values; at most 100000"), "{said}");
     Ok(())
 }
 

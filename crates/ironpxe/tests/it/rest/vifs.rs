@@ -42,7 +42,7 @@ async fn vifs_come_and_go() -> Result<()> {
         ),
         (
             json!({ "id": VIF, "portgroup_uuid": port }),
-            "There are no port groups here",
+            "Port groups are not supported",
         ),
         (
             json!({ "id": VIF, "port_uuid": VIF }),

@@ -43,11 +43,11 @@ fn with_passwords_only_who_knows_one_reaches_a_conductor() -> Result<()> {
     let refused = client.create_node(&json!({"driver": "fake-hardware"}));
     let refused = format!("{:#}", refused.err().context("a guess was enough")?);
     ensure!(
-        refused.contains("503") && refused.contains("No conductor answers"),
+        refused.contains("503") && refused.contains("No conductor responds"),
         "{refused}"
     );
     guesses.wait_for_log("compare [json_rpc] username and password", SOON)?;
-    conductor.wait_for_log("was turned away", SOON)?;
+    conductor.wait_for_log("JSON-RPC request rejected", SOON)?;
     for server in [&knows, &guesses, &conductor] {
         ensure!(
             server.log_with("s3cret").is_empty(),

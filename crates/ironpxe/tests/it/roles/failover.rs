@@ -107,7 +107,7 @@ fn no_conductor(site: &Site) -> Result<()> {
     ensure!(
         refused
             .text
-            .contains("No conductor answers, please retry in"),
+            .contains("No conductor responds, please retry in"),
         "{refused:?}"
     );
     // What the database knows is still there to read.

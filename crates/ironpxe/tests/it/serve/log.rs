@@ -42,7 +42,7 @@ fn nobody_waits_for_whoever_reads_the_log() -> Result<()> {
     while !line.contains("log lines are missing here lines=") {
         line.clear();
         ensure!(reader.read_line(&mut line)? > 0, "it has ended");
-        read += usize::from(line.contains("request answered"));
+        read += usize::from(line.contains("request completed"));
     }
     let missing = line.split("lines=").nth(1).unwrap_or_default();
     let missing: usize = missing.split(' ').next().unwrap_or_default().parse()?;

@@ -1,4 +1,4 @@
-//! `/v1/nodes/<node>/management/boot_device`: what the machine's firmware is told to boot from.
+//! `/v1/nodes/<node>/management/boot_device`: the boot device of the machine.
 
 use axum::Json;
 use axum::extract::{Path, State};

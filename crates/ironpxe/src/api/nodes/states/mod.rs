@@ -1,4 +1,4 @@
-//! `GET /v1/nodes/<node>/states`: where a node stands, and where it is heading.
+//! `GET /v1/nodes/<node>/states`: the current and target states of a node.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -15,7 +15,7 @@ use crate::api::request::Call;
 pub(super) mod power;
 pub(super) mod provision;
 
-/// The fields of this answer.
+/// The fields of the response.
 const FIELDS: [&str; 11] = [
     "console_enabled",
     "last_error",

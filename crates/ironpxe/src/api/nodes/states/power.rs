@@ -41,7 +41,7 @@ pub(in crate::api::nodes) async fn put(
         let state = node.power_state.map_or("None", |state| state.name());
         return Err(refused(state).into());
     };
-    // The ramdisk that cleans must not lose power half-way.
+    // The ramdisk must not lose power during cleaning.
     let cleaning = [ProvisionState::Cleaning, ProvisionState::CleanWait];
     if node
         .provision_state
@@ -55,7 +55,7 @@ pub(in crate::api::nodes) async fn put(
             "Failed to set node power state to {word}."
         )));
     }
-    // A longer timeout than there are seconds in 136 years is as good as that one.
+    // Saturates at 136 years.
     let timeout = timeout.map(|timeout| u32::try_from(timeout).unwrap_or(u32::MAX));
     state
         .conductor

@@ -1,8 +1,8 @@
-//! `PUT /v1/nodes/<node>/states/provision`: asking for another state.
+//! `PUT /v1/nodes/<node>/states/provision`: provision verbs.
 //!
-//! Here the request is judged by what it says and by the state the node is in now. The conductor
-//! judges the state again when it has the node for itself; that one counts. What may be large (the
-//! config drive, the steps) is parsed only when the node and the verb are known to take it.
+//! The request is validated here against the node's current state. The conductor validates it again
+//! when it reserves the node, which is authoritative. Large arguments (config drive, steps) are
+//! only parsed once it is known that the node and the verb accept them.
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
@@ -34,7 +34,7 @@ const ARGUMENTS: [&str; 8] = [
     "runbook",
 ];
 
-/// Those of them that are parsed whatever they are.
+/// The arguments that are always parsed.
 const SHORT: [&str; 4] = ["target", "rescue_password", "disable_ramdisk", "runbook"];
 
 pub(in crate::api::nodes) async fn put(
@@ -61,7 +61,7 @@ pub(in crate::api::nodes) async fn put(
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)]).into_response())
 }
 
-/// The config drive is of a type that there is.
+/// Checks the type of the config drive.
 fn check_drive(sent: &LazyArgs) -> Result<()> {
     match sent.first_byte("configdrive") {
         None | Some(b'n' | b'{' | b'"') => Ok(()),
@@ -71,7 +71,7 @@ fn check_drive(sent: &LazyArgs) -> Result<()> {
     }
 }
 
-/// The config drive, if there is one; an empty one is none.
+/// The config drive; an empty one counts as absent.
 fn drive(call: &Call, verb: Verb, sent: &LazyArgs) -> Result<Option<Value>> {
     if sent.is_empty("configdrive") {
         return Ok(None);
@@ -84,7 +84,7 @@ fn drive(call: &Call, verb: Verb, sent: &LazyArgs) -> Result<Option<Value>> {
     Ok(drive)
 }
 
-/// What was sent besides the config drive and the steps, of the right types.
+/// The arguments other than the config drive and steps.
 fn read(args: &Args) -> Result<ProvisionArgs> {
     Ok(ProvisionArgs {
         target: args.required_text("target")?,
@@ -97,12 +97,12 @@ fn read(args: &Args) -> Result<ProvisionArgs> {
     })
 }
 
-/// The verb a word stands for, if the node's state accepts it.
+/// The verb of this name, if the node's state accepts it.
 fn verb(call: &Call, node: &Node, target: &str) -> Result<Verb> {
     let known = Verb::from_word(target);
     if let Some((verb, since)) = known {
         call.not_acceptable_before(since)?;
-        // Under its oldest word a deployment is refused before the state is looked at, as in Ironic.
+        // As in Ironic, a deployment by its oldest name is refused before the state is checked.
         for refused_by in verb.row().refused_by {
             if let RefusedBy::Maintenance(operation) = *refused_by
                 && (node.maintenance && target == verb.name())
@@ -120,7 +120,7 @@ fn verb(call: &Call, node: &Node, target: &str) -> Result<Verb> {
         }
     }
     match &node.reservation {
-        // A conductor works on the node; its state may be another one in a moment.
+        // A conductor has reserved the node; its state may change any moment.
         Some(host) => Err(Fault::NodeLocked {
             node: node.uuid,
             host: host.clone(),
@@ -135,7 +135,7 @@ fn verb(call: &Call, node: &Node, target: &str) -> Result<Verb> {
     }
 }
 
-/// Whether the verb takes what was sent with it, and has what it needs.
+/// Checks that the verb accepts the arguments and has the required ones.
 fn check(
     call: &Call,
     node: &Node,
@@ -146,7 +146,7 @@ fn check(
 ) -> Result<()> {
     if args.text("runbook")?.is_some() {
         return Err(ApiError::NotImplemented(
-            "This service has no runbooks; give the steps themselves.".to_owned(),
+            "This service does not support runbooks; pass the steps themselves.".to_owned(),
         ));
     }
     if args.flag("disable_ramdisk")?.is_some() {
@@ -179,7 +179,7 @@ fn check(
     Ok(())
 }
 
-/// The argument came with a verb that does not take it.
+/// The error for an argument that the verb does not accept.
 fn not_taken(argument: Argument) -> ApiError {
     ApiError::invalid(format!(
         "\"{}\" is only valid when setting target provision state to {}",

@@ -47,7 +47,7 @@ pub(super) async fn post(
         .into_response())
 }
 
-/// The connector that the body describes.
+/// Parses the connector in the body.
 fn read(body: &JsonMap) -> Result<VolumeConnector> {
     let field = |name: &'static str, value| Field {
         resource: "connector",

@@ -26,7 +26,7 @@ pub(super) fn routes() -> Router<AppState> {
         )
 }
 
-/// The connector that a URL names, by its UUID.
+/// The connector in a URL, by its UUID.
 async fn find(state: &AppState, ident: &str) -> Result<VolumeConnector> {
     let uuid = VolumeConnectorUuid(value::uuid("connector_uuid", ident)?);
     let missing = || Fault::VolumeConnectorNotFound(uuid.to_string());

@@ -1,4 +1,4 @@
-//! A volume connector as JSON: the one place where connectors are shown.
+//! A volume connector as JSON: the only place where connectors are serialized for clients.
 
 use ironpxe_core::timestamp;
 use ironpxe_core::volume::VolumeConnector;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::api::request::Call;
 use crate::api::volume::listing::Shape;
 
-/// The names in a list of connectors.
+/// The field names in a list of connectors.
 pub(super) static SHAPE: Shape = Shape {
     name: "connectors",
     fields: &[
@@ -22,7 +22,7 @@ pub(super) static SHAPE: Shape = Shape {
     sortable: &["connector_id", "created_at", "type", "updated_at", "uuid"],
 };
 
-/// The connector, with all fields, or with `fields` and the links.
+/// The connector with all fields, or with `fields` and the links.
 pub(super) fn show(call: &Call, connector: &VolumeConnector, fields: Option<&[&str]>) -> Value {
     let uuid = connector.uuid.to_string();
     SHAPE.show(call, &uuid, fields, |name| match name {

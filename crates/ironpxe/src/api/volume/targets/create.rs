@@ -49,7 +49,7 @@ pub(super) async fn post(
         .into_response())
 }
 
-/// The target that the body describes.
+/// Parses the target in the body.
 fn read(body: &JsonMap) -> Result<VolumeTarget> {
     let field = |name: &'static str, value| Field {
         resource: "target",

@@ -26,7 +26,7 @@ pub(super) fn routes() -> Router<AppState> {
         )
 }
 
-/// The target that a URL names, by its UUID.
+/// The target in a URL, by its UUID.
 async fn find(state: &AppState, ident: &str) -> Result<VolumeTarget> {
     let uuid = VolumeTargetUuid(value::uuid("target_uuid", ident)?);
     let missing = || Fault::VolumeTargetNotFound(uuid.to_string());

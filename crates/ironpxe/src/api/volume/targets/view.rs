@@ -1,5 +1,5 @@
-//! A volume target as JSON: the one place where targets are shown. Nobody reads its
-//! password back.
+//! A volume target as JSON: the only place where targets are serialized for clients. Passwords are
+//! masked.
 
 use ironpxe_core::timestamp;
 use ironpxe_core::volume::VolumeTarget;
@@ -9,7 +9,7 @@ use crate::api::nodes::mask;
 use crate::api::request::Call;
 use crate::api::volume::listing::Shape;
 
-/// The names in a list of targets.
+/// The field names in a list of targets.
 pub(super) static SHAPE: Shape = Shape {
     name: "targets",
     fields: &[
@@ -39,7 +39,7 @@ pub(super) static SHAPE: Shape = Shape {
     ],
 };
 
-/// The target, with all fields, or with `fields` and the links.
+/// The target with all fields, or with `fields` and the links.
 pub(super) fn show(call: &Call, target: &VolumeTarget, fields: Option<&[&str]>) -> Value {
     let uuid = target.uuid.to_string();
     SHAPE.show(call, &uuid, fields, |name| match name {

@@ -1,4 +1,4 @@
-//! Config drives: what a deployment may bring along.
+//! Validation of config drives.
 //!
 //! Source: Ironic's `check_allow_configdrive`.
 
@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::api::error::{ApiError, Result};
 use crate::api::request::Call;
 
-/// Whether a drive may be given with this verb, by this client.
+/// Checks that the verb and the client's API version accept a config drive.
 pub(super) fn is_taken(call: &Call, verb: Verb) -> Result<()> {
     let takes = verb.takes(Argument::ConfigDrive);
     if takes.is_some_and(|since| call.has(since)) {
@@ -22,7 +22,7 @@ pub(super) fn is_taken(call: &Call, verb: Verb) -> Result<()> {
     )))
 }
 
-/// Whether the drive may be given in this form, by this client.
+/// Checks the format of the config drive, and that the client's API version accepts it.
 pub(super) fn check(call: &Call, drive: &Value) -> Result<()> {
     match drive {
         Value::Object(parts) => built(call, parts),
@@ -34,7 +34,7 @@ pub(super) fn check(call: &Call, drive: &Value) -> Result<()> {
     }
 }
 
-/// A drive to be built from its parts.
+/// A config drive to be built from its parts.
 fn built(call: &Call, parts: &Map<String, Value>) -> Result<()> {
     for (name, part) in parts {
         let fits = match name.as_str() {
@@ -67,7 +67,7 @@ fn built(call: &Call, parts: &Map<String, Value>) -> Result<()> {
     Ok(())
 }
 
-/// A drive that is there already: at a URL, or as base64.
+/// A finished config drive: a URL, or base64.
 fn given(text: &str) -> Result<()> {
     let base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=\n\r\t ".contains(&byte);
     if text.contains("://") || text.bytes().all(base64) {

@@ -1,4 +1,4 @@
-//! Steps: what cleaning, deploying and servicing shall do, in an operator's words.
+//! Validation of clean, deploy and service steps.
 //!
 //! Source: Ironic's `_STEPS_SCHEMA`, `DEPLOY_STEP_SCHEMA` and the checks around them.
 
@@ -23,10 +23,10 @@ const INTERFACES: [&str; 7] = [
     "raid",
 ];
 
-/// How many steps one request may ask for.
+/// The maximum number of steps in a request.
 const MAX_STEPS: usize = 256;
 
-/// The lists of steps of a request, not parsed yet.
+/// The unparsed step lists of a request.
 pub(super) struct Lists<'a> {
     clean: LazyList<'a>,
     deploy: LazyList<'a>,
@@ -34,7 +34,7 @@ pub(super) struct Lists<'a> {
 }
 
 impl<'a> Lists<'a> {
-    /// What was sent, if it is lists.
+    /// The lists that were sent.
     pub(super) fn read(sent: &'a LazyArgs) -> Result<Self> {
         Ok(Self {
             deploy: sent.list(Argument::DeploySteps.name())?,
@@ -43,7 +43,7 @@ impl<'a> Lists<'a> {
         })
     }
 
-    /// Whether each list of steps belongs to the verb, and is there if it must be.
+    /// Checks that each list belongs to the verb, and that the required one is present.
     pub(super) fn check(&self, call: &Call, verb: Verb) -> Result<()> {
         let lists = [
             (Argument::CleanSteps, self.clean.count),
@@ -68,7 +68,7 @@ impl<'a> Lists<'a> {
         Ok(())
     }
 
-    /// Parses the lists, and looks whether each step is well-formed.
+    /// Parses and validates the steps.
     pub(super) fn parse_into(&self, wanted: &mut ProvisionArgs) -> Result<()> {
         let parse = |list: LazyList<'_>, form: Form| {
             let steps = list.items(MAX_STEPS)?;
@@ -86,7 +86,7 @@ impl<'a> Lists<'a> {
     }
 }
 
-/// Which members a step has.
+/// The members of a step.
 #[derive(Clone, Copy)]
 struct Form {
     required: &'static [&'static str],
