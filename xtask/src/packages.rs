@@ -23,7 +23,7 @@ use crate::shell;
 /// How long to wait for another installation on this machine to let go of its locks.
 const LOCK_PATIENCE: Duration = Duration::from_mins(5);
 
-/// What a package is wanted for, so that other systems can be told in words they know.
+/// The purpose of a package, so that messages can name it on other systems.
 const PROGRAMS: &[(&str, &str)] = &[
     ("binutils", "ld"),
     ("dnsmasq-base", "dnsmasq"),
@@ -211,7 +211,7 @@ fn is_newer(version: &str, than: &str) -> Result<bool> {
 
 /// Those of `packages` that dpkg does not know as installed.
 fn missing<'a>(packages: &[&'a str]) -> Result<Vec<&'a str>> {
-    // It ends with an error if any name is unknown, which is just what is asked here.
+    // It fails if any name is unknown, which is what is being checked.
     let output = Command::new("dpkg-query")
         .args([
             "--show",

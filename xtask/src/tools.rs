@@ -72,7 +72,7 @@ fn install((name, version): (&str, &str)) -> Result<PathBuf> {
             .arg(&build)
             .env("CARGO_PROFILE_DEV_DEBUG", "none"),
     )?;
-    // A gigabyte of what nobody needs any more.
+    // Saves a gigabyte of disk space.
     fs::remove_dir_all(&build).context("cannot remove the build")?;
     ensure!(program.is_file(), "{name} {version} has no such program");
     Ok(program)

@@ -69,7 +69,7 @@ fn make(name: &str, file: &str, requirements: &str) -> Result<PathBuf> {
 /// A Python that is new enough and can make environments.
 ///
 /// The system's own comes first: a test that gives up its privileges can still run it, while a
-/// Python in somebody's home folder may be out of reach.
+/// Python in a home directory may be inaccessible.
 fn interpreter() -> Result<PathBuf> {
     let system = Path::new("/usr/bin/python3");
     if new_enough(system) && !can_make_environments(system) {

@@ -190,7 +190,7 @@ impl Screen {
         Effect::Printed(character)
     }
 
-    /// A full row was broken by the terminal, and the line goes on; any other has ended.
+    /// The terminal wrapped a full row, so the line continues; any other row ends its line.
     fn line_feed(&mut self) -> Effect {
         if self.line.len() == self.row + COLUMNS {
             self.row = self.line.len();

@@ -55,7 +55,7 @@ pub struct Offer {
 pub struct Card {
     mac: [u8; 6],
     interface: String,
-    /// Of its own, so that its packets are not ours.
+    /// A separate one, so that its packets are not ours.
     namespace: Namespace,
 }
 

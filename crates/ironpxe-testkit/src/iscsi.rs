@@ -1,4 +1,4 @@
-//! A real iSCSI target: Debian's `tgtd`, on the loopback, with a control socket of its own.
+//! A real iSCSI target: Debian's `tgtd` on loopback, with its own control socket.
 //!
 //! It needs no root, since neither its port nor its files are the system's. A machine on the user
 //! network reaches it at [`HOST`], like everything else here.
@@ -27,7 +27,7 @@ const CONTROL: &str = "1";
 const SOCKET_VARIABLE: &str = "TGT_IPC_SOCKET";
 const STARTS_WITHIN: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(10);
-/// How often another port is tried when somebody took the free one first.
+/// How often to try another port if the free one was taken meanwhile.
 const PORTS_TO_TRY: usize = 5;
 
 /// A running target. Dropping it kills it.
@@ -43,7 +43,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// Starts a target with this name. It has no disks, and admits nobody until told whom.
+    /// Starts a target with this name, without disks, and without permitted initiators.
     pub fn start(iqn: &str) -> Result<Self> {
         let mut tries = 0;
         loop {
@@ -142,7 +142,7 @@ impl Target {
             .collect())
     }
 
-    /// Waits until somebody of this name is logged in.
+    /// Waits until an initiator of this name has logged in.
     pub fn wait_for_initiator(&self, iqn: &str, timeout: Duration) -> Result<()> {
         let deadline = Instant::now() + timeout;
         loop {

@@ -55,7 +55,7 @@ impl<T> Journal<T> {
         self.changed.notify_all();
     }
 
-    /// Says that nothing more will come, so that nobody waits in vain.
+    /// Marks the journal as complete, so that waiting calls fail.
     pub fn close(&self) {
         hold(&self.state).closed = true;
         self.changed.notify_all();

@@ -40,7 +40,7 @@ struct Inside {
     taps: AtomicU32,
 }
 
-/// A network namespace: interfaces, addresses and ports that nobody else has.
+/// A network namespace with isolated interfaces, addresses and ports.
 #[derive(Debug)]
 pub(crate) struct Namespace {
     path: PathBuf,
@@ -73,7 +73,7 @@ impl Namespace {
         &self.path
     }
 
-    /// `program` as a command whose process lives here, and dies with ours.
+    /// A command for `program` that runs in this namespace and dies with this process.
     fn guarded(&self, program: &Path) -> Result<Command> {
         let mut command = guarded(&find("nsenter")?)?;
         command.arg(format!("--net={}", self.path.display()));
@@ -110,7 +110,7 @@ impl Lan {
         }
         let lan = Self::new()?;
         thread::scope(|scope| {
-            // A thread of its own, as there is no way back.
+            // On a separate thread, because entering a namespace cannot be undone.
             let inside = scope.spawn(|| {
                 let namespace =
                     fs::File::open(lan.0.namespace.path()).context("the network is gone")?;
@@ -176,7 +176,7 @@ impl Lan {
         Ok(card)
     }
 
-    /// `program` as a command whose process lives here, and dies with ours.
+    /// A command for `program` that runs in this namespace and dies with this process.
     pub(crate) fn guarded(&self, program: &Path) -> Result<Command> {
         self.0.namespace.guarded(program)
     }

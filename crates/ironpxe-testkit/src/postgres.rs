@@ -1,4 +1,4 @@
-//! A real PostgreSQL server: its own folder, its own port, nobody's data.
+//! A real PostgreSQL server with its own directory and port.
 //!
 //! It is started by the binaries of the system's package, as a user who is not root (it refuses
 //! root), without flushing to the disk, and in a locale whose order is not that of the bytes, so
@@ -40,7 +40,7 @@ const USER: &str = "ironpxe";
 const STARTS_WITHIN: Duration = Duration::from_secs(30);
 const ENDS_WITHIN: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(10);
-/// How often another port is tried when somebody took the free one first.
+/// How often to try another port if the free one was taken meanwhile.
 const PORTS_TO_TRY: usize = 5;
 
 /// Ends the server whose folder is `$1` when standard input ends, and removes the folder.
@@ -109,7 +109,7 @@ impl Postgres {
         Self::start_with(&[])
     }
 
-    /// Starts a server with settings (`name=value`) of its own, which go before those that all have.
+    /// Starts a server with additional settings (`name=value`), which override the common ones.
     pub fn start_with(settings: &'static [&'static str]) -> Result<Self> {
         let binaries = binaries()?;
         let folder = TempDir::with_prefix("ironpxe-postgres-")
@@ -170,7 +170,7 @@ impl Postgres {
         Ok(name)
     }
 
-    /// Deletes a database, whoever uses it.
+    /// Deletes a database, even if it is in use.
     pub fn drop_database(&self, name: &str) -> Result<()> {
         self.sql("postgres", &format!("DROP DATABASE {name} WITH (FORCE)"))?;
         Ok(())
@@ -206,7 +206,7 @@ impl Postgres {
         let mut others = children(postmaster)?;
         self.signal_all(Signal::SIGKILL)?;
         self.lock().wait(ENDS_WITHIN)?;
-        // Until the last one is gone, somebody may still be answered.
+        // Until the last one has ended, a request may still get a response.
         let deadline = Instant::now() + ENDS_WITHIN;
         loop {
             others.retain(|pid| is_alive(*pid));
@@ -254,7 +254,7 @@ impl Postgres {
     fn signal_all(&self, signal: Signal) -> Result<()> {
         let postmaster = postmaster_pid(&self.folder)?;
         let others = children(postmaster)?;
-        // First of all whoever would start more of them.
+        // First the process that would start more of them.
         kill(postmaster, signal).with_context(|| format!("cannot send {signal}"))?;
         for child in others {
             // It may have ended meanwhile.
@@ -281,7 +281,7 @@ fn children(parent: Pid) -> Result<Vec<Pid>> {
     Ok(pids.map(Pid::from_raw).collect())
 }
 
-/// Whether the process is there, and not just waits for somebody to ask how it ended.
+/// Whether the process is running, and not a zombie.
 fn is_alive(pid: Pid) -> bool {
     fs::read_to_string(format!("/proc/{pid}/status"))
         .is_ok_and(|status| !status.contains("State:\tZ"))
@@ -391,7 +391,7 @@ fn wanted() -> Option<OsString> {
     std::env::var_os(BINARIES_VARIABLE).filter(|it| !it.is_empty())
 }
 
-/// The folder with the server's programs: the one that is asked for, or the newest there is.
+/// The directory of the server's programs: the requested one, or the newest installed.
 pub fn binaries() -> Result<PathBuf> {
     if let Some(folder) = wanted() {
         return Ok(PathBuf::from(folder));

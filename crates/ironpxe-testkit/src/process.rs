@@ -53,7 +53,7 @@ pub(crate) fn spawn(command: Command) -> Result<Child> {
         let (orders, inbox) = mpsc::channel::<Order>();
         thread::spawn(move || {
             for (mut command, answer) in inbox {
-                // Whoever ordered may have gone; then the child goes too.
+                // The requester may be gone; then the child is ended.
                 if let Err(mpsc::SendError(Ok(child))) = answer.send(unblocked(&mut command)) {
                     drop(Child(child));
                 }

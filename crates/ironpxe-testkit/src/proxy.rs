@@ -21,7 +21,7 @@ pub enum Wire {
     Whole,
     /// Open connections are reset, new ones end at once.
     Refusing,
-    /// Nothing arrives, and nobody is told. Connections stay open, new ones are accepted.
+    /// Nothing arrives, without an error. Connections stay open, new ones are accepted.
     Silent,
 }
 
@@ -101,7 +101,7 @@ impl Drop for Proxy {
         state.hang_up();
         drop(state);
         self.shared.changed.notify_all();
-        // The thread that accepts looks up when somebody calls.
+        // The accepting thread checks the mode at the next connection.
         let _ = TcpStream::connect(self.address);
     }
 }

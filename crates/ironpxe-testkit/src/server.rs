@@ -22,7 +22,7 @@ use crate::process::{Child, collect_lines, find, guarded, spawn};
 const STARTS_WITHIN: Duration = Duration::from_secs(30);
 const STOPS_WITHIN: Duration = Duration::from_secs(30);
 const LOG_TAIL: usize = 60;
-/// How often another port is tried when somebody took the free one first.
+/// How often to try another port if the free one was taken meanwhile.
 const PORTS_TO_TRY: usize = 5;
 
 /// How to start a server. The default is one that only this host can reach.
@@ -30,7 +30,7 @@ const PORTS_TO_TRY: usize = 5;
 pub struct ServerOptions {
     /// `--config`.
     pub config: Option<PathBuf>,
-    /// `--state-dir`; a temporary one of its own when `None`.
+    /// `--state-dir`; a temporary directory if `None`.
     pub state_dir: Option<PathBuf>,
     /// `--role`; everything in one when `None`.
     pub role: Option<&'static str>,
@@ -125,7 +125,7 @@ impl Server {
         }
     }
 
-    /// A port of the loopback that is free now. Somebody else may still take it first.
+    /// A free port on loopback. It may still be taken before it is used.
     pub fn free_port() -> Result<u16> {
         let listener = TcpListener::bind("127.0.0.1:0").context("cannot bind any port")?;
         Ok(listener

@@ -1,4 +1,4 @@
-//! Lets only so many through at once: a counting semaphore for machines.
+//! A counting semaphore that limits the number of concurrent machines.
 //!
 //! iPXE polls, so a waiting machine costs a whole core; beyond about one per core they only
 //! starve each other and make time limits meaningless.

@@ -1,8 +1,8 @@
-//! The one place that reads the wall clock.
+//! The only place that reads the wall clock.
 
 use time::OffsetDateTime;
 
-/// Now, in UTC, cut to the microseconds that the database and the API keep.
+/// Now, in UTC, truncated to the microseconds that the database and the API store.
 pub fn now() -> OffsetDateTime {
     let now = OffsetDateTime::now_utc();
     now.replace_nanosecond(now.microsecond() * 1000)

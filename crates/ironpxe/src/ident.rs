@@ -1,4 +1,4 @@
-//! The one place that makes identifiers.
+//! The only place that generates identifiers.
 
 use uuid::Uuid;
 
@@ -8,12 +8,12 @@ pub fn uuid() -> Uuid {
     Uuid::new_v4()
 }
 
-/// A fresh secret for one agent: 64 hexadecimal digits, 244 bits of which are random.
+/// A new agent token: 64 hexadecimal digits with 244 random bits.
 pub fn secret() -> String {
     format!("{}{}", uuid().simple(), uuid().simple())
 }
 
-/// A fresh request id, in the form all of its services use: `req-<uuid>`.
+/// A new request ID in OpenStack's format, `req-<uuid>`.
 pub fn request_id() -> String {
     let mut letters = Uuid::encode_buffer();
     let uuid = uuid();

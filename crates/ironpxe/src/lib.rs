@@ -1,8 +1,7 @@
 //! ironpxe: network booting of bare metal.
 //!
-//! A service that speaks the Ironic bare-metal API and generates the iPXE script at the moment a
-//! machine asks, from the node's provision state in the database. `docs/architecture.md` is the
-//! map of this crate.
+//! A service with the Ironic bare-metal API that generates iPXE scripts on request from the node's
+//! provision state in the database. `docs/architecture.md` is the map of this crate.
 
 pub mod api;
 pub mod app;

@@ -1,6 +1,6 @@
-//! The life of the process: supervised tasks, signals, and the end in good order.
+//! The lifecycle of the process: supervised tasks, signals, and graceful shutdown.
 //!
-//! [`Tasks`] is the only place that spawns. The order of the end is in [`crate::app`].
+//! [`Tasks`] is the only place that spawns. [`crate::app`] has the order of the shutdown.
 
 mod signals;
 
@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 pub use self::signals::{CutShort, HangUps, Signals};
 
-/// The tasks that run beside the requests. Clones are the same set.
+/// The background tasks. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Tasks {
     tracker: TaskTracker,
@@ -26,7 +26,7 @@ impl Tasks {
         Self::default()
     }
 
-    /// Starts a task. If it panics, the log says so under its name; the others go on.
+    /// Starts a task. A panic is logged with its name; other tasks continue.
     pub fn spawn(
         &self,
         name: impl Into<Cow<'static, str>>,
@@ -42,8 +42,8 @@ impl Tasks {
         tokio::spawn(self.tracker.track_future(task));
     }
 
-    /// Runs something to its end, also if whoever waits for it stops waiting (a client that hangs
-    /// up, for example). `None` if it panicked.
+    /// Runs a future to completion even if the caller is cancelled (when a client disconnects, for
+    /// example). `None` if it panicked.
     pub async fn see_through<T: Send + 'static>(
         &self,
         name: impl Into<Cow<'static, str>>,
@@ -52,19 +52,18 @@ impl Tasks {
         let (done, result) = tokio::sync::oneshot::channel();
         self.spawn(name, async move {
             let value = task.await;
-            // Nobody may be waiting any more.
+            // The caller may be gone.
             let _ = done.send(value);
         });
         result.await.ok()
     }
 
-    /// Cancelled when the tasks shall come to an end.
+    /// Cancelled when the tasks should stop.
     pub fn stopping(&self) -> CancellationToken {
         self.stopping.clone()
     }
 
-    /// Asks the tasks to end and waits for them, but no longer than `timeout`. Tells whether all
-    /// have ended.
+    /// Cancels the tasks and waits for them, at most `timeout`. Returns whether all have finished.
     pub async fn stop(&self, timeout: Duration) -> bool {
         self.stopping.cancel();
         self.tracker.close();
@@ -74,13 +73,13 @@ impl Tasks {
     }
 }
 
-/// A task's name, which speaks up when the task panics.
+/// A task's name; logs a panic of the task when dropped.
 struct Name(Cow<'static, str>);
 
 impl Drop for Name {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            tracing::error!(task = %self.0, "a task has panicked");
+            tracing::error!(task = %self.0, "task panicked");
         }
     }
 }

@@ -1,10 +1,9 @@
-//! Answering HTTP/1.1 connections.
+//! The HTTP/1.1 server.
 //!
-//! A loop of our own instead of a framework's, because booting firmware and long-lived API
-//! clients meet here: headers are written in title case (some firmware looks for
-//! `Content-Length` in just that spelling), slow or silent clients lose their place after a
-//! while, or when others want it, and the number of connections and the memory for what they send
-//! have an end.
+//! A custom accept loop, because it serves both booting firmware and long-lived API clients: header
+//! names are in title case (some firmware needs exactly `Content-Length`), slow or idle clients are
+//! disconnected after a timeout or when the server is full, and the number of connections and the
+//! memory for requests are limited.
 
 mod body;
 mod connection;
@@ -40,23 +39,22 @@ use self::places::Places;
 pub use self::reply::{Head, Reply};
 use crate::lifecycle::Tasks;
 
-/// How connections are treated.
+/// The limits of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// How many connections are open at once. For whoever comes later, the one goes that has waited
-    /// the longest for its client.
+    /// The maximum number of open connections. For a new one beyond it, the connection that has
+    /// been idle the longest is closed.
     pub connections: usize,
-    /// How long a client may take to send a request's head, and how long a connection may stay
-    /// open without a request, as long as there are places enough.
+    /// The timeout for a request's head, and for idle connections while there is capacity.
     pub head_timeout: Duration,
-    /// How long a client may take nothing of what it asked for.
+    /// The timeout for a client that does not read its response.
     pub stall_timeout: Duration,
-    /// How long requests that are under way at the end may take.
+    /// The timeout for requests in progress at shutdown.
     pub drain: Duration,
 }
 
 impl Limits {
-    /// What suits a process that may have so many files open as this one.
+    /// The limits for this process's number of file descriptors.
     pub fn of_this_process() -> Result<Self, TooFewFiles> {
         Self::of_files(open_files())
     }
@@ -65,7 +63,7 @@ impl Limits {
         if files < FEWEST_FILES {
             return Err(TooFewFiles { files });
         }
-        // Half of the connections may each need one more, for the image that goes over it.
+        // Half of the connections may each need another descriptor, for the image they relay.
         let connections = (files.saturating_sub(OWN_FILES) / 3 * 2).min(8192);
         Ok(Self {
             connections,
@@ -76,26 +74,26 @@ impl Limits {
     }
 }
 
-/// How many files the process needs beside those for connections: for the database, for asking
-/// others, and for connections that are about to be closed.
+/// The descriptors for other purposes: the database, outgoing requests, and connections being
+/// closed.
 const OWN_FILES: usize = 100;
-/// With fewer files than these, too few machines could boot at once.
+/// With fewer descriptors, too few machines could boot concurrently.
 const FEWEST_FILES: usize = 200;
 
-/// The process may not have enough files open.
+/// The limit on file descriptors is too low.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "this process may have {files} files open (RLIMIT_NOFILE), which leaves too few for \
-     connections: at least {FEWEST_FILES} are needed, and 16384 are used if they are allowed. Raise \
+    "the limit of {files} open files (RLIMIT_NOFILE) leaves too few for \
+     connections: at least {FEWEST_FILES} are required, and 16384 are recommended. Raise \
      the limit: `ulimit -n 16384`, or LimitNOFILE=16384 in the systemd unit"
 )]
 pub struct TooFewFiles {
-    /// How many it may have open.
+    /// The current limit.
     pub files: usize,
 }
 
-/// How many files this process may have open: as many as it can get, up to what it can use. (The
-/// limit that is in force at the start is low for the sake of programs that use select(2).)
+/// Raises the limit on file descriptors as far as useful and returns it. (The initial soft limit is
+/// low for the sake of programs that use select(2).)
 fn open_files() -> usize {
     const ENOUGH: u64 = 16_384;
     let limit = getrlimit(Resource::Nofile);
@@ -114,20 +112,20 @@ fn open_files() -> usize {
     usize::try_from(current).unwrap_or(usize::MAX)
 }
 
-/// What answers at an address.
+/// A service at a listening address.
 #[derive(Clone)]
 pub struct Site {
-    /// All requests.
+    /// Handles all requests.
     pub router: Router,
-    /// Those that need no framework, before the router is asked.
+    /// Handles requests that need no framework, before the router.
     pub fast_path: Option<Arc<dyn FastPath>>,
-    /// How the server shows who it is, if it speaks TLS.
+    /// The TLS configuration, if TLS is used.
     pub tls: Option<Arc<rustls::ServerConfig>>,
-    /// The memory for what clients send.
+    /// The memory for requests.
     pub memory: RequestMemory,
 }
 
-/// Answers the connections that `listener` gets until `stop`, then those that are under way.
+/// Serves connections from `listener` until `stop`, then finishes those in progress.
 pub async fn serve(listener: TcpListener, site: Site, limits: Limits, stop: CancellationToken) {
     let Site {
         router,
@@ -138,7 +136,8 @@ pub async fn serve(listener: TcpListener, site: Site, limits: Limits, stop: Canc
     let tls = tls.map(TlsAcceptor::from);
     let connections = Tasks::new();
     let places = Places::new(limits.connections, fast_path.is_some(), limits.head_timeout);
-    // Whoever waits to be accepted is not heard at all: so all are, before others get their turn.
+    // Connections in the accept queue are unknown to the limits, so they are accepted with
+    // priority.
     while let Some((stream, peer)) = tokio::task::unconstrained(accept(&listener, &stop)).await {
         let place = tokio::select! {
             biased;
@@ -146,7 +145,7 @@ pub async fn serve(listener: TcpListener, site: Site, limits: Limits, stop: Canc
             place = places.enter(peer.ip()) => place,
         };
         let Some(place) = place.map(Arc::new) else {
-            debug!(%peer, "closed: its address has as many connections as it may have, all at work");
+            debug!(%peer, "closed: its address has reached the connection limit, with all connections active");
             continue;
         };
         let connection = Connection {
@@ -156,31 +155,31 @@ pub async fn serve(listener: TcpListener, site: Site, limits: Limits, stop: Canc
             stall_timeout: limits.stall_timeout,
             place: Arc::clone(&place),
             memory: memory.clone(),
-            // Its own: each is looked at whenever something moves on its connection.
+            // A separate token, because each is polled with its connection.
             stopping: connections.stopping().child_token(),
         };
         let tls = tls.clone();
         connections.spawn("connection", async move {
-            // Answers are small, and machines wait for them.
+            // Responses are small, and machines wait for them.
             if let Err(error) = stream.set_nodelay(true) {
                 debug!(%peer, "TCP_NODELAY not set: {error}");
             }
             let answering = async {
                 match tls {
-                    None => connection.go_on(stream).await,
+                    None => connection.serve(stream).await,
                     Some(tls) => {
                         let timeout = place.head_timeout();
                         match tokio::time::timeout(timeout, tls.accept(stream)).await {
-                            Ok(Ok(stream)) => connection.go_on(stream).await,
-                            Ok(Err(error)) => debug!(%peer, "no TLS: {error}"),
-                            Err(_) => debug!(%peer, "no TLS in time"),
+                            Ok(Ok(stream)) => connection.serve(stream).await,
+                            Ok(Err(error)) => debug!(%peer, "TLS handshake failed: {error}"),
+                            Err(_) => debug!(%peer, "TLS handshake timed out"),
                         }
                     }
                 }
             };
             tokio::select! {
                 biased;
-                () = place.is_ended() => debug!(%peer, "closed for the sake of others: it waited"),
+                () = place.is_ended() => debug!(%peer, "closed to make room: idle"),
                 () = answering => {}
             }
         });
@@ -188,13 +187,13 @@ pub async fn serve(listener: TcpListener, site: Site, limits: Limits, stop: Canc
     drop(listener);
     if !connections.stop(limits.drain).await {
         warn!(
-            "some requests took longer than {} s and were cut off",
+            "some requests were aborted after {} s",
             limits.drain.as_secs()
         );
     }
 }
 
-/// The next connection; `None` when it is time to stop.
+/// The next connection; `None` at shutdown.
 async fn accept(
     listener: &TcpListener,
     stop: &CancellationToken,
@@ -205,7 +204,7 @@ async fn accept(
                 Ok(accepted) => return Some(accepted),
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    // Out of files or memory, most likely: it will pass, but not at once.
+                    // Most likely out of descriptors or memory, which is temporary.
                     warn!("cannot accept connections: {error}");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }

@@ -1,5 +1,4 @@
-//! TLS, as all of this service speaks it: certificates from files or of the system, and the
-//! versions 1.2 and 1.3.
+//! TLS 1.2 and 1.3 with certificates from files or the system.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,26 +8,26 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
-/// Why there is no TLS.
+/// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file cannot be read, or does not hold what it should.
+    /// A file cannot be read, or lacks the expected content.
     #[error("cannot read {what} from {}", .path.display())]
     File {
-        /// What was looked for.
+        /// The expected content.
         what: &'static str,
-        /// Where.
+        /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: rustls::pki_types::pem::Error,
     },
-    /// What was read cannot be used.
-    #[error("TLS cannot be used as configured")]
+    /// The certificates or the key are invalid.
+    #[error("invalid TLS configuration")]
     Config(#[from] rustls::Error),
 }
 
-/// What a server shows: the certificates of `cert_file`, its own first, with the key of
-/// `key_file`, all as PEM.
+/// A server configuration with the certificate chain of `cert_file` and the private key of
+/// `key_file`, as PEM.
 pub fn server(cert_file: &Path, key_file: &Path) -> Result<Arc<ServerConfig>, TlsError> {
     let certificates = certificates(cert_file)?;
     let key = PrivateKeyDer::from_pem_file(key_file)
@@ -40,7 +39,7 @@ pub fn server(cert_file: &Path, key_file: &Path) -> Result<Arc<ServerConfig>, Tl
     Ok(Arc::new(config))
 }
 
-/// What a client believes: servers whose certificate is signed by one in `cafile`, as PEM.
+/// A client configuration that trusts the CA certificates of `cafile`, as PEM.
 pub fn client(cafile: &Path) -> Result<ClientConfig, TlsError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(cafile)? {
@@ -49,16 +48,15 @@ pub fn client(cafile: &Path) -> Result<ClientConfig, TlsError> {
     with_roots(roots)
 }
 
-/// What a client believes: servers whose certificate is signed by an authority that this system
-/// trusts.
+/// A client configuration that trusts the system's CA certificates.
 pub fn system_client() -> Result<ClientConfig, TlsError> {
     let mut roots = RootCertStore::empty();
-    // What of it cannot be read or is no authority's does no harm to the rest.
+    // Unreadable or unsuitable certificates are skipped.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     with_roots(roots)
 }
 
-/// For a client that does not use TLS.
+/// A placeholder for clients that do not use TLS.
 pub fn no_client() -> Result<ClientConfig, TlsError> {
     with_roots(RootCertStore::empty())
 }

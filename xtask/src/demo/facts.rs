@@ -21,7 +21,7 @@ struct Fact {
 }
 
 impl Facts {
-    /// Waits for a fact. `look` returns what the story goes on with, and what proves the fact.
+    /// Waits for a fact. `look` returns the value to continue with, and the proof of the fact.
     pub(super) fn observe<T>(
         &mut self,
         title: &str,

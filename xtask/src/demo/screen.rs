@@ -86,7 +86,7 @@ impl Screen {
         self.set_clock(Some(Instant::now()));
     }
 
-    /// A line that somebody says.
+    /// A line of the narration.
     pub(super) fn line(&self, who: Who, text: &str) {
         let text = text.trim_end();
         if text.is_empty() {
@@ -114,7 +114,7 @@ impl Screen {
         print!("{block}");
     }
 
-    /// Prints what nobody interrupts.
+    /// Prints without interruption.
     pub(super) fn print(&self, block: &str) {
         let _turn = self.clock.lock();
         print!("{block}");

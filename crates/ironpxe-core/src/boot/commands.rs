@@ -54,7 +54,10 @@ pub(super) fn check(script: &str, spans: &[OutputSpan]) -> Result<(), Flaw> {
     }
     let odd = |byte: &u8| !matches!(byte, b'\n' | b'\t' | b' '..=b'~');
     if let Some(at) = script.as_bytes().iter().position(odd) {
-        return found(at, "only printable ASCII characters are allowed in a script");
+        return found(
+            at,
+            "only printable ASCII characters are allowed in a script",
+        );
     }
     let values = Values(values(script, spans));
     let mut start = 0;

@@ -1,4 +1,4 @@
-//! Hands out images over HTTP, keeps a log of who fetched what, and misbehaves when told to.
+//! Serves images over HTTP, logs the requests, and misbehaves on request.
 //!
 //! For each request the first that applies answers: a fault that was ordered for its path
 //! ([`ImageServer::fail_next`]), a file ([`ImageServer::serve`]), another server behind this one
@@ -96,7 +96,7 @@ struct Shared {
 #[derive(Clone, Debug)]
 struct Behind {
     authority: String,
-    /// What is taken away from the front of each path. A path without it is passed on to nobody.
+    /// The prefix to strip from each path. Paths without it get no response.
     prefix: String,
 }
 

@@ -44,7 +44,8 @@ pub(super) fn relay(
     })
 }
 
-/// Returns whether the body's end was told by other means than the connection's end.
+/// Returns whether the end of the body is known from something other than the end of the
+/// connection.
 fn pass_body(
     answer: &Head,
     request: &Request,

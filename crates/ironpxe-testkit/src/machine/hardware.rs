@@ -67,7 +67,7 @@ pub enum Network {
         /// iPXE expands `${…}` in it, e.g. `${mac}`.
         bootfile: Option<String>,
     },
-    /// A network with a DHCP server of its own.
+    /// A network with its own DHCP server.
     Lan(Lan),
 }
 
@@ -327,7 +327,7 @@ impl Network {
                 ));
             }
         };
-        // Each card has a network of its own: 10.0.2.0/24, 10.0.3.0/24, …
+        // Each NIC has its own network: 10.0.2.0/24, 10.0.3.0/24, …
         let mut netdev = format!("user,id=net{index},net=10.0.{}.0/24", index + 2);
         if let Some(bootfile) = bootfile {
             let length = bootfile.len();

@@ -119,7 +119,7 @@ impl CurrentIpxe {
     pub const BIOS_ROM: &str = "pxe-virtio.rom";
     /// In the folder: the loader that drives the card it was loaded from, through UEFI.
     pub const EFI_ONE_CARD: &str = "snponly.efi";
-    /// In the folder: the loader with drivers of its own.
+    /// In the folder: the loader with native drivers.
     pub const EFI_ALL_CARDS: &str = "ipxe.efi";
 
     /// Where the files are, if they are.

@@ -85,7 +85,7 @@ impl<'a> Shell<'a> {
         }
     }
 
-    /// The key to press now that the screen shows so many prompts, and `echo` after the last one.
+    /// The key to press when the screen shows this many prompts, and `echo` after the last one.
     fn next_key(&mut self, prompts: usize, echo: &str) -> Option<u8> {
         if prompts > self.prompts {
             self.prompts = prompts;

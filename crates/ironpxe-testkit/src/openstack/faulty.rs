@@ -62,9 +62,9 @@ pub enum Fault {
     Status(u16, &'static str),
     /// This status with a header.
     Header(u16, &'static str, String),
-    /// 200 and something that nobody can read.
+    /// 200 and a malformed body.
     Garbage,
-    /// 200 and more than anybody should read, without an end.
+    /// 200 and an endless body.
     Endless,
     /// 200, and then the connection ends in the middle of the body.
     Half,

@@ -16,7 +16,7 @@ use crate::http;
 /// The password of every user that [`Keystone::add_service_user`] adds.
 pub const SERVICE_PASSWORD: &str = "service-test-password";
 const ADMIN_PASSWORD: &str = "admin-test-password";
-/// How long tokens are good for, in seconds, unless somebody wants something else.
+/// The default lifetime of tokens, in seconds.
 const TOKEN_LIFE: u32 = 3600;
 
 /// A running Keystone. Dropping it ends it and removes what it kept.
@@ -37,7 +37,7 @@ impl Keystone {
         Self::start_with(venv, TOKEN_LIFE)
     }
 
-    /// The same, with tokens that end after so many seconds.
+    /// As above, with tokens of this lifetime in seconds.
     pub fn start_with(venv: &Path, token_life: u32) -> Result<Self> {
         let folder = TempDir::with_prefix("ironpxe-keystone-")?;
         let at = folder.path();

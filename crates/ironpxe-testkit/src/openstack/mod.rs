@@ -3,7 +3,7 @@
 //! [`Keystone`], [`Glance`], [`Swift`] and [`Neutron`] are the real ones, at the versions of
 //! `xtask/requirements-openstack.txt`, each in a folder and on ports of its own. They take seconds
 //! to start and an environment that `cargo xtask test --full` makes, so they are for long tests.
-//! [`faulty`] is one of ours, which starts at once and misbehaves as told.
+//! [`faulty`] is a fake that starts immediately and misbehaves on request.
 
 pub mod faulty;
 mod glance;

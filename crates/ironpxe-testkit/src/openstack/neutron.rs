@@ -1,4 +1,4 @@
-//! A real Neutron server, without agents: it keeps what it is told, and nobody acts upon it.
+//! A real Neutron server without agents: it stores changes, but nothing applies them.
 
 use std::ffi::OsStr;
 use std::fs;

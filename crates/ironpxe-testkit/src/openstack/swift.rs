@@ -13,7 +13,7 @@ use super::program::{Program, run};
 use crate::http;
 use crate::server::Server;
 
-/// How often other ports are tried when somebody took the free ones first.
+/// How often to try other ports if the free ones were taken meanwhile.
 const PORTS_TO_TRY: usize = 3;
 const STORES: [&str; 3] = ["object", "container", "account"];
 

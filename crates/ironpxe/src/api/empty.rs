@@ -131,7 +131,8 @@ pub(super) fn routes() -> Router<AppState> {
 async fn events(call: Call) -> Result<()> {
     call.not_found_before(54)?;
     Err(ApiError::NotImplemented(
-        "This service does not support events and does not wait for any: do not send them.".to_owned(),
+        "This service does not support events and does not wait for any: do not send them."
+            .to_owned(),
     ))
 }
 

@@ -113,7 +113,9 @@ impl ApiError {
             Self::Fault(fault @ Fault::Internal(_)) => worded(
                 status(fault),
                 Shape::Fault,
-                &format!("Internal server error; the server's log has the cause under {request_id}."),
+                &format!(
+                    "Internal server error; the server's log has the cause under {request_id}."
+                ),
             ),
             Self::Fault(fault) => worded(status(fault), Shape::Fault, &fault.to_string()),
             Self::Version { refused, at_root } => {

@@ -1,4 +1,4 @@
-//! The configuration as the boot decision wants it.
+//! The settings of boot decisions.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::pxe::{GiveUpAction, LocalBoot};
 use super::values::Image;
 
 impl Config {
-    /// What boots depend on, when ramdisks find this service at `api_url`.
+    /// The settings of boot decisions, with the API's URL `api_url`.
     pub fn boot_settings(&self, api_url: String) -> BootSettings {
         let Self {
             general,
@@ -54,7 +54,7 @@ impl Config {
         }
     }
 
-    /// How boot scripts download.
+    /// The download settings of boot scripts.
     pub fn downloads(&self) -> Downloads {
         Downloads {
             timeout_seconds: self.pxe.ipxe_timeout,

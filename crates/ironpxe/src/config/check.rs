@@ -1,5 +1,4 @@
-//! What only several settings together can get wrong, and what follows from settings that are
-//! not set.
+//! Checks that involve several settings, and defaults that depend on others.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,7 +18,7 @@ use super::values::{Image, Secret, Word};
 type Images = BTreeMap<String, Image>;
 
 impl Loader {
-    /// Fills in what nobody set.
+    /// Fills in dynamic defaults.
     pub(super) fn complete(&mut self, environment: &Environment) {
         let general = &self.config.general;
         let host = match (&general.host, &environment.host_name) {
@@ -33,7 +32,7 @@ impl Loader {
             .map(absolute);
         self.config.host = host;
         let Some(state_path) = state_path else {
-            let message = "there is no home directory to keep the state in; set it, or give \
+            let message = "there is no home directory for the default; set it, or pass \
                            --state-dir"
                 .to_owned();
             return self.problem(
@@ -49,7 +48,7 @@ impl Loader {
         self.config.state_path = state_path;
     }
 
-    /// Finds settings that contradict each other.
+    /// Checks for conflicting settings.
     pub(super) fn check(&mut self) {
         if self
             .config
@@ -60,16 +59,16 @@ impl Loader {
         {
             self.about(
                 "[DEFAULT]state_path",
-                "expected the path of a folder".to_owned(),
+                "expected the path of a directory".to_owned(),
             );
         }
         let api = &self.config.api;
         if !api.host_ip.is_loopback() && !api.allow_unauthenticated_access {
             let message = format!(
-                "clients need not prove who they are ([DEFAULT]auth_strategy is noauth), so on {} \
-                 everybody who reaches it could control every machine. If only people you trust \
-                 can reach it, set [api]allow_unauthenticated_access = true or give \
-                 --allow-unauthenticated; if not, listen on 127.0.0.1",
+                "clients are not authenticated ([DEFAULT]auth_strategy is noauth), so on {} \
+                 everyone with network access could control every machine. If the network is \
+                 trusted, set [api]allow_unauthenticated_access = true or pass \
+                 --allow-unauthenticated; otherwise listen on 127.0.0.1",
                 api.host_ip
             );
             self.about("[api]host_ip", message);
@@ -80,18 +79,17 @@ impl Loader {
         let conductor = &self.config.conductor;
         if conductor.heartbeat_timeout <= conductor.heartbeat_interval {
             let message = format!(
-                "{} s is not longer than [conductor]heartbeat_interval ({} s), so that living \
-                 conductors would be taken for dead",
+                "{} s is not longer than [conductor]heartbeat_interval ({} s), so live \
+                 conductors would be considered dead",
                 conductor.heartbeat_timeout, conductor.heartbeat_interval
             );
             self.about("[conductor]heartbeat_timeout", message);
         }
         if self.config.pxe.ipxe_use_swift && self.config.glance.swift_temp_url_key.is_none() {
-            let message = "this needs [glance]swift_temp_url_key beside it".to_owned();
+            let message = "this requires [glance]swift_temp_url_key".to_owned();
             self.about("[pxe]ipxe_use_swift", message);
         } else if self.config.pxe.ipxe_use_swift && self.config.glance.auth_type.is_none() {
-            let message =
-                "this needs [glance]auth_type beside it, and what goes with it".to_owned();
+            let message = "this requires [glance]auth_type and its settings".to_owned();
             self.about("[pxe]ipxe_use_swift", message);
         }
         let short = |Secret(key): &Secret| key.len() < 32;
@@ -106,15 +104,15 @@ impl Loader {
         self.check_loaders();
     }
 
-    /// Finds addresses of this service that no machine could reach it by.
+    /// Checks for addresses by which no machine could reach this service.
     fn check_public_endpoint(&mut self) {
         let api = &self.config.api;
         let host_ip = api.host_ip.to_canonical();
         if host_ip.is_unspecified() {
             if api.public_endpoint.is_none() {
                 let message = format!(
-                    "{} stands for every address of this host, and boot scripts must name one that \
-                     machines reach: set [api]public_endpoint, for example to \
+                    "{} is a wildcard address, but boot scripts need an address that \
+                     machines can reach: set [api]public_endpoint, for example to \
                      http://192.0.2.1:{}",
                     api.host_ip,
                     if api.port == 0 { 6385 } else { api.port }
@@ -122,7 +120,7 @@ impl Loader {
                 self.about("[api]host_ip", message);
             }
         } else if is_of_no_host(host_ip) {
-            let message = format!("{} is no address of a host", api.host_ip);
+            let message = format!("{} is not the address of a host", api.host_ip);
             self.about("[api]host_ip", message);
         }
         let api = &self.config.api;
@@ -131,7 +129,7 @@ impl Loader {
             && !host_ip.is_loopback()
         {
             let message = format!(
-                "with {:?} each machine would ask itself; name the address or name under which \
+                "with {:?} each machine would connect to itself; use the address or name by which \
                  machines reach this service, which listens on {} ([api]host_ip)",
                 endpoint.0, api.host_ip
             );
@@ -139,7 +137,7 @@ impl Loader {
         }
     }
 
-    /// Finds loaders that no machine is ever given.
+    /// Checks for loaders that no machine would get.
     fn check_loaders(&mut self) {
         if self
             .config
@@ -147,7 +145,7 @@ impl Loader {
             .my_ipv6
             .is_some_and(|ip| is_of_no_host(ip.into()))
         {
-            let message = "expected the address of one host".to_owned();
+            let message = "expected the address of a single host".to_owned();
             self.about("[DEFAULT]my_ipv6", message);
         }
         let odd: Vec<String> = self
@@ -169,8 +167,7 @@ impl Loader {
         }
     }
 
-    /// Finds kernels without their ramdisks, and ramdisks without their kernels: at each level it is
-    /// both or neither.
+    /// Checks for kernels without ramdisks and vice versa: each level must have both or neither.
     fn check_pairs(&mut self) {
         let conductor = &self.config.conductor;
         let pairs = [
@@ -228,13 +225,13 @@ impl Loader {
         for (set, missing) in lonely {
             self.about(
                 &format!("[conductor]{set}"),
-                format!("this needs [conductor]{missing} beside it"),
+                format!("this requires [conductor]{missing}"),
             );
         }
     }
 
-    /// Finds bodies that there is never memory for: one is kept as it came, and once more when it is
-    /// parsed, and other clients have a quarter.
+    /// Checks for body sizes that never fit: a body is held as received and once more when parsed,
+    /// and a quarter of the memory is for other clients.
     fn check_memory(&mut self) {
         let api = &self.config.api;
         let bodies = [
@@ -248,15 +245,15 @@ impl Loader {
         let too_large = bodies.into_iter().find(|(_, size)| memory / 3 < *size);
         if let Some((key, size)) = too_large {
             let message = format!(
-                "{memory} is less than three times [api]{key} ({size}), so that such a body could \
-                 never be read: raise this, or lower that"
+                "{memory} is less than three times [api]{key} ({size}), so such a body could \
+                 never be read: raise this or lower [api]{key}"
             );
             self.about("[api]max_request_memory", message);
         }
     }
 
-    /// Finds images that are never given out: files elsewhere than is allowed, and those of a Glance
-    /// that is not configured.
+    /// Checks for images that are never served: files that are not allowed, and Glance images
+    /// without Glance.
     fn check_files(&mut self) {
         let conductor = &self.config.conductor;
         let single = [
@@ -290,15 +287,14 @@ impl Loader {
                         let is_allowed = allowed.iter().any(|it| path.starts_with(it));
                         (!is_allowed).then(|| {
                             format!(
-                                "{} is below none of the folders of \
+                                "{} is not below a directory of \
                                  [conductor]file_url_allowed_paths",
                                 file.path()
                             )
                         })
                     }
                     Ok(ImageRef::Glance(_)) => (!has_glance).then(|| {
-                        "an image of Glance needs [glance]auth_type, and what goes with it"
-                            .to_owned()
+                        "a Glance image requires [glance]auth_type and its settings".to_owned()
                     }),
                     Ok(ImageRef::Http(_)) | Err(_) => None,
                 };
@@ -315,17 +311,17 @@ impl Loader {
         let is_open = rpc.auth_strategy == RpcAuth::NoAuth && !rpc.allow_unauthenticated_access;
         if !rpc.host_ip.is_loopback() && is_open {
             let message = format!(
-                "callers need not prove who they are ([json_rpc]auth_strategy is noauth), so on {} \
-                 everybody who reaches it could control every machine. Set \
-                 [json_rpc]auth_strategy = \"http_basic\"; or if only people you trust can reach \
-                 it, set [json_rpc]allow_unauthenticated_access = true or give \
+                "clients are not authenticated ([json_rpc]auth_strategy is noauth), so on {} \
+                 everyone with network access could control every machine. Set \
+                 [json_rpc]auth_strategy = \"http_basic\"; or if the network is trusted, \
+                 set [json_rpc]allow_unauthenticated_access = true or pass \
                  --allow-unauthenticated; or listen on 127.0.0.1",
                 rpc.host_ip
             );
             self.about("[json_rpc]host_ip", message);
         }
         let rpc = &self.config.json_rpc;
-        let with = |key: &str| format!("this needs [json_rpc]{key} beside it");
+        let with = |key: &str| format!("this requires [json_rpc]{key}");
         let mut lonely = Vec::new();
         if rpc.username.is_some() != rpc.password.is_some() {
             match rpc.username {
@@ -351,7 +347,7 @@ impl Loader {
     fn check_openstack(&mut self) {
         let is_needed = self.config.dhcp.dhcp_provider == DhcpProvider::Neutron;
         if is_needed && self.config.neutron.auth_type.is_none() {
-            let message = "this needs [neutron]auth_type, and what goes with it".to_owned();
+            let message = "this requires [neutron]auth_type and its settings".to_owned();
             self.about("[dhcp]dhcp_provider", message);
         }
         let services = [

@@ -1,4 +1,4 @@
-//! `[database]connection`: which database, as a URL.
+//! `[database]connection`: the database's URL.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 const SQLITE_FORM: &str = "expected sqlite:///path/to/file, with an absolute path and nothing else";
 const POSTGRES_FORM: &str = "expected postgresql://user:password@host:port/database";
-/// What may stand behind the `?` of a PostgreSQL URL, as in libpq's.
+/// The supported query parameters of a PostgreSQL URL, as in libpq.
 const POSTGRES_OPTIONS: [&str; 8] = [
     "sslmode",
     "sslrootcert",
@@ -21,20 +21,20 @@ const POSTGRES_OPTIONS: [&str; 8] = [
     "application_name",
 ];
 
-/// Which database. Printing it leaves the password out, in whatever way it is printed.
+/// The database. Its output formats omit the password.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Connection {
-    /// A file of `SQLite`.
+    /// A `SQLite` file.
     Sqlite(PathBuf),
-    /// A database of a `PostgreSQL` server.
+    /// A database on a `PostgreSQL` server.
     Postgres(Postgres),
 }
 
-/// How to connect to a `PostgreSQL` server.
+/// The connection to a `PostgreSQL` server.
 #[derive(Clone)]
 pub struct Postgres {
-    /// As the driver takes it, password included.
+    /// The driver's options, including the password.
     pub options: Box<PgConnectOptions>,
     url: String,
 }
@@ -47,7 +47,7 @@ impl PartialEq for Postgres {
 
 impl Eq for Postgres {}
 
-/// No file: what [`super::Config`] has before it is loaded.
+/// A placeholder before [`super::Config`] is loaded.
 impl Default for Connection {
     fn default() -> Self {
         Self::Sqlite(PathBuf::new())
@@ -57,13 +57,13 @@ impl Default for Connection {
 impl TryFrom<String> for Connection {
     type Error = String;
 
-    // No error says what the URL is: it may hold a password.
+    // Errors do not contain the URL, because it may have a password.
     fn try_from(url: String) -> Result<Self, Self::Error> {
         match url.split_once("://") {
             Some(("sqlite", path)) => sqlite(path),
             Some(("postgresql" | "postgres", rest)) => postgres(&url, rest),
             Some((scheme, _)) => Err(format!(
-                "there are sqlite:///path/to/file and postgresql://…, not {scheme}"
+                "expected sqlite:///path/to/file or postgresql://…, not {scheme}"
             )),
             None => Err(format!("{SQLITE_FORM}; or {POSTGRES_FORM}")),
         }
@@ -71,7 +71,7 @@ impl TryFrom<String> for Connection {
 }
 
 fn sqlite(path: &str) -> Result<Connection, String> {
-    // Ironic's own file has four slashes before an absolute path, URLs have three.
+    // Ironic's files have four slashes before an absolute path, URLs have three.
     let file = path.trim_start_matches('/');
     if !path.starts_with('/') || file.is_empty() || file.ends_with('/') || file.contains('?') {
         return Err(SQLITE_FORM.to_owned());
@@ -81,7 +81,7 @@ fn sqlite(path: &str) -> Result<Connection, String> {
 
 fn postgres(url: &str, rest: &str) -> Result<Connection, String> {
     if let Some((_, options)) = rest.split_once('?') {
-        // The driver would only complain to the log, with the value.
+        // The driver would only log a warning, with the value.
         for option in options.split('&') {
             let key = option.split('=').next().unwrap_or_default();
             if key == "password" {
@@ -91,15 +91,15 @@ fn postgres(url: &str, rest: &str) -> Result<Connection, String> {
             }
             if !POSTGRES_OPTIONS.contains(&key) {
                 return Err(format!(
-                    "behind the ? there may be {}, joined by &; and a ? in the password is \
+                    "the supported parameters after ? are {}, separated by &; a ? in the password is \
                      written %3F",
                     POSTGRES_OPTIONS.join(", ")
                 ));
             }
         }
     }
-    // With these in a password, a URL means something else: the driver would look for a host that
-    // is the end of the password.
+    // An unencoded one of these in a password changes the URL's meaning: the end of the password
+    // would be the host name.
     let database = rest
         .split(['?', '#'])
         .next()
@@ -112,7 +112,7 @@ fn postgres(url: &str, rest: &str) -> Result<Connection, String> {
         ));
     }
     if database.is_empty() {
-        return Err(format!("the URL names no database: {POSTGRES_FORM}"));
+        return Err(format!("the URL has no database name: {POSTGRES_FORM}"));
     }
     let options = PgConnectOptions::from_str(url)
         .map_err(|error| format!("{POSTGRES_FORM}; the driver says: {error}"))?;

@@ -8,16 +8,16 @@ use super::section::section;
 section! {
     /// Deployment.
     ["deploy"] pub struct Deploy {
-        /// Where a deployed machine boots from unless its node says otherwise: `local` (its
-        /// disk) or `netboot` (the image's kernel and ramdisk, each time).
+        /// Where a deployed machine boots from unless its node overrides it: `local` (its disk) or
+        /// `netboot` (the image's kernel and ramdisk, at every boot).
         pub default_boot_option: BootOption = BootOption::Local;
-        /// Whether a ramdisk that inspects is told where the API is as well (`ipa-api-url`), to stay
-        /// with it for fast track. `driver_info.fast_track` says so for one node.
+        /// Whether an inspection ramdisk also gets the API's URL (`ipa-api-url`), to keep running
+        /// for fast track. `driver_info.fast_track` overrides it for a node.
         pub fast_track: bool = false;
-        /// What the firmware is of machines of which nothing says it: `bios` or `uefi`. Both are
-        /// served; by this the loader is chosen that the DHCP server names.
+        /// The boot mode of machines for which none is configured: `bios` or `uefi`. Both are
+        /// supported; it selects the loader in the DHCP options.
         pub default_boot_mode: BootMode = BootMode::Uefi;
-        /// Where a web server of yours has the loaders (`[pxe]ipxe_bootfile_name` and the others),
+        /// The URL of your web server with the loaders (`[pxe]ipxe_bootfile_name` and the others),
         /// for the boot interface `http-ipxe`: an `http://` or `https://` URL.
         pub http_url: Option<Endpoint> = None;
     }
@@ -33,7 +33,7 @@ pub enum BootOption {
     Netboot,
 }
 
-/// What a machine's firmware is.
+/// The boot mode of a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BootMode {

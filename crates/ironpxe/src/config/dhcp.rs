@@ -1,4 +1,4 @@
-//! `[dhcp]`, and the configuration as the DHCP options want it.
+//! `[dhcp]`, and the settings of DHCP options.
 
 use ironpxe_core::dhcp::{self, DhcpSettings, Loaders};
 use serde::{Deserialize, Serialize};
@@ -10,21 +10,20 @@ use super::values::BootFile;
 use super::{Config, Endpoint, Host, Pxe};
 
 section! {
-    /// The DHCP server that sends machines here.
+    /// The DHCP server that directs machines to this service.
     ["dhcp"] pub struct Dhcp {
-        /// Who tells it about machines: `none` (nobody; your own server has a few lines that serve
-        /// every machine, see `ironpxe dhcp example`), `dnsmasq` (files for each node, see
-        /// `[dnsmasq]`) or `neutron` (DHCP options of the machines' Neutron ports, see
-        /// `[neutron]`).
+        /// How it is configured: `none` (not by ironpxe; add a few lines to your server, see
+        /// `ironpxe dhcp example`), `dnsmasq` (files for each node, see `[dnsmasq]`) or `neutron`
+        /// (DHCP options of the machines' Neutron ports, see `[neutron]`).
         pub dhcp_provider: DhcpProvider = DhcpProvider::None;
     }
 }
 
-/// Who tells the DHCP server about machines.
+/// How the DHCP server is configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", try_from = "String")]
 pub enum DhcpProvider {
-    /// Nobody.
+    /// Not by this service.
     None,
     /// Files that a dnsmasq reads.
     Dnsmasq,
@@ -41,14 +40,14 @@ impl TryFrom<String> for DhcpProvider {
             "dnsmasq" => Ok(Self::Dnsmasq),
             "neutron" => Ok(Self::Neutron),
             _ => Err(format!(
-                "there is no provider {name:?}; write \"none\", \"dnsmasq\" or \"neutron\""
+                "unknown provider {name:?}; expected \"none\", \"dnsmasq\" or \"neutron\""
             )),
         }
     }
 }
 
 impl Config {
-    /// What DHCP options depend on, when machines find this service at `api_url`.
+    /// The settings of DHCP options, with the API's URL `api_url`.
     pub fn dhcp_settings(&self, api_url: String) -> DhcpSettings {
         let Pxe {
             tftp_server,

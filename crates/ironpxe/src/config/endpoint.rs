@@ -1,4 +1,4 @@
-//! Values that name a host: the URLs of services, and the TFTP server.
+//! Settings that identify a host: URLs of services, and the TFTP server.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -7,8 +7,7 @@ use ironpxe_core::boot::ImageUrl;
 use ironpxe_core::mask::mask_text;
 use serde::{Deserialize, Serialize};
 
-/// Where a service is found: an `http://` or `https://` URL without a slash at its end, and without
-/// a user or password in it.
+/// The URL of a service: `http://` or `https://`, without a trailing slash and without credentials.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Endpoint(pub String);
@@ -20,14 +19,14 @@ impl TryFrom<String> for Endpoint {
         let refused = |problem: &dyn fmt::Display| {
             format!("{:?} cannot be used: {problem}", mask_text(&written))
         };
-        // It stands in boot scripts, where an image's URL may stand too.
+        // It is used in boot scripts, so the rules for image URLs apply.
         let url = ImageUrl::parse(&written).map_err(|problem| refused(&problem))?;
         if url.as_str().contains(['?', '#']) {
-            return Err(refused(&"paths will be appended to it"));
+            return Err(refused(&"paths are appended to it"));
         }
         if authority(url.as_str()).contains('@') {
             return Err(refused(
-                &"a user and password in a URL are not used, and would be shown; leave them out",
+                &"credentials in this URL are not used and would be shown; remove them",
             ));
         }
         let url = url.as_str().trim_end_matches('/');
@@ -36,19 +35,19 @@ impl TryFrom<String> for Endpoint {
 }
 
 impl Endpoint {
-    /// Why nobody can reach this, if it is so.
+    /// Why no machine can reach this URL; `None` if it is usable.
     fn unreachable(&self) -> Option<&'static str> {
         match ip(host_of(&self.0)) {
             Some(ip) if is_of_no_host(ip) => {
-                Some("this is no address of a host; name one that machines reach")
+                Some("this is not the address of a host; use one that machines can reach")
             }
             _ => None,
         }
     }
 }
 
-/// Where clients and machines find this service. It ends without `/v1`, which `OS_ENDPOINT` often
-/// has at its end, and which is left off here as it is there.
+/// The URL of this service for clients and machines. A trailing `/v1`, as `OS_ENDPOINT` often has,
+/// is removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct PublicEndpoint(pub String);
@@ -71,7 +70,7 @@ impl TryFrom<String> for PublicEndpoint {
 }
 
 impl PublicEndpoint {
-    /// Whether it names whatever host it is used on.
+    /// Whether the host is a loopback address.
     pub fn is_loopback(&self) -> bool {
         let host = host_of(&self.0);
         ip(host).is_some_and(|ip| ip.is_loopback())
@@ -80,7 +79,7 @@ impl PublicEndpoint {
     }
 }
 
-/// A host by its address (IPv6 without brackets) or its name, without a scheme and a port.
+/// A host: an address (IPv6 without brackets) or a name, without scheme and port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Host(pub String);
@@ -94,20 +93,20 @@ impl TryFrom<String> for Host {
         let host = bare.unwrap_or(text);
         let refused = |problem: &str| Err(format!("{text:?} cannot be used: {problem}"));
         match ip(host) {
-            Some(ip) if is_of_no_host(ip) => return refused("this is no address of a host"),
+            Some(ip) if is_of_no_host(ip) => return refused("this is not the address of a host"),
             Some(_) => return Ok(Self(host.to_owned())),
             None => {}
         }
-        // What may be the host of a URL.
+        // Valid as the host of a URL.
         let is_name = bare.is_none() && !host.contains([':', '/', '@', '?', '#']);
         if !is_name || ImageUrl::parse(&format!("http://{host}")).is_err() {
-            return refused("expected an address or a name alone, without scheme and port");
+            return refused("expected an address or a name, without scheme and port");
         }
         Ok(Self(host.to_owned()))
     }
 }
 
-/// What stands between the scheme and the path.
+/// The authority of a URL.
 fn authority(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     rest.split(['/', '?', '#']).next().unwrap_or_default()
@@ -171,7 +170,7 @@ mod tests {
             ("http://h:0", "from 1 to 65535"),
             ("h:6385", "http://"),
             ("http://u:hush@h:6385", "\"http://******@h:6385\""),
-            ("http://u:hush@h", "leave them out"),
+            ("http://u:hush@h", "remove them"),
             ("http://u:hu/sh@h", "\"http://******@h\""),
             ("http://hush@h", "\"http://******@h\""),
         ] {
@@ -204,7 +203,7 @@ mod tests {
             "http://[ff02::1]",
         ] {
             let said = public(written).unwrap_err();
-            assert!(said.contains("no address of a host"), "{written}: {said}");
+            assert!(said.contains("not the address of a host"), "{written}: {said}");
         }
         let is_loopback = |url: &str| PublicEndpoint(url.to_owned()).is_loopback();
         for url in [

@@ -1,12 +1,11 @@
-//! What the configuration depends on and no operator wrote: the one place that reads the
-//! environment.
+//! The process environment: the only place that reads it.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
-/// The process's surroundings, as plain data.
+/// The process environment as plain data.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
     /// The environment variables.
@@ -18,7 +17,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// The surroundings of this process.
+    /// The environment of this process.
     pub fn of_this_process() -> Self {
         Self {
             variables: std::env::vars_os().collect(),
@@ -30,14 +29,14 @@ impl Environment {
         }
     }
 
-    /// A variable that is set, and not to nothing.
+    /// A variable that is set and not empty.
     pub fn variable(&self, name: &str) -> Option<&OsString> {
         self.variables
             .get(std::ffi::OsStr::new(name))
             .filter(|value| !value.is_empty())
     }
 
-    /// The folder for this service's state when none is configured.
+    /// The default of the state directory.
     pub(super) fn default_state_path(&self) -> Option<PathBuf> {
         if let Some(folder) = self.variable("XDG_STATE_HOME") {
             return Some(PathBuf::from(folder).join("ironpxe"));

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration: where, what, and how to mend it.
+//! Configuration errors: the location, the problem, and the fix.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,34 +7,34 @@ use ironpxe_core::mask::mask_text;
 
 use super::Config;
 
-/// A configuration that cannot be used, with everything that is wrong with it.
+/// An invalid configuration, with all of its problems.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
     /// At least one.
     pub problems: Vec<Problem>,
 }
 
-/// One thing that is wrong.
+/// A single problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Who said it.
+    /// Where the value comes from.
     pub origin: Origin,
-    /// `[section]key`, if it is about one.
+    /// `[section]key`, if it concerns one.
     pub key: Option<String>,
-    /// What is wrong, and what would be right.
+    /// The problem and the fix.
     pub message: String,
 }
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// Nobody set it.
+    /// The default.
     Default,
     /// A line of the configuration file.
     File {
-        /// The file, as it was named.
+        /// The file's path as given.
         path: PathBuf,
-        /// The line, from 1.
+        /// The line, counted from 1.
         line: usize,
     },
     /// An environment variable.
@@ -44,8 +44,8 @@ pub enum Origin {
 }
 
 impl Config {
-    /// A problem with a setting, or one key of it (`[section]key`, `[section]key.part`), with who
-    /// set it.
+    /// A problem with a setting or a part of it (`[section]key`, `[section]key.part`), with its
+    /// origin.
     pub fn problem(&self, key: &str, message: &str) -> Problem {
         Problem {
             origin: self.origin(key),
@@ -54,7 +54,7 @@ impl Config {
         }
     }
 
-    /// Who set a setting, or one key of it.
+    /// The origin of a setting or a part of it.
     pub(super) fn origin(&self, key: &str) -> Origin {
         let whole = || key.rsplit_once('.').map(|(whole, _)| whole);
         let origin = self.origins.get(key);

@@ -9,34 +9,35 @@ use super::section::section;
 use super::values::Secret;
 
 section! {
-    /// How images reach machines. See `docs/images.md`.
+    /// How machines get images. See `docs/images.md`.
     ["images"] pub struct Images {
-        /// Which `http://` and `https://` images machines get through this service, because they
-        /// cannot reach their servers or do not speak TLS: `never`, `https` (those that take TLS)
-        /// or `always`. Images of Glance (unless `[pxe]ipxe_use_swift` is set) and files are
-        /// always passed on.
+        /// Which `http://` and `https://` images are relayed by this service, because machines
+        /// cannot reach their servers or have no TLS: `never`, `https` or `always`. Glance images
+        /// (unless `[pxe]ipxe_use_swift` is set) and files are always relayed.
         pub relay: Relay = Relay::Never;
-        /// Networks from which `relay` may fetch images, besides public addresses: those of the
-        /// operator's own image servers, such as `["10.20.0.0/24", "fd00:20::/64"]`. Without them,
-        /// whoever may set an image of a node could read from everything that this host reaches
-        /// and they do not: management networks, a cloud's metadata, services of this host.
+        /// Networks that `relay` may fetch images from, besides public addresses: those of your
+        /// image servers, such as `["10.20.0.0/24", "fd00:20::/64"]`. Other private addresses are
+        /// refused, because clients that set a node's image could otherwise read from everything
+        /// that this host reaches: management networks, a cloud's metadata service, services of
+        /// this host.
         pub relay_allowed: Networks = Networks::default();
-        /// Signs the URLs of images that are passed on: at least 32 characters, the same for all
-        /// replicas. Not set: a secret that the first replica keeps in the database.
+        /// The key of signed image URLs: at least 32 characters, the same for all replicas. Not
+        /// set: a generated secret in the database.
         pub url_key: Option<Secret> = None;
-        /// How long a URL in a boot script is good for, in seconds.
+        /// The lifetime of an image URL in a boot script, in seconds.
         pub url_lifetime: u32 = 3600, in 60..=604_800;
-        /// An image whose server or file system is silent for so many seconds is given up.
+        /// The idle timeout of an image's server or file system, in seconds.
         pub timeout: u32 = 30, in 1..=3600;
-        /// The authorities that are believed when images are passed on from `https://`, as PEM.
-        /// Not set: those of the system.
+        /// The trusted CA certificates for relaying `https://` images, as PEM. Not set: those of
+        /// the system.
         pub cafile: Option<PathBuf> = None;
-        /// How many images are passed on at once. Machines that come later are told to ask again.
+        /// The maximum number of concurrently relayed images. Requests beyond it get 503 and are
+        /// retried.
         pub max_downloads: u32 = 1000, in 1..=100_000;
     }
 }
 
-/// Which images machines get through this service.
+/// Which images are relayed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Relay {

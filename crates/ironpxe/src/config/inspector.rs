@@ -6,7 +6,7 @@ use super::values::KernelParams;
 section! {
     /// Inspection.
     ["inspector"] pub struct Inspector {
-        /// More kernel parameters for the ramdisk when it inspects.
+        /// Additional kernel parameters of the inspection ramdisk.
         pub extra_kernel_params: KernelParams = KernelParams(String::new());
     }
 }

@@ -9,63 +9,62 @@ use super::section::section;
 use super::values::{Secret, Word};
 
 section! {
-    /// What an API and conductors in processes of their own say to each other
-    /// (`ironpxe serve --role api`, `--role conductor`). The same file serves both.
+    /// RPC between an API and conductors in separate processes (`ironpxe serve --role api`, `--role
+    /// conductor`). Both use the same file.
     ["json_rpc"] pub struct JsonRpc {
-        /// The address a conductor listens on, and registers under. An address for all networks
-        /// (`0.0.0.0`) is registered as `[DEFAULT]host`, which must then be a name that the API
-        /// finds.
+        /// The listen address of a conductor, and its registered address. A wildcard address
+        /// (`0.0.0.0`) is registered as `[DEFAULT]host`, which must then be a name that the API can
+        /// resolve.
         pub host_ip: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
         /// The TCP port a conductor listens on; 0 takes any free one.
         pub port: u16 = 8089;
-        /// How an API proves to a conductor who it is: `noauth` (not at all) or `http_basic`.
+        /// How an API authenticates to conductors: `noauth` (not at all) or `http_basic`.
         pub auth_strategy: RpcAuth = RpcAuth::NoAuth;
-        /// Whom a conductor lets in with `http_basic`: an htpasswd file of bcrypt hashes, as
-        /// `htpasswd -nbB NAME PASSWORD` makes them. Changes count at once.
+        /// The users that a conductor accepts with `http_basic`: an htpasswd file of bcrypt hashes,
+        /// as created by `htpasswd -nbB NAME PASSWORD`. Changes take effect immediately.
         pub http_basic_auth_user_file: Option<PathBuf> = None;
-        /// The name an API gives with `http_basic`.
+        /// The user name of an API for `http_basic`.
         pub username: Option<Word> = None;
-        /// The password an API gives with `http_basic`.
+        /// The password of an API for `http_basic`.
         pub password: Option<Secret> = None;
-        /// Whether a conductor speaks TLS. Needs `cert_file` and `key_file`.
+        /// Whether a conductor uses TLS. Requires `cert_file` and `key_file`.
         pub use_ssl: bool = false;
-        /// The conductor's certificate, and those between it and the authority, as PEM.
+        /// The conductor's certificate chain without the root, as PEM.
         pub cert_file: Option<PathBuf> = None;
-        /// The key of the conductor's certificate, as PEM.
+        /// The private key of the conductor's certificate, as PEM.
         pub key_file: Option<PathBuf> = None;
-        /// Whether an API speaks TLS to conductors. Needs `cafile`.
+        /// Whether an API uses TLS for conductors. Requires `cafile`.
         pub client_use_ssl: bool = false;
-        /// The authorities that an API believes, as PEM.
+        /// The CA certificates that an API trusts, as PEM.
         pub cafile: Option<PathBuf> = None;
-        /// How long one conductor may take to take a connection, and for the sign of life that an
-        /// API asks for before it gives it work, in seconds; then the next one is asked. Machines are
-        /// answered without a conductor.
+        /// The timeout for connecting to a conductor and for pinging it before a call, in seconds;
+        /// then the next one is tried. Boots need no conductor.
         pub boot_try_timeout: u32 = 2, in 1..=60;
-        /// How long an API looks for a conductor that is there, in seconds. After that the operator is
-        /// told to come back.
+        /// How long an API looks for a conductor that responds, in seconds. After that the request
+        /// fails with 503.
         pub boot_timeout: u32 = 8, in 1..=60;
-        /// How long one conductor may take to answer an operator's question, which changes
-        /// nothing, before an API asks the next, in seconds.
+        /// The timeout for one conductor's response to a call without side effects, before the API
+        /// tries the next, in seconds.
         pub read_try_timeout: u32 = 10, in 1..=600;
-        /// How long an API waits for the answer to what an operator asks, in seconds.
+        /// The timeout for the response to any other call, in seconds.
         pub call_timeout: u32 = 60, in 1..=3600;
-        /// The largest request that a conductor reads, in bytes: more than
+        /// The largest request that a conductor accepts, in bytes: must be larger than
         /// `[api]max_json_body_size_provision`.
         pub max_body_size: u32 = 80 * 1024 * 1024, in 1024..=2_000_000_000;
-        /// Have a conductor listen on other addresses than this host's own loopback although
-        /// callers need not prove who they are. Only for networks that nobody else can reach.
+        /// Allow a conductor to listen on other addresses than loopback although clients are not
+        /// authenticated. Only for trusted networks.
         pub allow_unauthenticated_access: bool = false;
     }
 }
 
-/// How an API proves to a conductor who it is.
+/// How an API authenticates to conductors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub enum RpcAuth {
     /// Not at all.
     #[serde(rename = "noauth")]
     NoAuth,
-    /// By name and password.
+    /// By user name and password.
     #[serde(rename = "http_basic")]
     HttpBasic,
 }
@@ -78,7 +77,7 @@ impl TryFrom<String> for RpcAuth {
             "noauth" => Ok(Self::NoAuth),
             "http_basic" => Ok(Self::HttpBasic),
             _ => Err(format!(
-                "there is no strategy {name:?} here; write \"noauth\" or \"http_basic\""
+                "unknown strategy {name:?}; expected \"noauth\" or \"http_basic\""
             )),
         }
     }

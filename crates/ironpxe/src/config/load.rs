@@ -1,5 +1,5 @@
-//! Putting a configuration together: the file, then the environment, then the command line. Who
-//! speaks later wins.
+//! Loads the configuration: the file, overridden by the environment, overridden by the command
+//! line.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -16,11 +16,11 @@ use super::error::{Origin, Problem};
 use super::section::Section;
 use super::{Config, Flag};
 
-/// Variables that begin like settings and are none.
+/// Variables with the prefix of settings that are not settings.
 const OTHER_VARIABLES: [&str; 1] = ["IRONPXE_LOG"];
 const OTHER_VARIABLES_PREFIX: &str = "IRONPXE_TEST_";
 
-/// A configuration being put together.
+/// A configuration being loaded.
 #[derive(Default)]
 pub(super) struct Loader {
     pub(super) config: Config,
@@ -33,7 +33,7 @@ impl Loader {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) => {
-                let message = format!("{} cannot be read: {error}", path.display());
+                let message = format!("cannot read {}: {error}", path.display());
                 self.problem(Origin::Default, None, message);
                 return;
             }
@@ -41,7 +41,7 @@ impl Loader {
         self.text(path, &text);
     }
 
-    /// Reads what stands in the file.
+    /// Parses the content of the file.
     pub(super) fn text(&mut self, path: &Path, text: &str) {
         let at = |span: Range<usize>| Origin::File {
             path: path.to_owned(),
@@ -56,13 +56,13 @@ impl Loader {
                 return;
             }
         };
-        // In the order of the file, which a table does not keep.
+        // In the order of the file, which a table does not preserve.
         let mut sections: Vec<_> = table.into_iter().collect();
         sections.sort_by_key(|(name, _)| name.span().start);
         for (name, value) in sections {
             let DeValue::Table(keys) = value.into_inner() else {
                 let message = format!(
-                    "{:?} stands outside of every section; put it below [DEFAULT]",
+                    "{:?} is outside of a section; move it below [DEFAULT]",
                     name.get_ref()
                 );
                 self.problem(at(name.span()), None, message);
@@ -119,24 +119,24 @@ impl Loader {
             (key == key.to_uppercase()).then(|| (section.name(), key.to_lowercase()))
         });
         let Some((section, key)) = known else {
-            let message = "this names no setting; expected IRONPXE_<SECTION>__<KEY> in capitals, \
+            let message = "not a setting; expected IRONPXE_<SECTION>__<KEY> in upper case, \
                            for example IRONPXE_API__PORT"
                 .to_owned();
             return self.problem(origin, None, message);
         };
         let Some(text) = value.to_str() else {
-            return self.problem(origin, None, "this is not UTF-8".to_owned());
+            return self.problem(origin, None, "not valid UTF-8".to_owned());
         };
         self.set_text(origin, section, &key, text);
     }
 
-    /// Reads a setting of the command line.
+    /// Applies a setting of the command line.
     pub(super) fn flag(&mut self, flag: &Flag) {
         self.set_text(Origin::Flag(flag.name), flag.section, flag.key, &flag.value);
     }
 
-    /// Sets a key to what was written without TOML's quotes: a text as it stands, or if the key
-    /// holds no text, what TOML would read.
+    /// Sets a key to a value without TOML quotes: the text itself, or, if the key is not a text,
+    /// the value as TOML.
     fn set_text(&mut self, origin: Origin, section: &str, key: &str, text: &str) {
         let as_text = Spanned::new(0..text.len(), DeValue::String(DeString::Borrowed(text)));
         let mut read = self.set(section, key, as_text.into());
@@ -153,19 +153,19 @@ impl Loader {
         value: ValueDeserializer<'_>,
     ) -> Result<(), toml::de::Error> {
         let Some(section) = self.section(section) else {
-            return Err(serde::de::Error::custom("there is no such section"));
+            return Err(serde::de::Error::custom("no such section"));
         };
         section.set(key, value).unwrap_or_else(|| {
             let known: Vec<_> = section.keys().iter().map(|key| key.name).collect();
             Err(serde::de::Error::custom(format_args!(
-                "there is no such key; [{}] has {}",
+                "no such key; the keys of [{}] are {}",
                 section.name(),
                 known.join(", ")
             )))
         })
     }
 
-    /// Remembers where a value came from, or what is wrong with it.
+    /// Records where a value comes from, or its error.
     fn note(
         &mut self,
         origin: Origin,
@@ -176,7 +176,7 @@ impl Loader {
         let name = format!("[{section}]{key}");
         match read {
             Ok(()) => {
-                // What was said of its parts before counts no more.
+                // The parts of an earlier value are replaced.
                 let parts = format!("{name}.");
                 self.config
                     .origins
@@ -201,10 +201,7 @@ impl Loader {
             .iter()
             .map(|it| format!("[{}]", it.name()))
             .collect();
-        format!(
-            "there is no section [{name}]; there are {}",
-            known.join(", ")
-        )
+        format!("no section [{name}]; the sections are {}", known.join(", "))
     }
 
     /// Adds a problem.
@@ -221,7 +218,7 @@ impl Loader {
     }
 }
 
-/// The keys of a table, with where each stands.
+/// The keys of a table with their positions.
 fn parts(value: &DeValue<'_>) -> Vec<(String, Range<usize>)> {
     let DeValue::Table(table) = value else {
         return Vec::new();
@@ -232,26 +229,26 @@ fn parts(value: &DeValue<'_>) -> Vec<(String, Range<usize>)> {
         .collect()
 }
 
-/// What TOML's own message does not say to somebody who brings a file of Ironic's.
+/// A hint for users of an INI file like Ironic's.
 fn hint(text: &str, span: &Range<usize>) -> &'static str {
     let line = line_of(text, span.start).saturating_sub(1);
     let line = text.lines().nth(line).unwrap_or_default();
     let value = line.split_once('=').map(|(_, value)| value.trim());
     let is_bare = value.is_some_and(|value| {
-        // A value that goes on in the next lines is not known by itself.
+        // A multi-line value is not recognizable by itself.
         let is_toml = value.starts_with(['"', '\'', '[', '{'])
             || format!("key = {value}").parse::<toml::Table>().is_ok();
         !is_toml || value.ends_with(',')
     });
     if is_bare || line.starts_with([' ', '\t']) {
-        "; this file is TOML, not the INI of an ironic.conf: texts stand in quotes (key = \"text\") \
-         and no line continues the one before; `ironpxe config sample` prints such a file"
+        "; this file is TOML, not INI like ironic.conf: texts need quotes (key = \"text\") \
+         and lines cannot be continued; `ironpxe config sample` prints a sample file"
     } else {
         ""
     }
 }
 
-/// An operator does not know Rust's types.
+/// Operators do not know Rust's types.
 fn in_plain_words(message: &str) -> String {
     message
         .replace("expected u8", "expected a number from 0 to 255")
@@ -262,7 +259,7 @@ fn in_plain_words(message: &str) -> String {
         .replace("invalid IP address syntax", "expected an IP address")
 }
 
-/// The line, from 1, in which a byte of the text stands.
+/// The line number, from 1, of a byte offset.
 fn line_of(text: &str, offset: usize) -> usize {
     let before = text.as_bytes().get(..offset).unwrap_or(text.as_bytes());
     before.split(|&byte| byte == b'\n').count()

@@ -1,9 +1,9 @@
-//! The configuration: what an operator may set, where, and what is wrong with it.
+//! The configuration: settings, sources, and errors.
 //!
-//! Sections and keys have Ironic's names where Ironic has them. Each section has its own file,
-//! where its keys, their defaults and their documentation stand once (see `section.rs`);
-//! `load.rs` says who may set them, `check.rs` what does not go together. What comes out of
-//! [`Config::load`] is checked plain data. Nothing else in ironpxe reads the environment.
+//! Sections and keys have Ironic's names where Ironic has them. Each section is in its own file,
+//! with the keys, their defaults and their documentation (see `section.rs`); `load.rs` has the
+//! sources and their precedence, `check.rs` the checks across settings. [`Config::load`] returns
+//! validated plain data. Nothing else in ironpxe reads the environment.
 
 mod anaconda;
 mod api;
@@ -94,31 +94,31 @@ pub struct Config {
     /// `[neutron]`
     pub neutron: Neutron,
 
-    /// `[DEFAULT]host`, or what it is when it is not set.
+    /// `[DEFAULT]host` or its default.
     pub host: String,
-    /// `[DEFAULT]state_path`, or what it is when it is not set.
+    /// `[DEFAULT]state_path` or its default.
     pub state_path: PathBuf,
-    /// `[database]connection`, or what it is when it is not set.
+    /// `[database]connection` or its default.
     pub database_connection: Connection,
 
-    /// Who set what: `[section]key` → origin.
+    /// The origin of each setting: `[section]key` → origin.
     origins: BTreeMap<String, Origin>,
 }
 
-/// A setting made on the command line.
+/// A setting on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flag {
-    /// The flag, as it was typed.
+    /// The flag's name.
     pub name: &'static str,
     /// The setting's section.
     pub section: &'static str,
     /// The setting's key.
     pub key: &'static str,
-    /// What it is set to.
+    /// The value.
     pub value: String,
 }
 
-/// All sections, in the order of the sample, of a configuration that is lent in whatever way.
+/// All sections in the order of the sample, for any kind of borrow.
 macro_rules! sections {
     ($config:expr) => {
         sections!(
@@ -132,11 +132,11 @@ macro_rules! sections {
     }};
 }
 
-/// How many sections there are.
+/// The number of sections.
 const SECTIONS: usize = 14;
 
 impl Config {
-    /// Puts the configuration together: the file, over that the environment, over that the flags.
+    /// Loads the configuration: the file, overridden by the environment, overridden by the flags.
     pub fn load(
         file: Option<&Path>,
         environment: &Environment,
@@ -159,7 +159,7 @@ impl Config {
 }
 
 impl Loader {
-    /// What comes after the file.
+    /// The steps after the file.
     fn finish(mut self, environment: &Environment, flags: &[Flag]) -> Result<Config, ConfigError> {
         self.environment(environment);
         for flag in flags {

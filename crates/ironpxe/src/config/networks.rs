@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-/// IP networks: a TOML list, or one text with commas. An address alone is a network of one.
+/// IP networks: a TOML list, or a comma-separated text. A bare address is a network of one.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "AsWritten", into = "Vec<String>")]
 pub struct Networks(pub Vec<IpNet>);
@@ -38,12 +38,12 @@ fn network(text: &str) -> Result<IpNet, String> {
     let network = match text.parse::<IpNet>() {
         Ok(network) => network,
         Err(_) => text.parse::<IpAddr>().map(IpNet::from).map_err(|_| {
-            format!("{text:?} is no network: expected one such as 10.0.0.0/24 or fd00:1::/64")
+            format!("{text:?} is not a network: expected one such as 10.0.0.0/24 or fd00:1::/64")
         })?,
     };
     if network.trunc() != network {
         return Err(format!(
-            "{text:?} has host bits set behind its prefix: write {} for the whole network, or {} \
+            "{text:?} has host bits set: write {} for the whole network, or {} \
              for this one address",
             network.trunc(),
             network.addr()
@@ -72,7 +72,7 @@ mod tests {
         for (text, why) in [
             ("10.0.0.0/33", "no network"),
             ("images.example", "no network"),
-            ("10.0.0.0/8,", "\"\" is no network"),
+            ("10.0.0.0/8,", "\"\" is not a network"),
             ("10.1.2.3/8", "write 10.0.0.0/8"),
         ] {
             let error = read(text).unwrap_err();

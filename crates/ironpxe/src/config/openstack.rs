@@ -1,9 +1,9 @@
-//! What every section about an OpenStack service has: how the service is found, and how we prove
-//! who we are. Names are keystoneauth's, as Ironic has them.
+//! The settings shared by all sections of OpenStack services: the service's location and the
+//! credentials. The names are keystoneauth's, as in Ironic.
 
 use serde::{Deserialize, Serialize};
 
-/// How we prove to a service who we are.
+/// How to authenticate to a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub enum AuthType {
@@ -27,14 +27,14 @@ impl TryFrom<String> for AuthType {
             "password" | "v3password" => Ok(Self::Password),
             "v3applicationcredential" => Ok(Self::ApplicationCredential),
             _ => Err(format!(
-                "there is no type {name:?} here; write \"password\", \"v3applicationcredential\" \
+                "unknown type {name:?}; expected \"password\", \"v3applicationcredential\" \
                  or \"none\""
             )),
         }
     }
 }
 
-/// What every such section says.
+/// The shared settings of these sections.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each is a key, and documented there")]
 pub struct OpenStack {
@@ -58,11 +58,11 @@ pub struct OpenStack {
 }
 
 impl OpenStack {
-    /// What is missing: the key that makes it needed, and what is missing beside it.
+    /// Missing settings: the key that requires them, and the message.
     pub(super) fn missing(&self) -> Vec<(&'static str, String)> {
         let mut missing = Vec::new();
         let beside = |is_there: bool, key: &str| {
-            (!is_there).then(|| format!("this needs [{}]{key} beside it", self.section))
+            (!is_there).then(|| format!("this requires [{}]{key}", self.section))
         };
         let needed = match self.auth_type {
             None => Vec::new(),
@@ -111,8 +111,7 @@ impl OpenStack {
     }
 }
 
-/// Declares a section about an OpenStack service: `section!` with the keys that all of them have
-/// before its own.
+/// Declares a section of an OpenStack service: `section!` with the shared keys before its own.
 macro_rules! openstack_section {
     (
         $(#[doc = $about:literal])*
@@ -121,50 +120,50 @@ macro_rules! openstack_section {
         $crate::config::section::section! {
             $(#[doc = $about])*
             [$section] pub struct $Name {
-                /// How to prove who we are: `password` (`auth_url`, `username`, `password`, a
-                /// project, and the domains of both), `v3applicationcredential` (`auth_url`,
-                /// `application_credential_id` and `application_credential_secret`) or `none`
-                /// (`endpoint_override` alone). Not set: the service is not used.
+                /// How to authenticate: `password` (`auth_url`, `username`, `password`, a project,
+                /// and the domains of both), `v3applicationcredential` (`auth_url`,
+                /// `application_credential_id` and `application_credential_secret`) or `none` (only
+                /// `endpoint_override`). Not set: the service is not used.
                 pub auth_type: Option<$crate::config::AuthType> = None;
-                /// Keystone, for example `https://keystone.example:5000/v3`.
+                /// Keystone's URL, for example `https://keystone.example:5000/v3`.
                 pub auth_url: Option<$crate::config::Endpoint> = None;
                 /// The user.
                 pub username: Option<String> = None;
-                /// The id of the user's domain. This or the name is needed.
+                /// The ID of the user's domain; this or its name is required.
                 pub user_domain_id: Option<String> = None;
                 /// The name of the user's domain.
                 pub user_domain_name: Option<String> = None;
                 /// The user's password.
                 pub password: Option<$crate::config::Secret> = None;
-                /// The id of the project that the user works in. This or the name is needed.
+                /// The ID of the project; this or its name is required.
                 pub project_id: Option<String> = None;
-                /// The name of the project. It goes with a domain.
+                /// The name of the project; requires a domain.
                 pub project_name: Option<String> = None;
-                /// The id of the project's domain.
+                /// The ID of the project's domain.
                 pub project_domain_id: Option<String> = None;
                 /// The name of the project's domain.
                 pub project_domain_name: Option<String> = None;
-                /// The id of the application credential.
+                /// The ID of the application credential.
                 pub application_credential_id: Option<String> = None;
                 /// The secret of the application credential.
                 pub application_credential_secret: Option<$crate::config::Secret> = None;
-                /// Where the service is, whatever Keystone's catalog says.
+                /// The service's URL, instead of the one in Keystone's catalog.
                 pub endpoint_override: Option<$crate::config::Endpoint> = None;
-                /// Which region's service. Not set: any.
+                /// The region of the service. Not set: any.
                 pub region_name: Option<String> = None;
-                /// Which of the service's addresses in the catalog, the best first.
+                /// The interfaces of the endpoint in the catalog, in order of preference.
                 pub valid_interfaces: $crate::config::Names = $crate::config::Names(vec![
                     "internal".to_owned(),
                     "public".to_owned(),
                 ]);
-                /// The authorities that are believed, as PEM. Not set: those of the system.
+                /// The trusted CA certificates, as PEM. Not set: those of the system.
                 pub cafile: Option<std::path::PathBuf> = None;
                 $($own)*
             }
         }
 
         impl $Name {
-            /// What every section about an OpenStack service says.
+            /// The shared settings of this section.
             pub fn openstack(&self) -> $crate::config::OpenStack {
                 $crate::config::OpenStack {
                     section: $section,

@@ -1,4 +1,4 @@
-//! The configuration as text: the sample file, and what was set by whom.
+//! The configuration as text: the sample file, and the current settings with their origins.
 
 use std::fmt::Write;
 
@@ -7,8 +7,8 @@ use ironpxe_core::mask::mask_text;
 use super::{Config, Origin};
 
 impl Config {
-    /// Every setting with its default and what it does, as a configuration file in which
-    /// everything is commented out.
+    /// Every setting with its default and documentation, as a configuration file with everything
+    /// commented out.
     pub fn sample() -> String {
         let mut text = String::from(
             "# Configuration of ironpxe: `ironpxe serve --config FILE`.\n\
@@ -37,8 +37,8 @@ impl Config {
         text
     }
 
-    /// The settings that somebody set, each with its value and who set it. Passwords are not shown,
-    /// nor are those in URLs and kernel parameters.
+    /// The settings that were set, each with its value and origin. Secrets are masked, also in URLs
+    /// and kernel parameters.
     pub fn settings_made(&self) -> String {
         let mut text = String::new();
         for section in self.sections() {
@@ -61,6 +61,6 @@ fn line_of_comment(text: &mut String, comment: &str) {
 }
 
 fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
-    // Writing to a `String` cannot fail.
+    // Writing to a string cannot fail.
     let _ = writeln!(text, "{line}");
 }

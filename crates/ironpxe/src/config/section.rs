@@ -1,22 +1,22 @@
-//! What a section of the configuration is, and the one place where a section is written down.
+//! The definition of configuration sections.
 //!
-//! [`section!`] takes a struct whose fields have documentation and defaults, and makes of it the
-//! struct, its reader and its part of the sample file, so that the three cannot drift apart.
+//! [`section!`] generates from a struct with documented fields and defaults the struct, its parser
+//! and its part of the sample file.
 
 use toml::de::ValueDeserializer;
 
-/// A section, seen by those who care for all of them alike.
+/// A section, independent of its type.
 pub(super) trait Section {
     /// Its name in the file, without brackets.
     fn name(&self) -> &'static str;
 
-    /// What it is about: lines of text.
+    /// Its description: lines of text.
     fn about(&self) -> &'static [&'static str];
 
-    /// Its keys, in the order of the sample, with the values they have.
+    /// Its keys with their current values, in the order of the sample.
     fn keys(&self) -> Vec<Key>;
 
-    /// Reads the value of a key; `None` if there is no such key.
+    /// Sets a key; `None` if there is no such key.
     fn set(
         &mut self,
         key: &str,
@@ -27,9 +27,9 @@ pub(super) trait Section {
 /// A key of a section.
 pub(super) struct Key {
     pub(super) name: &'static str,
-    /// What it does: lines of text.
+    /// Its documentation: lines of text.
     pub(super) doc: &'static [&'static str],
-    /// Its value, unless it has none.
+    /// Its value, if it has one.
     pub(super) value: Option<toml::Value>,
 }
 
@@ -109,7 +109,7 @@ macro_rules! section {
 }
 pub(super) use section;
 
-/// The number, if it is in the range.
+/// Checks that the number is in the range.
 pub(super) fn within<T: PartialOrd + std::fmt::Display>(
     number: Result<T, toml::de::Error>,
     range: std::ops::RangeInclusive<T>,
@@ -119,7 +119,7 @@ pub(super) fn within<T: PartialOrd + std::fmt::Display>(
         return Ok(number);
     }
     Err(serde::de::Error::custom(format_args!(
-        "{number} is not from {} to {}",
+        "{number} is not between {} and {}",
         range.start(),
         range.end()
     )))

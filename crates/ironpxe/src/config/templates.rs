@@ -1,4 +1,4 @@
-//! The operator's script templates: read from their files, and tried.
+//! Reads and validates the operator's script templates.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -12,12 +12,12 @@ use super::{Config, ConfigError, Problem};
 const EVERY: &str = "[pxe]ipxe_config_template";
 const BY_ARCH: &str = "[pxe]ipxe_config_template_by_arch";
 
-/// Longer than any template that is meant, in bytes.
+/// Longer than any useful template, in bytes.
 const LONGEST: u64 = 1 << 20;
 
 impl Config {
-    /// The boot scripts, with the templates as they stand in their files now. All that are broken
-    /// are named.
+    /// The boot scripts with the current content of the template files. All broken templates are
+    /// reported.
     pub fn scripts(&self) -> Result<Scripts, ConfigError> {
         let mut problems = Vec::new();
         let mut read = |arch: Option<&str>, path: &Path| match read(path) {
@@ -48,7 +48,7 @@ impl Config {
         Err(ConfigError { problems })
     }
 
-    /// Whether there are templates that [`Config::scripts`] reads from files.
+    /// Whether [`Config::scripts`] reads templates from files.
     pub fn has_templates(&self) -> bool {
         let pxe = &self.pxe;
         pxe.ipxe_config_template.is_some() || !pxe.ipxe_config_template_by_arch.is_empty()
@@ -68,7 +68,7 @@ fn read(path: &Path) -> Result<TemplateFile, String> {
     let mut text = String::new();
     File::open(path)
         .and_then(|file| file.take(LONGEST + 1).read_to_string(&mut text))
-        .map_err(|error| format!("{shown} cannot be read: {error}"))?;
+        .map_err(|error| format!("cannot read {shown}: {error}"))?;
     if u64::try_from(text.len()).is_ok_and(|bytes| bytes > LONGEST) {
         return Err(format!("{shown} has more than {LONGEST} bytes"));
     }

@@ -164,11 +164,11 @@ fn what_is_wrong_in_a_file_is_shown_with_its_line() {
         ),
         (
             "[apy]\nport = 1\n",
-            "ironpxe.toml:1: there is no section [apy]; there are [DEFAULT], [api], ",
+            "ironpxe.toml:1: no section [apy]; the sections are [DEFAULT], [api], ",
         ),
         (
             "debug = true\n",
-            "ironpxe.toml:1: \"debug\" stands outside of every section",
+            "ironpxe.toml:1: \"debug\" is outside of a section",
         ),
         (
             "[api]\nport = \"http\"\n",
@@ -196,7 +196,7 @@ fn what_is_wrong_in_a_file_is_shown_with_its_line() {
         ),
         (
             "[DEFAULT]\nauth_strategy = \"keystone\"\n",
-            "ironpxe.toml:2: [DEFAULT]auth_strategy: this release does not have \"keystone\" yet; write \"noauth\"",
+            "ironpxe.toml:2: [DEFAULT]auth_strategy: \"keystone\" is not supported yet; use \"noauth\"",
         ),
         (
             "[DEFAULT]\nenabled_hardware_types = []\n",
@@ -204,15 +204,15 @@ fn what_is_wrong_in_a_file_is_shown_with_its_line() {
         ),
         (
             "[DEFAULT]\nhost = \"\"\n",
-            "ironpxe.toml:2: [DEFAULT]host: expected one word",
+            "ironpxe.toml:2: [DEFAULT]host: expected a single word",
         ),
         (
             "[DEFAULT]\nstate_path = \"\"\n",
-            "ironpxe.toml:2: [DEFAULT]state_path: expected the path of a folder",
+            "ironpxe.toml:2: [DEFAULT]state_path: expected the path of a directory",
         ),
         (
             "[database]\nconnection = \"mysql+pymysql://u:secret@h/db\"\n",
-            "ironpxe.toml:2: [database]connection: there are sqlite:///path/to/file and postgresql://…, not mysql+pymysql",
+            "ironpxe.toml:2: [database]connection: expected sqlite:///path/to/file or postgresql://…, not mysql+pymysql",
         ),
         (
             "[pxe]\nipxe_give_up_action = \"explode\"\n",
@@ -229,7 +229,7 @@ fn what_is_wrong_in_a_file_is_shown_with_its_line() {
         (
             "[conductor]\nfile_url_allowed_paths = [\"/srv/images\"]\ndeploy_kernel = \"file:///srv/k\"\n\
              deploy_ramdisk = \"file:///srv/images/r\"\n",
-            "ironpxe.toml:3: [conductor]deploy_kernel: /srv/k is below none of the folders",
+            "ironpxe.toml:3: [conductor]deploy_kernel: /srv/k is not below a directory",
         ),
         (
             "[images]\nurl_key = \"short\"\n",
@@ -237,7 +237,7 @@ fn what_is_wrong_in_a_file_is_shown_with_its_line() {
         ),
         (
             "[pxe]\nipxe_use_swift = true\n",
-            "ironpxe.toml:2: [pxe]ipxe_use_swift: this needs [glance]swift_temp_url_key",
+            "ironpxe.toml:2: [pxe]ipxe_use_swift: this requires [glance]swift_temp_url_key",
         ),
         (
             "[conductor.deploy_kernel_by_arch]\naarch64 = \"http://h/k\"\nx86_64 = 7\n",
@@ -246,15 +246,15 @@ fn what_is_wrong_in_a_file_is_shown_with_its_line() {
         (
             "[conductor.deploy_kernel_by_arch]\naarch64 = \"http://h/k\"\nx86_64 = \"http://h/kx\"\n\
              [conductor.deploy_ramdisk_by_arch]\naarch64 = \"http://h/r\"\n",
-            "ironpxe.toml:3: [conductor]deploy_kernel_by_arch.x86_64: this needs [conductor]deploy_ramdisk_by_arch.x86_64 beside it",
+            "ironpxe.toml:3: [conductor]deploy_kernel_by_arch.x86_64: this requires [conductor]deploy_ramdisk_by_arch.x86_64 beside it",
         ),
         (
             "[conductor]\nrescue_ramdisk_by_arch = { aarch64 = \"http://h/r\" }\n",
-            "ironpxe.toml:2: [conductor]rescue_ramdisk_by_arch.aarch64: this needs [conductor]rescue_kernel_by_arch.aarch64 beside it",
+            "ironpxe.toml:2: [conductor]rescue_ramdisk_by_arch.aarch64: this requires [conductor]rescue_kernel_by_arch.aarch64 beside it",
         ),
         (
             "[conductor]\ndeploy_kernel = \"8e8a4c1c-0d5f-4b1e-9f0a-3b1f6f0d7a11\"\ndeploy_ramdisk = \"http://h/r\"\n",
-            "ironpxe.toml:2: [conductor]deploy_kernel: an image of Glance needs [glance]auth_type",
+            "ironpxe.toml:2: [conductor]deploy_kernel: a Glance image requires [glance]auth_type",
         ),
         (
             "[pxe]\nipxe_bootfile_name_by_arch = { x86_64-efi = \"x.efi\" }\n",
@@ -266,7 +266,7 @@ fn what_is_wrong_in_a_file_is_shown_with_its_line() {
         ),
         (
             "[pxe]\ntftp_server = \"192.0.2.1:69\"\n",
-            "ironpxe.toml:2: [pxe]tftp_server: \"192.0.2.1:69\" cannot be used: expected an address or a name alone",
+            "ironpxe.toml:2: [pxe]tftp_server: \"192.0.2.1:69\" cannot be used: expected an address or a name",
         ),
         (
             "[pxe]\nkernel_append_params = \"mem=1\"\n",
@@ -274,7 +274,7 @@ fn what_is_wrong_in_a_file_is_shown_with_its_line() {
         ),
         (
             "[DEFAULT]\nmy_ipv6 = \"::\"\n",
-            "ironpxe.toml:2: [DEFAULT]my_ipv6: expected the address of one host",
+            "ironpxe.toml:2: [DEFAULT]my_ipv6: expected the address of a single host",
         ),
         (
             "[api]\npublic_endpoint = \"http://2001:db8::139:6180\"\n",
@@ -282,7 +282,7 @@ fn what_is_wrong_in_a_file_is_shown_with_its_line() {
         ),
         (
             "[api]\npublic_endpoint = \"http://0.0.0.0:6385\"\n",
-            "ironpxe.toml:2: [api]public_endpoint: \"http://0.0.0.0:6385\" cannot be used: this is no address of a host",
+            "ironpxe.toml:2: [api]public_endpoint: \"http://0.0.0.0:6385\" cannot be used: this is not the address of a host",
         ),
         (
             "[api]\npublic_endpoint = \"http://boot.example:0\"\n",
@@ -294,15 +294,15 @@ fn what_is_wrong_in_a_file_is_shown_with_its_line() {
         ),
         (
             "[api]\nhost_ip = \"0.0.0.0\"\nallow_unauthenticated_access = true\n",
-            "ironpxe.toml:2: [api]host_ip: 0.0.0.0 stands for every address of this host, and boot scripts must name one",
+            "ironpxe.toml:2: [api]host_ip: 0.0.0.0 is a wildcard address, but boot scripts need an address",
         ),
         (
             "[api]\nhost_ip = \"::\"\nport = 0\nallow_unauthenticated_access = true\n",
-            "ironpxe.toml:2: [api]host_ip: :: stands for every address",
+            "ironpxe.toml:2: [api]host_ip: :: is a wildcard address",
         ),
         (
             "[api]\nhost_ip = \"224.0.0.1\"\nallow_unauthenticated_access = true\n",
-            "ironpxe.toml:2: [api]host_ip: 224.0.0.1 is no address of a host",
+            "ironpxe.toml:2: [api]host_ip: 224.0.0.1 is not the address of a host",
         ),
         (
             "[deploy]\nhttp_url = \"http://2001:db8::1\"\n",
@@ -318,7 +318,7 @@ fn what_is_wrong_in_a_file_is_shown_with_its_line() {
         ),
         (
             "[conductor]\n\nrescue_ramdisk = \"http://h/r\"\n",
-            "ironpxe.toml:3: [conductor]rescue_ramdisk: this needs [conductor]rescue_kernel beside it",
+            "ironpxe.toml:3: [conductor]rescue_ramdisk: this requires [conductor]rescue_kernel beside it",
         ),
         (
             "[conductor]\nheartbeat_timeout = 5\n",
@@ -359,7 +359,7 @@ fn a_file_of_ironic_is_known_for_what_it_is() {
         assert!(said.starts_with("configuration: ironpxe.toml:"), "{said}");
         assert!(
             said.contains(
-                "this file is TOML, not the INI of an ironic.conf: texts stand in quotes"
+                "this file is TOML, not INI like ironic.conf: texts need quotes"
             ),
             "{file}: {said}"
         );
@@ -480,11 +480,11 @@ fn what_is_wrong_in_the_environment_is_shown_with_its_variable() {
         (
             "IRONPXE_PORT",
             "1",
-            "this names no setting; expected IRONPXE_<SECTION>__<KEY>",
+            "not a setting; expected IRONPXE_<SECTION>__<KEY>",
         ),
-        ("IRONPXE_api__port", "1", "this names no setting"),
-        ("IRONPXE_API__port", "1", "this names no setting"),
-        ("IRONPXE_LOGS", "1", "this names no setting"),
+        ("IRONPXE_api__port", "1", "not a setting"),
+        ("IRONPXE_API__port", "1", "not a setting"),
+        ("IRONPXE_LOGS", "1", "not a setting"),
         (
             "IRONPXE_DEFAULT__DEBUG",
             "yes",
@@ -493,7 +493,7 @@ fn what_is_wrong_in_the_environment_is_shown_with_its_variable() {
         (
             "IRONPXE_API__HOST_IP",
             "10.0.0.1",
-            "[api]host_ip: clients need not prove who they are",
+            "[api]host_ip: clients are not authenticated",
         ),
     ] {
         let complaint = complaint_about(name, value);
@@ -521,7 +521,7 @@ fn everything_that_is_wrong_is_said_at_once() {
             "configuration: ironpxe.toml:2",
             "configuration: ironpxe.toml:3",
             "configuration: ironpxe.toml:5",
-            "configuration: IRONPXE_NONSENSE: this names no setting; expected IRONPXE_<SECTION>__<KEY> in capitals, for example IRONPXE_API__PORT",
+            "configuration: IRONPXE_NONSENSE: not a setting; expected IRONPXE_<SECTION>__<KEY> in upper case, for example IRONPXE_API__PORT",
         ]
     );
 }
@@ -616,25 +616,25 @@ fn json_rpc_is_open_or_half_made_only_on_request() {
     for (file, expected) in [
         (
             "host_ip = \"10.0.0.1\"",
-            "[json_rpc]host_ip: callers need not prove",
+            "[json_rpc]host_ip: clients are not authenticated",
         ),
         (
             "auth_strategy = \"keystone\"",
-            "there is no strategy \"keystone\" here",
+            "unknown strategy \"keystone\"",
         ),
         (
             "username = \"api\"",
-            "[json_rpc]username: this needs [json_rpc]password",
+            "[json_rpc]username: this requires [json_rpc]password",
         ),
         (
             "password = \"x\"",
-            "[json_rpc]password: this needs [json_rpc]username",
+            "[json_rpc]password: this requires [json_rpc]username",
         ),
         (
             "use_ssl = true",
-            "this needs [json_rpc]cert_file and key_file",
+            "this requires [json_rpc]cert_file and key_file",
         ),
-        ("client_use_ssl = true", "this needs [json_rpc]cafile"),
+        ("client_use_ssl = true", "this requires [json_rpc]cafile"),
         (
             "boot_timeout = 1",
             "shorter than [json_rpc]boot_try_timeout",
@@ -690,8 +690,8 @@ fn a_server_is_named_without_its_password() {
     }
     // A URL that means something else than was meant is refused, and no error tells it.
     for (url, hint) in [
-        ("postgresql://u:secret@h", "names no database"),
-        ("postgresql://u:secret@h/", "names no database"),
+        ("postgresql://u:secret@h", "has no database name"),
+        ("postgresql://u:secret@h/", "has no database name"),
         ("postgresql://u:sec@ret@h/db", "@ is %40"),
         ("postgresql://u:sec/ret@h/db", "/ is written %2F"),
         ("postgresql://u:1/secret@h", "/ is written %2F"),
@@ -727,24 +727,24 @@ fn a_service_of_openstack_is_configured_whole_or_not_at_all() {
     let password = "auth_type = \"password\"\nauth_url = \"http://k:5000/v3/\"\nusername = \"u\"\n\
                     password = \"s3cret\"\nuser_domain_name = \"Default\"\n";
     for (file, expected) in [
-        ("auth_type = \"magic\"", "there is no type \"magic\" here"),
+        ("auth_type = \"magic\"", "unknown type \"magic\""),
         (
             "auth_type = \"none\"",
-            "[glance]auth_type: this needs [glance]endpoint_override beside it",
+            "[glance]auth_type: this requires [glance]endpoint_override beside it",
         ),
         (
             "auth_type = \"v3applicationcredential\"\nauth_url = \"http://k\"\n\
              application_credential_id = \"i\"",
-            "this needs [glance]application_credential_secret",
+            "this requires [glance]application_credential_secret",
         ),
-        (password, "this needs [glance]project_name or project_id"),
+        (password, "this requires [glance]project_name or project_id"),
         (
             &format!("{password}project_name = \"service\""),
-            "this needs [glance]project_domain_name or project_domain_id",
+            "this requires [glance]project_domain_name or project_domain_id",
         ),
         (
             "auth_url = \"http://k\"",
-            "[glance]auth_url: this needs [glance]auth_type",
+            "[glance]auth_url: this requires [glance]auth_type",
         ),
         ("auth_url = \"k:5000\"", "\"k:5000\" cannot be used"),
         ("swift_temp_url_digest = \"md5\"", "`md5`"),

@@ -1,4 +1,4 @@
-//! Kinds of values: each is checked when it is read, so that nothing later has to.
+//! Types of values, validated when they are parsed.
 
 use ironpxe_core::boot::{ImageRef, KernelArgs};
 use ironpxe_core::dhcp;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 use std::path::{Component, PathBuf};
 
-/// A list of names: a TOML list, or one text with commas, as Ironic's own file has it.
+/// A list of names: a TOML list, or a comma-separated text as in Ironic's file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "NamesAsWritten", into = "Vec<String>")]
 pub struct Names(pub Vec<String>);
@@ -28,7 +28,7 @@ impl TryFrom<NamesAsWritten> for Names {
             NamesAsWritten::Text(text) => text.split(',').map(|it| it.trim().to_owned()).collect(),
         };
         if names.is_empty() || names.iter().any(String::is_empty) {
-            return Err("expected at least one name, and no empty one");
+            return Err("expected a list of at least one name, without empty names");
         }
         Ok(Self(names))
     }
@@ -40,7 +40,7 @@ impl From<Names> for Vec<String> {
     }
 }
 
-/// Absolute paths of folders: a TOML list, or one text with commas, as Ironic's own file has it.
+/// Absolute paths of directories: a TOML list, or a comma-separated text as in Ironic's file.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "NamesAsWritten", into = "Vec<PathBuf>")]
 pub struct Folders(pub Vec<PathBuf>);
@@ -74,7 +74,7 @@ impl From<Folders> for Vec<PathBuf> {
     }
 }
 
-/// A text that must not be empty, for example a name.
+/// A text that must not be empty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Word(pub String);
@@ -84,13 +84,13 @@ impl TryFrom<String> for Word {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         if text.is_empty() || text.chars().any(|it| it.is_whitespace() || it.is_control()) {
-            return Err("expected one word");
+            return Err("expected a single word");
         }
         Ok(Self(text))
     }
 }
 
-/// A text that is not shown to anybody, not even by the error about a value that is none.
+/// A secret text, which is never shown, not even in errors about an invalid value.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(pub String);
 

@@ -1,15 +1,14 @@
-//! A dnsmasq that reads what is written here: a file of tags for each card, a file of options for
-//! each node.
+//! Configures dnsmasq by files: the tag of each NIC, and the options of each node.
 //!
-//! It watches both folders (`dhcp-hostsdir`, `dhcp-optsdir`) and reads a file as soon as it is
-//! there: no signal is sent, and none must be (dnsmasq 2.90 of Debian 12 ends at the first request
-//! after a SIGHUP when such files are in use). A file comes into its folder complete, under its
-//! name, by renaming; while it is written its name begins with a dot, which dnsmasq passes over.
+//! dnsmasq watches both directories (`dhcp-hostsdir`, `dhcp-optsdir`) and reads a new file
+//! immediately, without a signal (dnsmasq 2.90 of Debian 12 crashes at the first request after a
+//! SIGHUP when such files are in use). A file is created atomically by renaming; its temporary name
+//! begins with a dot, which dnsmasq ignores.
 //!
-//! What dnsmasq has read it keeps when the file is deleted. So whoever is to be forgotten is first
-//! given a line that takes back the one before; the file is deleted when that must have been read.
+//! dnsmasq keeps the content of a deleted file. So an entry is first replaced by one that revokes
+//! it; the file is deleted once dnsmasq must have read that.
 //!
-//! Source: Ironic's `dhcp/dnsmasq.py`, whose names these are; dnsmasq(8).
+//! Source: Ironic's `dhcp/dnsmasq.py`, which has the same file names; dnsmasq(8).
 
 use std::fmt::Write as _;
 use std::fs::{self, File, Permissions};
@@ -28,14 +27,14 @@ use serde_json::Value;
 
 use super::DhcpError;
 
-/// Where the node's tag stands in `driver_internal_info`.
+/// The key of the node's tag in `driver_internal_info`.
 const TAG: &str = "dnsmasq_tag";
-/// How long writing may take: the folders may be on a file server.
+/// The timeout for writing files: the directories may be on a file server.
 const TIMEOUT: Duration = Duration::from_secs(20);
-/// Within this time dnsmasq has read a file.
+/// The time in which dnsmasq reads a file.
 const READ_WITHIN: Duration = Duration::from_secs(2);
 
-/// Writes for a dnsmasq. Clones write for the same one.
+/// Configures a dnsmasq. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Dnsmasq(Arc<Folders>);
 
@@ -43,11 +42,11 @@ pub struct Dnsmasq(Arc<Folders>);
 struct Folders {
     hosts: PathBuf,
     opts: PathBuf,
-    /// Held while files are written: of two changes, one comes after the other as a whole.
+    /// Held while files are written, to serialize changes.
     turn: Mutex<()>,
 }
 
-/// One of the two folders.
+/// One of the two directories.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Hosts,
@@ -55,7 +54,7 @@ enum Kind {
 }
 
 impl Dnsmasq {
-    /// Writes into these folders: `[dnsmasq]dhcp_hostsdir` and `dhcp_optsdir`.
+    /// Uses these directories: `[dnsmasq]dhcp_hostsdir` and `dhcp_optsdir`.
     pub fn new(hosts: PathBuf, opts: PathBuf) -> Self {
         let turn = Mutex::default();
         Self(Arc::new(Folders { hosts, opts, turn }))
@@ -70,7 +69,7 @@ impl Dnsmasq {
         let tag = tag(node);
         let mut text = String::new();
         for option in options {
-            // Writing to a `String` cannot fail.
+            // Writing to a string cannot fail.
             let _ = writeln!(text, "tag:{tag},{}", line(option));
         }
         let uuid = node.uuid;
@@ -79,14 +78,14 @@ impl Dnsmasq {
             .map(|port| (port.address, port.pxe_enabled))
             .collect();
         self.write(move |folders| {
-            // A card with a tag finds its options.
+            // The options must exist before a NIC gets the tag.
             folders.replace(Kind::Opts, &uuid.to_string(), &text)?;
             for (address, boots) in cards {
                 if boots {
                     let line = format!("{address},set:{tag},set:ironic\n");
                     folders.replace(Kind::Hosts, &address.to_string(), &line)?;
                 } else if folders.path(Kind::Hosts, &address.to_string()).exists() {
-                    // It may have booted before.
+                    // It may have been bootable before.
                     folders.replace(Kind::Hosts, &address.to_string(), &ignored(address))?;
                 }
             }
@@ -102,13 +101,13 @@ impl Dnsmasq {
             for address in addresses {
                 folders.replace(Kind::Hosts, &address.to_string(), &ignored(address))?;
             }
-            // dnsmasq keeps them; but nobody has the tag any more.
+            // dnsmasq keeps the options, but no NIC has the tag any more.
             folders.remove(Kind::Opts, &uuid.to_string())
         })
         .await
     }
 
-    /// Takes back what the cards, and the node, were given. Gives the cards whose files can be
+    /// Revokes the entries of the NICs and the node. Returns the NICs whose files can be
     /// [removed](Self::remove).
     pub(super) async fn forget(
         &self,
@@ -133,7 +132,7 @@ impl Dnsmasq {
         .await
     }
 
-    /// Removes the files of forgotten cards when dnsmasq must have read them.
+    /// Removes the files of revoked NICs after dnsmasq must have read them.
     pub(super) async fn remove(&self, cards: Vec<MacAddress>) -> Result<(), DhcpError> {
         if cards.is_empty() {
             return Ok(());
@@ -143,7 +142,7 @@ impl Dnsmasq {
             for address in cards {
                 let name = address.to_string();
                 let text = fs::read_to_string(folders.path(Kind::Hosts, &name));
-                // Unless somebody got this card meanwhile.
+                // Unless the NIC was assigned again meanwhile.
                 if text.is_ok_and(|text| text == forgotten(address)) {
                     folders.remove(Kind::Hosts, &name)?;
                 }
@@ -153,7 +152,7 @@ impl Dnsmasq {
         .await
     }
 
-    /// Does something with the files, where it may take its time.
+    /// Runs a file operation on a blocking thread.
     async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Folders) -> Result<T, DhcpError> + Send + 'static,
@@ -182,13 +181,13 @@ impl Folders {
         self.folder(kind).join(format!("ironic-{name}.conf"))
     }
 
-    /// Puts a file there whole, in the place of one that may be there.
+    /// Creates or replaces a file atomically.
     fn replace(&self, kind: Kind, name: &str, text: &str) -> Result<(), DhcpError> {
         let path = self.path(kind, name);
         let unfinished = self.folder(kind).join(format!(".ironic-{name}.conf"));
         let write = || {
             let mut file = File::create(&unfinished)?;
-            // dnsmasq is somebody else, whatever the mask of this process.
+            // dnsmasq runs as another user, whatever this process's umask.
             file.set_permissions(Permissions::from_mode(0o644))?;
             file.write_all(text.as_bytes())?;
             file.sync_all()?;
@@ -234,14 +233,14 @@ pub(super) fn remove_tag(node: &mut Node) {
     node.driver_internal_info.remove(TAG);
 }
 
-/// The tag of the node's cards: the one it has, or else its UUID, which nobody else has.
+/// The tag of the node's NICs: the existing one, or else its UUID.
 fn tag(node: &Node) -> String {
     let tag = node.driver_internal_info.get(TAG).and_then(Value::as_str);
     tag.map_or_else(|| node.uuid.to_string(), str::to_owned)
 }
 
-/// An option as dnsmasq reads it. A bare number is an option for IPv4 to it, whatever family it
-/// was meant for.
+/// An option in dnsmasq's syntax, in which a bare number means IPv4 regardless of the intended
+/// version.
 fn line(option: &DhcpOption) -> String {
     let DhcpOption {
         opt_name,
@@ -259,12 +258,12 @@ fn addresses(ports: &[Port]) -> Vec<MacAddress> {
     ports.iter().map(|port| port.address).collect()
 }
 
-/// dnsmasq does not answer this card.
+/// dnsmasq ignores this NIC.
 fn ignored(address: MacAddress) -> String {
     format!("{address},ignore\n")
 }
 
-/// This card is like any other.
+/// Revokes the entry of this NIC.
 fn forgotten(address: MacAddress) -> String {
     format!("{address}\n")
 }

@@ -1,10 +1,10 @@
-//! The DHCP server that sends machines here: who tells it what.
+//! Configures the DHCP server that directs machines to this service.
 //!
-//! What it is told is decided by `ironpxe_core::dhcp`; here is who carries it there, by
-//! `[dhcp]dhcp_provider`. With `none` nobody does: the operator's own server has a few lines that
-//! serve every machine (docs/with-your-own-dhcp.md).
+//! `ironpxe_core::dhcp` determines the options; this passes them on by `[dhcp]dhcp_provider`. With
+//! `none`, the operator's server has a static configuration for all machines
+//! (docs/with-your-own-dhcp.md).
 //!
-//! Nothing that is told depends on what a machine boots just now. That is decided when it asks.
+//! The options do not depend on what a machine boots, which is decided on request.
 
 mod dnsmasq;
 mod neutron;
@@ -20,53 +20,53 @@ use ironpxe_core::port::Port;
 pub use self::dnsmasq::Dnsmasq;
 pub use self::neutron::Neutron;
 
-/// Who tells the DHCP server. Clones are the same one.
+/// The DHCP provider. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub enum Dhcp {
-    /// Nobody (`none`).
+    /// None (`none`).
     #[default]
     None,
-    /// Files that a dnsmasq reads (`dnsmasq`).
+    /// dnsmasq by files (`dnsmasq`).
     Dnsmasq(Dnsmasq),
-    /// The ports of a Neutron (`neutron`).
+    /// Neutron ports (`neutron`).
     Neutron(Neutron),
 }
 
-/// Why the DHCP server was not told.
+/// Why the DHCP server could not be configured.
 #[derive(Debug, thiserror::Error)]
 pub enum DhcpError {
     /// A file could not be written or removed.
-    #[error("the DHCP server cannot be told: {path:?} ({setting}): {source}")]
+    #[error("cannot write DHCP options: {path:?} ({setting}): {source}")]
     File {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// The setting that says where it is.
+        /// The setting of its directory.
         setting: &'static str,
-        /// What the system said.
+        /// The cause.
         source: std::io::Error,
     },
-    /// None of the node's cards has a Neutron port.
+    /// No port of the node has a VIF.
     #[error(
-        "node {0} has no port that may boot (pxe_enabled) and is tied to a port of Neutron: give it \
+        "node {0} has no port with pxe_enabled and a Neutron VIF: attach \
          one with `baremetal node vif attach`"
     )]
     NoVif(NodeUuid),
-    /// None of the node's cards could be told.
-    #[error("Neutron's DHCP server cannot be told: {0}")]
+    /// All ports failed.
+    #[error("cannot set DHCP options in Neutron: {0}")]
     Neutron(String),
-    /// It took too long.
-    #[error("the DHCP server was not told within {0} s")]
+    /// Timeout.
+    #[error("setting the DHCP options timed out after {0} s")]
     TooLong(u64),
 }
 
 impl Dhcp {
-    /// Whether a server is told anything.
+    /// Whether a DHCP server is configured by this service.
     pub fn is_told(&self) -> bool {
         !matches!(self, Self::None)
     }
 
-    /// Whether the server puts the tag `ipxe` (`ipxe6`) on clients that are iPXE, so that options
-    /// can be for them, or for the others.
+    /// Whether the server sets the tag `ipxe` (`ipxe6`) for iPXE clients, so that options can
+    /// depend on it.
     pub fn knows_ipxe(&self) -> bool {
         match self {
             Self::None => false,
@@ -74,12 +74,12 @@ impl Dhcp {
         }
     }
 
-    /// Whether what it is told depends on the VIFs of the node's ports.
+    /// Whether the options depend on the VIFs of the node's ports.
     pub fn follows_vifs(&self) -> bool {
         matches!(self, Self::Neutron(_))
     }
 
-    /// Whether it was told about this node, and not told since to forget it.
+    /// Whether the server has options for this node.
     pub fn knows(&self, node: &Node) -> bool {
         match self {
             Self::None => false,
@@ -88,7 +88,7 @@ impl Dhcp {
         }
     }
 
-    /// Notes in the node that it is told of, for [`Dhcp::knows`].
+    /// Records in the node that the server has options for it, for [`Dhcp::knows`].
     pub fn note(&self, node: &mut Node) {
         match self {
             Self::None => {}
@@ -97,7 +97,7 @@ impl Dhcp {
         }
     }
 
-    /// Notes in the node that what was told has been taken back.
+    /// Records in the node that the options were removed.
     pub fn note_cleared(&self, node: &mut Node) {
         match self {
             Self::None => {}
@@ -106,8 +106,7 @@ impl Dhcp {
         }
     }
 
-    /// Tells what the node is booted with, on those of its `ports` that it may boot from. What was
-    /// told before is replaced.
+    /// Sets the boot options for the node's ports that it may boot from, replacing earlier ones.
     pub async fn update(
         &self,
         node: &Node,
@@ -121,7 +120,7 @@ impl Dhcp {
         }
     }
 
-    /// Takes back what was told: the node is not to be booted until the next update.
+    /// Removes the boot options: the node is not booted until the next update.
     pub async fn clear(&self, node: &Node, ports: &[Port]) -> Result<(), DhcpError> {
         match self {
             Self::None => Ok(()),
@@ -133,8 +132,8 @@ impl Dhcp {
         }
     }
 
-    /// Takes back what was told of a node that is gone, and of its `ports`. What is left then is
-    /// for [`Leftovers::remove`].
+    /// Removes the options of a deleted node and of its `ports`. The rest is done by
+    /// [`Leftovers::remove`].
     pub async fn forget(&self, node: NodeUuid, ports: &[Port]) -> Result<Leftovers, DhcpError> {
         match self {
             Self::None => Ok(Leftovers(None)),
@@ -149,7 +148,8 @@ impl Dhcp {
         }
     }
 
-    /// The same of ports that are gone, or have another address now, or belong to another node.
+    /// Removes the options of ports that were deleted, changed their address, or moved to another
+    /// node.
     pub async fn forget_ports(&self, ports: &[Port]) -> Result<Leftovers, DhcpError> {
         match self {
             Self::None => Ok(Leftovers(None)),
@@ -169,12 +169,12 @@ impl Dhcp {
     }
 }
 
-/// What has no meaning any more, and can be removed when the server has noticed that.
+/// Obsolete files that can be removed once the server has read the change.
 #[derive(Debug)]
 pub struct Leftovers(Option<(Dnsmasq, Vec<MacAddress>)>);
 
 impl Leftovers {
-    /// Removes it, after a while.
+    /// Removes them after a while.
     pub async fn remove(self) -> Result<(), DhcpError> {
         match self.0 {
             Some((dnsmasq, addresses)) => dnsmasq.remove(addresses).await,

@@ -1,13 +1,11 @@
-//! Neutron: the DHCP options of a machine are those of its cards' Neutron ports
-//! (`extra_dhcp_opts`).
+//! Sets a machine's DHCP options in Neutron: as `extra_dhcp_opts` of the Neutron ports of its NICs.
 //!
-//! Which Neutron port is a card's stands in the card's own port, as its VIF (`vifs.rs` of the
-//! conductor). Of the options only those are sent whose family of addresses the Neutron port has.
-//! Before that the port is read, so what was told before and is told no more can be deleted, and
-//! what is there already is not sent again. Of options that nobody here knows nothing is touched.
+//! The Neutron port of a NIC is the VIF in its port (`vifs.rs` of the conductor). Only options of
+//! the IP versions of the Neutron port's addresses are set. The port is read first, so that
+//! obsolete options are deleted and unchanged ones are not sent. Other options are left alone.
 //!
-//! If some cards can be told and others cannot, the machine may still boot: that is a warning in
-//! the log, as in Ironic. Unlike Ironic's, options are deleted when the instance is gone.
+//! If only some ports fail, the machine may still boot: that is logged as a warning, as in Ironic.
+//! Unlike Ironic, options are deleted with the instance.
 //!
 //! Source: Ironic's `dhcp/neutron.py` and `drivers/modules/network/common.py` (`get_current_vif`).
 
@@ -26,7 +24,7 @@ use tracing::{info, warn};
 use super::DhcpError;
 use crate::openstack::{self, ExtraDhcpOption, NeutronPort, OpenStackError};
 
-/// Where a VIF stands in a port's `internal_info`, in the order in which Ironic looks.
+/// The keys of a VIF in a port's `internal_info`, in Ironic's order.
 const VIFS: [&str; 6] = [
     "cleaning_vif_port_id",
     "provisioning_vif_port_id",
@@ -35,39 +33,39 @@ const VIFS: [&str; 6] = [
     "inspection_vif_port_id",
     "tenant_vif_port_id",
 ];
-/// Says in `driver_internal_info` that Neutron was told.
+/// The key in `driver_internal_info` that records that options are set.
 const TOLD: &str = "neutron_dhcp_opts";
-/// The options that are ours, with whatever tags: files, servers, and the class of HTTP boot.
+/// The options set by this service, with any tags: files, servers, and the class of HTTP boot.
 const OURS: [&str; 6] = ["59", "60", "66", "67", "150", "255"];
 
-/// Whoever takes something away waits no longer for Neutron.
+/// The timeout for removing options.
 const CLEARS_WITHIN: Duration = Duration::from_secs(30);
 
-/// Tells a Neutron. Clones tell the same one.
+/// Sets options in a Neutron. Clones share the client.
 #[derive(Debug, Clone)]
 pub struct Neutron {
     client: openstack::Neutron,
     setup_delay: Duration,
 }
 
-/// A card, and the Neutron port that is its.
+/// A port and its Neutron port.
 #[derive(Debug, Clone, Copy)]
 struct Card<'a> {
     port: &'a Port,
     vif: &'a str,
 }
 
-/// Why a card was not told.
+/// Why a port failed.
 #[derive(Debug, thiserror::Error)]
 enum Problem {
     #[error(transparent)]
     Neutron(#[from] OpenStackError),
-    #[error("Neutron's port has no address (fixed_ips) that any of the options is for")]
+    #[error("the Neutron port has no address (fixed_ips) of the options' IP versions")]
     NoAddress,
 }
 
 impl Neutron {
-    /// Waits for `setup_delay` after each change, so that Neutron's agents have set it up.
+    /// Waits for `setup_delay` after each change, so that Neutron's agents can apply it.
     pub fn new(client: openstack::Neutron, setup_delay: Duration) -> Self {
         Self {
             client,
@@ -86,7 +84,7 @@ impl Neutron {
         if boots.is_empty() {
             return Err(DhcpError::NoVif(node.uuid));
         }
-        // They may have booted before.
+        // They may have been bootable before.
         self.clear_cards(node.uuid, does_not).await;
         let mut problems = Vec::new();
         let mut changed = false;
@@ -98,7 +96,7 @@ impl Neutron {
                         node.uuid = %node.uuid,
                         port.uuid = %card.port.uuid,
                         port.mac = %card.port.address,
-                        "the card cannot be booted by Neutron's DHCP: {problem}"
+                        "cannot set DHCP options for the port in Neutron: {problem}"
                     );
                     problems.push(format!("port {}: {problem}", card.port.uuid));
                 }
@@ -113,12 +111,12 @@ impl Neutron {
         Ok(())
     }
 
-    /// Deletes our options. That it could not be done is in the log alone: they send the machine
-    /// here, where it is decided anew what it boots.
+    /// Deletes the options of this service. Errors are only logged: the options direct the machine
+    /// here, where its boot is decided on each request.
     pub(super) async fn clear(&self, node: NodeUuid, ports: &[Port]) {
         let clearing = self.clear_cards(node, cards(ports).collect());
         if tokio::time::timeout(CLEARS_WITHIN, clearing).await.is_err() {
-            warn!(node.uuid = %node, "DHCP options are left in Neutron, which does not answer");
+            warn!(node.uuid = %node, "cannot remove DHCP options from Neutron: timed out");
         }
     }
 
@@ -126,20 +124,20 @@ impl Neutron {
         for card in cards {
             match self.tell(&card, &[]).await {
                 Ok(_) => {}
-                // It is gone, and its options with it.
+                // The port is deleted, and its options with it.
                 Err(Problem::Neutron(error)) if error.is_not_found() => {}
                 Err(problem) => warn!(
                     node.uuid = %node,
                     port.uuid = %card.port.uuid,
                     port.mac = %card.port.address,
-                    "DHCP options are left in Neutron: {problem}"
+                    "cannot remove DHCP options from Neutron: {problem}"
                 ),
             }
         }
     }
 
-    /// Has the card's Neutron port have these of our options and no other, and says whether that
-    /// changed anything.
+    /// Sets exactly these options of this service on the Neutron port; returns whether anything
+    /// changed.
     async fn tell(&self, card: &Card<'_>, options: &[DhcpOption]) -> Result<bool, Problem> {
         let there = self.client.port(card.vif).await?;
         let wanted = suitable(options, &there);
@@ -158,19 +156,19 @@ impl Neutron {
             port.uuid = %card.port.uuid,
             port.mac = %card.port.address,
             vif = card.vif,
-            "Neutron has {} DHCP options changed",
+            "{} DHCP options changed in Neutron",
             changes.len()
         );
         Ok(true)
     }
 }
 
-/// What says that Neutron knows the node.
+/// Whether Neutron has options for the node.
 pub(super) fn is_told_of(node: &Node) -> bool {
     node.driver_internal_info.contains_key(TOLD)
 }
 
-/// Notes whether Neutron knows the node.
+/// Records whether Neutron has options for the node.
 pub(super) fn note(node: &mut Node, told: bool) {
     if told {
         let told = Value::Bool(true);
@@ -180,7 +178,7 @@ pub(super) fn note(node: &mut Node, told: bool) {
     }
 }
 
-/// The cards that have a Neutron port.
+/// The ports that have a Neutron port.
 fn cards(ports: &[Port]) -> impl Iterator<Item = Card<'_>> {
     ports.iter().filter_map(|port| {
         let vif = vif(&port.internal_info)?;
@@ -188,14 +186,14 @@ fn cards(ports: &[Port]) -> impl Iterator<Item = Card<'_>> {
     })
 }
 
-/// The Neutron port that a card is plugged into now: a service network's, or else the tenant's.
+/// The current Neutron port: a service network's, or else the tenant's.
 fn vif(internal_info: &JsonMap) -> Option<&str> {
     VIFS.iter()
         .filter_map(|key| internal_info.get(*key)?.as_str())
         .find(|vif| !vif.is_empty())
 }
 
-/// Those of the options whose family of addresses the port has.
+/// The options for the IP versions of the port's addresses.
 fn suitable(options: &[DhcpOption], port: &NeutronPort) -> Vec<ExtraDhcpOption> {
     let families: BTreeSet<u8> = port
         .fixed_ips
@@ -213,7 +211,7 @@ fn suitable(options: &[DhcpOption], port: &NeutronPort) -> Vec<ExtraDhcpOption> 
         .collect()
 }
 
-/// What makes `wanted` of what is there.
+/// The changes from the current options to `wanted`.
 fn changes(there: &[ExtraDhcpOption], wanted: Vec<ExtraDhcpOption>) -> Vec<ExtraDhcpOption> {
     let same = |a: &ExtraDhcpOption, b: &ExtraDhcpOption| {
         a.opt_name == b.opt_name && a.ip_version == b.ip_version
@@ -235,7 +233,7 @@ fn is_ours(name: &str) -> bool {
     OURS.contains(&number)
 }
 
-/// Neutron's DHCP knows a machine by the address of its port there.
+/// Neutron's DHCP identifies a machine by the address of its Neutron port.
 fn warn_of_another_address(card: &Card<'_>, there: &NeutronPort) {
     let same = there
         .mac_address
@@ -246,7 +244,7 @@ fn warn_of_another_address(card: &Card<'_>, there: &NeutronPort) {
             port.uuid = %card.port.uuid,
             port.mac = %card.port.address,
             vif = card.vif,
-            "Neutron's port has another address, {}: its DHCP does not answer this card",
+            "the Neutron port has a different address, {}: its DHCP does not serve this port",
             there.mac_address
         );
     }

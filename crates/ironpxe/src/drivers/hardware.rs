@@ -1,16 +1,16 @@
 //! The hardware types.
 //!
-//! Source: Ironic's `drivers/fake_hardware.py` and `drivers/generic.py`, and what the recorded
-//! service answered to `GET /v1/drivers/<driver>`.
+//! Source: Ironic's `drivers/fake_hardware.py` and `drivers/generic.py`, and recorded responses to
+//! `GET /v1/drivers/<driver>`.
 
 use ironpxe_core::interface::InterfaceKind;
 
-/// A kind of hardware, and what can be used with it.
+/// A hardware type and its interfaces.
 #[derive(Debug)]
 pub struct HardwareType {
     /// Its name: the `driver` of a node.
     pub name: &'static str,
-    /// The `driver_info` fields it knows, each with a description.
+    /// Its `driver_info` fields with descriptions.
     pub properties: &'static [(&'static str, &'static str)],
     supported: fn(InterfaceKind) -> &'static [&'static str],
 }
@@ -25,13 +25,13 @@ impl HardwareType {
         ALL.iter().find(|hardware| hardware.name == name)
     }
 
-    /// The implementations of `kind` that can be used with it, the default first.
+    /// The supported implementations of `kind`, the default first.
     pub fn supported(&self, kind: InterfaceKind) -> &'static [&'static str] {
         (self.supported)(kind)
     }
 }
 
-/// What every hardware type that boots over the network knows.
+/// The `driver_info` fields of all hardware types that boot over the network.
 const RAMDISK_PROPERTIES: &[(&str, &str)] = &[
     (
         "deploy_kernel",
@@ -53,9 +53,9 @@ const RAMDISK_PROPERTIES: &[(&str, &str)] = &[
     ("rescue_ramdisk", "URL of the ramdisk of rescue mode."),
 ];
 
-/// For tests and for trying things out: every action succeeds and nothing is touched, unless
-/// another interface than `fake` is chosen. As in Ironic, `fake` is the default wherever there is
-/// one: who wants a machine booted names `boot_interface` and `deploy_interface`.
+/// For tests and experiments: every operation succeeds without any effect, unless an interface
+/// other than `fake` is set. As in Ironic, `fake` is the default: to boot machines, set
+/// `boot_interface` and `deploy_interface`.
 const FAKE_HARDWARE: HardwareType = HardwareType {
     name: "fake-hardware",
     properties: RAMDISK_PROPERTIES,
@@ -75,7 +75,7 @@ const FAKE_HARDWARE: HardwareType = HardwareType {
     },
 };
 
-/// For machines whose power and boot order somebody else takes care of.
+/// For machines whose power and boot order are managed by other means.
 const MANUAL_MANAGEMENT: HardwareType = HardwareType {
     name: "manual-management",
     properties: RAMDISK_PROPERTIES,

@@ -1,8 +1,7 @@
-//! Hardware types, and which driver interfaces can be used with them.
+//! Hardware types and their driver interfaces.
 //!
-//! A hardware type is a table: for each kind of interface, the implementations it supports, the
-//! default first (`hardware.rs`). What an implementation means for a node is in
-//! [`ironpxe_core::driver`].
+//! A hardware type is a table: the supported implementations of each kind of interface, the default
+//! first (`hardware.rs`). What an implementation means for a node is in [`ironpxe_core::driver`].
 
 mod hardware;
 mod registry;

@@ -1,4 +1,4 @@
-//! Which hardware types are enabled here, and with which defaults.
+//! The enabled hardware types and their default interfaces.
 
 use ironpxe_core::conductor::{DriverInterfaces, Hardware};
 use ironpxe_core::error::{Fault, Result};
@@ -14,29 +14,27 @@ pub struct Drivers {
     default_deploy_interface: Option<String>,
 }
 
-/// What the configuration asks for and this release does not have.
+/// A configured name that does not exist.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DriversError {
     /// No such hardware type.
-    #[error(
-        "[DEFAULT]enabled_hardware_types names {name:?}, which does not exist; there are {known}"
-    )]
+    #[error("unknown hardware type {name:?} in [DEFAULT]enabled_hardware_types; expected {known}")]
     UnknownHardwareType {
         /// The name.
         name: String,
-        /// What there is.
+        /// The existing names.
         known: String,
     },
-    /// No enabled hardware type has that deploy interface.
+    /// An enabled hardware type does not support the deploy interface.
     #[error(
-        "[DEFAULT]default_deploy_interface is {name:?}, which {hardware} does not support; it has {known}"
+        "{hardware} does not support [DEFAULT]default_deploy_interface {name:?}; it supports {known}"
     )]
     UnknownDeployInterface {
         /// The name.
         name: String,
-        /// Which hardware type lacks it.
+        /// The hardware type.
         hardware: &'static str,
-        /// What it has.
+        /// Its deploy interfaces.
         known: String,
     },
 }
@@ -88,7 +86,7 @@ impl Drivers {
             .collect()
     }
 
-    /// What each enabled hardware type offers.
+    /// The interfaces of each enabled hardware type.
     pub fn offers(&self) -> Vec<Hardware> {
         let offer = |hardware: &HardwareType, kind| DriverInterfaces {
             kind,
@@ -119,7 +117,7 @@ impl Drivers {
             .find(|hardware| hardware.name == name)
     }
 
-    /// The implementation of `kind` that a new node of `hardware` gets.
+    /// The default implementation of `kind` for a new node of `hardware`.
     pub fn default_interface(&self, hardware: &HardwareType, kind: InterfaceKind) -> String {
         match (&self.default_deploy_interface, kind) {
             (Some(name), InterfaceKind::Deploy) => name.clone(),
@@ -132,8 +130,8 @@ impl Drivers {
         }
     }
 
-    /// Gives the node a valid implementation of every interface: what it has, if its hardware
-    /// type supports it, or the default where it has none.
+    /// Sets missing interfaces to their default, and checks that the hardware type supports the
+    /// others.
     pub fn compose(&self, node: &mut Node) -> Result<()> {
         let hardware = self.get(&node.driver).ok_or_else(|| Fault::NoValidHost {
             driver: node.driver.clone(),
@@ -158,8 +156,8 @@ impl Drivers {
         Ok(())
     }
 
-    /// Replaces, after a change of driver, the interfaces that `before` had too: those the change
-    /// did not choose.
+    /// After a change of driver, resets the interfaces that equal those in `before`, which the
+    /// change did not set.
     pub fn reset_interfaces(&self, node: &mut Node, before: &Interfaces) {
         for kind in InterfaceKind::ALL {
             if node.interfaces.get(kind) == before.get(kind) {

@@ -1,29 +1,29 @@
-//! SIGTERM and Ctrl-C: the first asks for an end in good order, the second is obeyed at once.
-//! SIGHUP asks for files to be read again.
+//! Signals: the first SIGTERM or SIGINT starts a graceful shutdown, the second one aborts it.
+//! SIGHUP reloads files.
 
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// A second signal came before everything had ended in good order.
+/// A second signal during the graceful shutdown.
 #[derive(Debug, thiserror::Error)]
-#[error("{signal} came again: what was under way is cut off")]
+#[error("second {signal}: shutdown aborted, requests and tasks in progress are cut off")]
 pub struct CutShort {
-    /// Its name.
+    /// The signal's name.
     signal: &'static str,
 }
 
-/// The signals that end the process, caught from the moment this is made.
+/// The signals that end the process, caught from creation on.
 #[derive(Debug)]
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    /// Caught, so that a file that has reached `ulimit -f` is an error, and not the end.
+    /// Caught, so that exceeding `ulimit -f` is an error instead of killing the process.
     _file_size: Signal,
 }
 
 impl Signals {
-    /// Catches them from now on.
+    /// Installs the handlers.
     pub fn catch() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -32,7 +32,7 @@ impl Signals {
         })
     }
 
-    /// Waits for one, and gives its name.
+    /// Waits for a signal, and returns its name.
     pub async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
@@ -40,7 +40,7 @@ impl Signals {
         }
     }
 
-    /// Waits for one more while `work` goes on; if it comes, nothing more is waited for.
+    /// Waits for another signal while `work` runs; a signal aborts the wait.
     pub async fn or_cut_short<T>(&mut self, work: impl Future<Output = T>) -> Result<T, CutShort> {
         tokio::select! {
             done = work => Ok(done),
@@ -49,19 +49,19 @@ impl Signals {
     }
 }
 
-/// SIGHUP, caught from the moment this is made: from then on it ends the process no more.
+/// SIGHUP, caught from creation on; it no longer kills the process.
 #[derive(Debug)]
 pub struct HangUps(Signal);
 
 impl HangUps {
-    /// Catches them from now on.
+    /// Installs the handler.
     pub fn catch() -> io::Result<Self> {
         signal(SignalKind::hangup()).map(Self)
     }
 
-    /// Waits for one. Some that come close together are one.
+    /// Waits for a signal. Several in quick succession count as one.
     pub async fn next(&mut self) {
-        // Never `None`: signals do not end.
+        // Never `None`: the stream does not end.
         self.0.recv().await;
     }
 }

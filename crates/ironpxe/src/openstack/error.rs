@@ -1,78 +1,78 @@
-//! What can go wrong when a service is asked, and whether it may pass by itself.
+//! Errors of OpenStack clients, and which of them are temporary.
 
 use std::time::Duration;
 
-/// A question that got no answer, or not the one it should.
+/// A failed request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{service}, asked {asked}: {cause}")]
+#[error("{service} request {asked}: {cause}")]
 pub struct OpenStackError {
-    /// Who was asked.
+    /// The service.
     pub service: &'static str,
-    /// For what: `for image <id>`.
+    /// The purpose: `for image <id>`.
     pub asked: String,
-    /// What was wrong.
+    /// The cause.
     pub cause: Cause,
 }
 
 impl OpenStackError {
-    /// Whether the same question may be answered later, without anybody changing the question or
-    /// the configuration.
+    /// Whether the same request may succeed later without a change of the request or the
+    /// configuration.
     pub fn is_temporary(&self) -> bool {
         self.cause.is_temporary()
     }
 
-    /// Whether the service answered that there is no such thing.
+    /// Whether the service responded that the resource does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self.cause, Cause::Status { status: 404, .. })
     }
 }
 
-/// What was wrong.
+/// The cause of a failure.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Cause {
-    /// Nobody is there, or the way to them broke.
-    #[error("it cannot be reached: {0}")]
+    /// No connection.
+    #[error("unreachable: {0}")]
     Unreachable(String),
-    /// Who is there is not whom we believe.
-    #[error("there is no safe connection to it: {0}; see cafile")]
+    /// The server's certificate is not trusted.
+    #[error("TLS failed: {0}; see cafile")]
     Tls(String),
-    /// It took too long.
-    #[error("it has not answered within {} s", .0.as_secs_f32())]
+    /// Timeout.
+    #[error("no response within {} s", .0.as_secs_f32())]
     TooLate(Duration),
-    /// It answered, but not with what was asked for.
-    #[error("it answered {status}{}", Self::words(.message))]
+    /// An error response.
+    #[error("response status {status}{}", Self::words(.message))]
     Status {
         /// The HTTP status.
         status: u16,
-        /// What it said of it.
+        /// Its message.
         message: String,
-        /// How long it asked to be left alone.
+        /// Its `Retry-After`.
         retry_after: Option<Duration>,
     },
-    /// It refused two tokens, of which one was new.
-    #[error("it does not accept a new token (401){}", Self::words(.0))]
+    /// It refused two tokens, one of which was new.
+    #[error("a new token was refused (401){}", Self::words(.0))]
     TokenRefused(String),
-    /// Keystone did not give a token.
-    #[error("there is no token for it: {0}")]
+    /// Keystone issued no token.
+    #[error("no token: {0}")]
     NoToken(Box<OpenStackError>),
-    /// It sent us elsewhere once too often, or to somebody else.
+    /// Too many redirects, or one to another origin.
     #[error("redirect refused: {0}")]
     Redirect(String),
-    /// Its answer cannot be understood.
+    /// The response is malformed.
     #[error("malformed response: {0}")]
     Garbage(String),
-    /// There is no such service for us.
+    /// The catalog does not have the service.
     #[error(
         "the catalog has no service {service_type:?} ({looked_for}); see region_name, valid_interfaces and endpoint_override"
     )]
     NotInCatalog {
         /// The type of the service.
         service_type: &'static str,
-        /// Interfaces and region that were looked for.
+        /// The requested interfaces and region.
         looked_for: String,
     },
     /// The image has no data.
-    #[error("it has no data of the image yet")]
+    #[error("the image has no data yet")]
     NoData,
     /// A setting is missing or wrong.
     #[error("{0}")]
@@ -83,7 +83,7 @@ impl Cause {
     /// See [`OpenStackError::is_temporary`].
     pub fn is_temporary(&self) -> bool {
         match self {
-            // Half an answer is most likely that of somebody in between who is in trouble.
+            // A truncated response is most likely from a proxy in trouble.
             Self::Unreachable(_) | Self::TooLate(_) | Self::TokenRefused(_) | Self::Garbage(_) => {
                 true
             }
@@ -97,7 +97,7 @@ impl Cause {
         }
     }
 
-    /// How long the service asked to be left alone.
+    /// The service's `Retry-After`.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => *retry_after,

@@ -1,4 +1,4 @@
-//! Glance's Image API v2: what an image is, and its data.
+//! Glance's Image API v2: metadata and data of images.
 
 use percent_encoding::utf8_percent_encode;
 use reqwest::{Response, StatusCode};
@@ -9,26 +9,26 @@ use super::error::{Cause, OpenStackError};
 use super::service::{Question, SEGMENT, Service};
 use super::settings::{Settings, SetupError};
 
-/// A Glance.
+/// A Glance client.
 #[derive(Debug, Clone)]
 pub struct Glance {
     service: Service,
 }
 
-/// An image, as Glance describes it.
+/// An image's metadata in Glance.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Image {
     /// Its UUID.
     pub id: String,
-    /// `active` when its data can be had.
+    /// `active` if its data is available.
     pub status: String,
-    /// The length of its data, in bytes; `None` until there are data.
+    /// The size of its data, in bytes; `None` if it has none yet.
     #[serde(default)]
     pub size: Option<u64>,
     /// The MD5 of its data, in hexadecimal digits.
     #[serde(default)]
     pub checksum: Option<String>,
-    /// By which digest `os_hash_value` was made, for example `sha512`.
+    /// The algorithm of `os_hash_value`, for example `sha512`.
     #[serde(default)]
     pub os_hash_algo: Option<String>,
     /// A digest of its data, in hexadecimal digits.
@@ -37,38 +37,37 @@ pub struct Image {
     /// `aki`, `ari`, `qcow2`, `raw`, …
     #[serde(default)]
     pub disk_format: Option<String>,
-    /// The image that is its kernel, if it is a file system.
+    /// The kernel of a file system image.
     #[serde(default)]
     pub kernel_id: Option<String>,
-    /// The image that is its ramdisk, if it is a file system.
+    /// The ramdisk of a file system image.
     #[serde(default)]
     pub ramdisk_id: Option<String>,
-    /// `whole-disk` or `partition`, if somebody said so.
+    /// `whole-disk` or `partition`, if set.
     #[serde(default)]
     pub img_type: Option<String>,
-    /// Everything else that Glance says of it.
+    /// All other properties.
     #[serde(flatten)]
     pub properties: Map<String, Value>,
 }
 
 impl Glance {
-    /// A client; nobody is asked yet.
+    /// Builds a client without connecting.
     pub fn new(settings: &Settings) -> Result<Self, SetupError> {
         Ok(Self {
             service: Service::new("Glance", "image", "/v2", settings)?,
         })
     }
 
-    /// Asks what an image is.
+    /// Fetches an image's metadata.
     pub async fn image(&self, id: &str) -> Result<Image, OpenStackError> {
         let question = Question::get(format!("for image {id}"), path(id, ""));
         self.service.json(&question).await
     }
 
-    /// Fetches an image's data, or from its `range.0`-th byte on, up to and with the
-    /// `range.1`-th. The answer's status is 206 with a part, or 200 with all of it, which is also
-    /// what comes from a store that cannot give parts (Swift's cannot). Its body comes as it is
-    /// read, and an error if nothing comes for too long.
+    /// Fetches an image's data, or the bytes from `range.0` to `range.1` inclusive. The response
+    /// has status 206 with a range, or 200 with all data, which is also what a store without range
+    /// support (Swift's) returns. Its body is streamed, with an error after an idle timeout.
     pub async fn data(
         &self,
         id: &str,
@@ -84,7 +83,7 @@ impl Glance {
             ..whole.clone()
         };
         let response = match self.service.stream(&part).await {
-            // How Glance says that the store cannot do it.
+            // Glance's response if the store does not support ranges.
             Err(OpenStackError {
                 cause: Cause::Status { status: 400, .. },
                 ..

@@ -1,4 +1,4 @@
-//! One request: it goes to the host it was meant for, ends in time, and its answer has an end.
+//! Single HTTP requests with restricted redirects, timeouts and limited responses.
 
 use std::error::Error;
 use std::time::Duration;
@@ -12,17 +12,17 @@ use super::error::Cause;
 use super::settings::{Settings, SetupError};
 use crate::tls;
 
-/// More than any answer that is not an image: a catalog, or a page of ports.
+/// Larger than any response other than an image: a catalog, or a page of ports.
 const MAX_ANSWER: usize = 4 << 20;
-/// How much of the answer is read that says what is wrong, in bytes.
+/// How much of an error response is read, in bytes.
 const MAX_FAULT: usize = 64 << 10;
-/// How much of that is told, in characters.
+/// How much of its message is kept, in characters.
 const MAX_WORDS: usize = 300;
 const MAX_REDIRECTS: usize = 3;
-/// How long a host may take to accept a connection.
+/// The timeout for connecting.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 
-/// Makes requests. No proxy is used.
+/// Sends requests. No proxy is used.
 #[derive(Debug, Clone)]
 pub(super) struct Http {
     client: Client,
@@ -54,8 +54,8 @@ impl Http {
         self.client.request(method, url)
     }
 
-    /// Sends a request. The answer's body comes when it is read, each part of it in time; a
-    /// status that is none of success is a cause.
+    /// Sends a request. The response's body is read later, with an idle timeout; an error status is
+    /// an error.
     pub(super) async fn send(&self, request: RequestBuilder) -> Result<Response, Cause> {
         let answered = async {
             let response = request.send().await.map_err(|error| self.cause(error))?;
@@ -69,21 +69,19 @@ impl Http {
             .unwrap_or(Err(Cause::TooLate(self.timeout)))
     }
 
-    /// Reads an answer as JSON.
+    /// Reads a response as JSON.
     pub(super) async fn json<T: DeserializeOwned>(&self, response: Response) -> Result<T, Cause> {
         let read = self.body(response, MAX_ANSWER);
         let (body, whole) = tokio::time::timeout(self.timeout, read)
             .await
             .unwrap_or(Err(Cause::TooLate(self.timeout)))?;
         if !whole {
-            return Err(Cause::Garbage(format!(
-                "it is longer than {MAX_ANSWER} bytes"
-            )));
+            return Err(Cause::Garbage(format!("longer than {MAX_ANSWER} bytes")));
         }
         serde_json::from_slice(&body).map_err(|error| Cause::Garbage(error.to_string()))
     }
 
-    /// The body up to `limit`, and whether that is all of it.
+    /// The body up to `limit`, and whether it is complete.
     async fn body(&self, mut response: Response, limit: usize) -> Result<(Vec<u8>, bool), Cause> {
         let mut body = Vec::new();
         loop {
@@ -102,7 +100,7 @@ impl Http {
     async fn refusal(&self, response: Response) -> Cause {
         let status = response.status();
         let retry_after = retry_after(response.headers());
-        // If its words do not come, the status says enough.
+        // Without its message, the status must suffice.
         let body = self.body(response, MAX_FAULT).await;
         let (body, _) = body.unwrap_or_default();
         Cause::Status {
@@ -113,7 +111,7 @@ impl Http {
     }
 
     fn cause(&self, error: reqwest::Error) -> Cause {
-        // It names the URL itself, and we name the service.
+        // Messages name the service instead of the URL.
         let error = error.without_url();
         if error.is_timeout() {
             return Cause::TooLate(self.timeout);
@@ -132,7 +130,8 @@ impl Http {
     }
 }
 
-/// Follows a redirection to the same host, and to no worse a protocol: the token goes along.
+/// Only follows redirects to the same host without a downgrade from HTTPS, because the token is
+/// sent along.
 fn follow(attempt: Attempt<'_>) -> reqwest::redirect::Action {
     let (to, from) = (attempt.url(), attempt.previous().last());
     let same_host = from.is_some_and(|from| from.host() == to.host());
@@ -151,14 +150,14 @@ fn origin(url: &Url) -> String {
     format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default())
 }
 
-/// A number of seconds; services of OpenStack do not write dates here.
+/// `Retry-After` in seconds; OpenStack services do not send dates.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds: u16 = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
     Some(Duration::from_secs(seconds.into()))
 }
 
-/// What the service says is wrong: Keystone and Neutron in JSON of their own, Glance as a page,
-/// what stands in front of them in whatever form.
+/// The message of an error response: Keystone and Neutron have their own JSON formats, Glance an
+/// HTML page, proxies any format.
 fn words(status: StatusCode, body: &[u8]) -> String {
     let said = serde_json::from_slice::<serde_json::Value>(body).ok();
     let said = said.as_ref().and_then(|said| {
@@ -185,7 +184,7 @@ fn words(status: StatusCode, body: &[u8]) -> String {
     text
 }
 
-/// A page's text, without its head.
+/// The text of an HTML page without its head.
 fn without_tags(page: &str) -> String {
     let page = page.split_once("</head>").map_or(page, |(_, body)| body);
     let mut text = String::new();
@@ -204,7 +203,7 @@ fn without_tags(page: &str) -> String {
     text
 }
 
-/// An error and its causes, in one line.
+/// An error with its causes in one line.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -218,8 +217,8 @@ fn chain(error: &dyn Error) -> String {
     text
 }
 
-/// Whether TLS is among the causes. An I/O error's source is not the error that it holds, but that
-/// one's source; so both are looked at.
+/// Whether TLS is among the causes. The source of an I/O error is not the error that it wraps, but
+/// that one's source, so both are checked.
 fn is_tls(error: &(dyn Error + 'static)) -> bool {
     let held = error
         .downcast_ref::<std::io::Error>()

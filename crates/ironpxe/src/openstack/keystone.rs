@@ -1,4 +1,4 @@
-//! Keystone's Identity API v3: how a token is asked for, and what comes with it.
+//! Keystone's Identity API v3: tokens and the catalog.
 
 use std::time::Duration;
 
@@ -13,19 +13,19 @@ use super::error::Cause;
 use super::http::Http;
 use super::settings::{Auth, Domain, Project, Secret, SetupError};
 
-/// A token is renewed so long before its end, or after three quarters of its life if it is short.
+/// How long before its expiry a token is renewed; after three quarters of a short lifetime.
 const MARGIN: Duration = Duration::from_mins(1);
-/// Longer than any token is good for.
+/// Longer than the lifetime of any token.
 const LONGEST_LIFE: Duration = Duration::from_hours(24 * 365);
 
-/// A token, and what Keystone said along with it.
+/// A token with the catalog.
 #[derive(Debug)]
 pub(super) struct Token {
-    /// The header's value; it does not print.
+    /// The header value, marked as sensitive.
     pub(super) id: HeaderValue,
-    /// From when on it should be renewed.
+    /// When it should be renewed.
     pub(super) due: Instant,
-    /// From when on it is worth nothing.
+    /// When it expires.
     pub(super) end: Instant,
     catalog: Vec<CatalogService>,
 }
@@ -61,7 +61,7 @@ struct CatalogEndpoint {
     url: String,
 }
 
-/// Where a token is had and for what, ready to be sent.
+/// A prepared token request.
 #[derive(Debug, Clone)]
 pub(super) struct Login {
     url: String,
@@ -69,7 +69,7 @@ pub(super) struct Login {
 }
 
 impl Login {
-    /// `None` if nobody need prove who they are.
+    /// `None` without authentication.
     pub(super) fn new(auth: &Auth) -> Result<Option<Self>, SetupError> {
         let (auth_url, auth) = match auth {
             Auth::None => return Ok(None),
@@ -112,7 +112,7 @@ impl Login {
         }))
     }
 
-    /// Asks Keystone once.
+    /// Sends one request to Keystone.
     pub(super) async fn token(&self, http: &Http) -> Result<Token, Cause> {
         let asked = Instant::now();
         let Secret(body) = &self.body;
@@ -123,11 +123,10 @@ impl Login {
             .body(body.clone());
         let response = http.send(request).await?;
         let id = response.headers().get("X-Subject-Token").cloned();
-        let mut id =
-            id.ok_or_else(|| Cause::Garbage("there is no X-Subject-Token with it".to_owned()))?;
+        let mut id = id.ok_or_else(|| Cause::Garbage("no X-Subject-Token header".to_owned()))?;
         id.set_sensitive(true);
         let Body { token } = http.json(response).await?;
-        // Both times are Keystone's, so that it does not matter how late it is here.
+        // Both times are Keystone's, so the local clock does not matter.
         let life = Duration::try_from(token.expires_at - token.issued_at).unwrap_or_default();
         let life = life.min(LONGEST_LIFE);
         Ok(Token {
@@ -140,7 +139,7 @@ impl Login {
 }
 
 impl Token {
-    /// Where the service is: by the first of the interfaces under which it is in the catalog.
+    /// The service's endpoint: by the first interface that the catalog has.
     pub(super) fn endpoint(
         &self,
         kind: &str,
@@ -159,7 +158,7 @@ impl Token {
     }
 }
 
-/// A service's address without slashes at its end, if it is one.
+/// A service's URL without trailing slashes, if it is valid.
 pub(super) fn service_url(what: &'static str, url: &str) -> Result<String, SetupError> {
     let parsed = Url::parse(url).ok().filter(|parsed| {
         matches!(parsed.scheme(), "http" | "https")
@@ -173,7 +172,7 @@ pub(super) fn service_url(what: &'static str, url: &str) -> Result<String, Setup
         Some(_) => Ok(url.trim_end_matches('/').to_owned()),
         None => Err(SetupError::Url {
             what,
-            // Whatever it is, it is not shown with a password in it.
+            // An invalid URL may still have a password.
             url: match url.rsplit_once('@') {
                 Some((_, host)) => format!("...@{host}"),
                 None => url.to_owned(),

@@ -1,14 +1,13 @@
-//! The OpenStack services that ironpxe asks: Keystone for a token, Glance for images, Swift's
-//! temporary URLs for images that machines fetch there, Neutron for ports.
+//! Clients of OpenStack services: Keystone for tokens, Glance for images, Swift's temporary URLs
+//! for images that machines fetch there, Neutron for ports.
 //!
-//! Each client is thin: the calls we need, and of an answer what we read. Clones share their
-//! connections and their token. What all of them do alike is below them: `session.rs` keeps a
-//! token, `service.rs` asks (with a deadline, again after a token that was refused, again after a
-//! fault that may pass), `http.rs` is one request, which goes nowhere else and reads no more than
-//! it should.
+//! Each client is thin: only the calls and response fields in use. Clones share connections and the
+//! token. The shared layers: `session.rs` caches a token, `service.rs` sends requests (with a
+//! timeout, and retries after a refused token or a temporary error), `http.rs` sends a single
+//! request with restricted redirects and limited responses.
 //!
-//! Source: the API references of Identity v3, Image v2 and Networking v2.0; which settings there
-//! are, keystoneauth's.
+//! Source: the API references of Identity v3, Image v2 and Networking v2.0; the settings are
+//! keystoneauth's.
 
 mod error;
 mod glance;

@@ -1,4 +1,4 @@
-//! Neutron's Networking API v2.0: ports, and the DHCP options that they are given.
+//! Neutron's Networking API v2.0: ports and their DHCP options.
 
 use std::net::IpAddr;
 
@@ -11,23 +11,23 @@ use super::error::OpenStackError;
 use super::service::{Question, SEGMENT, Service};
 use super::settings::{Settings, SetupError};
 
-/// A Neutron.
+/// A Neutron client.
 #[derive(Debug, Clone)]
 pub struct Neutron {
     service: Service,
 }
 
-/// A port, as Neutron describes it.
+/// A Neutron port.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct NeutronPort {
     /// Its UUID.
     pub id: String,
-    /// Its MAC address, in Neutron's spelling.
+    /// Its MAC address, in Neutron's notation.
     pub mac_address: String,
     /// Its addresses.
     #[serde(default)]
     pub fixed_ips: Vec<FixedIp>,
-    /// What DHCP tells it besides.
+    /// Its additional DHCP options.
     #[serde(default)]
     pub extra_dhcp_opts: Vec<ExtraDhcpOption>,
 }
@@ -37,16 +37,16 @@ pub struct NeutronPort {
 pub struct FixedIp {
     /// The address.
     pub ip_address: IpAddr,
-    /// The subnet that it is of.
+    /// The subnet of the address.
     pub subnet_id: String,
 }
 
 /// A DHCP option of a port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExtraDhcpOption {
-    /// Its name or number, with tags before it: `tag:ipxe,67`.
+    /// Its name or number, prefixed by tags: `tag:ipxe,67`.
     pub opt_name: String,
-    /// What DHCP answers. `None`, in a change: the option is deleted.
+    /// The value. `None` in a change deletes the option.
     pub opt_value: Option<String>,
     /// 4 or 6.
     pub ip_version: u8,
@@ -63,21 +63,21 @@ struct Ports {
 }
 
 impl Neutron {
-    /// A client; nobody is asked yet.
+    /// Builds a client without connecting.
     pub fn new(settings: &Settings) -> Result<Self, SetupError> {
         Ok(Self {
             service: Service::new("Neutron", "network", "/v2.0", settings)?,
         })
     }
 
-    /// Asks what a port is.
+    /// Fetches a port.
     pub async fn port(&self, id: &str) -> Result<NeutronPort, OpenStackError> {
         let question = Question::get(format!("for port {id}"), path(id));
         let OnePort { port } = self.service.json(&question).await?;
         Ok(port)
     }
 
-    /// Asks for the ports with a MAC address.
+    /// Fetches the ports with a MAC address.
     pub async fn ports_by_mac(&self, mac: &str) -> Result<Vec<NeutronPort>, OpenStackError> {
         let question = Question::get(
             format!("for ports with the address {mac}"),
@@ -87,9 +87,9 @@ impl Neutron {
         Ok(ports)
     }
 
-    /// Sets DHCP options of a port, and deletes those without a value. Others stay as they are.
-    /// Doing it twice is as good as once, so it is repeated when it is not known whether it was
-    /// done, and when somebody else changed the port at the same time.
+    /// Sets DHCP options of a port, and deletes those without a value. Others stay unchanged.
+    /// Idempotent, so it is retried if its outcome is unknown, and after a concurrent change of the
+    /// port.
     pub async fn set_extra_dhcp_opts(
         &self,
         id: &str,

@@ -1,4 +1,4 @@
-//! Asking one service: where it is, with which token, and how often.
+//! Requests to a service: its endpoint, the token, and retries.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,14 +15,14 @@ use super::keystone::{Login, Token, service_url};
 use super::session::Session;
 use super::settings::{Settings, SetupError};
 
-/// The longest pause before a request is repeated, whatever the service asks for.
+/// The maximum pause before a retry, whatever the service requests.
 const MAX_PAUSE: Duration = Duration::from_secs(10);
 
-/// What is written otherwise in a part of a path: all but RFC 3986's unreserved characters, of
-/// which the dot could lead elsewhere.
+/// The characters to encode in a path segment: all except RFC 3986's unreserved ones, and the dot,
+/// which could change the path.
 pub(super) const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'~');
 
-/// A service. Clones share the connections and the token.
+/// A service. Clones share connections and the token.
 #[derive(Debug, Clone)]
 pub(super) struct Service {
     name: &'static str,
@@ -33,30 +33,30 @@ pub(super) struct Service {
     pause: Duration,
 }
 
-/// How the service is found.
+/// How the endpoint is determined.
 #[derive(Debug)]
 struct Place {
     /// Its type in the catalog.
     service_type: &'static str,
-    /// The version that our paths begin with, which an address may have already.
+    /// The API version in paths, which the endpoint may include.
     version: &'static str,
     endpoint_override: Option<String>,
     region_name: Option<String>,
     valid_interfaces: Vec<String>,
 }
 
-/// What is asked.
+/// A request.
 #[derive(Debug, Clone)]
 pub(super) struct Question {
-    /// In words: `for port <id>`.
+    /// Its purpose, for messages: `for port <id>`.
     pub(super) asked: String,
     pub(super) method: Method,
-    /// The path and the query, from the version on, with a slash.
+    /// Path and query after the version, with a leading slash.
     pub(super) path: String,
     pub(super) body: Option<Value>,
     /// The value of a `Range` header.
     pub(super) range: Option<String>,
-    /// Whether a conflict (409) passes by itself.
+    /// Whether a conflict (409) is temporary.
     pub(super) conflicts_pass: bool,
 }
 
@@ -105,7 +105,7 @@ impl Service {
         })
     }
 
-    /// Asks, and reads the answer as JSON.
+    /// Sends a request, and reads the response as JSON.
     pub(super) async fn json<T: DeserializeOwned>(
         &self,
         question: &Question,
@@ -127,7 +127,7 @@ impl Service {
         }
     }
 
-    /// Asks; what comes is read by whoever wants it.
+    /// Sends a request, and returns the response for streaming.
     pub(super) async fn stream(&self, question: &Question) -> Result<Response, OpenStackError> {
         let mut repeats = self.repeats();
         loop {
@@ -142,7 +142,7 @@ impl Service {
         }
     }
 
-    /// Another service's address, by our catalog.
+    /// The endpoint of another service in the same catalog.
     pub(super) async fn neighbour(
         &self,
         asked: &str,
@@ -230,7 +230,7 @@ impl Service {
 }
 
 impl Place {
-    /// The service's address, without its version.
+    /// The service's endpoint without its version.
     fn find<'a>(&'a self, token: Option<&'a Arc<Token>>) -> Result<&'a str, Cause> {
         let url = match (&self.endpoint_override, token) {
             (Some(url), _) => url,
@@ -264,14 +264,14 @@ impl Place {
     }
 }
 
-/// How often a question is still repeated, and after which pause.
+/// The remaining retries of a request, and the next pause.
 struct Repeats {
     left: u32,
     pause: Duration,
 }
 
 impl Repeats {
-    /// Waits until the question is to be asked once more, or gives the error back.
+    /// Waits before the next attempt, or returns the error.
     async fn pause_after(
         &mut self,
         error: OpenStackError,
@@ -286,7 +286,7 @@ impl Repeats {
         let pause = self
             .pause
             .max(error.cause.retry_after().unwrap_or_default());
-        warn!("{error}; asking again");
+        warn!("{error}; retrying");
         tokio::time::sleep(pause.min(MAX_PAUSE)).await;
         self.pause = (self.pause * 2).min(MAX_PAUSE);
         Ok(())

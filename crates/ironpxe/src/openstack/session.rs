@@ -1,4 +1,4 @@
-//! The token: kept, renewed before it ends, and never asked for by two at the same time.
+//! Caches the token, and renews it before it expires, with a single request at a time.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -11,14 +11,14 @@ use super::error::OpenStackError;
 use super::http::Http;
 use super::keystone::{Login, Token};
 
-/// Who we are for Keystone.
+/// The identity for Keystone.
 #[derive(Debug)]
 pub(super) struct Session {
     login: Login,
     current: RwLock<Option<Arc<Token>>>,
-    /// Held by whoever asks Keystone; what came of the last time.
+    /// Held while Keystone is queried; has the last error.
     turn: Mutex<Option<OpenStackError>>,
-    /// How often Keystone has answered, or not.
+    /// The number of completed queries.
     asked: AtomicU64,
 }
 
@@ -32,8 +32,8 @@ impl Session {
         }
     }
 
-    /// A token that is not `refused`. Of those who need a new one at the same time, one asks
-    /// Keystone, and the others take what that one got, be it a token or a fault.
+    /// A token other than `refused`. Of concurrent callers that need a new one, one queries
+    /// Keystone, and the others share its result, including errors.
     pub(super) async fn token(
         &self,
         http: &Http,
@@ -46,7 +46,7 @@ impl Session {
         }
         let mut turn = match &old {
             None => self.turn.lock().await,
-            // It is still good, and somebody is about to get the next one.
+            // It is still valid, and another caller is renewing it.
             Some(token) => match self.turn.try_lock() {
                 Ok(turn) => turn,
                 Err(_) => return Ok(Arc::clone(token)),
@@ -78,7 +78,7 @@ impl Session {
                 *turn = Some(error.clone());
                 match old {
                     Some(token) => {
-                        warn!("{error}; the token at hand is good for a while");
+                        warn!("{error}; using the current token, which is still valid");
                         Ok(token)
                     }
                     None => Err(error),
@@ -87,7 +87,7 @@ impl Session {
         }
     }
 
-    /// The token at hand, if it has not ended and is not the one that was refused.
+    /// The current token, if it has not expired and was not refused.
     fn usable(&self, refused: Option<&Arc<Token>>) -> Option<Arc<Token>> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         let token = current.as_ref()?;
@@ -98,7 +98,7 @@ impl Session {
 
 #[cfg(test)]
 impl Session {
-    /// Has the token at hand be renewed by whoever wants it next.
+    /// Marks the current token for renewal.
     pub(super) fn make_due(&self) {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(token) = current.take() {

@@ -1,4 +1,4 @@
-//! How a service is asked, as plain data. Who reads it from the configuration is the application.
+//! Settings of OpenStack clients as plain data, read from the configuration by the application.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,31 +6,32 @@ use std::time::Duration;
 
 use crate::tls::TlsError;
 
-/// How one service is found and asked.
+/// The settings of a client.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// How we prove who we are.
+    /// The credentials.
     pub auth: Auth,
-    /// Where the service is, whatever the catalog says. Needed with [`Auth::None`].
+    /// The endpoint, instead of the one in the catalog. Required with [`Auth::None`].
     pub endpoint_override: Option<String>,
-    /// Which region's service, if the catalog has several.
+    /// The region, if the catalog has several.
     pub region_name: Option<String>,
-    /// Which of the service's addresses in the catalog, the best first (`internal`, `public`).
+    /// The interfaces of the endpoint in the catalog, in order of preference (`internal`,
+    /// `public`).
     pub valid_interfaces: Vec<String>,
-    /// The authorities that are believed, as PEM; those of the system if not set.
+    /// The trusted CA certificates, as PEM; the system's if unset.
     pub cafile: Option<PathBuf>,
-    /// How long one answer may take, and of a download each part of it.
+    /// The timeout for a response, and the idle timeout of a download.
     pub timeout: Duration,
-    /// How often a request that failed for a reason that may pass is repeated.
+    /// The number of retries after temporary errors.
     pub retries: u32,
-    /// How long to wait before the first repetition. Each further one waits twice as long.
+    /// The pause before the first retry; doubled for each further one.
     pub pause: Duration,
 }
 
-/// How we prove who we are.
+/// The credentials.
 #[derive(Debug, Clone)]
 pub enum Auth {
-    /// Not at all: the service asks nobody.
+    /// None: the service does not authenticate clients.
     None,
     /// By user and password.
     Password {
@@ -42,14 +43,14 @@ pub enum Auth {
         user_domain: Domain,
         /// The password.
         password: Secret,
-        /// The project to work in.
+        /// The project.
         project: Project,
     },
     /// By an application credential, which belongs to a user and a project.
     ApplicationCredential {
         /// Keystone, with or without `/v3`.
         auth_url: String,
-        /// Which credential.
+        /// The credential's ID.
         id: String,
         /// Its secret.
         secret: Secret,
@@ -74,7 +75,7 @@ pub enum Project {
     Name(String, Domain),
 }
 
-/// A text that is not shown to anybody.
+/// A secret text, hidden in `Debug` output.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(pub String);
 
@@ -84,24 +85,24 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Why a client cannot be made.
+/// Why a client cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// The authorities cannot be read.
+    /// The CA certificates cannot be read.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// An address is none.
+    /// A URL is invalid.
     #[error("{what} {url:?} cannot be used: expected an http:// or https:// URL")]
     Url {
-        /// Which setting.
+        /// The setting.
         what: &'static str,
-        /// What stands there.
+        /// Its value.
         url: String,
     },
-    /// Nobody is asked where the service is.
-    #[error("with auth_type none there is no catalog: set endpoint_override")]
+    /// Without a catalog, the endpoint is unknown.
+    #[error("auth_type none has no catalog: set endpoint_override")]
     NoEndpoint,
-    /// HTTP itself does not work.
-    #[error("cannot make an HTTP client")]
+    /// The HTTP client cannot be built.
+    #[error("cannot build the HTTP client")]
     Client(#[source] reqwest::Error),
 }

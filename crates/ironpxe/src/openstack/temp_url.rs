@@ -1,7 +1,6 @@
-//! Temporary URLs of images that Glance keeps in Swift, from which machines fetch them.
+//! Temporary URLs of images that Glance stores in Swift, for machines.
 //!
-//! One is made when a machine asks, so it lives as long as is configured from then on, however
-//! long ago the node was prepared.
+//! Each is generated on request, so its lifetime starts when the machine gets it.
 
 use std::time::Duration;
 
@@ -12,22 +11,22 @@ use super::glance::Glance;
 use super::settings::Secret;
 use crate::clock;
 
-/// Where Glance's images are in Swift, and with what their URLs are signed.
+/// Where Glance's images are in Swift, and how their URLs are signed.
 #[derive(Debug, Clone)]
 pub struct TempUrlSettings {
-    /// The key that was given to the account as `Temp-URL-Key`.
+    /// The account's `Temp-URL-Key`.
     pub key: Secret,
-    /// By which digest.
+    /// The digest of signatures.
     pub digest: TempUrlDigest,
-    /// How long a URL is good for.
+    /// The lifetime of a URL.
     pub duration: Duration,
-    /// Swift, as machines reach it: scheme, host and port. Not set: the catalog's.
+    /// Swift's URL for machines: scheme, host and port. Unset: the catalog's.
     pub endpoint_url: Option<String>,
-    /// The account that has the images. Not set: that of our own project.
+    /// The account that has the images. Unset: that of the authenticated project.
     pub account: Option<String>,
     /// The container that has the images.
     pub container: String,
-    /// Over how many containers they are spread; see [`glance_container`].
+    /// How images are distributed over containers; see [`glance_container`].
     pub multiple_containers_seed: usize,
 }
 
@@ -39,12 +38,12 @@ pub struct TempUrls {
 }
 
 impl TempUrls {
-    /// What `settings` leave open is asked of the catalog of `glance`.
+    /// Missing settings are taken from the catalog of `glance`.
     pub fn new(glance: Glance, settings: TempUrlSettings) -> Self {
         Self { glance, settings }
     }
 
-    /// A URL from which whoever has it can fetch the image. The image itself is not looked at.
+    /// A URL that gives access to the image. The image itself is not checked.
     pub async fn url(&self, image: &str) -> Result<String, OpenStackError> {
         let settings = &self.settings;
         let asked = format!("for a temporary URL of image {image}");

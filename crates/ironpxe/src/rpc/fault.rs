@@ -57,7 +57,10 @@ impl FaultOnWire {
             },
             400..=499 => Fault::InvalidParameterValue(self.message),
             // Includes JSON-RPC's own codes: the call was invalid.
-            code => Fault::Internal(format!("the conductor responded with {code}: {}", self.message)),
+            code => Fault::Internal(format!(
+                "the conductor responded with {code}: {}",
+                self.message
+            )),
         }
     }
 }

@@ -126,7 +126,8 @@ fn refuse_body(refused: BodyRefused, limit: usize) -> Response {
             &format!("The request is larger than {limit} bytes ([json_rpc]max_body_size)"),
         ),
         BodyRefused::NoMemory => {
-            let message = "The requests in progress use all of the memory for requests; please retry";
+            let message =
+                "The requests in progress use all of the memory for requests; please retry";
             let mut answer = error_response(StatusCode::SERVICE_UNAVAILABLE, message);
             let retry_after = HeaderValue::from_static("1");
             answer

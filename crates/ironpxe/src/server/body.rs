@@ -1,4 +1,4 @@
-//! Reading the body of a request: bounded in size, in time, and by the memory there is.
+//! Reads request bodies: limited in size, time and memory.
 
 use std::time::Duration;
 
@@ -8,33 +8,32 @@ use http_body_util::BodyExt;
 
 use super::memory::{HeldMemory, MemoryRefused};
 
-/// The first piece of memory for a body, in bytes.
+/// The initial allocation for a body, in bytes.
 const FIRST: usize = 1024;
 
-/// How a body is bounded.
+/// The limits of a body.
 #[derive(Debug, Clone, Copy)]
 pub struct BodyLimits {
-    /// The largest, in bytes.
+    /// The maximum size, in bytes.
     pub bytes: usize,
-    /// How long it may take to arrive: whoever sends it byte by byte keeps a connection from
-    /// others.
+    /// The timeout for receiving it, so that slow clients do not hold connections.
     pub arrives_within: Duration,
 }
 
-/// Why a body is not read.
+/// Why a body was not read.
 #[derive(Debug)]
 pub enum BodyRefused {
-    /// It is larger than its limit.
+    /// It exceeds the size limit.
     TooLarge,
-    /// Others have the memory that it needs.
+    /// The memory for requests is used up.
     NoMemory,
-    /// It broke off.
+    /// It is incomplete.
     Broken(axum::Error),
-    /// It did not arrive in time.
+    /// It timed out.
     Late,
 }
 
-/// Reads all of a body into memory that is taken from the budget as it arrives.
+/// Reads a body, taking memory from the budget as it arrives.
 pub async fn read_body(
     body: &mut Body,
     limits: BodyLimits,
@@ -45,8 +44,8 @@ pub async fn read_body(
 }
 
 async fn collect(body: &mut Body, limit: usize, memory: &HeldMemory) -> Result<Bytes, BodyRefused> {
-    // Into one piece, not into a list of the pieces that came: a byte in each would cost more than
-    // all of them.
+    // Into a single buffer rather than a list of chunks, whose overhead for one-byte chunks would
+    // exceed their content.
     let mut read = Vec::new();
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(BodyRefused::Broken)?.into_data() else {

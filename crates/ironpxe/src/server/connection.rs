@@ -1,4 +1,4 @@
-//! One connection, from its first request to its last.
+//! The lifetime of a connection.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -25,12 +25,11 @@ use super::prefixed_io::PrefixedIo;
 use super::watched::{AnswerBody, LONGEST_HEAD, RequestBody, Watch, WatchedStream};
 use super::write_timeout::WriteTimeout;
 
-/// How much of a request's head or of an answer is in memory at once, in bytes. The framework
-/// refuses a head that fills its buffer, or does not, depending on how the head arrives; so the
-/// head ends before that.
+/// The buffer for a request's head or a response, in bytes. hyper rejects a head that fills its
+/// buffer only in some cases, so the head limit is lower.
 const BUFFER: usize = LONGEST_HEAD + 1024;
 
-/// A connection, and how it is treated.
+/// A connection with its settings.
 pub(super) struct Connection {
     pub(super) peer: SocketAddr,
     pub(super) router: Router,
@@ -42,8 +41,8 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Answers the connection's requests. When it is to stop, the request under way is the last.
-    pub(super) async fn go_on(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+    /// Serves the connection's requests. At shutdown the current request is the last one.
+    pub(super) async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
         let mut stream = WriteTimeout::new(stream, self.stall_timeout);
         let read = match &self.fast_path {
             None => Vec::new(),
@@ -61,7 +60,7 @@ impl Connection {
                 }
             }
         };
-        // Boxed: much larger than what most connections need.
+        // Boxed, because it is much larger than what most connections need.
         Box::pin(self.serve_with_hyper(PrefixedIo::new(read, stream))).await;
     }
 
@@ -93,8 +92,8 @@ impl Connection {
             .timer(TokioTimer::new())
             .header_read_timeout(head_timeout)
             .keep_alive(keep_alive)
-            // How much of an answer is kept for a client that does not take it. (And how long a
-            // request's head may be.)
+            // Limits the buffered response for a client that does not read it, and the head of a
+            // request.
             .max_buf_size(BUFFER)
             .title_case_headers(true)
             .serve_connection(TokioIo::new(stream), service);

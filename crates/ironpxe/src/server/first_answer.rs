@@ -1,4 +1,4 @@
-//! What a site answers to bytes, without a socket: for `crate::fuzzing`.
+//! The response of a site to bytes, without a socket, for `crate::fuzzing`.
 #![expect(
     clippy::unwrap_used,
     reason = "a check stops at anything unexpected, and is no part of the service"
@@ -15,10 +15,10 @@ use super::Site;
 use super::connection::Connection;
 use super::places::Places;
 
-/// How long an answer may take before the check fails.
+/// The timeout of a response.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// The answer to the first request in `request`.
+/// The response to the first request in `request`.
 pub(crate) async fn first_answer(site: &Site, request: &[u8]) -> Vec<u8> {
     let peer = IpAddr::from(Ipv4Addr::LOCALHOST);
     let places = Places::new(8, site.fast_path.is_some(), TIMEOUT);
@@ -33,7 +33,7 @@ pub(crate) async fn first_answer(site: &Site, request: &[u8]) -> Vec<u8> {
     };
     let (mut client, server) = tokio::io::duplex(1 << 20);
     let asking = async move {
-        // Who refuses a request need not read all of it.
+        // A rejected request may not be read completely.
         let _ = client.write_all(request).await;
         let mut answer = Vec::new();
         while !is_complete(&answer) {
@@ -43,12 +43,12 @@ pub(crate) async fn first_answer(site: &Site, request: &[u8]) -> Vec<u8> {
         }
         answer
     };
-    let both = async { tokio::join!(connection.go_on(server), asking) };
+    let both = async { tokio::join!(connection.serve(server), asking) };
     let ((), answer) = tokio::time::timeout(TIMEOUT, both).await.unwrap();
     answer
 }
 
-/// Whether there is a whole answer of a known length.
+/// Whether there is a complete response of known length.
 fn is_complete(answer: &[u8]) -> bool {
     let text = String::from_utf8_lossy(answer);
     let Some((head, body)) = text.split_once("\r\n\r\n") else {

@@ -1,9 +1,8 @@
-//! One budget of memory for what clients send.
+//! The memory budget for requests.
 //!
-//! Bodies under way, what they become when they are parsed, and the heads of requests that are
-//! longer than usual are taken from it. Whoever asks when it is used up is told to come back,
-//! instead of the whole process running out of memory. One source address can take three quarters
-//! of it at most, so that the others are heard, too.
+//! Bodies in progress, their parsed values, and long request heads count. Requests beyond the
+//! budget are rejected, instead of the process running out of memory. One source address can use at
+//! most three quarters of it.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -14,7 +13,7 @@ use tracing::warn;
 
 use super::places::source_of;
 
-/// The log says at most so often that the budget is used up.
+/// The minimum interval between log lines about the budget.
 const SAID_EVERY: Duration = Duration::from_secs(10);
 
 /// A budget in bytes. Clones share it.
@@ -23,9 +22,9 @@ pub struct RequestMemory(Arc<Budget>);
 
 #[derive(Debug)]
 struct Budget {
-    /// All of it, in bytes.
+    /// The total in bytes.
     total: usize,
-    /// The most that one source address may take, in bytes.
+    /// The maximum per source address, in bytes.
     share: usize,
     /// The option that sets it, for the log.
     option: &'static str,
@@ -36,27 +35,27 @@ struct Budget {
 struct Used {
     all: usize,
     by_source: HashMap<IpAddr, usize>,
-    /// When the log said last that nothing is left.
+    /// When the exhausted budget was last logged.
     said: Option<Instant>,
 }
 
-/// Why bytes are not given.
+/// Why memory is not granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MemoryRefused {
-    /// Others have them now.
+    /// The budget is used up.
     UsedUp,
-    /// There are not so many for one source address, whoever else asks.
+    /// It exceeds the share of a source address.
     TooMuch,
 }
 
 impl RequestMemory {
-    /// So many bytes, of which one source address may have three quarters. `option` is what sets
-    /// the number.
+    /// A budget of `total` bytes, of which a source address can use three quarters. `option` sets
+    /// the total.
     pub fn new(total: usize, option: &'static str) -> Self {
         Self::with_share(total, total / 4 * 3, option)
     }
 
-    /// So many bytes, for whoever asks: for a server that few addresses talk to.
+    /// A budget without a share per address, for a server with few clients.
     pub fn unshared(total: usize, option: &'static str) -> Self {
         Self::with_share(total, total, option)
     }
@@ -70,7 +69,7 @@ impl RequestMemory {
         }))
     }
 
-    /// What a client at this address takes: nothing yet.
+    /// Begins the accounting of a request from this address.
     pub fn begin(&self, peer: IpAddr) -> HeldMemory {
         HeldMemory(Arc::new(Held {
             budget: Arc::clone(&self.0),
@@ -86,7 +85,7 @@ impl RequestMemory {
     }
 }
 
-/// Bytes that were taken for one request. They are given back with the last clone.
+/// The memory of one request, released with the last clone.
 #[derive(Debug, Clone)]
 pub struct HeldMemory(Arc<Held>);
 
@@ -98,7 +97,7 @@ struct Held {
 }
 
 impl HeldMemory {
-    /// Takes so many bytes more.
+    /// Takes more bytes.
     pub fn grow(&self, more: usize) -> Result<(), MemoryRefused> {
         let Held {
             budget,
@@ -137,8 +136,8 @@ impl Budget {
                 drop(used);
                 let (limit, option) = (self.total, self.option);
                 warn!(
-                    "requests under way hold as much memory as {option} allows ({limit} bytes, and \
-                     {} for one address): a request from {source} is refused with 503",
+                    "requests in progress use all memory of {option} ({limit} bytes, and \
+                     {} per address): a request from {source} is rejected with 503",
                     self.share
                 );
             }

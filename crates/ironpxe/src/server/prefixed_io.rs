@@ -1,4 +1,4 @@
-//! A connection of which something has been read already.
+//! A connection from which some bytes have already been read.
 
 use std::io;
 use std::pin::Pin;
@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A connection that gives what was read of it once more.
+/// A connection that first returns the bytes already read.
 pub(super) struct PrefixedIo<S> {
     again: Vec<u8>,
     given: usize,

@@ -1,4 +1,4 @@
-//! An answer as it goes over the wire.
+//! HTTP responses as bytes.
 
 use std::cell::Cell;
 use std::io::Write;
@@ -11,17 +11,16 @@ use httpdate::HttpDate;
 
 use crate::clock;
 
-/// The first line and the headers that many answers begin with, written once.
+/// The status line and headers shared by many responses, encoded once.
 #[derive(Debug, Clone)]
 pub struct Head(Vec<u8>);
 
 impl Head {
-    /// With these headers, but for those that say how long the body is and what day it is: each
-    /// answer has its own.
+    /// With these headers except for `Content-Length` and `Date`, which each response adds.
     pub fn new(status: StatusCode, headers: &HeaderMap) -> Self {
         let mut text = Vec::with_capacity(256);
         let reason = status.canonical_reason().unwrap_or_default();
-        // Writing into memory does not fail, here and below.
+        // Writing to memory cannot fail, here and below.
         let _ = write!(text, "HTTP/1.1 {} {reason}\r\n", status.as_u16());
         for (name, value) in headers {
             if !matches!(
@@ -36,21 +35,21 @@ impl Head {
     }
 }
 
-/// Where one answer is written to. It can be written once.
+/// The destination of a response, which can be written once.
 #[derive(Debug)]
 pub struct Reply<'o> {
     out: &'o mut Vec<u8>,
-    /// Whether the connection ends with it.
+    /// Whether the connection is closed after it.
     last: bool,
 }
 
 impl<'o> Reply<'o> {
-    /// To be written at the end of `out`. If it is the `last`, the client is told so.
+    /// Writes to the end of `out`. If it is the `last` response, it says so.
     pub fn new(out: &'o mut Vec<u8>, last: bool) -> Self {
         Self { out, last }
     }
 
-    /// Answers, with a few headers of its own.
+    /// Sends a response with additional headers.
     pub fn send(self, head: &Head, more: &[(&str, &str)], body: &[u8]) {
         let Self { out, last } = self;
         let own: usize = more
@@ -71,7 +70,7 @@ impl<'o> Reply<'o> {
         out.extend_from_slice(body);
     }
 
-    /// Answers what the framework would.
+    /// Sends a response of the framework.
     pub fn send_response(self, response: &Response<Bytes>) {
         let head = Head::new(response.status(), response.headers());
         self.send(&head, &[], response.body());
@@ -85,7 +84,7 @@ fn write_header(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// In title case: some firmware looks for `Content-Length` in just that spelling.
+/// In title case, because some firmware needs exactly `Content-Length`.
 fn write_name(out: &mut Vec<u8>, name: &HeaderName) {
     let mut begins = true;
     for letter in name.as_str().bytes() {
@@ -98,7 +97,7 @@ fn write_name(out: &mut Vec<u8>, name: &HeaderName) {
     }
 }
 
-/// The time of day as headers say it, written once in a second.
+/// The `Date` header's value, encoded once per second.
 fn today() -> [u8; 29] {
     thread_local! {
         static WRITTEN: Cell<(u64, [u8; 29])> = const { Cell::new((u64::MAX, [0; 29])) };

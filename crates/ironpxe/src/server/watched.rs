@@ -1,8 +1,7 @@
-//! A connection in the framework, seen from outside: what it waits for, and how long a head it
-//! reads.
+//! Observes a connection in hyper: what it is waiting for, and the size of the head being read.
 //!
-//! The framework knows when a request begins and ends, and nobody tells. So this stands around
-//! it: around what it reads and writes, around each request's body and around each answer's.
+//! hyper does not report when a request begins and ends, so this wraps its I/O and the bodies of
+//! requests and responses.
 
 use std::io;
 use std::pin::Pin;
@@ -17,12 +16,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::memory::{HeldMemory, MemoryRefused, RequestMemory};
 use super::places::Place;
 
-/// How long a request's head may be, in bytes.
+/// The maximum length of a request's head, in bytes.
 pub(super) const LONGEST_HEAD: usize = 64 * 1024;
-/// What is left in a buffer of the framework beside the longest head.
+/// The part of hyper's buffer that is not counted.
 const USUAL_HEAD: usize = 4 * 1024;
-/// How much of what comes after a head that is refused is read before the connection is closed:
-/// a client that is cut off while it sends does not read the answer.
+/// How much of the rest after a rejected head is discarded before the connection is closed: a
+/// client that is still sending would not read the response.
 const DISCARDED: usize = 1024 * 1024;
 
 const TOO_LONG: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\n\
@@ -30,7 +29,7 @@ const TOO_LONG: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\n\
 const NO_MEMORY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n\
     Content-Length: 0\r\nConnection: close\r\n\r\n";
 
-/// What is known of a connection. Clones are of the same.
+/// The observed state of a connection. Clones share it.
 #[derive(Debug, Clone)]
 pub(super) struct Watch(Arc<Watched>);
 
@@ -40,11 +39,11 @@ struct Watched {
     memory: RequestMemory,
     peer: std::net::IpAddr,
     head: Mutex<Head>,
-    /// Something could not be written yet.
+    /// A write is blocked.
     is_blocked: AtomicBool,
 }
 
-/// The head that is being read, if one is.
+/// The head being read, if any.
 #[derive(Debug)]
 enum Head {
     Read {
@@ -55,7 +54,7 @@ enum Head {
 }
 
 impl Watch {
-    /// A connection whose first head is about to be read.
+    /// A connection before its first request.
     pub(super) fn new(place: Arc<Place>, memory: RequestMemory, peer: std::net::IpAddr) -> Self {
         let head = Mutex::new(Head::BEGINNING);
         Self(Arc::new(Watched {
@@ -73,7 +72,7 @@ impl Watch {
         *self.head() = Head::Complete;
     }
 
-    /// All of an answer is on its way; the client may not have taken it yet.
+    /// A response is complete; the client may not have received it yet.
     fn ends(&self) {
         *self.head() = Head::BEGINNING;
         if !self.0.is_blocked.load(Ordering::Relaxed) {
@@ -85,7 +84,7 @@ impl Watch {
         self.0.head.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many bytes more may be read of the head; `None` if no head is being read.
+    /// The remaining limit of the head; `None` if no head is being read.
     fn room(&self) -> Option<usize> {
         match &*self.head() {
             Head::Read { bytes, .. } => Some(LONGEST_HEAD.saturating_sub(*bytes)),
@@ -93,7 +92,7 @@ impl Watch {
         }
     }
 
-    /// Counts what was read of a head, and takes memory for it if it is long.
+    /// Counts bytes of a head, and takes memory for a long one.
     fn count(&self, more: usize) -> Result<(), MemoryRefused> {
         let mut head = self.head();
         let Head::Read { bytes, held } = &mut *head else {
@@ -110,7 +109,7 @@ impl Watch {
     }
 }
 
-/// How much memory the framework uses for so much of a head, beside what every connection has.
+/// The memory that hyper uses for a head, beyond that of every connection.
 fn needed(bytes: usize) -> usize {
     if bytes <= USUAL_HEAD {
         return 0;
@@ -125,11 +124,11 @@ impl Head {
     };
 }
 
-/// What the framework reads and writes.
+/// The I/O of hyper.
 pub(super) struct WatchedStream<S> {
     stream: S,
     watch: Watch,
-    /// How much was thrown away after a head that was refused.
+    /// How much was discarded after a rejected head.
     discarded: Option<usize>,
 }
 
@@ -142,11 +141,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WatchedStream<S> {
         }
     }
 
-    /// Answers a head that is not read on. No answer is being written then: the framework reads a
-    /// head when it is done with the request before.
+    /// Rejects the head being read. No response is in progress, because hyper reads a head after
+    /// the previous request.
     fn refuse(&mut self, context: &mut Context<'_>, answer: &[u8]) -> Poll<io::Result<()>> {
         if !self.watch.0.is_blocked.load(Ordering::Relaxed) {
-            // Short enough for any socket; and if not, the connection is closed without it.
+            // It fits any socket buffer; otherwise the connection is closed without it.
             let _ = Pin::new(&mut self.stream).poll_write(context, answer);
             let _ = Pin::new(&mut self.stream).poll_flush(context);
         }
@@ -179,7 +178,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WatchedStream<S> {
         if is_blocked && !was_blocked {
             place.is_blocked();
         } else if !is_blocked && was_blocked {
-            // What is written may be the end of an answer whose request is over.
+            // The end of a response may be written after its request is over.
             if self.watch.room().is_some() {
                 place.waits();
             } else {
@@ -257,11 +256,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WatchedStream<S> {
     }
 }
 
-/// The body of a request: whoever waits for it, waits for the client.
+/// The body of a request: waiting for it means waiting for the client.
 pub(super) struct RequestBody<B> {
     body: B,
     watch: Watch,
-    /// When the first part of it was waited for.
+    /// When its first part was awaited.
     since: Option<Instant>,
     waits: bool,
 }
@@ -287,7 +286,7 @@ impl<B: Body + Unpin> Body for RequestBody<B> {
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
         if frame.is_pending() {
-            // Also if a byte comes now and then, it has been slow from the beginning.
+            // A client that sends single bytes counts as slow from the beginning.
             let since = *self.since.get_or_insert_with(Instant::now);
             self.waits = true;
             self.watch.0.place.is_slow(since);
@@ -307,7 +306,7 @@ impl<B: Body + Unpin> Body for RequestBody<B> {
     }
 }
 
-/// The body of an answer. When the framework has all of it, the next request may come.
+/// The body of a response. When hyper has all of it, the next request may begin.
 pub(super) struct AnswerBody<B> {
     body: B,
     watch: Watch,

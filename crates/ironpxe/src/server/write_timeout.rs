@@ -1,8 +1,8 @@
-//! A connection whose other end takes nothing for too long.
+//! A write timeout for connections.
 //!
-//! A machine that lost its power in the middle of an image, or a client that stopped reading, must
-//! not hold its place, and what is being sent to it, for ever. Nobody else notices: whoever writes
-//! the body is not even asked for more.
+//! A machine that lost power during a download, or a client that stopped reading, must not hold a
+//! connection and its data forever. Nothing else notices: the body is not polled while a write is
+//! blocked.
 
 use std::future::Future;
 use std::io;
@@ -13,11 +13,11 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-/// A connection that fails when nothing can be written for too long.
+/// A connection that fails if no write succeeds for too long.
 pub(super) struct WriteTimeout<S> {
     stream: S,
     timeout: Duration,
-    /// Runs while the other end takes nothing.
+    /// Runs while writes are blocked.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
@@ -30,7 +30,7 @@ impl<S> WriteTimeout<S> {
         }
     }
 
-    /// Passes on what writing gave, unless it has been nothing for too long.
+    /// Returns the result of a write, or an error if writes have been blocked for too long.
     fn judge<T>(
         &mut self,
         context: &mut Context<'_>,
@@ -47,7 +47,7 @@ impl<S> WriteTimeout<S> {
         ready!(stalled.as_mut().poll(context));
         Poll::Ready(Err(io::Error::new(
             io::ErrorKind::TimedOut,
-            "the client takes nothing any more",
+            "the client stopped reading",
         )))
     }
 }

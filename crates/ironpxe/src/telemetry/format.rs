@@ -1,15 +1,13 @@
-//! What a line of the log looks like: `TIME LEVEL target: what happened field=value …`.
+//! The format of log lines: `TIME LEVEL target: message field=value …`.
 //!
-//! There is one line for each boot, so it is written in one go: what does not change within a second
-//! is written once in a second, and texts are copied as they are where nothing in them must be
-//! escaped. One event is one line, whatever is in its texts: no name and no answer of another
-//! service can begin a line of its own, speak to the terminal, or change the order in which it
-//! shows a line.
+//! Each boot logs a line, so formatting is fast: the date is formatted once per second, and plain
+//! texts are copied. An event is always a single line: no name and no response of another service
+//! can begin a new line, control the terminal, or reorder the text.
 //!
-//! Nor can a text pretend to be a field. A field's value that has a space, a quotation mark, a
-//! backslash or anything else than visible characters stands in quotation marks, as a string in
-//! Rust; so does a message that has an equals sign or begins with a quotation mark. So the fields of
-//! a line begin at the first ` name=` outside of quotation marks.
+//! Texts cannot imitate fields either. A field's value with a space, quotation mark, backslash or
+//! invisible character is quoted like a Rust string; so is a message that contains an equals sign
+//! or begins with a quotation mark. So the fields of a line begin at the first ` name=` outside of
+//! quotation marks.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::{self, Debug, Write};
@@ -61,7 +59,7 @@ where
     }
 }
 
-/// As long as each other, so that what comes after them stands in a column.
+/// Padded to the same width.
 fn level(level: Level) -> (&'static str, &'static str) {
     match level {
         Level::ERROR => ("\x1b[31m", "ERROR"),
@@ -72,7 +70,7 @@ fn level(level: Level) -> (&'static str, &'static str) {
     }
 }
 
-/// Whether there are any.
+/// Whether colours are enabled.
 #[derive(Clone, Copy)]
 struct Colours(bool);
 
@@ -88,7 +86,7 @@ impl Colours {
     }
 }
 
-/// Writes what an event says.
+/// Writes an event's message and fields.
 struct Words<'w> {
     out: Writer<'w>,
     colours: Colours,
@@ -112,7 +110,7 @@ impl Words<'_> {
     }
 }
 
-/// The field of the text itself.
+/// The field of the message.
 const MESSAGE: &str = "message";
 
 impl Visit for Words<'_> {
@@ -157,12 +155,12 @@ impl Visit for Words<'_> {
     }
 }
 
-/// Whether a byte means the same inside and outside of quotation marks.
+/// Whether a byte is the same inside and outside of quotation marks.
 fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
 }
 
-/// Writes the text of an event.
+/// Writes the message of an event.
 fn write_message(out: &mut Writer<'_>, text: &str) -> fmt::Result {
     if text.starts_with('"') || text.contains('=') {
         return write!(out, "{text:?}");
@@ -174,15 +172,15 @@ fn write_message(out: &mut Writer<'_>, text: &str) -> fmt::Result {
         if letter.is_ascii() && !letter.is_ascii_control() {
             out.write_char(letter)?;
         } else {
-            // Control and format characters, among them those that change the direction of a text,
-            // separators, and what has no character.
+            // Control and format characters, including those that change the text direction,
+            // separators, and unassigned characters.
             write!(out, "{}", letter.escape_debug())?;
         }
     }
     Ok(())
 }
 
-/// Writes what an event says of something in its own form: a number, a name, or whatever else.
+/// Writes a value in its `Debug` form.
 fn write_value(out: &mut Writer<'_>, text: &str) -> fmt::Result {
     let is_word = |letter: char| {
         if letter.is_ascii() {
@@ -197,7 +195,7 @@ fn write_value(out: &mut Writer<'_>, text: &str) -> fmt::Result {
     write!(out, "{text:?}")
 }
 
-/// Whether this is one string already, as Rust writes it.
+/// Whether the text is already a quoted Rust string.
 fn is_quoted(text: &str) -> bool {
     let inner = text
         .strip_prefix('"')
@@ -218,13 +216,13 @@ fn is_quoted(text: &str) -> bool {
     !escaped
 }
 
-/// Gives what `value` says of itself to `then`.
+/// Formats `value` into a reused buffer.
 fn with_text(value: &dyn Debug, then: impl FnOnce(&str) -> fmt::Result) -> fmt::Result {
     thread_local! {
         static TEXT: RefCell<String> = const { RefCell::new(String::new()) };
     }
     TEXT.with(|text| {
-        // In use only where a value logs something while it is asked.
+        // In use only if formatting the value logs something.
         let Ok(mut text) = text.try_borrow_mut() else {
             return then(&format!("{value:?}"));
         };
@@ -235,10 +233,10 @@ fn with_text(value: &dyn Debug, then: impl FnOnce(&str) -> fmt::Result) -> fmt::
     })
 }
 
-/// How long a text may be whose memory is kept for the next one, in bytes.
+/// The largest buffer to reuse, in bytes.
 const MOST_KEPT: usize = 4096;
 
-/// A line about the log itself: so many of its lines are missing here.
+/// A line that reports lost lines.
 pub(super) fn line_about_the_log(lost: u64, why: &str) -> String {
     format!(
         "{}  WARN ironpxe::telemetry: log lines are missing here lines={lost} reason={why:?}\n",
@@ -276,7 +274,7 @@ impl Moment {
             time.minute(),
             time.second()
         );
-        // Years of more digits are far away.
+        // Years with more digits do not occur.
         Self(text.as_bytes().try_into().unwrap_or([b'?'; 27]))
     }
 

@@ -1,12 +1,10 @@
-//! Writing lines from a thread of its own, so that no other thread ever waits for whoever reads
-//! the log.
+//! Writes log lines on a separate thread, so that no other thread waits for the reader of the log.
 //!
-//! Lines are queued in a buffer, and the thread writes all that there are at once. The queue is
-//! bounded: when it is full because standard error is not read, or not fast enough, lines are
-//! dropped and counted, and one line says how many as soon as there is a reader again. The last
-//! quarter of the queue is for warnings and errors alone. The end of the process waits a moment
-//! for the queue to be written, and then goes on without. A process that is killed takes the last
-//! milliseconds with it.
+//! Lines are queued in a buffer, which the thread writes as a whole. The queue is bounded: when it
+//! is full because standard error is not read fast enough, lines are dropped and counted, and a
+//! line reports their number as soon as possible. The last quarter of the queue is reserved for
+//! warnings and errors. At exit the process waits briefly for the queue to be written. If the
+//! process is killed, the last milliseconds are lost.
 
 use std::io::{self, ErrorKind, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -18,27 +16,27 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::format::line_about_the_log;
 
-/// How much may be queued, in bytes.
+/// The size of the queue, in bytes.
 const QUEUE: usize = 4 * 1024 * 1024;
-/// What of it is kept free for warnings and errors, in bytes.
+/// The part reserved for warnings and errors, in bytes.
 const RESERVED: usize = QUEUE / 4;
-/// What a buffer keeps of its memory when it is empty, in bytes.
+/// The capacity that an empty buffer keeps, in bytes.
 const KEPT: usize = 256 * 1024;
-/// How long lines gather while there are many.
+/// How long lines are collected under load.
 const PAUSE: Duration = Duration::from_millis(2);
-/// How long a sink that takes nothing now (a terminal or socket that does not block) is left alone.
+/// The pause before retrying a blocked non-blocking sink (a terminal or socket).
 const RETRY: Duration = Duration::from_millis(10);
 
-/// Where lines go. Clones are the same place.
+/// The destination of lines. Clones share it.
 #[derive(Clone)]
 pub(super) struct Lines(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
     queue: Mutex<Queue>,
-    /// There are lines, and the thread sleeps.
+    /// The queue is not empty, and the thread is asleep.
     some: Condvar,
-    /// Something was written, or given up.
+    /// Lines were written or dropped.
     progress: Condvar,
 }
 
@@ -47,18 +45,18 @@ struct Queue {
     lines: Vec<u8>,
     /// Whether the thread must be woken.
     asleep: bool,
-    /// How many lines found no place since the thread last took the others.
+    /// The number of lines dropped since the thread last took the queue.
     dropped: u64,
-    /// How many bytes were ever queued.
+    /// The total number of queued bytes.
     queued: u64,
-    /// How many of them the thread is done with.
+    /// How many of them the thread has processed.
     done: u64,
 }
 
-/// One line on its way.
+/// A line to be queued.
 pub(super) struct Line<'l> {
     lines: &'l Lines,
-    /// How much may be queued, this line included.
+    /// The maximum queue length including this line.
     limit: usize,
 }
 
@@ -73,8 +71,7 @@ impl Lines {
         Ok(lines)
     }
 
-    /// Waits until everything is written that is queued by now, but not longer than `limit`. Tells
-    /// whether it is.
+    /// Waits until all lines queued so far are written, at most `limit`. Returns whether they are.
     pub(super) fn flush(&self, limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
         let mut queue = self.0.queue();
@@ -91,7 +88,7 @@ impl Lines {
 }
 
 impl Shared {
-    /// Held for moments only: never while anything is written.
+    /// Only held briefly, never while writing.
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -137,13 +134,13 @@ impl Shared {
     }
 }
 
-/// Where the thread writes, and what could not be written there.
+/// The thread's sink, and what could not be written.
 struct Sink<W> {
     to: W,
-    /// How many lines are lost that no line says anything about yet.
+    /// The number of lost lines not yet reported.
     lost: u64,
     why: String,
-    /// Whether the last line ended before its end.
+    /// Whether the last line is incomplete.
     torn: bool,
 }
 
@@ -157,7 +154,7 @@ impl<W: Write> Sink<W> {
         }
     }
 
-    /// Writes lines, and before them how many are missing there. What cannot be written is counted.
+    /// Writes lines after a report of lost ones. Lines that cannot be written are counted.
     fn write(&mut self, lines: &[u8]) {
         if !self.report() {
             self.lost += count(lines);
@@ -167,7 +164,7 @@ impl<W: Write> Sink<W> {
         }
     }
 
-    /// Counts lines that will not be written, and says so as soon as that can be written.
+    /// Counts lost lines, and reports them as soon as possible.
     fn lost(&mut self, lines: u64, why: &str) {
         if lines > 0 {
             self.lost += lines;
@@ -176,7 +173,7 @@ impl<W: Write> Sink<W> {
         }
     }
 
-    /// Says how many lines are missing, if any are. Tells whether nothing is left to be said.
+    /// Reports lost lines, if any. Returns whether nothing is left to report.
     fn report(&mut self) -> bool {
         if self.lost > 0 {
             let line = line_about_the_log(self.lost, &self.why);
@@ -187,7 +184,7 @@ impl<W: Write> Sink<W> {
         self.lost == 0
     }
 
-    /// Writes all of `bytes`, or gives what is left of them when the sink failed.
+    /// Writes all of `bytes`, or returns the rest if the sink fails.
     fn put<'b>(&mut self, bytes: &'b [u8]) -> Result<(), (&'b [u8], io::Error)> {
         if self.torn {
             self.put_all(b"\n").map_err(|(_, error)| (bytes, error))?;
@@ -217,7 +214,7 @@ impl<W: Write> Sink<W> {
     }
 }
 
-/// How many lines end in there.
+/// The number of complete lines.
 fn count(lines: &[u8]) -> u64 {
     let ends = lines.split(|byte| *byte == b'\n').count().saturating_sub(1);
     u64::try_from(ends).unwrap_or(u64::MAX)

@@ -1,4 +1,4 @@
-//! The log: lines on standard error, written by a thread of their own.
+//! Logging to standard error by a separate thread.
 
 mod format;
 mod lines;
@@ -12,36 +12,38 @@ use tracing_subscriber::filter::ParseError;
 use self::format::Format;
 use self::lines::Lines;
 
-/// What is logged unless `IRONPXE_LOG` says otherwise.
-const USUAL: &str = "info,sqlx=warn,hyper=warn";
-/// The same with `[DEFAULT]debug`.
+/// The default filter, which `IRONPXE_LOG` overrides.
+const DEFAULT_FILTER: &str = "info,sqlx=warn,hyper=warn";
+/// The filter with `[DEFAULT]debug`.
 const DEBUG: &str = "info,ironpxe=debug,ironpxe_core=debug,sqlx=warn,hyper=warn";
 
-/// `IRONPXE_LOG` cannot be understood.
+/// `IRONPXE_LOG` is invalid.
 #[derive(Debug, thiserror::Error)]
-#[error("IRONPXE_LOG: {filter:?} is no filter, for example \"info,ironpxe=debug\"")]
+#[error(
+    "IRONPXE_LOG: {filter:?} is not a valid filter; expected for example \"info,ironpxe=debug\""
+)]
 pub struct BadFilter {
-    /// What it is.
+    /// The filter.
     filter: String,
-    /// What is wrong with it.
+    /// The error.
     source: ParseError,
 }
 
-/// Why logging does not start.
+/// Why logging cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// It is not known what to log.
+    /// The filter is invalid.
     #[error(transparent)]
     Filter(#[from] BadFilter),
-    /// There is no thread for it.
+    /// The thread cannot be started.
     #[error("cannot start the thread that writes the log")]
     Thread(#[source] std::io::Error),
 }
 
-/// How long the end of the process waits for whoever reads the log.
+/// How long the process waits for the reader of the log at exit.
 const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 
-/// The log of this process. When it is dropped, all lines are written, unless nobody reads them.
+/// The log of this process. Dropping it flushes all lines, unless the log is not read.
 #[must_use]
 pub struct Log(Lines);
 
@@ -51,14 +53,14 @@ impl Drop for Log {
     }
 }
 
-/// Checks what [`start`] would take, and starts nothing.
+/// Validates the filter without starting anything.
 pub fn check(debug: bool, filter: Option<&str>) -> Result<(), LogError> {
     parse(debug, filter)?;
     Ok(())
 }
 
 fn parse(debug: bool, filter: Option<&str>) -> Result<EnvFilter, BadFilter> {
-    let usual = if debug { DEBUG } else { USUAL };
+    let usual = if debug { DEBUG } else { DEFAULT_FILTER };
     let text = filter.unwrap_or(usual);
     EnvFilter::builder()
         .parse(text)
@@ -68,8 +70,8 @@ fn parse(debug: bool, filter: Option<&str>) -> Result<EnvFilter, BadFilter> {
         })
 }
 
-/// Starts logging: short lines, in colour on a terminal. `filter` is `IRONPXE_LOG`, if set.
-/// Panics are logged too, so that none goes by unseen.
+/// Starts logging: short lines, in colour on a terminal. `filter` is `IRONPXE_LOG`, if set. Panics
+/// are logged too.
 pub fn start(debug: bool, filter: Option<&str>) -> Result<Log, LogError> {
     let filter = parse(debug, filter)?;
     let lines = Lines::start(stderr()).map_err(LogError::Thread)?;
@@ -78,7 +80,7 @@ pub fn start(debug: bool, filter: Option<&str>) -> Result<Log, LogError> {
         .event_format(Format)
         .with_writer(lines.clone())
         .with_env_filter(filter);
-    // Fails only where logging was started already, as a second server of one test would.
+    // Fails only if logging was already started, for example by another server in a test.
     let _ = subscriber.try_init();
     std::panic::set_hook(Box::new(|panic| {
         tracing::error!("{panic}");

@@ -159,7 +159,7 @@ const WRONG: &[Wrong] = &[
     ),
     wrong(
         "[api]\npublic_endpoint = \"http://0.0.0.0:6385\"\n",
-        "no address of a host",
+        "not the address of a host",
     ),
     wrong(
         "[api]\npublic_endpoint = \"http://h:0\"\n",
@@ -180,12 +180,12 @@ const WRONG: &[Wrong] = &[
     of_role(
         &["--listen", "0.0.0.0:0", "--allow-unauthenticated"],
         "",
-        "--listen: [api]host_ip: 0.0.0.0 stands for every address of this host",
+        "--listen: [api]host_ip: 0.0.0.0 is a wildcard address",
     ),
     of_role(
         &["--listen", "[::]:0", "--allow-unauthenticated"],
         "",
-        "--listen: [api]host_ip: :: stands for every address of this host",
+        "--listen: [api]host_ip: :: is a wildcard address",
     ),
     of_role(
         &["--listen", "192.0.2.1:0", "--allow-unauthenticated"],
@@ -267,7 +267,7 @@ const WRONG: &[Wrong] = &[
     of_role(
         CONDUCTOR,
         "[json_rpc]\nhost_ip = \"192.0.2.1\"\n",
-        "my.toml:2: [json_rpc]host_ip: callers need not prove",
+        "my.toml:2: [json_rpc]host_ip: clients are not authenticated",
     ),
     of_role(
         API,

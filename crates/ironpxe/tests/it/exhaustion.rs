@@ -93,7 +93,7 @@ fn too_few_files_are_told_before_anything_is_bound() -> Result<()> {
         stderr.read_to_string(&mut said)?;
         ensure!(!status.success(), "{files}: {said}");
         ensure!(
-            said.contains(&format!("may have {files} files open (RLIMIT_NOFILE)"))
+            said.contains(&format!("the limit of {files} open files (RLIMIT_NOFILE)"))
                 && said.contains("at least 200 are needed")
                 && said.contains("LimitNOFILE=16384"),
             "{files}: {said}"
@@ -150,7 +150,7 @@ fn bodies_under_way_share_one_budget() -> Result<()> {
         stream.write_all(begin.as_bytes())?;
         held.push(stream);
     }
-    let full = server.wait_for_log("requests under way hold as much memory", SOON)?;
+    let full = server.wait_for_log("requests in progress use all memory", SOON)?;
     ensure!(full.contains("[api]max_request_memory"), "{full}");
     // Somebody among them is told to come back, and who has nothing to send is answered.
     let told = held.iter_mut().rev().find_map(|stream| {

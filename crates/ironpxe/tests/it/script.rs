@@ -376,7 +376,7 @@ fn a_wrong_question_is_named() -> Result<()> {
     assert_eq!((said.code, said.out.as_str()), (Some(1), ""));
     assert_eq!(
         said.err,
-        "ironpxe: no node has the UUID or name \"rack-2\", and no port that address\n"
+        "ironpxe: no node has the UUID or name \"rack-2\", and no port has this address\n"
     );
     let said = site.script(&["show", "rack-1", "--state", "levitating"])?;
     assert_eq!(said.code, Some(64));

@@ -179,7 +179,7 @@ fn strangers_are_let_in_only_on_request() -> Result<()> {
     let said = server.said()?;
     assert!(said.contains("--listen: [api]host_ip"), "{said}");
     assert!(
-        said.contains("everybody who reaches it could control every machine"),
+        said.contains("everyone with network access could control every machine"),
         "{said}"
     );
     assert!(

@@ -67,10 +67,7 @@ impl Guard {
         if let Some(Failure(ApiError::NoRoute | ApiError::MethodNotAllowed)) =
             response.extensions().get()
         {
-            self.warn(
-                ctx,
-                "no such URL; use /boot.ipxe for every machine",
-            );
+            self.warn(ctx, "no such URL; use /boot.ipxe for every machine");
             return response;
         }
         let has_mark = response.extensions().get::<ForFirmware>().is_some();

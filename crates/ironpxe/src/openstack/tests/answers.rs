@@ -68,7 +68,7 @@ async fn an_image_without_data_has_none() {
     let error = glance.data("q", None).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "Glance, asked for the data of image q: it has no data of the image yet"
+        "Glance request for the data of image q: the image has no data yet"
     );
     assert!(!error.is_temporary());
 }

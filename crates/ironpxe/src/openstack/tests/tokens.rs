@@ -82,8 +82,8 @@ async fn a_wrong_password_is_said_and_not_shown() {
     assert_eq!(
         error.to_string(),
         format!(
-            "Glance, asked for image {IMAGE}: there is no token for it: Keystone, asked for a \
-             token: it answered 401: The request you have made requires authentication."
+            "Glance request for image {IMAGE}: no token: Keystone request for a \
+             token: response status 401: The request you have made requires authentication."
         )
     );
     assert!(!error.is_temporary());
@@ -118,7 +118,7 @@ async fn those_who_wait_for_a_keystone_in_trouble_hear_of_it_together() {
         assert!(
             error
                 .to_string()
-                .contains("Keystone, asked for a token: it answered 503: busy")
+                .contains("Keystone request for a token: response status 503: busy")
         );
     }
     // Whoever came while the first was waiting did not ask again.

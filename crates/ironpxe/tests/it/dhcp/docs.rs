@@ -116,7 +116,7 @@ fn what_is_not_said_is_asked_for_by_its_place() -> Result<()> {
         ),
         (
             &["dnsmasq", "--api-url", "http://0.0.0.0:6385"],
-            "no address of a host",
+            "not the address of a host",
         ),
         (&["dnsmasq", "--api-url", "http://h/a,b"], "a comma"),
         (

@@ -68,7 +68,10 @@ fn a_machine_at_the_root_is_told_the_right_url(platform: Platform) -> Result<()>
     let hardware = Hardware::with_bootfile(MAC, &format!("{server}/")).on(platform);
     let machine = hardware.power_on()?;
     machine.wait_for("ironpxe: / is not a boot script.", BOOT)?;
-    machine.wait_for(&format!("set the DHCP boot file to {server}/boot.ipxe"), BOOT)?;
+    machine.wait_for(
+        &format!("set the DHCP boot file to {server}/boot.ipxe"),
+        BOOT,
+    )?;
     let request = request_id(&machine.wait_for_line("req-", BOOT)?)?;
     let line = site.server.wait_for_log(&request, SOON)?;
     ensure!(

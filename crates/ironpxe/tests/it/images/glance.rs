@@ -144,14 +144,14 @@ fn a_glance_in_trouble_is_told_of() -> Result<()> {
     let path = site.path_of(MAC, "kernel")?;
     let data = format!("/image/v2/images/{KERNEL}/file");
     for (fault, status, cause) in [
-        (Fault::Status(503, "too busy"), 503, "it answered 503"),
+        (Fault::Status(503, "too busy"), 503, "response status 503"),
         (
             Fault::Status(404, "no data"),
             404,
             "Glance has no such image",
         ),
-        (Fault::HangUp, 503, "it cannot be reached"),
-        (Fault::Silence, 503, "it has not answered within"),
+        (Fault::HangUp, 503, "unreachable"),
+        (Fault::Silence, 503, "no response within"),
         (Fault::Stall(10), 503, "instead of 1000"),
     ] {
         cloud.order(&data, [fault]);
