@@ -2,24 +2,33 @@
 //!
 //! A service with the Ironic bare-metal API that generates iPXE scripts on request from the node's
 //! provision state in the database. `docs/architecture.md` is the map of this crate.
+//!
+//! The executable calls [`run`]; every other module is private.
+#![expect(
+    unreachable_pub,
+    reason = "every module is private; `pub` in them is still to become `pub(crate)`"
+)]
 
-pub mod api;
-pub mod app;
-pub mod boot;
-pub mod clock;
-pub mod conductor;
-pub mod config;
-pub mod db;
-pub mod dhcp;
-pub mod drivers;
+mod api;
+mod app;
+mod boot;
+mod cli;
+mod clock;
+mod conductor;
+mod config;
+mod db;
+mod dhcp;
+mod drivers;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
-pub mod ident;
-pub mod images;
-pub mod lifecycle;
-pub mod openstack;
-pub mod rpc;
-pub mod server;
-pub mod telemetry;
-pub mod tls;
+mod ident;
+mod images;
+mod lifecycle;
+mod openstack;
+mod rpc;
+mod server;
+mod telemetry;
+mod tls;
+
+pub use self::cli::run;

@@ -1,9 +1,7 @@
 //! The `ironpxe` executable.
 
-mod cli;
-
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::run()
+    ironpxe::run()
 }

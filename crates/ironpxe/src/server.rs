@@ -31,7 +31,7 @@ use tracing::{debug, warn};
 
 pub use self::body::{BodyLimits, BodyRefused, read_body};
 use self::connection::Connection;
-pub use self::fast_path::{Answer, FastPath, SimpleGet, Verdict, Written};
+pub use self::fast_path::{FastPath, SimpleGet, Verdict, Written};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use self::first_answer::first_answer;
 pub use self::memory::{HeldMemory, MemoryRefused, RequestMemory};

@@ -340,7 +340,7 @@ impl Shared {
     }
 
     fn answer(&self, request: &Request) -> Answer {
-        let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
+        let (path, _) = request.path.split_once('?').unwrap_or((&request.path, ""));
         if path == "/v3/auth/tokens" {
             return self.give_token(&request.body);
         }
@@ -359,16 +359,6 @@ impl Shared {
                 Some((_, data)) => part(data, request.range.as_deref()),
                 None => no_image(id),
             },
-            ("GET", ["network", "v2.0", "ports"]) => {
-                let mac = query.strip_prefix("mac_address=").unwrap_or_default();
-                let mac = mac.replace("%3A", ":");
-                let ports = hold(&self.ports);
-                let found: Vec<&Value> = ports
-                    .values()
-                    .filter(|it| it.get("mac_address").and_then(Value::as_str) == Some(&mac))
-                    .collect();
-                Answer::json(200, &json!({ "ports": found }))
-            }
             (method, ["network", "v2.0", "ports", id]) => {
                 let mut ports = hold(&self.ports);
                 let Some(port) = ports.get_mut(*id) else {

@@ -41,6 +41,8 @@ mod root;
 mod schema;
 pub mod settings;
 mod shards;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod testing;
 mod version;
 mod volume;
 

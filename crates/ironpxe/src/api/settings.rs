@@ -17,10 +17,6 @@ pub struct Settings {
     pub memory: RequestMemory,
     /// `[api]max_json_body_depth`: the maximum nesting of a body.
     pub max_json_body_depth: usize,
-    /// `[api]restrict_boot_config`: responses do not reveal which machines exist.
-    pub restrict_boot_config: bool,
-    /// `[DEFAULT]host`: the conductor named in responses.
-    pub host: String,
 }
 
 impl Default for Settings {
@@ -32,8 +28,6 @@ impl Default for Settings {
             max_provision_body_bytes: 64 * 1024 * 1024,
             memory: RequestMemory::new(256 * 1024 * 1024, "[api]max_request_memory"),
             max_json_body_depth: 25,
-            restrict_boot_config: true,
-            host: "localhost".to_owned(),
         }
     }
 }

@@ -203,8 +203,6 @@ pub(super) fn api_settings(config: &Config) -> api::Settings {
         max_provision_body_bytes: bytes(api.max_json_body_size_provision),
         memory: RequestMemory::new(bytes(api.max_request_memory), "[api]max_request_memory"),
         max_json_body_depth: usize::from(api.max_json_body_depth),
-        restrict_boot_config: api.restrict_boot_config,
-        host: config.host.clone(),
     }
 }
 

@@ -20,7 +20,7 @@ mod request;
 mod response;
 mod service;
 mod templates;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,10 @@
-//! Boot services for tests.
+//! Boot services for tests and fuzzing.
+
+#![expect(clippy::unwrap_used, reason = "no part of the service")]
+#![cfg_attr(
+    not(test),
+    expect(dead_code, reason = "fuzzing needs the settings alone")
+)]
 
 use std::sync::Arc;
 

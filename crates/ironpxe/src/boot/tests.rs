@@ -16,6 +16,7 @@ use super::testing::{service, settings};
 use super::*;
 use crate::db::Db;
 use crate::db::testing::{Site, on_both};
+use crate::images::{self, Images};
 use crate::lifecycle::Tasks;
 use crate::{clock, ident};
 
@@ -270,7 +271,11 @@ async fn what_is_outside_the_database_is_looked_for_each_time(site: Site) {
     let db = site.open().await;
     let allowed = vec![folder.path().to_owned()];
     let settings = Settings {
-        images: crate::images::testing::images_below(allowed),
+        images: Images::new(images::Settings {
+            allowed_paths: allowed,
+            ..images::testing::settings()
+        })
+        .unwrap(),
         ..settings()
     };
     let pair = Pair::with(db, settings);

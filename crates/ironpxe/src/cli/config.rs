@@ -6,8 +6,8 @@ use clap::Subcommand;
 
 use super::serve::ServeArgs;
 use super::{CliError, load};
-use ironpxe::config::Config;
-use ironpxe::{app, telemetry};
+use crate::config::Config;
+use crate::{app, telemetry};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {

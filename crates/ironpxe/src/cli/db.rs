@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::{CliError, load, offline_flags};
-use ironpxe::app::{self, DbError, Verdict};
-use ironpxe::config::Config;
+use crate::app::{self, DbError, Verdict};
+use crate::config::Config;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DbCommand {

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use ironpxe_core::dhcp::example::{DhcpServer, Network, Placeholders, Subnet, example};
 
 use super::{CliError, load, offline_flags};
-use ironpxe::config::{Config, ConfigError, Flag, Names, PublicEndpoint};
+use crate::config::{Config, ConfigError, Flag, Names, PublicEndpoint};
 
 /// Stands for what nobody said. It is no address, so that it is noticed.
 const NO_API: &str = "http://IRONPXE:6385";

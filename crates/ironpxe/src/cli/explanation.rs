@@ -1,6 +1,6 @@
 //! An explanation as a terminal shows it: topics on the left, their words wrapped beside them.
 
-use ironpxe::app::BootPreview;
+use crate::app::BootPreview;
 
 /// What most terminals have at least, less the last column, after which some wrap themselves.
 const COLUMNS: usize = 79;

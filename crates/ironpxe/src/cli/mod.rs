@@ -20,9 +20,9 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use ironpxe::app::{AppError, DbError, OfflineError};
-use ironpxe::config::{Config, ConfigError, Environment, Flag};
-use ironpxe::telemetry::LogError;
+use crate::app::{AppError, DbError, OfflineError};
+use crate::config::{Config, ConfigError, Environment, Flag};
+use crate::telemetry::LogError;
 use ironpxe_core::dhcp::example::{BadSubnet, ExampleError};
 
 /// What `sysexits.h` calls `EX_USAGE`.
@@ -114,8 +114,8 @@ impl CliError {
     }
 }
 
-/// Does what the command line asks.
-pub(crate) fn run() -> ExitCode {
+/// Does what the command line asks, and says how it ended.
+pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(answer) => {

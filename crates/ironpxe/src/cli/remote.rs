@@ -15,8 +15,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{StatusCode, Url};
 
 pub(super) use self::answer::Answer;
-use ironpxe::config::Environment;
-use ironpxe::tls::{self, TlsError};
+use crate::config::Environment;
+use crate::tls::{self, TlsError};
 
 /// How long the whole answer may take.
 const DEADLINE: Duration = Duration::from_secs(10);

@@ -10,8 +10,8 @@ use ironpxe_core::provision_state::ProvisionState;
 
 use super::remote::{Answer, Service};
 use super::{CliError, explanation, offline_flags};
-use ironpxe::app;
-use ironpxe::config::{Config, Environment, Flag};
+use crate::app;
+use crate::config::{Config, Environment, Flag};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ScriptCommand {

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::{CliError, load};
-use ironpxe::config::{Environment, Flag};
-use ironpxe::{app, telemetry};
+use crate::config::{Environment, Flag};
+use crate::{app, telemetry};
 
 /// How many tasks a thread goes on with before it looks for what has come meanwhile. When thousands
 /// of machines wait, this is their order: with a small number, those who come again find a place in

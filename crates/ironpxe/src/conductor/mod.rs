@@ -14,6 +14,8 @@ mod ports;
 mod power;
 mod provision;
 mod service;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod testing;
 mod validate;
 mod vifs;
 mod volumes;

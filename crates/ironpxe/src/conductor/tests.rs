@@ -11,7 +11,7 @@ mod volumes;
 
 use std::time::Duration;
 
-use ironpxe_core::boot::{BootSettings, Kickstarts};
+use ironpxe_core::boot::Kickstarts;
 use ironpxe_core::boot_ident::BootIdent;
 use ironpxe_core::id::{NodeUuid, PortUuid};
 use ironpxe_core::interface::InterfaceKind;
@@ -26,7 +26,7 @@ use crate::boot;
 use crate::rpc::{Conductor, Context, ProvisionArgs};
 use crate::{clock, ident};
 
-pub(super) const HOST: &str = "conductor-1";
+pub(super) use super::testing::HOST;
 
 pub(super) struct Stand {
     pub(super) conductor: LocalConductor,
@@ -175,22 +175,8 @@ async fn start_on(
 ) -> LocalConductor {
     let mut settings = Settings {
         host: host.into(),
-        conductor_group: String::new(),
-        automated_clean: true,
-        allow_provisioning_in_maintenance: true,
-        heartbeat_interval: Duration::from_secs(10),
-        take_over_interval: Duration::from_secs(10),
-        callback_timeouts: CallbackTimeouts::default(),
-        history: HistorySettings::default(),
-        endpoint: String::new(),
-        boot: BootSettings::default(),
-        images: crate::images::testing::images(),
-        dhcp: Dhcp::None,
-        dhcp_options: DhcpSettings::default(),
+        ..testing::settings()
     };
     set(&mut settings);
-    let drivers = Drivers::new(&["fake-hardware".into()], None).unwrap();
-    LocalConductor::start(db.clone(), drivers, boot, settings, tasks)
-        .await
-        .unwrap()
+    testing::start(db, boot, settings, tasks).await
 }

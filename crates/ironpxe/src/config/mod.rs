@@ -41,26 +41,25 @@ use std::path::{Path, PathBuf};
 pub use self::anaconda::Anaconda;
 pub use self::api::Api;
 pub use self::conductor::Conductor;
-pub use self::connection::{Connection, Postgres};
+pub use self::connection::Connection;
 pub use self::database::Database;
-pub use self::deploy::{BootMode, BootOption, Deploy};
+pub use self::deploy::Deploy;
 pub use self::dhcp::{Dhcp, DhcpProvider};
 pub use self::dnsmasq::Dnsmasq;
 pub use self::endpoint::{Endpoint, Host, PublicEndpoint};
 pub use self::environment::Environment;
 pub use self::error::{ConfigError, Origin, Problem};
-pub use self::general::{AuthStrategy, General};
+pub use self::general::General;
 pub use self::glance::{Glance, TempUrlDigest};
 pub use self::images::{Images, Relay};
 pub use self::inspector::Inspector;
 pub use self::json_rpc::{JsonRpc, RpcAuth};
 use self::load::Loader;
-pub use self::networks::Networks;
 pub use self::neutron::Neutron;
 pub use self::openstack::{AuthType, OpenStack};
-pub use self::pxe::{GiveUpAction, LocalBoot, Pxe};
+pub use self::pxe::Pxe;
 use self::section::Section;
-pub use self::values::{BootFile, Image, KernelParams, Names, Secret, Word};
+pub use self::values::{Names, Secret, Word};
 
 /// A checked configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -36,7 +36,6 @@ impl TryFrom<String> for AuthType {
 
 /// The shared settings of these sections.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each is a key, and documented there")]
 pub struct OpenStack {
     pub section: &'static str,
     pub auth_type: Option<AuthType>,

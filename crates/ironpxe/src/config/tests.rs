@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::load::Loader;
+use super::pxe::LocalBoot;
 use super::{
-    Config, ConfigError, Connection, Environment, Flag, LocalBoot, Names, PublicEndpoint, Secret,
-    Word,
+    Config, ConfigError, Connection, Environment, Flag, Names, PublicEndpoint, Secret, Word,
 };
 
 fn environment(variables: &[(&str, &str)]) -> Environment {

@@ -53,7 +53,7 @@ pub use self::commit_version::CommitVersion;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use self::commit_version::fuzzing::wal_index as fuzz_wal_index;
 pub use self::conductor::Registration;
-pub use self::error::{DbError, Duplicate, WriteProblem};
+pub use self::error::{DbError, Duplicate};
 use self::heartbeat_clock::HeartbeatClock;
 pub use self::list::{Page, SortDirection};
 pub use self::node_history::Excess;

@@ -6,5 +6,4 @@
 mod hardware;
 mod registry;
 
-pub use hardware::HardwareType;
 pub use registry::{Drivers, DriversError};

@@ -73,11 +73,6 @@ impl Drivers {
         })
     }
 
-    /// The enabled hardware types, as configured.
-    pub fn enabled(&self) -> &[&'static HardwareType] {
-        &self.enabled
-    }
-
     /// The names of the enabled hardware types.
     pub fn names(&self) -> Vec<String> {
         self.enabled

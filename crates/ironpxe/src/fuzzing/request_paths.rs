@@ -3,7 +3,7 @@
 //! Source of the check: RFC 9112 leaves many spellings of one request, and each parser reads some
 //! of them in its own way.
 
-use crate::fuzzing::service::service;
+use crate::fuzzing::service::running;
 use crate::server::{Site, first_answer};
 
 /// The data are the target of a `GET` and, behind a byte 0xFE, lines of its head.
@@ -22,17 +22,17 @@ pub(super) fn check(data: &[u8]) {
         request.extend_from_slice(b"\r\n");
     }
     request.extend_from_slice(b"\r\n");
-    let service = service();
+    let running = running();
+    let site = &running.service.site;
     let framework = Site {
         fast_path: None,
-        ..service.site.clone()
+        ..site.clone()
     };
-    let expected = service.runtime.block_on(first_answer(&framework, &request));
+    let answer = |site| running.runtime.block_on(first_answer(site, &request));
+    let expected = answer(&framework);
     // Once when it is not known yet, perhaps, and once when it is.
     for _ in 0..2 {
-        let fast = service
-            .runtime
-            .block_on(first_answer(&service.site, &request));
+        let fast = answer(site);
         assert_eq!(
             comparable(&fast),
             comparable(&expected),
@@ -73,7 +73,7 @@ fn comparable(answer: &[u8]) -> (String, Vec<String>, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fuzzing::service::{MAC, NODE};
+    use crate::api::testing::{MAC, NODE};
 
     #[test]
     fn usual_and_unusual_spellings_are_answered_alike() {
@@ -106,10 +106,10 @@ mod tests {
     /// A check that compares two errors of its own would find nothing.
     #[test]
     fn a_script_is_among_the_answers() {
-        let service = service();
+        let running = running();
         let request = format!("GET /v1/boot/{MAC}/boot.ipxe HTTP/1.1\r\n\r\n");
-        let answer = first_answer(&service.site, request.as_bytes());
-        let (status, _, script) = comparable(&service.runtime.block_on(answer));
+        let answer = first_answer(&running.service.site, request.as_bytes());
+        let (status, _, script) = comparable(&running.runtime.block_on(answer));
         assert_eq!(status, "HTTP/1.1 200 OK");
         assert!(script.starts_with("#!ipxe\n"), "{script}");
     }

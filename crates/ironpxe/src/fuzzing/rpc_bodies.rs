@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::fuzzing::service::service;
+use crate::fuzzing::service::running;
 use crate::rpc::server::{Served, answer};
 use crate::server::RequestMemory;
 
@@ -19,15 +19,15 @@ pub(super) fn check(data: &[u8]) {
     {
         return;
     }
-    let service = service();
+    let running = running();
     let served = Served {
-        conductor: Arc::new(service.conductor.clone()),
+        conductor: Arc::new(running.service.conductor.clone()),
         users: None,
         max_body_bytes: 1 << 20,
         memory: RequestMemory::unshared(1 << 20, "a check"),
     };
     let text = String::from_utf8_lossy(data);
-    let Some(answer) = service.runtime.block_on(answer(&served, data)) else {
+    let Some(answer) = running.runtime.block_on(answer(&served, data)) else {
         assert!(request.is_object() && request["id"].is_null(), "{text}");
         return;
     };
@@ -58,7 +58,7 @@ pub(super) fn check(data: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fuzzing::service::MAC;
+    use crate::api::testing::MAC;
 
     fn known() -> String {
         format!(

@@ -17,7 +17,7 @@ mod range;
 mod relay;
 mod signed_url;
 mod stream;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod testing;
 
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ use self::address_policy::AddressPolicy;
 pub use self::address_policy::OwnService;
 pub use self::downloads::Client;
 use self::downloads::{Downloads, Permit};
-pub use self::error::{ImageError, RETRY_AFTER};
+pub use self::error::ImageError;
 use self::file::Allowed;
 use self::glance::Glances;
 pub use self::locate::{NotLocated, Purpose};

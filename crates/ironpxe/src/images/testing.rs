@@ -1,18 +1,14 @@
-//! Images for tests of other modules.
+//! Images for tests and fuzzing.
 
-use std::path::PathBuf;
+#![expect(clippy::unwrap_used, reason = "no part of the service")]
+
 use std::time::Duration;
 
 use super::{Images, Key, OwnService, Relayed, Settings};
 
-/// Images that are never relayed.
-pub(crate) fn images() -> Images {
-    images_below(Vec::new())
-}
-
-/// Like [`images`], with files below these directories.
-pub(crate) fn images_below(allowed_paths: Vec<PathBuf>) -> Images {
-    Images::new(Settings {
+/// Nothing is relayed.
+pub(crate) fn settings() -> Settings {
+    Settings {
         relay: Relayed::Never,
         relay_allowed: Vec::new(),
         own: OwnService::default(),
@@ -21,11 +17,15 @@ pub(crate) fn images_below(allowed_paths: Vec<PathBuf>) -> Images {
         url_lifetime: Duration::from_mins(1),
         idle_timeout: Duration::from_secs(10),
         downloads: 10,
-        allowed_paths,
+        allowed_paths: Vec::new(),
         cafile: None,
         glance: None,
         temp_urls: None,
         temp_url_lifetime: Duration::from_mins(1),
-    })
-    .unwrap()
+    }
+}
+
+/// Images that machines fetch from where they are.
+pub(crate) fn images() -> Images {
+    Images::new(settings()).unwrap()
 }

@@ -23,6 +23,6 @@ mod tests;
 
 pub use self::error::{Cause, OpenStackError};
 pub use self::glance::{Glance, Image};
-pub use self::neutron::{ExtraDhcpOption, FixedIp, Neutron, NeutronPort};
+pub use self::neutron::{ExtraDhcpOption, Neutron, NeutronPort};
 pub use self::settings::{Auth, Domain, Project, Secret, Settings, SetupError};
 pub use self::temp_url::{TempUrlSettings, TempUrls};

@@ -57,11 +57,6 @@ struct OnePort {
     port: NeutronPort,
 }
 
-#[derive(Debug, Deserialize)]
-struct Ports {
-    ports: Vec<NeutronPort>,
-}
-
 impl Neutron {
     /// Builds a client without connecting.
     pub fn new(settings: &Settings) -> Result<Self, SetupError> {
@@ -75,16 +70,6 @@ impl Neutron {
         let question = Question::get(format!("for port {id}"), path(id));
         let OnePort { port } = self.service.json(&question).await?;
         Ok(port)
-    }
-
-    /// Fetches the ports with a MAC address.
-    pub async fn ports_by_mac(&self, mac: &str) -> Result<Vec<NeutronPort>, OpenStackError> {
-        let question = Question::get(
-            format!("for ports with the address {mac}"),
-            format!("/ports?mac_address={}", utf8_percent_encode(mac, SEGMENT)),
-        );
-        let Ports { ports } = self.service.json(&question).await?;
-        Ok(ports)
     }
 
     /// Sets DHCP options of a port, and deletes those without a value. Others stay unchanged.

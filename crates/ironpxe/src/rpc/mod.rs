@@ -41,7 +41,7 @@ pub use ironpxe_core::provision::{AgentStatus, Heartbeat, ProvisionArgs};
 use ironpxe_core::volume::{VolumeConnector, VolumeTarget};
 use serde::{Deserialize, Serialize};
 
-pub use self::auth::{Admission, Credentials, Users, UsersError};
+pub use self::auth::{Credentials, Users};
 pub use self::remote::{Remote, Timeouts};
 pub use ironpxe_core::conductor::DriverInterfaces;
 

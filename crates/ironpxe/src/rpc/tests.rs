@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use ironpxe_core::boot::BootSettings;
 use ironpxe_core::id::{NodeUuid, PortUuid};
 use ironpxe_core::node::Node;
 use ironpxe_core::port::Port;
@@ -23,7 +22,6 @@ use super::server::Served;
 use super::*;
 use crate::conductor::{self, LocalConductor};
 use crate::db::{Db, Registration};
-use crate::drivers::Drivers;
 use crate::lifecycle::Tasks;
 use crate::server::{self as http_server, Limits};
 use crate::{clock, ident, tls};
@@ -141,24 +139,11 @@ impl Site {
 async fn conductor(db: &Db, host: &str, address: SocketAddr) -> LocalConductor {
     let settings = conductor::Settings {
         host: host.to_owned(),
-        conductor_group: String::new(),
-        automated_clean: true,
-        allow_provisioning_in_maintenance: true,
-        heartbeat_interval: Duration::from_secs(10),
-        take_over_interval: Duration::from_secs(10),
-        callback_timeouts: conductor::CallbackTimeouts::default(),
-        history: conductor::HistorySettings::default(),
         endpoint: address.to_string(),
-        boot: BootSettings::default(),
-        images: crate::images::testing::images(),
-        dhcp: crate::dhcp::Dhcp::None,
-        dhcp_options: ironpxe_core::dhcp::DhcpSettings::default(),
+        ..conductor::testing::settings()
     };
-    let drivers = Drivers::new(&["fake-hardware".into()], None).unwrap();
     let boot = crate::boot::testing::service(db);
-    LocalConductor::start(db.clone(), drivers, boot, settings, Tasks::new())
-        .await
-        .unwrap()
+    conductor::testing::start(db, boot, settings, Tasks::new()).await
 }
 
 fn memory() -> http_server::RequestMemory {

@@ -6,8 +6,10 @@ mod lines;
 use std::io::{IsTerminal, stderr};
 use std::time::Duration;
 
+use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use self::format::Format;
 use self::lines::Lines;
@@ -75,15 +77,33 @@ fn parse(debug: bool, filter: Option<&str>) -> Result<EnvFilter, BadFilter> {
 pub fn start(debug: bool, filter: Option<&str>) -> Result<Log, LogError> {
     let filter = parse(debug, filter)?;
     let lines = Lines::start(stderr()).map_err(LogError::Thread)?;
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(stderr().is_terminal())
-        .event_format(Format)
-        .with_writer(lines.clone())
-        .with_env_filter(filter);
     // Fails only if logging was already started, for example by another server in a test.
-    let _ = subscriber.try_init();
+    let _ = subscriber(&lines, filter, stderr().is_terminal()).try_init();
     std::panic::set_hook(Box::new(|panic| {
         tracing::error!("{panic}");
     }));
     Ok(Log(lines))
+}
+
+fn subscriber(
+    lines: &Lines,
+    filter: EnvFilter,
+    in_colour: bool,
+) -> impl Subscriber + Send + Sync + use<> {
+    tracing_subscriber::fmt()
+        .with_ansi(in_colour)
+        .event_format(Format)
+        .with_writer(lines.clone())
+        .with_env_filter(filter)
+        .finish()
+}
+
+/// As [`start`], for what this thread does, and to `sink`.
+#[cfg(test)]
+pub(crate) fn start_in_this_thread(
+    sink: impl std::io::Write + Send + 'static,
+) -> (tracing::subscriber::DefaultGuard, Log) {
+    let lines = Lines::start(sink).unwrap();
+    let subscriber = subscriber(&lines, parse(false, None).unwrap(), false);
+    (tracing::subscriber::set_default(subscriber), Log(lines))
 }

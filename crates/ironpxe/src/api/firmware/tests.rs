@@ -1,35 +1,29 @@
 //! The endpoints, asked as a machine and as a person would, with real parts behind them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
-use ironpxe_core::boot::BootSettings;
-use ironpxe_core::id::{NodeUuid, PortUuid};
 use ironpxe_core::node::Node;
 use ironpxe_core::port::Port;
 use ironpxe_core::provision_state::ProvisionState;
 use serde_json::json;
 use tempfile::TempDir;
-use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::api::{self, AppState};
-use crate::boot::{self, BootService};
-use crate::conductor::{self, LocalConductor};
+use crate::api;
+use crate::api::testing::{self, MAC};
+use crate::boot;
 use crate::db::Db;
-use crate::drivers::Drivers;
-use crate::lifecycle::Tasks;
 use crate::server::FastPath;
-use crate::{clock, ident};
 
+mod allocations;
 mod fast_path;
+mod images;
 mod no_script;
 
-const MAC: &str = "52:54:00:aa:00:01";
 const UNKNOWN: &str = "52:54:00:aa:00:09";
 
 struct Service {
@@ -81,58 +75,12 @@ impl Service {
         api_settings: api::Settings,
     ) -> Self {
         let (db, folder) = crate::db::testing::scratch().await;
-        let drivers = Drivers::new(&["fake-hardware".into()], None).unwrap();
-        let images = crate::images::testing::images();
-        let settings = conductor::Settings {
-            host: "conductor-1".into(),
-            conductor_group: String::new(),
-            automated_clean: true,
-            allow_provisioning_in_maintenance: true,
-            heartbeat_interval: Duration::from_secs(10),
-            take_over_interval: Duration::from_secs(10),
-            callback_timeouts: conductor::CallbackTimeouts::default(),
-            history: conductor::HistorySettings::default(),
-            endpoint: String::new(),
-            boot: BootSettings::default(),
-            images: images.clone(),
-            dhcp: crate::dhcp::Dhcp::None,
-            dhcp_options: ironpxe_core::dhcp::DhcpSettings::default(),
-        };
-        let mut node = Node::enroll(NodeUuid(ident::uuid()), "fake-hardware", clock::now());
-        node.name = Some("bm-1".into());
-        node.provision_state = state.into();
-        node.driver_info
-            .insert("deploy_kernel".into(), json!("http://h/k"));
-        node.driver_info
-            .insert("deploy_ramdisk".into(), json!("http://h/r"));
-        drivers.compose(&mut node).unwrap();
-        db.node_create(&node).await.unwrap();
-        let port = Port::new(
-            PortUuid(ident::uuid()),
-            node.uuid,
-            MAC.parse().unwrap(),
-            clock::now(),
-        );
-        db.port_create(&port).await.unwrap();
-        let boot = BootService::new(&db, boot_settings, &Tasks::new());
-        let conductor =
-            LocalConductor::start(db.clone(), drivers, boot.clone(), settings, Tasks::new())
-                .await
-                .unwrap();
-        let state = AppState {
-            db: db.clone(),
-            boot,
-            conductor: Arc::new(conductor),
-            settings: Arc::new(api_settings),
-            images,
-            stopping: CancellationToken::new(),
-        };
-        let site = api::site(state);
+        let service = testing::Service::start(db, state, boot_settings, api_settings).await;
         Self {
-            router: site.router,
-            fast_path: site.fast_path.unwrap(),
-            db,
-            node,
+            router: service.site.router,
+            fast_path: service.site.fast_path.unwrap(),
+            db: service.db,
+            node: service.node,
             _folder: folder,
         }
     }

@@ -4,7 +4,7 @@ use ironpxe_core::id::NodeUuid;
 use serde::Deserialize;
 use serde_json::Value;
 
-use ironpxe::app::BootPreview;
+use crate::app::BootPreview;
 
 /// A preview of which passwords may be hidden.
 pub(in crate::cli) struct Answer {

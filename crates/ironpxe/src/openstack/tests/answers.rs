@@ -103,22 +103,6 @@ async fn a_ports_options_are_set_and_deleted() {
 }
 
 #[tokio::test]
-async fn ports_are_found_by_their_address() {
-    let cloud = cloud();
-    let neutron = neutron(&cloud);
-    let found = neutron.ports_by_mac("52:54:00:aa:00:01").await.unwrap();
-    assert_eq!(found.len(), 1);
-    assert_eq!(found[0].id, PORT);
-    assert!(
-        neutron
-            .ports_by_mac("52:54:00:aa:00:02")
-            .await
-            .unwrap()
-            .is_empty()
-    );
-}
-
-#[tokio::test]
 async fn the_catalog_says_where_a_service_is_unless_the_operator_does() {
     let cloud = cloud();
     let found = |change: fn(&mut Settings)| {

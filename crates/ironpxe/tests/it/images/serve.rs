@@ -1,13 +1,9 @@
 //! What a machine gets by a signed URL, and which URLs are refused.
 
 use anyhow::{Result, ensure};
-use ironpxe::images::{Images, Key, OwnService, Purpose, Relayed, Settings};
-use ironpxe_core::boot::{BootPlan, ImageRef};
-use ironpxe_core::node::Node;
-use std::time::Duration;
 
 use super::wire::fetch;
-use super::{KEY, MAC, SOON, Site, content, url_in};
+use super::{MAC, SOON, Site, content, url_in};
 
 #[test]
 fn a_file_comes_as_it_is_and_in_parts() -> Result<()> {
@@ -143,46 +139,6 @@ fn nobody_is_let_in_without_a_pass() -> Result<()> {
     ensure!(post.status == 405, "{}", post.head);
     // Slashes that a proxy adds do no harm.
     ensure!(site.get(&path.replace("/v1/", "//v1//"))?.status == 200);
-    Ok(())
-}
-
-/// A URL that was good, and whose time is over.
-#[test]
-fn a_url_ends() -> Result<()> {
-    let site = Site::new()?;
-    let url = site.file("kernel", b"kernel")?;
-    let node = site.waits_for(MAC, &url, &url)?;
-    // As the service makes them, but for no time at all.
-    let images = Images::new(Settings {
-        relay: Relayed::Never,
-        relay_allowed: Vec::new(),
-        own: OwnService::default(),
-        key: Key::new(KEY),
-        base: site.server.base_url().to_owned(),
-        url_lifetime: Duration::ZERO,
-        idle_timeout: SOON,
-        downloads: 1,
-        allowed_paths: vec![site.folder.path().to_owned()],
-        cafile: None,
-        glance: None,
-        temp_urls: None,
-        temp_url_lifetime: Duration::ZERO,
-    })?;
-    let plan = BootPlan::Iso(ImageRef::parse(&url)?);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let node = Node::enroll(
-        node.parse()?,
-        "fake-hardware",
-        time::OffsetDateTime::UNIX_EPOCH,
-    );
-    let located = runtime.block_on(images.locate(plan, &node, Purpose::Boot))?;
-    let (_, location) = located.locations().next().expect("it is elsewhere");
-    let path = location.url.as_str().replace(site.server.base_url(), "");
-    let got = site.get(&path)?;
-    ensure!(got.status == 403, "{}", got.head);
-    ensure!(got.text().contains("has expired"), "{}", got.text());
     Ok(())
 }
 

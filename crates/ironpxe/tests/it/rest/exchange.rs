@@ -92,11 +92,9 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(base_url: &str) -> Result<Self> {
-        let client = reqwest::Client::builder()
-            .no_proxy()
+        let client = ironpxe_testkit::http::async_client()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(Duration::from_secs(30))
-            .tls_backend_preconfigured(ironpxe::tls::no_client()?)
             .build()?;
         Ok(Self {
             base_url: base_url.to_owned(),

@@ -89,10 +89,9 @@ async fn neutron_keeps_the_options_and_forgets_them() {
     dhcp.clear(&node, &ports).await.unwrap();
     assert_eq!(kept(), sorted(&[("42", 4)]));
 
-    let found = client.ports_by_mac(MAC).await.unwrap();
-    assert_eq!(found.len(), 1);
-    assert_eq!(found[0].id, vif);
-    assert_eq!(found[0].fixed_ips.len(), 2);
+    let found = client.port(&vif).await.unwrap();
+    assert_eq!(found.mac_address, MAC);
+    assert_eq!(found.fixed_ips.len(), 2);
     let error = client
         .port("99999999-0000-4000-8000-000000000000")
         .await
