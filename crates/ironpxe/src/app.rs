@@ -3,44 +3,47 @@
 //! It reads from top to bottom as the service starts: everything is checked before anything is
 //! bound, bound before anything is promised, and ended in the opposite order.
 
+mod api_service;
+mod common;
 mod conductor_name;
-pub mod openstack;
+mod conductor_service;
+mod json_rpc;
+mod listener;
+pub(crate) mod openstack;
 mod reload;
-mod roles;
+mod role;
 mod settings;
 mod validate;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ironpxe_core::boot::{Overrides, Scripts};
 use ironpxe_core::error::Fault;
-use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::api;
 pub use crate::boot::BootPreview;
 pub use crate::boot::preview::OfflineError;
-use crate::boot::{self, BootService, HardwareTypes, Templates};
-use crate::conductor::LocalConductor;
-use crate::config::{Config, ConfigError, Connection, Secret};
+use crate::boot::{self, Templates};
+use crate::config::{Config, ConfigError, Connection};
 use crate::db::{self, Db};
 pub use crate::db::{DbError, Migration, SchemaStatus, Verdict};
-use crate::ident;
 use crate::images;
-use crate::lifecycle::{CutShort, HangUps, Signals, Tasks};
+use crate::lifecycle::{CutShort, HangUps, Signals};
 use crate::server::{self, Limits, TooFewFiles};
 use crate::tls::TlsError;
 
+use self::api_service::ApiService;
+use self::common::{Common, Inputs};
+use self::conductor_service::ConductorService;
+use self::listener::Listener;
 use self::openstack::Clients;
-pub use self::roles::Role;
-use self::settings::{
-    api_settings, api_url, boot_settings, conductor_settings, db_location, db_settings, images,
-};
+pub use self::role::Role;
+use self::settings::{api_url, db_location, db_settings, images};
 pub use self::validate::check;
-use self::validate::{Validated, validate};
+use self::validate::{RoleSetup, Validated, validate};
 
 /// How long tasks may take to end, and how long the database may take to close.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -73,9 +76,6 @@ pub enum AppError {
     /// Images cannot be served.
     #[error("images")]
     Images(#[from] images::SetupError),
-    /// The role has neither a conductor nor a way to one.
-    #[error("this process has no conductor")]
-    NoConductor,
     /// TLS to conductors cannot be used.
     #[error("[json_rpc]")]
     Tls(#[from] TlsError),
@@ -100,16 +100,9 @@ pub enum AppError {
 
 /// Serves until a signal says stop.
 pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
-    let shutdown_delay = match role {
-        Role::All | Role::Api => Duration::from_secs(config.api.shutdown_delay.into()),
-        // No load balancer stands in front of it: APIs are told by the database.
-        Role::Conductor => Duration::ZERO,
-    };
     let Validated {
-        drivers,
+        setup,
         scripts,
-        guards,
-        rpc,
         kickstarts,
         clients,
     } = validate(&config, role)?;
@@ -118,20 +111,18 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
     let mut signals = Signals::catch().map_err(AppError::Signals)?;
     let hang_ups = HangUps::catch().map_err(AppError::Signals)?;
 
-    let (listener, address) = match role {
-        Role::All | Role::Api => listen(config.api.host_ip, config.api.port, "api")?,
-        Role::Conductor => listen(config.json_rpc.host_ip, config.json_rpc.port, "json_rpc")?,
-    };
-    let (api_address, endpoint) = match role {
-        Role::All | Role::Api => (address, String::new()),
-        Role::Conductor => (
-            SocketAddr::new(config.api.host_ip, config.api.port),
-            roles::endpoint(&config.host, address),
-        ),
+    let Listener {
+        socket,
+        address,
+        api_address,
+        own_ports,
+    } = match role {
+        Role::All | Role::Api => ApiService::listen(&config, role)?,
+        Role::Conductor => ConductorService::listen(&config)?,
     };
     db::protect_folder(&config.state_path);
     let db = Db::open(&db_settings(&config)).await?;
-    let mut name = match role {
+    let name = match role {
         Role::Api => None,
         // It may have to wait for the heartbeat of another host.
         Role::All | Role::Conductor => tokio::select! {
@@ -143,82 +134,49 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
         },
     };
     let api_url = api_url(&config, role, api_address);
-    let key = match &config.images.url_key {
-        Some(Secret(key)) => key.clone(),
-        None => db.secret("image_urls", &ident::secret()).await?,
-    };
-    let downloads = limits.connections / 2;
-    let own_ports = match role {
-        Role::All => vec![address.port()],
-        // The other role may be on this host too.
-        Role::Api => vec![address.port(), config.json_rpc.port],
-        Role::Conductor => vec![address.port(), config.api.port],
-    };
-    let images = images(
-        &config,
-        &clients,
-        &key,
-        api_url.clone(),
-        own_ports,
-        downloads,
-    )?;
-    let tasks = Tasks::new();
-    let hardware_types = match &drivers {
-        Some(drivers) => HardwareTypes::enabled(drivers.names()),
-        None => HardwareTypes::registered(db.clone()),
-    };
-    let settings = boot_settings(
-        &config,
-        api_url.clone(),
-        templates.clone(),
-        images.clone(),
+    let common = Common::start(Inputs {
+        hardware_types: setup.hardware_types(&db),
+        config,
+        db,
+        clients,
+        templates: templates.clone(),
         kickstarts,
-        hardware_types,
-    );
-    let boot = BootService::new(&db, settings, &tasks);
-    let conductor = match drivers {
-        None => None,
-        Some(drivers) => {
-            let images = images.clone();
-            let settings = conductor_settings(&config, api_url, endpoint, images, &clients);
-            let boot = boot.clone();
-            let started = LocalConductor::start(db.clone(), drivers, boot, settings, tasks.clone());
-            let conductor = started.await.map_err(AppError::Conductor)?;
-            if let Some(name) = &mut name {
-                name.note_run(conductor.run_id());
-            }
-            Some(conductor)
+        api_url,
+        own_ports,
+        downloads: limits.connections / 2,
+    })
+    .await?;
+    let rpc = &common.config.json_rpc;
+    let (api, conductor, site) = match setup {
+        RoleSetup::All { drivers } => {
+            let endpoint = String::new();
+            let conductor = ConductorService::start(&common, drivers, name, endpoint).await?;
+            let (api, site) = ApiService::new(&common, Arc::new(conductor.conductor().clone()));
+            (Some(api), Some(conductor), site)
+        }
+        RoleSetup::Api { rpc: client } => {
+            let conductors = json_rpc::remote(&common.db, rpc, client)?;
+            let (api, site) = ApiService::new(&common, Arc::new(conductors));
+            (Some(api), None, site)
+        }
+        RoleSetup::Conductor { drivers, guards } => {
+            let endpoint = json_rpc::endpoint(&common.config.host, address);
+            let conductor = ConductorService::start(&common, drivers, name, endpoint).await?;
+            let site = json_rpc::site(conductor.conductor().clone(), rpc, guards);
+            (None, Some(conductor), site)
         }
     };
-    let stopping = CancellationToken::new();
-    let site = match (guards, &conductor) {
-        (Some(guards), Some(conductor)) => {
-            roles::rpc_site(conductor.clone(), &config.json_rpc, guards)
-        }
-        (_, conductor) => api::site(api::AppState {
-            db: db.clone(),
-            boot,
-            conductor: match (conductor, rpc) {
-                (Some(conductor), _) => Arc::new(conductor.clone()),
-                (None, Some(client)) => Arc::new(roles::remote(&db, &config.json_rpc, client)?),
-                (None, None) => return Err(AppError::NoConductor),
-            },
-            settings: Arc::new(api_settings(&config)),
-            images,
-            stopping: stopping.clone(),
-        }),
-    };
-    reload::start(&tasks, hang_ups, config.clone(), templates);
+    reload::start(&common.tasks, hang_ups, common.config.clone(), templates);
 
     let stop = CancellationToken::new();
     let scheme = match site.tls {
         Some(_) => "https",
         None => "http",
     };
-    let serving = server::serve(listener, site, limits, stop.clone());
+    let serving = server::serve(socket, site, limits, stop.clone());
     info!(
-        conductor.host = config.host,
-        database = %config.database_connection,
+        conductor.host = common.config.host,
+        database = %common.config.database_connection,
         role = role.name(),
         "listening on {scheme}://{address}"
     );
@@ -227,26 +185,24 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
         () = serving.as_mut() => {}
         signal = signals.next() => info!("{signal}: finishing what is under way"),
     }
-    stopping.cancel();
+    if let Some(api) = &api {
+        api.begin_stop();
+    }
     signals
         .or_cut_short(async {
             // Before the listener closes, so that no more calls are sent here.
-            if let Some(conductor) = &conductor
-                && tokio::time::timeout(SHUTDOWN_TIMEOUT, conductor.leave())
-                    .await
-                    .is_err()
-            {
-                warn!("the others are not told: the database does not answer");
+            if let Some(conductor) = &conductor {
+                conductor.leave().await;
             }
-            // Until whoever sends requests here has noticed that they are better sent elsewhere.
-            let notice = tokio::time::sleep(shutdown_delay);
+            // No load balancer stands in front of a conductor: APIs are told by the database.
+            let delay = api.as_ref().map(ApiService::shutdown_delay);
             tokio::select! {
-                () = notice => {}
+                () = tokio::time::sleep(delay.unwrap_or_default()) => {}
                 () = serving.as_mut() => {}
             }
             stop.cancel();
             serving.await;
-            end(&tasks, conductor.as_ref(), &db).await;
+            end(&common, conductor.as_ref()).await;
         })
         .await?;
     info!("stopped");
@@ -318,53 +274,20 @@ pub async fn database_upgrade(config: &Config) -> Result<Vec<Migration>, DbError
 }
 
 /// Ends what runs beside the requests, and then what everything stands on.
-async fn end(tasks: &Tasks, conductor: Option<&LocalConductor>, db: &Db) {
-    if !tasks.stop(SHUTDOWN_TIMEOUT).await {
+async fn end(common: &Common, conductor: Option<&ConductorService>) {
+    if !common.tasks.stop(SHUTDOWN_TIMEOUT).await {
         warn!(
             "some work did not end within {} s",
             SHUTDOWN_TIMEOUT.as_secs()
         );
     }
-    if let Some(conductor) = conductor
-        && tokio::time::timeout(SHUTDOWN_TIMEOUT, conductor.hand_over())
-            .await
-            .is_err()
-    {
-        warn!("unfinished work is left to the others, or to the next start");
+    if let Some(conductor) = conductor {
+        conductor.hand_over().await;
     }
-    if tokio::time::timeout(SHUTDOWN_TIMEOUT, db.close())
+    if tokio::time::timeout(SHUTDOWN_TIMEOUT, common.db.close())
         .await
         .is_err()
     {
         warn!("the database is still in use; it is repaired at the next start");
     }
-}
-
-/// How many connections may wait to be accepted, if the system lets them (`net.core.somaxconn`): a
-/// machine that finds no room there tries again only after a second.
-const BACKLOG: u32 = 4096;
-
-/// Listens as a section of the configuration says.
-fn listen(
-    host_ip: IpAddr,
-    port: u16,
-    section: &'static str,
-) -> Result<(TcpListener, SocketAddr), AppError> {
-    let address = SocketAddr::new(host_ip, port);
-    let bind = || {
-        let socket = match address {
-            SocketAddr::V4(_) => TcpSocket::new_v4(),
-            SocketAddr::V6(_) => TcpSocket::new_v6(),
-        }?;
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        let listener = socket.listen(BACKLOG)?;
-        let address = listener.local_addr()?;
-        Ok((listener, address))
-    };
-    bind().map_err(|source| AppError::Listen {
-        address,
-        section,
-        source,
-    })
 }

@@ -19,6 +19,7 @@ mod config;
 mod db;
 mod dhcp;
 mod drivers;
+mod error_chain;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -8,7 +8,7 @@ use ironpxe_core::boot::Kickstarts;
 use tracing::warn;
 
 use super::openstack::Clients;
-use super::roles::Role;
+use super::role::Role;
 use crate::boot::{HardwareTypes, Templates};
 use crate::config::{self, Config, Connection, DhcpProvider};
 use crate::dhcp::{self, Dhcp};

@@ -10,28 +10,57 @@ use std::path::PathBuf;
 
 use ironpxe_core::boot::{Kickstarts, Scripts};
 
+use super::json_rpc::{Guards, RpcClient};
 use super::openstack::Clients;
-use super::roles::{Guards, Role, RpcClient};
+use super::role::Role;
 use super::settings::{api_url_doubt, images};
+use crate::boot::HardwareTypes;
 use crate::config::{Config, ConfigError, Problem, Word};
+use crate::db::Db;
 use crate::drivers::{Drivers, DriversError};
+use crate::error_chain::error_chain;
 use crate::images;
 use crate::openstack::SetupError;
 
 /// What a process of a role starts with.
 pub(super) struct Validated {
-    /// The enabled hardware types, of a process that does the work.
-    pub(super) drivers: Option<Drivers>,
+    /// What only its role needs.
+    pub(super) setup: RoleSetup,
     /// The boot scripts.
     pub(super) scripts: Scripts,
-    /// What guards a conductor's port, of a process that is a conductor alone.
-    pub(super) guards: Option<Guards>,
-    /// How an API speaks to conductors, of a process that is an API alone.
-    pub(super) rpc: Option<RpcClient>,
     /// The kickstarts.
     pub(super) kickstarts: Kickstarts,
     /// The clients of OpenStack services.
     pub(super) clients: Clients,
+}
+
+/// What is needed by some roles alone.
+pub(super) enum RoleSetup {
+    All {
+        drivers: Drivers,
+    },
+    Api {
+        /// How it speaks to conductors.
+        rpc: RpcClient,
+    },
+    Conductor {
+        drivers: Drivers,
+        /// What guards its port.
+        guards: Guards,
+    },
+}
+
+impl RoleSetup {
+    /// The hardware types that machines may name: those of this process's own conductor, or of all
+    /// conductors.
+    pub(super) fn hardware_types(&self, db: &Db) -> HardwareTypes {
+        match self {
+            Self::All { drivers } | Self::Conductor { drivers, .. } => {
+                HardwareTypes::enabled(drivers.names())
+            }
+            Self::Api { .. } => HardwareTypes::registered(db.clone()),
+        }
+    }
 }
 
 /// Checks all that is wrong with a configuration for a role without touching the database or the
@@ -45,9 +74,11 @@ pub fn check(config: &Config, role: Role) -> Result<Vec<String>, ConfigError> {
 }
 
 pub(super) fn validate(config: &Config, role: Role) -> Result<Validated, ConfigError> {
-    let works = matches!(role, Role::All | Role::Conductor);
     let mut found = Found::default();
-    let drivers = works.then(|| found.in_one(drivers(config)));
+    let drivers = match role {
+        Role::All | Role::Conductor => found.in_one(drivers(config)),
+        Role::Api => None,
+    };
     let scripts = match config.scripts() {
         Ok(scripts) => Some(scripts),
         Err(error) => {
@@ -57,8 +88,18 @@ pub(super) fn validate(config: &Config, role: Role) -> Result<Validated, ConfigE
     };
     let rpc = &config.json_rpc;
     let setting = |(key, message): (&str, String)| config.problem(key, &message);
-    let guards = (role == Role::Conductor).then(|| found.in_one(Guards::new(rpc).map_err(setting)));
-    let client = (role == Role::Api).then(|| found.in_one(RpcClient::new(rpc).map_err(setting)));
+    let setup = match role {
+        Role::All => drivers.map(|drivers| RoleSetup::All { drivers }),
+        Role::Api => {
+            let rpc = found.in_one(RpcClient::new(rpc).map_err(setting));
+            rpc.map(|rpc| RoleSetup::Api { rpc })
+        }
+        Role::Conductor => {
+            let guards = found.in_one(Guards::new(rpc).map_err(setting));
+            let both = drivers.zip(guards);
+            both.map(|(drivers, guards)| RoleSetup::Conductor { drivers, guards })
+        }
+    };
     let kickstarts = found.in_one(kickstarts(config));
     // An API fetches images of Glance by itself.
     let clients = found.in_one(clients(config));
@@ -67,15 +108,15 @@ pub(super) fn validate(config: &Config, role: Role) -> Result<Validated, ConfigE
         let images = images(config, clients, "", String::new(), Vec::new(), 1);
         found.in_one(images.map_err(|error| of_images(config, &error)));
     }
-    match (scripts, kickstarts, clients) {
-        (Some(scripts), Some(kickstarts), Some(clients)) if found.0.is_empty() => Ok(Validated {
-            drivers: drivers.flatten(),
-            scripts,
-            guards: guards.flatten(),
-            rpc: client.flatten(),
-            kickstarts,
-            clients,
-        }),
+    match (setup, scripts, kickstarts, clients) {
+        (Some(setup), Some(scripts), Some(kickstarts), Some(clients)) if found.0.is_empty() => {
+            Ok(Validated {
+                setup,
+                scripts,
+                kickstarts,
+                clients,
+            })
+        }
         _ => Err(ConfigError { problems: found.0 }),
     }
 }
@@ -114,7 +155,7 @@ fn drivers(config: &Config) -> Result<Drivers, Problem> {
 fn kickstarts(config: &Config) -> Result<Kickstarts, Problem> {
     let problem = |message: &str| config.problem("[anaconda]default_ks_template", message);
     let Some(path) = &config.anaconda.default_ks_template else {
-        return Kickstarts::built_in().map_err(|error| problem(&chain(&error)));
+        return Kickstarts::built_in().map_err(|error| problem(&error_chain(&error)));
     };
     // Ironic's own file has a URL here.
     let text = path.to_str().and_then(|path| path.strip_prefix("file://"));
@@ -122,7 +163,7 @@ fn kickstarts(config: &Config) -> Result<Kickstarts, Problem> {
     let source = std::fs::read_to_string(&path)
         .map_err(|error| problem(&format!("{} cannot be read: {error}", path.display())))?;
     Kickstarts::from_template(path.display().to_string(), source)
-        .map_err(|error| problem(&chain(&error)))
+        .map_err(|error| problem(&error_chain(&error)))
 }
 
 fn clients(config: &Config) -> Result<Clients, Problem> {
@@ -134,7 +175,7 @@ fn clients(config: &Config) -> Result<Clients, Problem> {
             SetupError::Client(_) => "auth_type",
         };
         let key = format!("[{}]{key}", error.section);
-        config.problem(&key, &chain(&error.source))
+        config.problem(&key, &error_chain(&error.source))
     })
 }
 
@@ -143,17 +184,8 @@ fn of_images(config: &Config, error: &images::SetupError) -> Problem {
         images::SetupError::Tls(_) => "[images]cafile",
         images::SetupError::Client(_) => "[images]timeout",
     };
-    let cause = error.source().map_or_else(|| error.to_string(), chain);
+    let cause = error
+        .source()
+        .map_or_else(|| error.to_string(), error_chain);
     config.problem(key, &cause)
-}
-
-/// An error with its causes, in one line.
-pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

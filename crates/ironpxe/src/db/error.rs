@@ -13,6 +13,8 @@ use sqlx::migrate::MigrateError;
 use sqlx::postgres::PgDatabaseError;
 use uuid::Uuid;
 
+use crate::error_chain::error_chain;
+
 /// When a client may retry after [`DbError::Unavailable`], in seconds.
 const RETRY_AFTER: u16 = 2;
 
@@ -403,7 +405,7 @@ impl From<DbError> for Fault {
             DbError::Unavailable { operation, source } => {
                 let problem = WriteProblem::of(&source);
                 let error = DbError::Unavailable { operation, source };
-                tracing::warn!(error = chain(&error), "the database is not available");
+                tracing::warn!(error = error_chain(&error), "the database is not available");
                 Self::Unavailable {
                     reason: problem.map_or_else(
                         || "The database is not available".to_owned(),
@@ -419,7 +421,7 @@ impl From<DbError> for Fault {
             | DbError::SchemaNewer { .. }
             | DbError::SchemaAltered { .. }
             | DbError::Corrupt { .. }
-            | DbError::Sqlx { .. }) => Self::Internal(chain(&error)),
+            | DbError::Sqlx { .. }) => Self::Internal(error_chain(&error)),
         }
     }
 }
@@ -458,16 +460,4 @@ pub(super) fn contended() -> Fault {
         reason: "Too many concurrent changes".to_owned(),
         retry_after: RETRY_AFTER,
     }
-}
-
-/// An error with its causes in one line.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -18,12 +18,13 @@ use sqlx::{ConnectOptions, SqliteConnection};
 use tracing::error;
 
 use super::commit_version::WalIndex;
-use super::error::{chain, is_busy};
+use super::error::is_busy;
 use super::private;
 use super::read_only::log_of;
 use super::schema::{self, Applied, Verdict};
 use super::statement::Statement;
 use super::{DbError, Location};
+use crate::error_chain::error_chain;
 
 /// How long a writer waits for another process's write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -49,7 +50,7 @@ impl SqliteStore {
                     return Err(error);
                 };
                 error!(
-                    error = chain(&error),
+                    error = error_chain(&error),
                     "the database {} is not writable: machines boot with its current data, but \
                      nothing can be changed. Make it writable and restart; until then no other \
                      process can use the file",

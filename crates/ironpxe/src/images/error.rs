@@ -1,7 +1,5 @@
 //! Errors of images.
 
-use std::error::Error as StdError;
-
 /// When a machine should retry an image that is temporarily unavailable, in seconds.
 pub const RETRY_AFTER: u16 = 5;
 
@@ -35,20 +33,4 @@ impl ImageError {
             retry_after: RETRY_AFTER,
         }
     }
-}
-
-/// An error with its causes in one line.
-pub(super) fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let more = cause.to_string();
-        // Some errors repeat their cause.
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        source = cause.source();
-    }
-    text
 }

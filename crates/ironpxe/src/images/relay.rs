@@ -15,8 +15,9 @@ use reqwest::{Client, Response, Url};
 
 use super::SetupError;
 use super::address_policy::{AddressPolicy, Forbidden, literal};
-use super::error::{ImageError, RETRY_AFTER, chain};
+use super::error::{ImageError, RETRY_AFTER};
 use super::range::{ByteRange, ContentRange};
+use crate::error_chain::error_chain;
 use crate::tls;
 
 /// The usual limit of HTTP clients.
@@ -144,7 +145,7 @@ impl Relay {
         let unable = |error: reqwest::Error| {
             // Messages have the URL already.
             let error = error.without_url();
-            let problem = format!("cannot reach its server: {}", chain(&error));
+            let problem = format!("cannot reach its server: {}", error_chain(&error));
             ImageError::not_now(problem)
         };
         let mut request = client.map_err(unable)?.get(url.clone());

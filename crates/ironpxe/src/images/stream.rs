@@ -20,8 +20,8 @@ use tokio::io::AsyncReadExt;
 use tracing::{info, warn};
 
 use super::downloads::Permit;
-use super::error::chain;
 use super::signed_url::{bytes, hex};
+use crate::error_chain::error_chain;
 
 /// The size of reads from a file, in bytes.
 const PIECE: usize = 64 * 1024;
@@ -47,7 +47,8 @@ impl Source {
             }
             Self::Answer(answer) => {
                 let piece = answer.chunk().await;
-                piece.map_err(|error| format!("its server aborted the response: {}", chain(&error)))
+                let aborted = "its server aborted the response";
+                piece.map_err(|error| format!("{aborted}: {}", error_chain(&error)))
             }
         }
     }

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::Cause;
 use super::settings::{Settings, SetupError};
+use crate::error_chain::error_chain;
 use crate::tls;
 
 /// Larger than any response other than an image: a catalog, or a page of ports.
@@ -116,7 +117,7 @@ impl Http {
         if error.is_timeout() {
             return Cause::TooLate(self.timeout);
         }
-        let chain = chain(&error);
+        let chain = error_chain(&error);
         if error.is_redirect() {
             return Cause::Redirect(chain);
         }
@@ -199,20 +200,6 @@ fn without_tags(page: &str) -> String {
             _ if in_tag => {}
             letter => text.push(letter),
         }
-    }
-    text
-}
-
-/// An error with its causes in one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
     }
     text
 }

@@ -13,6 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use ironpxe_core::error::Fault;
 
 use super::Credentials;
+use crate::error_chain::error_chain;
 use crate::tls::TlsError;
 
 /// The maximum size of a response, in bytes.
@@ -117,7 +118,7 @@ impl Client {
             Connection::New => &self.fresh,
         };
         let response = client.request(request).await.map_err(|error| {
-            let problem = chain(&error);
+            let problem = error_chain(&error);
             if error.is_connect() {
                 CallError::NotAccepted(problem)
             } else {
@@ -157,18 +158,6 @@ impl Client {
             .collect()
             .await;
         body.map(http_body_util::Collected::to_bytes)
-            .map_err(|error| CallError::NoAnswer(chain(error.as_ref())))
+            .map_err(|error| CallError::NoAnswer(error_chain(error.as_ref())))
     }
-}
-
-/// An error with its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

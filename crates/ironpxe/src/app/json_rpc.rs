@@ -1,7 +1,4 @@
-//! The roles: what a process is, of what there is to be.
-//!
-//! One process can be everything, and then nothing travels. Or an API and conductors are
-//! processes of their own, which meet in the database and over JSON-RPC.
+//! Both sides of JSON-RPC between an API and conductors that are processes of their own.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -9,35 +6,13 @@ use std::time::Duration;
 
 use super::AppError;
 use super::settings::bytes;
-use super::validate::chain;
 use crate::conductor::LocalConductor;
 use crate::config::{JsonRpc, RpcAuth, Secret, Word};
 use crate::db::Db;
+use crate::error_chain::error_chain;
 use crate::rpc::{Credentials, Remote, Timeouts, Users, server};
 use crate::server::{RequestMemory, Site};
 use crate::tls::{self, TlsError};
-
-/// What a process is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Everything.
-    All,
-    /// What clients and machines ask.
-    Api,
-    /// What does the work.
-    Conductor,
-}
-
-impl Role {
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::All => "all",
-            Self::Api => "api",
-            Self::Conductor => "conductor",
-        }
-    }
-}
 
 /// What guards a conductor's port; checked before anything is bound.
 pub(super) struct Guards {
@@ -53,7 +28,7 @@ impl Guards {
             (RpcAuth::NoAuth, _) => None,
             (RpcAuth::HttpBasic, Some(file)) => {
                 let key = "[json_rpc]http_basic_auth_user_file";
-                Some(Users::read(file).map_err(|error| (key, chain(&error)))?)
+                Some(Users::read(file).map_err(|error| (key, error_chain(&error)))?)
             }
             (RpcAuth::HttpBasic, None) => {
                 let message = "with http_basic nobody could call this conductor: set \
@@ -68,7 +43,7 @@ impl Guards {
                         TlsError::File { path, .. } if path == key_file => "[json_rpc]key_file",
                         TlsError::File { .. } | TlsError::Config(_) => "[json_rpc]cert_file",
                     };
-                    (key, chain(&error))
+                    (key, error_chain(&error))
                 })?)
             }
             _ => None,
@@ -78,7 +53,7 @@ impl Guards {
 }
 
 /// A conductor's JSON-RPC.
-pub(super) fn rpc_site(conductor: LocalConductor, rpc: &JsonRpc, guards: Guards) -> Site {
+pub(super) fn site(conductor: LocalConductor, rpc: &JsonRpc, guards: Guards) -> Site {
     let max_body_bytes = bytes(rpc.max_body_size);
     // For one body as it came and parsed, and for another. Few APIs ask, and each may need all.
     let memory = max_body_bytes.saturating_mul(4);
@@ -134,7 +109,7 @@ impl RpcClient {
         let tls = match (rpc.client_use_ssl, &rpc.cafile) {
             (true, Some(cafile)) => {
                 let client = tls::client(cafile);
-                Some(client.map_err(|error| ("[json_rpc]cafile", chain(&error)))?)
+                Some(client.map_err(|error| ("[json_rpc]cafile", error_chain(&error)))?)
             }
             _ => None,
         };

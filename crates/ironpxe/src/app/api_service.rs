@@ -1,0 +1,69 @@
+//! The API of a process: what answers clients and machines.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::AppError;
+use super::common::Common;
+use super::listener::{Listener, listen};
+use super::role::Role;
+use super::settings::api_settings;
+use crate::api;
+use crate::config::Config;
+use crate::rpc::Conductor;
+use crate::server::Site;
+
+/// The API of this process.
+pub(super) struct ApiService {
+    /// Cancelled when the process is about to stop: `/healthcheck` says so from then on.
+    stopping: CancellationToken,
+    shutdown_delay: Duration,
+}
+
+impl ApiService {
+    /// Listens as `[api]` says.
+    pub(super) fn listen(config: &Config, role: Role) -> Result<Listener, AppError> {
+        let (socket, address) = listen(config.api.host_ip, config.api.port, "api")?;
+        let mut own_ports = vec![address.port()];
+        if role == Role::Api {
+            // A conductor may be on this host too.
+            own_ports.push(config.json_rpc.port);
+        }
+        Ok(Listener {
+            socket,
+            address,
+            api_address: address,
+            own_ports,
+        })
+    }
+
+    /// The API, and what answers at its address. The conductor is that of this process, or all others.
+    pub(super) fn new(common: &Common, conductor: Arc<dyn Conductor>) -> (Self, Site) {
+        let stopping = CancellationToken::new();
+        let site = api::site(api::AppState {
+            db: common.db.clone(),
+            boot: common.boot.clone(),
+            conductor,
+            settings: Arc::new(api_settings(&common.config)),
+            images: common.images.clone(),
+            stopping: stopping.clone(),
+        });
+        let service = Self {
+            stopping,
+            shutdown_delay: Duration::from_secs(common.config.api.shutdown_delay.into()),
+        };
+        (service, site)
+    }
+
+    /// Tells load balancers that requests are better sent elsewhere.
+    pub(super) fn begin_stop(&self) {
+        self.stopping.cancel();
+    }
+
+    /// How long it goes on answering, for load balancers to notice.
+    pub(super) fn shutdown_delay(&self) -> Duration {
+        self.shutdown_delay
+    }
+}

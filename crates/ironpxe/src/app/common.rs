@@ -1,0 +1,82 @@
+//! What the services of every role are built on.
+
+use ironpxe_core::boot::Kickstarts;
+
+use super::AppError;
+use super::openstack::Clients;
+use super::settings::{boot_settings, images};
+use crate::boot::{BootService, HardwareTypes, Templates};
+use crate::config::{Config, Secret};
+use crate::db::Db;
+use crate::ident;
+use crate::images::Images;
+use crate::lifecycle::Tasks;
+
+/// What is given to it.
+pub(super) struct Inputs {
+    pub(super) config: Config,
+    pub(super) db: Db,
+    pub(super) clients: Clients,
+    pub(super) templates: Templates,
+    pub(super) kickstarts: Kickstarts,
+    pub(super) hardware_types: HardwareTypes,
+    /// Where machines find the API.
+    pub(super) api_url: String,
+    /// The ports of this service on this host.
+    pub(super) own_ports: Vec<u16>,
+    /// How many images may be relayed at once at the most.
+    pub(super) downloads: usize,
+}
+
+/// The database, the boot service and what they need.
+pub(super) struct Common {
+    pub(super) config: Config,
+    pub(super) db: Db,
+    pub(super) clients: Clients,
+    pub(super) api_url: String,
+    pub(super) images: Images,
+    pub(super) boot: BootService,
+    pub(super) tasks: Tasks,
+}
+
+impl Common {
+    /// Starts the boot service.
+    pub(super) async fn start(inputs: Inputs) -> Result<Self, AppError> {
+        let Inputs {
+            config,
+            db,
+            clients,
+            templates,
+            kickstarts,
+            hardware_types,
+            api_url,
+            own_ports,
+            downloads,
+        } = inputs;
+        let key = match &config.images.url_key {
+            Some(Secret(key)) => key.clone(),
+            None => db.secret("image_urls", &ident::secret()).await?,
+        };
+        let base = api_url.clone();
+        let images = images(&config, &clients, &key, base, own_ports, downloads)?;
+        let settings = boot_settings(
+            &config,
+            api_url.clone(),
+            templates,
+            images.clone(),
+            kickstarts,
+            hardware_types,
+        );
+        let tasks = Tasks::new();
+        let boot = BootService::new(&db, settings, &tasks);
+        Ok(Self {
+            config,
+            db,
+            clients,
+            api_url,
+            images,
+            boot,
+            tasks,
+        })
+    }
+}

@@ -1,0 +1,88 @@
+//! The conductor of a process: what does the work.
+
+use std::net::SocketAddr;
+
+use tracing::warn;
+
+use super::common::Common;
+use super::conductor_name::ConductorName;
+use super::listener::{Listener, listen};
+use super::settings::conductor_settings;
+use super::{AppError, SHUTDOWN_TIMEOUT};
+use crate::conductor::LocalConductor;
+use crate::config::Config;
+use crate::drivers::Drivers;
+
+/// The conductor of this process, which has the name for as long as this lives.
+pub(super) struct ConductorService {
+    conductor: LocalConductor,
+    _name: Option<ConductorName>,
+}
+
+impl ConductorService {
+    /// Listens as `[json_rpc]` says.
+    pub(super) fn listen(config: &Config) -> Result<Listener, AppError> {
+        let rpc = &config.json_rpc;
+        let (socket, address) = listen(rpc.host_ip, rpc.port, "json_rpc")?;
+        Ok(Listener {
+            socket,
+            address,
+            api_address: SocketAddr::new(config.api.host_ip, config.api.port),
+            // An API may be on this host too.
+            own_ports: vec![address.port(), config.api.port],
+        })
+    }
+
+    /// Registers the conductor and starts its tasks. `endpoint` is where others find it; empty if only
+    /// the API of this process asks it.
+    pub(super) async fn start(
+        common: &Common,
+        drivers: Drivers,
+        mut name: Option<ConductorName>,
+        endpoint: String,
+    ) -> Result<Self, AppError> {
+        let settings = conductor_settings(
+            &common.config,
+            common.api_url.clone(),
+            endpoint,
+            common.images.clone(),
+            &common.clients,
+        );
+        let (db, boot, tasks) = (&common.db, &common.boot, &common.tasks);
+        let starting =
+            LocalConductor::start(db.clone(), drivers, boot.clone(), settings, tasks.clone());
+        let conductor = starting.await.map_err(AppError::Conductor)?;
+        if let Some(name) = &mut name {
+            name.note_run(conductor.run_id());
+        }
+        Ok(Self {
+            conductor,
+            _name: name,
+        })
+    }
+
+    /// What is asked.
+    pub(super) fn conductor(&self) -> &LocalConductor {
+        &self.conductor
+    }
+
+    /// Has the APIs send no more calls here.
+    pub(super) async fn leave(&self) {
+        if tokio::time::timeout(SHUTDOWN_TIMEOUT, self.conductor.leave())
+            .await
+            .is_err()
+        {
+            warn!("the others are not told: the database does not answer");
+        }
+    }
+
+    /// Leaves what is unfinished to other conductors.
+    pub(super) async fn hand_over(&self) {
+        if tokio::time::timeout(SHUTDOWN_TIMEOUT, self.conductor.hand_over())
+            .await
+            .is_err()
+        {
+            warn!("unfinished work is left to the others, or to the next start");
+        }
+    }
+}
