@@ -1,9 +1,12 @@
 //! The table of a resource's fields: shared by `node/fields.rs` and `port/fields.rs`.
 
+pub mod repr;
+pub mod value;
+
 use serde_json::Value;
 
+use self::value::{Field, schema_error};
 use crate::error::Result;
-use crate::patch::value::{Field, schema_error};
 
 /// One field of a resource `T` in the API.
 #[derive(Debug)]

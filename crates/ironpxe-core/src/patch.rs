@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use crate::error::{Fault, Result};
 use crate::field;
+use crate::field::value::Field;
 use crate::node::fields::NODE_FIELDS;
 use crate::node::{self, Node};
 use crate::port::fields::PORT_FIELDS;
@@ -22,13 +23,9 @@ use crate::port::{self, Port};
 use crate::volume::{VolumeConnector, VolumeTarget};
 
 mod document;
-pub mod repr;
 mod rules;
-pub mod value;
 pub mod volume_connector_fields;
 pub mod volume_target_fields;
-
-use self::value::Field;
 
 /// How many traits a node may have, as in Ironic.
 pub const MAX_TRAITS: usize = 50;

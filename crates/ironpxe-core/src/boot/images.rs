@@ -4,9 +4,8 @@
 //! (`get_instance_image_info`).
 
 use super::explain::Reasons;
-use super::reference::ImageRef;
+use super::reference::{ImageKind, ImageRef};
 use super::refusal::Refusal;
-use super::resolved_plan::ImageKind;
 use super::settings::RamdiskImages;
 use crate::JsonMap;
 use crate::node::Node;

@@ -2,8 +2,8 @@
 
 use super::refusal::Refusal;
 use super::settings::BootSettings;
+use crate::field::value;
 use crate::node::Node;
-use crate::patch::value;
 
 /// Whether the inspecting agent keeps running with the API's URL, so that a deployment can use it
 /// (fast track), and the field that decides.

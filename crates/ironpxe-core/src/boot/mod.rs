@@ -49,19 +49,22 @@ pub use kernel_args::{ArgError, KernelArgs};
 pub use kickstart::{KICKSTART_TEMPLATE, KickstartError, Kickstarts};
 pub use operator::{ActiveTemplate, BrokenTemplate, OperatorTemplates, TemplateFile};
 pub use overrides::{BadArch, CpuArch, Overrides};
-pub use plan::{BootIf, BootPlan, LinuxBoot, LinuxRole, Machine, boots_from_volume};
+pub use plan::{BootIf, BootPlan, LinuxBoot, LinuxRole, Machine, RenderContext, boots_from_volume};
 pub use progress::RamdiskFlag;
 pub(crate) use progress::is_past_the_agent;
-pub use reference::{GlanceImage, ImageFile, ImageRef, ImageUrl, NotAnImage, NotAnImageUrl};
+pub use reference::{
+    GlanceImage, ImageFile, ImageKind, ImageRef, ImageUrl, NotAnImage, NotAnImageUrl,
+};
 pub use refusal::Refusal;
-pub use resolved_plan::{ImageKind, Location, ResolvedPlan};
+pub use resolved_plan::{Location, ResolvedPlan};
 pub use samples::{Sample, samples};
 pub use san::{Chap, SanDrive, Secret, VolumeBoot};
-pub use script::{FailedTemplate, RenderContext, Scripts, UnknownMachine};
+pub use script::{FailedTemplate, Scripts};
 pub use settings::{
     ApiUrlSource, BootOption, BootSettings, Downloads, GiveUpAction, LocalBoot, LocalBootMethod,
     RamdiskImages,
 };
+pub use variables::UnknownMachine;
 
 #[cfg(test)]
 pub(crate) mod tests;

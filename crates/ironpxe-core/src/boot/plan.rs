@@ -32,6 +32,15 @@ impl<'a> Machine<'a> {
     }
 }
 
+/// The context of a script, which it prints on the console.
+#[derive(Debug, Clone, Copy)]
+pub struct RenderContext<'a> {
+    /// The machine.
+    pub machine: Machine<'a>,
+    /// `req-<uuid>`, as in the log.
+    pub request_id: &'a str,
+}
+
 /// The volume target that the node boots from, if any; selected at deployment.
 pub fn boots_from_volume(node: &Node) -> Option<&str> {
     node.driver_internal_info

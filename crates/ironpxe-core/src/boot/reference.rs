@@ -7,6 +7,7 @@
 use core::net::{Ipv4Addr, Ipv6Addr};
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::text;
@@ -248,6 +249,37 @@ fn check_path(path: &str) -> Result<(), NotAnImage> {
         return Err(NotAnImage::Path("no component may be empty, . or .."));
     }
     Ok(())
+}
+
+/// What an image is used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageKind {
+    /// The kernel.
+    Kernel,
+    /// The ramdisk.
+    Ramdisk,
+    /// The ISO image.
+    Iso,
+}
+
+impl ImageKind {
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::Kernel, Self::Ramdisk, Self::Iso];
+
+    /// The name in the URLs of images.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kernel => "kernel",
+            Self::Ramdisk => "ramdisk",
+            Self::Iso => "iso",
+        }
+    }
+
+    /// Parses the name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
 }
 
 #[cfg(test)]

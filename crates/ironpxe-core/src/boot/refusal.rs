@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::resolved_plan::ImageKind;
+use super::reference::ImageKind;
 use crate::mac::MacAddress;
 use crate::provision_state::{Phase, ProvisionState};
 

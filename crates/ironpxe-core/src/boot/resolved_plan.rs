@@ -3,43 +3,11 @@
 //! The decision returns references ([`ImageRef`]), which the service resolves. An `http://` image
 //! is its own location.
 
-use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::plan::{BootPlan, LinuxBoot};
-use super::reference::{ImageRef, ImageUrl};
+use super::reference::{ImageKind, ImageRef, ImageUrl};
 use super::refusal::Refusal;
-
-/// What an image is used for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ImageKind {
-    /// The kernel.
-    Kernel,
-    /// The ramdisk.
-    Ramdisk,
-    /// The ISO image.
-    Iso,
-}
-
-impl ImageKind {
-    /// All kinds.
-    pub const ALL: [Self; 3] = [Self::Kernel, Self::Ramdisk, Self::Iso];
-
-    /// The name in the URLs of images.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Kernel => "kernel",
-            Self::Ramdisk => "ramdisk",
-            Self::Iso => "iso",
-        }
-    }
-
-    /// Parses the name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
-    }
-}
 
 /// The location of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,11 +8,10 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::plan::{BootPlan, Machine};
+use super::plan::{BootPlan, Machine, RenderContext};
 use super::progress::RamdiskFlag;
+use super::reference::ImageKind;
 use super::refusal::Refusal;
-use super::resolved_plan::ImageKind;
-use super::script::RenderContext;
 use super::settings::{BootSettings, Downloads, GiveUpAction, LocalBoot, LocalBootMethod};
 use super::{decide, text};
 use crate::JsonMap;

@@ -9,21 +9,12 @@ use minijinja::{Environment, context};
 
 use super::environment::{BOOT, NIC_LOOP, TemplateError, UNKNOWN_MACHINE, built_in, in_template};
 use super::operator::{ActiveTemplate, BrokenTemplate, OperatorTemplates, Operators};
-use super::plan::Machine;
+use super::plan::RenderContext;
 use super::refusal::Refusal;
 use super::resolved_plan::ResolvedPlan;
 use super::settings::Downloads;
-use super::variables::{self, VariableSet};
+use super::variables::{self, UnknownMachine, VariableSet};
 use crate::node::Node;
-
-/// The context of a script, which it prints on the console.
-#[derive(Debug, Clone, Copy)]
-pub struct RenderContext<'a> {
-    /// The machine.
-    pub machine: Machine<'a>,
-    /// `req-<uuid>`, as in the log.
-    pub request_id: &'a str,
-}
 
 /// An operator's template that cannot be rendered for one machine.
 #[derive(Debug)]
@@ -32,15 +23,6 @@ pub struct FailedTemplate {
     pub refusal: Refusal,
     /// The error for the log; it may contain values.
     pub error: TemplateError,
-}
-
-/// Why a machine has no script; `/boot.ipxe`, which tries all addresses, reads it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UnknownMachine {
-    /// The address does not belong to a port, so creating a port would help.
-    Address,
-    /// Any other reason.
-    Other,
 }
 
 /// The script templates, parsed once.

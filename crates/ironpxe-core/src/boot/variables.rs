@@ -7,12 +7,11 @@ use std::collections::BTreeMap;
 use minijinja::context;
 use minijinja::value::{Serde, Value};
 
-use super::plan::{BootIf, BootPlan, LinuxBoot};
-use super::reference::ImageRef;
+use super::plan::{BootIf, BootPlan, LinuxBoot, RenderContext};
+use super::reference::{ImageKind, ImageRef};
 use super::refusal::Refusal;
-use super::resolved_plan::{ImageKind, ResolvedPlan};
+use super::resolved_plan::ResolvedPlan;
 use super::san::VolumeBoot;
-use super::script::{RenderContext, UnknownMachine};
 use super::settings::Downloads;
 use super::text;
 use crate::mask::mask_urls;
@@ -40,6 +39,15 @@ pub(super) enum VariableSet {
     BuiltIn,
     /// All fields, for operators' templates.
     Operators,
+}
+
+/// Why a machine has no script; `/boot.ipxe`, which tries all addresses, reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownMachine {
+    /// The address does not belong to a port, so creating a port would help.
+    Address,
+    /// Any other reason.
+    Other,
 }
 
 /// The variables of a known machine's script.

@@ -7,9 +7,9 @@
 
 use serde_json::Value;
 
+use crate::field::repr::repr;
 use crate::interface::InterfaceKind;
 use crate::node::Node;
-use crate::patch::repr::repr;
 
 /// The kind of task that a step belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 use super::Node;
 use crate::error::{Fault, Result};
+use crate::field::value::{Field, schema_error};
 use crate::field::{Mask, ResourceField, names, put};
 use crate::interface::InterfaceKind as Kind;
 use crate::json_size::{object_len, value_len};
-use crate::patch::value::{Field, schema_error};
 use crate::power_state::PowerState;
 use crate::timestamp;
 
@@ -172,7 +172,7 @@ fn network_data(field: &Field<'_>) -> Result<crate::JsonMap> {
         match data.get(name) {
             Some(Value::Array(_)) => {}
             Some(other) => {
-                let shown = crate::patch::repr::repr(other);
+                let shown = crate::field::repr::repr(other);
                 return Err(invalid(format!("{shown} is not of type 'array'")));
             }
             None => return Err(invalid(format!("'{name}' is a required property"))),

@@ -8,7 +8,7 @@ use json_patch::PatchOperation;
 use serde_json::Value;
 
 use crate::error::{Fault, Result};
-use crate::patch::repr::repr;
+use crate::field::repr::repr;
 
 /// Applies `patch` to `document`; returns the names of the fields it wrote.
 pub(super) fn apply(

@@ -299,11 +299,11 @@ fn a_port_keeps_what_cannot_be_changed() {
 #[test]
 fn a_config_drive_that_stays_does_not_count() {
     let mut node = node();
-    let drive = json!("x".repeat(value::MAX_OBJECT));
+    let drive = json!("x".repeat(crate::field::value::MAX_OBJECT));
     node.instance_info.insert("configdrive".into(), drive);
     let add = |name: &str, value: Value| json!([{"op": "add", "path": format!("/instance_info/{name}"), "value": value}]);
     patch(add("a", json!(1))).apply(&mut node).unwrap();
-    let larger = json!("y".repeat(value::MAX_OBJECT));
+    let larger = json!("y".repeat(crate::field::value::MAX_OBJECT));
     let said = refusal_on(&node, add("configdrive", larger));
     assert!(said.contains("instance_info would have 1048"), "{said}");
 }

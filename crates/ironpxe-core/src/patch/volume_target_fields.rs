@@ -7,8 +7,8 @@
 use serde_json::{Value, json};
 
 use crate::error::Result;
+use crate::field::value::{self, Field, schema_error};
 use crate::id::NodeUuid;
-use crate::patch::value::{self, Field, schema_error};
 use crate::volume::VolumeTarget;
 
 /// The fields that a target can be created with, in the order of Ironic's schema.

@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 use super::Port;
 use crate::JsonMap;
 use crate::error::{Fault, Result};
+use crate::field::repr::repr;
+use crate::field::value::{self, Field, MAX_TEXT, schema_error};
 use crate::field::{ResourceField, names, put};
 use crate::id::NodeUuid;
 use crate::mac::MacAddress;
-use crate::patch::repr::repr;
-use crate::patch::value::{self, Field, MAX_TEXT, schema_error};
 use crate::timestamp;
 
 /// A field of a port.

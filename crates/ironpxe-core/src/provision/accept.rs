@@ -3,7 +3,6 @@
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::advance::refuse_if_reserved;
 use super::args::ProvisionArgs;
 use super::event::{Facts, Request};
 use super::transition::transition;
@@ -14,6 +13,17 @@ use crate::driver::storage;
 use crate::error::{Fault, Result};
 use crate::node::Node;
 use crate::provision_state::{Phase, ProvisionState, Task};
+
+/// Rejects changes to a node that is reserved by a conductor.
+pub fn refuse_if_reserved(node: &Node) -> Result<()> {
+    match &node.reservation {
+        Some(host) => Err(Fault::NodeLocked {
+            node: node.uuid,
+            host: host.clone(),
+        }),
+        None => Ok(()),
+    }
+}
 
 /// Rejects what the node's state, reservation, fields or interfaces forbid. The remaining checks
 /// are in [`super::Validates`].

@@ -31,17 +31,6 @@ pub fn advance(node: &Node, event: &Event<'_>, facts: &Facts<'_>) -> Result<Next
     Ok(Next { node, action })
 }
 
-/// Rejects changes to a node that is reserved by a conductor.
-pub fn refuse_if_reserved(node: &Node) -> Result<()> {
-    match &node.reservation {
-        Some(host) => Err(Fault::NodeLocked {
-            node: node.uuid,
-            host: host.clone(),
-        }),
-        None => Ok(()),
-    }
-}
-
 /// Rejects the continuation of a task that conductor `host` has lost: after a hang it may return
 /// when another conductor has already failed the task. The reservation alone is not proof, since
 /// the same conductor may have reserved the node again for another task; then the state has changed

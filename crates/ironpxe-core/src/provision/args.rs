@@ -3,8 +3,6 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::verb::Verb;
-
 /// An argument of `PUT /v1/nodes/<node>/states/provision`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Argument {
@@ -33,19 +31,6 @@ impl Argument {
             Self::RescuePassword => "rescue_password",
             Self::DisableRamdisk => "disable_ramdisk",
         }
-    }
-
-    /// The names of the verbs that accept it from a client of microversion 1.`minor`.
-    pub fn taken_by(self, minor: u16) -> Vec<&'static str> {
-        let takes = |verb: &Verb| verb.takes(self).is_some_and(|since| since <= minor);
-        let verbs = Verb::ALL.into_iter().filter(takes);
-        verbs.map(Verb::name).collect()
-    }
-
-    /// The microversion (1.x) that introduced it; 1 if it came with a verb.
-    pub fn since(self) -> u16 {
-        let verbs = Verb::ALL.into_iter();
-        verbs.filter_map(|verb| verb.takes(self)).min().unwrap_or(1)
     }
 
     /// Whether it is required by the verbs that accept it.

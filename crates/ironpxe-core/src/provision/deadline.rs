@@ -11,43 +11,15 @@ use core::time::Duration;
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::event::{Action, Facts};
+use super::event::{Action, CallbackTimeouts, Facts};
 use super::transition::transition;
 use crate::JsonMap;
 use crate::driver::agent;
 use crate::error::Result;
+use crate::field::repr::repr;
 use crate::node::Node;
-use crate::patch::repr::repr;
 use crate::power_state::PowerState;
 use crate::provision_state::{FsmEvent, Phase, ProvisionState, Task};
-
-/// How long a node waits, by task; all waits are limited by default.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CallbackTimeouts {
-    /// `[conductor]deploy_callback_timeout`; zero means no limit, as in the others.
-    pub deploy: Duration,
-    /// `[conductor]clean_callback_timeout`.
-    pub clean: Duration,
-    /// `[conductor]inspect_wait_timeout`.
-    pub inspect: Duration,
-    /// `[conductor]rescue_callback_timeout`.
-    pub rescue: Duration,
-    /// `[conductor]service_callback_timeout`.
-    pub service: Duration,
-}
-
-impl Default for CallbackTimeouts {
-    fn default() -> Self {
-        let half_an_hour = Duration::from_mins(30);
-        Self {
-            deploy: half_an_hour,
-            clean: half_an_hour,
-            inspect: half_an_hour,
-            rescue: half_an_hour,
-            service: half_an_hour,
-        }
-    }
-}
 
 impl CallbackTimeouts {
     /// The time limit in `state`, and its option; `None` if a node does not wait in this state or

@@ -1,10 +1,11 @@
 //! Events of a node, the actions that follow, and the context of both.
 
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::args::ProvisionArgs;
-use super::deadline::CallbackTimeouts;
-use super::heartbeat::Heartbeat;
 use super::image::ImageProperties;
 use super::verb::Verb;
 use crate::boot::BootSettings;
@@ -137,4 +138,77 @@ pub struct Next {
     pub node: Node,
     /// The action to execute. Its result is the next event ([`What::Task`]).
     pub action: Option<Action>,
+}
+
+/// The content of a heartbeat. It has the agent token, so it is not `Debug`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// The agent's URL; empty if it has none.
+    pub callback_url: String,
+    /// Its version.
+    pub agent_version: Option<String>,
+    /// The agent token.
+    pub agent_token: String,
+    /// The installer's status.
+    pub agent_status: Option<AgentStatus>,
+    /// Details of the status, for people.
+    pub agent_status_message: Option<String>,
+}
+
+/// The status of an installer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentStatus {
+    /// It started.
+    Start,
+    /// It has finished.
+    End,
+    /// It failed.
+    Error,
+}
+
+impl AgentStatus {
+    /// Parses the status in the heartbeat.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Start, Self::End, Self::Error]
+            .into_iter()
+            .find(|status| status.name() == name)
+    }
+
+    /// The name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::End => "end",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// How long a node waits, by task; all waits are limited by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallbackTimeouts {
+    /// `[conductor]deploy_callback_timeout`; zero means no limit, as in the others.
+    pub deploy: Duration,
+    /// `[conductor]clean_callback_timeout`.
+    pub clean: Duration,
+    /// `[conductor]inspect_wait_timeout`.
+    pub inspect: Duration,
+    /// `[conductor]rescue_callback_timeout`.
+    pub rescue: Duration,
+    /// `[conductor]service_callback_timeout`.
+    pub service: Duration,
+}
+
+impl Default for CallbackTimeouts {
+    fn default() -> Self {
+        let half_an_hour = Duration::from_mins(30);
+        Self {
+            deploy: half_an_hour,
+            clean: half_an_hour,
+            inspect: half_an_hour,
+            rescue: half_an_hour,
+            service: half_an_hour,
+        }
+    }
 }

@@ -6,13 +6,12 @@
 //! Source: Ironic's conductor (`heartbeat`), `drivers/modules/agent_base.py` (`HeartbeatMixin`)
 //! and `drivers/modules/pxe.py` (`PXEAnacondaDeploy`).
 
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use super::advance::refuse_if_reserved;
-use super::event::{Action, Facts};
+use super::accept::refuse_if_reserved;
+use super::event::{Action, AgentStatus, Facts, Heartbeat};
 use super::task;
 use super::transition::transition;
 use crate::driver::agent;
@@ -23,51 +22,6 @@ use crate::provision_state::{FsmEvent, ProvisionState};
 
 /// The longest stored message of an agent, in characters.
 const MESSAGE: usize = 4096;
-
-/// The content of a heartbeat. It has the agent token, so it is not `Debug`.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Heartbeat {
-    /// The agent's URL; empty if it has none.
-    pub callback_url: String,
-    /// Its version.
-    pub agent_version: Option<String>,
-    /// The agent token.
-    pub agent_token: String,
-    /// The installer's status.
-    pub agent_status: Option<AgentStatus>,
-    /// Details of the status, for people.
-    pub agent_status_message: Option<String>,
-}
-
-/// The status of an installer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AgentStatus {
-    /// It started.
-    Start,
-    /// It has finished.
-    End,
-    /// It failed.
-    Error,
-}
-
-impl AgentStatus {
-    /// Parses the status in the heartbeat.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Start, Self::End, Self::Error]
-            .into_iter()
-            .find(|status| status.name() == name)
-    }
-
-    /// The name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Start => "start",
-            Self::End => "end",
-            Self::Error => "error",
-        }
-    }
-}
 
 /// Applies a heartbeat. It is ignored if the node is not in a state in which an agent runs.
 pub(super) fn apply(

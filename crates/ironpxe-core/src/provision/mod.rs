@@ -19,12 +19,12 @@ mod task;
 mod transition;
 mod verb;
 
-pub use accept::{RESCUE_ABORTED, refuse};
-pub use advance::{advance, refuse_if_reserved, refuse_if_taken};
+pub use accept::{RESCUE_ABORTED, refuse, refuse_if_reserved};
+pub use advance::{advance, refuse_if_taken};
 pub use args::{Argument, ProvisionArgs};
-pub use deadline::CallbackTimeouts;
-pub use event::{Action, Event, Facts, Next, Progress, Request, What};
-pub use heartbeat::{AgentStatus, Heartbeat};
+pub use event::{
+    Action, AgentStatus, CallbackTimeouts, Event, Facts, Heartbeat, Next, Progress, Request, What,
+};
 pub use image::ImageProperties;
 pub use verb::{RefusedBy, Validates, Verb, VerbRow};
 

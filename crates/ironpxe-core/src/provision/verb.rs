@@ -215,3 +215,18 @@ impl Verb {
             .map(|(_, since)| *since)
     }
 }
+
+impl Argument {
+    /// The names of the verbs that accept it from a client of microversion 1.`minor`.
+    pub fn taken_by(self, minor: u16) -> Vec<&'static str> {
+        let takes = |verb: &Verb| verb.takes(self).is_some_and(|since| since <= minor);
+        let verbs = Verb::ALL.into_iter().filter(takes);
+        verbs.map(Verb::name).collect()
+    }
+
+    /// The microversion (1.x) that introduced it; 1 if it came with a verb.
+    pub fn since(self) -> u16 {
+        let verbs = Verb::ALL.into_iter();
+        verbs.filter_map(|verb| verb.takes(self)).min().unwrap_or(1)
+    }
+}

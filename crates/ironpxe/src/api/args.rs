@@ -5,9 +5,9 @@
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use http::request::Parts;
 use ironpxe_core::error::Fault;
+use ironpxe_core::field::repr::repr;
+use ironpxe_core::field::value::{self, is_logical_name};
 use ironpxe_core::mac::MacAddress;
-use ironpxe_core::patch::repr::repr;
-use ironpxe_core::patch::value::{self, is_logical_name};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 

@@ -13,8 +13,8 @@ use ironpxe_core::error::Fault;
 use crate::api::AppState;
 use crate::api::args::{Args, BodyArgs};
 use crate::api::error::{ApiError, Result};
-use crate::api::nodes;
 use crate::api::request::Call;
+use crate::api::resolve;
 use crate::rpc::{AgentStatus, Heartbeat};
 
 const ARGUMENTS: [&str; 7] = [
@@ -81,7 +81,7 @@ async fn take(state: &AppState, call: &Call, node: &str, args: &Args) -> Result<
             "Field \"agent_verify_ca\" not recognised in this version",
         ));
     }
-    let node = nodes::find(state, call, node).await?;
+    let node = resolve::find(state, call, node).await?;
     // An installer has no callback URL.
     if !callback_url.is_empty() && !is_url(&callback_url) {
         return Err(ApiError::invalid(

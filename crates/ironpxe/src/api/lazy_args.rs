@@ -9,7 +9,7 @@ use std::fmt;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use ironpxe_core::patch::repr::repr;
+use ironpxe_core::field::repr::repr;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;

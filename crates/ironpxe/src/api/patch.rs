@@ -1,8 +1,8 @@
 //! Parses JSON-Patch requests.
 
 use ironpxe_core::error::Fault;
-use ironpxe_core::patch::repr::{repr, repr_str};
-use ironpxe_core::patch::value::schema_error;
+use ironpxe_core::field::repr::{repr, repr_str};
+use ironpxe_core::field::value::schema_error;
 use json_patch::{Patch, PatchOperation};
 use serde_json::{Map, Value};
 

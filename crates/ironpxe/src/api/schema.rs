@@ -1,7 +1,7 @@
 //! Validates the outline of a body: an object with the required members and no unknown ones.
 
-use ironpxe_core::patch::repr::repr;
-use ironpxe_core::patch::value::schema_error;
+use ironpxe_core::field::repr::repr;
+use ironpxe_core::field::value::schema_error;
 use serde_json::{Map, Value};
 
 use crate::api::error::Result;

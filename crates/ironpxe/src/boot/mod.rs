@@ -18,6 +18,7 @@ pub mod preview;
 mod rendered;
 mod request;
 mod response;
+mod script_template;
 mod service;
 mod templates;
 #[cfg(any(test, feature = "fuzzing"))]

@@ -7,7 +7,7 @@ use ironpxe_core::boot::{BootPlan, Machine, RenderContext, ResolvedPlan, Scripts
 use ironpxe_core::error::{Fault, Result};
 use tracing::{error, info, warn};
 
-use super::cache::{Interner, MachineFields, ScriptTemplate, Values, placeholder};
+use super::script_template::{MachineFields, ScriptTemplate, Values, placeholder};
 
 /// A script for one request.
 #[derive(Debug)]
@@ -92,8 +92,13 @@ impl Rendered {
 }
 
 impl CachedScript {
-    /// Converts a script that was rendered with the [`placeholder`] as request ID.
-    pub(super) fn new(rendered: Rendered, machine: Machine<'_>, interner: &Interner) -> Self {
+    /// Converts a script that was rendered with the [`placeholder`] as request ID. `intern`
+    /// deduplicates what machines have in common.
+    pub(super) fn new(
+        rendered: Rendered,
+        machine: Machine<'_>,
+        intern: impl FnOnce(SharedScript) -> Arc<SharedScript>,
+    ) -> Self {
         let fields = fields(machine);
         let shared = fields.with_values(placeholder(), |values| SharedScript {
             script: ScriptTemplate::new(&rendered.script, values),
@@ -103,7 +108,7 @@ impl CachedScript {
         });
         Self {
             fields,
-            shared: interner.intern(shared),
+            shared: intern(shared),
         }
     }
 

@@ -9,13 +9,14 @@ use ironpxe_core::boot_ident::BootIdent;
 use ironpxe_core::error::{Fault, Result};
 use tracing::warn;
 
-use super::cache::{BootCache, Content, Interner, Lookup, is_standard_request_id, placeholder};
+use super::cache::{BootCache, Content, Interner, Lookup};
 use super::facts::{BootFacts, MachineFacts};
 use super::hardware_types::HardwareTypes;
 use super::limiter::BootLimiter;
 use super::rendered::{CachedScript, Outcome, Rendered};
 use super::request::BootRequest;
 use super::response::{BootResponse, Client};
+use super::script_template::{is_standard_request_id, placeholder};
 use super::templates::Templates;
 use super::unknown_machines::UnknownMachines;
 use crate::db::Db;
@@ -209,7 +210,8 @@ impl Inner {
             return Ok(None);
         }
         let rendered = Rendered::new(scripts, machine, &ResolvedPlan::direct(plan), placeholder())?;
-        Ok(Some(CachedScript::new(rendered, machine, &self.interner)))
+        let intern = |shared| self.interner.intern(shared);
+        Ok(Some(CachedScript::new(rendered, machine, intern)))
     }
 
     /// Decides, resolves the images, and renders the script for one request.

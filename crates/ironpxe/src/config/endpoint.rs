@@ -203,7 +203,10 @@ mod tests {
             "http://[ff02::1]",
         ] {
             let said = public(written).unwrap_err();
-            assert!(said.contains("not the address of a host"), "{written}: {said}");
+            assert!(
+                said.contains("not the address of a host"),
+                "{written}: {said}"
+            );
         }
         let is_loopback = |url: &str| PublicEndpoint(url.to_owned()).is_loopback();
         for url in [

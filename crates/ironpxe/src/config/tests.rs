@@ -358,9 +358,7 @@ fn a_file_of_ironic_is_known_for_what_it_is() {
         let said = complaint(file);
         assert!(said.starts_with("configuration: ironpxe.toml:"), "{said}");
         assert!(
-            said.contains(
-                "this file is TOML, not INI like ironic.conf: texts need quotes"
-            ),
+            said.contains("this file is TOML, not INI like ironic.conf: texts need quotes"),
             "{file}: {said}"
         );
     }

@@ -6,14 +6,14 @@
 //! create the log and could not delete it, so the file is opened as `immutable`, and the result is
 //! discarded if the file changed meanwhile.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use sqlx::sqlite::SqlitePool;
 
 use super::heartbeat_clock::HeartbeatClock;
-use super::sqlite::{self, SqliteStore, connect, not_opened};
+use super::sqlite::{self, SqliteStore, connect, log_of, not_opened};
 use super::store::Store;
 use super::{Db, DbError, Location, schema};
 
@@ -106,10 +106,4 @@ impl Rest {
             modified: file.modified()?,
         }))
     }
-}
-
-pub(super) fn log_of(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push("-wal");
-    PathBuf::from(name)
 }

@@ -7,7 +7,7 @@
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use sqlx::sqlite::{
@@ -20,7 +20,6 @@ use tracing::error;
 use super::commit_version::WalIndex;
 use super::error::is_busy;
 use super::private;
-use super::read_only::log_of;
 use super::schema::{self, Applied, Verdict};
 use super::statement::Statement;
 use super::{DbError, Location};
@@ -280,4 +279,11 @@ async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), DbError> {
         Ok(())
     };
     upgrade.await.map_err(failed)
+}
+
+/// The write-ahead log of a database file.
+pub(super) fn log_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    PathBuf::from(name)
 }

@@ -20,7 +20,7 @@ use ironpxe_core::id::NodeUuid;
 use tokio_util::sync::CancellationToken;
 
 use super::error::ImageError;
-use super::stream::Source;
+use super::source::Source;
 
 /// The limit per node when downloads are limited.
 const PER_NODE: usize = 4;

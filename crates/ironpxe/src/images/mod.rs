@@ -16,6 +16,7 @@ mod locate;
 mod range;
 mod relay;
 mod signed_url;
+mod source;
 mod stream;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod testing;
@@ -39,7 +40,8 @@ pub use self::range::ByteRange;
 use self::relay::{Fetched, Relay};
 use self::signed_url::UrlSigner;
 pub use self::signed_url::{Key, Parts, UrlError, VerifiedUrl};
-use self::stream::{Check, Source};
+use self::source::Source;
+use self::stream::Check;
 pub use self::stream::{Opened, Transfer};
 use crate::clock;
 pub use crate::openstack::Image;

@@ -8,51 +8,18 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::stream::try_unfold;
 use ironpxe_core::boot::ImageKind;
 use ironpxe_core::id::NodeUuid;
 use md5::Md5;
 use sha2::{Digest, Sha256, Sha384, Sha512};
-use tokio::fs::File;
-use tokio::io::AsyncReadExt;
 use tracing::{info, warn};
 
 use super::downloads::Permit;
 use super::signed_url::{bytes, hex};
-use crate::error_chain::error_chain;
-
-/// The size of reads from a file, in bytes.
-const PIECE: usize = 64 * 1024;
-
-/// The source of the bytes.
-#[derive(Debug)]
-pub(super) enum Source {
-    /// A file, from its current position.
-    File(File),
-    /// A server's response.
-    Answer(Box<reqwest::Response>),
-}
-
-impl Source {
-    /// The next bytes; `None` at the end.
-    async fn next(&mut self) -> Result<Option<Bytes>, String> {
-        match self {
-            Self::File(file) => {
-                let mut piece = BytesMut::with_capacity(PIECE);
-                let read = file.read_buf(&mut piece).await;
-                let read = read.map_err(|error| format!("cannot read it: {error}"))?;
-                Ok((read > 0).then(|| piece.freeze()))
-            }
-            Self::Answer(answer) => {
-                let piece = answer.chunk().await;
-                let aborted = "its server aborted the response";
-                piece.map_err(|error| format!("{aborted}: {}", error_chain(&error)))
-            }
-        }
-    }
-}
+use super::source::Source;
 
 /// The expected checksum.
 #[derive(Debug, Clone)]

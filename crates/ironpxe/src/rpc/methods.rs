@@ -20,23 +20,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::envelope::{self, Outgoing, Params, Refused};
-use super::remote::{Call, Remote};
+use super::remote::{Call, PING, Remote, Repeat};
 use super::select::Target;
 use super::{
     Conductor, Context, DriverInfo, Heartbeat, InterfaceValidation, ProvisionArgs, Reply, VifInfo,
 };
-
-/// Only checks that the conductor responds.
-pub(super) const PING: &str = "ping";
-
-/// Whether a call may be repeated after a timeout.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Repeat {
-    /// It has no side effects: the next conductor is tried.
-    Read,
-    /// It may have been executed: another conductor is only tried if it definitely was not.
-    Never,
-}
 
 /// Why a call failed.
 #[derive(Debug)]

@@ -15,7 +15,6 @@ use tracing::warn;
 
 use super::client::{CallError, Client, Connection};
 use super::envelope::{Answer, Outgoing};
-use super::methods::{PING, Repeat};
 use super::select::{Directory, Peer, Target, no_conductor};
 use super::{Context, Credentials, DriverInfo};
 use crate::db::Db;
@@ -35,6 +34,18 @@ pub struct Timeouts {
     pub read_try: Duration,
     /// For the response to any other call (`[json_rpc]call_timeout`).
     pub call: Duration,
+}
+
+/// Only checks that the conductor responds.
+pub(super) const PING: &str = "ping";
+
+/// Whether a call may be repeated after a timeout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Repeat {
+    /// It has no side effects: the next conductor is tried.
+    Read,
+    /// It may have been executed: another conductor is only tried if it definitely was not.
+    Never,
 }
 
 /// A call with its options.

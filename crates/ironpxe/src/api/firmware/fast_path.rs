@@ -19,7 +19,7 @@ use http_body_util::BodyExt;
 use ironpxe_core::microversion::Microversion;
 use tower::ServiceExt;
 
-use crate::api::request::{Asked, REQUEST_ID_ON_WIRE, panicked};
+use crate::api::request_log::{Asked, REQUEST_ID_ON_WIRE, panicked};
 use crate::api::{AppState, version};
 use crate::boot::{BootBody, BootRequest, BootResponse, Client, Target};
 use crate::ident;

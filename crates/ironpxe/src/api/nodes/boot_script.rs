@@ -9,18 +9,18 @@ use axum::extract::{Path, State};
 use ironpxe_core::boot::{CpuArch, Firmware, Overrides, without_passwords};
 use ironpxe_core::boot_ident::BootIdent;
 use ironpxe_core::error::Fault;
+use ironpxe_core::field::value::is_logical_name;
 use ironpxe_core::mac::MacAddress;
 use ironpxe_core::mask::mask_text;
 use ironpxe_core::node::Node;
-use ironpxe_core::patch::value::is_logical_name;
 use ironpxe_core::provision_state::ProvisionState;
 use serde_json::{Value, json};
 
 use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::error::{ApiError, Result};
-use crate::api::nodes::find;
 use crate::api::request::Call;
+use crate::api::resolve::find;
 
 pub(super) async fn get(
     State(state): State<AppState>,

@@ -4,20 +4,23 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, http::StatusCode, http::header};
 use ironpxe_core::field;
+use ironpxe_core::field::repr::repr_str;
+use ironpxe_core::field::value::{Field, schema_error};
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::node::Node;
 use ironpxe_core::node::fields::{CREATABLE, NODE_FIELDS};
-use ironpxe_core::patch::repr::repr_str;
-use ironpxe_core::patch::value::{Field, schema_error};
 use ironpxe_core::provision_state::ProvisionState;
 use serde_json::{Map, Value};
 
 use crate::api::AppState;
 use crate::api::body::JsonBody;
 use crate::api::error::{ApiError, Result};
+use crate::api::mask;
+use crate::api::node_name;
 use crate::api::nodes::conductor::Conductors;
-use crate::api::nodes::{lookup, mask, name, view};
+use crate::api::nodes::view;
 use crate::api::request::Call;
+use crate::api::resolve::{check_ident, lookup};
 use crate::api::schema;
 use crate::{clock, ident};
 
@@ -29,7 +32,7 @@ pub(super) async fn post(
     let body = schema::object("node", body, &["driver"], &CREATABLE)?;
     let mut node = read(&call, &body)?;
     if let Some(name) = &node.name {
-        name::check(&call, name, "Cannot create node with invalid name")?;
+        node_name::check(&call, name, "Cannot create node with invalid name")?;
     }
     own(&mut node)?;
     if let Some(parent) = body.get("parent_node").and_then(Value::as_str) {
@@ -61,7 +64,7 @@ fn own(node: &mut Node) -> Result<()> {
 
 /// `POST /v1/nodes/<node>`: Ironic reads the last part of the URL as the body.
 pub(super) async fn post_on_item(Path(ident): Path<String>) -> Result<()> {
-    super::ident(&ident)?;
+    check_ident(&ident)?;
     let problem = format!("{} is not of type 'object'", repr_str(&ident));
     Err(schema_error("node", &problem).into())
 }

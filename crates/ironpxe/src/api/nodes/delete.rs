@@ -6,8 +6,8 @@ use http::StatusCode;
 use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::error::Result;
-use crate::api::nodes::find_item;
 use crate::api::request::Call;
+use crate::api::resolve::{check_ident, find_item};
 
 pub(super) async fn delete(
     State(state): State<AppState>,
@@ -15,7 +15,7 @@ pub(super) async fn delete(
     Path(ident): Path<String>,
     args: Args,
 ) -> Result<StatusCode> {
-    super::ident(&ident)?;
+    check_ident(&ident)?;
     args.only(&[])?;
     let node = find_item(&state, &call, &ident).await?;
     state.conductor.node_destroy(&call.ctx, node.uuid).await?;

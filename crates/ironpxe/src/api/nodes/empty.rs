@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::api::AppState;
 use crate::api::error::{ApiError, Result};
-use crate::api::nodes::find;
 use crate::api::request::Call;
+use crate::api::resolve::{check_ident, find};
 
 /// The part of the URL, the name of the list, and the minor version that introduced it.
 const LISTS: [(&str, &str, u16); 3] = [
@@ -36,7 +36,7 @@ async fn list(
     name: &'static str,
     since: u16,
 ) -> Result<Json<Value>> {
-    super::ident(&ident)?;
+    check_ident(&ident)?;
     if !call.has(since) {
         return Err(ApiError::NoRoute);
     }

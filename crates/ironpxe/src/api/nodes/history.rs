@@ -7,18 +7,18 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use ironpxe_core::error::Fault;
+use ironpxe_core::field::value::is_logical_name;
 use ironpxe_core::id::NodeHistoryUuid;
 use ironpxe_core::node_history::NodeHistory;
-use ironpxe_core::patch::value::is_logical_name;
 use ironpxe_core::timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::error::{ApiError, Result};
-use crate::api::nodes::find;
 use crate::api::paging::{self, Paging};
 use crate::api::request::Call;
+use crate::api::resolve::{check_ident, find};
 use crate::db::Page;
 
 /// The minor version that introduced the history.
@@ -112,7 +112,7 @@ pub(super) async fn show(
 
 /// For older clients the path below a node does not exist.
 fn exists(call: &Call, ident: &str) -> Result<()> {
-    super::ident(ident)?;
+    check_ident(ident)?;
     if call.has(SINCE) {
         return Ok(());
     }

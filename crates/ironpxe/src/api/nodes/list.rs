@@ -14,9 +14,10 @@ use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::error::{ApiError, Result};
 use crate::api::nodes::conductor::Conductors;
-use crate::api::nodes::{lookup, view};
+use crate::api::nodes::view;
 use crate::api::paging::{self, Paging};
 use crate::api::request::Call;
+use crate::api::resolve::{check_ident, find, lookup};
 use crate::db::{NodeFilter, Page};
 
 /// The filters with the minor version that introduced each.
@@ -244,11 +245,11 @@ pub(super) async fn children(
     call: Call,
     Path(ident): Path<String>,
 ) -> Result<Json<Value>> {
-    super::ident(&ident)?;
+    check_ident(&ident)?;
     if !call.has(83) {
         return Err(ApiError::NoRoute);
     }
-    let node = super::find(&state, &call, &ident).await?;
+    let node = find(&state, &call, &ident).await?;
     let filter = NodeFilter {
         parent_node: Some(node.uuid.0),
         ..NodeFilter::default()

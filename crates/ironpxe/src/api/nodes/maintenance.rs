@@ -7,8 +7,8 @@ use ironpxe_core::patch::NodeChange;
 use crate::api::AppState;
 use crate::api::args::{Args, BodyArgs};
 use crate::api::error::{ApiError, Result};
-use crate::api::nodes::find;
 use crate::api::request::Call;
+use crate::api::resolve::{check_ident, find};
 
 pub(super) async fn put(
     State(state): State<AppState>,
@@ -16,7 +16,7 @@ pub(super) async fn put(
     Path(ident): Path<String>,
     BodyArgs(args): BodyArgs,
 ) -> Result<StatusCode> {
-    super::ident(&ident)?;
+    check_ident(&ident)?;
     args.only(&["reason"])?;
     let reason = args.text("reason")?;
     // The limit of Ironic's database column is 64 KiB.
@@ -38,7 +38,7 @@ pub(super) async fn delete(
     Path(ident): Path<String>,
     args: Args,
 ) -> Result<StatusCode> {
-    super::ident(&ident)?;
+    check_ident(&ident)?;
     args.only(&[])?;
     set(
         &state,

@@ -7,9 +7,9 @@ use serde_json::Value;
 use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::error::Result;
-use crate::api::nodes::find;
 use crate::api::ports::list;
 use crate::api::request::Call;
+use crate::api::resolve::{check_ident, find};
 
 pub(super) async fn get(
     State(state): State<AppState>,
@@ -17,7 +17,7 @@ pub(super) async fn get(
     Path(ident): Path<String>,
     args: Args,
 ) -> Result<Json<Value>> {
-    super::ident(&ident)?;
+    check_ident(&ident)?;
     let node = find(&state, &call, &ident).await?;
     list::of_node(&state, &call, &args, node.uuid, false).await
 }
@@ -28,7 +28,7 @@ pub(super) async fn detail(
     Path(ident): Path<String>,
     args: Args,
 ) -> Result<Json<Value>> {
-    super::ident(&ident)?;
+    check_ident(&ident)?;
     let node = find(&state, &call, &ident).await?;
     list::of_node(&state, &call, &args, node.uuid, true).await
 }

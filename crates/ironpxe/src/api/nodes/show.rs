@@ -8,8 +8,9 @@ use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::error::Result;
 use crate::api::nodes::conductor::Conductors;
-use crate::api::nodes::{find_item, view};
+use crate::api::nodes::view;
 use crate::api::request::Call;
+use crate::api::resolve::{check_ident, find_item};
 
 pub(super) async fn get(
     State(state): State<AppState>,
@@ -17,7 +18,7 @@ pub(super) async fn get(
     Path(ident): Path<String>,
     args: Args,
 ) -> Result<Json<Value>> {
-    super::ident(&ident)?;
+    check_ident(&ident)?;
     args.only(&["fields"])?;
     let fields = args.list("fields")?;
     let node = find_item(&state, &call, &ident).await?;

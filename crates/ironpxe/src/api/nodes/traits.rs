@@ -5,17 +5,17 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use ironpxe_core::error::Fault;
+use ironpxe_core::field::repr::{repr, repr_str};
+use ironpxe_core::field::value::schema_error;
 use ironpxe_core::node::Node;
 use ironpxe_core::patch::NodeChange;
-use ironpxe_core::patch::repr::{repr, repr_str};
-use ironpxe_core::patch::value::schema_error;
 use serde_json::{Value, json};
 
 use crate::api::AppState;
 use crate::api::body::JsonBody;
 use crate::api::error::{ApiError, Result};
-use crate::api::nodes::find;
 use crate::api::request::Call;
+use crate::api::resolve::{check_ident, find};
 use crate::api::schema;
 
 /// The minor version that introduced traits.
@@ -108,7 +108,7 @@ pub(super) async fn delete_one(
 /// The node, or the error `refused` for older clients: there, Ironic reads the rest of the URL as
 /// an argument of the node's methods.
 async fn node(state: &AppState, call: &Call, ident: &str, refused: ApiError) -> Result<Node> {
-    super::ident(ident)?;
+    check_ident(ident)?;
     if !call.has(SINCE) {
         return Err(refused);
     }

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::api::AppState;
 use crate::api::error::{ApiError, Result};
-use crate::api::nodes::find;
 use crate::api::request::Call;
+use crate::api::resolve::{check_ident, find};
 
 /// `GET /v1/nodes/<node>/states/console`
 pub(super) async fn console(
@@ -97,7 +97,7 @@ async fn vmedia_since(
     ident: Path<String>,
     extension: &str,
 ) -> Result<()> {
-    super::ident(&ident)?;
+    check_ident(&ident)?;
     if !call.has(minor) {
         return Err(ApiError::NoRoute);
     }

@@ -14,10 +14,13 @@ use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::body::JsonBody;
 use crate::api::error::{ApiError, Result};
+use crate::api::mask;
+use crate::api::node_name;
 use crate::api::nodes::conductor::Conductors;
-use crate::api::nodes::{create, find_item, mask, name, view};
+use crate::api::nodes::{create, view};
 use crate::api::patch;
 use crate::api::request::Call;
+use crate::api::resolve::{check_ident, find_item};
 
 pub(super) async fn patch(
     State(state): State<AppState>,
@@ -26,7 +29,7 @@ pub(super) async fn patch(
     args: Args,
     JsonBody(body): JsonBody,
 ) -> Result<Json<Value>> {
-    super::ident(&ident)?;
+    check_ident(&ident)?;
     args.only(&["reset_interfaces"])?;
     let reset_interfaces = args.flag("reset_interfaces")?;
     if reset_interfaces.is_some() {
@@ -46,7 +49,7 @@ pub(super) async fn patch(
     for value in patch::values(&patch, "/name") {
         if let Some(name) = value.as_str() {
             let refused = format!("Node {ident}: Cannot change name to invalid name");
-            name::check(&call, name, &refused)?;
+            node_name::check(&call, name, &refused)?;
         }
     }
     for operation in &mut patch.0 {

@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::error::{ApiError, Result};
-use crate::api::nodes::{find, lookup};
 use crate::api::request::Call;
+use crate::api::resolve::{check_ident, find, lookup};
 
 pub(super) async fn get(
     State(state): State<AppState>,
@@ -17,7 +17,7 @@ pub(super) async fn get(
     Path(ident): Path<String>,
     args: Args,
 ) -> Result<Json<Value>> {
-    super::ident(&ident)?;
+    check_ident(&ident)?;
     args.only(&[])?;
     let node = find(&state, &call, &ident).await?;
     validate(&state, &call, &node).await

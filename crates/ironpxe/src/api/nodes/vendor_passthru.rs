@@ -10,9 +10,9 @@ use serde_json::Value;
 use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::error::{ApiError, Result};
-use crate::api::nodes::{find, lookup};
 use crate::api::passthru::{self, CallArgs};
 use crate::api::request::Call;
+use crate::api::resolve::{check_ident, find, lookup};
 
 /// `GET /v1/nodes/<node>/vendor_passthru/methods`
 pub(super) async fn methods(
@@ -21,7 +21,7 @@ pub(super) async fn methods(
     Path(ident): Path<String>,
     args: Args,
 ) -> Result<Json<Value>> {
-    super::ident(&ident)?;
+    check_ident(&ident)?;
     args.only(&[])?;
     let node = find(&state, &call, &ident).await?;
     let methods = state
@@ -80,7 +80,7 @@ async fn run(
     http_method: &Method,
     args: JsonMap,
 ) -> Result<Response> {
-    super::ident(ident)?;
+    check_ident(ident)?;
     let http_method = passthru::http_method(http_method).ok_or(ApiError::MethodNotAllowed)?;
     let node = find(state, call, ident).await?;
     let conductor = &state.conductor;

@@ -11,8 +11,8 @@ use ironpxe_core::provision_state::ProvisionState;
 use serde_json::{Map, Value, json};
 
 use crate::api::error::{ApiError, Result};
+use crate::api::mask;
 use crate::api::nodes::conductor::Conductors;
-use crate::api::nodes::mask;
 use crate::api::request::Call;
 
 /// The fields of a short list.

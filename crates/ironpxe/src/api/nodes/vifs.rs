@@ -4,17 +4,17 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use http::StatusCode;
+use ironpxe_core::field::repr::repr;
+use ironpxe_core::field::value::schema_error;
 use ironpxe_core::id::PortUuid;
 use ironpxe_core::node::Node;
-use ironpxe_core::patch::repr::repr;
-use ironpxe_core::patch::value::schema_error;
 use serde_json::{Value, json};
 
 use crate::api::AppState;
 use crate::api::body::JsonBody;
 use crate::api::error::{ApiError, Result};
-use crate::api::nodes::find;
 use crate::api::request::Call;
+use crate::api::resolve::{check_ident, find};
 use crate::db::{Page, PortFilter};
 use crate::rpc::VifInfo;
 
@@ -68,7 +68,7 @@ pub(super) async fn delete(
 }
 
 async fn node(state: &AppState, call: &Call, ident: &str) -> Result<Node> {
-    super::ident(ident)?;
+    check_ident(ident)?;
     if !call.has(28) {
         return Err(ApiError::NoRoute);
     }

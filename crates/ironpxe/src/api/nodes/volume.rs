@@ -7,8 +7,8 @@ use serde_json::Value;
 use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::error::{ApiError, Result};
-use crate::api::nodes::find;
 use crate::api::request::Call;
+use crate::api::resolve::{check_ident, find};
 use crate::api::volume::{SINCE, connectors, links_below, targets};
 
 pub(super) async fn get(
@@ -48,7 +48,7 @@ pub(super) async fn targets(
 
 /// For older clients the path below a node does not exist.
 fn exists(call: &Call, ident: &str) -> Result<()> {
-    super::ident(ident)?;
+    check_ident(ident)?;
     if call.has(SINCE) {
         return Ok(());
     }

@@ -6,9 +6,9 @@ use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use ironpxe_core::error::Fault;
 use ironpxe_core::field as fields;
+use ironpxe_core::field::repr::repr;
+use ironpxe_core::field::value::{self, Field, schema_error};
 use ironpxe_core::id::{NodeUuid, PortUuid};
-use ironpxe_core::patch::repr::repr;
-use ironpxe_core::patch::value::{self, Field, schema_error};
 use ironpxe_core::port::Port;
 use ironpxe_core::port::fields::{CREATABLE, PORT_FIELDS};
 use serde_json::{Map, Value};
@@ -16,9 +16,9 @@ use serde_json::{Map, Value};
 use crate::api::AppState;
 use crate::api::body::JsonBody;
 use crate::api::error::{ApiError, Result};
-use crate::api::nodes;
 use crate::api::ports::view;
 use crate::api::request::Call;
+use crate::api::resolve;
 use crate::api::schema;
 use crate::{clock, ident};
 
@@ -30,7 +30,7 @@ pub(super) async fn post(
     let body = schema::object("port", body, &["address"], &CREATABLE)?;
     let node = named_node(&call, &body)?;
     let mut port = read(&body)?;
-    port.node_uuid = match nodes::lookup(&state, &call, &node).await {
+    port.node_uuid = match resolve::lookup(&state, &call, &node).await {
         Ok(node) => node.uuid,
         Err(error) => return Err(not_in_url(error)),
     };

@@ -2,8 +2,8 @@
 
 use axum::extract::{Path, State};
 use http::StatusCode;
+use ironpxe_core::field::value;
 use ironpxe_core::id::PortUuid;
-use ironpxe_core::patch::value;
 
 use crate::api::AppState;
 use crate::api::args::Args;

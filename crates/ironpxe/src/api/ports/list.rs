@@ -11,10 +11,10 @@ use serde_json::{Map, Value};
 use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::error::{ApiError, Result};
-use crate::api::nodes;
 use crate::api::paging::{self, Paging};
 use crate::api::ports::view;
 use crate::api::request::Call;
+use crate::api::resolve;
 use crate::db::{Page, PortFilter};
 
 /// The supported filters. Ironic's `description_contains` and `conductor_groups` are rejected as
@@ -141,7 +141,7 @@ async fn filter(
         .or(args.ident("node")?);
     let node_uuid = match (of_node, named) {
         (Some(node), _) => Some(node),
-        (None, Some(ident)) => Some(nodes::lookup(state, call, &ident).await?.uuid),
+        (None, Some(ident)) => Some(resolve::lookup(state, call, &ident).await?.uuid),
         (None, None) => None,
     };
     Ok(PortFilter { node_uuid, address })

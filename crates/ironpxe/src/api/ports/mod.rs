@@ -3,8 +3,8 @@
 use axum::Router;
 use axum::routing::get;
 use ironpxe_core::error::Fault;
+use ironpxe_core::field::value::is_logical_name;
 use ironpxe_core::id::PortUuid;
-use ironpxe_core::patch::value::is_logical_name;
 use ironpxe_core::port::Port;
 
 use crate::api::AppState;

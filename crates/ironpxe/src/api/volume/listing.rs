@@ -8,9 +8,9 @@ use uuid::Uuid;
 use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::error::{ApiError, Result};
-use crate::api::nodes;
 use crate::api::paging::{self, Paging};
 use crate::api::request::Call;
+use crate::api::resolve;
 use crate::api::volume::SINCE;
 use crate::db::Page;
 
@@ -118,7 +118,7 @@ impl<'a> Listing<'a> {
         let marker = args.uuid("marker")?;
         let node = match (of_node, named) {
             (Some(node), _) => Some(node),
-            (None, Some(ident)) => Some(nodes::lookup(state, call, &ident).await?.uuid),
+            (None, Some(ident)) => Some(resolve::lookup(state, call, &ident).await?.uuid),
             (None, None) => None,
         };
         let parent = of_node.map(|node| format!("nodes/{node}/"));

@@ -7,14 +7,12 @@
 //! requests share), or else by the revisions of the machine's rows. Otherwise the rows are read.
 //! `docs/adr/0008-boot-index.md` has the argument.
 //!
-//! `entries.rs` bounds its size, `coalesce.rs` shares database queries, `script_template.rs` is a
-//! script with placeholders for what differs between requests and machines, and `interner.rs`
-//! deduplicates the rest.
+//! `entries.rs` bounds its size, `coalesce.rs` shares database queries, and `interner.rs`
+//! deduplicates what scripts have in common (`script_template.rs`).
 
 mod coalesce;
 mod entries;
 mod interner;
-mod script_template;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -26,9 +24,6 @@ use ironpxe_core::error::Result;
 use self::coalesce::{Fetched, Query, QueryCoalescer};
 use self::entries::{Cached, ClockCache};
 pub(super) use self::interner::Interner;
-pub(super) use self::script_template::{
-    MachineFields, ScriptTemplate, Values, is_standard_request_id, placeholder,
-};
 use super::facts::{BootFacts, MachineFacts};
 use super::rendered::CachedScript;
 use crate::db::{AsOf, BOOT_ROWS_AT_ONCE, BootRows, CommitVersion, Revisions};

@@ -225,7 +225,11 @@ impl LocalConductor {
                 Ok(node) if node.provision_updated_at == Some(at) => node,
                 Ok(_) | Err(_) => continue,
             };
-            let next = self.next(before, &Event { at, what }, &self.facts(&ctx.request_id, ""))?;
+            let next = self.next(
+                before,
+                &Event { at, what },
+                &self.facts(&ctx.request_id, ""),
+            )?;
             return Ok(Advanced {
                 before: before.clone(),
                 node: saved,

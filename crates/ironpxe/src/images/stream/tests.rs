@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use futures_util::StreamExt;
+use tokio::fs::File;
 
 use super::*;
 use crate::images::downloads::{Client, Downloads};

@@ -121,9 +121,7 @@ async fn who_does_not_answer_is_not_waited_for() {
             .unwrap_err();
         assert!(error.is_temporary());
         assert!(
-            error
-                .to_string()
-                .ends_with("no response within 1 s"),
+            error.to_string().ends_with("no response within 1 s"),
             "{error}"
         );
     }
@@ -226,10 +224,7 @@ async fn who_is_not_there_is_said_so() {
         .await
         .unwrap_err();
     assert!(error.is_temporary());
-    assert!(
-        error.to_string().contains("unreachable"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("unreachable"), "{error}");
     settings.endpoint_override = Some("http://user:hush@h".to_owned());
     let error = Glance::new(&settings).unwrap_err().to_string();
     assert!(
@@ -272,12 +267,7 @@ async fn a_stranger_behind_tls_is_not_believed() {
         .await
         .unwrap_err();
     assert!(!error.is_temporary(), "{error:?}");
-    assert!(
-        error
-            .to_string()
-            .contains("TLS failed"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("TLS failed"), "{error}");
 
     settings.cafile = Some(path("nosuch.pem"));
     let error = Neutron::new(&settings).unwrap_err().to_string();

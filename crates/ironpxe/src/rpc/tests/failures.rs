@@ -11,7 +11,7 @@ use super::*;
 use crate::api::error::tests::faults;
 use crate::rpc::envelope;
 use crate::rpc::fault::FaultOnWire;
-use crate::rpc::methods::PING;
+use crate::rpc::remote::PING;
 
 /// A question that any conductor can answer.
 async fn ask(remote: &Remote) -> Result<JsonMap> {

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use crate::api::AppState;
 use crate::api::args::{Args, BodyArgs};
 use crate::api::error::{ApiError, Result};
-use crate::api::nodes::{find, ident};
 use crate::api::request::Call;
+use crate::api::resolve::{check_ident, find};
 
 pub(in crate::api::nodes) async fn get(
     State(state): State<AppState>,
@@ -18,7 +18,7 @@ pub(in crate::api::nodes) async fn get(
     Path(node): Path<String>,
     args: Args,
 ) -> Result<Json<Value>> {
-    ident(&node)?;
+    check_ident(&node)?;
     args.only(&[])?;
     let node = find(&state, &call, &node).await?;
     let (device, persistent) = state
@@ -37,7 +37,7 @@ pub(in crate::api::nodes) async fn supported(
     Path(node): Path<String>,
     args: Args,
 ) -> Result<Json<Value>> {
-    ident(&node)?;
+    check_ident(&node)?;
     args.only(&[])?;
     let node = find(&state, &call, &node).await?;
     let devices = state
@@ -54,7 +54,7 @@ pub(in crate::api::nodes) async fn put(
     Path(node): Path<String>,
     BodyArgs(args): BodyArgs,
 ) -> Result<StatusCode> {
-    ident(&node)?;
+    check_ident(&node)?;
     args.only(&["boot_device", "persistent"])?;
     let name = args.required_text("boot_device")?;
     let persistent = args.flag("persistent")?.unwrap_or(false);

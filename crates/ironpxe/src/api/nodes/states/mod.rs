@@ -9,8 +9,9 @@ use serde_json::{Map, Value};
 use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::error::Result;
-use crate::api::nodes::{find, view};
+use crate::api::nodes::view;
 use crate::api::request::Call;
+use crate::api::resolve::{check_ident, find};
 
 pub(super) mod power;
 pub(super) mod provision;
@@ -36,7 +37,7 @@ pub(super) async fn get(
     Path(ident): Path<String>,
     args: Args,
 ) -> Result<Json<Value>> {
-    super::ident(&ident)?;
+    check_ident(&ident)?;
     args.only(&[])?;
     let node = find(&state, &call, &ident).await?;
     let body = FIELDS

@@ -10,8 +10,8 @@ use ironpxe_core::provision_state::ProvisionState;
 use crate::api::AppState;
 use crate::api::args::BodyArgs;
 use crate::api::error::{ApiError, Result};
-use crate::api::nodes::find;
 use crate::api::request::Call;
+use crate::api::resolve::{check_ident, find};
 
 pub(in crate::api::nodes) async fn put(
     State(state): State<AppState>,
@@ -19,7 +19,7 @@ pub(in crate::api::nodes) async fn put(
     Path(ident): Path<String>,
     BodyArgs(args): BodyArgs,
 ) -> Result<Response> {
-    super::super::ident(&ident)?;
+    check_ident(&ident)?;
     args.only(&["target", "timeout"])?;
     let word = args.required_text("target")?;
     let timeout = args.integer("timeout")?;

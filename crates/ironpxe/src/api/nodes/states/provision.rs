@@ -16,8 +16,8 @@ use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::error::{ApiError, Result};
 use crate::api::lazy_args::LazyArgs;
-use crate::api::nodes::find;
 use crate::api::request::Call;
+use crate::api::resolve::{check_ident, find};
 use crate::rpc::ProvisionArgs;
 
 mod configdrive;
@@ -43,7 +43,7 @@ pub(in crate::api::nodes) async fn put(
     Path(ident): Path<String>,
     sent: LazyArgs,
 ) -> Result<Response> {
-    super::super::ident(&ident)?;
+    check_ident(&ident)?;
     sent.only(&ARGUMENTS)?;
     let args = sent.short(&SHORT)?;
     let mut wanted = read(&args)?;

@@ -3,8 +3,8 @@
 use axum::Router;
 use axum::routing::get;
 use ironpxe_core::error::Fault;
+use ironpxe_core::field::value;
 use ironpxe_core::id::VolumeTargetUuid;
-use ironpxe_core::patch::value;
 use ironpxe_core::volume::VolumeTarget;
 
 use crate::api::AppState;

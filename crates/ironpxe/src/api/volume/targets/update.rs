@@ -10,7 +10,7 @@ use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::body::JsonBody;
 use crate::api::error::Result;
-use crate::api::nodes::mask;
+use crate::api::mask;
 use crate::api::patch;
 use crate::api::request::Call;
 use crate::api::volume::targets::{find, view};

@@ -5,7 +5,7 @@ use ironpxe_core::timestamp;
 use ironpxe_core::volume::VolumeTarget;
 use serde_json::{Value, json};
 
-use crate::api::nodes::mask;
+use crate::api::mask;
 use crate::api::request::Call;
 use crate::api::volume::listing::Shape;
 

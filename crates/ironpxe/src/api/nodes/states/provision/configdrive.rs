@@ -2,7 +2,7 @@
 //!
 //! Source: Ironic's `check_allow_configdrive`.
 
-use ironpxe_core::patch::repr::repr;
+use ironpxe_core::field::repr::repr;
 use ironpxe_core::provision::{Argument, Verb};
 use serde_json::{Map, Value};
 

@@ -2,7 +2,7 @@
 //!
 //! Source: Ironic's `_STEPS_SCHEMA`, `DEPLOY_STEP_SCHEMA` and the checks around them.
 
-use ironpxe_core::patch::repr::repr;
+use ironpxe_core::field::repr::repr;
 use ironpxe_core::provision::{Argument, Verb};
 use serde_json::Value;
 

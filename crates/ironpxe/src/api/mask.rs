@@ -19,7 +19,7 @@ pub(in crate::api) fn mask(fields: &JsonMap) -> JsonMap {
 }
 
 /// `instance_info` with its secrets masked: passwords, and signed image URLs.
-pub(super) fn mask_instance_info(fields: &JsonMap) -> JsonMap {
+pub(in crate::api) fn mask_instance_info(fields: &JsonMap) -> JsonMap {
     let mut masked = mask(fields);
     for name in ["configdrive", "image_url"] {
         if let Some(value) = masked.get_mut(name).filter(|value| !is_nothing(value)) {

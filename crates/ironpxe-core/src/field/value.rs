@@ -8,10 +8,10 @@ use uuid::Uuid;
 
 use crate::JsonMap;
 use crate::error::{Fault, Result};
+use crate::field::repr::{repr, repr_str};
 use crate::id::NodeUuid;
 use crate::json_size::object_len;
 use crate::mac::MacAddress;
-use crate::patch::repr::{repr, repr_str};
 
 /// The longest plain text in Ironic's database.
 pub const MAX_TEXT: usize = 255;

@@ -1,7 +1,7 @@
 //! Names of nodes.
 
+use ironpxe_core::field::value::is_logical_name;
 use ironpxe_core::id::NodeUuid;
-use ironpxe_core::patch::value::is_logical_name;
 
 use crate::api::error::{ApiError, Result};
 use crate::api::request::Call;
@@ -17,12 +17,12 @@ const RESERVED: [&str; 6] = [
 ];
 
 /// Whether the name is valid in the client's API version.
-pub(super) fn is_valid(call: &Call, name: &str) -> bool {
+pub(in crate::api) fn is_valid(call: &Call, name: &str) -> bool {
     is_logical_name(name) && (call.has(10) || is_hostname(name))
 }
 
 /// Rejects an invalid name; `refused` begins the message.
-pub(super) fn check(call: &Call, name: &str, refused: &str) -> Result<()> {
+pub(in crate::api) fn check(call: &Call, name: &str, refused: &str) -> Result<()> {
     call.not_acceptable_before(5)?;
     if !is_valid(call, name) || name.parse::<NodeUuid>().is_ok() {
         return Err(ApiError::invalid(format!("{refused} '{name}'")));

@@ -6,8 +6,8 @@
 //! do not change.
 //!
 //! The machine's own identifiers are replaced likewise. The remainder is usually the same for all
-//! machines with the same plan, and is interned (`interner.rs`). Every replaced value is restored
-//! in its place, so the result is correct even if an identifier occurs elsewhere by chance.
+//! machines with the same plan, and is interned (`cache/interner.rs`). Every replaced value is
+//! restored in its place, so the result is correct even if an identifier occurs elsewhere by chance.
 
 use std::fmt::{self, Write as _};
 use std::sync::LazyLock;
