@@ -1,6 +1,6 @@
 -- wrk: each request asks for the script of one node, chosen at random.
--- Arguments: what stands before and after the node's name in the path, a file with the names, one
--- in a line, and how many bytes a line has, its end included.
+-- Arguments: what stands before and after the MAC address in the path, and a file with the addresses,
+-- one in a line.
 
 local threads = 0
 
@@ -10,7 +10,7 @@ function setup(thread)
 end
 
 function init(args)
-  local before, after, path, size = args[1], args[2], args[3], tonumber(args[4])
+  local before, after, path, size = args[1], args[2], args[3], 18
   math.randomseed(number * 7919 + os.time())
   local file = assert(io.open(path, "rb"))
   names = file:read("*a")

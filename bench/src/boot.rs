@@ -37,7 +37,7 @@ pub(crate) fn run(bench: &Bench) -> Result<String> {
     }
     let baseline = field.all.iter().position(|it| it.kind == Kind::Nginx);
     let baseline = baseline.and_then(|it| measured.get(it));
-    let titles: Vec<&str> = field.all.iter().map(|it| it.kind.title()).collect();
+    let titles: Vec<&str> = field.all.iter().map(|it| it.title.as_str()).collect();
     let mut table = Table::new(&format!("|{}", titles.join("|")));
     for (name, figure, digits) in ROWS {
         let base = baseline.map(|it| median(it, figure)).filter(|it| *it > 0.0);

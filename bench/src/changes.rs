@@ -49,7 +49,7 @@ pub(crate) fn run(bench: &Bench, ironic: Option<&Path>) -> Result<String> {
     let folder = scratch.path().join("ironic");
     let ironic = ironic.map(|venv| RealIronic::start(venv, &folder)).transpose()?;
     let mut services: Vec<(&str, &Target)> = Vec::new();
-    services.extend(field.all.iter().map(|it| (it.kind.title(), &it.target)));
+    services.extend(field.all.iter().map(|it| (it.title.as_str(), &it.target)));
     services.extend(ironic.iter().map(|it| (it.name.as_str(), &it.target)));
     let mut headings = String::new();
     let mut measured = Vec::new();

@@ -158,19 +158,17 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> Result<Answer> {
     })
 }
 
-/// Asks for the script of every node whose number is a multiple of `step`, and hands each answer to
-/// `take`. The first that fails ends it.
+/// Asks for the script of every node, and hands each answer to `take`. The first that fails ends it.
 pub(crate) fn each_script(
     target: &Target,
     nodes: u32,
-    step: u32,
     take: impl FnMut(u32, Answer) -> Result<()>,
 ) -> Result<()> {
     let (next, take) = (Cell::new(0), RefCell::new(take));
     let worker = || async {
         let mut connection = Connection::new(target.address);
         while next.get() < nodes {
-            let node = next.replace(next.get() + step);
+            let node = next.replace(next.get() + 1);
             let answer = connection.get(&target.path(node)).await.context("no answer")?;
             ensure!(answer.is_script(), "node {node}: {} and no script", answer.status);
             take.borrow_mut()(node, answer)?;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::Bench;
 use crate::client;
-use crate::names::Key;
+use crate::names::mac;
 use crate::servers::{BY_ADDRESS, Ironpxe, Nginx, Setup, Target, wait_until};
 use crate::store::{Store, TEMPLATE};
 use crate::usage::Usage;
@@ -27,8 +27,6 @@ pub(crate) enum Kind {
     NginxLog,
     /// ironpxe in one process with SQLite, asked by `port_address`
     Embedded,
-    /// The same process, asked by `node_uuid`
-    NodeUuid,
     /// The same process, asked as `/v1/boot/<mac>/boot.ipxe`
     BootUrl,
     /// ironpxe in one process with PostgreSQL
@@ -45,7 +43,6 @@ impl Kind {
             Self::Nginx => "nginx, no log",
             Self::NginxLog => "nginx, access log",
             Self::Embedded => "ironpxe, SQLite",
-            Self::NodeUuid => "… by node_uuid",
             Self::BootUrl => "… by /v1/boot",
             Self::Postgres => "ironpxe, PostgreSQL",
             Self::Roles => "api + conductor, SQLite",
@@ -68,7 +65,7 @@ impl Kind {
     /// The contestant whose process this one only asks in another way.
     fn server(self) -> Self {
         match self {
-            Self::NodeUuid | Self::BootUrl => Self::Embedded,
+            Self::BootUrl => Self::Embedded,
             other => other,
         }
     }
@@ -150,6 +147,8 @@ pub(crate) fn prepare(setup: &Setup<'_>, template: Template<'_>) -> Result<()> {
 /// One of them, running.
 pub(crate) struct Contestant {
     pub(crate) kind: Kind,
+    /// The heading of its column.
+    pub(crate) title: String,
     pub(crate) target: Target,
     /// Until the first script, in milliseconds. Not a number for nginx, which has nothing to open.
     pub(crate) first_script_ms: f64,
@@ -172,7 +171,7 @@ pub(crate) struct Stage<'a> {
 pub(crate) struct Field {
     pub(crate) all: Vec<Contestant>,
     pub(crate) script_bytes: usize,
-    _running: (Vec<Nginx>, BTreeMap<Kind, Ironpxe>, BTreeMap<bool, Store>),
+    _running: (Vec<Nginx>, Vec<Ironpxe>, BTreeMap<Kind, Ironpxe>, BTreeMap<bool, Store>),
 }
 
 impl Stage<'_> {
@@ -201,13 +200,13 @@ impl Stage<'_> {
             }
         }
         let embedded = ironpxes.get(&Kind::Embedded).context("no source of files")?;
-        let embedded = embedded.target(BY_ADDRESS, Key::Address, "");
+        let embedded = embedded.target(BY_ADDRESS, "");
         let script_bytes = client::get(embedded.address, &embedded.path(0))?.length;
         let files = self.folder.join("files");
         fs::create_dir_all(&files).context("cannot create a folder for files")?;
         if kinds.iter().any(|it| it.is_nginx()) {
-            client::each_script(&embedded, self.nodes, 1, |node, answer| {
-                fs::write(files.join(Key::Address.of(node)), answer.body).context("cannot write")
+            client::each_script(&embedded, self.nodes, |node, answer| {
+                fs::write(files.join(mac(node)), answer.body).context("cannot write")
             })?;
         }
         for kind in kinds {
@@ -220,31 +219,41 @@ impl Stage<'_> {
             } else {
                 let ironpxe = ironpxes.get(&kind.server()).context("not started")?;
                 let target = match kind {
-                    Kind::NodeUuid => {
-                        let by_uuid =
-                            "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config?node_uuid=";
-                        ironpxe.target(by_uuid, Key::Uuid, "")
-                    }
-                    Kind::BootUrl => ironpxe.target("/v1/boot/", Key::Address, "/boot.ipxe"),
-                    _ => ironpxe.target(BY_ADDRESS, Key::Address, ""),
+                    Kind::BootUrl => ironpxe.target("/v1/boot/", "/boot.ipxe"),
+                    _ => ironpxe.target(BY_ADDRESS, ""),
                 };
                 (target, ironpxe.first_script.as_secs_f64() * 1e3)
             };
-            all.push(Contestant { kind: *kind, idle: target.usage()?, target, first_script_ms });
+            let (title, idle) = (kind.title().to_owned(), target.usage()?);
+            all.push(Contestant { kind: *kind, title, target, first_script_ms, idle });
+        }
+        let mut others = Vec::new();
+        for (number, executable) in self.bench.beside.iter().enumerate() {
+            let host = format!("other-{number}");
+            let environment = &[("IRONPXE_DEFAULT__HOST", host)];
+            let store = stores.get(&false).context("no store")?;
+            let setup = Setup::new(executable, store, self.folder);
+            let other = Ironpxe::start(&Setup { cores: self.cores, environment, ..setup })?;
+            let target = other.target(BY_ADDRESS, "");
+            let name = executable.file_name().unwrap_or(executable.as_os_str());
+            let title = format!("{}, SQLite", name.to_string_lossy());
+            let first_script_ms = other.first_script.as_secs_f64() * 1e3;
+            let (kind, idle) = (Kind::Embedded, target.usage()?);
+            all.push(Contestant { kind, title, target, first_script_ms, idle });
+            others.push(other);
         }
         compare(&all, self.nodes)?;
-        Ok(Field { all, script_bytes, _running: (nginxes, ironpxes, stores) })
+        Ok(Field { all, script_bytes, _running: (nginxes, others, ironpxes, stores) })
     }
 }
 
-/// All must give the same scripts, up to what may differ. A hundred are compared.
+/// All must give the same scripts, up to what may differ. Afterwards each machine has asked once.
 fn compare(all: &[Contestant], nodes: u32) -> Result<()> {
     let mut wanted: BTreeMap<u32, String> = BTreeMap::new();
-    for Contestant { kind, target, .. } in all {
-        client::each_script(target, nodes, (nodes / 100).max(1), |node, answer| {
+    for Contestant { title, target, .. } in all {
+        client::each_script(target, nodes, |node, answer| {
             let text = comparable(&answer.text());
             let first = wanted.entry(node).or_insert_with(|| text.clone());
-            let title = kind.title();
             ensure!(*first == text, "{title} has another script:\n{first}\n---\n{text}");
             Ok(())
         })?;
@@ -252,11 +261,10 @@ fn compare(all: &[Contestant], nodes: u32) -> Result<()> {
     Ok(())
 }
 
-/// A script without what may differ: each `req-<uuid>`, the port of our own address, and the card that
-/// the ramdisk is told of, which a request by UUID leaves to iPXE.
+/// A script without what may differ: each `req-<uuid>`, and the port of our own address.
 fn comparable(script: &str) -> String {
     let mut script = script.to_owned();
-    for (mark, ends) in [("req-", " \n"), ("BOOTIF=", " "), ("127.0.0.1:", "/ \n")] {
+    for (mark, ends) in [("req-", " \n"), ("127.0.0.1:", "/ \n")] {
         let mut parts = script.split(mark);
         let first = parts.next().unwrap_or_default().to_owned();
         script =

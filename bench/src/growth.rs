@@ -8,7 +8,6 @@ use crate::Bench;
 use crate::client;
 use crate::contestants::{RAMDISK, prepare};
 use crate::figures::{Table, median, shown};
-use crate::names::Key;
 use crate::servers::{BY_ADDRESS, Ironpxe, Setup};
 use crate::store::Store;
 use crate::wrk::{Load, Round};
@@ -49,12 +48,12 @@ fn measure(
     first: &mut Option<(u32, f64)>,
 ) -> Result<Vec<String>> {
     let ironpxe = Ironpxe::start(setup)?;
-    let target = ironpxe.target(BY_ADDRESS, Key::Address, "");
+    let target = ironpxe.target(BY_ADDRESS, "");
     let idle = target.usage()?.pss;
     let load = Load::new(&folder.join("load"), nodes, bench.time(), None)?;
     // Hardly any machine has asked before; then all have.
     let unknown = load.run(&target)?;
-    client::each_script(&target, nodes, 1, |_, _| Ok(()))?;
+    client::each_script(&target, nodes, |_, _| Ok(()))?;
     let rounds = (0..bench.rounds).map(|_| load.run(&target));
     let rounds = rounds.collect::<Result<Vec<Round>>>()?;
     let of = |figure: fn(&Round) -> f64, digits| shown(median(&rounds, figure), digits);

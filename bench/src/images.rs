@@ -17,7 +17,6 @@ use crate::Bench;
 use crate::client::{self, Connection};
 use crate::contestants::{Template, prepare};
 use crate::figures::{Table, median, number, shown};
-use crate::names::Key;
 use crate::servers::{BY_ADDRESS, Ironpxe, Nginx, Setup, Target};
 use crate::store::Store;
 
@@ -56,7 +55,7 @@ pub(crate) fn run(bench: &Bench) -> Result<String> {
         let (idle_mib, path) = (target.usage()?.pss, path.to_owned());
         Ok(Way { name, target, path, idle_mib, rounds: Vec::new() })
     };
-    let target = |it: &Ironpxe| it.target(BY_ADDRESS, Key::Address, "");
+    let target = |it: &Ironpxe| it.target(BY_ADDRESS, "");
     let mut ways = [
         way("nginx, file (sendfile)", sending.target(), "/image")?,
         way("ironpxe, file", target(&relay_file), &file_path)?,
@@ -110,7 +109,7 @@ fn relay(bench: &Bench, folder: &Path, files: &Path, image: &str) -> Result<(Iro
     prepare(&setup, Template::Deploying(image))?;
     store.add(0, 1)?;
     let ironpxe = Ironpxe::start(&setup)?;
-    let path = ironpxe.target(BY_ADDRESS, Key::Address, "").path(0);
+    let path = ironpxe.target(BY_ADDRESS, "").path(0);
     let script = client::get(ironpxe.address, &path)?.text();
     let image = script.split_ascii_whitespace().find_map(|it| it.split_once("/v1/images/"));
     let (_, signed) =

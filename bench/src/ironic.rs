@@ -10,7 +10,6 @@ use anyhow::{Context, Result};
 use ironpxe_testkit::server::Server;
 
 use crate::client;
-use crate::names::Key;
 use crate::servers::{Running, Target};
 use crate::store::run;
 
@@ -52,7 +51,6 @@ impl RealIronic {
             target: Target {
                 address,
                 before: "",
-                key: Key::Uuid,
                 after: "",
                 processes: vec![running.pid()],
                 database: None,

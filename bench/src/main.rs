@@ -13,9 +13,8 @@ mod figures;
 mod growth;
 mod images;
 mod ironic;
+mod load;
 mod names;
-mod overload;
-mod rising;
 mod servers;
 mod store;
 mod storm;
@@ -40,10 +39,8 @@ enum Comparison {
     Boot,
     /// The same as databases grow
     Growth,
-    /// Latency as load rises
-    Rising,
-    /// Four times as many requests as can be answered
-    Overload,
+    /// Latency as load rises to four times what can be answered
+    Load,
     /// Machines that all boot while operators change nodes
     Storm,
     /// Images on their way to machines
@@ -88,6 +85,9 @@ struct Bench {
     /// Measure this executable, instead of building one
     #[arg(long, value_name = "FILE")]
     ironpxe: PathBuf,
+    /// Measure these executables in the same run, too, each in one process with the SQLite store
+    #[arg(long, value_name = "FILE")]
+    beside: Vec<PathBuf>,
     /// nginx
     #[arg(long, value_name = "FILE", hide = true)]
     nginx: PathBuf,
@@ -124,8 +124,7 @@ impl Bench {
         Ok(match comparison {
             Comparison::Boot => ("Boot requests", boot::run(self)?),
             Comparison::Growth => ("More and more nodes", growth::run(self)?),
-            Comparison::Rising => ("Latency under rising load", rising::run(self)?),
-            Comparison::Overload => ("Overload", overload::run(self)?),
+            Comparison::Load => ("Rising load and overload", load::run(self)?),
             Comparison::Storm => ("A boot storm", storm::run(self)?),
             Comparison::Images => ("Images", images::run(self)?),
             Comparison::Changes => ("What operators do", changes::run(self, None)?),

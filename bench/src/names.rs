@@ -1,24 +1,6 @@
 //! What nodes are called: known beforehand, the same in every database, and scattered as real names
 //! are, so that no index is filled or read in its own order.
 
-/// What a request names its machine by.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Key {
-    /// The MAC address of its port.
-    Address,
-    /// The UUID of the node.
-    Uuid,
-}
-
-impl Key {
-    pub(crate) fn of(self, node: u32) -> String {
-        match self {
-            Self::Address => mac(node),
-            Self::Uuid => uuid(node, 1),
-        }
-    }
-}
-
 /// The address of a node's port. No two are the same among fewer than 2^24.
 pub(crate) fn mac(node: u32) -> String {
     // An odd factor: multiplying by it only moves the numbers below 2^24 around.

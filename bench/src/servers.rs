@@ -13,7 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::client;
-use crate::names::Key;
+use crate::names::mac;
 use crate::store::Store;
 use crate::usage::{self, Usage};
 
@@ -23,12 +23,11 @@ pub(crate) const BY_ADDRESS: &str =
 /// Nothing that is waited for takes longer.
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// Where requests go, and how a node is named in their path.
+/// Where requests go, and what stands around a node's MAC address in their path.
 #[derive(Clone)]
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
     pub(crate) before: &'static str,
-    pub(crate) key: Key,
     pub(crate) after: &'static str,
     /// The processes to account for, each with all it started.
     pub(crate) processes: Vec<u32>,
@@ -38,7 +37,7 @@ pub(crate) struct Target {
 
 impl Target {
     pub(crate) fn path(&self, node: u32) -> String {
-        format!("{}{}{}", self.before, self.key.of(node), self.after)
+        format!("{}{}{}", self.before, mac(node), self.after)
     }
 
     /// Of all processes but the database server's.
@@ -98,7 +97,7 @@ impl Ironpxe {
     pub(crate) fn start(setup: &Setup<'_>) -> Result<Self> {
         let before = Instant::now();
         let mut ironpxe = Self::start_empty(setup)?;
-        let path = ironpxe.target(BY_ADDRESS, Key::Address, "").path(0);
+        let path = ironpxe.target(BY_ADDRESS, "").path(0);
         wait_until("a script is there", || Ok(client::get(ironpxe.address, &path)?.is_script()))?;
         ironpxe.first_script = before.elapsed();
         Ok(ironpxe)
@@ -130,9 +129,9 @@ impl Ironpxe {
         Ok(Self { address, first_script: Duration::ZERO, servers, database })
     }
 
-    pub(crate) fn target(&self, before: &'static str, key: Key, after: &'static str) -> Target {
+    pub(crate) fn target(&self, before: &'static str, after: &'static str) -> Target {
         let processes = self.servers.iter().map(Server::id).collect();
-        Target { address: self.address, before, key, after, processes, database: self.database }
+        Target { address: self.address, before, after, processes, database: self.database }
     }
 }
 
@@ -233,6 +232,6 @@ impl Nginx {
 
     pub(crate) fn target(&self) -> Target {
         let (address, processes) = (self.address, vec![self.running.pid()]);
-        Target { address, before: "/", key: Key::Address, after: "", processes, database: None }
+        Target { address, before: "/", after: "", processes, database: None }
     }
 }

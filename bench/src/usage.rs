@@ -1,10 +1,9 @@
 //! Processor time and memory, as the kernel counts them.
 
-use std::fs;
 use std::iter::Sum;
 
 use anyhow::{Context, Result};
-use nix::unistd::{SysconfVar, sysconf};
+use procfs::process::{Process, Stat, all_processes};
 
 use crate::figures::number;
 
@@ -31,37 +30,26 @@ impl Sum for Usage {
 
 /// Of the process `pid` and of all its descendants.
 pub(crate) fn of(pid: u32) -> Result<Usage> {
-    // Processes that end meanwhile, and entries that are no process, are passed over.
-    let read = |entry: fs::DirEntry| {
-        let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
-        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
-        // The program's name is in parentheses, and may itself hold any.
-        let (_, after_name) = stat.rsplit_once(')')?;
-        let fields: Vec<&str> = after_name.split_ascii_whitespace().collect();
-        let field = |index: usize| fields.get(index)?.parse::<usize>().ok();
-        Some((pid, u32::try_from(field(1)?).ok()?, field(11)? + field(12)?))
-    };
-    let all = fs::read_dir("/proc").context("cannot list processes")?;
-    let all: Vec<_> = all.filter_map(|entry| read(entry.ok()?)).collect();
-    let (mut usages, mut family) = (Vec::new(), vec![pid]);
+    // Processes that end meanwhile are passed over.
+    let all = all_processes().context("cannot list processes")?;
+    let all: Vec<Stat> = all.filter_map(|process| process.ok()?.stat().ok()).collect();
+    let (mut usages, mut family) = (Vec::new(), vec![i32::try_from(pid)?]);
     while let Some(member) = family.pop() {
-        family.extend(all.iter().filter(|it| it.1 == member).map(|it| it.0));
-        if let Some((_, _, ticks)) = all.iter().find(|it| it.0 == member) {
-            let (rss, pss) = (memory(member, "Rss:"), memory(member, "Pss:"));
-            usages.push(Usage { cpu: seconds(*ticks)?, rss, pss });
+        family.extend(all.iter().filter(|it| it.ppid == member).map(|it| it.pid));
+        if let Some(stat) = all.iter().find(|it| it.pid == member) {
+            let ticks = usize::try_from(stat.utime + stat.stime)?;
+            let per_second = usize::try_from(procfs::ticks_per_second())?;
+            let cpu = number(ticks) / number(per_second);
+            usages.push(Usage { cpu, rss: memory(member, "Rss"), pss: memory(member, "Pss") });
         }
     }
     Ok(usages.into_iter().sum())
 }
 
-fn seconds(ticks: usize) -> Result<f64> {
-    let per_second = sysconf(SysconfVar::CLK_TCK)?.context("no clock tick")?;
-    Ok(number(ticks) / number(usize::try_from(per_second)?))
-}
-
-/// One line of what the kernel says of a process's memory, in MiB.
-fn memory(pid: u32, line: &str) -> f64 {
-    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
-    let kib = text.lines().find_map(|it| it.strip_prefix(line)?.trim().strip_suffix(" kB"));
-    number(kib.and_then(|it| it.parse().ok()).unwrap_or_default()) / 1024.0
+/// What the kernel says of a process's memory, in MiB; nothing of one that has ended.
+fn memory(pid: i32, what: &str) -> f64 {
+    let rollup = Process::new(pid).and_then(|it| it.smaps_rollup());
+    let maps = rollup.ok().and_then(|it| it.memory_map_rollup.0.into_iter().next());
+    let bytes = maps.and_then(|it| it.extension.map.get(what).copied());
+    number(bytes.and_then(|it| usize::try_from(it).ok()).unwrap_or_default()) / 1024.0 / 1024.0
 }

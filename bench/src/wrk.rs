@@ -1,7 +1,6 @@
 //! One round of load: wrk asks for scripts of random nodes over 64 connections that stay open.
 
 use std::fs;
-use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -9,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::names::Key;
+use crate::names::mac;
 use crate::servers::Target;
 use crate::usage::Usage;
 
@@ -30,7 +29,6 @@ pub(crate) struct Round {
 /// Load on the first `nodes` nodes.
 pub(crate) struct Load {
     folder: PathBuf,
-    nodes: u32,
     time: Duration,
     /// The processors that wrk gets, as `taskset` takes them; all, if not given.
     cores: Option<String>,
@@ -47,15 +45,16 @@ impl Load {
         fs::create_dir_all(folder).context("cannot create a folder")?;
         fs::write(folder.join("boot.lua"), include_str!("boot.lua"))
             .context("cannot write the script")?;
-        Ok(Self { folder: folder.to_owned(), nodes, time, cores: cores.map(str::to_owned) })
+        let names: String = (0..nodes).map(|node| mac(node) + "\n").collect();
+        fs::write(folder.join("names"), names).context("cannot write names")?;
+        Ok(Self { folder: folder.to_owned(), time, cores: cores.map(str::to_owned) })
     }
 
     /// Warms the server up for a second, then measures.
     pub(crate) fn run(&self, target: &Target) -> Result<Round> {
-        let names = self.names(target.key)?;
-        self.wrk(target, &names, Duration::from_secs(1))?;
+        self.wrk(target, Duration::from_secs(1))?;
         let (before, database) = (target.usage()?, target.database_usage()?);
-        let result = self.wrk(target, &names, self.time)?;
+        let result = self.wrk(target, self.time)?;
         let (after, database_after) = (target.usage()?, target.database_usage()?);
         let figure = |name: &str| {
             let value = result.get(name).and_then(Value::as_f64);
@@ -78,21 +77,7 @@ impl Load {
         })
     }
 
-    /// A file with the names of all nodes, one in a line.
-    fn names(&self, key: Key) -> Result<PathBuf> {
-        let kind = if key == Key::Uuid { "uuids" } else { "addresses" };
-        let path = self.folder.join(format!("{kind}-{}", self.nodes));
-        if !path.exists() {
-            let mut out = BufWriter::new(fs::File::create(&path).context("cannot write names")?);
-            for node in 0..self.nodes {
-                writeln!(out, "{}", key.of(node)).context("cannot write names")?;
-            }
-            out.flush().context("cannot write names")?;
-        }
-        Ok(path)
-    }
-
-    fn wrk(&self, target: &Target, names: &Path, time: Duration) -> Result<Value> {
+    fn wrk(&self, target: &Target, time: Duration) -> Result<Value> {
         // It ends by itself unless something is wrong.
         let mut command = Command::new("timeout");
         command.arg((time.as_secs() + 30).to_string());
@@ -103,8 +88,7 @@ impl Load {
         command.arg(format!("--duration={}s", time.as_secs()));
         command.arg("--script").arg(self.folder.join("boot.lua"));
         command.arg(format!("http://{}", target.address));
-        command.args(["--", target.before, target.after]).arg(names);
-        command.arg((target.key.of(0).len() + 1).to_string());
+        command.args(["--", target.before, target.after]).arg(self.folder.join("names"));
         let output = command.stdin(Stdio::null()).output().context("cannot run wrk")?;
         let text = String::from_utf8_lossy(&output.stdout);
         text.lines()
