@@ -2,7 +2,7 @@
 //!
 //! A virtual machine boots from the iPXE that its system's packages bring, on Debian 12 of 2019.
 //! The newest one comes from the packages of a newer release: unpacked, never installed, and kept
-//! in `target` until somebody deletes it. The tests that need it say that they are skipped when
+//! in `target` until it is deleted. The tests that need it say that they are skipped when
 //! it is not there.
 
 use std::{

@@ -41,7 +41,7 @@ pub fn file_name_problem(name: &str) -> Option<&'static str> {
     ["tag:", "net:", "set:"]
         .into_iter()
         .any(|prefix| name.starts_with(prefix))
-        .then_some("dnsmasq would take it for a tag")
+        .then_some("dnsmasq would read it as a tag")
 }
 
 /// One option, as Ironic hands it to a DHCP provider, and as Neutron takes it in

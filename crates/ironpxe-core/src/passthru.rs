@@ -99,7 +99,7 @@ pub struct PassthruReply {
     /// The method's value; `Null` when it has none, and for asynchronous methods.
     #[serde(rename = "return")]
     pub value: Value,
-    /// Whether the method goes on after this reply.
+    /// Whether the method continues after this reply.
     #[serde(rename = "async")]
     pub is_async: bool,
     /// Whether `value` (a string) is the response body itself.

@@ -87,7 +87,7 @@ impl Target {
         let portals = target.admin(&["--mode", "portal", "--op", "show"])?;
         ensure!(
             portals.contains(&format!("127.0.0.1:{port}")),
-            "somebody took port {port}: {portals}"
+            "another process took port {port}: {portals}"
         );
         target.change(&["--mode", "target", "--op", "new", "--targetname", iqn])?;
         Ok(target)

@@ -218,7 +218,7 @@ impl Postgres {
         }
     }
 
-    /// Has it hang: connections stay open, and nobody answers. The processes that serve
+    /// Suspends it: connections stay open, without responses. The processes that serve
     /// connections hang too.
     pub fn pause(&self) -> Result<()> {
         self.signal_all(Signal::SIGSTOP)
@@ -266,7 +266,7 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        // The end of its input is what the keeper waits for; and nobody reaps the server but us.
+        // The keeper waits for the end of its input; only this process reaps the server.
         drop(self.keeper.pipes().stdin.take());
         let _ = self.lock().wait(ENDS_WITHIN);
         let _ = self.keeper.wait(ENDS_WITHIN);

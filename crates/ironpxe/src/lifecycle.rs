@@ -44,7 +44,7 @@ impl Tasks {
 
     /// Runs a future to completion even if the caller is cancelled (when a client disconnects, for
     /// example). `None` if it panicked.
-    pub async fn see_through<T: Send + 'static>(
+    pub async fn run_to_completion<T: Send + 'static>(
         &self,
         name: impl Into<Cow<'static, str>>,
         task: impl Future<Output = T> + Send + 'static,

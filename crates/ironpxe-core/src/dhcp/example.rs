@@ -241,7 +241,7 @@ fn dnsmasq_boot(facts: &Facts<'_>) -> Vec<String> {
 fn neutron(facts: &Facts<'_>) -> Vec<String> {
     let mut lines = vec![
         "# Set in dhcp_agent.ini: [DEFAULT] dnsmasq_config_file = THIS FILE".to_owned(),
-        "# It is for all networks of the agent. Who is iPXE (the tag ipxe), Neutron finds out."
+        "# It applies to all networks of the agent. Neutron sets the tag ipxe for iPXE clients."
             .to_owned(),
     ];
     lines.extend(comments("#", &facts.placeholders));

@@ -19,7 +19,7 @@ pub fn advance(node: &Node, event: &Event<'_>, facts: &Facts<'_>) -> Result<Next
         }
         What::Task { since, progress } => {
             refuse_if_taken(&node, facts.host, *since)?;
-            task::go_on(&mut node, progress, at, facts)?
+            task::continue_task(&mut node, progress, at, facts)?
         }
         What::Heartbeat(heartbeat) => heartbeat::apply(&mut node, heartbeat, at, facts)?,
         What::DeadlinePassed => deadline::apply(&mut node, at, facts)?,

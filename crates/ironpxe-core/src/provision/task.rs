@@ -32,7 +32,7 @@ type Actions = Result<(Vec<Action>, FsmEvent), String>;
 
 /// Records the progress of a reserved node's task, and returns the next action. If there is none,
 /// the reservation is removed.
-pub(super) fn go_on(
+pub(super) fn continue_task(
     node: &mut Node,
     progress: &Progress,
     at: OffsetDateTime,

@@ -67,7 +67,7 @@ fn attend(
 }
 
 /// Types commands into iPXE's shell, one character at a time: the next one when the one before is on
-/// the screen. A BIOS keeps 15 keys that nobody has read yet, and drops whatever else comes.
+/// the screen. A BIOS buffers 15 keys and drops the others.
 struct Shell<'a> {
     commands: &'a [&'static str],
     /// How many prompts have been seen: which command is being typed.

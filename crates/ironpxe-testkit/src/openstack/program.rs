@@ -128,7 +128,7 @@ impl Program {
                 let log = self.log.entries();
                 let tail = log.get(log.len().saturating_sub(LOG_TAIL)..);
                 bail!(
-                    "nobody answers at {url} ({ended:?}):\n{}",
+                    "no response from {url} ({ended:?}):\n{}",
                     tail.unwrap_or_default().join("\n")
                 );
             }

@@ -17,19 +17,19 @@ use crate::api::settings::Settings;
 use crate::server::{BodyLimits, BodyRefused, HeldMemory, MemoryRefused, read_body};
 
 /// The timeout for receiving a body, so that slow clients do not hold connections.
-const ARRIVES_WITHIN: Duration = Duration::from_mins(1);
+const BODY_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How much of an oversized body is discarded, and for how long, so that the client can read the
 /// error: while it is still sending, it would only see a broken connection.
 const DISCARDED: usize = 16 * 1024 * 1024;
-const DISCARDED_WITHIN: Duration = Duration::from_secs(5);
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Reads the body of a request even if its handler does not use it: otherwise the connection cannot
 /// be reused, and often the response cannot be sent.
 pub(super) async fn take(request: Request, settings: &Settings) -> Result<Request> {
     let limits = BodyLimits {
         bytes: limit(settings, request.method(), request.uri().path()),
-        arrives_within: ARRIVES_WITHIN,
+        arrives_within: BODY_TIMEOUT,
     };
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let peer = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |ConnectInfo(peer)| peer.ip());
@@ -50,7 +50,7 @@ pub(super) async fn take(request: Request, settings: &Settings) -> Result<Reques
         Err(BodyRefused::Late) => {
             return Err(ApiError::invalid(format!(
                 "The request body did not arrive within {} s",
-                ARRIVES_WITHIN.as_secs()
+                BODY_TIMEOUT.as_secs()
             )));
         }
     };
@@ -58,7 +58,7 @@ pub(super) async fn take(request: Request, settings: &Settings) -> Result<Reques
     drop(memory);
     let rest = Limited::new(body, DISCARDED);
     // The request is rejected in either case.
-    let _ = tokio::time::timeout(DISCARDED_WITHIN, discard(rest)).await;
+    let _ = tokio::time::timeout(DISCARD_TIMEOUT, discard(rest)).await;
     Err(refused)
 }
 

@@ -12,7 +12,7 @@ use crate::api::error::{ApiError, Result};
 use crate::api::request::Call;
 
 /// An unsupported resource.
-struct Absent {
+struct UnsupportedCollection {
     /// Its URL below `/v1/`, also the name of the list.
     path: &'static str,
     /// The name of a single resource in errors.
@@ -34,8 +34,8 @@ enum Older {
     MethodNotAllowed,
 }
 
-const COLLECTIONS: [Absent; 6] = [
-    Absent {
+const COLLECTIONS: [UnsupportedCollection; 6] = [
+    UnsupportedCollection {
         path: "allocations",
         one: "Allocation",
         since: 52,
@@ -44,28 +44,28 @@ const COLLECTIONS: [Absent; 6] = [
                   resource_class, owner and more, and the client that sets instance_uuid first has \
                   the node",
     },
-    Absent {
+    UnsupportedCollection {
         path: "chassis",
         one: "Chassis",
         since: 1,
         older: Older::NotFound,
         instead: "record the machine's location in the node's description or extra",
     },
-    Absent {
+    UnsupportedCollection {
         path: "deploy_templates",
         one: "Deploy template",
         since: 55,
         older: Older::MethodNotAllowed,
         instead: "pass deploy_steps in the deploy request",
     },
-    Absent {
+    UnsupportedCollection {
         path: "inspection_rules",
         one: "Inspection rule",
         since: 96,
         older: Older::MethodNotAllowed,
         instead: "set the node's properties, traits and ports by separate requests",
     },
-    Absent {
+    UnsupportedCollection {
         path: "portgroups",
         one: "Portgroup",
         since: 23,
@@ -73,7 +73,7 @@ const COLLECTIONS: [Absent; 6] = [
         instead: "create a port for each network card, and configure bonding in the instance; the machine \
                   boots from any of its ports with pxe_enabled",
     },
-    Absent {
+    UnsupportedCollection {
         path: "runbooks",
         one: "Runbook",
         since: 92,
@@ -84,7 +84,7 @@ const COLLECTIONS: [Absent; 6] = [
 
 pub(super) fn routes() -> Router<AppState> {
     let mut router = Router::new();
-    for Absent {
+    for UnsupportedCollection {
         path,
         one,
         since,
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn docs_list_every_collection_that_is_not_implemented() -> anyhow::Result<()> {
         let mut table = String::from("| resource | instead |\n|---|---|\n");
-        for Absent { path, instead, .. } in COLLECTIONS {
+        for UnsupportedCollection { path, instead, .. } in COLLECTIONS {
             writeln!(table, "| `/v1/{path}` | {instead} |").unwrap();
         }
         Page::open("compatibility.md")?

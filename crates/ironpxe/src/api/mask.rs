@@ -71,13 +71,13 @@ fn masked_place(place: &str, value: &Value) -> Option<String> {
             .iter()
             .find_map(|(name, value)| masked_place(&format!("{place}.{name}"), value)),
         Value::Array(items) => items.iter().find_map(|item| masked_place(place, item)),
-        Value::String(text) if text == STARS && shown_as_stars(place) => here(),
+        Value::String(text) if text == STARS && is_masked(place) => here(),
         Value::String(text) if holds_mask(text) => here(),
         _ => None,
     }
 }
 
-fn shown_as_stars(place: &str) -> bool {
+fn is_masked(place: &str) -> bool {
     place == "instance_info.image_url" || place.split('.').skip(1).any(is_secret)
 }
 

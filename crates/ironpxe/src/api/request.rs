@@ -246,12 +246,12 @@ fn global_request_id(headers: &HeaderMap) -> Option<&str> {
 /// The base of links: the configured URL, or else the one that the client used.
 fn base_of_links(parts: &Parts, settings: &Settings) -> String {
     let base = settings.public_endpoint.clone();
-    let base = base.unwrap_or_else(|| called_as(&parts.headers, parts.extensions.get()));
+    let base = base.unwrap_or_else(|| requested_base(&parts.headers, parts.extensions.get()));
     base.trim_end_matches('/').to_owned()
 }
 
 /// The URL that the client used. An invalid host or port is not reflected.
-fn called_as(headers: &HeaderMap, authority: Option<&Authority>) -> String {
+fn requested_base(headers: &HeaderMap, authority: Option<&Authority>) -> String {
     let host = authority.map(Authority::as_str);
     let host = host.or_else(|| headers.get(header::HOST)?.to_str().ok());
     let host = host.filter(|host| {
@@ -378,13 +378,13 @@ mod tests {
     #[test]
     fn links_begin_with_what_the_client_called() {
         let mut headers = HeaderMap::new();
-        assert_eq!(called_as(&headers, None), "http://localhost");
+        assert_eq!(requested_base(&headers, None), "http://localhost");
         headers.insert(header::HOST, HeaderValue::from_static("[::1]:6385"));
-        assert_eq!(called_as(&headers, None), "http://[::1]:6385");
+        assert_eq!(requested_base(&headers, None), "http://[::1]:6385");
         headers.insert(header::HOST, HeaderValue::from_static("a\"><script>"));
-        assert_eq!(called_as(&headers, None), "http://localhost");
+        assert_eq!(requested_base(&headers, None), "http://localhost");
         assert_eq!(
-            called_as(&headers, Some(&"ironic:1".parse().unwrap())),
+            requested_base(&headers, Some(&"ironic:1".parse().unwrap())),
             "http://ironic:1"
         );
     }

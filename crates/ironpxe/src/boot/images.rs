@@ -10,7 +10,7 @@ use ironpxe_core::node::Node;
 use tracing::warn;
 
 use super::service::{BootService, Inner};
-use crate::images::{NotLocated, Purpose};
+use crate::images::{LocateError, Purpose};
 
 impl BootService {
     /// The image of this kind that the node currently boots. On any error the client only learns
@@ -71,7 +71,7 @@ impl Inner {
 }
 
 /// The fault for the client; the image's location is only logged.
-fn not_now(problem: &NotLocated) -> Fault {
+fn not_now(problem: &LocateError) -> Fault {
     Fault::Unavailable {
         reason: format!("The {} is temporarily unavailable", problem.kind.name()),
         retry_after: problem.retry_after,

@@ -46,7 +46,7 @@ pub(in crate::boot) struct Values<'v> {
 
 /// A placeholder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Gap {
+enum Placeholder {
     Request,
     Node,
     Name,
@@ -58,7 +58,7 @@ enum Gap {
 pub(in crate::boot) struct ScriptTemplate {
     text: Box<str>,
     /// The positions and kinds of the placeholders.
-    gaps: Box<[(usize, Gap)]>,
+    gaps: Box<[(usize, Placeholder)]>,
 }
 
 /// The request ID for rendering scripts that will be cached. Unique to this process.
@@ -94,23 +94,23 @@ impl MachineFields {
 }
 
 impl<'v> Values<'v> {
-    fn get(&self, gap: Gap) -> &'v str {
+    fn get(&self, gap: Placeholder) -> &'v str {
         match gap {
-            Gap::Request => self.request,
-            Gap::Node => self.node,
-            Gap::Name => self.name.unwrap_or_default(),
-            Gap::Mac => self.mac.unwrap_or_default(),
+            Placeholder::Request => self.request,
+            Placeholder::Node => self.node,
+            Placeholder::Name => self.name.unwrap_or_default(),
+            Placeholder::Mac => self.mac.unwrap_or_default(),
         }
     }
 
     /// The values to search for.
-    fn cuts(&self) -> impl Iterator<Item = (Gap, &'v str)> {
+    fn cuts(&self) -> impl Iterator<Item = (Placeholder, &'v str)> {
         let name = self.name.filter(|name| name.len() >= SHORTEST_NAME);
         let all = [
-            (Gap::Request, Some(self.request)),
-            (Gap::Node, Some(self.node)),
-            (Gap::Mac, self.mac),
-            (Gap::Name, name),
+            (Placeholder::Request, Some(self.request)),
+            (Placeholder::Node, Some(self.node)),
+            (Placeholder::Mac, self.mac),
+            (Placeholder::Name, name),
         ];
         all.into_iter()
             .filter_map(|(gap, value)| Some((gap, value?)))

@@ -36,7 +36,7 @@ struct Window {
 
 /// A summary.
 #[derive(Debug, PartialEq, Eq)]
-struct Sum {
+struct Summary {
     requests: u32,
     machines: String,
 }
@@ -60,7 +60,7 @@ impl UnknownMachines {
 
     fn sum_up(&self) {
         let sum = std::mem::take(&mut *self.lock()).sum();
-        if let Some(Sum { requests, machines }) = sum {
+        if let Some(Summary { requests, machines }) = sum {
             warn!(
                 requests,
                 machines,
@@ -97,7 +97,7 @@ impl Window {
     }
 
     /// The summary of the requests that were not logged individually.
-    fn sum(self) -> Option<Sum> {
+    fn sum(self) -> Option<Summary> {
         let requests = self.requests.checked_sub(OWN_LINES).filter(|it| *it > 0)?;
         let mut machines = String::new();
         for (name, times) in self.named {
@@ -108,7 +108,7 @@ impl Window {
         if self.others > 0 {
             let _ = write!(machines, ", others ({})", self.others);
         }
-        Some(Sum { requests, machines })
+        Some(Summary { requests, machines })
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{clock, ident};
 
 impl LocalConductor {
     /// Fails every node whose wait has timed out.
-    pub(super) async fn end_overdue_waits(&self) {
+    pub(super) async fn fail_timed_out_nodes(&self) {
         for state in ProvisionState::all() {
             let Some((limit, option)) = self.settings.callback_timeouts.limit(state) else {
                 continue;
@@ -31,7 +31,7 @@ impl LocalConductor {
             match self.db.node_list_waiting(&waiting).await {
                 Ok(nodes) => {
                     for uuid in nodes {
-                        self.end_wait(uuid, now, option).await;
+                        self.fail_if_timed_out(uuid, now, option).await;
                     }
                 }
                 Err(problem) => {
@@ -42,7 +42,7 @@ impl LocalConductor {
     }
 
     /// Fails a node that was just listed, if its wait has timed out at `at`.
-    pub(super) async fn end_wait(&self, uuid: NodeUuid, at: OffsetDateTime, option: &str) {
+    pub(super) async fn fail_if_timed_out(&self, uuid: NodeUuid, at: OffsetDateTime, option: &str) {
         let ctx = Context {
             request_id: ident::request_id(),
         };

@@ -31,7 +31,7 @@ impl LocalConductor {
                 described.ramdisk_id.as_deref(),
                 described.img_type.as_deref(),
             )),
-            Err(ImageError::NotNow {
+            Err(ImageError::Unavailable {
                 problem,
                 retry_after,
             }) => Err(Fault::Unavailable {

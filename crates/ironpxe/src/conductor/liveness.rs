@@ -83,7 +83,7 @@ impl LocalConductor {
         let conductor = self.clone();
         self.every("callback timeouts", interval, move || {
             let conductor = conductor.clone();
-            async move { conductor.end_overdue_waits().await }
+            async move { conductor.fail_timed_out_nodes().await }
         });
         let interval = self.settings.history.cleanup_interval;
         if !interval.is_zero() {
@@ -99,7 +99,7 @@ impl LocalConductor {
     /// Registers, and releases the nodes of an earlier run of the same name.
     async fn enter(&self) -> Result<()> {
         self.register().await?;
-        self.end_abandoned_work(self.this_run()).await?;
+        self.release_nodes_of(self.this_run()).await?;
         self.life.entered.store(true, Ordering::Relaxed);
         Ok(())
     }
@@ -118,7 +118,7 @@ impl LocalConductor {
     /// Releases the nodes whose task did not finish, so that they need not wait for a timeout. The
     /// last step of the shutdown.
     pub async fn hand_over(&self) {
-        if let Err(fault) = self.end_abandoned_work(self.this_run()).await {
+        if let Err(fault) = self.release_nodes_of(self.this_run()).await {
             error!("cannot release the nodes of unfinished tasks: {fault}");
         }
         self.life.tasks.stop(SHUTDOWN_TIMEOUT).await;
@@ -233,13 +233,13 @@ impl LocalConductor {
         // After a long suspension this conductor itself would count as dead.
         self.beat().await;
         let dead = Holder::SilentSince(self.db.silent_since());
-        if let Err(fault) = self.end_abandoned_work(dead).await {
+        if let Err(fault) = self.release_nodes_of(dead).await {
             error!("cannot check for nodes of dead conductors: {fault}");
         }
     }
 
     /// Releases every node of `holder`.
-    async fn end_abandoned_work(&self, holder: Holder<'_>) -> Result<()> {
+    async fn release_nodes_of(&self, holder: Holder<'_>) -> Result<()> {
         for _ in 0..ROUNDS {
             let mut all_taken = true;
             for before in self.db.node_list_held_by(holder).await? {

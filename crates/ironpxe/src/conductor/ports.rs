@@ -23,7 +23,7 @@ impl LocalConductor {
             port.mac = %port.address,
             "port added"
         );
-        self.tell_of_ports(ctx, port.node_uuid, None).await?;
+        self.update_port_options(ctx, port.node_uuid, None).await?;
         Ok(port)
     }
 
@@ -42,9 +42,10 @@ impl LocalConductor {
         let moved = before.address != port.address || before.node_uuid != port.node_uuid;
         let gone = moved.then_some(&before);
         if before.node_uuid != port.node_uuid {
-            self.tell_of_ports(ctx, before.node_uuid, gone).await?;
+            self.update_port_options(ctx, before.node_uuid, gone)
+                .await?;
         }
-        self.tell_of_ports(ctx, port.node_uuid, gone).await?;
+        self.update_port_options(ctx, port.node_uuid, gone).await?;
         Ok(port)
     }
 
@@ -53,21 +54,22 @@ impl LocalConductor {
         self.db.port_destroy(uuid).await?;
         info!(req.id = ctx.request_id, port.uuid = %uuid, "port removed");
         if let Some(port) = port {
-            self.tell_of_ports(ctx, port.node_uuid, Some(&port)).await?;
+            self.update_port_options(ctx, port.node_uuid, Some(&port))
+                .await?;
         }
         Ok(())
     }
 
     /// Updates the DHCP options for the node's current ports, if the DHCP server has options for
     /// the node; `gone` is a removed port.
-    pub(super) async fn tell_of_ports(
+    pub(super) async fn update_port_options(
         &self,
         ctx: &Context,
         uuid: NodeUuid,
         gone: Option<&Port>,
     ) -> Result<()> {
         let dhcp = &self.settings.dhcp;
-        if !dhcp.is_told() {
+        if !dhcp.is_configured() {
             return Ok(());
         }
         let telling = async {
@@ -76,11 +78,13 @@ impl LocalConductor {
                 self.remove_leftovers(left);
             }
             match self.db.node_get(uuid).await.map_err(Fault::from)? {
-                Some(node) if dhcp.knows(&node) => match self.update_dhcp_opts(&node).await {
-                    // The cloud has detached the VIF, as it may.
-                    Err(DhcpProblem::Dhcp(DhcpError::NoVif(_))) => Ok(()),
-                    told => told,
-                },
+                Some(node) if dhcp.has_options_for(&node) => {
+                    match self.update_dhcp_opts(&node).await {
+                        // The cloud has detached the VIF, as it may.
+                        Err(DhcpProblem::Dhcp(DhcpError::NoVif(_))) => Ok(()),
+                        told => told,
+                    }
+                }
                 Some(_) | None => Ok(()),
             }
         };

@@ -32,7 +32,9 @@ impl LocalConductor {
         T: Send + 'static,
         F: Future<Output = Result<T, Fault>> + Send + 'static,
     {
-        let done = self.tasks.see_through(name, act(self.clone(), ctx.clone()));
+        let done = self
+            .tasks
+            .run_to_completion(name, act(self.clone(), ctx.clone()));
         let done = done.await;
         done.unwrap_or_else(|| Err(Fault::Internal("the task panicked".to_owned())))
     }

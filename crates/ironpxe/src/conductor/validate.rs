@@ -38,7 +38,7 @@ const REPORTED: [InterfaceKind; 12] = [
 ];
 
 /// The data of a node besides its own row.
-struct Surroundings {
+struct NodeResources {
     has_port: bool,
     volumes: Volumes,
 }
@@ -50,7 +50,7 @@ impl LocalConductor {
         uuid: NodeUuid,
     ) -> Result<Vec<InterfaceValidation>> {
         let node = self.node(uuid).await?;
-        let around = self.surroundings(uuid).await?;
+        let around = self.node_resources(uuid).await?;
         let mut report = Vec::with_capacity(REPORTED.len());
         for kind in REPORTED {
             let problem = self.check(ctx, &node, kind, &around).await.err();
@@ -64,7 +64,7 @@ impl LocalConductor {
 
     /// Rejects a deployment that cannot succeed.
     pub(super) async fn validate_deploy(&self, ctx: &Context, node: &Node) -> Result<()> {
-        let around = self.surroundings(node.uuid).await?;
+        let around = self.node_resources(node.uuid).await?;
         let checked = self.check(ctx, node, InterfaceKind::Deploy, &around).await;
         checked.map_err(|fault| match fault {
             Fault::Unavailable { .. } => fault,
@@ -130,7 +130,7 @@ impl LocalConductor {
         self.check_images(node, plan).await
     }
 
-    async fn surroundings(&self, uuid: NodeUuid) -> Result<Surroundings> {
+    async fn node_resources(&self, uuid: NodeUuid) -> Result<NodeResources> {
         let filter = PortFilter {
             node_uuid: Some(uuid),
             ..PortFilter::default()
@@ -139,7 +139,7 @@ impl LocalConductor {
             limit: Some(1),
             ..Page::default()
         };
-        Ok(Surroundings {
+        Ok(NodeResources {
             has_port: !self.db.port_list(&filter, &page).await?.is_empty(),
             volumes: self.db.node_volumes(uuid).await?,
         })
@@ -150,7 +150,7 @@ impl LocalConductor {
         ctx: &Context,
         node: &Node,
         kind: InterfaceKind,
-        around: &Surroundings,
+        around: &NodeResources,
     ) -> Result<()> {
         let implementation = node.interface(kind);
         match kind {
@@ -172,7 +172,7 @@ impl LocalConductor {
         }
     }
 
-    async fn check_deploy(&self, ctx: &Context, node: &Node, around: &Surroundings) -> Result<()> {
+    async fn check_deploy(&self, ctx: &Context, node: &Node, around: &NodeResources) -> Result<()> {
         if let Some(target) = storage::boot_volume(node, &around.volumes) {
             check_capabilities(node).map_err(|refusal| refused(&refusal, node))?;
             let mut imagined = node.clone();
@@ -214,7 +214,7 @@ impl LocalConductor {
         ctx: &Context,
         node: &Node,
         state: ProvisionState,
-        around: &Surroundings,
+        around: &NodeResources,
     ) -> Result<()> {
         if !around.has_port {
             return Err(Fault::MissingParameterValue(format!(

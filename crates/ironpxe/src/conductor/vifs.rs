@@ -105,7 +105,7 @@ impl LocalConductor {
             "VIF attached"
         );
         if self.settings.dhcp.follows_vifs() {
-            self.tell_of_ports(ctx, uuid, None).await?;
+            self.update_port_options(ctx, uuid, None).await?;
         }
         Ok(())
     }
@@ -139,8 +139,8 @@ impl LocalConductor {
             "VIF detached"
         );
         let dhcp = &self.settings.dhcp;
-        if dhcp.follows_vifs() && dhcp.knows(&node) {
-            self.tell_of_ports(ctx, uuid, Some(&before)).await?;
+        if dhcp.follows_vifs() && dhcp.has_options_for(&node) {
+            self.update_port_options(ctx, uuid, Some(&before)).await?;
         }
         Ok(())
     }

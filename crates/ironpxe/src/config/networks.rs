@@ -70,8 +70,8 @@ mod tests {
         assert_eq!(shown("10.1.2.3,::1"), ["10.1.2.3/32", "::1/128"]);
         assert!(shown("").is_empty());
         for (text, why) in [
-            ("10.0.0.0/33", "no network"),
-            ("images.example", "no network"),
+            ("10.0.0.0/33", "not a network"),
+            ("images.example", "not a network"),
             ("10.0.0.0/8,", "\"\" is not a network"),
             ("10.1.2.3/8", "write 10.0.0.0/8"),
         ] {

@@ -160,7 +160,7 @@ fn what_is_wrong_in_a_file_is_shown_with_its_line() {
     for (file, expected) in [
         (
             "[api]\n\nprot = 1\n",
-            "ironpxe.toml:3: [api]prot: there is no such key; [api] has host_ip, port, ",
+            "ironpxe.toml:3: [api]prot: no such key; the keys of [api] are host_ip, port, ",
         ),
         (
             "[apy]\nport = 1\n",
@@ -184,7 +184,7 @@ fn what_is_wrong_in_a_file_is_shown_with_its_line() {
         ),
         (
             "[api]\nmax_limit = 0\n",
-            "ironpxe.toml:2: [api]max_limit: 0 is not from 1 to 1000000",
+            "ironpxe.toml:2: [api]max_limit: 0 is not between 1 and 1000000",
         ),
         (
             "[api]\npublic_endpoint = \"pxe:6385\"\n",
@@ -200,7 +200,7 @@ fn what_is_wrong_in_a_file_is_shown_with_its_line() {
         ),
         (
             "[DEFAULT]\nenabled_hardware_types = []\n",
-            "ironpxe.toml:2: [DEFAULT]enabled_hardware_types: expected at least one name",
+            "ironpxe.toml:2: [DEFAULT]enabled_hardware_types: expected a list of at least one name",
         ),
         (
             "[DEFAULT]\nhost = \"\"\n",
@@ -246,11 +246,11 @@ fn what_is_wrong_in_a_file_is_shown_with_its_line() {
         (
             "[conductor.deploy_kernel_by_arch]\naarch64 = \"http://h/k\"\nx86_64 = \"http://h/kx\"\n\
              [conductor.deploy_ramdisk_by_arch]\naarch64 = \"http://h/r\"\n",
-            "ironpxe.toml:3: [conductor]deploy_kernel_by_arch.x86_64: this requires [conductor]deploy_ramdisk_by_arch.x86_64 beside it",
+            "ironpxe.toml:3: [conductor]deploy_kernel_by_arch.x86_64: this requires [conductor]deploy_ramdisk_by_arch.x86_64",
         ),
         (
             "[conductor]\nrescue_ramdisk_by_arch = { aarch64 = \"http://h/r\" }\n",
-            "ironpxe.toml:2: [conductor]rescue_ramdisk_by_arch.aarch64: this requires [conductor]rescue_kernel_by_arch.aarch64 beside it",
+            "ironpxe.toml:2: [conductor]rescue_ramdisk_by_arch.aarch64: this requires [conductor]rescue_kernel_by_arch.aarch64",
         ),
         (
             "[conductor]\ndeploy_kernel = \"8e8a4c1c-0d5f-4b1e-9f0a-3b1f6f0d7a11\"\ndeploy_ramdisk = \"http://h/r\"\n",
@@ -290,7 +290,7 @@ fn what_is_wrong_in_a_file_is_shown_with_its_line() {
         ),
         (
             "[api]\nhost_ip = \"192.0.2.1\"\nallow_unauthenticated_access = true\npublic_endpoint = \"http://localhost:6385\"\n",
-            "ironpxe.toml:4: [api]public_endpoint: with \"http://localhost:6385\" each machine would ask itself",
+            "ironpxe.toml:4: [api]public_endpoint: with \"http://localhost:6385\" each machine would connect to itself",
         ),
         (
             "[api]\nhost_ip = \"0.0.0.0\"\nallow_unauthenticated_access = true\n",
@@ -310,7 +310,7 @@ fn what_is_wrong_in_a_file_is_shown_with_its_line() {
         ),
         (
             "[glance]\nswift_endpoint_url = \"http://u:hush@h\"\n",
-            "ironpxe.toml:2: [glance]swift_endpoint_url: \"http://******@h\" cannot be used: a user and password in a URL",
+            "ironpxe.toml:2: [glance]swift_endpoint_url: \"http://******@h\" cannot be used: credentials in this URL",
         ),
         (
             "[DEFAULT]\nenabled_hardware_types = ipmi,redfish\n",
@@ -318,7 +318,7 @@ fn what_is_wrong_in_a_file_is_shown_with_its_line() {
         ),
         (
             "[conductor]\n\nrescue_ramdisk = \"http://h/r\"\n",
-            "ironpxe.toml:3: [conductor]rescue_ramdisk: this requires [conductor]rescue_kernel beside it",
+            "ironpxe.toml:3: [conductor]rescue_ramdisk: this requires [conductor]rescue_kernel",
         ),
         (
             "[conductor]\nheartbeat_timeout = 5\n",
@@ -389,8 +389,8 @@ fn a_part_of_a_setting_is_where_it_was_set_last() {
     assert_eq!(
         said,
         "configuration: IRONPXE_CONDUCTOR__DEPLOY_KERNEL_BY_ARCH: \
-         [conductor]deploy_kernel_by_arch.aarch64: this needs \
-         [conductor]deploy_ramdisk_by_arch.aarch64 beside it"
+         [conductor]deploy_kernel_by_arch.aarch64: this requires \
+         [conductor]deploy_ramdisk_by_arch.aarch64"
     );
 }
 
@@ -473,7 +473,7 @@ fn what_is_wrong_in_the_environment_is_shown_with_its_variable() {
         (
             "IRONPXE_API__PROT",
             "1",
-            "[api]prot: there is no such key; [api] has host_ip, ",
+            "[api]prot: no such key; the keys of [api] are host_ip, ",
         ),
         (
             "IRONPXE_PORT",
@@ -728,7 +728,7 @@ fn a_service_of_openstack_is_configured_whole_or_not_at_all() {
         ("auth_type = \"magic\"", "unknown type \"magic\""),
         (
             "auth_type = \"none\"",
-            "[glance]auth_type: this requires [glance]endpoint_override beside it",
+            "[glance]auth_type: this requires [glance]endpoint_override",
         ),
         (
             "auth_type = \"v3applicationcredential\"\nauth_url = \"http://k\"\n\
@@ -746,7 +746,10 @@ fn a_service_of_openstack_is_configured_whole_or_not_at_all() {
         ),
         ("auth_url = \"k:5000\"", "\"k:5000\" cannot be used"),
         ("swift_temp_url_digest = \"md5\"", "`md5`"),
-        ("swift_temp_url_duration = 0", "0 is not from 30 to 604800"),
+        (
+            "swift_temp_url_duration = 0",
+            "0 is not between 30 and 604800",
+        ),
     ] {
         let said = complaint(&format!("[glance]\n{file}\n"));
         assert!(said.contains(expected), "{file}: {said}");

@@ -110,7 +110,7 @@ impl Db {
         .bind(run_id.to_owned())
         .bind(online)
         .bind(clock::now());
-        Ok(self.execute_aside(statement).await? == 1)
+        Ok(self.execute_without_version(statement).await? == 1)
     }
 
     /// All conductors that ever registered, in the order of their first registration.

@@ -100,7 +100,7 @@ impl Db {
             }
             query.push(")");
             let statement = query.assemble("delete old history of nodes");
-            deleted += self.execute_aside(statement).await?;
+            deleted += self.execute_without_version(statement).await?;
         }
         Ok(deleted)
     }

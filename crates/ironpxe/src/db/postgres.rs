@@ -22,7 +22,7 @@ use super::{DbError, Location};
 /// The timeout for getting a connection, including a new one.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Connections that were idle for longer are tested before use.
-const TRUSTED_FOR: Duration = Duration::from_secs(1);
+const TEST_IDLE_AFTER: Duration = Duration::from_secs(1);
 /// Idle connections are closed after this time.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(10);
 /// The server's timeout for row locks.
@@ -79,7 +79,7 @@ impl PostgresStore {
             })
             .before_acquire(|connection, about| {
                 Box::pin(async move {
-                    if about.idle_for < TRUSTED_FOR {
+                    if about.idle_for < TEST_IDLE_AFTER {
                         return Ok(true);
                     }
                     Ok(connection.ping().await.is_ok())

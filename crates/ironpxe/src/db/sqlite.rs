@@ -45,7 +45,7 @@ impl SqliteStore {
     pub(super) async fn open(path: &Path) -> Result<Self, DbError> {
         match Self::open_to_write(path).await {
             Err(error) if error.is_about_writing() && path.exists() => {
-                let Ok(store) = Self::open_alone(path).await else {
+                let Ok(store) = Self::open_exclusive(path).await else {
                     return Err(error);
                 };
                 error!(
@@ -63,7 +63,7 @@ impl SqliteStore {
 
     /// Opens the file exclusively by a single connection, without creating other files: shared
     /// memory (`-shm`) is replaced by process memory.
-    async fn open_alone(path: &Path) -> Result<Self, DbError> {
+    async fn open_exclusive(path: &Path) -> Result<Self, DbError> {
         let log = log_of(
             &path
                 .canonicalize()
@@ -123,7 +123,7 @@ impl SqliteStore {
     }
 
     /// Executes a change that does not affect the commit version.
-    pub(super) async fn execute_aside(
+    pub(super) async fn execute_without_version(
         &self,
         statement: Statement<'static>,
     ) -> Result<u64, sqlx::Error> {
@@ -131,12 +131,15 @@ impl SqliteStore {
         let runtime = tokio::runtime::Handle::current();
         // On a separate thread: between the commit and `ignore_commit`, no cached content can be
         // validated, and async tasks could be delayed.
-        let work = move || runtime.block_on(store.change_aside(&statement));
+        let work = move || runtime.block_on(store.change_without_version(&statement));
         let done = tokio::task::spawn_blocking(work).await;
         done.unwrap_or(Err(sqlx::Error::WorkerCrashed))
     }
 
-    async fn change_aside(&self, statement: &Statement<'static>) -> Result<u64, sqlx::Error> {
+    async fn change_without_version(
+        &self,
+        statement: &Statement<'static>,
+    ) -> Result<u64, sqlx::Error> {
         let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
         // The write lock is held: no other commit is possible.
         let before = self.index.and_then(WalIndex::header);

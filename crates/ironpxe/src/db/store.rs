@@ -65,14 +65,14 @@ impl Db {
 
     /// As [`Db::execute`] for data that boots do not depend on: [`Db::commit_version`] stays
     /// unchanged.
-    pub(super) async fn execute_aside(
+    pub(super) async fn execute_without_version(
         &self,
         statement: Statement<'static>,
     ) -> Result<u64, DbError> {
         match &self.store {
             Store::Sqlite(store) => {
                 let operation = statement.operation;
-                let done = store.execute_aside(statement).await;
+                let done = store.execute_without_version(statement).await;
                 self.note_write(done.map_err(|error| DbError::from_sqlx(operation, error)))
             }
             Store::Postgres(_) => self.execute(statement).await,

@@ -32,7 +32,7 @@ const TAG: &str = "dnsmasq_tag";
 /// The timeout for writing files: the directories may be on a file server.
 const TIMEOUT: Duration = Duration::from_secs(20);
 /// The time in which dnsmasq reads a file.
-const READ_WITHIN: Duration = Duration::from_secs(2);
+const READ_DELAY: Duration = Duration::from_secs(2);
 
 /// Configures a dnsmasq. Clones share it.
 #[derive(Debug, Clone)]
@@ -137,7 +137,7 @@ impl Dnsmasq {
         if cards.is_empty() {
             return Ok(());
         }
-        tokio::time::sleep(READ_WITHIN).await;
+        tokio::time::sleep(READ_DELAY).await;
         self.write(move |folders| {
             for address in cards {
                 let name = address.to_string();

@@ -61,13 +61,13 @@ pub enum DhcpError {
 
 impl Dhcp {
     /// Whether a DHCP server is configured by this service.
-    pub fn is_told(&self) -> bool {
+    pub fn is_configured(&self) -> bool {
         !matches!(self, Self::None)
     }
 
     /// Whether the server sets the tag `ipxe` (`ipxe6`) for iPXE clients, so that options can
     /// depend on it.
-    pub fn knows_ipxe(&self) -> bool {
+    pub fn tags_ipxe(&self) -> bool {
         match self {
             Self::None => false,
             Self::Dnsmasq(_) | Self::Neutron(_) => true,
@@ -80,15 +80,15 @@ impl Dhcp {
     }
 
     /// Whether the server has options for this node.
-    pub fn knows(&self, node: &Node) -> bool {
+    pub fn has_options_for(&self, node: &Node) -> bool {
         match self {
             Self::None => false,
             Self::Dnsmasq(_) => dnsmasq::has_tag(node),
-            Self::Neutron(_) => neutron::is_told_of(node),
+            Self::Neutron(_) => neutron::has_options_for(node),
         }
     }
 
-    /// Records in the node that the server has options for it, for [`Dhcp::knows`].
+    /// Records in the node that the server has options for it, for [`Dhcp::has_options_for`].
     pub fn note(&self, node: &mut Node) {
         match self {
             Self::None => {}

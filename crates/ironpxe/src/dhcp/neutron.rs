@@ -39,7 +39,7 @@ const TOLD: &str = "neutron_dhcp_opts";
 const OURS: [&str; 6] = ["59", "60", "66", "67", "150", "255"];
 
 /// The timeout for removing options.
-const CLEARS_WITHIN: Duration = Duration::from_secs(30);
+const CLEAR_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Sets options in a Neutron. Clones share the client.
 #[derive(Debug, Clone)]
@@ -115,7 +115,7 @@ impl Neutron {
     /// here, where its boot is decided on each request.
     pub(super) async fn clear(&self, node: NodeUuid, ports: &[Port]) {
         let clearing = self.clear_cards(node, cards(ports).collect());
-        if tokio::time::timeout(CLEARS_WITHIN, clearing).await.is_err() {
+        if tokio::time::timeout(CLEAR_TIMEOUT, clearing).await.is_err() {
             warn!(node.uuid = %node, "cannot remove DHCP options from Neutron: timed out");
         }
     }
@@ -164,7 +164,7 @@ impl Neutron {
 }
 
 /// Whether Neutron has options for the node.
-pub(super) fn is_told_of(node: &Node) -> bool {
+pub(super) fn has_options_for(node: &Node) -> bool {
     node.driver_internal_info.contains_key(TOLD)
 }
 

@@ -42,7 +42,7 @@ pub(super) fn check(data: &[u8]) {
     }
 }
 
-/// Whether a head announces more than a head: then nobody answers before it has come.
+/// Whether a head announces a body: then there is no response before it has arrived.
 fn waits_for_a_body(text: &[u8]) -> bool {
     let text = String::from_utf8_lossy(text).to_ascii_lowercase();
     let empty = text.matches("content-length: 0\r\n").count();

@@ -137,7 +137,7 @@ impl Downloads {
                 settled.max_by_key(|slot| (of_peer(slot), std::cmp::Reverse(slot.average(now))));
             return match worst {
                 Some(slot) => Ok(Some(Arc::clone(slot))),
-                None => Err(ImageError::not_now(format!(
+                None => Err(ImageError::unavailable(format!(
                     "the node already has {PER_NODE} downloads, and more than half of \
                      [images]max_downloads are in progress"
                 ))),
@@ -154,7 +154,7 @@ impl Downloads {
         let mut of_peer = taken.iter().filter(|slot| slot.peer == peer);
         if peer.is_some() && of_peer.clone().count() >= share {
             return slowest(&mut of_peer).map(Some).ok_or_else(|| {
-                ImageError::not_now(format!(
+                ImageError::unavailable(format!(
                     "its address already has {share} downloads, the limit per address \
                      of [images]max_downloads"
                 ))
@@ -162,7 +162,7 @@ impl Downloads {
         }
         if taken.len() >= self.limit {
             return slowest(&mut taken.iter()).map(Some).ok_or_else(|| {
-                ImageError::not_now("the limit of [images]max_downloads is reached")
+                ImageError::unavailable("the limit of [images]max_downloads is reached")
             });
         }
         Ok(None)

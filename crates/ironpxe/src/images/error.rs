@@ -8,10 +8,10 @@ pub const RETRY_AFTER: u16 = 5;
 pub enum ImageError {
     /// Missing or not accessible; a retry does not help.
     #[error("{0}")]
-    Gone(String),
+    NotAvailable(String),
     /// Temporarily unavailable.
     #[error("{problem}")]
-    NotNow {
+    Unavailable {
         /// The reason.
         problem: String,
         /// When to retry, in seconds.
@@ -27,8 +27,8 @@ pub enum ImageError {
 
 impl ImageError {
     /// A temporary error.
-    pub(super) fn not_now(problem: impl Into<String>) -> Self {
-        Self::NotNow {
+    pub(super) fn unavailable(problem: impl Into<String>) -> Self {
+        Self::Unavailable {
             problem: problem.into(),
             retry_after: RETRY_AFTER,
         }

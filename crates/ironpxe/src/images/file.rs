@@ -2,7 +2,7 @@
 //! links.
 //!
 //! A path is opened directory by directory with `openat` and without following symbolic links, so
-//! that nobody with write access below an allowed directory can have another file served, not even
+//! that a user with write access below an allowed directory cannot have another file served, not even
 //! by replacing a directory during the walk.
 
 use std::fs::File;
@@ -74,19 +74,21 @@ fn walk(root: &Path, inside: &Path) -> Result<OwnedFd, ImageError> {
 }
 
 fn gone(problem: &str) -> ImageError {
-    ImageError::Gone(problem.to_owned())
+    ImageError::NotAvailable(problem.to_owned())
 }
 
 fn refused(error: Errno, what: &str) -> ImageError {
     match error {
-        Errno::NOENT => ImageError::Gone(format!("{what} does not exist")),
-        Errno::LOOP => ImageError::Gone(format!("{what} is a symbolic link")),
-        Errno::NOTDIR => ImageError::Gone(format!("{what} is a symbolic link or not a directory")),
-        Errno::ACCESS | Errno::PERM => {
-            ImageError::Gone(format!("this service has no permission to read {what}"))
+        Errno::NOENT => ImageError::NotAvailable(format!("{what} does not exist")),
+        Errno::LOOP => ImageError::NotAvailable(format!("{what} is a symbolic link")),
+        Errno::NOTDIR => {
+            ImageError::NotAvailable(format!("{what} is a symbolic link or not a directory"))
         }
-        Errno::NXIO => ImageError::Gone(format!("{what} is not a regular file")),
-        error => ImageError::not_now(format!("cannot open {what}: {error}")),
+        Errno::ACCESS | Errno::PERM => {
+            ImageError::NotAvailable(format!("this service has no permission to read {what}"))
+        }
+        Errno::NXIO => ImageError::NotAvailable(format!("{what} is not a regular file")),
+        error => ImageError::unavailable(format!("cannot open {what}: {error}")),
     }
 }
 

@@ -56,16 +56,18 @@ impl Glances {
         let described = tokio::time::timeout(TIMEOUT, self.described(image.id));
         let described = described.await.unwrap_or_else(|_| {
             let seconds = TIMEOUT.as_secs();
-            Err(ImageError::not_now(format!(
+            Err(ImageError::unavailable(format!(
                 "Glance did not respond within {seconds} s"
             )))
         })?;
         match described.status.as_str() {
             "active" => Ok(described),
-            status @ ("queued" | "saving" | "uploading" | "importing") => Err(ImageError::not_now(
-                format!("its data is not complete in Glance: status \"{status}\""),
-            )),
-            status => Err(ImageError::Gone(format!(
+            status @ ("queued" | "saving" | "uploading" | "importing") => {
+                Err(ImageError::unavailable(format!(
+                    "its data is not complete in Glance: status \"{status}\""
+                )))
+            }
+            status => Err(ImageError::NotAvailable(format!(
                 "Glance does not serve its data: status \"{status}\""
             ))),
         }
@@ -103,16 +105,17 @@ impl Glances {
     /// A temporary URL of Swift.
     pub(super) async fn temp_url(&self, image: &GlanceImage) -> Result<ImageUrl, ImageError> {
         let Some(temp_urls) = &self.temp_urls else {
-            return Err(ImageError::Gone(
+            return Err(ImageError::NotAvailable(
                 "[pxe]ipxe_use_swift is not set".to_owned(),
             ));
         };
         let id = image.id.to_string();
         let made = tokio::time::timeout(TIMEOUT, temp_urls.url(&id)).await;
-        let made = made.map_err(|_| ImageError::not_now("Keystone does not respond"))?;
+        let made = made.map_err(|_| ImageError::unavailable("Keystone does not respond"))?;
         let url = made.map_err(|error| trouble(&error))?;
-        ImageUrl::parse(&url)
-            .map_err(|error| ImageError::Gone(format!("its temporary URL is invalid: {error}")))
+        ImageUrl::parse(&url).map_err(|error| {
+            ImageError::NotAvailable(format!("its temporary URL is invalid: {error}"))
+        })
     }
 
     /// Starts to fetch an image's data, and returns its expected checksum.
@@ -122,9 +125,9 @@ impl Glances {
         range: Option<ByteRange>,
     ) -> Result<(Fetched, Option<Check>), ImageError> {
         let described = self.image(image).await?;
-        let total = described
-            .size
-            .ok_or_else(|| ImageError::Gone("Glance does not report its size".to_owned()))?;
+        let total = described.size.ok_or_else(|| {
+            ImageError::NotAvailable("Glance does not report its size".to_owned())
+        })?;
         let wanted = match range {
             None => None,
             Some(range) => Some(
@@ -143,18 +146,18 @@ impl Glances {
             StatusCode::PARTIAL_CONTENT if wanted.is_some() => wanted,
             status => {
                 let problem = format!("Glance responds with {status} for its data");
-                return Err(ImageError::not_now(problem));
+                return Err(ImageError::unavailable(problem));
             }
         };
         let said = ContentRange::of(answer.headers());
         if part.is_some() && said.is_some_and(|said| said.part != part || said.total != total) {
-            return Err(ImageError::not_now(
+            return Err(ImageError::unavailable(
                 "Glance sends a different range than requested",
             ));
         }
         let expected = part.map_or(total, |(first, last)| last - first + 1);
         if let Some(length) = answer.content_length().filter(|length| *length != expected) {
-            return Err(ImageError::not_now(format!(
+            return Err(ImageError::unavailable(format!(
                 "Glance sends {length} bytes instead of {expected}"
             )));
         }
@@ -168,7 +171,9 @@ impl Glances {
 
     fn client(&self) -> Result<&Glance, ImageError> {
         self.client.as_ref().ok_or_else(|| {
-            ImageError::Gone("it is a Glance image, but [glance] is not configured".to_owned())
+            ImageError::NotAvailable(
+                "it is a Glance image, but [glance] is not configured".to_owned(),
+            )
         })
     }
 }
@@ -185,13 +190,13 @@ fn check(image: &Image) -> Option<Check> {
 
 fn trouble(error: &OpenStackError) -> ImageError {
     if error.is_not_found() {
-        return ImageError::Gone(format!("{} has no such image", error.service));
+        return ImageError::NotAvailable(format!("{} has no such image", error.service));
     }
     if error.is_temporary() || matches!(error.cause, Cause::NoData) {
-        return ImageError::NotNow {
+        return ImageError::Unavailable {
             problem: error.to_string(),
             retry_after: RETRY_AFTER,
         };
     }
-    ImageError::Gone(error.to_string())
+    ImageError::NotAvailable(error.to_string())
 }

@@ -28,7 +28,7 @@ pub enum Purpose {
 /// An image is temporarily unavailable.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{} {image}: {problem}", .kind.name())]
-pub struct NotLocated {
+pub struct LocateError {
     /// What the machine uses it for.
     pub kind: ImageKind,
     /// The image.
@@ -39,8 +39,8 @@ pub struct NotLocated {
     pub retry_after: u16,
 }
 
-impl From<NotLocated> for Refusal {
-    fn from(problem: NotLocated) -> Self {
+impl From<LocateError> for Refusal {
+    fn from(problem: LocateError) -> Self {
         Self::Image {
             kind: problem.kind,
             image: problem.image,
@@ -73,7 +73,7 @@ impl Images {
         plan: BootPlan,
         node: &Node,
         purpose: Purpose,
-    ) -> Result<ResolvedPlan, NotLocated> {
+    ) -> Result<ResolvedPlan, LocateError> {
         if self.are_direct(&plan) {
             return Ok(ResolvedPlan::direct(plan));
         }
@@ -85,18 +85,18 @@ impl Images {
             let name = plan.image_name(kind);
             match self.location(node, kind, image, name, purpose).await {
                 Ok(location) => elsewhere.push((kind, location)),
-                Err(ImageError::NotNow {
+                Err(ImageError::Unavailable {
                     problem,
                     retry_after,
                 }) => {
-                    return Err(NotLocated {
+                    return Err(LocateError {
                         kind,
                         image: image.to_string(),
                         problem,
                         retry_after,
                     });
                 }
-                Err(error @ (ImageError::Gone(_) | ImageError::Range { .. })) => {
+                Err(error @ (ImageError::NotAvailable(_) | ImageError::Range { .. })) => {
                     return Ok(ResolvedPlan::refused(Refusal::Image {
                         kind,
                         image: image.to_string(),
@@ -118,17 +118,17 @@ impl Images {
     ) -> Result<Location, ImageError> {
         let explanation = match image {
             ImageRef::Http(url) => {
-                // A name is resolved when the image is fetched, and not for everybody who looks.
+                // Names are only resolved when the image is fetched, not for every boot script.
                 let checked = self.0.relay.check(url);
                 checked.map_err(|error| match image_field(node, kind, image) {
-                    Some(field) => ImageError::Gone(format!("{error} ({field})")),
+                    Some(field) => ImageError::NotAvailable(format!("{error} ({field})")),
                     None => error,
                 })?;
-                "passed on by this service, by [images]relay".to_owned()
+                "relayed by this service, because of [images]relay".to_owned()
             }
             ImageRef::File(file) => {
                 let (_, length) = self.file(file).await?;
-                format!("passed on by this service, from the file of {length} bytes")
+                format!("relayed by this service from the file of {length} bytes")
             }
             ImageRef::Glance(image) if self.0.glances.by_temp_urls() => {
                 return self.in_swift(image, name, purpose).await;
@@ -137,7 +137,7 @@ impl Images {
                 if purpose != Purpose::Preview {
                     self.described(image).await?;
                 }
-                "passed on by this service, from Glance".to_owned()
+                "relayed by this service from Glance".to_owned()
             }
         };
         self.via_this_service(node.uuid, kind, image, name, purpose, explanation)
@@ -151,11 +151,11 @@ impl Images {
         purpose: Purpose,
     ) -> Result<Location, ImageError> {
         let glances = &self.0.glances;
-        let explanation =
-            "from Swift, by a temporary URL that is made when the machine asks".to_owned();
+        let explanation = "from Swift, by a temporary URL that is generated on request".to_owned();
         if purpose == Purpose::Preview {
             let url = format!("http://swift.invalid/{}/{name}", image.id);
-            let url = ImageUrl::parse(&url).map_err(|error| ImageError::Gone(error.to_string()))?;
+            let url = ImageUrl::parse(&url)
+                .map_err(|error| ImageError::NotAvailable(error.to_string()))?;
             let expires_at = None;
             return Ok(Location {
                 url,
@@ -165,7 +165,7 @@ impl Images {
         }
         match glances.image(image).await {
             // Swift may well give out what Glance cannot talk about now.
-            Ok(_) | Err(ImageError::NotNow { .. }) => {}
+            Ok(_) | Err(ImageError::Unavailable { .. }) => {}
             Err(error) => return Err(error),
         }
         let url = glances.temp_url(image).await?;
@@ -198,7 +198,9 @@ impl Images {
             }
         };
         let (url, expires_at) = made.ok_or_else(|| {
-            ImageError::Gone("no URL can be made of [api]public_endpoint".to_owned())
+            ImageError::NotAvailable(
+                "no valid URL can be built from [api]public_endpoint".to_owned(),
+            )
         })?;
         Ok(Location {
             url,

@@ -35,7 +35,7 @@ use self::downloads::{Downloads, Permit};
 pub use self::error::ImageError;
 use self::file::Allowed;
 use self::glance::Glances;
-pub use self::locate::{NotLocated, Purpose};
+pub use self::locate::{LocateError, Purpose};
 pub use self::range::ByteRange;
 use self::relay::{Fetched, Relay};
 use self::signed_url::UrlSigner;
@@ -192,7 +192,7 @@ impl Images {
                 let start = std::io::SeekFrom::Start(part.0);
                 tokio::io::AsyncSeekExt::seek(&mut file, start)
                     .await
-                    .map_err(|error| ImageError::not_now(format!("cannot read it: {error}")))?;
+                    .map_err(|error| ImageError::unavailable(format!("cannot read it: {error}")))?;
                 Some(part)
             }
         };
@@ -213,8 +213,10 @@ impl Images {
         let opening = tokio::task::spawn_blocking(move || inner.allowed.open(&image));
         match tokio::time::timeout(self.0.idle_timeout, opening).await {
             Ok(Ok(opened)) => opened,
-            Ok(Err(error)) => Err(ImageError::not_now(format!("opening it failed: {error}"))),
-            Err(_) => Err(ImageError::not_now("its file system does not respond")),
+            Ok(Err(error)) => Err(ImageError::unavailable(format!(
+                "opening it failed: {error}"
+            ))),
+            Err(_) => Err(ImageError::unavailable("its file system does not respond")),
         }
     }
 

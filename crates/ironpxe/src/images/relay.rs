@@ -83,7 +83,7 @@ impl Relay {
     pub(super) fn check(&self, url: &ImageUrl) -> Result<(), ImageError> {
         let url = Url::parse(url.as_str()).map_err(|error| no_url(&error))?;
         let judged = self.policy.judge_url(&url);
-        judged.map_err(|forbidden| ImageError::Gone(forbidden.to_string()))
+        judged.map_err(|forbidden| ImageError::NotAvailable(forbidden.to_string()))
     }
 
     /// Starts to fetch an image.
@@ -94,7 +94,7 @@ impl Relay {
     ) -> Result<Fetched, ImageError> {
         let answer = tokio::time::timeout(self.idle_timeout, self.follow(url, range)).await;
         let answer = answer.unwrap_or_else(|_| {
-            Err(ImageError::not_now(format!(
+            Err(ImageError::unavailable(format!(
                 "its server did not respond within {} s",
                 self.idle_timeout.as_secs()
             )))
@@ -111,17 +111,18 @@ impl Relay {
         let mut url = Url::parse(url.as_str()).map_err(|error| no_url(&error))?;
         for redirects in 0..=MAX_REDIRECTS {
             let told = |forbidden: Forbidden| match redirects {
-                0 => ImageError::Gone(forbidden.to_string()),
-                _ => ImageError::Gone(format!("redirect refused: {forbidden}")),
+                0 => ImageError::NotAvailable(forbidden.to_string()),
+                _ => ImageError::NotAvailable(format!("redirect refused: {forbidden}")),
             };
             let answer = self.ask(&url, range, told).await?;
             let Some(target) = redirected(&answer) else {
                 return Ok(answer);
             };
-            url = elsewhere(&url, target)
-                .map_err(|problem| ImageError::Gone(format!("redirect refused: {problem}")))?;
+            url = elsewhere(&url, target).map_err(|problem| {
+                ImageError::NotAvailable(format!("redirect refused: {problem}"))
+            })?;
         }
-        Err(ImageError::not_now(format!(
+        Err(ImageError::unavailable(format!(
             "more than {MAX_REDIRECTS} redirects"
         )))
     }
@@ -146,7 +147,7 @@ impl Relay {
             // Messages have the URL already.
             let error = error.without_url();
             let problem = format!("cannot reach its server: {}", error_chain(&error));
-            ImageError::not_now(problem)
+            ImageError::unavailable(problem)
         };
         let mut request = client.map_err(unable)?.get(url.clone());
         // Without a content encoding, `Content-Length` is the size of the image.
@@ -162,7 +163,7 @@ impl Relay {
         let port = url.port_or_known_default().unwrap_or_default();
         match tokio::net::lookup_host((host, port)).await {
             Ok(addresses) => Ok(addresses.collect()),
-            Err(error) => Err(ImageError::not_now(format!(
+            Err(error) => Err(ImageError::unavailable(format!(
                 "cannot resolve its server {host}: {error}"
             ))),
         }
@@ -200,25 +201,25 @@ impl Relay {
                     StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS
                 ) =>
             {
-                return Err(ImageError::NotNow {
+                return Err(ImageError::Unavailable {
                     problem: format!("its server responds with {status}"),
                     retry_after: retry_after(&answer),
                 });
             }
             _ => {
-                return Err(ImageError::Gone(format!(
+                return Err(ImageError::NotAvailable(format!(
                     "its server responds with {status}"
                 )));
             }
         }
         let encoding = answer.headers().get(header::CONTENT_ENCODING);
         if encoding.is_some_and(|encoding| encoding != "identity") {
-            return Err(ImageError::Gone(
+            return Err(ImageError::NotAvailable(
                 "its server sends it compressed, which was not requested".to_owned(),
             ));
         }
         let Some(length) = answer.content_length() else {
-            return Err(ImageError::Gone(
+            return Err(ImageError::NotAvailable(
                 "its server does not send its size (Content-Length), which machines need"
                     .to_owned(),
             ));
@@ -242,7 +243,7 @@ impl Relay {
                 total,
                 part,
             }),
-            None => Err(ImageError::Gone(
+            None => Err(ImageError::NotAvailable(
                 "its server sends a different range than requested".to_owned(),
             )),
         }
@@ -250,7 +251,7 @@ impl Relay {
 }
 
 fn no_url(error: &dyn std::error::Error) -> ImageError {
-    ImageError::Gone(format!("not a valid URL: {error}"))
+    ImageError::NotAvailable(format!("not a valid URL: {error}"))
 }
 
 /// The target of a redirect.

@@ -38,7 +38,7 @@ pub enum Cause {
     Tls(String),
     /// Timeout.
     #[error("no response within {} s", .0.as_secs_f32())]
-    TooLate(Duration),
+    Timeout(Duration),
     /// An error response.
     #[error("response status {status}{}", Self::words(.message))]
     Status {
@@ -60,7 +60,7 @@ pub enum Cause {
     Redirect(String),
     /// The response is malformed.
     #[error("malformed response: {0}")]
-    Garbage(String),
+    Malformed(String),
     /// The catalog does not have the service.
     #[error(
         "the catalog has no service {service_type:?} ({looked_for}); see region_name, valid_interfaces and endpoint_override"
@@ -84,9 +84,10 @@ impl Cause {
     pub fn is_temporary(&self) -> bool {
         match self {
             // A truncated response is most likely from a proxy in trouble.
-            Self::Unreachable(_) | Self::TooLate(_) | Self::TokenRefused(_) | Self::Garbage(_) => {
-                true
-            }
+            Self::Unreachable(_)
+            | Self::Timeout(_)
+            | Self::TokenRefused(_)
+            | Self::Malformed(_) => true,
             Self::Status { status, .. } => matches!(status, 408 | 429 | 500..),
             Self::NoToken(error) => error.is_temporary(),
             Self::Tls(_)

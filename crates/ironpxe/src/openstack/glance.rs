@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::error::{Cause, OpenStackError};
-use super::service::{Question, SEGMENT, Service};
+use super::service::{ApiRequest, SEGMENT, Service};
 use super::settings::{Settings, SetupError};
 
 /// A Glance client.
@@ -61,7 +61,7 @@ impl Glance {
 
     /// Fetches an image's metadata.
     pub async fn image(&self, id: &str) -> Result<Image, OpenStackError> {
-        let question = Question::get(format!("for image {id}"), path(id, ""));
+        let question = ApiRequest::get(format!("for image {id}"), path(id, ""));
         self.service.json(&question).await
     }
 
@@ -74,8 +74,8 @@ impl Glance {
         range: Option<(u64, Option<u64>)>,
     ) -> Result<Response, OpenStackError> {
         let asked = format!("for the data of image {id}");
-        let whole = Question::get(asked.clone(), path(id, "/file"));
-        let part = Question {
+        let whole = ApiRequest::get(asked.clone(), path(id, "/file"));
+        let part = ApiRequest {
             range: range.map(|(first, last)| match last {
                 Some(last) => format!("bytes={first}-{last}"),
                 None => format!("bytes={first}-"),

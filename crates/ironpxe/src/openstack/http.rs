@@ -21,7 +21,7 @@ const MAX_FAULT: usize = 64 << 10;
 const MAX_WORDS: usize = 300;
 const MAX_REDIRECTS: usize = 3;
 /// The timeout for connecting.
-const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Sends requests. No proxy is used.
 #[derive(Debug, Clone)]
@@ -39,7 +39,7 @@ impl Http {
         let client = Client::builder()
             .no_proxy()
             .redirect(Policy::custom(follow))
-            .connect_timeout(CONNECT_WITHIN.min(settings.timeout))
+            .connect_timeout(CONNECT_TIMEOUT.min(settings.timeout))
             .read_timeout(settings.timeout)
             .tls_backend_preconfigured(tls)
             .user_agent(concat!("ironpxe/", env!("CARGO_PKG_VERSION")))
@@ -67,7 +67,7 @@ impl Http {
         };
         tokio::time::timeout(self.timeout, answered)
             .await
-            .unwrap_or(Err(Cause::TooLate(self.timeout)))
+            .unwrap_or(Err(Cause::Timeout(self.timeout)))
     }
 
     /// Reads a response as JSON.
@@ -75,11 +75,11 @@ impl Http {
         let read = self.body(response, MAX_ANSWER);
         let (body, whole) = tokio::time::timeout(self.timeout, read)
             .await
-            .unwrap_or(Err(Cause::TooLate(self.timeout)))?;
+            .unwrap_or(Err(Cause::Timeout(self.timeout)))?;
         if !whole {
-            return Err(Cause::Garbage(format!("longer than {MAX_ANSWER} bytes")));
+            return Err(Cause::Malformed(format!("longer than {MAX_ANSWER} bytes")));
         }
-        serde_json::from_slice(&body).map_err(|error| Cause::Garbage(error.to_string()))
+        serde_json::from_slice(&body).map_err(|error| Cause::Malformed(error.to_string()))
     }
 
     /// The body up to `limit`, and whether it is complete.
@@ -115,7 +115,7 @@ impl Http {
         // Messages name the service instead of the URL.
         let error = error.without_url();
         if error.is_timeout() {
-            return Cause::TooLate(self.timeout);
+            return Cause::Timeout(self.timeout);
         }
         let chain = error_chain(&error);
         if error.is_redirect() {

@@ -123,7 +123,7 @@ impl Login {
             .body(body.clone());
         let response = http.send(request).await?;
         let id = response.headers().get("X-Subject-Token").cloned();
-        let mut id = id.ok_or_else(|| Cause::Garbage("no X-Subject-Token header".to_owned()))?;
+        let mut id = id.ok_or_else(|| Cause::Malformed("no X-Subject-Token header".to_owned()))?;
         id.set_sensitive(true);
         let Body { token } = http.json(response).await?;
         // Both times are Keystone's, so the local clock does not matter.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::error::OpenStackError;
-use super::service::{Question, SEGMENT, Service};
+use super::service::{ApiRequest, SEGMENT, Service};
 use super::settings::{Settings, SetupError};
 
 /// A Neutron client.
@@ -67,7 +67,7 @@ impl Neutron {
 
     /// Fetches a port.
     pub async fn port(&self, id: &str) -> Result<NeutronPort, OpenStackError> {
-        let question = Question::get(format!("for port {id}"), path(id));
+        let question = ApiRequest::get(format!("for port {id}"), path(id));
         let OnePort { port } = self.service.json(&question).await?;
         Ok(port)
     }
@@ -80,11 +80,11 @@ impl Neutron {
         id: &str,
         options: &[ExtraDhcpOption],
     ) -> Result<NeutronPort, OpenStackError> {
-        let question = Question {
+        let question = ApiRequest {
             method: Method::PUT,
             body: Some(json!({ "port": { "extra_dhcp_opts": options } })),
             conflicts_pass: true,
-            ..Question::get(format!("to set the DHCP options of port {id}"), path(id))
+            ..ApiRequest::get(format!("to set the DHCP options of port {id}"), path(id))
         };
         let OnePort { port } = self.service.json(&question).await?;
         Ok(port)

@@ -47,7 +47,7 @@ struct Place {
 
 /// A request.
 #[derive(Debug, Clone)]
-pub(super) struct Question {
+pub(super) struct ApiRequest {
     /// Its purpose, for messages: `for port <id>`.
     pub(super) asked: String,
     pub(super) method: Method,
@@ -60,7 +60,7 @@ pub(super) struct Question {
     pub(super) conflicts_pass: bool,
 }
 
-impl Question {
+impl ApiRequest {
     pub(super) fn get(asked: String, path: String) -> Self {
         Self {
             asked,
@@ -108,7 +108,7 @@ impl Service {
     /// Sends a request, and reads the response as JSON.
     pub(super) async fn json<T: DeserializeOwned>(
         &self,
-        question: &Question,
+        question: &ApiRequest,
     ) -> Result<T, OpenStackError> {
         let mut repeats = self.repeats();
         loop {
@@ -128,7 +128,7 @@ impl Service {
     }
 
     /// Sends a request, and returns the response for streaming.
-    pub(super) async fn stream(&self, question: &Question) -> Result<Response, OpenStackError> {
+    pub(super) async fn stream(&self, question: &ApiRequest) -> Result<Response, OpenStackError> {
         let mut repeats = self.repeats();
         loop {
             match self.once(question).await {
@@ -162,7 +162,7 @@ impl Service {
     }
 
     /// Asks once, and once more with a new token when the old one is refused.
-    async fn once(&self, question: &Question) -> Result<Response, Cause> {
+    async fn once(&self, question: &ApiRequest) -> Result<Response, Cause> {
         let token = self.token(None).await?;
         match (self.send(question, token.as_ref()).await, token) {
             (Err(Cause::Status { status: 401, .. }), Some(refused)) => {
@@ -182,7 +182,7 @@ impl Service {
 
     async fn send(
         &self,
-        question: &Question,
+        question: &ApiRequest,
         token: Option<&Arc<Token>>,
     ) -> Result<Response, Cause> {
         let base = self.place.find(token)?;
@@ -213,7 +213,7 @@ impl Service {
         }
     }
 
-    fn error(&self, question: &Question, cause: Cause) -> OpenStackError {
+    fn error(&self, question: &ApiRequest, cause: Cause) -> OpenStackError {
         OpenStackError {
             service: self.name,
             asked: question.asked.clone(),
@@ -221,8 +221,8 @@ impl Service {
         }
     }
 
-    fn repeats(&self) -> Repeats {
-        Repeats {
+    fn repeats(&self) -> Retries {
+        Retries {
             left: self.retries,
             pause: self.pause,
         }
@@ -265,17 +265,17 @@ impl Place {
 }
 
 /// The remaining retries of a request, and the next pause.
-struct Repeats {
+struct Retries {
     left: u32,
     pause: Duration,
 }
 
-impl Repeats {
+impl Retries {
     /// Waits before the next attempt, or returns the error.
     async fn pause_after(
         &mut self,
         error: OpenStackError,
-        question: &Question,
+        question: &ApiRequest,
     ) -> Result<(), OpenStackError> {
         let conflict = matches!(error.cause, Cause::Status { status: 409, .. });
         let may_pass = error.is_temporary() || (conflict && question.conflicts_pass);

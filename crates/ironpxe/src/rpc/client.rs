@@ -144,7 +144,7 @@ impl Client {
             }
             StatusCode::PAYLOAD_TOO_LARGE => {
                 return Err(CallError::Fault(Fault::InvalidParameterValue(
-                    "The request is larger than conductors take ([json_rpc]max_body_size)."
+                    "The request is larger than conductors accept ([json_rpc]max_body_size)."
                         .to_owned(),
                 )));
             }

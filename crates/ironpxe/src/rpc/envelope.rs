@@ -344,7 +344,7 @@ mod tests {
             (
                 call("params", json!({"rpc.version": "2.0"})),
                 -32600,
-                "\"2.0\", and 1.x",
+                "\"2.0\"; only 1.x",
             ),
             (call("params", json!({"rpc.version": 1})), -32600, "1.x"),
             (

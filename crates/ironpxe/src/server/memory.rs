@@ -14,7 +14,7 @@ use tracing::warn;
 use super::places::source_of;
 
 /// The minimum interval between log lines about the budget.
-const SAID_EVERY: Duration = Duration::from_secs(10);
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A budget in bytes. Clones share it.
 #[derive(Debug, Clone)]
@@ -130,7 +130,7 @@ impl Budget {
         let own = used.by_source.get(&source).copied().unwrap_or_default();
         let own = own.saturating_add(more);
         if all > self.total || own > self.share {
-            let news = used.said.is_none_or(|said| said.elapsed() >= SAID_EVERY);
+            let news = used.said.is_none_or(|said| said.elapsed() >= LOG_INTERVAL);
             if news {
                 used.said = Some(Instant::now());
                 drop(used);

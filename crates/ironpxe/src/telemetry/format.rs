@@ -41,7 +41,7 @@ where
     ) -> fmt::Result {
         let colours = Colours(out.has_ansi_escapes());
         let about = event.metadata();
-        colours.write(&mut out, DIM, &Moment::now().text())?;
+        colours.write(&mut out, DIM, &FormattedTime::now().text())?;
         out.write_char(' ')?;
         let (colour, level) = level(*about.level());
         colours.write(&mut out, colour, level)?;
@@ -240,18 +240,18 @@ const MOST_KEPT: usize = 4096;
 pub(super) fn line_about_the_log(lost: u64, why: &str) -> String {
     format!(
         "{}  WARN ironpxe::telemetry: log lines are missing here lines={lost} reason={why:?}\n",
-        Moment::now().text()
+        FormattedTime::now().text()
     )
 }
 
 /// `2026-11-25T10:57:18.123456Z`
 #[derive(Clone, Copy)]
-struct Moment([u8; 27]);
+struct FormattedTime([u8; 27]);
 
-impl Moment {
+impl FormattedTime {
     fn now() -> Self {
         thread_local! {
-            static LAST: Cell<(i64, Moment)> = const { Cell::new((i64::MIN, Moment([b'0'; 27]))) };
+            static LAST: Cell<(i64, FormattedTime)> = const { Cell::new((i64::MIN, FormattedTime([b'0'; 27]))) };
         }
         let now = clock::now();
         let second = now.unix_timestamp();
@@ -437,7 +437,8 @@ mod tests {
 
     #[test]
     fn a_moment_has_all_its_digits() {
-        let mut moment = Moment::of_the_second(time::macros::datetime!(2026-02-03 04:05:06 UTC));
+        let mut moment =
+            FormattedTime::of_the_second(time::macros::datetime!(2026-02-03 04:05:06 UTC));
         for (microsecond, text) in [(0, "000000"), (70_809, "070809"), (999_999, "999999")] {
             moment.set_microsecond(microsecond);
             assert_eq!(moment.text(), format!("2026-02-03T04:05:06.{text}Z"));

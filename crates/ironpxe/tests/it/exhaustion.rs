@@ -94,7 +94,7 @@ fn too_few_files_are_told_before_anything_is_bound() -> Result<()> {
         ensure!(!status.success(), "{files}: {said}");
         ensure!(
             said.contains(&format!("the limit of {files} open files (RLIMIT_NOFILE)"))
-                && said.contains("at least 200 are needed")
+                && said.contains("at least 200 are required")
                 && said.contains("LimitNOFILE=16384"),
             "{files}: {said}"
         );

@@ -443,7 +443,7 @@ fn passwords_are_shown_to_who_can_read_the_database_only() -> Result<()> {
     let reply = site.ironic.get_as_firmware(&path)?;
     ensure!(reply.status == 200, "{reply:?}");
     assert!(reply.text.starts_with("#!ipxe\n"), "{}", reply.text);
-    assert!(reply.text.contains("no boot"), "{}", reply.text);
+    assert!(reply.text.contains("not a boot script"), "{}", reply.text);
     assert!(!reply.text.contains("68757368"), "{}", reply.text);
     for secret in ["68757368", "hush"] {
         assert!(!preview.to_string().contains(secret), "{preview}");
@@ -489,7 +489,7 @@ fn the_database_of_an_older_release_is_refused_and_not_changed() -> Result<()> {
     let (before, files_before) = (std::fs::read(&file)?, files()?);
     let said = site.script(&["show", "rack-1"])?;
     assert_eq!((said.code, said.out.as_str()), (Some(1), ""));
-    for words in ["ironpxe.sqlite lack ", "ironpxe db upgrade"] {
+    for words in ["ironpxe.sqlite lacks ", "ironpxe db upgrade"] {
         assert!(said.err.contains(words), "{}", said.err);
     }
     assert_eq!(std::fs::read(&file)?, before);

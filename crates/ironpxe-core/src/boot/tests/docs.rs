@@ -156,8 +156,8 @@ fn consoles() -> String {
     let said = said.filter_map(|line| line.strip_prefix("echo "));
     picture(&mut pictures, "a download that fails", said);
     for (title, given) in [
-        ("a machine nobody knows", Given::Unknown),
-        ("a machine that cannot ask", Given::Nothing),
+        ("an unknown machine", Given::Unknown),
+        ("an address that cannot be looked up", Given::Nothing),
     ] {
         // Without the lines of the script that is fetched in between.
         let mut said = nic_loop_console(given);

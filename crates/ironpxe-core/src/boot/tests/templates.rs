@@ -197,7 +197,7 @@ fn a_broken_template_is_refused_with_its_line_and_the_reason() {
     }
     let crlf = complaint(&with("echo x").replace('\n', "\r\n"));
     assert!(
-        crlf.starts_with("/etc/ironpxe/boot.ipxe, line 1: line endings are CRLF"),
+        crlf.starts_with("/etc/ironpxe/boot.ipxe, line 1: the line endings are CRLF"),
         "{crlf}"
     );
     let mark = complaint(&format!("\u{feff}{}", with("echo x")));

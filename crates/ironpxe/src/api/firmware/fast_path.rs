@@ -150,7 +150,7 @@ fn asked<'r>(id: &'r str, target: &'r str, started: Instant) -> Asked<'r> {
 impl FastPath for BootFastPath {
     fn answer(&self, get: &SimpleGet<'_>, reply: Reply<'_>) -> Verdict {
         match Target::read(get.target) {
-            Some(Target::Script(request)) if says_nothing_of_the_api(get) => {
+            Some(Target::Script(request)) if has_no_api_headers(get) => {
                 self.script(request, get, reply)
             }
             Some(_) => self.via_router(get),
@@ -160,7 +160,7 @@ impl FastPath for BootFastPath {
 }
 
 /// Whether the request has neither a version header nor a request ID.
-fn says_nothing_of_the_api(get: &SimpleGet<'_>) -> bool {
+fn has_no_api_headers(get: &SimpleGet<'_>) -> bool {
     let speaks = |name: &str| {
         let name = name.as_bytes();
         let name = match name {
@@ -211,7 +211,7 @@ mod tests {
                 headers: &headers,
                 peer: ([127, 0, 0, 1], 1).into(),
             };
-            assert_eq!(says_nothing_of_the_api(&get), !speaks, "{name}");
+            assert_eq!(has_no_api_headers(&get), !speaks, "{name}");
         }
     }
 }

@@ -51,7 +51,7 @@ pub(super) async fn get(
         .image(&ctx.request_id, verified.node, verified.kind);
     let image = match image.await {
         Ok(image) => image,
-        Err(Fault::NotFound) => return Err(not_any_more()),
+        Err(Fault::NotFound) => return Err(no_longer_booted()),
         Err(fault) => return Err(fault.into()),
     };
     let transfer = Transfer {
@@ -62,7 +62,7 @@ pub(super) async fn get(
     };
     if !verified.is_for(&image) {
         transfer.failed("the URL is for an image that the node no longer boots");
-        return Err(not_any_more());
+        return Err(no_longer_booted());
     }
     let client = images::Client {
         node: verified.node,
@@ -125,15 +125,17 @@ fn answer(opened: Opened, head: bool, transfer: Transfer) -> Response {
     (status, Extension(ForFirmware), headers, body).into_response()
 }
 
-fn not_any_more() -> ApiError {
+fn no_longer_booted() -> ApiError {
     ApiError::Missing("The node no longer boots this image.".to_owned())
 }
 
 /// The source of the image and the error are only logged.
 fn refusal(error: &ImageError, request_id: &str) -> Result<Response, ApiError> {
     match error {
-        ImageError::Gone(_) => Err(ApiError::Missing("The image is not available.".to_owned())),
-        ImageError::NotNow { retry_after, .. } => {
+        ImageError::NotAvailable(_) => {
+            Err(ApiError::Missing("The image is not available.".to_owned()))
+        }
+        ImageError::Unavailable { retry_after, .. } => {
             let fault = Fault::Unavailable {
                 reason: "The image is temporarily unavailable".to_owned(),
                 retry_after: *retry_after,

@@ -38,12 +38,12 @@ impl LocalConductor {
         let dhcp = &self.settings.dhcp;
         let Some(transport) = BootInterface::of(node)
             .transport()
-            .filter(|_| dhcp.is_told())
+            .filter(|_| dhcp.is_configured())
         else {
             return Ok(None);
         };
         let settings = &self.settings.dhcp_options;
-        dhcp_options(node, settings, transport, dhcp.knows_ipxe()).map(Some)
+        dhcp_options(node, settings, transport, dhcp.tags_ipxe()).map(Some)
     }
 
     /// All ports of the node.

@@ -132,7 +132,7 @@ impl LocalConductor {
         }
         // Saved before the server knows the node: from now on it is told of every change of the
         // node's ports, and none is lost.
-        if next.action == Some(Action::UpdateDhcp) && !dhcp.knows(&next.node) {
+        if next.action == Some(Action::UpdateDhcp) && !dhcp.has_options_for(&next.node) {
             dhcp.note(&mut next.node);
         }
         Ok(next)
@@ -143,7 +143,7 @@ impl LocalConductor {
     fn is_done_by_saving(&self, action: Action) -> bool {
         match action {
             Action::CheckImage => false,
-            Action::UpdateDhcp | Action::ClearDhcp => !self.settings.dhcp.is_told(),
+            Action::UpdateDhcp | Action::ClearDhcp => !self.settings.dhcp.is_configured(),
             Action::SetBootDevice(..) | Action::SetPower(_) => true,
         }
     }

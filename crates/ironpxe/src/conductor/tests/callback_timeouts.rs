@@ -78,7 +78,7 @@ async fn every_wait_ends_in_the_state_and_with_the_words_of_ironic() {
         ),
     ] {
         let uuid = waiting(&stand, state, LONG, as_it_is).await.uuid;
-        stand.conductor.end_overdue_waits().await;
+        stand.conductor.fail_timed_out_nodes().await;
         let ended = node(&stand, uuid).await;
         assert_eq!(ended.provision_state, failed.into(), "{state}");
         assert_eq!(ended.target_provision_state.as_deref(), Some(target));
@@ -109,7 +109,7 @@ async fn nothing_else_is_ended() {
     let maintained = waiting(&stand, clean_wait, LONG, maintain).await;
     kept.push(maintained.clone());
 
-    stand.conductor.end_overdue_waits().await;
+    stand.conductor.fail_timed_out_nodes().await;
     for before in kept {
         assert_eq!(node(&stand, before.uuid).await, before);
     }
@@ -124,7 +124,7 @@ async fn nothing_else_is_ended() {
         .node_change(maintained.uuid, release)
         .await
         .unwrap();
-    stand.conductor.end_overdue_waits().await;
+    stand.conductor.fail_timed_out_nodes().await;
     let ended = node(&stand, maintained.uuid).await;
     assert_eq!(ended.provision_state, ProvisionState::CleanFailed.into());
 }
@@ -140,7 +140,7 @@ async fn an_inspection_waits_since_it_began() {
     let ended = waiting(&stand, state, LONG, later).await.uuid;
     let unknown = |node: &mut Node| node.inspection_started_at = None;
     let without = waiting(&stand, state, LONG, unknown).await.uuid;
-    stand.conductor.end_overdue_waits().await;
+    stand.conductor.fail_timed_out_nodes().await;
     assert_eq!(node(&stand, kept.uuid).await, kept);
     for uuid in [ended, without] {
         let failed = ProvisionState::InspectFailed.into();
@@ -163,7 +163,10 @@ async fn a_node_that_changes_when_it_was_found_is_left_alone() {
     for change in changes {
         let node_then = waiting(&stand, state, LONG, change).await;
         let uuid = node_then.uuid;
-        stand.conductor.end_wait(uuid, clock::now(), option).await;
+        stand
+            .conductor
+            .fail_if_timed_out(uuid, clock::now(), option)
+            .await;
         assert_eq!(node(&stand, uuid).await, node_then);
     }
 }
@@ -182,7 +185,7 @@ async fn a_machine_that_has_called_is_not_said_to_be_silent() {
     };
     let state = ProvisionState::CleanWait;
     let uuid = waiting(&stand, state, LONG, call).await.uuid;
-    stand.conductor.end_overdue_waits().await;
+    stand.conductor.fail_timed_out_nodes().await;
     let words = node(&stand, uuid).await.last_error.unwrap();
     assert!(
         words.starts_with("Timeout reached while cleaning")
@@ -215,7 +218,7 @@ async fn zero_is_no_limit() {
         nodes.push(waiting(&stand, state, LONG, as_it_is).await);
     }
     assert_eq!(nodes.len(), 5);
-    stand.conductor.end_overdue_waits().await;
+    stand.conductor.fail_timed_out_nodes().await;
     for before in nodes {
         assert_eq!(node(&stand, before.uuid).await, before);
     }
@@ -232,7 +235,7 @@ async fn a_manual_cleaning_goes_back_to_manageable_and_an_interrupted_step_is_a_
     let uuid = waiting(&stand, ProvisionState::CleanWait, LONG, erase)
         .await
         .uuid;
-    stand.conductor.end_overdue_waits().await;
+    stand.conductor.fail_timed_out_nodes().await;
     let ended = node(&stand, uuid).await;
     assert_eq!(ended.target_provision_state.as_deref(), Some("manageable"));
     assert!(ended.maintenance && ended.clean_step.is_empty());
@@ -258,8 +261,8 @@ async fn of_several_conductors_one_ends_a_wait() {
         nodes.push(waiting(&stand, ProvisionState::CleanWait, LONG, as_it_is).await);
     }
     tokio::join!(
-        stand.conductor.end_overdue_waits(),
-        other.end_overdue_waits()
+        stand.conductor.fail_timed_out_nodes(),
+        other.fail_timed_out_nodes()
     );
     for before in nodes {
         let ended = node(&stand, before.uuid).await;

@@ -27,7 +27,7 @@ async fn waiting(stand: &Stand, state: ProvisionState) -> NodeUuid {
 async fn a_wait_that_lasted_too_long_is_recorded_with_what_ended() {
     let stand = Stand::new().await;
     let uuid = waiting(&stand, ProvisionState::DeployWait).await;
-    stand.conductor.end_overdue_waits().await;
+    stand.conductor.fail_timed_out_nodes().await;
     let events = history(&stand, uuid).await;
     let [event] = events.as_slice() else {
         panic!("{events:?}");
@@ -103,7 +103,7 @@ async fn abandoned_work_is_recorded() {
 async fn what_is_not_wanted_is_not_recorded_and_what_is_too_much_is_deleted() {
     let stand = Stand::new().await;
     let uuid = waiting(&stand, ProvisionState::DeployWait).await;
-    stand.conductor.end_overdue_waits().await;
+    stand.conductor.fail_timed_out_nodes().await;
     assert_eq!(history(&stand, uuid).await.len(), 1);
 
     let mut other = stand.conductor.clone();

@@ -217,10 +217,13 @@ async fn who_only_reads_a_file_has_no_version() {
 }
 
 impl Handles {
-    /// Says of a commit that it does not matter, as [`Db::execute_aside`] does.
+    /// Says of a commit that it does not matter, as [`Db::execute_without_version`] does.
     async fn touch(&self, db: usize) {
         let statement = Statement::new("touch", "UPDATE conductors SET online = NOT online");
-        self.all[db].execute_aside(statement).await.unwrap();
+        self.all[db]
+            .execute_without_version(statement)
+            .await
+            .unwrap();
     }
 }
 
@@ -309,7 +312,7 @@ async fn who_has_changed_nothing_passes_over_nothing() {
     index.ignore_commit(before, 0);
     assert_ne!(one.commit_version(), version);
     let nothing = Statement::new("touch", "UPDATE conductors SET online = NOT online");
-    assert_eq!(one.execute_aside(nothing).await.unwrap(), 0);
+    assert_eq!(one.execute_without_version(nothing).await.unwrap(), 0);
 }
 
 /// Of two commits, one may matter.

@@ -285,7 +285,7 @@ async fn trouble_that_passes_is_not_noticed_and_other_trouble_is_said() {
     assert!(
         error
             .to_string()
-            .contains("it answered 503: in maintenance"),
+            .contains("response status 503: in maintenance"),
         "{error}"
     );
     // An instance that is to go does not have to wait for that.
@@ -297,10 +297,10 @@ async fn trouble_that_passes_is_not_noticed_and_other_trouble_is_said() {
 fn it_is_noted_in_the_node() {
     let site = Site::new();
     let mut node = site.node;
-    assert!(!site.dhcp.knows(&node));
+    assert!(!site.dhcp.has_options_for(&node));
     site.dhcp.note(&mut node);
-    assert!(site.dhcp.knows(&node));
+    assert!(site.dhcp.has_options_for(&node));
     site.dhcp.note_cleared(&mut node);
-    assert!(!site.dhcp.knows(&node));
+    assert!(!site.dhcp.has_options_for(&node));
     assert!(node.driver_internal_info.is_empty());
 }

@@ -132,7 +132,7 @@ async fn who_does_not_answer_is_not_waited_for() {
         .image(IMAGE)
         .await
         .unwrap_err();
-    assert!(matches!(error.cause, Cause::TooLate(_)), "{error}");
+    assert!(matches!(error.cause, Cause::Timeout(_)), "{error}");
 }
 
 #[tokio::test]

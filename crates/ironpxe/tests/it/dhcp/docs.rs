@@ -118,15 +118,18 @@ fn what_is_not_said_is_asked_for_by_its_place() -> Result<()> {
             &["dnsmasq", "--api-url", "http://0.0.0.0:6385"],
             "not the address of a host",
         ),
-        (&["dnsmasq", "--api-url", "http://h/a,b"], "a comma"),
+        (&["dnsmasq", "--api-url", "http://h/a,b"], "commas"),
         (
             &["dnsmasq", "--api-url", &longest],
-            "DHCP option 67 of dnsmasq takes 255 bytes",
+            "DHCP option 67 of dnsmasq takes at most 255 bytes",
         ),
-        (&["neutron", "--api-url", &longest], "takes 255 bytes"),
+        (
+            &["neutron", "--api-url", &longest],
+            "takes at most 255 bytes",
+        ),
         (
             &["isc", "--api-url", LONG],
-            "dhcpd's filename takes 127 bytes, and http://ironpxe.a-name-that",
+            "dhcpd's filename takes at most 127 bytes, but http://ironpxe.a-name-that",
         ),
     ] {
         let output = run(args)?;

@@ -103,7 +103,7 @@ fn a_machine_nobody_knows_goes_on_to_its_disk(platform: Platform) -> Result<()> 
     ensure!(console.contains(OTHER_UNKNOWN_MAC) == sees_all, "{console}");
     let images = site.images.requests.entries();
     ensure!(images.is_empty(), "{images:?}");
-    looks_as_documented(&machine, "a machine nobody knows", UNKNOWN_MAC)
+    looks_as_documented(&machine, "an unknown machine", UNKNOWN_MAC)
 }
 on_platforms!(
     a_machine_nobody_knows_goes_on_to_its_disk:
@@ -151,7 +151,12 @@ fn a_script_that_cannot_be_fetched_is_not_a_missing_port(platform: Platform) -> 
             let rows = console.replace(['\r', '\n'], "");
             ensure!(rows.contains(&shown), "no {shown:?} in:\n{console}");
         } else {
-            looks_as_documented_at(&machine, "a machine that cannot ask", MAC, &front.url("/"))?;
+            looks_as_documented_at(
+                &machine,
+                "an address that cannot be looked up",
+                MAC,
+                &front.url("/"),
+            )?;
         }
         ensure!(!console.contains("port create"), "{console}");
         machine.power_off()?;

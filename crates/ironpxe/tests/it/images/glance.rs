@@ -123,7 +123,7 @@ fn a_damaged_image_never_arrives_whole() -> Result<()> {
         .server
         .wait_for_log("kernel not served: its SHA-512 is", SOON)?;
     ensure!(
-        line.contains(&node) && line.contains(KERNEL) && line.contains("damaged"),
+        line.contains(&node) && line.contains(KERNEL) && line.contains("corrupt"),
         "{line}"
     );
     // A small one is not begun.

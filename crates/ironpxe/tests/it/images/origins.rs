@@ -364,7 +364,7 @@ fn whatever_is_wrong_at_the_other_server_is_told() -> Result<()> {
                 got.text()
             );
         }
-        site.server.wait_for_log(cause, SOON)?;
+        site.server.wait_for_log(&url, SOON)?;
         let lines: Vec<String> = site
             .server
             .log_with("kernel not served")

@@ -177,7 +177,9 @@ fn the_door_is_open_only_while_the_node_boots_this_image() -> Result<()> {
     site.ironic.wait_state(&node, "available", SOON)?;
     let got = site.get(&path)?;
     ensure!(got.status == 404, "{}", got.head);
-    let line = site.server.wait_for_log("kernel not served: ", SOON)?;
+    let line = site
+        .server
+        .wait_for_log("kernel not served: this state", SOON)?;
     ensure!(line.contains("this state boots nothing"), "{line}");
     site.ironic
         .delete(&format!("/v1/nodes/{node}"))?
@@ -208,7 +210,7 @@ fn nothing_leads_out_of_the_allowed_folders() -> Result<()> {
             format!("file://{inside}/../secret"),
             "may be empty, . or ..",
         ),
-        (format!("file://{inside}"), "no file"),
+        (format!("file://{inside}"), "not a regular file"),
         (format!("file://{inside}/nothing"), "does not exist"),
         (
             "file:///proc/self/environ".to_owned(),
@@ -286,7 +288,7 @@ fn a_preview_says_where_images_come_from_and_opens_nothing() -> Result<()> {
         "{said}"
     );
     ensure!(
-        said.contains("passed on by this service, from the file of 6 bytes"),
+        said.contains("relayed by this service from the file of 6 bytes"),
         "{said}"
     );
     let script = run("show")?;

@@ -127,7 +127,7 @@ async fn a_free_form_field_does_not_grow_with_every_patch() -> Result<()> {
             .refused(400, "PATCH", &path, add("two", json!(half)))
             .await?;
         ensure!(
-            said.contains(&format!("{field} would hold 12000"))
+            said.contains(&format!("{field} would have 12000"))
                 && said.contains("bytes of JSON; at most 1048576 are allowed"),
             "{path} {field}: {said}"
         );

@@ -74,7 +74,7 @@ fn requests_of_unknown_machines_are_summed_up() -> Result<()> {
     let deadline = Instant::now() + Duration::from_mins(1);
     loop {
         let own = server.log_with("no port has this address").len();
-        let sums = server.log_with("machines that are not enrolled");
+        let sums = server.log_with("further boot requests of unknown machines");
         let summed: usize = sums
             .iter()
             .filter_map(|line| {

@@ -187,7 +187,7 @@ async fn a_url_without_its_path_is_told_which_one_is_right() {
             assert_eq!(answer.status, StatusCode::OK, "{path}");
             assert!(answer.body.contains(right), "{path}: {}", answer.body);
             assert!(answer.body.contains(answer.request_id()), "{path}");
-            assert!(answer.body.contains("is no boot script"), "{path}");
+            assert!(answer.body.contains("is not a boot script"), "{path}");
             let head = service.ask("HEAD", path, FIRMWARE).await;
             assert_eq!(
                 (head.status, head.body.as_str()),
@@ -219,37 +219,37 @@ async fn a_mac_address_that_is_not_set_is_told_and_logged() {
         ("/v1/boot//boot.ipxe".to_owned(), "it is empty"),
         (
             "/v1/boot/%24%7Bnet0%2Fmac%7D/boot.ipxe".into(),
-            "was not replaced",
+            "did not expand",
         ),
         (
             "/v1/boot/%24%7Bnet0/mac%7D/boot.ipxe".into(),
-            "was not replaced",
+            "did not expand",
         ),
         (
             "/v1/boot/$%7Bnet0/mac:hexhyp%7D/boot.ipxe".into(),
-            "was not replaced",
+            "did not expand",
         ),
-        ("/v1/boot/$%7Bmac%7D/boot.ipxe".into(), "was not replaced"),
+        ("/v1/boot/$%7Bmac%7D/boot.ipxe".into(), "did not expand"),
         ("/pxelinux.cfg/".into(), "it is empty"),
         ("/pxelinux.cfg/01-".into(), "it is empty"),
         (
             "/pxelinux.cfg/01-%24%7Bnet0/mac:hexhyp%7D".into(),
-            "was not replaced",
+            "did not expand",
         ),
-        ("/pxelinux.cfg/%24%7Bmac%7D".into(), "was not replaced"),
+        ("/pxelinux.cfg/%24%7Bmac%7D".into(), "did not expand"),
         (format!("{passthru}?port_address="), "it is empty"),
         (
             format!("{passthru}?port_address=$%7Bnet0/mac%7D"),
-            "was not replaced",
+            "did not expand",
         ),
         (
             format!("{passthru}?port_address=%24%7Bnet0%2Fmac%7D"),
-            "was not replaced",
+            "did not expand",
         ),
         (format!("{passthru}?node_uuid="), "it is empty"),
         (
             format!("{passthru}?node_uuid=$%7Buuid%7D"),
-            "was not replaced",
+            "did not expand",
         ),
     ] {
         log.take();
@@ -264,7 +264,7 @@ async fn a_mac_address_that_is_not_set_is_told_and_logged() {
         let shown = shown.join(" ");
         assert!(shown.contains(said), "{path}: {shown}");
         assert!(
-            shown.contains("/boot.ipxe asks for every NIC."),
+            shown.contains("/boot.ipxe, which tries every NIC."),
             "{path}: {shown}"
         );
         assert_eq!(warnings.len(), 1, "{path}: {warnings:?}");
