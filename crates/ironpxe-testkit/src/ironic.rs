@@ -9,6 +9,8 @@ use reqwest::blocking::Client;
 use reqwest::header::USER_AGENT;
 use serde_json::{Value, json};
 
+use crate::wait::{TIMEOUT, eventually};
+
 const MICROVERSION_HEADER: &str = "X-OpenStack-Ironic-API-Version";
 /// The version asked for with each request.
 pub const MICROVERSION: &str = "1.115";
@@ -16,7 +18,7 @@ pub const MICROVERSION: &str = "1.115";
 pub const FIRMWARE: &str = "iPXE/1.0.0+git-20190125.36a4c85-5.1";
 
 const POLL: Duration = Duration::from_millis(20);
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+const REQUEST_TIMEOUT: Duration = TIMEOUT;
 
 /// A client of one server.
 #[derive(Clone, Debug)]
@@ -147,6 +149,31 @@ impl Ironic {
             .expect_status(202)
             .with_context(|| format!("the verb {verb} was refused"))?;
         Ok(())
+    }
+
+    /// Enrols a node with a port; returns the node's UUID.
+    pub fn enrol(&self, node: &Value, mac: &str) -> Result<String> {
+        let node = self.create_node(node)?;
+        let uuid = node.get("uuid").and_then(Value::as_str);
+        let uuid = uuid.context("a node without UUID")?;
+        self.create_port(uuid, mac)?;
+        Ok(uuid.to_owned())
+    }
+
+    /// Asks for one verb after the other, and waits each time for the state that it leads to.
+    pub fn walk(&self, node: &str, steps: &[(&str, &str)]) -> Result<()> {
+        for (verb, state) in steps {
+            self.provision(node, verb)?;
+            self.wait_state(node, state, TIMEOUT)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the node is not reserved.
+    pub fn wait_unreserved(&self, node: &str) -> Result<()> {
+        eventually("the node is not reserved", || {
+            Ok(self.node(node)?.get("reservation") == Some(&Value::Null))
+        })
     }
 
     /// Waits until the node is in `state`; returns the node.

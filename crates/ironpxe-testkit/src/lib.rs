@@ -46,6 +46,8 @@ pub mod server;
 #[cfg(feature = "servers")]
 pub mod turnstile;
 #[cfg(feature = "servers")]
+pub mod wait;
+#[cfg(feature = "servers")]
 pub mod writes;
 
 #[cfg(feature = "servers")]

@@ -19,8 +19,8 @@ use crate::machine::HOST;
 use crate::postgres::Postgres;
 use crate::process::{Child, collect_lines, find, guarded, spawn};
 
-const STARTS_WITHIN: Duration = Duration::from_secs(30);
-const STOPS_WITHIN: Duration = Duration::from_secs(30);
+const STARTS_WITHIN: Duration = crate::wait::TIMEOUT;
+const STOPS_WITHIN: Duration = crate::wait::TIMEOUT;
 const LOG_TAIL: usize = 60;
 /// How often to try another port if the free one was taken meanwhile.
 const PORTS_TO_TRY: usize = 5;
@@ -70,6 +70,40 @@ impl ServerOptions {
         options
             .set("IRONPXE_API__PUBLIC_ENDPOINT", url)
             .set("IRONPXE_API__ALLOW_UNAUTHENTICATED_ACCESS", "true")
+    }
+
+    /// The same as this role only.
+    #[must_use]
+    pub fn role(mut self, role: &'static str) -> Self {
+        self.role = Some(role);
+        self
+    }
+
+    /// The same with its state in this folder.
+    #[must_use]
+    pub fn state_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.state_dir = Some(folder.into());
+        self
+    }
+
+    /// The same with this configuration file.
+    #[must_use]
+    pub fn config(mut self, file: impl Into<PathBuf>) -> Self {
+        self.config = Some(file.into());
+        self
+    }
+
+    /// The same at this `host:port`.
+    #[must_use]
+    pub fn listen(mut self, address: impl Into<String>) -> Self {
+        self.listen = Some(address.into());
+        self
+    }
+
+    /// The same on this database.
+    #[must_use]
+    pub fn database(self, url: impl Into<String>) -> Self {
+        self.set(CONNECTION, url)
     }
 
     /// The same with one setting more.
@@ -412,7 +446,7 @@ mod tests {
         assert!(server.log_with("args serve --state-dir ")[0].contains(" --listen 127.0.0.1:"));
         assert_eq!(server.terminate().unwrap().code(), Some(7));
         assert_eq!(
-            server.wait_for_log("bye", Duration::from_secs(5)).unwrap(),
+            server.wait_for_log("bye", crate::wait::TIMEOUT).unwrap(),
             "bye"
         );
     }

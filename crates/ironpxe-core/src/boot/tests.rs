@@ -9,6 +9,7 @@ mod hostile;
 mod ipxe;
 mod kickstart;
 mod machines;
+mod nic_loop;
 mod oracle;
 mod pinned;
 mod refusals;

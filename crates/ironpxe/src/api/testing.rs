@@ -1,83 +1,184 @@
-//! A whole service in this process, for tests and fuzzing.
+//! A whole service for unit tests: an empty database of its own, a boot service, a conductor and
+//! the API, set up as an operator gets them who configures nothing.
 
-#![expect(clippy::unwrap_used, reason = "no part of the service")]
-
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ironpxe_core::id::{NodeUuid, PortUuid};
-use ironpxe_core::node::Node;
-use ironpxe_core::port::Port;
-use ironpxe_core::provision_state::ProvisionState;
-use serde_json::json;
+use axum::body::Body;
+use http::{Request, StatusCode, header};
+use http_body_util::BodyExt;
+use ironpxe_core::boot::BootSettings;
+use ironpxe_core::dhcp::DhcpSettings;
+use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 
-use super::{AppState, Settings};
+use crate::api::{self, AppState};
 use crate::boot::{self, BootService};
-use crate::clock;
 use crate::conductor::{self, LocalConductor};
 use crate::db::Db;
-use crate::ident;
+use crate::drivers::Drivers;
 use crate::lifecycle::Tasks;
 use crate::server::Site;
 
-/// The UUID of the node.
-pub(crate) const NODE: &str = "1be26c0b-03f2-4d2e-ae87-c02d7f33c123";
-/// The address of its port.
-pub(crate) const MAC: &str = "52:54:00:aa:00:01";
+/// The name of the conductor.
+pub(crate) const HOST: &str = "conductor-1";
 
-/// The API, the boot service and a conductor in one process, and one node with one port.
-pub(crate) struct Service {
+/// A running service.
+pub(crate) struct TestApp {
     pub(crate) db: Db,
     pub(crate) conductor: LocalConductor,
     pub(crate) site: Site,
-    pub(crate) node: Node,
+    folder: Arc<TempDir>,
 }
 
-impl Service {
-    /// On an empty database. The node is in this state.
-    pub(crate) async fn start(
-        db: Db,
-        state: ProvisionState,
-        boot_settings: boot::Settings,
-        api_settings: Settings,
-    ) -> Self {
-        let uuid: NodeUuid = NODE.parse().unwrap();
-        let mut node = Node::enroll(uuid, "fake-hardware", clock::now());
-        node.name = Some("bm-1".into());
-        node.provision_state = state.into();
-        for key in ["deploy_kernel", "deploy_ramdisk"] {
-            node.driver_info.insert(key.into(), json!("http://h/x"));
-        }
-        conductor::testing::drivers().compose(&mut node).unwrap();
-        db.node_create(&node).await.unwrap();
-        let mac = MAC.parse().unwrap();
-        let port = Port::new(PortUuid(ident::uuid()), node.uuid, mac, clock::now());
-        db.port_create(&port).await.unwrap();
+/// What a [`TestApp`] is started with.
+pub(crate) struct TestAppBuilder {
+    boot: boot::Settings,
+    conductor: conductor::Settings,
+    api: api::Settings,
+    folder: Arc<TempDir>,
+}
 
-        let images = boot_settings.images.clone();
-        let boot = BootService::new(&db, boot_settings, &Tasks::new());
-        let settings = conductor::Settings {
-            // Nothing is committed that no request asked for.
-            heartbeat_interval: Duration::from_hours(1),
-            take_over_interval: Duration::from_hours(1),
-            images: images.clone(),
-            ..conductor::testing::settings()
-        };
-        let conductor = conductor::testing::start(&db, boot.clone(), settings, Tasks::new()).await;
-        let site = super::site(AppState {
+/// A response, read to its end.
+pub(crate) struct Response {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: http::HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Response {
+    pub(crate) fn request_id(&self) -> &str {
+        self.headers["openstack-request-id"].to_str().unwrap()
+    }
+}
+
+impl TestApp {
+    /// With the default settings and the hardware type `fake-hardware`.
+    pub(crate) async fn new() -> Self {
+        Self::builder().start().await
+    }
+
+    pub(crate) fn builder() -> TestAppBuilder {
+        TestAppBuilder::on(Arc::new(TempDir::new().unwrap()))
+    }
+
+    /// One more service, on the database of this one.
+    pub(crate) fn replica(&self) -> TestAppBuilder {
+        TestAppBuilder::on(Arc::clone(&self.folder))
+    }
+
+    /// The folder of the database.
+    pub(crate) fn folder(&self) -> &TempDir {
+        &self.folder
+    }
+
+    /// Sends a request to the router; a body is sent as JSON, with a microversion.
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        user_agent: &str,
+        body: Option<serde_json::Value>,
+    ) -> Response {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::USER_AGENT, user_agent);
+        if body.is_some() {
+            request = request
+                .header(header::CONTENT_TYPE, "application/json")
+                .header("X-OpenStack-Ironic-API-Version", "1.99");
+        }
+        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+        let request = request.body(body).unwrap();
+        let response = self.site.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Response {
+            status: parts.status,
+            headers: parts.headers,
+            body: String::from_utf8(body.to_vec()).unwrap(),
+        }
+    }
+}
+
+impl TestAppBuilder {
+    fn on(folder: Arc<TempDir>) -> Self {
+        let images = crate::images::testing::images();
+        Self {
+            boot: boot::testing::settings(),
+            conductor: conductor::Settings {
+                host: HOST.into(),
+                conductor_group: String::new(),
+                automated_clean: true,
+                allow_provisioning_in_maintenance: true,
+                heartbeat_interval: Duration::from_secs(10),
+                take_over_interval: Duration::from_secs(10),
+                callback_timeouts: conductor::CallbackTimeouts::default(),
+                history: conductor::HistorySettings::default(),
+                endpoint: String::new(),
+                boot: BootSettings::default(),
+                images,
+                dhcp: crate::dhcp::Dhcp::None,
+                dhcp_options: DhcpSettings::default(),
+            },
+            api: api::Settings::default(),
+            folder,
+        }
+    }
+
+    /// The folder in which the database is going to be.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn host(self, host: &str) -> Self {
+        self.conductor(|settings| settings.host = host.to_owned())
+    }
+
+    pub(crate) fn boot(mut self, set: impl FnOnce(&mut boot::Settings)) -> Self {
+        set(&mut self.boot);
+        self
+    }
+
+    pub(crate) fn conductor(mut self, set: impl FnOnce(&mut conductor::Settings)) -> Self {
+        set(&mut self.conductor);
+        self
+    }
+
+    pub(crate) fn api(mut self, settings: api::Settings) -> Self {
+        self.api = settings;
+        self
+    }
+
+    pub(crate) async fn start(self) -> TestApp {
+        let db = crate::db::testing::open(&self.folder).await;
+        let drivers = Drivers::new(&["fake-hardware".into()], None).unwrap();
+        let images = self.conductor.images.clone();
+        let boot = BootService::new(&db, self.boot, &Tasks::new());
+        let started = LocalConductor::start(
+            db.clone(),
+            drivers,
+            boot.clone(),
+            self.conductor,
+            Tasks::new(),
+        );
+        let conductor = started.await.unwrap();
+        let site = api::site(AppState {
             db: db.clone(),
             boot,
             conductor: Arc::new(conductor.clone()),
-            settings: Arc::new(api_settings),
+            settings: Arc::new(self.api),
             images,
             stopping: CancellationToken::new(),
         });
-        Self {
+        TestApp {
             db,
             conductor,
             site,
-            node,
+            folder: self.folder,
         }
     }
 }

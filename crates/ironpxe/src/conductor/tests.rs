@@ -1,4 +1,4 @@
-//! Provision verbs on a real database: where nodes end, who is refused, what survives.
+//! Provision verbs on a real database: the resulting states, the refusals, what survives a restart.
 
 mod callback_timeouts;
 mod history;
@@ -11,7 +11,6 @@ mod volumes;
 
 use std::time::Duration;
 
-use ironpxe_core::boot::Kickstarts;
 use ironpxe_core::boot_ident::BootIdent;
 use ironpxe_core::id::{NodeUuid, PortUuid};
 use ironpxe_core::interface::InterfaceKind;
@@ -19,20 +18,11 @@ use ironpxe_core::node::Node;
 use ironpxe_core::port::Port;
 use ironpxe_core::provision::Verb;
 use serde_json::json;
-use tempfile::TempDir;
 
 use super::*;
-use crate::boot;
+use crate::api::testing::{HOST, TestApp};
 use crate::rpc::{Conductor, Context, ProvisionArgs};
 use crate::{clock, ident};
-
-pub(super) use super::testing::HOST;
-
-pub(super) struct Stand {
-    pub(super) conductor: LocalConductor,
-    pub(super) db: Db,
-    pub(super) folder: TempDir,
-}
 
 pub(super) fn context() -> Context {
     Context {
@@ -40,21 +30,11 @@ pub(super) fn context() -> Context {
     }
 }
 
-impl Stand {
+impl TestApp {
     /// What the machine is given to boot by.
     pub(super) async fn script(&self, ident: BootIdent) -> Result<String> {
         let context = context();
         self.conductor.boot.script(&context.request_id, ident).await
-    }
-
-    pub(super) async fn new() -> Self {
-        let (db, folder) = crate::db::testing::scratch().await;
-        let conductor = start(&db).await;
-        Self {
-            conductor,
-            db,
-            folder,
-        }
     }
 
     /// Enrols a node with a port and with all it needs, but for automated cleaning.
@@ -104,16 +84,19 @@ impl Stand {
         self.conductor.provision(&context(), node, verb, args).await
     }
 
-    /// Waits until nobody works on the node any more.
+    /// Waits until the node is not reserved any more.
     pub(super) async fn settled(&self, uuid: NodeUuid) -> Node {
-        for _ in 0..500 {
-            let node = self.db.node_get(uuid).await.unwrap().unwrap();
-            if node.reservation.is_none() {
-                return node;
+        let released = async {
+            loop {
+                let node = self.db.node_get(uuid).await.unwrap().unwrap();
+                if node.reservation.is_none() {
+                    return node;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("node {uuid} is still reserved");
+        };
+        let released = tokio::time::timeout(Duration::from_mins(1), released).await;
+        released.unwrap_or_else(|_| panic!("node {uuid} is still reserved"))
     }
 
     /// Asks for each verb in turn; gives the state after each.
@@ -127,56 +110,4 @@ impl Stand {
         }
         states
     }
-}
-
-pub(super) async fn start(db: &Db) -> LocalConductor {
-    start_as(db, HOST, Tasks::new()).await
-}
-
-pub(super) async fn start_as(db: &Db, host: &str, tasks: Tasks) -> LocalConductor {
-    start_with(db, host, tasks, Kickstarts::built_in().unwrap()).await
-}
-
-pub(super) async fn start_with(
-    db: &Db,
-    host: &str,
-    tasks: Tasks,
-    kickstarts: Kickstarts,
-) -> LocalConductor {
-    let boot = boot::Settings {
-        kickstarts: Arc::new(kickstarts),
-        ..boot::testing::settings()
-    };
-    start_on(
-        db,
-        host,
-        tasks,
-        BootService::new(db, boot, &Tasks::new()),
-        |_| (),
-    )
-    .await
-}
-
-pub(super) async fn start_set(
-    db: &Db,
-    host: &str,
-    tasks: Tasks,
-    set: impl FnOnce(&mut Settings),
-) -> LocalConductor {
-    start_on(db, host, tasks, boot::testing::service(db), set).await
-}
-
-async fn start_on(
-    db: &Db,
-    host: &str,
-    tasks: Tasks,
-    boot: BootService,
-    set: impl FnOnce(&mut Settings),
-) -> LocalConductor {
-    let mut settings = Settings {
-        host: host.into(),
-        ..testing::settings()
-    };
-    set(&mut settings);
-    testing::start(db, boot, settings, tasks).await
 }

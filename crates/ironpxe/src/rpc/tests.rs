@@ -14,13 +14,13 @@ use ironpxe_core::node::Node;
 use ironpxe_core::port::Port;
 use ironpxe_core::provision_state::ProvisionState;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::server::Served;
 use super::*;
-use crate::conductor::{self, LocalConductor};
+use crate::api::testing::TestApp;
+use crate::conductor::LocalConductor;
 use crate::db::{Db, Registration};
 use crate::lifecycle::Tasks;
 use crate::server::{self as http_server, Limits};
@@ -33,7 +33,7 @@ struct Site {
     db: Db,
     local: LocalConductor,
     tasks: Tasks,
-    folder: TempDir,
+    app: TestApp,
 }
 
 /// How the conductor is guarded.
@@ -70,11 +70,14 @@ impl Site {
     }
 
     async fn guarded(guards: Guards) -> Self {
-        let (db, folder) = crate::db::testing::scratch().await;
         let tasks = Tasks::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let local = conductor(&db, "conductor-1", address).await;
+        let app = TestApp::builder()
+            .conductor(|settings| settings.endpoint = address.to_string())
+            .start()
+            .await;
+        let local = app.conductor.clone();
         let served = Served {
             conductor: Arc::new(local.clone()),
             users: guards.users,
@@ -83,10 +86,10 @@ impl Site {
         };
         serve(&tasks, listener, server::router(served), guards.tls);
         Self {
-            db,
+            db: app.db.clone(),
             local,
             tasks,
-            folder,
+            app,
         }
     }
 
@@ -134,16 +137,6 @@ impl Site {
         self.local.port_create(&context(), port).await.unwrap();
         node.uuid
     }
-}
-
-async fn conductor(db: &Db, host: &str, address: SocketAddr) -> LocalConductor {
-    let settings = conductor::Settings {
-        host: host.to_owned(),
-        endpoint: address.to_string(),
-        ..conductor::testing::settings()
-    };
-    let boot = crate::boot::testing::service(db);
-    conductor::testing::start(db, boot, settings, Tasks::new()).await
 }
 
 fn memory() -> http_server::RequestMemory {

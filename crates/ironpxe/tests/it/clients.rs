@@ -28,12 +28,12 @@ use ironpxe_testkit::server::{Server, ServerOptions};
 use serde_json::{Value, json};
 
 /// No single command of a client may take longer.
-const SECONDS: &str = "60";
+const SECONDS: &str = "240";
 
 /// No change of a node may take longer.
-const TIMEOUT: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = crate::app::TIMEOUT;
 
-/// An image that exists nowhere; what is tested here happens before anybody fetches it.
+/// An image that exists nowhere; what is tested here happens before it is fetched.
 const IMAGE: &str = "http://192.0.2.1/images/disk.raw";
 
 /// One server and the `baremetal` command that talks to it.
@@ -44,8 +44,7 @@ struct Lab {
 
 impl Lab {
     fn start() -> Result<Self> {
-        let binary = Path::new(env!("CARGO_BIN_EXE_ironpxe"));
-        let server = Server::start(binary, &ServerOptions::default())?;
+        let server = crate::app::start(&ServerOptions::default())?;
         Ok(Self {
             server,
             venv: venv()?,

@@ -12,7 +12,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tempfile::TempDir;
 
 /// How long a statement waits for others who write to the same file.
-const TIMEOUT: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = crate::app::TIMEOUT;
 
 /// A database with ironpxe's tables. Dropping it deletes it.
 pub(crate) enum Database<'server> {
@@ -57,13 +57,8 @@ impl<'server> Database<'server> {
     /// What a process needs to be told to use it.
     pub(crate) fn options(&self) -> ServerOptions {
         match self {
-            Self::File(folder) => ServerOptions {
-                state_dir: Some(folder.path().to_owned()),
-                ..ServerOptions::default()
-            },
-            Self::Server(server, name) => {
-                ServerOptions::default().set("IRONPXE_DATABASE__CONNECTION", server.url(name))
-            }
+            Self::File(folder) => ServerOptions::default().state_dir(folder.path()),
+            Self::Server(server, name) => ServerOptions::default().database(server.url(name)),
         }
     }
 

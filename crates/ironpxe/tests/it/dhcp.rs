@@ -14,9 +14,9 @@ mod site;
 
 use std::time::Duration;
 
+use crate::app::TIMEOUT;
 use crate::firmware::MACHINES;
 use site::Site;
 
 const MAC: &str = "52:54:00:dd:00:01";
-const SOON: Duration = Duration::from_secs(30);
 const BOOT: Duration = Duration::from_mins(2);

@@ -2,9 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use ironpxe_testkit::ironic::Ironic;
@@ -12,12 +10,9 @@ use ironpxe_testkit::server::{Server, ServerOptions};
 use serde_json::json;
 use tempfile::TempDir;
 
-const SOON: Duration = Duration::from_secs(15);
-const MAC: &str = "52:54:00:ee:00:01";
+use crate::app::{self, TIMEOUT, binary, eventually};
 
-fn binary() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_ironpxe"))
-}
+const MAC: &str = "52:54:00:ee:00:01";
 
 /// The program with a small limit on open files, as a program that starts it.
 fn limited(folder: &TempDir, files: u32) -> Result<std::path::PathBuf> {
@@ -35,7 +30,7 @@ fn limited(folder: &TempDir, files: u32) -> Result<std::path::PathBuf> {
 fn connect(server: &Server) -> Result<TcpStream> {
     let address = server.base_url().trim_start_matches("http://");
     let stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(SOON))?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
     Ok(stream)
 }
 
@@ -66,7 +61,7 @@ fn boot_request() -> String {
 
 /// With fewer files there would be more connections than files for them.
 #[test]
-fn too_few_files_are_told_before_anything_is_bound() -> Result<()> {
+fn too_few_files_are_reported_before_the_port_is_bound() -> Result<()> {
     let folder = tempfile::tempdir()?;
     for files in [40, 64, 199] {
         let mut process = Command::new(limited(&folder, files)?)
@@ -76,18 +71,17 @@ fn too_few_files_are_told_before_anything_is_bound() -> Result<()> {
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()?;
-        let deadline = Instant::now() + SOON;
-        let status = loop {
-            if let Some(status) = process.try_wait()? {
-                break status;
-            }
-            if Instant::now() > deadline {
-                process.kill()?;
-                process.wait()?;
-                anyhow::bail!("it starts with {files} files");
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        };
+        let mut status = None;
+        let ended = eventually("it refuses to start", || {
+            status = process.try_wait()?;
+            Ok(status.is_some())
+        });
+        if ended.is_err() {
+            process.kill()?;
+            process.wait()?;
+        }
+        ended.with_context(|| format!("{files} files"))?;
+        let status = status.context("no status")?;
         let mut said = String::new();
         let stderr = process.stderr.as_mut().context("no stderr")?;
         stderr.read_to_string(&mut said)?;
@@ -122,7 +116,7 @@ fn connections_that_wait_do_not_hold_up_a_machine() -> Result<()> {
             let script = answer(&server, &boot_request())?;
             ensure!(script.contains("#!ipxe\n"), "{begin:?}: {script}");
         }
-        server.wait_for_log("connections run short", SOON)?;
+        server.wait_for_log("connections run short", TIMEOUT)?;
     }
     Ok(())
 }
@@ -134,7 +128,7 @@ fn bodies_under_way_share_one_budget() -> Result<()> {
         .set("IRONPXE_API__MAX_REQUEST_MEMORY", "4000000")
         .set("IRONPXE_API__MAX_JSON_BODY_SIZE_PROVISION", "1000000")
         .set("IRONPXE_API__MAX_JSON_BODY_SIZE", "1000000");
-    let server = Server::start(binary(), &options)?;
+    let server = app::start(&options)?;
     let part = "x".repeat(900_000);
     let begin = format!(
         "PUT /v1/nodes/n/states/provision HTTP/1.1\r\nHost: h\r\nContent-Length: 990000\r\n\r\n\
@@ -150,15 +144,15 @@ fn bodies_under_way_share_one_budget() -> Result<()> {
         stream.write_all(begin.as_bytes())?;
         held.push(stream);
     }
-    let full = server.wait_for_log("requests in progress use all memory", SOON)?;
+    let full = server.wait_for_log("requests in progress use all memory", TIMEOUT)?;
     ensure!(full.contains("[api]max_request_memory"), "{full}");
-    // Somebody among them is told to come back, and who has nothing to send is answered.
+    // At least one of them gets 503, and requests without a body are answered.
     let told = held.iter_mut().rev().find_map(|stream| {
         let mut buffer = [0; 4096];
         let length = stream.read(&mut buffer).ok()?;
         Some(String::from_utf8_lossy(buffer.get(..length)?).into_owned())
     });
-    let told = told.context("nobody is told")?;
+    let told = told.context("no connection got a response")?;
     ensure!(told.starts_with("HTTP/1.1 503 "), "{told}");
     ensure!(told.contains("\r\nRetry-After: 5\r\n"), "{told}");
     ensure!(told.contains("[api]max_request_memory"), "{told}");
@@ -167,16 +161,11 @@ fn bodies_under_way_share_one_budget() -> Result<()> {
     drop(held);
     // All of it is there again.
     let drive = json!({ "target": "active", "configdrive": "x".repeat(900_000) });
-    let deadline = Instant::now() + SOON;
-    loop {
+    eventually("a large body is read", || {
         let answer = client.put(&format!("/v1/nodes/{uuid}/states/provision"), &drive)?;
         // 400: the node is only enrolled.
-        if answer.status == 400 {
-            return Ok(());
-        }
-        ensure!(Instant::now() < deadline, "{answer:?}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+        Ok(answer.status == 400)
+    })
 }
 
 #[test]

@@ -29,6 +29,7 @@ use ironpxe_testkit::machine::{Machine, Platform};
 use ironpxe_testkit::payload::{disk, toy};
 use ironpxe_testkit::turnstile::Turnstile;
 
+use crate::app::TIMEOUT;
 use screen::looks_as_documented;
 use site::Site;
 
@@ -39,7 +40,6 @@ const RAMDISK: &str = "/images/deploy.initramfs";
 const ARGUMENTS: &str = "console=ttyS0 quiet panic=-1 site=test";
 const BOOT_PATH: &str = "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config";
 
-const SOON: Duration = Duration::from_secs(30);
 const BOOT: Duration = Duration::from_mins(2);
 /// OVMF tries its own HTTP boot before it comes to the disk, and now and then waits for it.
 const NEXT_DEVICE: Duration = Duration::from_mins(4);

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use ironpxe_testkit::ironic::Ironic;
-use ironpxe_testkit::server::{Server, ServerOptions};
+use ironpxe_testkit::server::ServerOptions;
 use ironpxe_testkit::writes::Writes;
 use serde_json::{Value, json};
 
+use crate::app::{self, TIMEOUT};
+
 const MAC: &str = "52:54:00:ff:00:01";
 const BOOT_PATH: &str = "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config";
-const SOON: Duration = Duration::from_secs(30);
 
 /// Every file, folder and link in a folder, from there.
 fn everything_in(folder: &Path) -> Result<BTreeSet<PathBuf>> {
@@ -88,7 +88,7 @@ fn a_whole_life(ironic: &Ironic) -> Result<()> {
         (json!({"target": "manage"}), "manageable", false),
     ] {
         ironic.put(&states, &body)?.expect_status(202)?;
-        ironic.wait_state(uuid, state, SOON)?;
+        ironic.wait_state(uuid, state, TIMEOUT)?;
         let script = ironic.get_as_firmware(&format!("{BOOT_PATH}?port_address={MAC}"))?;
         ensure!(script.text.starts_with("#!ipxe\n"), "{state}: {script:?}");
         ensure!(
@@ -111,14 +111,12 @@ fn nothing_is_written_but_the_database() -> Result<()> {
     }
     let folder = tempfile::tempdir()?;
     let state = folder.path().canonicalize()?;
-    let options = ServerOptions {
-        state_dir: Some(state.clone()),
-        ..ServerOptions::default()
-    };
     // A file is what can be told from others; another database has its own.
     let connection = format!("sqlite:////{}", state.join("ironpxe.sqlite").display());
-    let options = options.set("IRONPXE_DATABASE__CONNECTION", connection);
-    let mut server = Server::start(Path::new(env!("CARGO_BIN_EXE_ironpxe")), &options)?;
+    let options = ServerOptions::default()
+        .state_dir(&state)
+        .database(connection);
+    let mut server = app::start(&options)?;
     let writes = Writes::of(server.id(), &[Path::new("/"), &state])?;
     a_whole_life(&Ironic::new(server.base_url())?)?;
     server.terminate()?;

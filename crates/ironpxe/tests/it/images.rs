@@ -9,7 +9,6 @@ mod secrets;
 mod serve;
 mod wire;
 
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -20,8 +19,8 @@ use tempfile::TempDir;
 
 use wire::{Got, fetch};
 
+const SOON: Duration = crate::app::TIMEOUT;
 const MAC: &str = "52:54:00:aa:00:01";
-const SOON: Duration = Duration::from_secs(30);
 const KEY: &str = "a key that only these tests know of";
 
 /// A service that gives out the files of a folder.
@@ -42,7 +41,7 @@ impl Site {
         let options = options
             .set("IRONPXE_CONDUCTOR__FILE_URL_ALLOWED_PATHS", allowed)
             .set("IRONPXE_IMAGES__URL_KEY", KEY);
-        let server = Server::start(Path::new(env!("CARGO_BIN_EXE_ironpxe")), &options)?;
+        let server = crate::app::start(&options)?;
         Ok(Self {
             ironic: Ironic::new(server.base_url())?,
             folder,
@@ -70,11 +69,7 @@ impl Site {
         });
         let node_fields = node.as_object_mut().context("no object")?;
         node_fields.extend(fields.as_object().context("no object")?.clone());
-        let node = self.ironic.create_node(&node)?;
-        let uuid = node.get("uuid").and_then(Value::as_str);
-        let uuid = uuid.context("no uuid")?.to_owned();
-        self.ironic.create_port(&uuid, mac)?;
-        Ok(uuid)
+        self.ironic.enrol(&node, mac)
     }
 
     /// A node that waits for its deploy ramdisk, which is made of these images.
@@ -113,11 +108,7 @@ impl Site {
 
     /// Drives a node through states.
     fn go(&self, node: &str, way: &[(&str, &str)]) -> Result<()> {
-        for (verb, state) in way {
-            self.ironic.provision(node, verb)?;
-            self.ironic.wait_state(node, state, SOON)?;
-        }
-        Ok(())
+        self.ironic.walk(node, way)
     }
 
     /// The script of a machine.

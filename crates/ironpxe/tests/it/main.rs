@@ -1,5 +1,6 @@
 //! The whole of ironpxe, tested from outside: the one integration binary.
 
+mod app;
 mod arrows;
 mod clients;
 mod config;

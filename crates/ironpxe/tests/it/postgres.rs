@@ -6,11 +6,9 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use ironpxe_testkit::ironic::{FIRMWARE, Ironic};
@@ -18,14 +16,10 @@ use ironpxe_testkit::postgres::Postgres;
 use ironpxe_testkit::server::{Server, ServerOptions};
 use serde_json::json;
 
+use crate::app::{self, TIMEOUT, binary, eventually};
+
 const MAC: &str = "52:54:00:00:00:01";
 const BOOT: &str = "/v1/boot/52-54-00-00-00-01/boot.ipxe";
-/// The longest that anybody waits for an answer here.
-const TIMEOUT: Duration = Duration::from_secs(20);
-
-fn binary() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_ironpxe"))
-}
 
 /// `ironpxe …` on a database, with nothing else of this process's environment.
 fn ironpxe(args: &[&str], url: &str) -> Result<(Option<i32>, String)> {
@@ -95,24 +89,16 @@ fn is_unavailable(server: &Server) -> Result<()> {
 
 /// Both get what they ask for, after a while.
 fn recovers(server: &Server) -> Result<()> {
-    let deadline = Instant::now() + TIMEOUT;
     for (path, agent) in [(BOOT, FIRMWARE), ("/v1/nodes", "openstacksdk")] {
-        loop {
-            let answer = get(server.base_url(), path, agent)?;
-            if answer.status == 200 {
-                break;
-            }
-            if Instant::now() >= deadline {
-                bail!("{path}: {answer:?}");
-            }
-            thread::sleep(Duration::from_millis(50));
-        }
+        eventually(path, || {
+            Ok(get(server.base_url(), path, agent)?.status == 200)
+        })?;
     }
     Ok(())
 }
 
 #[test]
-fn it_serves_from_a_server_and_survives_its_absence() -> Result<()> {
+fn serves_from_postgresql_and_recovers_from_its_outages() -> Result<()> {
     if Postgres::shared().is_none() {
         return Ok(());
     }
@@ -136,8 +122,8 @@ fn it_serves_from_a_server_and_survives_its_absence() -> Result<()> {
     let (code, current) = ironpxe(&["db", "status"], &url)?;
     assert_eq!(code, Some(0), "{current}");
 
-    let options = ServerOptions::default().set("IRONPXE_DATABASE__CONNECTION", url.as_str());
-    let server = Server::start(binary(), &options)?;
+    let options = ServerOptions::default().database(url.as_str());
+    let server = app::start(&options)?;
     let client = Ironic::new(server.base_url())?;
     let node = client.create_node(&json!({"driver": "fake-hardware", "name": "rack-1"}))?;
     let uuid = node["uuid"].as_str().context("a node without UUID")?;
@@ -168,7 +154,7 @@ fn it_serves_from_a_server_and_survives_its_absence() -> Result<()> {
     Ok(())
 }
 
-/// Of many who change a node at once, each is told whether its change is made, and it is.
+/// Of simultaneous changes to a node, each response says truly whether the change was made.
 fn no_change_is_lost(client: &Ironic, uuid: &str) -> Result<()> {
     const WRITERS: u64 = 6;
     const CHANGES: u64 = 10;

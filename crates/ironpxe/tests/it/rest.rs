@@ -20,16 +20,18 @@ use serde_json::json;
 mod bad_input;
 mod bounds;
 mod differences;
+mod drivers;
 mod exchange;
 mod heartbeat;
 mod history;
 mod lab;
+mod microversions;
 mod nodes;
 mod normal;
-mod parity;
 mod paths;
 mod ports;
 mod refused;
+mod states;
 mod vifs;
 mod volumes;
 
@@ -66,7 +68,7 @@ fn server() -> Result<Server> {
 }
 
 fn start(options: &ServerOptions) -> Result<Server> {
-    Server::start(Path::new(env!("CARGO_BIN_EXE_ironpxe")), options)
+    crate::app::start(options)
 }
 
 fn options() -> ServerOptions {
@@ -94,13 +96,9 @@ async fn recorded_exchanges_are_answered_as_ironic_did() -> Result<()> {
 
 /// The same, with the conductor in a process of its own.
 #[tokio::test]
-async fn so_they_are_over_json_rpc() -> Result<()> {
+async fn replay_matches_over_json_rpc() -> Result<()> {
     let state = tempfile::tempdir()?;
-    let options = |role| ServerOptions {
-        state_dir: Some(state.path().to_owned()),
-        role: Some(role),
-        ..options()
-    };
+    let options = |role| options().state_dir(state.path()).role(role);
     let _conductor = start(&options("conductor"))?;
     println!("{}", replay(&start(&options("api"))?).await?);
     Ok(())

@@ -11,24 +11,19 @@ mod images;
 mod ironic;
 mod takeover;
 
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use ironpxe_testkit::ironic::Ironic;
 use ironpxe_testkit::server::{Server, ServerOptions};
 use serde_json::{Value, json};
 
+use crate::app::{self, TIMEOUT, eventually};
 use crate::database::{Database, execute_in_file};
 
-const SOON: Duration = Duration::from_secs(30);
 const PASSTHRU: &str = "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config";
-
-fn binary() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_ironpxe"))
-}
 
 /// One database, and the processes that share it.
 struct Site {
@@ -49,24 +44,22 @@ impl Site {
 
     /// One role, quick to notice that another one is gone.
     fn options(&self, role: &'static str, host: &str) -> ServerOptions {
-        ServerOptions {
-            role: Some(role),
-            ..self.database.options()
-        }
-        .set("IRONPXE_DEFAULT__HOST", host)
-        .set("IRONPXE_CONDUCTOR__HEARTBEAT_INTERVAL", "1")
-        .set("IRONPXE_CONDUCTOR__HEARTBEAT_TIMEOUT", "3")
-        .set("IRONPXE_CONDUCTOR__CHECK_PROVISION_STATE_INTERVAL", "1")
-        .set("IRONPXE_JSON_RPC__BOOT_TRY_TIMEOUT", "1")
-        .set("IRONPXE_JSON_RPC__BOOT_TIMEOUT", "20")
+        let options = self.database.options().role(role);
+        options
+            .set("IRONPXE_DEFAULT__HOST", host)
+            .set("IRONPXE_CONDUCTOR__HEARTBEAT_INTERVAL", "1")
+            .set("IRONPXE_CONDUCTOR__HEARTBEAT_TIMEOUT", "3")
+            .set("IRONPXE_CONDUCTOR__CHECK_PROVISION_STATE_INTERVAL", "1")
+            .set("IRONPXE_JSON_RPC__BOOT_TRY_TIMEOUT", "1")
+            .set("IRONPXE_JSON_RPC__BOOT_TIMEOUT", "20")
     }
 
     fn conductor(&self, host: &str) -> Result<Server> {
-        Server::start(binary(), &self.options("conductor", host))
+        app::start(&self.options("conductor", host))
     }
 
     fn api(&self) -> Result<(Server, Ironic)> {
-        let api = Server::start(binary(), &self.options("api", "api"))?;
+        let api = app::start(&self.options("api", "api"))?;
         let client = Ironic::new(api.base_url())?;
         Ok((api, client))
     }
@@ -91,18 +84,16 @@ fn pause(site: &Site, server: &Server) -> Result<()> {
 
 /// Enrols a node with a port; gives its UUID and the port's address.
 fn enrol(client: &Ironic, number: u8) -> Result<(String, String)> {
-    let node = client.create_node(&json!({
+    let node = json!({
         "driver": "fake-hardware",
         "boot_interface": "ipxe",
         "deploy_interface": "direct",
         "automated_clean": false,
         "driver_info": {"deploy_kernel": "http://192.0.2.1/k", "deploy_ramdisk": "http://192.0.2.1/r"},
         "instance_info": {"image_source": "http://192.0.2.1/i", "image_checksum": "x"},
-    }))?;
-    let uuid = node["uuid"].as_str().context("a node without UUID")?;
+    });
     let mac = format!("52:54:00:00:00:{number:02x}");
-    client.create_port(uuid, &mac)?;
-    Ok((uuid.to_owned(), mac))
+    Ok((client.enrol(&node, &mac)?, mac))
 }
 
 /// A machine's request, by each of its URLs in turn; it must get its script.
@@ -148,15 +139,6 @@ fn booting<T>(api: &Server, mac: &str, act: impl FnOnce() -> Result<T>) -> Resul
         }
         Ok((boots, acted?))
     })
-}
-
-fn eventually(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
-    let deadline = Instant::now() + SOON;
-    while !holds()? {
-        ensure!(Instant::now() < deadline, "still not so: {what}");
-        thread::sleep(Duration::from_millis(20));
-    }
-    Ok(())
 }
 
 fn alive(client: &Ironic, host: &str) -> Result<bool> {

@@ -9,22 +9,18 @@ mod docs;
 mod remote;
 
 use std::path::Path;
-use std::process::{Command, Output};
-use std::time::Duration;
+use std::process::Output;
 
 use anyhow::{Context, Result, ensure};
 use ironpxe_testkit::ironic::Ironic;
 use ironpxe_testkit::server::{Server, ServerOptions};
 use serde_json::{Value, json};
 
-const MAC: &str = "52:54:00:aa:00:01";
-const NOBODY: &str = "req-00000000-0000-0000-0000-000000000000";
-const BOOT_PATH: &str = "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config";
-const SOON: Duration = Duration::from_secs(20);
+use crate::app;
 
-fn binary() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_ironpxe"))
-}
+const MAC: &str = "52:54:00:aa:00:01";
+const NO_REQUEST: &str = "req-00000000-0000-0000-0000-000000000000";
+const BOOT_PATH: &str = "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config";
 
 struct Said {
     code: Option<i32>,
@@ -43,11 +39,8 @@ fn script_in(environment: &[(&str, &str)], args: &[&str]) -> Result<Said> {
         status,
         stdout,
         stderr,
-    } = Command::new(binary())
-        .arg("script")
+    } = app::command(&["script"])
         .args(args)
-        .env_clear()
-        .env("HOME", "/nonexistent/home")
         .envs(environment.iter().copied())
         .output()?;
     Ok(Said {
@@ -70,9 +63,9 @@ impl Site {
     }
 
     fn with(options: &ServerOptions) -> Result<Self> {
-        let server = Server::start(binary(), options)?;
+        let server = app::start(options)?;
         let ironic = Ironic::new(server.base_url())?;
-        let node = ironic.create_node(&json!({
+        let node = json!({
             "name": "rack-1",
             "driver": "fake-hardware",
             "boot_interface": "ipxe",
@@ -86,9 +79,8 @@ impl Site {
                 "kernel_append_params": "console=ttyS0 %default%",
             },
             "instance_info": {"image_source": "http://images.example/i"},
-        }))?;
-        let node = node["uuid"].as_str().context("no uuid")?.to_owned();
-        ironic.create_port(&node, MAC)?;
+        });
+        let node = ironic.enrol(&node, MAC)?;
         Ok(Self {
             server,
             ironic,
@@ -97,14 +89,10 @@ impl Site {
     }
 
     fn drive(&self, steps: &[(&str, &str)]) -> Result<()> {
-        for (verb, state) in steps {
-            self.ironic.provision("rack-1", verb)?;
-            self.ironic.wait_state("rack-1", state, SOON)?;
-        }
-        Ok(())
+        self.ironic.walk("rack-1", steps)
     }
 
-    /// What firmware is served, as if nobody in particular had asked.
+    /// What firmware is served, without the id of the request.
     fn served(&self, query: &str) -> Result<String> {
         let reply = self
             .ironic
@@ -112,7 +100,7 @@ impl Site {
         ensure!(reply.status == 200, "{reply:?}");
         let (_, rest) = reply.text.split_once("req-").context("no request id")?;
         let id = rest.get(..36).context("half a request id")?;
-        Ok(reply.text.replace(&format!("req-{id}"), NOBODY))
+        Ok(reply.text.replace(&format!("req-{id}"), NO_REQUEST))
     }
 
     /// `ironpxe script <args>` on this server's database.
@@ -174,13 +162,13 @@ fn a_preview_is_what_the_machine_is_served() -> Result<()> {
 }
 
 #[test]
-fn nobody_is_booted_by_a_preview() -> Result<()> {
+fn a_preview_logs_no_boot_and_changes_no_node() -> Result<()> {
     let site = Site::start()?;
     let before = site.ironic.node("rack-1")?;
     site.preview("?state=wait%20call-back")?;
     site.prints(&["show", MAC, "--state", "active"])?;
     assert_eq!(site.ironic.node("rack-1")?, before);
-    for word in ["machine boots", "machine not booted", NOBODY] {
+    for word in ["machine boots", "machine not booted", NO_REQUEST] {
         assert_eq!(site.server.log_with(word), Vec::<String>::new());
     }
     let conductors = site.ironic.get("/v1/conductors")?.expect_status(200)?;

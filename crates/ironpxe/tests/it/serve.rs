@@ -1,4 +1,4 @@
-//! `ironpxe serve`: how it starts, whom it lets in, and how it ends.
+//! `ironpxe serve`: start, listening addresses, shutdown.
 
 mod disk;
 mod log;
@@ -10,17 +10,12 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use ironpxe_testkit::ironic::Ironic;
 use ironpxe_testkit::server::{Server, ServerOptions};
 
-const SOON: Duration = Duration::from_secs(20);
-
-fn binary() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_ironpxe"))
-}
+use crate::app::{self, TIMEOUT, binary, eventually};
 
 /// A server of which nothing is given but a home.
 struct Bare(Child);
@@ -62,14 +57,12 @@ impl Bare {
     }
 
     fn wait(&mut self) -> Result<ExitStatus> {
-        let deadline = Instant::now() + SOON;
-        loop {
-            if let Some(status) = self.0.try_wait()? {
-                return Ok(status);
-            }
-            ensure!(Instant::now() < deadline, "it does not end");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        let mut status = None;
+        eventually("it has ended", || {
+            status = self.0.try_wait()?;
+            Ok(status.is_some())
+        })?;
+        status.context("no status")
     }
 
     /// The rest of the log of a server that has ended.
@@ -96,7 +89,7 @@ impl Drop for Bare {
 
 /// One request on a connection that stays open.
 fn get(stream: &mut TcpStream, path: &str) -> Result<String> {
-    stream.set_read_timeout(Some(SOON))?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
     stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes())?;
     let mut buffer = [0; 4096];
     let length = stream.read(&mut buffer)?;
@@ -106,7 +99,7 @@ fn get(stream: &mut TcpStream, path: &str) -> Result<String> {
 
 #[test]
 fn it_needs_no_configuration_at_all() -> Result<()> {
-    // But for the port: the usual one may be somebody else's on this host.
+    // But for the port: the default one may be in use on this host.
     let home = tempfile::tempdir()?;
     let mut server = Bare::start(home.path(), &["--listen", "127.0.0.1:0"])?;
     let address = server.address()?;
@@ -153,15 +146,21 @@ fn the_second_signal_ends_it_at_once() -> Result<()> {
     let home = tempfile::tempdir()?;
     let mut server = Bare::start(home.path(), &["--listen", "127.0.0.1:0"])?;
     // A request whose body never comes would be waited for.
-    let mut busy = TcpStream::connect(server.address()?)?;
+    let address = server.address()?;
+    let mut busy = TcpStream::connect(&address)?;
+    busy.set_read_timeout(Some(TIMEOUT))?;
     busy.write_all(
         b"POST /v1/nodes HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n\
-          Content-Length: 100\r\n\r\n{",
+          Expect: 100-continue\r\nContent-Length: 100\r\n\r\n",
     )?;
-    std::thread::sleep(Duration::from_millis(200));
+    let mut begun = [0; 21];
+    busy.read_exact(&mut begun)?;
+    ensure!(&begun == b"HTTP/1.1 100 Continue", "{begun:?}");
     server.kill("-TERM")?;
-    std::thread::sleep(Duration::from_millis(300));
-    assert!(
+    eventually("it listens no more", || {
+        Ok(TcpStream::connect(&address).is_err())
+    })?;
+    ensure!(
         server.0.try_wait()?.is_none(),
         "it did not wait for the request"
     );
@@ -172,7 +171,7 @@ fn the_second_signal_ends_it_at_once() -> Result<()> {
 }
 
 #[test]
-fn strangers_are_let_in_only_on_request() -> Result<()> {
+fn refuses_other_hosts_without_allow_unauthenticated() -> Result<()> {
     let home = tempfile::tempdir()?;
     let mut server = Bare::start(home.path(), &["--listen", "0.0.0.0:0"])?;
     assert_eq!(server.wait()?.code(), Some(64));
@@ -222,13 +221,11 @@ fn a_port_that_is_taken_is_named() -> Result<()> {
 fn its_conductor_is_known_while_it_runs_and_no_longer() -> Result<()> {
     let state = tempfile::tempdir()?;
     let options = |host: &str| {
-        ServerOptions {
-            state_dir: Some(state.path().to_owned()),
-            ..ServerOptions::default()
-        }
-        .set("IRONPXE_DEFAULT__HOST", host)
+        ServerOptions::default()
+            .state_dir(state.path())
+            .set("IRONPXE_DEFAULT__HOST", host)
     };
-    let mut first = Server::start(binary(), &options("first"))?;
+    let mut first = app::start(&options("first"))?;
     let alive = |server: &Server, host: &str| -> Result<bool> {
         let client = Ironic::new(server.base_url())?;
         let conductor = client
@@ -240,7 +237,7 @@ fn its_conductor_is_known_while_it_runs_and_no_longer() -> Result<()> {
     };
     assert!(alive(&first, "first")?);
     ensure!(first.terminate()?.success());
-    let second = Server::start(binary(), &options("second"))?;
+    let second = app::start(&options("second"))?;
     assert!(alive(&second, "second")?);
     assert!(!alive(&second, "first")?);
     Ok(())
@@ -260,14 +257,11 @@ fn it_says_that_it_stops_before_it_does() -> Result<()> {
     assert!(ready.starts_with("HTTP/1.1 200 OK\r\n"), "{ready}");
 
     server.kill("-TERM")?;
-    let deadline = Instant::now() + SOON;
-    let told = loop {
-        let answer = get(&mut client, "/readyz")?;
-        if answer.starts_with("HTTP/1.1 503 ") {
-            break answer;
-        }
-        ensure!(Instant::now() < deadline, "still ready: {answer}");
-    };
+    let mut told = String::new();
+    eventually("it is not ready any more", || {
+        told = get(&mut client, "/readyz")?;
+        Ok(told.starts_with("HTTP/1.1 503 "))
+    })?;
     assert!(told.contains("this service is stopping"), "{told}");
     assert!(told.contains("\r\nRetry-After: 1\r\n"), "{told}");
     for path in ["/healthz", "/v1/nodes", "/boot.ipxe"] {

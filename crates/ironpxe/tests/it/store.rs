@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
 use std::thread;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use ironpxe_testkit::ironic::Ironic;
-use ironpxe_testkit::server::{Server, ServerOptions};
+use ironpxe_testkit::server::ServerOptions;
 use serde_json::{Value, json};
+
+use crate::app::{self, eventually};
 
 const WRITERS: usize = 6;
 
@@ -21,16 +22,12 @@ const WRITERS: usize = 6;
 type Acknowledged = Mutex<BTreeMap<String, u64>>;
 
 #[test]
-fn a_killed_server_has_kept_everything_it_acknowledged() -> Result<()> {
-    let binary = Path::new(env!("CARGO_BIN_EXE_ironpxe"));
+fn killed_server_keeps_every_acknowledged_write() -> Result<()> {
     let state = tempfile::tempdir()?;
-    let options = ServerOptions {
-        state_dir: Some(state.path().to_owned()),
-        ..ServerOptions::default()
-    };
+    let options = ServerOptions::default().state_dir(state.path());
     let acknowledged = Acknowledged::default();
     for round in 0..5 {
-        let mut server = Server::start(binary, &options)?;
+        let mut server = app::start(&options)?;
         verify(&Ironic::new(server.base_url())?, &acknowledged)?;
         let before = lock(&acknowledged).len();
         thread::scope(|scope| {
@@ -38,8 +35,10 @@ fn a_killed_server_has_kept_everything_it_acknowledged() -> Result<()> {
                 let client = Ironic::new(server.base_url());
                 scope.spawn(|| write_until_it_breaks(&client?, &acknowledged));
             }
-            // Somewhere in the middle of somebody's write.
-            thread::sleep(Duration::from_millis(300 + 47 * round));
+            // Killed somewhere in the middle of a write, not always after the same number of them.
+            eventually("nodes are written", || {
+                Ok(lock(&acknowledged).len() > before + 5 * round)
+            })?;
             server.kill()
         })?;
         let after = lock(&acknowledged).len();
@@ -51,7 +50,7 @@ fn a_killed_server_has_kept_everything_it_acknowledged() -> Result<()> {
             intact(&state.path().join("ironpxe.sqlite"))?;
         }
     }
-    let mut server = Server::start(binary, &options)?;
+    let mut server = app::start(&options)?;
     verify(&Ironic::new(server.base_url())?, &acknowledged)?;
     ensure!(
         server.terminate()?.success(),
@@ -118,20 +117,16 @@ fn intact(file: &Path) -> Result<()> {
 
 #[test]
 fn what_was_written_is_there_after_a_restart() -> Result<()> {
-    let binary = Path::new(env!("CARGO_BIN_EXE_ironpxe"));
     let state = tempfile::tempdir()?;
-    let options = ServerOptions {
-        state_dir: Some(state.path().to_owned()),
-        ..ServerOptions::default()
-    };
-    let mut server = Server::start(binary, &options)?;
+    let options = ServerOptions::default().state_dir(state.path());
+    let mut server = app::start(&options)?;
     let client = Ironic::new(server.base_url())?;
     let node = client.create_node(&json!({"driver": "fake-hardware", "name": "rack-1"}))?;
     let uuid = node["uuid"].as_str().context("a node without UUID")?;
     client.create_port(uuid, "52:54:00:00:00:01")?;
     server.terminate()?;
 
-    let server = Server::start(binary, &options)?;
+    let server = app::start(&options)?;
     let client = Ironic::new(server.base_url())?;
     assert_eq!(client.node("rack-1")?["uuid"], node["uuid"]);
     let ports = client

@@ -1,8 +1,7 @@
 //! Operators' own script templates: refused at start, used, and read again on SIGHUP.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use ironpxe_testkit::ironic::Ironic;
@@ -10,12 +9,9 @@ use ironpxe_testkit::server::{Server, ServerOptions};
 use serde_json::json;
 use tempfile::TempDir;
 
-const BOOT_PATH: &str = "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config";
-const SOON: Duration = Duration::from_secs(20);
+use crate::app::{self, TIMEOUT, binary};
 
-fn binary() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_ironpxe"))
-}
+const BOOT_PATH: &str = "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config";
 
 /// A folder with templates and a configuration that names them.
 struct Site {
@@ -50,11 +46,7 @@ impl Site {
     }
 
     fn server(&self) -> Result<Server> {
-        let options = ServerOptions {
-            config: Some(self.path("ironpxe.toml")),
-            ..ServerOptions::default()
-        };
-        Server::start(binary(), &options)
+        app::start(&ServerOptions::default().config(self.path("ironpxe.toml")))
     }
 
     /// What a command says that should end with 64, and did.
@@ -117,7 +109,7 @@ fn a_template_is_used_and_read_again() -> Result<()> {
     site.write("boot.ipxe", &saying("second"))?;
     says(&ironic, &other, "first")?;
     server.hang_up()?;
-    server.wait_for_log("templates were read again", SOON)?;
+    server.wait_for_log("templates were read again", TIMEOUT)?;
     says(&ironic, &other, "second")?;
     says(&ironic, &arm, "arm")?;
 
@@ -125,7 +117,7 @@ fn a_template_is_used_and_read_again() -> Result<()> {
     site.write("arm.ipxe", &saying("new arm"))?;
     site.write("boot.ipxe", "#!ipxe\n\necho {{ node.uuid }} {% if pl")?;
     server.hang_up()?;
-    let line = server.wait_for_log("templates stay as they were", SOON)?;
+    let line = server.wait_for_log("templates stay as they were", TIMEOUT)?;
     let about = format!(
         "ironpxe.toml:2: [pxe]ipxe_config_template: {}, line 3: ",
         site.path("boot.ipxe").display()
@@ -136,7 +128,7 @@ fn a_template_is_used_and_read_again() -> Result<()> {
 
     std::fs::remove_file(site.path("boot.ipxe"))?;
     server.hang_up()?;
-    server.wait_for_log("cannot read ", SOON)?;
+    server.wait_for_log("cannot read ", TIMEOUT)?;
     says(&ironic, &other, "second")?;
 
     site.write("boot.ipxe", &saying("third"))?;
@@ -149,7 +141,7 @@ fn a_template_is_used_and_read_again() -> Result<()> {
     };
     server
         .log
-        .wait(SOON, read_again)
+        .wait(TIMEOUT, read_again)
         .context("not read again")?;
     says(&ironic, &other, "third")?;
     says(&ironic, &arm, "new arm")?;
@@ -167,9 +159,9 @@ fn a_template_is_used_and_read_again() -> Result<()> {
 
 #[test]
 fn hanging_up_without_templates_does_nothing() -> Result<()> {
-    let mut server = Server::start(binary(), &ServerOptions::default())?;
+    let mut server = app::start(&ServerOptions::default())?;
     server.hang_up()?;
-    server.wait_for_log("there is nothing to read again", SOON)?;
+    server.wait_for_log("there is nothing to read again", TIMEOUT)?;
     Ironic::new(server.base_url())?
         .get("/v1/nodes")?
         .expect_status(200)?;
@@ -204,7 +196,7 @@ fn a_broken_template_is_refused_with_file_line_and_reason() -> Result<()> {
         ensure!(line.starts_with(&start), "{line}\n{start}");
     }
     ensure!(site.refused(&["config", "check"])? == said);
-    ensure!(site.refused(&["script", "show", "nobody"])? == said);
+    ensure!(site.refused(&["script", "show", "unknown"])? == said);
     // Nothing was begun.
     ensure!(!site.path(".local").exists());
 
@@ -254,10 +246,7 @@ fn what_is_printed_can_be_configured() -> Result<()> {
     let printed = String::from_utf8(stdout)?;
     site.write("boot.ipxe", &printed)?;
     site.write("arm.ipxe", &printed)?;
-    let (own, usual) = (
-        site.server()?,
-        Server::start(binary(), &ServerOptions::default())?,
-    );
+    let (own, usual) = (site.server()?, app::start(&ServerOptions::default())?);
     for state in ["enroll", "wait call-back", "active", "clean wait", "rescue"] {
         let scripts = [&own, &usual].map(|server| -> Result<String> {
             let ironic = Ironic::new(server.base_url())?;
@@ -350,7 +339,7 @@ fn a_script_that_fails_for_one_machine_is_not_served() -> Result<()> {
         ("active", "active"),
     ] {
         ironic.provision(uuid, verb)?;
-        ironic.wait_state(uuid, state, SOON)?;
+        ironic.wait_state(uuid, state, TIMEOUT)?;
     }
     let reply = ironic.get_as_firmware(&format!("{BOOT_PATH}?node_uuid={uuid}"))?;
     // What stands on the screen tells where to look; the tenant's words do not stand there.
@@ -362,7 +351,7 @@ fn a_script_that_fails_for_one_machine_is_not_served() -> Result<()> {
     let boots = server.log_with("machine boots");
     ensure!(boots.is_empty(), "{boots:?}");
     let boot = site.path("boot.ipxe");
-    let line = server.wait_for_log("a printed value would be executed as a command", SOON)?;
+    let line = server.wait_for_log("a printed value would be executed as a command", TIMEOUT)?;
     ensure!(
         line.contains(&format!("{}, line 4: ", boot.display())),
         "{line}"
@@ -372,7 +361,7 @@ fn a_script_that_fails_for_one_machine_is_not_served() -> Result<()> {
         &risky.replace("{{ node.extra.motto", "echo {{ node.extra.motto"),
     )?;
     server.hang_up()?;
-    server.wait_for_log("templates were read again", SOON)?;
+    server.wait_for_log("templates were read again", TIMEOUT)?;
     ensure!(script(&ironic, uuid)?.contains("\necho reboot\n"));
     Ok(())
 }

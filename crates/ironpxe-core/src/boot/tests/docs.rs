@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use ironpxe_testkit::docs::Page;
 
-use super::machines::{Given, NICS, nic_loop_console};
+use super::nic_loop::{Given, NICS, nic_loop_console};
 use super::*;
 
 fn states() -> String {

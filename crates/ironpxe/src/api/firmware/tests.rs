@@ -1,131 +1,93 @@
-//! The endpoints, asked as a machine and as a person would, with real parts behind them.
+//! The endpoints for machines, asked by firmware and by other HTTP clients.
 
-use std::sync::Arc;
+use std::ops::Deref;
 
-use axum::Router;
-use axum::body::Body;
-use http::{Request, StatusCode, header};
-use http_body_util::BodyExt;
+use http::{StatusCode, header};
+use ironpxe_core::id::{NodeUuid, PortUuid};
 use ironpxe_core::node::Node;
 use ironpxe_core::port::Port;
 use ironpxe_core::provision_state::ProvisionState;
 use serde_json::json;
-use tempfile::TempDir;
-use tower::ServiceExt;
 
-use crate::api;
-use crate::api::testing::{self, MAC};
-use crate::boot;
-use crate::db::Db;
-use crate::server::FastPath;
+use crate::api::testing::{Response, TestApp, TestAppBuilder};
+use crate::{clock, ident};
 
 mod allocations;
 mod fast_path;
 mod images;
+mod kickstart;
 mod no_script;
 
 const UNKNOWN: &str = "52:54:00:aa:00:09";
 
+/// A service with one node that has a port.
 struct Service {
-    router: Router,
-    fast_path: Arc<dyn FastPath>,
-    db: Db,
+    app: TestApp,
     node: Node,
-    _folder: TempDir,
 }
 
-struct Answer {
-    status: StatusCode,
-    headers: http::HeaderMap,
-    body: String,
+impl Deref for Service {
+    type Target = TestApp;
+
+    fn deref(&self) -> &TestApp {
+        &self.app
+    }
 }
 
-impl Answer {
-    /// What every answer to a machine must be, whatever it says.
-    fn check_wire(&self) {
-        assert_eq!(
-            self.headers[header::CONTENT_LENGTH],
-            self.body.len().to_string().as_str()
-        );
-        if self.status == StatusCode::OK {
-            assert!(self.body.starts_with("#!ipxe\n"), "{}", self.body);
-            assert_eq!(self.headers[header::CACHE_CONTROL], "no-store");
-        }
-        assert!(!self.headers.contains_key(header::LOCATION));
-        assert!(!self.headers.contains_key(header::CONTENT_ENCODING));
+/// What every response to firmware must be, whatever it says.
+fn check_wire(response: &Response) {
+    assert_eq!(
+        response.headers[header::CONTENT_LENGTH],
+        response.body.len().to_string().as_str()
+    );
+    if response.status == StatusCode::OK {
+        assert!(response.body.starts_with("#!ipxe\n"), "{}", response.body);
+        assert_eq!(response.headers[header::CACHE_CONTROL], "no-store");
     }
-
-    fn request_id(&self) -> &str {
-        self.headers["openstack-request-id"].to_str().unwrap()
-    }
+    assert!(!response.headers.contains_key(header::LOCATION));
+    assert!(!response.headers.contains_key(header::CONTENT_ENCODING));
 }
 
 impl Service {
     async fn new(state: ProvisionState, restrict_boot_config: bool) -> Self {
-        let settings = boot::Settings {
-            restrict_boot_config,
-            ..boot::testing::settings()
-        };
-        Self::with(state, settings, api::Settings::default()).await
+        let app = TestApp::builder()
+            .boot(|settings| settings.restrict_boot_config = restrict_boot_config);
+        Self::with(state, app).await
     }
 
-    async fn with(
-        state: ProvisionState,
-        boot_settings: boot::Settings,
-        api_settings: api::Settings,
-    ) -> Self {
-        let (db, folder) = crate::db::testing::scratch().await;
-        let service = testing::Service::start(db, state, boot_settings, api_settings).await;
-        Self {
-            router: service.site.router,
-            fast_path: service.site.fast_path.unwrap(),
-            db: service.db,
-            node: service.node,
-            _folder: folder,
+    async fn with(state: ProvisionState, app: TestAppBuilder) -> Self {
+        let app = app.start().await;
+        let mut node = Node::enroll(NodeUuid(ident::uuid()), "fake-hardware", clock::now());
+        node.name = Some("bm-1".into());
+        node.provision_state = state.into();
+        for (key, url) in [
+            ("deploy_kernel", "http://h/k"),
+            ("deploy_ramdisk", "http://h/r"),
+        ] {
+            node.driver_info.insert(key.into(), json!(url));
         }
+        let drivers = crate::drivers::Drivers::new(&["fake-hardware".into()], None).unwrap();
+        drivers.compose(&mut node).unwrap();
+        app.db.node_create(&node).await.unwrap();
+        let port = PortUuid(ident::uuid());
+        let port = Port::new(port, node.uuid, MAC.parse().unwrap(), clock::now());
+        app.db.port_create(&port).await.unwrap();
+        Self { app, node }
     }
 
-    async fn ask(&self, method: &str, path: &str, user_agent: &str) -> Answer {
+    async fn ask(&self, method: &str, path: &str, user_agent: &str) -> Response {
         self.send(method, path, user_agent, None).await
     }
 
-    async fn send(
-        &self,
-        method: &str,
-        path: &str,
-        user_agent: &str,
-        body: Option<serde_json::Value>,
-    ) -> Answer {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(header::USER_AGENT, user_agent);
-        if body.is_some() {
-            request = request
-                .header(header::CONTENT_TYPE, "application/json")
-                .header("X-OpenStack-Ironic-API-Version", "1.99");
-        }
-        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
-        let request = request.body(body).unwrap();
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            body: String::from_utf8(body.to_vec()).unwrap(),
-        }
-    }
-
-    async fn machine(&self, path: &str) -> Answer {
+    async fn machine(&self, path: &str) -> Response {
         let answer = self
             .ask("GET", path, "iPXE/1.0.0+git-20190125.36a4c85-5.1")
             .await;
-        answer.check_wire();
+        check_wire(&answer);
         answer
     }
 
-    async fn person(&self, path: &str) -> Answer {
+    async fn person(&self, path: &str) -> Response {
         self.ask("GET", path, "curl/7.88.1").await
     }
 
@@ -152,17 +114,9 @@ impl Service {
 }
 
 #[tokio::test]
-async fn requests_over_the_limit_are_told_to_come_back() {
-    let settings = boot::Settings {
-        max_requests: 0,
-        ..boot::testing::settings()
-    };
-    let service = Service::with(
-        ProvisionState::DeployWait,
-        settings,
-        api::Settings::default(),
-    )
-    .await;
+async fn requests_over_the_limit_get_503_with_retry_after() {
+    let app = TestApp::builder().boot(|settings| settings.max_requests = 0);
+    let service = Service::with(ProvisionState::DeployWait, app).await;
     for endpoint in service.endpoints() {
         for answer in [
             service.machine(&endpoint).await,
@@ -178,7 +132,7 @@ async fn requests_over_the_limit_are_told_to_come_back() {
 }
 
 #[tokio::test]
-async fn every_door_leads_to_the_nodes_script() {
+async fn every_endpoint_serves_the_nodes_script() {
     let service = Service::new(ProvisionState::DeployWait, false).await;
     for endpoint in service.endpoints() {
         let answer = service.machine(&endpoint).await;
@@ -200,7 +154,7 @@ async fn every_door_leads_to_the_nodes_script() {
 }
 
 #[tokio::test]
-async fn a_machine_is_shown_every_refusal() {
+async fn firmware_shows_refusals_and_other_clients_get_their_status() {
     let service = Service::new(ProvisionState::Available, false).await;
     for endpoint in service.endpoints() {
         let answer = service.machine(&endpoint).await;
@@ -224,11 +178,15 @@ async fn a_machine_is_shown_every_refusal() {
         );
     }
     let passthru = "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config";
-    let nobody = "11111111-2222-4333-8444-555555555555";
+    let unknown_node = "11111111-2222-4333-8444-555555555555";
     for (path, status, part) in [
         (format!("/v1/boot/{UNKNOWN}/boot.ipxe"), 404, UNKNOWN),
         (format!("{passthru}?port_address={UNKNOWN}"), 404, UNKNOWN),
-        (format!("{passthru}?node_uuid={nobody}"), 404, nobody),
+        (
+            format!("{passthru}?node_uuid={unknown_node}"),
+            404,
+            unknown_node,
+        ),
         (passthru.to_owned(), 400, "node_uuid and port_address"),
         (format!("{passthru}?node_uuid=zz"), 400, "node_uuid: zz"),
         (
@@ -237,7 +195,7 @@ async fn a_machine_is_shown_every_refusal() {
             "port_address: zz",
         ),
         (
-            format!("{passthru}?port_address={MAC}&node_uuid={nobody}"),
+            format!("{passthru}?port_address={MAC}&node_uuid={unknown_node}"),
             400,
             "not both",
         ),
@@ -312,7 +270,7 @@ async fn other_methods_are_refused() {
 }
 
 #[tokio::test]
-async fn the_loop_over_all_nics_is_one_script_for_everybody() {
+async fn the_loop_over_all_nics_is_one_script_for_every_machine() {
     let service = Service::new(ProvisionState::Enroll, false).await;
     let answer = service.machine("/boot.ipxe").await;
     // With hyphens: iPXE takes what stands before the first colon of a relative URL for a scheme.
@@ -322,7 +280,7 @@ async fn the_loop_over_all_nics_is_one_script_for_everybody() {
 }
 
 #[tokio::test]
-async fn pxelinux_gets_404_for_what_is_no_address() {
+async fn pxelinux_cfg_without_mac_address_answers_404() {
     let service = Service::new(ProvisionState::DeployWait, false).await;
     for file in ["default", "C0A80001", "01-zz"] {
         let answer = service.machine(&format!("/pxelinux.cfg/{file}")).await;
@@ -362,10 +320,10 @@ async fn a_change_counts_at_the_next_request() {
             .body
             .contains("no port has the address")
     );
-    let new_door = format!("/v1/boot/{moved}/boot.ipxe");
+    let moved_endpoint = format!("/v1/boot/{moved}/boot.ipxe");
     assert!(
         service
-            .machine(&new_door)
+            .machine(&moved_endpoint)
             .await
             .body
             .contains("deploy ramdisk")
@@ -378,7 +336,7 @@ async fn a_change_counts_at_the_next_request() {
         .unwrap();
     assert!(
         service
-            .machine(&new_door)
+            .machine(&moved_endpoint)
             .await
             .body
             .contains("no port has the address")
@@ -387,7 +345,7 @@ async fn a_change_counts_at_the_next_request() {
 
 /// With `[api]restrict_boot_config` a client cannot tell a node that boots nothing from no node.
 #[tokio::test]
-async fn strangers_learn_nothing_where_it_is_restricted() {
+async fn restrict_boot_config_hides_whether_a_node_exists() {
     let service = Service::new(ProvisionState::Available, true).await;
     let known = format!("/v1/boot/{MAC}/boot.ipxe");
     let unknown = format!("/v1/boot/{UNKNOWN}/boot.ipxe");
@@ -404,7 +362,7 @@ async fn strangers_learn_nothing_where_it_is_restricted() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_decided_now_is_asked_again() {
+async fn unreachable_database_answers_503_with_retry_after() {
     let service = Service::new(ProvisionState::DeployWait, false).await;
     service.db.close().await;
     for endpoint in service.endpoints() {
@@ -418,112 +376,5 @@ async fn what_cannot_be_decided_now_is_asked_again() {
         assert!((1..=60).contains(&seconds), "{endpoint}");
         let person = service.person(&endpoint).await;
         assert_eq!(person.status, StatusCode::SERVICE_UNAVAILABLE, "{endpoint}");
-    }
-}
-
-/// The installer's endpoint: a text that is no script, and only while the node is being installed.
-#[tokio::test]
-async fn a_kickstart_is_there_while_its_installer_runs_and_then_never() {
-    let service = Service::new(ProvisionState::DeployWait, false).await;
-    let endpoint = format!("/v1/boot/{}/ks.cfg", service.node.uuid);
-    // Being deployed, but by an agent.
-    assert_eq!(
-        service.person(&endpoint).await.status,
-        StatusCode::NOT_FOUND
-    );
-
-    let token = "0123456789abcdef0123456789abcdef";
-    let install = |node: &mut Node| {
-        node.interfaces
-            .set(ironpxe_core::interface::InterfaceKind::Deploy, "anaconda");
-        for key in ["image_source", "kernel", "ramdisk", "stage2"] {
-            let url = json!(format!("http://h/{key}"));
-            node.instance_info.insert(key.into(), url);
-        }
-        node.driver_internal_info
-            .insert("agent_secret_token".into(), json!(token));
-        Ok(())
-    };
-    service
-        .db
-        .node_change(service.node.uuid, install)
-        .await
-        .unwrap();
-    for path in [
-        endpoint.clone(),
-        endpoint.replace("/v1/", "//v1//"),
-        endpoint
-            .to_uppercase()
-            .replace("/V1/BOOT", "/v1/boot")
-            .replace("KS.CFG", "ks.cfg"),
-    ] {
-        let answer = service.person(&path).await;
-        assert_eq!(answer.status, StatusCode::OK, "{path}");
-        assert_eq!(
-            answer.headers[header::CONTENT_TYPE],
-            "text/plain; charset=utf-8"
-        );
-        assert_eq!(answer.headers[header::CACHE_CONTROL], "no-store");
-        assert_eq!(
-            answer.headers[header::CONTENT_LENGTH],
-            answer.body.len().to_string().as_str()
-        );
-        assert!(answer.body.contains(token));
-        // Firmware would run it as machine code: to that, only `#!ipxe` begins a script.
-        let firmware = service.ask("GET", &path, "iPXE/1.21.1").await;
-        assert!(firmware.body.starts_with("#!ipxe\n"), "{}", firmware.body);
-        assert!(!firmware.body.contains(token));
-    }
-    let head = service.ask("HEAD", &endpoint, "curl/7").await;
-    assert_eq!((head.status, head.body.as_str()), (StatusCode::OK, ""));
-    let length: usize = head.headers[header::CONTENT_LENGTH]
-        .to_str()
-        .unwrap()
-        .parse()
-        .unwrap();
-    assert_eq!(length, service.person(&endpoint).await.body.len());
-    assert_eq!(service.ask("POST", &endpoint, "curl/7").await.status, 405);
-    // The machine's script leads there.
-    let script = service.machine(&format!("/v1/boot/{MAC}/boot.ipxe")).await;
-    assert!(
-        script
-            .body
-            .contains(&format!(" inst.ks=http://127.0.0.1:6385{endpoint} ")),
-        "{}",
-        script.body
-    );
-
-    let nobody = "11111111-2222-4333-8444-555555555555";
-    let mut refused = Vec::new();
-    for path in [
-        format!("/v1/boot/{nobody}/ks.cfg"),
-        "/v1/boot/bm-1/ks.cfg".to_owned(),
-    ] {
-        refused.push(service.person(&path).await);
-    }
-    let all = ProvisionState::all();
-    let others = all.filter(|state| {
-        !matches!(
-            state,
-            ProvisionState::Deploying | ProvisionState::DeployWait
-        )
-    });
-    for state in others {
-        let enter = |node: &mut Node| {
-            node.provision_state = state.into();
-            Ok(())
-        };
-        service
-            .db
-            .node_change(service.node.uuid, enter)
-            .await
-            .unwrap();
-        refused.push(service.person(&endpoint).await);
-    }
-    // Nobody learns from it which nodes there are, or what they do.
-    for answer in &refused {
-        assert_eq!(answer.status, StatusCode::NOT_FOUND);
-        assert_eq!(answer.body, refused[0].body);
-        assert!(!answer.body.contains(token));
     }
 }

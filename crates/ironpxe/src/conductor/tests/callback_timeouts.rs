@@ -12,12 +12,12 @@ const LONG: time::Duration = time::Duration::HOUR;
 ///
 /// It is so from one statement on: the conductor looks for such nodes by itself, too.
 async fn waiting(
-    stand: &Stand,
+    app: &TestApp,
     state: ProvisionState,
     time: time::Duration,
     set: impl Fn(&mut Node) + Send + Sync,
 ) -> Node {
-    let uuid = stand.enrol("direct").await;
+    let uuid = app.enrol("direct").await;
     let wait = |node: &mut Node| {
         let since = clock::now().checked_sub(time);
         node.provision_state = state.into();
@@ -29,19 +29,19 @@ async fn waiting(
         set(node);
         Ok(())
     };
-    stand.db.node_change(uuid, wait).await.unwrap().0
+    app.db.node_change(uuid, wait).await.unwrap().0
 }
 
 fn as_it_is(_: &mut Node) {}
 
-async fn node(stand: &Stand, uuid: NodeUuid) -> Node {
-    stand.db.node_get(uuid).await.unwrap().unwrap()
+async fn node(app: &TestApp, uuid: NodeUuid) -> Node {
+    app.db.node_get(uuid).await.unwrap().unwrap()
 }
 
 #[tokio::test]
 async fn every_wait_ends_in_the_state_and_with_the_words_of_ironic() {
     use ProvisionState as S;
-    let stand = Stand::new().await;
+    let app = TestApp::new().await;
     for (state, failed, target, words) in [
         (
             S::DeployWait,
@@ -77,9 +77,9 @@ async fn every_wait_ends_in_the_state_and_with_the_words_of_ironic() {
              for the servicing is running on the node. Failed on step {}.",
         ),
     ] {
-        let uuid = waiting(&stand, state, LONG, as_it_is).await.uuid;
-        stand.conductor.fail_timed_out_nodes().await;
-        let ended = node(&stand, uuid).await;
+        let uuid = waiting(&app, state, LONG, as_it_is).await.uuid;
+        app.conductor.fail_timed_out_nodes().await;
+        let ended = node(&app, uuid).await;
         assert_eq!(ended.provision_state, failed.into(), "{state}");
         assert_eq!(ended.target_provision_state.as_deref(), Some(target));
         let words = words.replace("NODE", &uuid.to_string());
@@ -93,25 +93,25 @@ async fn every_wait_ends_in_the_state_and_with_the_words_of_ironic() {
 
 #[tokio::test]
 async fn nothing_else_is_ended() {
-    let stand = Stand::new().await;
+    let app = TestApp::new().await;
     let now = time::Duration::ZERO;
     let clean_wait = ProvisionState::CleanWait;
-    let mut kept = vec![waiting(&stand, clean_wait, now, as_it_is).await];
+    let mut kept = vec![waiting(&app, clean_wait, now, as_it_is).await];
     for state in ProvisionState::all() {
         let name = state.name();
         if !(name.ends_with(" wait") || name == "wait call-back") {
-            kept.push(waiting(&stand, state, LONG, as_it_is).await);
+            kept.push(waiting(&app, state, LONG, as_it_is).await);
         }
     }
     let reserve = |node: &mut Node| node.reservation = Some("conductor-2".to_owned());
-    kept.push(waiting(&stand, clean_wait, LONG, reserve).await);
+    kept.push(waiting(&app, clean_wait, LONG, reserve).await);
     let maintain = |node: &mut Node| node.maintenance = true;
-    let maintained = waiting(&stand, clean_wait, LONG, maintain).await;
+    let maintained = waiting(&app, clean_wait, LONG, maintain).await;
     kept.push(maintained.clone());
 
-    stand.conductor.fail_timed_out_nodes().await;
+    app.conductor.fail_timed_out_nodes().await;
     for before in kept {
-        assert_eq!(node(&stand, before.uuid).await, before);
+        assert_eq!(node(&app, before.uuid).await, before);
     }
 
     // Who leaves maintenance is not forgotten.
@@ -119,39 +119,35 @@ async fn nothing_else_is_ended() {
         node.maintenance = false;
         Ok(())
     };
-    stand
-        .db
-        .node_change(maintained.uuid, release)
-        .await
-        .unwrap();
-    stand.conductor.fail_timed_out_nodes().await;
-    let ended = node(&stand, maintained.uuid).await;
+    app.db.node_change(maintained.uuid, release).await.unwrap();
+    app.conductor.fail_timed_out_nodes().await;
+    let ended = node(&app, maintained.uuid).await;
     assert_eq!(ended.provision_state, ProvisionState::CleanFailed.into());
 }
 
 /// An inspection's wait counts from the beginning of the inspection, as in Ironic.
 #[tokio::test]
 async fn an_inspection_waits_since_it_began() {
-    let stand = Stand::new().await;
+    let app = TestApp::new().await;
     let state = ProvisionState::InspectWait;
     let now = |node: &mut Node| node.inspection_started_at = Some(clock::now());
-    let kept = waiting(&stand, state, LONG, now).await;
+    let kept = waiting(&app, state, LONG, now).await;
     let later = |node: &mut Node| node.provision_updated_at = Some(clock::now());
-    let ended = waiting(&stand, state, LONG, later).await.uuid;
+    let ended = waiting(&app, state, LONG, later).await.uuid;
     let unknown = |node: &mut Node| node.inspection_started_at = None;
-    let without = waiting(&stand, state, LONG, unknown).await.uuid;
-    stand.conductor.fail_timed_out_nodes().await;
-    assert_eq!(node(&stand, kept.uuid).await, kept);
+    let without = waiting(&app, state, LONG, unknown).await.uuid;
+    app.conductor.fail_timed_out_nodes().await;
+    assert_eq!(node(&app, kept.uuid).await, kept);
     for uuid in [ended, without] {
         let failed = ProvisionState::InspectFailed.into();
-        assert_eq!(node(&stand, uuid).await.provision_state, failed);
+        assert_eq!(node(&app, uuid).await.provision_state, failed);
     }
 }
 
 /// Between the search and its end, the installer calls, somebody reserves it, or it moves on.
 #[tokio::test]
 async fn a_node_that_changes_when_it_was_found_is_left_alone() {
-    let stand = Stand::new().await;
+    let app = TestApp::new().await;
     let state = ProvisionState::DeployWait;
     let option = "deploy_callback_timeout";
     let changes: [fn(&mut Node); 4] = [
@@ -161,13 +157,10 @@ async fn a_node_that_changes_when_it_was_found_is_left_alone() {
         |node| node.provision_state = ProvisionState::Active.into(),
     ];
     for change in changes {
-        let node_then = waiting(&stand, state, LONG, change).await;
+        let node_then = waiting(&app, state, LONG, change).await;
         let uuid = node_then.uuid;
-        stand
-            .conductor
-            .fail_if_timed_out(uuid, clock::now(), option)
-            .await;
-        assert_eq!(node(&stand, uuid).await, node_then);
+        app.conductor.fail_if_timed_out(uuid, clock::now(), option).await;
+        assert_eq!(node(&app, uuid).await, node_then);
     }
 }
 
@@ -175,7 +168,7 @@ async fn a_node_that_changes_when_it_was_found_is_left_alone() {
 /// told that the machine has not called.
 #[tokio::test]
 async fn a_machine_that_has_called_is_not_said_to_be_silent() {
-    let stand = Stand::new().await;
+    let app = TestApp::new().await;
     let call = |node: &mut Node| {
         ironpxe_core::driver::agent::note(
             node,
@@ -184,9 +177,9 @@ async fn a_machine_that_has_called_is_not_said_to_be_silent() {
         );
     };
     let state = ProvisionState::CleanWait;
-    let uuid = waiting(&stand, state, LONG, call).await.uuid;
-    stand.conductor.fail_timed_out_nodes().await;
-    let words = node(&stand, uuid).await.last_error.unwrap();
+    let uuid = waiting(&app, state, LONG, call).await.uuid;
+    app.conductor.fail_timed_out_nodes().await;
+    let words = node(&app, uuid).await.last_error.unwrap();
     assert!(
         words.starts_with("Timeout reached while cleaning")
             && words.contains("Failed on step {}. The last heartbeat from the machine was at 2026"),
@@ -197,46 +190,41 @@ async fn a_machine_that_has_called_is_not_said_to_be_silent() {
 #[tokio::test]
 async fn zero_is_no_limit() {
     let none = Duration::ZERO;
-    let (db, folder) = crate::db::testing::scratch().await;
-    let conductor = start_set(&db, HOST, Tasks::new(), |settings| {
-        settings.callback_timeouts = CallbackTimeouts {
-            deploy: none,
-            clean: none,
-            inspect: none,
-            rescue: none,
-            service: none,
-        };
-    })
-    .await;
-    let stand = Stand {
-        conductor,
-        db,
-        folder,
+    let limits = CallbackTimeouts {
+        deploy: none,
+        clean: none,
+        inspect: none,
+        rescue: none,
+        service: none,
     };
+    let app = TestApp::builder()
+        .conductor(|settings| settings.callback_timeouts = limits)
+        .start()
+        .await;
     let mut nodes = Vec::new();
     for state in ProvisionState::all().filter(|state| state.name().contains("wait")) {
-        nodes.push(waiting(&stand, state, LONG, as_it_is).await);
+        nodes.push(waiting(&app, state, LONG, as_it_is).await);
     }
     assert_eq!(nodes.len(), 5);
-    stand.conductor.fail_timed_out_nodes().await;
+    app.conductor.fail_timed_out_nodes().await;
     for before in nodes {
-        assert_eq!(node(&stand, before.uuid).await, before);
+        assert_eq!(node(&app, before.uuid).await, before);
     }
 }
 
 #[tokio::test]
 async fn a_manual_cleaning_goes_back_to_manageable_and_an_interrupted_step_is_a_fault() {
-    let stand = Stand::new().await;
+    let app = TestApp::new().await;
     let erase = |node: &mut Node| {
         node.target_provision_state = Some("manageable".to_owned());
         node.clean_step
             .insert("step".to_owned(), json!("erase_devices"));
     };
-    let uuid = waiting(&stand, ProvisionState::CleanWait, LONG, erase)
+    let uuid = waiting(&app, ProvisionState::CleanWait, LONG, erase)
         .await
         .uuid;
-    stand.conductor.fail_timed_out_nodes().await;
-    let ended = node(&stand, uuid).await;
+    app.conductor.fail_timed_out_nodes().await;
+    let ended = node(&app, uuid).await;
     assert_eq!(ended.target_provision_state.as_deref(), Some("manageable"));
     assert!(ended.maintenance && ended.clean_step.is_empty());
     assert_eq!(ended.fault.as_deref(), Some("clean failure"));
@@ -253,19 +241,15 @@ async fn a_manual_cleaning_goes_back_to_manageable_and_an_interrupted_step_is_a_
 /// Two conductors find the same nodes; each node is saved once.
 #[tokio::test]
 async fn of_several_conductors_one_ends_a_wait() {
-    let stand = Stand::new().await;
-    let db = crate::db::testing::open(&stand.folder).await;
-    let other = start_as(&db, "conductor-2", Tasks::new()).await;
+    let app = TestApp::new().await;
+    let other = app.replica().host("conductor-2").start().await.conductor;
     let mut nodes = Vec::new();
     for _ in 0..20 {
-        nodes.push(waiting(&stand, ProvisionState::CleanWait, LONG, as_it_is).await);
+        nodes.push(waiting(&app, ProvisionState::CleanWait, LONG, as_it_is).await);
     }
-    tokio::join!(
-        stand.conductor.fail_timed_out_nodes(),
-        other.fail_timed_out_nodes()
-    );
+    tokio::join!(app.conductor.fail_timed_out_nodes(), other.fail_timed_out_nodes());
     for before in nodes {
-        let ended = node(&stand, before.uuid).await;
+        let ended = node(&app, before.uuid).await;
         assert_eq!(ended.provision_state, ProvisionState::CleanFailed.into());
         assert_eq!(ended.revision, before.revision + 1);
     }

@@ -6,33 +6,33 @@ use ironpxe_core::provision_state::ProvisionState;
 use super::*;
 use crate::db::Page;
 
-async fn history(stand: &Stand, node: NodeUuid) -> Vec<NodeHistory> {
-    let list = stand.db.node_history_list(node, &Page::default()).await;
+async fn history(app: &TestApp, node: NodeUuid) -> Vec<NodeHistory> {
+    let list = app.db.node_history_list(node, &Page::default()).await;
     list.unwrap()
 }
 
-async fn waiting(stand: &Stand, state: ProvisionState) -> NodeUuid {
-    let uuid = stand.enrol("direct").await;
+async fn waiting(app: &TestApp, state: ProvisionState) -> NodeUuid {
+    let uuid = app.enrol("direct").await;
     let wait = |node: &mut Node| {
         node.provision_state = state.into();
         node.target_provision_state = Some("active".to_owned());
         node.provision_updated_at = clock::now().checked_sub(time::Duration::HOUR);
         Ok(())
     };
-    stand.db.node_change(uuid, wait).await.unwrap();
+    app.db.node_change(uuid, wait).await.unwrap();
     uuid
 }
 
 #[tokio::test]
 async fn a_wait_that_lasted_too_long_is_recorded_with_what_ended() {
-    let stand = Stand::new().await;
-    let uuid = waiting(&stand, ProvisionState::DeployWait).await;
-    stand.conductor.fail_timed_out_nodes().await;
-    let events = history(&stand, uuid).await;
+    let app = TestApp::new().await;
+    let uuid = waiting(&app, ProvisionState::DeployWait).await;
+    app.conductor.fail_timed_out_nodes().await;
+    let events = history(&app, uuid).await;
     let [event] = events.as_slice() else {
         panic!("{events:?}");
     };
-    let node = stand.db.node_get(uuid).await.unwrap().unwrap();
+    let node = app.db.node_get(uuid).await.unwrap().unwrap();
     assert_eq!(Some(&event.event), node.last_error.as_ref());
     assert_eq!(event.severity, "ERROR");
     assert_eq!(event.event_type, "deploying");
@@ -46,14 +46,14 @@ async fn a_wait_that_lasted_too_long_is_recorded_with_what_ended() {
 
 #[tokio::test]
 async fn work_that_is_aborted_is_recorded() {
-    let stand = Stand::new().await;
+    let app = TestApp::new().await;
     for (state, severity, event_type) in [
         (ProvisionState::CleanWait, "ERROR", "cleaning"),
         (ProvisionState::InspectWait, "ERROR", "introspection"),
         (ProvisionState::RescueWait, "INFO", "rescue"),
         (ProvisionState::ServiceWait, "ERROR", "servicing"),
     ] {
-        let uuid = waiting(&stand, state).await;
+        let uuid = waiting(&app, state).await;
         // The conductor looks for overdue waits by itself, too.
         let recent = |node: &mut Node| {
             node.provision_state = state.into();
@@ -62,9 +62,9 @@ async fn work_that_is_aborted_is_recorded() {
             node.last_error = None;
             Ok(())
         };
-        stand.db.node_change(uuid, recent).await.unwrap();
-        stand.ask(uuid, "abort").await.unwrap();
-        let events = history(&stand, uuid).await;
+        app.db.node_change(uuid, recent).await.unwrap();
+        app.ask(uuid, "abort").await.unwrap();
+        let events = history(&app, uuid).await;
         let event = events.last().unwrap();
         assert_eq!(event.severity, severity, "{state}");
         assert_eq!(event.event_type, event_type, "{state}");
@@ -74,24 +74,23 @@ async fn work_that_is_aborted_is_recorded() {
 
 #[tokio::test]
 async fn success_leaves_no_error() {
-    let stand = Stand::new().await;
-    let uuid = stand.enrol("direct").await;
-    stand.walk(uuid, &["manage", "provide"]).await;
-    assert_eq!(history(&stand, uuid).await, []);
+    let app = TestApp::new().await;
+    let uuid = app.enrol("direct").await;
+    app.walk(uuid, &["manage", "provide"]).await;
+    assert_eq!(history(&app, uuid).await, []);
 }
 
 #[tokio::test]
 async fn abandoned_work_is_recorded() {
-    let stand = Stand::new().await;
-    let uuid = waiting(&stand, ProvisionState::Cleaning).await;
+    let app = TestApp::new().await;
+    let uuid = waiting(&app, ProvisionState::Cleaning).await;
     let reserve = |node: &mut Node| {
         node.reservation = Some(HOST.to_owned());
         Ok(())
     };
-    stand.db.node_change(uuid, reserve).await.unwrap();
-    let db = crate::db::testing::open(&stand.folder).await;
-    start(&db).await;
-    let events = history(&stand, uuid).await;
+    app.db.node_change(uuid, reserve).await.unwrap();
+    app.replica().start().await;
+    let events = history(&app, uuid).await;
     let [event] = events.as_slice() else {
         panic!("{events:?}");
     };
@@ -101,12 +100,12 @@ async fn abandoned_work_is_recorded() {
 
 #[tokio::test]
 async fn what_is_not_wanted_is_not_recorded_and_what_is_too_much_is_deleted() {
-    let stand = Stand::new().await;
-    let uuid = waiting(&stand, ProvisionState::DeployWait).await;
-    stand.conductor.fail_timed_out_nodes().await;
-    assert_eq!(history(&stand, uuid).await.len(), 1);
+    let app = TestApp::new().await;
+    let uuid = waiting(&app, ProvisionState::DeployWait).await;
+    app.conductor.fail_timed_out_nodes().await;
+    assert_eq!(history(&app, uuid).await.len(), 1);
 
-    let mut other = stand.conductor.clone();
+    let mut other = app.conductor.clone();
     let mut settings = (*other.settings).clone();
     settings.history = HistorySettings {
         record: false,
@@ -116,21 +115,21 @@ async fn what_is_not_wanted_is_not_recorded_and_what_is_too_much_is_deleted() {
     };
     other.settings = Arc::new(settings.clone());
     other.purge_history().await;
-    assert_eq!(history(&stand, uuid).await.len(), 1, "it is of today");
+    assert_eq!(history(&app, uuid).await.len(), 1, "it is of today");
     settings.history.minimum_days = 0;
     settings.history.cleanup_batch = 0;
     other.settings = Arc::new(settings.clone());
     other.purge_history().await;
-    assert_eq!(history(&stand, uuid).await.len(), 1, "nothing at a time");
+    assert_eq!(history(&app, uuid).await.len(), 1, "nothing at a time");
     settings.history.cleanup_batch = 10;
     other.settings = Arc::new(settings);
     other.purge_history().await;
-    assert_eq!(history(&stand, uuid).await, []);
+    assert_eq!(history(&app, uuid).await, []);
 
     let fail = |node: &mut Node| {
         node.last_error = Some("again".to_owned());
         Ok(())
     };
     other.change_node(uuid, fail).await.unwrap();
-    assert_eq!(history(&stand, uuid).await, []);
+    assert_eq!(history(&app, uuid).await, []);
 }

@@ -1,5 +1,6 @@
 //! Deployment by an installer: who is told what, and whose word counts.
 
+use ironpxe_core::boot::Kickstarts;
 use ironpxe_core::boot_device::BootDevice;
 use ironpxe_core::driver::{agent, management};
 use ironpxe_core::power_state::PowerState;
@@ -17,7 +18,7 @@ fn beat(token: &str, status: Option<AgentStatus>, message: &str) -> Heartbeat {
     }
 }
 
-impl Stand {
+impl TestApp {
     /// A node whose installer is waited for, and its token.
     async fn being_installed(&self) -> (NodeUuid, String) {
         let node = self.enrol("anaconda").await;
@@ -39,30 +40,30 @@ impl Stand {
 }
 
 /// Nothing of the installer's secret is left, and nobody is given a kickstart.
-async fn is_over(stand: &Stand, uuid: NodeUuid, token: &str) -> Node {
-    let node = stand.settled(uuid).await;
+async fn is_over(app: &TestApp, uuid: NodeUuid, token: &str) -> Node {
+    let node = app.settled(uuid).await;
     let info = serde_json::to_string(&node.driver_internal_info).unwrap();
     assert!(
         !info.contains("agent_secret_token") && !info.contains(token),
         "{info}"
     );
-    assert_eq!(stand.kickstart(uuid).await, Err(Fault::NotFound));
-    let again = stand
+    assert_eq!(app.kickstart(uuid).await, Err(Fault::NotFound));
+    let again = app
         .tell(uuid, beat(token, Some(AgentStatus::End), ""))
         .await;
     assert!(
         matches!(again, Err(Fault::InvalidParameterValue(_))),
         "{again:?}"
     );
-    assert_eq!(stand.settled(uuid).await, node);
+    assert_eq!(app.settled(uuid).await, node);
     node
 }
 
 #[tokio::test]
 async fn the_installer_reports_and_the_node_is_active() {
-    let stand = Stand::new().await;
-    let (uuid, token) = stand.being_installed().await;
-    let node = stand.settled(uuid).await;
+    let app = TestApp::new().await;
+    let (uuid, token) = app.being_installed().await;
+    let node = app.settled(uuid).await;
     assert_eq!(node.power_state, Some(PowerState::On));
     assert_eq!(node.target_provision_state.as_deref(), Some("active"));
     assert!(
@@ -73,16 +74,15 @@ async fn the_installer_reports_and_the_node_is_active() {
         node.driver_internal_info["agent_secret_token_pregenerated"],
         json!(true)
     );
-    let kickstart = stand.kickstart(uuid).await.unwrap();
+    let kickstart = app.kickstart(uuid).await.unwrap();
     assert!(
         kickstart.contains(&token) && kickstart.contains("liveimg --url=http://h/image_source")
     );
 
-    stand
-        .tell(uuid, beat(&token, Some(AgentStatus::Start), "begun"))
+    app.tell(uuid, beat(&token, Some(AgentStatus::Start), "begun"))
         .await
         .unwrap();
-    let node = stand.settled(uuid).await;
+    let node = app.settled(uuid).await;
     assert_eq!(node.provision_state.name(), "wait call-back");
     assert_eq!(node.driver_internal_info["agent_status"], json!("start"));
     assert_eq!(
@@ -90,46 +90,43 @@ async fn the_installer_reports_and_the_node_is_active() {
         json!("begun")
     );
     assert!(node.driver_internal_info["agent_last_heartbeat"].is_string());
-    assert!(stand.kickstart(uuid).await.is_ok());
+    assert!(app.kickstart(uuid).await.is_ok());
 
-    stand
-        .tell(uuid, beat(&token, Some(AgentStatus::End), "done"))
+    app.tell(uuid, beat(&token, Some(AgentStatus::End), "done"))
         .await
         .unwrap();
-    let node = is_over(&stand, uuid, &token).await;
+    let node = is_over(&app, uuid, &token).await;
     assert_eq!(node.provision_state.name(), "active");
     assert_eq!(node.target_provision_state, None);
     assert_eq!(management::get(&node), (BootDevice::Disk, true));
     assert_eq!(node.last_error, None);
 
     // Again, and with another token.
-    assert_eq!(stand.walk(uuid, &["rebuild"]).await, ["wait call-back"]);
-    let node = stand.settled(uuid).await;
+    assert_eq!(app.walk(uuid, &["rebuild"]).await, ["wait call-back"]);
+    let node = app.settled(uuid).await;
     assert_ne!(agent::token(&node), Some(token.as_str()));
     assert!(!node.driver_internal_info.contains_key("agent_status"));
 }
 
 #[tokio::test]
 async fn a_failed_installer_says_why() {
-    let stand = Stand::new().await;
-    let (uuid, token) = stand.being_installed().await;
-    stand
-        .tell(uuid, beat(&token, Some(AgentStatus::Error), "no disk"))
+    let app = TestApp::new().await;
+    let (uuid, token) = app.being_installed().await;
+    app.tell(uuid, beat(&token, Some(AgentStatus::Error), "no disk"))
         .await
         .unwrap();
-    let node = is_over(&stand, uuid, &token).await;
+    let node = is_over(&app, uuid, &token).await;
     assert_eq!(node.provision_state.name(), "deploy failed");
     assert_eq!(node.last_error.as_deref(), Some("no disk"));
 
     // Tried again, with less and with more to say than can be kept.
     for (message, length) in [("  ", None), (&"x".repeat(100_000), Some(4096))] {
-        assert_eq!(stand.walk(uuid, &["active"]).await, ["wait call-back"]);
-        let token = agent::token(&stand.settled(uuid).await).unwrap().to_owned();
-        stand
-            .tell(uuid, beat(&token, Some(AgentStatus::Error), message))
+        assert_eq!(app.walk(uuid, &["active"]).await, ["wait call-back"]);
+        let token = agent::token(&app.settled(uuid).await).unwrap().to_owned();
+        app.tell(uuid, beat(&token, Some(AgentStatus::Error), message))
             .await
             .unwrap();
-        let error = is_over(&stand, uuid, &token).await.last_error.unwrap();
+        let error = is_over(&app, uuid, &token).await.last_error.unwrap();
         assert!(!error.trim().is_empty());
         assert!(length.is_none_or(|length| error.len() == length), "{error}");
     }
@@ -137,12 +134,12 @@ async fn a_failed_installer_says_why() {
 
 #[tokio::test]
 async fn only_the_nodes_own_token_counts() {
-    let stand = Stand::new().await;
-    let (uuid, token) = stand.being_installed().await;
-    let (_, another) = stand.being_installed().await;
-    let before = stand.settled(uuid).await;
+    let app = TestApp::new().await;
+    let (uuid, token) = app.being_installed().await;
+    let (_, another) = app.being_installed().await;
+    let before = app.settled(uuid).await;
     for wrong in ["", &another, &token[1..], &token.to_uppercase()] {
-        let refused = stand
+        let refused = app
             .tell(uuid, beat(wrong, Some(AgentStatus::End), ""))
             .await;
         assert_eq!(
@@ -153,23 +150,23 @@ async fn only_the_nodes_own_token_counts() {
             "{wrong}"
         );
     }
-    assert_eq!(stand.settled(uuid).await, before);
+    assert_eq!(app.settled(uuid).await, before);
     let nobody = NodeUuid(ident::uuid());
-    let missing = stand.tell(nobody, beat(&token, None, "")).await;
+    let missing = app.tell(nobody, beat(&token, None, "")).await;
     assert_eq!(missing, Err(Fault::NodeNotFound(nobody.to_string())));
-    assert_eq!(stand.kickstart(nobody).await, Err(Fault::NotFound));
+    assert_eq!(app.kickstart(nobody).await, Err(Fault::NotFound));
 }
 
 #[tokio::test]
 async fn a_node_that_is_worked_on_hears_nobody_and_says_so() {
-    let stand = Stand::new().await;
-    let (uuid, token) = stand.being_installed().await;
+    let app = TestApp::new().await;
+    let (uuid, token) = app.being_installed().await;
     let reserve = |node: &mut Node| {
         node.reservation = Some("another".to_owned());
         Ok(())
     };
-    let (before, ()) = stand.db.node_change(uuid, reserve).await.unwrap();
-    let refused = stand
+    let (before, ()) = app.db.node_change(uuid, reserve).await.unwrap();
+    let refused = app
         .tell(uuid, beat(&token, Some(AgentStatus::End), ""))
         .await;
     assert!(
@@ -177,34 +174,33 @@ async fn a_node_that_is_worked_on_hears_nobody_and_says_so() {
         "{refused:?}"
     );
     // A client without the token is not even told that.
-    let refused = stand.tell(uuid, beat("x", None, "")).await;
+    let refused = app.tell(uuid, beat("x", None, "")).await;
     assert!(
         matches!(refused, Err(Fault::InvalidParameterValue(_))),
         "{refused:?}"
     );
-    assert_eq!(stand.db.node_get(uuid).await.unwrap().unwrap(), before);
+    assert_eq!(app.db.node_get(uuid).await.unwrap().unwrap(), before);
 }
 
 #[tokio::test]
 async fn taking_the_instance_off_ends_the_installation() {
-    let stand = Stand::new().await;
+    let app = TestApp::new().await;
     for (word, state) in [("abort", "deploy failed"), ("deleted", "available")] {
-        let (uuid, token) = stand.being_installed().await;
-        stand
-            .tell(uuid, beat(&token, Some(AgentStatus::Start), ""))
+        let (uuid, token) = app.being_installed().await;
+        app.tell(uuid, beat(&token, Some(AgentStatus::Start), ""))
             .await
             .unwrap();
-        assert_eq!(stand.walk(uuid, &[word]).await, [state]);
-        is_over(&stand, uuid, &token).await;
+        assert_eq!(app.walk(uuid, &[word]).await, [state]);
+        is_over(&app, uuid, &token).await;
     }
 }
 
 #[tokio::test]
 async fn an_installation_that_cannot_succeed_is_not_begun() {
-    let stand = Stand::new().await;
-    let uuid = stand.enrol("anaconda").await;
-    stand.walk(uuid, &["manage", "provide"]).await;
-    let info = stand.settled(uuid).await.instance_info;
+    let app = TestApp::new().await;
+    let uuid = app.enrol("anaconda").await;
+    app.walk(uuid, &["manage", "provide"]).await;
+    let info = app.settled(uuid).await.instance_info;
     for (key, value) in [
         ("image_source", json!(null)),
         ("image_source", json!("http://h/x\nreboot")),
@@ -218,14 +214,14 @@ async fn an_installation_that_cannot_succeed_is_not_begun() {
             node.instance_info.insert(key.to_owned(), value.clone());
             Ok(())
         };
-        stand.db.node_change(uuid, change).await.unwrap();
-        let refused = stand.ask(uuid, "active").await.unwrap_err().to_string();
+        app.db.node_change(uuid, change).await.unwrap();
+        let refused = app.ask(uuid, "active").await.unwrap_err().to_string();
         assert!(
             refused.starts_with("Failed to validate deploy")
                 && refused.contains(&format!("instance_info.{key}")),
             "{refused}"
         );
-        let node = stand.settled(uuid).await;
+        let node = app.settled(uuid).await;
         assert_eq!(node.provision_state.name(), "available");
     }
 }
@@ -233,24 +229,22 @@ async fn an_installation_that_cannot_succeed_is_not_begun() {
 /// What the template cannot take is found out before, too.
 #[tokio::test]
 async fn a_template_that_cannot_take_the_image_is_named() {
-    let (db, folder) = crate::db::testing::scratch().await;
     let template = "liveimg --url={{ ks_options.liveimg_url }}\n%post\n\
                     curl -d {{ ks_options.agent_token }} {{ ks_options.heartbeat_url }}\n%end\n";
     let kickstarts = Kickstarts::from_template("mine.cfg".into(), template.into()).unwrap();
-    let stand = Stand {
-        conductor: start_with(&db, HOST, Tasks::new(), kickstarts).await,
-        db,
-        folder,
-    };
-    let uuid = stand.enrol("anaconda").await;
-    stand.walk(uuid, &["manage", "provide"]).await;
+    let app = TestApp::builder()
+        .boot(|settings| settings.kickstarts = Arc::new(kickstarts))
+        .start()
+        .await;
+    let uuid = app.enrol("anaconda").await;
+    app.walk(uuid, &["manage", "provide"]).await;
     let signed = |node: &mut Node| {
         let url = json!("http://h/image?signature=x&expires=1");
         node.instance_info.insert("image_source".into(), url);
         Ok(())
     };
-    stand.db.node_change(uuid, signed).await.unwrap();
-    let refused = stand.ask(uuid, "active").await.unwrap_err().to_string();
+    app.db.node_change(uuid, signed).await.unwrap();
+    let refused = app.ask(uuid, "active").await.unwrap_err().to_string();
     assert!(
         refused.contains("mine.cfg: line 1") && refused.contains("| quote"),
         "{refused}"
@@ -259,18 +253,18 @@ async fn a_template_that_cannot_take_the_image_is_named() {
 
 #[tokio::test]
 async fn in_maintenance_an_installer_is_stopped_if_the_operator_wants_it_so() {
-    let stand = Stand::new().await;
-    let (uuid, token) = stand.being_installed().await;
+    let app = TestApp::new().await;
+    let (uuid, token) = app.being_installed().await;
     let maintain = |node: &mut Node| {
         node.maintenance = true;
         Ok(())
     };
-    stand.db.node_change(uuid, maintain).await.unwrap();
-    let mut settings = Settings::clone(&stand.conductor.settings);
+    app.db.node_change(uuid, maintain).await.unwrap();
+    let mut settings = Settings::clone(&app.conductor.settings);
     settings.allow_provisioning_in_maintenance = false;
     let strict = LocalConductor {
         settings: Arc::new(settings),
-        ..stand.conductor.clone()
+        ..app.conductor.clone()
     };
     let begun = beat(&token, Some(AgentStatus::Start), "");
     let refused = strict.heartbeat(&context(), uuid, begun.clone()).await;
@@ -278,15 +272,15 @@ async fn in_maintenance_an_installer_is_stopped_if_the_operator_wants_it_so() {
         matches!(refused, Err(Fault::NodeInMaintenance { .. })),
         "{refused:?}"
     );
-    stand.tell(uuid, begun).await.unwrap();
+    app.tell(uuid, begun).await.unwrap();
 }
 
 /// An agent's heartbeat is noted, and moves nothing.
 #[tokio::test]
 async fn an_agents_word_is_noted() {
-    let stand = Stand::new().await;
-    let uuid = stand.enrol("direct").await;
-    stand.walk(uuid, &["manage", "provide", "active"]).await;
+    let app = TestApp::new().await;
+    let uuid = app.enrol("direct").await;
+    app.walk(uuid, &["manage", "provide", "active"]).await;
     let give = |node: &mut Node| {
         agent::pregenerate_token(node, "secret".to_owned());
         Ok(())
@@ -296,10 +290,10 @@ async fn an_agents_word_is_noted() {
     agents.agent_version = Some("11.0.0".to_owned());
     agents.agent_status_message = None;
     // Without a token nobody is an agent.
-    assert!(stand.tell(uuid, agents.clone()).await.is_err());
-    stand.db.node_change(uuid, give).await.unwrap();
-    stand.tell(uuid, agents.clone()).await.unwrap();
-    let node = stand.settled(uuid).await;
+    assert!(app.tell(uuid, agents.clone()).await.is_err());
+    app.db.node_change(uuid, give).await.unwrap();
+    app.tell(uuid, agents.clone()).await.unwrap();
+    let node = app.settled(uuid).await;
     assert_eq!(node.provision_state.name(), "wait call-back");
     let info = &node.driver_internal_info;
     assert_eq!(info["agent_url"], json!("https://192.0.2.9:9999"));
@@ -309,22 +303,22 @@ async fn an_agents_word_is_noted() {
     // The agent of another machine, with the secret of this one.
     let mut moved = agents.clone();
     moved.callback_url = "https://192.0.2.10:9999".to_owned();
-    let refused = stand.tell(uuid, moved).await.unwrap_err().to_string();
+    let refused = app.tell(uuid, moved).await.unwrap_err().to_string();
     assert!(refused.contains("callback_url"), "{refused}");
     // And what an installer says moves only a node that is being installed.
     agents.agent_status = Some(AgentStatus::End);
-    stand.tell(uuid, agents.clone()).await.unwrap();
+    app.tell(uuid, agents.clone()).await.unwrap();
     assert_eq!(
-        stand.settled(uuid).await.provision_state.name(),
+        app.settled(uuid).await.provision_state.name(),
         "wait call-back"
     );
-    assert_eq!(stand.kickstart(uuid).await, Err(Fault::NotFound));
+    assert_eq!(app.kickstart(uuid).await, Err(Fault::NotFound));
 
     let elsewhere = |node: &mut Node| {
         node.provision_state = ironpxe_core::provision_state::ProvisionState::Manageable.into();
         Ok(())
     };
-    let (before, ()) = stand.db.node_change(uuid, elsewhere).await.unwrap();
-    stand.tell(uuid, agents).await.unwrap();
-    assert_eq!(stand.settled(uuid).await, before);
+    let (before, ()) = app.db.node_change(uuid, elsewhere).await.unwrap();
+    app.tell(uuid, agents).await.unwrap();
+    assert_eq!(app.settled(uuid).await, before);
 }

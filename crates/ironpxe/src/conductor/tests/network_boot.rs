@@ -15,31 +15,26 @@ use crate::db::{Page, PortFilter};
 use crate::dhcp::Dnsmasq;
 
 struct Site {
-    stand: Stand,
+    app: TestApp,
     folder: PathBuf,
 }
 
 impl Site {
     /// A conductor that writes for a dnsmasq.
     async fn new() -> Self {
-        let (db, scratch) = crate::db::testing::scratch().await;
-        let folder = scratch.path().to_owned();
+        let builder = TestApp::builder();
+        let folder = builder.folder().to_owned();
         for name in ["hosts", "opts"] {
             fs::create_dir(folder.join(name)).unwrap();
         }
-        let conductor = start_set(&db, HOST, Tasks::new(), |settings| {
-            let dnsmasq = Dnsmasq::new(folder.join("hosts"), folder.join("opts"));
+        let dnsmasq = Dnsmasq::new(folder.join("hosts"), folder.join("opts"));
+        let app = builder.conductor(|settings| {
             settings.dhcp = Dhcp::Dnsmasq(dnsmasq);
             settings.dhcp_options.api_url = "http://192.0.2.1:6385".to_owned();
             settings.dhcp_options.tftp_server = "192.0.2.1".to_owned();
-        })
-        .await;
-        let stand = Stand {
-            conductor,
-            db,
-            folder: scratch,
-        };
-        Self { stand, folder }
+        });
+        let app = app.start().await;
+        Self { app, folder }
     }
 
     fn files(&self, kind: &str) -> BTreeMap<String, String> {
@@ -75,12 +70,12 @@ impl Site {
             node_uuid: Some(node),
             ..PortFilter::default()
         };
-        let ports = self.stand.db.port_list(&filter, &Page::default()).await;
+        let ports = self.app.db.port_list(&filter, &Page::default()).await;
         ports.unwrap().into_iter().next().unwrap()
     }
 
     async fn device(&self, node: NodeUuid) -> (BootDevice, bool) {
-        management::get(&self.stand.settled(node).await)
+        management::get(&self.app.settled(node).await)
     }
 
     async fn change(&self, node: NodeUuid, change: impl Fn(&mut Node) + Send + Sync) {
@@ -88,18 +83,18 @@ impl Site {
             change(node);
             Ok(())
         };
-        self.stand.db.node_change(node, change).await.unwrap();
+        self.app.db.node_change(node, change).await.unwrap();
     }
 }
 
 #[tokio::test]
 async fn the_server_knows_the_node_from_its_first_ramdisk_until_its_instance_is_gone() {
     let site = Site::new().await;
-    let node = site.stand.enrol("direct").await;
-    site.stand.walk(node, &["manage", "provide"]).await;
+    let node = site.app.enrol("direct").await;
+    site.app.walk(node, &["manage", "provide"]).await;
     assert_eq!(site.files("hosts").len() + site.files("opts").len(), 0);
 
-    assert_eq!(site.stand.walk(node, &["active"]).await, ["wait call-back"]);
+    assert_eq!(site.app.walk(node, &["active"]).await, ["wait call-back"]);
     assert!(site.card().ends_with(&format!(",set:{node},set:ironic\n")));
     let opts = site.files("opts");
     let options = &opts[&format!("ironic-{node}.conf")];
@@ -110,30 +105,28 @@ async fn the_server_knows_the_node_from_its_first_ramdisk_until_its_instance_is_
     assert!(options.contains(&script), "{options}");
     assert!(options.starts_with(&format!("tag:{node},tag:!ipxe,67,snponly.efi\n")));
     assert_eq!(site.device(node).await, (BootDevice::Pxe, false));
-    let known = site.stand.settled(node).await;
+    let known = site.app.settled(node).await;
     assert_eq!(
         known.driver_internal_info["dnsmasq_tag"],
         json!(node.to_string())
     );
 
-    assert_eq!(site.stand.walk(node, &["undeploy"]).await, ["available"]);
+    assert_eq!(site.app.walk(node, &["undeploy"]).await, ["available"]);
     assert!(site.card().ends_with(",ignore\n"));
     assert!(site.files("opts").is_empty());
-    let cleared = site.stand.settled(node).await;
+    let cleared = site.app.settled(node).await;
     assert!(!cleared.driver_internal_info.contains_key("dnsmasq_tag"));
 }
 
 #[tokio::test]
 async fn cleaning_after_an_instance_is_booted_at_once() {
     let site = Site::new().await;
-    let node = site.stand.enrol("ramdisk").await;
-    site.stand
-        .walk(node, &["manage", "provide", "deploy"])
-        .await;
+    let node = site.app.enrol("ramdisk").await;
+    site.app.walk(node, &["manage", "provide", "deploy"]).await;
     assert_eq!(site.device(node).await, (BootDevice::Pxe, true));
     site.change(node, |node| node.automated_clean = Some(true))
         .await;
-    assert_eq!(site.stand.walk(node, &["undeploy"]).await, ["clean wait"]);
+    assert_eq!(site.app.walk(node, &["undeploy"]).await, ["clean wait"]);
     assert!(site.card().ends_with(",set:ironic\n"));
     assert_eq!(site.device(node).await, (BootDevice::Pxe, false));
 }
@@ -141,26 +134,26 @@ async fn cleaning_after_an_instance_is_booted_at_once() {
 #[tokio::test]
 async fn an_instance_on_the_disk_boots_from_the_disk_after_rescue() {
     let site = Site::new().await;
-    let node = site.stand.enrol("direct").await;
+    let node = site.app.enrol("direct").await;
     site.change(node, |node| {
         for key in ["kernel", "ramdisk"] {
             node.instance_info.remove(key);
         }
     })
     .await;
-    let states = site.stand.walk(node, &["manage", "adopt"]).await;
+    let states = site.app.walk(node, &["manage", "adopt"]).await;
     assert_eq!(states, ["manageable", "active"]);
     // What runs already is left alone.
-    let adopted = site.stand.settled(node).await;
+    let adopted = site.app.settled(node).await;
     assert!(
         !adopted
             .driver_internal_info
             .contains_key("fake_boot_device")
     );
-    assert_eq!(site.stand.walk(node, &["rescue"]).await, ["rescue wait"]);
+    assert_eq!(site.app.walk(node, &["rescue"]).await, ["rescue wait"]);
     assert_eq!(site.device(node).await, (BootDevice::Pxe, false));
     assert!(site.card().ends_with(",set:ironic\n"));
-    let states = site.stand.walk(node, &["abort", "unrescue"]).await;
+    let states = site.app.walk(node, &["abort", "unrescue"]).await;
     assert_eq!(states, ["rescue failed", "active"]);
     assert_eq!(site.device(node).await, (BootDevice::Disk, true));
 }
@@ -168,11 +161,8 @@ async fn an_instance_on_the_disk_boots_from_the_disk_after_rescue() {
 #[tokio::test]
 async fn an_installer_boots_over_the_network_until_it_is_done() {
     let site = Site::new().await;
-    let node = site.stand.enrol("anaconda").await;
-    let states = site
-        .stand
-        .walk(node, &["manage", "provide", "active"])
-        .await;
+    let node = site.app.enrol("anaconda").await;
+    let states = site.app.walk(node, &["manage", "provide", "active"]).await;
     assert_eq!(states.last().unwrap(), "wait call-back");
     assert_eq!(site.device(node).await, (BootDevice::Pxe, true));
 }
@@ -187,13 +177,13 @@ async fn what_cannot_be_told_fails_the_work_and_says_why() {
         ("service", &["manage", "adopt"], "service failed"),
     ] {
         let site = Site::new().await;
-        let node = site.stand.enrol("direct").await;
-        site.stand.walk(node, before).await;
+        let node = site.app.enrol("direct").await;
+        site.app.walk(node, before).await;
         for name in ["opts", "hosts"] {
             fs::remove_dir_all(site.folder.join(name)).unwrap();
         }
-        assert_eq!(site.stand.walk(node, &[verb]).await, [state]);
-        let failed = site.stand.settled(node).await;
+        assert_eq!(site.app.walk(node, &[verb]).await, [state]);
+        let failed = site.app.settled(node).await;
         let error = failed.last_error.clone().unwrap_or_default();
         assert!(
             error.starts_with("Cannot configure DHCP for the machine's boot: ")
@@ -207,13 +197,11 @@ async fn what_cannot_be_told_fails_the_work_and_says_why() {
 #[tokio::test]
 async fn an_instance_that_cannot_be_taken_off_is_an_error() {
     let site = Site::new().await;
-    let node = site.stand.enrol("direct").await;
-    site.stand
-        .walk(node, &["manage", "provide", "active"])
-        .await;
+    let node = site.app.enrol("direct").await;
+    site.app.walk(node, &["manage", "provide", "active"]).await;
     fs::remove_dir_all(site.folder.join("hosts")).unwrap();
-    assert_eq!(site.stand.walk(node, &["undeploy"]).await, ["error"]);
-    let failed = site.stand.settled(node).await;
+    assert_eq!(site.app.walk(node, &["undeploy"]).await, ["error"]);
+    let failed = site.app.settled(node).await;
     assert!(
         failed
             .last_error
@@ -225,15 +213,13 @@ async fn an_instance_that_cannot_be_taken_off_is_an_error() {
 #[tokio::test]
 async fn a_change_of_ports_is_told_at_once() {
     let site = Site::new().await;
-    let node = site.stand.enrol("direct").await;
-    site.stand
-        .walk(node, &["manage", "provide", "active"])
-        .await;
+    let node = site.app.enrol("direct").await;
+    site.app.walk(node, &["manage", "provide", "active"]).await;
     let before = site.port(node).await;
     let moved: MacAddress = "52:54:00:00:00:99".parse().unwrap();
     let patch = json!([{"op": "replace", "path": "/address", "value": moved.to_string()}]);
     let change = PortChange(serde_json::from_value(patch).unwrap());
-    let conductor = &site.stand.conductor;
+    let conductor = &site.app.conductor;
     let ctx = context();
     conductor
         .port_update(&ctx, before.uuid, change)
@@ -265,12 +251,10 @@ async fn a_change_of_ports_is_told_at_once() {
 #[tokio::test]
 async fn nothing_is_left_of_a_node_that_is_deleted() {
     let site = Site::new().await;
-    let node = site.stand.enrol("direct").await;
-    site.stand
-        .walk(node, &["manage", "provide", "active"])
-        .await;
+    let node = site.app.enrol("direct").await;
+    site.app.walk(node, &["manage", "provide", "active"]).await;
     site.change(node, |node| node.maintenance = true).await;
-    let conductor = &site.stand.conductor;
+    let conductor = &site.app.conductor;
     conductor.node_destroy(&context(), node).await.unwrap();
     // The rest is removed in the background.
     assert!(conductor.tasks.stop(Duration::from_secs(20)).await);
@@ -281,7 +265,7 @@ async fn nothing_is_left_of_a_node_that_is_deleted() {
 #[tokio::test]
 async fn a_boot_interface_that_cannot_work_is_not_valid() {
     let site = Site::new().await;
-    let node = site.stand.enrol("direct").await;
+    let node = site.app.enrol("direct").await;
     site.change(node, |node| {
         node.interfaces.set(InterfaceKind::Boot, "http-ipxe");
     })
@@ -290,7 +274,7 @@ async fn a_boot_interface_that_cannot_work_is_not_valid() {
         let boot = found.into_iter().find(|it| it.kind == InterfaceKind::Boot);
         boot.unwrap().problem.unwrap_or_default()
     };
-    let found = site.stand.conductor.node_validate(&context(), node).await;
+    let found = site.app.conductor.node_validate(&context(), node).await;
     assert_eq!(
         problem(found.unwrap()),
         "[deploy]http_url not set; set [deploy]http_url"

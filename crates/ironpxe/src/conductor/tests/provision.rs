@@ -12,13 +12,13 @@ use crate::db::testing::Site;
 
 #[tokio::test]
 async fn an_agents_deployment_stops_where_it_waits_for_the_agent() {
-    let stand = Stand::new().await;
-    let node = stand.enrol("direct").await;
+    let app = TestApp::new().await;
+    let node = app.enrol("direct").await;
     assert_eq!(
-        stand.walk(node, &["manage", "provide", "active"]).await,
+        app.walk(node, &["manage", "provide", "active"]).await,
         ["manageable", "available", "wait call-back"]
     );
-    let node = stand.settled(node).await;
+    let node = app.settled(node).await;
     assert_eq!(node.target_provision_state.as_deref(), Some("active"));
     assert_eq!(node.power_state, Some(PowerState::On));
     assert!(node.provision_updated_at.is_some());
@@ -26,33 +26,31 @@ async fn an_agents_deployment_stops_where_it_waits_for_the_agent() {
 
 #[tokio::test]
 async fn a_ramdisk_deployment_is_active_at_once_and_can_be_torn_down() {
-    let stand = Stand::new().await;
-    let node = stand.enrol("ramdisk").await;
+    let app = TestApp::new().await;
+    let node = app.enrol("ramdisk").await;
     assert_eq!(
-        stand
-            .walk(
-                node,
-                &["manage", "provide", "deploy", "rebuild", "undeploy"]
-            )
-            .await,
+        app.walk(
+            node,
+            &["manage", "provide", "deploy", "rebuild", "undeploy"]
+        )
+        .await,
         ["manageable", "available", "active", "active", "available"]
     );
-    let node = stand.settled(node).await;
+    let node = app.settled(node).await;
     assert!(node.instance_info.is_empty());
     assert_eq!(node.power_state, Some(PowerState::Off));
 }
 
 #[tokio::test]
 async fn rescue_inspection_and_adoption() {
-    let stand = Stand::new().await;
-    let node = stand.enrol("ramdisk").await;
+    let app = TestApp::new().await;
+    let node = app.enrol("ramdisk").await;
     assert_eq!(
-        stand
-            .walk(
-                node,
-                &["manage", "inspect", "abort", "inspect", "abort", "manage"]
-            )
-            .await,
+        app.walk(
+            node,
+            &["manage", "inspect", "abort", "inspect", "abort", "manage"]
+        )
+        .await,
         [
             "manageable",
             "inspect wait",
@@ -63,19 +61,18 @@ async fn rescue_inspection_and_adoption() {
         ]
     );
     assert_eq!(
-        stand
-            .walk(node, &["adopt", "rescue", "abort", "unrescue"])
+        app.walk(node, &["adopt", "rescue", "abort", "unrescue"])
             .await,
         ["active", "rescue wait", "rescue failed", "active"]
     );
-    let node = stand.settled(node).await;
+    let node = app.settled(node).await;
     assert!(!node.instance_info.contains_key("rescue_password"));
 }
 
 #[tokio::test]
 async fn cleaning_is_as_configured_and_as_the_node_says() {
-    let stand = Stand::new().await;
-    let node = stand.enrol("direct").await;
+    let app = TestApp::new().await;
+    let node = app.enrol("direct").await;
     let clean = |value| {
         move |node: &mut Node| {
             node.automated_clean = value;
@@ -83,13 +80,13 @@ async fn cleaning_is_as_configured_and_as_the_node_says() {
         }
     };
     // The configuration says yes, and the node has no word of its own.
-    stand.db.node_change(node, clean(None)).await.unwrap();
+    app.db.node_change(node, clean(None)).await.unwrap();
     assert_eq!(
-        stand.walk(node, &["manage", "provide"]).await,
+        app.walk(node, &["manage", "provide"]).await,
         ["manageable", "clean wait"]
     );
     assert_eq!(
-        stand.walk(node, &["abort", "manage"]).await,
+        app.walk(node, &["abort", "manage"]).await,
         ["clean failed", "manageable"]
     );
     // A fake deploy interface has nothing to clean with.
@@ -97,25 +94,25 @@ async fn cleaning_is_as_configured_and_as_the_node_says() {
         node.interfaces.set(InterfaceKind::Deploy, "fake");
         Ok(())
     };
-    stand.db.node_change(node, fake).await.unwrap();
-    assert_eq!(stand.walk(node, &["provide"]).await, ["available"]);
+    app.db.node_change(node, fake).await.unwrap();
+    assert_eq!(app.walk(node, &["provide"]).await, ["available"]);
 }
 
 #[tokio::test]
 async fn manual_cleaning_heads_for_manageable_all_the_way() {
-    let stand = Stand::new().await;
-    let node = stand.enrol("direct").await;
+    let app = TestApp::new().await;
+    let node = app.enrol("direct").await;
     assert_eq!(
-        stand.walk(node, &["manage", "clean"]).await,
+        app.walk(node, &["manage", "clean"]).await,
         ["manageable", "clean wait"]
     );
-    let waiting = stand.settled(node).await;
+    let waiting = app.settled(node).await;
     assert_eq!(
         waiting.target_provision_state.as_deref(),
         Some("manageable")
     );
-    stand.walk(node, &["abort"]).await;
-    let aborted = stand.settled(node).await;
+    app.walk(node, &["abort"]).await;
+    let aborted = app.settled(node).await;
     assert_eq!(
         aborted.target_provision_state.as_deref(),
         Some("manageable")
@@ -125,36 +122,36 @@ async fn manual_cleaning_heads_for_manageable_all_the_way() {
 
 #[tokio::test]
 async fn cleaning_without_a_ramdisk_to_boot_fails_and_says_why() {
-    let stand = Stand::new().await;
-    let node = stand.enrol("direct").await;
+    let app = TestApp::new().await;
+    let node = app.enrol("direct").await;
     let forget = |node: &mut Node| {
         node.driver_info.clear();
         node.automated_clean = Some(true);
         Ok(())
     };
-    stand.db.node_change(node, forget).await.unwrap();
+    app.db.node_change(node, forget).await.unwrap();
     assert_eq!(
-        stand.walk(node, &["manage", "provide"]).await,
+        app.walk(node, &["manage", "provide"]).await,
         ["manageable", "clean failed"]
     );
-    let error = stand.settled(node).await.last_error.unwrap();
+    let error = app.settled(node).await.last_error.unwrap();
     assert!(error.contains("driver_info.deploy_kernel"), "{error}");
 }
 
 #[tokio::test]
 async fn a_deployment_that_cannot_boot_is_refused_and_nothing_changes() {
-    let stand = Stand::new().await;
-    let node = stand.enrol("direct").await;
-    stand.walk(node, &["manage", "provide"]).await;
+    let app = TestApp::new().await;
+    let node = app.enrol("direct").await;
+    app.walk(node, &["manage", "provide"]).await;
     let forget = |node: &mut Node| {
         node.driver_info.clear();
         Ok(())
     };
-    stand.db.node_change(node, forget).await.unwrap();
-    let before = stand.settled(node).await;
-    let fault = stand.ask(node, "active").await.unwrap_err();
+    app.db.node_change(node, forget).await.unwrap();
+    let before = app.settled(node).await;
+    let fault = app.ask(node, "active").await.unwrap_err();
     assert!(matches!(&fault, Fault::InstanceDeployFailure(text) if text.contains("deploy_kernel")));
-    assert_eq!(stand.settled(node).await, before);
+    assert_eq!(app.settled(node).await, before);
 }
 
 /// Each verb under each of its words.
@@ -166,16 +163,16 @@ fn words() -> impl Iterator<Item = (Verb, &'static str)> {
 /// Every verb in every state: accepted exactly where Ironic's machine has its event.
 #[tokio::test]
 async fn verbs_are_refused_where_the_machine_has_no_way() {
-    let stand = Stand::new().await;
-    let node = stand.enrol("ramdisk").await;
+    let app = TestApp::new().await;
+    let node = app.enrol("ramdisk").await;
     for row in &MACHINE {
         for (verb, word) in words() {
             let put = |node: &mut Node| {
                 node.provision_state = row.state.into();
                 Ok(())
             };
-            stand.db.node_change(node, put).await.unwrap();
-            let asked = stand.ask(node, word).await;
+            app.db.node_change(node, put).await.unwrap();
+            let asked = app.ask(node, word).await;
             let allowed = row.state.on(verb.row().event).is_some();
             assert_eq!(asked.is_ok(), allowed, "{word} in {}: {asked:?}", row.name);
             if let Err(fault) = asked {
@@ -187,7 +184,7 @@ async fn verbs_are_refused_where_the_machine_has_no_way() {
                 assert_eq!(fault.to_string(), expected);
             }
             // Work may still be going on; put everything back for the next verb.
-            stand.settled(node).await;
+            app.settled(node).await;
             let restore = |node: &mut Node| {
                 for key in ["image_source", "kernel", "ramdisk"] {
                     node.instance_info
@@ -195,32 +192,32 @@ async fn verbs_are_refused_where_the_machine_has_no_way() {
                 }
                 Ok(())
             };
-            stand.db.node_change(node, restore).await.unwrap();
+            app.db.node_change(node, restore).await.unwrap();
         }
     }
 }
 
 #[tokio::test]
 async fn a_node_in_a_state_we_do_not_know_is_left_alone() {
-    let stand = Stand::new().await;
-    let node = stand.enrol("direct").await;
+    let app = TestApp::new().await;
+    let node = app.enrol("direct").await;
     let put = |node: &mut Node| {
         node.provision_state = ironpxe_core::provision_state::StoredState::Unknown("odd".into());
         Ok(())
     };
-    stand.db.node_change(node, put).await.unwrap();
+    app.db.node_change(node, put).await.unwrap();
     for (_, word) in words() {
-        assert!(stand.ask(node, word).await.is_err(), "{word}");
+        assert!(app.ask(node, word).await.is_err(), "{word}");
     }
 }
 
 #[tokio::test]
 async fn of_two_operators_at_once_one_wins() {
-    let stand = Stand::new().await;
+    let app = TestApp::new().await;
     for _ in 0..20 {
-        let node = stand.enrol("ramdisk").await;
-        stand.walk(node, &["manage", "provide"]).await;
-        let (a, b) = tokio::join!(stand.ask(node, "active"), stand.ask(node, "active"));
+        let node = app.enrol("ramdisk").await;
+        app.walk(node, &["manage", "provide"]).await;
+        let (a, b) = tokio::join!(app.ask(node, "active"), app.ask(node, "active"));
         assert!(a.is_ok() != b.is_ok(), "{a:?} {b:?}");
         let lost = a.and(b).unwrap_err();
         assert!(
@@ -230,59 +227,54 @@ async fn of_two_operators_at_once_one_wins() {
             ),
             "{lost:?}"
         );
-        assert_eq!(stand.settled(node).await.provision_state.name(), "active");
+        assert_eq!(app.settled(node).await.provision_state.name(), "active");
     }
 }
 
 #[tokio::test]
 async fn protected_maintained_and_retired_nodes_are_spared() {
-    let stand = Stand::new().await;
-    let node = stand.enrol("ramdisk").await;
-    stand.walk(node, &["manage"]).await;
+    let app = TestApp::new().await;
+    let node = app.enrol("ramdisk").await;
+    app.walk(node, &["manage"]).await;
     let flag = |set: fn(&mut Node)| {
         move |node: &mut Node| {
             set(node);
             Ok(())
         }
     };
-    stand
-        .db
+    app.db
         .node_change(node, flag(|node| node.retired = true))
         .await
         .unwrap();
     assert!(matches!(
-        stand.ask(node, "provide").await,
+        app.ask(node, "provide").await,
         Err(Fault::NodeIsRetired { .. })
     ));
-    stand
-        .db
+    app.db
         .node_change(node, flag(|node| node.retired = false))
         .await
         .unwrap();
-    stand.walk(node, &["provide"]).await;
-    stand
-        .db
+    app.walk(node, &["provide"]).await;
+    app.db
         .node_change(node, flag(|node| node.maintenance = true))
         .await
         .unwrap();
     assert!(matches!(
-        stand.ask(node, "active").await,
+        app.ask(node, "active").await,
         Err(Fault::NodeInMaintenance { .. })
     ));
-    stand
-        .db
+    app.db
         .node_change(node, flag(|node| node.maintenance = false))
         .await
         .unwrap();
-    stand.walk(node, &["active"]).await;
-    stand
-        .db
+    app.walk(node, &["active"]).await;
+    app.db
         .node_change(node, flag(|node| node.protected = true))
         .await
         .unwrap();
     for word in ["deleted", "rebuild"] {
         assert!(
-            matches!(stand.ask(node, word).await, Err(Fault::NodeProtected(_))),
+            matches!(app.ask(node, word).await, Err(Fault::NodeProtected(_))),
             "{word}"
         );
     }
@@ -291,16 +283,16 @@ async fn protected_maintained_and_retired_nodes_are_spared() {
 /// A client may hang up at any moment; the node is never left reserved for nobody.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_verb_is_seen_through_whether_or_not_its_client_waits() {
-    let stand = Stand::new().await;
+    let app = TestApp::new().await;
     let mut accepted = 0;
     for timeout in 0..60 {
-        let node = stand.enrol("ramdisk").await;
-        stand.walk(node, &["manage", "provide"]).await;
+        let node = app.enrol("ramdisk").await;
+        app.walk(node, &["manage", "provide"]).await;
         let timeout = Duration::from_micros(20 * timeout);
-        let _ = tokio::time::timeout(timeout, stand.ask(node, "active")).await;
+        let _ = tokio::time::timeout(timeout, app.ask(node, "active")).await;
         // Time for what is under way to get as far as it can get.
         tokio::time::sleep(Duration::from_millis(20)).await;
-        let node = stand.settled(node).await;
+        let node = app.settled(node).await;
         let state = node.provision_state.name();
         assert!(matches!(state, "available" | "active"), "{state}");
         accepted += usize::from(state == "active");
@@ -315,14 +307,14 @@ async fn a_verb_is_seen_through_whether_or_not_its_client_waits() {
 /// volume until it is torn down.
 #[tokio::test]
 async fn an_instance_on_a_volume_is_active_at_once() {
-    let stand = Stand::new().await;
-    let uuid = stand.enrol("direct").await;
+    let app = TestApp::new().await;
+    let uuid = app.enrol("direct").await;
     let external = |node: &mut Node| {
         node.interfaces.set(InterfaceKind::Storage, "external");
         node.instance_info.clear();
         Ok(())
     };
-    stand.db.node_change(uuid, external).await.unwrap();
+    app.db.node_change(uuid, external).await.unwrap();
     let mut target = VolumeTarget {
         uuid: VolumeTargetUuid(ident::uuid()),
         node_uuid: uuid,
@@ -334,14 +326,13 @@ async fn an_instance_on_a_volume_is_active_at_once() {
         created_at: clock::now(),
         updated_at: None,
     };
-    stand.db.volume_target_create(&target).await.unwrap();
-    stand.walk(uuid, &["manage", "provide"]).await;
+    app.db.volume_target_create(&target).await.unwrap();
+    app.walk(uuid, &["manage", "provide"]).await;
     // A volume that cannot be attached is refused before anything starts.
-    let fault = stand.ask(uuid, "active").await.unwrap_err().to_string();
+    let fault = app.ask(uuid, "active").await.unwrap_err().to_string();
     assert!(fault.contains("target_portal"), "{fault}");
 
-    stand
-        .db
+    app.db
         .volume_target_destroy(target.uuid, |_| Ok(()))
         .await
         .unwrap();
@@ -351,17 +342,17 @@ async fn an_instance_on_a_volume_is_active_at_once() {
     .as_object()
     .cloned()
     .unwrap();
-    stand.db.volume_target_create(&target).await.unwrap();
-    assert_eq!(stand.walk(uuid, &["active"]).await, ["active"]);
+    app.db.volume_target_create(&target).await.unwrap();
+    assert_eq!(app.walk(uuid, &["active"]).await, ["active"]);
     let ident = BootIdent::Node(uuid);
-    let script = stand.script(ident).await.unwrap();
+    let script = app.script(ident).await.unwrap();
     assert!(
         script.contains("sanhook --drive 0x80 iscsi:192.0.2.1::3260:0:"),
         "{script}"
     );
 
-    assert_eq!(stand.walk(uuid, &["undeploy"]).await, ["available"]);
-    let script = stand.script(ident).await.unwrap();
+    assert_eq!(app.walk(uuid, &["undeploy"]).await, ["available"]);
+    let script = app.script(ident).await.unwrap();
     assert!(!script.contains("iscsi"), "{script}");
 }
 
@@ -369,9 +360,9 @@ async fn an_instance_on_a_volume_is_active_at_once() {
 /// begins: neither when it is validated nor when the machine asks.
 #[tokio::test]
 async fn what_is_left_of_earlier_work_decides_nothing() {
-    let stand = Stand::new().await;
-    let node = stand.enrol("direct").await;
-    stand.walk(node, &["manage"]).await;
+    let app = TestApp::new().await;
+    let node = app.enrol("direct").await;
+    app.walk(node, &["manage"]).await;
     let leave = |node: &mut Node| {
         node.automated_clean = Some(true);
         node.deploy_step = json!({"step": "boot_instance", "priority": 20})
@@ -385,13 +376,13 @@ async fn what_is_left_of_earlier_work_decides_nothing() {
     };
     let boots = async || {
         let ident = BootIdent::Node(node);
-        let script = stand.script(ident).await;
+        let script = app.script(ident).await;
         let script = script.unwrap();
         let title = script.lines().find(|line| line.contains(" -> "));
         title.unwrap_or(&script).to_owned()
     };
-    stand.db.node_change(node, leave).await.unwrap();
-    assert_eq!(stand.walk(node, &["provide"]).await, ["clean wait"]);
+    app.db.node_change(node, leave).await.unwrap();
+    assert_eq!(app.walk(node, &["provide"]).await, ["clean wait"]);
     let said = boots().await;
     assert!(said.ends_with("clean wait -> deploy ramdisk"), "{said}");
 
@@ -403,11 +394,11 @@ async fn what_is_left_of_earlier_work_decides_nothing() {
             node.provision_state = state.into();
             leave(node)
         };
-        stand.db.node_change(node, enter).await.unwrap();
-        assert_eq!(stand.walk(node, &[verb]).await, [waits]);
+        app.db.node_change(node, enter).await.unwrap();
+        assert_eq!(app.walk(node, &[verb]).await, [waits]);
         let said = boots().await;
         assert!(said.ends_with("wait call-back -> deploy ramdisk"), "{said}");
-        let deploy_step = stand.settled(node).await.deploy_step;
+        let deploy_step = app.settled(node).await.deploy_step;
         assert!(deploy_step.is_empty(), "{verb}: {deploy_step:?}");
     }
 
@@ -417,18 +408,18 @@ async fn what_is_left_of_earlier_work_decides_nothing() {
             node.provision_state = ProvisionState::Active.into();
             leave(node)
         };
-        stand.db.node_change(node, enter).await.unwrap();
+        app.db.node_change(node, enter).await.unwrap();
         let args = ProvisionArgs {
             target: "service".to_owned(),
             disable_ramdisk,
             ..ProvisionArgs::default()
         };
-        let conductor = &stand.conductor;
+        let conductor = &app.conductor;
         conductor
             .provision(&context(), node, Verb::Service, args)
             .await
             .unwrap();
-        let settled = stand.settled(node).await;
+        let settled = app.settled(node).await;
         assert_eq!(settled.provision_state.name(), state);
         let info = &settled.driver_internal_info;
         assert!(!info.contains_key("service_disable_ramdisk"), "{info:?}");
@@ -438,8 +429,8 @@ async fn what_is_left_of_earlier_work_decides_nothing() {
 /// What validation found in its place may be gone when the work begins.
 #[tokio::test]
 async fn an_image_that_went_away_fails_the_deployment() {
-    let stand = Stand::new().await;
-    let uuid = stand.enrol("direct").await;
+    let app = TestApp::new().await;
+    let uuid = app.enrol("direct").await;
     let deploy = |node: &mut Node| {
         for key in ["deploy_kernel", "deploy_ramdisk"] {
             node.driver_info
@@ -448,7 +439,7 @@ async fn an_image_that_went_away_fails_the_deployment() {
         node.provision_state = ProvisionState::Available.into();
         Ok(())
     };
-    stand.db.node_change(uuid, deploy).await.unwrap();
+    app.db.node_change(uuid, deploy).await.unwrap();
     let args = ProvisionArgs::default();
     let request = Request {
         verb: Verb::Deploy,
@@ -456,9 +447,9 @@ async fn an_image_that_went_away_fails_the_deployment() {
         boot_volume: None,
     };
     let (ctx, what) = (context(), What::Verb(request));
-    let accepted = stand.conductor.advance(&ctx, uuid, clock::now(), what);
-    stand.conductor.start_task(&ctx, accepted.await.unwrap());
-    let failed = stand.settled(uuid).await;
+    let accepted = app.conductor.advance(&ctx, uuid, clock::now(), what);
+    app.conductor.start_task(&ctx, accepted.await.unwrap());
+    let failed = app.settled(uuid).await;
     assert_eq!(failed.provision_state, ProvisionState::DeployFailed.into());
     let error = failed.last_error.unwrap();
     assert!(

@@ -7,32 +7,31 @@ use super::*;
 
 #[tokio::test]
 async fn abandoned_work_fails_and_waiting_nodes_wait_on() {
-    let stand = Stand::new().await;
+    let app = TestApp::new().await;
     let mut nodes = Vec::new();
     for state in ProvisionState::all() {
-        let node = stand.enrol("direct").await;
+        let node = app.enrol("direct").await;
         let abandon = |node: &mut Node| {
             node.provision_state = state.into();
             node.reservation = Some(HOST.to_owned());
             Ok(())
         };
-        stand.db.node_change(node, abandon).await.unwrap();
+        app.db.node_change(node, abandon).await.unwrap();
         nodes.push((state, node));
     }
-    let foreign = stand.enrol("direct").await;
+    let foreign = app.enrol("direct").await;
     let abandon = |node: &mut Node| {
         node.provision_state = ProvisionState::Deploying.into();
         node.reservation = Some("conductor-2".to_owned());
         Ok(())
     };
-    stand.db.node_change(foreign, abandon).await.unwrap();
+    app.db.node_change(foreign, abandon).await.unwrap();
 
     // The same name starts again, as after a crash.
-    let db = crate::db::testing::open(&stand.folder).await;
-    start(&db).await;
+    app.replica().start().await;
 
     for (state, uuid) in nodes {
-        let node = stand.db.node_get(uuid).await.unwrap().unwrap();
+        let node = app.db.node_get(uuid).await.unwrap().unwrap();
         assert_eq!(node.reservation, None, "{state}");
         if state.fails_when_abandoned() {
             let failed = state.on(FsmEvent::Fail).unwrap();
@@ -43,65 +42,59 @@ async fn abandoned_work_fails_and_waiting_nodes_wait_on() {
             assert_eq!(node.last_error, None, "{state}");
         }
     }
-    let foreign = stand.db.node_get(foreign).await.unwrap().unwrap();
+    let foreign = app.db.node_get(foreign).await.unwrap().unwrap();
     assert_eq!(foreign.reservation.as_deref(), Some("conductor-2"));
 }
 
 /// A conductor of another name on the same database.
-async fn another(stand: &Stand, host: &str) -> LocalConductor {
-    let db = crate::db::testing::open(&stand.folder).await;
-    start_as(&db, host, Tasks::new()).await
+async fn another(app: &TestApp, host: &str) -> LocalConductor {
+    app.replica().host(host).start().await.conductor
 }
 
-async fn reserve(stand: &Stand, state: ProvisionState, host: &str) -> NodeUuid {
-    let uuid = stand.enrol("direct").await;
+async fn reserve(app: &TestApp, state: ProvisionState, host: &str) -> NodeUuid {
+    let uuid = app.enrol("direct").await;
     let reserve = |node: &mut Node| {
         node.provision_state = state.into();
         node.reservation = Some(host.to_owned());
         Ok(())
     };
-    stand.db.node_change(uuid, reserve).await.unwrap();
+    app.db.node_change(uuid, reserve).await.unwrap();
     uuid
 }
 
 #[tokio::test]
 async fn a_conductor_takes_its_name_back_when_the_other_process_is_gone() {
-    let stand = Stand::new().await;
-    let run = async || stand.db.conductor_get(HOST).await.unwrap().unwrap().run_id;
+    let app = TestApp::new().await;
+    let run = async || app.db.conductor_get(HOST).await.unwrap().unwrap().run_id;
     let own = run().await;
-    let second = another(&stand, HOST).await;
+    let second = another(&app, HOST).await;
     assert_ne!(run().await, own);
-    stand.conductor.beat().await;
+    app.conductor.beat().await;
     assert_ne!(run().await, own, "the second one lives");
     second.leave().await;
     second.hand_over().await;
-    stand.conductor.beat().await;
-    let conductor = stand.db.conductor_get(HOST).await.unwrap().unwrap();
+    app.conductor.beat().await;
+    let conductor = app.db.conductor_get(HOST).await.unwrap().unwrap();
     assert!(conductor.run_id == own && conductor.alive);
 }
 
 #[tokio::test]
 async fn what_a_conductor_cannot_finish_it_hands_over_when_it_leaves() {
-    let stand = Stand::new().await;
-    let leaving = another(&stand, "conductor-2").await;
-    let lost = reserve(&stand, ProvisionState::Cleaning, "conductor-2").await;
-    let waits = reserve(&stand, ProvisionState::CleanWait, "conductor-2").await;
-    let foreign = reserve(&stand, ProvisionState::Cleaning, HOST).await;
+    let app = TestApp::new().await;
+    let leaving = another(&app, "conductor-2").await;
+    let lost = reserve(&app, ProvisionState::Cleaning, "conductor-2").await;
+    let waits = reserve(&app, ProvisionState::CleanWait, "conductor-2").await;
+    let foreign = reserve(&app, ProvisionState::Cleaning, HOST).await;
 
     leaving.leave().await;
-    let conductor = stand
-        .db
-        .conductor_get("conductor-2")
-        .await
-        .unwrap()
-        .unwrap();
+    let conductor = app.db.conductor_get("conductor-2").await.unwrap().unwrap();
     assert!(!conductor.alive);
     // While it finishes what it has, nobody takes it away.
-    let dead = crate::db::Holder::SilentSince(stand.db.silent_since());
-    assert_eq!(stand.db.node_list_held_by(dead).await.unwrap(), []);
+    let dead = crate::db::Holder::SilentSince(app.db.silent_since());
+    assert_eq!(app.db.node_list_held_by(dead).await.unwrap(), []);
 
     leaving.hand_over().await;
-    let db = &stand.db;
+    let db = &app.db;
     let node = |uuid| async move { db.node_get(uuid).await.unwrap().unwrap() };
     assert_eq!(
         node(lost).await.provision_state,
@@ -117,8 +110,8 @@ async fn what_a_conductor_cannot_finish_it_hands_over_when_it_leaves() {
 
 #[tokio::test]
 async fn work_that_was_taken_away_is_not_finished_even_if_the_node_is_held_again() {
-    let stand = Stand::new().await;
-    let uuid = stand.enrol("fake").await;
+    let app = TestApp::new().await;
+    let uuid = app.enrol("fake").await;
     let ctx = context();
     let verb = async |verb| {
         let args = ProvisionArgs::default();
@@ -128,13 +121,13 @@ async fn work_that_was_taken_away_is_not_finished_even_if_the_node_is_held_again
             boot_volume: None,
         };
         let what = What::Verb(request);
-        let accepted = stand.conductor.advance(&ctx, uuid, clock::now(), what);
+        let accepted = app.conductor.advance(&ctx, uuid, clock::now(), what);
         accepted.await.unwrap().node
     };
     let accepted = verb(Verb::Manage).await;
     // Meanwhile it was given up for dead, and has got the node again, for the same work.
     let gone = What::ConductorGone;
-    let given_up = stand.conductor.advance(&ctx, uuid, clock::now(), gone);
+    let given_up = app.conductor.advance(&ctx, uuid, clock::now(), gone);
     assert_eq!(given_up.await.unwrap().node.reservation, None);
     let again = verb(Verb::Manage).await;
     assert_eq!(again.reservation.as_deref(), Some(HOST));
@@ -144,7 +137,7 @@ async fn work_that_was_taken_away_is_not_finished_even_if_the_node_is_held_again
             since: accepted.provision_updated_at,
             progress: Progress::Started,
         };
-        let reported = stand.conductor.advance(&ctx, uuid, clock::now(), what);
+        let reported = app.conductor.advance(&ctx, uuid, clock::now(), what);
         reported.await.map(|reported| reported.node.provision_state)
     };
     let refused = report(&accepted).await.unwrap_err().to_string();

@@ -10,7 +10,7 @@ use crate::rpc::VifInfo;
 const VIF: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 const OTHER: &str = "aaaaaaaa-0000-4000-8000-000000000002";
 
-async fn site() -> (Stand, FaultyCloud) {
+async fn site() -> (TestApp, FaultyCloud) {
     let cloud = FaultyCloud::start().unwrap();
     cloud.has_port(VIF, "52:54:00:aa:00:01", &["192.0.2.7"]);
     let settings = openstack::Settings {
@@ -28,22 +28,16 @@ async fn site() -> (Stand, FaultyCloud) {
         pause: Duration::from_millis(1),
     };
     let client = openstack::Neutron::new(&settings).unwrap();
-    let (db, folder) = crate::db::testing::scratch().await;
-    let conductor = start_set(&db, HOST, Tasks::new(), |settings| {
+    let app = TestApp::builder().conductor(|settings| {
         settings.dhcp = Dhcp::Neutron(Neutron::new(client, Duration::ZERO));
         settings.dhcp_options.api_url = "http://192.0.2.1:6385".to_owned();
         settings.dhcp_options.tftp_server = "192.0.2.1".to_owned();
-    })
-    .await;
-    let stand = Stand {
-        conductor,
-        db,
-        folder,
-    };
-    (stand, cloud)
+    });
+    let app = app.start().await;
+    (app, cloud)
 }
 
-impl Stand {
+impl TestApp {
     async fn attach(&self, node: NodeUuid, vif: &str) -> Result<()> {
         let vif = VifInfo {
             id: vif.to_owned(),
@@ -70,48 +64,47 @@ fn script(cloud: &FaultyCloud) -> Option<String> {
 
 #[tokio::test]
 async fn neutron_knows_the_machine_from_its_deployment_until_its_instance_is_gone() {
-    let (stand, cloud) = site().await;
-    let node = stand.enrol("direct").await;
-    stand.walk(node, &["manage", "provide"]).await;
-    assert_eq!(stand.walk(node, &["active"]).await, ["deploy failed"]);
-    let failed = stand.settled(node).await.last_error.unwrap();
+    let (app, cloud) = site().await;
+    let node = app.enrol("direct").await;
+    app.walk(node, &["manage", "provide"]).await;
+    assert_eq!(app.walk(node, &["active"]).await, ["deploy failed"]);
+    let failed = app.settled(node).await.last_error.unwrap();
     assert!(failed.contains("baremetal node vif attach"), "{failed}");
 
-    stand.attach(node, VIF).await.unwrap();
-    assert_eq!(stand.walk(node, &["active"]).await, ["wait call-back"]);
+    app.attach(node, VIF).await.unwrap();
+    assert_eq!(app.walk(node, &["active"]).await, ["wait call-back"]);
     let script = script(&cloud).unwrap();
     assert!(
         script.ends_with(&format!("/ipxe_config?node_uuid={node}")),
         "{script}"
     );
-    assert_eq!(stand.walk(node, &["undeploy"]).await, ["available"]);
+    assert_eq!(app.walk(node, &["undeploy"]).await, ["available"]);
     assert_eq!(cloud.dhcp_options(VIF), []);
 }
 
 #[tokio::test]
 async fn a_vif_that_is_unplugged_forgets_the_machine_and_one_that_is_plugged_in_learns_of_it() {
-    let (stand, cloud) = site().await;
+    let (app, cloud) = site().await;
     cloud.has_port(OTHER, "52:54:00:aa:00:01", &["192.0.2.8"]);
-    let node = stand.enrol("direct").await;
-    stand.attach(node, VIF).await.unwrap();
+    let node = app.enrol("direct").await;
+    app.attach(node, VIF).await.unwrap();
     assert_eq!(cloud.calls().len(), 0);
-    stand.walk(node, &["manage", "provide", "active"]).await;
+    app.walk(node, &["manage", "provide", "active"]).await;
     assert!(!cloud.dhcp_options(VIF).is_empty());
-    stand
-        .conductor
+    app.conductor
         .detach_vif(&context(), node, VIF)
         .await
         .unwrap();
     assert_eq!(cloud.dhcp_options(VIF), []);
-    stand.attach(node, OTHER).await.unwrap();
+    app.attach(node, OTHER).await.unwrap();
     assert!(!cloud.dhcp_options(OTHER).is_empty());
 }
 
 #[tokio::test]
 async fn a_vif_is_plugged_into_the_first_free_card_that_boots() {
-    let (stand, _cloud) = site().await;
-    let node = stand.enrol("direct").await;
-    let first = stand.conductor.ports_of(node).await.unwrap().remove(0);
+    let (app, _cloud) = site().await;
+    let node = app.enrol("direct").await;
+    let first = app.conductor.ports_of(node).await.unwrap().remove(0);
     let mut second = Port::new(
         PortUuid(ident::uuid()),
         node,
@@ -119,19 +112,18 @@ async fn a_vif_is_plugged_into_the_first_free_card_that_boots() {
         clock::now(),
     );
     second.pxe_enabled = false;
-    stand.db.port_create(&second).await.unwrap();
+    app.db.port_create(&second).await.unwrap();
 
     let named = VifInfo {
         id: VIF.to_owned(),
         port_uuid: Some(second.uuid),
     };
-    stand
-        .conductor
+    app.conductor
         .attach_vif(&context(), node, named.clone())
         .await
         .unwrap();
-    assert_eq!(stand.vifs(node).await, [None, Some(VIF.to_owned())]);
-    let again = stand.attach(node, VIF).await;
+    assert_eq!(app.vifs(node).await, [None, Some(VIF.to_owned())]);
+    let again = app.attach(node, VIF).await;
     let there = Fault::VifAlreadyAttached {
         vif: VIF.to_owned(),
         port: second.uuid,
@@ -143,83 +135,83 @@ async fn a_vif_is_plugged_into_the_first_free_card_that_boots() {
     };
     let none = Err(Fault::NoFreePhysicalPorts(OTHER.to_owned()));
     assert_eq!(
-        stand.conductor.attach_vif(&context(), node, taken).await,
+        app.conductor.attach_vif(&context(), node, taken).await,
         none
     );
 
     let detach =
-        |vif: &'static str| async { stand.conductor.detach_vif(&context(), node, vif).await };
+        |vif: &'static str| async { app.conductor.detach_vif(&context(), node, vif).await };
     detach(VIF).await.unwrap();
     let missing = Fault::VifNotAttached {
         vif: VIF.to_owned(),
         node,
     };
     assert_eq!(detach(VIF).await, Err(missing));
-    stand.attach(node, VIF).await.unwrap();
-    stand.attach(node, OTHER).await.unwrap();
+    app.attach(node, VIF).await.unwrap();
+    app.attach(node, OTHER).await.unwrap();
     assert_eq!(
-        stand.vifs(node).await,
+        app.vifs(node).await,
         [Some(VIF.to_owned()), Some(OTHER.to_owned())]
     );
     assert_eq!(
-        stand.attach(node, "third").await,
+        app.attach(node, "third").await,
         Err(Fault::NoFreePhysicalPorts("third".to_owned()))
     );
     assert_eq!(
-        stand.conductor.ports_of(node).await.unwrap()[0].uuid,
+        app.conductor.ports_of(node).await.unwrap()[0].uuid,
         first.uuid
     );
 }
 
 #[tokio::test]
 async fn a_node_that_is_worked_on_keeps_its_vifs() {
-    let (stand, _cloud) = site().await;
-    let node = stand.enrol("direct").await;
-    stand.attach(node, VIF).await.unwrap();
+    let (app, _cloud) = site().await;
+    let node = app.enrol("direct").await;
+    app.attach(node, VIF).await.unwrap();
     let reserve = |node: &mut Node| {
         node.reservation = Some("somebody".to_owned());
         Ok(())
     };
-    stand.db.node_change(node, reserve).await.unwrap();
+    app.db.node_change(node, reserve).await.unwrap();
     for refused in [
-        stand.attach(node, OTHER).await,
-        stand.conductor.detach_vif(&context(), node, VIF).await,
+        app.attach(node, OTHER).await,
+        app.conductor.detach_vif(&context(), node, VIF).await,
     ] {
         assert!(
             matches!(refused, Err(Fault::NodeLocked { .. })),
             "{refused:?}"
         );
     }
-    assert_eq!(stand.vifs(node).await, [Some(VIF.to_owned())]);
+    assert_eq!(app.vifs(node).await, [Some(VIF.to_owned())]);
 }
 
 /// Each looks into all ports before it changes one.
 #[tokio::test]
 async fn of_two_who_plug_one_vif_into_two_cards_one_does() {
-    let (stand, _cloud) = site().await;
+    let (app, _cloud) = site().await;
     for round in 0..10 {
-        let node = stand.enrol("direct").await;
+        let node = app.enrol("direct").await;
         let more = Port::new(
             PortUuid(ident::uuid()),
             node,
             ironpxe_core::mac::MacAddress::new([2, 0, 0, 0, 1, round]),
             clock::now(),
         );
-        stand.db.port_create(&more).await.unwrap();
-        let ports = stand.conductor.ports_of(node).await.unwrap();
+        app.db.port_create(&more).await.unwrap();
+        let ports = app.conductor.ports_of(node).await.unwrap();
         let ctx = context();
         let attach = |port: &Port| {
             let vif = VifInfo {
                 id: OTHER.to_owned(),
                 port_uuid: Some(port.uuid),
             };
-            stand.conductor.attach_vif(&ctx, node, vif)
+            app.conductor.attach_vif(&ctx, node, vif)
         };
         let (one, other) = tokio::join!(attach(&ports[0]), attach(&ports[1]));
         assert!(one.is_ok() != other.is_ok(), "{one:?} {other:?}");
-        let plugged = stand.vifs(node).await.into_iter().flatten();
+        let plugged = app.vifs(node).await.into_iter().flatten();
         assert_eq!(plugged.collect::<Vec<_>>(), [OTHER]);
-        let node = stand.db.node_get(node).await.unwrap().unwrap();
+        let node = app.db.node_get(node).await.unwrap().unwrap();
         assert_eq!(node.reservation, None);
     }
 }

@@ -9,18 +9,18 @@ use serde_json::json;
 
 use super::*;
 
-async fn set(stand: &Stand, node: NodeUuid, power: Option<PowerState>, reserved: bool) {
+async fn set(app: &TestApp, node: NodeUuid, power: Option<PowerState>, reserved: bool) {
     let change = |node: &mut Node| {
         node.power_state = power;
         node.reservation = reserved.then(|| "somebody".to_owned());
         Ok(())
     };
-    stand.db.node_change(node, change).await.unwrap();
+    app.db.node_change(node, change).await.unwrap();
 }
 
 /// Changes and removes one of each; what happened to the four.
-async fn outcomes(stand: &Stand, node: NodeUuid) -> Vec<Result<()>> {
-    let (ctx, conductor) = (context(), &stand.conductor);
+async fn outcomes(app: &TestApp, node: NodeUuid) -> Vec<Result<()>> {
+    let (ctx, conductor) = (context(), &app.conductor);
     let connector = VolumeConnector {
         uuid: VolumeConnectorUuid(ident::uuid()),
         node_uuid: node,
@@ -78,11 +78,11 @@ async fn outcomes(stand: &Stand, node: NodeUuid) -> Vec<Result<()>> {
 
 #[tokio::test]
 async fn volumes_are_changed_while_their_node_is_off_and_free() {
-    let stand = Stand::new().await;
-    let node = stand.enrol("direct").await;
+    let app = TestApp::new().await;
+    let node = app.enrol("direct").await;
     for power in [None, Some(PowerState::Off)] {
-        set(&stand, node, power, false).await;
-        for outcome in outcomes(&stand, node).await {
+        set(&app, node, power, false).await;
+        for outcome in outcomes(&app, node).await {
             assert_eq!(outcome, Ok(()), "{power:?}");
         }
     }
@@ -96,18 +96,18 @@ async fn volumes_are_changed_while_their_node_is_off_and_free() {
     let updates = ["volume connector update", "volume target update"].map(refused);
     let deletions = ["volume connector deletion", "volume target deletion"].map(refused);
     // A node that is only described may lose what it has.
-    set(&stand, node, Some(PowerState::On), false).await;
-    let outcome = outcomes(&stand, node).await;
+    set(&app, node, Some(PowerState::On), false).await;
+    let outcome = outcomes(&app, node).await;
     assert_eq!(outcome, [&updates[..], &[Ok(()), Ok(())]].concat());
     let provide = |node: &mut Node| {
         node.provision_state = ironpxe_core::provision_state::ProvisionState::Available.into();
         Ok(())
     };
-    stand.db.node_change(node, provide).await.unwrap();
-    let outcome = outcomes(&stand, node).await;
+    app.db.node_change(node, provide).await.unwrap();
+    let outcome = outcomes(&app, node).await;
     assert_eq!(outcome, [updates, deletions].concat());
-    set(&stand, node, Some(PowerState::Off), true).await;
-    for outcome in outcomes(&stand, node).await {
+    set(&app, node, Some(PowerState::Off), true).await;
+    for outcome in outcomes(&app, node).await {
         let host = "somebody".to_owned();
         assert_eq!(outcome, Err(Fault::NodeLocked { node, host }));
     }

@@ -212,7 +212,7 @@ async fn if_all_are_silent_they_are_asked_all_the_same() {
     site.waiting_node().await;
     let settings = crate::db::Settings {
         heartbeat_timeout: Duration::ZERO,
-        ..crate::db::testing::settings_in(&site.folder)
+        ..crate::db::testing::settings_in(site.app.folder())
     };
     let db = Db::open(&settings).await.unwrap();
     let listed = db.conductor_get("conductor-1").await.unwrap().unwrap();
@@ -308,7 +308,7 @@ async fn nodes_go_to_conductors_of_their_group_and_hardware() {
 
 #[tokio::test]
 async fn over_tls_both_sides_know_with_target_they_speak() {
-    let folder = TempDir::new().unwrap();
+    let folder = tempfile::TempDir::new().unwrap();
     let path = |name: &str| folder.path().join(name);
     let key = KeyPair::generate().unwrap();
     let mut authority = CertificateParams::new(Vec::new()).unwrap();

@@ -208,7 +208,7 @@ async fn what_is_no_call_is_refused() {
 
 #[tokio::test]
 async fn strangers_are_turned_away_before_they_are_heard() {
-    let folder = TempDir::new().unwrap();
+    let folder = tempfile::TempDir::new().unwrap();
     let file = folder.path().join("htpasswd");
     std::fs::write(
         &file,

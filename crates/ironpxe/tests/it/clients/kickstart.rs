@@ -81,7 +81,7 @@ impl Lab {
             let first = agreed.get_or_insert_with(|| found.clone());
             ensure!(*first == found, "{system}: {found} is not {first}");
         }
-        agreed.context("nobody read it")
+        agreed.context("no reader agreed")
     }
 }
 

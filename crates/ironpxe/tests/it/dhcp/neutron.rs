@@ -14,7 +14,7 @@ use ironpxe_testkit::payload::toy;
 use serde_json::json;
 
 use super::site::ROUTER;
-use super::{MAC, MACHINES, SOON, Site};
+use super::{MAC, MACHINES, Site, TIMEOUT};
 
 const VIF: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 const ADDRESS: &str = "10.77.0.77";
@@ -82,10 +82,10 @@ fn a_machine_boots_by_the_options_of_its_neutron_port() -> Result<()> {
         let _turn = MACHINES.enter();
         let mut machine = Hardware::on_lan(MAC, lan).power_on()?;
         site.boots_by(&machine, "node_uuid")?;
-        machine.wait_until_off(SOON)?;
+        machine.wait_until_off(TIMEOUT)?;
         let sent = dhcp
             .daemon
-            .wait_for_log(&format!("?node_uuid={node}"), SOON)?;
+            .wait_for_log(&format!("?node_uuid={node}"), TIMEOUT)?;
         ensure!(sent.contains("/v1/drivers/fake-hardware/"), "{sent}");
 
         site.drive(&node, "deleted", "available")?;

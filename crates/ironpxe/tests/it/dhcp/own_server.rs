@@ -6,7 +6,7 @@ use ironpxe_testkit::machine::Hardware;
 use ironpxe_testkit::payload::toy;
 
 use super::site::{ROUTER, TFTP, bare_bios, bare_uefi, example, knowing_bare_bios, uefi_loader};
-use super::{MAC, MACHINES, SOON, Site};
+use super::{MAC, MACHINES, Site, TIMEOUT};
 
 #[test]
 fn a_bios_finds_its_script_by_its_address() -> Result<()> {
@@ -17,7 +17,7 @@ fn a_bios_finds_its_script_by_its_address() -> Result<()> {
         let _turn = MACHINES.enter();
         let mut machine = Hardware::on_lan(MAC, lan).power_on()?;
         site.boots_by(&machine, "port_address")?;
-        machine.wait_until_off(SOON)?;
+        machine.wait_until_off(TIMEOUT)?;
         Ok(())
     })
 }
@@ -33,8 +33,8 @@ fn a_bios_loads_ipxe_by_tftp_and_then_its_script_by_http() -> Result<()> {
         let mut machine = bare_bios(lan).power_on()?;
         site.boots_by(&machine, "port_address")?;
         dhcp.daemon
-            .wait_for_log("/undionly.kpxe to 10.77.0.", SOON)?;
-        machine.wait_until_off(SOON)?;
+            .wait_for_log("/undionly.kpxe to 10.77.0.", TIMEOUT)?;
+        machine.wait_until_off(TIMEOUT)?;
         Ok(())
     })
 }
@@ -48,7 +48,8 @@ fn uefi_loads_ipxe_by_tftp_and_then_its_script_by_http() -> Result<()> {
         let _turn = MACHINES.enter();
         let machine = bare_uefi(lan).power_on()?;
         site.boots_by(&machine, "port_address")?;
-        dhcp.daemon.wait_for_log("/snponly.efi to 10.77.0.", SOON)?;
+        dhcp.daemon
+            .wait_for_log("/snponly.efi to 10.77.0.", TIMEOUT)?;
         Ok(())
     })
 }

@@ -1,8 +1,6 @@
 //! The service writes for a dnsmasq: each node is sent to its own script.
 
 use std::fs;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use ironpxe_testkit::dhcp_client::{Asker, Card, Offer};
@@ -13,7 +11,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::site::{ROUTER, TFTP, bare_bios, bare_uefi, knowing_bare_bios, uefi_loader};
-use super::{MAC, MACHINES, SOON, Site};
+use super::{MAC, MACHINES, Site, TIMEOUT};
+use crate::app::eventually;
 
 /// The two folders of a dnsmasq, and the lines and settings that name them.
 struct Folders {
@@ -44,20 +43,15 @@ impl Folders {
 
     /// Waits until there is no file any more.
     fn wait_until_empty(&self) -> Result<()> {
-        let deadline = Instant::now() + SOON;
-        loop {
+        eventually("no file is left behind", || {
             let mut left = Vec::new();
             for name in ["hosts", "opts"] {
                 for entry in fs::read_dir(self.folder.path().join(name))? {
                     left.push(entry?.path());
                 }
             }
-            if left.is_empty() {
-                return Ok(());
-            }
-            ensure!(Instant::now() < deadline, "left behind: {left:?}");
-            thread::sleep(Duration::from_millis(50));
-        }
+            Ok(left.is_empty())
+        })
     }
 
     fn settings(&self) -> Vec<(&'static str, String)> {
@@ -78,14 +72,14 @@ fn a_bios_is_sent_to_the_script_of_its_node() -> Result<()> {
         let site = Site::start(lan, toy::KERNEL, &folders.settings())?;
         let node = site.deploy("bios", "ipxe")?;
         dhcp.daemon
-            .wait_for_log(&format!("ironic-{MAC}.conf"), SOON)?;
+            .wait_for_log(&format!("ironic-{MAC}.conf"), TIMEOUT)?;
         let _turn = MACHINES.enter();
         let mut machine = Hardware::on_lan(MAC, lan).power_on()?;
         site.boots_by(&machine, "node_uuid")?;
-        machine.wait_until_off(SOON)?;
+        machine.wait_until_off(TIMEOUT)?;
         let sent = dhcp
             .daemon
-            .wait_for_log(&format!("?node_uuid={node}"), SOON)?;
+            .wait_for_log(&format!("?node_uuid={node}"), TIMEOUT)?;
         ensure!(sent.contains("/v1/drivers/fake-hardware/"), "{sent}");
         Ok(())
     })
@@ -99,13 +93,13 @@ fn a_bios_gets_the_loader_of_its_node_by_tftp_and_then_the_script_of_its_node() 
         let site = Site::start(lan, toy::KERNEL, &folders.settings())?;
         site.deploy("bios", "ipxe")?;
         dhcp.daemon
-            .wait_for_log(&format!("ironic-{MAC}.conf"), SOON)?;
+            .wait_for_log(&format!("ironic-{MAC}.conf"), TIMEOUT)?;
         let _turn = MACHINES.enter();
         let mut machine = bare_bios(lan).power_on()?;
         site.boots_by(&machine, "node_uuid")?;
         dhcp.daemon
-            .wait_for_log("/undionly.kpxe to 10.77.0.", SOON)?;
-        machine.wait_until_off(SOON)?;
+            .wait_for_log("/undionly.kpxe to 10.77.0.", TIMEOUT)?;
+        machine.wait_until_off(TIMEOUT)?;
         Ok(())
     })
 }
@@ -119,11 +113,12 @@ fn uefi_gets_the_loader_of_its_node_by_tftp_and_then_the_script_of_its_node() ->
         let site = Site::start(lan, toy::EFI_KERNEL, &folders.settings())?;
         site.deploy("uefi", "ipxe")?;
         dhcp.daemon
-            .wait_for_log(&format!("ironic-{MAC}.conf"), SOON)?;
+            .wait_for_log(&format!("ironic-{MAC}.conf"), TIMEOUT)?;
         let _turn = MACHINES.enter();
         let machine = bare_uefi(lan).power_on()?;
         site.boots_by(&machine, "node_uuid")?;
-        dhcp.daemon.wait_for_log("/snponly.efi to 10.77.0.", SOON)?;
+        dhcp.daemon
+            .wait_for_log("/snponly.efi to 10.77.0.", TIMEOUT)?;
         Ok(())
     })
 }
@@ -140,7 +135,7 @@ fn uefi_gets_the_loader_of_its_node_by_http() -> Result<()> {
         site.images.serve("/snponly.efi", uefi_loader()?);
         site.deploy("uefi", "http-ipxe")?;
         dhcp.daemon
-            .wait_for_log(&format!("ironic-{MAC}.conf"), SOON)?;
+            .wait_for_log(&format!("ironic-{MAC}.conf"), TIMEOUT)?;
         let _turn = MACHINES.enter();
         let machine = bare_uefi(lan).power_on()?;
         site.boots_by(&machine, "node_uuid")?;
@@ -154,13 +149,13 @@ fn uefi_gets_the_loader_of_its_node_by_http() -> Result<()> {
 
 /// Asks until the answer is as wanted, as dnsmasq reads a file a moment after it is there.
 fn offered(card: &Card, asker: Asker, wanted: impl Fn(&Offer) -> bool) -> Result<Offer> {
-    let deadline = Instant::now() + SOON;
+    let deadline = std::time::Instant::now() + TIMEOUT;
     loop {
         let offer = card.ask(asker)?;
         if wanted(&offer) {
             return Ok(offer);
         }
-        ensure!(Instant::now() < deadline, "at last {offer:?}");
+        ensure!(std::time::Instant::now() < deadline, "at last {offer:?}");
     }
 }
 
@@ -172,7 +167,7 @@ fn dnsmasq_follows_every_change_of_the_node() -> Result<()> {
         let _dhcp = lan.dnsmasq(&folders.lines())?;
         let site = Site::start(lan, toy::KERNEL, &folders.settings())?;
         let (card, other) = (Card::plug(lan, MAC)?, Card::plug(lan, OTHER)?);
-        // Whoever is not known is given an address, and nothing to boot.
+        // An unknown machine is given an address, and nothing to boot.
         ensure!(card.ask(Asker::Ipxe)?.boot_file.is_none(), "not told yet");
 
         let node = site.deploy("uefi", "ipxe")?;

@@ -15,8 +15,8 @@ const SCRIPT: &str = "http://10.77.0.1:6385/v1/drivers/fake-hardware/vendor_pass
                       ?port_address=${mac}";
 const HTTP_URL: &str = "http://10.77.0.1:8080";
 
-/// Everybody gets what they can boot.
-fn serves_everybody(lan: &Lan) -> Result<()> {
+/// Each firmware gets what it can boot.
+fn serves_every_firmware(lan: &Lan) -> Result<()> {
     let card = Card::plug(lan, MAC)?;
     for (asker, file) in [
         (Asker::Ipxe, SCRIPT),
@@ -55,7 +55,7 @@ fn serves_everybody(lan: &Lan) -> Result<()> {
 fn dnsmasq() -> Result<()> {
     Lan::run(&["dnsmasq"], |lan| {
         let _server = lan.dnsmasq(&example("dnsmasq", BRIDGE, Some(HTTP_URL))?)?;
-        serves_everybody(lan)
+        serves_every_firmware(lan)
     })
 }
 
@@ -67,7 +67,7 @@ fn neutron() -> Result<()> {
     Lan::run(&["dnsmasq"], |lan| {
         let lines = example("neutron", BRIDGE, Some(HTTP_URL))?;
         let _server = lan.dnsmasq(&(AGENT.to_owned() + &lines))?;
-        serves_everybody(lan)
+        serves_every_firmware(lan)
     })
 }
 
@@ -75,7 +75,7 @@ fn neutron() -> Result<()> {
 fn kea() -> Result<()> {
     Lan::run(&["kea-dhcp4"], |lan| {
         let (_files, _server) = start_kea(lan)?;
-        serves_everybody(lan)
+        serves_every_firmware(lan)
     })
 }
 
@@ -114,6 +114,6 @@ fn isc() -> Result<()> {
         ]
         .map(str::to_owned);
         let _server = lan.serve("dhcpd", arguments, &[], "Sending on   Socket/fallback")?;
-        serves_everybody(lan)
+        serves_every_firmware(lan)
     })
 }

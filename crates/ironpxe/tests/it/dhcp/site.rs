@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -12,9 +11,9 @@ use ironpxe_testkit::lan::{self, Lan};
 use ironpxe_testkit::machine::{Hardware, Ipxe, Machine};
 use ironpxe_testkit::payload::toy;
 use ironpxe_testkit::server::{Server, ServerOptions};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{BOOT, MAC, SOON};
+use super::{BOOT, MAC, TIMEOUT};
 
 pub(super) const RAMDISK_BYTES: usize = 1000;
 
@@ -31,7 +30,7 @@ impl Site {
         for (name, value) in settings {
             options = options.set(name, value.clone());
         }
-        let server = Server::start(Path::new(env!("CARGO_BIN_EXE_ironpxe")), &options)?;
+        let server = crate::app::start(&options)?;
         let images = ImageServer::start_at(SocketAddr::new(Lan::address(), 8080))?;
         images.serve("/kernel", kernel);
         images.serve("/ramdisk", &*toy::ramdisk(RAMDISK_BYTES));
@@ -57,7 +56,7 @@ impl Site {
 
     /// A node with one port; its UUID.
     pub(super) fn enrol(&self, boot_mode: &str, boot_interface: &str) -> Result<String> {
-        let node = self.ironic.create_node(&json!({
+        let node = json!({
             "name": "rack-1",
             "driver": "fake-hardware",
             "boot_interface": boot_interface,
@@ -69,16 +68,12 @@ impl Site {
                 "deploy_ramdisk": self.images.url("/ramdisk"),
             },
             "instance_info": {"image_source": self.images.url("/images/system.qcow2")},
-        }))?;
-        let uuid = node.get("uuid").and_then(Value::as_str);
-        let uuid = uuid.context("the node has no uuid")?.to_owned();
-        self.ironic.create_port(&uuid, MAC)?;
-        Ok(uuid)
+        });
+        self.ironic.enrol(&node, MAC)
     }
 
     pub(super) fn drive(&self, node: &str, verb: &str, state: &str) -> Result<()> {
-        self.ironic.provision(node, verb)?;
-        self.ironic.wait_state(node, state, SOON).map(drop)
+        self.ironic.walk(node, &[(verb, state)])
     }
 
     /// The machine boots the deploy ramdisk, by the boot URL with this query.
@@ -88,7 +83,7 @@ impl Site {
         let fingerprint = ramdisk.split_once(']').context("no fingerprint")?.1;
         ensure!(line.ends_with(fingerprint), "{line}");
         // The log says which machine was known, and by what.
-        let log = self.server.wait_for_log("machine boots: ", SOON)?;
+        let log = self.server.wait_for_log("machine boots: ", TIMEOUT)?;
         let by_port = log.contains(MAC);
         ensure!(by_port == (query == "port_address"), "{log}");
         Ok(())

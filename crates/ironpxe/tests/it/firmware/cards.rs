@@ -88,7 +88,7 @@ fn the_first_card_is_known_and_the_second_is_not_asked_for(platform: Platform) -
 }
 on_platforms!(the_first_card_is_known_and_the_second_is_not_asked_for: bios, bios_current);
 
-fn a_machine_nobody_knows_goes_on_to_its_disk(platform: Platform) -> Result<()> {
+fn unknown_machine_goes_on_to_its_disk(platform: Platform) -> Result<()> {
     let site = site(platform)?;
     let _turn = MACHINES.enter();
     let hardware = machine(&site, UNKNOWN_MAC)
@@ -106,7 +106,7 @@ fn a_machine_nobody_knows_goes_on_to_its_disk(platform: Platform) -> Result<()> 
     looks_as_documented(&machine, "an unknown machine", UNKNOWN_MAC)
 }
 on_platforms!(
-    a_machine_nobody_knows_goes_on_to_its_disk:
+    unknown_machine_goes_on_to_its_disk:
     bios, bios_current,
     #[ignore = "cargo xtask test --full: OVMF's own attempts take long"] uefi,
     #[ignore = "cargo xtask test --full: OVMF's own attempts take long"] uefi_current,
@@ -127,7 +127,7 @@ fn a_machine_behind_a_path_prefix_boots(platform: Platform) -> Result<()> {
 }
 on_platforms!(a_machine_behind_a_path_prefix_boots: bios, bios_current, uefi_current);
 
-/// What is in the way of the machine's script: a proxy, or nobody who listens.
+/// What is in the way of the machine's script: a proxy, or no server at all.
 fn a_script_that_cannot_be_fetched_is_not_a_missing_port(platform: Platform) -> Result<()> {
     let site = site(platform)?;
     let _turn = MACHINES.enter();

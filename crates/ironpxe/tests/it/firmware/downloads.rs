@@ -41,7 +41,7 @@ on_platforms!(
     #[ignore = "cargo xtask test --full: HTTP is iPXE's, whatever the firmware"] uefi,
 );
 
-/// At first nobody listens, then the kernel is not there, then the ramdisk's server is busy.
+/// At first no server listens, then the kernel is not there, then the ramdisk's server is busy.
 fn a_machine_tries_until_its_images_are_there(platform: Platform) -> Result<()> {
     let port = Server::free_port()?;
     let url = |path: &str| format!("http://{HOST}:{port}{path}");

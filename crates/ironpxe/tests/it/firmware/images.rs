@@ -16,7 +16,7 @@ use ironpxe_testkit::server::ServerOptions;
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::{BOOT, MAC, MACHINES, RAMDISK, SOON, Site, boots_the_toy, disk_report, kernel};
+use super::{BOOT, MAC, MACHINES, RAMDISK, Site, TIMEOUT, boots_the_toy, disk_report, kernel};
 
 /// Looks for files, again and again, until it is asked what it saw.
 struct Watch {
@@ -101,7 +101,9 @@ fn a_machine_boots_what_is_passed_on(platform: Platform) -> Result<()> {
     let machine = site.machine(platform).power_on()?;
     boots_the_toy(&machine)?;
     for image in ["kernel", "ramdisk"] {
-        let line = site.server.wait_for_log(&format!("{image} served"), SOON)?;
+        let line = site
+            .server
+            .wait_for_log(&format!("{image} served"), TIMEOUT)?;
         ensure!(line.contains(&node), "{line}");
     }
     let others = watch.others()?;
@@ -131,7 +133,7 @@ fn a_machine_boots_a_disc_that_is_passed_on(platform: Platform) -> Result<()> {
     let _turn = MACHINES.enter();
     let mut machine = site.machine(platform).power_on()?;
     let line = machine.wait_for_line(disk::MARKER, BOOT)?;
-    machine.wait_until_off(SOON)?;
+    machine.wait_until_off(TIMEOUT)?;
     ensure!(line == disk_report(platform, "cd"), "{line}");
     Ok(())
 }
@@ -157,7 +159,7 @@ fn a_machine_is_told_which_image_is_missing(platform: Platform) -> Result<()> {
     machine.wait_for("name another kernel", BOOT)?;
     let line = site
         .server
-        .wait_for_log("machine not booted: kernel", SOON)?;
+        .wait_for_log("machine not booted: kernel", TIMEOUT)?;
     ensure!(line.contains(&url) && line.contains(&node), "{line}");
     machine.power_off()
 }
@@ -203,7 +205,7 @@ fn a_machine_boots_what_glance_has(platform: Platform) -> Result<()> {
 
     let temporary = TempDir::new()?;
     let site = boots(&options(&temporary), &temporary)?;
-    site.server.wait_for_log("ramdisk served", SOON)?;
+    site.server.wait_for_log("ramdisk served", TIMEOUT)?;
     drop(site);
 
     let (_, port) = swift.url.rsplit_once(':').context("Swift has no port")?;

@@ -9,7 +9,7 @@ use ironpxe_testkit::on_platforms;
 use ironpxe_testkit::payload::{disk, toy};
 use serde_json::{Value, json};
 
-use super::{BOOT, MAC, MACHINES, SOON, Site};
+use super::{BOOT, MAC, MACHINES, Site, TIMEOUT};
 
 const KERNEL: &str = "/images/vmlinuz";
 const RAMDISK: &str = "/images/initrd.img";
@@ -55,7 +55,7 @@ fn an_installer_boots_installs_once_and_then_its_disk_boots(platform: Platform) 
     let hardware = site.machine(platform).disk(disk::image("installed")?);
     let mut machine = hardware.power_on()?;
     let line = machine.wait_for_line(toy::MARKER, BOOT)?;
-    machine.wait_until_off(SOON)?;
+    machine.wait_until_off(TIMEOUT)?;
     let path = format!("/v1/boot/{node}/ks.cfg");
     let expected = format!(
         "console=ttyS0 quiet panic=-1 site=test inst.ks={}{path} inst.stage2={tree} initrd=ramdisk",
@@ -94,13 +94,13 @@ fn an_installer_boots_installs_once_and_then_its_disk_boots(platform: Platform) 
     // If it loses power now it begins again.
     let mut machine = hardware.power_on()?;
     machine.wait_for_line(toy::MARKER, BOOT)?;
-    machine.wait_until_off(SOON)?;
+    machine.wait_until_off(TIMEOUT)?;
 
     run(
         &site,
         &section(&text.text, "\n%post --nochroot --erroronfail\n")?,
     )?;
-    let shown = site.ironic.wait_state(&node, "active", SOON)?;
+    let shown = site.ironic.wait_state(&node, "active", TIMEOUT)?;
     ensure!(shown.get("last_error") == Some(&Value::Null), "{shown}");
     let after = site.ironic.get(&kickstart)?;
     ensure!(after.status == 404, "{after:?}");
@@ -117,7 +117,7 @@ fn an_installer_boots_installs_once_and_then_its_disk_boots(platform: Platform) 
 
     let mut machine = hardware.power_on()?;
     let line = machine.wait_for_line(disk::MARKER, BOOT)?;
-    machine.wait_until_off(SOON)?;
+    machine.wait_until_off(TIMEOUT)?;
     ensure!(line == disk::bios_report(0x80, "installed"), "{line}");
     ensure!(
         !machine.console().contains(toy::MARKER),

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::site::ROOT;
 use super::{
-    BOOT, KERNEL, MAC, MACHINES, RAMDISK, SOON, Site, as_passed, disk_report, kernel,
+    BOOT, KERNEL, MAC, MACHINES, RAMDISK, Site, TIMEOUT, as_passed, disk_report, kernel,
     looks_as_documented,
 };
 
@@ -38,8 +38,8 @@ fn the_instances_ramdisk_boots_with_its_own_arguments(platform: Platform) -> Res
     let _turn = MACHINES.enter();
     let mut machine = site.machine(platform).power_on()?;
     let line = machine.wait_for_line(toy::MARKER, BOOT)?;
-    machine.wait_until_off(SOON)?;
-    // Nothing of the agent's: this is somebody's system.
+    machine.wait_until_off(TIMEOUT)?;
+    // Nothing of the agent's: this is an operator's system.
     let expected = "root=/dev/ram0 console=ttyS0 quiet panic=-1 site=test my=instance debug \
                     initrd=ramdisk";
     let expected = as_passed(platform, expected);
@@ -68,7 +68,7 @@ fn the_instances_cd_boots(platform: Platform) -> Result<()> {
     let _turn = MACHINES.enter();
     let mut machine = site.machine(platform).power_on()?;
     let line = machine.wait_for_line(disk::MARKER, BOOT)?;
-    machine.wait_until_off(SOON)?;
+    machine.wait_until_off(TIMEOUT)?;
     ensure!(line == disk_report(platform, "cd"), "{line}");
     looks_as_documented(&machine, "ISO image", &node)
 }
@@ -102,7 +102,7 @@ fn a_partition_images_own_kernel_boots(platform: Platform) -> Result<()> {
     hardware.memory_mib = 256;
     let mut machine = hardware.power_on()?;
     let line = machine.wait_for_line(linux::MARKER, BOOT)?;
-    machine.wait_until_off(SOON)?;
+    machine.wait_until_off(TIMEOUT)?;
     // In Ironic's order, and nothing of the agent's.
     let expected =
         format!("root=UUID={ROOT} ro console=ttyS0 quiet panic=-1 site=test initrd=ramdisk");

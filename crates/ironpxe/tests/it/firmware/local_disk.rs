@@ -6,7 +6,7 @@ use ironpxe_testkit::on_platforms;
 use ironpxe_testkit::payload::disk;
 use ironpxe_testkit::server::ServerOptions;
 
-use super::{BOOT, MAC, MACHINES, NEXT_DEVICE, SOON, Site, disk_report, looks_as_documented};
+use super::{BOOT, MAC, MACHINES, NEXT_DEVICE, Site, TIMEOUT, disk_report, looks_as_documented};
 
 /// A site with an active node, which this firmware sends to its disk in this way. The way of the
 /// other firmware would not reach the disk.
@@ -34,7 +34,7 @@ fn boots_its_disk(platform: Platform, way: &str) -> Result<()> {
     let hardware = site.machine(platform).disk(disk::image("system")?);
     let mut machine = hardware.disk(disk::image("data")?).power_on()?;
     let line = machine.wait_for_line(disk::MARKER, NEXT_DEVICE)?;
-    machine.wait_until_off(SOON)?;
+    machine.wait_until_off(TIMEOUT)?;
     let mut expected = disk_report(platform, "system");
     if !platform.is_uefi() {
         expected.push_str(" next=[data]");

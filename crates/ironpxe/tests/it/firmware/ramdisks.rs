@@ -8,7 +8,7 @@ use ironpxe_testkit::payload::toy;
 use serde_json::json;
 
 use super::{
-    BOOT, MAC, MACHINES, NODE, SOON, Site, anonymous, as_passed, kernel, looks_as_documented,
+    BOOT, MAC, MACHINES, NODE, Site, TIMEOUT, anonymous, as_passed, kernel, looks_as_documented,
     request_id,
 };
 
@@ -33,7 +33,7 @@ fn the_script_boots_exactly_what_it_says(platform: Platform) -> Result<()> {
     let _turn = MACHINES.enter();
     let mut machine = site.machine(platform).power_on()?;
     let line = machine.wait_for_line("IRONPXE-TOY", BOOT)?;
-    machine.wait_until_off(SOON)?;
+    machine.wait_until_off(TIMEOUT)?;
     let expected = toy::report(&as_passed(platform, &said), &ramdisk);
     ensure!(
         anonymous(&line) == anonymous(&expected),
@@ -41,12 +41,12 @@ fn the_script_boots_exactly_what_it_says(platform: Platform) -> Result<()> {
     );
 
     // A photo of the screen is a bug report: the node, and the request to look for in the log.
-    let about = machine.wait_for_line("req-", SOON)?;
+    let about = machine.wait_for_line("req-", TIMEOUT)?;
     ensure!(about.contains(&node), "{about}");
     ensure!(machine.console().contains(NODE), "{}", machine.console());
     let request = request_id(&about)?;
     ensure!(line.contains(&request), "{request} is not in {line}");
-    site.server.wait_for_log(&request, SOON)?;
+    site.server.wait_for_log(&request, TIMEOUT)?;
     looks_as_documented(&machine, "deploy ramdisk", &node)
 }
 on_platforms!(the_script_boots_exactly_what_it_says: bios, bios_current, uefi, uefi_current);
@@ -68,7 +68,7 @@ fn a_real_linux_gets_its_arguments_unchanged(platform: Platform) -> Result<()> {
     hardware.memory_mib = 256;
     let mut machine = hardware.power_on()?;
     let line = machine.wait_for_line(linux::MARKER, BOOT)?;
-    machine.wait_until_off(SOON)?;
+    machine.wait_until_off(TIMEOUT)?;
     let expected = linux::report(&as_passed(platform, &said));
     ensure!(
         anonymous(&line) == anonymous(&expected),
@@ -98,14 +98,14 @@ fn the_rescue_ramdisk_boots(platform: Platform) -> Result<()> {
     let rescue = json!({"target": "rescue", "rescue_password": "not for the script"});
     let path = format!("/v1/nodes/{node}/states/provision");
     site.ironic.put(&path, &rescue)?.expect_status(202)?;
-    site.ironic.wait_state(&node, "rescue wait", SOON)?;
+    site.ironic.wait_state(&node, "rescue wait", TIMEOUT)?;
     let said = site.command_line(MAC)?;
     ensure!(said.contains("ipa-api-url="), "{said}");
 
     let _turn = MACHINES.enter();
     let mut machine = site.machine(platform).power_on()?;
     let line = machine.wait_for_line(toy::MARKER, BOOT)?;
-    machine.wait_until_off(SOON)?;
+    machine.wait_until_off(TIMEOUT)?;
     let expected = toy::report(&as_passed(platform, &said), &ramdisk);
     ensure!(
         anonymous(&line) == anonymous(&expected),

@@ -6,7 +6,7 @@ use ironpxe_testkit::machine::Platform;
 use ironpxe_testkit::on_platforms;
 use serde_json::json;
 
-use super::{BOOT, MAC, MACHINES, NODE, SOON, Site, looks_as_documented, request_id};
+use super::{BOOT, MAC, MACHINES, NODE, Site, TIMEOUT, looks_as_documented, request_id};
 
 #[test]
 fn a_node_in_enroll_is_told_why_it_boots_nothing() -> Result<()> {
@@ -41,7 +41,7 @@ fn refuses(platform: Platform, site: &Site, node: &str, state: &str) -> Result<(
         );
     }
     let request = request_id(&line)?;
-    site.server.wait_for_log(&request, SOON)?;
+    site.server.wait_for_log(&request, TIMEOUT)?;
     let mut warnings = site.server.log_with(&request);
     warnings.retain(|line| line.contains("WARN"));
     ensure!(
@@ -73,7 +73,7 @@ fn a_machine_at_the_root_is_told_the_right_url(platform: Platform) -> Result<()>
         BOOT,
     )?;
     let request = request_id(&machine.wait_for_line("req-", BOOT)?)?;
-    let line = site.server.wait_for_log(&request, SOON)?;
+    let line = site.server.wait_for_log(&request, TIMEOUT)?;
     ensure!(
         line.contains("WARN") && line.contains("is not a script"),
         "{line}"
@@ -93,7 +93,7 @@ fn a_mac_address_that_is_not_set_is_told(platform: Platform) -> Result<()> {
         .power_on()?;
     machine.wait_for("but it is empty; is $ {net0/mac}", BOOT)?;
     let request = request_id(&machine.wait_for_line("req-", BOOT)?)?;
-    let line = site.server.wait_for_log(&request, SOON)?;
+    let line = site.server.wait_for_log(&request, TIMEOUT)?;
     ensure!(
         line.contains("WARN") && line.contains("it is empty"),
         "{line}"

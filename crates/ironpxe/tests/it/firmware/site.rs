@@ -1,7 +1,5 @@
 //! What a test has: a server, images, and a node.
 
-use std::path::Path;
-
 use anyhow::{Context, Result, ensure};
 use ironpxe_testkit::imageserver::ImageServer;
 use ironpxe_testkit::ironic::Ironic;
@@ -11,7 +9,7 @@ use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 
-use super::{ARGUMENTS, BOOT_PATH, KERNEL, MAC, NODE, RAMDISK, SOON};
+use super::{ARGUMENTS, BOOT_PATH, KERNEL, MAC, NODE, RAMDISK};
 
 /// The root file system of a partition image, as its agent found it out.
 pub(super) const ROOT: &str = "5a1c3a9e-6d0c-4f0e-9c0b-3d6a1f7e2b11";
@@ -26,8 +24,7 @@ pub(super) struct Site {
 impl Site {
     /// A server with these options, and no images yet.
     pub(super) fn start(options: &ServerOptions) -> Result<Self> {
-        let binary = Path::new(env!("CARGO_BIN_EXE_ironpxe"));
-        let server = Server::start(binary, options)?;
+        let server = crate::app::start(options)?;
         let ironic = Ironic::new(server.base_url())?;
         Ok(Self {
             images: ImageServer::start()?,
@@ -67,13 +64,7 @@ impl Site {
             "instance_info": {"image_source": self.images.url("/images/system.qcow2")},
         });
         merge(&mut node, fields);
-        let node = self.ironic.create_node(&node)?;
-        let uuid = node
-            .get("uuid")
-            .and_then(Value::as_str)
-            .context("the node has no uuid")?;
-        self.ironic.create_port(uuid, mac)?;
-        Ok(uuid.to_owned())
+        self.ironic.enrol(&node, mac)
     }
 
     /// Makes it an active node, as one that was deployed by other means.
@@ -129,8 +120,7 @@ impl Site {
     }
 
     pub(super) fn drive(&self, node: &str, verb: &str, state: &str) -> Result<()> {
-        self.ironic.provision(node, verb)?;
-        self.ironic.wait_state(node, state, SOON).map(drop)
+        self.ironic.walk(node, &[(verb, state)])
     }
 
     /// A machine whose DHCP server gives the boot URL with the address of the card that boots.

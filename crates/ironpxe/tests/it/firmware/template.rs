@@ -6,7 +6,7 @@ use ironpxe_testkit::on_platforms;
 use ironpxe_testkit::payload::toy;
 use ironpxe_testkit::server::ServerOptions;
 
-use super::{KERNEL, MAC, MACHINES, RAMDISK, SOON, Site, boots_the_toy};
+use super::{KERNEL, MAC, MACHINES, RAMDISK, Site, TIMEOUT, boots_the_toy};
 
 on_platforms!(an_operators_template_speaks_and_boots: bios, bios_current);
 
@@ -33,12 +33,12 @@ fn an_operators_template_speaks_and_boots(platform: Platform) -> Result<()> {
 
     let _turn = MACHINES.enter();
     let mut machine = site.machine(platform).power_on()?;
-    let line = machine.wait_for_line("Machine room 7", SOON)?;
+    let line = machine.wait_for_line("Machine room 7", TIMEOUT)?;
     ensure!(
         line.starts_with("Machine room 7 welcomes rack-1, req-"),
         "{line}"
     );
     boots_the_toy(&machine)?;
-    machine.wait_until_off(SOON)?;
+    machine.wait_until_off(TIMEOUT)?;
     Ok(())
 }

@@ -7,7 +7,7 @@ use ironpxe_testkit::on_platforms;
 use ironpxe_testkit::payload::disk;
 use serde_json::json;
 
-use super::{BOOT, MAC, MACHINES, SOON, Site, disk_report, looks_as_documented};
+use super::{BOOT, MAC, MACHINES, Site, TIMEOUT, disk_report, looks_as_documented};
 
 const INITIATOR: &str = "iqn.2026-01.example:rack-1";
 const USER: &str = "reader";
@@ -65,7 +65,7 @@ fn the_first_volume_boots(platform: Platform) -> Result<()> {
     let _turn = MACHINES.enter();
     let mut machine = site.machine(platform).power_on()?;
     let line = machine.wait_for_line(disk::MARKER, BOOT)?;
-    machine.wait_until_off(SOON)?;
+    machine.wait_until_off(TIMEOUT)?;
     let mut expected = disk_report(platform, "root");
     if !platform.is_uefi() {
         expected.push_str(" next=[data]");
@@ -85,7 +85,7 @@ fn a_disk_of_its_own_does_not_come_first(platform: Platform) -> Result<()> {
     let hardware = site.machine(platform).disk(disk::image("own")?);
     let mut machine = hardware.power_on()?;
     let line = machine.wait_for_line(disk::MARKER, BOOT)?;
-    machine.wait_until_off(SOON)?;
+    machine.wait_until_off(TIMEOUT)?;
     ensure!(line.starts_with(&disk_report(platform, "root")), "{line}");
     Ok(())
 }
@@ -98,7 +98,7 @@ fn a_portal_with_an_ipv6_address_will_do(platform: Platform) -> Result<()> {
     let _turn = MACHINES.enter();
     let mut machine = site.machine(platform).power_on()?;
     let line = machine.wait_for_line(disk::MARKER, BOOT)?;
-    machine.wait_until_off(SOON)?;
+    machine.wait_until_off(TIMEOUT)?;
     ensure!(line.contains("label=[root] next=[data]"), "{line}");
     Ok(())
 }

@@ -62,7 +62,7 @@ fn memory_for(site: &mut Site, path: &str, count: usize) -> Result<(u64, Vec<Tcp
 }
 
 #[test]
-fn what_a_machine_does_not_take_is_not_fetched() -> Result<()> {
+fn image_bytes_are_fetched_only_as_fast_as_the_machine_reads() -> Result<()> {
     let (mut site, path) = site(512 * MIB, ServerOptions::default())?;
     let (used, mut streams) = memory_for(&mut site, &path, 20)?;
     ensure!(
@@ -100,7 +100,7 @@ fn a_thousand_downloads_at_once_take_little_memory() -> Result<()> {
 }
 
 #[test]
-fn who_comes_when_all_places_are_taken_asks_again() -> Result<()> {
+fn downloads_over_the_limit_get_503_with_retry_after() -> Result<()> {
     let options = ServerOptions::default().set("IRONPXE_IMAGES__MAX_DOWNLOADS", "2");
     let (site, path) = site(64 * MIB, options)?;
     let base = site.server.base_url();
@@ -115,11 +115,5 @@ fn who_comes_when_all_places_are_taken_asks_again() -> Result<()> {
     // The places are given back.
     drop(streams);
     let again = || fetch(base, "HEAD", &path, &[]);
-    for _ in 0..500 {
-        if again()?.status == 200 {
-            return Ok(());
-        }
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-    anyhow::bail!("the places of those who went away stay taken")
+    crate::app::eventually("the downloads are over", || Ok(again()?.status == 200))
 }

@@ -10,7 +10,7 @@ use ironpxe_testkit::server::ServerOptions;
 
 use super::{MAC, SOON, Site};
 
-/// The address of nobody else inside of the network: one that is public elsewhere.
+/// A public address, which inside of this network namespace belongs to no host.
 const PUBLIC: &str = "100.128.0.1";
 const PRIVATE: &str = "10.77.0.1";
 const METADATA: &str = "169.254.169.254";
@@ -95,7 +95,7 @@ fn only_public_addresses_are_fetched_from_unless_others_are_allowed() -> Result<
             let why = ["127.0.0.1 is loopback", "[images]relay_allowed"];
             refused_at_once(&site, &node, &url, &why)?;
         }
-        // Nobody is sent to a number; where a redirect leads to one, it is read as an address.
+        // A host that is a number is refused in a URL; in a redirect it is read as an address.
         for host in ["2130706433", "0x7f.1", "127.1"] {
             let url = format!("http://{host}:{at}/secret");
             site.set_kernel(&node, &url)?;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::origins::{Origin, Says, http};
 use super::{MAC, SOON, Site, url_in};
 
-/// Whoever reads one of these can use it. Plain, as it stands in the URL, and encoded as it is sent.
+/// Each is enough to get in. Plain, as it stands in the URL, and encoded as it is sent.
 const SECRETS: [&str; 4] = ["Pa55w0rd", "T0ken5ig", "R00tPw", "aW1hZ2VzOlBhNTV3MHJk"];
 
 fn secrets_in(text: &str) -> Vec<&'static str> {
@@ -51,7 +51,7 @@ fn the_whole_log_has_no_password_and_no_signature() -> Result<()> {
         ensure!(got.status == status, "{}", got.head);
         ensure!(secrets_in(&got.text()).is_empty(), "{}", got.text());
         signatures.extend(path.split('/').nth(7).map(str::to_owned));
-        // Whoever changes the name hears nothing of it.
+        // The response to a changed name does not contain it.
         ensure!(site.get(&format!("{path}x"))?.status == 403);
     }
     // A refusal, on the console and for the operator; a word that cannot be passed through.
@@ -105,7 +105,7 @@ fn the_whole_log_has_no_password_and_no_signature() -> Result<()> {
 
 /// The password is for the server with the image, and for the machine that is sent there.
 #[test]
-fn whoever_needs_the_password_gets_it_and_nobody_else_sees_it() -> Result<()> {
+fn passwords_of_image_urls_reach_only_their_server() -> Result<()> {
     let site = Site::new()?;
     let image = "http://images:Pa55w0rd@127.0.0.1:1/kernel?sig=T0ken5ig";
     let node = site.runs(MAC, image, image)?;

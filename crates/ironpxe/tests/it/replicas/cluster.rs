@@ -1,7 +1,6 @@
 //! Three of everything, and wires that can be cut: what the chaos test breaks.
 
 use std::net::SocketAddr;
-use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use ironpxe_testkit::ironic::Ironic;
@@ -17,13 +16,12 @@ struct Part {
 
 impl Part {
     fn start(options: ServerOptions) -> Result<Self> {
-        let server = Server::start(Path::new(env!("CARGO_BIN_EXE_ironpxe")), &options)?;
+        let server = crate::app::start(&options)?;
         Ok(Self { options, server })
     }
 
     fn restart(&mut self) -> Result<()> {
-        let binary = Path::new(env!("CARGO_BIN_EXE_ironpxe"));
-        self.server = Server::start(binary, &self.options)?;
+        self.server = crate::app::start(&self.options)?;
         Ok(())
     }
 }

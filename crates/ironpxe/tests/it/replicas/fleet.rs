@@ -58,7 +58,7 @@ pub(super) struct Tally {
     /// The first few that were wrong.
     pub(super) wrong: Vec<String>,
     pub(super) wrong_count: u64,
-    /// The longest time in which nobody got a script.
+    /// The longest time in which no machine got a script.
     pub(super) longest_silence: Duration,
     /// The longest any machine waited for one answer.
     pub(super) longest_answer: Duration,
@@ -214,7 +214,7 @@ impl<'a> Fleet<'a> {
             let since = machine.register.as_ref().map_or(0, Register::acknowledged);
             let url = format!("{api}{}", super::site::boot_path(&machine.mac));
             let answer = client.get(&url).header(USER_AGENT, FIRMWARE).send();
-            // A load balancer does not send a request twice that somebody is working on.
+            // A load balancer does not send a request twice that an API may be working on.
             let answer = match answer {
                 Err(error) if error.is_timeout() => return Outcome::Nothing,
                 Err(_) => continue,

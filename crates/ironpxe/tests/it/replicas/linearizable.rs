@@ -2,7 +2,7 @@
 //!
 //! Writers change nodes through all replicas in turn, while readers ask all of them for the nodes'
 //! scripts. Every script says which change it is of; the history of all requests is then checked
-//! against the rule that each node behaves as one register that everybody shares.
+//! against the rule that each node behaves as one shared register.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;

@@ -1,8 +1,8 @@
-//! Several replicas of the service on one database: whoever is asked, the answer is the same, and
+//! Several replicas of the service on one database: whichever is asked, the answer is the same, and
 //! it is the one that counts now.
 #![expect(
     clippy::print_stderr,
-    reason = "what faults cost is for whoever runs the tests with --nocapture"
+    reason = "what faults cost is shown with --nocapture"
 )]
 
 mod chaos;

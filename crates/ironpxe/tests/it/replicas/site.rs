@@ -1,13 +1,10 @@
 //! A site with several replicas, and what an operator and a machine do there.
 
-use std::path::Path;
-use std::time::Duration;
-
 use anyhow::{Context, Result, ensure};
 use ironpxe_testkit::ironic::Ironic;
 use ironpxe_testkit::postgres::Postgres;
 use ironpxe_testkit::server::{Server, ServerOptions};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::database::Database;
 
@@ -66,7 +63,7 @@ impl Site {
     /// Sees that every API had its share of the boots, and that no conductor was asked.
     pub(super) fn all_worked(&self) -> Result<()> {
         for api in &self.apis {
-            api.wait_for_log("machine boots", Duration::from_secs(10))?;
+            api.wait_for_log("machine boots", crate::app::TIMEOUT)?;
         }
         for conductor in &self.conductors {
             let asked = conductor.log_with("machine boots");
@@ -93,14 +90,14 @@ fn start(role: Option<&'static str>, name: &str, database: &Database<'_>) -> Res
             .set("IRONPXE_DEFAULT__HOST", format!("{name}-{number}"))
             // What stands in front of them; without it, each names itself to ramdisks.
             .set("IRONPXE_API__PUBLIC_ENDPOINT", "http://boot.example:6385");
-            Server::start(Path::new(env!("CARGO_BIN_EXE_ironpxe")), &options)
+            crate::app::start(&options)
         })
         .collect()
 }
 
 /// A node whose instance is a ramdisk, active; gives its UUID.
 pub(super) fn active_node(client: &Ironic, mac: &str) -> Result<String> {
-    let node = client.create_node(&json!({
+    let node = json!({
         "driver": "fake-hardware",
         "name": format!("bm-{}", mac.replace(':', "")),
         "boot_interface": "ipxe",
@@ -118,19 +115,14 @@ pub(super) fn active_node(client: &Ironic, mac: &str) -> Result<String> {
             "ramdisk": "http://images.example/instance-r",
         },
         "automated_clean": false,
-    }))?;
-    let uuid = node.get("uuid").and_then(Value::as_str);
-    let uuid = uuid.context("a node without UUID")?.to_owned();
-    client.create_port(&uuid, mac)?;
-    let soon = Duration::from_secs(20);
-    for (verb, state) in [
+    });
+    let uuid = client.enrol(&node, mac)?;
+    let steps = [
         ("manage", "manageable"),
         ("provide", "available"),
         ("active", "active"),
-    ] {
-        client.provision(&uuid, verb)?;
-        client.wait_state(&uuid, state, soon)?;
-    }
+    ];
+    client.walk(&uuid, &steps)?;
     Ok(uuid)
 }
 

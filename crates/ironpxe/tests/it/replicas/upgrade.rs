@@ -61,13 +61,12 @@ fn replicas_are_upgraded_one_after_the_other_while_machines_boot() -> Result<()>
 
     let options = (0..REPLICAS)
         .map(|number| {
-            Ok(ServerOptions {
-                listen: Some(format!("127.0.0.1:{}", Server::free_port()?)),
-                ..ServerOptions::default()
-            }
-            .set("IRONPXE_DATABASE__CONNECTION", &url)
-            .set("IRONPXE_DEFAULT__HOST", format!("replica-{number}"))
-            .set("IRONPXE_API__PUBLIC_ENDPOINT", "http://boot.example:6385"))
+            let port = Server::free_port()?;
+            Ok(ServerOptions::default()
+                .listen(format!("127.0.0.1:{port}"))
+                .database(&url)
+                .set("IRONPXE_DEFAULT__HOST", format!("replica-{number}"))
+                .set("IRONPXE_API__PUBLIC_ENDPOINT", "http://boot.example:6385"))
         })
         .collect::<Result<Vec<_>>>()?;
     let mut servers = options

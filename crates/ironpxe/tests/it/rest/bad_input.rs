@@ -337,7 +337,7 @@ async fn a_body_has_its_limits() -> Result<()> {
     let server = server()?;
     let client = Client::new(server.base_url())?;
     enrol(&client).await?;
-    // The refusal arrives although the client is still sending, whoever would have read the body.
+    // The refusal arrives although the client is still sending, whichever layer would have read the body.
     for size in [(1 << 20) + 1, 2 << 20, 12 << 20] {
         for (method, path) in [("POST", "/v1/nodes"), ("PUT", "/v1/nodes/n1/states/raid")] {
             let body = vec![b'x'; size];

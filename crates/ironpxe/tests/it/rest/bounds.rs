@@ -24,7 +24,7 @@ fn empty_lists(count: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn steps_that_nobody_wants_take_no_memory() -> Result<()> {
+async fn refused_steps_take_no_memory() -> Result<()> {
     let server = server()?;
     let client = Client::new(server.base_url())?;
     let node = json!({ "driver": "fake-hardware", "name": "n1" });

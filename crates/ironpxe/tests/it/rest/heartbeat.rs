@@ -137,8 +137,8 @@ async fn what_cannot_be_a_heartbeat_is_refused_and_changes_nothing() -> Result<(
         let said = lab.refused(400, "POST", &path, body).await?;
         ensure!(said.contains(words), "{said}");
     }
-    let nobody = "/v1/heartbeat/11111111-2222-4333-8444-555555555555";
-    lab.refused(404, "POST", nobody, good.clone()).await?;
+    let unknown = "/v1/heartbeat/11111111-2222-4333-8444-555555555555";
+    lab.refused(404, "POST", unknown, good.clone()).await?;
     for method in ["GET", "HEAD", "PUT", "PATCH", "DELETE"] {
         let answer = lab.ask(method, &path, None).await?;
         ensure!(answer.status == 405, "{method}: {answer:?}");

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::lab::Lab;
 
-const NOBODY: &str = "11111111-2222-4333-8444-555555555555";
+const UNKNOWN: &str = "11111111-2222-4333-8444-555555555555";
 
 /// A node whose manual cleaning failed `times` times: it was asked for a step that nothing can do.
 async fn failed_node(lab: &Lab, name: &str, times: usize) -> Result<String> {
@@ -119,7 +119,7 @@ async fn what_is_not_there_is_said() -> Result<()> {
     ensure!(uuids(&lab.get("/v1/nodes/n2/history").await?).is_empty());
     let missing = |entry: &str| format!("Node history record {entry} could not be found.");
     for (path, status, message) in [
-        (format!("{node}/history/{NOBODY}"), 404, missing(NOBODY)),
+        (format!("{node}/history/{UNKNOWN}"), 404, missing(UNKNOWN)),
         (format!("{other}/history/{entry}"), 404, missing(&entry)),
         (
             format!("{node}/history/some-name"),
@@ -127,9 +127,9 @@ async fn what_is_not_there_is_said() -> Result<()> {
             missing("some-name"),
         ),
         (
-            format!("{node}/history?marker={NOBODY}"),
+            format!("{node}/history?marker={UNKNOWN}"),
             404,
-            missing(NOBODY),
+            missing(UNKNOWN),
         ),
         (
             format!("{node}/history?marker=x"),
@@ -147,9 +147,9 @@ async fn what_is_not_there_is_said() -> Result<()> {
             "The sort_key value \"zzz\" is an invalid field for sorting".to_owned(),
         ),
         (
-            format!("{NOBODY}/history"),
+            format!("{UNKNOWN}/history"),
             404,
-            format!("Node {NOBODY} could not be found."),
+            format!("Node {UNKNOWN} could not be found."),
         ),
     ] {
         let answer = lab.ask("GET", &format!("/v1/nodes/{path}"), None).await?;

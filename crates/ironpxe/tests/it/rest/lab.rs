@@ -1,12 +1,12 @@
 //! A server of one's own, for a test that works with its resources.
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::exchange::{Answer, Client, request};
 use super::server;
 
-/// A server, and somebody who asks it.
+/// A server and a client of it.
 pub(super) struct Lab {
     pub(super) client: Client,
     _server: ironpxe_testkit::server::Server,
@@ -97,4 +97,36 @@ pub(super) fn names(list: &Value) -> Vec<&str> {
         .flatten()
         .filter_map(|node| node["name"].as_str())
         .collect()
+}
+
+/// A lab with a node of fake hardware called `n1`, and its UUID.
+pub(super) async fn lab() -> Result<(Lab, String)> {
+    let lab = Lab::new()?;
+    let node = json!({ "driver": "fake-hardware", "name": "n1" });
+    let uuid = lab.node(node).await?;
+    Ok((lab, uuid))
+}
+
+/// A port of the node; its path.
+pub(super) async fn port(lab: &Lab, node: &str) -> Result<String> {
+    let port = json!({ "node_uuid": node, "address": "52:54:00:aa:00:01" });
+    let port = lab.expect(201, "POST", "/v1/ports", Some(port)).await?;
+    let uuid = port["uuid"].as_str().context("no uuid")?;
+    Ok(format!("/v1/ports/{uuid}"))
+}
+
+/// Asks for a verb, and waits until it is done; the node.
+pub(super) async fn drive(lab: &Lab, body: Value) -> Result<Value> {
+    let path = "/v1/nodes/n1/states/provision";
+    lab.expect(202, "PUT", path, Some(body)).await?;
+    lab.client.wait_until_free("n1").await?;
+    lab.get("/v1/nodes/n1").await
+}
+
+pub(super) fn is(answer: &Answer, status: u16, message: &str) -> Result<()> {
+    ensure!(
+        answer.status == status && answer.message().contains(message),
+        "not {status} {message:?}: {answer:?}"
+    );
+    Ok(())
 }

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
-use super::lab::{Lab, names};
+use super::lab::{Lab, lab, names};
 
 #[tokio::test]
 async fn lists_are_filtered_sorted_and_paged() -> Result<()> {
@@ -43,7 +43,7 @@ async fn lists_are_filtered_sorted_and_paged() -> Result<()> {
         ("associated=true", vec![]),
         ("description_contains=rack%20a", vec!["a"]),
         ("conductor=lab-conductor-1", vec!["c", "a", "d", "b"]),
-        ("conductor=nobody", vec![]),
+        ("conductor=unknown", vec![]),
         ("provision_state=active", vec![]),
     ] {
         let list = lab.get(&format!("/v1/nodes?{query}")).await?;
@@ -68,9 +68,9 @@ async fn lists_are_filtered_sorted_and_paged() -> Result<()> {
     }
     ensure!(visited == ["b", "d"], "{visited:?}");
 
-    let nobody = "11111111-2222-4333-8444-555555555555";
+    let unknown = "11111111-2222-4333-8444-555555555555";
     let answer = lab
-        .ask("GET", &format!("/v1/nodes?marker={nobody}"), None)
+        .ask("GET", &format!("/v1/nodes?marker={unknown}"), None)
         .await?;
     ensure!(answer.status == 404, "{}", answer.text);
     let answer = lab.at("1.15", "GET", "/v1/nodes?driver=x").await?;
@@ -303,5 +303,46 @@ async fn a_patch_is_refused_by_name_or_done_whole() -> Result<()> {
         message.contains("reset_interfaces parameter can only be used"),
         "{message}"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn owner_needs_an_authenticated_project() -> Result<()> {
+    let lab = Lab::new()?;
+    let mut node = json!({ "driver": "fake-hardware", "name": "n1", "owner": "p1" });
+    let said = lab.refused(400, "POST", "/v1/nodes", node.clone()).await?;
+    let wanted = "Cannot create a node as a project scoped admin with an owner other than your \
+                  own project.";
+    ensure!(said == wanted, "{said}");
+    ensure!(lab.ask("GET", "/v1/nodes/n1", None).await?.status == 404);
+    for owner in [json!(null), json!("")] {
+        node["owner"] = owner;
+        let made = lab
+            .expect(201, "POST", "/v1/nodes", Some(node.clone()))
+            .await?;
+        ensure!(made["owner"].is_null(), "{made}");
+        lab.expect(204, "DELETE", "/v1/nodes/n1", None).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn empty_network_data_is_no_network_data() -> Result<()> {
+    let (lab, _) = lab().await?;
+    let patch = json!([{ "op": "add", "path": "/network_data", "value": {} }]);
+    let said = lab.refused(400, "PATCH", "/v1/nodes/n1", patch).await?;
+    ensure!(
+        said == "Invalid network_data: 'links' is a required property ",
+        "{said}"
+    );
+    let whole = json!({ "links": [], "networks": [], "services": [] });
+    let patch = json!([{ "op": "add", "path": "/network_data", "value": whole }]);
+    lab.expect(200, "PATCH", "/v1/nodes/n1", Some(patch))
+        .await?;
+    let patch = json!([{ "op": "remove", "path": "/network_data" }]);
+    let node = lab
+        .expect(200, "PATCH", "/v1/nodes/n1", Some(patch))
+        .await?;
+    ensure!(node["network_data"] == json!({}), "{node}");
     Ok(())
 }

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
-use super::lab::Lab;
+use super::lab::{Lab, lab};
 
 #[tokio::test]
 async fn ports_are_found_by_node_name_and_belong_to_one_node() -> Result<()> {
@@ -93,8 +93,8 @@ async fn ports_are_found_by_node_name_and_belong_to_one_node() -> Result<()> {
         lab.get("/v1/nodes/n2/ports").await?["ports"][0]["uuid"] == uuid,
         "not moved"
     );
-    let nobody = "11111111-2222-4333-8444-555555555555";
-    let nowhere = json!([{ "op": "replace", "path": "/node_uuid", "value": nobody }]);
+    let unknown = "11111111-2222-4333-8444-555555555555";
+    let nowhere = json!([{ "op": "replace", "path": "/node_uuid", "value": unknown }]);
     lab.refused(400, "PATCH", &format!("/v1/ports/{uuid}"), nowhere)
         .await?;
 
@@ -106,5 +106,30 @@ async fn ports_are_found_by_node_name_and_belong_to_one_node() -> Result<()> {
     lab.expect(204, "DELETE", "/v1/nodes/n2", None).await?;
     lab.expect(404, "GET", &format!("/v1/ports/{uuid}"), None)
         .await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_switch_is_named_by_a_mac_address_or_a_datapath_id() -> Result<()> {
+    let (lab, uuid) = lab().await?;
+    let port = |switch: &str| {
+        json!({
+            "node_uuid": uuid, "address": "52:54:00:aa:00:01",
+            "local_link_connection": { "switch_id": switch, "port_id": "1" },
+        })
+    };
+    for wrong in [
+        "00:00:c6:a2:b3:d4:e5:f6",
+        "0000c6a2b3d4e5f",
+        "0000c6a2b3d4e5g6",
+        "",
+    ] {
+        let words = lab.refused(400, "POST", "/v1/ports", port(wrong)).await?;
+        ensure!(words.contains("OpenFlow datapath ID"), "{words}");
+    }
+    let made = Some(port("0000C6A2B3D4E5F6"));
+    let made = lab.expect(201, "POST", "/v1/ports", made).await?;
+    let link = &made["local_link_connection"]["switch_id"];
+    ensure!(link == "0000c6a2b3d4e5f6", "{made}");
     Ok(())
 }

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::exchange::request;
-use super::lab::Lab;
+use super::lab::{Lab, lab};
 
 const VIF: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 
@@ -83,12 +83,12 @@ async fn vifs_come_and_go() -> Result<()> {
     lab.expect(204, "DELETE", &path, None).await?;
     let gone = lab.ask("DELETE", &path, None).await?;
     ensure!(gone.status == 400, "{}", gone.text);
-    let nobody = lab
+    let unknown = lab
         .ask("DELETE", &format!("/v1/nodes/n9/vifs/{VIF}"), None)
         .await?;
-    ensure!(nobody.status == 404, "{}", nobody.text);
+    ensure!(unknown.status == 404, "{}", unknown.text);
 
-    // Before 1.28 there are none, and before 1.67 nobody chooses the port.
+    // Before 1.28 there are none, and before 1.67 the port cannot be chosen.
     let at = |version: &str, body: Value| {
         let mut request = request("POST", "/v1/nodes/n1/vifs", Some(body));
         for (name, value) in &mut request.headers {
@@ -104,5 +104,19 @@ async fn vifs_come_and_go() -> Result<()> {
     let older = at("1.66", json!({ "id": VIF, "port_uuid": VIF }));
     let older = lab.client.ask(&older).await?;
     ensure!(older.status == 204, "{}", older.text);
+    Ok(())
+}
+
+/// As with Ironic's network interface `noop`, which every node has.
+#[tokio::test]
+async fn a_node_without_ports_takes_any_vif_and_keeps_none() -> Result<()> {
+    let (lab, _) = lab().await?;
+    let vif = "aaaaaaaa-0000-4000-8000-000000000001";
+    let body = Some(json!({ "id": vif }));
+    lab.expect(204, "POST", "/v1/nodes/n1/vifs", body).await?;
+    let list = lab.get("/v1/nodes/n1/vifs").await?;
+    ensure!(list == json!({ "vifs": [] }), "{list}");
+    lab.expect(204, "DELETE", &format!("/v1/nodes/n1/vifs/{vif}"), None)
+        .await?;
     Ok(())
 }

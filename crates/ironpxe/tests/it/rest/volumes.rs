@@ -3,9 +3,9 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use super::lab::Lab;
+use super::lab::{Lab, drive, is, lab};
 
-const NOBODY: &str = "11111111-2222-4333-8444-555555555555";
+const UNKNOWN: &str = "11111111-2222-4333-8444-555555555555";
 
 async fn node(lab: &Lab, name: &str) -> Result<String> {
     lab.node(json!({ "driver": "fake-hardware", "name": name }))
@@ -190,9 +190,9 @@ async fn what_could_not_be_booted_or_is_taken_is_refused() -> Result<()> {
             "Expected UUID for node_uuid: n1",
         ),
         (
-            with("node_uuid", json!(NOBODY)),
+            with("node_uuid", json!(UNKNOWN)),
             &format!(
-                "Invalid input for field/attribute node_uuid. Value: '{NOBODY}'. Node {NOBODY} could not be found."
+                "Invalid input for field/attribute node_uuid. Value: '{UNKNOWN}'. Node {UNKNOWN} could not be found."
             ),
         ),
     ] {
@@ -229,9 +229,9 @@ async fn what_could_not_be_booted_or_is_taken_is_refused() -> Result<()> {
         ),
         (
             "node_uuid",
-            json!(NOBODY),
+            json!(UNKNOWN),
             &format!(
-                "Unable to apply the requested node_uuid '{NOBODY}'. Requested value was invalid."
+                "Unable to apply the requested node_uuid '{UNKNOWN}'. Requested value was invalid."
             ),
         ),
         (
@@ -246,7 +246,7 @@ async fn what_could_not_be_booted_or_is_taken_is_refused() -> Result<()> {
         ),
         (
             "uuid",
-            json!(NOBODY),
+            json!(UNKNOWN),
             "Cannot patch /uuid. Only the following can be updated: boot_index, extra, node_uuid, properties, volume_id, volume_type",
         ),
     ] {
@@ -287,11 +287,11 @@ async fn what_could_not_be_booted_or_is_taken_is_refused() -> Result<()> {
         );
     }
     for path in [
-        format!("/v1/volume/targets?marker={NOBODY}"),
-        format!("/v1/volume/targets/{NOBODY}"),
+        format!("/v1/volume/targets?marker={UNKNOWN}"),
+        format!("/v1/volume/targets/{UNKNOWN}"),
     ] {
         let answer = lab.ask("GET", &path, None).await?;
-        let words = format!("Volume target {NOBODY} could not be found.");
+        let words = format!("Volume target {UNKNOWN} could not be found.");
         ensure!(
             answer.status == 404 && answer.message() == words,
             "{path}: {answer:?}"
@@ -353,13 +353,48 @@ async fn older_clients_know_nothing_of_volumes() -> Result<()> {
     }
     for path in ["connectors", "targets"] {
         for method in ["GET", "DELETE"] {
-            let path = format!("/v1/volume/{path}/{NOBODY}");
+            let path = format!("/v1/volume/{path}/{UNKNOWN}");
             let answer = lab.at("1.31", method, &path).await?;
             ensure!(
-                answer.status == 404 && !answer.message().contains(NOBODY),
+                answer.status == 404 && !answer.message().contains(UNKNOWN),
                 "{answer:?}"
             );
         }
     }
     Ok(())
+}
+
+#[tokio::test]
+async fn volumes_of_a_machine_that_is_on_are_kept_unless_it_is_only_described() -> Result<()> {
+    let (lab, uuid) = lab().await?;
+    let mut paths = Vec::new();
+    for number in 0..2 {
+        let body =
+            json!({ "node_uuid": uuid, "type": "iqn", "connector_id": format!("iqn.{number}") });
+        let made = lab
+            .expect(201, "POST", "/v1/volume/connectors", Some(body))
+            .await?;
+        let connector = made["uuid"].as_str().context("no uuid")?;
+        paths.push(format!("/v1/volume/connectors/{connector}"));
+    }
+    let on = Some(json!({ "target": "power on" }));
+    lab.expect(202, "PUT", "/v1/nodes/n1/states/power", on)
+        .await?;
+    lab.client.wait_until_free("n1").await?;
+    let change = json!([{ "op": "add", "path": "/extra/a", "value": 1 }]);
+    let said = lab.refused(400, "PATCH", &paths[0], change).await?;
+    let wanted = format!(
+        "The requested action \"volume connector update\" can not be performed on node \"{uuid}\" \
+         while it is in state \"power on\"."
+    );
+    ensure!(said == wanted, "{said}");
+    lab.expect(204, "DELETE", &paths[0], None).await?;
+    drive(&lab, json!({ "target": "manage" })).await?;
+    drive(&lab, json!({ "target": "provide" })).await?;
+    let kept = lab.ask("DELETE", &paths[1], None).await?;
+    is(
+        &kept,
+        400,
+        "The requested action \"volume connector deletion\" can not be performed",
+    )
 }

@@ -1,22 +1,12 @@
-//! Who may speak to a conductor.
-
-use ironpxe_testkit::server::ServerOptions;
+//! Authentication of JSON-RPC.
 
 use super::*;
 
 /// `api` with the password `s3cret`, as `htpasswd` writes it.
 const USERS: &str = "api:$2y$04$xkmi1XoqNRheBY6Ee3NzAulI627lfu5ewJfyoVdTxAsFF8YNY0hjW\n";
 
-/// Starts something that must not start; gives what it said.
-fn refused(options: &ServerOptions) -> Result<String> {
-    match Server::start(binary(), options) {
-        Ok(_) => anyhow::bail!("it started"),
-        Err(error) => Ok(format!("{error:#}")),
-    }
-}
-
 #[test]
-fn with_passwords_only_who_knows_one_reaches_a_conductor() -> Result<()> {
+fn http_basic_admits_only_callers_with_the_password() -> Result<()> {
     let site = Site::new()?;
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("htpasswd");
@@ -28,13 +18,13 @@ fn with_passwords_only_who_knows_one_reaches_a_conductor() -> Result<()> {
     let file = file.to_string_lossy();
     let conductor =
         guarded("conductor", "one").set("IRONPXE_JSON_RPC__HTTP_BASIC_AUTH_USER_FILE", file);
-    let conductor = Server::start(binary(), &conductor)?;
+    let conductor = app::start(&conductor)?;
     let api = |password: &str| {
         let options = guarded("api", "api")
             .set("IRONPXE_JSON_RPC__USERNAME", "api")
             .set("IRONPXE_JSON_RPC__PASSWORD", password)
             .set("IRONPXE_JSON_RPC__BOOT_TIMEOUT", "2");
-        Server::start(binary(), &options)
+        app::start(&options)
     };
     let knows = api("s3cret")?;
     let node = Ironic::new(knows.base_url())?.create_node(&json!({"driver": "fake-hardware"}))?;
@@ -46,15 +36,15 @@ fn with_passwords_only_who_knows_one_reaches_a_conductor() -> Result<()> {
         refused.contains("503") && refused.contains("No conductor responds"),
         "{refused}"
     );
-    guesses.wait_for_log("compare [json_rpc] username and password", SOON)?;
-    conductor.wait_for_log("JSON-RPC request rejected", SOON)?;
+    guesses.wait_for_log("compare [json_rpc] username and password", TIMEOUT)?;
+    conductor.wait_for_log("JSON-RPC request rejected", TIMEOUT)?;
     for server in [&knows, &guesses, &conductor] {
         ensure!(
             server.log_with("s3cret").is_empty(),
             "a password is in the log"
         );
     }
-    // Whoever stands before the conductor itself.
+    // A caller without credentials, at the conductor itself.
     let anonymous = Ironic::new(conductor.base_url())?;
     let call = json!({"jsonrpc": "2.0", "method": "destroy_node", "id": "1",
         "params": {"node_id": node["uuid"]}});
@@ -64,13 +54,10 @@ fn with_passwords_only_who_knows_one_reaches_a_conductor() -> Result<()> {
 }
 
 #[test]
-fn what_would_be_open_or_closed_to_everybody_does_not_start() -> Result<()> {
+fn refuses_to_start_when_json_rpc_would_be_unauthenticated_or_unusable() -> Result<()> {
     let site = Site::new()?;
-    let everywhere = || ServerOptions {
-        listen: Some("0.0.0.0:0".to_owned()),
-        ..site.options("conductor", "one")
-    };
-    let said = refused(&everywhere())?;
+    let everywhere = || site.options("conductor", "one").listen("0.0.0.0:0");
+    let said = app::start_refused(&everywhere())?;
     for part in [
         "--listen: [json_rpc]host_ip",
         "[json_rpc]auth_strategy = \"http_basic\"",
@@ -79,21 +66,21 @@ fn what_would_be_open_or_closed_to_everybody_does_not_start() -> Result<()> {
         ensure!(said.contains(part), "{said}");
     }
     let on_request = everywhere().set("IRONPXE_JSON_RPC__ALLOW_UNAUTHENTICATED_ACCESS", "true");
-    Server::start(binary(), &on_request)?;
+    app::start(&on_request)?;
 
     let basic = |role| {
         site.options(role, "one")
             .set("IRONPXE_JSON_RPC__AUTH_STRATEGY", "http_basic")
     };
-    let said = refused(&basic("conductor"))?;
+    let said = app::start_refused(&basic("conductor"))?;
     ensure!(
         said.contains("[json_rpc]http_basic_auth_user_file"),
         "{said}"
     );
     let missing = basic("conductor").set("IRONPXE_JSON_RPC__HTTP_BASIC_AUTH_USER_FILE", "/nosuch");
-    let said = refused(&missing)?;
+    let said = app::start_refused(&missing)?;
     ensure!(said.contains("cannot read the users of /nosuch"), "{said}");
-    let said = refused(&basic("api"))?;
+    let said = app::start_refused(&basic("api"))?;
     ensure!(said.contains("[json_rpc]username and password"), "{said}");
     Ok(())
 }

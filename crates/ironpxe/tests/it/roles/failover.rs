@@ -10,7 +10,7 @@ fn deploy(client: &Ironic, node: &str) -> Result<()> {
         ("active", "wait call-back"),
     ] {
         client.provision(node, verb)?;
-        client.wait_state(node, state, SOON)?;
+        client.wait_state(node, state, TIMEOUT)?;
     }
     Ok(())
 }
@@ -116,7 +116,7 @@ fn no_conductor(site: &Site) -> Result<()> {
     // And everything goes on as soon as there is one; machines see it at once.
     let mut conductor = site.conductor("one")?;
     client.provision(&node, "deleted")?;
-    client.wait_state(&node, "available", SOON)?;
+    client.wait_state(&node, "available", TIMEOUT)?;
     conductor.terminate()?;
     for client in [&client, &newcomer] {
         let script = client.get_as_firmware(&format!("/v1/boot/{mac}/boot.ipxe"))?;
@@ -172,14 +172,13 @@ fn machines_boot(client: &Ironic, node: &str, mac: &str) -> Result<()> {
 fn operators_see_every_conductor_and_reach_its_methods() -> Result<()> {
     let site = Site::new()?;
     let one = site.conductor("one")?;
-    let _two = Server::start(
-        binary(),
+    let _two = app::start(
         &site
             .options("conductor", "two")
             .set("IRONPXE_DEFAULT__ENABLED_HARDWARE_TYPES", "fake-hardware"),
     )?;
     let (_api, client) = site.api()?;
-    // Nobody told it where the API is.
+    // It was not configured where the API is.
     let said = one.log_with("only a guess at where the API is");
     ensure!(
         said.len() == 1 && said[0].contains("[api]public_endpoint"),
@@ -221,17 +220,14 @@ fn operators_see_every_conductor_and_reach_its_methods() -> Result<()> {
     Ok(())
 }
 
-/// The field `conductor` and the filter of that name agree, whoever is asked, and say who really
+/// The field `conductor` and the filter of that name agree at every API, and say who really
 /// does the work.
 #[test]
 fn a_node_names_the_conductor_that_works_on_it() -> Result<()> {
     let site = Site::new()?;
     let of_rack = |host: &str| {
         let options = site.options("conductor", host);
-        Server::start(
-            binary(),
-            &options.set("IRONPXE_CONDUCTOR__CONDUCTOR_GROUP", "rack1"),
-        )
+        app::start(&options.set("IRONPXE_CONDUCTOR__CONDUCTOR_GROUP", "rack1"))
     };
     let _plain = site.conductor("plain")?;
     let mut rack = [of_rack("rack-a")?, of_rack("rack-b")?];
@@ -285,7 +281,7 @@ fn a_node_names_the_conductor_that_works_on_it() -> Result<()> {
         ensure!(client.node(uuid)?["conductor"] == **conductor);
         // It is the one that does the work.
         client.provision(uuid, "manage")?;
-        client.wait_state(uuid, "manageable", SOON)?;
+        client.wait_state(uuid, "manageable", TIMEOUT)?;
         let server = match conductor.as_str() {
             "rack-a" => &rack[0],
             "rack-b" => &rack[1],

@@ -6,10 +6,11 @@ use ironpxe_testkit::ironic::Ironic;
 use ironpxe_testkit::server::Server;
 use serde_json::json;
 
-use super::{SOON, Site, binary};
+use super::Site;
+use crate::app;
 
 #[test]
-fn any_api_passes_on_what_another_has_signed() -> Result<()> {
+fn any_api_relays_images_that_another_has_signed() -> Result<()> {
     let site = Site::new()?;
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("kernel");
@@ -23,24 +24,20 @@ fn any_api_passes_on_what_another_has_signed() -> Result<()> {
                 folder.path().display().to_string(),
             )
             .set("IRONPXE_API__PUBLIC_ENDPOINT", "http://ironpxe.example");
-        Server::start(binary(), &options)
+        app::start(&options)
     };
     let _conductors = [start("conductor", "c1")?, start("conductor", "c2")?];
     let apis = [start("api", "a1")?, start("api", "a2")?];
     let client = Ironic::new(apis[0].base_url())?;
     let image = format!("file://{}", file.display());
-    let node = client.create_node(&json!({
+    let node = json!({
         "driver": "fake-hardware",
         "boot_interface": "ipxe",
         "deploy_interface": "ramdisk",
         "instance_info": {"kernel": image, "ramdisk": image},
-    }))?;
-    let node = node["uuid"].as_str().context("no uuid")?;
-    client.create_port(node, "52:54:00:aa:00:01")?;
-    for (verb, state) in [("manage", "manageable"), ("adopt", "active")] {
-        client.provision(node, verb)?;
-        client.wait_state(node, state, SOON)?;
-    }
+    });
+    let node = client.enrol(&node, "52:54:00:aa:00:01")?;
+    client.walk(&node, &[("manage", "manageable"), ("adopt", "active")])?;
     let script = client.get_as_firmware("/v1/boot/52:54:00:aa:00:01/boot.ipxe")?;
     let mut words = script.text.split_whitespace();
     let path = words.find_map(|word| word.strip_prefix("http://ironpxe.example/v1/images/"));
@@ -57,7 +54,7 @@ fn any_api_passes_on_what_another_has_signed() -> Result<()> {
             .expect_status(403)?;
     }
     // What the node boots now is asked of the database each time.
-    client.provision(node, "deleted")?;
+    client.provision(&node, "deleted")?;
     client.get(&path)?.expect_status(404)?;
     Ok(())
 }

@@ -9,7 +9,7 @@ use super::*;
 /// The environment with Ironic itself. `cargo xtask test --full` makes it.
 fn venv() -> Result<PathBuf> {
     let venv = std::env::var_os("IRONPXE_TEST_IRONIC_VENV").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/venv-ironic"),
+        || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/venv-ironic"),
         PathBuf::from,
     );
     ensure!(
@@ -27,7 +27,8 @@ fn ironics_client_gets_its_script() -> Result<()> {
     let conductor = site.conductor("one")?;
     let (_api, client) = site.api()?;
     let (node, mac) = enrol(&client, 1)?;
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/roles/rpc_client.py");
+    let script =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/roles/rpc_client.py");
     let endpoint = conductor.base_url().trim_start_matches("http://");
     let args: [&OsStr; 5] = [
         script.as_ref(),

@@ -51,7 +51,7 @@ fn becomes(state: &str) -> &'static str {
     row.map_or("?", |(.., after)| after)
 }
 
-/// Waits until nobody holds any of them, and checks what became of each.
+/// Waits until none of them is reserved, and checks what became of each.
 fn settled(client: &Ironic, nodes: &BTreeMap<String, &str>, holder: &str) -> Result<()> {
     for (uuid, state) in nodes {
         eventually("the node is given back", || {

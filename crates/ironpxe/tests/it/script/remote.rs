@@ -71,8 +71,8 @@ fn a_running_service_says_what_its_database_says() -> Result<()> {
 #[test]
 fn who_is_asked_is_said_on_the_command_line_or_else_by_the_variable() -> Result<()> {
     let site = Site::start()?;
-    let nobody = format!("http://127.0.0.1:{}", Server::free_port()?);
-    let wrong = [("OS_ENDPOINT", nobody.as_str())];
+    let unused = format!("http://127.0.0.1:{}", Server::free_port()?);
+    let wrong = [("OS_ENDPOINT", unused.as_str())];
     let folder = site.server.state_dir().to_str().context("odd folder")?;
     let url = site.server.base_url();
     for explicit in [["--state-dir", folder], ["--api", url]] {
@@ -81,7 +81,7 @@ fn who_is_asked_is_said_on_the_command_line_or_else_by_the_variable() -> Result<
     }
     let said = script_in(&wrong, &["show", MAC])?;
     assert_eq!(said.code, Some(1));
-    assert!(said.err.contains(&nobody), "{}", said.err);
+    assert!(said.err.contains(&unused), "{}", said.err);
     let said = script_in(&[("XDG_STATE_HOME", "/nonexistent/state")], &["show", MAC])?;
     assert!(said.err.contains("/nonexistent/state/"), "{}", said.err);
     for (option, value) in [
@@ -164,9 +164,9 @@ fn every_failure_is_one_line() -> Result<()> {
         64,
         "does not accept the question: Expected UUID or name",
     )?;
-    let nobody = format!("http://127.0.0.1:{}", Server::free_port()?);
+    let unused = format!("http://127.0.0.1:{}", Server::free_port()?);
     fails(
-        &nobody,
+        &unused,
         "rack-1",
         1,
         "cannot be reached: Connection refused",

@@ -1,5 +1,5 @@
-//! Disks that are full and files that may not grow: machines boot, whoever wants a change is told
-//! why there is none, and nothing ends by itself.
+//! Disks that are full and files that may not grow: machines boot, changes are refused with the
+//! reason, and the process goes on.
 
 use serde_json::{Value, json};
 
@@ -49,15 +49,6 @@ fn boots(client: &Ironic) -> Result<()> {
     Ok(())
 }
 
-fn until(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
-    let deadline = Instant::now() + Duration::from_mins(2);
-    while !holds()? {
-        ensure!(Instant::now() < deadline, "still not so: {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    Ok(())
-}
-
 /// Whether the service says that it cannot write, and why; it boots machines, so that it is ready.
 fn tells(client: &Ironic, why: &str) -> Result<bool> {
     let ready = client.get("/readyz")?;
@@ -100,7 +91,7 @@ fn a_file_that_may_not_grow_is_an_error_and_not_the_end() -> Result<()> {
     boots(&api)
 }
 
-/// A file system of a few megabytes that nobody else sees.
+/// A file system of a few megabytes in a mount namespace of its own.
 struct SmallDisk(std::process::Child);
 
 impl SmallDisk {
@@ -121,7 +112,7 @@ impl SmallDisk {
         Ok(disk)
     }
 
-    /// A path of it, for whoever is outside.
+    /// A path of it, as seen from outside of the namespace.
     fn path(&self, path: &Path) -> Result<std::path::PathBuf> {
         let root = format!("/proc/{}/root", self.0.id());
         Ok(Path::new(&root).join(path.strip_prefix("/")?))
@@ -164,7 +155,7 @@ fn machines_boot_from_a_full_disk_also_after_a_restart() -> Result<()> {
     let why = "the database cannot be written to: its disk is full";
     let said = fill(&api)?;
     assert!(said.contains(why), "{said}");
-    until("the cause is told", || tells(&api, why))?;
+    eventually("the cause is told", || tells(&api, why))?;
     boots(&api)?;
 
     let mut api = api;
@@ -176,12 +167,12 @@ fn machines_boot_from_a_full_disk_also_after_a_restart() -> Result<()> {
         api = client(&mut server)?;
         boots(&api).with_context(|| format!("after {end}"))?;
         assert!(fill(&api)?.contains(why), "after {end}");
-        until("the cause is told", || tells(&api, why))?;
+        eventually("the cause is told", || tells(&api, why))?;
     }
 
     // There is room again.
     std::fs::remove_file(&ballast)?;
-    until("no problem", || {
+    eventually("no problem", || {
         Ok(!api.get("/readyz")?.text.contains("problem"))
     })?;
     let node = json!({"driver": "fake-hardware"});

@@ -5,16 +5,14 @@ use std::os::unix::fs::PermissionsExt;
 use super::*;
 
 #[test]
-fn what_others_may_read_is_told_and_closed() -> Result<()> {
+fn files_readable_by_others_are_reported_and_closed() -> Result<()> {
     let home = tempfile::tempdir()?;
     let state = home.path().join("state");
-    let options = ServerOptions {
-        state_dir: Some(state.clone()),
-        ..ServerOptions::default()
-    };
     let connection = format!("sqlite://{}", state.join("ironpxe.sqlite").display());
-    let options = options.set("IRONPXE_DATABASE__CONNECTION", &connection);
-    let mut server = Server::start(binary(), &options)?;
+    let options = ServerOptions::default()
+        .state_dir(&state)
+        .database(connection);
+    let mut server = app::start(&options)?;
     ensure!(server.terminate()?.success());
 
     let file = state.join("ironpxe.sqlite");
@@ -45,12 +43,12 @@ fn what_others_may_read_is_told_and_closed() -> Result<()> {
     ] {
         assert!(said.contains(words), "{said}");
     }
-    let server = Server::start(binary(), &options)?;
+    let server = app::start(&options)?;
     for words in [
         "was readable by other users (mode 644)",
         "was accessible to other users (mode 755)",
     ] {
-        server.wait_for_log(words, SOON)?;
+        server.wait_for_log(words, TIMEOUT)?;
     }
     assert_eq!((mode(&file)?, mode(&state)?), (0o600, 0o700));
     assert_eq!(notes()?, "");

@@ -6,20 +6,10 @@ use ironpxe_testkit::postgres::Postgres;
 use super::*;
 
 fn options(state: &Path, host: &str) -> ServerOptions {
-    ServerOptions {
-        state_dir: Some(state.to_owned()),
-        ..ServerOptions::default()
-    }
-    .set("IRONPXE_DEFAULT__HOST", host)
-    .set("IRONPXE_CONDUCTOR__HEARTBEAT_INTERVAL", "1")
-}
-
-/// What a start says that is refused.
-fn refused(options: &ServerOptions) -> Result<String> {
-    match Server::start(binary(), options) {
-        Ok(_) => anyhow::bail!("it has started"),
-        Err(error) => Ok(format!("{error:#}")),
-    }
+    let options = ServerOptions::default().state_dir(state);
+    options
+        .set("IRONPXE_DEFAULT__HOST", host)
+        .set("IRONPXE_CONDUCTOR__HEARTBEAT_INTERVAL", "1")
 }
 
 fn is_ready(server: &Server) -> Result<()> {
@@ -30,8 +20,8 @@ fn is_ready(server: &Server) -> Result<()> {
 #[test]
 fn a_second_process_with_the_same_name_does_not_start() -> Result<()> {
     let state = tempfile::tempdir()?;
-    let mut first = Server::start(binary(), &options(state.path(), "vm"))?;
-    let said = refused(&options(state.path(), "vm"))?;
+    let mut first = app::start(&options(state.path(), "vm"))?;
+    let said = app::start_refused(&options(state.path(), "vm"))?;
     for words in [
         "[DEFAULT]host \"vm\" is the name of a conductor that runs already".to_owned(),
         format!("process {}", first.id()),
@@ -42,11 +32,11 @@ fn a_second_process_with_the_same_name_does_not_start() -> Result<()> {
     is_ready(&first)?;
     assert_eq!(first.log_with("another process"), [""; 0]);
     // Under another name it may.
-    let other = Server::start(binary(), &options(state.path(), "vm-2"))?;
+    let other = app::start(&options(state.path(), "vm-2"))?;
     is_ready(&other)?;
     // After a power cut, the next one starts at once, though the heartbeat is fresh.
     first.kill()?;
-    let again = Server::start(binary(), &options(state.path(), "vm"))?;
+    let again = app::start(&options(state.path(), "vm"))?;
     assert_eq!(again.log_with("waiting up to"), [""; 0]);
     is_ready(&again)
 }
@@ -64,9 +54,9 @@ fn a_second_process_on_another_host_does_not_start_either() -> Result<()> {
         .output()?;
     ensure!(upgrade.status.success(), "{upgrade:?}");
     let (here, there) = (tempfile::tempdir()?, tempfile::tempdir()?);
-    let options = |state: &Path| options(state, "vm").set("IRONPXE_DATABASE__CONNECTION", &url);
-    let mut first = Server::start(binary(), &options(here.path()))?;
-    let said = refused(&options(there.path()))?;
+    let options = |state: &Path| options(state, "vm").database(url.as_str());
+    let mut first = app::start(&options(here.path()))?;
+    let said = app::start_refused(&options(there.path()))?;
     assert!(
         said.contains("runs already: a conductor that writes heartbeats into this database"),
         "{said}"
@@ -74,11 +64,11 @@ fn a_second_process_on_another_host_does_not_start_either() -> Result<()> {
     is_ready(&first)?;
     first.kill()?;
     // Here it is known that the run was this host's, and is gone. Elsewhere that shows in its silence.
-    let mut again = Server::start(binary(), &options(here.path()))?;
+    let mut again = app::start(&options(here.path()))?;
     assert_eq!(again.log_with("waiting up to"), [""; 0]);
     is_ready(&again)?;
     again.kill()?;
-    let moved = Server::start(binary(), &options(there.path()))?;
+    let moved = app::start(&options(there.path()))?;
     assert_eq!(moved.log_with("waiting up to").len(), 1);
     is_ready(&moved)
 }

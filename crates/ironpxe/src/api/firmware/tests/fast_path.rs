@@ -19,8 +19,8 @@ async fn on_the_wire(service: &Service, fast_path: bool, request: &str) -> (Vec<
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let site = Site {
-        router: service.router.clone(),
-        fast_path: fast_path.then(|| Arc::clone(&service.fast_path)),
+        router: service.site.router.clone(),
+        fast_path: fast_path.then(|| Arc::clone(service.site.fast_path.as_ref().unwrap())),
         tls: None,
         memory: crate::server::RequestMemory::new(1 << 20, "a test"),
     };
@@ -50,7 +50,7 @@ async fn on_the_wire(service: &Service, fast_path: bool, request: &str) -> (Vec<
         }
     };
     stop.cancel();
-    tasks.stop(Duration::from_secs(5)).await;
+    tasks.stop(Duration::from_mins(1)).await;
     let (head, body) = body.split_once("\r\n\r\n").unwrap();
     let id = head.split_once("Openstack-Request-Id: ").unwrap().1;
     let id = id.lines().next().unwrap();

@@ -8,8 +8,9 @@ use http::{StatusCode, header};
 use ironpxe_core::provision_state::ProvisionState;
 use serde_json::{Value, json};
 
-use super::{Answer, MAC, Service};
+use super::{MAC, Response, Service};
 use crate::api;
+use crate::api::testing::TestApp;
 
 const FIRMWARE: &str = "iPXE/1.0.0+git-20190125.36a4c85-5.1";
 const METHODS: [&str; 8] = [
@@ -76,7 +77,7 @@ fn paths(service: &Service) -> BTreeSet<String> {
 }
 
 /// Whether firmware can be given this.
-fn is_safe(answer: &Answer, method: &str) -> bool {
+fn is_safe(answer: &Response, method: &str) -> bool {
     let is_script = answer.body.starts_with("#!ipxe\n")
         || (method == "HEAD"
             && answer.headers[header::CONTENT_TYPE] == "text/plain; charset=utf-8");
@@ -176,12 +177,8 @@ async fn a_url_without_its_path_is_told_which_one_is_right() {
         (settings, "http://gw.example:8080/baremetal/boot.ipxe"),
         (api::Settings::default(), "http://HOST:PORT/boot.ipxe"),
     ] {
-        let service = Service::with(
-            ProvisionState::DeployWait,
-            crate::boot::testing::settings(),
-            settings,
-        )
-        .await;
+        let app = TestApp::builder().api(settings);
+        let service = Service::with(ProvisionState::DeployWait, app).await;
         for path in ["/", "//", "/v1", "/v1/", "/v1/nodes", "/nodes", "/healthz"] {
             let answer = service.machine(path).await;
             assert_eq!(answer.status, StatusCode::OK, "{path}");
