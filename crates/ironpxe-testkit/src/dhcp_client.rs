@@ -16,7 +16,7 @@ use nix::sched::{CloneFlags, setns};
 
 use crate::lan::{Lan, Namespace};
 
-const TIMEOUT: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = crate::wait::TIMEOUT;
 /// How long to wait for an answer before asking again.
 const AGAIN: Duration = Duration::from_millis(500);
 const MAGIC: [u8; 4] = [99, 130, 83, 99];

@@ -25,7 +25,7 @@ const TARGET: &str = "1";
 const CONTROL: &str = "1";
 /// Where daemon and tool look for that socket.
 const SOCKET_VARIABLE: &str = "TGT_IPC_SOCKET";
-const STARTS_WITHIN: Duration = Duration::from_secs(10);
+const STARTS_WITHIN: Duration = crate::wait::TIMEOUT;
 const POLL: Duration = Duration::from_millis(10);
 /// How often to try another port if the free one was taken meanwhile.
 const PORTS_TO_TRY: usize = 5;

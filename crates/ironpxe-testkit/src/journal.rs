@@ -125,7 +125,7 @@ mod tests {
                 writer.push(number);
             }
         });
-        let found = journal.wait(Duration::from_secs(10), |entries| {
+        let found = journal.wait(crate::wait::TIMEOUT, |entries| {
             entries.iter().find(|n| **n == 99).copied()
         });
         assert_eq!(found, Some(99));
@@ -136,9 +136,8 @@ mod tests {
     fn closing_ends_every_wait_at_once() {
         let journal: Journal<u8> = Journal::default();
         journal.close();
-        let start = Instant::now();
-        assert_eq!(journal.wait(Duration::from_mins(1), |_| None::<u8>), None);
-        assert!(start.elapsed() < Duration::from_secs(30));
+        // It would not come to its end otherwise.
+        assert_eq!(journal.wait(Duration::from_hours(24), |_| None::<u8>), None);
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub const HOST6: &str = "fd77::1";
 /// The bridge: the interface that DHCP servers serve.
 pub const BRIDGE: &str = "br0";
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = crate::wait::TIMEOUT;
 
 /// The network. Clones are the same one; it is gone with the last.
 #[derive(Clone, Debug)]

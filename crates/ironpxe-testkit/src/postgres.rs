@@ -37,8 +37,8 @@ const BINARIES_VARIABLE: &str = "IRONPXE_TEST_POSTGRES";
 const DEBIAN: &str = "/usr/lib/postgresql";
 /// Who it is for the server.
 const USER: &str = "ironpxe";
-const STARTS_WITHIN: Duration = Duration::from_secs(30);
-const ENDS_WITHIN: Duration = Duration::from_secs(20);
+const STARTS_WITHIN: Duration = crate::wait::TIMEOUT;
+const ENDS_WITHIN: Duration = crate::wait::TIMEOUT;
 const POLL: Duration = Duration::from_millis(10);
 /// How often to try another port if the free one was taken meanwhile.
 const PORTS_TO_TRY: usize = 5;

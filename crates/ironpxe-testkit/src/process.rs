@@ -158,6 +158,7 @@ pub(crate) fn collect_lines(stream: impl Read + Send + 'static) -> Arc<Journal<S
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wait::eventually;
 
     #[test]
     fn a_dropped_child_is_gone() {
@@ -189,7 +190,8 @@ mod tests {
         command.arg("600");
         let child = spawn(command).unwrap();
         println!("child {}", child.0.id());
-        thread::sleep(Duration::from_secs(10));
+        // Until it is killed.
+        thread::sleep(Duration::from_mins(10));
     }
 
     #[test]
@@ -204,32 +206,23 @@ mod tests {
             .spawn()
             .unwrap();
         let said = collect_lines(other.stdout.take().unwrap());
-        let pid = said.wait(Duration::from_secs(20), |lines| {
+        let pid = said.wait(crate::wait::TIMEOUT, |lines| {
             lines
                 .iter()
                 .find_map(|line| line.split("child ").nth(1)?.parse::<u32>().ok())
         });
         let status = PathBuf::from(format!("/proc/{}/status", pid.unwrap()));
-        eventually(|| {
-            std::fs::read_to_string(&status)
-                .unwrap()
-                .starts_with("Name:\tsleep")
-        });
-        // Nobody may be there to reap it, so a zombie is as dead as none.
+        eventually("the child runs", || {
+            Ok(std::fs::read_to_string(&status)?.starts_with("Name:\tsleep"))
+        })
+        .unwrap();
+        // It may not be reaped, so a zombie is as dead as none.
         let alive =
             || std::fs::read_to_string(&status).is_ok_and(|status| !status.contains("State:\tZ"));
         assert!(alive());
         other.kill().unwrap();
         other.wait().unwrap();
-        eventually(|| !alive());
-    }
-
-    fn eventually(holds: impl Fn() -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while !holds() {
-            assert!(Instant::now() < deadline, "still not so");
-            thread::sleep(Duration::from_millis(5));
-        }
+        eventually("the child is dead", || Ok(!alive())).unwrap();
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 /// How long connecting to the party behind may take.
-const TIMEOUT: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = crate::wait::TIMEOUT;
 
 /// What the wire does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,7 +190,11 @@ mod tests {
     }
 
     fn say(stream: &mut TcpStream, byte: u8) -> io::Result<[u8; 2]> {
-        stream.set_read_timeout(Some(Duration::from_millis(300)))?;
+        say_within(TIMEOUT, stream, byte)
+    }
+
+    fn say_within(timeout: Duration, stream: &mut TcpStream, byte: u8) -> io::Result<[u8; 2]> {
+        stream.set_read_timeout(Some(timeout))?;
         stream.write_all(&[byte])?;
         let mut answer = [0; 2];
         stream.read_exact(&mut answer)?;
@@ -204,7 +208,7 @@ mod tests {
         assert_eq!(say(&mut stream, b'a').unwrap(), *b"aa");
 
         proxy.set(Wire::Silent);
-        let silence = say(&mut stream, b'b').unwrap_err();
+        let silence = say_within(Duration::from_millis(300), &mut stream, b'b').unwrap_err();
         assert!(matches!(
             silence.kind(),
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
@@ -212,9 +216,7 @@ mod tests {
         // What was lost on the way arrives late, as TCP sees to.
         proxy.set(Wire::Whole);
         let mut late = [0; 2];
-        stream
-            .set_read_timeout(Some(Duration::from_secs(10)))
-            .unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         stream.read_exact(&mut late).unwrap();
         assert_eq!(late, *b"bb");
 

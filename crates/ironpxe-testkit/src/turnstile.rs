@@ -46,21 +46,23 @@ impl Drop for Pass<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Barrier;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::thread;
-    use std::time::Duration;
 
     #[test]
     fn never_more_than_its_places_are_inside() {
         let turnstile = Turnstile::new(2);
         let inside = AtomicUsize::new(0);
         let most = AtomicUsize::new(0);
+        let both = Barrier::new(2);
         thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
                     let _pass = turnstile.enter();
                     most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                    thread::sleep(Duration::from_millis(5));
+                    // Both of them are inside at the same time.
+                    both.wait();
                     inside.fetch_sub(1, Ordering::SeqCst);
                 });
             }

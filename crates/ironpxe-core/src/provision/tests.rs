@@ -46,7 +46,7 @@ const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/what-boots-w
 const START: &str = "<!-- generated: verbs -->\n";
 const END: &str = "<!-- end -->";
 
-/// Set `UPDATE_DOCS=1` to write the page anew.
+/// Set `UPDATE_DOCS=1` to write the page again.
 #[test]
 fn the_operators_page_lists_every_verb() {
     let listed = |names: Vec<String>, between: &str| {

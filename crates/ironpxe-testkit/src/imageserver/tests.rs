@@ -3,7 +3,7 @@
 use super::*;
 use std::io::Read;
 
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = crate::wait::TIMEOUT;
 
 /// Sends `request` on a connection of its own and returns all that comes back until it ends.
 fn raw(server: &ImageServer, request: &str) -> String {
@@ -132,11 +132,11 @@ fn the_front_passes_chunks_and_endless_bodies_untouched() {
 #[test]
 fn a_front_without_a_server_behind_says_so() {
     let front = ImageServer::start().unwrap();
-    let nobody = TcpListener::bind("127.0.0.1:0")
+    let closed = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
         .unwrap();
-    front.relay_to(&format!("http://{nobody}")).unwrap();
+    front.relay_to(&format!("http://{closed}")).unwrap();
     assert!(get(&front, "/").starts_with("HTTP/1.1 502 "));
     assert!(front.relay_to("http://host/path").is_err());
 }

@@ -344,7 +344,6 @@ impl Network {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
 
     use super::*;
 
@@ -381,9 +380,7 @@ mod tests {
         let mut hardware = Hardware::with_bootfile("52:54:00:00:00:01", "x");
         hardware.nics[0].mac = "not-a-mac".to_owned();
         let error = match hardware.power_on() {
-            Ok(machine) => machine
-                .wait_for("iPXE", Duration::from_secs(20))
-                .unwrap_err(),
+            Ok(machine) => machine.wait_for("iPXE", crate::wait::TIMEOUT).unwrap_err(),
             Err(error) => error,
         };
         assert!(error.to_string().contains("not-a-mac"), "{error:?}");

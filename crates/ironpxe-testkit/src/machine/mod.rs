@@ -164,7 +164,7 @@ impl Machine {
         // What it said last may still be in the pipe.
         self.console
             .lines
-            .wait(Duration::from_secs(5), |_| None::<()>);
+            .wait(crate::wait::TIMEOUT, |_| None::<()>);
         ensure!(
             status.success(),
             "QEMU failed: {status}\n{}",
@@ -187,7 +187,7 @@ impl Machine {
     fn evidence(&self) -> String {
         if self.console.is_closed() {
             // QEMU is ending: its last words are on their way.
-            self.stderr.wait(Duration::from_secs(5), |_| None::<()>);
+            self.stderr.wait(crate::wait::TIMEOUT, |_| None::<()>);
         }
         let text = self.console.text();
         let skip = text.lines().count().saturating_sub(CONSOLE_TAIL);

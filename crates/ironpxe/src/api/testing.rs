@@ -10,6 +10,8 @@ use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
 use ironpxe_core::boot::BootSettings;
 use ironpxe_core::dhcp::DhcpSettings;
+use ironpxe_core::id::NodeUuid;
+use ironpxe_core::node::Node;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -72,6 +74,21 @@ impl TestApp {
     /// The folder of the database.
     pub(crate) fn folder(&self) -> &TempDir {
         &self.folder
+    }
+
+    /// Waits until the node is not reserved any more.
+    pub(crate) async fn settled(&self, uuid: NodeUuid) -> Node {
+        let released = async {
+            loop {
+                let node = self.db.node_get(uuid).await.unwrap().unwrap();
+                if node.reservation.is_none() {
+                    return node;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let released = tokio::time::timeout(Duration::from_mins(1), released).await;
+        released.unwrap_or_else(|_| panic!("node {uuid} is still reserved"))
     }
 
     /// Sends a request to the router; a body is sent as JSON, with a microversion.

@@ -57,7 +57,7 @@ impl Pair {
         Ok(script.replace(&id, "ID"))
     }
 
-    /// What the machine boots, which is what it is told by one who reads everything anew.
+    /// What the machine boots, which is what a service that reads everything again serves.
     async fn check(&self, ident: BootIdent, about: &str) -> Result<String> {
         let kept = self.script(ident).await;
         let fresh = Self::with(self.db.clone(), self.settings.clone());
@@ -96,7 +96,7 @@ async fn every_change_counts_at_once(site: Site) {
             texts.insert(format!("{text:?}"));
         }
     };
-    check("nobody is there").await;
+    check("no such machine").await;
     other.node_create(&one).await.unwrap();
     check("a node").await;
     let port = port_of(&one);
@@ -264,7 +264,7 @@ async fn new_templates_count_at_once(site: Site) {
     assert_eq!(pair.check(ident, "built in again").await.unwrap(), built_in);
 }
 
-/// A file may vanish without anybody committing anything.
+/// A file may vanish without any commit.
 async fn what_is_outside_the_database_is_looked_for_each_time(site: Site) {
     let folder = tempfile::tempdir().unwrap();
     let files = ["deploy_kernel", "deploy_ramdisk"].map(|key| (key, folder.path().join(key)));

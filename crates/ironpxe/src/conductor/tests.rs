@@ -84,21 +84,6 @@ impl TestApp {
         self.conductor.provision(&context(), node, verb, args).await
     }
 
-    /// Waits until the node is not reserved any more.
-    pub(super) async fn settled(&self, uuid: NodeUuid) -> Node {
-        let released = async {
-            loop {
-                let node = self.db.node_get(uuid).await.unwrap().unwrap();
-                if node.reservation.is_none() {
-                    return node;
-                }
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        let released = tokio::time::timeout(Duration::from_mins(1), released).await;
-        released.unwrap_or_else(|_| panic!("node {uuid} is still reserved"))
-    }
-
     /// Asks for each verb in turn; gives the state after each.
     pub(super) async fn walk(&self, uuid: NodeUuid, words: &[&str]) -> Vec<String> {
         let mut states = Vec::new();

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_others_could_read_they_can_no_more() {
+    async fn files_readable_by_others_are_closed() {
         let (db, folder) = crate::db::testing::scratch().await;
         let path = folder.path().join("ironpxe.sqlite");
         let beside = ["ironpxe.sqlite", "ironpxe.sqlite-wal", "ironpxe.sqlite-shm"];

@@ -128,7 +128,7 @@ async fn a_node_comes_back_as_it_was_stored(site: Site) {
     db.node_create(&bare).await.unwrap();
     assert_eq!(db.node_get(bare.uuid).await.unwrap(), Some(bare));
     assert_eq!(db.node_get(NodeUuid(ident::uuid())).await.unwrap(), None);
-    assert_eq!(db.node_get_by_name("nobody").await.unwrap(), None);
+    assert_eq!(db.node_get_by_name("unknown").await.unwrap(), None);
 }
 
 async fn every_field_of_a_node_can_be_changed(site: Site) {
@@ -220,8 +220,8 @@ async fn a_node_and_its_port_are_found_by_the_address(site: Site) {
         db.node_get_by_address(second.address).await.unwrap(),
         Some((full, second))
     );
-    let nobody = MacAddress::new([0; 6]);
-    assert_eq!(db.node_get_by_address(nobody).await.unwrap(), None);
+    let unknown = MacAddress::new([0; 6]);
+    assert_eq!(db.node_get_by_address(unknown).await.unwrap(), None);
 }
 
 async fn what_is_taken_is_named(site: Site) {
@@ -316,10 +316,10 @@ async fn what_is_taken_is_named(site: Site) {
 
 async fn a_port_needs_its_node(site: Site) {
     let db = site.open().await;
-    let nobody = node();
-    let error = db.port_create(&port(&nobody, 1)).await.unwrap_err();
+    let unknown = node();
+    let error = db.port_create(&port(&unknown, 1)).await.unwrap_err();
     assert!(
-        matches!(error, DbError::NodeMissing(uuid) if uuid == nobody.uuid),
+        matches!(error, DbError::NodeMissing(uuid) if uuid == unknown.uuid),
         "{error:?}"
     );
 }

@@ -19,6 +19,8 @@ mod session;
 mod settings;
 mod temp_url;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
 pub use self::error::{Cause, OpenStackError};

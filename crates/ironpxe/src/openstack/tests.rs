@@ -7,8 +7,9 @@ mod tokens;
 
 use std::time::Duration;
 
-use ironpxe_testkit::openstack::faulty::{CREDENTIAL, FaultyCloud, PASSWORD, USER};
+use ironpxe_testkit::openstack::faulty::{FaultyCloud, PASSWORD, USER};
 
+use super::testing::credential;
 use super::*;
 
 const IMAGE: &str = "11111111-2222-3333-4444-555555555555";
@@ -17,8 +18,6 @@ const TOKENS: &str = "/v3/auth/tokens";
 const IMAGE_PATH: &str = "/image/v2/images/11111111-2222-3333-4444-555555555555";
 const FILE_PATH: &str = "/image/v2/images/11111111-2222-3333-4444-555555555555/file";
 const PORT_PATH: &str = "/network/v2.0/ports/aaaaaaaa-2222-3333-4444-555555555555";
-/// Longer than any answer takes that comes at all.
-const TIMEOUT: Duration = Duration::from_secs(30);
 
 fn password(password: &str, cloud: &FaultyCloud) -> Auth {
     Auth::Password {
@@ -31,16 +30,7 @@ fn password(password: &str, cloud: &FaultyCloud) -> Auth {
 }
 
 fn settings(cloud: &FaultyCloud) -> Settings {
-    Settings {
-        auth: password(PASSWORD, cloud),
-        endpoint_override: None,
-        region_name: None,
-        valid_interfaces: vec!["public".to_owned()],
-        cafile: None,
-        timeout: TIMEOUT,
-        retries: 0,
-        pause: Duration::from_millis(1),
-    }
+    testing::settings(password(PASSWORD, cloud))
 }
 
 fn cloud() -> FaultyCloud {
@@ -61,12 +51,4 @@ fn glance(cloud: &FaultyCloud) -> Glance {
 
 fn neutron(cloud: &FaultyCloud) -> Neutron {
     Neutron::new(&settings(cloud)).unwrap()
-}
-
-fn credential(cloud: &FaultyCloud) -> Auth {
-    Auth::ApplicationCredential {
-        auth_url: format!("{}/v3/", cloud.url()),
-        id: CREDENTIAL.0.to_owned(),
-        secret: Secret(CREDENTIAL.1.to_owned()),
-    }
 }

@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_is_given_back() {
+    fn reserved_memory_is_released() {
         let memory = RequestMemory::new(100, "an option");
         let one = memory.begin(peer(1));
         assert_eq!(one.grow(50), Ok(()));

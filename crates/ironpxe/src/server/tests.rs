@@ -1,5 +1,7 @@
 //! The server as a client on the wire meets it.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use axum::extract::ConnectInfo;
 use axum::routing::get;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -9,7 +11,7 @@ use tokio::time::timeout;
 
 use super::*;
 
-pub(super) const SOON: Duration = Duration::from_secs(5);
+pub(super) const SOON: Duration = Duration::from_mins(1);
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
 struct Running {
@@ -18,6 +20,8 @@ struct Running {
     done: JoinHandle<()>,
     /// Lets a request to `/slow` get its answer.
     release: Arc<Notify>,
+    /// How many requests to `/slow` have begun.
+    begun: Arc<AtomicUsize>,
     memory: RequestMemory,
 }
 
@@ -26,9 +30,12 @@ async fn start(limits: Limits) -> Running {
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
     let release = Arc::new(Notify::new());
-    let waiting = Arc::clone(&release);
+    let begun = Arc::new(AtomicUsize::new(0));
+    let (waiting, count) = (Arc::clone(&release), Arc::clone(&begun));
     let slow = move || async move {
-        waiting.notified().await;
+        let notified = waiting.notified();
+        count.fetch_add(1, Ordering::SeqCst);
+        notified.await;
         "at last"
     };
     let router = Router::new()
@@ -53,7 +60,20 @@ async fn start(limits: Limits) -> Running {
         stop,
         done,
         release,
+        begun,
         memory,
+    }
+}
+
+impl Running {
+    /// Waits until so many requests to `/slow` are being worked on.
+    async fn until_begun(&self, count: usize) {
+        let begun = async {
+            while self.begun.load(Ordering::SeqCst) < count {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(SOON, begun).await.unwrap();
     }
 }
 
@@ -114,7 +134,7 @@ async fn stopping_closes_idle_connections_and_finishes_requests() {
     busy.write_all(b"GET /slow HTTP/1.1\r\nHost: h\r\n\r\n")
         .await
         .unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    running.until_begun(1).await;
 
     running.stop.cancel();
     closed(&mut fresh).await;
@@ -142,15 +162,16 @@ async fn a_request_that_takes_too_long_does_not_hold_up_the_end() {
     busy.write_all(b"GET /slow HTTP/1.1\r\nHost: h\r\n\r\n")
         .await
         .unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    running.until_begun(1).await;
     running.stop.cancel();
     timeout(SOON, running.done).await.unwrap().unwrap();
 }
 
 #[tokio::test]
-async fn silent_clients_lose_their_place() {
+async fn silent_connections_are_closed_after_the_head_timeout() {
     let running = start(Limits {
-        head_timeout: Duration::from_millis(100),
+        // Enough for a client that does send its request.
+        head_timeout: Duration::from_secs(2),
         ..limits()
     })
     .await;
@@ -172,7 +193,7 @@ async fn connect_from(running: &Running, last: u8) -> TcpStream {
 }
 
 #[tokio::test]
-async fn who_comes_when_all_are_at_work_waits_in_line() {
+async fn new_connection_waits_while_all_others_are_busy() {
     let running = start(Limits {
         connections: 2,
         ..limits()
@@ -193,8 +214,7 @@ async fn who_comes_when_all_are_at_work_waits_in_line() {
     first.write_all(slow).await.unwrap();
     let mut second = connect_from(&running, 2).await;
     second.write_all(slow).await.unwrap();
-    // They have to be at work.
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    running.until_begun(2).await;
     let mut third = connect_from(&running, 3).await;
     third.write_all(REQUEST).await.unwrap();
     let mut byte = [0];
@@ -221,7 +241,7 @@ async fn connections_that_wait_for_their_clients_make_room_for_others() {
             stream.write_all(begin).await.unwrap();
             waiting.push(stream);
         }
-        // And somebody who comes again and again is answered each time.
+        // And a client that comes again and again is answered each time.
         for last in [1, 2, 2, 2, 3] {
             let mut stream = connect_from(&running, last).await;
             let request = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";

@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn who_takes_nothing_is_not_waited_for_forever() {
+    async fn stalled_reader_times_out() {
         let (mut client, server) = tokio::io::duplex(10);
         let mut server = WriteTimeout::new(server, Duration::from_millis(200));
         server.write_all(&[1; 10]).await.unwrap();

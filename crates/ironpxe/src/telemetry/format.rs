@@ -436,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_has_all_its_digits() {
+    fn timestamps_have_all_their_digits() {
         let mut moment =
             FormattedTime::of_the_second(time::macros::datetime!(2026-02-03 04:05:06 UTC));
         for (microsecond, text) in [(0, "000000"), (70_809, "070809"), (999_999, "999999")] {

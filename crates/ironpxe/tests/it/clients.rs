@@ -20,7 +20,6 @@ use std::{
     ffi::OsStr,
     path::{Path, PathBuf},
     process::{Command, Output},
-    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -29,9 +28,6 @@ use serde_json::{Value, json};
 
 /// No single command of a client may take longer.
 const SECONDS: &str = "240";
-
-/// No change of a node may take longer.
-const TIMEOUT: Duration = crate::app::TIMEOUT;
 
 /// An image that exists nowhere; what is tested here happens before it is fetched.
 const IMAGE: &str = "http://192.0.2.1/images/disk.raw";
@@ -179,24 +175,16 @@ impl Lab {
         assert_eq!(port["node_uuid"], uuid);
         assert_eq!(port["pxe_enabled"], true);
 
-        self.ok(&["node", "manage", "--wait", "30", name])?;
-        self.ok(&["node", "provide", "--wait", "30", name])?;
+        self.ok(&["node", "manage", "--wait", "120", name])?;
+        self.ok(&["node", "provide", "--wait", "120", name])?;
         Ok(uuid.to_owned())
     }
 
     /// Waits until a field of a node has this value. The client has no wait for these.
     fn wait_for(&self, node: &str, field: &str, wanted: &str) -> Result<()> {
-        let start = Instant::now();
-        loop {
-            let seen = self.show(node, &[field])?;
-            if seen[field] == wanted {
-                return Ok(());
-            }
-            ensure!(
-                start.elapsed() < TIMEOUT,
-                "{node} did not come to {wanted}: {seen}"
-            );
-        }
+        crate::app::eventually(&format!("{field} of {node} is {wanted}"), || {
+            Ok(self.show(node, &[field])?[field] == wanted)
+        })
     }
 
     /// What `node validate` says about one interface: the result and the reason.

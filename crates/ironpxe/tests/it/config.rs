@@ -1,18 +1,12 @@
 //! `ironpxe config`, and what `serve` says about a configuration it cannot use.
 
+use std::fmt::Write;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result};
 
-fn ironpxe(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ironpxe"));
-    command
-        .args(args)
-        .env_clear()
-        .env("HOME", "/nonexistent/home");
-    command
-}
+use crate::app::command as ironpxe;
 
 fn run(command: &mut Command) -> Result<(Option<i32>, String, String)> {
     let Output {
@@ -46,7 +40,7 @@ fn the_sample_is_a_good_configuration() -> Result<()> {
 }
 
 #[test]
-fn check_shows_who_set_what() -> Result<()> {
+fn check_shows_the_source_of_each_setting() -> Result<()> {
     let folder = tempfile::tempdir()?;
     std::fs::write(
         folder.path().join("my.toml"),
@@ -114,7 +108,7 @@ fn a_missing_file_is_named() -> Result<()> {
 }
 
 #[test]
-fn hardware_types_that_there_are_not_are_refused() -> Result<()> {
+fn unknown_hardware_types_are_refused() -> Result<()> {
     let (code, _, said) = run(ironpxe(&["serve", "--listen", "127.0.0.1:0"])
         .env("IRONPXE_DEFAULT__ENABLED_HARDWARE_TYPES", "warp-drive"))?;
     assert_eq!(code, Some(64));
@@ -126,155 +120,76 @@ fn hardware_types_that_there_are_not_are_refused() -> Result<()> {
     Ok(())
 }
 
-/// A configuration that cannot be used: flags, the file, and what is said besides its name.
-struct Wrong {
-    flags: &'static [&'static str],
-    file: &'static str,
-    says: &'static str,
-}
-
-const fn wrong(file: &'static str, says: &'static str) -> Wrong {
-    let flags = &[];
-    Wrong { flags, file, says }
-}
-
-const fn of_role(flags: &'static [&'static str], file: &'static str, says: &'static str) -> Wrong {
-    Wrong { flags, file, says }
-}
-
 const CONDUCTOR: &[&str] = &["--role", "conductor"];
 const API: &[&str] = &["--role", "api"];
 
-/// What either command finds by the text alone, and what takes files or what this release has.
-const WRONG: &[Wrong] = &[
-    wrong("[api", "my.toml:1: "),
-    wrong("[DEFAULT]\nhost = me\n", "my.toml:2: "),
-    wrong("[api]\nprot = 1\n", "my.toml:2: [api]prot: no such key"),
-    wrong(
+/// Configurations that cannot be used: flags and the file. Some are found by the text alone, some
+/// need other files, and some depend on what this release has.
+const WRONG: &[(&[&str], &str)] = &[
+    (&[], "[api"),
+    (&[], "[DEFAULT]\nhost = me\n"),
+    (&[], "[api]\nprot = 1\n"),
+    (
+        &[],
         "[api]\npublic_endpoint = \"http://2001:db8::139:6180\"\n",
-        "needs brackets",
     ),
-    wrong(
-        "[api]\npublic_endpoint = \"http://0.0.0.0:6385\"\n",
-        "not the address of a host",
-    ),
-    wrong(
-        "[api]\npublic_endpoint = \"http://h:0\"\n",
-        "from 1 to 65535",
-    ),
-    wrong(
-        "[deploy]\nhttp_url = \"http://u:p@h\"\n",
-        "my.toml:2: [deploy]http_url: ",
-    ),
-    wrong(
-        "[conductor]\ndeploy_kernel = \"http://h/k\"\n",
-        "my.toml:2: [conductor]deploy_kernel: this needs [conductor]deploy_ramdisk",
-    ),
-    wrong(
+    (&[], "[api]\npublic_endpoint = \"http://0.0.0.0:6385\"\n"),
+    (&[], "[api]\npublic_endpoint = \"http://h:0\"\n"),
+    (&[], "[deploy]\nhttp_url = \"http://u:p@h\"\n"),
+    (&[], "[conductor]\ndeploy_kernel = \"http://h/k\"\n"),
+    (
+        &[],
         "[conductor]\ndeploy_kernel_by_arch = { aarch64 = \"http://h/k\" }\n",
-        "[conductor]deploy_kernel_by_arch.aarch64: this needs",
     ),
-    of_role(
-        &["--listen", "0.0.0.0:0", "--allow-unauthenticated"],
-        "",
-        "--listen: [api]host_ip: 0.0.0.0 is a wildcard address",
-    ),
-    of_role(
-        &["--listen", "[::]:0", "--allow-unauthenticated"],
-        "",
-        "--listen: [api]host_ip: :: is a wildcard address",
-    ),
-    of_role(
+    (&["--listen", "0.0.0.0:0", "--allow-unauthenticated"], ""),
+    (&["--listen", "[::]:0", "--allow-unauthenticated"], ""),
+    (
         &["--listen", "192.0.2.1:0", "--allow-unauthenticated"],
         "[api]\npublic_endpoint = \"http://127.0.0.1:6385\"\n",
-        "my.toml:2: [api]public_endpoint: with \"http://127.0.0.1:6385\" each machine",
     ),
-    of_role(&["--listen", "192.0.2.1:0"], "", "--allow-unauthenticated"),
-    wrong(
-        "[DEFAULT]\n\nenabled_hardware_types = [\"ipmi\"]\n",
-        "my.toml:3: unknown hardware type \"ipmi\"",
-    ),
-    wrong(
-        "[DEFAULT]\ndefault_deploy_interface = \"warp\"\n",
-        "my.toml:2: fake-hardware does not support [DEFAULT]default_deploy_interface \"warp\"",
-    ),
-    wrong(
-        "[anaconda]\ndefault_ks_template = \"none.ks\"\n",
-        "my.toml:2: [anaconda]default_ks_template: none.ks cannot be read: No such file",
-    ),
-    // An API answers installers.
-    of_role(
-        API,
-        "[anaconda]\ndefault_ks_template = \"none.ks\"\n",
-        "my.toml:2: [anaconda]default_ks_template: none.ks cannot be read: No such file",
-    ),
-    wrong(
-        "[anaconda]\ndefault_ks_template = \"broken.ks\"\n",
-        "my.toml:2: [anaconda]default_ks_template: ",
-    ),
-    wrong(
-        "[pxe]\nipxe_config_template = \"none.ipxe\"\n",
-        "my.toml:2: [pxe]ipxe_config_template: cannot read none.ipxe",
-    ),
-    wrong(
+    (&["--listen", "192.0.2.1:0"], ""),
+    (&[], "[DEFAULT]\n\nenabled_hardware_types = [\"ipmi\"]\n"),
+    (&[], "[DEFAULT]\ndefault_deploy_interface = \"warp\"\n"),
+    (&[], "[anaconda]\ndefault_ks_template = \"none.ks\"\n"),
+    (API, "[anaconda]\ndefault_ks_template = \"none.ks\"\n"),
+    (&[], "[anaconda]\ndefault_ks_template = \"broken.ks\"\n"),
+    (&[], "[pxe]\nipxe_config_template = \"none.ipxe\"\n"),
+    (
+        &[],
         "[pxe]\nipxe_config_template_by_arch = { arm = \"broken.ks\" }\n",
-        "my.toml:2: [pxe]ipxe_config_template_by_arch.arm: ",
     ),
-    wrong(
-        "[images]\ncafile = \"none.pem\"\n",
-        "my.toml:2: [images]cafile: cannot read certificates from none.pem",
-    ),
-    wrong(
-        "[images]\ncafile = \"broken.ks\"\n",
-        "my.toml:2: [images]cafile: cannot read certificates from broken.ks",
-    ),
-    wrong(
+    (&[], "[images]\ncafile = \"none.pem\"\n"),
+    (&[], "[images]\ncafile = \"broken.ks\"\n"),
+    (
+        &[],
         "[glance]\nauth_type = \"none\"\nendpoint_override = \"http://g\"\ncafile = \"none.pem\"\n",
-        "my.toml:4: [glance]cafile: ",
     ),
-    wrong(
+    (
+        &[],
         "[neutron]\nauth_type = \"none\"\nendpoint_override = \"http://g\"\ncafile = \"none.pem\"\n",
-        "my.toml:4: [neutron]cafile: ",
     ),
-    of_role(
-        CONDUCTOR,
-        "[json_rpc]\nauth_strategy = \"http_basic\"\n",
-        "my.toml:2: [json_rpc]auth_strategy: ",
-    ),
-    of_role(
+    (CONDUCTOR, "[json_rpc]\nauth_strategy = \"http_basic\"\n"),
+    (
         CONDUCTOR,
         "[json_rpc]\nauth_strategy = \"http_basic\"\nhttp_basic_auth_user_file = \"none\"\n",
-        "my.toml:3: [json_rpc]http_basic_auth_user_file: cannot read the users of none",
     ),
-    of_role(
+    (
         CONDUCTOR,
         "[json_rpc]\nauth_strategy = \"http_basic\"\nhttp_basic_auth_user_file = \"broken.ks\"\n",
-        "my.toml:3: [json_rpc]http_basic_auth_user_file: broken.ks, line 1",
     ),
-    of_role(
+    (
         CONDUCTOR,
         "[json_rpc]\nuse_ssl = true\ncert_file = \"none.pem\"\nkey_file = \"none.key\"\n",
-        "my.toml:3: [json_rpc]cert_file: cannot read certificates from none.pem",
     ),
-    of_role(
+    (
         CONDUCTOR,
         "[DEFAULT]\nenabled_hardware_types = [\"ipmi\"]\n",
-        "my.toml:2: [DEFAULT]enabled_hardware_types names \"ipmi\"",
     ),
-    of_role(
-        CONDUCTOR,
-        "[json_rpc]\nhost_ip = \"192.0.2.1\"\n",
-        "my.toml:2: [json_rpc]host_ip: clients are not authenticated",
-    ),
-    of_role(
-        API,
-        "[json_rpc]\nauth_strategy = \"http_basic\"\n",
-        "my.toml:2: [json_rpc]auth_strategy: ",
-    ),
-    of_role(
+    (CONDUCTOR, "[json_rpc]\nhost_ip = \"192.0.2.1\"\n"),
+    (API, "[json_rpc]\nauth_strategy = \"http_basic\"\n"),
+    (
         API,
         "[json_rpc]\nclient_use_ssl = true\ncafile = \"none.pem\"\n",
-        "my.toml:3: [json_rpc]cafile: cannot read certificates from none.pem",
     ),
 ];
 
@@ -290,7 +205,8 @@ fn folder_with(file: &str) -> Result<tempfile::TempDir> {
 /// bound or written.
 #[test]
 fn check_refuses_what_serve_refuses_with_the_same_words() -> Result<()> {
-    for Wrong { flags, file, says } in WRONG {
+    let mut table = String::new();
+    for (flags, file) in WRONG {
         let folder = folder_with(file)?;
         let in_folder = |verb: &[&str]| {
             run(ironpxe(verb)
@@ -300,10 +216,20 @@ fn check_refuses_what_serve_refuses_with_the_same_words() -> Result<()> {
         };
         let (code, stdout, said) = in_folder(&["config", "check"])?;
         assert_eq!((code, stdout.as_str()), (Some(64), ""), "{file}: {said}");
-        assert!(said.contains(says), "{file}: {said}");
+        let flags = flags.join(" ");
+        for line in flags.lines().chain(file.lines()) {
+            writeln!(table, "    {line}")?;
+        }
+        // The list of all keys is another one with every new key.
+        let stable = said
+            .split("; [api] has host_ip, ")
+            .next()
+            .unwrap_or_default();
+        writeln!(table, "{}\n", stable.trim_end())?;
         assert_eq!(in_folder(&["serve"])?, (code, stdout, said), "{file}");
         assert!(!folder.path().join("state").exists(), "{file}");
     }
+    insta::assert_snapshot!(table);
     // The log's filter is a part of it, though not of the file.
     let with_filter = |verb: &[&str]| run(ironpxe(verb).env("IRONPXE_LOG", "x=nonsense"));
     let (code, stdout, said) = with_filter(&["config", "check"])?;
@@ -315,7 +241,7 @@ fn check_refuses_what_serve_refuses_with_the_same_words() -> Result<()> {
 
 /// What concerns another role's process is no reason to refuse this one's, by neither of them.
 #[test]
-fn serve_starts_with_what_check_calls_good() -> Result<()> {
+fn serve_starts_with_what_check_accepts() -> Result<()> {
     let basic = "[json_rpc]\nauth_strategy = \"http_basic\"\n";
     let types = "[DEFAULT]\nenabled_hardware_types = [\"ipmi\"]\n";
     for (flags, file) in [
@@ -362,7 +288,7 @@ fn serve_starts_with_what_check_calls_good() -> Result<()> {
 }
 
 #[test]
-fn a_command_line_that_makes_no_sense_is_refused() -> Result<()> {
+fn invalid_command_lines_are_refused() -> Result<()> {
     for args in [
         &["serve", "--nonsense"][..],
         &["serve", "--listen", "nowhere"],

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use ironpxe_testkit::ironic::Ironic;
 use ironpxe_testkit::server::ServerOptions;
 use ironpxe_testkit::writes::Writes;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::app::{self, TIMEOUT};
 
@@ -37,7 +37,7 @@ fn is_database(path: &Path, state: &Path) -> bool {
 
 /// Deploys, cleans, rescues and tears down; the machine asks for its script wherever it boots.
 fn a_whole_life(ironic: &Ironic) -> Result<()> {
-    let node = ironic.create_node(&json!({
+    let node = json!({
         "driver": "fake-hardware",
         "boot_interface": "ipxe",
         "deploy_interface": "ramdisk",
@@ -51,12 +51,8 @@ fn a_whole_life(ironic: &Ironic) -> Result<()> {
         "instance_info": {
             "kernel": "http://192.0.2.1/k", "ramdisk": "http://192.0.2.1/r",
         },
-    }))?;
-    let uuid = node
-        .get("uuid")
-        .and_then(Value::as_str)
-        .context("no uuid")?;
-    ironic.create_port(uuid, MAC)?;
+    });
+    let uuid = ironic.enrol(&node, MAC)?;
     let states = format!("/v1/nodes/{uuid}/states/provision");
     let step = json!([{"interface": "deploy", "step": "erase_devices_metadata"}]);
     for (body, state, boots) in [
@@ -88,7 +84,7 @@ fn a_whole_life(ironic: &Ironic) -> Result<()> {
         (json!({"target": "manage"}), "manageable", false),
     ] {
         ironic.put(&states, &body)?.expect_status(202)?;
-        ironic.wait_state(uuid, state, TIMEOUT)?;
+        ironic.wait_state(&uuid, state, TIMEOUT)?;
         let script = ironic.get_as_firmware(&format!("{BOOT_PATH}?port_address={MAC}"))?;
         ensure!(script.text.starts_with("#!ipxe\n"), "{state}: {script:?}");
         ensure!(

@@ -66,7 +66,7 @@ fn maintenance_alone_boots_and_maintenance_with_a_fault_does_not() {
     linux(plan(&node));
     node.fault = Some("power failure".into());
     assert_eq!(refusal(plan(&node)), Refusal::Fault("power failure".into()));
-    // A fault that is remembered but over is nobody's business.
+    // A fault that is remembered but over does not matter.
     node.maintenance = false;
     linux(plan(&node));
 }

@@ -1,5 +1,5 @@
 //! Every provision state with every deploy interface and every kind of image: what is booted, or
-//! why not, all in one table. (A state that nobody has decided does not compile; one that was
+//! why not, all in one table. (A state that is not decided does not compile; one that was
 //! decided otherwise shows here.)
 
 use std::collections::BTreeMap;

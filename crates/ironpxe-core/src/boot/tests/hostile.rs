@@ -38,7 +38,7 @@ pub(super) fn nasty() -> impl Strategy<Value = String> {
 /// Puts a text into one place.
 type Put = fn(&mut Sample, &mut BootSettings, &str);
 
-/// Every place where a text can stand that somebody else wrote.
+/// Every place where an operator's or a client's text can stand.
 const PLACES: &[Put] = &[
     |it, _, text| it.node.name = Some(text.into()),
     |it, _, text| it.node.driver = text.into(),

@@ -252,7 +252,7 @@ impl Interpreter<'_, '_> {
     fn known(&mut self, name: &str, args: &[&str], text: &str, lines: &[&str]) -> Flow {
         match (name, args) {
             ("echo", _) => self.trace.console.push(args.join(" ")),
-            // Whoever is at the shell leaves it in the end.
+            // The person at the shell leaves it in the end.
             ("shell", []) => {}
             ("imgfree", []) => self.fetched.clear(),
             ("sleep", [seconds]) => {
@@ -409,7 +409,7 @@ fn separators_work_as_in_ipxe() {
         commands("set a:int32 1\ninc a\necho ${a}${b} a#b c||d"),
         "set a:int32 1, inc a, echo 2 a#b c||d, exit 1"
     );
-    // An error that nobody answers is the end of the script.
+    // An error without `||` is the end of the script.
     assert_eq!(commands("kernel u && echo x"), "kernel u  [fails]");
     assert_eq!(
         commands("poweroff ||\necho x"),

@@ -207,7 +207,7 @@ fn an_operators_template_knows_ironics_names() {
 }
 
 #[test]
-fn a_broken_template_is_refused_before_anybody_waits_for_it() {
+fn broken_template_is_refused_when_loaded() {
     let report = "{{ ks_options.agent_token }} {{ ks_options.heartbeat_url }}";
     for (template, problem) in [
         ("{% if %}".to_owned(), "line 1"),

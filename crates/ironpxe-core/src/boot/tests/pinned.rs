@@ -170,7 +170,7 @@ fn local_disks_in_every_way_of_each_platform() {
     insta::assert_snapshot!(text);
 }
 
-/// Whoever adds a kind of plan or a role adds a sample of it.
+/// A new kind of plan or role needs a sample.
 #[test]
 fn every_plan_has_a_sample() {
     let mut titles = BTreeSet::new();

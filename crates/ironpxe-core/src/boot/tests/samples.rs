@@ -1,4 +1,4 @@
-//! A machine for each thing that can be planned: whoever adds a plan, or a role of Linux, adds a
+//! A machine for each thing that can be planned: a new plan, or role of Linux, needs a
 //! line to [`ALL`].
 
 use super::*;

@@ -36,7 +36,7 @@ enum Op {
     TakenOver,
     /// A conductor that was given up reports after all.
     Late,
-    /// Somebody sends a heartbeat, with the right token or without.
+    /// A client sends a heartbeat, with the right token or without.
     Heartbeat(bool, Option<AgentStatus>),
     /// Hours pass, and a conductor looks for overdue waits.
     Overdue,
@@ -101,9 +101,9 @@ struct World {
     node: Node,
     at: OffsetDateTime,
     work: Option<Work>,
-    /// The conductor that holds the node is gone, and nobody has noticed.
+    /// The conductor that holds the node is gone, which is not noticed yet.
     is_orphan: bool,
-    /// Work that was lost, about which somebody may report after all.
+    /// Work that was lost, which its task may report after all.
     lost: Vec<Work>,
     timeouts: CallbackTimeouts,
     boot: BootSettings,
@@ -214,7 +214,7 @@ impl World {
             }
             Op::Late => {
                 if let Some(work) = self.lost.pop() {
-                    // It may have hung so shortly that nobody has noticed.
+                    // It may have hung too shortly to be noticed.
                     let is_its_own = self.is_orphan && self.node.provision_updated_at == work.since;
                     self.is_orphan &= !is_its_own;
                     self.work = self.work.or(Some(work).filter(|_| is_its_own));
@@ -283,10 +283,10 @@ impl World {
                 since: next.node.provision_updated_at,
                 action: next.action,
             });
-            // Whoever holds the node has something to do, or has just got it.
+            // The conductor that holds the node has something to do, or has just got it.
             assert!(self.work.is_none_or(|work| starts || work.action.is_some()));
         } else {
-            assert_eq!(next.action, None, "nobody does it");
+            assert_eq!(next.action, None, "no conductor does it");
         }
         self.node = next.node;
         if let Some(action) = next.action {
@@ -324,7 +324,7 @@ impl World {
             verbs.any(|verb| state.on(verb.row().event).is_some())
         };
         match phase {
-            Phase::Working(_) => assert!(node.reservation.is_some(), "nobody ends {state}"),
+            Phase::Working(_) => assert!(node.reservation.is_some(), "nothing ends {state}"),
             Phase::Waiting(_) => {
                 let mut later = self.clone();
                 later.node.maintenance = false;

@@ -46,7 +46,7 @@ async fn a_type_stays_known_when_its_conductors_are_dead_or_have_left() {
 
     let boot = without_conductor(&db);
     let BootBody::Fault(fault) = asked(&boot, "fake-hardware").await else {
-        panic!("nobody has registered it")
+        panic!("no conductor has registered it")
     };
     assert_eq!(fault.code(), 503);
 
@@ -62,7 +62,7 @@ async fn a_type_stays_known_when_its_conductors_are_dead_or_have_left() {
     let boot = without_conductor(&db);
     assert!(script(asked(&boot, "fake-hardware").await));
     let BootBody::Fault(fault) = asked(&boot, "nosuch").await else {
-        panic!("nobody has registered it")
+        panic!("no conductor has registered it")
     };
     assert_eq!(fault.code(), 503, "a conductor that comes may have it");
 

@@ -39,7 +39,7 @@ async fn node(app: &TestApp, uuid: NodeUuid) -> Node {
 }
 
 #[tokio::test]
-async fn every_wait_ends_in_the_state_and_with_the_words_of_ironic() {
+async fn callback_timeouts_have_the_states_and_messages_of_ironic() {
     use ProvisionState as S;
     let app = TestApp::new().await;
     for (state, failed, target, words) in [
@@ -92,7 +92,7 @@ async fn every_wait_ends_in_the_state_and_with_the_words_of_ironic() {
 }
 
 #[tokio::test]
-async fn nothing_else_is_ended() {
+async fn other_states_do_not_time_out() {
     let app = TestApp::new().await;
     let now = time::Duration::ZERO;
     let clean_wait = ProvisionState::CleanWait;
@@ -144,7 +144,7 @@ async fn an_inspection_waits_since_it_began() {
     }
 }
 
-/// Between the search and its end, the installer calls, somebody reserves it, or it moves on.
+/// Between the search and its end, the installer calls, a verb reserves it, or it moves on.
 #[tokio::test]
 async fn a_node_that_changes_when_it_was_found_is_left_alone() {
     let app = TestApp::new().await;
@@ -164,10 +164,10 @@ async fn a_node_that_changes_when_it_was_found_is_left_alone() {
     }
 }
 
-/// A heartbeat of an agent moves nothing, so that it does not put off the end either; but nobody is
-/// told that the machine has not called.
+/// A heartbeat of an agent moves nothing, so that it does not put off the end either; but the
+/// message does not say that the machine has not called.
 #[tokio::test]
-async fn a_machine_that_has_called_is_not_said_to_be_silent() {
+async fn timeout_message_tells_the_last_heartbeat() {
     let app = TestApp::new().await;
     let call = |node: &mut Node| {
         ironpxe_core::driver::agent::note(
@@ -240,7 +240,7 @@ async fn a_manual_cleaning_goes_back_to_manageable_and_an_interrupted_step_is_a_
 
 /// Two conductors find the same nodes; each node is saved once.
 #[tokio::test]
-async fn of_several_conductors_one_ends_a_wait() {
+async fn one_of_several_conductors_ends_a_wait() {
     let app = TestApp::new().await;
     let other = app.replica().host("conductor-2").start().await.conductor;
     let mut nodes = Vec::new();

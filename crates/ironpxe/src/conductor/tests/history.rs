@@ -24,7 +24,7 @@ async fn waiting(app: &TestApp, state: ProvisionState) -> NodeUuid {
 }
 
 #[tokio::test]
-async fn a_wait_that_lasted_too_long_is_recorded_with_what_ended() {
+async fn callback_timeout_is_recorded() {
     let app = TestApp::new().await;
     let uuid = waiting(&app, ProvisionState::DeployWait).await;
     app.conductor.fail_timed_out_nodes().await;
@@ -99,7 +99,7 @@ async fn abandoned_work_is_recorded() {
 }
 
 #[tokio::test]
-async fn what_is_not_wanted_is_not_recorded_and_what_is_too_much_is_deleted() {
+async fn history_follows_its_settings() {
     let app = TestApp::new().await;
     let uuid = waiting(&app, ProvisionState::DeployWait).await;
     app.conductor.fail_timed_out_nodes().await;

@@ -1,4 +1,4 @@
-//! Deployment by an installer: who is told what, and whose word counts.
+//! Deployment by an installer: status reports of installers and agents.
 
 use ironpxe_core::boot::Kickstarts;
 use ironpxe_core::boot_device::BootDevice;
@@ -39,7 +39,7 @@ impl TestApp {
     }
 }
 
-/// Nothing of the installer's secret is left, and nobody is given a kickstart.
+/// Nothing of the installer's secret is left, and no kickstart is served.
 async fn is_over(app: &TestApp, uuid: NodeUuid, token: &str) -> Node {
     let node = app.settled(uuid).await;
     let info = serde_json::to_string(&node.driver_internal_info).unwrap();
@@ -151,14 +151,14 @@ async fn only_the_nodes_own_token_counts() {
         );
     }
     assert_eq!(app.settled(uuid).await, before);
-    let nobody = NodeUuid(ident::uuid());
-    let missing = app.tell(nobody, beat(&token, None, "")).await;
-    assert_eq!(missing, Err(Fault::NodeNotFound(nobody.to_string())));
-    assert_eq!(app.kickstart(nobody).await, Err(Fault::NotFound));
+    let unknown = NodeUuid(ident::uuid());
+    let missing = app.tell(unknown, beat(&token, None, "")).await;
+    assert_eq!(missing, Err(Fault::NodeNotFound(unknown.to_string())));
+    assert_eq!(app.kickstart(unknown).await, Err(Fault::NotFound));
 }
 
 #[tokio::test]
-async fn a_node_that_is_worked_on_hears_nobody_and_says_so() {
+async fn heartbeat_of_a_reserved_node_is_refused() {
     let app = TestApp::new().await;
     let (uuid, token) = app.being_installed().await;
     let reserve = |node: &mut Node| {
@@ -277,7 +277,7 @@ async fn in_maintenance_an_installer_is_stopped_if_the_operator_wants_it_so() {
 
 /// An agent's heartbeat is noted, and moves nothing.
 #[tokio::test]
-async fn an_agents_word_is_noted() {
+async fn agent_heartbeat_is_recorded_without_a_state_change() {
     let app = TestApp::new().await;
     let uuid = app.enrol("direct").await;
     app.walk(uuid, &["manage", "provide", "active"]).await;
@@ -289,7 +289,7 @@ async fn an_agents_word_is_noted() {
     agents.callback_url = "https://192.0.2.9:9999".to_owned();
     agents.agent_version = Some("11.0.0".to_owned());
     agents.agent_status_message = None;
-    // Without a token nobody is an agent.
+    // Without a token the heartbeat is refused.
     assert!(app.tell(uuid, agents.clone()).await.is_err());
     app.db.node_change(uuid, give).await.unwrap();
     app.tell(uuid, agents.clone()).await.unwrap();

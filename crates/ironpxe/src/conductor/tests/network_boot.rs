@@ -88,7 +88,7 @@ impl Site {
 }
 
 #[tokio::test]
-async fn the_server_knows_the_node_from_its_first_ramdisk_until_its_instance_is_gone() {
+async fn dhcp_files_exist_from_the_first_ramdisk_to_the_end_of_the_instance() {
     let site = Site::new().await;
     let node = site.app.enrol("direct").await;
     site.app.walk(node, &["manage", "provide"]).await;
@@ -168,7 +168,7 @@ async fn an_installer_boots_over_the_network_until_it_is_done() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_told_fails_the_work_and_says_why() {
+async fn unwritable_dhcp_files_fail_the_work_with_the_reason() {
     for (verb, before, state) in [
         ("deploy", &["manage", "provide"][..], "deploy failed"),
         ("clean", &["manage"], "clean failed"),
@@ -211,7 +211,7 @@ async fn an_instance_that_cannot_be_taken_off_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_change_of_ports_is_told_at_once() {
+async fn port_changes_reach_the_dhcp_server_immediately() {
     let site = Site::new().await;
     let node = site.app.enrol("direct").await;
     site.app.walk(node, &["manage", "provide", "active"]).await;
@@ -230,7 +230,7 @@ async fn a_change_of_ports_is_told_at_once() {
         cards[&format!("ironic-{moved}.conf")],
         format!("{moved},set:{node},set:ironic\n")
     );
-    // dnsmasq is given time to read that the other one is nobody's.
+    // dnsmasq is given time to read that the other one has no node any more.
     let old = &cards[&format!("ironic-{}.conf", before.address)];
     assert_eq!(old, &format!("{}\n", before.address));
 

@@ -79,7 +79,7 @@ async fn a_conductor_takes_its_name_back_when_the_other_process_is_gone() {
 }
 
 #[tokio::test]
-async fn what_a_conductor_cannot_finish_it_hands_over_when_it_leaves() {
+async fn leaving_conductor_hands_over_unfinished_work() {
     let app = TestApp::new().await;
     let leaving = another(&app, "conductor-2").await;
     let lost = reserve(&app, ProvisionState::Cleaning, "conductor-2").await;
@@ -89,7 +89,7 @@ async fn what_a_conductor_cannot_finish_it_hands_over_when_it_leaves() {
     leaving.leave().await;
     let conductor = app.db.conductor_get("conductor-2").await.unwrap().unwrap();
     assert!(!conductor.alive);
-    // While it finishes what it has, nobody takes it away.
+    // While it finishes what it has, no other conductor takes it away.
     let dead = crate::db::Holder::SilentSince(app.db.silent_since());
     assert_eq!(app.db.node_list_held_by(dead).await.unwrap(), []);
 
@@ -109,7 +109,7 @@ async fn what_a_conductor_cannot_finish_it_hands_over_when_it_leaves() {
 }
 
 #[tokio::test]
-async fn work_that_was_taken_away_is_not_finished_even_if_the_node_is_held_again() {
+async fn result_of_released_work_is_refused_even_if_the_node_is_reserved_again() {
     let app = TestApp::new().await;
     let uuid = app.enrol("fake").await;
     let ctx = context();

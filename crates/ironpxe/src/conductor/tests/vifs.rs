@@ -1,10 +1,10 @@
 //! VIFs, and a Neutron that is told which machine is behind them.
 
-use ironpxe_testkit::openstack::faulty::{CREDENTIAL, FaultyCloud};
+use ironpxe_testkit::openstack::faulty::FaultyCloud;
 
 use super::*;
 use crate::dhcp::Neutron;
-use crate::openstack::{self, Auth, Secret};
+use crate::openstack::{self, testing};
 use crate::rpc::VifInfo;
 
 const VIF: &str = "aaaaaaaa-0000-4000-8000-000000000001";
@@ -13,20 +13,7 @@ const OTHER: &str = "aaaaaaaa-0000-4000-8000-000000000002";
 async fn site() -> (TestApp, FaultyCloud) {
     let cloud = FaultyCloud::start().unwrap();
     cloud.has_port(VIF, "52:54:00:aa:00:01", &["192.0.2.7"]);
-    let settings = openstack::Settings {
-        auth: Auth::ApplicationCredential {
-            auth_url: cloud.url(),
-            id: CREDENTIAL.0.to_owned(),
-            secret: Secret(CREDENTIAL.1.to_owned()),
-        },
-        endpoint_override: None,
-        region_name: None,
-        valid_interfaces: vec!["public".to_owned()],
-        cafile: None,
-        timeout: Duration::from_secs(30),
-        retries: 0,
-        pause: Duration::from_millis(1),
-    };
+    let settings = testing::settings(testing::credential(&cloud));
     let client = openstack::Neutron::new(&settings).unwrap();
     let app = TestApp::builder().conductor(|settings| {
         settings.dhcp = Dhcp::Neutron(Neutron::new(client, Duration::ZERO));
@@ -164,12 +151,12 @@ async fn a_vif_is_plugged_into_the_first_free_card_that_boots() {
 }
 
 #[tokio::test]
-async fn a_node_that_is_worked_on_keeps_its_vifs() {
+async fn vifs_of_a_reserved_node_cannot_be_changed() {
     let (app, _cloud) = site().await;
     let node = app.enrol("direct").await;
     app.attach(node, VIF).await.unwrap();
     let reserve = |node: &mut Node| {
-        node.reservation = Some("somebody".to_owned());
+        node.reservation = Some("another-host".to_owned());
         Ok(())
     };
     app.db.node_change(node, reserve).await.unwrap();
@@ -187,7 +174,7 @@ async fn a_node_that_is_worked_on_keeps_its_vifs() {
 
 /// Each looks into all ports before it changes one.
 #[tokio::test]
-async fn of_two_who_plug_one_vif_into_two_cards_one_does() {
+async fn of_two_simultaneous_attachments_of_a_vif_one_succeeds() {
     let (app, _cloud) = site().await;
     for round in 0..10 {
         let node = app.enrol("direct").await;

@@ -12,7 +12,7 @@ use super::*;
 async fn set(app: &TestApp, node: NodeUuid, power: Option<PowerState>, reserved: bool) {
     let change = |node: &mut Node| {
         node.power_state = power;
-        node.reservation = reserved.then(|| "somebody".to_owned());
+        node.reservation = reserved.then(|| "another-host".to_owned());
         Ok(())
     };
     app.db.node_change(node, change).await.unwrap();
@@ -108,7 +108,7 @@ async fn volumes_are_changed_while_their_node_is_off_and_free() {
     assert_eq!(outcome, [updates, deletions].concat());
     set(&app, node, Some(PowerState::Off), true).await;
     for outcome in outcomes(&app, node).await {
-        let host = "somebody".to_owned();
+        let host = "another-host".to_owned();
         assert_eq!(outcome, Err(Fault::NodeLocked { node, host }));
     }
 }

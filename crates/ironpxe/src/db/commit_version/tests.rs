@@ -1,4 +1,4 @@
-//! Equal versions mean equal contents, whoever commits and whatever becomes of the log.
+//! Equal versions mean equal contents, whichever process commits and whatever becomes of the log.
 
 use std::collections::HashMap;
 use std::os::unix::fs::FileExt;
@@ -171,7 +171,7 @@ async fn what_is_not_committed_changes_nothing() {
 }
 
 /// A writer that was killed half-way through the header is what a broken first copy looks like.
-/// The next one who reads writes the index anew from the log.
+/// The next reader rebuilds the index from the log.
 #[tokio::test]
 async fn a_half_written_header_is_in_doubt_until_sqlite_has_recovered_it() {
     let (db, folder) = scratch().await;
@@ -207,7 +207,7 @@ async fn an_index_that_is_no_longer_the_databases_says_nothing() {
 }
 
 #[tokio::test]
-async fn who_only_reads_a_file_has_no_version() {
+async fn read_only_handle_has_no_version() {
     let (db, folder) = scratch().await;
     let path = folder.path().join("ironpxe.sqlite");
     let look = async |db: &Db| db.commit_version();
@@ -243,7 +243,7 @@ async fn a_commit_that_does_not_matter_leaves_the_version() {
         }
         handles.all[other].sql(&change).await;
         if round % 3 == 0 {
-            // Nobody has looked at the version since the change.
+            // The version was not read since the change.
             handles.touch(db).await;
         }
         assert_ne!(handles.all[db].commit_version(), before, "round {round}");
@@ -252,7 +252,7 @@ async fn a_commit_that_does_not_matter_leaves_the_version() {
 }
 
 #[tokio::test]
-async fn whoever_looks_before_it_is_passed_over_looks_again() {
+async fn read_before_an_ignored_commit_is_repeated() {
     let (db, _folder) = scratch().await;
     db.sql("CREATE TABLE t (a INTEGER)").await;
     let Store::Sqlite(store) = &db.store else {
@@ -276,7 +276,7 @@ async fn whoever_looks_before_it_is_passed_over_looks_again() {
 
 /// One thread may have read a header before the commit and ask for its version after it.
 #[test]
-fn whoever_is_a_little_behind_changes_nothing() {
+fn late_ignored_commit_changes_nothing() {
     let headers = [1, 2, 3].map(|change| header_of(&header(change, change, [1, 2])).unwrap());
     let [old, passed_over, new] = headers;
     let mut seen = Seen::default();
@@ -297,9 +297,9 @@ fn whoever_is_a_little_behind_changes_nothing() {
     assert!(![version, meanwhile, next].contains(&again));
 }
 
-/// A conductor whose row is another's by now changes nothing, and somebody else commits just then.
+/// A conductor whose row is another's by now changes nothing, and another process commits just then.
 #[tokio::test]
-async fn who_has_changed_nothing_passes_over_nothing() {
+async fn heartbeat_that_changes_nothing_ignores_no_commit() {
     let (handles, _folder) = Handles::new().await;
     let [one, other] = &handles.all;
     let Store::Sqlite(store) = &one.store else {

@@ -80,7 +80,7 @@ async fn a_row_that_changed_under_the_closure_is_read_again(site: Site) {
         .node_change(node.uuid, |node| {
             seen.push(node.revision);
             if seen.len() == 1 {
-                // Somebody else is faster, just this once.
+                // Another change comes first, just this once.
                 std::thread::scope(|scope| {
                     scope.spawn(|| {
                         let runtime = tokio::runtime::Runtime::new().unwrap();

@@ -187,7 +187,7 @@ async fn a_node_is_taken_once_and_only_from_the_dead(site: Site) {
             .unwrap()
     );
     fall_silent(&db, "dead").await;
-    // Somebody changes the node in between.
+    // Another client changes the node in between.
     let touched = |node: &mut Node| {
         node.maintenance = true;
         Ok(())

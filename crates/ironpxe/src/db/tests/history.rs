@@ -96,7 +96,7 @@ async fn a_change_that_is_not_saved_leaves_no_event(site: Site) {
     let refused = db.node_change_recorded(two.uuid, fail, |_, _| Some(lost.clone()));
     refused.await.unwrap_err();
     assert_eq!(db.node_get(two.uuid).await.unwrap().unwrap(), two);
-    // Somebody else saves between reading and saving: the event of the second try is stored alone.
+    // Another change is saved between reading and saving: the event of the second try is stored alone.
     if matches!(site, Site::Postgres(..)) {
         let other = site.open().await;
         let mut tries = 0;

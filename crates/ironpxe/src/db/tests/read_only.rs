@@ -1,4 +1,4 @@
-//! Reading a database that is somebody else's: at rest, in use, left behind, of another release.
+//! Reading the database of another process: at rest, in use, left behind, of another release.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -166,7 +166,7 @@ async fn the_tables_of_another_release_are_refused() {
 }
 
 #[tokio::test]
-async fn what_is_no_database_is_named() {
+async fn files_that_are_no_database_are_named() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join(FILE);
     let error = Db::read_only(&path, async |_| ()).await.unwrap_err();

@@ -16,8 +16,8 @@ use super::super::{Db, DbError, Limits, Settings, upgrade};
 use super::{full_node, node};
 use crate::{clock, ident};
 
-/// Whoever changes a volume must have seen its node as it is when the change is saved, also if
-/// somebody else's change of the node is under way meanwhile.
+/// A change of a volume must have seen the node as it is when the change is saved, also if
+/// another change of the node is under way meanwhile.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_is_being_changed_is_waited_for() {
     let Some(site) = Site::postgres().await else {
@@ -90,7 +90,7 @@ async fn a_node_that_is_being_changed_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_text_that_cannot_be_kept_is_the_clients_matter() {
+async fn text_with_nul_is_a_client_error() {
     let Some(site) = Site::postgres().await else {
         return;
     };
@@ -130,7 +130,7 @@ async fn a_text_that_cannot_be_kept_is_the_clients_matter() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lost_server_is_said_at_once_and_found_again() {
+async fn lost_connection_is_reported_and_reestablished() {
     if Postgres::shared().is_none() {
         return;
     }
@@ -179,7 +179,7 @@ async fn a_lost_server_is_said_at_once_and_found_again() {
     is_found_again(&db, &kept).await;
     db.close().await;
 
-    // Whoever only reads, and has time, does not notice that every connection broke meanwhile.
+    // A read with time left does not fail although every connection broke meanwhile.
     let db = site.open().await;
     ask(&db, kept.uuid, 8).await;
     server.kill().unwrap();
@@ -189,7 +189,7 @@ async fn a_lost_server_is_said_at_once_and_found_again() {
     }
 }
 
-/// After a while, by nobody's doing.
+/// After a while, without any change.
 async fn is_found_again(db: &Db, kept: &Node) {
     let mut tries = 0;
     loop {

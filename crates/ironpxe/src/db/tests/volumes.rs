@@ -181,8 +181,8 @@ async fn the_volumes_of_a_node_come_together_and_in_order(site: Site) {
         targets: targets.to_vec(),
     };
     assert_eq!(db.node_volumes(owner.uuid).await.unwrap(), expected);
-    let nobody = NodeUuid(ident::uuid());
-    assert_eq!(db.node_volumes(nobody).await.unwrap(), Volumes::default());
+    let unknown = NodeUuid(ident::uuid());
+    assert_eq!(db.node_volumes(unknown).await.unwrap(), Volumes::default());
 
     // They go with their node, and only with theirs.
     db.node_destroy(owner.uuid, anyone).await.unwrap();
@@ -262,14 +262,14 @@ async fn what_is_taken_is_named(site: Site) {
 
 async fn what_is_not_there_is_said(site: Site) {
     let (db, owner, _) = stand(&site).await;
-    let nobody = node();
+    let unknown = node();
     for error in [
-        db.volume_connector_create(&connector(&nobody, "iqn.a"))
+        db.volume_connector_create(&connector(&unknown, "iqn.a"))
             .await,
-        db.volume_target_create(&target(&nobody, 0)).await,
+        db.volume_target_create(&target(&unknown, 0)).await,
     ] {
         assert!(
-            matches!(error, Err(DbError::NodeMissing(uuid)) if uuid == nobody.uuid),
+            matches!(error, Err(DbError::NodeMissing(uuid)) if uuid == unknown.uuid),
             "{error:?}"
         );
     }
@@ -277,13 +277,13 @@ async fn what_is_not_there_is_said(site: Site) {
     db.volume_target_create(&stored).await.unwrap();
     let moved = db
         .volume_target_change(stored.uuid, anyone, |target| {
-            target.node_uuid = nobody.uuid;
+            target.node_uuid = unknown.uuid;
             Ok(())
         })
         .await;
     assert_eq!(
         moved.unwrap_err(),
-        Fault::NodeNotFound(nobody.uuid.to_string())
+        Fault::NodeNotFound(unknown.uuid.to_string())
     );
 
     let (connector, target) = (
@@ -328,7 +328,7 @@ async fn both_nodes_of_a_move_may_object(site: Site) {
     assert_eq!(kept, Some(stored));
 }
 
-/// Between the look at the node and the change of its volume, somebody changes the node.
+/// Between the look at the node and the change of its volume, another client changes the node.
 async fn a_node_that_changed_meanwhile_is_asked_again(site: Site) {
     let (db, owner, _) = stand(&site).await;
     let (name, index) = (connector(&owner, "iqn.a"), target(&owner, 0));

@@ -4,13 +4,13 @@ mod real;
 
 use ironpxe_core::dhcp::IpVersion;
 use ironpxe_core::id::PortUuid;
-use ironpxe_testkit::openstack::faulty::{CREDENTIAL, Fault, FaultyCloud};
+use ironpxe_testkit::openstack::faulty::{Fault, FaultyCloud};
 use serde_json::json;
 
 use super::*;
 use crate::clock;
 use crate::dhcp::Dhcp;
-use crate::openstack::{Auth, Secret, Settings};
+use crate::openstack::{Settings, testing};
 
 const ONE: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 const TWO: &str = "aaaaaaaa-0000-4000-8000-000000000002";
@@ -28,18 +28,8 @@ impl Site {
         cloud.has_port(ONE, MAC, &["192.0.2.7"]);
         cloud.has_port(TWO, "52:54:00:aa:00:02", &["192.0.2.8", "2001:db8::8"]);
         let settings = Settings {
-            auth: Auth::ApplicationCredential {
-                auth_url: cloud.url(),
-                id: CREDENTIAL.0.to_owned(),
-                secret: Secret(CREDENTIAL.1.to_owned()),
-            },
-            endpoint_override: None,
-            region_name: None,
-            valid_interfaces: vec!["public".to_owned()],
-            cafile: None,
-            timeout: Duration::from_secs(30),
             retries: 1,
-            pause: Duration::from_millis(1),
+            ..testing::settings(testing::credential(&cloud))
         };
         let client = openstack::Neutron::new(&settings).unwrap();
         let node = Node::enroll(
@@ -135,7 +125,7 @@ async fn each_card_is_told_what_its_addresses_are_for() {
 }
 
 #[tokio::test]
-async fn what_is_not_told_any_more_is_deleted_and_what_others_set_is_left() {
+async fn own_stale_options_are_deleted_and_foreign_ones_kept() {
     let site = Site::new();
     let [one, two] = site.tenants();
     let ports = [one, two];
@@ -169,7 +159,7 @@ async fn what_is_not_told_any_more_is_deleted_and_what_others_set_is_left() {
 }
 
 #[tokio::test]
-async fn a_card_that_does_not_boot_is_told_nothing() {
+async fn port_without_pxe_gets_no_dhcp_options() {
     let site = Site::new();
     let mut ports = site.tenants();
     site.dhcp
@@ -186,7 +176,7 @@ async fn a_card_that_does_not_boot_is_told_nothing() {
 }
 
 #[tokio::test]
-async fn the_network_of_the_moment_comes_before_the_tenants() {
+async fn temporary_network_comes_before_the_tenant_network() {
     let site = Site::new();
     for key in VIFS {
         let ports = [site.port(1, &[("tenant_vif_port_id", TWO), (key, ONE)])];
@@ -225,7 +215,7 @@ async fn a_node_without_any_vif_cannot_be_booted_this_way() {
 }
 
 #[tokio::test]
-async fn one_card_that_is_told_is_enough() {
+async fn one_updated_port_is_enough() {
     let site = Site::new();
     let lost = site.port(1, &[("tenant_vif_port_id", "nosuch")]);
     let [_, two] = site.tenants();
@@ -294,7 +284,7 @@ async fn trouble_that_passes_is_not_noticed_and_other_trouble_is_said() {
 }
 
 #[test]
-fn it_is_noted_in_the_node() {
+fn dhcp_setup_is_recorded_in_the_node() {
     let site = Site::new();
     let mut node = site.node;
     assert!(!site.dhcp.has_options_for(&node));

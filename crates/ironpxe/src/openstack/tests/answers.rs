@@ -206,7 +206,7 @@ async fn temporary_urls_point_into_the_swift_of_the_catalog_unless_the_operator_
             .contains("\"a/b\" cannot be used as the name"),
         "{error}"
     );
-    // Nobody is asked who need not be.
+    // No service is asked that need not be.
     let asked = cloud.requests.entries().len();
     of(Some("http://s"), Some("AUTH_x"))
         .url(IMAGE)

@@ -20,7 +20,7 @@ fn impatient(cloud: &FaultyCloud) -> Settings {
 }
 
 #[tokio::test]
-async fn what_may_pass_is_asked_again() {
+async fn temporary_faults_are_retried() {
     let cloud = cloud();
     let glance = Glance::new(&patient(&cloud)).unwrap();
     for fault in [
@@ -44,7 +44,7 @@ async fn what_may_pass_is_asked_again() {
 }
 
 #[tokio::test]
-async fn it_is_not_asked_forever() {
+async fn retries_are_limited() {
     let cloud = cloud();
     cloud.order(IMAGE_PATH, vec![Fault::Status(500, "oops"); 10]);
     let error = Glance::new(&patient(&cloud))
@@ -61,7 +61,7 @@ async fn it_is_not_asked_forever() {
 }
 
 #[tokio::test]
-async fn what_does_not_pass_is_asked_once() {
+async fn permanent_faults_are_not_retried() {
     let cloud = cloud();
     let glance = Glance::new(&patient(&cloud)).unwrap();
     let error = glance.image("nosuch").await.unwrap_err();
@@ -89,7 +89,7 @@ async fn what_does_not_pass_is_asked_once() {
 }
 
 #[tokio::test]
-async fn a_port_that_somebody_else_changes_is_changed_afterwards() {
+async fn port_update_is_retried_after_a_concurrent_change() {
     let cloud = cloud();
     cloud.order(
         PORT_PATH,
@@ -110,7 +110,7 @@ async fn a_port_that_somebody_else_changes_is_changed_afterwards() {
 }
 
 #[tokio::test]
-async fn who_does_not_answer_is_not_waited_for() {
+async fn silent_service_times_out() {
     let cloud = cloud();
     for path in [TOKENS, IMAGE_PATH] {
         cloud.order(path, [Fault::Silence]);
@@ -136,7 +136,7 @@ async fn who_does_not_answer_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_download_that_stops_is_an_error_for_whoever_reads_it() {
+async fn interrupted_download_is_an_error_to_its_reader() {
     let cloud = cloud();
     cloud.order(FILE_PATH, [Fault::Stall(10), Fault::Half]);
     let settings = Settings {
@@ -197,7 +197,7 @@ async fn a_redirection_is_followed_to_the_same_host_and_not_forever() {
 }
 
 #[tokio::test]
-async fn nobody_else_gets_to_see_the_token() {
+async fn token_is_sent_to_no_other_host() {
     let cloud = cloud();
     let elsewhere_cloud = FaultyCloud::start().unwrap();
     let elsewhere = elsewhere_cloud.url().replace("127.0.0.1", "localhost");
@@ -214,7 +214,7 @@ async fn nobody_else_gets_to_see_the_token() {
 }
 
 #[tokio::test]
-async fn who_is_not_there_is_said_so() {
+async fn unreachable_service_is_named_in_the_error() {
     let cloud = cloud();
     let mut settings = settings(&cloud);
     drop(cloud);
@@ -234,7 +234,7 @@ async fn who_is_not_there_is_said_so() {
 }
 
 #[tokio::test]
-async fn a_stranger_behind_tls_is_not_believed() {
+async fn untrusted_tls_certificate_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     let mut authority = rcgen::CertificateParams::new(vec![]).unwrap();

@@ -11,21 +11,19 @@ const ME: &str = "ironic";
 
 fn by_password(keystone: &Keystone) -> Settings {
     let domain = || Domain::Id("default".to_owned());
+    let auth = Auth::Password {
+        auth_url: keystone.url.clone(),
+        username: ME.to_owned(),
+        user_domain: domain(),
+        password: Secret(SERVICE_PASSWORD.to_owned()),
+        project: Project::Name("service".to_owned(), domain()),
+    };
     Settings {
-        auth: Auth::Password {
-            auth_url: keystone.url.clone(),
-            username: ME.to_owned(),
-            user_domain: domain(),
-            password: Secret(SERVICE_PASSWORD.to_owned()),
-            project: Project::Name("service".to_owned(), domain()),
-        },
-        endpoint_override: None,
         region_name: Some("RegionOne".to_owned()),
         valid_interfaces: vec!["internal".to_owned(), "public".to_owned()],
-        cafile: None,
-        timeout: TIMEOUT,
         retries: 5,
         pause: Duration::from_millis(200),
+        ..testing::settings(auth)
     }
 }
 
@@ -88,13 +86,13 @@ async fn images_come_from_glance_and_from_swift() {
     assert_eq!(part.status(), StatusCode::OK);
     assert_eq!(part.bytes().await.unwrap(), kernel);
 
-    let nobody = "99999999-0000-4000-8000-000000000000";
-    let error = glance.image(nobody).await.unwrap_err();
+    let unknown = "99999999-0000-4000-8000-000000000000";
+    let error = glance.image(unknown).await.unwrap_err();
     assert!(error.is_not_found(), "{error}");
     assert!(
         error
             .to_string()
-            .contains(&format!("No image found with ID {nobody}")),
+            .contains(&format!("No image found with ID {unknown}")),
         "{error}"
     );
     let error = glance.data(&queued, None).await.unwrap_err();
@@ -170,7 +168,7 @@ async fn images_come_from_glance_and_from_swift() {
 
 #[tokio::test]
 #[ignore = "needs the services of OpenStack, which `cargo xtask test --full` installs"]
-async fn a_token_that_ends_is_replaced_before_anybody_notices() {
+async fn expiring_token_is_replaced_in_time() {
     let started = tokio::task::spawn_blocking(|| {
         let venv = real::venv().unwrap();
         let keystone = Keystone::start_with(&venv, 20).unwrap();

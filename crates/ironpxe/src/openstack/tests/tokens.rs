@@ -72,7 +72,7 @@ async fn an_application_credential_is_as_good_as_a_password() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_said_and_not_shown() {
+async fn wrong_password_is_reported_and_not_shown() {
     let cloud = cloud();
     let mut settings = settings(&cloud);
     settings.auth = password("not-the-one", &cloud);
@@ -93,7 +93,7 @@ async fn a_wrong_password_is_said_and_not_shown() {
 }
 
 #[tokio::test]
-async fn a_token_is_shown_to_nobody() {
+async fn token_is_not_shown() {
     let cloud = cloud();
     let mut settings = settings(&cloud);
     settings.auth = credential(&cloud);
@@ -107,7 +107,7 @@ async fn a_token_is_shown_to_nobody() {
 }
 
 #[tokio::test]
-async fn those_who_wait_for_a_keystone_in_trouble_hear_of_it_together() {
+async fn concurrent_requests_share_a_keystone_failure() {
     let cloud = cloud();
     let glance = glance(&cloud);
     cloud.order(TOKENS, vec![Fault::Status(503, "busy"); 30]);
@@ -121,13 +121,13 @@ async fn those_who_wait_for_a_keystone_in_trouble_hear_of_it_together() {
                 .contains("Keystone request for a token: response status 503: busy")
         );
     }
-    // Whoever came while the first was waiting did not ask again.
+    // Requests that came while the first was waiting did not ask again.
     let asked = cloud.requests.entries().len();
     assert!(asked < 10, "{asked}");
 }
 
 #[tokio::test]
-async fn a_token_goes_on_while_the_next_one_cannot_be_had() {
+async fn token_is_used_while_keystone_is_away() {
     let cloud = cloud();
     let settings = settings(&cloud);
     let session = session::Session::new(keystone::Login::new(&settings.auth).unwrap().unwrap());

@@ -39,7 +39,7 @@ fn header(username: &str, password: &str) -> HeaderValue {
 }
 
 #[tokio::test]
-async fn who_knows_the_password_is_let_in_again_and_again() {
+async fn correct_password_is_accepted_repeatedly() {
     let (_folder, path) = file(&[("api", "s3cret:with colon"), ("other", "x")]);
     let users = Users::read(&path).unwrap();
     let right = header("api", "s3cret:with colon");
@@ -49,7 +49,7 @@ async fn who_knows_the_password_is_let_in_again_and_again() {
     for wrong in [
         header("api", "s3cret"),
         header("api", "x"),
-        header("nobody", "x"),
+        header("unknown", "x"),
         header("", ""),
         HeaderValue::from_static("Basic"),
         HeaderValue::from_static("Basic !!!"),
@@ -62,7 +62,7 @@ async fn who_knows_the_password_is_let_in_again_and_again() {
 }
 
 #[tokio::test]
-async fn a_changed_file_counts() {
+async fn changed_password_file_is_read_again() {
     let (_folder, path) = file(&[("api", "old")]);
     let users = Users::read(&path).unwrap();
     assert!(admits(&users, &header("api", "old")).await);
@@ -77,7 +77,7 @@ async fn a_changed_file_counts() {
 }
 
 #[tokio::test]
-async fn an_entry_that_is_unchanged_stays_proven() {
+async fn unchanged_entry_needs_no_new_check() {
     let (_folder, path) = file(&[("api", "right"), ("other", "old")]);
     let users = Users::read(&path).unwrap();
     let right = header("api", "right");
@@ -92,7 +92,7 @@ async fn an_entry_that_is_unchanged_stays_proven() {
     )
     .unwrap();
     users.lock().looked = overdue();
-    // Others are trying theirs: what is proven waits for nobody.
+    // Others are being checked: what is proven does not wait for them.
     let turn = Arc::clone(&users.0.turn).acquire_owned().await.unwrap();
     assert_eq!(users.judged(&right), Some(true));
     assert!(admits(&users, &right).await);
@@ -103,7 +103,7 @@ async fn an_entry_that_is_unchanged_stays_proven() {
 }
 
 #[tokio::test]
-async fn few_may_wait_and_those_with_the_same_password_wait_together() {
+async fn password_checks_are_limited_and_shared() {
     let (_folder, path) = file(&[("api", "right")]);
     let users = Users::read(&path).unwrap();
     let turn = Arc::clone(&users.0.turn).acquire_owned().await.unwrap();
@@ -142,7 +142,7 @@ async fn few_may_wait_and_those_with_the_same_password_wait_together() {
 }
 
 #[tokio::test]
-async fn who_fails_often_is_told_to_wait_before_anything_is_tried() {
+async fn clients_with_many_failures_are_limited_before_the_password_check() {
     let (_folder, path) = file(&[("api", "right"), ("second", "right too")]);
     let users = Users::read(&path).unwrap();
     assert!(admits(&users, &header("api", "right")).await);
@@ -150,7 +150,7 @@ async fn who_fails_often_is_told_to_wait_before_anything_is_tried() {
     let mut busy = false;
     // A failure is forgotten every other second, however slow this machine is.
     for number in 0..10_000 {
-        let wrong = header(["api", "nobody"][number % 2], &number.to_string());
+        let wrong = header(["api", "unknown"][number % 2], &number.to_string());
         match users.admit(Some(&wrong), PEER).await {
             Admission::Refused => refused += 1,
             Admission::Busy { .. } => {
@@ -185,7 +185,7 @@ fn an_unknown_name_is_as_much_work_as_a_known_one() {
 }
 
 #[test]
-fn only_so_much_is_remembered_and_wrong_ones_push_out_no_right_one() {
+fn memory_is_bounded_and_wrong_passwords_evict_no_right_one() {
     let (_folder, path) = file(&[("api", "right")]);
     let users = Users::read(&path).unwrap();
     let mut known = users.lock();
@@ -204,7 +204,7 @@ fn only_so_much_is_remembered_and_wrong_ones_push_out_no_right_one() {
 }
 
 #[test]
-fn what_cannot_be_used_is_named() {
+fn unusable_password_entries_are_named() {
     let (_folder, path) = file(&[]);
     std::fs::write(&path, "# users\n\nplain:password\n").unwrap();
     let error = Users::read(&path).unwrap_err().to_string();

@@ -10,17 +10,6 @@ fn parsed<T: DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value).unwrap()
 }
 
-async fn settled(db: &Db, uuid: NodeUuid) -> Node {
-    for _ in 0..500 {
-        let node = db.node_get(uuid).await.unwrap().unwrap();
-        if node.reservation.is_none() {
-            return node;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("node {uuid} is still reserved");
-}
-
 #[tokio::test]
 async fn changes_reach_the_database() {
     let site = Site::new().await;
@@ -63,7 +52,7 @@ async fn changes_reach_the_database() {
         remote.provision(ctx, node.uuid, verb, args)
     };
     verb(Verb::Manage, "manage").await.unwrap();
-    let state = settled(&site.db, node.uuid).await.provision_state;
+    let state = site.app.settled(node.uuid).await.provision_state;
     assert_eq!(state, ProvisionState::Manageable.into());
     let refused = verb(Verb::Deploy, "active").await.unwrap_err();
     assert!(matches!(refused, Fault::InvalidStateRequested { action, .. } if action == "active"));
@@ -142,7 +131,7 @@ async fn volumes_reach_the_database() {
 }
 
 #[tokio::test]
-async fn questions_have_the_same_answers() {
+async fn reads_have_the_same_results() {
     let site = Site::new().await;
     let node = site.waiting_node().await;
     let (local, remote, ctx) = (&site.local, &site.remote(), &context());

@@ -131,7 +131,7 @@ async fn a_cast_is_carried_out_and_not_answered() {
 }
 
 #[tokio::test]
-async fn what_is_no_call_is_refused() {
+async fn malformed_calls_are_refused() {
     let site = Site::new().await;
     let router = router(&site);
     for method in [Method::GET, Method::PUT, Method::DELETE, Method::HEAD] {
@@ -207,7 +207,7 @@ async fn what_is_no_call_is_refused() {
 }
 
 #[tokio::test]
-async fn strangers_are_turned_away_before_they_are_heard() {
+async fn unauthenticated_calls_are_refused_before_they_are_parsed() {
     let folder = tempfile::TempDir::new().unwrap();
     let file = folder.path().join("htpasswd");
     std::fs::write(

@@ -165,7 +165,7 @@ async fn plain_requests_are_answered_here_and_all_others_in_the_framework() {
 }
 
 #[tokio::test]
-async fn a_connection_is_kept_across_pieces_crowds_and_lanes() {
+async fn connection_is_kept_across_pieces_pipelining_and_fallback() {
     let running = start(limits()).await;
     let mut stream = TcpStream::connect(running.address).await.unwrap();
     let whole = "GET /now1 HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -195,7 +195,7 @@ async fn a_connection_is_kept_across_pieces_crowds_and_lanes() {
 }
 
 #[tokio::test]
-async fn the_end_and_silence_close_a_connection() {
+async fn shutdown_and_head_timeout_close_a_connection() {
     let running = start(limits()).await;
     let mut idle = TcpStream::connect(running.address).await.unwrap();
     in_pieces(&mut idle, &["GET /now HTTP/1.1\r\n\r\n"], "fast path: /now").await;
@@ -223,7 +223,7 @@ async fn the_end_and_silence_close_a_connection() {
 }
 
 #[tokio::test]
-async fn when_it_is_crowded_the_first_answer_is_the_last() {
+async fn crowded_server_closes_each_connection_after_one_response() {
     let running = start(Limits {
         connections: 1,
         ..limits()
@@ -240,12 +240,12 @@ async fn when_it_is_crowded_the_first_answer_is_the_last() {
 }
 
 #[tokio::test]
-async fn nobody_works_for_a_client_that_has_gone() {
+async fn work_ends_when_its_client_disconnects() {
     let running = start(limits()).await;
     // The test's and the server's.
-    let nobody = 2;
+    let idle = 2;
     let work = async |count: usize| {
-        while Arc::strong_count(&running.held) != nobody + count {
+        while Arc::strong_count(&running.held) != idle + count {
             tokio::task::yield_now().await;
         }
     };

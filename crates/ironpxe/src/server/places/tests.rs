@@ -133,7 +133,7 @@ async fn few_connections_of_each_address_are_left_alone_for_a_while() {
 }
 
 #[tokio::test]
-async fn an_eighth_is_kept_for_boot_scripts() {
+async fn an_eighth_of_the_connections_is_kept_for_boot_scripts() {
     let places = Places::new(16, true, LONG);
     let mut all = Vec::new();
     for last in 0..16 {
@@ -165,7 +165,7 @@ async fn the_fewer_places_are_left_the_shorter_a_head_may_take() {
 
 /// The framework is done with an answer long before a slow client is.
 #[tokio::test]
-async fn whoever_takes_the_end_of_an_answer_is_slow_and_not_idle() {
+async fn connection_that_reads_the_end_of_a_response_is_slow_and_not_idle() {
     let places = Places::new(4, false, LONG);
     let place = Arc::new(enter(&places, 1).await);
     let state = || State::of(place.slot.state.load(Ordering::Acquire)).0;

@@ -11,7 +11,7 @@ struct Recorder(Arc<(Mutex<Recorded>, Condvar)>);
 struct Recorded {
     bytes: Vec<u8>,
     writes: usize,
-    /// Nobody reads.
+    /// Nothing is read.
     stuck: bool,
     /// A write waits for a reader.
     waiting: bool,
@@ -121,7 +121,7 @@ fn a_single_line_needs_no_second_one_to_be_written() {
 }
 
 #[test]
-fn nobody_waits_for_a_reader_and_what_is_dropped_is_counted_in_one_line() {
+fn stalled_reader_blocks_no_writer_and_dropped_lines_are_counted() {
     let recorder = Recorder::default();
     recorder.set(|it| it.stuck = true);
     let lines = Lines::start(recorder.clone()).unwrap();

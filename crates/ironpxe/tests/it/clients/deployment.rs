@@ -27,7 +27,7 @@ fn cli_runs_a_ramdisk_and_takes_the_machine_back() -> Result<()> {
         let (valid, reason) = lab.validated("larch", interface)?;
         assert!(valid, "{interface}: {reason}");
     }
-    lab.ok(&["node", "deploy", "--wait", "30", "larch"])?;
+    lab.ok(&["node", "deploy", "--wait", "120", "larch"])?;
     assert_eq!(
         lab.show(
             "larch",
@@ -58,13 +58,13 @@ fn cli_runs_a_ramdisk_and_takes_the_machine_back() -> Result<()> {
     assert!(supported.contains("pxe"), "{supported}");
 
     for (command, state) in [("off", "power off"), ("on", "power on")] {
-        lab.ok(&["node", "power", command, "--power-timeout", "30", "larch"])?;
+        lab.ok(&["node", "power", command, "--power-timeout", "120", "larch"])?;
         lab.wait_for("larch", "power_state", state)?;
     }
     lab.ok(&["node", "reboot", "larch"])?;
     lab.wait_for("larch", "power_state", "power on")?;
 
-    lab.ok(&["node", "undeploy", "--wait", "30", "larch"])?;
+    lab.ok(&["node", "undeploy", "--wait", "120", "larch"])?;
     assert_eq!(
         lab.show(
             "larch",
@@ -140,7 +140,7 @@ fn cli_deploys_until_the_agent_is_awaited() -> Result<()> {
         json!({"maintenance": false, "maintenance_reason": null})
     );
 
-    lab.ok(&["node", "undeploy", "--wait", "30", "maple"])?;
+    lab.ok(&["node", "undeploy", "--wait", "120", "maple"])?;
     lab.ok(&["node", "delete", "maple"])?;
     let words = lab.refused(&["node", "show", "maple"])?;
     assert!(

@@ -31,7 +31,7 @@ fn cli_finds_nodes_and_ports() -> Result<()> {
     let alder = alder["uuid"].as_str().context("a node without a uuid")?;
     assert_eq!(lab.names(&["--marker", alder, "--limit", "1"])?, ["cedar"]);
 
-    lab.ok(&["node", "manage", "--wait", "30", "birch", "cedar"])?;
+    lab.ok(&["node", "manage", "--wait", "120", "birch", "cedar"])?;
     let manageable = [
         "--provision-state",
         "manageable",
@@ -157,12 +157,12 @@ fn cli_changes_nodes_and_reads_refusals() -> Result<()> {
     lab.ok(&["port", "create", "52:54:00:c1:00:05", "--node", uuid])?;
     let cases: &[(&[&str], &str)] = &[
         (
-            &["node", "show", "nobody"],
-            "Node nobody could not be found. (HTTP 404)",
+            &["node", "show", "unknown"],
+            "Node unknown could not be found. (HTTP 404)",
         ),
         (
-            &["node", "power", "on", "nobody"],
-            "Node nobody could not be found. (HTTP 404)",
+            &["node", "power", "on", "unknown"],
+            "Node unknown could not be found. (HTTP 404)",
         ),
         (
             &[

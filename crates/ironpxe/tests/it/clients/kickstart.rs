@@ -124,7 +124,7 @@ fn installers_understand_their_kickstarts() -> Result<()> {
     let token = &info["driver_internal_info"]["agent_secret_token"];
     ensure!(token == "******", "{info}");
 
-    lab.ok(&["node", "undeploy", "--wait", "30", "spruce"])?;
+    lab.ok(&["node", "undeploy", "--wait", "120", "spruce"])?;
     let repository = "http://192.0.2.1/os/";
     set(&[
         "kernel=http://192.0.2.1/os/images/pxeboot/vmlinuz".to_owned(),

@@ -24,7 +24,7 @@ def expect_refusal(kind, words, call, *args, **kwargs):
 
 def wait_for(baremetal, node, state):
     """The SDK's own waiting looks only every two seconds; this one is for intermediate states."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while True:
         node = baremetal.get_node(node.id)
         if node.provision_state == state:
@@ -61,9 +61,9 @@ def enrol(baremetal):
 
 
 def deploy(baremetal, node, image):
-    node = baremetal.set_node_provision_state(node, "manage", wait=True, timeout=30)
+    node = baremetal.set_node_provision_state(node, "manage", wait=True, timeout=120)
     assert node.provision_state == "manageable", node.provision_state
-    node = baremetal.set_node_provision_state(node, "provide", wait=True, timeout=30)
+    node = baremetal.set_node_provision_state(node, "provide", wait=True, timeout=120)
     assert node.provision_state == "available", node.provision_state
 
     node = baremetal.update_node(
@@ -100,13 +100,13 @@ def operate(baremetal, node):
     assert baremetal.get_node_boot_device(node)["boot_device"] == "pxe"
     assert "pxe" in baremetal.get_node_supported_boot_devices(node)["supported_boot_devices"]
 
-    node = baremetal.set_node_provision_state(node, "deleted", wait=True, timeout=30)
+    node = baremetal.set_node_provision_state(node, "deleted", wait=True, timeout=120)
     assert node.provision_state == "available", node.provision_state
     assert node.instance_info == {}, node.instance_info
 
-    baremetal.set_node_power_state(node, "power on", wait=True, timeout=30)
+    baremetal.set_node_power_state(node, "power on", wait=True, timeout=120)
     assert baremetal.get_node(node).power_state == "power on"
-    baremetal.set_node_power_state(node, "power off", wait=True, timeout=30)
+    baremetal.set_node_power_state(node, "power off", wait=True, timeout=120)
     assert baremetal.get_node(node).power_state == "power off"
 
     baremetal.set_node_maintenance(node, reason="new fan")

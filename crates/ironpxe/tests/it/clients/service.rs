@@ -63,9 +63,9 @@ fn cli_shows_drivers_and_conductors() -> Result<()> {
         json!(["fake-hardware", "manual-management"])
     );
 
-    let words = lab.refused(&["conductor", "show", "nobody"])?;
+    let words = lab.refused(&["conductor", "show", "unknown"])?;
     assert!(
-        words.contains("Conductor nobody could not be found. (HTTP 404)"),
+        words.contains("Conductor unknown could not be found. (HTTP 404)"),
         "{words}"
     );
     let words = lab.refused(&["driver", "show", "nothing"])?;

@@ -143,11 +143,8 @@ const CASES: &[Case] = &[
 ];
 
 fn example(server: &str, (args, settings, _): &Case) -> Result<Output> {
-    Command::new(env!("CARGO_BIN_EXE_ironpxe"))
-        .env_clear()
-        .env("HOME", "/nonexistent/home")
+    crate::app::command(&["dhcp", "example", server])
         .envs(settings.iter().copied())
-        .args(["dhcp", "example", server])
         .args(*args)
         .output()
         .context("cannot run ironpxe")

@@ -1,7 +1,5 @@
 //! The examples in `docs/with-your-own-dhcp.md` are what the program prints.
 
-use std::process::Command;
-
 use anyhow::{Context, Result, ensure};
 use ironpxe_testkit::docs::Page;
 
@@ -9,10 +7,7 @@ use ironpxe_testkit::docs::Page;
 fn the_examples_are_what_the_program_prints() -> Result<()> {
     let mut page = Page::open("with-your-own-dhcp.md")?;
     for server in ["dnsmasq", "isc", "kea", "neutron"] {
-        let output = Command::new(env!("CARGO_BIN_EXE_ironpxe"))
-            .env_clear()
-            .env("HOME", "/nonexistent/home")
-            .args(["dhcp", "example", server])
+        let output = crate::app::command(&["dhcp", "example", server])
             .args(["--api-url", "http://192.0.2.1:6385"])
             .output()?;
         ensure!(output.status.success(), "{output:?}");
@@ -23,14 +18,13 @@ fn the_examples_are_what_the_program_prints() -> Result<()> {
 }
 
 #[test]
-fn what_is_not_said_is_asked_for_by_its_place() -> Result<()> {
+fn missing_dhcp_values_are_named_placeholders() -> Result<()> {
     const LONG: &str = "http://ironpxe.a-name-that-is-longer-than-it-needs-to-be.example:6385";
     let part = "a".repeat(63);
     let longest = format!("http://{part}.{part}.{part}.example.com:6385");
     let run = |args: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ironpxe"));
-        command.env_clear().env("HOME", "/nonexistent/home");
-        command.args(["dhcp", "example"]).args(args).output()
+        let mut command = crate::app::command(&["dhcp", "example"]);
+        command.args(args).output()
     };
     for server in ["dnsmasq", "isc", "kea", "neutron"] {
         let said = String::from_utf8(run(&[server])?.stdout)?;

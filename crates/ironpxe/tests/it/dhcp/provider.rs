@@ -149,14 +149,13 @@ fn uefi_gets_the_loader_of_its_node_by_http() -> Result<()> {
 
 /// Asks until the answer is as wanted, as dnsmasq reads a file a moment after it is there.
 fn offered(card: &Card, asker: Asker, wanted: impl Fn(&Offer) -> bool) -> Result<Offer> {
-    let deadline = std::time::Instant::now() + TIMEOUT;
-    loop {
-        let offer = card.ask(asker)?;
-        if wanted(&offer) {
-            return Ok(offer);
-        }
-        ensure!(std::time::Instant::now() < deadline, "at last {offer:?}");
-    }
+    let mut last = None;
+    let offered = eventually("the wanted offer comes", || {
+        last = Some(card.ask(asker)?);
+        Ok(last.as_ref().is_some_and(&wanted))
+    });
+    offered.with_context(|| format!("the last offer: {last:?}"))?;
+    last.context("no offer")
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use ironpxe_testkit::imageserver::ImageServer;
@@ -93,9 +92,7 @@ impl Site {
 /// What `ironpxe dhcp example` prints for this network.
 pub(super) fn example(server: &str, interface: &str, http_url: Option<&str>) -> Result<String> {
     let api_url = format!("http://{}:6385", lan::HOST);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ironpxe"));
-    command.env_clear().env("HOME", "/nonexistent/home");
-    command.args(["dhcp", "example", server, "--interface", interface]);
+    let mut command = crate::app::command(&["dhcp", "example", server, "--interface", interface]);
     command.args(["--api-url", &api_url, "--subnet", "10.77.0.0/24"]);
     if let Some(url) = http_url {
         command.env("IRONPXE_DEPLOY__HTTP_URL", url);

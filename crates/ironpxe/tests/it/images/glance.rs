@@ -26,8 +26,8 @@ fn options(cloud: &FaultyCloud) -> ServerOptions {
         .set("IRONPXE_GLANCE__PROJECT_DOMAIN_NAME", "Default")
         .set("IRONPXE_GLANCE__REGION_NAME", "RegionOne")
         .set("IRONPXE_GLANCE__NUM_RETRIES", "0")
-        .set("IRONPXE_GLANCE__TIMEOUT", "1")
-        .set("IRONPXE_IMAGES__TIMEOUT", "1")
+        .set("IRONPXE_GLANCE__TIMEOUT", "3")
+        .set("IRONPXE_IMAGES__TIMEOUT", "3")
 }
 
 fn hash(data: &[u8]) -> String {
@@ -178,7 +178,7 @@ fn glance_faults_are_reported() -> Result<()> {
 
 /// What cannot be had is told on the machine's console, and what cannot be had now is asked again.
 #[test]
-fn a_machine_is_told_what_is_wrong_with_its_image() -> Result<()> {
+fn refusal_names_the_fault_of_the_image() -> Result<()> {
     let cloud = FaultyCloud::start()?;
     let site = Site::with(options(&cloud))?;
     let boot = format!("/v1/boot/{MAC}/boot.ipxe");

@@ -125,7 +125,7 @@ fn relays() -> ServerOptions {
     ServerOptions::default()
         .set("IRONPXE_IMAGES__RELAY", "always")
         .set("IRONPXE_IMAGES__RELAY_ALLOWED", "127.0.0.0/8")
-        .set("IRONPXE_IMAGES__TIMEOUT", "1")
+        .set("IRONPXE_IMAGES__TIMEOUT", "3")
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn an_image_of_a_server_with_tls_is_passed_on_if_its_authority_is_trusted() -> R
 }
 
 #[test]
-fn only_what_is_to_be_relayed_is_relayed() -> Result<()> {
+fn only_configured_images_are_relayed() -> Result<()> {
     let site = Site::with(
         ServerOptions::default()
             .set("IRONPXE_IMAGES__RELAY", "https")
@@ -241,7 +241,7 @@ fn only_what_is_to_be_relayed_is_relayed() -> Result<()> {
 /// Each of them is told as one line with node, image and cause; the machine asks again, or knows
 /// that it has not got all.
 #[test]
-fn whatever_is_wrong_at_the_other_server_is_told() -> Result<()> {
+fn faults_of_the_image_server_are_reported() -> Result<()> {
     let site = Site::with(relays())?;
     let origin = Origin::start()?;
     let node = site.runs(MAC, &format!("{}/none", origin.url), "http://127.0.0.1:1/r")?;
@@ -296,7 +296,7 @@ fn whatever_is_wrong_at_the_other_server_is_told() -> Result<()> {
             Says::NoMore(Vec::new()),
             503,
             true,
-            "did not respond within 1 s",
+            "did not respond within 3 s",
         ),
         (
             "/hangs-up",
@@ -339,7 +339,7 @@ fn whatever_is_wrong_at_the_other_server_is_told() -> Result<()> {
             false,
             "its server aborted the response",
         ),
-        ("/stalls", Says::NoMore(cut), 200, false, "no data for 1 s"),
+        ("/stalls", Says::NoMore(cut), 200, false, "no data for 3 s"),
     ] {
         let url = origin.says(path, says);
         set(&url)?;

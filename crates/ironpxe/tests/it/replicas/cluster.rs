@@ -70,10 +70,7 @@ impl Cluster {
                 let direct = format!(":{}/", cluster.postgres.port);
                 let through = format!(":{}/", cluster.to_database.address().port());
                 ensure!(url.contains(&direct), "no port in {url}");
-                options = options.set(
-                    "IRONPXE_DATABASE__CONNECTION",
-                    url.replace(&direct, &through),
-                );
+                options = options.database(url.replace(&direct, &through));
             }
             cluster.apis.push(Part::start(options)?);
         }
@@ -81,19 +78,15 @@ impl Cluster {
     }
 
     fn options(&self, role: &'static str, number: usize, port: u16) -> ServerOptions {
-        ServerOptions {
-            role: Some(role),
-            listen: Some(format!("127.0.0.1:{port}")),
-            ..ServerOptions::default()
-        }
-        .set(
-            "IRONPXE_DATABASE__CONNECTION",
-            self.postgres.url(&self.database),
-        )
-        .set("IRONPXE_DEFAULT__HOST", format!("{role}-{number}"))
-        .set("IRONPXE_API__PUBLIC_ENDPOINT", "http://boot.example:6385")
-        .set("IRONPXE_CONDUCTOR__HEARTBEAT_INTERVAL", "1")
-        .set("IRONPXE_CONDUCTOR__HEARTBEAT_TIMEOUT", "5")
+        let options = ServerOptions::default()
+            .role(role)
+            .listen(format!("127.0.0.1:{port}"))
+            .database(self.postgres.url(&self.database));
+        options
+            .set("IRONPXE_DEFAULT__HOST", format!("{role}-{number}"))
+            .set("IRONPXE_API__PUBLIC_ENDPOINT", "http://boot.example:6385")
+            .set("IRONPXE_CONDUCTOR__HEARTBEAT_INTERVAL", "1")
+            .set("IRONPXE_CONDUCTOR__HEARTBEAT_TIMEOUT", "5")
     }
 
     /// Has APIs reach a conductor through its wire. It registers under its own address whenever

@@ -333,7 +333,7 @@ async fn fine(client: &Client, method: &str, path: &str) -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_body_has_its_limits() -> Result<()> {
+async fn oversized_bodies_are_refused() -> Result<()> {
     let server = server()?;
     let client = Client::new(server.base_url())?;
     enrol(&client).await?;

@@ -138,7 +138,7 @@ async fn no_secret_of_a_volume_is_read_back() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_could_not_be_booted_or_is_taken_is_refused() -> Result<()> {
+async fn unbootable_and_duplicate_volumes_are_refused() -> Result<()> {
     let lab = Lab::new()?;
     let (one, two) = (node(&lab, "n1").await?, node(&lab, "n2").await?);
     let with = |name: &str, value: Value| {
@@ -301,7 +301,7 @@ async fn what_could_not_be_booted_or_is_taken_is_refused() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_volumes_of_a_machine_that_runs_stay_as_they_are() -> Result<()> {
+async fn volumes_of_a_running_machine_cannot_be_changed() -> Result<()> {
     let lab = Lab::new()?;
     let one = node(&lab, "n1").await?;
     let made = lab
@@ -365,7 +365,7 @@ async fn older_clients_know_nothing_of_volumes() -> Result<()> {
 }
 
 #[tokio::test]
-async fn volumes_of_a_machine_that_is_on_are_kept_unless_it_is_only_described() -> Result<()> {
+async fn volumes_of_a_powered_on_node_are_kept_except_in_enroll() -> Result<()> {
     let (lab, uuid) = lab().await?;
     let mut paths = Vec::new();
     for number in 0..2 {

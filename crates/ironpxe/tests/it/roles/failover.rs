@@ -77,7 +77,7 @@ fn conductors_come_and_go(site: &Site) -> Result<()> {
 }
 
 #[test]
-fn without_any_conductor_machines_boot_and_operators_hear_why() -> Result<()> {
+fn without_any_conductor_machines_boot_and_changes_answer_503() -> Result<()> {
     Site::for_each(no_conductor)
 }
 

@@ -1,7 +1,7 @@
 //! Disks that are full and files that may not grow: machines boot, changes are refused with the
 //! reason, and the process goes on.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::*;
 
@@ -30,12 +30,8 @@ fn client(server: &mut Bare) -> Result<Ironic> {
 
 /// A machine that can ask.
 fn enrol(client: &Ironic) -> Result<()> {
-    let node = client.create_node(&json!({"driver": "fake-hardware", "name": "n1"}))?;
-    let uuid = node
-        .get("uuid")
-        .and_then(Value::as_str)
-        .context("no uuid")?;
-    client.create_port(uuid, "52:54:00:aa:00:01").map(drop)
+    let node = json!({"driver": "fake-hardware", "name": "n1"});
+    client.enrol(&node, "52:54:00:aa:00:01").map(drop)
 }
 
 fn boots(client: &Ironic) -> Result<()> {

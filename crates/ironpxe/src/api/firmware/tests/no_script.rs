@@ -123,7 +123,7 @@ async fn no_endpoint_gives_firmware_what_is_no_script() {
     assert_eq!(node.unwrap(), service.node);
 }
 
-/// Requests that are carried out for anybody else: 200, 201, 202, 204.
+/// Requests that are carried out for other clients: 200, 201, 202, 204.
 #[tokio::test]
 async fn firmware_changes_nothing_and_is_told_no_success() {
     let service = Service::new(ProvisionState::Active, false).await;
@@ -163,12 +163,12 @@ async fn firmware_changes_nothing_and_is_told_no_success() {
             answer.body
         );
     }
-    // The name is still free for whoever is not firmware, which was the first to use it.
+    // The name is still free: the first request with it came from firmware.
     assert_eq!(service.ask("GET", "/v1/nodes", FIRMWARE).await.status, 200);
 }
 
 #[tokio::test]
-async fn a_url_without_its_path_is_told_which_one_is_right() {
+async fn url_without_path_shows_the_right_one() {
     let settings = api::Settings {
         public_endpoint: Some("http://gw.example:8080/baremetal".to_owned()),
         ..api::Settings::default()
@@ -194,7 +194,7 @@ async fn a_url_without_its_path_is_told_which_one_is_right() {
             let length = &head.headers[header::CONTENT_LENGTH];
             assert_eq!(*length, answer.headers[header::CONTENT_LENGTH], "{path}");
         }
-        // What is not there is not there, and may be somebody's way to find out.
+        // A path that does not exist answers 404 to firmware, too.
         let log = Log::default();
         let listening = log.listen();
         assert_eq!(service.machine("/menu.ipxe").await.status, 404);
@@ -205,9 +205,9 @@ async fn a_url_without_its_path_is_told_which_one_is_right() {
     }
 }
 
-/// `${net0/mac}` that iPXE has replaced by nothing, and that nobody has replaced.
+/// `${net0/mac}` that iPXE has replaced by nothing, and that was not replaced.
 #[tokio::test]
-async fn a_mac_address_that_is_not_set_is_told_and_logged() {
+async fn unset_mac_address_is_shown_and_logged() {
     let service = Service::new(ProvisionState::DeployWait, false).await;
     let passthru = "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config";
     let log = Log::default();

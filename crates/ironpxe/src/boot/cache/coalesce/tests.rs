@@ -107,7 +107,7 @@ async fn waiting(coalescer: &QueryCoalescer<Number>, count: usize) {
 }
 
 #[tokio::test]
-async fn whoever_comes_while_queries_are_under_way_shares_the_next_one() {
+async fn requests_during_queries_share_the_next_query() {
     let number = Number::gated();
     let coalescer = coalescer(&number);
     let mut asked = JoinSet::new();
@@ -145,7 +145,7 @@ async fn whoever_comes_while_queries_are_under_way_shares_the_next_one() {
     assert_eq!(coalescer.0.state().free, 2);
 }
 
-/// The rule itself, in many orders: nobody is answered what was overwritten before he asked.
+/// The rule itself, in many orders: no answer is older than its question.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_answer_is_older_than_its_question() {
     let number = Number::default();
@@ -177,7 +177,7 @@ async fn no_answer_is_older_than_its_question() {
 }
 
 #[tokio::test]
-async fn who_hangs_up_leaves_nobody_waiting() {
+async fn cancelled_request_does_not_block_the_others() {
     let number = Number::gated();
     let coalescer = coalescer(&number);
     let ask = |key| {
@@ -202,7 +202,7 @@ async fn who_hangs_up_leaves_nobody_waiting() {
 }
 
 #[tokio::test]
-async fn a_row_that_cannot_be_read_is_the_fault_of_one() {
+async fn unreadable_row_fails_only_its_own_request() {
     let number = Number(Arc::new(Table {
         broken: Some(4),
         gate: Some(Semaphore::new(0)),
@@ -226,7 +226,7 @@ async fn a_row_that_cannot_be_read_is_the_fault_of_one() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_gone_is_not_asked_again_for_each() {
+async fn failed_query_fails_all_that_wait_for_it() {
     let number = Number::gated();
     number.0.gone.store(true, Ordering::SeqCst);
     let coalescer = coalescer(&number);

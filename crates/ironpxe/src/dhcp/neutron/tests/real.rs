@@ -4,7 +4,7 @@ use ironpxe_testkit::openstack::{self as real, Keystone, SERVICE_PASSWORD};
 use serde_json::Value;
 
 use super::*;
-use crate::openstack::{Domain, Project};
+use crate::openstack::{Auth, Domain, Project, Secret};
 
 const ME: &str = "ironic";
 
@@ -22,21 +22,18 @@ async fn neutron_keeps_the_options_and_forgets_them() {
     });
     let (keystone, server, vif) = started.await.unwrap();
     let domain = || Domain::Id("default".to_owned());
+    let auth = Auth::Password {
+        auth_url: keystone.url.clone(),
+        username: ME.to_owned(),
+        user_domain: domain(),
+        password: Secret(SERVICE_PASSWORD.to_owned()),
+        project: Project::Name("service".to_owned(), domain()),
+    };
     let settings = Settings {
-        auth: Auth::Password {
-            auth_url: keystone.url.clone(),
-            username: ME.to_owned(),
-            user_domain: domain(),
-            password: Secret(SERVICE_PASSWORD.to_owned()),
-            project: Project::Name("service".to_owned(), domain()),
-        },
-        endpoint_override: None,
-        region_name: None,
         valid_interfaces: vec!["internal".to_owned()],
-        cafile: None,
-        timeout: Duration::from_mins(1),
         retries: 3,
         pause: Duration::from_millis(200),
+        ..testing::settings(auth)
     };
     let client = openstack::Neutron::new(&settings).unwrap();
     let dhcp = Dhcp::Neutron(Neutron::new(client.clone(), Duration::ZERO));
