@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use crate::api::AppState;
 use crate::api::error::{ApiError, Result};
+use crate::api::nodes::since;
 use crate::api::request::Call;
-use crate::api::resolve::{check_ident, find};
+use crate::api::resolve::find;
 
 /// The part of the URL, the name of the list, and the minor version that introduced it.
 const LISTS: [(&str, &str, u16); 3] = [
@@ -18,15 +19,19 @@ const LISTS: [(&str, &str, u16); 3] = [
 ];
 
 pub(super) fn routes() -> Router<AppState> {
-    let mut router = Router::new();
-    for (path, name, since) in LISTS {
-        let handler = move |state, call, ident| list(state, call, ident, name, since);
-        router = router.route(&format!("/v1/nodes/{{node}}/{path}"), get(handler));
+    let part = |path: &str, minor, handler| {
+        let path = format!("/v1/nodes/{{node}}/{path}");
+        since(minor, Router::new().route(&path, handler))
+    };
+    let mut router = Router::new()
+        .merge(part("allocation", 52, get(allocation)))
+        .merge(part("inventory", 81, get(inventory)))
+        .merge(part("children", 83, get(super::list::children)));
+    for (path, name, minor) in LISTS {
+        let handler = move |state, call, ident| list(state, call, ident, name);
+        router = router.merge(part(path, minor, get(handler)));
     }
     router
-        .route("/v1/nodes/{node}/inventory", get(inventory))
-        .route("/v1/nodes/{node}/allocation", get(allocation))
-        .route("/v1/nodes/{node}/children", get(super::list::children))
 }
 
 async fn list(
@@ -34,12 +39,7 @@ async fn list(
     call: Call,
     Path(ident): Path<String>,
     name: &'static str,
-    since: u16,
 ) -> Result<Json<Value>> {
-    check_ident(&ident)?;
-    if !call.has(since) {
-        return Err(ApiError::NoRoute);
-    }
     find(&state, &call, &ident).await?;
     Ok(Json(json!({ name: [] })))
 }

@@ -4,8 +4,9 @@
 //! is only found below its own node, and links to the next page keep `detail` and omit `fields`,
 //! which this list does not accept.
 
-use axum::Json;
 use axum::extract::{Path, State};
+use axum::routing::get;
+use axum::{Json, Router};
 use ironpxe_core::error::Fault;
 use ironpxe_core::field::value::is_logical_name;
 use ironpxe_core::id::NodeHistoryUuid;
@@ -22,7 +23,7 @@ use crate::api::resolve::{check_ident, find};
 use crate::db::Page;
 
 /// The minor version that introduced the history.
-const SINCE: u16 = 78;
+pub(super) const SINCE: u16 = 78;
 
 /// Each field with the minor version that introduced it.
 const FIELDS: [(&str, u16); 11] = [
@@ -46,13 +47,18 @@ const SUMMARY: [&str; 4] = ["uuid", "created_at", "severity", "event"];
 /// in characters.
 const SHORT_EVENT: (usize, usize) = (255, 251);
 
-pub(super) async fn list(
+pub(super) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/v1/nodes/{node}/history", get(list))
+        .route("/v1/nodes/{node}/history/{entry}", get(show))
+}
+
+async fn list(
     State(state): State<AppState>,
     call: Call,
     Path(ident): Path<String>,
     args: Args,
 ) -> Result<Json<Value>> {
-    exists(&call, &ident)?;
     let known: Vec<&str> = ["detail"]
         .iter()
         .chain(&paging::ARGUMENTS)
@@ -88,13 +94,12 @@ pub(super) async fn list(
     Ok(Json(Value::Object(body)))
 }
 
-pub(super) async fn show(
+async fn show(
     State(state): State<AppState>,
     call: Call,
     Path((ident, entry)): Path<(String, String)>,
     args: Args,
 ) -> Result<Json<Value>> {
-    exists(&call, &ident)?;
     args.only(&[])?;
     if !is_logical_name(&entry) {
         return Err(ApiError::invalid(format!(
@@ -108,15 +113,6 @@ pub(super) async fn show(
     };
     let found = found.ok_or_else(|| missing(&entry))?;
     Ok(Json(view(&call, &found, true)))
-}
-
-/// For older clients the path below a node does not exist.
-fn exists(call: &Call, ident: &str) -> Result<()> {
-    check_ident(ident)?;
-    if call.has(SINCE) {
-        return Ok(());
-    }
-    Err(ApiError::NoRoute)
 }
 
 fn missing(entry: &str) -> ApiError {

@@ -245,10 +245,6 @@ pub(super) async fn children(
     call: Call,
     Path(ident): Path<String>,
 ) -> Result<Json<Value>> {
-    check_ident(&ident)?;
-    if !call.has(83) {
-        return Err(ApiError::NoRoute);
-    }
     let node = find(&state, &call, &ident).await?;
     let filter = NodeFilter {
         parent_node: Some(node.uuid.0),

@@ -1,10 +1,15 @@
 //! `/v1/nodes`.
 
-use axum::Router;
+use axum::extract::{RawPathParams, Request};
+use axum::middleware::{Next, from_fn};
 use axum::routing::{get, put};
+use axum::{Extension, Router};
+use ironpxe_core::microversion::Microversion;
 
 use crate::api::AppState;
-use crate::api::passthru;
+use crate::api::error::{ApiError, Result};
+use crate::api::resolve::check_ident;
+use crate::api::{no_method, passthru};
 
 mod boot_script;
 mod conductor;
@@ -96,11 +101,6 @@ pub(super) fn routes() -> Router<AppState> {
             get(volume::connectors),
         )
         .route("/v1/nodes/{node}/volume/targets", get(volume::targets))
-        .route("/v1/nodes/{node}/vifs", get(vifs::get).post(vifs::post))
-        .route(
-            "/v1/nodes/{node}/vifs/{vif}",
-            axum::routing::delete(vifs::delete),
-        )
         .route(
             "/v1/nodes/{node}/vendor_passthru/methods",
             get(vendor_passthru::methods),
@@ -113,13 +113,29 @@ pub(super) fn routes() -> Router<AppState> {
             "/v1/nodes/{node}/vendor_passthru/{method}",
             passthru::route(vendor_passthru::by_path),
         )
-        .route("/v1/nodes/{node}/history", get(history::list))
-        .route("/v1/nodes/{node}/history/{entry}", get(history::show))
+        .merge(since(28, vifs::routes()))
+        .merge(since(history::SINCE, history::routes()))
+        .merge(since(89, unsupported::vmedia_routes()))
         .merge(empty::routes())
-        .route(
-            "/v1/nodes/{node}/vmedia",
-            get(unsupported::vmedia)
-                .post(unsupported::attach_vmedia)
-                .delete(unsupported::detach_vmedia),
-        )
+}
+
+/// Paths below a node that microversion 1.`minor` introduced: for older clients they do not exist,
+/// whatever the method and the body.
+///
+/// Source: `_lookup` of Ironic's `NodesController`.
+fn since(minor: u16, routes: Router<AppState>) -> Router<AppState> {
+    let check = move |Extension(version): Extension<Microversion>,
+                      params: RawPathParams,
+                      request: Request,
+                      next: Next| async move {
+        if version >= Microversion::new(minor) {
+            return Ok(next.run(request).await);
+        }
+        let node = params.iter().find(|(name, _)| *name == "node");
+        check_ident(node.map_or("", |(_, text)| text))?;
+        Err(ApiError::NoRoute)
+    };
+    routes
+        .method_not_allowed_fallback(no_method)
+        .route_layer(from_fn(check))
 }

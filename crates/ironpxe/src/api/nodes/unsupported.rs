@@ -1,8 +1,9 @@
 //! Operations that Ironic's hardware types may support but none of this service. Better than 404:
 //! the node exists, but its driver does not support the operation.
 
-use axum::Json;
 use axum::extract::{Path, State};
+use axum::routing::get;
+use axum::{Json, Router};
 use ironpxe_core::error::Fault;
 use serde_json::{Value, json};
 
@@ -67,48 +68,27 @@ pub(super) async fn inject_nmi(
     refuse(state, call, ident, "inject_nmi").await
 }
 
+pub(super) fn vmedia_routes() -> Router<AppState> {
+    let attach = |state, call, ident| refuse(state, call, ident, "attach_virtual_media");
+    let detach = |state, call, ident| refuse(state, call, ident, "detach_virtual_media");
+    let methods = get(vmedia).post(attach).delete(detach);
+    Router::new().route("/v1/nodes/{node}/vmedia", methods)
+}
+
 /// `GET /v1/nodes/<node>/vmedia`
-pub(super) async fn vmedia(state: State<AppState>, call: Call, ident: Path<String>) -> Result<()> {
-    vmedia_since(93, state, call, ident, "get_virtual_media").await
-}
-
-/// `POST /v1/nodes/<node>/vmedia`
-pub(super) async fn attach_vmedia(
-    state: State<AppState>,
-    call: Call,
-    ident: Path<String>,
-) -> Result<()> {
-    vmedia_since(89, state, call, ident, "attach_virtual_media").await
-}
-
-/// `DELETE /v1/nodes/<node>/vmedia`
-pub(super) async fn detach_vmedia(
-    state: State<AppState>,
-    call: Call,
-    ident: Path<String>,
-) -> Result<()> {
-    vmedia_since(89, state, call, ident, "detach_virtual_media").await
-}
-
-async fn vmedia_since(
-    minor: u16,
-    state: State<AppState>,
-    call: Call,
-    ident: Path<String>,
-    extension: &str,
-) -> Result<()> {
+async fn vmedia(state: State<AppState>, call: Call, ident: Path<String>) -> Result<()> {
     check_ident(&ident)?;
-    if !call.has(minor) {
+    if !call.has(93) {
         return Err(ApiError::NoRoute);
     }
-    refuse(state, call, ident, extension).await
+    refuse(state, call, ident, "get_virtual_media").await
 }
 
 async fn refuse(
     State(state): State<AppState>,
     call: Call,
     Path(ident): Path<String>,
-    extension: &str,
+    extension: &'static str,
 ) -> Result<()> {
     let node = find(&state, &call, &ident).await?;
     let extension = extension.to_owned();

@@ -1,20 +1,20 @@
 //! `/v1/nodes/<node>/vifs`: the network ports attached to the node's ports (`baremetal node vif
 //! list | attach | detach`).
 
-use axum::Json;
 use axum::extract::{Path, State};
+use axum::routing::{self, get};
+use axum::{Json, Router};
 use http::StatusCode;
 use ironpxe_core::field::repr::repr;
 use ironpxe_core::field::value::schema_error;
 use ironpxe_core::id::PortUuid;
-use ironpxe_core::node::Node;
 use serde_json::{Value, json};
 
 use crate::api::AppState;
 use crate::api::body::JsonBody;
 use crate::api::error::{ApiError, Result};
 use crate::api::request::Call;
-use crate::api::resolve::{check_ident, find};
+use crate::api::resolve::find;
 use crate::db::{Page, PortFilter};
 use crate::rpc::VifInfo;
 
@@ -23,12 +23,18 @@ const LONGEST: usize = 255;
 /// The minor version since which a client can select the port.
 const CHOOSES_PORT: u16 = 67;
 
-pub(super) async fn get(
+pub(super) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/v1/nodes/{node}/vifs", get(list).post(attach))
+        .route("/v1/nodes/{node}/vifs/{vif}", routing::delete(detach))
+}
+
+async fn list(
     State(state): State<AppState>,
     call: Call,
     Path(ident): Path<String>,
 ) -> Result<Json<Value>> {
-    let node = node(&state, &call, &ident).await?;
+    let node = find(&state, &call, &ident).await?;
     let filter = PortFilter {
         node_uuid: Some(node.uuid),
         ..PortFilter::default()
@@ -42,37 +48,29 @@ pub(super) async fn get(
     Ok(Json(json!({ "vifs": vifs })))
 }
 
-pub(super) async fn post(
+async fn attach(
     State(state): State<AppState>,
     call: Call,
     Path(ident): Path<String>,
     JsonBody(body): JsonBody,
 ) -> Result<StatusCode> {
     let vif = read(&call, body.as_ref())?;
-    let node = node(&state, &call, &ident).await?;
+    let node = find(&state, &call, &ident).await?;
     let conductor = &state.conductor;
     conductor.vif_attach(&call.ctx, node.uuid, vif).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// `DELETE /v1/nodes/<node>/vifs/<vif>`
-pub(super) async fn delete(
+async fn detach(
     State(state): State<AppState>,
     call: Call,
     Path((ident, vif)): Path<(String, String)>,
 ) -> Result<StatusCode> {
-    let node = node(&state, &call, &ident).await?;
+    let node = find(&state, &call, &ident).await?;
     let conductor = &state.conductor;
     conductor.vif_detach(&call.ctx, node.uuid, &vif).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-async fn node(state: &AppState, call: &Call, ident: &str) -> Result<Node> {
-    check_ident(ident)?;
-    if !call.has(28) {
-        return Err(ApiError::NoRoute);
-    }
-    find(state, call, ident).await
 }
 
 /// Parses the VIF. Unknown fields are ignored, because Ironic passes them to network drivers.

@@ -71,7 +71,7 @@ async fn the_next_page_can_be_asked_for_in_every_version() -> Result<()> {
 #[tokio::test]
 async fn later_features_are_refused_to_older_clients_as_ironic_does() -> Result<()> {
     let (lab, _) = lab().await?;
-    let table: [Old; 29] = [
+    let table: [Old; 43] = [
         ("GET", "/v1/nodes/n1/traits", "1.36", 406),
         ("GET", "/v1/nodes/n1/traits", "1.37", 200),
         ("PUT", "/v1/nodes/n1/traits", "1.36", 405),
@@ -85,6 +85,21 @@ async fn later_features_are_refused_to_older_clients_as_ironic_does() -> Result<
         ("POST", "/v1/nodes/n1/vmedia", "1.89", 400),
         ("DELETE", "/v1/nodes/n1/vmedia", "1.88", 404),
         ("DELETE", "/v1/nodes/n1/vmedia", "1.89", 400),
+        // Whatever the method: there is no such path yet.
+        ("PUT", "/v1/nodes/n1/vmedia", "1.88", 404),
+        ("PUT", "/v1/nodes/n1/vmedia", "1.89", 405),
+        ("PUT", "/v1/nodes/a%20b/vmedia", "1.88", 400),
+        ("POST", "/v1/nodes/n1/vifs", "1.27", 404),
+        ("POST", "/v1/nodes/n1/vifs", "1.28", 400),
+        ("PUT", "/v1/nodes/n1/vifs", "1.27", 404),
+        ("PUT", "/v1/nodes/n1/vifs", "1.28", 405),
+        ("PUT", "/v1/nodes/n1/vifs/a", "1.27", 404),
+        ("PUT", "/v1/nodes/n1/allocation", "1.51", 404),
+        ("PUT", "/v1/nodes/n1/bios", "1.39", 404),
+        ("PUT", "/v1/nodes/n1/firmware", "1.85", 404),
+        ("PUT", "/v1/nodes/n1/history", "1.77", 404),
+        ("PUT", "/v1/nodes/n1/inventory", "1.80", 404),
+        ("PUT", "/v1/nodes/n1/portgroups", "1.23", 404),
         ("PUT", "/v1/nodes/n1/states/raid", "1.11", 406),
         ("PUT", "/v1/nodes/n1/states/raid", "1.12", 400),
         ("PUT", "/v1/nodes/n1/management/inject_nmi", "1.28", 404),
