@@ -12,8 +12,9 @@ use crate::api::request::Call;
 use crate::api::resolve::find;
 
 /// The part of the URL, the name of the list, and the minor version that introduced it.
-const LISTS: [(&str, &str, u16); 3] = [
+const LISTS: [(&str, &str, u16); 4] = [
     ("portgroups", "portgroups", 24),
+    ("portgroups/detail", "portgroups", 24),
     ("bios", "bios", 40),
     ("firmware", "firmware", 86),
 ];

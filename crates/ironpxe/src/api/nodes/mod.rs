@@ -60,6 +60,8 @@ pub(super) fn routes() -> Router<AppState> {
             "/v1/nodes/{node}/states/console",
             get(unsupported::console).put(unsupported::set_console),
         )
+        // Ironic's router takes it in this order as well, and Tempest's client asks so.
+        .route("/v1/nodes/states/console/{node}", get(unsupported::console))
         .route("/v1/nodes/{node}/states/raid", put(unsupported::set_raid))
         .route(
             "/v1/nodes/{node}/states/boot_mode",

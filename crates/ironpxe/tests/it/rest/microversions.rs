@@ -71,7 +71,7 @@ async fn the_next_page_can_be_asked_for_in_every_version() -> Result<()> {
 #[tokio::test]
 async fn later_features_are_refused_to_older_clients_as_ironic_does() -> Result<()> {
     let (lab, _) = lab().await?;
-    let table: [Old; 43] = [
+    let table: [Old; 47] = [
         ("GET", "/v1/nodes/n1/traits", "1.36", 406),
         ("GET", "/v1/nodes/n1/traits", "1.37", 200),
         ("PUT", "/v1/nodes/n1/traits", "1.36", 405),
@@ -100,6 +100,10 @@ async fn later_features_are_refused_to_older_clients_as_ironic_does() -> Result<
         ("PUT", "/v1/nodes/n1/history", "1.77", 404),
         ("PUT", "/v1/nodes/n1/inventory", "1.80", 404),
         ("PUT", "/v1/nodes/n1/portgroups", "1.23", 404),
+        ("GET", "/v1/nodes/n1/portgroups/detail", "1.23", 404),
+        ("GET", "/v1/nodes/n1/portgroups/detail", "1.24", 200),
+        ("GET", "/v1/nodes/states/console/n1", "1.5", 200),
+        ("GET", "/v1/nodes/states/console/n2", "1.5", 404),
         ("PUT", "/v1/nodes/n1/states/raid", "1.11", 406),
         ("PUT", "/v1/nodes/n1/states/raid", "1.12", 400),
         ("PUT", "/v1/nodes/n1/management/inject_nmi", "1.28", 404),
