@@ -1,5 +1,11 @@
-//! A whole service for unit tests: an empty database of its own, a boot service, a conductor and
-//! the API, set up as an operator gets them who configures nothing.
+//! One service for tests and fuzzing: a database, a boot service, a conductor and the API in this
+//! process, with the defaults of the configuration.
+
+#![expect(clippy::unwrap_used, reason = "no part of the service")]
+#![cfg_attr(
+    not(test),
+    expect(dead_code, reason = "fuzzing sends its requests in its own ways")
+)]
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,10 +14,11 @@ use std::time::Duration;
 use axum::body::Body;
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
-use ironpxe_core::boot::BootSettings;
-use ironpxe_core::dhcp::DhcpSettings;
-use ironpxe_core::id::NodeUuid;
+use ironpxe_core::id::{NodeUuid, PortUuid};
 use ironpxe_core::node::Node;
+use ironpxe_core::port::Port;
+use ironpxe_core::provision_state::ProvisionState;
+use serde_json::json;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -20,12 +27,16 @@ use crate::api::{self, AppState};
 use crate::boot::{self, BootService};
 use crate::conductor::{self, LocalConductor};
 use crate::db::Db;
-use crate::drivers::Drivers;
 use crate::lifecycle::Tasks;
 use crate::server::Site;
+use crate::{clock, ident};
 
-/// The name of the conductor.
-pub(crate) const HOST: &str = "conductor-1";
+pub(crate) use crate::conductor::testing::HOST;
+
+/// The UUID of [`TestApp::add_node`]'s node.
+pub(crate) const NODE: &str = "1be26c0b-03f2-4d2e-ae87-c02d7f33c123";
+/// The address of its port.
+pub(crate) const MAC: &str = "52:54:00:aa:00:01";
 
 /// A running service.
 pub(crate) struct TestApp {
@@ -91,6 +102,25 @@ impl TestApp {
         released.unwrap_or_else(|_| panic!("node {uuid} is still reserved"))
     }
 
+    /// Stores a node in this state, with a port and the images of its ramdisk.
+    pub(crate) async fn add_node(&self, state: ProvisionState) -> Node {
+        let mut node = Node::enroll(NODE.parse().unwrap(), "fake-hardware", clock::now());
+        node.name = Some("bm-1".into());
+        node.provision_state = state.into();
+        for (key, url) in [
+            ("deploy_kernel", "http://h/k"),
+            ("deploy_ramdisk", "http://h/r"),
+        ] {
+            node.driver_info.insert(key.into(), json!(url));
+        }
+        conductor::testing::drivers().compose(&mut node).unwrap();
+        self.db.node_create(&node).await.unwrap();
+        let (port, mac) = (PortUuid(ident::uuid()), MAC.parse().unwrap());
+        let port = Port::new(port, node.uuid, mac, clock::now());
+        self.db.port_create(&port).await.unwrap();
+        node
+    }
+
     /// Sends a request to the router; a body is sent as JSON, with a microversion.
     pub(crate) async fn send(
         &self,
@@ -123,24 +153,9 @@ impl TestApp {
 
 impl TestAppBuilder {
     fn on(folder: Arc<TempDir>) -> Self {
-        let images = crate::images::testing::images();
         Self {
             boot: boot::testing::settings(),
-            conductor: conductor::Settings {
-                host: HOST.into(),
-                conductor_group: String::new(),
-                automated_clean: true,
-                allow_provisioning_in_maintenance: true,
-                heartbeat_interval: Duration::from_secs(10),
-                take_over_interval: Duration::from_secs(10),
-                callback_timeouts: conductor::CallbackTimeouts::default(),
-                history: conductor::HistorySettings::default(),
-                endpoint: String::new(),
-                boot: BootSettings::default(),
-                images,
-                dhcp: crate::dhcp::Dhcp::None,
-                dhcp_options: DhcpSettings::default(),
-            },
+            conductor: conductor::testing::settings(),
             api: api::Settings::default(),
             folder,
         }
@@ -170,19 +185,18 @@ impl TestAppBuilder {
         self
     }
 
+    /// On a database file in the folder.
+    #[cfg(test)]
     pub(crate) async fn start(self) -> TestApp {
         let db = crate::db::testing::open(&self.folder).await;
-        let drivers = Drivers::new(&["fake-hardware".into()], None).unwrap();
-        let images = self.conductor.images.clone();
+        self.start_on(db).await
+    }
+
+    pub(crate) async fn start_on(self, db: Db) -> TestApp {
+        let images = self.boot.images.clone();
         let boot = BootService::new(&db, self.boot, &Tasks::new());
-        let started = LocalConductor::start(
-            db.clone(),
-            drivers,
-            boot.clone(),
-            self.conductor,
-            Tasks::new(),
-        );
-        let conductor = started.await.unwrap();
+        let conductor =
+            conductor::testing::start(&db, boot.clone(), self.conductor, Tasks::new()).await;
         let site = api::site(AppState {
             db: db.clone(),
             boot,

@@ -52,8 +52,13 @@ impl LocalConductor {
     pub(super) async fn destroy_port(&self, ctx: &Context, uuid: PortUuid) -> Result<()> {
         let port = self.db.port_get(uuid).await?;
         self.db.port_destroy(uuid).await?;
-        info!(req.id = ctx.request_id, port.uuid = %uuid, "port removed");
         if let Some(port) = port {
+            info!(
+                req.id = ctx.request_id,
+                node.uuid = %port.node_uuid,
+                port.mac = %port.address,
+                "port removed"
+            );
             self.update_port_options(ctx, port.node_uuid, Some(&port))
                 .await?;
         }

@@ -7,15 +7,13 @@ use ironpxe_core::provision_state::ProvisionState;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::api;
-use crate::api::testing::Service;
-use crate::boot;
+use crate::api::testing::TestApp;
 use crate::db::{Db, Limits, Location, Settings};
 
 /// What is asked, and what drives it.
 pub(super) struct Running {
     pub(super) runtime: Runtime,
-    pub(super) service: Service,
+    pub(super) service: TestApp,
     _folder: TempDir,
 }
 
@@ -42,9 +40,14 @@ fn start() -> Running {
     };
     let service = runtime.block_on(async {
         let db = Db::open(&settings).await.unwrap();
-        let state = ProvisionState::DeployWait;
-        let api_settings = api::Settings::default();
-        Service::start(db, state, boot::testing::settings(), api_settings).await
+        let app = TestApp::builder().conductor(|settings| {
+            // Nothing is committed that no request asked for.
+            settings.heartbeat_interval = Duration::from_hours(1);
+            settings.take_over_interval = Duration::from_hours(1);
+        });
+        let app = app.start_on(db).await;
+        app.add_node(ProvisionState::DeployWait).await;
+        app
     });
     Running {
         runtime,

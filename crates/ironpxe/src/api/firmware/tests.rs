@@ -3,14 +3,12 @@
 use std::ops::Deref;
 
 use http::{StatusCode, header};
-use ironpxe_core::id::{NodeUuid, PortUuid};
 use ironpxe_core::node::Node;
 use ironpxe_core::port::Port;
 use ironpxe_core::provision_state::ProvisionState;
 use serde_json::json;
 
-use crate::api::testing::{Response, TestApp, TestAppBuilder};
-use crate::{clock, ident};
+use crate::api::testing::{MAC, Response, TestApp, TestAppBuilder};
 
 mod allocations;
 mod fast_path;
@@ -57,21 +55,7 @@ impl Service {
 
     async fn with(state: ProvisionState, app: TestAppBuilder) -> Self {
         let app = app.start().await;
-        let mut node = Node::enroll(NodeUuid(ident::uuid()), "fake-hardware", clock::now());
-        node.name = Some("bm-1".into());
-        node.provision_state = state.into();
-        for (key, url) in [
-            ("deploy_kernel", "http://h/k"),
-            ("deploy_ramdisk", "http://h/r"),
-        ] {
-            node.driver_info.insert(key.into(), json!(url));
-        }
-        let drivers = crate::drivers::Drivers::new(&["fake-hardware".into()], None).unwrap();
-        drivers.compose(&mut node).unwrap();
-        app.db.node_create(&node).await.unwrap();
-        let port = PortUuid(ident::uuid());
-        let port = Port::new(port, node.uuid, MAC.parse().unwrap(), clock::now());
-        app.db.port_create(&port).await.unwrap();
+        let node = app.add_node(state).await;
         Self { app, node }
     }
 

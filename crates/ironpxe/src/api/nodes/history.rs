@@ -19,7 +19,7 @@ use crate::api::args::Args;
 use crate::api::error::{ApiError, Result};
 use crate::api::paging::{self, Paging};
 use crate::api::request::Call;
-use crate::api::resolve::{check_ident, find};
+use crate::api::resolve::find;
 use crate::db::Page;
 
 /// The minor version that introduced the history.

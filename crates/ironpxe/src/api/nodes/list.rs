@@ -17,7 +17,7 @@ use crate::api::nodes::conductor::Conductors;
 use crate::api::nodes::view;
 use crate::api::paging::{self, Paging};
 use crate::api::request::Call;
-use crate::api::resolve::{check_ident, find, lookup};
+use crate::api::resolve::{find, lookup};
 use crate::db::{NodeFilter, Page};
 
 /// The filters with the minor version that introduced each.

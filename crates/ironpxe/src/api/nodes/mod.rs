@@ -7,7 +7,7 @@ use axum::{Extension, Router};
 use ironpxe_core::microversion::Microversion;
 
 use crate::api::AppState;
-use crate::api::error::{ApiError, Result};
+use crate::api::error::ApiError;
 use crate::api::resolve::check_ident;
 use crate::api::{no_method, passthru};
 

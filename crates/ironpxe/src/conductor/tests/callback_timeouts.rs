@@ -159,7 +159,9 @@ async fn a_node_that_changes_when_it_was_found_is_left_alone() {
     for change in changes {
         let node_then = waiting(&app, state, LONG, change).await;
         let uuid = node_then.uuid;
-        app.conductor.fail_if_timed_out(uuid, clock::now(), option).await;
+        app.conductor
+            .fail_if_timed_out(uuid, clock::now(), option)
+            .await;
         assert_eq!(node(&app, uuid).await, node_then);
     }
 }
@@ -247,7 +249,10 @@ async fn one_of_several_conductors_ends_a_wait() {
     for _ in 0..20 {
         nodes.push(waiting(&app, ProvisionState::CleanWait, LONG, as_it_is).await);
     }
-    tokio::join!(app.conductor.fail_timed_out_nodes(), other.fail_timed_out_nodes());
+    tokio::join!(
+        app.conductor.fail_timed_out_nodes(),
+        other.fail_timed_out_nodes()
+    );
     for before in nodes {
         let ended = node(&app, before.uuid).await;
         assert_eq!(ended.provision_state, ProvisionState::CleanFailed.into());

@@ -464,33 +464,27 @@ async fn work_outlives_an_outage_of_the_database() {
         return;
     };
     let db = site.open().await;
-    let stand = Stand {
-        conductor: start(&db).await,
-        db,
-        folder: TempDir::new().unwrap(),
-    };
-    let uuid = stand.enrol("direct").await;
-    stand.walk(uuid, &["manage", "provide"]).await;
+    let app = TestApp::builder().start_on(db).await;
+    let uuid = app.enrol("direct").await;
+    app.walk(uuid, &["manage", "provide"]).await;
     // As a server says that is being stopped. What a sequence has given is not taken back.
-    stand.db.sql("CREATE SEQUENCE saves").await;
-    stand
-        .db
+    app.db.sql("CREATE SEQUENCE saves").await;
+    app.db
         .sql(
             "CREATE FUNCTION stopping() RETURNS trigger AS $$ BEGIN \
              IF nextval('saves') <= 2 THEN RAISE 'stopping' USING ERRCODE = '57P01'; END IF; \
              RETURN NEW; END $$ LANGUAGE plpgsql",
         )
         .await;
-    stand
-        .db
+    app.db
         .sql(
             "CREATE TRIGGER stopping BEFORE UPDATE ON nodes FOR EACH ROW \
              WHEN (OLD.reservation IS NOT NULL) EXECUTE FUNCTION stopping()",
         )
         .await;
-    stand.ask(uuid, "active").await.unwrap();
-    let node = stand.settled(uuid).await;
+    app.ask(uuid, "active").await.unwrap();
+    let node = app.settled(uuid).await;
     assert_eq!(node.provision_state, ProvisionState::DeployWait.into());
-    let saves = stand.db.rows_of("saves WHERE last_value > 2").await;
+    let saves = app.db.rows_of("saves WHERE last_value > 2").await;
     assert_eq!(saves, 1, "two saves failed, and a later one succeeded");
 }

@@ -9,7 +9,7 @@ use super::server;
 /// A server and a client of it.
 pub(super) struct Lab {
     pub(super) client: Client,
-    _server: ironpxe_testkit::server::Server,
+    pub(super) server: ironpxe_testkit::server::Server,
 }
 
 impl Lab {
@@ -17,7 +17,7 @@ impl Lab {
         let server = server()?;
         Ok(Self {
             client: Client::new(server.base_url())?,
-            _server: server,
+            server,
         })
     }
 

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
 use super::lab::{Lab, lab};
+use crate::app::TIMEOUT;
 
 #[tokio::test]
 async fn ports_are_found_by_node_name_and_belong_to_one_node() -> Result<()> {
@@ -131,5 +132,23 @@ async fn a_switch_is_named_by_a_mac_address_or_a_datapath_id() -> Result<()> {
     let made = lab.expect(201, "POST", "/v1/ports", made).await?;
     let link = &made["local_link_connection"]["switch_id"];
     ensure!(link == "0000c6a2b3d4e5f6", "{made}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_log_says_which_port_of_which_node_comes_and_goes() -> Result<()> {
+    let lab = Lab::new()?;
+    let node = lab
+        .node(json!({ "driver": "fake-hardware", "name": "n1" }))
+        .await?;
+    let port = json!({ "node_uuid": node, "address": "52:54:00:aa:00:01" });
+    let port = lab.expect(201, "POST", "/v1/ports", Some(port)).await?;
+    let path = format!("/v1/ports/{}", port["uuid"].as_str().context("no uuid")?);
+    lab.expect(204, "DELETE", &path, None).await?;
+    let port = format!("node.uuid={node} port.mac=52:54:00:aa:00:01");
+    for event in ["port added", "port removed"] {
+        let line = lab.server.wait_for_log(event, TIMEOUT)?;
+        ensure!(line.ends_with(&port), "{line}");
+    }
     Ok(())
 }

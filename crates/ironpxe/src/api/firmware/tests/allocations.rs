@@ -32,12 +32,13 @@ impl Service {
             headers: &headers,
             peer: ([127, 0, 0, 1], 1).into(),
         };
+        let fast_path = self.site.fast_path.as_ref().unwrap();
         let mut out = Vec::new();
         let mut verdict = Verdict::Fallback;
         // A line of the log that a thread without one came to first counts as switched off for all.
         tracing::callsite::rebuild_interest_cache();
         let counted = allocation_counter::measure(|| {
-            verdict = self.fast_path.answer(&request, Reply::new(&mut out, false));
+            verdict = fast_path.answer(&request, Reply::new(&mut out, false));
         });
         let Verdict::Handled = verdict else {
             return None;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ironpxe_core::provision_state::ProvisionState;
 use serde_json::json;
 
-use super::{MAC, Service, StatusCode, api, boot};
+use super::{MAC, Service, StatusCode, TestApp};
 use crate::images::{self, Images};
 
 #[tokio::test]
@@ -22,12 +22,8 @@ async fn rejects_an_expired_signed_url() {
             url_lifetime,
             ..images::testing::settings()
         });
-        let settings = boot::Settings {
-            images: images.unwrap(),
-            ..boot::testing::settings()
-        };
-        let state = ProvisionState::DeployWait;
-        let service = Service::with(state, settings, api::Settings::default()).await;
+        let app = TestApp::builder().boot(|settings| settings.images = images.unwrap());
+        let service = Service::with(ProvisionState::DeployWait, app).await;
         let url = format!("file://{}", kernel.display());
         let changed = service.db.node_change(service.node.uuid, |node| {
             node.driver_info.insert("deploy_kernel".into(), json!(url));
