@@ -7,13 +7,13 @@
 
 mod body;
 mod connection;
+mod connection_limit;
 mod fast_path;
 #[cfg(any(test, feature = "fuzzing"))]
 mod first_answer;
 mod memory;
-mod places;
 mod prefixed_io;
-mod reply;
+mod response_writer;
 mod watched;
 mod write_timeout;
 
@@ -31,12 +31,12 @@ use tracing::{debug, warn};
 
 pub use self::body::{BodyLimits, BodyRefused, read_body};
 use self::connection::Connection;
-pub use self::fast_path::{FastPath, SimpleGet, Verdict, Written};
+use self::connection_limit::ConnectionLimit;
+pub use self::fast_path::{EncodeResponse, FastPath, FastPathResult, SimpleGet};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use self::first_answer::first_answer;
 pub use self::memory::{HeldMemory, MemoryRefused, RequestMemory};
-use self::places::Places;
-pub use self::reply::{Head, Reply};
+pub use self::response_writer::{Head, ResponseWriter};
 use crate::lifecycle::Tasks;
 
 /// The limits of a server.
@@ -135,16 +135,16 @@ pub async fn serve(listener: TcpListener, site: Site, limits: Limits, stop: Canc
     } = site;
     let tls = tls.map(TlsAcceptor::from);
     let connections = Tasks::new();
-    let places = Places::new(limits.connections, fast_path.is_some(), limits.head_timeout);
+    let limit = ConnectionLimit::new(limits.connections, fast_path.is_some(), limits.head_timeout);
     // Connections in the accept queue are unknown to the limits, so they are accepted with
     // priority.
     while let Some((stream, peer)) = tokio::task::unconstrained(accept(&listener, &stop)).await {
-        let place = tokio::select! {
+        let permit = tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            place = places.enter(peer.ip()) => place,
+            permit = limit.acquire(peer.ip()) => permit,
         };
-        let Some(place) = place.map(Arc::new) else {
+        let Some(permit) = permit.map(Arc::new) else {
             debug!(%peer, "closed: its address has reached the connection limit, with all connections active");
             continue;
         };
@@ -153,7 +153,7 @@ pub async fn serve(listener: TcpListener, site: Site, limits: Limits, stop: Canc
             router: router.clone(),
             fast_path: fast_path.clone(),
             stall_timeout: limits.stall_timeout,
-            place: Arc::clone(&place),
+            permit: Arc::clone(&permit),
             memory: memory.clone(),
             // A separate token, because each is polled with its connection.
             stopping: connections.stopping().child_token(),
@@ -168,7 +168,7 @@ pub async fn serve(listener: TcpListener, site: Site, limits: Limits, stop: Canc
                 match tls {
                     None => connection.serve(stream).await,
                     Some(tls) => {
-                        let timeout = place.head_timeout();
+                        let timeout = permit.head_timeout();
                         match tokio::time::timeout(timeout, tls.accept(stream)).await {
                             Ok(Ok(stream)) => connection.serve(stream).await,
                             Ok(Err(error)) => debug!(%peer, "TLS handshake failed: {error}"),
@@ -179,7 +179,7 @@ pub async fn serve(listener: TcpListener, site: Site, limits: Limits, stop: Canc
             };
             tokio::select! {
                 biased;
-                () = place.is_ended() => debug!(%peer, "closed to make room: idle"),
+                () = permit.evicted() => debug!(%peer, "closed to make room: idle"),
                 () = answering => {}
             }
         });

@@ -18,9 +18,9 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::debug;
 
-use super::fast_path::{self, ConnConfig, FastPath, Left};
+use super::connection_limit::ConnectionPermit;
+use super::fast_path::{self, ConnConfig, Exit, FastPath};
 use super::memory::RequestMemory;
-use super::places::Place;
 use super::prefixed_io::PrefixedIo;
 use super::watched::{AnswerBody, LONGEST_HEAD, RequestBody, Watch, WatchedStream};
 use super::write_timeout::WriteTimeout;
@@ -35,7 +35,7 @@ pub(super) struct Connection {
     pub(super) router: Router,
     pub(super) fast_path: Option<Arc<dyn FastPath>>,
     pub(super) stall_timeout: Duration,
-    pub(super) place: Arc<Place>,
+    pub(super) permit: Arc<ConnectionPermit>,
     pub(super) memory: RequestMemory,
     pub(super) stopping: CancellationToken,
 }
@@ -50,12 +50,12 @@ impl Connection {
                 let config = ConnConfig {
                     fast_path: fast_path.as_ref(),
                     peer: self.peer,
-                    place: &self.place,
+                    permit: &self.permit,
                     stopping: &self.stopping,
                 };
-                match fast_path::go_on(&mut stream, &config).await {
-                    Ok(Left::For(read)) => read,
-                    Ok(Left::Ended) => return,
+                match fast_path::serve(&mut stream, &config).await {
+                    Ok(Exit::Fallback(read)) => read,
+                    Ok(Exit::Closed) => return,
                     Err(error) => return ended(self.peer, &error),
                 }
             }
@@ -68,14 +68,14 @@ impl Connection {
         let Self {
             peer,
             router,
-            place,
+            permit,
             memory,
             stopping,
             ..
         } = self;
-        let head_timeout = place.head_timeout();
-        let keep_alive = place.may_stay();
-        let watch = Watch::new(place, memory, peer.ip());
+        let head_timeout = permit.head_timeout();
+        let keep_alive = permit.may_keep_alive();
+        let watch = Watch::new(permit, memory, peer.ip());
         let stream = WatchedStream::new(stream, watch.clone());
         let service = service_fn(move |mut request: http::Request<Incoming>| {
             watch.begins();

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Site;
 use super::connection::Connection;
-use super::places::Places;
+use super::connection_limit::ConnectionLimit;
 
 /// The timeout of a response.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -21,13 +21,13 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 /// The response to the first request in `request`.
 pub(crate) async fn first_answer(site: &Site, request: &[u8]) -> Vec<u8> {
     let peer = IpAddr::from(Ipv4Addr::LOCALHOST);
-    let places = Places::new(8, site.fast_path.is_some(), TIMEOUT);
+    let limit = ConnectionLimit::new(8, site.fast_path.is_some(), TIMEOUT);
     let connection = Connection {
         peer: (peer, 1).into(),
         router: site.router.clone(),
         fast_path: site.fast_path.clone(),
         stall_timeout: TIMEOUT,
-        place: Arc::new(places.enter(peer).await.unwrap()),
+        permit: Arc::new(limit.acquire(peer).await.unwrap()),
         memory: site.memory.clone(),
         stopping: CancellationToken::new(),
     };

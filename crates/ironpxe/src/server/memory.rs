@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tracing::warn;
 
-use super::places::source_of;
+use super::connection_limit::source_of;
 
 /// The minimum interval between log lines about the budget.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);

@@ -13,8 +13,8 @@ use std::time::Instant;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::connection_limit::ConnectionPermit;
 use super::memory::{HeldMemory, MemoryRefused, RequestMemory};
-use super::places::Place;
 
 /// The maximum length of a request's head, in bytes.
 pub(super) const LONGEST_HEAD: usize = 64 * 1024;
@@ -35,7 +35,7 @@ pub(super) struct Watch(Arc<Watched>);
 
 #[derive(Debug)]
 struct Watched {
-    place: Arc<Place>,
+    permit: Arc<ConnectionPermit>,
     memory: RequestMemory,
     peer: std::net::IpAddr,
     head: Mutex<Head>,
@@ -55,10 +55,14 @@ enum Head {
 
 impl Watch {
     /// A connection before its first request.
-    pub(super) fn new(place: Arc<Place>, memory: RequestMemory, peer: std::net::IpAddr) -> Self {
+    pub(super) fn new(
+        permit: Arc<ConnectionPermit>,
+        memory: RequestMemory,
+        peer: std::net::IpAddr,
+    ) -> Self {
         let head = Mutex::new(Head::BEGINNING);
         Self(Arc::new(Watched {
-            place,
+            permit,
             memory,
             peer,
             head,
@@ -68,7 +72,7 @@ impl Watch {
 
     /// A request's head has been read.
     pub(super) fn begins(&self) {
-        self.0.place.works();
+        self.0.permit.set_working();
         *self.head() = Head::Complete;
     }
 
@@ -76,7 +80,7 @@ impl Watch {
     fn ends(&self) {
         *self.head() = Head::BEGINNING;
         if !self.0.is_blocked.load(Ordering::Relaxed) {
-            self.0.place.waits();
+            self.0.permit.set_idle();
         }
     }
 
@@ -170,19 +174,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WatchedStream<S> {
     fn judge<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         let is_blocked = written.is_pending();
         let Watched {
-            place,
+            permit,
             is_blocked: known,
             ..
         } = &*self.watch.0;
         let was_blocked = known.swap(is_blocked, Ordering::Relaxed);
         if is_blocked && !was_blocked {
-            place.is_blocked();
+            permit.set_blocked();
         } else if !is_blocked && was_blocked {
             // The end of a response may be written after its request is over.
             if self.watch.room().is_some() {
-                place.waits();
+                permit.set_idle();
             } else {
-                place.goes_on();
+                permit.set_taken();
             }
         }
         written
@@ -289,10 +293,10 @@ impl<B: Body + Unpin> Body for RequestBody<B> {
             // A client that sends single bytes counts as slow from the beginning.
             let since = *self.since.get_or_insert_with(Instant::now);
             self.waits = true;
-            self.watch.0.place.is_slow(since);
+            self.watch.0.permit.set_slow_since(since);
         } else if self.waits {
             self.waits = false;
-            self.watch.0.place.goes_on();
+            self.watch.0.permit.set_taken();
         }
         frame
     }

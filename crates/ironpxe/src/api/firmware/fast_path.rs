@@ -23,7 +23,7 @@ use crate::api::request_log::{Asked, REQUEST_ID_ON_WIRE, panicked};
 use crate::api::{AppState, version};
 use crate::boot::{BootBody, BootRequest, BootResponse, Client, Target};
 use crate::ident;
-use crate::server::{FastPath, Head, Reply, SimpleGet, Verdict, Written};
+use crate::server::{EncodeResponse, FastPath, FastPathResult, Head, ResponseWriter, SimpleGet};
 
 /// The fast path of the script endpoints.
 pub(crate) struct BootFastPath {
@@ -61,20 +61,25 @@ impl BootFastPath {
 
     /// Responds with the script of a machine: immediately if it is cached, otherwise
     /// asynchronously.
-    fn script(&self, request: BootRequest<'_>, get: &SimpleGet<'_>, reply: Reply<'_>) -> Verdict {
+    fn script(
+        &self,
+        request: BootRequest<'_>,
+        get: &SimpleGet<'_>,
+        reply: ResponseWriter<'_>,
+    ) -> FastPathResult {
         let started = Instant::now();
         let id = ident::request_id();
         let inner = &self.inner;
         if let Some(script) = inner.state.boot.cached_script(&id, &request) {
             inner.send(request.driver, &id, &script, reply);
             asked(&id, get.target, started).log(StatusCode::OK, None);
-            return Verdict::Handled;
+            return FastPathResult::Handled;
         }
         let inner = Arc::clone(inner);
         let target = get.target.to_owned();
         let client = Client::of_user_agent(get.header("user-agent"));
         let (driver, machine) = (request.driver.map(str::to_owned), request.machine);
-        Verdict::Pending(Box::pin(async move {
+        FastPathResult::Pending(Box::pin(async move {
             let request = BootRequest {
                 driver: driver.as_deref(),
                 machine,
@@ -89,10 +94,10 @@ impl BootFastPath {
                     ..
                 }) => {
                     asked.log(StatusCode::OK, None);
-                    let send = move |reply: Reply<'_>| {
+                    let send = move |reply: ResponseWriter<'_>| {
                         inner.send(driver.as_deref(), &id, &script, reply);
                     };
-                    return Box::new(send) as Written;
+                    return Box::new(send) as EncodeResponse;
                 }
                 Ok(response) if driver.is_some() => {
                     version::with_headers(response.into_response(), Some(Microversion::MIN))
@@ -105,16 +110,16 @@ impl BootFastPath {
     }
 
     /// Passes the request to the router.
-    fn via_router(&self, get: &SimpleGet<'_>) -> Verdict {
+    fn via_router(&self, get: &SimpleGet<'_>) -> FastPathResult {
         let mut request = Request::get(get.target).extension(ConnectInfo(get.peer));
         for header in get.headers {
             request = request.header(header.name, header.value);
         }
         let Ok(request) = request.body(Body::empty()) else {
-            return Verdict::Fallback;
+            return FastPathResult::Fallback;
         };
         let router = self.router.clone();
-        Verdict::Pending(Box::pin(async move {
+        FastPathResult::Pending(Box::pin(async move {
             let response = match router.oneshot(request).await {
                 Ok(response) => response,
                 Err(never) => match never {},
@@ -126,7 +131,7 @@ impl BootFastPath {
 
 impl Inner {
     /// Sends a script; `driver` is set if it was requested by the vendor passthru method.
-    fn send(&self, driver: Option<&str>, id: &str, script: &str, reply: Reply<'_>) {
+    fn send(&self, driver: Option<&str>, id: &str, script: &str, reply: ResponseWriter<'_>) {
         let head = match driver {
             Some(_) => &self.api_head,
             None => &self.firmware_head,
@@ -148,13 +153,13 @@ fn asked<'r>(id: &'r str, target: &'r str, started: Instant) -> Asked<'r> {
 }
 
 impl FastPath for BootFastPath {
-    fn answer(&self, get: &SimpleGet<'_>, reply: Reply<'_>) -> Verdict {
+    fn answer(&self, get: &SimpleGet<'_>, reply: ResponseWriter<'_>) -> FastPathResult {
         match Target::read(get.target) {
             Some(Target::Script(request)) if has_no_api_headers(get) => {
                 self.script(request, get, reply)
             }
             Some(_) => self.via_router(get),
-            None => Verdict::Fallback,
+            None => FastPathResult::Fallback,
         }
     }
 }
@@ -174,7 +179,7 @@ fn has_no_api_headers(get: &SimpleGet<'_>) -> bool {
 }
 
 /// Writes a response of the framework, whose body is already in memory.
-async fn as_it_is(response: axum::response::Response) -> Written {
+async fn as_it_is(response: axum::response::Response) -> EncodeResponse {
     let (parts, body) = response.into_parts();
     let response = if let Ok(body) = body.collect().await {
         Response::from_parts(parts, body.to_bytes())

@@ -26,26 +26,27 @@ struct Knows {
 }
 
 impl FastPath for Knows {
-    fn answer(&self, request: &SimpleGet<'_>, reply: Reply<'_>) -> Verdict {
+    fn answer(&self, request: &SimpleGet<'_>, reply: ResponseWriter<'_>) -> FastPathResult {
         match request.target {
-            "/later" => Verdict::Pending(Box::pin(async {
+            "/later" => FastPathResult::Pending(Box::pin(async {
                 tokio::task::yield_now().await;
                 let response = http::Response::new(Bytes::from_static(b"fast path: later"));
-                Box::new(move |reply: Reply<'_>| reply.send_response(&response)) as Written
+                Box::new(move |reply: ResponseWriter<'_>| reply.send_response(&response))
+                    as EncodeResponse
             })),
             "/never" => {
                 let held = Arc::clone(&self.held);
-                Verdict::Pending(Box::pin(async move {
+                FastPathResult::Pending(Box::pin(async move {
                     let () = std::future::pending().await;
                     drop(held);
-                    Box::new(|_: Reply<'_>| ()) as Written
+                    Box::new(|_: ResponseWriter<'_>| ()) as EncodeResponse
                 }))
             }
             target if target.starts_with("/now") => {
                 reply.send(&self.head, &[], format!("fast path: {target}").as_bytes());
-                Verdict::Handled
+                FastPathResult::Handled
             }
-            _ => Verdict::Fallback,
+            _ => FastPathResult::Fallback,
         }
     }
 }

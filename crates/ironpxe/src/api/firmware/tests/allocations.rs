@@ -10,7 +10,7 @@ use ironpxe_core::provision_state::ProvisionState;
 use tokio::runtime::{Builder, Runtime};
 
 use super::{MAC, Service, StatusCode};
-use crate::server::{Reply, SimpleGet, Verdict};
+use crate::server::{FastPathResult, ResponseWriter, SimpleGet};
 use crate::telemetry;
 
 /// How often an answer may ask for memory. What it is today, and a little.
@@ -34,13 +34,13 @@ impl Service {
         };
         let fast_path = self.site.fast_path.as_ref().unwrap();
         let mut out = Vec::new();
-        let mut verdict = Verdict::Fallback;
+        let mut verdict = FastPathResult::Fallback;
         // A line of the log that a thread without one came to first counts as switched off for all.
         tracing::callsite::rebuild_interest_cache();
         let counted = allocation_counter::measure(|| {
-            verdict = fast_path.answer(&request, Reply::new(&mut out, false));
+            verdict = fast_path.answer(&request, ResponseWriter::new(&mut out, false));
         });
-        let Verdict::Handled = verdict else {
+        let FastPathResult::Handled = verdict else {
             return None;
         };
         let text = String::from_utf8(out).unwrap();

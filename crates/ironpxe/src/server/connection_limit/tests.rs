@@ -14,18 +14,18 @@ fn peer(last: u8) -> IpAddr {
     [10, 0, 0, last].into()
 }
 
-async fn enter(places: &Arc<Places>, last: u8) -> Place {
-    places.enter(peer(last)).await.unwrap()
+async fn enter(limit: &Arc<ConnectionLimit>, last: u8) -> ConnectionPermit {
+    limit.acquire(peer(last)).await.unwrap()
 }
 
 /// Whether the connection was told to go.
-fn is_ended(place: &Place) -> bool {
-    State::of(place.slot.state.load(Ordering::Acquire)).0 == State::Ended
+fn is_ended(permit: &ConnectionPermit) -> bool {
+    State::of(permit.slot.state.load(Ordering::Acquire)).0 == State::Ended
 }
 
 /// Whether a new connection from this address has to wait; if so, another one has to go.
-fn waits(places: &Arc<Places>, last: u8) -> bool {
-    matches!(places.try_enter(source_of(peer(last))).0, Entered::Wait)
+fn waits(limit: &Arc<ConnectionLimit>, last: u8) -> bool {
+    matches!(limit.try_enter(source_of(peer(last))).0, Entered::Wait)
 }
 
 /// Lets some time pass, so that one has waited longer than another.
@@ -51,76 +51,76 @@ fn a_state_keeps_its_time() {
 
 #[tokio::test]
 async fn the_longest_idle_of_the_address_with_the_most_goes() {
-    let places = Places::new(9, true, LONG);
-    let machine = enter(&places, 1).await;
+    let limit = ConnectionLimit::new(9, true, LONG);
+    let machine = enter(&limit, 1).await;
     a_moment().await;
     let mut many = Vec::new();
     for _ in 0..6 {
-        many.push(enter(&places, 2).await);
+        many.push(enter(&limit, 2).await);
         a_moment().await;
     }
     // The first of them is at work, and the second has just been answered.
-    many[0].works();
-    many[1].works();
-    many[1].waits();
+    many[0].set_working();
+    many[1].set_working();
+    many[1].set_idle();
     // Six are all that an address may have.
-    assert!(waits(&places, 2));
+    assert!(waits(&limit, 2));
     assert!(is_ended(&many[2]));
     drop(many.remove(2));
-    many.push(enter(&places, 2).await);
-    let other = enter(&places, 3).await;
-    assert_eq!(places.count(), 8);
-    // Full: the place of a new one is made by the address that has the most.
-    assert!(waits(&places, 4));
+    many.push(enter(&limit, 2).await);
+    let other = enter(&limit, 3).await;
+    assert_eq!(limit.count(), 8);
+    // Full: the address with the most connections loses one.
+    assert!(waits(&limit, 4));
     let ended: Vec<bool> = many.iter().map(is_ended).collect();
     assert_eq!(ended, [false, false, true, false, false, false]);
     assert!(!is_ended(&machine) && !is_ended(&other));
     let ((), entered) = tokio::join!(
         async {
-            many[2].is_ended().await;
+            many[2].evicted().await;
             drop(many.remove(2));
         },
-        enter(&places, 4)
+        enter(&limit, 4)
     );
     drop(entered);
-    assert_eq!(places.count(), 7);
+    assert_eq!(limit.count(), 7);
 }
 
 #[tokio::test]
 async fn an_address_whose_connections_all_work_gets_no_more_than_its_share() {
-    let places = Places::new(9, true, LONG);
+    let limit = ConnectionLimit::new(9, true, LONG);
     let mut many = Vec::new();
     for _ in 0..6 {
-        let place = enter(&places, 2).await;
-        place.works();
-        many.push(place);
+        let permit = enter(&limit, 2).await;
+        permit.set_working();
+        many.push(permit);
     }
-    assert!(places.enter(peer(2)).await.is_none());
-    let _other = enter(&places, 3).await;
+    assert!(limit.acquire(peer(2)).await.is_none());
+    let _other = enter(&limit, 3).await;
     // One whose client is slow makes room.
-    many[4].is_slow(Instant::now());
-    assert!(waits(&places, 2));
+    many[4].set_slow_since(Instant::now());
+    assert!(waits(&limit, 2));
     assert!(is_ended(&many[4]));
 }
 
 #[tokio::test]
 async fn few_connections_of_each_address_are_left_alone_for_a_while() {
-    let places = Places::new(4, false, LONG);
+    let limit = ConnectionLimit::new(4, false, LONG);
     let mut all = Vec::new();
     for last in 1..=4 {
-        all.push(enter(&places, last).await);
+        all.push(enter(&limit, last).await);
     }
-    all[0].works();
-    all[0].is_slow(Instant::now());
-    assert!(waits(&places, 9));
+    all[0].set_working();
+    all[0].set_slow_since(Instant::now());
+    assert!(waits(&limit, 9));
     assert!(!all.iter().any(is_ended));
     // As if one had been here for long.
-    let long_ago = places.now();
+    let long_ago = limit.now();
     all[2]
         .slot
         .state
         .store(State::Idle.at(long_ago), Ordering::Release);
-    let later = Arc::clone(&places);
+    let later = Arc::clone(&limit);
     let waiting = async {
         // The second packet of a client comes within a second, or never.
         while !all.iter().any(is_ended) {
@@ -134,31 +134,31 @@ async fn few_connections_of_each_address_are_left_alone_for_a_while() {
 
 #[tokio::test]
 async fn an_eighth_of_the_connections_is_kept_for_boot_scripts() {
-    let places = Places::new(16, true, LONG);
+    let limit = ConnectionLimit::new(16, true, LONG);
     let mut all = Vec::new();
     for last in 0..16 {
-        let place = enter(&places, last).await;
-        assert_eq!(place.is_kept(), last >= 14);
-        assert_eq!(place.may_stay(), last < 10, "{last}");
-        place.works();
-        all.push(place);
+        let permit = enter(&limit, last).await;
+        assert_eq!(permit.is_reserved(), last >= 14);
+        assert_eq!(permit.may_keep_alive(), last < 10, "{last}");
+        permit.set_working();
+        all.push(permit);
     }
-    assert!(waits(&places, 99));
+    assert!(waits(&limit, 99));
     assert_eq!(all[15].head_timeout(), LONG / 10);
     drop(all);
-    assert_eq!(places.count(), 0);
-    assert!(places.taken().by_source.is_empty());
+    assert_eq!(limit.count(), 0);
+    assert!(limit.taken().by_source.is_empty());
 }
 
 #[tokio::test]
 async fn the_fewer_places_are_left_the_shorter_a_head_may_take() {
-    let places = Places::new(8, false, LONG);
+    let limit = ConnectionLimit::new(8, false, LONG);
     let mut all = Vec::new();
     let mut timeouts = Vec::new();
     for last in 0..8 {
-        let place = enter(&places, last).await;
-        timeouts.push(place.head_timeout().as_secs());
-        all.push(place);
+        let permit = enter(&limit, last).await;
+        timeouts.push(permit.head_timeout().as_secs());
+        all.push(permit);
     }
     assert_eq!(timeouts, [60, 60, 60, 60, 45, 30, 15, 2]);
 }
@@ -166,11 +166,11 @@ async fn the_fewer_places_are_left_the_shorter_a_head_may_take() {
 /// The framework is done with an answer long before a slow client is.
 #[tokio::test]
 async fn connection_that_reads_the_end_of_a_response_is_slow_and_not_idle() {
-    let places = Places::new(4, false, LONG);
-    let place = Arc::new(enter(&places, 1).await);
-    let state = || State::of(place.slot.state.load(Ordering::Acquire)).0;
+    let limit = ConnectionLimit::new(4, false, LONG);
+    let permit = Arc::new(enter(&limit, 1).await);
+    let state = || State::of(permit.slot.state.load(Ordering::Acquire)).0;
     let watch = Watch::new(
-        Arc::clone(&place),
+        Arc::clone(&permit),
         RequestMemory::new(1, "an option"),
         peer(1),
     );

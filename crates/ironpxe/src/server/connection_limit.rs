@@ -1,10 +1,10 @@
-//! Who may have a connection when there are fewer than are wanted.
+//! The limit on connections, and which one is closed when it is reached.
 //!
-//! A connection that waits for its client (for a request, for a body, or for the client to take an
-//! answer) costs the client nothing, and others their place. So when all places are taken, the one
-//! that has waited the longest goes, and first of all one of the source address that has the most.
-//! Where machines boot, no address can have more than three quarters of the places, and some are
-//! kept for connections that ask at once for a boot script.
+//! A connection that waits for its client (for a request, for a body, or for the client to read a
+//! response) costs the client nothing, but uses up a connection. So at the limit the one that has
+//! waited the longest is closed, preferably one of the source address with the most connections.
+//! Where machines boot, no address gets more than three quarters of the connections, and some are
+//! reserved for connections that ask for a boot script immediately.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -15,18 +15,18 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tracing::warn;
 
-/// How long a connection may have waited for its client without being in anybody's way: a
-/// client's next packet may be on its way. Not for addresses that have many connections.
+/// How long an idle connection is safe: the client's next packet may be on its way. Does not apply
+/// to addresses with many connections.
 const YOUNG: Duration = Duration::from_secs(1);
-/// The same for one that sends a body or takes an answer, which stops now and then.
+/// The same while a body is received or a response is sent, which pauses now and then.
 const SLOW: Duration = Duration::from_secs(5);
-/// How often it is looked again whether somebody has waited too long meanwhile.
+/// How often to check again whether a connection can be closed.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// The log says at most so often that the places are taken.
+/// The interval of the log line about the limit.
 const SAID_EVERY: Duration = Duration::from_secs(10);
 
-/// The part of an address by which connections are counted: of IPv6 the network of 64 bits, in
-/// which a host can choose any address it likes.
+/// The part of an address by which connections are counted: with IPv6 the /64 network, in which a
+/// host can choose its address.
 pub(super) fn source_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
@@ -37,21 +37,21 @@ pub(super) fn source_of(address: IpAddr) -> IpAddr {
     }
 }
 
-/// All places.
+/// The connections of a listener.
 #[derive(Debug)]
-pub(super) struct Places {
-    /// For everybody.
+pub(super) struct ConnectionLimit {
+    /// For any request.
     open: usize,
-    /// For boot scripts, beside those.
+    /// In addition, for boot scripts only.
     kept: usize,
-    /// How many one source address may have.
+    /// The maximum of one source address.
     share: usize,
     head_timeout: Duration,
     began: Instant,
-    /// How many of the open places are taken, for those who only look.
+    /// `taken.open`, readable without the lock.
     taken_now: AtomicUsize,
     taken: Mutex<Taken>,
-    /// Somebody has left.
+    /// A connection was closed.
     left: Notify,
 }
 
@@ -63,32 +63,32 @@ struct Taken {
     said: Option<Instant>,
 }
 
-/// A connection's place, and what it is doing.
+/// A connection and its state.
 #[derive(Debug)]
 struct Slot {
     source: IpAddr,
-    is_kept: bool,
-    /// A [`State`], and since when.
+    is_reserved: bool,
+    /// A [`State`] and its start time.
     state: AtomicU64,
-    /// It has to go.
+    /// It was evicted.
     ended: Notify,
 }
 
-/// What a connection is doing.
+/// The state of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// A request is being answered.
     Working,
     /// It waits for a request.
     Idle,
-    /// It waits for the rest of a body, or for the client to take an answer.
+    /// It waits for the rest of a body, or for the client to read the response.
     Slow,
-    /// It is over.
+    /// It was evicted.
     Ended,
 }
 
 impl State {
-    /// Together with the time, in milliseconds.
+    /// Packs the state with its start time, in milliseconds.
     fn at(self, since: u64) -> u64 {
         let state = match self {
             Self::Working => 0,
@@ -110,18 +110,19 @@ impl State {
     }
 }
 
-/// What becomes of a new connection.
+/// The result of [`ConnectionLimit::try_enter`].
 enum Entered {
-    In(Place),
-    /// Its address has too many that are all at work.
+    In(ConnectionPermit),
+    /// Its address has too many connections, and all are answering requests.
     Refused,
-    /// Not yet.
+    /// At the limit.
     Wait,
 }
 
-impl Places {
-    /// `connections` places. If machines ask for `boots` here, an eighth is kept for boot scripts, and no
-    /// address has more than its share; else a few APIs ask, and each may need all.
+impl ConnectionLimit {
+    /// At most `connections`. If machines boot from this listener (`boots`), an eighth is reserved for
+    /// boot scripts, and addresses are limited to a share; otherwise the clients are a few APIs, each
+    /// of which may need all.
     pub(super) fn new(connections: usize, boots: bool, head_timeout: Duration) -> Arc<Self> {
         let kept = if boots { connections / 8 } else { 0 };
         let open = connections.saturating_sub(kept).max(1);
@@ -137,8 +138,8 @@ impl Places {
         })
     }
 
-    /// The place of a new connection from this address, when there is one; `None` if it gets none.
-    pub(super) async fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
+    /// Waits until a new connection from this address is allowed; `None` if it is refused.
+    pub(super) async fn acquire(self: &Arc<Self>, peer: IpAddr) -> Option<ConnectionPermit> {
         let source = source_of(peer);
         loop {
             let mut left = std::pin::pin!(self.left.notified());
@@ -148,7 +149,7 @@ impl Places {
                 warn!("{news}");
             }
             match entered {
-                Entered::In(place) => return Some(place),
+                Entered::In(permit) => return Some(permit),
                 Entered::Refused => return None,
                 Entered::Wait => {
                     let _ = tokio::time::timeout(LOOK_AGAIN, left).await;
@@ -157,7 +158,7 @@ impl Places {
         }
     }
 
-    /// What becomes of a new connection from this address now, and what the log is told of it.
+    /// Tries to allow a new connection from this address, and returns what to log.
     fn try_enter(self: &Arc<Self>, source: IpAddr) -> (Entered, Option<String>) {
         let mut taken = self.taken();
         let own = taken.by_source.get(&source).map_or(0, Vec::len);
@@ -178,7 +179,7 @@ impl Places {
         let news = self.news(&mut taken, source);
         let most = taken.by_source.values().max_by_key(|slots| slots.len());
         let ended = match most {
-            // Whoever has so many does not only boot a machine.
+            // A single machine does not need so many.
             Some(slots) if slots.len() > (self.open / 8).max(2) => {
                 self.end_longest(slots, |_| Some(Duration::ZERO))
             }
@@ -196,14 +197,19 @@ impl Places {
         (Entered::Wait, news)
     }
 
-    fn admit(self: &Arc<Self>, taken: &mut Taken, source: IpAddr, is_kept: bool) -> Place {
+    fn admit(
+        self: &Arc<Self>,
+        taken: &mut Taken,
+        source: IpAddr,
+        is_reserved: bool,
+    ) -> ConnectionPermit {
         let slot = Arc::new(Slot {
             source,
-            is_kept,
+            is_reserved,
             state: AtomicU64::new(State::Idle.at(self.now())),
             ended: Notify::new(),
         });
-        if is_kept {
+        if is_reserved {
             taken.kept += 1;
         } else {
             taken.open += 1;
@@ -211,14 +217,14 @@ impl Places {
         }
         let slots = taken.by_source.entry(source).or_default();
         slots.push(Arc::clone(&slot));
-        Place {
+        ConnectionPermit {
             slot,
-            places: Arc::clone(self),
+            limit: Arc::clone(self),
         }
     }
 
-    /// Ends the connection that has waited the longest of those that may be ended: `timeout_of` says
-    /// how long each may wait in its state. Whether one is about to leave.
+    /// Evicts the connection that has waited the longest of those over their timeout, if any; `timeout_of`
+    /// gives the timeout of each state. Returns whether a connection is about to close.
     fn end_longest<'s>(
         &self,
         slots: impl IntoIterator<Item = &'s Arc<Slot>>,
@@ -232,7 +238,7 @@ impl Places {
             let may_wait = match state {
                 State::Idle | State::Slow => timeout_of(state),
                 State::Working => None,
-                // It leaves its place in a moment; one is enough.
+                // It is about to close; one is enough.
                 State::Ended => return true,
             };
             let waited = Duration::from_millis(now.saturating_sub(since));
@@ -245,7 +251,7 @@ impl Places {
             return false;
         };
         let ended = State::Ended.at(now);
-        // If it has begun to work meanwhile, somebody else is found the next time.
+        // If it is answering a request by now, the next attempt finds another one.
         let swapped =
             (slot.state).compare_exchange(word, ended, Ordering::AcqRel, Ordering::Acquire);
         if swapped.is_ok() {
@@ -254,7 +260,7 @@ impl Places {
         true
     }
 
-    /// What the log is told, if it has not been told lately.
+    /// The log line about the limit, unless it was logged recently.
     fn news(&self, taken: &mut Taken, source: IpAddr) -> Option<String> {
         if taken.said.is_some_and(|said| said.elapsed() < SAID_EVERY) {
             return None;
@@ -271,13 +277,13 @@ impl Places {
         ))
     }
 
-    /// How many places are free.
+    /// The number of free connections.
     fn free(&self) -> usize {
         let taken = self.taken_now.load(Ordering::Relaxed);
         self.open.saturating_sub(taken)
     }
 
-    /// Since the beginning, in milliseconds.
+    /// Milliseconds since the start.
     fn now(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX >> 2)
     }
@@ -293,47 +299,45 @@ impl Places {
     }
 }
 
-/// The place of one connection, which is free again when it is dropped.
+/// Permits one connection, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct ConnectionPermit {
     slot: Arc<Slot>,
-    places: Arc<Places>,
+    limit: Arc<ConnectionLimit>,
 }
 
-impl Place {
-    /// Whether the connection is here for a boot script alone.
-    pub(super) fn is_kept(&self) -> bool {
-        self.slot.is_kept
+impl ConnectionPermit {
+    /// Whether the connection is one of those reserved for boot scripts.
+    pub(super) fn is_reserved(&self) -> bool {
+        self.slot.is_reserved
     }
 
     /// A request is being answered.
-    pub(super) fn works(&self) {
+    pub(super) fn set_working(&self) {
         self.enter(|_| Some(State::Working.at(0)));
     }
 
-    /// The client has to send a request, from now on.
-    pub(super) fn waits(&self) {
-        let now = self.places.now();
+    /// The client has to send a request.
+    pub(super) fn set_idle(&self) {
+        let now = self.limit.now();
         self.enter(|_| Some(State::Idle.at(now)));
     }
 
-    /// The client has to send something, since `since` at least, for the request that is being
-    /// answered.
-    pub(super) fn is_slow(&self, since: Instant) {
-        let since = since.saturating_duration_since(self.places.began);
+    /// The client has to send more of a request, since `since` at the latest.
+    pub(super) fn set_slow_since(&self, since: Instant) {
+        let since = since.saturating_duration_since(self.limit.began);
         let since = u64::try_from(since.as_millis()).unwrap_or_default();
         self.enter(|state| (state == State::Working).then(|| State::Slow.at(since)));
     }
 
-    /// The client has to take something, from now on. That may be the rest of an answer that is
-    /// complete otherwise.
-    pub(super) fn is_blocked(&self) {
-        let now = self.places.now();
+    /// The client has to read the response, or the rest of it.
+    pub(super) fn set_blocked(&self) {
+        let now = self.limit.now();
         self.enter(|_| Some(State::Slow.at(now)));
     }
 
-    /// The client has done so.
-    pub(super) fn goes_on(&self) {
+    /// The client has sent or read what it had to.
+    pub(super) fn set_taken(&self) {
         self.enter(|state| (state == State::Slow).then(|| State::Working.at(0)));
     }
 
@@ -345,40 +349,39 @@ impl Place {
         let _ = (self.slot.state).fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
     }
 
-    /// Comes when the connection has to go.
-    pub(super) async fn is_ended(&self) {
+    /// Returns when the connection is to be closed.
+    pub(super) async fn evicted(&self) {
         self.slot.ended.notified().await;
     }
 
-    /// How long the client may take to send a request's head: the fewer places are left, the
-    /// shorter.
+    /// The timeout of a request's head: the fewer connections are free, the shorter.
     pub(super) fn head_timeout(&self) -> Duration {
-        let Places {
+        let ConnectionLimit {
             open, head_timeout, ..
-        } = *self.places;
-        if self.slot.is_kept {
+        } = *self.limit;
+        if self.slot.is_reserved {
             return head_timeout / 10;
         }
-        let free = self.places.free();
+        let free = self.limit.free();
         let half = u32::try_from(open.div_ceil(2)).unwrap_or(u32::MAX);
         let free = u32::try_from(free).unwrap_or(u32::MAX).min(half);
         (head_timeout / half.max(1) * free).max(head_timeout / 30)
     }
 
-    /// Whether the connection may stay after an answer: not when places run short.
-    pub(super) fn may_stay(&self) -> bool {
-        !self.slot.is_kept && self.places.free() > self.places.open / 4
+    /// Whether to keep the connection open after a response: not when few are free.
+    pub(super) fn may_keep_alive(&self) -> bool {
+        !self.slot.is_reserved && self.limit.free() > self.limit.open / 4
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        let mut taken = self.places.taken();
-        if self.slot.is_kept {
+        let mut taken = self.limit.taken();
+        if self.slot.is_reserved {
             taken.kept = taken.kept.saturating_sub(1);
         } else {
             taken.open = taken.open.saturating_sub(1);
-            self.places.taken_now.store(taken.open, Ordering::Relaxed);
+            self.limit.taken_now.store(taken.open, Ordering::Relaxed);
         }
         let source = self.slot.source;
         if let Some(slots) = taken.by_source.get_mut(&source) {
@@ -388,7 +391,7 @@ impl Drop for Place {
             }
         }
         drop(taken);
-        self.places.left.notify_one();
+        self.limit.left.notify_one();
     }
 }
 

@@ -37,13 +37,13 @@ impl Head {
 
 /// The destination of a response, which can be written once.
 #[derive(Debug)]
-pub struct Reply<'o> {
+pub struct ResponseWriter<'o> {
     out: &'o mut Vec<u8>,
     /// Whether the connection is closed after it.
     last: bool,
 }
 
-impl<'o> Reply<'o> {
+impl<'o> ResponseWriter<'o> {
     /// Writes to the end of `out`. If it is the `last` response, it says so.
     pub fn new(out: &'o mut Vec<u8>, last: bool) -> Self {
         Self { out, last }
@@ -120,9 +120,9 @@ mod tests {
 
     use super::*;
 
-    fn text(last: bool, answer: impl FnOnce(Reply<'_>)) -> String {
+    fn text(last: bool, answer: impl FnOnce(ResponseWriter<'_>)) -> String {
         let mut out = Vec::new();
-        answer(Reply::new(&mut out, last));
+        answer(ResponseWriter::new(&mut out, last));
         String::from_utf8(out).unwrap()
     }
 
