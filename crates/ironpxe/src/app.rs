@@ -155,7 +155,7 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
             (Some(api), Some(conductor), site)
         }
         RoleSetup::Api { rpc: client } => {
-            let conductors = json_rpc::remote(&common.db, rpc, client)?;
+            let conductors = json_rpc::remote(&common.db, rpc, *client)?;
             let (api, site) = ApiService::new(&common, Arc::new(conductors));
             (Some(api), None, site)
         }
@@ -189,7 +189,7 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
         api.begin_stop();
     }
     signals
-        .or_cut_short(async {
+        .or_cut_short(Box::pin(async {
             // Before the listener closes, so that no more calls are sent here.
             if let Some(conductor) = &conductor {
                 conductor.leave().await;
@@ -203,7 +203,7 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
             stop.cancel();
             serving.await;
             end(&common, conductor.as_ref()).await;
-        })
+        }))
         .await?;
     info!("stopped");
     Ok(())

@@ -4,10 +4,6 @@
 //! provision state in the database. `docs/architecture.md` is the map of this crate.
 //!
 //! The executable calls [`run`]; every other module is private.
-#![expect(
-    unreachable_pub,
-    reason = "every module is private; `pub` in them is still to become `pub(crate)`"
-)]
 
 mod api;
 mod app;

@@ -1,7 +1,11 @@
 //! One service for tests and fuzzing: a database, a boot service, a conductor and the API in this
 //! process, with the defaults of the configuration.
 
-#![expect(clippy::unwrap_used, reason = "no part of the service")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "no part of the service"
+)]
 #![cfg_attr(
     not(test),
     expect(dead_code, reason = "fuzzing sends its requests in its own ways")
@@ -48,8 +52,9 @@ pub(crate) struct TestApp {
 
 /// What a [`TestApp`] is started with.
 pub(crate) struct TestAppBuilder {
-    boot: boot::Settings,
-    conductor: conductor::Settings,
+    // Boxed: large, and a part of every test's future.
+    boot: Box<boot::Settings>,
+    conductor: Box<conductor::Settings>,
     api: api::Settings,
     folder: Arc<TempDir>,
 }
@@ -154,8 +159,8 @@ impl TestApp {
 impl TestAppBuilder {
     fn on(folder: Arc<TempDir>) -> Self {
         Self {
-            boot: boot::testing::settings(),
-            conductor: conductor::testing::settings(),
+            boot: Box::new(boot::testing::settings()),
+            conductor: Box::new(conductor::testing::settings()),
             api: api::Settings::default(),
             folder,
         }
@@ -167,7 +172,7 @@ impl TestAppBuilder {
     }
 
     pub(crate) fn host(self, host: &str) -> Self {
-        self.conductor(|settings| settings.host = host.to_owned())
+        self.conductor(|settings| host.clone_into(&mut settings.host))
     }
 
     pub(crate) fn boot(mut self, set: impl FnOnce(&mut boot::Settings)) -> Self {
@@ -194,9 +199,9 @@ impl TestAppBuilder {
 
     pub(crate) async fn start_on(self, db: Db) -> TestApp {
         let images = self.boot.images.clone();
-        let boot = BootService::new(&db, self.boot, &Tasks::new());
-        let conductor =
-            conductor::testing::start(&db, boot.clone(), self.conductor, Tasks::new()).await;
+        let boot = BootService::new(&db, *self.boot, &Tasks::new());
+        let start = conductor::testing::start(&db, boot.clone(), *self.conductor, Tasks::new());
+        let conductor = Box::pin(start).await;
         let site = api::site(AppState {
             db: db.clone(),
             boot,

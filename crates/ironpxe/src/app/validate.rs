@@ -41,7 +41,7 @@ pub(super) enum RoleSetup {
     },
     Api {
         /// How it speaks to conductors.
-        rpc: RpcClient,
+        rpc: Box<RpcClient>,
     },
     Conductor {
         drivers: Drivers,
@@ -92,7 +92,7 @@ pub(super) fn validate(config: &Config, role: Role) -> Result<Validated, ConfigE
         Role::All => drivers.map(|drivers| RoleSetup::All { drivers }),
         Role::Api => {
             let rpc = found.in_one(RpcClient::new(rpc).map_err(setting));
-            rpc.map(|rpc| RoleSetup::Api { rpc })
+            rpc.map(|rpc| RoleSetup::Api { rpc: Box::new(rpc) })
         }
         Role::Conductor => {
             let guards = found.in_one(Guards::new(rpc).map_err(setting));

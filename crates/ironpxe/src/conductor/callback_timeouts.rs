@@ -35,7 +35,7 @@ impl LocalConductor {
                     }
                 }
                 Err(problem) => {
-                    error!("cannot check for timed-out nodes in state \"{state}\": {problem}")
+                    error!("cannot check for timed-out nodes in state \"{state}\": {problem}");
                 }
             }
         }

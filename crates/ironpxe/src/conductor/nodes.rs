@@ -10,6 +10,7 @@ use json_patch::{Patch, PatchOperation};
 use tracing::{error, info};
 
 use super::{LocalConductor, refuse_if_reserved};
+use crate::drivers::Drivers;
 use crate::rpc::Context;
 
 impl LocalConductor {
@@ -35,7 +36,7 @@ impl LocalConductor {
                 refuse_fixed_fields(&before, node)?;
             }
             if node.driver != before.driver && reset_interfaces {
-                self.drivers.reset_interfaces(node, &before.interfaces);
+                Drivers::reset_interfaces(node, &before.interfaces);
             }
             // A node whose hardware type is disabled can still be changed otherwise.
             if node.driver != before.driver || node.interfaces != before.interfaces {

@@ -42,7 +42,7 @@ impl Config {
             Err(broken) => {
                 problems.extend(broken.into_iter().map(|BrokenTemplate { arch, error }| {
                     self.about_template(arch.as_deref(), &error.to_string())
-                }))
+                }));
             }
         }
         Err(ConfigError { problems })

@@ -153,7 +153,7 @@ impl Drivers {
 
     /// After a change of driver, resets the interfaces that equal those in `before`, which the
     /// change did not set.
-    pub fn reset_interfaces(&self, node: &mut Node, before: &Interfaces) {
+    pub fn reset_interfaces(node: &mut Node, before: &Interfaces) {
         for kind in InterfaceKind::ALL {
             if node.interfaces.get(kind) == before.get(kind) {
                 node.interfaces.set(kind, "");

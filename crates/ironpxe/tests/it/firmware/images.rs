@@ -156,7 +156,7 @@ fn a_machine_is_told_which_image_is_missing(platform: Platform) -> Result<()> {
     let _turn = MACHINES.enter();
     let machine = site.machine(platform).power_on()?;
     machine.wait_for("it does not exist", BOOT)?;
-    machine.wait_for("name another kernel", BOOT)?;
+    machine.wait_for("set another kernel", BOOT)?;
     let line = site
         .server
         .wait_for_log("machine not booted: kernel", TIMEOUT)?;

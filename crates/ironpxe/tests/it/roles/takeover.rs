@@ -73,7 +73,7 @@ fn settled(client: &Ironic, nodes: &BTreeMap<String, &str>, holder: &str) -> Res
 fn releases(conductors: &[&Server]) -> BTreeMap<String, usize> {
     let mut count = BTreeMap::new();
     for conductor in conductors {
-        for line in conductor.log_with("released from a conductor") {
+        for line in conductor.log_with("released from a dead conductor") {
             let uuid = line.split("node.uuid=").nth(1).unwrap_or_default();
             let uuid = uuid.split_whitespace().next().unwrap_or_default();
             *count.entry(uuid.to_owned()).or_insert(0) += 1;
