@@ -24,12 +24,12 @@ use ironpxe_core::error::Fault;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-pub use crate::boot::BootPreview;
-pub use crate::boot::preview::OfflineError;
+pub(crate) use crate::boot::BootPreview;
+pub(crate) use crate::boot::preview::OfflineError;
 use crate::boot::{self, Templates};
 use crate::config::{Config, ConfigError, Connection};
 use crate::db::{self, Db};
-pub use crate::db::{DbError, Migration, SchemaStatus, Verdict};
+pub(crate) use crate::db::{DbError, Migration, SchemaStatus, Verdict};
 use crate::images;
 use crate::lifecycle::{CutShort, HangUps, Signals};
 use crate::server::{self, Limits, TooFewFiles};
@@ -40,9 +40,9 @@ use self::common::{Common, Inputs};
 use self::conductor_service::ConductorService;
 use self::listener::Listener;
 use self::openstack::Clients;
-pub use self::role::Role;
+pub(crate) use self::role::Role;
 use self::settings::{api_url, db_location, db_settings, images};
-pub use self::validate::check;
+pub(crate) use self::validate::check;
 use self::validate::{RoleSetup, Validated, validate};
 
 /// How long tasks may take to end, and how long the database may take to close.
@@ -50,7 +50,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]
-pub enum AppError {
+pub(crate) enum AppError {
     /// The configuration cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -99,7 +99,7 @@ pub enum AppError {
 }
 
 /// Serves until a signal says stop.
-pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
+pub(crate) async fn serve(config: Config, role: Role) -> Result<(), AppError> {
     let Validated {
         setup,
         scripts,
@@ -210,7 +210,7 @@ pub async fn serve(config: Config, role: Role) -> Result<(), AppError> {
 }
 
 /// What a machine would boot, by the database alone.
-pub async fn preview(
+pub(crate) async fn preview(
     config: &Config,
     scripts: &Scripts,
     machine: &str,
@@ -242,7 +242,7 @@ fn noted(scripts: Scripts) -> Scripts {
 }
 
 /// What of the service's files others may read, and what `serve` does about it.
-pub fn exposed_files(config: &Config) -> Vec<String> {
+pub(crate) fn exposed_files(config: &Config) -> Vec<String> {
     let mut notes = Vec::new();
     if let Connection::Sqlite(path) = &config.database_connection {
         for (file, mode) in db::exposed_files(path) {
@@ -264,12 +264,12 @@ pub fn exposed_files(config: &Config) -> Vec<String> {
 }
 
 /// Of which version the tables of the database are.
-pub async fn database_status(config: &Config) -> Result<SchemaStatus, DbError> {
+pub(crate) async fn database_status(config: &Config) -> Result<SchemaStatus, DbError> {
     db::schema_status(&db_location(config)).await
 }
 
 /// Brings the tables of the database up to date, and tells which migrations that took.
-pub async fn database_upgrade(config: &Config) -> Result<Vec<Migration>, DbError> {
+pub(crate) async fn database_upgrade(config: &Config) -> Result<Vec<Migration>, DbError> {
     db::upgrade(&db_location(config)).await
 }
 

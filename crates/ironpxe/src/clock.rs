@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 
 /// Now, in UTC, truncated to the microseconds that the database and the API store.
-pub fn now() -> OffsetDateTime {
+pub(crate) fn now() -> OffsetDateTime {
     let now = OffsetDateTime::now_utc();
     now.replace_nanosecond(now.microsecond() * 1000)
         .unwrap_or(now)

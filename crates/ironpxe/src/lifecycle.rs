@@ -11,23 +11,23 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use self::signals::{CutShort, HangUps, Signals};
+pub(crate) use self::signals::{CutShort, HangUps, Signals};
 
 /// The background tasks. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct Tasks {
+pub(crate) struct Tasks {
     tracker: TaskTracker,
     stopping: CancellationToken,
 }
 
 impl Tasks {
     /// No tasks yet.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// Starts a task. A panic is logged with its name; other tasks continue.
-    pub fn spawn(
+    pub(crate) fn spawn(
         &self,
         name: impl Into<Cow<'static, str>>,
         task: impl Future<Output = ()> + Send + 'static,
@@ -44,7 +44,7 @@ impl Tasks {
 
     /// Runs a future to completion even if the caller is cancelled (when a client disconnects, for
     /// example). `None` if it panicked.
-    pub async fn run_to_completion<T: Send + 'static>(
+    pub(crate) async fn run_to_completion<T: Send + 'static>(
         &self,
         name: impl Into<Cow<'static, str>>,
         task: impl Future<Output = T> + Send + 'static,
@@ -59,12 +59,12 @@ impl Tasks {
     }
 
     /// Cancelled when the tasks should stop.
-    pub fn stopping(&self) -> CancellationToken {
+    pub(crate) fn stopping(&self) -> CancellationToken {
         self.stopping.clone()
     }
 
     /// Cancels the tasks and waits for them, at most `timeout`. Returns whether all have finished.
-    pub async fn stop(&self, timeout: Duration) -> bool {
+    pub(crate) async fn stop(&self, timeout: Duration) -> bool {
         self.stopping.cancel();
         self.tracker.close();
         tokio::time::timeout(timeout, self.tracker.wait())

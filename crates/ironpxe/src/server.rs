@@ -29,19 +29,19 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-pub use self::body::{BodyLimits, BodyRefused, read_body};
+pub(crate) use self::body::{BodyLimits, BodyRefused, read_body};
 use self::connection::Connection;
 use self::connection_limit::ConnectionLimit;
-pub use self::fast_path::{EncodeResponse, FastPath, FastPathResult, SimpleGet};
+pub(crate) use self::fast_path::{EncodeResponse, FastPath, FastPathResult, SimpleGet};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use self::first_answer::first_answer;
-pub use self::memory::{HeldMemory, MemoryRefused, RequestMemory};
-pub use self::response_writer::{Head, ResponseWriter};
+pub(crate) use self::memory::{HeldMemory, MemoryRefused, RequestMemory};
+pub(crate) use self::response_writer::{Head, ResponseWriter};
 use crate::lifecycle::Tasks;
 
 /// The limits of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// The maximum number of open connections. For a new one beyond it, the connection that has
     /// been idle the longest is closed.
     pub connections: usize,
@@ -55,7 +55,7 @@ pub struct Limits {
 
 impl Limits {
     /// The limits for this process's number of file descriptors.
-    pub fn of_this_process() -> Result<Self, TooFewFiles> {
+    pub(crate) fn of_this_process() -> Result<Self, TooFewFiles> {
         Self::of_files(open_files())
     }
 
@@ -87,7 +87,7 @@ const FEWEST_FILES: usize = 200;
      connections: at least {FEWEST_FILES} are required, and 16384 are recommended. Raise \
      the limit: `ulimit -n 16384`, or LimitNOFILE=16384 in the systemd unit"
 )]
-pub struct TooFewFiles {
+pub(crate) struct TooFewFiles {
     /// The current limit.
     pub files: usize,
 }
@@ -114,7 +114,7 @@ fn open_files() -> usize {
 
 /// A service at a listening address.
 #[derive(Clone)]
-pub struct Site {
+pub(crate) struct Site {
     /// Handles all requests.
     pub router: Router,
     /// Handles requests that need no framework, before the router.
@@ -126,7 +126,12 @@ pub struct Site {
 }
 
 /// Serves connections from `listener` until `stop`, then finishes those in progress.
-pub async fn serve(listener: TcpListener, site: Site, limits: Limits, stop: CancellationToken) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    site: Site,
+    limits: Limits,
+    stop: CancellationToken,
+) {
     let Site {
         router,
         fast_path,

@@ -10,7 +10,7 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 /// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
-pub enum TlsError {
+pub(crate) enum TlsError {
     /// A file cannot be read, or lacks the expected content.
     #[error("cannot read {what} from {}", .path.display())]
     File {
@@ -28,7 +28,7 @@ pub enum TlsError {
 
 /// A server configuration with the certificate chain of `cert_file` and the private key of
 /// `key_file`, as PEM.
-pub fn server(cert_file: &Path, key_file: &Path) -> Result<Arc<ServerConfig>, TlsError> {
+pub(crate) fn server(cert_file: &Path, key_file: &Path) -> Result<Arc<ServerConfig>, TlsError> {
     let certificates = certificates(cert_file)?;
     let key = PrivateKeyDer::from_pem_file(key_file)
         .map_err(|source| unreadable("a private key", key_file, source))?;
@@ -40,7 +40,7 @@ pub fn server(cert_file: &Path, key_file: &Path) -> Result<Arc<ServerConfig>, Tl
 }
 
 /// A client configuration that trusts the CA certificates of `cafile`, as PEM.
-pub fn client(cafile: &Path) -> Result<ClientConfig, TlsError> {
+pub(crate) fn client(cafile: &Path) -> Result<ClientConfig, TlsError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(cafile)? {
         roots.add(certificate)?;
@@ -49,7 +49,7 @@ pub fn client(cafile: &Path) -> Result<ClientConfig, TlsError> {
 }
 
 /// A client configuration that trusts the system's CA certificates.
-pub fn system_client() -> Result<ClientConfig, TlsError> {
+pub(crate) fn system_client() -> Result<ClientConfig, TlsError> {
     let mut roots = RootCertStore::empty();
     // Unreadable or unsuitable certificates are skipped.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
@@ -57,7 +57,7 @@ pub fn system_client() -> Result<ClientConfig, TlsError> {
 }
 
 /// A placeholder for clients that do not use TLS.
-pub fn no_client() -> Result<ClientConfig, TlsError> {
+pub(crate) fn no_client() -> Result<ClientConfig, TlsError> {
     with_roots(RootCertStore::empty())
 }
 

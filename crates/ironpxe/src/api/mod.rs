@@ -25,7 +25,7 @@ mod conductors;
 mod drivers;
 mod empty;
 pub(crate) mod error;
-pub mod firmware;
+pub(crate) mod firmware;
 mod health;
 mod heartbeat;
 mod lazy_args;
@@ -43,21 +43,21 @@ mod request_log;
 mod resolve;
 mod root;
 mod schema;
-pub mod settings;
+pub(crate) mod settings;
 mod shards;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod testing;
 mod version;
 mod volume;
 
-pub use self::settings::Settings;
+pub(crate) use self::settings::Settings;
 
 use self::error::ApiError;
 use self::request::RequestService;
 
 /// The state of all handlers.
 #[derive(Clone)]
-pub struct AppState {
+pub(crate) struct AppState {
     /// For reading resources.
     pub db: Db,
     /// Serves boot requests.
@@ -73,7 +73,7 @@ pub struct AppState {
 }
 
 /// The complete API.
-pub fn router(state: AppState) -> Router {
+pub(crate) fn router(state: AppState) -> Router {
     // The router matches the path before its layers run. The service layer rewrites the path, so it
     // wraps the router as a whole.
     let routes = routes().with_state(state.clone());
@@ -104,7 +104,7 @@ fn routes() -> Router<AppState> {
 }
 
 /// The API as a site of a server.
-pub fn site(state: AppState) -> Site {
+pub(crate) fn site(state: AppState) -> Site {
     let router = router(state.clone());
     let memory = state.settings.memory.clone();
     Site {

@@ -4,7 +4,7 @@ use crate::server::RequestMemory;
 
 /// The API's settings, read by [`crate::config`] and passed on by [`crate::app`].
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// `[api]public_endpoint`: the base of links. If unset, the URL that the client used.
     pub public_endpoint: Option<String>,
     /// `[api]max_limit`: the maximum page size.

@@ -15,7 +15,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Why a service cannot be asked.
 #[derive(Debug, thiserror::Error)]
 #[error("[{section}]")]
-pub struct OpenStackSetupError {
+pub(crate) struct OpenStackSetupError {
     /// The section.
     pub section: &'static str,
     /// What is wrong.
@@ -24,7 +24,7 @@ pub struct OpenStackSetupError {
 
 /// The services that are configured. Nobody is asked yet.
 #[derive(Debug, Clone, Default)]
-pub struct Clients {
+pub(crate) struct Clients {
     /// With `[glance]auth_type`.
     pub glance: Option<Glance>,
     /// With `[glance]swift_temp_url_key` as well.
@@ -35,7 +35,7 @@ pub struct Clients {
 
 impl Clients {
     /// Makes them.
-    pub fn new(config: &Config) -> Result<Self, OpenStackSetupError> {
+    pub(crate) fn new(config: &Config) -> Result<Self, OpenStackSetupError> {
         let of = |section| move |source| OpenStackSetupError { section, source };
         let (glance, neutron) = (&config.glance, &config.neutron);
         let settings = settings(&glance.openstack(), glance.timeout, glance.num_retries);

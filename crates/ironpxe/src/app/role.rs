@@ -5,7 +5,7 @@
 
 /// What a process is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub(crate) enum Role {
     /// Everything.
     All,
     /// What clients and machines ask.
@@ -16,7 +16,7 @@ pub enum Role {
 
 impl Role {
     /// Its name.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::All => "all",
             Self::Api => "api",

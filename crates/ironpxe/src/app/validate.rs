@@ -65,7 +65,7 @@ impl RoleSetup {
 
 /// Checks all that is wrong with a configuration for a role without touching the database or the
 /// network, and says what is worth a thought.
-pub fn check(config: &Config, role: Role) -> Result<Vec<String>, ConfigError> {
+pub(crate) fn check(config: &Config, role: Role) -> Result<Vec<String>, ConfigError> {
     let validated = validate(config, role)?;
     let mut notes = validated.scripts.notes().to_vec();
     let address = SocketAddr::new(config.api.host_ip, config.api.port);

@@ -16,7 +16,7 @@ const FRESH: Duration = Duration::from_secs(1);
 
 /// The known hardware types. Clones share them.
 #[derive(Debug, Clone)]
-pub struct HardwareTypes(Arc<Source>);
+pub(crate) struct HardwareTypes(Arc<Source>);
 
 #[derive(Debug)]
 enum Source {
@@ -39,12 +39,12 @@ struct List {
 
 impl HardwareTypes {
     /// Those enabled in this process's conductor.
-    pub fn enabled(names: Vec<String>) -> Self {
+    pub(crate) fn enabled(names: Vec<String>) -> Self {
         Self(Arc::new(Source::Enabled(names)))
     }
 
     /// Those that conductors have registered in the database, alive or not.
-    pub fn registered(db: Db) -> Self {
+    pub(crate) fn registered(db: Db) -> Self {
         Self(Arc::new(Source::Registered {
             db,
             list: Mutex::default(),

@@ -24,7 +24,7 @@ const REQUEST_ID: &str = "req-00000000-0000-0000-0000-000000000000";
 
 /// A preview. The script has secrets, so it is not `Debug`.
 #[derive(Clone, PartialEq, Eq)]
-pub struct BootPreview {
+pub(crate) struct BootPreview {
     /// The node.
     pub node_uuid: NodeUuid,
     /// The provision state that the decision is for.
@@ -39,7 +39,7 @@ pub struct BootPreview {
 
 /// Why an offline preview failed.
 #[derive(Debug, thiserror::Error)]
-pub enum OfflineError {
+pub(crate) enum OfflineError {
     /// The database cannot be read.
     #[error(transparent)]
     Database(#[from] DbError),
@@ -56,7 +56,7 @@ pub enum OfflineError {
 
 /// The context of a preview besides the database.
 #[derive(Debug, Clone, Copy)]
-pub struct Context<'a> {
+pub(crate) struct Context<'a> {
     /// The settings of boot decisions.
     pub settings: &'a BootSettings,
     /// The script templates.
@@ -67,7 +67,7 @@ pub struct Context<'a> {
 
 /// Previews the machine `machine` (a node's UUID or name, or a port's address) from the database
 /// alone, in read-only mode, whether the service is running or not.
-pub async fn offline(
+pub(crate) async fn offline(
     database: &db::Settings,
     context: Context<'_>,
     machine: &str,

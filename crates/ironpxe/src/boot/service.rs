@@ -25,7 +25,7 @@ use crate::lifecycle::Tasks;
 
 /// The settings of the boot service.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// The settings of boot decisions.
     pub boot: BootSettings,
     /// `[api]restrict_boot_config`: responses do not tell why a machine is not booted.
@@ -46,7 +46,7 @@ pub struct Settings {
 
 /// The boot service of this process. Clones share it.
 #[derive(Debug, Clone)]
-pub struct BootService(Arc<Inner>);
+pub(crate) struct BootService(Arc<Inner>);
 
 #[derive(Debug)]
 pub(super) struct Inner {
@@ -63,7 +63,7 @@ pub(super) struct Inner {
 
 impl BootService {
     /// Builds the service on this database.
-    pub fn new(db: &Db, settings: Settings, tasks: &Tasks) -> Self {
+    pub(crate) fn new(db: &Db, settings: Settings, tasks: &Tasks) -> Self {
         let facts = BootFacts::new(db);
         Self(Arc::new(Inner {
             cache: BootCache::new(&facts, tasks, settings.cache_bytes),

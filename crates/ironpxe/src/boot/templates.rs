@@ -9,23 +9,23 @@ use ironpxe_core::boot::Scripts;
 /// A request takes a [snapshot](Self::current) and renders with it, so it never mixes old and new
 /// templates.
 #[derive(Debug, Clone)]
-pub struct Templates(Arc<RwLock<Arc<Scripts>>>);
+pub(crate) struct Templates(Arc<RwLock<Arc<Scripts>>>);
 
 impl Templates {
     /// The initial templates.
-    pub fn new(scripts: Scripts) -> Self {
+    pub(crate) fn new(scripts: Scripts) -> Self {
         Self(Arc::new(RwLock::new(Arc::new(scripts))))
     }
 
     /// The current templates.
-    pub fn current(&self) -> Arc<Scripts> {
+    pub(crate) fn current(&self) -> Arc<Scripts> {
         // Nothing panics while the lock is held.
         let scripts = self.0.read().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&scripts)
     }
 
     /// Replaces the templates.
-    pub fn replace(&self, scripts: Scripts) {
+    pub(crate) fn replace(&self, scripts: Scripts) {
         let scripts = Arc::new(scripts);
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = scripts;
     }

@@ -24,7 +24,7 @@ const UNKNOWN: &str = "UNKNOWN";
 
 /// The settings of the node history.
 #[derive(Debug, Clone)]
-pub struct HistorySettings {
+pub(crate) struct HistorySettings {
     /// `[conductor]node_history`: whether events are recorded.
     pub record: bool,
     /// `[conductor]node_history_max_entries`, per node.

@@ -105,19 +105,19 @@ impl LocalConductor {
     }
 
     /// Identifies this run of the conductor.
-    pub fn run_id(&self) -> &str {
+    pub(crate) fn run_id(&self) -> &str {
         &self.life.run_id
     }
 
     /// Announces that this conductor takes no new work; heartbeats go on.
-    pub async fn leave(&self) {
+    pub(crate) async fn leave(&self) {
         self.life.leaving.cancel();
         self.beat().await;
     }
 
     /// Releases the nodes whose task did not finish, so that they need not wait for a timeout. The
     /// last step of the shutdown.
-    pub async fn hand_over(&self) {
+    pub(crate) async fn hand_over(&self) {
         if let Err(fault) = self.release_nodes_of(self.this_run()).await {
             error!("cannot release the nodes of unfinished tasks: {fault}");
         }

@@ -28,10 +28,10 @@ use ironpxe_core::dhcp::DhcpSettings;
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::node::Node;
-pub use ironpxe_core::provision::CallbackTimeouts;
+pub(crate) use ironpxe_core::provision::CallbackTimeouts;
 use ironpxe_core::provision::refuse_if_reserved;
 
-pub use self::history::HistorySettings;
+pub(crate) use self::history::HistorySettings;
 use crate::boot::BootService;
 use crate::db::Db;
 use crate::dhcp::Dhcp;
@@ -43,7 +43,7 @@ use self::liveness::Life;
 
 /// The settings of the conductor.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// The name it registers under (`[DEFAULT]host`).
     pub host: String,
     /// The group of nodes it manages (`[conductor]conductor_group`).
@@ -75,7 +75,7 @@ pub struct Settings {
 
 /// The conductor of this process. Clones share it.
 #[derive(Debug, Clone)]
-pub struct LocalConductor {
+pub(crate) struct LocalConductor {
     db: Db,
     drivers: Arc<Drivers>,
     /// Serves boot scripts over JSON-RPC.
@@ -88,7 +88,7 @@ pub struct LocalConductor {
 impl LocalConductor {
     /// Registers the conductor, releases the nodes of an earlier run of this name, and starts the
     /// heartbeat and the other periodic tasks.
-    pub async fn start(
+    pub(crate) async fn start(
         db: Db,
         drivers: Drivers,
         boot: BootService,

@@ -11,7 +11,7 @@ use super::values::Image;
 
 impl Config {
     /// The settings of boot decisions, with the API's URL `api_url`.
-    pub fn boot_settings(&self, api_url: String) -> BootSettings {
+    pub(crate) fn boot_settings(&self, api_url: String) -> BootSettings {
         let Self {
             general,
             conductor,
@@ -55,7 +55,7 @@ impl Config {
     }
 
     /// The download settings of boot scripts.
-    pub fn downloads(&self) -> Downloads {
+    pub(crate) fn downloads(&self) -> Downloads {
         Downloads {
             timeout_seconds: self.pxe.ipxe_timeout,
             retries: self.pxe.ipxe_retries,

@@ -26,7 +26,7 @@ section! {
 /// Where a deployed machine boots from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum BootOption {
+pub(crate) enum BootOption {
     /// Its disk.
     Local,
     /// The network.
@@ -36,7 +36,7 @@ pub enum BootOption {
 /// The boot mode of a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum BootMode {
+pub(crate) enum BootMode {
     /// A PC's BIOS.
     Bios,
     /// UEFI.

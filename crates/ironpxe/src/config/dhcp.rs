@@ -22,7 +22,7 @@ section! {
 /// How the DHCP server is configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", try_from = "String")]
-pub enum DhcpProvider {
+pub(crate) enum DhcpProvider {
     /// Not by this service.
     None,
     /// Files that a dnsmasq reads.
@@ -48,7 +48,7 @@ impl TryFrom<String> for DhcpProvider {
 
 impl Config {
     /// The settings of DHCP options, with the API's URL `api_url`.
-    pub fn dhcp_settings(&self, api_url: String) -> DhcpSettings {
+    pub(crate) fn dhcp_settings(&self, api_url: String) -> DhcpSettings {
         let Pxe {
             tftp_server,
             ipxe_bootfile_name,

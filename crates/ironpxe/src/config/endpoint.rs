@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// The URL of a service: `http://` or `https://`, without a trailing slash and without credentials.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Endpoint(pub String);
+pub(crate) struct Endpoint(pub String);
 
 impl TryFrom<String> for Endpoint {
     type Error = String;
@@ -50,7 +50,7 @@ impl Endpoint {
 /// is removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
-pub struct PublicEndpoint(pub String);
+pub(crate) struct PublicEndpoint(pub String);
 
 impl TryFrom<String> for PublicEndpoint {
     type Error = String;
@@ -71,7 +71,7 @@ impl TryFrom<String> for PublicEndpoint {
 
 impl PublicEndpoint {
     /// Whether the host is a loopback address.
-    pub fn is_loopback(&self) -> bool {
+    pub(crate) fn is_loopback(&self) -> bool {
         let host = host_of(&self.0);
         ip(host).is_some_and(|ip| ip.is_loopback())
             || host.eq_ignore_ascii_case("localhost")
@@ -82,7 +82,7 @@ impl PublicEndpoint {
 /// A host: an address (IPv6 without brackets) or a name, without scheme and port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Host(pub String);
+pub(crate) struct Host(pub String);
 
 impl TryFrom<String> for Host {
     type Error = String;

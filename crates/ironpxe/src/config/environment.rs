@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 /// The process environment as plain data.
 #[derive(Debug, Clone, Default)]
-pub struct Environment {
+pub(crate) struct Environment {
     /// The environment variables.
     pub variables: BTreeMap<OsString, OsString>,
     /// The user, if known.
@@ -18,7 +18,7 @@ pub struct Environment {
 
 impl Environment {
     /// The environment of this process.
-    pub fn of_this_process() -> Self {
+    pub(crate) fn of_this_process() -> Self {
         Self {
             variables: std::env::vars_os().collect(),
             user_id: std::fs::metadata("/proc/self").map(|it| it.uid()).ok(),
@@ -30,7 +30,7 @@ impl Environment {
     }
 
     /// A variable that is set and not empty.
-    pub fn variable(&self, name: &str) -> Option<&OsString> {
+    pub(crate) fn variable(&self, name: &str) -> Option<&OsString> {
         self.variables
             .get(std::ffi::OsStr::new(name))
             .filter(|value| !value.is_empty())

@@ -9,14 +9,14 @@ use super::Config;
 
 /// An invalid configuration, with all of its problems.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigError {
+pub(crate) struct ConfigError {
     /// At least one.
     pub problems: Vec<Problem>,
 }
 
 /// A single problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub(crate) struct Problem {
     /// Where the value comes from.
     pub origin: Origin,
     /// `[section]key`, if it concerns one.
@@ -27,7 +27,7 @@ pub struct Problem {
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
+pub(crate) enum Origin {
     /// The default.
     Default,
     /// A line of the configuration file.
@@ -46,7 +46,7 @@ pub enum Origin {
 impl Config {
     /// A problem with a setting or a part of it (`[section]key`, `[section]key.part`), with its
     /// origin.
-    pub fn problem(&self, key: &str, message: &str) -> Problem {
+    pub(crate) fn problem(&self, key: &str, message: &str) -> Problem {
         Problem {
             origin: self.origin(key),
             key: Some(key.to_owned()),

@@ -37,7 +37,7 @@ section! {
 /// How clients are authenticated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
-pub enum AuthStrategy {
+pub(crate) enum AuthStrategy {
     /// Not at all.
     #[serde(rename = "noauth")]
     NoAuth,

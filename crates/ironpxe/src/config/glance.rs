@@ -37,7 +37,7 @@ openstack_section! {
 /// The digest of temporary URLs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum TempUrlDigest {
+pub(crate) enum TempUrlDigest {
     /// Ironic's default.
     Sha1,
     /// The default.

@@ -40,7 +40,7 @@ section! {
 /// Which images are relayed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Relay {
+pub(crate) enum Relay {
     /// None.
     Never,
     /// Those of `https://`.

@@ -60,7 +60,7 @@ section! {
 /// How an API authenticates to conductors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
-pub enum RpcAuth {
+pub(crate) enum RpcAuth {
     /// Not at all.
     #[serde(rename = "noauth")]
     NoAuth,

@@ -38,32 +38,32 @@ mod values;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-pub use self::anaconda::Anaconda;
-pub use self::api::Api;
-pub use self::conductor::Conductor;
-pub use self::connection::Connection;
-pub use self::database::Database;
-pub use self::deploy::Deploy;
-pub use self::dhcp::{Dhcp, DhcpProvider};
-pub use self::dnsmasq::Dnsmasq;
-pub use self::endpoint::{Endpoint, Host, PublicEndpoint};
-pub use self::environment::Environment;
-pub use self::error::{ConfigError, Origin, Problem};
-pub use self::general::General;
-pub use self::glance::{Glance, TempUrlDigest};
-pub use self::images::{Images, Relay};
-pub use self::inspector::Inspector;
-pub use self::json_rpc::{JsonRpc, RpcAuth};
+pub(crate) use self::anaconda::Anaconda;
+pub(crate) use self::api::Api;
+pub(crate) use self::conductor::Conductor;
+pub(crate) use self::connection::Connection;
+pub(crate) use self::database::Database;
+pub(crate) use self::deploy::Deploy;
+pub(crate) use self::dhcp::{Dhcp, DhcpProvider};
+pub(crate) use self::dnsmasq::Dnsmasq;
+pub(crate) use self::endpoint::{Endpoint, Host, PublicEndpoint};
+pub(crate) use self::environment::Environment;
+pub(crate) use self::error::{ConfigError, Origin, Problem};
+pub(crate) use self::general::General;
+pub(crate) use self::glance::{Glance, TempUrlDigest};
+pub(crate) use self::images::{Images, Relay};
+pub(crate) use self::inspector::Inspector;
+pub(crate) use self::json_rpc::{JsonRpc, RpcAuth};
 use self::load::Loader;
-pub use self::neutron::Neutron;
-pub use self::openstack::{AuthType, OpenStack};
-pub use self::pxe::Pxe;
+pub(crate) use self::neutron::Neutron;
+pub(crate) use self::openstack::{AuthType, OpenStack};
+pub(crate) use self::pxe::Pxe;
 use self::section::Section;
-pub use self::values::{Names, Secret, Word};
+pub(crate) use self::values::{Names, Secret, Word};
 
 /// A checked configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Config {
+pub(crate) struct Config {
     /// `[DEFAULT]`
     pub general: General,
     /// `[api]`
@@ -106,7 +106,7 @@ pub struct Config {
 
 /// A setting on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Flag {
+pub(crate) struct Flag {
     /// The flag's name.
     pub name: &'static str,
     /// The setting's section.
@@ -136,7 +136,7 @@ const SECTIONS: usize = 14;
 
 impl Config {
     /// Loads the configuration: the file, overridden by the environment, overridden by the flags.
-    pub fn load(
+    pub(crate) fn load(
         file: Option<&Path>,
         environment: &Environment,
         flags: &[Flag],

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// How to authenticate to a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
-pub enum AuthType {
+pub(crate) enum AuthType {
     /// Not at all.
     #[serde(rename = "none")]
     None,
@@ -36,7 +36,7 @@ impl TryFrom<String> for AuthType {
 
 /// The shared settings of these sections.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpenStack {
+pub(crate) struct OpenStack {
     pub section: &'static str,
     pub auth_type: Option<AuthType>,
     pub auth_url: Option<super::Endpoint>,
@@ -163,7 +163,7 @@ macro_rules! openstack_section {
 
         impl $Name {
             /// The shared settings of this section.
-            pub fn openstack(&self) -> $crate::config::OpenStack {
+            pub(crate) fn openstack(&self) -> $crate::config::OpenStack {
                 $crate::config::OpenStack {
                     section: $section,
                     auth_type: self.auth_type,

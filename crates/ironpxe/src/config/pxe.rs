@@ -54,7 +54,7 @@ section! {
 /// What a machine does when all attempts fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum GiveUpAction {
+pub(crate) enum GiveUpAction {
     /// Reboot.
     Reboot,
     /// Power off.
@@ -68,7 +68,7 @@ pub enum GiveUpAction {
 /// How a machine boots from its disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum LocalBoot {
+pub(crate) enum LocalBoot {
     /// iPXE boots the first disk.
     Sanboot,
     /// Try the next boot device.

@@ -9,7 +9,7 @@ use super::{Config, Origin};
 impl Config {
     /// Every setting with its default and documentation, as a configuration file with everything
     /// commented out.
-    pub fn sample() -> String {
+    pub(crate) fn sample() -> String {
         let mut text = String::from(
             "# Configuration of ironpxe: `ironpxe serve --config FILE`.\n\
              #\n\
@@ -39,7 +39,7 @@ impl Config {
 
     /// The settings that were set, each with its value and origin. Secrets are masked, also in URLs
     /// and kernel parameters.
-    pub fn settings_made(&self) -> String {
+    pub(crate) fn settings_made(&self) -> String {
         let mut text = String::new();
         for section in self.sections() {
             for key in section.keys() {

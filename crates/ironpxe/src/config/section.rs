@@ -56,7 +56,7 @@ macro_rules! section {
     ) => {
         $(#[doc = $about])*
         #[derive(Debug, Clone, PartialEq, Eq)]
-        pub struct $Name {
+        pub(crate) struct $Name {
             $(
                 $(#[doc = $doc])*
                 pub $key: $type,

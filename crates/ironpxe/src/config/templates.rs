@@ -18,7 +18,7 @@ const LONGEST: u64 = 1 << 20;
 impl Config {
     /// The boot scripts with the current content of the template files. All broken templates are
     /// reported.
-    pub fn scripts(&self) -> Result<Scripts, ConfigError> {
+    pub(crate) fn scripts(&self) -> Result<Scripts, ConfigError> {
         let mut problems = Vec::new();
         let mut read = |arch: Option<&str>, path: &Path| match read(path) {
             Ok(file) => Some(file),
@@ -49,7 +49,7 @@ impl Config {
     }
 
     /// Whether [`Config::scripts`] reads templates from files.
-    pub fn has_templates(&self) -> bool {
+    pub(crate) fn has_templates(&self) -> bool {
         let pxe = &self.pxe;
         pxe.ipxe_config_template.is_some() || !pxe.ipxe_config_template_by_arch.is_empty()
     }

@@ -77,7 +77,7 @@ impl From<Folders> for Vec<PathBuf> {
 /// A text that must not be empty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Word(pub String);
+pub(crate) struct Word(pub String);
 
 impl TryFrom<String> for Word {
     type Error = &'static str;
@@ -92,7 +92,7 @@ impl TryFrom<String> for Word {
 
 /// A secret text, which is never shown, not even in errors about an invalid value.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(pub String);
+pub(crate) struct Secret(pub String);
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -121,7 +121,7 @@ impl Serialize for Secret {
 /// A kernel or ramdisk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Image(pub String);
+pub(crate) struct Image(pub String);
 
 impl TryFrom<String> for Image {
     type Error = String;
@@ -136,7 +136,7 @@ impl TryFrom<String> for Image {
 /// Parameters for a kernel's command line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
-pub struct KernelParams(pub String);
+pub(crate) struct KernelParams(pub String);
 
 impl TryFrom<String> for KernelParams {
     type Error = String;
@@ -153,7 +153,7 @@ impl TryFrom<String> for KernelParams {
 /// The name of a file that a DHCP server hands out to firmware.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
-pub struct BootFile(pub String);
+pub(crate) struct BootFile(pub String);
 
 impl TryFrom<String> for BootFile {
     type Error = String;

@@ -24,7 +24,7 @@ use super::store::Store;
 use super::{Db, DbError};
 
 /// The maximum number of machines per query.
-pub const BOOT_ROWS_AT_ONCE: usize = 64;
+pub(crate) const BOOT_ROWS_AT_ONCE: usize = 64;
 
 /// Identifies a version of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,14 +50,14 @@ impl RowVersion {
 
 /// Identifies a version of all rows of a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Revisions {
+pub(crate) struct Revisions {
     node: RowVersion,
     port: Option<RowVersion>,
 }
 
 /// The rows of one machine from a single snapshot.
 #[derive(Debug, Clone, PartialEq)]
-pub struct BootRows {
+pub(crate) struct BootRows {
     /// Its node.
     pub node: Node,
     /// The port with the requested address.
@@ -68,7 +68,7 @@ pub struct BootRows {
 
 /// Rows and the commit version they are valid for.
 #[derive(Debug)]
-pub struct AsOf<T> {
+pub(crate) struct AsOf<T> {
     /// `None` if it is unknown.
     pub version: Option<CommitVersion>,
     /// Unknown machines are absent.
@@ -83,7 +83,7 @@ type Query<T> = (&'static str, Read<Row<T>>);
 
 impl Db {
     /// The current commit version, if it is known without a query. Later reads are not older.
-    pub fn commit_version(&self) -> Option<CommitVersion> {
+    pub(crate) fn commit_version(&self) -> Option<CommitVersion> {
         match &self.store {
             Store::Sqlite(store) => store.index?.version(),
             Store::Postgres(_) => None,
@@ -91,7 +91,7 @@ impl Db {
     }
 
     /// The commit version at some time after the call, queried if necessary.
-    pub async fn fetch_commit_version(&self) -> Result<Option<CommitVersion>, DbError> {
+    pub(crate) async fn fetch_commit_version(&self) -> Result<Option<CommitVersion>, DbError> {
         let Store::Postgres(store) = &self.store else {
             return Ok(self.commit_version());
         };
@@ -103,7 +103,10 @@ impl Db {
     }
 
     /// The rows of these machines (at most [`BOOT_ROWS_AT_ONCE`]) at some time after the call.
-    pub async fn boot_rows(&self, machines: &[BootIdent]) -> Result<AsOf<BootRows>, DbError> {
+    pub(crate) async fn boot_rows(
+        &self,
+        machines: &[BootIdent],
+    ) -> Result<AsOf<BootRows>, DbError> {
         let by_address: Query<BootRows> = (
             concat!(
                 node_columns!(),
@@ -122,7 +125,10 @@ impl Db {
     }
 
     /// As [`Db::boot_rows`], but only the revisions, which is much less data.
-    pub async fn boot_revisions(&self, machines: &[BootIdent]) -> Result<AsOf<Revisions>, DbError> {
+    pub(crate) async fn boot_revisions(
+        &self,
+        machines: &[BootIdent],
+    ) -> Result<AsOf<Revisions>, DbError> {
         let by_address: Query<Revisions> = (
             "ports.address, ports.id, ports.revision, ports.updated_at, \
              nodes.id, nodes.revision, nodes.updated_at FROM ports \

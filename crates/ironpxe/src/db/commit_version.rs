@@ -32,7 +32,7 @@ const RECENT: usize = 8;
 
 /// A version of the database. Equal versions mean equal content, except for ignored commits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CommitVersion(u64);
+pub(crate) struct CommitVersion(u64);
 
 #[cfg(test)]
 impl CommitVersion {

@@ -11,7 +11,7 @@ use crate::clock;
 
 /// The registration of a conductor.
 #[derive(Debug, Clone, Copy)]
-pub struct Registration<'a> {
+pub(crate) struct Registration<'a> {
     /// Its name.
     pub hostname: &'a str,
     /// Identifies this run of the conductor.
@@ -28,7 +28,7 @@ pub struct Registration<'a> {
 
 impl Db {
     /// Sets the run of this process, which counts as alive regardless of the clock.
-    pub fn set_own_run(&self, run_id: &str) {
+    pub(crate) fn set_own_run(&self, run_id: &str) {
         // There is one conductor per process.
         let _ = self.own_run.set(run_id.to_owned());
     }
@@ -44,7 +44,7 @@ impl Db {
     }
 
     /// Registers a conductor, also again after a restart.
-    pub async fn conductor_register(&self, entry: &Registration<'_>) -> Result<(), DbError> {
+    pub(crate) async fn conductor_register(&self, entry: &Registration<'_>) -> Result<(), DbError> {
         let statement = Statement::new(
             "register a conductor",
             "INSERT INTO conductors (hostname, conductor_group, drivers, online, created_at, \
@@ -67,7 +67,7 @@ impl Db {
 
     /// Registers a conductor in the place of the run `gone` of the same name, if that is still
     /// registered and has ended or sent no heartbeat since `silent_since`. Returns whether it did.
-    pub async fn conductor_take_name(
+    pub(crate) async fn conductor_take_name(
         &self,
         entry: &Registration<'_>,
         gone: &str,
@@ -95,7 +95,7 @@ impl Db {
 
     /// Writes a heartbeat of this run: accepting new work (`online`), or only finishing its tasks.
     /// Returns whether it is still the registered run.
-    pub async fn conductor_touch(
+    pub(crate) async fn conductor_touch(
         &self,
         hostname: &str,
         run_id: &str,
@@ -114,7 +114,7 @@ impl Db {
     }
 
     /// All conductors that ever registered, in the order of their first registration.
-    pub async fn conductor_list(&self) -> Result<Vec<Conductor>, DbError> {
+    pub(crate) async fn conductor_list(&self) -> Result<Vec<Conductor>, DbError> {
         let statement = Statement::new(
             "list conductors",
             "SELECT id, hostname, conductor_group, drivers, online, created_at, updated_at, \
@@ -127,7 +127,7 @@ impl Db {
     }
 
     /// The conductor with this name.
-    pub async fn conductor_get(&self, hostname: &str) -> Result<Option<Conductor>, DbError> {
+    pub(crate) async fn conductor_get(&self, hostname: &str) -> Result<Option<Conductor>, DbError> {
         let statement = Statement::new(
             "read a conductor",
             "SELECT id, hostname, conductor_group, drivers, online, created_at, updated_at, \

@@ -239,7 +239,7 @@ impl DbError {
 
 /// Why a readable database is not writable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WriteProblem {
+pub(crate) enum WriteProblem {
     /// Its disk is full, or a quota is exceeded.
     Full,
     /// It is read-only.
@@ -250,7 +250,7 @@ pub enum WriteProblem {
 
 impl WriteProblem {
     /// The message for clients.
-    pub fn text(self) -> &'static str {
+    pub(crate) fn text(self) -> &'static str {
         match self {
             Self::Full => "the database cannot be written to: its disk is full",
             Self::ReadOnly => "the database cannot be written to: it is read-only",

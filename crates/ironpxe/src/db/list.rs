@@ -12,7 +12,7 @@ use super::statement::{Statement, Value};
 
 /// The sort direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum SortDirection {
+pub(crate) enum SortDirection {
     /// Ascending.
     #[default]
     Ascending,
@@ -22,7 +22,7 @@ pub enum SortDirection {
 
 /// The requested page of a list.
 #[derive(Debug, Clone)]
-pub struct Page<Marker> {
+pub(crate) struct Page<Marker> {
     /// The maximum number of entries.
     pub limit: Option<u32>,
     /// Begin after this entry.

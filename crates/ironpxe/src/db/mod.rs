@@ -48,29 +48,29 @@ mod write_health;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-pub use self::boot_rows::{AsOf, BOOT_ROWS_AT_ONCE, BootRows, Revisions};
-pub use self::commit_version::CommitVersion;
+pub(crate) use self::boot_rows::{AsOf, BOOT_ROWS_AT_ONCE, BootRows, Revisions};
+pub(crate) use self::commit_version::CommitVersion;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use self::commit_version::fuzzing::wal_index as fuzz_wal_index;
-pub use self::conductor::Registration;
-pub use self::error::{DbError, Duplicate};
+pub(crate) use self::conductor::Registration;
+pub(crate) use self::error::{DbError, Duplicate};
 use self::heartbeat_clock::HeartbeatClock;
-pub use self::list::{Page, SortDirection};
-pub use self::node_history::Excess;
-pub use self::node_list::NodeFilter;
-pub use self::open::{Location, Settings, schema_status, upgrade};
-pub use self::orphans::Holder;
-pub use self::port::PortFilter;
-pub use self::postgres::Limits;
-pub use self::private::{exposed_files, exposed_mode, protect_folder};
-pub use self::schema::{Migration, SchemaStatus, Verdict};
+pub(crate) use self::list::{Page, SortDirection};
+pub(crate) use self::node_history::Excess;
+pub(crate) use self::node_list::NodeFilter;
+pub(crate) use self::open::{Location, Settings, schema_status, upgrade};
+pub(crate) use self::orphans::Holder;
+pub(crate) use self::port::PortFilter;
+pub(crate) use self::postgres::Limits;
+pub(crate) use self::private::{exposed_files, exposed_mode, protect_folder};
+pub(crate) use self::schema::{Migration, SchemaStatus, Verdict};
 use self::store::Store;
-pub use self::waiting::Waiting;
+pub(crate) use self::waiting::Waiting;
 use self::write_health::WriteHealth;
 
 /// The open database. Clones share its connections.
 #[derive(Debug, Clone)]
-pub struct Db {
+pub(crate) struct Db {
     store: Store,
     heartbeat_timeout: Duration,
     heartbeat_clock: Arc<HeartbeatClock>,

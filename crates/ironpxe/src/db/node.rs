@@ -34,19 +34,19 @@ fn names() -> impl Iterator<Item = &'static str> + Clone {
 
 impl Db {
     /// Stores a new node.
-    pub async fn node_create(&self, node: &Node) -> Result<(), DbError> {
+    pub(crate) async fn node_create(&self, node: &Node) -> Result<(), DbError> {
         let statement = Statement::new("store a node", &INSERT).bind_all(values(node));
         let done = self.execute(statement).await;
         done.map(drop).map_err(|error| not_saved(node, error))
     }
 
     /// The node with this UUID.
-    pub async fn node_get(&self, uuid: NodeUuid) -> Result<Option<Node>, DbError> {
+    pub(crate) async fn node_get(&self, uuid: NodeUuid) -> Result<Option<Node>, DbError> {
         self.first(by_uuid("read a node", uuid), read).await
     }
 
     /// The node with this name.
-    pub async fn node_get_by_name(&self, name: &str) -> Result<Option<Node>, DbError> {
+    pub(crate) async fn node_get_by_name(&self, name: &str) -> Result<Option<Node>, DbError> {
         let statement = Statement::new(
             "read a node",
             concat!("SELECT ", node_columns!(), " FROM nodes WHERE name = $1"),
@@ -55,7 +55,7 @@ impl Db {
     }
 
     /// The port with this MAC address and its node, from a single snapshot.
-    pub async fn node_get_by_address(
+    pub(crate) async fn node_get_by_address(
         &self,
         mac: MacAddress,
     ) -> Result<Option<(Node, Port)>, DbError> {
@@ -77,7 +77,7 @@ impl Db {
     ///
     /// Returns the saved node and the result of `change`. `change` may run several times; a fault
     /// from it is final. Nothing is saved if nothing changes.
-    pub async fn node_change<T>(
+    pub(crate) async fn node_change<T>(
         &self,
         uuid: NodeUuid,
         change: impl FnMut(&mut Node) -> Result<T, Fault> + Send,
@@ -87,7 +87,7 @@ impl Db {
 
     /// As [`Db::node_change`]; also stores the `event` of the change, if any, in the node's history
     /// in the same transaction.
-    pub async fn node_change_recorded<T>(
+    pub(crate) async fn node_change_recorded<T>(
         &self,
         uuid: NodeUuid,
         mut change: impl FnMut(&mut Node) -> Result<T, Fault> + Send,
@@ -119,7 +119,7 @@ impl Db {
     }
 
     /// Deletes the node with its ports, volumes and history, unless `allowed` rejects it.
-    pub async fn node_destroy(
+    pub(crate) async fn node_destroy(
         &self,
         uuid: NodeUuid,
         allowed: impl Fn(&Node) -> Result<(), Fault> + Send,

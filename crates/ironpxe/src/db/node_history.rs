@@ -28,7 +28,7 @@ const DELETED_AT_ONCE: usize = 500;
 
 /// Which entries to purge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Excess {
+pub(crate) struct Excess {
     /// Entries since then are kept and not counted.
     pub before: OffsetDateTime,
     /// The maximum number of older entries per node; the newest are kept.
@@ -39,7 +39,7 @@ pub struct Excess {
 
 impl Db {
     /// The entry with this UUID, if it belongs to the node.
-    pub async fn node_history_get(
+    pub(crate) async fn node_history_get(
         &self,
         node: NodeUuid,
         uuid: NodeHistoryUuid,
@@ -57,7 +57,7 @@ impl Db {
     }
 
     /// The history of a node, sorted and paged.
-    pub async fn node_history_list(
+    pub(crate) async fn node_history_list(
         &self,
         node: NodeUuid,
         page: &Page<NodeHistoryUuid>,
@@ -88,7 +88,7 @@ impl Db {
 
     /// Deletes excess entries; returns their number. Boots do not depend on them, so
     /// [`Db::commit_version`] stays unchanged.
-    pub async fn node_history_purge(&self, excess: &Excess) -> Result<u64, DbError> {
+    pub(crate) async fn node_history_purge(&self, excess: &Excess) -> Result<u64, DbError> {
         let entries = self.excess_entries(excess).await?;
         let mut deleted = 0;
         for some in entries.chunks(DELETED_AT_ONCE) {

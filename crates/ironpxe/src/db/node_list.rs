@@ -13,7 +13,7 @@ use super::{Db, DbError, Page, columns};
 
 /// A conjunction of conditions on nodes.
 #[derive(Debug, Clone, Default)]
-pub struct NodeFilter {
+pub(crate) struct NodeFilter {
     /// By provision state.
     pub provision_state: Option<ProvisionState>,
     /// By hardware type.
@@ -56,7 +56,7 @@ pub struct NodeFilter {
 
 impl Db {
     /// The nodes that match `filter`, sorted and paged.
-    pub async fn node_list(
+    pub(crate) async fn node_list(
         &self,
         filter: &NodeFilter,
         page: &Page<NodeUuid>,
@@ -85,7 +85,7 @@ impl Db {
 
 /// All nodes that a filter wants, read in parts: none is missed or given twice because another is
 /// deleted meanwhile.
-pub struct NodeParts<'d> {
+pub(crate) struct NodeParts<'d> {
     db: &'d Db,
     filter: &'d NodeFilter,
     /// Of a part; its marker is the node before the first part.
@@ -97,7 +97,11 @@ pub struct NodeParts<'d> {
 
 impl Db {
     /// The nodes after the marker of `page`, as many at a time as its limit says.
-    pub fn node_parts<'d>(&'d self, filter: &'d NodeFilter, page: Page<NodeUuid>) -> NodeParts<'d> {
+    pub(crate) fn node_parts<'d>(
+        &'d self,
+        filter: &'d NodeFilter,
+        page: Page<NodeUuid>,
+    ) -> NodeParts<'d> {
         NodeParts {
             db: self,
             filter,
@@ -110,7 +114,7 @@ impl Db {
 
 impl NodeParts<'_> {
     /// The next nodes; `None` when there are no more.
-    pub async fn next(&mut self) -> Result<Option<Vec<Node>>, DbError> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<Node>>, DbError> {
         while !self.is_complete {
             let page = Page {
                 marker: self.given.last().copied().or(self.page.marker),

@@ -16,7 +16,7 @@ use super::{Db, DbError};
 
 /// How to open the database.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// The database's location.
     pub location: Location,
     /// Limits for a server.
@@ -27,7 +27,7 @@ pub struct Settings {
 
 /// The database's location.
 #[derive(Clone)]
-pub enum Location {
+pub(crate) enum Location {
     /// A `SQLite` file. Created with its directory if missing, readable only by the service's user,
     /// because it has secrets.
     Sqlite(PathBuf),
@@ -60,7 +60,7 @@ impl fmt::Debug for Location {
 impl Db {
     /// Opens the database. An embedded one is migrated; the schema of a server must be current,
     /// otherwise the error says what to do (`docs/database.md`).
-    pub async fn open(settings: &Settings) -> Result<Self, DbError> {
+    pub(crate) async fn open(settings: &Settings) -> Result<Self, DbError> {
         // Boxed, because it is much larger than its callers.
         let store = match &settings.location {
             Location::Sqlite(path) => Store::Sqlite(Box::pin(SqliteStore::open(path)).await?),
@@ -79,7 +79,7 @@ impl Db {
     }
 
     /// Waits for queries in progress, and closes the database.
-    pub async fn close(&self) {
+    pub(crate) async fn close(&self) {
         match &self.store {
             Store::Sqlite(store) => store.close().await,
             Store::Postgres(store) => store.close().await,
@@ -88,7 +88,7 @@ impl Db {
 }
 
 /// Migrates the schema; returns the applied migrations.
-pub async fn upgrade(location: &Location) -> Result<Vec<Migration>, DbError> {
+pub(crate) async fn upgrade(location: &Location) -> Result<Vec<Migration>, DbError> {
     match location {
         Location::Sqlite(path) => {
             let before = schema_status(location).await?;
@@ -100,7 +100,7 @@ pub async fn upgrade(location: &Location) -> Result<Vec<Migration>, DbError> {
 }
 
 /// The schema versions of the database and of this program. Read-only.
-pub async fn schema_status(location: &Location) -> Result<SchemaStatus, DbError> {
+pub(crate) async fn schema_status(location: &Location) -> Result<SchemaStatus, DbError> {
     let (backend, migrator, applied) = match location {
         Location::Sqlite(path) => ("SQLite", &schema::SQLITE, sqlite::applied(path).await?),
         Location::Postgres { options, .. } => {

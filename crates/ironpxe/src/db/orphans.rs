@@ -15,7 +15,7 @@ use crate::clock;
 
 /// From whom nodes may be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Holder<'a> {
+pub(crate) enum Holder<'a> {
     /// From any conductor that has not been heard of since then.
     SilentSince(OffsetDateTime),
     /// From the conductor of this name, while this is the run of it that is registered.
@@ -41,7 +41,7 @@ impl<'a> Holder<'a> {
 
 impl Db {
     /// The moment before which a conductor must have been heard of last, to be dead now.
-    pub fn silent_since(&self) -> OffsetDateTime {
+    pub(crate) fn silent_since(&self) -> OffsetDateTime {
         self.judging_time()
             .checked_sub(
                 self.heartbeat_timeout
@@ -52,7 +52,7 @@ impl Db {
     }
 
     /// The nodes that such a conductor holds.
-    pub async fn node_list_held_by(&self, holder: Holder<'_>) -> Result<Vec<Node>, DbError> {
+    pub(crate) async fn node_list_held_by(&self, holder: Holder<'_>) -> Result<Vec<Node>, DbError> {
         let (since, hostname, run_id) = holder.terms();
         let statement = Statement::new(
             "list abandoned nodes",
@@ -71,7 +71,7 @@ impl Db {
 
     /// Saves `after` over the abandoned node `before`, and with it the event, if the node is still as it
     /// was read and still abandoned; tells whether it was.
-    pub async fn node_reclaim(
+    pub(crate) async fn node_reclaim(
         &self,
         before: &Node,
         after: Node,

@@ -18,7 +18,7 @@ use super::{Db, DbError, Duplicate, Page, columns};
 
 /// A conjunction of conditions on ports.
 #[derive(Debug, Clone, Default)]
-pub struct PortFilter {
+pub(crate) struct PortFilter {
     /// By node.
     pub node_uuid: Option<NodeUuid>,
     /// By MAC address.
@@ -39,17 +39,17 @@ macro_rules! select_port {
 
 impl Db {
     /// Stores a new port.
-    pub async fn port_create(&self, port: &Port) -> Result<(), DbError> {
+    pub(crate) async fn port_create(&self, port: &Port) -> Result<(), DbError> {
         self.child_create(port).await
     }
 
     /// The port with this UUID.
-    pub async fn port_get(&self, uuid: PortUuid) -> Result<Option<Port>, DbError> {
+    pub(crate) async fn port_get(&self, uuid: PortUuid) -> Result<Option<Port>, DbError> {
         self.child_get(uuid.0).await
     }
 
     /// The port with this name.
-    pub async fn port_get_by_name(&self, name: &str) -> Result<Option<Port>, DbError> {
+    pub(crate) async fn port_get_by_name(&self, name: &str) -> Result<Option<Port>, DbError> {
         let text = select_port!(" WHERE ports.name = $1");
         let statement = Statement::new(Port::OPERATIONS.read, text).bind(name);
         let found = self.first(statement, Port::read).await?;
@@ -57,7 +57,7 @@ impl Db {
     }
 
     /// The ports that match `filter`, sorted and paged.
-    pub async fn port_list(
+    pub(crate) async fn port_list(
         &self,
         filter: &PortFilter,
         page: &Page<PortUuid>,
@@ -74,7 +74,7 @@ impl Db {
     ///
     /// Returns the saved port and the result of `change`. `change` may run several times; a fault
     /// from it is final. Nothing is saved if nothing changes.
-    pub async fn port_change<T>(
+    pub(crate) async fn port_change<T>(
         &self,
         uuid: PortUuid,
         change: impl FnMut(&mut Port) -> Result<T, Fault> + Send,
@@ -84,7 +84,7 @@ impl Db {
 
     /// As [`Db::port_change`], unless `allowed` rejects it: it gets the current node (and the new
     /// node, if that changes), and the port before and after.
-    pub async fn port_change_if<T>(
+    pub(crate) async fn port_change_if<T>(
         &self,
         uuid: PortUuid,
         allowed: impl Fn(&Node, &Port, &Port) -> Result<(), Fault> + Send,
@@ -94,7 +94,7 @@ impl Db {
     }
 
     /// Deletes the port.
-    pub async fn port_destroy(&self, uuid: PortUuid) -> Result<(), Fault> {
+    pub(crate) async fn port_destroy(&self, uuid: PortUuid) -> Result<(), Fault> {
         let text = "DELETE FROM ports WHERE uuid = $1";
         let statement = Statement::new(Port::OPERATIONS.delete, text).bind(uuid.0);
         if self.execute(statement).await? == 0 {

@@ -36,7 +36,7 @@ const UPGRADE_LOCK: i64 = 0x0069_726f_6e70_7865;
 
 /// Limits for a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// The maximum number of connections of this process.
     pub max_pool_size: u32,
     /// The maximum duration of one statement.

@@ -17,13 +17,13 @@ const OWN_NAMES: [&str; 2] = ["ironpxe.sqlite", "conductor-"];
 
 /// The mode of a file or directory that other users can read or write; `None` if they cannot, or if
 /// it does not exist.
-pub fn exposed_mode(path: &Path) -> Option<u32> {
+pub(crate) fn exposed_mode(path: &Path) -> Option<u32> {
     let mode = fs::metadata(path).ok()?.mode() & 0o7777;
     (mode & OTHERS != 0).then_some(mode)
 }
 
 /// The files of the database at `path` that other users can read, and their modes.
-pub fn exposed_files(path: &Path) -> Vec<(PathBuf, u32)> {
+pub(crate) fn exposed_files(path: &Path) -> Vec<(PathBuf, u32)> {
     // The other files are beside the target of a symbolic link.
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let beside = ["", "-wal", "-shm"].map(|end| {
@@ -67,7 +67,7 @@ pub(super) fn protect_files(path: &Path) -> io::Result<()> {
 
 /// Removes other users' permissions on the state directory, if it belongs to the service and has no
 /// other files; otherwise logs a warning.
-pub fn protect_folder(folder: &Path) {
+pub(crate) fn protect_folder(folder: &Path) {
     let Some(mode) = exposed_mode(folder) else {
         return;
     };

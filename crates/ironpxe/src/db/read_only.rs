@@ -28,7 +28,10 @@ impl Db {
     ///
     /// [`DbError::NoDatabase`]; [`DbError::SchemaOlder`] and [`DbError::SchemaNewer`] if this
     /// release is incompatible with the schema; [`DbError::Open`] and errors of reading.
-    pub async fn read_only<T>(path: &Path, look: impl AsyncFn(&Self) -> T) -> Result<T, DbError> {
+    pub(crate) async fn read_only<T>(
+        path: &Path,
+        look: impl AsyncFn(&Self) -> T,
+    ) -> Result<T, DbError> {
         // The log is beside the target of a symbolic link.
         let path = &path.canonicalize().map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => DbError::NoDatabase(path.to_owned()),

@@ -17,7 +17,7 @@ const MARK: &str = "-- compatible-with:";
 
 /// A migration of this program.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Migration {
+pub(crate) struct Migration {
     /// Its number, the schema version after it.
     pub version: i64,
     /// Its description.
@@ -38,7 +38,7 @@ pub(super) struct Applied {
 
 /// The compatibility of the schema with this program.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// The versions are equal.
     Current,
     /// The schema is older: the missing migrations, never empty.
@@ -58,7 +58,7 @@ pub enum Verdict {
 
 /// The schema versions of a database and of this program.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SchemaStatus {
+pub(crate) struct SchemaStatus {
     /// The kind of database.
     pub backend: &'static str,
     /// The location, without a password.
@@ -73,7 +73,7 @@ pub struct SchemaStatus {
 
 impl SchemaStatus {
     /// The missing migrations.
-    pub fn pending(&self) -> &[Migration] {
+    pub(crate) fn pending(&self) -> &[Migration] {
         match &self.verdict {
             Verdict::Pending(pending) => pending,
             _ => &[],

@@ -8,7 +8,7 @@ use crate::clock;
 impl Db {
     /// The secret of this name. If there is none, `fresh` is stored; concurrent callers all get the
     /// same one.
-    pub async fn secret(&self, name: &str, fresh: &str) -> Result<String, DbError> {
+    pub(crate) async fn secret(&self, name: &str, fresh: &str) -> Result<String, DbError> {
         if let Some(secret) = self.secret_get(name).await? {
             return Ok(secret);
         }

@@ -15,7 +15,7 @@ use super::{Db, DbError, Duplicate, Page};
 
 impl Db {
     /// Stores a new volume connector.
-    pub async fn volume_connector_create(
+    pub(crate) async fn volume_connector_create(
         &self,
         connector: &VolumeConnector,
     ) -> Result<(), DbError> {
@@ -23,7 +23,7 @@ impl Db {
     }
 
     /// The volume connector with this UUID.
-    pub async fn volume_connector_get(
+    pub(crate) async fn volume_connector_get(
         &self,
         uuid: VolumeConnectorUuid,
     ) -> Result<Option<VolumeConnector>, DbError> {
@@ -31,7 +31,7 @@ impl Db {
     }
 
     /// The volume connectors of one node, or of all, sorted and paged.
-    pub async fn volume_connector_list(
+    pub(crate) async fn volume_connector_list(
         &self,
         node: Option<NodeUuid>,
         page: &Page<VolumeConnectorUuid>,
@@ -47,7 +47,7 @@ impl Db {
     ///
     /// Returns the saved connector. Both functions may run several times; a fault from one of them
     /// is final. Nothing is saved if nothing changes.
-    pub async fn volume_connector_change(
+    pub(crate) async fn volume_connector_change(
         &self,
         uuid: VolumeConnectorUuid,
         allowed: impl Fn(&Node) -> Result<(), Fault> + Send,
@@ -61,7 +61,7 @@ impl Db {
 
     /// Deletes the volume connector unless `allowed` rejects it for its node. Returns the node's
     /// UUID.
-    pub async fn volume_connector_destroy(
+    pub(crate) async fn volume_connector_destroy(
         &self,
         uuid: VolumeConnectorUuid,
         allowed: impl Fn(&Node) -> Result<(), Fault> + Send,

@@ -15,12 +15,12 @@ use super::{Db, DbError, Duplicate, Page};
 
 impl Db {
     /// Stores a new volume target.
-    pub async fn volume_target_create(&self, target: &VolumeTarget) -> Result<(), DbError> {
+    pub(crate) async fn volume_target_create(&self, target: &VolumeTarget) -> Result<(), DbError> {
         self.child_create(target).await
     }
 
     /// The volume target with this UUID.
-    pub async fn volume_target_get(
+    pub(crate) async fn volume_target_get(
         &self,
         uuid: VolumeTargetUuid,
     ) -> Result<Option<VolumeTarget>, DbError> {
@@ -28,7 +28,7 @@ impl Db {
     }
 
     /// The volume targets of one node, or of all, sorted and paged.
-    pub async fn volume_target_list(
+    pub(crate) async fn volume_target_list(
         &self,
         node: Option<NodeUuid>,
         page: &Page<VolumeTargetUuid>,
@@ -44,7 +44,7 @@ impl Db {
     ///
     /// Returns the saved target. Both functions may run several times; a fault from one of them is
     /// final. Nothing is saved if nothing changes.
-    pub async fn volume_target_change(
+    pub(crate) async fn volume_target_change(
         &self,
         uuid: VolumeTargetUuid,
         allowed: impl Fn(&Node) -> Result<(), Fault> + Send,
@@ -57,7 +57,7 @@ impl Db {
     }
 
     /// Deletes the volume target unless `allowed` rejects it for its node. Returns the node's UUID.
-    pub async fn volume_target_destroy(
+    pub(crate) async fn volume_target_destroy(
         &self,
         uuid: VolumeTargetUuid,
         allowed: impl Fn(&Node) -> Result<(), Fault> + Send,

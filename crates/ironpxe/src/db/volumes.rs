@@ -10,7 +10,7 @@ use super::{Db, DbError};
 impl Db {
     /// The connectors of a node in the order of creation, and its targets by boot index, from a
     /// single snapshot. Empty if the node does not exist.
-    pub async fn node_volumes(&self, node: NodeUuid) -> Result<Volumes, DbError> {
+    pub(crate) async fn node_volumes(&self, node: NodeUuid) -> Result<Volumes, DbError> {
         // Both kinds of row in one shape: only targets have a boot index and properties.
         let statement = Statement::new(
             "read the volumes of a node",

@@ -9,7 +9,7 @@ use super::{Db, DbError};
 
 /// A condition on waiting nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Waiting {
+pub(crate) struct Waiting {
     /// The state in which they wait.
     pub state: ProvisionState,
     /// They have waited since before this time.
@@ -21,7 +21,10 @@ pub struct Waiting {
 impl Db {
     /// The waiting nodes, except those in maintenance or reserved; longest waiting first. At most a
     /// thousand: the others follow in the next call.
-    pub async fn node_list_waiting(&self, waiting: &Waiting) -> Result<Vec<NodeUuid>, DbError> {
+    pub(crate) async fn node_list_waiting(
+        &self,
+        waiting: &Waiting,
+    ) -> Result<Vec<NodeUuid>, DbError> {
         let text = if waiting.by_inspection {
             "SELECT nodes.uuid FROM nodes WHERE provision_state = $1 AND maintenance = $2 \
              AND reservation IS NULL \

@@ -11,7 +11,7 @@ pub(super) struct WriteHealth(Mutex<Option<WriteProblem>>);
 
 impl Db {
     /// Why the database is not writable; `None` if it is.
-    pub fn write_problem(&self) -> Option<WriteProblem> {
+    pub(crate) fn write_problem(&self) -> Option<WriteProblem> {
         *self.write_health.lock()
     }
 

@@ -36,7 +36,7 @@ const READ_DELAY: Duration = Duration::from_secs(2);
 
 /// Configures a dnsmasq. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Dnsmasq(Arc<Folders>);
+pub(crate) struct Dnsmasq(Arc<Folders>);
 
 #[derive(Debug)]
 struct Folders {
@@ -55,7 +55,7 @@ enum Kind {
 
 impl Dnsmasq {
     /// Uses these directories: `[dnsmasq]dhcp_hostsdir` and `dhcp_optsdir`.
-    pub fn new(hosts: PathBuf, opts: PathBuf) -> Self {
+    pub(crate) fn new(hosts: PathBuf, opts: PathBuf) -> Self {
         let turn = Mutex::default();
         Self(Arc::new(Folders { hosts, opts, turn }))
     }

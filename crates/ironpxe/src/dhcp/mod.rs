@@ -17,12 +17,12 @@ use ironpxe_core::mac::MacAddress;
 use ironpxe_core::node::Node;
 use ironpxe_core::port::Port;
 
-pub use self::dnsmasq::Dnsmasq;
-pub use self::neutron::Neutron;
+pub(crate) use self::dnsmasq::Dnsmasq;
+pub(crate) use self::neutron::Neutron;
 
 /// The DHCP provider. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub enum Dhcp {
+pub(crate) enum Dhcp {
     /// None (`none`).
     #[default]
     None,
@@ -34,7 +34,7 @@ pub enum Dhcp {
 
 /// Why the DHCP server could not be configured.
 #[derive(Debug, thiserror::Error)]
-pub enum DhcpError {
+pub(crate) enum DhcpError {
     /// A file could not be written or removed.
     #[error("cannot write DHCP options: {path:?} ({setting}): {source}")]
     File {
@@ -61,13 +61,13 @@ pub enum DhcpError {
 
 impl Dhcp {
     /// Whether a DHCP server is configured by this service.
-    pub fn is_configured(&self) -> bool {
+    pub(crate) fn is_configured(&self) -> bool {
         !matches!(self, Self::None)
     }
 
     /// Whether the server sets the tag `ipxe` (`ipxe6`) for iPXE clients, so that options can
     /// depend on it.
-    pub fn tags_ipxe(&self) -> bool {
+    pub(crate) fn tags_ipxe(&self) -> bool {
         match self {
             Self::None => false,
             Self::Dnsmasq(_) | Self::Neutron(_) => true,
@@ -75,12 +75,12 @@ impl Dhcp {
     }
 
     /// Whether the options depend on the VIFs of the node's ports.
-    pub fn follows_vifs(&self) -> bool {
+    pub(crate) fn follows_vifs(&self) -> bool {
         matches!(self, Self::Neutron(_))
     }
 
     /// Whether the server has options for this node.
-    pub fn has_options_for(&self, node: &Node) -> bool {
+    pub(crate) fn has_options_for(&self, node: &Node) -> bool {
         match self {
             Self::None => false,
             Self::Dnsmasq(_) => dnsmasq::has_tag(node),
@@ -89,7 +89,7 @@ impl Dhcp {
     }
 
     /// Records in the node that the server has options for it, for [`Dhcp::has_options_for`].
-    pub fn note(&self, node: &mut Node) {
+    pub(crate) fn note(&self, node: &mut Node) {
         match self {
             Self::None => {}
             Self::Dnsmasq(_) => dnsmasq::set_tag(node),
@@ -98,7 +98,7 @@ impl Dhcp {
     }
 
     /// Records in the node that the options were removed.
-    pub fn note_cleared(&self, node: &mut Node) {
+    pub(crate) fn note_cleared(&self, node: &mut Node) {
         match self {
             Self::None => {}
             Self::Dnsmasq(_) => dnsmasq::remove_tag(node),
@@ -107,7 +107,7 @@ impl Dhcp {
     }
 
     /// Sets the boot options for the node's ports that it may boot from, replacing earlier ones.
-    pub async fn update(
+    pub(crate) async fn update(
         &self,
         node: &Node,
         ports: &[Port],
@@ -121,7 +121,7 @@ impl Dhcp {
     }
 
     /// Removes the boot options: the node is not booted until the next update.
-    pub async fn clear(&self, node: &Node, ports: &[Port]) -> Result<(), DhcpError> {
+    pub(crate) async fn clear(&self, node: &Node, ports: &[Port]) -> Result<(), DhcpError> {
         match self {
             Self::None => Ok(()),
             Self::Dnsmasq(dnsmasq) => dnsmasq.clear(node, ports).await,
@@ -134,7 +134,11 @@ impl Dhcp {
 
     /// Removes the options of a deleted node and of its `ports`. The rest is done by
     /// [`Leftovers::remove`].
-    pub async fn forget(&self, node: NodeUuid, ports: &[Port]) -> Result<Leftovers, DhcpError> {
+    pub(crate) async fn forget(
+        &self,
+        node: NodeUuid,
+        ports: &[Port],
+    ) -> Result<Leftovers, DhcpError> {
         match self {
             Self::None => Ok(Leftovers(None)),
             Self::Dnsmasq(dnsmasq) => {
@@ -150,7 +154,7 @@ impl Dhcp {
 
     /// Removes the options of ports that were deleted, changed their address, or moved to another
     /// node.
-    pub async fn forget_ports(&self, ports: &[Port]) -> Result<Leftovers, DhcpError> {
+    pub(crate) async fn forget_ports(&self, ports: &[Port]) -> Result<Leftovers, DhcpError> {
         match self {
             Self::None => Ok(Leftovers(None)),
             Self::Dnsmasq(dnsmasq) => {
@@ -171,11 +175,11 @@ impl Dhcp {
 
 /// Obsolete files that can be removed once the server has read the change.
 #[derive(Debug)]
-pub struct Leftovers(Option<(Dnsmasq, Vec<MacAddress>)>);
+pub(crate) struct Leftovers(Option<(Dnsmasq, Vec<MacAddress>)>);
 
 impl Leftovers {
     /// Removes them after a while.
-    pub async fn remove(self) -> Result<(), DhcpError> {
+    pub(crate) async fn remove(self) -> Result<(), DhcpError> {
         match self.0 {
             Some((dnsmasq, addresses)) => dnsmasq.remove(addresses).await,
             None => Ok(()),

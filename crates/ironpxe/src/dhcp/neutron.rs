@@ -43,7 +43,7 @@ const CLEAR_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Sets options in a Neutron. Clones share the client.
 #[derive(Debug, Clone)]
-pub struct Neutron {
+pub(crate) struct Neutron {
     client: openstack::Neutron,
     setup_delay: Duration,
 }
@@ -66,7 +66,7 @@ enum Problem {
 
 impl Neutron {
     /// Waits for `setup_delay` after each change, so that Neutron's agents can apply it.
-    pub fn new(client: openstack::Neutron, setup_delay: Duration) -> Self {
+    pub(crate) fn new(client: openstack::Neutron, setup_delay: Duration) -> Self {
         Self {
             client,
             setup_delay,

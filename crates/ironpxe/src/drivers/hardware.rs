@@ -7,7 +7,7 @@ use ironpxe_core::interface::InterfaceKind;
 
 /// A hardware type and its interfaces.
 #[derive(Debug)]
-pub struct HardwareType {
+pub(crate) struct HardwareType {
     /// Its name: the `driver` of a node.
     pub name: &'static str,
     /// Its `driver_info` fields with descriptions.
@@ -17,16 +17,16 @@ pub struct HardwareType {
 
 impl HardwareType {
     /// Every hardware type of this release.
-    pub const ALL: [Self; 2] = [FAKE_HARDWARE, MANUAL_MANAGEMENT];
+    pub(crate) const ALL: [Self; 2] = [FAKE_HARDWARE, MANUAL_MANAGEMENT];
 
     /// The hardware type called `name`.
-    pub fn from_name(name: &str) -> Option<&'static Self> {
+    pub(crate) fn from_name(name: &str) -> Option<&'static Self> {
         const ALL: &[HardwareType] = &HardwareType::ALL;
         ALL.iter().find(|hardware| hardware.name == name)
     }
 
     /// The supported implementations of `kind`, the default first.
-    pub fn supported(&self, kind: InterfaceKind) -> &'static [&'static str] {
+    pub(crate) fn supported(&self, kind: InterfaceKind) -> &'static [&'static str] {
         (self.supported)(kind)
     }
 }

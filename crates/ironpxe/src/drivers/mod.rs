@@ -6,4 +6,4 @@
 mod hardware;
 mod registry;
 
-pub use registry::{Drivers, DriversError};
+pub(crate) use registry::{Drivers, DriversError};

@@ -9,14 +9,14 @@ use super::hardware::HardwareType;
 
 /// The enabled hardware types.
 #[derive(Debug, Clone)]
-pub struct Drivers {
+pub(crate) struct Drivers {
     enabled: Vec<&'static HardwareType>,
     default_deploy_interface: Option<String>,
 }
 
 /// A configured name that does not exist.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum DriversError {
+pub(crate) enum DriversError {
     /// No such hardware type.
     #[error("unknown hardware type {name:?} in [DEFAULT]enabled_hardware_types; expected {known}")]
     UnknownHardwareType {
@@ -41,7 +41,7 @@ pub enum DriversError {
 
 impl Drivers {
     /// Enables the named hardware types.
-    pub fn new(
+    pub(crate) fn new(
         enabled: &[String],
         default_deploy_interface: Option<&str>,
     ) -> Result<Self, DriversError> {
@@ -74,7 +74,7 @@ impl Drivers {
     }
 
     /// The names of the enabled hardware types.
-    pub fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         self.enabled
             .iter()
             .map(|hardware| hardware.name.to_owned())
@@ -82,7 +82,7 @@ impl Drivers {
     }
 
     /// The interfaces of each enabled hardware type.
-    pub fn offers(&self) -> Vec<Hardware> {
+    pub(crate) fn offers(&self) -> Vec<Hardware> {
         let offer = |hardware: &HardwareType, kind| DriverInterfaces {
             kind,
             default: self.default_interface(hardware, kind),
@@ -105,7 +105,7 @@ impl Drivers {
     }
 
     /// The enabled hardware type called `name`.
-    pub fn get(&self, name: &str) -> Option<&'static HardwareType> {
+    pub(crate) fn get(&self, name: &str) -> Option<&'static HardwareType> {
         self.enabled
             .iter()
             .copied()
@@ -113,7 +113,7 @@ impl Drivers {
     }
 
     /// The default implementation of `kind` for a new node of `hardware`.
-    pub fn default_interface(&self, hardware: &HardwareType, kind: InterfaceKind) -> String {
+    pub(crate) fn default_interface(&self, hardware: &HardwareType, kind: InterfaceKind) -> String {
         match (&self.default_deploy_interface, kind) {
             (Some(name), InterfaceKind::Deploy) => name.clone(),
             _ => hardware
@@ -127,7 +127,7 @@ impl Drivers {
 
     /// Sets missing interfaces to their default, and checks that the hardware type supports the
     /// others.
-    pub fn compose(&self, node: &mut Node) -> Result<()> {
+    pub(crate) fn compose(&self, node: &mut Node) -> Result<()> {
         let hardware = self.get(&node.driver).ok_or_else(|| Fault::NoValidHost {
             driver: node.driver.clone(),
             group: node.conductor_group.clone(),
@@ -153,7 +153,7 @@ impl Drivers {
 
     /// After a change of driver, resets the interfaces that equal those in `before`, which the
     /// change did not set.
-    pub fn reset_interfaces(node: &mut Node, before: &Interfaces) {
+    pub(crate) fn reset_interfaces(node: &mut Node, before: &Interfaces) {
         for kind in InterfaceKind::ALL {
             if node.interfaces.get(kind) == before.get(kind) {
                 node.interfaces.set(kind, "");

@@ -17,7 +17,7 @@ use reqwest::Url;
 
 /// The addresses of this service.
 #[derive(Debug, Clone, Default)]
-pub struct OwnService {
+pub(crate) struct OwnService {
     /// The ports it listens on.
     pub ports: Vec<u16>,
     /// `[api]public_endpoint`, or its default.

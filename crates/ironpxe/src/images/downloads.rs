@@ -33,7 +33,7 @@ const CRAWL: u64 = 64 * 1024;
 
 /// The node that an image is for, and the client that fetches it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Client {
+pub(crate) struct Client {
     /// The node.
     pub node: NodeUuid,
     /// The client's address, if known.

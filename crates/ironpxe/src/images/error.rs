@@ -1,11 +1,11 @@
 //! Errors of images.
 
 /// When a machine should retry an image that is temporarily unavailable, in seconds.
-pub const RETRY_AFTER: u16 = 5;
+pub(super) const RETRY_AFTER: u16 = 5;
 
 /// Why an image is not available. The texts are for operators.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ImageError {
+pub(crate) enum ImageError {
     /// Missing or not accessible; a retry does not help.
     #[error("{0}")]
     NotAvailable(String),

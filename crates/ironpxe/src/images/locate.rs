@@ -15,7 +15,7 @@ use crate::clock;
 
 /// The purpose of a resolved plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
+pub(crate) enum Purpose {
     /// A machine boots by it.
     Boot,
     /// To check whether a machine could boot by it; its URLs are not valid.
@@ -63,12 +63,12 @@ impl Images {
 
     /// Whether all images of a plan are their own locations, so that the plan always resolves to
     /// the same URLs.
-    pub fn are_direct(&self, plan: &BootPlan) -> bool {
+    pub(crate) fn are_direct(&self, plan: &BootPlan) -> bool {
         !plan.images().any(|(_, image)| self.is_relayed(image))
     }
 
     /// Locates the images of a node's plan. A missing image turns it into a refusal.
-    pub async fn locate(
+    pub(crate) async fn locate(
         &self,
         plan: BootPlan,
         node: &Node,

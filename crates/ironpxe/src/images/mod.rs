@@ -29,28 +29,28 @@ use ipnet::IpNet;
 use ironpxe_core::boot::{GlanceImage, ImageFile, ImageRef};
 
 use self::address_policy::AddressPolicy;
-pub use self::address_policy::OwnService;
-pub use self::downloads::Client;
+pub(crate) use self::address_policy::OwnService;
+pub(crate) use self::downloads::Client;
 use self::downloads::{Downloads, Permit};
-pub use self::error::ImageError;
+pub(crate) use self::error::ImageError;
 use self::file::Allowed;
 use self::glance::Glances;
-pub use self::locate::{LocateError, Purpose};
-pub use self::range::ByteRange;
+pub(crate) use self::locate::{LocateError, Purpose};
+pub(crate) use self::range::ByteRange;
 use self::relay::{Fetched, Relay};
 use self::signed_url::UrlSigner;
-pub use self::signed_url::{Key, Parts, UrlError, VerifiedUrl};
+pub(crate) use self::signed_url::{Key, Parts, UrlError, VerifiedUrl};
 use self::source::Source;
 use self::stream::Check;
-pub use self::stream::{Opened, Transfer};
+pub(crate) use self::stream::{Opened, Transfer};
 use crate::clock;
-pub use crate::openstack::Image;
+pub(crate) use crate::openstack::Image;
 use crate::openstack::{Glance, TempUrls};
 use crate::tls::TlsError;
 
 /// Which `http://` and `https://` images machines fetch through this service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Relayed {
+pub(crate) enum Relayed {
     /// None.
     Never,
     /// Those with `https://`, for firmware without TLS.
@@ -61,7 +61,7 @@ pub enum Relayed {
 
 /// The settings of images.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// `[images]relay`.
     pub relay: Relayed,
     /// The non-public networks that `relay` may fetch images from (`[images]relay_allowed`).
@@ -93,7 +93,7 @@ pub struct Settings {
 
 /// Why images cannot be set up.
 #[derive(Debug, thiserror::Error)]
-pub enum SetupError {
+pub(crate) enum SetupError {
     /// The HTTP client cannot be built.
     #[error("cannot build the HTTP client for images")]
     Client(#[from] reqwest::Error),
@@ -104,7 +104,7 @@ pub enum SetupError {
 
 /// The images. Clones share their state.
 #[derive(Debug, Clone)]
-pub struct Images(Arc<Inner>);
+pub(crate) struct Images(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -120,7 +120,7 @@ struct Inner {
 
 impl Images {
     /// Sets up images.
-    pub fn new(settings: Settings) -> Result<Self, SetupError> {
+    pub(crate) fn new(settings: Settings) -> Result<Self, SetupError> {
         Ok(Self(Arc::new(Inner {
             relayed: settings.relay,
             relay: Relay::new(
@@ -145,12 +145,12 @@ impl Images {
     }
 
     /// Verifies a signed URL.
-    pub fn verify_url(&self, parts: Parts<'_>) -> Result<VerifiedUrl, UrlError> {
+    pub(crate) fn verify_url(&self, parts: Parts<'_>) -> Result<VerifiedUrl, UrlError> {
         self.0.signer.verify(parts, clock::now())
     }
 
     /// Opens an image, or a range of it. (A server without range support returns all.)
-    pub async fn open(
+    pub(crate) async fn open(
         &self,
         image: &ImageRef,
         range: Option<ByteRange>,
@@ -171,7 +171,7 @@ impl Images {
     }
 
     /// The metadata of a Glance image.
-    pub async fn described(&self, image: &GlanceImage) -> Result<Arc<Image>, ImageError> {
+    pub(crate) async fn described(&self, image: &GlanceImage) -> Result<Arc<Image>, ImageError> {
         self.0.glances.image(image).await
     }
 

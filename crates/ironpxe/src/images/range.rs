@@ -4,7 +4,7 @@ use http::{HeaderMap, header};
 
 /// A byte range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ByteRange {
+pub(crate) enum ByteRange {
     /// From the first position to the last, or to the end.
     From(u64, Option<u64>),
     /// The last bytes, by number.
@@ -14,7 +14,7 @@ pub enum ByteRange {
 impl ByteRange {
     /// The range in a request. Several ranges, and invalid ones, are ignored: a server may always
     /// send the entire content.
-    pub fn of(headers: &HeaderMap) -> Option<Self> {
+    pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
         let mut values = headers.get_all(header::RANGE).iter();
         let (value, None) = (values.next()?, values.next()) else {
             return None;
@@ -39,7 +39,7 @@ impl ByteRange {
     }
 
     /// The first and last position within `total` bytes; `None` if it is outside.
-    pub fn within(self, total: u64) -> Option<(u64, u64)> {
+    pub(crate) fn within(self, total: u64) -> Option<(u64, u64)> {
         let end = total.checked_sub(1)?;
         match self {
             Self::From(first, _) if first > end => None,
@@ -50,7 +50,7 @@ impl ByteRange {
     }
 
     /// The header value.
-    pub fn header(self) -> String {
+    pub(crate) fn header(self) -> String {
         match self {
             Self::From(first, None) => format!("bytes={first}-"),
             Self::From(first, Some(last)) => format!("bytes={first}-{last}"),

@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 
 /// The key that signs and verifies; the same in all replicas.
 #[derive(Clone)]
-pub struct Key(Hmac<Sha256>);
+pub(crate) struct Key(Hmac<Sha256>);
 
 impl std::fmt::Debug for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -24,7 +24,7 @@ impl std::fmt::Debug for Key {
 
 impl Key {
     /// Accepts a secret of any length.
-    pub fn new(secret: &str) -> Self {
+    pub(crate) fn new(secret: &str) -> Self {
         let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
         let digest = Sha256::digest(secret.as_bytes());
         for (to, from) in block.iter_mut().zip(digest) {
@@ -36,7 +36,7 @@ impl Key {
 
 /// The content of a URL with a valid signature that has not expired.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VerifiedUrl {
+pub(crate) struct VerifiedUrl {
     /// The node.
     pub node: NodeUuid,
     /// What the node's machine uses the image for.
@@ -46,7 +46,7 @@ pub struct VerifiedUrl {
 
 /// Why a URL is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum UrlError {
+pub(crate) enum UrlError {
     /// The signature is invalid.
     #[error("The signature of this image URL is invalid.")]
     Forged,
@@ -66,7 +66,7 @@ pub(super) struct UrlSigner {
 
 /// The parts of a URL after `/v1/images/`.
 #[derive(Debug, Clone, Copy)]
-pub struct Parts<'a> {
+pub(crate) struct Parts<'a> {
     /// The node.
     pub node: &'a str,
     /// What the machine uses the image for.
@@ -163,7 +163,7 @@ impl UrlSigner {
 
 impl VerifiedUrl {
     /// Whether the URL was made for this image.
-    pub fn is_for(&self, image: &ImageRef) -> bool {
+    pub(crate) fn is_for(&self, image: &ImageRef) -> bool {
         self.tag == tag(image)
     }
 }

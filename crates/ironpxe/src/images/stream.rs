@@ -86,7 +86,7 @@ impl Check {
 
 /// The recipient of an image, for the log.
 #[derive(Debug, Clone)]
-pub struct Transfer {
+pub(crate) struct Transfer {
     /// The request ID.
     pub request_id: String,
     /// The node.
@@ -99,7 +99,7 @@ pub struct Transfer {
 
 impl Transfer {
     /// Logs why the image was not served completely.
-    pub fn failed(&self, problem: &str) {
+    pub(crate) fn failed(&self, problem: &str) {
         warn!(
             req.id = self.request_id,
             node.uuid = %self.node,
@@ -112,7 +112,7 @@ impl Transfer {
 
 /// An image, or a range of it, that is open for reading.
 #[derive(Debug)]
-pub struct Opened {
+pub(crate) struct Opened {
     /// The size of the entire image, in bytes.
     pub total: u64,
     /// The first and last position of the range; `None` for the entire image.
@@ -126,7 +126,7 @@ pub struct Opened {
 
 impl Opened {
     /// The number of bytes to send.
-    pub fn length(&self) -> u64 {
+    pub(crate) fn length(&self) -> u64 {
         match self.part {
             None => self.total,
             Some((first, last)) => last.saturating_sub(first).saturating_add(1),
@@ -134,7 +134,7 @@ impl Opened {
     }
 
     /// The bytes.
-    pub fn stream(
+    pub(crate) fn stream(
         self,
         transfer: Transfer,
     ) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {

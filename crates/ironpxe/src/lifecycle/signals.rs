@@ -8,14 +8,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// A second signal during the graceful shutdown.
 #[derive(Debug, thiserror::Error)]
 #[error("second {signal}: shutdown aborted, requests and tasks in progress are cut off")]
-pub struct CutShort {
+pub(crate) struct CutShort {
     /// The signal's name.
     signal: &'static str,
 }
 
 /// The signals that end the process, caught from creation on.
 #[derive(Debug)]
-pub struct Signals {
+pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     /// Caught, so that exceeding `ulimit -f` is an error instead of killing the process.
@@ -24,7 +24,7 @@ pub struct Signals {
 
 impl Signals {
     /// Installs the handlers.
-    pub fn catch() -> io::Result<Self> {
+    pub(crate) fn catch() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -33,7 +33,7 @@ impl Signals {
     }
 
     /// Waits for a signal, and returns its name.
-    pub async fn next(&mut self) -> &'static str {
+    pub(crate) async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "Ctrl-C",
@@ -41,7 +41,10 @@ impl Signals {
     }
 
     /// Waits for another signal while `work` runs; a signal aborts the wait.
-    pub async fn or_cut_short<T>(&mut self, work: impl Future<Output = T>) -> Result<T, CutShort> {
+    pub(crate) async fn or_cut_short<T>(
+        &mut self,
+        work: impl Future<Output = T>,
+    ) -> Result<T, CutShort> {
         tokio::select! {
             done = work => Ok(done),
             signal = self.next() => Err(CutShort { signal }),
@@ -51,16 +54,16 @@ impl Signals {
 
 /// SIGHUP, caught from creation on; it no longer kills the process.
 #[derive(Debug)]
-pub struct HangUps(Signal);
+pub(crate) struct HangUps(Signal);
 
 impl HangUps {
     /// Installs the handler.
-    pub fn catch() -> io::Result<Self> {
+    pub(crate) fn catch() -> io::Result<Self> {
         signal(SignalKind::hangup()).map(Self)
     }
 
     /// Waits for a signal. Several in quick succession count as one.
-    pub async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) {
         // Never `None`: the stream does not end.
         self.0.recv().await;
     }

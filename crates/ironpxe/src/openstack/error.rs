@@ -5,7 +5,7 @@ use std::time::Duration;
 /// A failed request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{service} request {asked}: {cause}")]
-pub struct OpenStackError {
+pub(crate) struct OpenStackError {
     /// The service.
     pub service: &'static str,
     /// The purpose: `for image <id>`.
@@ -17,19 +17,19 @@ pub struct OpenStackError {
 impl OpenStackError {
     /// Whether the same request may succeed later without a change of the request or the
     /// configuration.
-    pub fn is_temporary(&self) -> bool {
+    pub(crate) fn is_temporary(&self) -> bool {
         self.cause.is_temporary()
     }
 
     /// Whether the service responded that the resource does not exist.
-    pub fn is_not_found(&self) -> bool {
+    pub(crate) fn is_not_found(&self) -> bool {
         matches!(self.cause, Cause::Status { status: 404, .. })
     }
 }
 
 /// The cause of a failure.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Cause {
+pub(crate) enum Cause {
     /// No connection.
     #[error("unreachable: {0}")]
     Unreachable(String),
@@ -81,7 +81,7 @@ pub enum Cause {
 
 impl Cause {
     /// See [`OpenStackError::is_temporary`].
-    pub fn is_temporary(&self) -> bool {
+    pub(crate) fn is_temporary(&self) -> bool {
         match self {
             // A truncated response is most likely from a proxy in trouble.
             Self::Unreachable(_)

@@ -11,13 +11,13 @@ use super::settings::{Settings, SetupError};
 
 /// A Glance client.
 #[derive(Debug, Clone)]
-pub struct Glance {
+pub(crate) struct Glance {
     service: Service,
 }
 
 /// An image's metadata in Glance.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct Image {
+pub(crate) struct Image {
     /// Its UUID.
     pub id: String,
     /// `active` if its data is available.
@@ -53,14 +53,14 @@ pub struct Image {
 
 impl Glance {
     /// Builds a client without connecting.
-    pub fn new(settings: &Settings) -> Result<Self, SetupError> {
+    pub(crate) fn new(settings: &Settings) -> Result<Self, SetupError> {
         Ok(Self {
             service: Service::new("Glance", "image", "/v2", settings)?,
         })
     }
 
     /// Fetches an image's metadata.
-    pub async fn image(&self, id: &str) -> Result<Image, OpenStackError> {
+    pub(crate) async fn image(&self, id: &str) -> Result<Image, OpenStackError> {
         let question = ApiRequest::get(format!("for image {id}"), path(id, ""));
         self.service.json(&question).await
     }
@@ -68,7 +68,7 @@ impl Glance {
     /// Fetches an image's data, or the bytes from `range.0` to `range.1` inclusive. The response
     /// has status 206 with a range, or 200 with all data, which is also what a store without range
     /// support (Swift's) returns. Its body is streamed, with an error after an idle timeout.
-    pub async fn data(
+    pub(crate) async fn data(
         &self,
         id: &str,
         range: Option<(u64, Option<u64>)>,

@@ -23,8 +23,8 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use self::error::{Cause, OpenStackError};
-pub use self::glance::{Glance, Image};
-pub use self::neutron::{ExtraDhcpOption, Neutron, NeutronPort};
-pub use self::settings::{Auth, Domain, Project, Secret, Settings, SetupError};
-pub use self::temp_url::{TempUrlSettings, TempUrls};
+pub(crate) use self::error::{Cause, OpenStackError};
+pub(crate) use self::glance::{Glance, Image};
+pub(crate) use self::neutron::{ExtraDhcpOption, Neutron, NeutronPort};
+pub(crate) use self::settings::{Auth, Domain, Project, Secret, Settings, SetupError};
+pub(crate) use self::temp_url::{TempUrlSettings, TempUrls};

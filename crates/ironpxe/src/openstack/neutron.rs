@@ -13,13 +13,13 @@ use super::settings::{Settings, SetupError};
 
 /// A Neutron client.
 #[derive(Debug, Clone)]
-pub struct Neutron {
+pub(crate) struct Neutron {
     service: Service,
 }
 
 /// A Neutron port.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct NeutronPort {
+pub(crate) struct NeutronPort {
     /// Its UUID.
     pub id: String,
     /// Its MAC address, in Neutron's notation.
@@ -34,7 +34,7 @@ pub struct NeutronPort {
 
 /// An address of a port.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct FixedIp {
+pub(crate) struct FixedIp {
     /// The address.
     pub ip_address: IpAddr,
     /// The subnet of the address.
@@ -43,7 +43,7 @@ pub struct FixedIp {
 
 /// A DHCP option of a port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExtraDhcpOption {
+pub(crate) struct ExtraDhcpOption {
     /// Its name or number, prefixed by tags: `tag:ipxe,67`.
     pub opt_name: String,
     /// The value. `None` in a change deletes the option.
@@ -59,14 +59,14 @@ struct OnePort {
 
 impl Neutron {
     /// Builds a client without connecting.
-    pub fn new(settings: &Settings) -> Result<Self, SetupError> {
+    pub(crate) fn new(settings: &Settings) -> Result<Self, SetupError> {
         Ok(Self {
             service: Service::new("Neutron", "network", "/v2.0", settings)?,
         })
     }
 
     /// Fetches a port.
-    pub async fn port(&self, id: &str) -> Result<NeutronPort, OpenStackError> {
+    pub(crate) async fn port(&self, id: &str) -> Result<NeutronPort, OpenStackError> {
         let question = ApiRequest::get(format!("for port {id}"), path(id));
         let OnePort { port } = self.service.json(&question).await?;
         Ok(port)
@@ -75,7 +75,7 @@ impl Neutron {
     /// Sets DHCP options of a port, and deletes those without a value. Others stay unchanged.
     /// Idempotent, so it is retried if its outcome is unknown, and after a concurrent change of the
     /// port.
-    pub async fn set_extra_dhcp_opts(
+    pub(crate) async fn set_extra_dhcp_opts(
         &self,
         id: &str,
         options: &[ExtraDhcpOption],

@@ -8,7 +8,7 @@ use crate::tls::TlsError;
 
 /// The settings of a client.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// The credentials.
     pub auth: Auth,
     /// The endpoint, instead of the one in the catalog. Required with [`Auth::None`].
@@ -30,7 +30,7 @@ pub struct Settings {
 
 /// The credentials.
 #[derive(Debug, Clone)]
-pub enum Auth {
+pub(crate) enum Auth {
     /// None: the service does not authenticate clients.
     None,
     /// By user and password.
@@ -59,7 +59,7 @@ pub enum Auth {
 
 /// A domain of Keystone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Domain {
+pub(crate) enum Domain {
     /// By its id.
     Id(String),
     /// By its name.
@@ -68,7 +68,7 @@ pub enum Domain {
 
 /// A project of Keystone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Project {
+pub(crate) enum Project {
     /// By its id.
     Id(String),
     /// By its name, which is unique in a domain.
@@ -77,7 +77,7 @@ pub enum Project {
 
 /// A secret text, hidden in `Debug` output.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(pub String);
+pub(crate) struct Secret(pub String);
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -87,7 +87,7 @@ impl fmt::Debug for Secret {
 
 /// Why a client cannot be built.
 #[derive(Debug, thiserror::Error)]
-pub enum SetupError {
+pub(crate) enum SetupError {
     /// The CA certificates cannot be read.
     #[error(transparent)]
     Tls(#[from] TlsError),

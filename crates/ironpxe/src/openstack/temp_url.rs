@@ -13,7 +13,7 @@ use crate::clock;
 
 /// Where Glance's images are in Swift, and how their URLs are signed.
 #[derive(Debug, Clone)]
-pub struct TempUrlSettings {
+pub(crate) struct TempUrlSettings {
     /// The account's `Temp-URL-Key`.
     pub key: Secret,
     /// The digest of signatures.
@@ -32,19 +32,19 @@ pub struct TempUrlSettings {
 
 /// Makes temporary URLs.
 #[derive(Debug, Clone)]
-pub struct TempUrls {
+pub(crate) struct TempUrls {
     glance: Glance,
     settings: TempUrlSettings,
 }
 
 impl TempUrls {
     /// Missing settings are taken from the catalog of `glance`.
-    pub fn new(glance: Glance, settings: TempUrlSettings) -> Self {
+    pub(crate) fn new(glance: Glance, settings: TempUrlSettings) -> Self {
         Self { glance, settings }
     }
 
     /// A URL that gives access to the image. The image itself is not checked.
-    pub async fn url(&self, image: &str) -> Result<String, OpenStackError> {
+    pub(crate) async fn url(&self, image: &str) -> Result<String, OpenStackError> {
         let settings = &self.settings;
         let asked = format!("for a temporary URL of image {image}");
         let is_known = settings.endpoint_url.is_some() && settings.account.is_some();

@@ -29,7 +29,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// A user name and a password, hidden in `Debug` output.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Credentials {
+pub(crate) struct Credentials {
     /// The user name.
     pub username: String,
     /// The password.
@@ -70,7 +70,7 @@ impl Credentials {
 
 /// Why the file of users is unusable.
 #[derive(Debug, thiserror::Error)]
-pub enum UsersError {
+pub(crate) enum UsersError {
     /// It cannot be read.
     #[error("cannot read the users of {}", .path.display())]
     Read {
@@ -94,11 +94,11 @@ pub enum UsersError {
 
 /// The users of an htpasswd file. Clones share them.
 #[derive(Debug, Clone)]
-pub struct Users(Arc<Shared>);
+pub(crate) struct Users(Arc<Shared>);
 
 /// The result of authentication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Admission {
+pub(crate) enum Admission {
     /// Name and password are valid.
     Admitted,
     /// They are invalid or missing.
@@ -154,7 +154,7 @@ const MAX_JUDGED: usize = 1024;
 
 impl Users {
     /// Reads the file.
-    pub fn read(path: &Path) -> Result<Self, UsersError> {
+    pub(crate) fn read(path: &Path) -> Result<Self, UsersError> {
         let known = Known {
             looked: Instant::now(),
             stamp: stamp(path),
@@ -171,7 +171,11 @@ impl Users {
     }
 
     /// Authenticates an `Authorization` header from `peer`.
-    pub async fn admit(&self, header: Option<&HeaderValue>, peer: Option<IpAddr>) -> Admission {
+    pub(crate) async fn admit(
+        &self,
+        header: Option<&HeaderValue>,
+        peer: Option<IpAddr>,
+    ) -> Admission {
         let Some(header) = header else {
             return Admission::Refused;
         };

@@ -18,7 +18,7 @@ mod fault;
 mod methods;
 mod remote;
 mod select;
-pub mod server;
+pub(crate) mod server;
 #[cfg(test)]
 mod tests;
 
@@ -37,27 +37,27 @@ use ironpxe_core::patch::{NodeChange, PortChange, VolumeConnectorChange, VolumeT
 use ironpxe_core::port::Port;
 use ironpxe_core::power_state::PowerTarget;
 use ironpxe_core::provision::Verb;
-pub use ironpxe_core::provision::{AgentStatus, Heartbeat, ProvisionArgs};
+pub(crate) use ironpxe_core::provision::{AgentStatus, Heartbeat, ProvisionArgs};
 use ironpxe_core::volume::{VolumeConnector, VolumeTarget};
 use serde::{Deserialize, Serialize};
 
-pub use self::auth::{Credentials, Users};
-pub use self::remote::{Remote, Timeouts};
-pub use ironpxe_core::conductor::DriverInterfaces;
+pub(crate) use self::auth::{Credentials, Users};
+pub(crate) use self::remote::{Remote, Timeouts};
+pub(crate) use ironpxe_core::conductor::DriverInterfaces;
 
 /// The future of a call's result.
-pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
+pub(crate) type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
 /// The context of a call.
 #[derive(Debug, Clone)]
-pub struct Context {
+pub(crate) struct Context {
     /// `req-<uuid>`, as in the answer's `openstack-request-id` and in every log line about it.
     pub request_id: String,
 }
 
 /// A VIF to attach.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VifInfo {
+pub(crate) struct VifInfo {
     /// The VIF, for example a port of Neutron.
     pub id: String,
     /// The port; any free one if unset.
@@ -67,7 +67,7 @@ pub struct VifInfo {
 
 /// The validation result of a driver interface of a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InterfaceValidation {
+pub(crate) struct InterfaceValidation {
     /// The interface.
     pub kind: InterfaceKind,
     /// Why it is invalid; `None` if it is valid.
@@ -76,7 +76,7 @@ pub struct InterfaceValidation {
 
 /// A hardware type as in `GET /v1/drivers/<driver>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DriverInfo {
+pub(crate) struct DriverInfo {
     /// The hardware type's name.
     pub name: String,
     /// The conductors that have it enabled.
@@ -88,7 +88,7 @@ pub struct DriverInfo {
 impl DriverInfo {
     /// The hardware types of the live conductors, in the order of registration. If conductors
     /// differ in their interfaces, all are included.
-    pub fn of(conductors: &[conductor::Conductor]) -> Vec<Self> {
+    pub(crate) fn of(conductors: &[conductor::Conductor]) -> Vec<Self> {
         let mut known: Vec<Self> = Vec::new();
         for conductor in conductors.iter().filter(|conductor| conductor.alive) {
             for hardware in &conductor.interfaces {
@@ -124,7 +124,7 @@ impl DriverInfo {
 }
 
 /// Operations that the API delegates to a conductor.
-pub trait Conductor: Send + Sync {
+pub(crate) trait Conductor: Send + Sync {
     /// Enrols a node: sets defaults for missing interfaces, and validates the others.
     fn node_create<'a>(&'a self, ctx: &'a Context, node: Node) -> Reply<'a, Node>;
 

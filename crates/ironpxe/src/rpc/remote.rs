@@ -25,7 +25,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// Timeouts of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timeouts {
+pub(crate) struct Timeouts {
     /// For connecting to a conductor, and for a ping (`[json_rpc]boot_try_timeout`).
     pub ping: Duration,
     /// For finding a conductor that responds (`[json_rpc]boot_timeout`).
@@ -59,7 +59,7 @@ pub(super) struct Call {
 
 /// All conductors in the database.
 #[derive(Debug)]
-pub struct Remote {
+pub(crate) struct Remote {
     db: Db,
     directory: Directory,
     client: Client,
@@ -75,7 +75,7 @@ struct Message<'a> {
 
 impl Remote {
     /// Calls the conductors registered in `db`, with TLS if configured.
-    pub fn new(
+    pub(crate) fn new(
         db: Db,
         timeouts: Timeouts,
         credentials: Option<&Credentials>,

@@ -35,7 +35,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The state of the server.
 #[derive(Clone)]
-pub struct Served {
+pub(crate) struct Served {
     /// Executes the calls.
     pub conductor: Arc<dyn Conductor>,
     /// The authorized users; `None` disables authentication.
@@ -47,7 +47,7 @@ pub struct Served {
 }
 
 /// The server.
-pub fn router(served: Served) -> Router {
+pub(crate) fn router(served: Served) -> Router {
     Router::new()
         .fallback(serve)
         .with_state(served)

@@ -13,7 +13,7 @@ const FIRST: usize = 1024;
 
 /// The limits of a body.
 #[derive(Debug, Clone, Copy)]
-pub struct BodyLimits {
+pub(crate) struct BodyLimits {
     /// The maximum size, in bytes.
     pub bytes: usize,
     /// The timeout for receiving it, so that slow clients do not hold connections.
@@ -22,7 +22,7 @@ pub struct BodyLimits {
 
 /// Why a body was not read.
 #[derive(Debug)]
-pub enum BodyRefused {
+pub(crate) enum BodyRefused {
     /// It exceeds the size limit.
     TooLarge,
     /// The memory for requests is used up.
@@ -34,7 +34,7 @@ pub enum BodyRefused {
 }
 
 /// Reads a body, taking memory from the budget as it arrives.
-pub async fn read_body(
+pub(crate) async fn read_body(
     body: &mut Body,
     limits: BodyLimits,
     memory: &HeldMemory,

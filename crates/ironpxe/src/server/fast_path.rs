@@ -27,19 +27,19 @@ const READ: usize = 4096;
 const HEADERS: usize = 32;
 
 /// Answers simple requests.
-pub trait FastPath: Send + Sync + 'static {
+pub(crate) trait FastPath: Send + Sync + 'static {
     /// Answers a request, or lets it fall back.
     fn answer(&self, request: &SimpleGet<'_>, reply: ResponseWriter<'_>) -> FastPathResult;
 }
 
 /// A response that is not available yet. It is dropped when the client disconnects.
-pub type PendingResponse = Pin<Box<dyn Future<Output = EncodeResponse> + Send>>;
+pub(super) type PendingResponse = Pin<Box<dyn Future<Output = EncodeResponse> + Send>>;
 
 /// Encodes a response that has become available.
-pub type EncodeResponse = Box<dyn FnOnce(ResponseWriter<'_>) + Send>;
+pub(crate) type EncodeResponse = Box<dyn FnOnce(ResponseWriter<'_>) + Send>;
 
 /// The result of [`FastPath::answer`].
-pub enum FastPathResult {
+pub(crate) enum FastPathResult {
     /// The response was written.
     Handled,
     /// The response follows.
@@ -50,7 +50,7 @@ pub enum FastPathResult {
 
 /// An HTTP/1.1 `GET` without a body, and without headers that need a framework.
 #[derive(Debug)]
-pub struct SimpleGet<'r> {
+pub(crate) struct SimpleGet<'r> {
     /// The path with its query.
     pub target: &'r str,
     /// All headers.
@@ -61,7 +61,7 @@ pub struct SimpleGet<'r> {
 
 impl<'r> SimpleGet<'r> {
     /// The first header with this name.
-    pub fn header(&self, name: &str) -> Option<&'r [u8]> {
+    pub(crate) fn header(&self, name: &str) -> Option<&'r [u8]> {
         let mut headers = self.headers.iter();
         let header = headers.find(|header| header.name.eq_ignore_ascii_case(name));
         header.map(|header| header.value)

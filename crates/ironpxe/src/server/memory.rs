@@ -18,7 +18,7 @@ const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A budget in bytes. Clones share it.
 #[derive(Debug, Clone)]
-pub struct RequestMemory(Arc<Budget>);
+pub(crate) struct RequestMemory(Arc<Budget>);
 
 #[derive(Debug)]
 struct Budget {
@@ -41,7 +41,7 @@ struct Used {
 
 /// Why memory is not granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MemoryRefused {
+pub(crate) enum MemoryRefused {
     /// The budget is used up.
     UsedUp,
     /// It exceeds the share of a source address.
@@ -51,12 +51,12 @@ pub enum MemoryRefused {
 impl RequestMemory {
     /// A budget of `total` bytes, of which a source address can use three quarters. `option` sets
     /// the total.
-    pub fn new(total: usize, option: &'static str) -> Self {
+    pub(crate) fn new(total: usize, option: &'static str) -> Self {
         Self::with_share(total, total / 4 * 3, option)
     }
 
     /// A budget without a share per address, for a server with few clients.
-    pub fn unshared(total: usize, option: &'static str) -> Self {
+    pub(crate) fn unshared(total: usize, option: &'static str) -> Self {
         Self::with_share(total, total, option)
     }
 
@@ -70,7 +70,7 @@ impl RequestMemory {
     }
 
     /// Begins the accounting of a request from this address.
-    pub fn begin(&self, peer: IpAddr) -> HeldMemory {
+    pub(crate) fn begin(&self, peer: IpAddr) -> HeldMemory {
         HeldMemory(Arc::new(Held {
             budget: Arc::clone(&self.0),
             source: source_of(peer),
@@ -87,7 +87,7 @@ impl RequestMemory {
 
 /// The memory of one request, released with the last clone.
 #[derive(Debug, Clone)]
-pub struct HeldMemory(Arc<Held>);
+pub(crate) struct HeldMemory(Arc<Held>);
 
 #[derive(Debug)]
 struct Held {
@@ -98,7 +98,7 @@ struct Held {
 
 impl HeldMemory {
     /// Takes more bytes.
-    pub fn grow(&self, more: usize) -> Result<(), MemoryRefused> {
+    pub(crate) fn grow(&self, more: usize) -> Result<(), MemoryRefused> {
         let Held {
             budget,
             source,

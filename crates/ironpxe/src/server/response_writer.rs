@@ -13,11 +13,11 @@ use crate::clock;
 
 /// The status line and headers shared by many responses, encoded once.
 #[derive(Debug, Clone)]
-pub struct Head(Vec<u8>);
+pub(crate) struct Head(Vec<u8>);
 
 impl Head {
     /// With these headers except for `Content-Length` and `Date`, which each response adds.
-    pub fn new(status: StatusCode, headers: &HeaderMap) -> Self {
+    pub(crate) fn new(status: StatusCode, headers: &HeaderMap) -> Self {
         let mut text = Vec::with_capacity(256);
         let reason = status.canonical_reason().unwrap_or_default();
         // Writing to memory cannot fail, here and below.
@@ -37,7 +37,7 @@ impl Head {
 
 /// The destination of a response, which can be written once.
 #[derive(Debug)]
-pub struct ResponseWriter<'o> {
+pub(crate) struct ResponseWriter<'o> {
     out: &'o mut Vec<u8>,
     /// Whether the connection is closed after it.
     last: bool,
@@ -45,12 +45,12 @@ pub struct ResponseWriter<'o> {
 
 impl<'o> ResponseWriter<'o> {
     /// Writes to the end of `out`. If it is the `last` response, it says so.
-    pub fn new(out: &'o mut Vec<u8>, last: bool) -> Self {
+    pub(crate) fn new(out: &'o mut Vec<u8>, last: bool) -> Self {
         Self { out, last }
     }
 
     /// Sends a response with additional headers.
-    pub fn send(self, head: &Head, more: &[(&str, &str)], body: &[u8]) {
+    pub(crate) fn send(self, head: &Head, more: &[(&str, &str)], body: &[u8]) {
         let Self { out, last } = self;
         let own: usize = more
             .iter()
@@ -71,7 +71,7 @@ impl<'o> ResponseWriter<'o> {
     }
 
     /// Sends a response of the framework.
-    pub fn send_response(self, response: &Response<Bytes>) {
+    pub(crate) fn send_response(self, response: &Response<Bytes>) {
         let head = Head::new(response.status(), response.headers());
         self.send(&head, &[], response.body());
     }

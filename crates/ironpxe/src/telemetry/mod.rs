@@ -24,7 +24,7 @@ const DEBUG: &str = "info,ironpxe=debug,ironpxe_core=debug,sqlx=warn,hyper=warn"
 #[error(
     "IRONPXE_LOG: {filter:?} is not a valid filter; expected for example \"info,ironpxe=debug\""
 )]
-pub struct BadFilter {
+pub(crate) struct BadFilter {
     /// The filter.
     filter: String,
     /// The error.
@@ -33,7 +33,7 @@ pub struct BadFilter {
 
 /// Why logging cannot start.
 #[derive(Debug, thiserror::Error)]
-pub enum LogError {
+pub(crate) enum LogError {
     /// The filter is invalid.
     #[error(transparent)]
     Filter(#[from] BadFilter),
@@ -47,7 +47,7 @@ const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 
 /// The log of this process. Dropping it flushes all lines, unless the log is not read.
 #[must_use]
-pub struct Log(Lines);
+pub(crate) struct Log(Lines);
 
 impl Drop for Log {
     fn drop(&mut self) {
@@ -56,7 +56,7 @@ impl Drop for Log {
 }
 
 /// Validates the filter without starting anything.
-pub fn check(debug: bool, filter: Option<&str>) -> Result<(), LogError> {
+pub(crate) fn check(debug: bool, filter: Option<&str>) -> Result<(), LogError> {
     parse(debug, filter)?;
     Ok(())
 }
@@ -74,7 +74,7 @@ fn parse(debug: bool, filter: Option<&str>) -> Result<EnvFilter, BadFilter> {
 
 /// Starts logging: short lines, in colour on a terminal. `filter` is `IRONPXE_LOG`, if set. Panics
 /// are logged too.
-pub fn start(debug: bool, filter: Option<&str>) -> Result<Log, LogError> {
+pub(crate) fn start(debug: bool, filter: Option<&str>) -> Result<Log, LogError> {
     let filter = parse(debug, filter)?;
     let lines = Lines::start(stderr()).map_err(LogError::Thread)?;
     // Fails only if logging was already started, for example by another server in a test.
