@@ -1,4 +1,4 @@
-//! What a boot answer costs: everybody takes the same load in turns.
+//! What a boot request costs: all contestants take the same load in turns.
 
 use anyhow::Result;
 
@@ -27,7 +27,7 @@ pub(crate) fn run(bench: &Bench) -> Result<String> {
     let mut measured: Vec<Vec<Round>> = field.all.iter().map(|_| Vec::new()).collect();
     for round in 0..bench.rounds {
         let mut turns: Vec<_> = field.all.iter().zip(&mut measured).collect();
-        // Who goes first alternates, so that a slow phase of the machine hits everybody.
+        // The order alternates, so that a slow phase of the machine hits all of them.
         if round % 2 == 1 {
             turns.reverse();
         }

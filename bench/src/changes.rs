@@ -26,7 +26,7 @@ const LIMIT: Duration = Duration::from_mins(1);
 const SHORTEST_WAIT: Duration = Duration::from_millis(2);
 /// No more nodes than this, however fast they are made.
 const MOST: usize = 20_000;
-/// Addresses from here on are nobody else's.
+/// Addresses from here on are not used otherwise.
 const FIRST_ADDRESS: usize = 1_000_000;
 
 type Call = (Method, String, Option<Value>);
@@ -75,7 +75,7 @@ pub(crate) fn run(bench: &Bench, ironic: Option<&Path>) -> Result<String> {
     }
     Ok(format!(
         "{AT_ONCE} calls at once. A change of state is done when the node is in the new state and \
-         nobody works on it. CPU is per call, that of the database server behind the plus.\n\n{}",
+         it is not reserved. CPU is per call, that of the database server behind the plus.\n\n{}",
         table.into_text()
     ))
 }

@@ -54,7 +54,7 @@ impl Answer {
         (200..300).contains(&self.status)
     }
 
-    /// Whether it is a boot script, for whoever asked for one.
+    /// Whether it is a boot script.
     pub(crate) fn is_script(&self) -> bool {
         self.status == 200 && self.body.starts_with(b"#!ipxe")
     }

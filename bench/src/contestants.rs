@@ -1,4 +1,4 @@
-//! Who is compared: nginx with files, and ironpxe in the ways it can be run and asked.
+//! What is compared: nginx with files, and ironpxe in the ways it can be run and asked.
 //!
 //! All have the same nodes, and so the same scripts. These are compared before anything is measured.
 
@@ -120,7 +120,7 @@ impl Template<'_> {
     }
 }
 
-/// Whether the node is in this state, and nobody works on it.
+/// Whether the node is in this state and not reserved.
 pub(crate) fn is_settled(node: &Value, state: &str) -> bool {
     node.get("provision_state").and_then(Value::as_str) == Some(state)
         && node.get("reservation").is_none_or(Value::is_null)
@@ -156,7 +156,7 @@ pub(crate) struct Contestant {
     pub(crate) idle: Usage,
 }
 
-/// What everybody needs to start servers.
+/// The parameters of all servers.
 pub(crate) struct Stage<'a> {
     pub(crate) bench: &'a Bench,
     /// Everything that is written goes here.
@@ -171,7 +171,10 @@ pub(crate) struct Stage<'a> {
 pub(crate) struct Field {
     pub(crate) all: Vec<Contestant>,
     pub(crate) script_bytes: usize,
-    _running: (Vec<Nginx>, Vec<Ironpxe>, BTreeMap<Kind, Ironpxe>, BTreeMap<bool, Store>),
+    _nginx: Vec<Nginx>,
+    _others: Vec<Ironpxe>,
+    _ironpxe: BTreeMap<Kind, Ironpxe>,
+    _stores: BTreeMap<bool, Store>,
 }
 
 impl Stage<'_> {
@@ -243,7 +246,14 @@ impl Stage<'_> {
             others.push(other);
         }
         compare(&all, self.nodes)?;
-        Ok(Field { all, script_bytes, _running: (nginxes, others, ironpxes, stores) })
+        Ok(Field {
+            all,
+            script_bytes,
+            _nginx: nginxes,
+            _others: others,
+            _ironpxe: ironpxes,
+            _stores: stores,
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
-/// Who has which processors, as `taskset` takes them. With a single one, both have it.
+/// The processors of servers and load, as `taskset` takes them; the same if there is only one.
 pub(crate) struct Halves {
     pub(crate) servers: String,
     pub(crate) load: String,

@@ -51,7 +51,7 @@ pub(crate) fn run(bench: &Bench) -> Result<String> {
         let folder = scratch.path().join(kind.title());
         let field = bench.stage(&folder, machines, Template::Running).start(&[kind])?;
         let storm = Storm {
-            target: &field.all.first().context("nobody to ask")?.target,
+            target: &field.all.first().context("no contestant")?.target,
             images: images.address,
             machines,
             changes_per_second: f64::from(bench.changes_per_second),

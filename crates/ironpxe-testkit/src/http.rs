@@ -14,8 +14,8 @@ pub fn async_client() -> reqwest::ClientBuilder {
     reqwest::Client::builder().no_proxy()
 }
 
-/// Where reqwest is built with TLS, it wants to know by whose cryptography, also for a client that does
-/// not use it. Somebody may have said so before.
+/// reqwest with TLS requires a default cryptography provider, even for clients without TLS. It may be
+/// set already.
 fn choose_cryptography() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }

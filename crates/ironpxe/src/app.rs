@@ -219,7 +219,7 @@ pub(crate) async fn preview(
     let address = SocketAddr::new(config.api.host_ip, config.api.port);
     let url = api_url(config, Role::All, address);
     let own_ports = vec![config.api.port];
-    // Nobody is let in by what a preview shows.
+    // The signed URLs of a preview are not valid.
     let images = Clients::new(config)
         .map_err(Box::from)
         .and_then(|clients| Ok(images(config, &clients, "", url.clone(), own_ports, 1)?))

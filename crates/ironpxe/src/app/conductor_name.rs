@@ -1,12 +1,12 @@
 //! One process for each conductor's name (`[DEFAULT]host`).
 //!
-//! A conductor that starts ends the work that an earlier run under its name left behind. If that run
-//! still lives, its work is lost and nobody is told. So a start is refused while another process has
-//! the name:
+//! A conductor that starts releases the nodes that an earlier run under its name left reserved. If
+//! that run were still alive, its work would be lost without a trace. So a start is refused while
+//! another process has the name:
 //!
-//! * On one host, a locked file says so: beside the `SQLite` file, or in `[DEFAULT]state_path` if the
-//!   database is a server's. The kernel gives the lock back with the process, however it ends, so a
-//!   restart after a crash is not held up.
+//! * On one host by a locked file: beside the `SQLite` file, or in `[DEFAULT]state_path` with another
+//!   database. The kernel releases the lock when the process ends, however it ends, so a restart after
+//!   a crash does not wait.
 //! * On several hosts, the heartbeats in the database say so. A run that was not this host's own
 //!   and has a fresh heartbeat is watched: when it writes the next one, it lives. When it writes none
 //!   for a few intervals, it does not.
@@ -77,7 +77,7 @@ pub(super) async fn claim(config: &Config, db: &Db) -> Result<ConductorName, App
     Ok(ConductorName { file })
 }
 
-/// Locks a file, also if whoever has locked it is about to end.
+/// Locks a file; waits a moment for a process that has locked it and is about to end.
 async fn lock(file: &File) -> Result<(), TryLockError> {
     let begin = Instant::now();
     loop {

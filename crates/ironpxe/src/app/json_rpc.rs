@@ -31,7 +31,7 @@ impl Guards {
                 Some(Users::read(file).map_err(|error| (key, error_chain(&error)))?)
             }
             (RpcAuth::HttpBasic, None) => {
-                let message = "with http_basic nobody could call this conductor: set \
+                let message = "without users no API could call this conductor: set \
                                [json_rpc]http_basic_auth_user_file";
                 return Err(("[json_rpc]auth_strategy", message.to_owned()));
             }

@@ -22,7 +22,7 @@ pub(crate) struct OpenStackSetupError {
     pub source: SetupError,
 }
 
-/// The services that are configured. Nobody is asked yet.
+/// The clients of the configured services.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Clients {
     /// With `[glance]auth_type`.

@@ -52,7 +52,7 @@ fn upgrade(config: &Config) -> Result<(), CliError> {
             "{:04} {}: done",
             migration.version, migration.description
         );
-        // Of the first tables there is nobody who does not know them.
+        // No earlier release exists that could not use the first tables.
         if migration.version > 1 && migration.compatible_with == migration.version {
             let _ = writeln!(
                 text,

@@ -10,7 +10,7 @@ use ironpxe_core::dhcp::example::{DhcpServer, Network, Placeholders, Subnet, exa
 use super::{CliError, load, offline_flags};
 use crate::config::{Config, ConfigError, Flag, Names, PublicEndpoint};
 
-/// Stands for what nobody said. It is no address, so that it is noticed.
+/// A placeholder for an address that is not configured; not an address, so that it is noticed.
 const NO_API: &str = "http://IRONPXE:6385";
 /// Stands for the TFTP server where a DHCP server takes an address alone (RFC 5737).
 const NO_TFTP_SERVER: &str = "192.0.2.1";

@@ -35,8 +35,7 @@ fn printable(text: &str) -> String {
         .collect()
 }
 
-/// Broken between words. A word that is longer than a line has one of its own, for whoever copies
-/// it.
+/// Wraps text between words. A word longer than a line gets a line, so that it can be copied.
 fn wrapped(text: &str, columns: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();

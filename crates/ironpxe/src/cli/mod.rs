@@ -31,7 +31,7 @@ const USAGE: u8 = 64;
 /// What shells show for a program that Ctrl-C ended.
 const CUT_SHORT: u8 = 130;
 
-/// How long the process waits at its end for whoever reads its standard error.
+/// How long the process waits at its end for the reader of its standard error.
 const COMPLAINT_LIMIT: Duration = Duration::from_secs(1);
 
 const ABOUT: &str = "Network booting of bare metal: the OpenStack Ironic API, and iPXE scripts \
@@ -148,7 +148,7 @@ fn load(file: Option<&Path>, flags: &[Flag]) -> Result<(Config, Environment), Co
     Ok((config, environment))
 }
 
-/// The settings of a command that works on the database and serves nobody.
+/// The settings of a command that works on the database without serving.
 fn offline_flags(command: &'static str, state_dir: Option<&String>) -> Vec<Flag> {
     let flag = |name, section, key, value| Flag {
         name,
@@ -156,18 +156,18 @@ fn offline_flags(command: &'static str, state_dir: Option<&String>) -> Vec<Flag>
         key,
         value,
     };
-    // Nobody is let in here; whom the service lets in is for `serve` to ask.
-    let anybody = flag(
+    // Only `serve` needs the operator's consent to unauthenticated access.
+    let unauthenticated = flag(
         command,
         "api",
         "allow_unauthenticated_access",
         "true".to_owned(),
     );
     let folder = state_dir.map(|it| flag("--state-dir", "DEFAULT", "state_path", it.clone()));
-    std::iter::once(anybody).chain(folder).collect()
+    std::iter::once(unauthenticated).chain(folder).collect()
 }
 
-/// Says what is wrong, and why, on standard error. If nobody reads that, the process ends all the
+/// Writes the error with its causes to standard error. If that is not read, the process ends all the
 /// same.
 fn complain(error: CliError) {
     // This form of anyhow's is the message with its causes, in one line.

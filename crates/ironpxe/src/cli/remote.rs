@@ -1,8 +1,8 @@
-//! Asking a running service: one GET of its `boot_script` resource.
+//! Queries a running service: one GET of its `boot_script` resource.
 //!
-//! Whoever uses the `baremetal` client need not say anything twice: the service and who asks come
-//! from its variables (`OS_ENDPOINT`, `OS_AUTH_TYPE`, `OS_USERNAME`, `OS_PASSWORD`). No proxy is
-//! used, no redirection followed.
+//! The service and the credentials come from the variables of the `baremetal` client
+//! (`OS_ENDPOINT`, `OS_AUTH_TYPE`, `OS_USERNAME`, `OS_PASSWORD`). No proxy is used, and redirects are
+//! not followed.
 
 mod answer;
 

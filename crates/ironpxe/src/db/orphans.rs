@@ -1,8 +1,8 @@
-//! Nodes whose conductor is gone, and giving them back exactly once.
+//! Nodes reserved by a conductor that is gone, and releasing them exactly once.
 //!
-//! Whoever gives a node back does it in one statement that names all it depends on: the node as it
-//! was read, its reservation, and the state of the conductor that holds it. So of two conductors
-//! that find the same node one gets it, and neither gets it from a conductor that came back.
+//! A node is released by one statement whose condition has all it depends on: the revision of the
+//! node as it was read, its reservation, and the state of the conductor that holds it. So of two
+//! conductors that find the same node one succeeds, and neither if the conductor came back.
 
 use ironpxe_core::node::Node;
 use ironpxe_core::node_history::NodeHistory;

@@ -325,7 +325,7 @@ mod tests {
         );
         // Another node's machine, even at the same address.
         held.push(site.takes(2, CLIENT));
-        // The node's own machine, when the others have had their time: whoever has the most loses
+        // The node's own machine, when the others have had their time: the node with the most loses
         // the slowest.
         site.waits(5);
         for (permit, at) in held.iter().zip(0..) {

@@ -91,7 +91,7 @@ pub(super) fn nic_loop_console(given: Given) -> Vec<String> {
 fn the_nic_loop_ends_with_the_nic_that_is_known() {
     use Given::{Boots, Hidden, Html, Nothing, Refused, Unknown};
     const CREATE: &str = "Fix: baremetal port create";
-    const URL: &str = "This URL failed last:";
+    const URL: &str = "The last URL that failed:";
     let cases: [(&[Given], &str, &str); 13] = [
         (&[Unknown, Boots], "Runs(\"boot\")", ""),
         (&[Nothing, Boots], "Runs(\"boot\")", ""),
@@ -105,7 +105,7 @@ fn the_nic_loop_ends_with_the_nic_that_is_known() {
         (&[Unknown, Nothing], "Exit(1)", URL),
         (&[Nothing, Unknown], "Exit(1)", URL),
         (&[Html], "Exit(1)", URL),
-        (&[Hidden, Hidden], "Exit(1)", "nothing is to be booted"),
+        (&[Hidden, Hidden], "Exit(1)", "nothing to boot"),
         (&[], "Exit(1)", "no network card"),
     ];
     for firmware in Firmware::all() {

@@ -18,6 +18,7 @@ use ironpxe_core::provision::{
     self, Action, Event, Facts, ImageProperties, Next, Progress, ProvisionArgs, Request, Validates,
     Verb, What,
 };
+use ironpxe_core::provision_state::Phase;
 use time::OffsetDateTime;
 use tracing::{error, info, warn};
 
@@ -169,14 +170,7 @@ impl LocalConductor {
                         if action.is_some() {
                             continue;
                         }
-                        info!(
-                            req.id = ctx.request_id,
-                            node.uuid = %uuid,
-                            node.name = node.name,
-                            node.state = %node.provision_state,
-                            error = node.last_error,
-                            "provision work ended"
-                        );
+                        log_end(&ctx, &node);
                     }
                     Err(fault) => error!(
                         req.id = ctx.request_id,
@@ -252,15 +246,7 @@ impl LocalConductor {
         };
         match done {
             Ok(()) => Progress::Done(action),
-            Err(problem) => {
-                warn!(
-                    req.id = ctx.request_id,
-                    node.uuid = %node.uuid,
-                    node.state = %node.provision_state,
-                    "provision work fails at {action:?}: {problem}"
-                );
-                Progress::Failed(action, problem.to_string())
-            }
+            Err(problem) => Progress::Failed(action, problem.to_string()),
         }
     }
 
@@ -275,5 +261,28 @@ impl LocalConductor {
                 .await?;
         }
         Ok(properties)
+    }
+}
+
+/// Logs that no more is to be done for the node, and whether its task failed.
+fn log_end(ctx: &Context, node: &Node) {
+    let state = node.provision_state.known();
+    let failed = state.is_some_and(|state| matches!(state.row().phase, Phase::Failed(_)));
+    macro_rules! log {
+        ($level:ident, $message:literal) => {
+            $level!(
+                req.id = ctx.request_id,
+                node.uuid = %node.uuid,
+                node.name = node.name,
+                node.state = %node.provision_state,
+                error = node.last_error,
+                $message
+            )
+        };
+    }
+    if failed {
+        log!(warn, "provision work failed");
+    } else {
+        log!(info, "provision work ended");
     }
 }

@@ -158,8 +158,8 @@ fn part_of_a_setting_is_reported_where_it_was_set_last() {
     assert_eq!(
         said,
         "configuration: IRONPXE_CONDUCTOR__DEPLOY_KERNEL_BY_ARCH: \
-         [conductor]deploy_kernel_by_arch.aarch64: this needs \
-         [conductor]deploy_ramdisk_by_arch.aarch64 beside it"
+         [conductor]deploy_kernel_by_arch.aarch64: this requires \
+         [conductor]deploy_ramdisk_by_arch.aarch64"
     );
 }
 
@@ -182,7 +182,7 @@ fn all_faults_are_reported_at_once() {
             "configuration: ironpxe.toml:2",
             "configuration: ironpxe.toml:3",
             "configuration: ironpxe.toml:5",
-            "configuration: IRONPXE_NONSENSE: this names no setting; expected IRONPXE_<SECTION>__<KEY> in capitals, for example IRONPXE_API__PORT",
+            "configuration: IRONPXE_NONSENSE: not a setting; expected IRONPXE_<SECTION>__<KEY> in upper case, for example IRONPXE_API__PORT",
         ]
     );
 }

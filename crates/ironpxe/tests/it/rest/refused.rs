@@ -32,11 +32,11 @@ fn for_agents(kernel: &'static str, ramdisk: &'static str) -> Vec<Bad> {
     vec![
         bad(args, "quiet\nreboot", "a line feed"),
         bad(args, "a || reboot", "the end of the command"),
-        bad(args, "x=${net0/mac}", "replace"),
-        bad(args, "a=b ".repeat(750), "at most 2047"),
+        bad(args, "x=${net0/mac}", "expand"),
+        bad(args, "a=b ".repeat(750), "is 2047"),
         bad(args, 7, "must be a string"),
         bad(kernel, "http://h/a b", "a space"),
-        bad(kernel, "http://h/${x}", "replace"),
+        bad(kernel, "http://h/${x}", "expand"),
         bad(ramdisk, "file:///srv/../etc/passwd", ".."),
         bad(ramdisk, Value::Null, "not set"),
         bad(of_node, "boot_mode:legacy", "not one of bios, uefi"),
@@ -68,7 +68,7 @@ fn for_ramdisks() -> Vec<Bad> {
         bad("instance_info.ramdisk", Value::Null, "not set"),
         bad("instance_info.kernel", Value::Null, "not set"),
         bad("instance_info.kernel", "http://h/a b", "a space"),
-        bad("instance_info.boot_iso", "http://h/${x}.iso", "replace"),
+        bad("instance_info.boot_iso", "http://h/${x}.iso", "expand"),
         bad(
             "instance_info.ramdisk_kernel_arguments",
             "a\nb",
@@ -77,7 +77,7 @@ fn for_ramdisks() -> Vec<Bad> {
         bad(
             "instance_info.ramdisk_kernel_arguments",
             "a=b ".repeat(750),
-            "at most 2047",
+            "is 2047",
         ),
         bad(
             "driver_info.kernel_append_params",
