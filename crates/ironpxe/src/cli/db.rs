@@ -23,7 +23,7 @@ pub(super) struct Database {
     /// The configuration file of the service
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The folder in which the service keeps everything ([DEFAULT]`state_path`)
+    /// The folder in which the service keeps everything (`[DEFAULT]state_path`)
     #[arg(long, value_name = "DIR")]
     state_dir: Option<String>,
 }

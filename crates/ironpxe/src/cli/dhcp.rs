@@ -30,7 +30,7 @@ pub(super) struct ExampleArgs {
     /// The configuration file of the service: where it is found, and what the loaders are called
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where machines find the service ([api]`public_endpoint`)
+    /// Where machines find the service (`[api]public_endpoint`)
     #[arg(long, value_name = "URL")]
     api_url: Option<String>,
     /// The network that machines boot on; 192.0.2.0/24 as a placeholder if not given

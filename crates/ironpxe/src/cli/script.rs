@@ -49,7 +49,7 @@ pub(super) struct Machine {
     /// Read the database of the service with this configuration file
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Read the database in the folder of the service ([DEFAULT]`state_path`)
+    /// Read the database in the folder of the service (`[DEFAULT]state_path`)
     #[arg(long, value_name = "DIR")]
     state_dir: Option<String>,
     /// Where the service listens whose database is read, if it was told by `serve --listen`

@@ -19,18 +19,18 @@ pub(super) struct ServeArgs {
     /// The configuration file; `ironpxe config sample` shows what it may hold
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// The folder for everything the service keeps ([DEFAULT]`state_path`)
+    /// The folder for everything the service keeps (`[DEFAULT]state_path`)
     #[arg(long, value_name = "DIR")]
     state_dir: Option<String>,
     /// What this process is: both in one, the API alone, or a conductor alone
     #[arg(long, value_enum, default_value_t)]
     pub(super) role: Role,
-    /// Where to listen ([api]`host_ip` and port, or those of `[json_rpc]` with --role conductor); port 0
+    /// Where to listen (`[api]host_ip` and `port`, or those of `[json_rpc]` with --role conductor); port 0
     /// takes any free one
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<SocketAddr>,
     /// Serve unauthenticated requests from any address
-    /// ([api]`allow_unauthenticated_access`, or that of `[json_rpc]` with --role conductor)
+    /// (`[api]allow_unauthenticated_access`, or that of `[json_rpc]` with --role conductor)
     #[arg(long)]
     allow_unauthenticated: bool,
 }
