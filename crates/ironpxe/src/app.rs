@@ -277,7 +277,7 @@ pub(crate) async fn database_upgrade(config: &Config) -> Result<Vec<Migration>, 
 async fn end(common: &Common, conductor: Option<&ConductorService>) {
     if !common.tasks.stop(SHUTDOWN_TIMEOUT).await {
         warn!(
-            "some work did not end within {} s",
+            "some tasks did not end within {} s and were aborted",
             SHUTDOWN_TIMEOUT.as_secs()
         );
     }
@@ -288,6 +288,6 @@ async fn end(common: &Common, conductor: Option<&ConductorService>) {
         .await
         .is_err()
     {
-        warn!("the database is still in use; it is repaired at the next start");
+        warn!("the database did not close in time; it is recovered at the next start");
     }
 }

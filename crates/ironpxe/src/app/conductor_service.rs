@@ -72,7 +72,9 @@ impl ConductorService {
             .await
             .is_err()
         {
-            warn!("the others are not told: the database does not answer");
+            warn!(
+                "cannot mark this conductor as stopped: the database does not respond; APIs skip it when its heartbeat times out"
+            );
         }
     }
 
@@ -82,7 +84,9 @@ impl ConductorService {
             .await
             .is_err()
         {
-            warn!("unfinished work is left to the others, or to the next start");
+            warn!(
+                "cannot release the nodes of unfinished tasks: the database does not respond; other conductors or the next start will"
+            );
         }
     }
 }

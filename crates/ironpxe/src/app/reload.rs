@@ -22,7 +22,7 @@ pub(super) fn start(tasks: &Tasks, mut hang_ups: HangUps, config: Config, templa
             // Files may be slow, and trying templates takes a moment.
             let reloading = tokio::task::spawn_blocking(move || reload(&config, &templates));
             if let Err(problem) = reloading.await {
-                error!("script templates were not read again: {problem}");
+                error!("cannot reload script templates, keeping the previous ones: {problem}");
             }
         }
     });
@@ -30,7 +30,7 @@ pub(super) fn start(tasks: &Tasks, mut hang_ups: HangUps, config: Config, templa
 
 fn reload(config: &Config, templates: &Templates) {
     if !config.has_templates() {
-        info!("SIGHUP: there is nothing to read again; [pxe]ipxe_config_template is not set");
+        info!("SIGHUP: nothing to reload, because [pxe]ipxe_config_template is not set");
         return;
     }
     match config.scripts() {

@@ -59,33 +59,33 @@ pub(super) enum RemoteError {
         url: String,
         problem: String,
     },
-    /// It cannot be said who asks.
+    /// The credentials are incomplete.
     #[error("{0}")]
     Login(String),
     #[error("cannot make an HTTP client")]
     Client(#[source] reqwest::Error),
     #[error(transparent)]
     Tls(#[from] TlsError),
-    #[error("{service} cannot be reached: {problem}")]
+    #[error("cannot reach {service}: {problem}")]
     Unreachable { service: String, problem: String },
-    #[error("{service} has not answered within {} s", DEADLINE.as_secs())]
+    #[error("{service} did not respond within {} s", DEADLINE.as_secs())]
     TooLate { service: String },
     #[error("{service} {0}", if *.anonymous {
-        "wants to know who asks (401): set OS_AUTH_TYPE=http_basic, OS_USERNAME and OS_PASSWORD"
+        "requires authentication (401): set OS_AUTH_TYPE=http_basic, OS_USERNAME and OS_PASSWORD"
     } else {
-        "does not accept this user and password (401): see OS_USERNAME and OS_PASSWORD"
+        "rejected the credentials (401): check OS_USERNAME and OS_PASSWORD"
     })]
-    WhoAreYou { service: String, anonymous: bool },
-    /// The question is wrong.
-    #[error("{service} does not accept the question: {fault}")]
-    Question { service: String, fault: String },
-    #[error("{service} says no ({status}): {fault}")]
+    Unauthorized { service: String, anonymous: bool },
+    /// The request is invalid.
+    #[error("{service} rejected the request: {fault}")]
+    InvalidRequest { service: String, fault: String },
+    #[error("{service} refused ({status}): {fault}")]
     Refused {
         service: String,
         status: u16,
         fault: String,
     },
-    #[error("{service} does not answer as ironpxe does: {problem}")]
+    #[error("the response of {service} is not ironpxe's: {problem}")]
     NotIronpxe { service: String, problem: String },
 }
 
@@ -94,7 +94,7 @@ impl RemoteError {
     pub(super) fn is_usage(&self) -> bool {
         matches!(
             self,
-            Self::Address { .. } | Self::Login(_) | Self::Question { .. }
+            Self::Address { .. } | Self::Login(_) | Self::InvalidRequest { .. }
         )
     }
 }
@@ -178,7 +178,7 @@ impl Service {
             .map_err(|error| self.failed(&error))?
         {
             if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-                return Err(self.not_ironpxe("it is too long"));
+                return Err(self.not_ironpxe("it is too large"));
             }
             body.extend_from_slice(&chunk);
         }
@@ -215,18 +215,18 @@ impl Service {
         let service = self.name();
         match status {
             StatusCode::OK => Answer::read(body)
-                .map_err(|error| self.not_ironpxe(&format!("its answer is no preview: {error}"))),
-            StatusCode::UNAUTHORIZED => Err(RemoteError::WhoAreYou {
+                .map_err(|error| self.not_ironpxe(&format!("it is not a preview: {error}"))),
+            StatusCode::UNAUTHORIZED => Err(RemoteError::Unauthorized {
                 service,
                 anonymous: self.login.is_none(),
             }),
             _ => {
                 let Some(fault) = answer::fault(body) else {
-                    return Err(self.not_ironpxe(&format!("it says {status}, and not why")));
+                    return Err(self.not_ironpxe(&format!("it is {status} without a reason")));
                 };
                 let status = status.as_u16();
                 Err(match status {
-                    400 | 406 => RemoteError::Question { service, fault },
+                    400 | 406 => RemoteError::InvalidRequest { service, fault },
                     _ => RemoteError::Refused {
                         service,
                         status,

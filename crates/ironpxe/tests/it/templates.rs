@@ -161,7 +161,7 @@ fn a_template_is_used_and_read_again() -> Result<()> {
 fn hanging_up_without_templates_does_nothing() -> Result<()> {
     let mut server = app::start(&ServerOptions::default())?;
     server.hang_up()?;
-    server.wait_for_log("there is nothing to read again", TIMEOUT)?;
+    server.wait_for_log("nothing to reload", TIMEOUT)?;
     Ironic::new(server.base_url())?
         .get("/v1/nodes")?
         .expect_status(200)?;

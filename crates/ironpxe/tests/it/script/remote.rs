@@ -106,15 +106,11 @@ fn user_and_password_go_to_the_service_that_wants_them() -> Result<()> {
     let unauthorized = || http("401 Unauthorized", "", r#"{"error": {"code": 401}}"#);
     for (environment, sent, words) in [
         // base64 of me:hush
-        (
-            &variables[..],
-            true,
-            "does not accept this user and password (401)",
-        ),
+        (&variables[..], true, "rejected the credentials (401)"),
         (
             &[],
             false,
-            "wants to know who asks (401): set OS_AUTH_TYPE=http_basic",
+            "requires authentication (401): set OS_AUTH_TYPE=http_basic",
         ),
     ] {
         let (url, answering) = answer(Some(unauthorized()))?;
@@ -162,14 +158,14 @@ fn every_failure_is_one_line() -> Result<()> {
         url,
         "a/b",
         64,
-        "does not accept the question: Expected UUID or name",
+        "rejected the request: Expected UUID or name",
     )?;
     let unused = format!("http://127.0.0.1:{}", Server::free_port()?);
     fails(
         &unused,
         "rack-1",
         1,
-        "cannot be reached: Connection refused",
+        &format!("cannot reach {unused}: Connection refused"),
     )?;
     fails("https://127.0.0.1:1", "rack-1", 64, "does not speak https")?;
     fails("rack-1:6385", "rack-1", 64, "expected a URL")?;
@@ -182,38 +178,35 @@ fn every_failure_is_one_line() -> Result<()> {
     for (bytes, words) in [
         (
             http("200 OK", "", "<html>Welcome</html>"),
-            "does not answer as ironpxe does",
+            "is not ironpxe's",
         ),
-        (http("200 OK", "", "{}"), "is no preview: missing field"),
+        (http("200 OK", "", "{}"), "is not a preview: missing field"),
         (
             http("404 Not Found", "", router),
-            "it says 404 Not Found, and not why",
+            "it is 404 Not Found without a reason",
         ),
         (
             http("301 Moved Permanently", place, ""),
-            "it says 301 Moved Permanently",
+            "it is 301 Moved Permanently",
         ),
         (
             http("503 Service Unavailable", "", busy),
             "(503): The database is not available",
         ),
-        (
-            b"SSH-2.0-OpenSSH_9.2\r\n".to_vec(),
-            "does not answer as ironpxe does",
-        ),
+        (b"SSH-2.0-OpenSSH_9.2\r\n".to_vec(), "is not ironpxe's"),
         (
             http("200 OK", "Content-Encoding: gzip\r\n", "{"),
-            "does not answer as ironpxe does",
+            "is not ironpxe's",
         ),
-        (Vec::new(), "does not answer as ironpxe does"),
-        (endless, "it is too long"),
+        (Vec::new(), "is not ironpxe's"),
+        (endless, "it is too large"),
     ] {
         let (url, answering) = answer(Some(bytes))?;
         fails(&url, "rack-1", 1, words)?;
         answering.join().expect("the service fell")?;
     }
     let (url, answering) = answer(None)?;
-    fails(&url, "rack-1", 1, "has not answered within 10 s")?;
+    fails(&url, "rack-1", 1, "did not respond within 10 s")?;
     answering.join().expect("the service fell")?;
     Ok(())
 }
