@@ -1,4 +1,5 @@
-//! The table of a resource's fields: shared by `node/fields.rs` and `port/fields.rs`.
+//! The table of a resource's fields: shared by `node/fields.rs`, `port/fields.rs` and
+//! `volume/fields.rs`.
 
 pub mod repr;
 pub mod value;
@@ -166,7 +167,7 @@ pub(crate) fn document<T>(fields: &'static [ResourceField<T>], resource: &T) -> 
 
 /// The names of the selected fields in Ironic's order: alphabetical, then the most recent additions
 /// in the order they were added.
-pub(crate) fn names<T>(
+pub fn names<T>(
     fields: &'static [ResourceField<T>],
     wanted: fn(&ResourceField<T>) -> bool,
 ) -> Vec<&'static str> {

@@ -20,12 +20,10 @@ use crate::node::fields::NODE_FIELDS;
 use crate::node::{self, Node};
 use crate::port::fields::PORT_FIELDS;
 use crate::port::{self, Port};
-use crate::volume::{VolumeConnector, VolumeTarget};
+use crate::volume::Volume;
 
 mod document;
 mod rules;
-pub mod volume_connector_fields;
-pub mod volume_target_fields;
 
 /// How many traits a node may have, as in Ironic.
 pub const MAX_TRAITS: usize = 50;
@@ -55,13 +53,10 @@ pub enum NodeChange {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PortChange(pub Patch);
 
-/// A change to a volume connector: `PATCH /v1/volume/connectors/<connector>`.
+/// A change to a volume connector or target: `PATCH /v1/volume/connectors/<connector>` and
+/// `PATCH /v1/volume/targets/<target>`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct VolumeConnectorChange(pub Patch);
-
-/// A change to a volume target: `PATCH /v1/volume/targets/<target>`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct VolumeTargetChange(pub Patch);
+pub struct VolumeChange(pub Patch);
 
 impl NodeChange {
     /// Applies the change; on error the node is unmodified.
@@ -108,34 +103,16 @@ impl PortChange {
     }
 }
 
-impl VolumeConnectorChange {
-    /// Applies the change; on error the connector is unmodified.
-    pub fn apply(&self, connector: &mut VolumeConnector) -> Result<()> {
-        let mut next = connector.clone();
-        let mut document = volume_connector_fields::document(connector);
-        write(
-            &mut document,
-            &self.0,
-            &volume_connector_fields::PATCHABLE,
-            |field| volume_connector_fields::set(&mut next, field),
-        )?;
-        *connector = next;
-        Ok(())
-    }
-}
-
-impl VolumeTargetChange {
-    /// Applies the change; on error the target is unmodified.
-    pub fn apply(&self, target: &mut VolumeTarget) -> Result<()> {
-        let mut next = target.clone();
-        let mut document = volume_target_fields::document(target);
-        write(
-            &mut document,
-            &self.0,
-            &volume_target_fields::PATCHABLE,
-            |field| volume_target_fields::set(&mut next, field),
-        )?;
-        *target = next;
+impl VolumeChange {
+    /// Applies the change; on error the volume is unmodified.
+    pub fn apply<V: Volume>(&self, volume: &mut V) -> Result<()> {
+        let mut next = volume.clone();
+        let mut document = field::document(V::FIELDS, volume);
+        let patchable = field::names(V::FIELDS, |field| field.is_patchable);
+        write(&mut document, &self.0, &patchable, |field| {
+            field::set(V::FIELDS, &mut next, field)
+        })?;
+        *volume = next;
         Ok(())
     }
 }
@@ -144,7 +121,7 @@ impl VolumeTargetChange {
 fn write(
     document: &mut Value,
     patch: &Patch,
-    patchable: &'static [&'static str],
+    patchable: &[&'static str],
     mut set: impl FnMut(&Field<'_>) -> Result<()>,
 ) -> Result<BTreeSet<&'static str>> {
     let changed = document::apply(document, patch, patchable)?;

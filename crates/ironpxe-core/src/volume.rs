@@ -2,11 +2,41 @@
 //!
 //! Source: Ironic's `objects/volume_target.py` and `objects/volume_connector.py`.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use crate::JsonMap;
+use crate::error::Fault;
+use crate::field::ResourceField;
 use crate::id::{NodeUuid, VolumeConnectorUuid, VolumeTargetUuid};
+
+mod fields;
+
+/// What volume connectors and volume targets have in common.
+pub trait Volume: Clone + PartialEq + fmt::Debug + Send + Sync + 'static {
+    /// Its typed UUID.
+    type Uuid: Copy + fmt::Display + From<Uuid> + Into<Uuid> + Send + Sync;
+    /// Its name in errors; with an `s`, in URLs.
+    const NAME: &'static str;
+    /// Its fields in the API, in Ironic's order.
+    const FIELDS: &'static [ResourceField<Self>];
+    /// The fields that it must be created with.
+    const REQUIRED: &'static [&'static str];
+    /// The fields of a short list.
+    const SUMMARY: &'static [&'static str];
+
+    /// One without values.
+    fn new(uuid: Self::Uuid, created_at: OffsetDateTime) -> Self;
+    /// Identifies it.
+    fn uuid(&self) -> Self::Uuid;
+    /// The node it belongs to.
+    fn node_uuid(&self) -> NodeUuid;
+    /// The error about a UUID that none has.
+    fn not_found(uuid: Self::Uuid) -> Fault;
+}
 
 /// An identity of a node for storage, such as its iSCSI initiator name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,7 +45,7 @@ pub struct VolumeConnector {
     pub uuid: VolumeConnectorUuid,
     /// The node it belongs to.
     pub node_uuid: NodeUuid,
-    /// The type of identity: `iqn`, `ip`, `mac`, `wwnn`, `wwpn`, `port` or `portgroup`. No two
+    /// `type` in the API, the type of identity: `iqn`, `ip`, `mac`, `wwnn`, `wwpn`, `port` or `portgroup`. No two
     /// connectors have the same type and connector ID.
     pub kind: String,
     /// The identity itself.

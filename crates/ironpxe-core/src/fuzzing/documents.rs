@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::id::{NodeUuid, PortUuid, VolumeTargetUuid};
 use crate::mac::MacAddress;
 use crate::node::Node;
-use crate::patch::{NodeChange, PortChange, VolumeTargetChange};
+use crate::patch::{NodeChange, PortChange, VolumeChange};
 use crate::port::Port;
 use crate::provision_state::ProvisionState;
 use crate::volume::VolumeTarget;
@@ -91,10 +91,7 @@ fn patch_target(patch: &Patch) {
         updated_at: None,
     };
     let before = target.clone();
-    if VolumeTargetChange(patch.clone())
-        .apply(&mut target)
-        .is_err()
-    {
+    if VolumeChange(patch.clone()).apply(&mut target).is_err() {
         assert_eq!(target, before);
     }
     assert_eq!(

@@ -14,7 +14,7 @@ use crate::field::repr::repr;
 pub(super) fn apply(
     document: &mut Value,
     patch: &[PatchOperation],
-    allowed: &'static [&'static str],
+    allowed: &[&'static str],
 ) -> Result<BTreeSet<&'static str>> {
     let mut changed = BTreeSet::new();
     for operation in patch {

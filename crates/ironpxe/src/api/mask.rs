@@ -4,11 +4,21 @@
 //! The rules are in [`ironpxe_core::mask`]. Source: Ironic's `node_sanitize`.
 
 use ironpxe_core::JsonMap;
+use ironpxe_core::field::Mask;
 use ironpxe_core::mask::{STARS, holds_mask, is_secret, mask_text};
 use json_patch::{Patch, PatchOperation};
 use serde_json::Value;
 
 use crate::api::error::{ApiError, Result};
+
+/// The value of a field with its secrets masked.
+pub(in crate::api) fn mask_field(secrets: Mask, value: Value) -> Value {
+    match (secrets, value) {
+        (Mask::Secrets, Value::Object(fields)) => Value::Object(mask(&fields)),
+        (Mask::InstanceInfo, Value::Object(fields)) => Value::Object(mask_instance_info(&fields)),
+        (_, value) => value,
+    }
+}
 
 /// A free-form field with its secrets masked.
 pub(in crate::api) fn mask(fields: &JsonMap) -> JsonMap {

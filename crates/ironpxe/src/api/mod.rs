@@ -25,6 +25,7 @@ mod conductors;
 mod drivers;
 mod empty;
 pub(crate) mod error;
+mod fields;
 pub(crate) mod firmware;
 mod health;
 mod heartbeat;

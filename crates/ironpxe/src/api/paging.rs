@@ -1,12 +1,14 @@
 //! Paging of lists.
 
+use axum::Json;
 use ironpxe_core::error::Fault;
+use serde_json::{Map, Value};
 
 use crate::api::args::Args;
 use crate::api::error::{ApiError, Result};
 use crate::api::request::Call;
 use crate::api::settings::Settings;
-use crate::db::SortDirection;
+use crate::db::{Page, SortDirection};
 
 /// The paging arguments of every list.
 pub(crate) const ARGUMENTS: [&str; 4] = ["limit", "marker", "sort_dir", "sort_key"];
@@ -68,6 +70,16 @@ impl Paging {
         })
     }
 
+    /// The page for the database, after `marker`.
+    pub(crate) fn page<Marker>(&self, marker: Option<Marker>) -> Page<Marker> {
+        Page {
+            limit: Some(self.limit),
+            marker,
+            sort_key: self.sort_key,
+            sort_dir: self.sort_dir,
+        }
+    }
+
     /// The link to the next page after `shown` resources; `marker` is the last of them.
     ///
     /// `args` are those of this request: unlike Ironic's, the link keeps every filter, and has no
@@ -109,6 +121,13 @@ impl Paging {
             self.limit
         )))
     }
+}
+
+/// The response: the resources under the name of the list, and the link to the next page.
+pub(crate) fn body(name: &str, shown: Vec<Value>, next: Option<String>) -> Json<Value> {
+    let mut body = Map::from_iter([(name.to_owned(), Value::Array(shown))]);
+    body.extend(next.map(|next| ("next".to_owned(), Value::String(next))));
+    Json(Value::Object(body))
 }
 
 /// The characters to encode in a query.

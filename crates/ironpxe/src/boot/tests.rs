@@ -210,7 +210,7 @@ async fn volumes_count_at_once(site: Site) {
     let ident = BootIdent::Node(node.uuid);
     pair.db.node_create(&node).await.unwrap();
     let without = pair.check(ident, "no volume").await.unwrap();
-    pair.db.volume_target_create(&target).await.unwrap();
+    pair.db.volume_create(&target).await.unwrap();
     let with = pair.check(ident, "a volume").await.unwrap();
     assert_ne!(without, with);
     let set = |target: &mut VolumeTarget| {
@@ -218,13 +218,13 @@ async fn volumes_count_at_once(site: Site) {
         Ok(())
     };
     pair.db
-        .volume_target_change(target.uuid, |_| Ok(()), set)
+        .volume_change(target.uuid, |_| Ok(()), set)
         .await
         .unwrap();
     let changed = pair.check(ident, "another LUN").await.unwrap();
     assert_ne!(with, changed);
     pair.db
-        .volume_target_destroy(target.uuid, |_| Ok(()))
+        .volume_destroy::<VolumeTarget>(target.uuid, |_| Ok(()))
         .await
         .unwrap();
     assert_eq!(pair.check(ident, "gone").await.unwrap(), without);

@@ -7,7 +7,7 @@ use ironpxe_core::error::Fault;
 use ironpxe_core::id::{NodeUuid, PortUuid, VolumeConnectorUuid, VolumeTargetUuid};
 use ironpxe_core::node::Node;
 use ironpxe_core::passthru::{HttpMethod, MethodInfo, PassthruReply};
-use ironpxe_core::patch::{NodeChange, PortChange, VolumeConnectorChange, VolumeTargetChange};
+use ironpxe_core::patch::{NodeChange, PortChange, VolumeChange};
 use ironpxe_core::port::Port;
 use ironpxe_core::power_state::PowerTarget;
 use ironpxe_core::provision::Verb;
@@ -96,16 +96,16 @@ impl Conductor for LocalConductor {
         ctx: &'a Context,
         connector: VolumeConnector,
     ) -> Reply<'a, VolumeConnector> {
-        Box::pin(self.create_volume_connector(ctx, connector))
+        Box::pin(self.create_volume(ctx, connector))
     }
 
     fn volume_connector_update<'a>(
         &'a self,
         ctx: &'a Context,
         connector: VolumeConnectorUuid,
-        change: VolumeConnectorChange,
+        change: VolumeChange,
     ) -> Reply<'a, VolumeConnector> {
-        Box::pin(self.update_volume_connector(ctx, connector, change))
+        Box::pin(self.update_volume(ctx, connector, change))
     }
 
     fn volume_connector_destroy<'a>(
@@ -113,7 +113,7 @@ impl Conductor for LocalConductor {
         ctx: &'a Context,
         connector: VolumeConnectorUuid,
     ) -> Reply<'a, ()> {
-        Box::pin(self.destroy_volume_connector(ctx, connector))
+        Box::pin(self.destroy_volume::<VolumeConnector>(ctx, connector))
     }
 
     fn volume_target_create<'a>(
@@ -121,16 +121,16 @@ impl Conductor for LocalConductor {
         ctx: &'a Context,
         target: VolumeTarget,
     ) -> Reply<'a, VolumeTarget> {
-        Box::pin(self.create_volume_target(ctx, target))
+        Box::pin(self.create_volume(ctx, target))
     }
 
     fn volume_target_update<'a>(
         &'a self,
         ctx: &'a Context,
         target: VolumeTargetUuid,
-        change: VolumeTargetChange,
+        change: VolumeChange,
     ) -> Reply<'a, VolumeTarget> {
-        Box::pin(self.update_volume_target(ctx, target, change))
+        Box::pin(self.update_volume(ctx, target, change))
     }
 
     fn volume_target_destroy<'a>(
@@ -138,7 +138,7 @@ impl Conductor for LocalConductor {
         ctx: &'a Context,
         target: VolumeTargetUuid,
     ) -> Reply<'a, ()> {
-        Box::pin(self.destroy_volume_target(ctx, target))
+        Box::pin(self.destroy_volume::<VolumeTarget>(ctx, target))
     }
 
     fn provision<'a>(

@@ -8,138 +8,66 @@
 //! and those of targets).
 
 use ironpxe_core::error::{Fault, Result};
-use ironpxe_core::id::{VolumeConnectorUuid, VolumeTargetUuid};
+use ironpxe_core::id::NodeUuid;
 use ironpxe_core::node::Node;
-use ironpxe_core::patch::{VolumeConnectorChange, VolumeTargetChange};
+use ironpxe_core::patch::VolumeChange;
 use ironpxe_core::power_state::PowerState;
 use ironpxe_core::provision_state::ProvisionState;
-use ironpxe_core::volume::{VolumeConnector, VolumeTarget};
+use ironpxe_core::volume::Volume;
 use tracing::info;
 
 use super::{LocalConductor, refuse_if_reserved};
+use crate::db::Child;
 use crate::rpc::Context;
 
 impl LocalConductor {
-    pub(super) async fn create_volume_connector(
+    pub(super) async fn create_volume<V: Volume + Child>(
         &self,
         ctx: &Context,
-        connector: VolumeConnector,
-    ) -> Result<VolumeConnector> {
-        self.db.volume_connector_create(&connector).await?;
-        info!(
-            req.id = ctx.request_id,
-            node.uuid = %connector.node_uuid,
-            volume_connector.uuid = %connector.uuid,
-            "volume connector added"
-        );
-        Ok(connector)
+        volume: V,
+    ) -> Result<V> {
+        self.db.volume_create(&volume).await?;
+        log::<V>(ctx, volume.node_uuid(), volume.uuid(), "added");
+        Ok(volume)
     }
 
-    pub(super) async fn update_volume_connector(
+    pub(super) async fn update_volume<V: Volume + Child>(
         &self,
         ctx: &Context,
-        uuid: VolumeConnectorUuid,
-        change: VolumeConnectorChange,
-    ) -> Result<VolumeConnector> {
-        let connector = self
-            .db
-            .volume_connector_change(
-                uuid,
-                |node| refuse_to_change(node, "volume connector update"),
-                |connector| change.apply(connector),
-            )
-            .await?;
-        info!(
-            req.id = ctx.request_id,
-            node.uuid = %connector.node_uuid,
-            volume_connector.uuid = %uuid,
-            "volume connector changed"
-        );
-        Ok(connector)
+        uuid: V::Uuid,
+        change: VolumeChange,
+    ) -> Result<V> {
+        let allowed = |node: &Node| refuse_to_change(node, &format!("volume {} update", V::NAME));
+        let apply = |volume: &mut V| change.apply(volume);
+        let volume = self.db.volume_change(uuid, allowed, apply).await?;
+        log::<V>(ctx, volume.node_uuid(), uuid, "changed");
+        Ok(volume)
     }
 
-    pub(super) async fn destroy_volume_connector(
+    pub(super) async fn destroy_volume<V: Volume + Child>(
         &self,
         ctx: &Context,
-        uuid: VolumeConnectorUuid,
+        uuid: V::Uuid,
     ) -> Result<()> {
-        let node = self
-            .db
-            .volume_connector_destroy(uuid, |node| {
-                refuse_to_remove(node, "volume connector deletion")
-            })
-            .await?;
-        info!(
-            req.id = ctx.request_id,
-            node.uuid = %node,
-            volume_connector.uuid = %uuid,
-            "volume connector removed"
-        );
-        Ok(())
-    }
-
-    pub(super) async fn create_volume_target(
-        &self,
-        ctx: &Context,
-        target: VolumeTarget,
-    ) -> Result<VolumeTarget> {
-        self.db.volume_target_create(&target).await?;
-        info!(
-            req.id = ctx.request_id,
-            node.uuid = %target.node_uuid,
-            volume_target.uuid = %target.uuid,
-            "volume target added"
-        );
-        Ok(target)
-    }
-
-    pub(super) async fn update_volume_target(
-        &self,
-        ctx: &Context,
-        uuid: VolumeTargetUuid,
-        change: VolumeTargetChange,
-    ) -> Result<VolumeTarget> {
-        let target = self
-            .db
-            .volume_target_change(
-                uuid,
-                |node| refuse_to_change(node, "volume target update"),
-                |target| change.apply(target),
-            )
-            .await?;
-        info!(
-            req.id = ctx.request_id,
-            node.uuid = %target.node_uuid,
-            volume_target.uuid = %uuid,
-            "volume target changed"
-        );
-        Ok(target)
-    }
-
-    pub(super) async fn destroy_volume_target(
-        &self,
-        ctx: &Context,
-        uuid: VolumeTargetUuid,
-    ) -> Result<()> {
-        let node = self
-            .db
-            .volume_target_destroy(uuid, |node| {
-                refuse_to_remove(node, "volume target deletion")
-            })
-            .await?;
-        info!(
-            req.id = ctx.request_id,
-            node.uuid = %node,
-            volume_target.uuid = %uuid,
-            "volume target removed"
-        );
+        let allowed = |node: &Node| refuse_to_remove(node, &format!("volume {} deletion", V::NAME));
+        let node = self.db.volume_destroy::<V>(uuid, allowed).await?;
+        log::<V>(ctx, node, uuid, "removed");
         Ok(())
     }
 }
 
+fn log<V: Volume>(ctx: &Context, node: NodeUuid, uuid: V::Uuid, done: &str) {
+    info!(
+        req.id = ctx.request_id,
+        node.uuid = %node,
+        volume.uuid = %uuid,
+        "volume {} {done}", V::NAME
+    );
+}
+
 /// Ironic requires a node that is known to be off. Here an unknown power state is accepted too, so
 /// that a node can be prepared before it is managed.
-fn refuse_to_change(node: &Node, action: &'static str) -> Result<()> {
+fn refuse_to_change(node: &Node, action: &str) -> Result<()> {
     refuse_if_reserved(node)?;
     match node.power_state {
         Some(power @ (PowerState::On | PowerState::Error)) => Err(Fault::InvalidStateRequested {
@@ -152,7 +80,7 @@ fn refuse_to_change(node: &Node, action: &'static str) -> Result<()> {
 }
 
 /// Volumes can always be removed from a node that could be deleted.
-fn refuse_to_remove(node: &Node, action: &'static str) -> Result<()> {
+fn refuse_to_remove(node: &Node, action: &str) -> Result<()> {
     use ProvisionState as S;
     refuse_if_reserved(node)?;
     let state = node.provision_state.known();

@@ -226,8 +226,8 @@ fn snapshot(fields: &mut Fields<'_>) -> Result<Option<Box<str>>, sqlx::Error> {
 
 fn node_and_port(fields: &mut Fields<'_>) -> Result<Row<BootRows>, sqlx::Error> {
     let (snapshot, _, mut rows) = node_alone(fields)?;
-    let (port, revision) = port_row::read(fields)?;
-    let version = RowVersion::new(fields.last_id(), revision, port.updated_at);
+    let port = port_row::read(fields)?;
+    let version = RowVersion::new(fields.last_id(), fields.take()?, port.updated_at);
     rows.revisions.port = Some(version);
     let ident = BootIdent::Address(port.address);
     rows.port = Some(port);

@@ -20,7 +20,7 @@ use super::{Db, DbError, Duplicate, Page, columns, node};
 use crate::clock;
 
 /// A resource that belongs to a node.
-pub(super) trait Child: Clone + PartialEq + Send + Sync {
+pub(crate) trait Child: Clone + PartialEq + Send + Sync {
     /// Its table.
     const TABLE: &'static str;
     /// The operations on it, for errors.
@@ -29,8 +29,8 @@ pub(super) trait Child: Clone + PartialEq + Send + Sync {
     const SELECT: &'static str;
     /// Its columns without `id` and `revision`: first its UUID, then its node's.
     const COLUMNS: &'static [(&'static str, &'static str)];
-    /// Reads the columns of [`Child::SELECT`] from a row.
-    fn read(fields: &mut Fields<'_>) -> Result<Stored<Self>, sqlx::Error>;
+    /// Reads the columns of [`Child::SELECT`] from a row, except the last, the revision.
+    fn read(fields: &mut Fields<'_>) -> Result<Self, sqlx::Error>;
     /// The values of [`Child::COLUMNS`].
     fn values(&self) -> Vec<Value<'_>>;
     fn node(&self) -> NodeUuid;
@@ -47,7 +47,7 @@ pub(super) trait Child: Clone + PartialEq + Send + Sync {
 }
 
 /// The operations, as in "cannot …".
-pub(super) struct Operations {
+pub(crate) struct Operations {
     pub(super) store: &'static str,
     pub(super) read: &'static str,
     pub(super) list: &'static str,
@@ -56,9 +56,9 @@ pub(super) struct Operations {
 }
 
 /// A resource with its revision.
-pub(super) struct Stored<C> {
-    pub(super) child: C,
-    pub(super) revision: i64,
+struct Stored<C> {
+    child: C,
+    revision: i64,
 }
 
 impl Db {
@@ -70,8 +70,7 @@ impl Db {
     }
 
     pub(super) async fn child_get<C: Child>(&self, uuid: Uuid) -> Result<Option<C>, DbError> {
-        let found = self.first(by_uuid::<C>(uuid), C::read).await?;
-        Ok(found.map(|stored| stored.child))
+        self.first(by_uuid::<C>(uuid), C::read).await
     }
 
     /// The resources that match `filter`, sorted and paged.
@@ -102,7 +101,7 @@ impl Db {
             let there: Option<C> = self.child_get(marker).await?;
             there.ok_or_else(|| C::missing(marker))?;
         }
-        Ok(found.into_iter().map(|stored| stored.child).collect())
+        Ok(found)
     }
 
     /// Applies `change` to the current resource and saves it, with retries after concurrent
@@ -184,6 +183,12 @@ fn stored_columns<C: Child>() -> impl Iterator<Item = &'static str> + Clone {
     columns.chain(["revision"])
 }
 
+fn read<C: Child>(fields: &mut Fields<'_>) -> Result<Stored<C>, sqlx::Error> {
+    let child = C::read(fields)?;
+    let revision = fields.take()?;
+    Ok(Stored { child, revision })
+}
+
 fn values<C: Child>(child: &C, revision: i64) -> Vec<Value<'_>> {
     let mut values = child.values();
     values.push(revision.into());
@@ -198,7 +203,7 @@ fn by_uuid<C: Child>(uuid: Uuid) -> Statement<'static> {
 /// The current resource, read by the writer.
 async fn current<C: Child>(writer: &mut Writer<'_>, uuid: Uuid) -> Result<Stored<C>, DbError> {
     writer
-        .first(by_uuid::<C>(uuid), C::read)
+        .first(by_uuid::<C>(uuid), read)
         .await?
         .ok_or_else(|| C::missing(uuid))
 }

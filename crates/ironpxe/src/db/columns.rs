@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 /// Generates from a table of columns, in this order: a macro `$names!()` with the text of a
 /// `SELECT` (`id` first, then `then` for what is not a field), `COLUMNS`, and the functions
-/// `read_fields` and `bind_fields`.
+/// `read` (the fields from a row) and `values` (of [`COLUMNS`]).
 ///
 /// A row is `field: read => bind;`. A column of another name, or of another table, is given as
 /// `field ["column" from "table.column"]: …`.
@@ -26,8 +26,6 @@ macro_rules! columns {
                 )
             };
         }
-        pub(super) use $names;
-
         /// The columns without `id`: name and selected expression.
         pub(super) const COLUMNS: &[(&str, &str)] = &[
             $((
@@ -36,12 +34,12 @@ macro_rules! columns {
             )),+
         ];
 
-        fn read_fields($row: &mut Fields<'_>) -> Result<$resource, sqlx::Error> {
+        pub(super) fn read($row: &mut Fields<'_>) -> Result<$resource, sqlx::Error> {
             $row.id()?;
             Ok($resource { $($field: $read),+ })
         }
 
-        fn bind_fields($it: &$resource) -> Vec<Value<'_>> {
+        pub(super) fn values($it: &$resource) -> Vec<Value<'_>> {
             vec![$($bind),+]
         }
     };

@@ -38,9 +38,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod volume_connector;
-mod volume_connector_row;
 mod volume_target;
-mod volume_target_row;
 mod volumes;
 mod waiting;
 mod write_health;
@@ -49,6 +47,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 pub(crate) use self::boot_rows::{AsOf, BOOT_ROWS_AT_ONCE, BootRows, Revisions};
+pub(crate) use self::child::Child;
 pub(crate) use self::commit_version::CommitVersion;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use self::commit_version::fuzzing::wal_index as fuzz_wal_index;

@@ -190,5 +190,5 @@ fn not_saved(node: &Node, error: DbError) -> DbError {
 
 /// Reads [`node_columns`] and then [`port_columns`] from a row.
 fn node_and_port(fields: &mut Fields<'_>) -> Result<(Node, Port), sqlx::Error> {
-    Ok((read(fields)?, port_row::read(fields)?.0))
+    Ok((read(fields)?, port_row::read(fields)?))
 }

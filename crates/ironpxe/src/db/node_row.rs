@@ -64,13 +64,4 @@ columns! {
     updated_at: row.optional_time()? => node.updated_at.into();
     revision: row.take()? => node.revision.into();
 }
-
-/// Reads [`node_columns`] from a row.
-pub(super) fn read(fields: &mut Fields<'_>) -> Result<Node, sqlx::Error> {
-    read_fields(fields)
-}
-
-/// The values of [`COLUMNS`].
-pub(super) fn values(node: &Node) -> Vec<Value<'_>> {
-    bind_fields(node)
-}
+pub(super) use node_columns;

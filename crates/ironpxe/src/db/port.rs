@@ -10,7 +10,7 @@ use ironpxe_core::port::fields::PORT_FIELDS;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::child::{Child, Operations, Stored};
+use super::child::{Child, Operations};
 use super::port_row::{self, port_columns};
 use super::row::Fields;
 use super::statement::{Statement, Value};
@@ -52,8 +52,7 @@ impl Db {
     pub(crate) async fn port_get_by_name(&self, name: &str) -> Result<Option<Port>, DbError> {
         let text = select_port!(" WHERE ports.name = $1");
         let statement = Statement::new(Port::OPERATIONS.read, text).bind(name);
-        let found = self.first(statement, Port::read).await?;
-        Ok(found.map(|stored| stored.child))
+        self.first(statement, Port::read).await
     }
 
     /// The ports that match `filter`, sorted and paged.
@@ -116,9 +115,8 @@ impl Child for Port {
     const SELECT: &'static str = select_port!("");
     const COLUMNS: &'static [(&'static str, &'static str)] = port_row::COLUMNS;
 
-    fn read(fields: &mut Fields<'_>) -> Result<Stored<Self>, sqlx::Error> {
-        let (child, revision) = port_row::read(fields)?;
-        Ok(Stored { child, revision })
+    fn read(fields: &mut Fields<'_>) -> Result<Self, sqlx::Error> {
+        port_row::read(fields)
     }
 
     fn values(&self) -> Vec<Value<'_>> {

@@ -26,13 +26,4 @@ columns! {
     created_at: row.time()? => port.created_at.into();
     updated_at: row.optional_time()? => port.updated_at.into();
 }
-
-/// Reads [`port_columns`] from a row: the port and its revision.
-pub(super) fn read(fields: &mut Fields<'_>) -> Result<(Port, i64), sqlx::Error> {
-    Ok((read_fields(fields)?, fields.take()?))
-}
-
-/// The values of [`COLUMNS`].
-pub(super) fn values(port: &Port) -> Vec<Value<'_>> {
-    bind_fields(port)
-}
+pub(super) use port_columns;

@@ -22,7 +22,7 @@ pub(super) enum Row<'r> {
 pub(super) type Read<T> = fn(&mut Fields<'_>) -> Result<T, sqlx::Error>;
 
 /// Reads the columns of a row from first to last.
-pub(super) struct Fields<'r> {
+pub(crate) struct Fields<'r> {
     row: Row<'r>,
     next: usize,
     id: i64,

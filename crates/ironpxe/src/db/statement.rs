@@ -42,7 +42,7 @@ pub(super) struct Statement<'v> {
 
 /// A value of a query. `None` is NULL.
 #[derive(Debug)]
-pub(super) enum Value<'v> {
+pub(crate) enum Value<'v> {
     Text(Option<Cow<'v, str>>),
     Bool(Option<bool>),
     Integer(Option<i64>),

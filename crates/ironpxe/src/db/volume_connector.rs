@@ -1,73 +1,25 @@
-//! Volume connectors.
+//! Volume connectors: columns, and what is unique.
 
-use ironpxe_core::error::Fault;
 use ironpxe_core::id::{NodeUuid, VolumeConnectorUuid};
-use ironpxe_core::node::Node;
 use ironpxe_core::volume::VolumeConnector;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::child::{Child, Operations, Stored};
+use super::child::{Child, Operations};
+use super::columns::columns;
 use super::row::Fields;
 use super::statement::Value;
-use super::volume_connector_row::{self, connector_columns};
-use super::{Db, DbError, Duplicate, Page};
+use super::{DbError, Duplicate};
 
-impl Db {
-    /// Stores a new volume connector.
-    pub(crate) async fn volume_connector_create(
-        &self,
-        connector: &VolumeConnector,
-    ) -> Result<(), DbError> {
-        self.child_create(connector).await
-    }
-
-    /// The volume connector with this UUID.
-    pub(crate) async fn volume_connector_get(
-        &self,
-        uuid: VolumeConnectorUuid,
-    ) -> Result<Option<VolumeConnector>, DbError> {
-        self.child_get(uuid.0).await
-    }
-
-    /// The volume connectors of one node, or of all, sorted and paged.
-    pub(crate) async fn volume_connector_list(
-        &self,
-        node: Option<NodeUuid>,
-        page: &Page<VolumeConnectorUuid>,
-    ) -> Result<Vec<VolumeConnector>, DbError> {
-        self.child_list(page, |query| {
-            query.equal("nodes.uuid", node.map(|uuid| uuid.0));
-        })
-        .await
-    }
-
-    /// Applies `change` to the current volume connector and saves it, with retries after concurrent
-    /// changes, unless `allowed` rejects it for the current or the new node.
-    ///
-    /// Returns the saved connector. Both functions may run several times; a fault from one of them
-    /// is final. Nothing is saved if nothing changes.
-    pub(crate) async fn volume_connector_change(
-        &self,
-        uuid: VolumeConnectorUuid,
-        allowed: impl Fn(&Node) -> Result<(), Fault> + Send,
-        change: impl FnMut(&mut VolumeConnector) -> Result<(), Fault> + Send,
-    ) -> Result<VolumeConnector, Fault> {
-        let (connector, ()) = self
-            .child_change(uuid.0, move |node, _, _| allowed(node), change)
-            .await?;
-        Ok(connector)
-    }
-
-    /// Deletes the volume connector unless `allowed` rejects it for its node. Returns the node's
-    /// UUID.
-    pub(crate) async fn volume_connector_destroy(
-        &self,
-        uuid: VolumeConnectorUuid,
-        allowed: impl Fn(&Node) -> Result<(), Fault> + Send,
-    ) -> Result<NodeUuid, Fault> {
-        self.child_destroy::<VolumeConnector>(uuid.0, allowed).await
-    }
+columns! {
+    connector_columns of VolumeConnector in "volume_connectors" then "volume_connectors.revision", |row, connector|;
+    uuid: VolumeConnectorUuid(row.take()?) => connector.uuid.0.into();
+    node_uuid ["node_id" from "nodes.uuid"]: NodeUuid(row.take()?) => connector.node_uuid.0.into();
+    kind ["type"]: row.take()? => (&connector.kind).into();
+    connector_id: row.take()? => (&connector.connector_id).into();
+    extra: row.map()? => Value::json(&connector.extra);
+    created_at: row.time()? => connector.created_at.into();
+    updated_at: row.optional_time()? => connector.updated_at.into();
 }
 
 impl Child for VolumeConnector {
@@ -84,15 +36,14 @@ impl Child for VolumeConnector {
         connector_columns!(),
         " FROM volume_connectors JOIN nodes ON nodes.id = volume_connectors.node_id"
     );
-    const COLUMNS: &'static [(&'static str, &'static str)] = volume_connector_row::COLUMNS;
+    const COLUMNS: &'static [(&'static str, &'static str)] = COLUMNS;
 
-    fn read(fields: &mut Fields<'_>) -> Result<Stored<Self>, sqlx::Error> {
-        let (child, revision) = volume_connector_row::read(fields)?;
-        Ok(Stored { child, revision })
+    fn read(fields: &mut Fields<'_>) -> Result<Self, sqlx::Error> {
+        read(fields)
     }
 
     fn values(&self) -> Vec<Value<'_>> {
-        volume_connector_row::values(self)
+        values(self)
     }
 
     fn node(&self) -> NodeUuid {

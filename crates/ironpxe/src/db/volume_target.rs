@@ -1,69 +1,27 @@
-//! Volume targets.
+//! Volume targets: columns, and what is unique.
 
-use ironpxe_core::error::Fault;
 use ironpxe_core::id::{NodeUuid, VolumeTargetUuid};
-use ironpxe_core::node::Node;
 use ironpxe_core::volume::VolumeTarget;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::child::{Child, Operations, Stored};
+use super::child::{Child, Operations};
+use super::columns::columns;
 use super::row::Fields;
 use super::statement::Value;
-use super::volume_target_row::{self, target_columns};
-use super::{Db, DbError, Duplicate, Page};
+use super::{DbError, Duplicate};
 
-impl Db {
-    /// Stores a new volume target.
-    pub(crate) async fn volume_target_create(&self, target: &VolumeTarget) -> Result<(), DbError> {
-        self.child_create(target).await
-    }
-
-    /// The volume target with this UUID.
-    pub(crate) async fn volume_target_get(
-        &self,
-        uuid: VolumeTargetUuid,
-    ) -> Result<Option<VolumeTarget>, DbError> {
-        self.child_get(uuid.0).await
-    }
-
-    /// The volume targets of one node, or of all, sorted and paged.
-    pub(crate) async fn volume_target_list(
-        &self,
-        node: Option<NodeUuid>,
-        page: &Page<VolumeTargetUuid>,
-    ) -> Result<Vec<VolumeTarget>, DbError> {
-        self.child_list(page, |query| {
-            query.equal("nodes.uuid", node.map(|uuid| uuid.0));
-        })
-        .await
-    }
-
-    /// Applies `change` to the current volume target and saves it, with retries after concurrent
-    /// changes, unless `allowed` rejects it for the current or the new node.
-    ///
-    /// Returns the saved target. Both functions may run several times; a fault from one of them is
-    /// final. Nothing is saved if nothing changes.
-    pub(crate) async fn volume_target_change(
-        &self,
-        uuid: VolumeTargetUuid,
-        allowed: impl Fn(&Node) -> Result<(), Fault> + Send,
-        change: impl FnMut(&mut VolumeTarget) -> Result<(), Fault> + Send,
-    ) -> Result<VolumeTarget, Fault> {
-        let (target, ()) = self
-            .child_change(uuid.0, move |node, _, _| allowed(node), change)
-            .await?;
-        Ok(target)
-    }
-
-    /// Deletes the volume target unless `allowed` rejects it for its node. Returns the node's UUID.
-    pub(crate) async fn volume_target_destroy(
-        &self,
-        uuid: VolumeTargetUuid,
-        allowed: impl Fn(&Node) -> Result<(), Fault> + Send,
-    ) -> Result<NodeUuid, Fault> {
-        self.child_destroy::<VolumeTarget>(uuid.0, allowed).await
-    }
+columns! {
+    target_columns of VolumeTarget in "volume_targets" then "volume_targets.revision", |row, target|;
+    uuid: VolumeTargetUuid(row.take()?) => target.uuid.0.into();
+    node_uuid ["node_id" from "nodes.uuid"]: NodeUuid(row.take()?) => target.node_uuid.0.into();
+    volume_type: row.take()? => (&target.volume_type).into();
+    boot_index: row.take()? => target.boot_index.into();
+    volume_id: row.take()? => (&target.volume_id).into();
+    properties: row.map()? => Value::json(&target.properties);
+    extra: row.map()? => Value::json(&target.extra);
+    created_at: row.time()? => target.created_at.into();
+    updated_at: row.optional_time()? => target.updated_at.into();
 }
 
 impl Child for VolumeTarget {
@@ -80,15 +38,14 @@ impl Child for VolumeTarget {
         target_columns!(),
         " FROM volume_targets JOIN nodes ON nodes.id = volume_targets.node_id"
     );
-    const COLUMNS: &'static [(&'static str, &'static str)] = volume_target_row::COLUMNS;
+    const COLUMNS: &'static [(&'static str, &'static str)] = COLUMNS;
 
-    fn read(fields: &mut Fields<'_>) -> Result<Stored<Self>, sqlx::Error> {
-        let (child, revision) = volume_target_row::read(fields)?;
-        Ok(Stored { child, revision })
+    fn read(fields: &mut Fields<'_>) -> Result<Self, sqlx::Error> {
+        read(fields)
     }
 
     fn values(&self) -> Vec<Value<'_>> {
-        volume_target_row::values(self)
+        values(self)
     }
 
     fn node(&self) -> NodeUuid {

@@ -1,13 +1,66 @@
-//! All volumes of a node, for boots.
+//! Volume connectors and targets, and all of them of a node for boots.
 
+use ironpxe_core::error::Fault;
 use ironpxe_core::id::{NodeUuid, VolumeConnectorUuid, VolumeTargetUuid};
-use ironpxe_core::volume::{VolumeConnector, VolumeTarget, Volumes};
+use ironpxe_core::node::Node;
+use ironpxe_core::volume::{Volume, VolumeConnector, VolumeTarget, Volumes};
 
+use super::child::Child;
 use super::row::Fields;
 use super::statement::Statement;
-use super::{Db, DbError};
+use super::{Db, DbError, Page};
 
 impl Db {
+    /// Stores a new volume connector or target.
+    pub(crate) async fn volume_create<V: Volume + Child>(&self, volume: &V) -> Result<(), DbError> {
+        self.child_create(volume).await
+    }
+
+    /// The volume connector or target with this UUID.
+    pub(crate) async fn volume_get<V: Volume + Child>(
+        &self,
+        uuid: V::Uuid,
+    ) -> Result<Option<V>, DbError> {
+        self.child_get(uuid.into()).await
+    }
+
+    /// The volume connectors or targets of one node, or of all, sorted and paged.
+    pub(crate) async fn volume_list<V: Volume + Child>(
+        &self,
+        node: Option<NodeUuid>,
+        page: &Page<V::Uuid>,
+    ) -> Result<Vec<V>, DbError> {
+        self.child_list(page, |query| {
+            query.equal("nodes.uuid", node.map(|uuid| uuid.0));
+        })
+        .await
+    }
+
+    /// Applies `change` to the current volume and saves it, with retries after concurrent changes,
+    /// unless `allowed` rejects it for the current or the new node.
+    ///
+    /// Returns the saved volume. Both functions may run several times; a fault from one of them is
+    /// final. Nothing is saved if nothing changes.
+    pub(crate) async fn volume_change<V: Volume + Child>(
+        &self,
+        uuid: V::Uuid,
+        allowed: impl Fn(&Node) -> Result<(), Fault> + Send,
+        change: impl FnMut(&mut V) -> Result<(), Fault> + Send,
+    ) -> Result<V, Fault> {
+        let allowed = move |node: &Node, _: &V, _: &V| allowed(node);
+        let (volume, ()) = self.child_change(uuid.into(), allowed, change).await?;
+        Ok(volume)
+    }
+
+    /// Deletes the volume unless `allowed` rejects it for its node. Returns the node's UUID.
+    pub(crate) async fn volume_destroy<V: Volume + Child>(
+        &self,
+        uuid: V::Uuid,
+        allowed: impl Fn(&Node) -> Result<(), Fault> + Send,
+    ) -> Result<NodeUuid, Fault> {
+        self.child_destroy::<V>(uuid.into(), allowed).await
+    }
+
     /// The connectors of a node in the order of creation, and its targets by boot index, from a
     /// single snapshot. Empty if the node does not exist.
     pub(crate) async fn node_volumes(&self, node: NodeUuid) -> Result<Volumes, DbError> {

@@ -11,7 +11,7 @@ use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::{NodeUuid, PortUuid, VolumeConnectorUuid, VolumeTargetUuid};
 use ironpxe_core::node::Node;
 use ironpxe_core::passthru::{HttpMethod, MethodInfo, PassthruReply};
-use ironpxe_core::patch::{NodeChange, PortChange, VolumeConnectorChange, VolumeTargetChange};
+use ironpxe_core::patch::{NodeChange, PortChange, VolumeChange};
 use ironpxe_core::port::Port;
 use ironpxe_core::power_state::PowerTarget;
 use ironpxe_core::provision::Verb;
@@ -109,7 +109,7 @@ methods! {
         Target::Node(connector.node_uuid), Repeat::Never;
     "update_volume_connector" volume_connector_update(
             connector: VolumeConnectorUuid = "connector_id",
-            change: VolumeConnectorChange = "change"
+            change: VolumeChange = "change"
         ) -> VolumeConnector,
         Target::Any, Repeat::Never;
     "destroy_volume_connector" volume_connector_destroy(
@@ -120,7 +120,7 @@ methods! {
         Target::Node(target.node_uuid), Repeat::Never;
     "update_volume_target" volume_target_update(
             target: VolumeTargetUuid = "target_id",
-            change: VolumeTargetChange = "change"
+            change: VolumeChange = "change"
         ) -> VolumeTarget,
         Target::Any, Repeat::Never;
     "destroy_volume_target" volume_target_destroy(target: VolumeTargetUuid = "target_id") -> (),

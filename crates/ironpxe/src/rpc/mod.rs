@@ -33,7 +33,7 @@ use ironpxe_core::id::{NodeUuid, PortUuid, VolumeConnectorUuid, VolumeTargetUuid
 use ironpxe_core::interface::InterfaceKind;
 use ironpxe_core::node::Node;
 use ironpxe_core::passthru::{HttpMethod, MethodInfo, PassthruReply};
-use ironpxe_core::patch::{NodeChange, PortChange, VolumeConnectorChange, VolumeTargetChange};
+use ironpxe_core::patch::{NodeChange, PortChange, VolumeChange};
 use ironpxe_core::port::Port;
 use ironpxe_core::power_state::PowerTarget;
 use ironpxe_core::provision::Verb;
@@ -173,7 +173,7 @@ pub(crate) trait Conductor: Send + Sync {
         &'a self,
         ctx: &'a Context,
         connector: VolumeConnectorUuid,
-        change: VolumeConnectorChange,
+        change: VolumeChange,
     ) -> Reply<'a, VolumeConnector>;
 
     /// Deletes a volume connector.
@@ -195,7 +195,7 @@ pub(crate) trait Conductor: Send + Sync {
         &'a self,
         ctx: &'a Context,
         target: VolumeTargetUuid,
-        change: VolumeTargetChange,
+        change: VolumeChange,
     ) -> Reply<'a, VolumeTarget>;
 
     /// Deletes a volume target.

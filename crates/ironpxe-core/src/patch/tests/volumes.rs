@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use crate::JsonMap;
 use crate::id::NodeUuid;
-use crate::patch::{VolumeConnectorChange, VolumeTargetChange};
+use crate::patch::VolumeChange;
 use crate::volume::{VolumeConnector, VolumeTarget};
 
 const NODE: &str = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee";
@@ -45,7 +45,7 @@ fn target() -> VolumeTarget {
 #[test]
 fn a_connector_is_patched() {
     let mut changed = connector();
-    VolumeConnectorChange(
+    VolumeChange(
         serde_json::from_value(json!([
             {"op": "replace", "path": "/type", "value": "mac"},
             {"op": "replace", "path": "/connector_id", "value": "52:54:00:aa:00:01"},
@@ -69,7 +69,7 @@ fn a_connector_is_patched() {
 #[test]
 fn a_target_is_patched() {
     let mut changed = target();
-    VolumeTargetChange(
+    VolumeChange(
         serde_json::from_value(json!([
             {"op": "add", "path": "/boot_index", "value": 3},
             {"op": "replace", "path": "/volume_id", "value": "v2"},
@@ -100,8 +100,8 @@ fn refused(operation: &Value) -> (String, String) {
     ]))
     .unwrap();
     let (mut one, mut other) = (connector(), target());
-    let first = VolumeConnectorChange(patch.clone()).apply(&mut one);
-    let second = VolumeTargetChange(patch).apply(&mut other);
+    let first = VolumeChange(patch.clone()).apply(&mut one);
+    let second = VolumeChange(patch).apply(&mut other);
     for (same, refused) in [
         (one == connector(), first.is_err()),
         (other == target(), second.is_err()),

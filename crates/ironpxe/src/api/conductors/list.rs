@@ -4,12 +4,13 @@ use axum::Json;
 use axum::extract::State;
 use ironpxe_core::conductor::Conductor;
 use ironpxe_core::error::Fault;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::conductors::{SINCE, check_fields, view};
 use crate::api::error::{ApiError, Result};
+use crate::api::fields;
 use crate::api::paging::{self, Paging};
 use crate::api::request::Call;
 use crate::db::SortDirection;
@@ -38,11 +39,7 @@ pub(super) async fn get(
             "Can not specify ?detail=True and fields in the same request.",
         ));
     }
-    let fields: Option<Vec<&str>> = match &fields {
-        Some(fields) => Some(fields.iter().map(String::as_str).collect()),
-        None if detail => None,
-        None => Some(SUMMARY.to_vec()),
-    };
+    let fields = fields::listed(fields.as_deref(), detail, &SUMMARY);
     let paging = Paging::read(&args, &state.settings, &SORTABLE)?;
     let mut conductors = state.db.conductor_list().await?;
     sort(&mut conductors, &paging);
@@ -64,11 +61,8 @@ pub(super) async fn get(
         .iter()
         .map(|conductor| view(&call, conductor, fields.as_deref()))
         .collect();
-    let mut body = Map::from_iter([("conductors".to_owned(), Value::Array(shown))]);
-    if let Some(next) = paging.next(&call, "conductors", fields.as_deref(), &args, last) {
-        body.insert("next".to_owned(), Value::String(next));
-    }
-    Ok(Json(Value::Object(body)))
+    let next = paging.next(&call, "conductors", fields.as_deref(), &args, last);
+    Ok(paging::body("conductors", shown, next))
 }
 
 fn sort(conductors: &mut [Conductor], paging: &Paging) {

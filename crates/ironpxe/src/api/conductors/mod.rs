@@ -7,7 +7,8 @@ use ironpxe_core::timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::api::AppState;
-use crate::api::error::{ApiError, Result};
+use crate::api::error::Result;
+use crate::api::fields;
 use crate::api::request::Call;
 
 mod list;
@@ -34,19 +35,7 @@ pub(super) fn routes() -> Router<AppState> {
 }
 
 fn check_fields(fields: Option<&[String]>) -> Result<()> {
-    let unknown: Vec<&str> = fields
-        .unwrap_or_default()
-        .iter()
-        .map(String::as_str)
-        .filter(|name| !FIELDS.contains(name))
-        .collect();
-    if unknown.is_empty() {
-        return Ok(());
-    }
-    Err(ApiError::invalid(format!(
-        "Field(s) \"{}\" are not valid",
-        unknown.join(", ")
-    )))
+    fields::check_known(fields.unwrap_or_default(), |name| FIELDS.contains(&name))
 }
 
 /// A conductor as JSON, with all fields, or with `fields` and the links.

@@ -9,6 +9,7 @@ use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::conductors::{SINCE, check_fields, view};
 use crate::api::error::Result;
+use crate::api::fields;
 use crate::api::request::Call;
 
 pub(super) async fn get(
@@ -23,8 +24,6 @@ pub(super) async fn get(
     check_fields(fields.as_deref())?;
     let conductor = state.db.conductor_get(&hostname).await?;
     let conductor = conductor.ok_or(Fault::ConductorNotFound(hostname))?;
-    let fields: Option<Vec<&str>> = fields
-        .as_ref()
-        .map(|fields| fields.iter().map(String::as_str).collect());
+    let fields = fields::requested(fields.as_deref());
     Ok(Json(view(&call, &conductor, fields.as_deref())))
 }

@@ -20,7 +20,6 @@ use crate::api::error::{ApiError, Result};
 use crate::api::paging::{self, Paging};
 use crate::api::request::Call;
 use crate::api::resolve::find;
-use crate::db::Page;
 
 /// The minor version that introduced the history.
 pub(super) const SINCE: u16 = 78;
@@ -77,21 +76,15 @@ async fn list(
         let there = state.db.node_history_get(node.uuid, marker).await?;
         there.ok_or_else(|| missing(&marker.to_string()))?;
     }
-    let page = Page {
-        limit: Some(paging.limit),
-        marker,
-        sort_key: paging.sort_key,
-        sort_dir: paging.sort_dir,
-    };
-    let entries = state.db.node_history_list(node.uuid, &page).await?;
+    let entries = state
+        .db
+        .node_history_list(node.uuid, &paging.page(marker))
+        .await?;
     let shown = entries.iter().map(|one| view(&call, one, detail)).collect();
-    let mut body = Map::from_iter([("history".to_owned(), Value::Array(shown))]);
     let last = entries.last().map(|entry| entry.uuid.to_string());
     let path = format!("nodes/{ident}/history");
-    if let Some(next) = paging.next(&call, &path, None, &args, (entries.len(), last)) {
-        body.insert("next".to_owned(), Value::String(next));
-    }
-    Ok(Json(Value::Object(body)))
+    let next = paging.next(&call, &path, None, &args, (entries.len(), last));
+    Ok(paging::body("history", shown, next))
 }
 
 async fn show(

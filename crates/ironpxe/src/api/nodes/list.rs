@@ -8,11 +8,12 @@ use ironpxe_core::id::NodeUuid;
 use ironpxe_core::node::Node;
 use ironpxe_core::node::fields::{NODE_FIELDS, SORTABLE};
 use ironpxe_core::provision_state::ProvisionState;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::error::{ApiError, Result};
+use crate::api::fields;
 use crate::api::nodes::conductor::Conductors;
 use crate::api::nodes::view;
 use crate::api::paging::{self, Paging};
@@ -64,22 +65,8 @@ pub(super) async fn get(
     let fields = args.list("fields")?;
     check_arguments(&call, &args, &["detail", "fields"])?;
     view::check_fields(&call, fields.as_deref())?;
-    if let Some(detail) = detail.filter(|_| !call.has(43)) {
-        let shown = if detail { "True" } else { "False" };
-        return Err(ApiError::invalid(format!(
-            "Invalid query parameter ?detail={shown} received."
-        )));
-    }
-    if fields.is_some() && detail == Some(true) {
-        return Err(ApiError::invalid(
-            "Can not specify ?detail=True and fields in the same request.",
-        ));
-    }
-    let fields: Option<Vec<&str>> = match &fields {
-        Some(fields) => Some(fields.iter().map(String::as_str).collect()),
-        None if detail == Some(true) => None,
-        None => Some(view::SUMMARY.to_vec()),
-    };
+    fields::check_detail(&call, fields.as_deref(), detail)?;
+    let fields = fields::listed(fields.as_deref(), detail == Some(true), &view::SUMMARY);
     collection(&state, &call, &args, "nodes", fields.as_deref()).await
 }
 
@@ -133,12 +120,7 @@ async fn collection(
         Some(_) => Conductors::read(state).await?,
         None => Conductors::shown(state, call, fields).await?,
     };
-    let page = Page {
-        limit: Some(paging.limit),
-        marker,
-        sort_key: paging.sort_key,
-        sort_dir: paging.sort_dir,
-    };
+    let page = paging.page(marker);
     let nodes = match wanted {
         Some(wanted) => of_conductor(state, &conductors, &wanted, &filter, page).await?,
         None => state.db.node_list(&filter, &page).await?,
@@ -149,13 +131,10 @@ async fn collection(
         .iter()
         .map(|node| view::show(call, &conductors, node, fields))
         .collect();
-    let mut body = Map::from_iter([("nodes".to_owned(), Value::Array(shown))]);
     // An instance is on a single node, so there is no next page.
     let next = paging.next(call, path, fields, args, last);
-    if let Some(next) = next.filter(|_| filter.instance_uuid.is_none()) {
-        body.insert("next".to_owned(), Value::String(next));
-    }
-    Ok(Json(Value::Object(body)))
+    let next = next.filter(|_| filter.instance_uuid.is_none());
+    Ok(paging::body("nodes", shown, next))
 }
 
 /// A page of the nodes of one conductor. This is not in the database, so nodes are read until the

@@ -5,6 +5,7 @@ use axum::middleware::{Next, from_fn};
 use axum::routing::{get, put};
 use axum::{Extension, Router};
 use ironpxe_core::microversion::Microversion;
+use ironpxe_core::volume::{VolumeConnector, VolumeTarget};
 
 use crate::api::AppState;
 use crate::api::error::ApiError;
@@ -100,9 +101,12 @@ pub(super) fn routes() -> Router<AppState> {
         .route("/v1/nodes/{node}/volume", get(volume::get))
         .route(
             "/v1/nodes/{node}/volume/connectors",
-            get(volume::connectors),
+            get(volume::list::<VolumeConnector>),
         )
-        .route("/v1/nodes/{node}/volume/targets", get(volume::targets))
+        .route(
+            "/v1/nodes/{node}/volume/targets",
+            get(volume::list::<VolumeTarget>),
+        )
         .route(
             "/v1/nodes/{node}/vendor_passthru/methods",
             get(vendor_passthru::methods),

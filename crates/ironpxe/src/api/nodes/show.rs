@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::error::Result;
+use crate::api::fields;
 use crate::api::nodes::conductor::Conductors;
 use crate::api::nodes::view;
 use crate::api::request::Call;
@@ -23,9 +24,7 @@ pub(super) async fn get(
     let fields = args.list("fields")?;
     let node = find_item(&state, &call, &ident).await?;
     view::check_fields(&call, fields.as_deref())?;
-    let fields: Option<Vec<&str>> = fields
-        .as_ref()
-        .map(|fields| fields.iter().map(String::as_str).collect());
+    let fields = fields::requested(fields.as_deref());
     let conductors = Conductors::shown(&state, &call, fields.as_deref()).await?;
     Ok(Json(view::show(
         &call,

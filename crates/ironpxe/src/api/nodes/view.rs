@@ -2,9 +2,8 @@
 //!
 //! It has the requested fields that exist in the client's API version, in Ironic's order.
 
-use ironpxe_core::JsonMap;
 use ironpxe_core::error::Fault;
-use ironpxe_core::field::{self, Mask};
+use ironpxe_core::field;
 use ironpxe_core::node::Node;
 use ironpxe_core::node::fields::{NODE_FIELDS, NodeField};
 use ironpxe_core::provision_state::ProvisionState;
@@ -110,18 +109,9 @@ pub(super) fn provision_state(call: &Call, node: &Node) -> Value {
 
 /// A field with its secrets masked.
 pub(super) fn value(call: &Call, node: &Node, field: &NodeField) -> Value {
-    match (field.name, field.mask) {
-        ("provision_state", _) => provision_state(call, node),
-        (_, Mask::Nothing) => (field.value)(node),
-        (_, Mask::Secrets) => masked((field.value)(node), mask::mask),
-        (_, Mask::InstanceInfo) => masked((field.value)(node), mask::mask_instance_info),
-    }
-}
-
-fn masked(value: Value, mask: fn(&JsonMap) -> JsonMap) -> Value {
-    match value {
-        Value::Object(fields) => Value::Object(mask(&fields)),
-        other => other,
+    match field.name {
+        "provision_state" => provision_state(call, node),
+        _ => mask::mask_field(field.mask, (field.value)(node)),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::api::args::Args;
 use crate::api::error::{ApiError, Result};
 use crate::api::request::Call;
 use crate::api::resolve::{check_ident, find};
-use crate::api::volume::{SINCE, connectors, links_below, targets};
+use crate::api::volume::{SINCE, VolumeApi, links_below, of_node};
 
 pub(super) async fn get(
     State(state): State<AppState>,
@@ -24,7 +24,8 @@ pub(super) async fn get(
     )))
 }
 
-pub(super) async fn connectors(
+/// The connectors or targets of the node.
+pub(super) async fn list<V: VolumeApi>(
     State(state): State<AppState>,
     call: Call,
     Path(ident): Path<String>,
@@ -32,18 +33,7 @@ pub(super) async fn connectors(
 ) -> Result<Json<Value>> {
     exists(&call, &ident)?;
     let node = find(&state, &call, &ident).await?;
-    connectors::list::of_node(&state, &call, &args, node.uuid).await
-}
-
-pub(super) async fn targets(
-    State(state): State<AppState>,
-    call: Call,
-    Path(ident): Path<String>,
-    args: Args,
-) -> Result<Json<Value>> {
-    exists(&call, &ident)?;
-    let node = find(&state, &call, &ident).await?;
-    targets::list::of_node(&state, &call, &args, node.uuid).await
+    of_node::<V>(&state, &call, &args, node.uuid).await
 }
 
 /// For older clients the path below a node does not exist.

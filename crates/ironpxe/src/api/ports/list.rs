@@ -6,16 +6,17 @@ use ironpxe_core::error::Fault;
 use ironpxe_core::field;
 use ironpxe_core::id::{NodeUuid, PortUuid};
 use ironpxe_core::port::fields::{PORT_FIELDS, SORTABLE};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::error::{ApiError, Result};
+use crate::api::fields;
 use crate::api::paging::{self, Paging};
 use crate::api::ports::view;
 use crate::api::request::Call;
 use crate::api::resolve;
-use crate::db::{Page, PortFilter};
+use crate::db::PortFilter;
 
 /// The supported filters. Ironic's `description_contains` and `conductor_groups` are rejected as
 /// unknown rather than ignored.
@@ -63,22 +64,12 @@ async fn list(
     let fields = args.list("fields")?;
     view::check_fields(call, fields.as_deref())?;
     let detail = args.flag("detail")?;
-    if let Some(detail) = detail.filter(|_| !call.has(43)) {
-        let shown = if detail { "True" } else { "False" };
-        return Err(ApiError::invalid(format!(
-            "Invalid query parameter ?detail={shown} received."
-        )));
-    }
-    if fields.is_some() && detail == Some(true) {
-        return Err(ApiError::invalid(
-            "Can not specify ?detail=True and fields in the same request.",
-        ));
-    }
-    let fields: Option<Vec<&str>> = match &fields {
-        Some(fields) => Some(fields.iter().map(String::as_str).collect()),
-        None if detail_url || detail == Some(true) => None,
-        None => Some(view::SUMMARY.to_vec()),
-    };
+    fields::check_detail(call, fields.as_deref(), detail)?;
+    let fields = fields::listed(
+        fields.as_deref(),
+        detail_url || detail == Some(true),
+        &view::SUMMARY,
+    );
     if let Some(key) = args.text("sort_key")? {
         call.not_acceptable_before(field::since(PORT_FIELDS, &key))?;
     }
@@ -90,20 +81,13 @@ async fn list(
         state.db.port_get(marker).await?.ok_or_else(missing)?;
     }
     let filter = filter(state, call, args, of_node).await?;
-    let page = Page {
-        limit: Some(paging.limit),
-        marker,
-        sort_key: paging.sort_key,
-        sort_dir: paging.sort_dir,
-    };
-    let ports = state.db.port_list(&filter, &page).await?;
+    let ports = state.db.port_list(&filter, &paging.page(marker)).await?;
 
     let last = (ports.len(), ports.last().map(|port| port.uuid.to_string()));
     let shown = ports
         .iter()
         .map(|port| view::show(call, port, fields.as_deref()))
         .collect();
-    let mut body = Map::from_iter([("ports".to_owned(), Value::Array(shown))]);
     let path = match of_node {
         Some(node) => format!(
             "nodes/{node}/ports{}",
@@ -112,10 +96,8 @@ async fn list(
         None if detail_url => "ports/detail".to_owned(),
         None => "ports".to_owned(),
     };
-    if let Some(next) = paging.next(call, &path, fields.as_deref(), args, last) {
-        body.insert("next".to_owned(), Value::String(next));
-    }
-    Ok(Json(Value::Object(body)))
+    let next = paging.next(call, &path, fields.as_deref(), args, last);
+    Ok(paging::body("ports", shown, next))
 }
 
 async fn filter(

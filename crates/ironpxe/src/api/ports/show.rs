@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::error::Result;
+use crate::api::fields;
 use crate::api::ports::{find, view};
 use crate::api::request::Call;
 
@@ -20,8 +21,6 @@ pub(super) async fn get(
     let fields = args.list("fields")?;
     let port = find(&state, &call, &ident).await?;
     view::check_fields(&call, fields.as_deref())?;
-    let fields: Option<Vec<&str>> = fields
-        .as_ref()
-        .map(|fields| fields.iter().map(String::as_str).collect());
+    let fields = fields::requested(fields.as_deref());
     Ok(Json(view::show(&call, &port, fields.as_deref())))
 }

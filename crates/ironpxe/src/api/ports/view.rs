@@ -6,7 +6,8 @@ use ironpxe_core::port::Port;
 use ironpxe_core::port::fields::{PORT_FIELDS, PortField};
 use serde_json::{Map, Value, json};
 
-use crate::api::error::{ApiError, Result};
+use crate::api::error::Result;
+use crate::api::fields;
 use crate::api::request::Call;
 
 /// The fields of a short list.
@@ -22,19 +23,9 @@ pub(super) fn check_fields(call: &Call, fields: Option<&[String]>) -> Result<()>
     {
         return Err(Fault::NotAcceptable.into());
     }
-    let unknown: Vec<&str> = fields
-        .iter()
-        .map(String::as_str)
-        .filter(|name| *name != "links")
-        .filter(|name| field::find(PORT_FIELDS, name).is_none_or(|field| field.is_hidden))
-        .collect();
-    if unknown.is_empty() {
-        return Ok(());
-    }
-    Err(ApiError::invalid(format!(
-        "Field(s) \"{}\" are not valid",
-        unknown.join(", ")
-    )))
+    fields::check_known(fields, |name| {
+        field::find(PORT_FIELDS, name).is_some_and(|field| !field.is_hidden)
+    })
 }
 
 /// The port with all fields, or with `fields` and the links.

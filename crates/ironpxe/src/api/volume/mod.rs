@@ -1,9 +1,14 @@
-//! `/v1/volume`: remote volumes of nodes, and their identities for storage.
+//! `/v1/volume`: remote volumes of nodes (targets), and their identities for storage (connectors).
+//!
+//! Both have the same handlers, generic over [`VolumeApi`].
 
 use axum::routing::get;
 use axum::{Json, Router};
 use ironpxe_core::error::Fault;
+use ironpxe_core::field::{self, value};
 use ironpxe_core::id::NodeUuid;
+use ironpxe_core::patch::VolumeChange;
+use ironpxe_core::volume::{Volume, VolumeConnector, VolumeTarget};
 use json_patch::Patch;
 use serde_json::{Value, json};
 
@@ -11,19 +16,87 @@ use crate::api::AppState;
 use crate::api::error::{ApiError, Result};
 use crate::api::patch;
 use crate::api::request::Call;
+use crate::db::Child;
+use crate::rpc::{Conductor, Context, Reply};
 
-pub(super) mod connectors;
-mod listing;
-pub(super) mod targets;
+mod create;
+mod delete;
+mod list;
+mod show;
+mod update;
+mod view;
+
+pub(super) use self::list::of_node;
 
 /// The minor version that introduced volumes.
 pub(super) const SINCE: u16 = 32;
 
+/// A kind of volume resource with the conductor's operations on it.
+pub(super) trait VolumeApi: Volume + Child {
+    fn create<'a>(self, conductor: &'a dyn Conductor, ctx: &'a Context) -> Reply<'a, Self>;
+    fn update<'a>(
+        uuid: Self::Uuid,
+        change: VolumeChange,
+        conductor: &'a dyn Conductor,
+        ctx: &'a Context,
+    ) -> Reply<'a, Self>;
+    fn destroy<'a>(
+        uuid: Self::Uuid,
+        conductor: &'a dyn Conductor,
+        ctx: &'a Context,
+    ) -> Reply<'a, ()>;
+}
+
+macro_rules! volume_api {
+    ($volume:ty: $create:ident, $update:ident, $destroy:ident) => {
+        impl VolumeApi for $volume {
+            fn create<'a>(self, conductor: &'a dyn Conductor, ctx: &'a Context) -> Reply<'a, Self> {
+                conductor.$create(ctx, self)
+            }
+
+            fn update<'a>(
+                uuid: Self::Uuid,
+                change: VolumeChange,
+                conductor: &'a dyn Conductor,
+                ctx: &'a Context,
+            ) -> Reply<'a, Self> {
+                conductor.$update(ctx, uuid, change)
+            }
+
+            fn destroy<'a>(
+                uuid: Self::Uuid,
+                conductor: &'a dyn Conductor,
+                ctx: &'a Context,
+            ) -> Reply<'a, ()> {
+                conductor.$destroy(ctx, uuid)
+            }
+        }
+    };
+}
+
+volume_api!(
+    VolumeConnector:
+    volume_connector_create, volume_connector_update, volume_connector_destroy
+);
+volume_api!(VolumeTarget: volume_target_create, volume_target_update, volume_target_destroy);
+
 pub(super) fn routes() -> Router<AppState> {
     Router::new()
         .route("/v1/volume", get(links))
-        .merge(connectors::routes())
-        .merge(targets::routes())
+        .merge(routes_of::<VolumeConnector>())
+        .merge(routes_of::<VolumeTarget>())
+}
+
+fn routes_of<V: VolumeApi>() -> Router<AppState> {
+    let path = format!("/v1/volume/{}s", V::NAME);
+    Router::new()
+        .route(&path, get(list::get::<V>).post(create::post::<V>))
+        .route(
+            &format!("{path}/{{volume}}"),
+            get(show::get::<V>)
+                .patch(update::patch::<V>)
+                .delete(delete::delete::<V>),
+        )
 }
 
 /// `GET /v1/volume`: links to both collections.
@@ -39,6 +112,18 @@ pub(super) fn links_below(call: &Call, path: &str) -> Value {
         "targets": call.links.pair(&format!("{path}targets")),
         "links": call.links.pair(path),
     })
+}
+
+/// The volume in a URL, by its UUID.
+async fn find<V: VolumeApi>(state: &AppState, ident: &str) -> Result<V> {
+    let uuid = V::Uuid::from(value::uuid(&format!("{}_uuid", V::NAME), ident)?);
+    let found = state.db.volume_get(uuid).await?;
+    Ok(found.ok_or_else(|| V::not_found(uuid))?)
+}
+
+/// The fields that hold secrets, which must not be overwritten by their mask.
+fn masked_fields<V: Volume>() -> Vec<&'static str> {
+    field::names(V::FIELDS, |field| field.mask != field::Mask::Nothing)
 }
 
 /// Rejects a missing node. Not as 404, because the URL does not name it.

@@ -325,14 +325,14 @@ async fn an_instance_on_a_volume_is_active_at_once() {
         created_at: clock::now(),
         updated_at: None,
     };
-    app.db.volume_target_create(&target).await.unwrap();
+    app.db.volume_create(&target).await.unwrap();
     app.walk(uuid, &["manage", "provide"]).await;
     // A volume that cannot be attached is refused before anything starts.
     let fault = app.ask(uuid, "active").await.unwrap_err().to_string();
     assert!(fault.contains("target_portal"), "{fault}");
 
     app.db
-        .volume_target_destroy(target.uuid, |_| Ok(()))
+        .volume_destroy::<VolumeTarget>(target.uuid, |_| Ok(()))
         .await
         .unwrap();
     target.properties = json!({
@@ -341,7 +341,7 @@ async fn an_instance_on_a_volume_is_active_at_once() {
     .as_object()
     .cloned()
     .unwrap();
-    app.db.volume_target_create(&target).await.unwrap();
+    app.db.volume_create(&target).await.unwrap();
     assert_eq!(app.walk(uuid, &["active"]).await, ["active"]);
     let ident = BootIdent::Node(uuid);
     let script = app.script(ident).await.unwrap();

@@ -2,7 +2,7 @@
 
 use ironpxe_core::JsonMap;
 use ironpxe_core::id::{VolumeConnectorUuid, VolumeTargetUuid};
-use ironpxe_core::patch::{VolumeConnectorChange, VolumeTargetChange};
+use ironpxe_core::patch::VolumeChange;
 use ironpxe_core::power_state::PowerState;
 use ironpxe_core::volume::{VolumeConnector, VolumeTarget};
 use serde_json::json;
@@ -53,14 +53,14 @@ async fn outcomes(app: &TestApp, node: NodeUuid) -> Vec<Result<()>> {
     let patch: json_patch::Patch =
         serde_json::from_value(json!([{"op": "add", "path": "/extra/a", "value": 1}])).unwrap();
     let mut outcomes = Vec::new();
-    let change = VolumeConnectorChange(patch.clone());
+    let change = VolumeChange(patch.clone());
     let changed = conductor.volume_connector_update(&ctx, connector.uuid, change);
     outcomes.push(
         changed
             .await
             .map(|changed| assert_eq!(changed.extra.len(), 1)),
     );
-    let change = VolumeTargetChange(patch);
+    let change = VolumeChange(patch);
     let changed = conductor.volume_target_update(&ctx, target.uuid, change);
     outcomes.push(
         changed

@@ -40,7 +40,7 @@ async fn a_node_that_is_being_changed_is_waited_for() {
         created_at: clock::now(),
         updated_at: None,
     };
-    db.volume_target_create(&target).await.unwrap();
+    db.volume_create(&target).await.unwrap();
 
     let mut other = PgConnection::connect(&server.url(name)).await.unwrap();
     for destroy in [false, true] {
@@ -59,17 +59,17 @@ async fn a_node_that_is_being_changed_is_waited_for() {
                 Ok(())
             };
             if destroy {
-                handle.volume_target_destroy(uuid, look).await.unwrap();
+                handle
+                    .volume_destroy::<VolumeTarget>(uuid, look)
+                    .await
+                    .unwrap();
                 return;
             }
             let rename = |target: &mut VolumeTarget| {
                 target.volume_id = "w".to_owned();
                 Ok(())
             };
-            handle
-                .volume_target_change(uuid, look, rename)
-                .await
-                .unwrap();
+            handle.volume_change(uuid, look, rename).await.unwrap();
         });
         let before = looked.recv().await.unwrap();
         // Until it stands still there, which a change that does not wait would never do.

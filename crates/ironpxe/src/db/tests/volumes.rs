@@ -71,8 +71,8 @@ fn anyone(_: &Node) -> Result<(), Fault> {
 async fn a_connector_comes_back_as_it_was_stored_and_changed(site: Site) {
     let (db, owner, other) = stand(&site).await;
     let bare = connector(&owner, "iqn.a");
-    db.volume_connector_create(&bare).await.unwrap();
-    let stored = db.volume_connector_get(bare.uuid).await.unwrap();
+    db.volume_create(&bare).await.unwrap();
+    let stored = db.volume_get::<VolumeConnector>(bare.uuid).await.unwrap();
     assert_eq!(stored.as_ref(), Some(&bare));
     let full = VolumeConnector {
         kind: "mac".to_owned(),
@@ -81,12 +81,12 @@ async fn a_connector_comes_back_as_it_was_stored_and_changed(site: Site) {
         updated_at: Some(datetime!(2026-01-02 03:04:06.7 UTC)),
         ..connector(&other, "52:54:00:00:00:01")
     };
-    db.volume_connector_create(&full).await.unwrap();
-    let stored = db.volume_connector_get(full.uuid).await.unwrap();
+    db.volume_create(&full).await.unwrap();
+    let stored = db.volume_get::<VolumeConnector>(full.uuid).await.unwrap();
     assert_eq!(stored.as_ref(), Some(&full));
 
     let gone_from = db
-        .volume_connector_destroy(full.uuid, anyone)
+        .volume_destroy::<VolumeConnector>(full.uuid, anyone)
         .await
         .unwrap();
     assert_eq!(gone_from, other.uuid);
@@ -94,10 +94,7 @@ async fn a_connector_comes_back_as_it_was_stored_and_changed(site: Site) {
         *connector = full.clone();
         Ok(())
     };
-    let saved = db
-        .volume_connector_change(bare.uuid, anyone, change)
-        .await
-        .unwrap();
+    let saved = db.volume_change(bare.uuid, anyone, change).await.unwrap();
     let expected = VolumeConnector {
         uuid: bare.uuid,
         created_at: bare.created_at,
@@ -106,15 +103,15 @@ async fn a_connector_comes_back_as_it_was_stored_and_changed(site: Site) {
     };
     assert_eq!(saved, expected);
     assert!(saved.updated_at >= Some(bare.created_at));
-    let stored = db.volume_connector_get(bare.uuid).await.unwrap();
+    let stored = db.volume_get::<VolumeConnector>(bare.uuid).await.unwrap();
     assert_eq!(stored, Some(saved));
 }
 
 async fn a_target_comes_back_as_it_was_stored_and_changed(site: Site) {
     let (db, owner, other) = stand(&site).await;
     let bare = target(&owner, 0);
-    db.volume_target_create(&bare).await.unwrap();
-    let stored = db.volume_target_get(bare.uuid).await.unwrap();
+    db.volume_create(&bare).await.unwrap();
+    let stored = db.volume_get::<VolumeTarget>(bare.uuid).await.unwrap();
     assert_eq!(stored.as_ref(), Some(&bare));
     let full = VolumeTarget {
         volume_type: "fibre_channel".to_owned(),
@@ -125,20 +122,20 @@ async fn a_target_comes_back_as_it_was_stored_and_changed(site: Site) {
         updated_at: Some(datetime!(2026-01-02 03:04:06.7 UTC)),
         ..target(&other, 7)
     };
-    db.volume_target_create(&full).await.unwrap();
-    let stored = db.volume_target_get(full.uuid).await.unwrap();
+    db.volume_create(&full).await.unwrap();
+    let stored = db.volume_get::<VolumeTarget>(full.uuid).await.unwrap();
     assert_eq!(stored.as_ref(), Some(&full));
 
-    let gone_from = db.volume_target_destroy(full.uuid, anyone).await.unwrap();
+    let gone_from = db
+        .volume_destroy::<VolumeTarget>(full.uuid, anyone)
+        .await
+        .unwrap();
     assert_eq!(gone_from, other.uuid);
     let change = |target: &mut VolumeTarget| {
         *target = full.clone();
         Ok(())
     };
-    let saved = db
-        .volume_target_change(bare.uuid, anyone, change)
-        .await
-        .unwrap();
+    let saved = db.volume_change(bare.uuid, anyone, change).await.unwrap();
     let expected = VolumeTarget {
         uuid: bare.uuid,
         created_at: bare.created_at,
@@ -146,11 +143,11 @@ async fn a_target_comes_back_as_it_was_stored_and_changed(site: Site) {
         ..full
     };
     assert_eq!(saved, expected);
-    let stored = db.volume_target_get(bare.uuid).await.unwrap();
+    let stored = db.volume_get::<VolumeTarget>(bare.uuid).await.unwrap();
     assert_eq!(stored.as_ref(), Some(&saved));
     // What changes nothing leaves no trace.
-    let again = db
-        .volume_target_change(bare.uuid, anyone, |_| Ok(()))
+    let again: VolumeTarget = db
+        .volume_change(bare.uuid, anyone, |_| Ok(()))
         .await
         .unwrap();
     assert_eq!(again, saved);
@@ -160,7 +157,7 @@ async fn the_volumes_of_a_node_come_together_and_in_order(site: Site) {
     let (db, owner, other) = stand(&site).await;
     let connectors = [connector(&owner, "iqn.b"), connector(&owner, "iqn.a")];
     for connector in &connectors {
-        db.volume_connector_create(connector).await.unwrap();
+        db.volume_create(connector).await.unwrap();
     }
     let full = VolumeTarget {
         properties: map(json!({"target_iqn": "iqn.t"})),
@@ -170,12 +167,10 @@ async fn the_volumes_of_a_node_come_together_and_in_order(site: Site) {
     };
     let targets = [full, target(&owner, 2), target(&owner, 10)];
     for target in targets.iter().rev() {
-        db.volume_target_create(target).await.unwrap();
+        db.volume_create(target).await.unwrap();
     }
-    db.volume_connector_create(&connector(&other, "iqn.c"))
-        .await
-        .unwrap();
-    db.volume_target_create(&target(&other, 0)).await.unwrap();
+    db.volume_create(&connector(&other, "iqn.c")).await.unwrap();
+    db.volume_create(&target(&other, 0)).await.unwrap();
     let expected = Volumes {
         connectors: connectors.to_vec(),
         targets: targets.to_vec(),
@@ -194,15 +189,15 @@ async fn the_volumes_of_a_node_come_together_and_in_order(site: Site) {
 async fn what_is_taken_is_named(site: Site) {
     let (db, one, two) = stand(&site).await;
     let (taken, index) = (connector(&one, "iqn.a"), target(&one, 0));
-    db.volume_connector_create(&taken).await.unwrap();
-    db.volume_target_create(&index).await.unwrap();
+    db.volume_create(&taken).await.unwrap();
+    db.volume_create(&index).await.unwrap();
     let duplicate = |result: Result<(), DbError>| match result {
         Err(DbError::Duplicate(duplicate)) => duplicate,
         other => panic!("{other:?}"),
     };
     let same = connector(&two, "iqn.a");
     assert_eq!(
-        duplicate(db.volume_connector_create(&same).await),
+        duplicate(db.volume_create(&same).await),
         Duplicate::VolumeConnector {
             kind: "iqn".to_owned(),
             connector_id: "iqn.a".to_owned()
@@ -213,11 +208,11 @@ async fn what_is_taken_is_named(site: Site) {
         ..connector(&two, "iqn.b")
     };
     assert_eq!(
-        duplicate(db.volume_connector_create(&same).await),
+        duplicate(db.volume_create(&same).await),
         Duplicate::VolumeConnectorUuid(taken.uuid)
     );
     assert_eq!(
-        duplicate(db.volume_target_create(&target(&one, 0)).await),
+        duplicate(db.volume_create(&target(&one, 0)).await),
         Duplicate::VolumeBootIndex(0)
     );
     let same = VolumeTarget {
@@ -225,7 +220,7 @@ async fn what_is_taken_is_named(site: Site) {
         ..target(&two, 0)
     };
     assert_eq!(
-        duplicate(db.volume_target_create(&same).await),
+        duplicate(db.volume_create(&same).await),
         Duplicate::VolumeTargetUuid(index.uuid)
     );
     // Neither another kind of the same name, nor the index on another node.
@@ -233,16 +228,20 @@ async fn what_is_taken_is_named(site: Site) {
         kind: "port".to_owned(),
         ..connector(&two, "iqn.a")
     };
-    db.volume_connector_create(&other_kind).await.unwrap();
+    db.volume_create(&other_kind).await.unwrap();
     let moved = target(&two, 0);
-    db.volume_target_create(&moved).await.unwrap();
+    db.volume_create(&moved).await.unwrap();
 
     // The same when something is changed.
     let renamed = db
-        .volume_connector_change(other_kind.uuid, anyone, |connector| {
-            connector.kind = "iqn".to_owned();
-            Ok(())
-        })
+        .volume_change(
+            other_kind.uuid,
+            anyone,
+            |connector: &mut VolumeConnector| {
+                connector.kind = "iqn".to_owned();
+                Ok(())
+            },
+        )
         .await;
     assert_eq!(
         renamed.unwrap_err(),
@@ -252,7 +251,7 @@ async fn what_is_taken_is_named(site: Site) {
         }
     );
     let moved = db
-        .volume_target_change(moved.uuid, anyone, |target| {
+        .volume_change(moved.uuid, anyone, |target: &mut VolumeTarget| {
             target.node_uuid = one.uuid;
             Ok(())
         })
@@ -264,9 +263,8 @@ async fn what_is_not_there_is_said(site: Site) {
     let (db, owner, _) = stand(&site).await;
     let unknown = node();
     for error in [
-        db.volume_connector_create(&connector(&unknown, "iqn.a"))
-            .await,
-        db.volume_target_create(&target(&unknown, 0)).await,
+        db.volume_create(&connector(&unknown, "iqn.a")).await,
+        db.volume_create(&target(&unknown, 0)).await,
     ] {
         assert!(
             matches!(error, Err(DbError::NodeMissing(uuid)) if uuid == unknown.uuid),
@@ -274,9 +272,9 @@ async fn what_is_not_there_is_said(site: Site) {
         );
     }
     let stored = target(&owner, 0);
-    db.volume_target_create(&stored).await.unwrap();
+    db.volume_create(&stored).await.unwrap();
     let moved = db
-        .volume_target_change(stored.uuid, anyone, |target| {
+        .volume_change(stored.uuid, anyone, |target: &mut VolumeTarget| {
             target.node_uuid = unknown.uuid;
             Ok(())
         })
@@ -291,21 +289,21 @@ async fn what_is_not_there_is_said(site: Site) {
         VolumeTargetUuid(ident::uuid()),
     );
     let missing = Fault::VolumeConnectorNotFound(connector.to_string());
-    let changed = db.volume_connector_change(connector, anyone, |_| Ok(()));
+    let changed = db.volume_change::<VolumeConnector>(connector, anyone, |_| Ok(()));
     assert_eq!(changed.await.unwrap_err(), missing);
-    let destroyed = db.volume_connector_destroy(connector, anyone);
+    let destroyed = db.volume_destroy::<VolumeConnector>(connector, anyone);
     assert_eq!(destroyed.await.unwrap_err(), missing);
     let missing = Fault::VolumeTargetNotFound(target.to_string());
-    let changed = db.volume_target_change(target, anyone, |_| Ok(()));
+    let changed = db.volume_change::<VolumeTarget>(target, anyone, |_| Ok(()));
     assert_eq!(changed.await.unwrap_err(), missing);
-    let destroyed = db.volume_target_destroy(target, anyone);
+    let destroyed = db.volume_destroy::<VolumeTarget>(target, anyone);
     assert_eq!(destroyed.await.unwrap_err(), missing);
 }
 
 async fn both_nodes_of_a_move_may_object(site: Site) {
     let (db, one, two) = stand(&site).await;
     let stored = target(&one, 0);
-    db.volume_target_create(&stored).await.unwrap();
+    db.volume_create(&stored).await.unwrap();
     for objector in [one.uuid, two.uuid] {
         let objects = |node: &Node| {
             if node.uuid == objector {
@@ -314,7 +312,7 @@ async fn both_nodes_of_a_move_may_object(site: Site) {
             Ok(())
         };
         let moved = db
-            .volume_target_change(stored.uuid, objects, |target| {
+            .volume_change(stored.uuid, objects, |target: &mut VolumeTarget| {
                 target.node_uuid = two.uuid;
                 Ok(())
             })
@@ -322,9 +320,11 @@ async fn both_nodes_of_a_move_may_object(site: Site) {
         assert_eq!(moved.unwrap_err(), Fault::NodeProtected(objector));
     }
     let refused = |_: &Node| Err(Fault::NodeProtected(one.uuid));
-    let gone = db.volume_target_destroy(stored.uuid, refused).await;
+    let gone = db
+        .volume_destroy::<VolumeTarget>(stored.uuid, refused)
+        .await;
     assert_eq!(gone.unwrap_err(), Fault::NodeProtected(one.uuid));
-    let kept = db.volume_target_get(stored.uuid).await.unwrap();
+    let kept = db.volume_get::<VolumeTarget>(stored.uuid).await.unwrap();
     assert_eq!(kept, Some(stored));
 }
 
@@ -332,8 +332,8 @@ async fn both_nodes_of_a_move_may_object(site: Site) {
 async fn a_node_that_changed_meanwhile_is_asked_again(site: Site) {
     let (db, owner, _) = stand(&site).await;
     let (name, index) = (connector(&owner, "iqn.a"), target(&owner, 0));
-    db.volume_connector_create(&name).await.unwrap();
-    db.volume_target_create(&index).await.unwrap();
+    db.volume_create(&name).await.unwrap();
+    db.volume_create(&index).await.unwrap();
     let seen = std::sync::Mutex::new(Vec::new());
     let looked = |node: &Node| {
         let mut seen = seen.lock().unwrap();
@@ -349,22 +349,24 @@ async fn a_node_that_changed_meanwhile_is_asked_again(site: Site) {
         }
         Ok(())
     };
-    db.volume_connector_change(name.uuid, looked, |connector| {
+    db.volume_change(name.uuid, looked, |connector: &mut VolumeConnector| {
         connector.connector_id = "iqn.b".to_owned();
         Ok(())
     })
     .await
     .unwrap();
-    db.volume_target_change(index.uuid, looked, |target| {
+    db.volume_change(index.uuid, looked, |target: &mut VolumeTarget| {
         target.boot_index = 1;
         Ok(())
     })
     .await
     .unwrap();
-    db.volume_connector_destroy(name.uuid, looked)
+    db.volume_destroy::<VolumeConnector>(name.uuid, looked)
         .await
         .unwrap();
-    db.volume_target_destroy(index.uuid, looked).await.unwrap();
+    db.volume_destroy::<VolumeTarget>(index.uuid, looked)
+        .await
+        .unwrap();
     assert_eq!(*seen.lock().unwrap(), [0, 1, 1, 2, 2, 3, 3, 4]);
     assert_eq!(
         db.node_volumes(owner.uuid).await.unwrap(),
@@ -376,12 +378,10 @@ async fn lists_are_paged_sorted_and_of_one_node(site: Site) {
     let (db, one, two) = stand(&site).await;
     for index in 0..7_i64 {
         let owner = if index % 2 == 0 { &one } else { &two };
-        db.volume_connector_create(&connector(owner, &format!("iqn.{}", 9 - index)))
+        db.volume_create(&connector(owner, &format!("iqn.{}", 9 - index)))
             .await
             .unwrap();
-        db.volume_target_create(&target(owner, 9 - index))
-            .await
-            .unwrap();
+        db.volume_create(&target(owner, 9 - index)).await.unwrap();
     }
     for sort_dir in [SortDirection::Ascending, SortDirection::Descending] {
         let mut all: Vec<VolumeTarget> = Vec::new();
@@ -392,7 +392,7 @@ async fn lists_are_paged_sorted_and_of_one_node(site: Site) {
                 sort_key: Some("boot_index"),
                 sort_dir,
             };
-            let targets = db.volume_target_list(None, &page).await.unwrap();
+            let targets = db.volume_list::<VolumeTarget>(None, &page).await.unwrap();
             if targets.is_empty() {
                 break;
             }
@@ -405,7 +405,9 @@ async fn lists_are_paged_sorted_and_of_one_node(site: Site) {
         assert_eq!(indexes, [3, 4, 5, 6, 7, 8, 9]);
     }
     let first = Page::default();
-    let of_one = db.volume_connector_list(Some(one.uuid), &first).await;
+    let of_one = db
+        .volume_list::<VolumeConnector>(Some(one.uuid), &first)
+        .await;
     let of_one = of_one.unwrap();
     let names: Vec<_> = of_one.iter().map(|one| one.connector_id.as_str()).collect();
     assert_eq!(names, ["iqn.9", "iqn.7", "iqn.5", "iqn.3"]);
@@ -413,7 +415,9 @@ async fn lists_are_paged_sorted_and_of_one_node(site: Site) {
         marker: of_one.get(2).map(|connector| connector.uuid),
         ..Page::default()
     };
-    let rest = db.volume_connector_list(Some(one.uuid), &after).await;
+    let rest = db
+        .volume_list::<VolumeConnector>(Some(one.uuid), &after)
+        .await;
     assert_eq!(rest.unwrap().len(), 1);
 
     for key in [
@@ -428,7 +432,10 @@ async fn lists_are_paged_sorted_and_of_one_node(site: Site) {
             sort_key: Some(key),
             ..Page::default()
         };
-        let all = db.volume_connector_list(None, &page).await.unwrap();
+        let all = db
+            .volume_list::<VolumeConnector>(None, &page)
+            .await
+            .unwrap();
         assert_eq!(all.len(), 7, "{key}");
     }
     for key in [
@@ -443,14 +450,17 @@ async fn lists_are_paged_sorted_and_of_one_node(site: Site) {
             sort_key: Some(key),
             ..Page::default()
         };
-        let all = db.volume_target_list(None, &page).await.unwrap();
+        let all = db.volume_list::<VolumeTarget>(None, &page).await.unwrap();
         assert_eq!(all.len(), 7, "{key}");
     }
     let gone = Page {
         marker: Some(VolumeTargetUuid(ident::uuid())),
         ..Page::default()
     };
-    let error = db.volume_target_list(None, &gone).await.unwrap_err();
+    let error = db
+        .volume_list::<VolumeTarget>(None, &gone)
+        .await
+        .unwrap_err();
     assert!(
         matches!(error, DbError::VolumeTargetMissing(_)),
         "{error:?}"
@@ -473,6 +483,6 @@ async fn a_database_from_before_volumes_gets_them(site: Site) {
         db.node_get(owner.uuid).await.unwrap().as_ref(),
         Some(&owner)
     );
-    db.volume_target_create(&target(&owner, 0)).await.unwrap();
+    db.volume_create(&target(&owner, 0)).await.unwrap();
     assert_eq!(db.node_volumes(owner.uuid).await.unwrap().targets.len(), 1);
 }

@@ -97,7 +97,7 @@ async fn volumes_reach_the_database() {
     let made = remote.volume_connector_create(ctx, connector.clone()).await;
     assert_eq!(made.unwrap(), connector);
     let patch = json!([{"op": "add", "path": "/extra/a", "value": 1}]);
-    let change = VolumeConnectorChange(parsed(patch.clone()));
+    let change = VolumeChange(parsed(patch.clone()));
     let changed = remote.volume_connector_update(ctx, connector.uuid, change);
     assert_eq!(changed.await.unwrap().extra["a"], json!(1));
     let target = VolumeTarget {
@@ -113,7 +113,7 @@ async fn volumes_reach_the_database() {
     };
     let made = remote.volume_target_create(ctx, target.clone()).await;
     assert_eq!(made.unwrap(), target);
-    let change = VolumeTargetChange(parsed(patch));
+    let change = VolumeChange(parsed(patch));
     let changed = remote.volume_target_update(ctx, target.uuid, change);
     assert_eq!(changed.await.unwrap().extra["a"], json!(1));
     let volumes = site.db.node_volumes(node_uuid).await.unwrap();

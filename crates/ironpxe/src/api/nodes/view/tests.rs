@@ -1,4 +1,5 @@
 use ::time::OffsetDateTime;
+use ironpxe_core::JsonMap;
 use ironpxe_core::microversion::Microversion;
 
 use super::*;

@@ -1,4 +1,4 @@
-//! `DELETE /v1/volume/connectors/<connector>`.
+//! `DELETE /v1/volume/connectors/<connector>` and `DELETE /v1/volume/targets/<target>`.
 
 use axum::extract::{Path, State};
 use http::StatusCode;
@@ -7,10 +7,9 @@ use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::error::Result;
 use crate::api::request::Call;
-use crate::api::volume::SINCE;
-use crate::api::volume::connectors::find;
+use crate::api::volume::{SINCE, VolumeApi, find};
 
-pub(super) async fn delete(
+pub(super) async fn delete<V: VolumeApi>(
     State(state): State<AppState>,
     call: Call,
     Path(ident): Path<String>,
@@ -18,10 +17,7 @@ pub(super) async fn delete(
 ) -> Result<StatusCode> {
     call.not_found_before(SINCE)?;
     args.only(&[])?;
-    let connector = find(&state, &ident).await?;
-    state
-        .conductor
-        .volume_connector_destroy(&call.ctx, connector.uuid)
-        .await?;
+    let volume = find::<V>(&state, &ident).await?;
+    V::destroy(volume.uuid(), &*state.conductor, &call.ctx).await?;
     Ok(StatusCode::NO_CONTENT)
 }

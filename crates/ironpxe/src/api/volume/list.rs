@@ -1,0 +1,83 @@
+//! `GET /v1/volume/connectors` and `GET /v1/volume/targets`, and those of one node.
+
+use axum::Json;
+use axum::extract::State;
+use ironpxe_core::field;
+use ironpxe_core::id::NodeUuid;
+use serde_json::Value;
+
+use crate::api::AppState;
+use crate::api::args::Args;
+use crate::api::error::{ApiError, Result};
+use crate::api::fields;
+use crate::api::paging::{self, Paging};
+use crate::api::request::Call;
+use crate::api::resolve;
+use crate::api::volume::{SINCE, VolumeApi, view};
+
+pub(super) async fn get<V: VolumeApi>(
+    State(state): State<AppState>,
+    call: Call,
+    args: Args,
+) -> Result<Json<Value>> {
+    list::<V>(&state, &call, &args, None).await
+}
+
+/// The volumes of a node.
+pub(in crate::api) async fn of_node<V: VolumeApi>(
+    state: &AppState,
+    call: &Call,
+    args: &Args,
+    node: NodeUuid,
+) -> Result<Json<Value>> {
+    list::<V>(state, call, args, Some(node)).await
+}
+
+async fn list<V: VolumeApi>(
+    state: &AppState,
+    call: &Call,
+    args: &Args,
+    of_node: Option<NodeUuid>,
+) -> Result<Json<Value>> {
+    call.not_found_before(SINCE)?;
+    let known: Vec<&str> = ["node", "detail", "fields"]
+        .iter()
+        .chain(&paging::ARGUMENTS)
+        .copied()
+        .collect();
+    args.only(&known)?;
+    let named = args.ident("node")?;
+    let given = args.list("fields")?;
+    let detail = args.flag("detail")? == Some(true);
+    if given.is_some() && detail {
+        return Err(ApiError::invalid(
+            "Can't fetch a subset of fields with 'detail' set",
+        ));
+    }
+    view::check_fields::<V>(given.as_deref())?;
+    let fields = fields::listed(given.as_deref(), detail, V::SUMMARY);
+    let sortable = field::names(V::FIELDS, |field| field.is_sortable);
+    let paging = Paging::read(args, &state.settings, &sortable)?;
+    let marker = args.uuid("marker")?.map(V::Uuid::from);
+    let node = match (of_node, named) {
+        (Some(node), _) => Some(node),
+        (None, Some(ident)) => Some(resolve::lookup(state, call, &ident).await?.uuid),
+        (None, None) => None,
+    };
+    if let Some(marker) = marker {
+        let there: Option<V> = state.db.volume_get(marker).await?;
+        there.ok_or_else(|| V::not_found(marker))?;
+    }
+    let volumes: Vec<V> = state.db.volume_list(node, &paging.page(marker)).await?;
+
+    let parent = of_node.map(|node| format!("nodes/{node}/"));
+    let name = format!("{}s", V::NAME);
+    let path = format!("{}volume/{name}", parent.unwrap_or_default());
+    let shown = volumes
+        .iter()
+        .map(|volume| view::show(call, volume, fields.as_deref()))
+        .collect();
+    let last = volumes.last().map(|volume| volume.uuid().to_string());
+    let next = paging.next(call, &path, fields.as_deref(), args, (volumes.len(), last));
+    Ok(paging::body(&name, shown, next))
+}
