@@ -12,7 +12,7 @@ use uuid::Uuid;
 /// The text was not a UUID.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a UUID")]
-pub struct NotAUuid(pub String);
+pub struct ParseUuidError(pub String);
 
 macro_rules! uuid_newtype {
     ($(#[$doc:meta])* $name:ident) => {
@@ -28,9 +28,9 @@ macro_rules! uuid_newtype {
         }
 
         impl FromStr for $name {
-            type Err = NotAUuid;
+            type Err = ParseUuidError;
 
-            fn from_str(text: &str) -> Result<Self, NotAUuid> {
+            fn from_str(text: &str) -> Result<Self, ParseUuidError> {
                 parse_canonical(text).map(Self)
             }
         }
@@ -73,10 +73,10 @@ uuid_newtype!(
 
 /// Accepts only the 36-character hyphenated form, in any case: no client of this API sends the
 /// braced, URN and bare forms that the `uuid` crate also reads.
-fn parse_canonical(text: &str) -> Result<Uuid, NotAUuid> {
+fn parse_canonical(text: &str) -> Result<Uuid, ParseUuidError> {
     match Uuid::parse_str(text) {
         Ok(uuid) if text.len() == 36 => Ok(uuid),
-        _ => Err(NotAUuid(text.to_owned())),
+        _ => Err(ParseUuidError(text.to_owned())),
     }
 }
 

@@ -13,7 +13,7 @@ pub struct MacAddress([u8; 6]);
 /// The text was not a MAC address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a MAC address")]
-pub struct NotAMac(pub String);
+pub struct ParseMacError(pub String);
 
 impl MacAddress {
     /// The length of its text, in bytes.
@@ -30,11 +30,11 @@ impl MacAddress {
     }
 
     /// Parses only the form Ironic accepts in a port: colons, any case.
-    pub fn parse_colons(text: &str) -> Result<Self, NotAMac> {
+    pub fn parse_colons(text: &str) -> Result<Self, ParseMacError> {
         if text.len() == 17 && text.bytes().skip(2).step_by(3).all(|byte| byte == b':') {
             return text.parse();
         }
-        Err(NotAMac(text.to_owned()))
+        Err(ParseMacError(text.to_owned()))
     }
 
     /// Writes the address's text into `letters` without allocating.
@@ -61,12 +61,12 @@ impl fmt::Display for MacAddress {
 }
 
 impl FromStr for MacAddress {
-    type Err = NotAMac;
+    type Err = ParseMacError;
 
-    fn from_str(text: &str) -> Result<Self, NotAMac> {
+    fn from_str(text: &str) -> Result<Self, ParseMacError> {
         parse(text.as_bytes())
             .map(Self)
-            .ok_or_else(|| NotAMac(text.to_owned()))
+            .ok_or_else(|| ParseMacError(text.to_owned()))
     }
 }
 

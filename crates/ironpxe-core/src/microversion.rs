@@ -10,7 +10,7 @@ pub struct Microversion(u16);
 
 /// Why a requested version is not served.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum VersionRefused {
+pub enum VersionError {
     /// Not of the form `MAJOR.MINOR` or `latest`.
     #[error("Invalid value for X-OpenStack-Ironic-API-Version header")]
     Malformed,
@@ -49,7 +49,7 @@ impl Microversion {
     }
 
     /// Parses the value of a version header. Empty means the oldest, `latest` the newest.
-    pub fn negotiate(text: &str) -> Result<Self, VersionRefused> {
+    pub fn negotiate(text: &str) -> Result<Self, VersionError> {
         let text = text.trim();
         if text.is_empty() {
             return Ok(Self::MIN);
@@ -57,21 +57,21 @@ impl Microversion {
         if text.eq_ignore_ascii_case("latest") {
             return Ok(Self::MAX);
         }
-        let (major, minor) = text.split_once('.').ok_or(VersionRefused::Malformed)?;
-        let number = |digits: &str| -> Result<u16, VersionRefused> {
+        let (major, minor) = text.split_once('.').ok_or(VersionError::Malformed)?;
+        let number = |digits: &str| -> Result<u16, VersionError> {
             if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-                return Err(VersionRefused::Malformed);
+                return Err(VersionError::Malformed);
             }
             // A number that overflows is out of range anyway.
             Ok(digits.parse().unwrap_or(u16::MAX))
         };
         let (major, minor) = (number(major)?, number(minor)?);
         if major != 1 {
-            return Err(VersionRefused::OtherMajor(text.to_owned()));
+            return Err(VersionError::OtherMajor(text.to_owned()));
         }
         let version = Self(minor);
         if version < Self::MIN || version > Self::MAX {
-            return Err(VersionRefused::OutOfRange(text.to_owned()));
+            return Err(VersionError::OutOfRange(text.to_owned()));
         }
         Ok(version)
     }
@@ -93,28 +93,28 @@ mod tests {
         assert_eq!(negotiate(""), Ok(Microversion::MIN));
         assert_eq!(negotiate("latest"), Ok(Microversion::MAX));
         assert_eq!(negotiate("1.50"), Ok(Microversion::new(50)));
-        assert_eq!(negotiate("abc"), Err(VersionRefused::Malformed));
-        assert_eq!(negotiate("1"), Err(VersionRefused::Malformed));
-        assert_eq!(negotiate("1.+5"), Err(VersionRefused::Malformed));
+        assert_eq!(negotiate("abc"), Err(VersionError::Malformed));
+        assert_eq!(negotiate("1"), Err(VersionError::Malformed));
+        assert_eq!(negotiate("1.+5"), Err(VersionError::Malformed));
         assert_eq!(
             negotiate("2.0"),
-            Err(VersionRefused::OtherMajor("2.0".into()))
+            Err(VersionError::OtherMajor("2.0".into()))
         );
         assert_eq!(
             negotiate("0.9"),
-            Err(VersionRefused::OtherMajor("0.9".into()))
+            Err(VersionError::OtherMajor("0.9".into()))
         );
         assert_eq!(
             negotiate("1.999"),
-            Err(VersionRefused::OutOfRange("1.999".into()))
+            Err(VersionError::OutOfRange("1.999".into()))
         );
         assert_eq!(
             negotiate("1.0"),
-            Err(VersionRefused::OutOfRange("1.0".into()))
+            Err(VersionError::OutOfRange("1.0".into()))
         );
         assert_eq!(
             negotiate("1.99999999"),
-            Err(VersionRefused::OutOfRange("1.99999999".into()))
+            Err(VersionError::OutOfRange("1.99999999".into()))
         );
     }
 }

@@ -29,10 +29,10 @@ pub(crate) use crate::boot::preview::OfflineError;
 use crate::boot::{self, Templates};
 use crate::config::{Config, ConfigError, Connection};
 use crate::db::{self, Db};
-pub(crate) use crate::db::{DbError, Migration, SchemaStatus, Verdict};
+pub(crate) use crate::db::{Compatibility, DbError, Migration, SchemaStatus};
 use crate::images;
-use crate::lifecycle::{CutShort, HangUps, Signals};
-use crate::server::{self, Limits, TooFewFiles};
+use crate::lifecycle::{ShutdownAborted, Sighup, Signals};
+use crate::server::{self, FileLimitError, Limits};
 use crate::tls::TlsError;
 
 use self::api_service::ApiService;
@@ -81,7 +81,7 @@ pub(crate) enum AppError {
     Tls(#[from] TlsError),
     /// Too few files may be open.
     #[error(transparent)]
-    Files(#[from] TooFewFiles),
+    Files(#[from] FileLimitError),
     /// Another process is the conductor of this name.
     #[error(
         "[DEFAULT]host {host:?} is the name of a conductor that runs already: {holder}. Stop that one \
@@ -95,7 +95,7 @@ pub(crate) enum AppError {
     },
     /// It was told twice to stop.
     #[error(transparent)]
-    CutShort(#[from] CutShort),
+    ShutdownAborted(#[from] ShutdownAborted),
 }
 
 /// Serves until a signal says stop.
@@ -109,7 +109,7 @@ pub(crate) async fn serve(config: Config, role: Role) -> Result<(), AppError> {
     let templates = Templates::new(noted(scripts));
     let limits = Limits::of_this_process()?;
     let mut signals = Signals::catch().map_err(AppError::Signals)?;
-    let hang_ups = HangUps::catch().map_err(AppError::Signals)?;
+    let sighup = Sighup::catch().map_err(AppError::Signals)?;
 
     let Listener {
         socket,
@@ -159,14 +159,14 @@ pub(crate) async fn serve(config: Config, role: Role) -> Result<(), AppError> {
             let (api, site) = ApiService::new(&common, Arc::new(conductors));
             (Some(api), None, site)
         }
-        RoleSetup::Conductor { drivers, guards } => {
+        RoleSetup::Conductor { drivers, security } => {
             let endpoint = json_rpc::endpoint(&common.config.host, address);
             let conductor = ConductorService::start(&common, drivers, name, endpoint).await?;
-            let site = json_rpc::site(conductor.conductor().clone(), rpc, guards);
+            let site = json_rpc::site(conductor.conductor().clone(), rpc, security);
             (None, Some(conductor), site)
         }
     };
-    reload::start(&common.tasks, hang_ups, common.config.clone(), templates);
+    reload::start(&common.tasks, sighup, common.config.clone(), templates);
 
     let stop = CancellationToken::new();
     let scheme = match site.tls {
@@ -189,10 +189,10 @@ pub(crate) async fn serve(config: Config, role: Role) -> Result<(), AppError> {
         api.begin_stop();
     }
     signals
-        .or_cut_short(Box::pin(async {
+        .or_aborted(Box::pin(async {
             // Before the listener closes, so that no more calls are sent here.
             if let Some(conductor) = &conductor {
-                conductor.leave().await;
+                conductor.drain().await;
             }
             // No load balancer stands in front of a conductor: APIs are told by the database.
             let delay = api.as_ref().map(ApiService::shutdown_delay);
@@ -282,7 +282,7 @@ async fn end(common: &Common, conductor: Option<&ConductorService>) {
         );
     }
     if let Some(conductor) = conductor {
-        conductor.hand_over().await;
+        conductor.release_own_nodes().await;
     }
     if tokio::time::timeout(SHUTDOWN_TIMEOUT, common.db.close())
         .await

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub(crate) use self::signals::{CutShort, HangUps, Signals};
+pub(crate) use self::signals::{ShutdownAborted, Sighup, Signals};
 
 /// The background tasks. Clones share them.
 #[derive(Debug, Clone, Default)]

@@ -29,13 +29,13 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-pub(crate) use self::body::{BodyLimits, BodyRefused, read_body};
+pub(crate) use self::body::{BodyError, BodyLimits, read_body};
 use self::connection::Connection;
 use self::connection_limit::ConnectionLimit;
 pub(crate) use self::fast_path::{EncodeResponse, FastPath, FastPathResult, SimpleGet};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use self::first_answer::first_answer;
-pub(crate) use self::memory::{HeldMemory, MemoryRefused, RequestMemory};
+pub(crate) use self::memory::{MemoryError, RequestMemory, ReservedMemory};
 pub(crate) use self::response_writer::{Head, ResponseWriter};
 use crate::lifecycle::Tasks;
 
@@ -55,13 +55,13 @@ pub(crate) struct Limits {
 
 impl Limits {
     /// The limits for this process's number of file descriptors.
-    pub(crate) fn of_this_process() -> Result<Self, TooFewFiles> {
+    pub(crate) fn of_this_process() -> Result<Self, FileLimitError> {
         Self::of_files(open_files())
     }
 
-    fn of_files(files: usize) -> Result<Self, TooFewFiles> {
+    fn of_files(files: usize) -> Result<Self, FileLimitError> {
         if files < FEWEST_FILES {
-            return Err(TooFewFiles { files });
+            return Err(FileLimitError { files });
         }
         // Half of the connections may each need another descriptor, for the image they relay.
         let connections = (files.saturating_sub(OWN_FILES) / 3 * 2).min(8192);
@@ -87,7 +87,7 @@ const FEWEST_FILES: usize = 200;
      connections: at least {FEWEST_FILES} are required, and 16384 are recommended. Raise \
      the limit: `ulimit -n 16384`, or LimitNOFILE=16384 in the systemd unit"
 )]
-pub(crate) struct TooFewFiles {
+pub(crate) struct FileLimitError {
     /// The current limit.
     pub files: usize,
 }
@@ -114,7 +114,7 @@ fn open_files() -> usize {
 
 /// A service at a listening address.
 #[derive(Clone)]
-pub(crate) struct Site {
+pub(crate) struct HttpService {
     /// Handles all requests.
     pub router: Router,
     /// Handles requests that need no framework, before the router.
@@ -128,11 +128,11 @@ pub(crate) struct Site {
 /// Serves connections from `listener` until `stop`, then finishes those in progress.
 pub(crate) async fn serve(
     listener: TcpListener,
-    site: Site,
+    site: HttpService,
     limits: Limits,
     stop: CancellationToken,
 ) {
-    let Site {
+    let HttpService {
         router,
         fast_path,
         tls,

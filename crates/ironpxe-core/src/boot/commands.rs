@@ -26,7 +26,7 @@ const MAX_LINE: usize = 8192;
 
 /// A rule violation in a script.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Flaw {
+pub(super) struct ScriptError {
     /// The offset in the script.
     pub(super) at: usize,
     /// The description.
@@ -34,7 +34,7 @@ pub(super) struct Flaw {
 }
 
 /// Returns the first flaw of a script; `spans` has the origin of each part.
-pub(super) fn check(script: &str, spans: &[OutputSpan]) -> Result<(), Flaw> {
+pub(super) fn check(script: &str, spans: &[OutputSpan]) -> Result<(), ScriptError> {
     if script.starts_with(text::BYTE_ORDER_MARK) {
         return found(
             0,
@@ -68,8 +68,8 @@ pub(super) fn check(script: &str, spans: &[OutputSpan]) -> Result<(), Flaw> {
     Ok(())
 }
 
-fn found(at: usize, message: &str) -> Result<(), Flaw> {
-    Err(Flaw {
+fn found(at: usize, message: &str) -> Result<(), ScriptError> {
+    Err(ScriptError {
         at,
         message: message.to_owned(),
     })
@@ -106,7 +106,7 @@ impl Values {
             .is_some_and(|value| value.start < range.end)
     }
 
-    fn check_line(&self, start: usize, line: &str) -> Result<(), Flaw> {
+    fn check_line(&self, start: usize, line: &str) -> Result<(), ScriptError> {
         if line.len() > MAX_LINE {
             let message = format!("the line is {} bytes long; at most {MAX_LINE}", line.len());
             return found(start, &message);
@@ -134,7 +134,7 @@ impl Values {
         Ok(())
     }
 
-    fn check_words(&self, start: usize, line: &str) -> Result<(), Flaw> {
+    fn check_words(&self, start: usize, line: &str) -> Result<(), ScriptError> {
         let mut begins = true;
         let mut options = Options::default();
         for (at, word) in words(line) {
@@ -162,7 +162,7 @@ impl Values {
     }
 
     /// Rejects a value that the command would read as an option.
-    fn check_option(&self, command: &str, at: usize, word: &str) -> Result<(), Flaw> {
+    fn check_option(&self, command: &str, at: usize, word: &str) -> Result<(), ScriptError> {
         let name = word.split_once('=').map_or(word, |(name, _)| name);
         if self.touch(&(at..at + name.len())) {
             let message = format!(
@@ -181,7 +181,7 @@ impl Values {
     }
 
     /// Rejects a value within `${…}`, or that is part of its delimiters.
-    fn check_settings(&self, start: usize, line: &str) -> Result<(), Flaw> {
+    fn check_settings(&self, start: usize, line: &str) -> Result<(), ScriptError> {
         let mut depth = 0_usize;
         let mut rest = line;
         while let Some(c) = rest.chars().next() {

@@ -24,15 +24,15 @@ pub enum Firmware {
 /// The text is not a firmware name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected efi (or uefi) or pcbios (or bios)")]
-pub struct BadFirmware;
+pub struct ParseFirmwareError;
 
 impl Firmware {
     /// Parses iPXE's name, or Ironic's (`boot_mode`).
-    pub fn parse(word: &str) -> Result<Self, BadFirmware> {
+    pub fn parse(word: &str) -> Result<Self, ParseFirmwareError> {
         match word {
             "efi" | "uefi" => Ok(Self::Efi),
             "pcbios" | "bios" => Ok(Self::Pcbios),
-            _ => Err(BadFirmware),
+            _ => Err(ParseFirmwareError),
         }
     }
 

@@ -42,18 +42,18 @@ pub(crate) use capabilities::{of_instance as instance_capability, of_node as nod
 pub use decision::{decide, decide_in, explain};
 pub use environment::{TEMPLATES, TemplateError};
 pub use explain::{Explanation, Reason, without_passwords};
-pub use firmware::{BadFirmware, Firmware, explain_firmware};
+pub use firmware::{Firmware, ParseFirmwareError, explain_firmware};
 pub use images::image_field;
 pub use installer::{ConfigDrive, InstallSource, Installation, kickstart_path};
 pub use kernel_args::{ArgError, KernelArgs};
 pub use kickstart::{KICKSTART_TEMPLATE, KickstartError, Kickstarts};
 pub use operator::{ActiveTemplate, BrokenTemplate, OperatorTemplates, TemplateFile};
-pub use overrides::{BadArch, CpuArch, Overrides};
+pub use overrides::{CpuArch, Overrides, ParseArchError};
 pub use plan::{BootIf, BootPlan, LinuxBoot, LinuxRole, Machine, RenderContext, boots_from_volume};
 pub use progress::RamdiskFlag;
 pub(crate) use progress::is_past_the_agent;
 pub use reference::{
-    GlanceImage, ImageFile, ImageKind, ImageRef, ImageUrl, NotAnImage, NotAnImageUrl,
+    GlanceImage, ImageFile, ImageKind, ImageRef, ImageUrl, ParseImageError, ParseImageUrlError,
 };
 pub use refusal::Refusal;
 pub use resolved_plan::{Location, ResolvedPlan};

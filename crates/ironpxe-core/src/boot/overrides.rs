@@ -29,14 +29,14 @@ pub struct CpuArch(String);
 /// The text is not an architecture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected an architecture such as x86_64: 1 to 64 letters, digits, \"_\", \"-\" and \".\"")]
-pub struct BadArch;
+pub struct ParseArchError;
 
 impl CpuArch {
     /// Accepts any text that can be an architecture; there is no fixed list.
-    pub fn parse(word: &str) -> Result<Self, BadArch> {
+    pub fn parse(word: &str) -> Result<Self, ParseArchError> {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
         if word.is_empty() || word.len() > 64 || !word.chars().all(fits) {
-            return Err(BadArch);
+            return Err(ParseArchError);
         }
         Ok(Self(word.to_owned()))
     }

@@ -19,7 +19,7 @@ pub struct ImageUrl(String);
 
 /// Why iPXE cannot download from a URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotAnImageUrl {
+pub enum ParseImageUrlError {
     /// Not `http://` or `https://` with a host.
     #[error("must be an http:// or https:// URL with a host")]
     Scheme,
@@ -35,27 +35,27 @@ impl ImageUrl {
     /// Parses a URL that iPXE can download from unchanged.
     ///
     /// Surrounding white space is ignored; multi-line texts in YAML have it.
-    pub fn parse(url: &str) -> Result<Self, NotAnImageUrl> {
+    pub fn parse(url: &str) -> Result<Self, ParseImageUrlError> {
         let url = url.trim_ascii();
         if url.len() > 2000 {
-            return Err(NotAnImageUrl::TooLong);
+            return Err(ParseImageUrlError::TooLong);
         }
         if url.contains(' ') {
-            return Err(NotAnImageUrl::Text("contains a space; write %20"));
+            return Err(ParseImageUrlError::Text("contains a space; write %20"));
         }
         if let Some(problem) = text::word_problem(url) {
-            return Err(NotAnImageUrl::Text(problem));
+            return Err(ParseImageUrlError::Text(problem));
         }
-        let scheme_ends = url.find("://").ok_or(NotAnImageUrl::Scheme)?;
+        let scheme_ends = url.find("://").ok_or(ParseImageUrlError::Scheme)?;
         let (scheme, rest) = url.split_at(scheme_ends);
         let rest = rest.trim_start_matches("://");
         let known = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
         if !known || rest.is_empty() || rest.starts_with(['/', '?', '#', ':']) {
-            return Err(NotAnImageUrl::Scheme);
+            return Err(ParseImageUrlError::Scheme);
         }
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         if let Some(problem) = authority_problem(authority) {
-            return Err(NotAnImageUrl::Text(problem));
+            return Err(ParseImageUrlError::Text(problem));
         }
         Ok(Self(url.to_owned()))
     }
@@ -107,13 +107,13 @@ pub struct ImageFile {
 
 /// Why a text is not an image reference.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotAnImage {
+pub enum ParseImageError {
     /// None of the forms of a reference.
     #[error("must be an http:// or https:// URL, the UUID of a Glance image, or file:///PATH")]
     Form,
     /// A URL that iPXE cannot download from.
     #[error(transparent)]
-    Url(#[from] NotAnImageUrl),
+    Url(#[from] ParseImageUrlError),
     /// A file path that is not in canonical form.
     #[error("file path: {0}")]
     Path(&'static str),
@@ -121,11 +121,11 @@ pub enum NotAnImage {
 
 impl ImageRef {
     /// Parses a reference. Surrounding white space is ignored.
-    pub fn parse(text: &str) -> Result<Self, NotAnImage> {
+    pub fn parse(text: &str) -> Result<Self, ParseImageError> {
         const LONGEST: usize = 2000;
         let text = text.trim_ascii();
         if text.len() > LONGEST {
-            return Err(NotAnImageUrl::TooLong.into());
+            return Err(ParseImageUrlError::TooLong.into());
         }
         if let Some(path) = strip_scheme(text, "file") {
             check_path(path)?;
@@ -139,7 +139,7 @@ impl ImageRef {
         }
         match ImageUrl::parse(text) {
             Ok(url) => Ok(Self::Http(url)),
-            Err(NotAnImageUrl::Scheme) => Err(NotAnImage::Form),
+            Err(ParseImageUrlError::Scheme) => Err(ParseImageError::Form),
             Err(error) => Err(error.into()),
         }
     }
@@ -236,17 +236,17 @@ fn hyphenated(text: &str) -> Option<Uuid> {
     (text.len() == LENGTH).then(|| Uuid::try_parse(text).ok())?
 }
 
-fn check_path(path: &str) -> Result<(), NotAnImage> {
+fn check_path(path: &str) -> Result<(), ParseImageError> {
     let Some(parts) = path.strip_prefix('/') else {
-        return Err(NotAnImage::Path(
+        return Err(ParseImageError::Path(
             "must be absolute, as in file:///srv/images/kernel",
         ));
     };
     if path.chars().any(char::is_control) {
-        return Err(NotAnImage::Path("contains a control character"));
+        return Err(ParseImageError::Path("contains a control character"));
     }
     if parts.split('/').any(|part| matches!(part, "" | "." | "..")) {
-        return Err(NotAnImage::Path("no component may be empty, . or .."));
+        return Err(ParseImageError::Path("no component may be empty, . or .."));
     }
     Ok(())
 }
@@ -382,7 +382,11 @@ mod tests {
             "{8e8a4c1c-0d5f-4b1e-9f0a-3b1f6f0d7a11}",
             "http://",
         ] {
-            assert_eq!(ImageRef::parse(text), Err(NotAnImage::Form), "{text:?}");
+            assert_eq!(
+                ImageRef::parse(text),
+                Err(ParseImageError::Form),
+                "{text:?}"
+            );
         }
         for text in [
             "file://",
@@ -397,7 +401,10 @@ mod tests {
             "file:///a\0",
         ] {
             let error = ImageRef::parse(text).unwrap_err();
-            assert!(matches!(error, NotAnImage::Path(_)), "{text:?}: {error}");
+            assert!(
+                matches!(error, ParseImageError::Path(_)),
+                "{text:?}: {error}"
+            );
         }
         assert!(ImageRef::parse("http://h/a b").is_err());
         let long = format!("file:///{}", "a".repeat(3000));

@@ -12,7 +12,7 @@ use core::net::Ipv4Addr;
 use super::{BootMode, DhcpSettings};
 
 pub use self::check::ExampleError;
-pub use self::network::{BadSubnet, Network, Subnet};
+pub use self::network::{Network, ParseSubnetError, Subnet};
 
 /// A DHCP server with an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

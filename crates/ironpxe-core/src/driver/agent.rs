@@ -14,7 +14,7 @@ use crate::node::Node;
 
 /// What carries out an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Worker {
+pub enum OperationKind {
     /// The agent or an installer: the machine boots its ramdisk, and the node waits for it.
     Agent,
     /// Nothing: the operation completes immediately (`fake`, `noop`).
@@ -23,7 +23,7 @@ pub enum Worker {
     Unsupported,
 }
 
-impl Worker {
+impl OperationKind {
     /// The worker of the node's inspect or rescue interface.
     pub fn of(node: &Node, kind: InterfaceKind) -> Self {
         match node.interface(kind) {

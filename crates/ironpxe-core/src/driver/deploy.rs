@@ -1,6 +1,6 @@
 //! Deploy interfaces: how an image is deployed to a machine.
 
-use super::agent::Worker;
+use super::agent::OperationKind;
 use crate::interface::InterfaceKind;
 use crate::node::Node;
 use crate::provision_state::ProvisionState;
@@ -39,26 +39,28 @@ impl DeployInterface {
     }
 
     /// What carries out deployments.
-    pub fn deploys(self) -> Worker {
+    pub fn deploys(self) -> OperationKind {
         match self {
-            Self::Direct | Self::CustomAgent | Self::Anaconda => Worker::Agent,
-            Self::Ramdisk | Self::Fake => Worker::Noop,
+            Self::Direct | Self::CustomAgent | Self::Anaconda => OperationKind::Agent,
+            Self::Ramdisk | Self::Fake => OperationKind::Noop,
         }
     }
 
     /// The state in which the machine boots the deploy ramdisk, installer or instance.
     pub fn boots_in(self) -> ProvisionState {
         match self.deploys() {
-            Worker::Agent => ProvisionState::DeployWait,
-            Worker::Noop | Worker::Unsupported => ProvisionState::Active,
+            OperationKind::Agent => ProvisionState::DeployWait,
+            OperationKind::Noop | OperationKind::Unsupported => ProvisionState::Active,
         }
     }
 
     /// What carries out cleaning and servicing.
-    pub fn cleans(self) -> Worker {
+    pub fn cleans(self) -> OperationKind {
         match self {
-            Self::Direct | Self::CustomAgent | Self::Anaconda | Self::Ramdisk => Worker::Agent,
-            Self::Fake => Worker::Noop,
+            Self::Direct | Self::CustomAgent | Self::Anaconda | Self::Ramdisk => {
+                OperationKind::Agent
+            }
+            Self::Fake => OperationKind::Noop,
         }
     }
 

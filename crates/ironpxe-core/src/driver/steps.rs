@@ -13,14 +13,14 @@ use crate::node::Node;
 
 /// The kind of task that a step belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flow {
+pub enum StepKind {
     /// Manual cleaning.
     Clean,
     /// Servicing.
     Service,
 }
 
-impl Flow {
+impl StepKind {
     /// The verb's name, for messages.
     pub fn name(self) -> &'static str {
         match self {
@@ -44,13 +44,13 @@ struct Step {
     name: &'static str,
     /// Its only and required argument, with Ironic's description.
     argument: Option<(&'static str, &'static str)>,
-    flows: &'static [Flow],
+    flows: &'static [StepKind],
 }
 
 #[rustfmt::skip]
 const STEPS: [Step; 6] = {
     use InterfaceKind as I;
-    const CLEAN: &[Flow] = &[Flow::Clean];
+    const CLEAN: &[StepKind] = &[StepKind::Clean];
     [
         Step { interface: I::Bios, name: "apply_configuration", flows: CLEAN, argument: Some(("settings",
             "List of BIOS settings, each item needs to contain a dictionary with name/value pairs")) },
@@ -58,8 +58,8 @@ const STEPS: [Step; 6] = {
         Step { interface: I::Bios, name: "cache_bios_settings", flows: CLEAN, argument: None },
         Step { interface: I::Firmware, name: "update", flows: CLEAN, argument: Some(("settings",
             "List of Firmware components, each item needs to contain a dictionary with name/value pairs")) },
-        Step { interface: I::Vendor, name: "log_passthrough", flows: &[Flow::Clean, Flow::Service], argument: None },
-        Step { interface: I::Vendor, name: "trigger_servicewait", flows: &[Flow::Service], argument: None },
+        Step { interface: I::Vendor, name: "log_passthrough", flows: &[StepKind::Clean, StepKind::Service], argument: None },
+        Step { interface: I::Vendor, name: "trigger_servicewait", flows: &[StepKind::Service], argument: None },
     ]
 };
 
@@ -67,7 +67,7 @@ const STEPS: [Step; 6] = {
 const RESERVED: [&str; 5] = ["power_on", "power_off", "reboot", "hold", "wait"];
 
 /// Why the node cannot execute its requested steps; `None` if it can.
-pub fn refusal(node: &Node, flow: Flow) -> Option<String> {
+pub fn refusal(node: &Node, flow: StepKind) -> Option<String> {
     let wanted = node
         .driver_internal_info
         .get(flow.key())
@@ -79,7 +79,7 @@ pub fn refusal(node: &Node, flow: Flow) -> Option<String> {
     (!problems.is_empty()).then(|| problems.join("; "))
 }
 
-fn problem(node: &Node, flow: Flow, wanted: &Value) -> Option<String> {
+fn problem(node: &Node, flow: StepKind, wanted: &Value) -> Option<String> {
     let text = |name: &str| wanted.get(name).and_then(Value::as_str).unwrap_or_default();
     let elsewhere = wanted
         .get("execute_on_child_nodes")
@@ -129,7 +129,7 @@ mod tests {
 
     use super::*;
 
-    fn refused(flow: Flow, steps: Value) -> Option<String> {
+    fn refused(flow: StepKind, steps: Value) -> Option<String> {
         let mut node = Node::enroll(
             NodeUuid(Uuid::from_u128(1)),
             "fake-hardware",
@@ -148,22 +148,22 @@ mod tests {
     fn what_fake_interfaces_can_do_is_not_refused() {
         let settings = json!([{"name": "a", "value": "b"}]);
         for (flow, steps) in [
-            (Flow::Clean, json!([])),
+            (StepKind::Clean, json!([])),
             (
-                Flow::Clean,
+                StepKind::Clean,
                 json!([{"interface": "bios", "step": "factory_reset"}]),
             ),
             (
-                Flow::Clean,
+                StepKind::Clean,
                 json!([{"interface": "bios", "step": "apply_configuration",
                         "args": {"settings": settings}}]),
             ),
             (
-                Flow::Clean,
+                StepKind::Clean,
                 json!([{"interface": "power", "step": "reboot"}]),
             ),
             (
-                Flow::Service,
+                StepKind::Service,
                 json!([{"interface": "vendor", "step": "log_passthrough"}]),
             ),
         ] {
@@ -175,30 +175,30 @@ mod tests {
     fn what_they_cannot_do_is_refused_in_the_words_of_ironic() {
         for (flow, steps, words) in [
             (
-                Flow::Clean,
+                StepKind::Clean,
                 json!([{"interface": "deploy", "step": "no_such_step"}]),
                 "node does not support this clean step: {'interface': 'deploy', 'step': \
                  'no_such_step'}",
             ),
             // The node has another firmware interface.
             (
-                Flow::Clean,
+                StepKind::Clean,
                 json!([{"interface": "firmware", "step": "update", "args": {"settings": []}}]),
                 "node does not support this clean step: ",
             ),
             // It is a step of cleaning.
             (
-                Flow::Service,
+                StepKind::Service,
                 json!([{"interface": "bios", "step": "factory_reset"}]),
                 "node does not support this service step: ",
             ),
             (
-                Flow::Clean,
+                StepKind::Clean,
                 json!([{"interface": "bios", "step": "factory_reset", "args": {"x": 1}}]),
                 "has these unexpected arguments: x",
             ),
             (
-                Flow::Clean,
+                StepKind::Clean,
                 json!([{"interface": "bios", "step": "apply_configuration"}]),
                 "is missing these required arguments: settings (List of BIOS settings",
             ),

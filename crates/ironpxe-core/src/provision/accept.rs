@@ -8,7 +8,7 @@ use super::event::{Facts, Request};
 use super::transition::transition;
 use super::verb::{RefusedBy, Verb};
 use crate::boot::RamdiskFlag;
-use crate::driver::agent::{Worker, unsupported};
+use crate::driver::agent::{OperationKind, unsupported};
 use crate::driver::storage;
 use crate::error::{Fault, Result};
 use crate::node::Node;
@@ -57,7 +57,7 @@ pub fn refuse(node: &Node, verb: Verb, args: &ProvisionArgs, facts: &Facts<'_>) 
             in_maintenance(operation),
         ),
         RefusedBy::NoInterface(kind) => (
-            Worker::of(node, kind) == Worker::Unsupported,
+            OperationKind::of(node, kind) == OperationKind::Unsupported,
             unsupported(node, kind),
         ),
     };

@@ -1,6 +1,6 @@
 //! The only function that moves a node through its provision states.
 
-use super::event::{Event, Facts, Next, What};
+use super::event::{Event, EventKind, Facts, Next};
 use super::transition::transition;
 use super::{accept, deadline, heartbeat, task};
 use crate::error::{Fault, Result};
@@ -12,18 +12,18 @@ use crate::provision_state::{FsmEvent, ProvisionState};
 pub fn advance(node: &Node, event: &Event<'_>, facts: &Facts<'_>) -> Result<Next> {
     let mut node = node.clone();
     let at = event.at;
-    let action = match &event.what {
-        What::Verb(request) => {
+    let action = match &event.kind {
+        EventKind::Verb(request) => {
             accept::accept(&mut node, request, at, facts)?;
             None
         }
-        What::Task { since, progress } => {
+        EventKind::Task { since, progress } => {
             refuse_if_taken(&node, facts.host, *since)?;
             task::continue_task(&mut node, progress, at, facts)?
         }
-        What::Heartbeat(heartbeat) => heartbeat::apply(&mut node, heartbeat, at, facts)?,
-        What::DeadlinePassed => deadline::apply(&mut node, at, facts)?,
-        What::ConductorGone => {
+        EventKind::Heartbeat(heartbeat) => heartbeat::apply(&mut node, heartbeat, at, facts)?,
+        EventKind::DeadlinePassed => deadline::apply(&mut node, at, facts)?,
+        EventKind::ConductorGone => {
             release(&mut node, at)?;
             None
         }

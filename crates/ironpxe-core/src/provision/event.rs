@@ -20,12 +20,12 @@ pub struct Event<'a> {
     /// The time.
     pub at: OffsetDateTime,
     /// The event.
-    pub what: What<'a>,
+    pub kind: EventKind<'a>,
 }
 
 /// The kind of event.
 #[derive(Clone)]
-pub enum What<'a> {
+pub enum EventKind<'a> {
     /// A verb was requested and has been validated.
     Verb(Request<'a>),
     /// Progress of the task for which the conductor [`Facts::host`] reserved the node.
@@ -136,7 +136,7 @@ pub struct Facts<'a> {
 pub struct Next {
     /// The node, to be saved before the action is executed.
     pub node: Node,
-    /// The action to execute. Its result is the next event ([`What::Task`]).
+    /// The action to execute. Its result is the next event ([`EventKind::Task`]).
     pub action: Option<Action>,
 }
 

@@ -23,7 +23,8 @@ pub use accept::{RESCUE_ABORTED, refuse, refuse_if_reserved};
 pub use advance::{advance, refuse_if_taken};
 pub use args::{Argument, ProvisionArgs};
 pub use event::{
-    Action, AgentStatus, CallbackTimeouts, Event, Facts, Heartbeat, Next, Progress, Request, What,
+    Action, AgentStatus, CallbackTimeouts, Event, EventKind, Facts, Heartbeat, Next, Progress,
+    Request,
 };
 pub use image::ImageProperties;
 pub use verb::{RefusedBy, Validates, Verb, VerbRow};

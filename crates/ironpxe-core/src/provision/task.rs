@@ -16,10 +16,10 @@ use crate::boot::{
     BootPlan, Machine, RamdiskFlag, boots_from_volume, decide, decide_in, is_past_the_agent,
 };
 use crate::boot_device::BootDevice;
-use crate::driver::agent::{self, Worker};
+use crate::driver::agent::{self, OperationKind};
 use crate::driver::boot::BootInterface;
 use crate::driver::deploy::DeployInterface;
-use crate::driver::steps::{self, Flow};
+use crate::driver::steps::{self, StepKind};
 use crate::error;
 use crate::interface::InterfaceKind;
 use crate::node::Node;
@@ -123,7 +123,7 @@ fn actions_of(node: &Node, task: Task, last: Option<Action>, facts: &Facts<'_>) 
 }
 
 fn by_agent(node: &Node, kind: InterfaceKind) -> bool {
-    Worker::of(node, kind) == Worker::Agent
+    OperationKind::of(node, kind) == OperationKind::Agent
 }
 
 fn deploy(node: &Node, last: Option<Action>, facts: &Facts<'_>) -> Actions {
@@ -141,7 +141,7 @@ fn deploy(node: &Node, last: Option<Action>, facts: &Facts<'_>) -> Actions {
         // The image decides what the machine boots.
         return Ok((vec![Action::CheckImage], FsmEvent::Done));
     }
-    if deploy.deploys() == Worker::Agent && !on_volume {
+    if deploy.deploys() == OperationKind::Agent && !on_volume {
         // The installer boots over the network until it has finished.
         let persistent = deploy == DeployInterface::Anaconda;
         return ramdisk(node, ProvisionState::DeployWait, persistent, facts);
@@ -156,11 +156,11 @@ fn clean(node: &Node, facts: &Facts<'_>) -> Actions {
     let manual = heads_for_manageable(node);
     let wanted = manual || node.automated_clean.unwrap_or(facts.automated_clean);
     let without_ramdisk = manual && RamdiskFlag::Cleaning.is_set(node).unwrap_or_default();
-    if wanted && worker == Worker::Agent && !without_ramdisk {
+    if wanted && worker == OperationKind::Agent && !without_ramdisk {
         return ramdisk(node, ProvisionState::CleanWait, false, facts);
     }
-    if manual && worker == Worker::Noop {
-        refuse_steps(node, Flow::Clean)?;
+    if manual && worker == OperationKind::Noop {
+        refuse_steps(node, StepKind::Clean)?;
     }
     let event = if manual {
         FsmEvent::Manage
@@ -173,11 +173,11 @@ fn clean(node: &Node, facts: &Facts<'_>) -> Actions {
 fn service(node: &Node, facts: &Facts<'_>) -> Actions {
     let worker = deploy_interface(node)?.cleans();
     let without_ramdisk = RamdiskFlag::Service.is_set(node).unwrap_or_default();
-    if worker == Worker::Agent && !without_ramdisk {
+    if worker == OperationKind::Agent && !without_ramdisk {
         return ramdisk(node, ProvisionState::ServiceWait, false, facts);
     }
-    if worker == Worker::Noop {
-        refuse_steps(node, Flow::Service)?;
+    if worker == OperationKind::Noop {
+        refuse_steps(node, StepKind::Service)?;
     }
     Ok((Vec::new(), FsmEvent::Done))
 }
@@ -228,7 +228,7 @@ fn instance(node: &Node, facts: &Facts<'_>) -> Vec<Action> {
 /// Rejects steps that the node's interfaces do not have.
 ///
 /// Source: Ironic's `conductor/cleaning.py` and `servicing.py`.
-fn refuse_steps(node: &Node, flow: Flow) -> Result<(), String> {
+fn refuse_steps(node: &Node, flow: StepKind) -> Result<(), String> {
     let Some(problem) = steps::refusal(node, flow) else {
         return Ok(());
     };

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::api::AppState;
 use crate::api::error::{ApiError, Result};
 use crate::api::settings::Settings;
-use crate::server::{BodyLimits, BodyRefused, HeldMemory, MemoryRefused, read_body};
+use crate::server::{BodyError, BodyLimits, MemoryError, ReservedMemory, read_body};
 
 /// The timeout for receiving a body, so that slow clients do not hold connections.
 const BODY_TIMEOUT: Duration = Duration::from_mins(1);
@@ -40,14 +40,14 @@ pub(super) async fn take(request: Request, settings: &Settings) -> Result<Reques
             parts.extensions.insert(memory);
             return Ok(Request::from_parts(parts, Body::from(bytes)));
         }
-        Err(BodyRefused::TooLarge) => ApiError::BodyTooLarge,
-        Err(BodyRefused::NoMemory) => no_memory(),
-        Err(BodyRefused::Broken(error)) => {
+        Err(BodyError::TooLarge) => ApiError::BodyTooLarge,
+        Err(BodyError::NoMemory) => no_memory(),
+        Err(BodyError::Broken(error)) => {
             return Err(ApiError::invalid(format!(
                 "The request body is incomplete: {error}"
             )));
         }
-        Err(BodyRefused::Late) => {
+        Err(BodyError::Late) => {
             return Err(ApiError::invalid(format!(
                 "The request body did not arrive within {} s",
                 BODY_TIMEOUT.as_secs()
@@ -97,7 +97,7 @@ impl FromRequest<AppState> for JsonBody {
         if HttpBody::is_end_stream(request.body()) {
             return Ok(Self(None));
         }
-        let memory = request.extensions().get::<HeldMemory>().cloned();
+        let memory = request.extensions().get::<ReservedMemory>().cloned();
         let collected = request.into_body().collect().await;
         let bytes = collected
             .map_err(|error| ApiError::invalid(format!("The request body is incomplete: {error}")))?
@@ -111,7 +111,7 @@ impl FromRequest<AppState> for JsonBody {
 }
 
 /// Parses a body, unless it is too deep or has values that could not be stored unchanged.
-fn parse(bytes: &[u8], max_depth: usize, memory: Option<&HeldMemory>) -> Result<Value> {
+fn parse(bytes: &[u8], max_depth: usize, memory: Option<&ReservedMemory>) -> Result<Value> {
     let scan = scan(bytes);
     if scan.depth > max_depth {
         return Err(ApiError::BodyTooDeep);
@@ -131,7 +131,7 @@ pub(super) fn check(bytes: &[u8], max_depth: usize) -> Result<()> {
 }
 
 /// Parses a part of a validated body, if there is `memory` for its values.
-pub(super) fn parse_part(bytes: &[u8], memory: Option<&HeldMemory>) -> Result<Value> {
+pub(super) fn parse_part(bytes: &[u8], memory: Option<&ReservedMemory>) -> Result<Value> {
     let count = count_values(bytes);
     if count > MAX_VALUES {
         return Err(ApiError::invalid(format!(
@@ -143,8 +143,8 @@ pub(super) fn parse_part(bytes: &[u8], memory: Option<&HeldMemory>) -> Result<Va
         memory
             .grow(bytes.len().saturating_add(values))
             .map_err(|refused| match refused {
-                MemoryRefused::UsedUp => no_memory(),
-                MemoryRefused::TooMuch => ApiError::BodyTooLarge,
+                MemoryError::UsedUp => no_memory(),
+                MemoryError::TooMuch => ApiError::BodyTooLarge,
             })?;
     }
     serde_json::from_slice(bytes).map_err(|error| not_json(&error))

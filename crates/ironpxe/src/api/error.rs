@@ -13,7 +13,7 @@
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use ironpxe_core::error::Fault;
-use ironpxe_core::microversion::VersionRefused;
+use ironpxe_core::microversion::VersionError;
 use serde_json::{Value, json};
 
 use crate::db::DbError;
@@ -26,7 +26,7 @@ pub(crate) enum ApiError {
     /// The requested version is not supported.
     Version {
         /// The error.
-        refused: VersionRefused,
+        refused: VersionError,
         /// Whether the request was for `/`, which has another format.
         at_root: bool,
     },
@@ -75,7 +75,7 @@ impl ApiError {
             | Self::BadPath(_)
             | Self::BodyTooLarge
             | Self::BodyTooDeep => true,
-            Self::Version { refused, .. } => *refused == VersionRefused::Malformed,
+            Self::Version { refused, .. } => *refused == VersionError::Malformed,
             Self::Fault(_)
             | Self::Missing(_)
             | Self::NotImplemented(_)

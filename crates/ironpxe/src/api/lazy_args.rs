@@ -18,7 +18,7 @@ use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::body;
 use crate::api::error::{ApiError, Result};
-use crate::server::HeldMemory;
+use crate::server::ReservedMemory;
 
 /// The maximum number of members in a body; fewer than ten are used.
 const MAX_MEMBERS: usize = 100;
@@ -29,7 +29,7 @@ pub(crate) struct LazyArgs {
     query: Args,
     members: Vec<(String, Bytes)>,
     /// Its share of the memory for requests.
-    memory: Option<HeldMemory>,
+    memory: Option<ReservedMemory>,
 }
 
 impl LazyArgs {
@@ -129,7 +129,7 @@ pub(crate) struct LazyList<'a> {
     /// The number of items.
     pub(crate) count: usize,
     text: Option<&'a Bytes>,
-    memory: Option<&'a HeldMemory>,
+    memory: Option<&'a ReservedMemory>,
 }
 
 impl LazyList<'_> {
@@ -157,7 +157,7 @@ impl FromRequest<AppState> for LazyArgs {
     async fn from_request(request: Request, state: &AppState) -> Result<Self> {
         let (mut parts, sent) = request.into_parts();
         let query = Args::from_request_parts(&mut parts, state).await?;
-        let memory = parts.extensions.get::<HeldMemory>().cloned();
+        let memory = parts.extensions.get::<ReservedMemory>().cloned();
         let collected = sent.collect().await;
         let text = collected
             .map_err(|error| ApiError::invalid(format!("The request body is incomplete: {error}")))?

@@ -17,7 +17,7 @@ use crate::boot::BootService;
 use crate::db::Db;
 use crate::images::Images;
 use crate::rpc::Conductor;
-use crate::server::Site;
+use crate::server::HttpService;
 
 pub(crate) mod args;
 pub(crate) mod body;
@@ -105,10 +105,10 @@ fn routes() -> Router<AppState> {
 }
 
 /// The API as a site of a server.
-pub(crate) fn site(state: AppState) -> Site {
+pub(crate) fn site(state: AppState) -> HttpService {
     let router = router(state.clone());
     let memory = state.settings.memory.clone();
-    Site {
+    HttpService {
         memory,
         fast_path: Some(Arc::new(firmware::BootFastPath::new(state, router.clone()))),
         router,

@@ -27,12 +27,12 @@ use crate::api::body;
 use crate::api::error::ApiError;
 use crate::api::firmware::Guard;
 use crate::api::links::Links;
-use crate::api::request_log::{Asked, REQUEST_ID, panicked};
+use crate::api::request_log::{REQUEST_ID, RequestInfo, panicked};
 use crate::api::settings::Settings;
 use crate::api::version;
 use crate::ident;
 use crate::rpc::Context;
-use crate::server::HeldMemory;
+use crate::server::ReservedMemory;
 
 /// The API's collections: a path that starts with one of these may omit `/v1`.
 const COLLECTIONS: [&str; 16] = [
@@ -206,7 +206,7 @@ async fn answer(state: &AppState, routes: Router, mut request: Request) -> Respo
         if !request.body().is_end_stream() {
             // Boxed, because it is much larger than the common path.
             request = Box::pin(body::take(request, &state.settings)).await?;
-            _memory = request.extensions().get::<HeldMemory>().cloned();
+            _memory = request.extensions().get::<ReservedMemory>().cloned();
         }
         path?;
         if request.method() == Method::OPTIONS {
@@ -225,7 +225,7 @@ async fn answer(state: &AppState, routes: Router, mut request: Request) -> Respo
     if let Some(guard) = &firmware {
         response = guard.check_answer(state, &ctx, response);
     }
-    Asked {
+    RequestInfo {
         id: &ctx.request_id,
         global_id: global_id.as_deref(),
         method: &method,

@@ -21,7 +21,7 @@ pub(super) const REQUEST_ID: [HeaderName; 2] = [
 pub(super) const REQUEST_ID_ON_WIRE: [&str; 2] = ["X-Openstack-Request-Id", "Openstack-Request-Id"];
 
 /// The data for the log line of a request.
-pub(super) struct Asked<'r> {
+pub(super) struct RequestInfo<'r> {
     pub(super) id: &'r str,
     pub(super) global_id: Option<&'r str>,
     pub(super) method: &'r Method,
@@ -29,7 +29,7 @@ pub(super) struct Asked<'r> {
     pub(super) started: Instant,
 }
 
-impl Asked<'_> {
+impl RequestInfo<'_> {
     /// Encodes the error, sets the request ID, and logs the request.
     pub(super) fn answered(&self, mut response: Response) -> Response {
         let failure = response.extensions_mut().remove::<Failure>();

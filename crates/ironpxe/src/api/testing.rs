@@ -32,7 +32,7 @@ use crate::boot::{self, BootService};
 use crate::conductor::{self, LocalConductor};
 use crate::db::Db;
 use crate::lifecycle::Tasks;
-use crate::server::Site;
+use crate::server::HttpService;
 use crate::{clock, ident};
 
 pub(crate) use crate::conductor::testing::HOST;
@@ -46,7 +46,7 @@ pub(crate) const MAC: &str = "52:54:00:aa:00:01";
 pub(crate) struct TestApp {
     pub(crate) db: Db,
     pub(crate) conductor: LocalConductor,
-    pub(crate) site: Site,
+    pub(crate) site: HttpService,
     folder: Arc<TempDir>,
 }
 

@@ -9,7 +9,7 @@ use std::task::{self, Poll};
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use ironpxe_core::microversion::{Microversion, VersionRefused};
+use ironpxe_core::microversion::{Microversion, VersionError};
 use tower::{Layer, Service};
 
 use crate::api::error::{ApiError, Failure};
@@ -105,10 +105,10 @@ pub(super) fn named(headers: &HeaderMap) -> Option<Microversion> {
 }
 
 /// The shared header takes precedence over Ironic's, as in Ironic.
-fn requested(headers: &HeaderMap) -> Result<Microversion, VersionRefused> {
+fn requested(headers: &HeaderMap) -> Result<Microversion, VersionError> {
     let text = |value: &HeaderValue| value.to_str().map(str::to_owned);
     for value in headers.get_all(SHARED) {
-        let value = text(value).map_err(|_| VersionRefused::Malformed)?;
+        let value = text(value).map_err(|_| VersionError::Malformed)?;
         for part in value.split(',').rev() {
             let mut words = part.split_whitespace();
             if words
@@ -120,9 +120,7 @@ fn requested(headers: &HeaderMap) -> Result<Microversion, VersionRefused> {
         }
     }
     match headers.get(USED) {
-        Some(value) => {
-            Microversion::negotiate(&text(value).map_err(|_| VersionRefused::Malformed)?)
-        }
+        Some(value) => Microversion::negotiate(&text(value).map_err(|_| VersionError::Malformed)?),
         None => Ok(Microversion::MIN),
     }
 }
@@ -131,7 +129,7 @@ fn requested(headers: &HeaderMap) -> Result<Microversion, VersionRefused> {
 mod tests {
     use super::*;
 
-    fn of(pairs: &[(HeaderName, &'static str)]) -> Result<Microversion, VersionRefused> {
+    fn of(pairs: &[(HeaderName, &'static str)]) -> Result<Microversion, VersionError> {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
             headers.append(name, HeaderValue::from_static(value));
@@ -156,6 +154,6 @@ mod tests {
             of(&[(SHARED, "baremetal 1.50"), (USED, "1.31")]),
             Ok(Microversion::new(50))
         );
-        assert_eq!(of(&[(USED, "abc")]), Err(VersionRefused::Malformed));
+        assert_eq!(of(&[(USED, "abc")]), Err(VersionError::Malformed));
     }
 }

@@ -13,7 +13,7 @@ use super::settings::api_settings;
 use crate::api;
 use crate::config::Config;
 use crate::rpc::Conductor;
-use crate::server::Site;
+use crate::server::HttpService;
 
 /// The API of this process.
 pub(super) struct ApiService {
@@ -40,7 +40,7 @@ impl ApiService {
     }
 
     /// The API, and what answers at its address. The conductor is that of this process, or all others.
-    pub(super) fn new(common: &Common, conductor: Arc<dyn Conductor>) -> (Self, Site) {
+    pub(super) fn new(common: &Common, conductor: Arc<dyn Conductor>) -> (Self, HttpService) {
         let stopping = CancellationToken::new();
         let site = api::site(api::AppState {
             db: common.db.clone(),

@@ -92,7 +92,7 @@ async fn lock(file: &File) -> Result<(), TryLockError> {
 
 impl ConductorName {
     /// Notes which run has the name now, so that the next start knows it as this host's own.
-    pub(super) fn note_run(&mut self, run_id: &str) {
+    pub(super) fn record_run(&mut self, run_id: &str) {
         if let Some(file) = &mut self.file {
             write(file, run_id);
         }
@@ -183,22 +183,22 @@ fn open(path: &Path) -> std::io::Result<File> {
 
 /// What a lock file says: which process has locked it, or had, and which run of the conductor it is.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Note {
+struct LockFileContent {
     process: String,
     run: String,
 }
 
-fn read(file: &mut File) -> Note {
+fn read(file: &mut File) -> LockFileContent {
     let mut text = String::new();
     if file
         .rewind()
         .and_then(|()| file.read_to_string(&mut text))
         .is_err()
     {
-        return Note::default();
+        return LockFileContent::default();
     }
     let mut lines = text.lines().map(str::to_owned);
-    Note {
+    LockFileContent {
         process: lines.next().unwrap_or_default(),
         run: lines.next().unwrap_or_default(),
     }
@@ -225,13 +225,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/b.lock");
         let mut file = open(&path).unwrap();
-        assert_eq!(read(&mut file), Note::default());
+        assert_eq!(read(&mut file), LockFileContent::default());
         write(&mut file, "a-run-with-a-long-name");
         write(&mut file, "run-2");
         let mut again = open(&path).unwrap();
         assert_eq!(
             read(&mut again),
-            Note {
+            LockFileContent {
                 process: std::process::id().to_string(),
                 run: "run-2".to_owned()
             }

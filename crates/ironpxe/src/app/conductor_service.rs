@@ -53,7 +53,7 @@ impl ConductorService {
             LocalConductor::start(db.clone(), drivers, boot.clone(), settings, tasks.clone());
         let conductor = starting.await.map_err(AppError::Conductor)?;
         if let Some(name) = &mut name {
-            name.note_run(conductor.run_id());
+            name.record_run(conductor.run_id());
         }
         Ok(Self {
             conductor,
@@ -67,8 +67,8 @@ impl ConductorService {
     }
 
     /// Has the APIs send no more calls here.
-    pub(super) async fn leave(&self) {
-        if tokio::time::timeout(SHUTDOWN_TIMEOUT, self.conductor.leave())
+    pub(super) async fn drain(&self) {
+        if tokio::time::timeout(SHUTDOWN_TIMEOUT, self.conductor.drain())
             .await
             .is_err()
         {
@@ -79,8 +79,8 @@ impl ConductorService {
     }
 
     /// Leaves what is unfinished to other conductors.
-    pub(super) async fn hand_over(&self) {
-        if tokio::time::timeout(SHUTDOWN_TIMEOUT, self.conductor.hand_over())
+    pub(super) async fn release_own_nodes(&self) {
+        if tokio::time::timeout(SHUTDOWN_TIMEOUT, self.conductor.release_own_nodes())
             .await
             .is_err()
         {

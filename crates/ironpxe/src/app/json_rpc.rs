@@ -11,17 +11,17 @@ use crate::config::{JsonRpc, RpcAuth, Secret, Word};
 use crate::db::Db;
 use crate::error_chain::error_chain;
 use crate::rpc::{Credentials, Remote, Timeouts, Users, server};
-use crate::server::{RequestMemory, Site};
+use crate::server::{HttpService, RequestMemory};
 use crate::tls::{self, TlsError};
 
-/// What guards a conductor's port; checked before anything is bound.
-pub(super) struct Guards {
+/// Authentication and TLS of a conductor's port; checked before anything is bound.
+pub(super) struct RpcSecurity {
     users: Option<Users>,
     /// The server's side of TLS.
     tls: Option<Arc<rustls::ServerConfig>>,
 }
 
-impl Guards {
+impl RpcSecurity {
     /// The error has the setting that is to be corrected, and what is wrong with it.
     pub(super) fn new(rpc: &JsonRpc) -> Result<Self, (&'static str, String)> {
         let users = match (rpc.auth_strategy, &rpc.http_basic_auth_user_file) {
@@ -53,22 +53,22 @@ impl Guards {
 }
 
 /// A conductor's JSON-RPC.
-pub(super) fn site(conductor: LocalConductor, rpc: &JsonRpc, guards: Guards) -> Site {
+pub(super) fn site(conductor: LocalConductor, rpc: &JsonRpc, security: RpcSecurity) -> HttpService {
     let max_body_bytes = bytes(rpc.max_body_size);
     // For one body as it came and parsed, and for another. Few APIs ask, and each may need all.
     let memory = max_body_bytes.saturating_mul(4);
     let memory = RequestMemory::unshared(memory, "[json_rpc]max_body_size, four times,");
-    let router = server::router(server::Served {
+    let router = server::router(server::RpcServer {
         conductor: Arc::new(conductor),
-        users: guards.users,
+        users: security.users,
         max_body_bytes,
         memory: memory.clone(),
     });
-    Site {
+    HttpService {
         memory,
         router,
         fast_path: None,
-        tls: guards.tls,
+        tls: security.tls,
     }
 }
 

@@ -7,17 +7,13 @@ use tracing::{error, info};
 use super::noted;
 use crate::boot::Templates;
 use crate::config::Config;
-use crate::lifecycle::{HangUps, Tasks};
+use crate::lifecycle::{Sighup, Tasks};
 
 /// Reads the templates again on every SIGHUP, until the tasks end.
-pub(super) fn start(tasks: &Tasks, mut hang_ups: HangUps, config: Config, templates: Templates) {
+pub(super) fn start(tasks: &Tasks, mut sighup: Sighup, config: Config, templates: Templates) {
     let stopping = tasks.stopping();
     tasks.spawn("template reload", async move {
-        while stopping
-            .run_until_cancelled(hang_ups.next())
-            .await
-            .is_some()
-        {
+        while stopping.run_until_cancelled(sighup.next()).await.is_some() {
             let (config, templates) = (config.clone(), templates.clone());
             // Files may be slow, and trying templates takes a moment.
             let reloading = tokio::task::spawn_blocking(move || reload(&config, &templates));

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use ironpxe_core::boot::{Kickstarts, Scripts};
 
-use super::json_rpc::{Guards, RpcClient};
+use super::json_rpc::{RpcClient, RpcSecurity};
 use super::openstack::Clients;
 use super::role::Role;
 use super::settings::{api_url_doubt, images};
@@ -45,8 +45,8 @@ pub(super) enum RoleSetup {
     },
     Conductor {
         drivers: Drivers,
-        /// What guards its port.
-        guards: Guards,
+        /// Authentication and TLS of its port.
+        security: RpcSecurity,
     },
 }
 
@@ -74,7 +74,7 @@ pub(crate) fn check(config: &Config, role: Role) -> Result<Vec<String>, ConfigEr
 }
 
 pub(super) fn validate(config: &Config, role: Role) -> Result<Validated, ConfigError> {
-    let mut found = Found::default();
+    let mut found = Problems::default();
     let drivers = match role {
         Role::All | Role::Conductor => found.in_one(drivers(config)),
         Role::Api => None,
@@ -95,9 +95,9 @@ pub(super) fn validate(config: &Config, role: Role) -> Result<Validated, ConfigE
             rpc.map(|rpc| RoleSetup::Api { rpc: Box::new(rpc) })
         }
         Role::Conductor => {
-            let guards = found.in_one(Guards::new(rpc).map_err(setting));
-            let both = drivers.zip(guards);
-            both.map(|(drivers, guards)| RoleSetup::Conductor { drivers, guards })
+            let security = found.in_one(RpcSecurity::new(rpc).map_err(setting));
+            let both = drivers.zip(security);
+            both.map(|(drivers, security)| RoleSetup::Conductor { drivers, security })
         }
     };
     let kickstarts = found.in_one(kickstarts(config));
@@ -123,9 +123,9 @@ pub(super) fn validate(config: &Config, role: Role) -> Result<Validated, ConfigE
 
 /// The problems so far: an operator is told all of them at once.
 #[derive(Default)]
-struct Found(Vec<Problem>);
+struct Problems(Vec<Problem>);
 
-impl Found {
+impl Problems {
     fn in_one<T>(&mut self, result: Result<T, Problem>) -> Option<T> {
         result.map_err(|problem| self.0.push(problem)).ok()
     }

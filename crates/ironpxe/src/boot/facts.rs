@@ -12,7 +12,7 @@ use ironpxe_core::id::NodeUuid;
 use ironpxe_core::node::Node;
 use ironpxe_core::volume::Volumes;
 
-use crate::db::{AsOf, BootRows, CommitVersion, Db, Revisions};
+use crate::db::{BootRows, CommitVersion, Db, Revisions, Versioned};
 
 /// The data of a machine.
 #[derive(Debug)]
@@ -56,12 +56,12 @@ impl BootFacts {
     }
 
     /// Node and port of each known machine, in one query.
-    pub(super) async fn rows(&self, machines: &[BootIdent]) -> Result<AsOf<BootRows>> {
+    pub(super) async fn rows(&self, machines: &[BootIdent]) -> Result<Versioned<BootRows>> {
         Ok(self.db.boot_rows(machines).await?)
     }
 
     /// Only the revisions of these rows.
-    pub(super) async fn revisions(&self, machines: &[BootIdent]) -> Result<AsOf<Revisions>> {
+    pub(super) async fn revisions(&self, machines: &[BootIdent]) -> Result<Versioned<Revisions>> {
         Ok(self.db.boot_revisions(machines).await?)
     }
 

@@ -15,7 +15,7 @@ use serde_json::json;
 use super::testing::{service, settings};
 use super::*;
 use crate::db::Db;
-use crate::db::testing::{Site, on_both};
+use crate::db::testing::{TestDb, on_both};
 use crate::images::{self, Images};
 use crate::lifecycle::Tasks;
 use crate::{clock, ident};
@@ -38,7 +38,7 @@ struct Pair {
 }
 
 impl Pair {
-    async fn new(site: &Site) -> Self {
+    async fn new(site: &TestDb) -> Self {
         Self::with(site.open().await, settings())
     }
 
@@ -82,7 +82,7 @@ fn port_of(node: &Node) -> Port {
     Port::new(PortUuid(ident::uuid()), node.uuid, MAC, clock::now())
 }
 
-async fn every_change_counts_at_once(site: Site) {
+async fn every_change_counts_at_once(site: TestDb) {
     let pair = Pair::new(&site).await;
     let other = site.open().await;
     let (one, two) = (waiting("one"), waiting("two"));
@@ -145,7 +145,7 @@ async fn every_change_counts_at_once(site: Site) {
 }
 
 /// Same UUID, same address, same revisions.
-async fn a_node_that_comes_back_as_another_is_not_taken_for_the_first(site: Site) {
+async fn a_node_that_comes_back_as_another_is_not_taken_for_the_first(site: TestDb) {
     let pair = Pair::new(&site).await;
     let mut node = waiting("first");
     for name in ["first", "second", "third"] {
@@ -186,7 +186,7 @@ async fn a_node_that_comes_back_as_another_is_not_taken_for_the_first(site: Site
     kernel("http://h/another-way").await;
 }
 
-async fn volumes_count_at_once(site: Site) {
+async fn volumes_count_at_once(site: TestDb) {
     let pair = Pair::new(&site).await;
     let mut node = waiting("volumes");
     node.provision_state = ironpxe_core::provision_state::ProvisionState::Active.into();
@@ -230,7 +230,7 @@ async fn volumes_count_at_once(site: Site) {
     assert_eq!(pair.check(ident, "gone").await.unwrap(), without);
 }
 
-async fn new_templates_count_at_once(site: Site) {
+async fn new_templates_count_at_once(site: TestDb) {
     let pair = Pair::new(&site).await;
     let node = waiting("templates");
     pair.db.node_create(&node).await.unwrap();
@@ -265,7 +265,7 @@ async fn new_templates_count_at_once(site: Site) {
 }
 
 /// A file may vanish without any commit.
-async fn what_is_outside_the_database_is_looked_for_each_time(site: Site) {
+async fn what_is_outside_the_database_is_looked_for_each_time(site: TestDb) {
     let folder = tempfile::tempdir().unwrap();
     let files = ["deploy_kernel", "deploy_ramdisk"].map(|key| (key, folder.path().join(key)));
     let db = site.open().await;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::{CliError, load, offline_flags};
-use crate::app::{self, DbError, Verdict};
+use crate::app::{self, Compatibility, DbError};
 use crate::config::Config;
 
 #[derive(Debug, Subcommand)]
@@ -83,20 +83,20 @@ fn status(config: &Config) -> Result<(), CliError> {
         );
     }
     print(&text)?;
-    match status.verdict {
-        Verdict::Current
-        | Verdict::Newer {
+    match status.compatibility {
+        Compatibility::Current
+        | Compatibility::Newer {
             compatible: true, ..
         } => Ok(()),
-        Verdict::Pending(_) => Err(CliError::MigrationsPending),
-        Verdict::Newer {
+        Compatibility::Pending(_) => Err(CliError::MigrationsPending),
+        Compatibility::Newer {
             here, executable, ..
         } => Err(CliError::Database(DbError::SchemaNewer {
             location: status.location,
             here,
             executable,
         })),
-        Verdict::Altered(version) => Err(CliError::Database(DbError::SchemaAltered {
+        Compatibility::Altered(version) => Err(CliError::Database(DbError::SchemaAltered {
             location: status.location,
             version,
         })),

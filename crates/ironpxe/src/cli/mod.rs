@@ -23,7 +23,7 @@ use clap::{Parser, Subcommand};
 use crate::app::{AppError, DbError, OfflineError};
 use crate::config::{Config, ConfigError, Environment, Flag};
 use crate::telemetry::LogError;
-use ironpxe_core::dhcp::example::{BadSubnet, ExampleError};
+use ironpxe_core::dhcp::example::{ExampleError, ParseSubnetError};
 
 /// What `sysexits.h` calls `EX_USAGE`.
 const USAGE: u8 = 64;
@@ -84,7 +84,7 @@ enum CliError {
     #[error(transparent)]
     DhcpExample(#[from] ExampleError),
     #[error(transparent)]
-    Subnet(BadSubnet),
+    Subnet(ParseSubnetError),
     #[error("cannot start the runtime")]
     Runtime(#[source] std::io::Error),
     #[error("cannot write to standard output")]
@@ -101,7 +101,7 @@ impl CliError {
             | Self::Subnet(_)
             | Self::DhcpExample(_) => USAGE,
             Self::Remote(error) if error.is_usage() => USAGE,
-            Self::App(AppError::CutShort(_)) => CUT_SHORT,
+            Self::App(AppError::ShutdownAborted(_)) => CUT_SHORT,
             Self::Remote(_)
             | Self::Log(LogError::Thread(_))
             | Self::App(_)

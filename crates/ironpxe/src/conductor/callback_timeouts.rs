@@ -5,7 +5,7 @@
 
 use ironpxe_core::error::Fault;
 use ironpxe_core::id::NodeUuid;
-use ironpxe_core::provision::What;
+use ironpxe_core::provision::EventKind;
 use ironpxe_core::provision_state::ProvisionState;
 use time::OffsetDateTime;
 use tracing::{error, warn};
@@ -46,7 +46,10 @@ impl LocalConductor {
         let ctx = Context {
             request_id: ident::request_id(),
         };
-        match self.advance(&ctx, uuid, at, What::DeadlinePassed).await {
+        match self
+            .advance(&ctx, uuid, at, EventKind::DeadlinePassed)
+            .await
+        {
             // Another conductor was faster, or the ramdisk has called back.
             Ok(ended) if ended.node == ended.before => {}
             Ok(ended) => {

@@ -4,7 +4,7 @@
 use ironpxe_core::boot_ident::BootIdent;
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::NodeUuid;
-use ironpxe_core::provision::{Heartbeat, What};
+use ironpxe_core::provision::{EventKind, Heartbeat};
 use ironpxe_core::provision_state::ProvisionState;
 use tracing::{info, warn};
 
@@ -20,8 +20,8 @@ impl LocalConductor {
         uuid: NodeUuid,
         heartbeat: Heartbeat,
     ) -> Result<()> {
-        let what = What::Heartbeat(&heartbeat);
-        let advanced = self.advance(ctx, uuid, clock::now(), what).await;
+        let kind = EventKind::Heartbeat(&heartbeat);
+        let advanced = self.advance(ctx, uuid, clock::now(), kind).await;
         let advanced = advanced.inspect_err(|fault| {
             let is_unknown = matches!(fault, Fault::NodeNotFound(_));
             if is_unknown && !self.boot.note_unknown(BootIdent::Node(uuid)) {

@@ -5,8 +5,8 @@
 //! wait for their ramdisk keep waiting. The guarded statement ensures that exactly one of them does
 //! it, and that the conductor really is dead (`db/orphans.rs`).
 //!
-//! A graceful shutdown has three steps: [`leave`](LocalConductor::leave), so that no new work
-//! arrives; finishing the tasks in progress; [`hand_over`](LocalConductor::hand_over) for the rest.
+//! A graceful shutdown has three steps: [`drain`](LocalConductor::drain), so that no new work
+//! arrives; finishing the tasks in progress; [`release_own_nodes`](LocalConductor::release_own_nodes) for the rest.
 //!
 //! Source: Ironic's `conductor/base_manager.py` (`_register_and_validate_hardware_interfaces`,
 //! `_conductor_service_record_keepalive`) and `manager.py` (`_check_orphan_nodes`).
@@ -16,42 +16,42 @@ use std::time::Duration;
 
 use ironpxe_core::conductor::Hardware;
 use ironpxe_core::error::{Fault, Result};
-use ironpxe_core::provision::{self, Event, What};
+use ironpxe_core::provision::{self, Event, EventKind};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::LocalConductor;
-use crate::db::{DbError, Holder, Registration};
+use crate::db::{DbError, Registration, ReservedBy};
 use crate::lifecycle::Tasks;
 use crate::{clock, ident};
 
 /// How often to retry releasing a node that was changed concurrently.
-const ROUNDS: u32 = 5;
+const ATTEMPTS: u32 = 5;
 /// The timeout for stopping the heartbeat.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The state of this run of the conductor.
 #[derive(Debug)]
-pub(super) struct Life {
+pub(super) struct Liveness {
     run_id: String,
     /// Whether it has registered.
-    entered: AtomicBool,
+    registered: AtomicBool,
     /// Cancelled at shutdown.
-    leaving: CancellationToken,
+    draining: CancellationToken,
     /// Held while a heartbeat is written, to keep them in order.
-    beating: tokio::sync::Mutex<()>,
+    heartbeat_lock: tokio::sync::Mutex<()>,
     /// Separate from the other tasks: while they finish, the heartbeat must go on.
     tasks: Tasks,
 }
 
-impl Life {
+impl Liveness {
     pub(super) fn new() -> Self {
         Self {
             run_id: ident::uuid().to_string(),
-            entered: AtomicBool::new(false),
-            leaving: CancellationToken::new(),
-            beating: tokio::sync::Mutex::default(),
+            registered: AtomicBool::new(false),
+            draining: CancellationToken::new(),
+            heartbeat_lock: tokio::sync::Mutex::default(),
             tasks: Tasks::new(),
         }
     }
@@ -59,9 +59,9 @@ impl Life {
 
 impl LocalConductor {
     /// Registers, releases the nodes of an earlier run, and starts the periodic tasks.
-    pub(super) async fn begin(&self) -> Result<()> {
-        self.db.set_own_run(&self.life.run_id);
-        match self.enter().await {
+    pub(super) async fn start_periodic_tasks(&self) -> Result<()> {
+        self.db.set_own_run(&self.liveness.run_id);
+        match self.register_and_release().await {
             Err(fault @ Fault::Unavailable { .. }) => error!(
                 "cannot register the conductor; retrying with each heartbeat; machines still \
                  boot: {fault}"
@@ -72,7 +72,7 @@ impl LocalConductor {
         let interval = self.settings.heartbeat_interval;
         self.every("conductor heartbeat", interval, move || {
             let conductor = conductor.clone();
-            async move { conductor.beat().await }
+            async move { conductor.write_heartbeat().await }
         });
         let conductor = self.clone();
         let interval = self.settings.take_over_interval;
@@ -97,37 +97,37 @@ impl LocalConductor {
     }
 
     /// Registers, and releases the nodes of an earlier run of the same name.
-    async fn enter(&self) -> Result<()> {
+    async fn register_and_release(&self) -> Result<()> {
         self.register().await?;
         self.release_nodes_of(self.this_run()).await?;
-        self.life.entered.store(true, Ordering::Relaxed);
+        self.liveness.registered.store(true, Ordering::Relaxed);
         Ok(())
     }
 
     /// Identifies this run of the conductor.
     pub(crate) fn run_id(&self) -> &str {
-        &self.life.run_id
+        &self.liveness.run_id
     }
 
     /// Announces that this conductor takes no new work; heartbeats go on.
-    pub(crate) async fn leave(&self) {
-        self.life.leaving.cancel();
-        self.beat().await;
+    pub(crate) async fn drain(&self) {
+        self.liveness.draining.cancel();
+        self.write_heartbeat().await;
     }
 
     /// Releases the nodes whose task did not finish, so that they need not wait for a timeout. The
     /// last step of the shutdown.
-    pub(crate) async fn hand_over(&self) {
+    pub(crate) async fn release_own_nodes(&self) {
         if let Err(fault) = self.release_nodes_of(self.this_run()).await {
             error!("cannot release the nodes of unfinished tasks: {fault}");
         }
-        self.life.tasks.stop(SHUTDOWN_TIMEOUT).await;
+        self.liveness.tasks.stop(SHUTDOWN_TIMEOUT).await;
     }
 
-    fn this_run(&self) -> Holder<'_> {
-        Holder::Run {
+    fn this_run(&self) -> ReservedBy<'_> {
+        ReservedBy::Run {
             hostname: &self.settings.host,
-            run_id: &self.life.run_id,
+            run_id: &self.liveness.run_id,
         }
     }
 
@@ -138,7 +138,7 @@ impl LocalConductor {
     }
 
     /// Takes the name back from the run `gone`, if that has ended.
-    async fn take_name(&self, gone: &str) -> Result<bool, DbError> {
+    async fn claim_hostname(&self, gone: &str) -> Result<bool, DbError> {
         let (drivers, interfaces) = (self.drivers.names(), self.drivers.offers());
         let registration = self.registration(&drivers, &interfaces);
         let silent_since = self.db.silent_since();
@@ -154,7 +154,7 @@ impl LocalConductor {
     ) -> Registration<'a> {
         Registration {
             hostname: &self.settings.host,
-            run_id: &self.life.run_id,
+            run_id: &self.liveness.run_id,
             group: &self.settings.conductor_group,
             drivers,
             interfaces,
@@ -171,8 +171,8 @@ impl LocalConductor {
     ) where
         F: Future<Output = ()> + Send,
     {
-        let stop = self.life.tasks.stopping();
-        self.life.tasks.spawn(name, async move {
+        let stop = self.liveness.tasks.stopping();
+        self.liveness.tasks.spawn(name, async move {
             let mut ticks = tokio::time::interval(interval);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
@@ -185,13 +185,13 @@ impl LocalConductor {
     }
 
     /// Writes a heartbeat.
-    pub(super) async fn beat(&self) {
+    pub(super) async fn write_heartbeat(&self) {
         let host = &self.settings.host;
-        let run_id = &self.life.run_id;
-        let _beating = self.life.beating.lock().await;
-        let online = !self.life.leaving.is_cancelled();
-        if online && !self.life.entered.load(Ordering::Relaxed) {
-            if let Err(fault) = self.enter().await {
+        let run_id = &self.liveness.run_id;
+        let _beating = self.liveness.heartbeat_lock.lock().await;
+        let online = !self.liveness.draining.is_cancelled();
+        if online && !self.liveness.registered.load(Ordering::Relaxed) {
+            if let Err(fault) = self.register_and_release().await {
                 error!(
                     conductor.host = host,
                     "cannot register the conductor: {fault}"
@@ -207,7 +207,7 @@ impl LocalConductor {
                 // The row was deleted.
                 None if online => self.register().await?,
                 None => {}
-                Some(other) if online && self.take_name(&other.run_id).await? => warn!(
+                Some(other) if online && self.claim_hostname(&other.run_id).await? => warn!(
                     conductor.host = host,
                     "the other process that was registered under this name is gone; this one has \
                      registered again"
@@ -231,28 +231,28 @@ impl LocalConductor {
     /// Releases the nodes of dead conductors.
     async fn take_over(&self) {
         // After a long suspension this conductor itself would count as dead.
-        self.beat().await;
-        let dead = Holder::SilentSince(self.db.silent_since());
+        self.write_heartbeat().await;
+        let dead = ReservedBy::SilentSince(self.db.silent_since());
         if let Err(fault) = self.release_nodes_of(dead).await {
             error!("cannot check for nodes of dead conductors: {fault}");
         }
     }
 
-    /// Releases every node of `holder`.
-    async fn release_nodes_of(&self, holder: Holder<'_>) -> Result<()> {
-        for _ in 0..ROUNDS {
+    /// Releases the nodes that `reserved_by` matches.
+    async fn release_nodes_of(&self, reserved_by: ReservedBy<'_>) -> Result<()> {
+        for _ in 0..ATTEMPTS {
             let mut all_taken = true;
-            for before in self.db.node_list_held_by(holder).await? {
+            for before in self.db.node_list_reserved_by(reserved_by).await? {
                 let event = Event {
                     at: clock::now(),
-                    what: What::ConductorGone,
+                    kind: EventKind::ConductorGone,
                 };
                 let after = provision::advance(&before, &event, &self.facts("", ""))?.node;
                 let event = self.event_of(&before, &after);
                 let state = after.provision_state.clone();
                 let taken = self
                     .db
-                    .node_reclaim(&before, after, holder, event.as_ref())
+                    .node_reclaim(&before, after, reserved_by, event.as_ref())
                     .await?;
                 all_taken &= taken;
                 if taken {

@@ -39,7 +39,7 @@ use crate::drivers::Drivers;
 use crate::images::Images;
 use crate::lifecycle::Tasks;
 
-use self::liveness::Life;
+use self::liveness::Liveness;
 
 /// The settings of the conductor.
 #[derive(Debug, Clone)]
@@ -82,7 +82,7 @@ pub(crate) struct LocalConductor {
     boot: BootService,
     settings: Arc<Settings>,
     tasks: Tasks,
-    life: Arc<Life>,
+    liveness: Arc<Liveness>,
 }
 
 impl LocalConductor {
@@ -102,9 +102,9 @@ impl LocalConductor {
             boot,
             settings: Arc::new(settings),
             tasks,
-            life: Arc::new(Life::new()),
+            liveness: Arc::new(Liveness::new()),
         };
-        conductor.begin().await?;
+        conductor.start_periodic_tasks().await?;
         Ok(conductor)
     }
 

@@ -54,7 +54,7 @@ impl LocalConductor {
         info!(req.id = ctx.request_id, node.uuid = %uuid, "deleted");
         // The node is deleted in any case.
         match self.settings.dhcp.forget(uuid, &ports).await {
-            Ok(left) => self.remove_leftovers(left),
+            Ok(left) => self.remove_obsolete_files(left),
             Err(problem) => error!(
                 req.id = ctx.request_id,
                 node.uuid = %uuid,

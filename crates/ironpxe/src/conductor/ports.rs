@@ -11,7 +11,7 @@ use tracing::{error, info};
 
 use super::LocalConductor;
 use super::provision::DhcpProblem;
-use crate::dhcp::{DhcpError, Leftovers};
+use crate::dhcp::{DhcpError, ObsoleteFiles};
 use crate::rpc::Context;
 
 impl LocalConductor {
@@ -80,7 +80,7 @@ impl LocalConductor {
         let telling = async {
             if let Some(gone) = gone {
                 let left = dhcp.forget_ports(std::slice::from_ref(gone)).await?;
-                self.remove_leftovers(left);
+                self.remove_obsolete_files(left);
             }
             match self.db.node_get(uuid).await.map_err(Fault::from)? {
                 Some(node) if dhcp.has_options_for(&node) => {
@@ -103,8 +103,8 @@ impl LocalConductor {
     }
 
     /// Removes DHCP options that are no longer needed.
-    pub(super) fn remove_leftovers(&self, left: Leftovers) {
-        self.tasks.spawn("DHCP leftovers", async move {
+    pub(super) fn remove_obsolete_files(&self, left: ObsoleteFiles) {
+        self.tasks.spawn("obsolete DHCP files", async move {
             if let Err(problem) = left.remove().await {
                 error!("cannot remove obsolete DHCP options: {problem}");
             }

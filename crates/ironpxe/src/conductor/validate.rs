@@ -4,7 +4,7 @@
 //! target state is not a refusal.
 
 use ironpxe_core::boot::{Refusal, check_capabilities, decide_in};
-use ironpxe_core::driver::agent::{Worker, unsupported};
+use ironpxe_core::driver::agent::{OperationKind, unsupported};
 use ironpxe_core::driver::boot::BootInterface;
 use ironpxe_core::driver::deploy::DeployInterface;
 use ironpxe_core::driver::storage;
@@ -93,11 +93,11 @@ impl LocalConductor {
             Validates::Ramdisk(kind, state) => {
                 let worker = match kind {
                     InterfaceKind::Deploy => DeployInterface::of(node).map(DeployInterface::cleans),
-                    kind => Some(Worker::of(node, kind)),
+                    kind => Some(OperationKind::of(node, kind)),
                 };
                 let without =
                     verb.takes(Argument::DisableRamdisk).is_some() && args.disable_ramdisk;
-                if worker != Some(Worker::Agent) || without {
+                if worker != Some(OperationKind::Agent) || without {
                     return Ok(());
                 }
                 state
@@ -159,11 +159,11 @@ impl LocalConductor {
                     .await
             }
             InterfaceKind::Deploy => self.check_deploy(ctx, node, around).await,
-            InterfaceKind::Inspect if Worker::of(node, kind) == Worker::Agent => {
+            InterfaceKind::Inspect if OperationKind::of(node, kind) == OperationKind::Agent => {
                 self.check_boot(ctx, node, ProvisionState::InspectWait, around)
                     .await
             }
-            InterfaceKind::Rescue if Worker::of(node, kind) == Worker::Agent => {
+            InterfaceKind::Rescue if OperationKind::of(node, kind) == OperationKind::Agent => {
                 self.check_boot(ctx, node, ProvisionState::RescueWait, around)
                     .await
             }

@@ -68,7 +68,7 @@ pub(crate) struct BootRows {
 
 /// Rows and the commit version they are valid for.
 #[derive(Debug)]
-pub(crate) struct AsOf<T> {
+pub(crate) struct Versioned<T> {
     /// `None` if it is unknown.
     pub version: Option<CommitVersion>,
     /// Unknown machines are absent.
@@ -106,7 +106,7 @@ impl Db {
     pub(crate) async fn boot_rows(
         &self,
         machines: &[BootIdent],
-    ) -> Result<AsOf<BootRows>, DbError> {
+    ) -> Result<Versioned<BootRows>, DbError> {
         let by_address: Query<BootRows> = (
             concat!(
                 node_columns!(),
@@ -128,7 +128,7 @@ impl Db {
     pub(crate) async fn boot_revisions(
         &self,
         machines: &[BootIdent],
-    ) -> Result<AsOf<Revisions>, DbError> {
+    ) -> Result<Versioned<Revisions>, DbError> {
         let by_address: Query<Revisions> = (
             "ports.address, ports.id, ports.revision, ports.updated_at, \
              nodes.id, nodes.revision, nodes.updated_at FROM ports \
@@ -151,7 +151,7 @@ impl Db {
         machines: &[BootIdent],
         by_address: Query<T>,
         by_node: Query<T>,
-    ) -> Result<AsOf<T>, DbError> {
+    ) -> Result<Versioned<T>, DbError> {
         // Both before anything is sent.
         let mut version = self.commit_version();
         let generation = match &self.store {
@@ -169,7 +169,7 @@ impl Db {
             version = Some(snapshots.version(generation, first));
         }
         let found = rows.into_iter().map(|(_, ident, found)| (ident, found));
-        Ok(AsOf {
+        Ok(Versioned {
             version,
             found: found.collect(),
         })

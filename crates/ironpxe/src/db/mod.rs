@@ -46,7 +46,7 @@ mod write_health;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-pub(crate) use self::boot_rows::{AsOf, BOOT_ROWS_AT_ONCE, BootRows, Revisions};
+pub(crate) use self::boot_rows::{BOOT_ROWS_AT_ONCE, BootRows, Revisions, Versioned};
 pub(crate) use self::child::Child;
 pub(crate) use self::commit_version::CommitVersion;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -58,11 +58,11 @@ pub(crate) use self::list::{Page, SortDirection};
 pub(crate) use self::node_history::Excess;
 pub(crate) use self::node_list::NodeFilter;
 pub(crate) use self::open::{Location, Settings, schema_status, upgrade};
-pub(crate) use self::orphans::Holder;
+pub(crate) use self::orphans::ReservedBy;
 pub(crate) use self::port::PortFilter;
 pub(crate) use self::postgres::Limits;
 pub(crate) use self::private::{exposed_files, exposed_mode, protect_folder};
-pub(crate) use self::schema::{Migration, SchemaStatus, Verdict};
+pub(crate) use self::schema::{Compatibility, Migration, SchemaStatus};
 use self::store::Store;
 pub(crate) use self::waiting::Waiting;
 use self::write_health::WriteHealth;

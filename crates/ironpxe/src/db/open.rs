@@ -114,6 +114,6 @@ pub(crate) async fn schema_status(location: &Location) -> Result<SchemaStatus, D
         location: location.to_string(),
         here: applied.iter().map(|it| it.version).max(),
         executable: known.iter().map(|it| it.version).max().unwrap_or(0),
-        verdict: schema::judge(&known, &applied),
+        compatibility: schema::judge(&known, &applied),
     })
 }

@@ -13,12 +13,12 @@ use super::statement::Statement;
 use super::{Db, DbError, node, node_history};
 use crate::clock;
 
-/// From whom nodes may be taken.
+/// Whose nodes are released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Holder<'a> {
-    /// From any conductor that has not been heard of since then.
+pub(crate) enum ReservedBy<'a> {
+    /// Any conductor without a heartbeat since then.
     SilentSince(OffsetDateTime),
-    /// From the conductor of this name, while this is the run of it that is registered.
+    /// The conductor of this name, if this run of it is still the registered one.
     Run {
         /// Its name.
         hostname: &'a str,
@@ -27,11 +27,9 @@ pub(crate) enum Holder<'a> {
     },
 }
 
-/// What the statements compare with. No time and no run compares with nothing.
-type Terms<'a> = (Option<OffsetDateTime>, Option<&'a str>, Option<&'a str>);
-
-impl<'a> Holder<'a> {
-    fn terms(self) -> Terms<'a> {
+impl<'a> ReservedBy<'a> {
+    /// The values to compare with; a comparison with `NULL` is never true.
+    fn binds(self) -> (Option<OffsetDateTime>, Option<&'a str>, Option<&'a str>) {
         match self {
             Self::SilentSince(time) => (Some(time), None, None),
             Self::Run { hostname, run_id } => (None, Some(hostname), Some(run_id)),
@@ -40,7 +38,7 @@ impl<'a> Holder<'a> {
 }
 
 impl Db {
-    /// The moment before which a conductor must have been heard of last, to be dead now.
+    /// A conductor whose last heartbeat was before this time is dead.
     pub(crate) fn silent_since(&self) -> OffsetDateTime {
         self.judging_time()
             .checked_sub(
@@ -51,9 +49,12 @@ impl Db {
             .unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
 
-    /// The nodes that such a conductor holds.
-    pub(crate) async fn node_list_held_by(&self, holder: Holder<'_>) -> Result<Vec<Node>, DbError> {
-        let (since, hostname, run_id) = holder.terms();
+    /// The nodes reserved by such a conductor.
+    pub(crate) async fn node_list_reserved_by(
+        &self,
+        reserved_by: ReservedBy<'_>,
+    ) -> Result<Vec<Node>, DbError> {
+        let (since, hostname, run_id) = reserved_by.binds();
         let statement = Statement::new(
             "list abandoned nodes",
             concat!(
@@ -69,16 +70,16 @@ impl Db {
         self.all(statement, read).await
     }
 
-    /// Saves `after` over the abandoned node `before`, and with it the event, if the node is still as it
-    /// was read and still abandoned; tells whether it was.
+    /// Saves `after` and the event if the node is still as it was read (`before`) and its
+    /// conductor is still dead. Returns whether it was saved.
     pub(crate) async fn node_reclaim(
         &self,
         before: &Node,
         after: Node,
-        holder: Holder<'_>,
+        reserved_by: ReservedBy<'_>,
         event: Option<&NodeHistory>,
     ) -> Result<bool, DbError> {
-        let (since, hostname, run_id) = holder.terms();
+        let (since, hostname, run_id) = reserved_by.binds();
         let mut writer = self.writer().await?;
         let (update, columns) = (&*node::UPDATE, node_row::COLUMNS.len());
         let text = format!(

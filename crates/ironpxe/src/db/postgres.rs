@@ -15,7 +15,7 @@ use sqlx::{ConnectOptions, Connection, Postgres};
 
 use super::commit_version::snapshots::Snapshots;
 use super::row::{Fields, Read};
-use super::schema::{self, Applied, Verdict};
+use super::schema::{self, Applied, Compatibility};
 use super::statement::Statement;
 use super::{DbError, Location};
 
@@ -99,8 +99,8 @@ impl PostgresStore {
         };
         let applied = within(store.deadline, look).await;
         let applied = applied.map_err(|error| not_opened(location, error))?;
-        let verdict = schema::judge(&schema::known(&schema::POSTGRES), &applied);
-        verdict.work_with(&location.to_string())?;
+        let compatibility = schema::judge(&schema::known(&schema::POSTGRES), &applied);
+        compatibility.require_usable(&location.to_string())?;
         Ok(store)
     }
 
@@ -224,10 +224,10 @@ pub(super) async fn upgrade(
         .await
         .map_err(|error| failed(error.into()))?;
     let pending = match schema::judge(&known, &applied) {
-        Verdict::Pending(pending) => pending,
-        verdict => {
-            return verdict
-                .work_with(&location.to_string())
+        Compatibility::Pending(pending) => pending,
+        compatibility => {
+            return compatibility
+                .require_usable(&location.to_string())
                 .map(|()| Vec::new());
         }
     };

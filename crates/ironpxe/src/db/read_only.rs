@@ -38,9 +38,9 @@ impl Db {
             _ => not_opened(path, error),
         })?;
         for _ in 0..ATTEMPTS {
-            let before = Rest::of(path).map_err(|error| not_opened(path, error))?;
+            let before = FileMetadata::of(path).map_err(|error| not_opened(path, error))?;
             let seen = look_once(path, before.is_some(), &look).await;
-            let after = Rest::of(path).map_err(|error| not_opened(path, error))?;
+            let after = FileMetadata::of(path).map_err(|error| not_opened(path, error))?;
             if before.is_none() || before == after {
                 return seen;
             }
@@ -87,17 +87,17 @@ async fn check_schema(connections: &SqlitePool, path: &Path) -> Result<(), DbErr
         .await
         .map_err(failed)?;
     let location = Location::Sqlite(path.to_owned()).to_string();
-    schema::judge(&schema::known(&schema::SQLITE), &applied).work_with(&location)
+    schema::judge(&schema::known(&schema::SQLITE), &applied).require_usable(&location)
 }
 
 /// The metadata that any change of a closed file would change.
 #[derive(Debug, PartialEq, Eq)]
-struct Rest {
+struct FileMetadata {
     bytes: u64,
     modified: SystemTime,
 }
 
-impl Rest {
+impl FileMetadata {
     /// `None` while there is a log.
     fn of(path: &Path) -> std::io::Result<Option<Self>> {
         if log_of(path).try_exists()? {

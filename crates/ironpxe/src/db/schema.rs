@@ -38,7 +38,7 @@ pub(super) struct Applied {
 
 /// The compatibility of the schema with this program.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Compatibility {
     /// The versions are equal.
     Current,
     /// The schema is older: the missing migrations, never empty.
@@ -68,22 +68,22 @@ pub(crate) struct SchemaStatus {
     /// The program's version.
     pub executable: i64,
     /// Their compatibility.
-    pub verdict: Verdict,
+    pub compatibility: Compatibility,
 }
 
 impl SchemaStatus {
     /// The missing migrations.
     pub(crate) fn pending(&self) -> &[Migration] {
-        match &self.verdict {
-            Verdict::Pending(pending) => pending,
+        match &self.compatibility {
+            Compatibility::Pending(pending) => pending,
             _ => &[],
         }
     }
 }
 
-impl Verdict {
+impl Compatibility {
     /// Returns an error if this program cannot use the schema.
-    pub(super) fn work_with(self, location: &str) -> Result<(), DbError> {
+    pub(super) fn require_usable(self, location: &str) -> Result<(), DbError> {
         let location = location.to_owned();
         match self {
             Self::Current => Ok(()),
@@ -136,13 +136,13 @@ pub(super) fn mark(text: &str) -> Option<i64> {
 }
 
 /// Compares this program's migrations with the applied ones.
-pub(super) fn judge(known: &[Migration], applied: &[Applied]) -> Verdict {
+pub(super) fn judge(known: &[Migration], applied: &[Applied]) -> Compatibility {
     let same = |applied: &Applied| known.iter().find(|it| it.version == applied.version);
     if let Some(altered) = applied
         .iter()
         .find(|it| same(it).is_some_and(|known| known.checksum != it.checksum))
     {
-        return Verdict::Altered(altered.version);
+        return Compatibility::Altered(altered.version);
     }
     let executable = known.iter().map(|it| it.version).max().unwrap_or(0);
     let pending: Vec<Migration> = known
@@ -155,16 +155,16 @@ pub(super) fn judge(known: &[Migration], applied: &[Applied]) -> Verdict {
         let compatible = newer
             .iter()
             .all(|it| it.compatible_with.unwrap_or(it.version) <= executable);
-        return Verdict::Newer {
+        return Compatibility::Newer {
             here,
             executable,
             compatible: compatible && pending.is_empty(),
         };
     }
     if pending.is_empty() {
-        Verdict::Current
+        Compatibility::Current
     } else {
-        Verdict::Pending(pending)
+        Compatibility::Pending(pending)
     }
 }
 

@@ -20,7 +20,7 @@ use tracing::error;
 use super::commit_version::WalIndex;
 use super::error::is_busy;
 use super::private;
-use super::schema::{self, Applied, Verdict};
+use super::schema::{self, Applied, Compatibility};
 use super::statement::Statement;
 use super::{DbError, Location};
 use crate::error_chain::error_chain;
@@ -96,7 +96,7 @@ impl SqliteStore {
         let applied = schema::applied_of_sqlite(&mut used).await.map_err(failed)?;
         drop(used);
         let location = Location::Sqlite(path.to_owned()).to_string();
-        schema::judge(&schema::known(&schema::SQLITE), &applied).work_with(&location)?;
+        schema::judge(&schema::known(&schema::SQLITE), &applied).require_usable(&location)?;
         Ok(Self {
             writer: connection.clone(),
             readers: connection,
@@ -269,9 +269,9 @@ async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), DbError> {
         .map_err(|error| failed(error.into()))?;
     let known = schema::known(&schema::SQLITE);
     match schema::judge(&known, &applied) {
-        Verdict::Current => return Ok(()),
-        Verdict::Pending(_) => {}
-        newer => return newer.work_with(&location()),
+        Compatibility::Current => return Ok(()),
+        Compatibility::Pending(_) => {}
+        newer => return newer.require_usable(&location()),
     }
     let upgrade = async {
         let connection: &mut SqliteConnection = &mut transaction;

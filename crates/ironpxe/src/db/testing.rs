@@ -13,14 +13,14 @@ use super::statement::Statement;
 use super::{Db, Limits, Location, Settings, upgrade};
 
 /// A test's database; removed when dropped.
-pub(crate) enum Site {
+pub(crate) enum TestDb {
     /// A file in a directory.
     Sqlite(TempDir),
     /// A database on the server shared by all tests.
     Postgres(&'static Postgres, String),
 }
 
-impl Site {
+impl TestDb {
     /// A file that does not exist yet.
     pub(crate) fn sqlite() -> Self {
         Self::Sqlite(TempDir::new().unwrap())
@@ -68,7 +68,7 @@ impl Site {
     }
 }
 
-impl Drop for Site {
+impl Drop for TestDb {
     fn drop(&mut self) {
         if let Self::Postgres(server, name) = self {
             // It is removed with the server anyway.
@@ -129,7 +129,7 @@ pub(crate) fn settings_in(folder: &TempDir) -> Settings {
     settings(Location::Sqlite(folder.path().join("ironpxe.sqlite")))
 }
 
-/// Generates from each function `async fn name(site: Site)` the tests `sqlite::name` and
+/// Generates from each function `async fn name(site: TestDb)` the tests `sqlite::name` and
 /// `postgres::name`. A function missing here is reported as dead code.
 macro_rules! on_both {
     ($($name:ident),* $(,)?) => {
@@ -137,7 +137,7 @@ macro_rules! on_both {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $name() {
-                    super::$name($crate::db::testing::Site::sqlite()).await;
+                    super::$name($crate::db::testing::TestDb::sqlite()).await;
                 }
             )*
         }
@@ -147,7 +147,7 @@ macro_rules! on_both {
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $name() {
                     // Without a server, a message was printed.
-                    if let Some(site) = $crate::db::testing::Site::postgres().await {
+                    if let Some(site) = $crate::db::testing::TestDb::postgres().await {
                         super::$name(site).await;
                     }
                 }

@@ -23,7 +23,7 @@ use serde_json::json;
 use time::macros::datetime;
 
 use self::changes::count;
-use super::testing::{Site, on_both};
+use super::testing::{TestDb, on_both};
 use super::{DbError, Duplicate};
 use crate::{clock, ident};
 
@@ -114,7 +114,7 @@ fn full_node() -> Node {
     }
 }
 
-async fn a_node_comes_back_as_it_was_stored(site: Site) {
+async fn a_node_comes_back_as_it_was_stored(site: TestDb) {
     let db = site.open().await;
     let full = full_node();
     db.node_create(&full).await.unwrap();
@@ -131,7 +131,7 @@ async fn a_node_comes_back_as_it_was_stored(site: Site) {
     assert_eq!(db.node_get_by_name("unknown").await.unwrap(), None);
 }
 
-async fn every_field_of_a_node_can_be_changed(site: Site) {
+async fn every_field_of_a_node_can_be_changed(site: TestDb) {
     let db = site.open().await;
     let bare = node();
     db.node_create(&bare).await.unwrap();
@@ -157,7 +157,7 @@ async fn every_field_of_a_node_can_be_changed(site: Site) {
     assert!(saved.updated_at >= Some(bare.created_at));
 }
 
-async fn a_port_comes_back_as_it_was_stored_and_changed(site: Site) {
+async fn a_port_comes_back_as_it_was_stored_and_changed(site: TestDb) {
     let db = site.open().await;
     let (owner, other) = (node(), node());
     db.node_create(&owner).await.unwrap();
@@ -208,7 +208,7 @@ async fn a_port_comes_back_as_it_was_stored_and_changed(site: Site) {
     assert_eq!(db.port_get(bare.uuid).await.unwrap(), Some(saved));
 }
 
-async fn a_node_and_its_port_are_found_by_the_address(site: Site) {
+async fn a_node_and_its_port_are_found_by_the_address(site: TestDb) {
     let db = site.open().await;
     let full = full_node();
     db.node_create(&full).await.unwrap();
@@ -224,7 +224,7 @@ async fn a_node_and_its_port_are_found_by_the_address(site: Site) {
     assert_eq!(db.node_get_by_address(unknown).await.unwrap(), None);
 }
 
-async fn what_is_taken_is_named(site: Site) {
+async fn what_is_taken_is_named(site: TestDb) {
     let db = site.open().await;
     let taken = full_node();
     db.node_create(&taken).await.unwrap();
@@ -314,7 +314,7 @@ async fn what_is_taken_is_named(site: Site) {
     );
 }
 
-async fn a_port_needs_its_node(site: Site) {
+async fn a_port_needs_its_node(site: TestDb) {
     let db = site.open().await;
     let unknown = node();
     let error = db.port_create(&port(&unknown, 1)).await.unwrap_err();
@@ -324,7 +324,7 @@ async fn a_port_needs_its_node(site: Site) {
     );
 }
 
-async fn what_is_not_there_is_said(site: Site) {
+async fn what_is_not_there_is_said(site: TestDb) {
     let db = site.open().await;
     let (uuid, port) = (NodeUuid(ident::uuid()), PortUuid(ident::uuid()));
     let not_found = Fault::NodeNotFound(uuid.to_string());
@@ -344,7 +344,7 @@ async fn what_is_not_there_is_said(site: Site) {
     assert_eq!(db.port_destroy(port).await.unwrap_err(), not_found);
 }
 
-async fn a_node_goes_with_its_ports_unless_something_speaks_against_it(site: Site) {
+async fn a_node_goes_with_its_ports_unless_something_speaks_against_it(site: TestDb) {
     let db = site.open().await;
     let (doomed, kept) = (node(), node());
     db.node_create(&doomed).await.unwrap();
@@ -366,7 +366,7 @@ async fn a_node_goes_with_its_ports_unless_something_speaks_against_it(site: Sit
     assert_eq!(db.rows_of("ports").await, 1);
 }
 
-async fn words_from_elsewhere_do_not_hide_a_node(site: Site) {
+async fn words_from_elsewhere_do_not_hide_a_node(site: TestDb) {
     let db = site.open().await;
     let node = node();
     db.node_create(&node).await.unwrap();
@@ -390,7 +390,7 @@ async fn words_from_elsewhere_do_not_hide_a_node(site: Site) {
     assert_eq!(seen.provision_state.name(), "levitating");
 }
 
-async fn what_cannot_be_read_is_named(site: Site) {
+async fn what_cannot_be_read_is_named(site: TestDb) {
     let db = site.open().await;
     let node = node();
     db.node_create(&node).await.unwrap();
@@ -404,7 +404,7 @@ async fn what_cannot_be_read_is_named(site: Site) {
     assert!(text.contains("column extra of row 1"), "{text}");
 }
 
-async fn a_secret_is_the_same_for_all(site: Site) {
+async fn a_secret_is_the_same_for_all(site: TestDb) {
     let replicas = [site.open().await, site.open().await, site.open().await];
     let bring = async |db: &super::Db, name: &str| db.secret(name, &ident::secret()).await.unwrap();
     let secrets = tokio::join!(

@@ -133,33 +133,33 @@ impl Dhcp {
     }
 
     /// Removes the options of a deleted node and of its `ports`. The rest is done by
-    /// [`Leftovers::remove`].
+    /// [`ObsoleteFiles::remove`].
     pub(crate) async fn forget(
         &self,
         node: NodeUuid,
         ports: &[Port],
-    ) -> Result<Leftovers, DhcpError> {
+    ) -> Result<ObsoleteFiles, DhcpError> {
         match self {
-            Self::None => Ok(Leftovers(None)),
+            Self::None => Ok(ObsoleteFiles(None)),
             Self::Dnsmasq(dnsmasq) => {
                 let left = dnsmasq.forget(Some(node), ports).await?;
-                Ok(Leftovers(Some((dnsmasq.clone(), left))))
+                Ok(ObsoleteFiles(Some((dnsmasq.clone(), left))))
             }
             Self::Neutron(neutron) => {
                 neutron.clear(node, ports).await;
-                Ok(Leftovers(None))
+                Ok(ObsoleteFiles(None))
             }
         }
     }
 
     /// Removes the options of ports that were deleted, changed their address, or moved to another
     /// node.
-    pub(crate) async fn forget_ports(&self, ports: &[Port]) -> Result<Leftovers, DhcpError> {
+    pub(crate) async fn forget_ports(&self, ports: &[Port]) -> Result<ObsoleteFiles, DhcpError> {
         match self {
-            Self::None => Ok(Leftovers(None)),
+            Self::None => Ok(ObsoleteFiles(None)),
             Self::Dnsmasq(dnsmasq) => {
                 let left = dnsmasq.forget(None, ports).await?;
-                Ok(Leftovers(Some((dnsmasq.clone(), left))))
+                Ok(ObsoleteFiles(Some((dnsmasq.clone(), left))))
             }
             Self::Neutron(neutron) => {
                 for port in ports {
@@ -167,7 +167,7 @@ impl Dhcp {
                         .clear(port.node_uuid, std::slice::from_ref(port))
                         .await;
                 }
-                Ok(Leftovers(None))
+                Ok(ObsoleteFiles(None))
             }
         }
     }
@@ -175,9 +175,9 @@ impl Dhcp {
 
 /// Obsolete files that can be removed once the server has read the change.
 #[derive(Debug)]
-pub(crate) struct Leftovers(Option<(Dnsmasq, Vec<MacAddress>)>);
+pub(crate) struct ObsoleteFiles(Option<(Dnsmasq, Vec<MacAddress>)>);
 
-impl Leftovers {
+impl ObsoleteFiles {
     /// Removes them after a while.
     pub(crate) async fn remove(self) -> Result<(), DhcpError> {
         match self.0 {

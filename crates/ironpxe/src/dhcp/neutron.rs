@@ -50,7 +50,7 @@ pub(crate) struct Neutron {
 
 /// A port and its Neutron port.
 #[derive(Debug, Clone, Copy)]
-struct Card<'a> {
+struct BoundPort<'a> {
     port: &'a Port,
     vif: &'a str,
 }
@@ -79,26 +79,26 @@ impl Neutron {
         ports: &[Port],
         options: &[DhcpOption],
     ) -> Result<(), DhcpError> {
-        let (boots, does_not): (Vec<Card<'_>>, Vec<Card<'_>>) =
-            cards(ports).partition(|card| card.port.pxe_enabled);
+        let (boots, does_not): (Vec<BoundPort<'_>>, Vec<BoundPort<'_>>) =
+            bound_ports(ports).partition(|bound| bound.port.pxe_enabled);
         if boots.is_empty() {
             return Err(DhcpError::NoVif(node.uuid));
         }
         // They may have been bootable before.
-        self.clear_cards(node.uuid, does_not).await;
+        self.clear_ports(node.uuid, does_not).await;
         let mut problems = Vec::new();
         let mut changed = false;
-        for card in &boots {
-            match self.tell(card, options).await {
+        for bound in &boots {
+            match self.update_port(bound, options).await {
                 Ok(told) => changed |= told,
                 Err(problem) => {
                     warn!(
                         node.uuid = %node.uuid,
-                        port.uuid = %card.port.uuid,
-                        port.mac = %card.port.address,
+                        port.uuid = %bound.port.uuid,
+                        port.mac = %bound.port.address,
                         "cannot set DHCP options for the port in Neutron: {problem}"
                     );
-                    problems.push(format!("port {}: {problem}", card.port.uuid));
+                    problems.push(format!("port {}: {problem}", bound.port.uuid));
                 }
             }
         }
@@ -114,22 +114,22 @@ impl Neutron {
     /// Deletes the options of this service. Errors are only logged: the options direct the machine
     /// here, where its boot is decided on each request.
     pub(super) async fn clear(&self, node: NodeUuid, ports: &[Port]) {
-        let clearing = self.clear_cards(node, cards(ports).collect());
+        let clearing = self.clear_ports(node, bound_ports(ports).collect());
         if tokio::time::timeout(CLEAR_TIMEOUT, clearing).await.is_err() {
             warn!(node.uuid = %node, "cannot remove DHCP options from Neutron: timed out");
         }
     }
 
-    async fn clear_cards(&self, node: NodeUuid, cards: Vec<Card<'_>>) {
-        for card in cards {
-            match self.tell(&card, &[]).await {
+    async fn clear_ports(&self, node: NodeUuid, ports: Vec<BoundPort<'_>>) {
+        for bound in ports {
+            match self.update_port(&bound, &[]).await {
                 Ok(_) => {}
                 // The port is deleted, and its options with it.
                 Err(Problem::Neutron(error)) if error.is_not_found() => {}
                 Err(problem) => warn!(
                     node.uuid = %node,
-                    port.uuid = %card.port.uuid,
-                    port.mac = %card.port.address,
+                    port.uuid = %bound.port.uuid,
+                    port.mac = %bound.port.address,
                     "cannot remove DHCP options from Neutron: {problem}"
                 ),
             }
@@ -138,24 +138,28 @@ impl Neutron {
 
     /// Sets exactly these options of this service on the Neutron port; returns whether anything
     /// changed.
-    async fn tell(&self, card: &Card<'_>, options: &[DhcpOption]) -> Result<bool, Problem> {
-        let there = self.client.port(card.vif).await?;
-        let wanted = suitable(options, &there);
+    async fn update_port(
+        &self,
+        bound: &BoundPort<'_>,
+        options: &[DhcpOption],
+    ) -> Result<bool, Problem> {
+        let neutron_port = self.client.port(bound.vif).await?;
+        let wanted = suitable(options, &neutron_port);
         if wanted.is_empty() && !options.is_empty() {
             return Err(Problem::NoAddress);
         }
         if !options.is_empty() {
-            warn_of_another_address(card, &there);
+            warn_of_another_address(bound, &neutron_port);
         }
-        let changes = changes(&there.extra_dhcp_opts, wanted);
+        let changes = changes(&neutron_port.extra_dhcp_opts, wanted);
         if changes.is_empty() {
             return Ok(false);
         }
-        self.client.set_extra_dhcp_opts(card.vif, &changes).await?;
+        self.client.set_extra_dhcp_opts(bound.vif, &changes).await?;
         info!(
-            port.uuid = %card.port.uuid,
-            port.mac = %card.port.address,
-            vif = card.vif,
+            port.uuid = %bound.port.uuid,
+            port.mac = %bound.port.address,
+            vif = bound.vif,
             "{} DHCP options changed in Neutron",
             changes.len()
         );
@@ -179,10 +183,10 @@ pub(super) fn note(node: &mut Node, told: bool) {
 }
 
 /// The ports that have a Neutron port.
-fn cards(ports: &[Port]) -> impl Iterator<Item = Card<'_>> {
+fn bound_ports(ports: &[Port]) -> impl Iterator<Item = BoundPort<'_>> {
     ports.iter().filter_map(|port| {
         let vif = vif(&port.internal_info)?;
-        Some(Card { port, vif })
+        Some(BoundPort { port, vif })
     })
 }
 
@@ -212,11 +216,11 @@ fn suitable(options: &[DhcpOption], port: &NeutronPort) -> Vec<ExtraDhcpOption> 
 }
 
 /// The changes from the current options to `wanted`.
-fn changes(there: &[ExtraDhcpOption], wanted: Vec<ExtraDhcpOption>) -> Vec<ExtraDhcpOption> {
+fn changes(neutron_port: &[ExtraDhcpOption], wanted: Vec<ExtraDhcpOption>) -> Vec<ExtraDhcpOption> {
     let same = |a: &ExtraDhcpOption, b: &ExtraDhcpOption| {
         a.opt_name == b.opt_name && a.ip_version == b.ip_version
     };
-    let stale: Vec<ExtraDhcpOption> = there
+    let stale: Vec<ExtraDhcpOption> = neutron_port
         .iter()
         .filter(|old| is_ours(&old.opt_name) && !wanted.iter().any(|new| same(old, new)))
         .map(|old| ExtraDhcpOption {
@@ -224,7 +228,7 @@ fn changes(there: &[ExtraDhcpOption], wanted: Vec<ExtraDhcpOption>) -> Vec<Extra
             ..old.clone()
         })
         .collect();
-    let new = wanted.into_iter().filter(|new| !there.contains(new));
+    let new = wanted.into_iter().filter(|new| !neutron_port.contains(new));
     new.chain(stale).collect()
 }
 
@@ -234,18 +238,18 @@ fn is_ours(name: &str) -> bool {
 }
 
 /// Neutron's DHCP identifies a machine by the address of its Neutron port.
-fn warn_of_another_address(card: &Card<'_>, there: &NeutronPort) {
-    let same = there
+fn warn_of_another_address(bound: &BoundPort<'_>, neutron_port: &NeutronPort) {
+    let same = neutron_port
         .mac_address
         .parse::<MacAddress>()
-        .is_ok_and(|it| it == card.port.address);
+        .is_ok_and(|it| it == bound.port.address);
     if !same {
         warn!(
-            port.uuid = %card.port.uuid,
-            port.mac = %card.port.address,
-            vif = card.vif,
+            port.uuid = %bound.port.uuid,
+            port.mac = %bound.port.address,
+            vif = bound.vif,
             "the Neutron port has a different address, {}: its DHCP does not serve this port",
-            there.mac_address
+            neutron_port.mac_address
         );
     }
 }

@@ -4,7 +4,7 @@
 //! of them in its own way.
 
 use crate::fuzzing::service::running;
-use crate::server::{Site, first_answer};
+use crate::server::{HttpService, first_answer};
 
 /// The data are the target of a `GET` and, behind a byte 0xFE, lines of its head.
 pub(super) fn check(data: &[u8]) {
@@ -24,7 +24,7 @@ pub(super) fn check(data: &[u8]) {
     request.extend_from_slice(b"\r\n");
     let running = running();
     let site = &running.service.site;
-    let framework = Site {
+    let framework = HttpService {
         fast_path: None,
         ..site.clone()
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::fuzzing::service::running;
-use crate::rpc::server::{Served, answer};
+use crate::rpc::server::{RpcServer, answer};
 use crate::server::RequestMemory;
 
 /// What is carried out: whatever changes nothing.
@@ -20,7 +20,7 @@ pub(super) fn check(data: &[u8]) {
         return;
     }
     let running = running();
-    let served = Served {
+    let served = RpcServer {
         conductor: Arc::new(running.service.conductor.clone()),
         users: None,
         max_body_bytes: 1 << 20,

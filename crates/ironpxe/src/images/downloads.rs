@@ -54,7 +54,7 @@ struct Slot {
     peer: Option<IpAddr>,
     started: Instant,
     sent: AtomicU64,
-    pace: Mutex<Pace>,
+    pace: Mutex<Throughput>,
     ended: CancellationToken,
     /// The source of the bytes, except while the next bytes are read.
     source: Mutex<Option<Source>>,
@@ -62,7 +62,7 @@ struct Slot {
 
 /// The speed of a download.
 #[derive(Debug)]
-struct Pace {
+struct Throughput {
     since: Instant,
     sent_before: u64,
     /// Bytes per second in the last complete interval.
@@ -102,7 +102,7 @@ impl Downloads {
             peer,
             started: now,
             sent: AtomicU64::new(0),
-            pace: Mutex::new(Pace {
+            pace: Mutex::new(Throughput {
                 since: now,
                 sent_before: 0,
                 last: None,
@@ -226,7 +226,7 @@ impl Permit {
         let mut pace = lock(&self.slot.pace);
         let spent = now.duration_since(pace.since);
         if spent >= WINDOW {
-            *pace = Pace {
+            *pace = Throughput {
                 since: now,
                 sent_before: sent,
                 last: Some(rate(sent.saturating_sub(pace.sent_before), spent)),

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::error::{ImageError, RETRY_AFTER};
 use super::range::{ByteRange, ContentRange};
-use super::relay::Fetched;
+use super::relay::FetchedImage;
 use super::stream::Check;
 use crate::openstack::{Cause, Glance, Image, OpenStackError, TempUrls};
 
@@ -28,7 +28,7 @@ const TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Glance, if configured.
 #[derive(Debug)]
-pub(super) struct Glances {
+pub(super) struct GlanceSource {
     client: Option<Glance>,
     temp_urls: Option<TempUrls>,
     known: Mutex<HashMap<Uuid, Arc<Known>>>,
@@ -37,7 +37,7 @@ pub(super) struct Glances {
 /// The metadata of an image with its time. Locked while it is fetched.
 type Known = tokio::sync::Mutex<Option<(Instant, Result<Arc<Image>, ImageError>)>>;
 
-impl Glances {
+impl GlanceSource {
     pub(super) fn new(client: Option<Glance>, temp_urls: Option<TempUrls>) -> Self {
         Self {
             client,
@@ -123,7 +123,7 @@ impl Glances {
         &self,
         image: &GlanceImage,
         range: Option<ByteRange>,
-    ) -> Result<(Fetched, Option<Check>), ImageError> {
+    ) -> Result<(FetchedImage, Option<Check>), ImageError> {
         let described = self.image(image).await?;
         let total = described.size.ok_or_else(|| {
             ImageError::NotAvailable("Glance does not report its size".to_owned())
@@ -161,7 +161,7 @@ impl Glances {
                 "Glance sends {length} bytes instead of {expected}"
             )));
         }
-        let fetched = Fetched {
+        let fetched = FetchedImage {
             answer,
             total,
             part,

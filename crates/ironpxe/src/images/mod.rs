@@ -34,15 +34,15 @@ pub(crate) use self::downloads::Client;
 use self::downloads::{Downloads, Permit};
 pub(crate) use self::error::ImageError;
 use self::file::Allowed;
-use self::glance::Glances;
+use self::glance::GlanceSource;
 pub(crate) use self::locate::{LocateError, Purpose};
 pub(crate) use self::range::ByteRange;
-use self::relay::{Fetched, Relay};
+use self::relay::{FetchedImage, Relay};
 use self::signed_url::UrlSigner;
 pub(crate) use self::signed_url::{Key, Parts, UrlError, VerifiedUrl};
 use self::source::Source;
 use self::stream::Check;
-pub(crate) use self::stream::{Opened, Transfer};
+pub(crate) use self::stream::{OpenImage, Transfer};
 use crate::clock;
 pub(crate) use crate::openstack::Image;
 use crate::openstack::{Glance, TempUrls};
@@ -112,7 +112,7 @@ struct Inner {
     relay: Relay,
     signer: UrlSigner,
     allowed: Allowed,
-    glances: Glances,
+    glances: GlanceSource,
     temp_url_lifetime: Duration,
     idle_timeout: Duration,
     downloads: Arc<Downloads>,
@@ -137,7 +137,7 @@ impl Images {
                 lifetime: settings.url_lifetime,
             },
             allowed: Allowed(settings.allowed_paths),
-            glances: Glances::new(settings.glance, settings.temp_urls),
+            glances: GlanceSource::new(settings.glance, settings.temp_urls),
             temp_url_lifetime: settings.temp_url_lifetime,
             idle_timeout: settings.idle_timeout,
             downloads: Downloads::new(settings.downloads),
@@ -155,7 +155,7 @@ impl Images {
         image: &ImageRef,
         range: Option<ByteRange>,
         client: Client,
-    ) -> Result<Opened, ImageError> {
+    ) -> Result<OpenImage, ImageError> {
         let permit = self.0.downloads.take(client)?;
         match image {
             ImageRef::Http(url) => {
@@ -180,7 +180,7 @@ impl Images {
         image: &ImageFile,
         range: Option<ByteRange>,
         permit: Permit,
-    ) -> Result<Opened, ImageError> {
+    ) -> Result<OpenImage, ImageError> {
         let (file, total) = self.file(image).await?;
         let mut file = tokio::fs::File::from_std(file);
         let part = match range {
@@ -196,7 +196,7 @@ impl Images {
                 Some(part)
             }
         };
-        Ok(Opened {
+        Ok(OpenImage {
             total,
             part,
             source: Source::File(file),
@@ -220,13 +220,13 @@ impl Images {
         }
     }
 
-    fn fetched(&self, fetched: Fetched, check: Option<Check>, permit: Permit) -> Opened {
-        let Fetched {
+    fn fetched(&self, fetched: FetchedImage, check: Option<Check>, permit: Permit) -> OpenImage {
+        let FetchedImage {
             answer,
             total,
             part,
         } = fetched;
-        Opened {
+        OpenImage {
             total,
             part,
             source: Source::Answer(Box::new(answer)),

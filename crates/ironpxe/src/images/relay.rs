@@ -36,7 +36,7 @@ pub(super) struct Relay {
 
 /// A response with an image or a range of it.
 #[derive(Debug)]
-pub(super) struct Fetched {
+pub(super) struct FetchedImage {
     pub(super) answer: Response,
     pub(super) total: u64,
     pub(super) part: Option<(u64, u64)>,
@@ -91,7 +91,7 @@ impl Relay {
         &self,
         url: &ImageUrl,
         range: Option<ByteRange>,
-    ) -> Result<Fetched, ImageError> {
+    ) -> Result<FetchedImage, ImageError> {
         let answer = tokio::time::timeout(self.idle_timeout, self.follow(url, range)).await;
         let answer = answer.unwrap_or_else(|_| {
             Err(ImageError::unavailable(format!(
@@ -185,7 +185,7 @@ impl Relay {
         }
     }
 
-    fn understand(answer: Response, range: Option<ByteRange>) -> Result<Fetched, ImageError> {
+    fn understand(answer: Response, range: Option<ByteRange>) -> Result<FetchedImage, ImageError> {
         let status = answer.status();
         let content_range = ContentRange::of(answer.headers());
         match (status, range) {
@@ -225,7 +225,7 @@ impl Relay {
             ));
         };
         if status == StatusCode::OK {
-            return Ok(Fetched {
+            return Ok(FetchedImage {
                 answer,
                 total: length,
                 part: None,
@@ -238,7 +238,7 @@ impl Relay {
                 && wanted.is_some_and(|(first, last)| last - first + 1 == length)
         };
         match content_range.filter(fits) {
-            Some(ContentRange { part, total }) => Ok(Fetched {
+            Some(ContentRange { part, total }) => Ok(FetchedImage {
                 answer,
                 total,
                 part,

@@ -24,13 +24,13 @@ use super::source::Source;
 /// The expected checksum.
 #[derive(Debug, Clone)]
 pub(super) struct Check {
-    digest: Running,
+    digest: Hasher,
     name: &'static str,
     expected: Vec<u8>,
 }
 
 #[derive(Debug, Clone)]
-enum Running {
+enum Hasher {
     Md5(Md5),
     Sha256(Sha256),
     Sha384(Sha384),
@@ -42,10 +42,10 @@ impl Check {
     /// unsupported algorithm.
     pub(super) fn new(algorithm: &str, value: &str) -> Option<Self> {
         let (digest, name, length) = match algorithm {
-            "md5" => (Running::Md5(Md5::new()), "MD5", 16),
-            "sha256" => (Running::Sha256(Sha256::new()), "SHA-256", 32),
-            "sha384" => (Running::Sha384(Sha384::new()), "SHA-384", 48),
-            "sha512" => (Running::Sha512(Sha512::new()), "SHA-512", 64),
+            "md5" => (Hasher::Md5(Md5::new()), "MD5", 16),
+            "sha256" => (Hasher::Sha256(Sha256::new()), "SHA-256", 32),
+            "sha384" => (Hasher::Sha384(Sha384::new()), "SHA-384", 48),
+            "sha512" => (Hasher::Sha512(Sha512::new()), "SHA-512", 64),
             _ => return None,
         };
         let expected = bytes(&value.to_ascii_lowercase())?;
@@ -58,19 +58,19 @@ impl Check {
 
     fn update(&mut self, bytes: &[u8]) {
         match &mut self.digest {
-            Running::Md5(digest) => digest.update(bytes),
-            Running::Sha256(digest) => digest.update(bytes),
-            Running::Sha384(digest) => digest.update(bytes),
-            Running::Sha512(digest) => digest.update(bytes),
+            Hasher::Md5(digest) => digest.update(bytes),
+            Hasher::Sha256(digest) => digest.update(bytes),
+            Hasher::Sha384(digest) => digest.update(bytes),
+            Hasher::Sha512(digest) => digest.update(bytes),
         }
     }
 
     fn finish(self) -> Result<(), String> {
         let got = match self.digest {
-            Running::Md5(digest) => digest.finalize().to_vec(),
-            Running::Sha256(digest) => digest.finalize().to_vec(),
-            Running::Sha384(digest) => digest.finalize().to_vec(),
-            Running::Sha512(digest) => digest.finalize().to_vec(),
+            Hasher::Md5(digest) => digest.finalize().to_vec(),
+            Hasher::Sha256(digest) => digest.finalize().to_vec(),
+            Hasher::Sha384(digest) => digest.finalize().to_vec(),
+            Hasher::Sha512(digest) => digest.finalize().to_vec(),
         };
         if got == self.expected {
             return Ok(());
@@ -112,7 +112,7 @@ impl Transfer {
 
 /// An image, or a range of it, that is open for reading.
 #[derive(Debug)]
-pub(crate) struct Opened {
+pub(crate) struct OpenImage {
     /// The size of the entire image, in bytes.
     pub total: u64,
     /// The first and last position of the range; `None` for the entire image.
@@ -124,7 +124,7 @@ pub(crate) struct Opened {
     pub(super) permit: Permit,
 }
 
-impl Opened {
+impl OpenImage {
     /// The number of bytes to send.
     pub(crate) fn length(&self) -> u64 {
         match self.part {
@@ -147,7 +147,7 @@ impl Opened {
             held: None,
             idle_timeout: self.idle_timeout,
             permit: self.permit,
-            account: Account {
+            account: TransferLog {
                 sent: 0,
                 length: self
                     .part
@@ -175,7 +175,7 @@ struct Download {
     idle_timeout: Duration,
     /// Has the source, unless the download was aborted.
     permit: Permit,
-    account: Account,
+    account: TransferLog,
 }
 
 impl Download {
@@ -242,7 +242,7 @@ fn size(piece: &Bytes) -> u64 {
 }
 
 /// The accounting of a download; logged once, however it ends.
-struct Account {
+struct TransferLog {
     transfer: Transfer,
     sent: u64,
     length: u64,
@@ -251,7 +251,7 @@ struct Account {
     told: bool,
 }
 
-impl Account {
+impl TransferLog {
     fn fail(&mut self, problem: String) -> io::Error {
         self.told = true;
         let (sent, length) = (self.sent, self.length);
@@ -282,7 +282,7 @@ impl Account {
     }
 }
 
-impl Drop for Account {
+impl Drop for TransferLog {
     fn drop(&mut self) {
         if !self.told {
             let (sent, length) = (self.sent, self.length);

@@ -8,7 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// A second signal during the graceful shutdown.
 #[derive(Debug, thiserror::Error)]
 #[error("second {signal}: shutdown aborted, requests and tasks in progress are cut off")]
-pub(crate) struct CutShort {
+pub(crate) struct ShutdownAborted {
     /// The signal's name.
     signal: &'static str,
 }
@@ -41,22 +41,22 @@ impl Signals {
     }
 
     /// Waits for another signal while `work` runs; a signal aborts the wait.
-    pub(crate) async fn or_cut_short<T>(
+    pub(crate) async fn or_aborted<T>(
         &mut self,
         work: impl Future<Output = T>,
-    ) -> Result<T, CutShort> {
+    ) -> Result<T, ShutdownAborted> {
         tokio::select! {
             done = work => Ok(done),
-            signal = self.next() => Err(CutShort { signal }),
+            signal = self.next() => Err(ShutdownAborted { signal }),
         }
     }
 }
 
 /// SIGHUP, caught from creation on; it no longer kills the process.
 #[derive(Debug)]
-pub(crate) struct HangUps(Signal);
+pub(crate) struct Sighup(Signal);
 
-impl HangUps {
+impl Sighup {
     /// Installs the handler.
     pub(crate) fn catch() -> io::Result<Self> {
         signal(SignalKind::hangup()).map(Self)

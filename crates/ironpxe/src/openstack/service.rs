@@ -28,14 +28,14 @@ pub(super) struct Service {
     name: &'static str,
     http: Http,
     session: Option<Arc<Session>>,
-    place: Arc<Place>,
+    endpoint_filter: Arc<EndpointFilter>,
     retries: u32,
     pause: Duration,
 }
 
 /// How the endpoint is determined.
 #[derive(Debug)]
-struct Place {
+struct EndpointFilter {
     /// Its type in the catalog.
     service_type: &'static str,
     /// The API version in paths, which the endpoint may include.
@@ -93,7 +93,7 @@ impl Service {
             name,
             http: Http::new(settings)?,
             session: login.map(|login| Arc::new(Session::new(login))),
-            place: Arc::new(Place {
+            endpoint_filter: Arc::new(EndpointFilter {
                 service_type,
                 version,
                 endpoint_override,
@@ -150,8 +150,8 @@ impl Service {
     ) -> Result<String, OpenStackError> {
         let looked_up = async {
             let token = self.token(None).await?;
-            let token = token.ok_or_else(|| self.place.not_in_catalog(service_type))?;
-            let found = self.place.in_catalog(&token, service_type)?;
+            let token = token.ok_or_else(|| self.endpoint_filter.not_in_catalog(service_type))?;
+            let found = self.endpoint_filter.in_catalog(&token, service_type)?;
             Ok(found.trim_end_matches('/').to_owned())
         };
         looked_up.await.map_err(|cause| OpenStackError {
@@ -185,8 +185,8 @@ impl Service {
         question: &ApiRequest,
         token: Option<&Arc<Token>>,
     ) -> Result<Response, Cause> {
-        let base = self.place.find(token)?;
-        let url = format!("{base}{}{}", self.place.version, question.path);
+        let base = self.endpoint_filter.find(token)?;
+        let url = format!("{base}{}{}", self.endpoint_filter.version, question.path);
         let mut request = self
             .http
             .request(question.method.clone(), &url)
@@ -229,7 +229,7 @@ impl Service {
     }
 }
 
-impl Place {
+impl EndpointFilter {
     /// The service's endpoint without its version.
     fn find<'a>(&'a self, token: Option<&'a Arc<Token>>) -> Result<&'a str, Cause> {
         let url = match (&self.endpoint_override, token) {

@@ -22,10 +22,10 @@ use http::HeaderValue;
 use tokio::sync::{OnceCell, Semaphore};
 use tracing::{error, warn};
 
-use self::limits::{Limits, Place};
+use self::limits::{Limits, VerificationPermit};
 
 /// How often the file is checked for changes.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A user name and a password, hidden in `Debug` output.
 #[derive(Clone, PartialEq, Eq)]
@@ -98,11 +98,11 @@ pub(crate) struct Users(Arc<Shared>);
 
 /// The result of authentication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Admission {
+pub(crate) enum AuthResult {
     /// Name and password are valid.
-    Admitted,
+    Accepted,
     /// They are invalid or missing.
-    Refused,
+    Rejected,
     /// Unknown: too many passwords are queued, by this peer or in total, or this peer had too many
     /// failures.
     Busy {
@@ -113,12 +113,12 @@ pub(crate) enum Admission {
 
 struct Shared {
     path: PathBuf,
-    known: Mutex<Known>,
+    known: Mutex<UserCache>,
     /// The verifications in progress.
-    tries: Mutex<HashMap<HeaderValue, Arc<OnceCell<bool>>>>,
+    verifications: Mutex<HashMap<HeaderValue, Arc<OnceCell<bool>>>>,
     limits: Arc<Limits>,
     /// Held while a password is verified: one at a time.
-    turn: Arc<Semaphore>,
+    slot: Arc<Semaphore>,
 }
 
 impl fmt::Debug for Shared {
@@ -129,221 +129,227 @@ impl fmt::Debug for Shared {
     }
 }
 
-struct Known {
-    looked: Instant,
-    stamp: Stamp,
+struct UserCache {
+    checked_at: Instant,
+    file_version: FileVersion,
     /// The hash of each name.
     hashes: HashMap<String, String>,
     /// The results by header value.
-    judged: HashMap<HeaderValue, Judged>,
+    results: HashMap<HeaderValue, CachedResult>,
 }
 
 /// The result of a verification.
-struct Judged {
+struct CachedResult {
     username: String,
     /// The hash it was compared with; `None` if the user does not exist.
     hash: Option<String>,
-    right: bool,
+    valid: bool,
 }
 
 /// Changes with the file.
-type Stamp = Option<(SystemTime, u64)>;
+type FileVersion = Option<(SystemTime, u64)>;
 
 /// The maximum number of cached results, for valid and invalid headers each.
-const MAX_JUDGED: usize = 1024;
+const MAX_RESULTS: usize = 1024;
 
 impl Users {
     /// Reads the file.
     pub(crate) fn read(path: &Path) -> Result<Self, UsersError> {
-        let known = Known {
-            looked: Instant::now(),
-            stamp: stamp(path),
+        let known = UserCache {
+            checked_at: Instant::now(),
+            file_version: file_version(path),
             hashes: read(path)?,
-            judged: HashMap::new(),
+            results: HashMap::new(),
         };
         Ok(Self(Arc::new(Shared {
             path: path.to_owned(),
             known: Mutex::new(known),
-            tries: Mutex::default(),
+            verifications: Mutex::default(),
             limits: Arc::default(),
-            turn: Arc::new(Semaphore::new(1)),
+            slot: Arc::new(Semaphore::new(1)),
         })))
     }
 
     /// Authenticates an `Authorization` header from `peer`.
-    pub(crate) async fn admit(
+    pub(crate) async fn authenticate(
         &self,
         header: Option<&HeaderValue>,
         peer: Option<IpAddr>,
-    ) -> Admission {
+    ) -> AuthResult {
         let Some(header) = header else {
-            return Admission::Refused;
+            return AuthResult::Rejected;
         };
-        if let Some(right) = self.judged(header) {
-            return admission(right);
+        if let Some(valid) = self.cached_result(header) {
+            return auth_result(valid);
         }
         let Some(credentials) = Credentials::from_header(header) else {
-            return Admission::Refused;
+            return AuthResult::Rejected;
         };
-        let (cell, place) = match self.one_try(header, peer) {
-            Ok(one_try) => one_try,
-            Err(retry_after) => return Admission::Busy { retry_after },
+        let (cell, permit) = match self.shared_verification(header, peer) {
+            Ok(shared_verification) => shared_verification,
+            Err(retry_after) => return AuthResult::Busy { retry_after },
         };
         let tried = cell
-            .get_or_try_init(|| self.try_password(header.clone(), credentials, place, peer))
+            .get_or_try_init(|| self.verify(header.clone(), credentials, permit, peer))
             .await;
         match tried {
-            Ok(right) => admission(*right),
-            Err(retry_after) => Admission::Busy { retry_after },
+            Ok(valid) => auth_result(*valid),
+            Err(retry_after) => AuthResult::Busy { retry_after },
         }
     }
 
     /// The verification of this header in progress, or a new one if the limits allow it.
-    fn one_try(
+    fn shared_verification(
         &self,
         header: &HeaderValue,
         peer: Option<IpAddr>,
-    ) -> Result<(Arc<OnceCell<bool>>, Option<Place>), u16> {
-        let mut tries = self.0.tries.lock().unwrap_or_else(PoisonError::into_inner);
+    ) -> Result<(Arc<OnceCell<bool>>, Option<VerificationPermit>), u16> {
+        let mut verifications = self
+            .0
+            .verifications
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         // Those without waiters.
-        tries.retain(|_, cell| Arc::strong_count(cell) > 1);
-        if let Some(cell) = tries.get(header) {
+        verifications.retain(|_, cell| Arc::strong_count(cell) > 1);
+        if let Some(cell) = verifications.get(header) {
             return Ok((Arc::clone(cell), None));
         }
-        let place = self.0.limits.enter(peer, Instant::now())?;
+        let permit = self.0.limits.acquire(peer, Instant::now())?;
         let cell = Arc::new(OnceCell::new());
-        tries.insert(header.clone(), Arc::clone(&cell));
-        Ok((cell, Some(place)))
+        verifications.insert(header.clone(), Arc::clone(&cell));
+        Ok((cell, Some(permit)))
     }
 
-    async fn try_password(
+    async fn verify(
         &self,
         header: HeaderValue,
         credentials: Credentials,
-        place: Option<Place>,
+        permit: Option<VerificationPermit>,
         peer: Option<IpAddr>,
     ) -> Result<bool, u16> {
         // The request that started it may have been cancelled.
-        let place = match place {
-            Some(place) => place,
-            None => self.0.limits.enter(peer, Instant::now())?,
+        let permit = match permit {
+            Some(permit) => permit,
+            None => self.0.limits.acquire(peer, Instant::now())?,
         };
-        let Ok(turn) = Arc::clone(&self.0.turn).acquire_owned().await else {
+        let Ok(slot) = Arc::clone(&self.0.slot).acquire_owned().await else {
             return Ok(false);
         };
         let users = self.clone();
         let tried = tokio::task::spawn_blocking(move || {
             // Held until it is done, even if the request is cancelled.
-            let _turn = turn;
-            users.judge(header, credentials, &place, peer)
+            let _slot = slot;
+            users.verify_blocking(header, credentials, &permit, peer)
         });
         Ok(tried.await.unwrap_or(false))
     }
 
     /// Verifies a password, and caches the result.
-    fn judge(
+    fn verify_blocking(
         &self,
         header: HeaderValue,
         credentials: Credentials,
-        place: &Place,
+        permit: &VerificationPermit,
         peer: Option<IpAddr>,
     ) -> bool {
         let Credentials { username, password } = credentials;
-        let (hash, decoy) = {
+        let (hash, dummy_hash) = {
             let known = self.lock();
-            (known.hashes.get(&username).cloned(), known.decoy())
+            (known.hashes.get(&username).cloned(), known.dummy_hash())
         };
         // An unknown name takes as long as a known one.
-        let compared = bcrypt::verify(password, hash.as_deref().unwrap_or(&decoy));
-        let right = compared.unwrap_or(false) && hash.is_some();
-        if !right {
-            place.failed();
+        let compared = bcrypt::verify(password, hash.as_deref().unwrap_or(&dummy_hash));
+        let valid = compared.unwrap_or(false) && hash.is_some();
+        if !valid {
+            permit.record_failure();
             warn!(
                 peer = peer.map(|peer| peer.to_string()),
                 "JSON-RPC request rejected: wrong user name or password"
             );
         }
-        let judged = Judged {
+        let result = CachedResult {
             username,
             hash,
-            right,
+            valid,
         };
-        self.lock().remember(header, judged);
-        right
+        self.lock().insert(header, result);
+        valid
     }
 
     /// The cached result of a header.
-    fn judged(&self, header: &HeaderValue) -> Option<bool> {
+    fn cached_result(&self, header: &HeaderValue) -> Option<bool> {
         let mut known = self.lock();
-        if known.looked.elapsed() >= LOOK_AGAIN {
-            self.look(&mut known);
+        if known.checked_at.elapsed() >= CHECK_INTERVAL {
+            self.reload_if_changed(&mut known);
         }
-        known.judged.get(header).map(|judged| judged.right)
+        known.results.get(header).map(|result| result.valid)
     }
 
     /// Reloads the file if it changed. If that fails, the previous users are kept.
-    fn look(&self, known: &mut Known) {
-        known.looked = Instant::now();
-        let stamp = stamp(&self.0.path);
-        if stamp == known.stamp {
+    fn reload_if_changed(&self, known: &mut UserCache) {
+        known.checked_at = Instant::now();
+        let file_version = file_version(&self.0.path);
+        if file_version == known.file_version {
             return;
         }
         match read(&self.0.path) {
             Ok(hashes) => {
                 known.hashes = hashes;
                 known.forget_changed();
-                known.stamp = stamp;
+                known.file_version = file_version;
             }
             Err(problem) => error!("reload failed; keeping the previous users: {problem}"),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Known> {
+    fn lock(&self) -> MutexGuard<'_, UserCache> {
         self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn admission(right: bool) -> Admission {
-    if right {
-        Admission::Admitted
+fn auth_result(valid: bool) -> AuthResult {
+    if valid {
+        AuthResult::Accepted
     } else {
-        Admission::Refused
+        AuthResult::Rejected
     }
 }
 
-impl Known {
+impl UserCache {
     /// Caches a result, unless the file has changed meanwhile.
-    fn remember(&mut self, header: HeaderValue, judged: Judged) {
-        if self.hashes.get(&judged.username) != judged.hash.as_ref() {
+    fn insert(&mut self, header: HeaderValue, result: CachedResult) {
+        if self.hashes.get(&result.username) != result.hash.as_ref() {
             return;
         }
-        let alike = |other: &Judged| other.right == judged.right;
-        if self.judged.values().filter(|it| alike(it)).count() >= MAX_JUDGED {
+        let alike = |other: &CachedResult| other.valid == result.valid;
+        if self.results.values().filter(|it| alike(it)).count() >= MAX_RESULTS {
             // Invalid headers never evict valid ones.
-            self.judged.retain(|_, other| !alike(other));
+            self.results.retain(|_, other| !alike(other));
         }
-        self.judged.insert(header, judged);
+        self.results.insert(header, result);
     }
 
     /// Removes cached results of changed entries.
     fn forget_changed(&mut self) {
-        let Self { hashes, judged, .. } = self;
-        judged.retain(|_, judged| hashes.get(&judged.username) == judged.hash.as_ref());
+        let Self {
+            hashes, results, ..
+        } = self;
+        results.retain(|_, result| hashes.get(&result.username) == result.hash.as_ref());
     }
 
     /// A hash that matches no password, with the highest cost in the file.
-    fn decoy(&self) -> String {
+    fn dummy_hash(&self) -> String {
         let costs = self.hashes.values().filter_map(|hash| hash.get(4..6));
         let usable = costs.filter_map(|cost| cost.parse::<u8>().ok().filter(|it| *it < 32));
         let cost = usable.max().unwrap_or(10);
-        format!("$2b${cost:02}${DECOY}")
+        format!("$2b${cost:02}${DUMMY_HASH}")
     }
 }
 
-/// Salt and hash of [`Known::decoy`].
-const DECOY: &str = "abcdefghijklmnopqrstuuVkZQ3Yx1bU8mJ0cW5rT7nL9pD2eH4gK";
+/// Salt and hash of [`UserCache::dummy_hash`].
+const DUMMY_HASH: &str = "abcdefghijklmnopqrstuuVkZQ3Yx1bU8mJ0cW5rT7nL9pD2eH4gK";
 
-fn stamp(path: &Path) -> Stamp {
+fn file_version(path: &Path) -> FileVersion {
     let metadata = std::fs::metadata(path).ok()?;
     Some((metadata.modified().ok()?, metadata.len()))
 }

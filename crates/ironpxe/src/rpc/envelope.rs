@@ -31,7 +31,7 @@ pub(super) const MAX_VALUES: usize = 200_000;
 
 /// Why a request is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Refused {
+pub(super) enum RpcError {
     /// The body is not JSON.
     #[error("Invalid JSON received by RPC server: {0}")]
     Parse(String),
@@ -46,7 +46,7 @@ pub(super) enum Refused {
     Params { method: String, problem: String },
 }
 
-impl Refused {
+impl RpcError {
     /// The error code of the JSON-RPC specification.
     pub(super) fn code(&self) -> i64 {
         match self {
@@ -70,20 +70,20 @@ pub(super) struct Request {
 }
 
 /// A rejection, and the request's `id` if it could be parsed.
-pub(super) type Unread = (Refused, Value);
+pub(super) type InvalidRequest = (RpcError, Value);
 
 impl Request {
     /// Parses a body.
-    pub(super) fn read(body: &[u8]) -> Result<Self, Unread> {
+    pub(super) fn read(body: &[u8]) -> Result<Self, InvalidRequest> {
         let count = count_values(body);
         if count > MAX_VALUES {
             let problem = format!("it has {count} values; at most {MAX_VALUES} are allowed");
-            return Err((Refused::Request(problem), Value::Null));
+            return Err((RpcError::Request(problem), Value::Null));
         }
         let read: Value = serde_json::from_slice(body)
-            .map_err(|error| (Refused::Parse(error.to_string()), Value::Null))?;
+            .map_err(|error| (RpcError::Parse(error.to_string()), Value::Null))?;
         let invalid =
-            |problem: &str, id: &Value| (Refused::Request(problem.to_owned()), id.clone());
+            |problem: &str, id: &Value| (RpcError::Request(problem.to_owned()), id.clone());
         let Value::Object(mut fields) = read else {
             return Err(invalid("expected an object", &Value::Null));
         };
@@ -115,7 +115,7 @@ impl Request {
             Some(Value::Object(context)) => usable_id(context.get("request_id")),
             Some(_) => {
                 let problem = "context must be an object".to_owned();
-                return Err((Refused::Params { method, problem }, id));
+                return Err((RpcError::Params { method, problem }, id));
             }
         };
         Ok(Self {
@@ -145,7 +145,7 @@ impl Params {
         &mut self,
         method: &str,
         name: &str,
-    ) -> Result<T, Refused> {
+    ) -> Result<T, RpcError> {
         let value = self.0.remove(name);
         let missing = value.is_none();
         serde_json::from_value(value.unwrap_or_default()).map_err(|error| {
@@ -154,7 +154,7 @@ impl Params {
             } else {
                 format!("{name}: {error}")
             };
-            Refused::Params {
+            RpcError::Params {
                 method: method.to_owned(),
                 problem,
             }
@@ -164,12 +164,12 @@ impl Params {
 
 /// Builds the body of a call.
 #[derive(Debug)]
-pub(super) struct Outgoing<'c> {
+pub(super) struct RequestBuilder<'c> {
     ctx: &'c Context,
     body: Vec<u8>,
 }
 
-impl<'c> Outgoing<'c> {
+impl<'c> RequestBuilder<'c> {
     /// A call of this method without parameters.
     pub(super) fn new(ctx: &'c Context, method: &'static str) -> Self {
         let mut body = Vec::with_capacity(512);
@@ -223,7 +223,7 @@ pub(super) fn success(id: &Value, result: &impl Serialize) -> Result<Vec<u8>, se
 }
 
 /// The body of a response to a rejected request.
-pub(super) fn refusal(id: &Value, refused: &Refused) -> Vec<u8> {
+pub(super) fn refusal(id: &Value, refused: &RpcError) -> Vec<u8> {
     let error = json!({ "code": refused.code(), "message": refused.to_string() });
     json!({ "jsonrpc": "2.0", "id": id, "error": error })
         .to_string()
@@ -281,7 +281,7 @@ mod tests {
         let ctx = Context {
             request_id: "req-1".to_owned(),
         };
-        let mut call = Outgoing::new(&ctx, "m");
+        let mut call = RequestBuilder::new(&ctx, "m");
         call.put("driver_name", &"fake-hardware").unwrap();
         let mut request = Request::read(&call.finish()).unwrap();
         assert_eq!(
@@ -372,7 +372,7 @@ mod tests {
     #[test]
     fn a_parameter_is_missing_wrong_or_nothing() {
         let mut params = Params([("wrong".to_owned(), json!(7))].into_iter().collect());
-        let problem = |refused: Refused| (refused.code(), refused.to_string());
+        let problem = |refused: RpcError| (refused.code(), refused.to_string());
         assert_eq!(
             problem(params.take::<String>("m", "gone").unwrap_err()),
             (

@@ -19,7 +19,7 @@ use ironpxe_core::volume::{VolumeConnector, VolumeTarget};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::envelope::{self, Outgoing, Params, Refused};
+use super::envelope::{self, Params, RequestBuilder, RpcError};
 use super::remote::{Call, PING, Remote, Repeat};
 use super::select::Target;
 use super::{
@@ -28,20 +28,20 @@ use super::{
 
 /// Why a call failed.
 #[derive(Debug)]
-pub(super) enum Failed {
+pub(super) enum DispatchError {
     /// The request was invalid.
-    Refused(Refused),
+    RpcError(RpcError),
     /// The method returned a fault.
     Fault(Fault),
 }
 
-impl From<Refused> for Failed {
-    fn from(refused: Refused) -> Self {
-        Self::Refused(refused)
+impl From<RpcError> for DispatchError {
+    fn from(refused: RpcError) -> Self {
+        Self::RpcError(refused)
     }
 }
 
-impl From<Fault> for Failed {
+impl From<Fault> for DispatchError {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
     }
@@ -81,13 +81,13 @@ fn repeat(http_method: HttpMethod) -> Repeat {
 
 methods! {
     "create_node" node_create(node: Node = "node_obj") -> Node,
-        Target::enrols(&node), Repeat::Never;
+        Target::create(&node), Repeat::Never;
     "update_node" node_update(
             node: NodeUuid = "node_id",
             change: NodeChange = "change",
             reset_interfaces: bool = "reset_interfaces"
         ) -> Node,
-        Target::changes(node, &change), Repeat::Never;
+        Target::update(node, &change), Repeat::Never;
     "destroy_node" node_destroy(node: NodeUuid = "node_id") -> (),
         Target::Node(node), Repeat::Never;
 
@@ -199,7 +199,7 @@ macro_rules! methods {
             id: &Value,
             method: &str,
             mut params: Params,
-        ) -> Result<Vec<u8>, Failed> {
+        ) -> Result<Vec<u8>, DispatchError> {
             match method {
                 PING => to_wire(id, &()),
                 $($name => {
@@ -210,7 +210,7 @@ macro_rules! methods {
                     let reply: sent!($reply $(, $sent)?) = reply.into();
                     to_wire(id, &reply)
                 })*
-                unknown => Err(Refused::Method(unknown.to_owned()).into()),
+                unknown => Err(RpcError::Method(unknown.to_owned()).into()),
             }
         }
 
@@ -221,7 +221,7 @@ macro_rules! methods {
                 $(, $arg: taken!('a, $type $(, $lent)?))*
             ) -> Reply<'a, $reply> {
                 Box::pin(async move {
-                    let mut call = Outgoing::new(ctx, $name);
+                    let mut call = RequestBuilder::new(ctx, $name);
                     $(call.put($wire, &$arg).map_err(unsendable)?;)*
                     let call = Call {
                         method: $name,
@@ -272,7 +272,7 @@ macro_rules! sent {
 }
 use sent;
 
-fn to_wire(id: &Value, reply: &impl Serialize) -> Result<Vec<u8>, Failed> {
+fn to_wire(id: &Value, reply: &impl Serialize) -> Result<Vec<u8>, DispatchError> {
     envelope::success(id, reply).map_err(|error| Fault::Internal(error.to_string()).into())
 }
 

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::client::{CallError, Client, Connection};
-use super::envelope::{Answer, Outgoing};
+use super::envelope::{Answer, RequestBuilder};
 use super::select::{Directory, Peer, Target, no_conductor};
 use super::{Context, Credentials, DriverInfo};
 use crate::db::Db;
@@ -162,7 +162,7 @@ impl Remote {
         let ping = Message {
             ctx,
             method: PING,
-            body: Outgoing::new(ctx, PING).finish(),
+            body: RequestBuilder::new(ctx, PING).finish(),
         };
         let sent = self.ask::<Value>(&ping, peer, self.timeouts.ping, Connection::Kept);
         match sent.await {

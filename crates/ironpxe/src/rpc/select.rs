@@ -35,7 +35,7 @@ pub(super) enum Target {
     /// Those that can manage this node, by hardware type and conductor group.
     Node(NodeUuid),
     /// Those that could manage a node of this hardware type and group.
-    Place {
+    DriverAndGroup {
         /// The hardware type.
         driver: String,
         /// The conductor group.
@@ -45,15 +45,15 @@ pub(super) enum Target {
 
 impl Target {
     /// The target for enrolling the node.
-    pub(super) fn enrols(node: &Node) -> Self {
-        Self::Place {
+    pub(super) fn create(node: &Node) -> Self {
+        Self::DriverAndGroup {
             driver: node.driver.clone(),
             group: node.conductor_group.clone(),
         }
     }
 
     /// The target for changing the node: by the new hardware type, if it changes.
-    pub(super) fn changes(node: NodeUuid, change: &NodeChange) -> Self {
+    pub(super) fn update(node: NodeUuid, change: &NodeChange) -> Self {
         let NodeChange::Patch(patch) = change else {
             return Self::Node(node);
         };
@@ -73,14 +73,14 @@ pub(super) type Peer = Arc<Conductor>;
 #[derive(Debug)]
 pub(super) struct Directory {
     db: Db,
-    listed: Mutex<Listed>,
+    listed: Mutex<ConductorList>,
     /// Held while the list is read, so that concurrent requests share one query.
     reading: tokio::sync::Mutex<()>,
     turn: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
-struct Listed {
+struct ConductorList {
     read: Option<Instant>,
     conductors: Arc<[Peer]>,
     /// Endpoints that did not respond, with their last heartbeat at that time.
@@ -110,7 +110,7 @@ impl Directory {
         if live.is_empty() {
             return Err(no_conductor("No conductor is running"));
         }
-        let Some((driver, group)) = self.place(target, &live).await? else {
+        let Some((driver, group)) = self.required_driver(target, &live).await? else {
             return Ok(self.in_order(target, live));
         };
         let suits = |it: &Peer| match &group {
@@ -136,7 +136,7 @@ impl Directory {
     }
 
     /// The hardware type and group that a call needs; `None` for any conductor.
-    async fn place(
+    async fn required_driver(
         &self,
         target: &Target,
         live: &[&Peer],
@@ -149,7 +149,7 @@ impl Directory {
         });
         match target {
             Target::Driver(driver) => Ok(Some((driver.clone(), None))),
-            Target::Place { driver, group } if !alike => {
+            Target::DriverAndGroup { driver, group } if !alike => {
                 Ok(Some((driver.clone(), Some(group.clone()))))
             }
             Target::Node(uuid) if !alike => {
@@ -157,7 +157,7 @@ impl Directory {
                 // Any conductor can return the fault for a missing node.
                 Ok(node.map(|node| (node.driver, Some(node.conductor_group))))
             }
-            Target::Any | Target::Place { .. } | Target::Node(_) => Ok(None),
+            Target::Any | Target::DriverAndGroup { .. } | Target::Node(_) => Ok(None),
         }
     }
 
@@ -215,13 +215,13 @@ impl Directory {
         fresh.then(|| Arc::clone(&listed.conductors))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Listed> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, ConductorList> {
         // No change is left incomplete by a panic.
         self.listed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Listed {
+impl ConductorList {
     fn renew(&mut self, conductors: Arc<[Peer]>) -> Arc<[Peer]> {
         self.suspects.retain(|endpoint, seen| {
             let listed = conductors.iter().find(|it| it.endpoint == *endpoint);

@@ -22,20 +22,20 @@ use tracing::{debug, error, warn};
 use ironpxe_core::error::Fault;
 use ironpxe_core::json_size::{VALUE_BYTES, count_values};
 
-use super::auth::{Admission, Users};
-use super::envelope::{self, MAX_VALUES, Refused, Request};
+use super::auth::{AuthResult, Users};
+use super::envelope::{self, MAX_VALUES, Request, RpcError};
 use super::fault::FaultOnWire;
-use super::methods::{Failed, dispatch};
+use super::methods::{DispatchError, dispatch};
 use super::{Conductor, Context};
 use crate::ident;
-use crate::server::{BodyLimits, BodyRefused, RequestMemory, read_body};
+use crate::server::{BodyError, BodyLimits, RequestMemory, read_body};
 
 /// The timeout for receiving a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The state of the server.
 #[derive(Clone)]
-pub(crate) struct Served {
+pub(crate) struct RpcServer {
     /// Executes the calls.
     pub conductor: Arc<dyn Conductor>,
     /// The authorized users; `None` disables authentication.
@@ -47,22 +47,22 @@ pub(crate) struct Served {
 }
 
 /// The server.
-pub(crate) fn router(served: Served) -> Router {
+pub(crate) fn router(served: RpcServer) -> Router {
     Router::new()
         .fallback(serve)
         .with_state(served)
         .layer(CatchPanicLayer::new())
 }
 
-async fn serve(State(served): State<Served>, request: HttpRequest) -> Response {
+async fn serve(State(served): State<RpcServer>, request: HttpRequest) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let peer = peer.map(|ConnectInfo(address)| address.ip());
     if let Some(users) = &served.users {
         let header = request.headers().get(header::AUTHORIZATION);
-        match users.admit(header, peer).await {
-            Admission::Admitted => {}
-            Admission::Refused => return unauthorized(),
-            Admission::Busy { retry_after } => return busy(retry_after),
+        match users.authenticate(header, peer).await {
+            AuthResult::Accepted => {}
+            AuthResult::Rejected => return unauthorized(),
+            AuthResult::Busy { retry_after } => return busy(retry_after),
         }
     }
     if request.method() != Method::POST {
@@ -81,7 +81,7 @@ async fn serve(State(served): State<Served>, request: HttpRequest) -> Response {
     let read = read_body(&mut request.into_body(), limits, &held).await;
     let read = read.and_then(|body| {
         let parsed = body.len().saturating_add(values_bytes(&body));
-        held.grow(parsed).map_err(|_| BodyRefused::NoMemory)?;
+        held.grow(parsed).map_err(|_| BodyError::NoMemory)?;
         Ok(body)
     });
     match read {
@@ -119,13 +119,13 @@ fn values_bytes(body: &Bytes) -> usize {
     count.saturating_mul(VALUE_BYTES)
 }
 
-fn refuse_body(refused: BodyRefused, limit: usize) -> Response {
+fn refuse_body(refused: BodyError, limit: usize) -> Response {
     match refused {
-        BodyRefused::TooLarge => error_response(
+        BodyError::TooLarge => error_response(
             StatusCode::PAYLOAD_TOO_LARGE,
             &format!("The request is larger than {limit} bytes ([json_rpc]max_body_size)"),
         ),
-        BodyRefused::NoMemory => {
+        BodyError::NoMemory => {
             let message =
                 "The requests in progress use all of the memory for requests; please retry";
             let mut answer = error_response(StatusCode::SERVICE_UNAVAILABLE, message);
@@ -135,8 +135,8 @@ fn refuse_body(refused: BodyRefused, limit: usize) -> Response {
                 .insert(header::RETRY_AFTER, retry_after);
             answer
         }
-        BodyRefused::Broken(error) => error_response(StatusCode::BAD_REQUEST, &error.to_string()),
-        BodyRefused::Late => error_response(
+        BodyError::Broken(error) => error_response(StatusCode::BAD_REQUEST, &error.to_string()),
+        BodyError::Late => error_response(
             StatusCode::REQUEST_TIMEOUT,
             "The request did not arrive in time",
         ),
@@ -144,13 +144,13 @@ fn refuse_body(refused: BodyRefused, limit: usize) -> Response {
 }
 
 /// For a malformed request it is unknown whether it is a cast.
-fn refuse(id: &Value, refused: &Refused) -> Vec<u8> {
+fn refuse(id: &Value, refused: &RpcError) -> Vec<u8> {
     warn!("invalid JSON-RPC request: {refused}");
     envelope::refusal(id, refused)
 }
 
 /// The response to a request body; `None` for a cast.
-pub(crate) async fn answer(served: &Served, body: &[u8]) -> Option<Vec<u8>> {
+pub(crate) async fn answer(served: &RpcServer, body: &[u8]) -> Option<Vec<u8>> {
     let request = match Request::read(body) {
         Ok(request) => request,
         Err((refused, id)) => return Some(refuse(&id, &refused)),
@@ -171,22 +171,24 @@ pub(crate) async fn answer(served: &Served, body: &[u8]) -> Option<Vec<u8>> {
     }
     Some(match done {
         Ok(answer) => answer,
-        Err(Failed::Refused(refused)) => envelope::refusal(&id, &refused),
-        Err(Failed::Fault(fault)) => envelope::failure(&id, &FaultOnWire::from_fault(&fault)),
+        Err(DispatchError::RpcError(refused)) => envelope::refusal(&id, &refused),
+        Err(DispatchError::Fault(fault)) => {
+            envelope::failure(&id, &FaultOnWire::from_fault(&fault))
+        }
     })
 }
 
-fn log(ctx: &Context, method: &str, failed: &Failed) {
+fn log(ctx: &Context, method: &str, failed: &DispatchError) {
     match failed {
-        Failed::Refused(refused @ (Refused::Method(_) | Refused::Params { .. })) => {
+        DispatchError::RpcError(refused @ (RpcError::Method(_) | RpcError::Params { .. })) => {
             warn!(req.id = ctx.request_id, "JSON-RPC call rejected: {refused}");
         }
-        Failed::Refused(refused) => warn!(req.id = ctx.request_id, "{refused}"),
-        Failed::Fault(Fault::Internal(cause)) => {
+        DispatchError::RpcError(refused) => warn!(req.id = ctx.request_id, "{refused}"),
+        DispatchError::Fault(Fault::Internal(cause)) => {
             error!(req.id = ctx.request_id, "{method} failed: {cause}");
         }
         // The API reports it to the client.
-        Failed::Fault(fault) => debug!(req.id = ctx.request_id, "{method}: {fault}"),
+        DispatchError::Fault(fault) => debug!(req.id = ctx.request_id, "{method}: {fault}"),
     }
 }
 

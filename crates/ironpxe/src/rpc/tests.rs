@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::server::Served;
+use super::server::RpcServer;
 use super::*;
 use crate::api::testing::TestApp;
 use crate::conductor::LocalConductor;
@@ -38,7 +38,7 @@ struct Site {
 
 /// How the conductor is guarded.
 #[derive(Default)]
-struct Guards {
+struct RpcSecurity {
     users: Option<Users>,
     tls: Option<Arc<rustls::ServerConfig>>,
 }
@@ -66,10 +66,10 @@ fn timeouts() -> Timeouts {
 
 impl Site {
     async fn new() -> Self {
-        Self::guarded(Guards::default()).await
+        Self::guarded(RpcSecurity::default()).await
     }
 
-    async fn guarded(guards: Guards) -> Self {
+    async fn guarded(security: RpcSecurity) -> Self {
         let tasks = Tasks::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -78,13 +78,13 @@ impl Site {
             .start()
             .await;
         let local = app.conductor.clone();
-        let served = Served {
+        let served = RpcServer {
             conductor: Arc::new(local.clone()),
-            users: guards.users,
+            users: security.users,
             max_body_bytes: 64 * 1024,
             memory: memory(),
         };
-        serve(&tasks, listener, server::router(served), guards.tls);
+        serve(&tasks, listener, server::router(served), security.tls);
         Self {
             db: app.db.clone(),
             local,
@@ -156,7 +156,7 @@ fn serve(
         drain: Duration::ZERO,
     };
     let stop: CancellationToken = tasks.stopping();
-    let site = http_server::Site {
+    let site = http_server::HttpService {
         router,
         fast_path: None,
         tls,

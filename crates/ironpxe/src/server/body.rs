@@ -6,7 +6,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 
-use super::memory::{HeldMemory, MemoryRefused};
+use super::memory::{MemoryError, ReservedMemory};
 
 /// The initial allocation for a body, in bytes.
 const FIRST: usize = 1024;
@@ -22,7 +22,7 @@ pub(crate) struct BodyLimits {
 
 /// Why a body was not read.
 #[derive(Debug)]
-pub(crate) enum BodyRefused {
+pub(crate) enum BodyError {
     /// It exceeds the size limit.
     TooLarge,
     /// The memory for requests is used up.
@@ -37,31 +37,35 @@ pub(crate) enum BodyRefused {
 pub(crate) async fn read_body(
     body: &mut Body,
     limits: BodyLimits,
-    memory: &HeldMemory,
-) -> Result<Bytes, BodyRefused> {
+    memory: &ReservedMemory,
+) -> Result<Bytes, BodyError> {
     let reading = tokio::time::timeout(limits.arrives_within, collect(body, limits.bytes, memory));
-    reading.await.unwrap_or(Err(BodyRefused::Late))
+    reading.await.unwrap_or(Err(BodyError::Late))
 }
 
-async fn collect(body: &mut Body, limit: usize, memory: &HeldMemory) -> Result<Bytes, BodyRefused> {
+async fn collect(
+    body: &mut Body,
+    limit: usize,
+    memory: &ReservedMemory,
+) -> Result<Bytes, BodyError> {
     // Into a single buffer rather than a list of chunks, whose overhead for one-byte chunks would
     // exceed their content.
     let mut read = Vec::new();
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(BodyRefused::Broken)?.into_data() else {
+        let Ok(data) = frame.map_err(BodyError::Broken)?.into_data() else {
             continue;
         };
         let needed = read.len().saturating_add(data.len());
         if needed > limit {
-            return Err(BodyRefused::TooLarge);
+            return Err(BodyError::TooLarge);
         }
         let capacity = read.capacity();
         if needed > capacity {
             let larger = needed.max(capacity.saturating_mul(2)).max(FIRST).min(limit);
             let more = larger.saturating_sub(capacity);
             memory.grow(more).map_err(|refused| match refused {
-                MemoryRefused::UsedUp => BodyRefused::NoMemory,
-                MemoryRefused::TooMuch => BodyRefused::TooLarge,
+                MemoryError::UsedUp => BodyError::NoMemory,
+                MemoryError::TooMuch => BodyError::TooLarge,
             })?;
             read.reserve_exact(larger.saturating_sub(read.len()));
         }
@@ -102,15 +106,15 @@ mod tests {
         assert_eq!(read.unwrap().len(), 3000);
         assert_eq!(memory.used(), 3000);
         let read = read_body(&mut body(3001, 1), limits(3000), &memory.begin(peer)).await;
-        assert!(matches!(read, Err(BodyRefused::TooLarge)), "{read:?}");
+        assert!(matches!(read, Err(BodyError::TooLarge)), "{read:?}");
         let read = read_body(&mut body(4, 1000), limits(4000), &memory.begin(peer)).await;
-        assert!(matches!(read, Err(BodyRefused::NoMemory)), "{read:?}");
+        assert!(matches!(read, Err(BodyError::NoMemory)), "{read:?}");
         drop(held);
         let read = read_body(&mut body(4, 1000), limits(4000), &memory.begin(peer)).await;
         assert_eq!(read.unwrap().len(), 4000);
         assert_eq!(memory.used(), 0);
         // More than there is for one address at all.
         let read = read_body(&mut body(7, 1000), limits(8000), &memory.begin(peer)).await;
-        assert!(matches!(read, Err(BodyRefused::TooLarge)), "{read:?}");
+        assert!(matches!(read, Err(BodyError::TooLarge)), "{read:?}");
     }
 }

@@ -22,7 +22,7 @@ use super::connection_limit::ConnectionPermit;
 use super::fast_path::{self, ConnConfig, Exit, FastPath};
 use super::memory::RequestMemory;
 use super::prefixed_io::PrefixedIo;
-use super::watched::{AnswerBody, LONGEST_HEAD, RequestBody, Watch, WatchedStream};
+use super::watched::{LONGEST_HEAD, RequestBody, ResponseBody, Watch, WatchedStream};
 use super::write_timeout::WriteTimeout;
 
 /// The buffer for a request's head or a response, in bytes. hyper rejects a head that fills its
@@ -85,7 +85,7 @@ impl Connection {
             async move {
                 let request = request.map(|body| RequestBody::new(body, watch.clone()));
                 let answer = unfailing(router.oneshot(request).await);
-                Ok::<_, Infallible>(answer.map(|body| AnswerBody::new(body, watch)))
+                Ok::<_, Infallible>(answer.map(|body| ResponseBody::new(body, watch)))
             }
         });
         let connection = http1::Builder::new()

@@ -50,13 +50,13 @@ pub(super) struct ConnectionLimit {
     began: Instant,
     /// `taken.open`, readable without the lock.
     taken_now: AtomicUsize,
-    taken: Mutex<Taken>,
+    taken: Mutex<OpenConnections>,
     /// A connection was closed.
     left: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Taken {
+struct OpenConnections {
     by_source: HashMap<IpAddr, Vec<Arc<Slot>>>,
     open: usize,
     kept: usize,
@@ -199,7 +199,7 @@ impl ConnectionLimit {
 
     fn admit(
         self: &Arc<Self>,
-        taken: &mut Taken,
+        taken: &mut OpenConnections,
         source: IpAddr,
         is_reserved: bool,
     ) -> ConnectionPermit {
@@ -261,7 +261,7 @@ impl ConnectionLimit {
     }
 
     /// The log line about the limit, unless it was logged recently.
-    fn news(&self, taken: &mut Taken, source: IpAddr) -> Option<String> {
+    fn news(&self, taken: &mut OpenConnections, source: IpAddr) -> Option<String> {
         if taken.said.is_some_and(|said| said.elapsed() < SAID_EVERY) {
             return None;
         }
@@ -288,7 +288,7 @@ impl ConnectionLimit {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX >> 2)
     }
 
-    fn taken(&self) -> MutexGuard<'_, Taken> {
+    fn taken(&self) -> MutexGuard<'_, OpenConnections> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

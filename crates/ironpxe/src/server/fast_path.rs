@@ -269,11 +269,11 @@ impl ConnConfig<'_> {
                 return fall_back(out, rest);
             }
             let last = self.is_over();
-            let verdict = self
+            let result = self
                 .fast_path
                 .answer(&simple, ResponseWriter::new(&mut out, last));
             let after = rest.get(length..).unwrap_or_default();
-            match verdict {
+            match result {
                 FastPathResult::Handled if last => return Step::Close(out),
                 FastPathResult::Handled => rest = after,
                 FastPathResult::Pending(answer) => {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 
-use super::Site;
+use super::HttpService;
 use super::connection::Connection;
 use super::connection_limit::ConnectionLimit;
 
@@ -19,7 +19,7 @@ use super::connection_limit::ConnectionLimit;
 const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The response to the first request in `request`.
-pub(crate) async fn first_answer(site: &Site, request: &[u8]) -> Vec<u8> {
+pub(crate) async fn first_answer(site: &HttpService, request: &[u8]) -> Vec<u8> {
     let peer = IpAddr::from(Ipv4Addr::LOCALHOST);
     let limit = ConnectionLimit::new(8, site.fast_path.is_some(), TIMEOUT);
     let connection = Connection {

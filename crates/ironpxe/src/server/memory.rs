@@ -28,11 +28,11 @@ struct Budget {
     share: usize,
     /// The option that sets it, for the log.
     option: &'static str,
-    used: Mutex<Used>,
+    used: Mutex<Usage>,
 }
 
 #[derive(Debug, Default)]
-struct Used {
+struct Usage {
     all: usize,
     by_source: HashMap<IpAddr, usize>,
     /// When the exhausted budget was last logged.
@@ -41,7 +41,7 @@ struct Used {
 
 /// Why memory is not granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum MemoryRefused {
+pub(crate) enum MemoryError {
     /// The budget is used up.
     UsedUp,
     /// It exceeds the share of a source address.
@@ -70,8 +70,8 @@ impl RequestMemory {
     }
 
     /// Begins the accounting of a request from this address.
-    pub(crate) fn begin(&self, peer: IpAddr) -> HeldMemory {
-        HeldMemory(Arc::new(Held {
+    pub(crate) fn begin(&self, peer: IpAddr) -> ReservedMemory {
+        ReservedMemory(Arc::new(Reservation {
             budget: Arc::clone(&self.0),
             source: source_of(peer),
             bytes: Mutex::new(0),
@@ -87,26 +87,26 @@ impl RequestMemory {
 
 /// The memory of one request, released with the last clone.
 #[derive(Debug, Clone)]
-pub(crate) struct HeldMemory(Arc<Held>);
+pub(crate) struct ReservedMemory(Arc<Reservation>);
 
 #[derive(Debug)]
-struct Held {
+struct Reservation {
     budget: Arc<Budget>,
     source: IpAddr,
     bytes: Mutex<usize>,
 }
 
-impl HeldMemory {
+impl ReservedMemory {
     /// Takes more bytes.
-    pub(crate) fn grow(&self, more: usize) -> Result<(), MemoryRefused> {
-        let Held {
+    pub(crate) fn grow(&self, more: usize) -> Result<(), MemoryError> {
+        let Reservation {
             budget,
             source,
             bytes,
         } = &*self.0;
         let mut bytes = bytes.lock().unwrap_or_else(PoisonError::into_inner);
         if bytes.saturating_add(more) > budget.share {
-            return Err(MemoryRefused::TooMuch);
+            return Err(MemoryError::TooMuch);
         }
         budget.take(*source, more)?;
         *bytes = bytes.saturating_add(more);
@@ -114,7 +114,7 @@ impl HeldMemory {
     }
 }
 
-impl Drop for Held {
+impl Drop for Reservation {
     fn drop(&mut self) {
         let bytes = *self.bytes.get_mut().unwrap_or_else(PoisonError::into_inner);
         if bytes > 0 {
@@ -124,7 +124,7 @@ impl Drop for Held {
 }
 
 impl Budget {
-    fn take(&self, source: IpAddr, more: usize) -> Result<(), MemoryRefused> {
+    fn take(&self, source: IpAddr, more: usize) -> Result<(), MemoryError> {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let all = used.all.saturating_add(more);
         let own = used.by_source.get(&source).copied().unwrap_or_default();
@@ -141,7 +141,7 @@ impl Budget {
                     self.share
                 );
             }
-            return Err(MemoryRefused::UsedUp);
+            return Err(MemoryError::UsedUp);
         }
         used.all = all;
         used.by_source.insert(source, own);
@@ -174,11 +174,11 @@ mod tests {
         let one = memory.begin(peer(1));
         assert_eq!(one.grow(50), Ok(()));
         assert_eq!(one.grow(25), Ok(()));
-        assert_eq!(one.grow(1), Err(MemoryRefused::TooMuch));
+        assert_eq!(one.grow(1), Err(MemoryError::TooMuch));
         // Others of the same address wait, others do not.
-        assert_eq!(memory.begin(peer(1)).grow(1), Err(MemoryRefused::UsedUp));
+        assert_eq!(memory.begin(peer(1)).grow(1), Err(MemoryError::UsedUp));
         let two = memory.begin(peer(2));
-        assert_eq!(two.grow(26), Err(MemoryRefused::UsedUp));
+        assert_eq!(two.grow(26), Err(MemoryError::UsedUp));
         assert_eq!(two.grow(25), Ok(()));
         let clone = one.clone();
         drop(one);
@@ -194,7 +194,7 @@ mod tests {
         let memory = RequestMemory::unshared(100, "an option");
         let one = memory.begin(peer(1));
         assert_eq!(one.grow(100), Ok(()));
-        assert_eq!(one.grow(1), Err(MemoryRefused::TooMuch));
-        assert_eq!(memory.begin(peer(2)).grow(1), Err(MemoryRefused::UsedUp));
+        assert_eq!(one.grow(1), Err(MemoryError::TooMuch));
+        assert_eq!(memory.begin(peer(2)).grow(1), Err(MemoryError::UsedUp));
     }
 }

@@ -47,7 +47,7 @@ async fn start(limits: Limits) -> Running {
         .route("/large", get(|| async { vec![b'x'; 16 << 20] }))
         .route("/echo", axum::routing::post(|body: String| async { body }));
     let memory = RequestMemory::new(1 << 20, "a test");
-    let site = Site {
+    let site = HttpService {
         router,
         fast_path: None,
         tls: None,
@@ -329,7 +329,7 @@ async fn long_heads_share_one_budget() {
 #[test]
 fn there_are_as_many_connections_as_files_allow_and_never_too_few() {
     let connections = |files| Limits::of_files(files).map(|it| it.connections);
-    assert_eq!(connections(199), Err(TooFewFiles { files: 199 }));
+    assert_eq!(connections(199), Err(FileLimitError { files: 199 }));
     assert_eq!(connections(200), Ok(66));
     assert_eq!(connections(256), Ok(104));
     assert_eq!(connections(1_000_000), Ok(8192));

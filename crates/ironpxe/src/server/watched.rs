@@ -14,7 +14,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connection_limit::ConnectionPermit;
-use super::memory::{HeldMemory, MemoryRefused, RequestMemory};
+use super::memory::{MemoryError, RequestMemory, ReservedMemory};
 
 /// The maximum length of a request's head, in bytes.
 pub(super) const LONGEST_HEAD: usize = 64 * 1024;
@@ -48,7 +48,7 @@ struct Watched {
 enum Head {
     Read {
         bytes: usize,
-        held: Option<HeldMemory>,
+        held: Option<ReservedMemory>,
     },
     Complete,
 }
@@ -97,7 +97,7 @@ impl Watch {
     }
 
     /// Counts bytes of a head, and takes memory for a long one.
-    fn count(&self, more: usize) -> Result<(), MemoryRefused> {
+    fn count(&self, more: usize) -> Result<(), MemoryError> {
         let mut head = self.head();
         let Head::Read { bytes, held } = &mut *head else {
             return Ok(());
@@ -311,24 +311,24 @@ impl<B: Body + Unpin> Body for RequestBody<B> {
 }
 
 /// The body of a response. When hyper has all of it, the next request may begin.
-pub(super) struct AnswerBody<B> {
+pub(super) struct ResponseBody<B> {
     body: B,
     watch: Watch,
 }
 
-impl<B> AnswerBody<B> {
+impl<B> ResponseBody<B> {
     pub(super) fn new(body: B, watch: Watch) -> Self {
         Self { body, watch }
     }
 }
 
-impl<B> Drop for AnswerBody<B> {
+impl<B> Drop for ResponseBody<B> {
     fn drop(&mut self) {
         self.watch.ends();
     }
 }
 
-impl<B: Body + Unpin> Body for AnswerBody<B> {
+impl<B: Body + Unpin> Body for ResponseBody<B> {
     type Data = B::Data;
     type Error = B::Error;
 

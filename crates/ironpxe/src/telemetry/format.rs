@@ -48,7 +48,7 @@ where
         out.write_char(' ')?;
         colours.write(&mut out, DIM, about.target())?;
         colours.write(&mut out, DIM, ":")?;
-        let mut words = Words {
+        let mut words = FieldWriter {
             out,
             colours,
             done: Ok(()),
@@ -87,13 +87,13 @@ impl Colours {
 }
 
 /// Writes an event's message and fields.
-struct Words<'w> {
+struct FieldWriter<'w> {
     out: Writer<'w>,
     colours: Colours,
     done: fmt::Result,
 }
 
-impl Words<'_> {
+impl FieldWriter<'_> {
     fn add(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
         if self.done.is_ok() {
             self.done = self.begin(field.name()).and_then(|()| value(&mut self.out));
@@ -113,7 +113,7 @@ impl Words<'_> {
 /// The field of the message.
 const MESSAGE: &str = "message";
 
-impl Visit for Words<'_> {
+impl Visit for FieldWriter<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
         let message = field.name() == MESSAGE;
         self.add(field, |out| {

@@ -24,7 +24,7 @@ const DEBUG: &str = "info,ironpxe=debug,ironpxe_core=debug,sqlx=warn,hyper=warn"
 #[error(
     "IRONPXE_LOG: {filter:?} is not a valid filter; expected for example \"info,ironpxe=debug\""
 )]
-pub(crate) struct BadFilter {
+pub(crate) struct LogFilterError {
     /// The filter.
     filter: String,
     /// The error.
@@ -36,7 +36,7 @@ pub(crate) struct BadFilter {
 pub(crate) enum LogError {
     /// The filter is invalid.
     #[error(transparent)]
-    Filter(#[from] BadFilter),
+    Filter(#[from] LogFilterError),
     /// The thread cannot be started.
     #[error("cannot start the thread that writes the log")]
     Thread(#[source] std::io::Error),
@@ -61,12 +61,12 @@ pub(crate) fn check(debug: bool, filter: Option<&str>) -> Result<(), LogError> {
     Ok(())
 }
 
-fn parse(debug: bool, filter: Option<&str>) -> Result<EnvFilter, BadFilter> {
+fn parse(debug: bool, filter: Option<&str>) -> Result<EnvFilter, LogFilterError> {
     let usual = if debug { DEBUG } else { DEFAULT_FILTER };
     let text = filter.unwrap_or(usual);
     EnvFilter::builder()
         .parse(text)
-        .map_err(|source| BadFilter {
+        .map_err(|source| LogFilterError {
             filter: text.to_owned(),
             source,
         })

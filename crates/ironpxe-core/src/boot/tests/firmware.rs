@@ -111,13 +111,13 @@ fn firmware_and_architectures_are_read_by_their_words() {
         assert_eq!(Firmware::parse(word), Ok(firmware));
     }
     for word in ["", "UEFI", "coreboot"] {
-        assert_eq!(Firmware::parse(word), Err(BadFirmware), "{word}");
+        assert_eq!(Firmware::parse(word), Err(ParseFirmwareError), "{word}");
     }
     for word in ["x86_64", "aarch64", "ppc64le", "x86-64-v3", "riscv.64"] {
         assert_eq!(CpuArch::parse(word).unwrap().as_str(), word);
     }
     for word in ["", "x86 64", "a/b", "${arch}", "ü", &"x".repeat(65)] {
-        assert_eq!(CpuArch::parse(word), Err(BadArch), "{word}");
+        assert_eq!(CpuArch::parse(word), Err(ParseArchError), "{word}");
     }
 }
 

@@ -29,23 +29,23 @@ pub struct Subnet {
 #[error(
     "expected a subnet of unicast addresses like 192.0.2.0/24, with a prefix length of 8 to 29 and no host bits set"
 )]
-pub struct BadSubnet;
+pub struct ParseSubnetError;
 
 impl Subnet {
     /// Parses `192.0.2.0/24`.
-    pub fn parse(text: &str) -> Result<Self, BadSubnet> {
-        let (address, bits) = text.split_once('/').ok_or(BadSubnet)?;
-        let address: Ipv4Addr = address.parse().map_err(|_| BadSubnet)?;
+    pub fn parse(text: &str) -> Result<Self, ParseSubnetError> {
+        let (address, bits) = text.split_once('/').ok_or(ParseSubnetError)?;
+        let address: Ipv4Addr = address.parse().map_err(|_| ParseSubnetError)?;
         if !bits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(BadSubnet);
+            return Err(ParseSubnetError);
         }
-        let bits = bits.parse().map_err(|_| BadSubnet)?;
+        let bits = bits.parse().map_err(|_| ParseSubnetError)?;
         if !(8..=29).contains(&bits) || !is_of_hosts(address) {
-            return Err(BadSubnet);
+            return Err(ParseSubnetError);
         }
         let subnet = Self { address, bits };
         let is_whole = address.to_bits() & !subnet.mask() == 0;
-        is_whole.then_some(subnet).ok_or(BadSubnet)
+        is_whole.then_some(subnet).ok_or(ParseSubnetError)
     }
 
     /// The network address.
@@ -165,7 +165,7 @@ mod tests {
             "255.255.255.0/24",
             "fd00::/64",
         ] {
-            assert_eq!(Subnet::parse(bad), Err(BadSubnet), "{bad}");
+            assert_eq!(Subnet::parse(bad), Err(ParseSubnetError), "{bad}");
         }
     }
 }

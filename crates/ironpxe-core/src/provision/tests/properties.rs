@@ -190,7 +190,7 @@ impl World {
                     args: &args,
                     boot_volume: Some(volume).filter(|_| extra == Extra::BootVolume),
                 };
-                self.advance(HOSTS[host], What::Verb(request));
+                self.advance(HOSTS[host], EventKind::Verb(request));
                 if self.state() == ProvisionState::Available {
                     self.describe(true);
                 }
@@ -208,7 +208,7 @@ impl World {
             }
             Op::TakenOver => {
                 if self.is_orphan {
-                    self.advance(HOSTS[1], What::ConductorGone);
+                    self.advance(HOSTS[1], EventKind::ConductorGone);
                     self.is_orphan = false;
                 }
             }
@@ -233,7 +233,7 @@ impl World {
                     agent_status,
                     agent_status_message: Some(PROBLEM.to_owned()),
                 };
-                self.advance(HOSTS[1], What::Heartbeat(&heartbeat));
+                self.advance(HOSTS[1], EventKind::Heartbeat(&heartbeat));
                 if !valid {
                     assert_eq!(
                         self.node, before.node,
@@ -243,7 +243,7 @@ impl World {
             }
             Op::Overdue => {
                 self.at += Duration::HOUR;
-                self.advance(HOSTS[1], What::DeadlinePassed);
+                self.advance(HOSTS[1], EventKind::DeadlinePassed);
             }
             Op::Maintenance(on) => self.node.maintenance = on,
         }
@@ -258,16 +258,16 @@ impl World {
             Some(Action::CheckImage) => Progress::ImageFound(ImageProperties::default()),
             Some(action) => Progress::Done(action),
         };
-        let what = What::Task {
+        let kind = EventKind::Task {
             since: work.since,
             progress,
         };
-        self.advance(work.host, what);
+        self.advance(work.host, kind);
     }
 
-    fn advance(&mut self, host: &'static str, what: What<'_>) {
-        let is_report = matches!(what, What::Task { .. });
-        let event = Event { at: self.at, what };
+    fn advance(&mut self, host: &'static str, kind: EventKind<'_>) {
+        let is_report = matches!(kind, EventKind::Task { .. });
+        let event = Event { at: self.at, kind };
         let Ok(next) = advance(&self.node, &event, &self.facts(host)) else {
             return;
         };
@@ -330,7 +330,7 @@ impl World {
                 later.node.maintenance = false;
                 let event = Event {
                     at: self.at + Duration::hours(9),
-                    what: What::DeadlinePassed,
+                    kind: EventKind::DeadlinePassed,
                 };
                 let ended = advance(&later.node, &event, &later.facts(HOSTS[0])).unwrap();
                 assert_ne!(ended.node.provision_state, state.into(), "no deadline");

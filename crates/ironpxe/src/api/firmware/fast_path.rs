@@ -19,7 +19,7 @@ use http_body_util::BodyExt;
 use ironpxe_core::microversion::Microversion;
 use tower::ServiceExt;
 
-use crate::api::request_log::{Asked, REQUEST_ID_ON_WIRE, panicked};
+use crate::api::request_log::{REQUEST_ID_ON_WIRE, RequestInfo, panicked};
 use crate::api::{AppState, version};
 use crate::boot::{BootBody, BootRequest, BootResponse, Client, Target};
 use crate::ident;
@@ -142,8 +142,8 @@ impl Inner {
 }
 
 /// The data for the log line of a request.
-fn asked<'r>(id: &'r str, target: &'r str, started: Instant) -> Asked<'r> {
-    Asked {
+fn asked<'r>(id: &'r str, target: &'r str, started: Instant) -> RequestInfo<'r> {
+    RequestInfo {
         id,
         global_id: None,
         method: &Method::GET,

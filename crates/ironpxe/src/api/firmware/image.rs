@@ -20,7 +20,7 @@ use ironpxe_core::error::Fault;
 use super::encode::ForFirmware;
 use crate::api::AppState;
 use crate::api::error::ApiError;
-use crate::images::{self, ByteRange, ImageError, Opened, Transfer};
+use crate::images::{self, ByteRange, ImageError, OpenImage, Transfer};
 use crate::rpc::Context;
 
 pub(super) async fn get(
@@ -35,7 +35,7 @@ pub(super) async fn get(
         String,
     )>,
     peer: Option<Extension<ConnectInfo<SocketAddr>>>,
-    asked: Asked,
+    asked: ImageHeaders,
 ) -> Result<Response, ApiError> {
     let verified = state.images.verify_url(images::Parts {
         node: &node,
@@ -85,12 +85,12 @@ pub(super) async fn get(
 }
 
 /// The request headers for the image.
-pub(super) struct Asked {
+pub(super) struct ImageHeaders {
     head: bool,
     range: Option<ByteRange>,
 }
 
-impl<S: Sync> FromRequestParts<S> for Asked {
+impl<S: Sync> FromRequestParts<S> for ImageHeaders {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
@@ -101,7 +101,7 @@ impl<S: Sync> FromRequestParts<S> for Asked {
     }
 }
 
-fn answer(opened: Opened, head: bool, transfer: Transfer) -> Response {
+fn answer(opened: OpenImage, head: bool, transfer: Transfer) -> Response {
     let mut headers = HeaderMap::new();
     let mut set = |name, value| headers.insert(name, value);
     let octets = HeaderValue::from_static("application/octet-stream");

@@ -61,11 +61,11 @@ struct Shared<Q: Query> {
 struct State<Q: Query> {
     /// How many more queries may be started.
     free: usize,
-    waiting: Vec<Waiting<Q>>,
+    waiting: Vec<Waiter<Q>>,
 }
 
 /// A request that waits for the next query. If the sender is dropped, it sends its own.
-struct Waiting<Q: Query> {
+struct Waiter<Q: Query> {
     key: Q::Key,
     answer: oneshot::Sender<Answered<Q>>,
 }
@@ -96,7 +96,7 @@ impl<Q: Query> QueryCoalescer<Q> {
                 None
             } else {
                 let (answer, waiting) = oneshot::channel();
-                state.waiting.push(Waiting { key, answer });
+                state.waiting.push(Waiter { key, answer });
                 Some(waiting)
             }
         };
@@ -126,10 +126,10 @@ impl<Q: Query> Shared<Q> {
     }
 
     /// One query for all waiting requests.
-    async fn ask_for(&self, waiting: Vec<Waiting<Q>>) {
+    async fn ask_for(&self, waiting: Vec<Waiter<Q>>) {
         let mut keys: Vec<Q::Key> = Vec::with_capacity(waiting.len());
         let mut once = HashSet::with_capacity(waiting.len());
-        for Waiting { key, .. } in &waiting {
+        for Waiter { key, .. } in &waiting {
             if once.insert(*key) {
                 keys.push(*key);
             }
@@ -137,7 +137,7 @@ impl<Q: Query> Shared<Q> {
         let (version, found) = match self.query.fetch(&keys).await {
             Ok(fetched) => fetched,
             Err(fault @ Fault::Unavailable { .. }) => {
-                for Waiting { answer, .. } in waiting {
+                for Waiter { answer, .. } in waiting {
                     // A receiver that has gone away needs no result, here and below.
                     let _ = answer.send(Err(fault.clone()));
                 }
@@ -146,7 +146,7 @@ impl<Q: Query> Shared<Q> {
             // A single unreadable row must not keep the others from booting.
             Err(_) => return,
         };
-        for Waiting { key, answer } in waiting {
+        for Waiter { key, answer } in waiting {
             let found = found.get(&key).cloned();
             let _ = answer.send(Ok(Answer { version, found }));
         }
@@ -158,7 +158,7 @@ impl<Q: Query> Drop for Permit<Q> {
         let next = {
             let mut state = self.0.state();
             let count = self.0.max_keys.min(state.waiting.len());
-            let next: Vec<Waiting<Q>> = state.waiting.drain(..count).collect();
+            let next: Vec<Waiter<Q>> = state.waiting.drain(..count).collect();
             // At shutdown there may be no runtime.
             if next.is_empty() || Handle::try_current().is_err() {
                 state.free += 1;

@@ -13,11 +13,11 @@ const FEW: usize = 1024;
 #[derive(Debug)]
 pub(in crate::boot) struct Interner {
     hasher: RandomState,
-    known: Mutex<Known>,
+    known: Mutex<InternedScripts>,
 }
 
 #[derive(Debug)]
-struct Known {
+struct InternedScripts {
     /// By hash; on a collision, the last one.
     values: HashMap<u64, Weak<SharedScript>>,
     /// The size at which unused scripts are removed.
@@ -27,7 +27,7 @@ struct Known {
 impl Interner {
     /// An empty interner.
     pub(in crate::boot) fn new() -> Self {
-        let known = Known {
+        let known = InternedScripts {
             values: HashMap::new(),
             limit: FEW,
         };

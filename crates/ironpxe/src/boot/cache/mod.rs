@@ -26,7 +26,7 @@ use self::entries::{Cached, ClockCache};
 pub(super) use self::interner::Interner;
 use super::facts::{BootFacts, MachineFacts};
 use super::rendered::CachedScript;
-use crate::db::{AsOf, BOOT_ROWS_AT_ONCE, BootRows, CommitVersion, Revisions};
+use crate::db::{BOOT_ROWS_AT_ONCE, BootRows, CommitVersion, Revisions, Versioned};
 use crate::lifecycle::Tasks;
 
 /// The number of concurrent queries of each kind; further requests share the next one.
@@ -68,15 +68,15 @@ pub(super) struct BootCache {
     rows: QueryCoalescer<RowsQuery>,
     revisions: QueryCoalescer<RevisionsQuery>,
     versions: QueryCoalescer<VersionQuery>,
-    pace: Pace,
+    version_history: VersionHistory,
 }
 
 /// The last observed version, and whether it equalled the one before: whether checking the version
 /// before the revisions is worth a query.
 #[derive(Debug, Default)]
-struct Pace(Mutex<(Option<CommitVersion>, bool)>);
+struct VersionHistory(Mutex<(Option<CommitVersion>, bool)>);
 
-impl Pace {
+impl VersionHistory {
     /// Records the current version of the source.
     fn note(&self, version: Option<CommitVersion>) {
         // Unknown machines have no version.
@@ -105,7 +105,7 @@ impl BootCache {
             rows: QueryCoalescer::new(rows, tasks, QUERIES, BOOT_ROWS_AT_ONCE),
             revisions: QueryCoalescer::new(revisions, tasks, QUERIES, BOOT_ROWS_AT_ONCE),
             versions: QueryCoalescer::new(versions, tasks, QUERIES, usize::MAX),
-            pace: Pace::default(),
+            version_history: VersionHistory::default(),
         }
     }
 
@@ -128,9 +128,9 @@ impl BootCache {
         if now.is_some() && validator.version == now {
             return Ok(Lookup::Cached(content));
         }
-        if now.is_none() && self.pace.may_be(validator.version) {
+        if now.is_none() && self.version_history.may_be(validator.version) {
             let now = self.versions.ask(()).await?.version;
-            self.pace.note(now);
+            self.version_history.note(now);
             if now.is_some() && validator.version == now {
                 return Ok(Lookup::Cached(content));
             }
@@ -139,7 +139,7 @@ impl BootCache {
             return self.read(ident).await;
         };
         let answer = self.revisions.ask(ident).await?;
-        self.pace.note(answer.version);
+        self.version_history.note(answer.version);
         if answer.found == Some(revisions) {
             let validator = Validator {
                 version: answer.version,
@@ -154,7 +154,7 @@ impl BootCache {
     /// Reads a machine, ignoring the cache.
     pub(super) async fn read(&self, ident: BootIdent) -> Result<Lookup> {
         let answer = self.rows.ask(ident).await?;
-        self.pace.note(answer.version);
+        self.version_history.note(answer.version);
         let Some(rows) = answer.found else {
             return Ok(Lookup::Unknown);
         };
@@ -210,7 +210,7 @@ impl Query for RowsQuery {
     type Version = Option<CommitVersion>;
 
     async fn fetch(&self, keys: &[BootIdent]) -> Result<Fetched<Self>> {
-        let AsOf { version, found } = self.0.rows(keys).await?;
+        let Versioned { version, found } = self.0.rows(keys).await?;
         let shared = found
             .into_iter()
             .map(|(ident, rows)| (ident, Arc::new(rows)));
@@ -224,7 +224,7 @@ impl Query for RevisionsQuery {
     type Version = Option<CommitVersion>;
 
     async fn fetch(&self, keys: &[BootIdent]) -> Result<Fetched<Self>> {
-        let AsOf { version, found } = self.0.revisions(keys).await?;
+        let Versioned { version, found } = self.0.revisions(keys).await?;
         Ok((version, found))
     }
 }

@@ -14,17 +14,17 @@ pub(in crate::cli) struct Answer {
 
 /// The answer of the resource.
 #[derive(Deserialize)]
-struct Wire {
+struct PreviewBody {
     node_uuid: uuid::Uuid,
     provision_state: String,
     plan: String,
     script: String,
     masked: bool,
-    reasons: Vec<WireReason>,
+    reasons: Vec<ReasonBody>,
 }
 
 #[derive(Deserialize)]
-struct WireReason {
+struct ReasonBody {
     topic: String,
     text: String,
 }
@@ -32,7 +32,7 @@ struct WireReason {
 impl Answer {
     /// Reads the body of a good answer.
     pub(super) fn read(body: &[u8]) -> serde_json::Result<Self> {
-        let wire: Wire = serde_json::from_slice(body)?;
+        let wire: PreviewBody = serde_json::from_slice(body)?;
         let reasons = wire.reasons.into_iter().map(|it| (it.topic, it.text));
         Ok(Self {
             masked: wire.masked,

@@ -3,7 +3,7 @@
 //! Each event is one guarded statement: the node is read, advanced, and saved over the revision it
 //! was read at, before the action that follows is done; its result is the next event. Of two
 //! operators who ask for a verb at once, one wins. What is left of the work when this conductor is
-//! gone is the node's record, which another one fails or leaves waiting ([`What::ConductorGone`]).
+//! gone is the node's record, which another one fails or leaves waiting ([`EventKind::ConductorGone`]).
 
 mod dhcp;
 
@@ -15,8 +15,8 @@ use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::node::Node;
 use ironpxe_core::provision::{
-    self, Action, Event, Facts, ImageProperties, Next, Progress, ProvisionArgs, Request, Validates,
-    Verb, What,
+    self, Action, Event, EventKind, Facts, ImageProperties, Next, Progress, ProvisionArgs, Request,
+    Validates, Verb,
 };
 use ironpxe_core::provision_state::Phase;
 use time::OffsetDateTime;
@@ -61,7 +61,7 @@ impl LocalConductor {
             args: &args,
             boot_volume,
         };
-        let accepted = self.advance(ctx, uuid, clock::now(), What::Verb(request));
+        let accepted = self.advance(ctx, uuid, clock::now(), EventKind::Verb(request));
         let accepted = accepted.await?;
         let node = &accepted.node;
         info!(
@@ -82,11 +82,11 @@ impl LocalConductor {
         ctx: &Context,
         uuid: NodeUuid,
         at: OffsetDateTime,
-        what: What<'_>,
+        kind: EventKind<'_>,
     ) -> Result<Advanced> {
         let token = ident::secret();
         let facts = self.facts(&ctx.request_id, &token);
-        let event = Event { at, what };
+        let event = Event { at, kind };
         let change = |node: &mut Node| {
             let next = self.next(node, &event, &facts)?;
             Ok((std::mem::replace(node, next.node), next.action))
@@ -116,7 +116,7 @@ impl LocalConductor {
     fn next(&self, node: &Node, event: &Event<'_>, facts: &Facts<'_>) -> Result<Next> {
         let dhcp = &self.settings.dhcp;
         let mut next = provision::advance(node, event, facts)?;
-        if let What::Task { progress, .. } = &event.what
+        if let EventKind::Task { progress, .. } = &event.kind
             && *progress == Progress::Done(Action::ClearDhcp)
         {
             dhcp.note_cleared(&mut next.node);
@@ -125,11 +125,11 @@ impl LocalConductor {
             if let Action::SetBootDevice(device, persistent) = action {
                 management::set(&mut next.node, device, persistent);
             }
-            let what = What::Task {
+            let kind = EventKind::Task {
                 since: next.node.provision_updated_at,
                 progress: Progress::Done(action),
             };
-            next = provision::advance(&next.node, &Event { at: event.at, what }, facts)?;
+            next = provision::advance(&next.node, &Event { at: event.at, kind }, facts)?;
         }
         // Saved before the server knows the node: from now on it is told of every change of the
         // node's ports, and none is lost.
@@ -197,8 +197,8 @@ impl LocalConductor {
         let mut delay = SHORTEST_DELAY;
         loop {
             let progress = progress.clone();
-            let what = What::Task { since, progress };
-            let fault = match self.advance(ctx, uuid, at, what.clone()).await {
+            let kind = EventKind::Task { since, progress };
+            let fault = match self.advance(ctx, uuid, at, kind.clone()).await {
                 Err(fault @ Fault::Unavailable { .. }) => fault,
                 saved_or_refused => return saved_or_refused,
             };
@@ -221,7 +221,7 @@ impl LocalConductor {
             };
             let next = self.next(
                 before,
-                &Event { at, what },
+                &Event { at, kind },
                 &self.facts(&ctx.request_id, ""),
             )?;
             return Ok(Advanced {

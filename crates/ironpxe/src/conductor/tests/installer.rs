@@ -8,7 +8,7 @@ use ironpxe_core::power_state::PowerState;
 use super::*;
 use crate::rpc::{AgentStatus, Heartbeat};
 
-fn beat(token: &str, status: Option<AgentStatus>, message: &str) -> Heartbeat {
+fn write_heartbeat(token: &str, status: Option<AgentStatus>, message: &str) -> Heartbeat {
     Heartbeat {
         callback_url: String::new(),
         agent_version: None,
@@ -49,7 +49,7 @@ async fn is_over(app: &TestApp, uuid: NodeUuid, token: &str) -> Node {
     );
     assert_eq!(app.kickstart(uuid).await, Err(Fault::NotFound));
     let again = app
-        .tell(uuid, beat(token, Some(AgentStatus::End), ""))
+        .tell(uuid, write_heartbeat(token, Some(AgentStatus::End), ""))
         .await;
     assert!(
         matches!(again, Err(Fault::InvalidParameterValue(_))),
@@ -79,9 +79,12 @@ async fn the_installer_reports_and_the_node_is_active() {
         kickstart.contains(&token) && kickstart.contains("liveimg --url=http://h/image_source")
     );
 
-    app.tell(uuid, beat(&token, Some(AgentStatus::Start), "begun"))
-        .await
-        .unwrap();
+    app.tell(
+        uuid,
+        write_heartbeat(&token, Some(AgentStatus::Start), "begun"),
+    )
+    .await
+    .unwrap();
     let node = app.settled(uuid).await;
     assert_eq!(node.provision_state.name(), "wait call-back");
     assert_eq!(node.driver_internal_info["agent_status"], json!("start"));
@@ -92,9 +95,12 @@ async fn the_installer_reports_and_the_node_is_active() {
     assert!(node.driver_internal_info["agent_last_heartbeat"].is_string());
     assert!(app.kickstart(uuid).await.is_ok());
 
-    app.tell(uuid, beat(&token, Some(AgentStatus::End), "done"))
-        .await
-        .unwrap();
+    app.tell(
+        uuid,
+        write_heartbeat(&token, Some(AgentStatus::End), "done"),
+    )
+    .await
+    .unwrap();
     let node = is_over(&app, uuid, &token).await;
     assert_eq!(node.provision_state.name(), "active");
     assert_eq!(node.target_provision_state, None);
@@ -112,9 +118,12 @@ async fn the_installer_reports_and_the_node_is_active() {
 async fn a_failed_installer_says_why() {
     let app = TestApp::new().await;
     let (uuid, token) = app.being_installed().await;
-    app.tell(uuid, beat(&token, Some(AgentStatus::Error), "no disk"))
-        .await
-        .unwrap();
+    app.tell(
+        uuid,
+        write_heartbeat(&token, Some(AgentStatus::Error), "no disk"),
+    )
+    .await
+    .unwrap();
     let node = is_over(&app, uuid, &token).await;
     assert_eq!(node.provision_state.name(), "deploy failed");
     assert_eq!(node.last_error.as_deref(), Some("no disk"));
@@ -123,9 +132,12 @@ async fn a_failed_installer_says_why() {
     for (message, length) in [("  ", None), (&"x".repeat(100_000), Some(4096))] {
         assert_eq!(app.walk(uuid, &["active"]).await, ["wait call-back"]);
         let token = agent::token(&app.settled(uuid).await).unwrap().to_owned();
-        app.tell(uuid, beat(&token, Some(AgentStatus::Error), message))
-            .await
-            .unwrap();
+        app.tell(
+            uuid,
+            write_heartbeat(&token, Some(AgentStatus::Error), message),
+        )
+        .await
+        .unwrap();
         let error = is_over(&app, uuid, &token).await.last_error.unwrap();
         assert!(!error.trim().is_empty());
         assert!(length.is_none_or(|length| error.len() == length), "{error}");
@@ -140,7 +152,7 @@ async fn only_the_nodes_own_token_counts() {
     let before = app.settled(uuid).await;
     for wrong in ["", &another, &token[1..], &token.to_uppercase()] {
         let refused = app
-            .tell(uuid, beat(wrong, Some(AgentStatus::End), ""))
+            .tell(uuid, write_heartbeat(wrong, Some(AgentStatus::End), ""))
             .await;
         assert_eq!(
             refused,
@@ -152,7 +164,7 @@ async fn only_the_nodes_own_token_counts() {
     }
     assert_eq!(app.settled(uuid).await, before);
     let unknown = NodeUuid(ident::uuid());
-    let missing = app.tell(unknown, beat(&token, None, "")).await;
+    let missing = app.tell(unknown, write_heartbeat(&token, None, "")).await;
     assert_eq!(missing, Err(Fault::NodeNotFound(unknown.to_string())));
     assert_eq!(app.kickstart(unknown).await, Err(Fault::NotFound));
 }
@@ -167,14 +179,14 @@ async fn heartbeat_of_a_reserved_node_is_refused() {
     };
     let (before, ()) = app.db.node_change(uuid, reserve).await.unwrap();
     let refused = app
-        .tell(uuid, beat(&token, Some(AgentStatus::End), ""))
+        .tell(uuid, write_heartbeat(&token, Some(AgentStatus::End), ""))
         .await;
     assert!(
         matches!(refused, Err(Fault::NodeLocked { .. })),
         "{refused:?}"
     );
     // A client without the token is not even told that.
-    let refused = app.tell(uuid, beat("x", None, "")).await;
+    let refused = app.tell(uuid, write_heartbeat("x", None, "")).await;
     assert!(
         matches!(refused, Err(Fault::InvalidParameterValue(_))),
         "{refused:?}"
@@ -187,7 +199,7 @@ async fn taking_the_instance_off_ends_the_installation() {
     let app = TestApp::new().await;
     for (word, state) in [("abort", "deploy failed"), ("deleted", "available")] {
         let (uuid, token) = app.being_installed().await;
-        app.tell(uuid, beat(&token, Some(AgentStatus::Start), ""))
+        app.tell(uuid, write_heartbeat(&token, Some(AgentStatus::Start), ""))
             .await
             .unwrap();
         assert_eq!(app.walk(uuid, &[word]).await, [state]);
@@ -266,7 +278,7 @@ async fn in_maintenance_an_installer_is_stopped_if_the_operator_wants_it_so() {
         settings: Arc::new(settings),
         ..app.conductor.clone()
     };
-    let begun = beat(&token, Some(AgentStatus::Start), "");
+    let begun = write_heartbeat(&token, Some(AgentStatus::Start), "");
     let refused = strict.heartbeat(&context(), uuid, begun.clone()).await;
     assert!(
         matches!(refused, Err(Fault::NodeInMaintenance { .. })),
@@ -285,7 +297,7 @@ async fn agent_heartbeat_is_recorded_without_a_state_change() {
         agent::pregenerate_token(node, "secret".to_owned());
         Ok(())
     };
-    let mut agents = beat("secret", None, "");
+    let mut agents = write_heartbeat("secret", None, "");
     agents.callback_url = "https://192.0.2.9:9999".to_owned();
     agents.agent_version = Some("11.0.0".to_owned());
     agents.agent_status_message = None;

@@ -1,14 +1,14 @@
 //! Where each verb leads.
 
 use ironpxe_core::power_state::PowerState;
-use ironpxe_core::provision::{Request, What};
+use ironpxe_core::provision::{EventKind, Request};
 use ironpxe_core::provision_state::{MACHINE, ProvisionState};
 
 use ironpxe_core::id::VolumeTargetUuid;
 use ironpxe_core::volume::VolumeTarget;
 
 use super::*;
-use crate::db::testing::Site;
+use crate::db::testing::TestDb;
 
 #[tokio::test]
 async fn an_agents_deployment_stops_where_it_waits_for_the_agent() {
@@ -445,8 +445,8 @@ async fn an_image_that_went_away_fails_the_deployment() {
         args: &args,
         boot_volume: None,
     };
-    let (ctx, what) = (context(), What::Verb(request));
-    let accepted = app.conductor.advance(&ctx, uuid, clock::now(), what);
+    let (ctx, kind) = (context(), EventKind::Verb(request));
+    let accepted = app.conductor.advance(&ctx, uuid, clock::now(), kind);
     app.conductor.start_task(&ctx, accepted.await.unwrap());
     let failed = app.settled(uuid).await;
     assert_eq!(failed.provision_state, ProvisionState::DeployFailed.into());
@@ -460,7 +460,7 @@ async fn an_image_that_went_away_fails_the_deployment() {
 /// The database goes away while the work runs, and comes back.
 #[tokio::test]
 async fn work_outlives_an_outage_of_the_database() {
-    let Some(site) = Site::postgres().await else {
+    let Some(site) = TestDb::postgres().await else {
         return;
     };
     let db = site.open().await;

@@ -1,6 +1,6 @@
 //! What a conductor does about the work of its predecessor.
 
-use ironpxe_core::provision::{Progress, Request, What};
+use ironpxe_core::provision::{EventKind, Progress, Request};
 use ironpxe_core::provision_state::{FsmEvent, ProvisionState};
 
 use super::*;
@@ -69,11 +69,11 @@ async fn a_conductor_takes_its_name_back_when_the_other_process_is_gone() {
     let own = run().await;
     let second = another(&app, HOST).await;
     assert_ne!(run().await, own);
-    app.conductor.beat().await;
+    app.conductor.write_heartbeat().await;
     assert_ne!(run().await, own, "the second one lives");
-    second.leave().await;
-    second.hand_over().await;
-    app.conductor.beat().await;
+    second.drain().await;
+    second.release_own_nodes().await;
+    app.conductor.write_heartbeat().await;
     let conductor = app.db.conductor_get(HOST).await.unwrap().unwrap();
     assert!(conductor.run_id == own && conductor.alive);
 }
@@ -81,19 +81,19 @@ async fn a_conductor_takes_its_name_back_when_the_other_process_is_gone() {
 #[tokio::test]
 async fn leaving_conductor_hands_over_unfinished_work() {
     let app = TestApp::new().await;
-    let leaving = another(&app, "conductor-2").await;
+    let draining = another(&app, "conductor-2").await;
     let lost = reserve(&app, ProvisionState::Cleaning, "conductor-2").await;
     let waits = reserve(&app, ProvisionState::CleanWait, "conductor-2").await;
     let foreign = reserve(&app, ProvisionState::Cleaning, HOST).await;
 
-    leaving.leave().await;
+    draining.drain().await;
     let conductor = app.db.conductor_get("conductor-2").await.unwrap().unwrap();
     assert!(!conductor.alive);
     // While it finishes what it has, no other conductor takes it away.
-    let dead = crate::db::Holder::SilentSince(app.db.silent_since());
-    assert_eq!(app.db.node_list_held_by(dead).await.unwrap(), []);
+    let dead = crate::db::ReservedBy::SilentSince(app.db.silent_since());
+    assert_eq!(app.db.node_list_reserved_by(dead).await.unwrap(), []);
 
-    leaving.hand_over().await;
+    draining.release_own_nodes().await;
     let db = &app.db;
     let node = |uuid| async move { db.node_get(uuid).await.unwrap().unwrap() };
     assert_eq!(
@@ -120,24 +120,24 @@ async fn result_of_released_work_is_refused_even_if_the_node_is_reserved_again()
             args: &args,
             boot_volume: None,
         };
-        let what = What::Verb(request);
-        let accepted = app.conductor.advance(&ctx, uuid, clock::now(), what);
+        let kind = EventKind::Verb(request);
+        let accepted = app.conductor.advance(&ctx, uuid, clock::now(), kind);
         accepted.await.unwrap().node
     };
     let accepted = verb(Verb::Manage).await;
     // Meanwhile it was given up for dead, and has got the node again, for the same work.
-    let gone = What::ConductorGone;
+    let gone = EventKind::ConductorGone;
     let given_up = app.conductor.advance(&ctx, uuid, clock::now(), gone);
     assert_eq!(given_up.await.unwrap().node.reservation, None);
     let again = verb(Verb::Manage).await;
     assert_eq!(again.reservation.as_deref(), Some(HOST));
 
     let report = async |accepted: &Node| {
-        let what = What::Task {
+        let kind = EventKind::Task {
             since: accepted.provision_updated_at,
             progress: Progress::Started,
         };
-        let reported = app.conductor.advance(&ctx, uuid, clock::now(), what);
+        let reported = app.conductor.advance(&ctx, uuid, clock::now(), kind);
         reported.await.map(|reported| reported.node.provision_state)
     };
     let refused = report(&accepted).await.unwrap_err().to_string();

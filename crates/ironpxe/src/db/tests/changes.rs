@@ -6,7 +6,7 @@ use ironpxe_core::node::Node;
 use serde_json::json;
 
 use super::super::Db;
-use super::super::testing::{Site, on_both};
+use super::super::testing::{TestDb, on_both};
 use super::node;
 
 on_both! {
@@ -16,7 +16,7 @@ on_both! {
     every_handle_sees_every_commit_at_once,
 }
 
-async fn a_change_that_changes_nothing_or_is_refused_leaves_the_node_alone(site: Site) {
+async fn a_change_that_changes_nothing_or_is_refused_leaves_the_node_alone(site: TestDb) {
     let db = site.open().await;
     let node = node();
     db.node_create(&node).await.unwrap();
@@ -46,7 +46,7 @@ pub(super) async fn count(db: &Db, uuid: NodeUuid) -> Result<(), Fault> {
     db.node_change(uuid, add).await.map(|_| ())
 }
 
-async fn of_many_changes_at_once_none_is_lost(site: Site) {
+async fn of_many_changes_at_once_none_is_lost(site: TestDb) {
     let db = site.open().await;
     let node = node();
     db.node_create(&node).await.unwrap();
@@ -71,7 +71,7 @@ async fn of_many_changes_at_once_none_is_lost(site: Site) {
     assert_eq!((&node.extra["counter"], node.revision), (&json!(400), 400));
 }
 
-async fn a_row_that_changed_under_the_closure_is_read_again(site: Site) {
+async fn a_row_that_changed_under_the_closure_is_read_again(site: TestDb) {
     let db = site.open().await;
     let node = node();
     db.node_create(&node).await.unwrap();
@@ -102,7 +102,7 @@ async fn a_row_that_changed_under_the_closure_is_read_again(site: Site) {
     );
 }
 
-async fn every_handle_sees_every_commit_at_once(site: Site) {
+async fn every_handle_sees_every_commit_at_once(site: TestDb) {
     let db = site.open().await;
     let other = site.open().await;
     for round in 0..50 {

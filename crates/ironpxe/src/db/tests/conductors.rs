@@ -5,7 +5,7 @@ use ironpxe_core::node::Node;
 
 use super::*;
 use crate::db::statement::Statement;
-use crate::db::{Db, Holder, Registration};
+use crate::db::{Db, Registration, ReservedBy};
 
 on_both! {
     conductors_live_as_long_as_they_are_heard_of,
@@ -37,7 +37,7 @@ async fn fall_silent(db: &Db, hostname: &str) {
     assert_eq!(db.execute(statement).await.unwrap(), 1);
 }
 
-async fn conductors_live_as_long_as_they_are_heard_of(site: Site) {
+async fn conductors_live_as_long_as_they_are_heard_of(site: TestDb) {
     let db = site.open().await;
     let drivers = ["fake-hardware".to_owned(), "manual-management".to_owned()];
     let interfaces = [Hardware {
@@ -97,7 +97,7 @@ async fn conductors_live_as_long_as_they_are_heard_of(site: Site) {
     assert!(!db.conductor_touch("host-3", "run-1", true).await.unwrap());
 }
 
-async fn the_own_run_lives_whatever_its_heartbeat_says(site: Site) {
+async fn the_own_run_lives_whatever_its_heartbeat_says(site: TestDb) {
     let db = site.open().await;
     db.set_own_run("run-1");
     for (hostname, run_id) in [("host-1", "run-1"), ("host-2", "run-2")] {
@@ -116,7 +116,7 @@ async fn the_own_run_lives_whatever_its_heartbeat_says(site: Site) {
     assert!(!alive("host-1").await);
 }
 
-async fn a_name_is_taken_back_from_a_run_that_is_gone_and_from_no_other(site: Site) {
+async fn a_name_is_taken_back_from_a_run_that_is_gone_and_from_no_other(site: TestDb) {
     let db = site.open().await;
     let entry = Registration {
         hostname: "host-1",
@@ -158,7 +158,7 @@ async fn held(db: &Db, hostname: &str) -> (Node, Node) {
     (before, after)
 }
 
-async fn a_node_is_taken_once_and_only_from_the_dead(site: Site) {
+async fn a_node_is_taken_once_and_only_from_the_dead(site: TestDb) {
     let db = site.open().await;
     let other = site.open().await;
     register(&db, "dead", "run-1").await;
@@ -167,22 +167,22 @@ async fn a_node_is_taken_once_and_only_from_the_dead(site: Site) {
     let (kept, _) = held(&db, "alive").await;
     let (unknown, _) = held(&db, "never-heard-of").await;
 
-    let holder = Holder::SilentSince(db.silent_since());
-    assert_eq!(db.node_list_held_by(holder).await.unwrap(), []);
+    let reserved_by = ReservedBy::SilentSince(db.silent_since());
+    assert_eq!(db.node_list_reserved_by(reserved_by).await.unwrap(), []);
     assert!(
-        !db.node_reclaim(&before, after.clone(), holder, None)
+        !db.node_reclaim(&before, after.clone(), reserved_by, None)
             .await
             .unwrap()
     );
 
     fall_silent(&db, "dead").await;
-    let holder = Holder::SilentSince(db.silent_since());
-    let found = db.node_list_held_by(holder).await.unwrap();
+    let reserved_by = ReservedBy::SilentSince(db.silent_since());
+    let found = db.node_list_reserved_by(reserved_by).await.unwrap();
     assert_eq!(found, std::slice::from_ref(&before));
     // It comes back in between.
     assert!(db.conductor_touch("dead", "run-1", true).await.unwrap());
     assert!(
-        !db.node_reclaim(&before, after.clone(), holder, None)
+        !db.node_reclaim(&before, after.clone(), reserved_by, None)
             .await
             .unwrap()
     );
@@ -196,14 +196,14 @@ async fn a_node_is_taken_once_and_only_from_the_dead(site: Site) {
     after.maintenance = true;
     after.driver_internal_info.clear();
     assert!(
-        !db.node_reclaim(&before, after.clone(), holder, None)
+        !db.node_reclaim(&before, after.clone(), reserved_by, None)
             .await
             .unwrap()
     );
     // Two find it.
     let (one, two) = tokio::join!(
-        db.node_reclaim(&changed, after.clone(), holder, None),
-        other.node_reclaim(&changed, after.clone(), holder, None)
+        db.node_reclaim(&changed, after.clone(), reserved_by, None),
+        other.node_reclaim(&changed, after.clone(), reserved_by, None)
     );
     assert_eq!(
         [one.unwrap(), two.unwrap()]
@@ -226,22 +226,22 @@ async fn a_node_is_taken_once_and_only_from_the_dead(site: Site) {
     }
 }
 
-async fn a_run_takes_back_only_while_it_is_the_one_that_is_registered(site: Site) {
+async fn a_run_takes_back_only_while_it_is_the_one_that_is_registered(site: TestDb) {
     let db = site.open().await;
     register(&db, "host-1", "run-1").await;
     let (before, after) = held(&db, "host-1").await;
     let (kept, _) = held(&db, "host-2").await;
-    let run = |run_id| Holder::Run {
+    let run = |run_id| ReservedBy::Run {
         hostname: "host-1",
         run_id,
     };
-    assert_eq!(db.node_list_held_by(run("run-0")).await.unwrap(), []);
+    assert_eq!(db.node_list_reserved_by(run("run-0")).await.unwrap(), []);
     assert!(
         !db.node_reclaim(&before, after.clone(), run("run-0"), None)
             .await
             .unwrap()
     );
-    let found = db.node_list_held_by(run("run-1")).await.unwrap();
+    let found = db.node_list_reserved_by(run("run-1")).await.unwrap();
     assert_eq!(found, std::slice::from_ref(&before));
     assert!(
         db.node_reclaim(&before, after.clone(), run("run-1"), None)

@@ -49,7 +49,7 @@ async fn list(db: &Db, node: &Node) -> Vec<NodeHistory> {
     list.unwrap()
 }
 
-async fn an_event_is_stored_with_the_change_and_goes_with_the_node(site: Site) {
+async fn an_event_is_stored_with_the_change_and_goes_with_the_node(site: TestDb) {
     let db = site.open().await;
     let (one, two) = (node(), node());
     for node in [&one, &two] {
@@ -70,7 +70,7 @@ async fn an_event_is_stored_with_the_change_and_goes_with_the_node(site: Site) {
     assert_eq!(db.rows_of("node_history").await, 0);
 }
 
-async fn a_change_that_is_not_saved_leaves_no_event(site: Site) {
+async fn a_change_that_is_not_saved_leaves_no_event(site: TestDb) {
     let db = site.open().await;
     let (one, two) = (full_node(), node());
     for node in [&one, &two] {
@@ -97,7 +97,7 @@ async fn a_change_that_is_not_saved_leaves_no_event(site: Site) {
     refused.await.unwrap_err();
     assert_eq!(db.node_get(two.uuid).await.unwrap().unwrap(), two);
     // Another change is saved between reading and saving: the event of the second try is stored alone.
-    if matches!(site, Site::Postgres(..)) {
+    if matches!(site, TestDb::Postgres(..)) {
         let other = site.open().await;
         let mut tries = 0;
         let change = |node: &mut Node| {
@@ -128,7 +128,7 @@ async fn a_change_that_is_not_saved_leaves_no_event(site: Site) {
     assert_eq!(list(&db, &one).await, [entry]);
 }
 
-async fn the_history_comes_in_pages(site: Site) {
+async fn the_history_comes_in_pages(site: TestDb) {
     let db = site.open().await;
     let one = node();
     db.node_create(&one).await.unwrap();
@@ -174,7 +174,7 @@ async fn the_history_comes_in_pages(site: Site) {
     assert!(matches!(gone, Err(DbError::NodeHistoryMissing(_))));
 }
 
-async fn what_is_too_much_is_deleted_oldest_first(site: Site) {
+async fn what_is_too_much_is_deleted_oldest_first(site: TestDb) {
     let db = site.open().await;
     let nodes = [node(), node()];
     for node in &nodes {
@@ -215,13 +215,13 @@ async fn what_is_too_much_is_deleted_oldest_first(site: Site) {
     assert_eq!(left().await, ["1", "1"]);
 }
 
-async fn deleting_history_is_no_change_of_what_boots(site: Site) {
+async fn deleting_history_is_no_change_of_what_boots(site: TestDb) {
     let db = site.open().await;
     let one = node();
     db.node_create(&one).await.unwrap();
     let changed = record(&db, &event(&one, "x")).await;
     let version = db.commit_version();
-    assert_eq!(version.is_some(), matches!(site, Site::Sqlite(_)));
+    assert_eq!(version.is_some(), matches!(site, TestDb::Sqlite(_)));
     let excess = Excess {
         before: clock::now() + Duration::DAY,
         max_entries: 0,

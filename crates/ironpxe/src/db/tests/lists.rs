@@ -8,7 +8,7 @@ use ironpxe_core::node::fields::SORTABLE;
 use ironpxe_core::port::Port;
 use ironpxe_core::provision_state::ProvisionState;
 
-use super::super::testing::{Site, on_both};
+use super::super::testing::{TestDb, on_both};
 use super::super::{Db, DbError, NodeFilter, Page, PortFilter, SortDirection};
 use super::{full_node, node, port};
 use crate::ident;
@@ -45,7 +45,7 @@ async fn pages(db: &Db, key: Option<&'static str>, sort_dir: SortDirection) -> V
 /// What a list is sorted by.
 type Key = fn(&Node) -> Option<String>;
 
-async fn pages_hold_everything_exactly_once_and_in_order(site: Site) {
+async fn pages_hold_everything_exactly_once_and_in_order(site: TestDb) {
     let db = site.open().await;
     // Names and classes: none, some, and some alike.
     for index in 0..20_u8 {
@@ -93,7 +93,7 @@ async fn pages_hold_everything_exactly_once_and_in_order(site: Site) {
     }
 }
 
-async fn times_sort_as_they_follow_each_other(site: Site) {
+async fn times_sort_as_they_follow_each_other(site: TestDb) {
     let db = site.open().await;
     let mut expected = Vec::new();
     for microsecond in [0, 50_000, 123_400, 123_456, 500_000, 999_999] {
@@ -111,7 +111,7 @@ async fn times_sort_as_they_follow_each_other(site: Site) {
     assert_eq!(sorted, expected);
 }
 
-async fn ports_are_paged_too(site: Site) {
+async fn ports_are_paged_too(site: TestDb) {
     let db = site.open().await;
     let (first, second) = (node(), node());
     db.node_create(&first).await.unwrap();
@@ -175,7 +175,7 @@ async fn ports_are_paged_too(site: Site) {
     assert_eq!(db.port_list(&mismatch, &Page::default()).await.unwrap(), []);
 }
 
-async fn a_marker_that_is_gone_is_not_the_end_of_the_list(site: Site) {
+async fn a_marker_that_is_gone_is_not_the_end_of_the_list(site: TestDb) {
     let db = site.open().await;
     let node = node();
     db.node_create(&node).await.unwrap();
@@ -199,7 +199,7 @@ async fn a_marker_that_is_gone_is_not_the_end_of_the_list(site: Site) {
     );
 }
 
-async fn nodes_deleted_between_parts_hide_no_other_and_repeat_none(site: Site) {
+async fn nodes_deleted_between_parts_hide_no_other_and_repeat_none(site: TestDb) {
     let db = site.open().await;
     let mut nodes = Vec::new();
     for _ in 0..7 {
@@ -228,7 +228,7 @@ async fn nodes_deleted_between_parts_hide_no_other_and_repeat_none(site: Site) {
     assert_eq!(parts.next().await.unwrap(), None);
 }
 
-async fn there_is_no_order_by_anything_else(site: Site) {
+async fn there_is_no_order_by_anything_else(site: TestDb) {
     let db = site.open().await;
     let page = Page {
         sort_key: Some("driver_info"),
@@ -252,7 +252,7 @@ async fn there_is_no_order_by_anything_else(site: Site) {
     }
 }
 
-async fn each_filter_finds_the_one_node_it_is_about(site: Site) {
+async fn each_filter_finds_the_one_node_it_is_about(site: TestDb) {
     let db = site.open().await;
     let full = full_node();
     db.node_create(&full).await.unwrap();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ironpxe_core::error::Fault;
 
-use super::super::testing::{Site, open};
+use super::super::testing::{TestDb, open};
 use super::super::{Db, Location, Settings};
 use super::{full_node, node};
 
@@ -16,7 +16,7 @@ async fn the_file_is_for_its_owner_only_and_keeps_what_it_holds() {
     let path = folder.path().join("new/state/ironpxe.sqlite");
     let settings = Settings {
         location: Location::Sqlite(path.clone()),
-        ..Site::sqlite().settings()
+        ..TestDb::sqlite().settings()
     };
     let db = Db::open(&settings).await.unwrap();
     let full = full_node();
@@ -60,7 +60,7 @@ async fn a_file_that_is_no_database_is_refused_with_its_name() {
     let path = folder.path().join("notes.txt");
     let settings = Settings {
         location: Location::Sqlite(path.clone()),
-        ..Site::sqlite().settings()
+        ..TestDb::sqlite().settings()
     };
     std::fs::write(&path, "milk, eggs, butter; nothing a database would hold").unwrap();
     let error = Db::open(&settings).await.unwrap_err();

@@ -7,8 +7,8 @@ use std::path::Path;
 use ironpxe_core::error::Fault;
 
 use super::super::schema::mark;
-use super::super::testing::{Site, on_both};
-use super::super::{Db, DbError, Verdict, schema_status, upgrade};
+use super::super::testing::{TestDb, on_both};
+use super::super::{Compatibility, Db, DbError, schema_status, upgrade};
 use super::changes::count;
 use super::{full_node, node, port};
 
@@ -37,11 +37,11 @@ async fn later_release(db: &Db, compatible_with: Option<i64>) -> i64 {
     9999
 }
 
-async fn newest(site: &Site) -> i64 {
+async fn newest(site: &TestDb) -> i64 {
     schema_status(&site.location()).await.unwrap().executable
 }
 
-async fn a_newer_version_is_worked_with_if_it_says_so(site: Site) {
+async fn a_newer_version_is_worked_with_if_it_says_so(site: TestDb) {
     let db = site.open().await;
     let before = full_node();
     db.node_create(&before).await.unwrap();
@@ -65,8 +65,8 @@ async fn a_newer_version_is_worked_with_if_it_says_so(site: Site) {
     let status = schema_status(&site.location()).await.unwrap();
     assert!(
         matches!(
-            status.verdict,
-            Verdict::Newer {
+            status.compatibility,
+            Compatibility::Newer {
                 compatible: true,
                 ..
             }
@@ -76,7 +76,7 @@ async fn a_newer_version_is_worked_with_if_it_says_so(site: Site) {
     assert_eq!(upgrade(&site.location()).await.unwrap(), []);
 }
 
-async fn a_newer_version_is_refused_if_it_does_not(site: Site) {
+async fn a_newer_version_is_refused_if_it_does_not(site: TestDb) {
     let db = site.open().await;
     later_release(&db, None).await;
     db.close().await;
@@ -91,7 +91,7 @@ async fn a_newer_version_is_refused_if_it_does_not(site: Site) {
     refused(upgrade(&site.location()).await.unwrap_err());
 }
 
-async fn a_migration_of_another_form_is_refused(site: Site) {
+async fn a_migration_of_another_form_is_refused(site: TestDb) {
     let db = site.open().await;
     db.sql(
         "UPDATE _sqlx_migrations SET checksum = \
@@ -107,10 +107,10 @@ async fn a_migration_of_another_form_is_refused(site: Site) {
     }
 }
 
-async fn the_status_is_told(site: Site) {
+async fn the_status_is_told(site: TestDb) {
     let db = site.open().await;
     let status = schema_status(&site.location()).await.unwrap();
-    assert_eq!(status.verdict, Verdict::Current);
+    assert_eq!(status.compatibility, Compatibility::Current);
     assert_eq!(status.here, Some(status.executable));
     let newest = status.executable;
     db.sql(&format!(
@@ -124,7 +124,7 @@ async fn the_status_is_told(site: Site) {
 
 #[tokio::test]
 async fn of_a_file_that_is_not_there_everything_is_pending() {
-    let site = Site::sqlite();
+    let site = TestDb::sqlite();
     let status = schema_status(&site.location()).await.unwrap();
     assert_eq!(status.here, None);
     assert_eq!(
@@ -132,7 +132,7 @@ async fn of_a_file_that_is_not_there_everything_is_pending() {
         status.executable
     );
     // And it is still not there.
-    let Site::Sqlite(folder) = &site else {
+    let TestDb::Sqlite(folder) = &site else {
         panic!()
     };
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
@@ -143,7 +143,7 @@ async fn of_a_file_that_is_not_there_everything_is_pending() {
 
 #[tokio::test]
 async fn a_server_is_upgraded_only_on_request() {
-    let Some(site) = Site::empty_postgres() else {
+    let Some(site) = TestDb::empty_postgres() else {
         return;
     };
     let error = Db::open(&site.settings()).await.unwrap_err();
@@ -172,10 +172,10 @@ type Columns = BTreeMap<(String, String), bool>;
 
 #[tokio::test]
 async fn both_databases_have_the_same_tables() {
-    let Some(postgres) = Site::postgres().await else {
+    let Some(postgres) = TestDb::postgres().await else {
         return;
     };
-    let sqlite = Site::sqlite();
+    let sqlite = TestDb::sqlite();
     let of_sqlite = columns(
         &sqlite.open().await,
         "SELECT tables.name, columns.name, columns.\"notnull\" = 0 AND columns.pk = 0 \

@@ -11,7 +11,7 @@ use sqlx::{Connection, PgConnection};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::super::testing::Site;
+use super::super::testing::TestDb;
 use super::super::{Db, DbError, Limits, Settings, upgrade};
 use super::{full_node, node};
 use crate::{clock, ident};
@@ -20,10 +20,10 @@ use crate::{clock, ident};
 /// another change of the node is under way meanwhile.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_is_being_changed_is_waited_for() {
-    let Some(site) = Site::postgres().await else {
+    let Some(site) = TestDb::postgres().await else {
         return;
     };
-    let Site::Postgres(server, name) = &site else {
+    let TestDb::Postgres(server, name) = &site else {
         panic!()
     };
     let db = site.open().await;
@@ -91,7 +91,7 @@ async fn a_node_that_is_being_changed_is_waited_for() {
 
 #[tokio::test]
 async fn text_with_nul_is_a_client_error() {
-    let Some(site) = Site::postgres().await else {
+    let Some(site) = TestDb::postgres().await else {
         return;
     };
     let db = site.open().await;
@@ -137,7 +137,7 @@ async fn lost_connection_is_reported_and_reestablished() {
     // Its keeper ends it with this process.
     let server = Box::leak(Box::new(Postgres::start().unwrap()));
     let name = server.create_database(None).unwrap();
-    let site = Site::Postgres(server, name);
+    let site = TestDb::Postgres(server, name);
     upgrade(&site.location()).await.unwrap();
     let settings = Settings {
         limits: Limits {

@@ -8,7 +8,7 @@ use ironpxe_core::volume::{VolumeConnector, VolumeTarget, Volumes};
 use serde_json::json;
 use time::macros::datetime;
 
-use super::super::testing::{Site, on_both};
+use super::super::testing::{TestDb, on_both};
 use super::super::{Db, DbError, Duplicate, Page, SortDirection, upgrade};
 use super::{count, map, node};
 use crate::{clock, ident};
@@ -52,7 +52,7 @@ fn target(node: &Node, boot_index: i64) -> VolumeTarget {
 }
 
 /// A database with two nodes.
-async fn stand(site: &Site) -> (Db, Node, Node) {
+async fn stand(site: &TestDb) -> (Db, Node, Node) {
     let db = site.open().await;
     let (one, two) = (node(), node());
     db.node_create(&one).await.unwrap();
@@ -68,7 +68,7 @@ fn anyone(_: &Node) -> Result<(), Fault> {
     Ok(())
 }
 
-async fn a_connector_comes_back_as_it_was_stored_and_changed(site: Site) {
+async fn a_connector_comes_back_as_it_was_stored_and_changed(site: TestDb) {
     let (db, owner, other) = stand(&site).await;
     let bare = connector(&owner, "iqn.a");
     db.volume_create(&bare).await.unwrap();
@@ -107,7 +107,7 @@ async fn a_connector_comes_back_as_it_was_stored_and_changed(site: Site) {
     assert_eq!(stored, Some(saved));
 }
 
-async fn a_target_comes_back_as_it_was_stored_and_changed(site: Site) {
+async fn a_target_comes_back_as_it_was_stored_and_changed(site: TestDb) {
     let (db, owner, other) = stand(&site).await;
     let bare = target(&owner, 0);
     db.volume_create(&bare).await.unwrap();
@@ -153,7 +153,7 @@ async fn a_target_comes_back_as_it_was_stored_and_changed(site: Site) {
     assert_eq!(again, saved);
 }
 
-async fn the_volumes_of_a_node_come_together_and_in_order(site: Site) {
+async fn the_volumes_of_a_node_come_together_and_in_order(site: TestDb) {
     let (db, owner, other) = stand(&site).await;
     let connectors = [connector(&owner, "iqn.b"), connector(&owner, "iqn.a")];
     for connector in &connectors {
@@ -186,7 +186,7 @@ async fn the_volumes_of_a_node_come_together_and_in_order(site: Site) {
     }
 }
 
-async fn what_is_taken_is_named(site: Site) {
+async fn what_is_taken_is_named(site: TestDb) {
     let (db, one, two) = stand(&site).await;
     let (taken, index) = (connector(&one, "iqn.a"), target(&one, 0));
     db.volume_create(&taken).await.unwrap();
@@ -259,7 +259,7 @@ async fn what_is_taken_is_named(site: Site) {
     assert_eq!(moved.unwrap_err(), Fault::VolumeBootIndexExists(0));
 }
 
-async fn what_is_not_there_is_said(site: Site) {
+async fn what_is_not_there_is_said(site: TestDb) {
     let (db, owner, _) = stand(&site).await;
     let unknown = node();
     for error in [
@@ -300,7 +300,7 @@ async fn what_is_not_there_is_said(site: Site) {
     assert_eq!(destroyed.await.unwrap_err(), missing);
 }
 
-async fn both_nodes_of_a_move_may_object(site: Site) {
+async fn both_nodes_of_a_move_may_object(site: TestDb) {
     let (db, one, two) = stand(&site).await;
     let stored = target(&one, 0);
     db.volume_create(&stored).await.unwrap();
@@ -329,7 +329,7 @@ async fn both_nodes_of_a_move_may_object(site: Site) {
 }
 
 /// Between the look at the node and the change of its volume, another client changes the node.
-async fn a_node_that_changed_meanwhile_is_asked_again(site: Site) {
+async fn a_node_that_changed_meanwhile_is_asked_again(site: TestDb) {
     let (db, owner, _) = stand(&site).await;
     let (name, index) = (connector(&owner, "iqn.a"), target(&owner, 0));
     db.volume_create(&name).await.unwrap();
@@ -374,7 +374,7 @@ async fn a_node_that_changed_meanwhile_is_asked_again(site: Site) {
     );
 }
 
-async fn lists_are_paged_sorted_and_of_one_node(site: Site) {
+async fn lists_are_paged_sorted_and_of_one_node(site: TestDb) {
     let (db, one, two) = stand(&site).await;
     for index in 0..7_i64 {
         let owner = if index % 2 == 0 { &one } else { &two };
@@ -467,7 +467,7 @@ async fn lists_are_paged_sorted_and_of_one_node(site: Site) {
     );
 }
 
-async fn a_database_from_before_volumes_gets_them(site: Site) {
+async fn a_database_from_before_volumes_gets_them(site: TestDb) {
     let (db, owner, _) = stand(&site).await;
     for undo in [
         "DROP TABLE volume_connectors",

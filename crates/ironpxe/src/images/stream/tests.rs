@@ -11,13 +11,13 @@ use crate::images::downloads::{Client, Downloads};
 const NODE: &str = "ee490fb7-d420-4b2f-8153-8a674b930740";
 const SHA256_OF_ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
-fn opened(content: &[u8], total: u64, check: Option<Check>) -> Opened {
+fn opened(content: &[u8], total: u64, check: Option<Check>) -> OpenImage {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(content).unwrap();
     std::io::Seek::rewind(&mut file).unwrap();
     let node = NODE.parse().unwrap();
     let permit = Downloads::new(1).take(Client { node, peer: None }).unwrap();
-    Opened {
+    OpenImage {
         total,
         part: None,
         source: Source::File(File::from_std(file)),
@@ -28,7 +28,7 @@ fn opened(content: &[u8], total: u64, check: Option<Check>) -> Opened {
 }
 
 /// The bytes that come, and the error at their end.
-async fn read(opened: Opened) -> (Vec<u8>, Option<String>) {
+async fn read(opened: OpenImage) -> (Vec<u8>, Option<String>) {
     let transfer = Transfer {
         request_id: "req-1".into(),
         node: NODE.parse().unwrap(),

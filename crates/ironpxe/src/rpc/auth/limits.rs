@@ -15,7 +15,7 @@ pub(super) const MAX_WAITING_BY_PEER: usize = 4;
 /// The number of failures allowed per peer, …
 pub(super) const MAX_FAILURES: u32 = 10;
 /// … and the time after which one of them expires.
-const FORGET_AFTER: Duration = Duration::from_secs(2);
+const FAILURE_EXPIRY: Duration = Duration::from_secs(2);
 /// The maximum number of tracked peers.
 const MAX_PEERS: usize = 4096;
 /// When to retry beyond the limits, in seconds.
@@ -40,15 +40,15 @@ struct Peer {
 }
 
 impl Peer {
-    fn forget(&mut self, now: Instant) {
+    fn expire_failures(&mut self, now: Instant) {
         let passed = now.saturating_duration_since(self.counted);
-        let forgotten = passed.as_millis() / FORGET_AFTER.as_millis();
-        let forgotten = u32::try_from(forgotten).unwrap_or(u32::MAX);
-        self.failures = self.failures.saturating_sub(forgotten);
+        let expired = passed.as_millis() / FAILURE_EXPIRY.as_millis();
+        let expired = u32::try_from(expired).unwrap_or(u32::MAX);
+        self.failures = self.failures.saturating_sub(expired);
         if self.failures == 0 {
             self.counted = now;
         } else {
-            self.counted += FORGET_AFTER * forgotten;
+            self.counted += FAILURE_EXPIRY * expired;
         }
     }
 
@@ -59,18 +59,18 @@ impl Peer {
 
 /// The permit for one verification.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct VerificationPermit {
     limits: Arc<Limits>,
     peer: Option<IpAddr>,
 }
 
 impl Limits {
     /// A permit for a verification, or the seconds until a retry.
-    pub(super) fn enter(
+    pub(super) fn acquire(
         self: &Arc<Self>,
         peer: Option<IpAddr>,
         now: Instant,
-    ) -> Result<Place, u16> {
+    ) -> Result<VerificationPermit, u16> {
         let peer = peer.map(network);
         let mut peers = self.lock();
         if peers.waiting >= MAX_WAITING {
@@ -78,7 +78,7 @@ impl Limits {
         }
         if peers.by_address.len() >= MAX_PEERS && !peers.by_address.contains_key(&peer) {
             peers.by_address.retain(|_, peer| {
-                peer.forget(now);
+                peer.expire_failures(now);
                 !peer.is_idle()
             });
             if peers.by_address.len() >= MAX_PEERS {
@@ -90,18 +90,18 @@ impl Limits {
             failures: 0,
             counted: now,
         });
-        entry.forget(now);
+        entry.expire_failures(now);
         if entry.waiting >= MAX_WAITING_BY_PEER {
             return Err(RETRY_AFTER);
         }
         if entry.failures >= MAX_FAILURES {
-            let free = entry.counted + FORGET_AFTER;
+            let free = entry.counted + FAILURE_EXPIRY;
             let seconds = free.saturating_duration_since(now).as_secs();
             return Err(u16::try_from(seconds).unwrap_or(u16::MAX).saturating_add(1));
         }
         entry.waiting += 1;
         peers.waiting += 1;
-        Ok(Place {
+        Ok(VerificationPermit {
             limits: Arc::clone(self),
             peer,
         })
@@ -112,16 +112,16 @@ impl Limits {
     }
 }
 
-impl Place {
+impl VerificationPermit {
     /// Records a wrong password.
-    pub(super) fn failed(&self) {
+    pub(super) fn record_failure(&self) {
         if let Some(peer) = self.limits.lock().by_address.get_mut(&self.peer) {
             peer.failures = peer.failures.saturating_add(1);
         }
     }
 }
 
-impl Drop for Place {
+impl Drop for VerificationPermit {
     fn drop(&mut self) {
         let mut peers = self.limits.lock();
         peers.waiting = peers.waiting.saturating_sub(1);
@@ -157,25 +157,26 @@ mod tests {
         let limits = Arc::new(Limits::default());
         let now = Instant::now();
         let one = peer("192.0.2.1");
-        let mut places: Vec<Place> = (0..MAX_WAITING_BY_PEER)
-            .map(|_| limits.enter(Some(one), now).unwrap())
+        let mut permits: Vec<VerificationPermit> = (0..MAX_WAITING_BY_PEER)
+            .map(|_| limits.acquire(Some(one), now).unwrap())
             .collect();
-        assert_eq!(limits.enter(Some(one), now).unwrap_err(), RETRY_AFTER);
+        assert_eq!(limits.acquire(Some(one), now).unwrap_err(), RETRY_AFTER);
         assert_eq!(
             limits
-                .enter(Some(peer("::ffff:192.0.2.1")), now)
+                .acquire(Some(peer("::ffff:192.0.2.1")), now)
                 .unwrap_err(),
             1
         );
-        assert!(limits.enter(None, now).is_ok());
+        assert!(limits.acquire(None, now).is_ok());
         for host in 2..=MAX_WAITING / MAX_WAITING_BY_PEER {
             let other = peer(&format!("192.0.2.{host}"));
-            places
-                .extend((0..MAX_WAITING_BY_PEER).map(|_| limits.enter(Some(other), now).unwrap()));
+            permits.extend(
+                (0..MAX_WAITING_BY_PEER).map(|_| limits.acquire(Some(other), now).unwrap()),
+            );
         }
-        assert!(limits.enter(Some(peer("198.51.100.1")), now).is_err());
-        places.clear();
-        assert!(limits.enter(Some(one), now).is_ok());
+        assert!(limits.acquire(Some(peer("198.51.100.1")), now).is_err());
+        permits.clear();
+        assert!(limits.acquire(Some(one), now).is_ok());
         assert!(limits.lock().by_address.is_empty());
     }
 
@@ -186,17 +187,17 @@ mod tests {
         // Neighbours in one network are one peer.
         let one = peer("2001:db8::1");
         for host in 1..=MAX_FAILURES {
-            let place = limits.enter(Some(peer(&format!("2001:db8::{host}"))), start);
-            place.unwrap().failed();
+            let permit = limits.acquire(Some(peer(&format!("2001:db8::{host}"))), start);
+            permit.unwrap().record_failure();
         }
-        assert_eq!(limits.enter(Some(one), start).unwrap_err(), 3);
-        assert!(limits.enter(Some(peer("2001:db8:0:1::1")), start).is_ok());
-        // One is forgotten at a time.
-        let later = start + FORGET_AFTER;
-        limits.enter(Some(one), later).unwrap().failed();
-        assert!(limits.enter(Some(one), later).is_err());
-        let much_later = later + FORGET_AFTER * MAX_FAILURES;
-        drop(limits.enter(Some(one), much_later).unwrap());
+        assert_eq!(limits.acquire(Some(one), start).unwrap_err(), 3);
+        assert!(limits.acquire(Some(peer("2001:db8:0:1::1")), start).is_ok());
+        // They expire one by one.
+        let later = start + FAILURE_EXPIRY;
+        limits.acquire(Some(one), later).unwrap().record_failure();
+        assert!(limits.acquire(Some(one), later).is_err());
+        let much_later = later + FAILURE_EXPIRY * MAX_FAILURES;
+        drop(limits.acquire(Some(one), much_later).unwrap());
         assert!(limits.lock().by_address.is_empty());
     }
 
@@ -207,12 +208,12 @@ mod tests {
         for number in 0..MAX_PEERS {
             let bits = u32::try_from(number).unwrap();
             let address = IpAddr::V4(std::net::Ipv4Addr::from_bits(bits));
-            limits.enter(Some(address), now).unwrap().failed();
+            limits.acquire(Some(address), now).unwrap().record_failure();
         }
-        assert!(limits.enter(Some(peer("192.0.2.1")), now).is_err());
+        assert!(limits.acquire(Some(peer("192.0.2.1")), now).is_err());
         assert!(
             limits
-                .enter(Some(peer("192.0.2.1")), now + FORGET_AFTER)
+                .acquire(Some(peer("192.0.2.1")), now + FAILURE_EXPIRY)
                 .is_ok()
         );
         assert!(limits.lock().by_address.is_empty());

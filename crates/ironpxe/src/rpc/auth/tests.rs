@@ -4,15 +4,15 @@ const COST: u32 = 4;
 const PEER: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
 
 async fn admits(users: &Users, header: &HeaderValue) -> bool {
-    match users.admit(Some(header), PEER).await {
-        Admission::Admitted => true,
-        Admission::Refused => false,
-        busy @ Admission::Busy { .. } => panic!("{busy:?}"),
+    match users.authenticate(Some(header), PEER).await {
+        AuthResult::Accepted => true,
+        AuthResult::Rejected => false,
+        busy @ AuthResult::Busy { .. } => panic!("{busy:?}"),
     }
 }
 
 fn overdue() -> Instant {
-    Instant::now().checked_sub(LOOK_AGAIN).unwrap()
+    Instant::now().checked_sub(CHECK_INTERVAL).unwrap()
 }
 
 fn file(entries: &[(&str, &str)]) -> (tempfile::TempDir, PathBuf) {
@@ -58,7 +58,7 @@ async fn correct_password_is_accepted_repeatedly() {
     ] {
         assert!(!admits(&users, &wrong).await, "{wrong:?}");
     }
-    assert_eq!(users.admit(None, PEER).await, Admission::Refused);
+    assert_eq!(users.authenticate(None, PEER).await, AuthResult::Rejected);
 }
 
 #[tokio::test]
@@ -67,12 +67,12 @@ async fn changed_password_file_is_read_again() {
     let users = Users::read(&path).unwrap();
     assert!(admits(&users, &header("api", "old")).await);
     write(&path, &[("api", "newer"), ("second", "x")]);
-    users.lock().looked = overdue();
+    users.lock().checked_at = overdue();
     assert!(!admits(&users, &header("api", "old")).await);
     assert!(admits(&users, &header("api", "newer")).await);
     // A broken file changes nothing.
     std::fs::write(&path, "nonsense").unwrap();
-    users.lock().looked = overdue();
+    users.lock().checked_at = overdue();
     assert!(admits(&users, &header("api", "newer")).await);
 }
 
@@ -91,13 +91,13 @@ async fn unchanged_entry_needs_no_new_check() {
         format!("{first}\nother:{changed}\nthird:{changed}\n"),
     )
     .unwrap();
-    users.lock().looked = overdue();
+    users.lock().checked_at = overdue();
     // Others are being checked: what is proven does not wait for them.
-    let turn = Arc::clone(&users.0.turn).acquire_owned().await.unwrap();
-    assert_eq!(users.judged(&right), Some(true));
+    let slot = Arc::clone(&users.0.slot).acquire_owned().await.unwrap();
+    assert_eq!(users.cached_result(&right), Some(true));
     assert!(admits(&users, &right).await);
-    assert_eq!(users.judged(&other), None);
-    drop(turn);
+    assert_eq!(users.cached_result(&other), None);
+    drop(slot);
     assert!(!admits(&users, &other).await);
     assert!(admits(&users, &header("third", "new")).await);
 }
@@ -106,12 +106,15 @@ async fn unchanged_entry_needs_no_new_check() {
 async fn password_checks_are_limited_and_shared() {
     let (_folder, path) = file(&[("api", "right")]);
     let users = Users::read(&path).unwrap();
-    let turn = Arc::clone(&users.0.turn).acquire_owned().await.unwrap();
+    let slot = Arc::clone(&users.0.slot).acquire_owned().await.unwrap();
     let begin = |password: String, peer: Option<IpAddr>| {
         let users = users.clone();
         // The futures are polled once, so that each has its place, and then kept.
-        let mut waiting =
-            Box::pin(async move { users.admit(Some(&header("api", &password)), peer).await });
+        let mut waiting = Box::pin(async move {
+            users
+                .authenticate(Some(&header("api", &password)), peer)
+                .await
+        });
         let polled = futures_util::FutureExt::now_or_never(&mut waiting);
         (waiting, polled)
     };
@@ -125,20 +128,20 @@ async fn password_checks_are_limited_and_shared() {
         }
     }
     let (_, polled) = begin("one more".to_owned(), PEER);
-    assert_eq!(polled, Some(Admission::Busy { retry_after: 1 }));
+    assert_eq!(polled, Some(AuthResult::Busy { retry_after: 1 }));
     let (right, polled) = begin("right".to_owned(), other_peer);
     assert_eq!(polled, None);
     // Those that hang up give their places back.
     waiting.truncate(20);
     let (again, polled) = begin("one more".to_owned(), PEER);
     assert_eq!(polled, None);
-    drop(turn);
+    drop(slot);
     // All at once: they have their turns in the order in which they came.
     let rest = futures_util::future::join_all(waiting);
     let (right, again, rest) = futures_util::future::join3(right, again, rest).await;
-    assert_eq!(right, Admission::Admitted);
-    assert_eq!(again, Admission::Refused);
-    assert!(rest.iter().all(|it| *it == Admission::Refused));
+    assert_eq!(right, AuthResult::Accepted);
+    assert_eq!(again, AuthResult::Rejected);
+    assert!(rest.iter().all(|it| *it == AuthResult::Rejected));
 }
 
 #[tokio::test]
@@ -151,13 +154,13 @@ async fn clients_with_many_failures_are_limited_before_the_password_check() {
     // A failure is forgotten every other second, however slow this machine is.
     for number in 0..10_000 {
         let wrong = header(["api", "unknown"][number % 2], &number.to_string());
-        match users.admit(Some(&wrong), PEER).await {
-            Admission::Refused => refused += 1,
-            Admission::Busy { .. } => {
+        match users.authenticate(Some(&wrong), PEER).await {
+            AuthResult::Rejected => refused += 1,
+            AuthResult::Busy { .. } => {
                 busy = true;
                 break;
             }
-            Admission::Admitted => panic!("{wrong:?}"),
+            AuthResult::Accepted => panic!("{wrong:?}"),
         }
     }
     assert!(busy && refused >= limits::MAX_FAILURES);
@@ -166,22 +169,25 @@ async fn clients_with_many_failures_are_limited_before_the_password_check() {
     assert!(!admits(&users, &header("api", "0")).await);
     let other = Some("192.0.2.7".parse().unwrap());
     let second = header("second", "right too");
-    assert_eq!(users.admit(Some(&second), other).await, Admission::Admitted);
+    assert_eq!(
+        users.authenticate(Some(&second), other).await,
+        AuthResult::Accepted
+    );
 }
 
 #[test]
 fn an_unknown_name_is_as_much_work_as_a_known_one() {
     let (_folder, path) = file(&[("api", "right")]);
     let users = Users::read(&path).unwrap();
-    let decoy = users.lock().decoy();
+    let dummy_hash = users.lock().dummy_hash();
     // A hash that is none would be no work at all.
-    assert!(!bcrypt::verify("right", &decoy).unwrap());
+    assert!(!bcrypt::verify("right", &dummy_hash).unwrap());
     let parts = |hash: &str| hash.parse::<bcrypt::HashParts>().unwrap().get_cost();
-    assert_eq!(parts(&decoy), COST);
+    assert_eq!(parts(&dummy_hash), COST);
     let mut known = users.lock();
     let hash = bcrypt::hash("x", COST + 1).unwrap();
     known.hashes.insert("slower".to_owned(), hash);
-    assert_eq!(parts(&known.decoy()), COST + 1);
+    assert_eq!(parts(&known.dummy_hash()), COST + 1);
 }
 
 #[test]
@@ -190,17 +196,17 @@ fn memory_is_bounded_and_wrong_passwords_evict_no_right_one() {
     let users = Users::read(&path).unwrap();
     let mut known = users.lock();
     let hash = known.hashes.get("api").cloned();
-    let judged = |right| Judged {
+    let result = |valid| CachedResult {
         username: "api".to_owned(),
         hash: hash.clone(),
-        right,
+        valid,
     };
-    known.remember(header("api", "right"), judged(true));
-    for number in 0..2 * MAX_JUDGED {
-        known.remember(header("api", &number.to_string()), judged(false));
+    known.insert(header("api", "right"), result(true));
+    for number in 0..2 * MAX_RESULTS {
+        known.insert(header("api", &number.to_string()), result(false));
     }
-    assert!(known.judged.len() <= MAX_JUDGED + 1);
-    assert!(known.judged[&header("api", "right")].right);
+    assert!(known.results.len() <= MAX_RESULTS + 1);
+    assert!(known.results[&header("api", "right")].valid);
 }
 
 #[test]

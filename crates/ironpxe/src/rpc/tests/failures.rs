@@ -135,7 +135,7 @@ async fn change_that_may_have_happened_is_not_retried() {
         let site = Site::new().await;
         let node = site.waiting_node().await;
         // Only the stand-in is there.
-        site.local.leave().await;
+        site.local.drain().await;
         site.stand_in("conductor-2", router).await;
         let remote = site.remote();
         let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -191,7 +191,7 @@ async fn change_that_did_not_happen_is_retried_at_the_next_conductor() {
 async fn no_living_conductor_is_an_error_that_says_so() {
     let site = Site::new().await;
     site.waiting_node().await;
-    site.local.leave().await;
+    site.local.drain().await;
     let remote = site.remote();
     let unavailable = |fault: &Fault| {
         let Fault::Unavailable { reason, .. } = fault else {
@@ -220,7 +220,7 @@ async fn silent_conductors_are_asked_when_there_is_no_other() {
     assert!(listed.online && !listed.alive);
     let remote = Remote::new(db.clone(), timeouts(), None, None).unwrap();
     assert!(ask(&remote).await.is_ok());
-    site.local.leave().await;
+    site.local.drain().await;
     let asked = Remote::new(db, timeouts(), None, None).unwrap();
     assert!(ask(&asked).await.is_err());
 }
@@ -228,7 +228,7 @@ async fn silent_conductors_are_asked_when_there_is_no_other() {
 #[tokio::test]
 async fn every_fault_of_a_conductor_is_the_same_at_the_api() {
     let site = Site::new().await;
-    site.local.leave().await;
+    site.local.drain().await;
     let next = Arc::new(AtomicUsize::new(0));
     let turn = Arc::clone(&next);
     let router = stand_in(move |request| {
@@ -261,7 +261,7 @@ async fn nodes_go_to_conductors_of_their_group_and_hardware() {
             Ok::<_, Fault>(hosts)
         }
     };
-    let place = |driver: &str, group: &str| crate::rpc::select::Target::Place {
+    let place = |driver: &str, group: &str| crate::rpc::select::Target::DriverAndGroup {
         driver: driver.to_owned(),
         group: group.to_owned(),
     };
@@ -323,11 +323,11 @@ async fn tls_authenticates_the_conductor_to_the_api() {
     std::fs::write(path("cert.pem"), leaf.pem()).unwrap();
     std::fs::write(path("key.pem"), leaf_key.serialize_pem()).unwrap();
 
-    let guards = Guards {
+    let security = RpcSecurity {
         users: None,
         tls: Some(tls::server(&path("cert.pem"), &path("key.pem")).unwrap()),
     };
-    let site = Site::guarded(guards).await;
+    let site = Site::guarded(security).await;
     site.waiting_node().await;
     let trusting = tls::client(&path("ca.pem")).unwrap();
     let remote = site.remote_with(None, Some(trusting));

@@ -30,7 +30,7 @@ pub(super) fn post(body: impl Into<Body>) -> Request<Body> {
 }
 
 pub(super) fn router(site: &Site) -> Router {
-    server::router(Served {
+    server::router(RpcServer {
         conductor: Arc::new(site.local.clone()),
         users: None,
         max_body_bytes: 64 * 1024,
@@ -215,11 +215,11 @@ async fn unauthenticated_calls_are_refused_before_they_are_parsed() {
         format!("api:{}\n", bcrypt::hash("s3cret", 4).unwrap()),
     )
     .unwrap();
-    let guards = Guards {
+    let security = RpcSecurity {
         users: Some(Users::read(&file).unwrap()),
         tls: None,
     };
-    let site = Site::guarded(guards).await;
+    let site = Site::guarded(security).await;
     site.waiting_node().await;
     let credentials = |password: &str| Credentials {
         username: "api".to_owned(),
@@ -243,7 +243,7 @@ async fn unauthenticated_calls_are_refused_before_they_are_parsed() {
             "{fault:?}"
         );
     }
-    let served = Served {
+    let served = RpcServer {
         conductor: Arc::new(site.local.clone()),
         users: Some(Users::read(&file).unwrap()),
         max_body_bytes: 64 * 1024,

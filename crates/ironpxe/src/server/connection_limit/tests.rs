@@ -5,7 +5,7 @@ use axum::body::Body;
 use tokio::io::{AsyncReadExt, AsyncWrite};
 
 use super::super::memory::RequestMemory;
-use super::super::watched::{AnswerBody, Watch, WatchedStream};
+use super::super::watched::{ResponseBody, Watch, WatchedStream};
 use super::*;
 
 const LONG: Duration = Duration::from_mins(1);
@@ -186,7 +186,7 @@ async fn connection_that_reads_the_end_of_a_response_is_slow_and_not_idle() {
     for ends_first in [false, true] {
         watch.begins();
         assert_eq!(state(), State::Working);
-        let answer = AnswerBody::new(Body::empty(), watch.clone());
+        let answer = ResponseBody::new(Body::empty(), watch.clone());
         assert!(write());
         if ends_first {
             drop(answer);

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::lifecycle::Tasks;
 use crate::server::tests::{SOON, exchange, limits};
-use crate::server::{Head, Limits, RequestMemory, Site, serve};
+use crate::server::{Head, HttpService, Limits, RequestMemory, serve};
 
 /// Knows `/now…` and `/later`, and never comes to an end with `/never`.
 struct Knows {
@@ -69,7 +69,7 @@ async fn start(limits: Limits) -> Running {
         head: Head::new(StatusCode::OK, &HeaderMap::new()),
         held: Arc::clone(&held),
     };
-    let site = Site {
+    let site = HttpService {
         router: Router::new().fallback(framework),
         fast_path: Some(Arc::new(knows)),
         tls: None,

@@ -34,13 +34,13 @@ impl Service {
         };
         let fast_path = self.site.fast_path.as_ref().unwrap();
         let mut out = Vec::new();
-        let mut verdict = FastPathResult::Fallback;
+        let mut result = FastPathResult::Fallback;
         // A line of the log that a thread without one came to first counts as switched off for all.
         tracing::callsite::rebuild_interest_cache();
         let counted = allocation_counter::measure(|| {
-            verdict = fast_path.answer(&request, ResponseWriter::new(&mut out, false));
+            result = fast_path.answer(&request, ResponseWriter::new(&mut out, false));
         });
-        let FastPathResult::Handled = verdict else {
+        let FastPathResult::Handled = result else {
             return None;
         };
         let text = String::from_utf8(out).unwrap();

@@ -11,14 +11,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::{MAC, Service, UNKNOWN};
 use crate::lifecycle::Tasks;
-use crate::server::{self, Limits, Site};
+use crate::server::{self, HttpService, Limits};
 
 /// What a client is answered on the wire, with or without the fast path: headers sorted, and
 /// with the id and the day taken out.
 async fn on_the_wire(service: &Service, fast_path: bool, request: &str) -> (Vec<String>, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let site = Site {
+    let site = HttpService {
         router: service.site.router.clone(),
         fast_path: fast_path.then(|| Arc::clone(service.site.fast_path.as_ref().unwrap())),
         tls: None,

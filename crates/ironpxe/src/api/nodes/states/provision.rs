@@ -48,7 +48,7 @@ pub(in crate::api::nodes) async fn put(
     let args = sent.short(&SHORT)?;
     let mut wanted = read(&args)?;
     check_drive(&sent)?;
-    let lists = steps::Lists::read(&sent)?;
+    let lists = steps::StepLists::read(&sent)?;
     let node = find(&state, &call, &ident).await?;
     let verb = verb(&call, &node, &wanted.target)?;
     wanted.configdrive = drive(&call, verb, &sent)?;
@@ -141,7 +141,7 @@ fn check(
     node: &Node,
     verb: Verb,
     args: &Args,
-    lists: &steps::Lists<'_>,
+    lists: &steps::StepLists<'_>,
     wanted: &mut ProvisionArgs,
 ) -> Result<()> {
     if args.text("runbook")?.is_some() {

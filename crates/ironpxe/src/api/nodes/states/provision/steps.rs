@@ -27,13 +27,13 @@ const INTERFACES: [&str; 7] = [
 const MAX_STEPS: usize = 256;
 
 /// The unparsed step lists of a request.
-pub(super) struct Lists<'a> {
+pub(super) struct StepLists<'a> {
     clean: LazyList<'a>,
     deploy: LazyList<'a>,
     service: LazyList<'a>,
 }
 
-impl<'a> Lists<'a> {
+impl<'a> StepLists<'a> {
     /// The lists that were sent.
     pub(super) fn read(sent: &'a LazyArgs) -> Result<Self> {
         Ok(Self {
@@ -70,7 +70,7 @@ impl<'a> Lists<'a> {
 
     /// Parses and validates the steps.
     pub(super) fn parse_into(&self, wanted: &mut ProvisionArgs) -> Result<()> {
-        let parse = |list: LazyList<'_>, form: Form| {
+        let parse = |list: LazyList<'_>, form: StepSchema| {
             let steps = list.items(MAX_STEPS)?;
             for step in &steps {
                 form.check(step).map_err(|problem| {
@@ -88,12 +88,12 @@ impl<'a> Lists<'a> {
 
 /// The members of a step.
 #[derive(Clone, Copy)]
-struct Form {
+struct StepSchema {
     required: &'static [&'static str],
     known: &'static [&'static str],
 }
 
-const USER: Form = Form {
+const USER: StepSchema = StepSchema {
     required: &["interface", "step"],
     known: &[
         "interface",
@@ -105,12 +105,12 @@ const USER: Form = Form {
     ],
 };
 
-const DEPLOY: Form = Form {
+const DEPLOY: StepSchema = StepSchema {
     required: &["interface", "step", "args", "priority"],
     known: &["interface", "step", "args", "priority"],
 };
 
-impl Form {
+impl StepSchema {
     fn check(self, step: &Value) -> std::result::Result<(), String> {
         let Value::Object(fields) = step else {
             return Err(format!("{} is not of type 'object'", repr(step)));
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn steps_have_what_they_need_and_nothing_else() {
-        let fits = |form: Form, step: Value| form.check(&step).is_ok();
+        let fits = |form: StepSchema, step: Value| form.check(&step).is_ok();
         assert!(fits(
             USER,
             json!({"interface": "deploy", "step": "erase", "args": {"a": 1}})
