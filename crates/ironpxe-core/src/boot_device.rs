@@ -1,7 +1,8 @@
 //! What a machine's firmware boots next.
 
 /// A boot device, as Ironic names it (`common/boot_devices.py`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::VariantArray, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum BootDevice {
     /// Network.
     Pxe,
@@ -25,35 +26,18 @@ pub enum BootDevice {
 
 impl BootDevice {
     /// Every device.
-    pub const ALL: [Self; 9] = [
-        Self::Pxe,
-        Self::Disk,
-        Self::Cdrom,
-        Self::Bios,
-        Self::Safe,
-        Self::Wanboot,
-        Self::IscsiBoot,
-        Self::Floppy,
-        Self::UefiHttp,
-    ];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// Ironic's name.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Pxe => "pxe",
-            Self::Disk => "disk",
-            Self::Cdrom => "cdrom",
-            Self::Bios => "bios",
-            Self::Safe => "safe",
-            Self::Wanboot => "wanboot",
-            Self::IscsiBoot => "iscsiboot",
-            Self::Floppy => "floppy",
-            Self::UefiHttp => "uefihttp",
-        }
+        self.into()
     }
 
     /// The device with this name in the API.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|device| device.name() == name)
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|device| device.name() == name)
     }
 }

@@ -57,7 +57,7 @@ pub struct DhcpOption {
 }
 
 /// An IP version and its DHCP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::VariantArray)]
 pub enum IpVersion {
     /// IPv4.
     V4,
@@ -67,7 +67,7 @@ pub enum IpVersion {
 
 impl IpVersion {
     /// Both versions, in the order in which their options are listed.
-    pub const ALL: [Self; 2] = [Self::V4, Self::V6];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// 4 or 6.
     pub fn number(self) -> u8 {
@@ -234,7 +234,7 @@ fn options_for(
     knows_ipxe: bool,
 ) -> Result<Vec<DhcpOption>, Refusal> {
     let mut options = Vec::new();
-    for ip_version in IpVersion::ALL {
+    for &ip_version in IpVersion::ALL {
         let loader = match (transport, ip_version) {
             (Transport::Http, _) => {
                 let http_url = settings.http_url.as_deref();

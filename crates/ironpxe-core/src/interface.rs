@@ -3,8 +3,22 @@
 use serde::{Deserialize, Serialize};
 
 /// The kinds of driver interface, in the order Ironic lists them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::VariantArray,
+    strum::IntoStaticStr,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum InterfaceKind {
     /// BIOS settings.
     Bios,
@@ -36,39 +50,11 @@ pub enum InterfaceKind {
 
 impl InterfaceKind {
     /// Every kind, in alphabetical order.
-    pub const ALL: [Self; 13] = [
-        Self::Bios,
-        Self::Boot,
-        Self::Console,
-        Self::Deploy,
-        Self::Firmware,
-        Self::Inspect,
-        Self::Management,
-        Self::Network,
-        Self::Power,
-        Self::Raid,
-        Self::Rescue,
-        Self::Storage,
-        Self::Vendor,
-    ];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// The `<name>` in `<name>_interface`.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Bios => "bios",
-            Self::Boot => "boot",
-            Self::Console => "console",
-            Self::Deploy => "deploy",
-            Self::Firmware => "firmware",
-            Self::Inspect => "inspect",
-            Self::Management => "management",
-            Self::Network => "network",
-            Self::Power => "power",
-            Self::Raid => "raid",
-            Self::Rescue => "rescue",
-            Self::Storage => "storage",
-            Self::Vendor => "vendor",
-        }
+        self.into()
     }
 
     /// The node's field, for example `deploy_interface`.
@@ -114,7 +100,7 @@ mod tests {
 
     #[test]
     fn names_fields_and_storage_agree() {
-        for kind in InterfaceKind::ALL {
+        for &kind in InterfaceKind::ALL {
             assert_eq!(kind.field(), format!("{}_interface", kind.name()));
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
         }

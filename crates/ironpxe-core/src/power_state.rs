@@ -38,7 +38,7 @@ impl fmt::Display for PowerState {
 }
 
 /// A target of `PUT /v1/nodes/<node>/states/power`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::VariantArray)]
 pub enum PowerTarget {
     /// `power on`
     On,
@@ -54,13 +54,7 @@ pub enum PowerTarget {
 
 impl PowerTarget {
     /// Every target.
-    pub const ALL: [Self; 5] = [
-        Self::On,
-        Self::Off,
-        Self::Reboot,
-        Self::SoftOff,
-        Self::SoftReboot,
-    ];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// Ironic's name.
     pub fn name(self) -> &'static str {
@@ -75,7 +69,10 @@ impl PowerTarget {
 
     /// The target with this name in the API.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|target| target.name() == name)
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|target| target.name() == name)
     }
 
     /// The power state after the request has succeeded.

@@ -103,7 +103,7 @@ pub enum BootIf {
 }
 
 /// The purpose of a network-booted Linux.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::VariantArray)]
 pub enum LinuxRole {
     /// The agent that deploys, cleans, inspects and services.
     DeployRamdisk,
@@ -111,21 +111,15 @@ pub enum LinuxRole {
     RescueRamdisk,
     /// The instance.
     InstanceRamdisk,
-    /// The operating system's installer.
-    Installer,
     /// The kernel and ramdisk of the partition image on the machine's disk.
     InstanceKernel,
+    /// The operating system's installer.
+    Installer,
 }
 
 impl LinuxRole {
     /// All roles.
-    pub const ALL: [Self; 5] = [
-        Self::DeployRamdisk,
-        Self::RescueRamdisk,
-        Self::InstanceRamdisk,
-        Self::InstanceKernel,
-        Self::Installer,
-    ];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// A description for people.
     pub fn title(self) -> &'static str {

@@ -252,8 +252,19 @@ fn check_path(path: &str) -> Result<(), ParseImageError> {
 }
 
 /// What an image is used for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    strum::VariantArray,
+    strum::IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "lowercase")]
 pub enum ImageKind {
     /// The kernel.
     Kernel,
@@ -265,20 +276,16 @@ pub enum ImageKind {
 
 impl ImageKind {
     /// All kinds.
-    pub const ALL: [Self; 3] = [Self::Kernel, Self::Ramdisk, Self::Iso];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// The name in the URLs of images.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Kernel => "kernel",
-            Self::Ramdisk => "ramdisk",
-            Self::Iso => "iso",
-        }
+        self.into()
     }
 
     /// Parses the name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
+        Self::ALL.iter().copied().find(|kind| kind.name() == name)
     }
 }
 

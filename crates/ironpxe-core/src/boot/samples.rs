@@ -67,7 +67,7 @@ pub fn samples() -> Vec<Sample> {
         }
         samples.push(bare(machine).sample(&format!("{name}, of a node without a name"), usual));
     }
-    for method in LocalBootMethod::ALL {
+    for &method in LocalBootMethod::ALL {
         let machine = Sampled::new(ProvisionState::Active, "direct").disk(method);
         let name = format!("local disk, {}", method.name());
         samples.push(machine.sample(&name, usual));
@@ -323,7 +323,7 @@ impl Sampled {
 }
 
 fn ways_to_download() -> Vec<(String, Downloads)> {
-    let ways = GiveUpAction::ALL.into_iter().flat_map(|give_up| {
+    let ways = GiveUpAction::ALL.iter().copied().flat_map(|give_up| {
         [(60, "a timeout"), (0, "no timeout")].map(|(timeout_seconds, timeout)| {
             let name = format!("with {timeout} and {} in the end", give_up.name());
             let downloads = Downloads {

@@ -95,7 +95,8 @@ pub struct Downloads {
 }
 
 /// What a machine does when its downloads fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::VariantArray, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum GiveUpAction {
     /// Reboot.
     Reboot,
@@ -109,16 +110,11 @@ pub enum GiveUpAction {
 
 impl GiveUpAction {
     /// All actions.
-    pub const ALL: [Self; 4] = [Self::Reboot, Self::Poweroff, Self::Shell, Self::Exit];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// The name in the configuration.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Reboot => "reboot",
-            Self::Poweroff => "poweroff",
-            Self::Shell => "shell",
-            Self::Exit => "exit",
-        }
+        self.into()
     }
 }
 
@@ -132,7 +128,8 @@ pub struct LocalBoot {
 }
 
 /// A way to boot from the machine's disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::VariantArray, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum LocalBootMethod {
     /// iPXE boots the first disk; if that fails, as [`LocalBootMethod::Exit`].
     Sanboot,
@@ -147,21 +144,19 @@ pub enum LocalBootMethod {
 
 impl LocalBootMethod {
     /// All methods.
-    pub const ALL: [Self; 4] = [Self::Sanboot, Self::Exit, Self::Reboot, Self::Poweroff];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// Parses the name in the configuration or of a node.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|method| method.name() == name)
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|method| method.name() == name)
     }
 
     /// The name.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Sanboot => "sanboot",
-            Self::Exit => "exit",
-            Self::Reboot => "reboot",
-            Self::Poweroff => "poweroff",
-        }
+        self.into()
     }
 }
 

@@ -135,7 +135,7 @@ mod tests {
             "fake-hardware",
             OffsetDateTime::UNIX_EPOCH,
         );
-        for kind in InterfaceKind::ALL {
+        for &kind in InterfaceKind::ALL {
             node.interfaces.set(kind, "fake");
         }
         node.interfaces.set(InterfaceKind::Firmware, "no-firmware");

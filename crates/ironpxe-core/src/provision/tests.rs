@@ -19,14 +19,14 @@ fn verbs_raise_ironics_events() {
         assert_eq!(verb.row().event.name(), event.as_str().unwrap(), "{word}");
     }
     // `rebuild` is a target word of its own in the API, not an alias in that table.
-    let words = Verb::ALL.into_iter().map(|verb| verb.row().words.len());
+    let words = Verb::ALL.iter().copied().map(|verb| verb.row().words.len());
     assert_eq!(words.sum::<usize>(), theirs.len() + 1);
 }
 
 /// Where a verb leads a conductor to work on the node, its row says what the conductor does.
 #[test]
 fn a_verbs_task_is_that_of_the_state_it_leads_to() {
-    for verb in Verb::ALL {
+    for &verb in Verb::ALL {
         let row = verb.row();
         let led_to: Vec<ProvisionState> = ProvisionState::all()
             .filter_map(|state| state.on(row.event))
@@ -62,7 +62,7 @@ fn the_operators_page_lists_every_verb() {
     };
     let mut table =
         String::from("| verb | accepted in | takes | refused if the node |\n|---|---|---|---|\n");
-    for verb in Verb::ALL {
+    for &verb in Verb::ALL {
         let row = verb.row();
         let words = row.words.iter().map(|(word, minor)| since(word, *minor));
         let states = ProvisionState::all().filter(|state| state.on(row.event).is_some());

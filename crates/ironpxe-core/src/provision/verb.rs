@@ -11,7 +11,7 @@ use crate::interface::InterfaceKind;
 use crate::provision_state::{FsmEvent, ProvisionState, Task};
 
 /// A target of `PUT /v1/nodes/<node>/states/provision`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::VariantArray)]
 pub enum Verb {
     /// Deploy an instance (`active` or `deploy`).
     Deploy,
@@ -93,12 +93,7 @@ pub enum Validates {
 
 impl Verb {
     /// Every verb.
-    #[rustfmt::skip]
-    pub const ALL: [Self; 13] = [
-        Self::Deploy, Self::Rebuild, Self::Undeploy, Self::Manage, Self::Provide, Self::Inspect,
-        Self::Abort, Self::Clean, Self::Adopt, Self::Rescue, Self::Unrescue, Self::Unhold,
-        Self::Service,
-    ];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// The verb's row. All fields are written out, so that a new verb or a new field does not
     /// compile until every row has it.
@@ -195,7 +190,7 @@ impl Verb {
 
     /// The verb with this name in the API, and the microversion (1.x) that introduced the name.
     pub fn from_word(name: &str) -> Option<(Self, u16)> {
-        Self::ALL.into_iter().find_map(|verb| {
+        Self::ALL.iter().copied().find_map(|verb| {
             let mut words = verb.row().words.iter();
             let (_, since) = words.find(|(word, _)| *word == name)?;
             Some((verb, *since))
@@ -220,13 +215,13 @@ impl Argument {
     /// The names of the verbs that accept it from a client of microversion 1.`minor`.
     pub fn taken_by(self, minor: u16) -> Vec<&'static str> {
         let takes = |verb: &Verb| verb.takes(self).is_some_and(|since| since <= minor);
-        let verbs = Verb::ALL.into_iter().filter(takes);
+        let verbs = Verb::ALL.iter().copied().filter(takes);
         verbs.map(Verb::name).collect()
     }
 
     /// The microversion (1.x) that introduced it; 1 if it came with a verb.
     pub fn since(self) -> u16 {
-        let verbs = Verb::ALL.into_iter();
+        let verbs = Verb::ALL.iter().copied();
         verbs.filter_map(|verb| verb.takes(self)).min().unwrap_or(1)
     }
 }

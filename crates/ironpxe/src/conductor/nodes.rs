@@ -118,7 +118,7 @@ fn refuse_fixed_fields(before: &Node, after: &Node) -> Result<()> {
     }
     match InterfaceKind::ALL
         .into_iter()
-        .find(|&kind| before.interface(kind) != after.interface(kind))
+        .find(|&&kind| before.interface(kind) != after.interface(kind))
     {
         Some(kind) => Err(fixed(kind.field())),
         None => Ok(()),

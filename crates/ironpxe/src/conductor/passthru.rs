@@ -21,13 +21,13 @@ use crate::boot::{BootBody, BootRequest, Client};
 use crate::rpc::Context;
 
 /// A passthru method of every hardware type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::VariantArray)]
 enum DriverMethod {
     IpxeConfig,
 }
 
 impl DriverMethod {
-    const ALL: [Self; 1] = [Self::IpxeConfig];
+    const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     fn info(self) -> MethodInfo {
         match self {
@@ -45,7 +45,7 @@ impl DriverMethod {
 
 /// A passthru method of a node, offered by the `fake` vendor interface to try the framework without
 /// hardware. Source: Ironic's `drivers/modules/fake.py` (`FakeVendorB`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::VariantArray)]
 enum NodeMethod {
     Second,
     ThirdSync,
@@ -54,12 +54,7 @@ enum NodeMethod {
 }
 
 impl NodeMethod {
-    const ALL: [Self; 4] = [
-        Self::Second,
-        Self::ThirdSync,
-        Self::FourthSharedLock,
-        Self::Log,
-    ];
+    const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     fn info(self) -> MethodInfo {
         let (name, description) = match self {
@@ -90,7 +85,7 @@ impl LocalConductor {
         self.drivers
             .get(driver)
             .ok_or_else(|| Fault::DriverUnknown(driver.to_owned()))?;
-        Ok(DriverMethod::ALL.map(DriverMethod::info).to_vec())
+        Ok(DriverMethod::ALL.iter().map(|it| it.info()).collect())
     }
 
     pub(super) async fn call_driver_method(
@@ -104,7 +99,12 @@ impl LocalConductor {
         self.drivers
             .get(driver)
             .ok_or_else(|| Fault::DriverUnknown(driver.to_owned()))?;
-        let (method, declared) = find(DriverMethod::ALL, DriverMethod::info, name, http_method)?;
+        let (method, declared) = find(
+            DriverMethod::ALL.iter().copied(),
+            DriverMethod::info,
+            name,
+            http_method,
+        )?;
         let value = match method {
             DriverMethod::IpxeConfig => {
                 let request = BootRequest::by_arguments(driver, Ok(info));
@@ -180,9 +180,8 @@ impl LocalConductor {
 }
 
 fn methods_of(node: &Node) -> &'static [NodeMethod] {
-    const ALL: &[NodeMethod] = &NodeMethod::ALL;
     match node.interface(InterfaceKind::Vendor) {
-        "fake" => ALL,
+        "fake" => NodeMethod::ALL,
         _ => &[],
     }
 }
@@ -217,8 +216,8 @@ mod tests {
     #[test]
     fn every_method_declares_its_own_arguments() {
         let known = arguments_in_query("no such method");
-        let drivers = DriverMethod::ALL.map(DriverMethod::info);
-        let nodes = NodeMethod::ALL.map(NodeMethod::info);
+        let drivers: Vec<MethodInfo> = DriverMethod::ALL.iter().map(|it| it.info()).collect();
+        let nodes: Vec<MethodInfo> = NodeMethod::ALL.iter().map(|it| it.info()).collect();
         let mut declared = Vec::new();
         for info in drivers.iter().chain(&nodes) {
             let arguments = arguments_in_query(&info.name);

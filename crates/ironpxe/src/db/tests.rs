@@ -57,7 +57,7 @@ fn port(node: &Node, last: u8) -> Port {
 /// A node with something in every field, no two fields alike.
 fn full_node() -> Node {
     let mut interfaces = Interfaces::default();
-    for kind in InterfaceKind::ALL {
+    for &kind in InterfaceKind::ALL {
         interfaces.set(kind, format!("some-{}", kind.name()));
     }
     Node {

@@ -111,7 +111,7 @@ mod tests {
             write!(table, " `{}` |", hardware.name).unwrap();
         }
         writeln!(table, "\n|---|{}", "---|".repeat(HardwareType::ALL.len())).unwrap();
-        for kind in InterfaceKind::ALL {
+        for &kind in InterfaceKind::ALL {
             write!(table, "| {} |", kind.name()).unwrap();
             for hardware in &HardwareType::ALL {
                 write!(table, " `{}` |", hardware.supported(kind).join("`, `")).unwrap();

@@ -98,7 +98,7 @@ impl Drivers {
                 name: hardware.name.to_owned(),
                 interfaces: InterfaceKind::ALL
                     .into_iter()
-                    .map(|kind| offer(hardware, kind))
+                    .map(|&kind| offer(hardware, kind))
                     .collect(),
             })
             .collect()
@@ -132,7 +132,7 @@ impl Drivers {
             driver: node.driver.clone(),
             group: node.conductor_group.clone(),
         })?;
-        for kind in InterfaceKind::ALL {
+        for &kind in InterfaceKind::ALL {
             let wanted = node.interfaces.get(kind);
             if wanted.is_empty() {
                 node.interfaces
@@ -154,7 +154,7 @@ impl Drivers {
     /// After a change of driver, resets the interfaces that equal those in `before`, which the
     /// change did not set.
     pub(crate) fn reset_interfaces(node: &mut Node, before: &Interfaces) {
-        for kind in InterfaceKind::ALL {
+        for &kind in InterfaceKind::ALL {
             if node.interfaces.get(kind) == before.get(kind) {
                 node.interfaces.set(kind, "");
             }
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn every_hardware_type_has_a_default_for_every_interface() {
         for hardware in &HardwareType::ALL {
-            for kind in InterfaceKind::ALL {
+            for &kind in InterfaceKind::ALL {
                 assert!(
                     !hardware.supported(kind).is_empty(),
                     "{} {kind:?}",
@@ -200,7 +200,7 @@ mod tests {
     fn fake_hardware_is_fake_unless_it_is_told_otherwise() {
         let mut node = Node::enroll(NodeUuid(ident::uuid()), "fake-hardware", clock::now());
         drivers().compose(&mut node).unwrap();
-        for kind in InterfaceKind::ALL {
+        for &kind in InterfaceKind::ALL {
             let wanted = match kind {
                 InterfaceKind::Network => "noop",
                 _ => "fake",

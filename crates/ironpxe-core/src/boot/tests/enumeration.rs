@@ -19,7 +19,7 @@ const INTERFACES: [&str; 7] = [
 ];
 
 /// What an instance can be made of.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, strum::VariantArray)]
 enum Image {
     None,
     WholeDisk,
@@ -34,18 +34,7 @@ enum Image {
 }
 
 impl Image {
-    const ALL: [Self; 10] = [
-        Self::None,
-        Self::WholeDisk,
-        Self::PartitionLocal,
-        Self::PartitionNetboot,
-        Self::KernelRamdisk,
-        Self::Iso,
-        Self::IsoAndSource,
-        Self::Volume,
-        Self::VolumeGone,
-        Self::Directory,
-    ];
+    const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     fn title(self) -> &'static str {
         match self {
@@ -161,7 +150,7 @@ fn every_state_interface_and_image_is_decided() {
         let mut rows: Vec<(Vec<&str>, String)> = Vec::new();
         for interface in INTERFACES {
             let mut row = String::new();
-            for image in Image::ALL {
+            for &image in Image::ALL {
                 cells += 1;
                 let outcome = outcome(&decide_in_every_way(&mut image.node(state, interface)));
                 let cell = if outcome.contains("; ") {
@@ -196,7 +185,7 @@ fn every_state_interface_and_image_is_decided() {
     }
     assert_eq!(cells, ProvisionState::all().count() * 70);
     let mut text = format!("{:44}", "");
-    for image in Image::ALL {
+    for &image in Image::ALL {
         write!(text, "  {:16}", image.title()).unwrap();
     }
     text.truncate(text.trim_end().len());
@@ -216,7 +205,7 @@ fn each_plan_has_its_states() {
     let mut states: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for state in ProvisionState::all() {
         for interface in INTERFACES {
-            for image in Image::ALL {
+            for &image in Image::ALL {
                 let plan = decide_in_every_way(&mut image.node(state, interface));
                 let known = states.entry(plan.title()).or_default();
                 if known.last() != Some(&state.to_string()) {

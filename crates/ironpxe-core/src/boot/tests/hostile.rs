@@ -60,7 +60,7 @@ const PLACES: &[Put] = &[
     |it, _, text| it.node.boot_mode = Some(text.into()),
     |it, _, text| it.node.traits = vec![text.into()],
     |it, _, text| {
-        for kind in InterfaceKind::ALL {
+        for &kind in InterfaceKind::ALL {
             it.node.interfaces.set(kind, text);
         }
     },

@@ -120,7 +120,7 @@ fn whatever_fails_machines_come_up_or_give_up_as_configured() {
     let mut runs = 0;
     for sample in Sample::all() {
         for firmware in Firmware::all() {
-            for give_up in GiveUpAction::ALL {
+            for &give_up in GiveUpAction::ALL {
                 for retries in [0, 1, 2, 10] {
                     let settings = settings(retries, give_up);
                     let plan = sample.plan(&settings);
@@ -163,7 +163,7 @@ fn whatever_fails_machines_come_up_or_give_up_as_configured() {
 fn whatever_fails_in_the_middle_is_tried_from_the_beginning() {
     for sample in Sample::all() {
         for firmware in Firmware::all() {
-            for give_up in GiveUpAction::ALL {
+            for &give_up in GiveUpAction::ALL {
                 let settings = settings(1, give_up);
                 let plan = sample.plan(&settings);
                 let script = sample.script(&settings);
@@ -208,8 +208,8 @@ fn whatever_fails_in_the_middle_is_tried_from_the_beginning() {
 fn local_disks_are_booted_in_the_way_of_the_platform() {
     let sample = Sample::all().into_iter().find(|it| it.name == "local_disk");
     let sample = sample.unwrap();
-    for bios in LocalBootMethod::ALL {
-        for uefi in LocalBootMethod::ALL {
+    for &bios in LocalBootMethod::ALL {
+        for &uefi in LocalBootMethod::ALL {
             let settings = BootSettings {
                 local_boot: LocalBoot { bios, uefi },
                 ..BootSettings::default()
@@ -271,8 +271,8 @@ fn needs_fallback(command: &str) -> bool {
 fn no_command_is_without_a_fallback() {
     let mut scripts: Vec<String> = Vec::new();
     for sample in Sample::all() {
-        for give_up in GiveUpAction::ALL {
-            for method in LocalBootMethod::ALL {
+        for &give_up in GiveUpAction::ALL {
+            for &method in LocalBootMethod::ALL {
                 let settings = BootSettings {
                     local_boot: LocalBoot {
                         bios: method,
@@ -342,7 +342,7 @@ fn a_command_that_is_missing_ends_nowhere_else() {
         for firmware in Firmware::all() {
             for missing in optional {
                 let firmware = firmware.without(missing);
-                for give_up in GiveUpAction::ALL {
+                for &give_up in GiveUpAction::ALL {
                     let settings = settings(1, give_up);
                     let script = sample.script(&settings);
                     for fails in [false, true] {
@@ -373,7 +373,7 @@ fn what_each_firmware_executes() {
         for (all_fails, title) in [(false, "all goes well"), (true, "everything fails")] {
             let gives_up = all_fails && tries_again(&sample.plan(&BootSettings::default()));
             let actions: &[GiveUpAction] = if gives_up {
-                &GiveUpAction::ALL
+                GiveUpAction::ALL
             } else {
                 &[GiveUpAction::Reboot]
             };

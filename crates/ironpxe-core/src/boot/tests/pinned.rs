@@ -19,7 +19,7 @@ type Setting = (usize, usize, usize);
 fn combinations() -> Vec<(Setting, BootSettings)> {
     let mut all = Vec::new();
     for (r, retries) in RETRIES.into_iter().enumerate() {
-        for (g, give_up) in GiveUpAction::ALL.into_iter().enumerate() {
+        for (g, give_up) in GiveUpAction::ALL.iter().copied().enumerate() {
             for (t, timeout_seconds) in TIMEOUTS.into_iter().enumerate() {
                 let downloads = Downloads {
                     timeout_seconds,
@@ -138,8 +138,8 @@ fn local_disks_in_every_way_of_each_platform() {
     let sample = Sample::all().into_iter().find(|it| it.name == "local_disk");
     let sample = sample.unwrap();
     let mut text = String::new();
-    for bios in LocalBootMethod::ALL {
-        for uefi in LocalBootMethod::ALL {
+    for &bios in LocalBootMethod::ALL {
+        for &uefi in LocalBootMethod::ALL {
             let settings = BootSettings {
                 local_boot: LocalBoot { bios, uefi },
                 ..BootSettings::default()
@@ -178,7 +178,7 @@ fn every_plan_has_a_sample() {
         titles.insert(sample.plan(&BootSettings::default()).title());
     }
     let mut decided = BTreeSet::new();
-    for title in LinuxRole::ALL.map(LinuxRole::title) {
+    for title in LinuxRole::ALL.iter().map(|role| role.title()) {
         decided.insert(title);
     }
     decided.extend(["remote volume", "ISO image", "local disk", "nothing"]);

@@ -117,14 +117,14 @@ fn there_is_a_sample_of_everything() {
     for bootif in ["known", "ask", "none"] {
         assert!(bootifs.contains(&bootif), "{bootif}");
     }
-    for method in LocalBootMethod::ALL {
+    for &method in LocalBootMethod::ALL {
         assert!(methods.contains(&method), "{method:?}");
     }
     for refusal in refusals() {
         assert!(refused.contains(&refusal), "{refusal:?}");
     }
     assert!(with_chap > 0 && without_chap > 0 && several > 0 && iqns.len() == 2);
-    for role in LinuxRole::ALL {
+    for &role in LinuxRole::ALL {
         assert!(roles.contains(&role), "{role:?}");
     }
 }

@@ -71,7 +71,7 @@ fn all_ops() -> Vec<Op> {
         Op::Maintenance(true),
         Op::Maintenance(false),
     ];
-    for verb in Verb::ALL {
+    for &verb in Verb::ALL {
         ops.extend(EXTRAS.map(|extra| Op::Verb(verb, 0, extra)));
         ops.push(Op::Verb(verb, 1, Extra::Nothing));
     }
@@ -320,7 +320,7 @@ impl World {
         );
 
         let verb_accepted = || {
-            let mut verbs = Verb::ALL.into_iter();
+            let mut verbs = Verb::ALL.iter().copied();
             verbs.any(|verb| state.on(verb.row().event).is_some())
         };
         match phase {

@@ -156,7 +156,7 @@ async fn a_deployment_that_cannot_boot_is_refused_and_nothing_changes() {
 
 /// Each verb under each of its words.
 fn words() -> impl Iterator<Item = (Verb, &'static str)> {
-    let verbs = Verb::ALL.into_iter();
+    let verbs = Verb::ALL.iter().copied();
     verbs.flat_map(|verb| verb.row().words.iter().map(move |(word, _)| (verb, *word)))
 }
 
