@@ -5,7 +5,7 @@
 //! has arrived, that it would be read unchanged now: by its version ([`CommitVersion`]: nothing was
 //! committed since, which SQLite shows without a query, and PostgreSQL by a query that waiting
 //! requests share), or else by the revisions of the machine's rows. Otherwise the rows are read.
-//! `docs/adr/0008-boot-index.md` has the argument.
+//! `docs/adr/0008-boot-cache.md` has the argument.
 //!
 //! `entries.rs` bounds its size, `coalesce.rs` shares database queries, and `interner.rs`
 //! deduplicates what scripts have in common (`script_template.rs`).
