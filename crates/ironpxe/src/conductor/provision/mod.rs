@@ -36,7 +36,7 @@ const LONGEST_DELAY: Duration = Duration::from_secs(30);
 pub(super) struct Advanced {
     pub(super) before: Node,
     pub(super) node: Node,
-    action: Option<Action>,
+    pub(super) action: Option<Action>,
 }
 
 impl LocalConductor {
@@ -214,22 +214,30 @@ impl LocalConductor {
                 () = tokio::time::sleep(delay) => {}
             }
             delay = (delay * 2).min(LONGEST_DELAY);
-            // The answer to a change may be lost although the change was made.
-            let saved = match self.node(uuid).await {
-                Ok(node) if node.provision_updated_at == Some(at) => node,
-                Ok(_) | Err(_) => continue,
-            };
-            let next = self.next(
-                before,
-                &Event { at, kind },
-                &self.facts(&ctx.request_id, ""),
-            )?;
-            return Ok(Advanced {
-                before: before.clone(),
-                node: saved,
-                action: next.action,
-            });
+            if let Some(saved) = self.committed(ctx, before, Event { at, kind }).await {
+                return saved;
+            }
         }
+    }
+
+    /// The outcome of an event that was saved although the database's answer was lost; `None` if it
+    /// was not saved, or the database is still away.
+    pub(super) async fn committed(
+        &self,
+        ctx: &Context,
+        before: &Node,
+        event: Event<'_>,
+    ) -> Option<Result<Advanced>> {
+        let node = self.node(before.uuid).await.ok()?;
+        if node.provision_updated_at != Some(event.at) {
+            return None;
+        }
+        let next = self.next(before, &event, &self.facts(&ctx.request_id, ""));
+        Some(next.map(|next| Advanced {
+            before: before.clone(),
+            node,
+            action: next.action,
+        }))
     }
 
     /// Does the action.

@@ -1,7 +1,7 @@
 //! Where each verb leads.
 
 use ironpxe_core::power_state::PowerState;
-use ironpxe_core::provision::{EventKind, Request};
+use ironpxe_core::provision::{Action, Event, EventKind, Progress, Request};
 use ironpxe_core::provision_state::{MACHINE, ProvisionState};
 
 use ironpxe_core::id::VolumeTargetUuid;
@@ -425,20 +425,24 @@ async fn leftovers_of_earlier_work_are_ignored() {
     }
 }
 
+fn with_image_in_a_file(node: &mut Node) -> Result<()> {
+    for key in ["deploy_kernel", "deploy_ramdisk"] {
+        node.driver_info
+            .insert(key.to_owned(), json!("file:///srv/gone"));
+    }
+    node.provision_state = ProvisionState::Available.into();
+    Ok(())
+}
+
 /// What validation found in its place may be gone when the work begins.
 #[tokio::test]
 async fn an_image_that_went_away_fails_the_deployment() {
     let app = TestApp::new().await;
     let uuid = app.enrol("direct").await;
-    let deploy = |node: &mut Node| {
-        for key in ["deploy_kernel", "deploy_ramdisk"] {
-            node.driver_info
-                .insert(key.to_owned(), json!("file:///srv/gone"));
-        }
-        node.provision_state = ProvisionState::Available.into();
-        Ok(())
-    };
-    app.db.node_change(uuid, deploy).await.unwrap();
+    app.db
+        .node_change(uuid, with_image_in_a_file)
+        .await
+        .unwrap();
     let args = ProvisionArgs::default();
     let request = Request {
         verb: Verb::Deploy,
@@ -487,4 +491,59 @@ async fn work_outlives_an_outage_of_the_database() {
     assert_eq!(node.provision_state, ProvisionState::DeployWait.into());
     let saves = app.db.rows_of("saves WHERE last_value > 2").await;
     assert_eq!(saves, 1, "two saves failed, and a later one succeeded");
+}
+
+/// The connection may break after the database has committed and before it says so. While the node
+/// stays in its state, saving again changes nothing; a new state is recognised by its time.
+#[tokio::test]
+async fn a_save_whose_answer_was_lost_is_found() {
+    let app = TestApp::new().await;
+    let uuid = app.enrol("ramdisk").await;
+    app.db
+        .node_change(uuid, with_image_in_a_file)
+        .await
+        .unwrap();
+    let (ctx, args, at) = (context(), ProvisionArgs::default(), clock::now());
+    let deploy = EventKind::Verb(Request {
+        verb: Verb::Deploy,
+        args: &args,
+        boot_volume: None,
+    });
+    let accepted = app.conductor.advance(&ctx, uuid, at, deploy);
+    let since = accepted.await.unwrap().node.provision_updated_at;
+    let later = at + time::Duration::SECOND;
+    let event = |progress: &Progress| Event {
+        at: later,
+        kind: EventKind::Task {
+            since,
+            progress: progress.clone(),
+        },
+    };
+    let save = async |progress: &Progress| {
+        let saved = app
+            .conductor
+            .advance(&ctx, uuid, later, event(progress).kind);
+        saved.await.unwrap()
+    };
+
+    let started = save(&Progress::Started).await;
+    let again = save(&Progress::Started).await;
+    assert_eq!(started.action, Some(Action::CheckImage));
+    assert_eq!(again.action, started.action);
+    assert_eq!(again.node, again.before);
+
+    let before = again.node;
+    let failed = Progress::Failed(Action::CheckImage, "it is gone".to_owned());
+    let committed = async || app.conductor.committed(&ctx, &before, event(&failed)).await;
+    assert!(committed().await.is_none());
+    let lost = save(&failed).await;
+    let found = committed().await.unwrap().unwrap();
+    assert_eq!(
+        found.node.provision_state,
+        ProvisionState::DeployFailed.into()
+    );
+    assert_eq!(
+        (found.before, found.node, found.action),
+        (lost.before, lost.node, lost.action)
+    );
 }
