@@ -1,7 +1,7 @@
-//! The composition root: the only file that knows everyone.
+//! The composition root: the only module that uses all others.
 //!
-//! It reads from top to bottom as the service starts: everything is checked before anything is
-//! bound, bound before anything is promised, and ended in the opposite order.
+//! At start, the configuration is validated, then listeners are bound, then the services start.
+//! Shutdown is in reverse order.
 
 mod api_service;
 mod common;
@@ -45,44 +45,44 @@ use self::settings::{api_url, db_location, db_settings, images};
 pub(crate) use self::validate::check;
 use self::validate::{RoleSetup, Validated, validate};
 
-/// How long tasks may take to end, and how long the database may take to close.
+/// The timeout for stopping tasks, and for closing the database.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AppError {
-    /// The configuration cannot be used.
+    /// The configuration is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Signals cannot be caught.
+    /// Signal handlers cannot be installed.
     #[error("cannot catch signals")]
     Signals(#[source] std::io::Error),
-    /// The address is taken, or not this host's.
+    /// The address is in use, or not this host's.
     #[error("cannot listen on {address} ([{section}]host_ip and port)")]
     Listen {
         /// The address.
         address: SocketAddr,
-        /// The section that says so.
+        /// Its section in the configuration.
         section: &'static str,
-        /// What the system said.
+        /// The cause.
         source: std::io::Error,
     },
-    /// The database does not open.
+    /// The database cannot be opened.
     #[error(transparent)]
     Database(#[from] DbError),
-    /// The conductor does not start.
+    /// The conductor cannot start.
     #[error("the conductor cannot start")]
     Conductor(#[source] Fault),
     /// Images cannot be served.
     #[error("images")]
     Images(#[from] images::SetupError),
-    /// TLS to conductors cannot be used.
+    /// TLS to conductors is misconfigured.
     #[error("[json_rpc]")]
     Tls(#[from] TlsError),
-    /// Too few files may be open.
+    /// The limit on open files is too low.
     #[error(transparent)]
     Files(#[from] FileLimitError),
-    /// Another process is the conductor of this name.
+    /// Another process uses this conductor name.
     #[error(
         "[DEFAULT]host {host:?} is the name of a conductor that runs already: {holder}. Stop that one \
          first, or give each its own [DEFAULT]host"
@@ -90,15 +90,15 @@ pub(crate) enum AppError {
     NameTaken {
         /// The name.
         host: String,
-        /// Who has it.
+        /// That process.
         holder: String,
     },
-    /// It was told twice to stop.
+    /// A second signal aborted the shutdown.
     #[error(transparent)]
     ShutdownAborted(#[from] ShutdownAborted),
 }
 
-/// Serves until a signal says stop.
+/// Serves until a signal.
 pub(crate) async fn serve(config: Config, role: Role) -> Result<(), AppError> {
     let Validated {
         setup,
@@ -124,7 +124,7 @@ pub(crate) async fn serve(config: Config, role: Role) -> Result<(), AppError> {
     let db = Db::open(&db_settings(&config)).await?;
     let name = match role {
         Role::Api => None,
-        // It may have to wait for the heartbeat of another host.
+        // May wait for the heartbeat of another host.
         Role::All | Role::Conductor => tokio::select! {
             name = conductor_name::claim(&config, &db) => Some(name?),
             signal = signals.next() => {
@@ -194,7 +194,7 @@ pub(crate) async fn serve(config: Config, role: Role) -> Result<(), AppError> {
             if let Some(conductor) = &conductor {
                 conductor.drain().await;
             }
-            // No load balancer stands in front of a conductor: APIs are told by the database.
+            // Conductors have no load balancer: APIs read the database.
             let delay = api.as_ref().map(ApiService::shutdown_delay);
             tokio::select! {
                 () = tokio::time::sleep(delay.unwrap_or_default()) => {}
@@ -209,7 +209,7 @@ pub(crate) async fn serve(config: Config, role: Role) -> Result<(), AppError> {
     Ok(())
 }
 
-/// What a machine would boot, by the database alone.
+/// What a machine would boot, from the database without the service.
 pub(crate) async fn preview(
     config: &Config,
     scripts: &Scripts,
@@ -233,7 +233,7 @@ pub(crate) async fn preview(
     boot::preview::offline(&db_settings(config), context, machine, overrides).await
 }
 
-/// Tells what most likely is wrong with templates.
+/// Logs the warnings about templates.
 fn noted(scripts: Scripts) -> Scripts {
     for note in scripts.notes() {
         warn!("{note}");
@@ -241,7 +241,7 @@ fn noted(scripts: Scripts) -> Scripts {
     scripts
 }
 
-/// What of the service's files others may read, and what `serve` does about it.
+/// The service's files that other users can read, and what `serve` does about it.
 pub(crate) fn exposed_files(config: &Config) -> Vec<String> {
     let mut notes = Vec::new();
     if let Connection::Sqlite(path) = &config.database_connection {
@@ -263,17 +263,17 @@ pub(crate) fn exposed_files(config: &Config) -> Vec<String> {
     notes
 }
 
-/// Of which version the tables of the database are.
+/// The schema version of the database.
 pub(crate) async fn database_status(config: &Config) -> Result<SchemaStatus, DbError> {
     db::schema_status(&db_location(config)).await
 }
 
-/// Brings the tables of the database up to date, and tells which migrations that took.
+/// Migrates the database, and returns the applied migrations.
 pub(crate) async fn database_upgrade(config: &Config) -> Result<Vec<Migration>, DbError> {
     db::upgrade(&db_location(config)).await
 }
 
-/// Ends what runs beside the requests, and then what everything stands on.
+/// Stops the background tasks, then closes the database.
 async fn end(common: &Common, conductor: Option<&ConductorService>) {
     if !common.tasks.stop(SHUTDOWN_TIMEOUT).await {
         warn!(

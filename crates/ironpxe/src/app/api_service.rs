@@ -1,4 +1,4 @@
-//! The API of a process: what answers clients and machines.
+//! The API of a process.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,20 +15,19 @@ use crate::config::Config;
 use crate::rpc::Conductor;
 use crate::server::HttpService;
 
-/// The API of this process.
 pub(super) struct ApiService {
-    /// Cancelled when the process is about to stop: `/healthcheck` says so from then on.
+    /// Cancelled at shutdown: `/readyz` fails from then on.
     stopping: CancellationToken,
     shutdown_delay: Duration,
 }
 
 impl ApiService {
-    /// Listens as `[api]` says.
+    /// Binds the address of `[api]`.
     pub(super) fn listen(config: &Config, role: Role) -> Result<Listener, AppError> {
         let (socket, address) = listen(config.api.host_ip, config.api.port, "api")?;
         let mut own_ports = vec![address.port()];
         if role == Role::Api {
-            // A conductor may be on this host too.
+            // A conductor may be on this host, too.
             own_ports.push(config.json_rpc.port);
         }
         Ok(Listener {
@@ -39,7 +38,7 @@ impl ApiService {
         })
     }
 
-    /// The API, and what answers at its address. The conductor is that of this process, or all others.
+    /// The API and its HTTP service. `conductor` is the one of this process, or all remote ones.
     pub(super) fn new(common: &Common, conductor: Arc<dyn Conductor>) -> (Self, HttpService) {
         let stopping = CancellationToken::new();
         let site = api::site(api::AppState {
@@ -57,12 +56,12 @@ impl ApiService {
         (service, site)
     }
 
-    /// Tells load balancers that requests are better sent elsewhere.
+    /// Makes `/readyz` fail, so that load balancers send requests elsewhere.
     pub(super) fn begin_stop(&self) {
         self.stopping.cancel();
     }
 
-    /// How long it goes on answering, for load balancers to notice.
+    /// How long it keeps serving, so that load balancers notice.
     pub(super) fn shutdown_delay(&self) -> Duration {
         self.shutdown_delay
     }

@@ -1,4 +1,4 @@
-//! What the services of every role are built on.
+//! The services that all roles need.
 
 use ironpxe_core::boot::Kickstarts;
 
@@ -12,7 +12,7 @@ use crate::ident;
 use crate::images::Images;
 use crate::lifecycle::Tasks;
 
-/// What is given to it.
+/// Its input.
 pub(super) struct Inputs {
     pub(super) config: Config,
     pub(super) db: Db,
@@ -20,15 +20,15 @@ pub(super) struct Inputs {
     pub(super) templates: Templates,
     pub(super) kickstarts: Kickstarts,
     pub(super) hardware_types: HardwareTypes,
-    /// Where machines find the API.
+    /// The API's URL for machines.
     pub(super) api_url: String,
     /// The ports of this service on this host.
     pub(super) own_ports: Vec<u16>,
-    /// How many images may be relayed at once at the most.
+    /// The maximum number of concurrently relayed images.
     pub(super) downloads: usize,
 }
 
-/// The database, the boot service and what they need.
+/// The database, the boot service and their dependencies.
 pub(super) struct Common {
     pub(super) config: Config,
     pub(super) db: Db,

@@ -1,15 +1,15 @@
-//! One process for each conductor's name (`[DEFAULT]host`).
+//! Ensures that only one process uses a conductor's name (`[DEFAULT]host`).
 //!
-//! A conductor that starts releases the nodes that an earlier run under its name left reserved. If
-//! that run were still alive, its work would be lost without a trace. So a start is refused while
-//! another process has the name:
+//! A starting conductor releases the nodes reserved by an earlier run with its name. If that run
+//! were still alive, its tasks would be lost silently. So a conductor does not start while another
+//! process has the name:
 //!
-//! * On one host by a locked file: beside the `SQLite` file, or in `[DEFAULT]state_path` with another
-//!   database. The kernel releases the lock when the process ends, however it ends, so a restart after
-//!   a crash does not wait.
-//! * On several hosts, the heartbeats in the database say so. A run that was not this host's own
-//!   and has a fresh heartbeat is watched: when it writes the next one, it lives. When it writes none
-//!   for a few intervals, it does not.
+//! * On one host by a file lock: beside the `SQLite` file, or in `[DEFAULT]state_path` with
+//!   PostgreSQL. The kernel releases the lock with the process, so a restart after a crash does not
+//!   wait.
+//! * On several hosts by the heartbeats in the database. If another host's run has a recent
+//!   heartbeat, the start waits: with another heartbeat that run is alive; after a few intervals
+//!   without one it is dead.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
@@ -23,22 +23,21 @@ use super::AppError;
 use crate::config::{Config, Connection};
 use crate::db::Db;
 
-/// How many heartbeats a run may miss before it counts as gone.
+/// How many heartbeats a run may miss before it counts as dead.
 const MISSED: u32 = 3;
-/// How often the heartbeat of another run is looked at.
+/// How often the heartbeat of another run is read.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// How long a process that was killed may take until it is gone, and its lock with it: the kernel
-/// first gives back all that the process had.
+/// How long a killed process may keep its lock: the kernel first frees its other resources.
 const ENDS_WITHIN: Duration = Duration::from_secs(2);
 
-/// The right to a conductor's name, for as long as this process runs.
+/// Ownership of a conductor's name while this process runs.
 #[derive(Debug)]
 pub(super) struct ConductorName {
-    /// `None` where no file can be written.
+    /// `None` if no file can be written.
     file: Option<File>,
 }
 
-/// Takes the name, or says who has it.
+/// Takes the name; the error names its owner.
 pub(super) async fn claim(config: &Config, db: &Db) -> Result<ConductorName, AppError> {
     let host = &config.host;
     let path = lock_path(config);
@@ -70,14 +69,14 @@ pub(super) async fn claim(config: &Config, db: &Db) -> Result<ConductorName, App
     if let Some(file) = &mut file {
         write(file, &last_run);
     }
-    // The file of SQLite is this host's alone.
+    // SQLite is only used on one host.
     if matches!(config.database_connection, Connection::Postgres(_)) {
         watch(config, db, &last_run).await?;
     }
     Ok(ConductorName { file })
 }
 
-/// Locks a file; waits a moment for a process that has locked it and is about to end.
+/// Locks a file, waiting briefly for a process that is just exiting.
 async fn lock(file: &File) -> Result<(), TryLockError> {
     let begin = Instant::now();
     loop {
@@ -91,7 +90,7 @@ async fn lock(file: &File) -> Result<(), TryLockError> {
 }
 
 impl ConductorName {
-    /// Notes which run has the name now, so that the next start knows it as this host's own.
+    /// Records the run that has the name, so that the next start recognizes it as this host's.
     pub(super) fn record_run(&mut self, run_id: &str) {
         if let Some(file) = &mut self.file {
             write(file, run_id);
@@ -99,7 +98,7 @@ impl ConductorName {
     }
 }
 
-/// Waits until the run that is registered has shown whether it lives.
+/// Waits until it is known whether the registered run is alive.
 async fn watch(config: &Config, db: &Db, last_run: &str) -> Result<(), AppError> {
     let host = &config.host;
     let interval = Duration::from_secs(config.conductor.heartbeat_interval.into());
@@ -141,7 +140,7 @@ async fn watch(config: &Config, db: &Db, last_run: &str) -> Result<(), AppError>
 }
 
 fn lock_path(config: &Config) -> PathBuf {
-    // A name may hold whatever a file's name may not.
+    // A name may have characters that are invalid in file names.
     let host: String = config
         .host
         .chars()
@@ -152,7 +151,7 @@ fn lock_path(config: &Config) -> PathBuf {
         .collect();
     match &config.database_connection {
         Connection::Sqlite(path) => {
-            // Whatever link leads to it, the file is one.
+            // The same file, whichever symbolic link leads to it.
             let mut name = path.canonicalize().unwrap_or_else(|_| path.clone());
             name.as_mut_os_string()
                 .push(format!("-conductor-{host}.lock"));
@@ -181,7 +180,7 @@ fn open(path: &Path) -> std::io::Result<File> {
     }
 }
 
-/// What a lock file says: which process has locked it, or had, and which run of the conductor it is.
+/// The content of a lock file: the last process that locked it, and its run of the conductor.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct LockFileContent {
     process: String,
@@ -204,7 +203,7 @@ fn read(file: &mut File) -> LockFileContent {
     }
 }
 
-/// Nothing depends on it but the words of an error and how long a restart takes: so it may fail.
+/// May fail: only an error message and the duration of a restart depend on it.
 fn write(file: &mut File, run_id: &str) {
     let text = format!("{}\n{run_id}\n", std::process::id());
     let written = file

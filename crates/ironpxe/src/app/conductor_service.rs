@@ -1,4 +1,4 @@
-//! The conductor of a process: what does the work.
+//! The conductor of a process.
 
 use std::net::SocketAddr;
 
@@ -13,14 +13,14 @@ use crate::conductor::LocalConductor;
 use crate::config::Config;
 use crate::drivers::Drivers;
 
-/// The conductor of this process, which has the name for as long as this lives.
+/// The conductor of this process; owns its name while it exists.
 pub(super) struct ConductorService {
     conductor: LocalConductor,
     _name: Option<ConductorName>,
 }
 
 impl ConductorService {
-    /// Listens as `[json_rpc]` says.
+    /// Binds the address of `[json_rpc]`.
     pub(super) fn listen(config: &Config) -> Result<Listener, AppError> {
         let rpc = &config.json_rpc;
         let (socket, address) = listen(rpc.host_ip, rpc.port, "json_rpc")?;
@@ -28,13 +28,13 @@ impl ConductorService {
             socket,
             address,
             api_address: SocketAddr::new(config.api.host_ip, config.api.port),
-            // An API may be on this host too.
+            // An API may be on this host, too.
             own_ports: vec![address.port(), config.api.port],
         })
     }
 
-    /// Registers the conductor and starts its tasks. `endpoint` is where others find it; empty if only
-    /// the API of this process asks it.
+    /// Registers the conductor and starts its tasks. `endpoint` is its address for other processes;
+    /// empty if only the API of this process uses it.
     pub(super) async fn start(
         common: &Common,
         drivers: Drivers,
@@ -61,12 +61,11 @@ impl ConductorService {
         })
     }
 
-    /// What is asked.
     pub(super) fn conductor(&self) -> &LocalConductor {
         &self.conductor
     }
 
-    /// Has the APIs send no more calls here.
+    /// Announces that this conductor takes no more calls.
     pub(super) async fn drain(&self) {
         if tokio::time::timeout(SHUTDOWN_TIMEOUT, self.conductor.drain())
             .await
@@ -78,7 +77,7 @@ impl ConductorService {
         }
     }
 
-    /// Leaves what is unfinished to other conductors.
+    /// Releases the nodes of unfinished tasks.
     pub(super) async fn release_own_nodes(&self) {
         if tokio::time::timeout(SHUTDOWN_TIMEOUT, self.conductor.release_own_nodes())
             .await

@@ -1,4 +1,4 @@
-//! Both sides of JSON-RPC between an API and conductors that are processes of their own.
+//! JSON-RPC server and client, for APIs and conductors in separate processes.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub(super) struct RpcSecurity {
 }
 
 impl RpcSecurity {
-    /// The error has the setting that is to be corrected, and what is wrong with it.
+    /// The error is the setting and its problem.
     pub(super) fn new(rpc: &JsonRpc) -> Result<Self, (&'static str, String)> {
         let users = match (rpc.auth_strategy, &rpc.http_basic_auth_user_file) {
             (RpcAuth::NoAuth, _) => None,
@@ -52,10 +52,10 @@ impl RpcSecurity {
     }
 }
 
-/// A conductor's JSON-RPC.
+/// The JSON-RPC service of a conductor.
 pub(super) fn site(conductor: LocalConductor, rpc: &JsonRpc, security: RpcSecurity) -> HttpService {
     let max_body_bytes = bytes(rpc.max_body_size);
-    // For one body as it came and parsed, and for another. Few APIs ask, and each may need all.
+    // Twice a body and its parsed form. There are few APIs, and each may need all of it.
     let memory = max_body_bytes.saturating_mul(4);
     let memory = RequestMemory::unshared(memory, "[json_rpc]max_body_size, four times,");
     let router = server::router(server::RpcServer {
@@ -72,7 +72,7 @@ pub(super) fn site(conductor: LocalConductor, rpc: &JsonRpc, security: RpcSecuri
     }
 }
 
-/// Where others find the conductor that listens on `address`.
+/// The endpoint to register for a conductor that listens on `address`.
 pub(super) fn endpoint(host: &str, address: SocketAddr) -> String {
     if address.ip().is_unspecified() {
         return match host.parse::<IpAddr>() {
@@ -83,14 +83,14 @@ pub(super) fn endpoint(host: &str, address: SocketAddr) -> String {
     address.to_string()
 }
 
-/// How an API proves to conductors who it is, and how it knows that they are conductors.
+/// An API's credentials for conductors, and its TLS configuration to verify them.
 pub(super) struct RpcClient {
     credentials: Option<Credentials>,
     tls: Option<rustls::ClientConfig>,
 }
 
 impl RpcClient {
-    /// The error has the setting that is to be corrected, and what is wrong with it.
+    /// The error is the setting and its problem.
     pub(super) fn new(rpc: &JsonRpc) -> Result<Self, (&'static str, String)> {
         let credentials = match (rpc.auth_strategy, &rpc.username, &rpc.password) {
             (RpcAuth::HttpBasic, Some(Word(username)), Some(Secret(password))) => {
@@ -117,7 +117,7 @@ impl RpcClient {
     }
 }
 
-/// All conductors, as an API sees them.
+/// The client for all conductors.
 pub(super) fn remote(db: &Db, rpc: &JsonRpc, client: RpcClient) -> Result<Remote, AppError> {
     let seconds = |seconds: u32| Duration::from_secs(seconds.into());
     let timeouts = Timeouts {

@@ -1,4 +1,4 @@
-//! Where a process listens.
+//! Listening sockets.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -6,21 +6,21 @@ use tokio::net::{TcpListener, TcpSocket};
 
 use super::AppError;
 
-/// How many connections may wait to be accepted, if the system lets them (`net.core.somaxconn`): a
-/// machine that finds no room there tries again only after a second.
+/// The accept backlog, up to the system's limit (`net.core.somaxconn`). A machine whose connection
+/// does not fit retries only after a second.
 const BACKLOG: u32 = 4096;
 
-/// What a process listens on, and what follows for others.
+/// A listening socket, and the addresses derived from it.
 pub(super) struct Listener {
     pub(super) socket: TcpListener,
     pub(super) address: SocketAddr,
-    /// Where the API of this host is, as far as this process knows.
+    /// The API's address on this host, if known.
     pub(super) api_address: SocketAddr,
-    /// The ports on this host that may be this service's: no image is fetched from them.
+    /// This service's ports on this host; no images are fetched from them.
     pub(super) own_ports: Vec<u16>,
 }
 
-/// Listens as a section of the configuration says.
+/// Binds the address of a configuration section.
 pub(super) fn listen(
     host_ip: IpAddr,
     port: u16,

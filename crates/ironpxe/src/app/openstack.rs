@@ -1,4 +1,4 @@
-//! The clients of OpenStack services, as they are configured.
+//! The configured clients of OpenStack services.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use crate::openstack::{
     Auth, Domain, Glance, Neutron, Project, Settings, SetupError, TempUrlSettings, TempUrls,
 };
 
-/// How long to wait before a request is repeated for the first time.
+/// The delay before the first retry of a request.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Why a service cannot be asked.
+/// Why a client cannot be created.
 #[derive(Debug, thiserror::Error)]
 #[error("[{section}]")]
 pub(crate) struct OpenStackSetupError {
     /// The section.
     pub section: &'static str,
-    /// What is wrong.
+    /// The problem.
     pub source: SetupError,
 }
 
@@ -34,7 +34,7 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
-    /// Makes them.
+    /// Creates the clients.
     pub(crate) fn new(config: &Config) -> Result<Self, OpenStackSetupError> {
         let of = |section| move |source| OpenStackSetupError { section, source };
         let (glance, neutron) = (&config.glance, &config.neutron);
@@ -59,7 +59,7 @@ impl Clients {
     }
 }
 
-/// `None` if the service is not to be used.
+/// `None` if the service is not configured.
 fn settings(service: &config::OpenStack, timeout: u32, retries: u32) -> Option<Settings> {
     let Names(valid_interfaces) = &service.valid_interfaces;
     let url = |url: &Endpoint| url.0.clone();
@@ -75,7 +75,7 @@ fn settings(service: &config::OpenStack, timeout: u32, retries: u32) -> Option<S
     })
 }
 
-/// What is missing in it was found when the configuration was read.
+/// Missing settings were reported when the configuration was loaded.
 fn auth(service: &config::OpenStack) -> Option<Auth> {
     let auth_url = service.auth_url.as_ref().map(|it| it.0.clone());
     let secret = |it: &Secret| crate::openstack::Secret(it.0.clone());

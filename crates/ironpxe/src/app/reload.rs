@@ -1,6 +1,6 @@
-//! SIGHUP: the operator's script templates are read again.
+//! Reloads the operator's script templates on SIGHUP.
 //!
-//! New ones that are broken (or half written) change nothing but the log.
+//! If the new ones are invalid or incomplete, an error is logged and the old ones stay.
 
 use tracing::{error, info};
 
@@ -9,13 +9,13 @@ use crate::boot::Templates;
 use crate::config::Config;
 use crate::lifecycle::{Sighup, Tasks};
 
-/// Reads the templates again on every SIGHUP, until the tasks end.
+/// Reloads the templates on every SIGHUP, until shutdown.
 pub(super) fn start(tasks: &Tasks, mut sighup: Sighup, config: Config, templates: Templates) {
     let stopping = tasks.stopping();
     tasks.spawn("template reload", async move {
         while stopping.run_until_cancelled(sighup.next()).await.is_some() {
             let (config, templates) = (config.clone(), templates.clone());
-            // Files may be slow, and trying templates takes a moment.
+            // Reading and validating templates blocks.
             let reloading = tokio::task::spawn_blocking(move || reload(&config, &templates));
             if let Err(problem) = reloading.await {
                 error!("cannot reload script templates, keeping the previous ones: {problem}");

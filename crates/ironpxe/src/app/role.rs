@@ -1,21 +1,20 @@
-//! What a process is, of what there is to be.
+//! The role of a process.
 //!
-//! One process can be everything, and then nothing travels. Or an API and conductors are
-//! processes of their own, which meet in the database and over JSON-RPC.
+//! One process can be both API and conductor. Or they are separate processes, connected by the
+//! database and JSON-RPC.
 
-/// What a process is.
+/// The role of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// Everything.
+    /// Both.
     All,
-    /// What clients and machines ask.
+    /// Serves clients and machines.
     Api,
-    /// What does the work.
+    /// Executes changes.
     Conductor,
 }
 
 impl Role {
-    /// Its name.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::All => "all",

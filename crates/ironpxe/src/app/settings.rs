@@ -1,4 +1,4 @@
-//! What each module is handed of the configuration, in that module's own words.
+//! Converts the configuration to each module's settings.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::images::{self, Images, Key, Relayed};
 use crate::server::RequestMemory;
 use crate::{api, boot, conductor, db};
 
-/// Where machines and ramdisks find this service.
+/// The URL of this service for machines and ramdisks.
 pub(super) fn api_url(config: &Config, role: Role, address: SocketAddr) -> String {
     if let Some(endpoint) = &config.api.public_endpoint {
         return endpoint.0.clone();
@@ -27,7 +27,7 @@ pub(super) fn api_url(config: &Config, role: Role, address: SocketAddr) -> Strin
     format!("http://{address}")
 }
 
-/// Why boot scripts may name the wrong address, if they may.
+/// A warning if boot scripts may have the wrong address.
 pub(super) fn api_url_doubt(config: &Config, role: Role, address: SocketAddr) -> Option<String> {
     if config.api.public_endpoint.is_some() {
         return None;
@@ -171,7 +171,7 @@ fn history(config: &config::Conductor) -> conductor::HistorySettings {
     }
 }
 
-/// Who tells the DHCP server about machines.
+/// The DHCP provider.
 fn dhcp_provider(config: &Config, clients: &Clients) -> Dhcp {
     let folders = &config.dnsmasq;
     match config.dhcp.dhcp_provider {
@@ -185,7 +185,7 @@ fn dhcp_provider(config: &Config, clients: &Clients) -> Dhcp {
                 let delay = Duration::from_secs(config.neutron.port_setup_delay.into());
                 Dhcp::Neutron(dhcp::Neutron::new(client.clone(), delay))
             }
-            // Such a configuration is not read.
+            // Loading the configuration rejects this.
             None => Dhcp::None,
         },
     }

@@ -1,8 +1,8 @@
-//! What a configuration needs beyond its own text: hardware types that exist, files that can be
-//! read, certificates that can be used.
+//! Validation that needs more than the configuration's text: known hardware types, readable files,
+//! valid certificates.
 //!
-//! [`serve`](super::serve) starts with what comes out of it, and `ironpxe config check` does nothing
-//! else, so that the one cannot accept what the other refuses.
+//! [`serve`](super::serve) uses the result, and `ironpxe config check` does the same validation, so
+//! they always agree.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -22,9 +22,9 @@ use crate::error_chain::error_chain;
 use crate::images;
 use crate::openstack::SetupError;
 
-/// What a process of a role starts with.
+/// The validated input of a process.
 pub(super) struct Validated {
-    /// What only its role needs.
+    /// The role's own input.
     pub(super) setup: RoleSetup,
     /// The boot scripts.
     pub(super) scripts: Scripts,
@@ -34,13 +34,13 @@ pub(super) struct Validated {
     pub(super) clients: Clients,
 }
 
-/// What is needed by some roles alone.
+/// The input of a single role.
 pub(super) enum RoleSetup {
     All {
         drivers: Drivers,
     },
     Api {
-        /// How it speaks to conductors.
+        /// The RPC client.
         rpc: Box<RpcClient>,
     },
     Conductor {
@@ -51,8 +51,7 @@ pub(super) enum RoleSetup {
 }
 
 impl RoleSetup {
-    /// The hardware types that machines may name: those of this process's own conductor, or of all
-    /// conductors.
+    /// The hardware types in boot URLs: those of this process's own conductor, or of all conductors.
     pub(super) fn hardware_types(&self, db: &Db) -> HardwareTypes {
         match self {
             Self::All { drivers } | Self::Conductor { drivers, .. } => {
@@ -63,8 +62,7 @@ impl RoleSetup {
     }
 }
 
-/// Checks all that is wrong with a configuration for a role without touching the database or the
-/// network, and says what is worth a thought.
+/// Validates a configuration for a role, without database or network, and logs warnings.
 pub(crate) fn check(config: &Config, role: Role) -> Result<Vec<String>, ConfigError> {
     let validated = validate(config, role)?;
     let mut notes = validated.scripts.notes().to_vec();
@@ -101,10 +99,9 @@ pub(super) fn validate(config: &Config, role: Role) -> Result<Validated, ConfigE
         }
     };
     let kickstarts = found.in_one(kickstarts(config));
-    // An API fetches images of Glance by itself.
     let clients = found.in_one(clients(config));
     if let Some(clients) = &clients {
-        // The key and the base of URLs are known only to a process that runs.
+        // The key and the base URL are only known at run time.
         let images = images(config, clients, "", String::new(), Vec::new(), 1);
         found.in_one(images.map_err(|error| of_images(config, &error)));
     }
@@ -121,7 +118,7 @@ pub(super) fn validate(config: &Config, role: Role) -> Result<Validated, ConfigE
     }
 }
 
-/// The problems so far: an operator is told all of them at once.
+/// All problems so far, reported together.
 #[derive(Default)]
 struct Problems(Vec<Problem>);
 
@@ -151,13 +148,13 @@ fn drivers(config: &Config) -> Result<Drivers, Problem> {
     })
 }
 
-/// The template of the operator, or else the built-in one.
+/// The operator's template, or else the built-in one.
 fn kickstarts(config: &Config) -> Result<Kickstarts, Problem> {
     let problem = |message: &str| config.problem("[anaconda]default_ks_template", message);
     let Some(path) = &config.anaconda.default_ks_template else {
         return Kickstarts::built_in().map_err(|error| problem(&error_chain(&error)));
     };
-    // Ironic's own file has a URL here.
+    // In Ironic's configuration this may be a URL.
     let text = path.to_str().and_then(|path| path.strip_prefix("file://"));
     let path = text.map_or_else(|| path.clone(), PathBuf::from);
     let source = std::fs::read_to_string(&path)

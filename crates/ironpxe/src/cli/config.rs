@@ -22,7 +22,7 @@ pub(super) fn run(command: &ConfigCommand) -> Result<(), CliError> {
     match command {
         ConfigCommand::Sample => print(&Config::sample()),
         ConfigCommand::Check(args) => {
-            // What `serve` does before it listens, in the same order.
+            // The same as `serve` before it listens, in the same order.
             let (config, environment) = load(args.config.as_deref(), &args.flags())?;
             telemetry::check(
                 config.general.debug,

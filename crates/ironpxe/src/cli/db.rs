@@ -1,4 +1,4 @@
-//! `ironpxe db`: the version of the database's tables.
+//! `ironpxe db`: the schema version of the database.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -52,7 +52,7 @@ fn upgrade(config: &Config) -> Result<(), CliError> {
             "{:04} {}: done",
             migration.version, migration.description
         );
-        // No earlier release exists that could not use the first tables.
+        // The first migration cannot break an earlier release.
         if migration.version > 1 && migration.compatible_with == migration.version {
             let _ = writeln!(
                 text,

@@ -1,4 +1,4 @@
-//! `ironpxe dhcp`: what to write into a DHCP server of one's own.
+//! `ironpxe dhcp`: example configurations of DHCP servers.
 
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -10,9 +10,9 @@ use ironpxe_core::dhcp::example::{DhcpServer, Network, Placeholders, Subnet, exa
 use super::{CliError, load, offline_flags};
 use crate::config::{Config, ConfigError, Flag, Names, PublicEndpoint};
 
-/// A placeholder for an address that is not configured; not an address, so that it is noticed.
+/// A placeholder for an unconfigured address; invalid, so that it is noticed.
 const NO_API: &str = "http://IRONPXE:6385";
-/// Stands for the TFTP server where a DHCP server takes an address alone (RFC 5737).
+/// A placeholder for the TFTP server if the DHCP server requires an IP address (RFC 5737).
 const NO_TFTP_SERVER: &str = "192.0.2.1";
 const NO_SUBNET: &str = "192.0.2.0/24";
 const NO_INTERFACE: &str = "eth1";
@@ -106,7 +106,8 @@ pub(super) fn run(command: &DhcpCommand) -> Result<(), CliError> {
         .map_err(CliError::Output)
 }
 
-/// Where machines find the service: as is said, or where it listens, if other hosts reach that.
+/// The service's URL for machines: as configured, or its listening address if other hosts can
+/// reach it.
 fn api_url(config: &Config) -> Result<Option<String>, ConfigError> {
     const KEY: &str = "[api]public_endpoint";
     let api = &config.api;

@@ -1,11 +1,11 @@
-//! An explanation as a terminal shows it: topics on the left, their words wrapped beside them.
+//! Formats an explanation for a terminal: topics on the left, wrapped texts on the right.
 
 use crate::app::BootPreview;
 
-/// What most terminals have at least, less the last column, after which some wrap themselves.
+/// The minimum width of most terminals, less the last column, after which some wrap.
 const COLUMNS: usize = 79;
 const INDENT: usize = 2;
-/// As wide as the longest topic, and a blank.
+/// The width of the longest topic and a blank.
 const TOPIC: usize = 11;
 
 /// The whole text.
@@ -28,7 +28,7 @@ pub(super) fn text(preview: &BootPreview) -> String {
     text
 }
 
-/// A terminal acts upon control characters.
+/// Replaces control characters, which a terminal would interpret.
 fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '?' } else { c })

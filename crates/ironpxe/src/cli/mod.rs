@@ -1,7 +1,7 @@
-//! The command line: what was asked, and how it ended.
+//! The command line.
 //!
-//! Exit codes: 0 done; 64 the configuration or the command line is wrong; 130 a second signal cut the
-//! end short; 1 anything else.
+//! Exit codes: 0 success; 64 invalid configuration or command line; 130 a second signal aborted the
+//! shutdown; 1 any other error.
 
 mod config;
 mod db;
@@ -25,13 +25,13 @@ use crate::config::{Config, ConfigError, Environment, Flag};
 use crate::telemetry::LogError;
 use ironpxe_core::dhcp::example::{ExampleError, ParseSubnetError};
 
-/// What `sysexits.h` calls `EX_USAGE`.
+/// `EX_USAGE` of `sysexits.h`.
 const USAGE: u8 = 64;
 
-/// What shells show for a program that Ctrl-C ended.
+/// As shells report a program ended by SIGINT.
 const CUT_SHORT: u8 = 130;
 
-/// How long the process waits at its end for the reader of its standard error.
+/// The timeout at exit for writing to standard error.
 const COMPLAINT_LIMIT: Duration = Duration::from_secs(1);
 
 const ABOUT: &str = "Network booting of bare metal: the OpenStack Ironic API, and iPXE scripts \
@@ -62,7 +62,7 @@ enum Command {
     Script(script::ScriptCommand),
 }
 
-/// Why a command did not do it.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 enum CliError {
     #[error(transparent)]
@@ -114,12 +114,12 @@ impl CliError {
     }
 }
 
-/// Does what the command line asks, and says how it ended.
+/// Executes the command line, and returns the exit code.
 pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(answer) => {
-            // `--help` and `--version` are answers too. What cannot be printed cannot be helped.
+            // Includes `--help` and `--version`. Errors of printing are ignored.
             let _ = answer.print();
             return ExitCode::from(if answer.use_stderr() { USAGE } else { 0 });
         }
@@ -156,7 +156,7 @@ fn offline_flags(command: &'static str, state_dir: Option<&String>) -> Vec<Flag>
         key,
         value,
     };
-    // Only `serve` needs the operator's consent to unauthenticated access.
+    // Only `serve` requires `--allow-unauthenticated`.
     let unauthenticated = flag(
         command,
         "api",
@@ -167,10 +167,9 @@ fn offline_flags(command: &'static str, state_dir: Option<&String>) -> Vec<Flag>
     std::iter::once(unauthenticated).chain(folder).collect()
 }
 
-/// Writes the error with its causes to standard error. If that is not read, the process ends all the
-/// same.
+/// Writes the error with its causes to standard error; exits even if nobody reads that.
 fn complain(error: CliError) {
-    // This form of anyhow's is the message with its causes, in one line.
+    // anyhow's alternate form has the causes, in one line.
     let text = format!("{:#}", anyhow::Error::new(error));
     let (written, done) = mpsc::channel();
     thread::spawn(move || {

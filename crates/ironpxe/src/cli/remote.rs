@@ -18,9 +18,9 @@ pub(super) use self::answer::Answer;
 use crate::config::Environment;
 use crate::tls::{self, TlsError};
 
-/// How long the whole answer may take.
+/// The timeout for the whole response.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// More than any answer of ours: a script is some kilobytes.
+/// The maximum size of a response; a script has some kilobytes.
 const MAX_ANSWER_BYTES: usize = 4 << 20;
 /// RFC 3986's unreserved characters stand for themselves.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
@@ -29,7 +29,7 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-/// A service, and who asks it.
+/// A service, and the credentials for it.
 #[derive(Debug)]
 pub(super) struct Service {
     /// Without `/v1` and trailing slashes.
@@ -37,7 +37,7 @@ pub(super) struct Service {
     login: Option<Login>,
 }
 
-/// Who asks. The password is not printed.
+/// Credentials, hidden in `Debug` output.
 struct Login {
     user: String,
     password: String,
@@ -49,10 +49,10 @@ impl std::fmt::Debug for Login {
     }
 }
 
-/// Why a service gave no preview.
+/// Why a service returned no preview.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RemoteError {
-    /// The address is none.
+    /// The URL is invalid.
     #[error("{from} {url:?}: {problem}")]
     Address {
         from: &'static str,
@@ -100,7 +100,7 @@ impl RemoteError {
 }
 
 impl Service {
-    /// The service at `url`, which stood in `from`.
+    /// The service at `url`, which comes from `from`.
     pub(super) fn new(
         from: &'static str,
         url: &str,
@@ -108,7 +108,7 @@ impl Service {
     ) -> Result<Self, RemoteError> {
         let bad = |problem: &str| RemoteError::Address {
             from,
-            // Whatever it is, it is not printed with a password in it.
+            // Never print a password in it.
             url: match url.rsplit_once('@') {
                 Some((_, host)) => format!("...@{host}"),
                 None => url.to_owned(),
@@ -148,7 +148,7 @@ impl Service {
         })
     }
 
-    /// What the machine boots that `machine` names, if what `overrides` supposes were so.
+    /// What `machine` would boot, with `overrides`.
     pub(super) async fn preview(
         &self,
         machine: &str,
@@ -164,7 +164,7 @@ impl Service {
         let mut request = client
             .get(self.resource(machine, overrides))
             .header("Accept", "application/json")
-            // From 1.5 on nodes have names.
+            // Names are supported since 1.5.
             .header("X-OpenStack-Ironic-API-Version", "latest");
         if let Some(Login { user, password }) = &self.login {
             request = request.basic_auth(user, Some(password));
@@ -199,7 +199,6 @@ impl Service {
         let mut separator = '?';
         for (name, value) in given {
             if let Some(value) = value {
-                // Writing to a string cannot fail.
                 let _ = write!(
                     url,
                     "{separator}{name}={}",
@@ -242,7 +241,7 @@ impl Service {
         if error.is_timeout() {
             return RemoteError::TooLate { service };
         }
-        // The layers above the last say no more than that a request was made.
+        // Only the last cause has information.
         let mut cause: &dyn Error = error;
         while let Some(deeper) = cause.source() {
             cause = deeper;
@@ -267,7 +266,7 @@ impl Service {
     }
 }
 
-/// Who asks, by the variables of the `baremetal` client.
+/// The credentials in the variables of the `baremetal` client.
 fn login(environment: &Environment) -> Result<Option<Login>, RemoteError> {
     let text = |name: &str| -> Result<Option<String>, RemoteError> {
         let Some(value) = environment.variable(name) else {

@@ -1,4 +1,4 @@
-//! `ironpxe script`: what a machine would boot, and why, by a running service or by its database.
+//! `ironpxe script`: what a machine would boot, and why, from a running service or its database.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -73,9 +73,9 @@ impl Machine {
         }
     }
 
-    /// The service to ask; none if its database is to be read.
+    /// The service to query; `None` to read its database.
     ///
-    /// What is on the command line decides; else `OS_ENDPOINT`; else it is the database.
+    /// The command line has priority, then `OS_ENDPOINT`; the default is the database.
     fn service(&self, environment: &Environment) -> Result<Option<Service>, CliError> {
         const VARIABLE: &str = "OS_ENDPOINT";
         let (from, url) = match &self.api {
@@ -91,7 +91,7 @@ impl Machine {
         Ok(Some(Service::new(from, &url, environment)?))
     }
 
-    /// The settings these flags make.
+    /// The settings of these flags.
     fn flags(&self) -> Vec<Flag> {
         let mut flags = offline_flags("(script)", self.state_dir.as_ref());
         let flag = |name, section, key, value| Flag {
@@ -122,7 +122,7 @@ fn show(machine: &Machine) -> Result<(), CliError> {
     let Answer { preview, masked } = preview(machine)?;
     print(&preview.script)?;
     if masked {
-        // Who cannot be told this can still see it.
+        // Ignored: the script shows it, too.
         let _ = writeln!(
             std::io::stderr(),
             "ironpxe: passwords are shown as ******; the machine gets them"
@@ -145,8 +145,7 @@ fn template(name: Option<&str>) -> Result<(), CliError> {
     print(text)
 }
 
-/// Asks the service, or its database. For the latter the service need not run, and does not notice
-/// if it does.
+/// Queries the service, or reads its database, which does not affect a running service.
 fn preview(machine: &Machine) -> Result<Answer, CliError> {
     let environment = Environment::of_this_process();
     let overrides = machine.overrides();

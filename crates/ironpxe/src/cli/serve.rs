@@ -9,9 +9,9 @@ use super::{CliError, load};
 use crate::config::{Environment, Flag};
 use crate::{app, telemetry};
 
-/// How many tasks a thread goes on with before it looks for what has come meanwhile. When thousands
-/// of machines wait, this is their order: with a small number, those who come again find a place in
-/// the thread's own short line, before others in the long one of all.
+/// The number of tasks a thread polls before it checks the global queue for new ones (tokio's
+/// `global_queue_interval`). It makes thousands of waiting machines fair: with a small number, active
+/// connections in the thread's short local queue would overtake those in the global one.
 const TURNS: u32 = 4096;
 
 #[derive(Debug, Args)]
@@ -54,7 +54,7 @@ impl From<Role> for app::Role {
 }
 
 impl ServeArgs {
-    /// The settings these flags make.
+    /// The settings of these flags.
     pub(super) fn flags(&self) -> Vec<Flag> {
         let mut flags = Vec::new();
         let section = match self.role {
@@ -87,18 +87,18 @@ impl ServeArgs {
         flags
     }
 
-    /// What is to be logged, if `IRONPXE_LOG` says it.
+    /// The log filter of `IRONPXE_LOG`, if set.
     pub(super) fn log_filter(environment: &Environment) -> Option<String> {
         let filter = environment.variable("IRONPXE_LOG")?;
         Some(filter.to_string_lossy().into_owned())
     }
 }
 
-/// Runs the service until it is told to stop.
+/// Runs the service until shutdown.
 pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
     let (config, environment) = load(args.config.as_deref(), &args.flags())?;
     let filter = ServeArgs::log_filter(&environment);
-    // To the very end: also what comes after the last task is written.
+    // Until the end, so that messages after the last task are written, too.
     let _log = telemetry::start(config.general.debug, filter.as_deref())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -106,7 +106,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
         .build()
         .map_err(CliError::Runtime)?;
     let done = runtime.block_on(app::serve(config, args.role.into()));
-    // What was cut off is not waited for.
+    // Do not wait for aborted tasks.
     runtime.shutdown_background();
     Ok(done?)
 }

@@ -117,7 +117,7 @@ fn refuse_fixed_fields(before: &Node, after: &Node) -> Result<()> {
         return Err(fixed("driver"));
     }
     match InterfaceKind::ALL
-        .into_iter()
+        .iter()
         .find(|&&kind| before.interface(kind) != after.interface(kind))
     {
         Some(kind) => Err(fixed(kind.field())),

@@ -97,7 +97,7 @@ impl Drivers {
             .map(|hardware| Hardware {
                 name: hardware.name.to_owned(),
                 interfaces: InterfaceKind::ALL
-                    .into_iter()
+                    .iter()
                     .map(|&kind| offer(hardware, kind))
                     .collect(),
             })

@@ -323,10 +323,10 @@ mod tests {
             problem.starts_with("the node already has 4 downloads"),
             "{problem}"
         );
-        // Another node's machine, even at the same address.
+        // Another node's machine, even with the same address.
         held.push(site.takes(2, CLIENT));
-        // The node's own machine, when the others have had their time: the node with the most loses
-        // the slowest.
+        // The node's own machine, after the minimum time: the slowest download of the node with the
+        // most is aborted.
         site.waits(5);
         for (permit, at) in held.iter().zip(0..) {
             site.sends(permit, if at == 3 { 1 } else { 1_000_000 });
@@ -334,7 +334,6 @@ mod tests {
         let machine = site.takes(1, "10.0.0.1");
         assert!(is_ended(&held[3]));
         assert_eq!(held.iter().filter(|permit| is_ended(permit)).count(), 1);
-        // And it stays, however slow, while one address has more.
         site.waits(5);
         let more = site.takes(1, CLIENT);
         assert!(!is_ended(&machine) && !is_ended(&more));
@@ -361,7 +360,7 @@ mod tests {
         let fast = site.takes(2, "10.0.0.2");
         let problem = site.refuses(3, "10.0.0.3");
         assert!(problem.contains("[images]max_downloads"), "{problem}");
-        // A good beginning does not help for long.
+        // A fast start does not help for long.
         site.sends(&slow, 50_000_000);
         site.sends(&fast, 50_000_000);
         site.waits(10);
@@ -373,7 +372,7 @@ mod tests {
         site.sends(&fast, 10_000_000);
         let third = site.takes(3, "10.0.0.3");
         assert!(is_ended(&slow) && !is_ended(&fast) && !is_ended(&third));
-        // What takes nothing at all has no more windows.
+        // A download without any progress completes no interval.
         site.waits(10);
         site.sends(&fast, 10_000_000);
         site.takes(4, "10.0.0.4");

@@ -143,7 +143,7 @@ impl Images {
         self.via_this_service(node.uuid, kind, image, name, purpose, explanation)
     }
 
-    /// A temporary URL of Swift, which is made now and lives from now on.
+    /// A temporary URL of Swift, whose lifetime starts now.
     async fn in_swift(
         &self,
         image: &GlanceImage,
@@ -164,7 +164,7 @@ impl Images {
             });
         }
         match glances.image(image).await {
-            // Swift may well give out what Glance cannot talk about now.
+            // Swift may have the image even if Glance is unavailable.
             Ok(_) | Err(ImageError::Unavailable { .. }) => {}
             Err(error) => return Err(error),
         }

@@ -161,7 +161,7 @@ impl Service {
         })
     }
 
-    /// Asks once, and once more with a new token when the old one is refused.
+    /// Sends a request once, and once more with a new token if the old one is refused.
     async fn once(&self, question: &ApiRequest) -> Result<Response, Cause> {
         let token = self.token(None).await?;
         match (self.send(question, token.as_ref()).await, token) {

@@ -1,4 +1,4 @@
-//! Settings for tests with a cloud of their own.
+//! Settings for tests with fake services.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use ironpxe_testkit::openstack::faulty::{CREDENTIAL, FaultyCloud};
 
 use super::{Auth, Secret, Settings};
 
-/// Longer than any answer takes that comes at all.
+/// Longer than any response takes.
 pub(crate) const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Nothing is tried again, and what a catalog offers to the public is used.
+/// Without retries, with the catalog's public endpoints.
 pub(crate) fn settings(auth: Auth) -> Settings {
     Settings {
         auth,
@@ -23,7 +23,7 @@ pub(crate) fn settings(auth: Auth) -> Settings {
     }
 }
 
-/// The application credential that the cloud knows.
+/// The application credential of the fake Keystone.
 pub(crate) fn credential(cloud: &FaultyCloud) -> Auth {
     Auth::ApplicationCredential {
         auth_url: format!("{}/v3/", cloud.url()),

@@ -113,7 +113,7 @@ mod tests {
         let read = read_body(&mut body(4, 1000), limits(4000), &memory.begin(peer)).await;
         assert_eq!(read.unwrap().len(), 4000);
         assert_eq!(memory.used(), 0);
-        // More than there is for one address at all.
+        // More than the share of one address.
         let read = read_body(&mut body(7, 1000), limits(8000), &memory.begin(peer)).await;
         assert!(matches!(read, Err(BodyError::TooLarge)), "{read:?}");
     }

@@ -107,7 +107,7 @@ mod tests {
         let (mut client, server) = tokio::io::duplex(10);
         let mut server = WriteTimeout::new(server, Duration::from_millis(200));
         server.write_all(&[1; 10]).await.unwrap();
-        // Who is slow, but takes something.
+        // A slow reader that makes progress.
         let mut taken = [0; 100];
         let (written, read) = tokio::join!(server.write_all(&[2; 90]), async {
             tokio::task::yield_now().await;

@@ -1,4 +1,4 @@
-//! What a service says: a preview, or what was wrong with the question.
+//! Parses the response of a service: a preview or an error.
 
 use ironpxe_core::id::NodeUuid;
 use serde::Deserialize;
@@ -6,13 +6,13 @@ use serde_json::Value;
 
 use crate::app::BootPreview;
 
-/// A preview of which passwords may be hidden.
+/// A preview; its passwords may be masked.
 pub(in crate::cli) struct Answer {
     pub(in crate::cli) preview: BootPreview,
     pub(in crate::cli) masked: bool,
 }
 
-/// The answer of the resource.
+/// The body of a successful response.
 #[derive(Deserialize)]
 struct PreviewBody {
     node_uuid: uuid::Uuid,
@@ -30,7 +30,7 @@ struct ReasonBody {
 }
 
 impl Answer {
-    /// Reads the body of a good answer.
+    /// Parses the body of a successful response.
     pub(super) fn read(body: &[u8]) -> serde_json::Result<Self> {
         let wire: PreviewBody = serde_json::from_slice(body)?;
         let reasons = wire.reasons.into_iter().map(|it| (it.topic, it.text));
@@ -47,7 +47,7 @@ impl Answer {
     }
 }
 
-/// What an Ironic API says was wrong: JSON, mostly as a text inside of JSON.
+/// The message in an error response of an Ironic API: JSON, mostly as a string in JSON.
 pub(super) fn fault(body: &[u8]) -> Option<String> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let fault = match body.get("error_message") {
@@ -58,7 +58,7 @@ pub(super) fn fault(body: &[u8]) -> Option<String> {
         },
         Some(fault) => fault.clone(),
     };
-    // Handlers say the one, routers the other; some say nothing.
+    // Of handlers, or of routers; some errors have neither.
     ["faultstring", "description"]
         .into_iter()
         .find_map(|key| fault.get(key)?.as_str())
@@ -66,7 +66,7 @@ pub(super) fn fault(body: &[u8]) -> Option<String> {
         .filter(|text| !text.is_empty())
 }
 
-/// Others wrote it: whatever would begin a line or act upon a terminal is a blank.
+/// Untrusted text in one line: control characters become blanks.
 fn one_line(text: &str) -> String {
     let words: String = text
         .chars()
