@@ -147,33 +147,34 @@ pub(crate) async fn serve(config: Config, role: Role) -> Result<(), AppError> {
     })
     .await?;
     let rpc = &common.config.json_rpc;
-    let (api, conductor, site) = match setup {
+    let (api, conductor, http_service) = match setup {
         RoleSetup::All { drivers } => {
             let endpoint = String::new();
             let conductor = ConductorService::start(&common, drivers, name, endpoint).await?;
-            let (api, site) = ApiService::new(&common, Arc::new(conductor.conductor().clone()));
-            (Some(api), Some(conductor), site)
+            let (api, http_service) =
+                ApiService::new(&common, Arc::new(conductor.conductor().clone()));
+            (Some(api), Some(conductor), http_service)
         }
         RoleSetup::Api { rpc: client } => {
             let conductors = json_rpc::remote(&common.db, rpc, *client)?;
-            let (api, site) = ApiService::new(&common, Arc::new(conductors));
-            (Some(api), None, site)
+            let (api, http_service) = ApiService::new(&common, Arc::new(conductors));
+            (Some(api), None, http_service)
         }
         RoleSetup::Conductor { drivers, security } => {
             let endpoint = json_rpc::endpoint(&common.config.host, address);
             let conductor = ConductorService::start(&common, drivers, name, endpoint).await?;
-            let site = json_rpc::site(conductor.conductor().clone(), rpc, security);
-            (None, Some(conductor), site)
+            let http_service = json_rpc::http_service(conductor.conductor().clone(), rpc, security);
+            (None, Some(conductor), http_service)
         }
     };
     reload::start(&common.tasks, sighup, common.config.clone(), templates);
 
     let stop = CancellationToken::new();
-    let scheme = match site.tls {
+    let scheme = match http_service.tls {
         Some(_) => "https",
         None => "http",
     };
-    let serving = server::serve(socket, site, limits, stop.clone());
+    let serving = server::serve(socket, http_service, limits, stop.clone());
     info!(
         conductor.host = common.config.host,
         database = %common.config.database_connection,

@@ -128,7 +128,7 @@ pub(crate) struct HttpService {
 /// Serves connections from `listener` until `stop`, then finishes those in progress.
 pub(crate) async fn serve(
     listener: TcpListener,
-    site: HttpService,
+    http_service: HttpService,
     limits: Limits,
     stop: CancellationToken,
 ) {
@@ -137,7 +137,7 @@ pub(crate) async fn serve(
         fast_path,
         tls,
         memory,
-    } = site;
+    } = http_service;
     let tls = tls.map(TlsAcceptor::from);
     let connections = Tasks::new();
     let limit = ConnectionLimit::new(limits.connections, fast_path.is_some(), limits.head_timeout);

@@ -104,8 +104,8 @@ fn routes() -> Router<AppState> {
     api.merge(endpoints)
 }
 
-/// The API as a site of a server.
-pub(crate) fn site(state: AppState) -> HttpService {
+/// The HTTP service of the API.
+pub(crate) fn http_service(state: AppState) -> HttpService {
     let router = router(state.clone());
     let memory = state.settings.memory.clone();
     HttpService {

@@ -46,7 +46,7 @@ pub(crate) const MAC: &str = "52:54:00:aa:00:01";
 pub(crate) struct TestApp {
     pub(crate) db: Db,
     pub(crate) conductor: LocalConductor,
-    pub(crate) site: HttpService,
+    pub(crate) http_service: HttpService,
     folder: Arc<TempDir>,
 }
 
@@ -145,7 +145,13 @@ impl TestApp {
         }
         let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
         let request = request.body(body).unwrap();
-        let response = self.site.router.clone().oneshot(request).await.unwrap();
+        let response = self
+            .http_service
+            .router
+            .clone()
+            .oneshot(request)
+            .await
+            .unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         Response {
@@ -202,7 +208,7 @@ impl TestAppBuilder {
         let boot = BootService::new(&db, *self.boot, &Tasks::new());
         let start = conductor::testing::start(&db, boot.clone(), *self.conductor, Tasks::new());
         let conductor = Box::pin(start).await;
-        let site = api::site(AppState {
+        let http_service = api::http_service(AppState {
             db: db.clone(),
             boot,
             conductor: Arc::new(conductor.clone()),
@@ -213,7 +219,7 @@ impl TestAppBuilder {
         TestApp {
             db,
             conductor,
-            site,
+            http_service,
             folder: self.folder,
         }
     }

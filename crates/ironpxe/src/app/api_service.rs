@@ -41,7 +41,7 @@ impl ApiService {
     /// The API and its HTTP service. `conductor` is the one of this process, or all remote ones.
     pub(super) fn new(common: &Common, conductor: Arc<dyn Conductor>) -> (Self, HttpService) {
         let stopping = CancellationToken::new();
-        let site = api::site(api::AppState {
+        let http_service = api::http_service(api::AppState {
             db: common.db.clone(),
             boot: common.boot.clone(),
             conductor,
@@ -53,7 +53,7 @@ impl ApiService {
             stopping,
             shutdown_delay: Duration::from_secs(common.config.api.shutdown_delay.into()),
         };
-        (service, site)
+        (service, http_service)
     }
 
     /// Makes `/readyz` fail, so that load balancers send requests elsewhere.

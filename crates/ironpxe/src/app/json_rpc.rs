@@ -53,7 +53,11 @@ impl RpcSecurity {
 }
 
 /// The JSON-RPC service of a conductor.
-pub(super) fn site(conductor: LocalConductor, rpc: &JsonRpc, security: RpcSecurity) -> HttpService {
+pub(super) fn http_service(
+    conductor: LocalConductor,
+    rpc: &JsonRpc,
+    security: RpcSecurity,
+) -> HttpService {
     let max_body_bytes = bytes(rpc.max_body_size);
     // Twice a body and its parsed form. There are few APIs, and each may need all of it.
     let memory = max_body_bytes.saturating_mul(4);

@@ -9,10 +9,10 @@ use super::{CliError, load};
 use crate::config::{Environment, Flag};
 use crate::{app, telemetry};
 
-/// The number of tasks a thread polls before it checks the global queue for new ones (tokio's
-/// `global_queue_interval`). It makes thousands of waiting machines fair: with a small number, active
-/// connections in the thread's short local queue would overtake those in the global one.
-const TURNS: u32 = 4096;
+/// The number of tasks a thread polls before it checks for new I/O events. With a small number,
+/// connections with new requests would overtake, in the thread's local queue, those that wait in the
+/// global one: unfair if thousands of machines wait.
+const EVENT_INTERVAL: u32 = 4096;
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
@@ -102,7 +102,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
     let _log = telemetry::start(config.general.debug, filter.as_deref())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .event_interval(TURNS)
+        .event_interval(EVENT_INTERVAL)
         .build()
         .map_err(CliError::Runtime)?;
     let done = runtime.block_on(app::serve(config, args.role.into()));

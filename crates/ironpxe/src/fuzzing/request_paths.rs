@@ -23,16 +23,20 @@ pub(super) fn check(data: &[u8]) {
     }
     request.extend_from_slice(b"\r\n");
     let running = running();
-    let site = &running.service.site;
+    let http_service = &running.service.http_service;
     let framework = HttpService {
         fast_path: None,
-        ..site.clone()
+        ..http_service.clone()
     };
-    let answer = |site| running.runtime.block_on(first_answer(site, &request));
+    let answer = |http_service| {
+        running
+            .runtime
+            .block_on(first_answer(http_service, &request))
+    };
     let expected = answer(&framework);
     // Once when it is not known yet, perhaps, and once when it is.
     for _ in 0..2 {
-        let fast = answer(site);
+        let fast = answer(http_service);
         assert_eq!(
             comparable(&fast),
             comparable(&expected),
@@ -108,7 +112,7 @@ mod tests {
     fn a_script_is_among_the_answers() {
         let running = running();
         let request = format!("GET /v1/boot/{MAC}/boot.ipxe HTTP/1.1\r\n\r\n");
-        let answer = first_answer(&running.service.site, request.as_bytes());
+        let answer = first_answer(&running.service.http_service, request.as_bytes());
         let (status, _, script) = comparable(&running.runtime.block_on(answer));
         assert_eq!(status, "HTTP/1.1 200 OK");
         assert!(script.starts_with("#!ipxe\n"), "{script}");

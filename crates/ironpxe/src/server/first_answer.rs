@@ -1,4 +1,4 @@
-//! The response of a site to bytes, without a socket, for `crate::fuzzing`.
+//! The response of a service to bytes, without a socket, for `crate::fuzzing`.
 #![expect(
     clippy::unwrap_used,
     reason = "a check stops at anything unexpected, and is no part of the service"
@@ -19,16 +19,16 @@ use super::connection_limit::ConnectionLimit;
 const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The response to the first request in `request`.
-pub(crate) async fn first_answer(site: &HttpService, request: &[u8]) -> Vec<u8> {
+pub(crate) async fn first_answer(http_service: &HttpService, request: &[u8]) -> Vec<u8> {
     let peer = IpAddr::from(Ipv4Addr::LOCALHOST);
-    let limit = ConnectionLimit::new(8, site.fast_path.is_some(), TIMEOUT);
+    let limit = ConnectionLimit::new(8, http_service.fast_path.is_some(), TIMEOUT);
     let connection = Connection {
         peer: (peer, 1).into(),
-        router: site.router.clone(),
-        fast_path: site.fast_path.clone(),
+        router: http_service.router.clone(),
+        fast_path: http_service.fast_path.clone(),
         stall_timeout: TIMEOUT,
         permit: Arc::new(limit.acquire(peer).await.unwrap()),
-        memory: site.memory.clone(),
+        memory: http_service.memory.clone(),
         stopping: CancellationToken::new(),
     };
     let (mut client, server) = tokio::io::duplex(1 << 20);

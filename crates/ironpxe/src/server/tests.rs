@@ -47,14 +47,14 @@ async fn start(limits: Limits) -> Running {
         .route("/large", get(|| async { vec![b'x'; 16 << 20] }))
         .route("/echo", axum::routing::post(|body: String| async { body }));
     let memory = RequestMemory::new(1 << 20, "a test");
-    let site = HttpService {
+    let http_service = HttpService {
         router,
         fast_path: None,
         tls: None,
         memory: memory.clone(),
     };
     #[expect(clippy::disallowed_methods, reason = "a test waits for it")]
-    let done = tokio::spawn(serve(listener, site, limits, stop.clone()));
+    let done = tokio::spawn(serve(listener, http_service, limits, stop.clone()));
     Running {
         address,
         stop,

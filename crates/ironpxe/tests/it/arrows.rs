@@ -381,6 +381,7 @@ fn the_core_does_no_input_or_output() {
         "serde_json",
         "sha1",
         "sha2",
+        "strum",
         "thiserror",
         "time",
         "uuid",

@@ -69,7 +69,7 @@ async fn start(limits: Limits) -> Running {
         head: Head::new(StatusCode::OK, &HeaderMap::new()),
         held: Arc::clone(&held),
     };
-    let site = HttpService {
+    let http_service = HttpService {
         router: Router::new().fallback(framework),
         fast_path: Some(Arc::new(knows)),
         tls: None,
@@ -77,7 +77,10 @@ async fn start(limits: Limits) -> Running {
     };
     let stop = CancellationToken::new();
     let tasks = Tasks::new();
-    tasks.spawn("a server", serve(listener, site, limits, stop.clone()));
+    tasks.spawn(
+        "a server",
+        serve(listener, http_service, limits, stop.clone()),
+    );
     Running {
         address,
         stop,

@@ -32,7 +32,7 @@ impl Service {
             headers: &headers,
             peer: ([127, 0, 0, 1], 1).into(),
         };
-        let fast_path = self.site.fast_path.as_ref().unwrap();
+        let fast_path = self.http_service.fast_path.as_ref().unwrap();
         let mut out = Vec::new();
         let mut result = FastPathResult::Fallback;
         // A line of the log that a thread without one came to first counts as switched off for all.

@@ -18,9 +18,9 @@ use crate::server::{self, HttpService, Limits};
 async fn on_the_wire(service: &Service, fast_path: bool, request: &str) -> (Vec<String>, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let site = HttpService {
-        router: service.site.router.clone(),
-        fast_path: fast_path.then(|| Arc::clone(service.site.fast_path.as_ref().unwrap())),
+    let http_service = HttpService {
+        router: service.http_service.router.clone(),
+        fast_path: fast_path.then(|| Arc::clone(service.http_service.fast_path.as_ref().unwrap())),
         tls: None,
         memory: crate::server::RequestMemory::new(1 << 20, "a test"),
     };
@@ -29,7 +29,7 @@ async fn on_the_wire(service: &Service, fast_path: bool, request: &str) -> (Vec<
     let limits = Limits::of_this_process().unwrap();
     tasks.spawn(
         "a server",
-        server::serve(listener, site, limits, stop.clone()),
+        server::serve(listener, http_service, limits, stop.clone()),
     );
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
