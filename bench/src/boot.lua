@@ -1,6 +1,6 @@
 -- wrk: each request asks for the script of one node, chosen at random.
--- Arguments: what stands before and after the MAC address in the path, and a file with the addresses,
--- one in a line.
+-- Arguments: what stands before and after the node's name in the path, and a file with the names, one in
+-- a line. All are equally long.
 
 local threads = 0
 
@@ -10,12 +10,13 @@ function setup(thread)
 end
 
 function init(args)
-  local before, after, path, size = args[1], args[2], args[3], 18
+  local before, after, path = args[1], args[2], args[3]
   math.randomseed(number * 7919 + os.time())
   local file = assert(io.open(path, "rb"))
   names = file:read("*a")
   file:close()
-  width, count = size, math.floor(#names / size)
+  width = names:find("\n")
+  count = math.floor(#names / width)
   -- wrk.format goes through all headers for each request, which costs more than the rest.
   head = "GET " .. before
   tail = after .. " HTTP/1.1\r\nHost: " .. wrk.host .. "\r\nUser-Agent: iPXE/1.0.0\r\n\r\n"
@@ -28,9 +29,9 @@ end
 
 function done(summary, latency)
   local errors = summary.errors
+  local failed = errors.status + errors.connect + errors.read + errors.write + errors.timeout
   io.write(string.format(
-    'RESULT {"requests":%d,"micros":%d,"p50":%d,"p99":%d,"p999":%d,"refused":%d,"broken":%d}\n',
-    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
-    latency:percentile(99.9), errors.status,
-    errors.connect + errors.read + errors.write + errors.timeout))
+    'RESULT {"requests":%d,"bytes":%d,"seconds":%f,"p50_ms":%f,"p99_ms":%f,"p999_ms":%f,"failed":%d}\n',
+    summary.requests, summary.bytes, summary.duration / 1e6, latency:percentile(50) / 1e3,
+    latency:percentile(99) / 1e3, latency:percentile(99.9) / 1e3, failed))
 end

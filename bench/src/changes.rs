@@ -1,7 +1,7 @@
 //! What operators do: enrolling, patching and bringing nodes from state to state, eight calls at a time.
 //! The same calls go to real Ironic in the same run, if that is asked for.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -9,166 +9,135 @@ use anyhow::Result;
 use futures_util::future::join_all;
 use hyper::Method;
 use serde_json::{Value, json};
-use tokio::time::sleep;
+use tokio::time::timeout;
 
 use crate::Bench;
-use crate::client::{self, Answer, Connection};
-use crate::contestants::{Kind, RAMDISK, is_settled};
-use crate::figures::{Latencies, Table, number, shown};
-use crate::ironic::RealIronic;
-use crate::names;
-use crate::servers::Target;
+use crate::client::{self, Connection};
+use crate::figures::{Cells, Table, Tally, number, shown};
+use crate::ironic;
+use crate::names::{mac, uuid};
+use crate::servers::{Service, Target};
+use crate::variants::{RAMDISK, Setup};
 
 const AT_ONCE: usize = 8;
-/// No change of state takes longer.
+/// No call takes longer, with the change of state that it asks for.
 const LIMIT: Duration = Duration::from_mins(1);
-/// A node is looked at again after a quarter of the time it has taken, and not earlier than this.
-const SHORTEST_WAIT: Duration = Duration::from_millis(2);
-/// No more nodes than this, however fast they are made.
+/// No more calls of one kind than this, however fast they are made.
 const MOST: usize = 20_000;
-/// Addresses from here on are not used otherwise.
-const FIRST_ADDRESS: usize = 1_000_000;
+/// Nodes from here on are not used otherwise.
+const FIRST_NODE: u32 = 1_000_000;
 
-type Call = (Method, String, Option<Value>);
-
-/// What came of one kind of call.
-#[derive(Default)]
-struct Phase {
-    latencies: Latencies,
-    failed: usize,
-    seconds: f64,
-    cpu: f64,
-    database_cpu: f64,
+/// What operators ask for, in this order.
+#[derive(Clone, Copy, PartialEq)]
+enum Call {
+    CreateNode,
+    CreatePort,
+    PatchNode,
+    ShowNode,
+    /// The verb, and the state that it leads to.
+    Provision(&'static str, &'static str),
 }
+
+const CALLS: [(&str, Call); 6] = [
+    ("create a node", Call::CreateNode),
+    ("create a port", Call::CreatePort),
+    ("patch a node", Call::PatchNode),
+    ("show a node", Call::ShowNode),
+    ("manage a node", Call::Provision("manage", "manageable")),
+    ("provide a node", Call::Provision("provide", "available")),
+];
 
 pub(crate) fn run(bench: &Bench, ironic: Option<&Path>) -> Result<String> {
     let scratch = tempfile::tempdir()?;
-    let mut kinds = bench.kinds(&[Kind::Embedded, Kind::Postgres]);
-    kinds.retain(|it| it.is_ironpxe());
-    let field = bench.stage(scratch.path(), 1, RAMDISK).start(&kinds)?;
-    let folder = scratch.path().join("ironic");
-    let ironic = ironic.map(|venv| RealIronic::start(venv, &folder)).transpose()?;
-    let mut services: Vec<(&str, &Target)> = Vec::new();
-    services.extend(field.all.iter().map(|it| (it.title.as_str(), &it.target)));
-    services.extend(ironic.iter().map(|it| (it.name.as_str(), &it.target)));
-    let mut headings = String::new();
-    let mut measured = Vec::new();
-    for (name, target) in services {
-        headings += &format!("|{name}: per second|p50, ms|p99, ms|CPU, ms|failed");
-        measured.push(measure(target, bench.time())?);
-    }
-    let mut table = Table::new(&headings);
-    let calls = "create a node|create a port|patch a node|show a node|manage a node|provide a node";
-    for (index, name) in calls.split('|').enumerate() {
-        let phases = measured.iter().filter_map(|it| it.get(index));
-        let cells = phases.flat_map(|it| {
-            let count = number(it.latencies.count());
-            let mut cpu = shown(it.cpu * 1e3 / count, 2);
-            if it.database_cpu > 0.0 {
-                cpu += &format!(" + {}", shown(it.database_cpu * 1e3 / count, 2));
+    let deployment = Setup { nodes: 1, ..bench.setup(RAMDISK) }.start(&bench.ironpxes())?;
+    let ironic = ironic.map(|venv| ironic::start(venv, scratch.path())).transpose()?;
+    let mut table = Table::new("");
+    // Some services share a database.
+    let mut fresh = FIRST_NODE..;
+    for Service { title, target, .. } in deployment.services.iter().chain(&ironic) {
+        let mut cells = Vec::new();
+        let mut nodes: Vec<u32> = fresh.by_ref().take(MOST).collect();
+        for (name, call) in CALLS {
+            let repeated = matches!(call, Call::PatchNode | Call::ShowNode);
+            let count = if repeated { MOST } else { nodes.len() };
+            let on = nodes.iter().copied().cycle().take(count);
+            let (done, figures) = call.measure(target, bench.time(), on)?;
+            cells.extend(figures.map(|(figure, cell)| (format!("{name}: {figure}"), cell)));
+            if !repeated {
+                nodes = done;
             }
-            let per_second = shown(count / it.seconds, 0);
-            let (p50, p99) = (it.latencies.cell(50.0, 1), it.latencies.cell(99.0, 1));
-            [per_second, p50, p99, cpu, it.failed.to_string()]
-        });
-        table.row(name, cells);
+        }
+        table.row(title, cells);
     }
     Ok(format!(
         "{AT_ONCE} calls at once. A change of state is done when the node is in the new state and \
          it is not reserved. CPU is per call, that of the database server behind the plus.\n\n{}",
-        table.into_text()
+        table.transposed()
     ))
 }
 
-fn measure(target: &Target, time: Duration) -> Result<Vec<Phase>> {
-    let mut uuids = Vec::new();
-    let create = |position: usize| {
-        let body = RAMDISK.node(&format!("made-{position}"));
-        Some((Method::POST, "/v1/nodes".to_owned(), Some(body)))
-    };
-    let mut phases = vec![phase(target, time, None, create, |_, answer| {
-        let uuid = answer.json().get("uuid").and_then(Value::as_str).map(str::to_owned);
-        uuids.extend(uuid);
-    })?];
-    let any = |position: usize| uuids.get(position % uuids.len().max(1));
-    let port = |position: usize| {
-        let address = names::mac(u32::try_from(FIRST_ADDRESS + position).ok()?);
-        let body = json!({ "node_uuid": uuids.get(position)?, "address": address });
-        Some((Method::POST, "/v1/ports".to_owned(), Some(body)))
-    };
-    phases.push(phase(target, time, None, port, |_, _| {})?);
-    let patch = |position: usize| {
-        let body = json!([{ "op": "add", "path": "/extra/position", "value": position }]);
-        Some((Method::PATCH, format!("/v1/nodes/{}", any(position)?), Some(body)))
-    };
-    phases.push(phase(target, time, None, patch, |_, _| {})?);
-    let show = |position: usize| Some((Method::GET, format!("/v1/nodes/{}", any(position)?), None));
-    phases.push(phase(target, time, None, show, |_, _| {})?);
-    let mut ready = uuids.clone();
-    for (verb, state) in [("manage", "manageable"), ("provide", "available")] {
-        let mut arrived = Vec::new();
-        let change = |position: usize| {
-            let path = format!("/v1/nodes/{}/states/provision", ready.get(position)?);
-            Some((Method::PUT, path, Some(json!({ "target": verb }))))
-        };
-        let done = |position: usize, _: &Answer| arrived.extend(ready.get(position).cloned());
-        phases.push(phase(target, time, Some(state), change, done)?);
-        ready = arrived;
-    }
-    Ok(phases)
-}
-
-/// Makes the calls that `call` gives, until it gives no more or the time is over. With `state`, a call is
-/// done when its node is in that state.
-fn phase(
-    target: &Target,
-    time: Duration,
-    state: Option<&str>,
-    call: impl Fn(usize) -> Option<Call>,
-    done: impl FnMut(usize, &Answer),
-) -> Result<Phase> {
-    let (before, database) = (target.usage()?, target.database_usage()?);
-    let (start, next) = (Instant::now(), Cell::new(0));
-    let (phase, done) = (RefCell::new(Phase::default()), RefCell::new(done));
-    let operator = || async {
-        let mut connection = Connection::new(target.address);
-        while start.elapsed() < time && next.get() < MOST {
-            let position = next.replace(next.get() + 1);
-            let Some((method, path, body)) = call(position) else {
-                break;
-            };
-            let began = Instant::now();
-            let answer = connection.call(method, &path, body.as_ref()).await;
-            match answer {
-                Ok(answer)
-                    if answer.succeeded() && settles(&mut connection, &path, state).await =>
-                {
-                    phase.borrow_mut().latencies.push(began.elapsed());
-                    done.borrow_mut()(position, &answer);
+impl Call {
+    /// Makes it for one node after the other, until there are no more or the time is over. Gives the nodes
+    /// for which it succeeded, and cells of the table.
+    fn measure(
+        self,
+        target: &Target,
+        time: Duration,
+        nodes: impl Iterator<Item = u32>,
+    ) -> Result<(Vec<u32>, Cells<5>)> {
+        let (before, database) = (target.usage()?, target.database_usage()?);
+        let (start, nodes) = (Instant::now(), RefCell::new(nodes.enumerate()));
+        let next = || nodes.borrow_mut().next().filter(|_| start.elapsed() < time);
+        let (tally, done) = (Tally::default(), RefCell::new(Vec::new()));
+        let operator = || async {
+            let mut connection = Connection::new(target.address);
+            while let Some((number, node)) = next() {
+                let began = Instant::now();
+                let made = timeout(LIMIT, self.make(&mut connection, node, number)).await;
+                if let Ok(Ok(())) = made {
+                    tally.record("done", began);
+                    done.borrow_mut().push(node);
+                } else {
+                    tally.record("failed", began);
                 }
-                _ => phase.borrow_mut().failed += 1,
             }
+        };
+        client::run(async { Ok(join_all((0..AT_ONCE).map(|_| operator())).await) })?;
+        let (seconds, count) = (start.elapsed().as_secs_f64(), number(tally.count("done")));
+        let mut cpu = shown((target.usage()?.cpu - before.cpu) * 1e3 / count, 2);
+        let database_cpu = target.database_usage()?.cpu - database.cpu;
+        if database_cpu > 0.0 {
+            cpu += &format!(" + {}", shown(database_cpu * 1e3 / count, 2));
         }
-    };
-    client::run(async { Ok(join_all((0..AT_ONCE).map(|_| operator())).await) })?;
-    let mut phase = phase.into_inner();
-    phase.seconds = start.elapsed().as_secs_f64();
-    phase.cpu = target.usage()?.cpu - before.cpu;
-    phase.database_cpu = target.database_usage()?.cpu - database.cpu;
-    Ok(phase)
-}
-
-/// Waits until the node is in the state, if one is given.
-async fn settles(connection: &mut Connection, path: &str, state: Option<&str>) -> bool {
-    let Some(state) = state else { return true };
-    let path = path.replace("/states/provision", "?fields=provision_state,reservation");
-    let start = Instant::now();
-    while start.elapsed() < LIMIT {
-        let node = connection.call(Method::GET, &path, None).await;
-        if node.is_ok_and(|it| is_settled(&it.json(), state)) {
-            return true;
-        }
-        sleep((start.elapsed() / 4).max(SHORTEST_WAIT)).await;
+        let figures = [
+            ("per second", shown(count / seconds, 0)),
+            ("p50, ms", tally.cell("done", 50.0, 1)),
+            ("p99, ms", tally.cell("done", 99.0, 1)),
+            ("CPU, ms", cpu),
+            ("failed", tally.count("failed").to_string()),
+        ];
+        Ok((done.into_inner(), figures))
     }
-    false
+
+    /// Makes it for a node, and waits until the node is in the state, if it is to get into one. `number` is
+    /// another one each time.
+    async fn make(self, connection: &mut Connection, node: u32, number: usize) -> Result<()> {
+        let uuid = uuid(node, 1);
+        let path = format!("/v1/nodes/{uuid}");
+        let (method, url, body) = match self {
+            Self::CreateNode => (Method::POST, "/v1/nodes", RAMDISK.node(node)),
+            Self::CreatePort => {
+                (Method::POST, "/v1/ports", json!({ "node_uuid": uuid, "address": mac(node) }))
+            }
+            Self::PatchNode => {
+                let patch = json!([{ "op": "add", "path": "/extra/number", "value": number }]);
+                (Method::PATCH, path.as_str(), patch)
+            }
+            Self::ShowNode => (Method::GET, path.as_str(), Value::Null),
+            Self::Provision(verb, state) => {
+                return connection.provision(&path, verb, state).await;
+            }
+        };
+        connection.call(method, url, &body).await.map(drop)
+    }
 }

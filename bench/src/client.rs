@@ -1,30 +1,31 @@
 //! Requests, where wrk cannot make them: many different ones, what is in the answers, and requests
-//! that are due at a given time whatever becomes of those before.
+//! that are due at a given time. A pool of connections is not what is wanted here: who asks keeps his own.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::try_join_all;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
+use hyper::http::request::Builder;
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::{sleep_until, timeout, timeout_at};
+use tokio::time::{sleep, timeout};
 
-use crate::figures::{Latencies, number};
-use crate::names;
 use crate::servers::Target;
 
 /// Of a body, so much is kept. Scripts and answers of the API are shorter.
 const KEPT: usize = 16 * 1024;
+/// A node that changes is looked at again after a quarter of the time it has taken, and not earlier than
+/// this.
+const SHORTEST_WAIT: Duration = Duration::from_millis(2);
 /// The longest that a request may take which has to succeed.
 const LIMIT: Duration = Duration::from_mins(1);
 /// How many requests are under way at once where it does not matter.
@@ -46,21 +47,13 @@ impl Answer {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or(Value::Null)
-    }
-
-    pub(crate) fn succeeded(&self) -> bool {
-        (200..300).contains(&self.status)
-    }
-
     /// Whether it is a boot script.
     pub(crate) fn is_script(&self) -> bool {
         self.status == 200 && self.body.starts_with(b"#!ipxe")
     }
 }
 
-/// A connection, which is opened when it is first used, and again after an error.
+/// A connection, which is opened when it is first used, and again after an error or a timeout.
 pub(crate) struct Connection {
     address: SocketAddr,
     sender: Option<SendRequest<Full<Bytes>>>,
@@ -79,51 +72,59 @@ impl Connection {
         self.send(request, Bytes::new()).await
     }
 
-    /// Calls the API.
+    /// Calls the API, which has to do it. `body` is `null` where there is none.
     pub(crate) async fn call(
         &mut self,
         method: Method,
         path: &str,
-        body: Option<&Value>,
+        body: &Value,
     ) -> Result<Answer> {
         let request = Request::builder().method(method).uri(path);
         let request = request.header("X-OpenStack-Ironic-API-Version", "1.100");
         let request = request.header(CONTENT_TYPE, "application/json");
-        let body = body.map(Value::to_string).unwrap_or_default();
-        self.send(request, body.into()).await
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let answer = self.send(request, body.into()).await?;
+        let succeeded = (200..300).contains(&answer.status);
+        ensure!(succeeded, "{path}: {} {}", answer.status, answer.text());
+        Ok(answer)
+    }
+
+    /// Asks for a change of the node at this path, and waits until it is in `state` and not reserved.
+    pub(crate) async fn provision(&mut self, node: &str, verb: &str, state: &str) -> Result<()> {
+        let start = Instant::now();
+        let path = format!("{node}/states/provision");
+        self.call(Method::PUT, &path, &json!({ "target": verb })).await?;
+        let path = format!("{node}?fields=provision_state,reservation");
+        loop {
+            let node = self.call(Method::GET, &path, &Value::Null).await?;
+            let node: Value = serde_json::from_slice(&node.body)?;
+            let is = |field| node.get(field).unwrap_or(&Value::Null);
+            if is("provision_state") == state && is("reservation").is_null() {
+                return Ok(());
+            }
+            sleep((start.elapsed() / 4).max(SHORTEST_WAIT)).await;
+        }
     }
 
     /// Ends it. The next request opens another one.
     pub(crate) fn close(&mut self) {
         self.sender = None;
-        self.driver.abort_all();
     }
 
-    async fn send(
-        &mut self,
-        request: hyper::http::request::Builder,
-        body: Bytes,
-    ) -> Result<Answer> {
+    async fn send(&mut self, request: Builder, body: Bytes) -> Result<Answer> {
         let request = request.header(HOST, "bench").body(Full::new(body))?;
-        let answer = self.exchange(request).await;
-        if answer.is_err() {
-            self.close();
-        }
-        answer
-    }
-
-    async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<Answer> {
-        let sender = match self.sender.take().filter(|it| !it.is_closed()) {
+        // It is put back when the answer is whole: an error, or who waits no longer, ends the connection.
+        let mut sender = match self.sender.take().filter(|it| !it.is_closed()) {
             Some(sender) => sender,
             None => {
                 let stream = TcpStream::connect(self.address).await?;
                 stream.set_nodelay(true)?;
                 let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+                self.driver = JoinSet::new();
                 self.driver.spawn(async move { drop(connection.await) });
                 sender
             }
         };
-        let sender = self.sender.insert(sender);
         sender.ready().await?;
         let (head, mut body) = sender.send_request(request).await?.into_parts();
         let retry_after = head.headers.get(RETRY_AFTER);
@@ -135,10 +136,12 @@ impl Connection {
         };
         while let Some(frame) = body.frame().await {
             let data = frame?.into_data().unwrap_or_default();
-            let room = KEPT.saturating_sub(answer.body.len());
-            answer.body.extend(data.iter().take(room));
             answer.length += data.len();
+            if answer.length <= KEPT {
+                answer.body.extend_from_slice(&data);
+            }
         }
+        self.sender = Some(sender);
         Ok(answer)
     }
 }
@@ -176,87 +179,4 @@ pub(crate) fn each_script(
         Ok(())
     };
     run(async { try_join_all((0..AT_ONCE).map(|_| worker())).await.map(drop) })
-}
-
-/// Requests at even distances, and what came of them.
-#[derive(Default)]
-pub(crate) struct Paced {
-    pub(crate) offered: usize,
-    /// From when a request was due until its 200 was complete: with its wait for a connection.
-    pub(crate) accepted: Latencies,
-    /// From when a request was sent until its 200 was complete.
-    pub(crate) accepted_since_sent: Latencies,
-    /// The same of other answers.
-    pub(crate) refused_since_sent: Latencies,
-    pub(crate) by_status: BTreeMap<u16, usize>,
-    /// Connections that failed, and answers that took too long.
-    pub(crate) unanswered: usize,
-    /// From when the first was due until the last was answered.
-    seconds: f64,
-}
-
-impl Paced {
-    pub(crate) fn accepted_per_second(&self) -> f64 {
-        number(self.accepted.count()) / self.seconds
-    }
-}
-
-/// Asks for scripts of random nodes, `rate` times a second for `time`, whatever is answered (open loop;
-/// wrk waits for an answer before it asks again, so that it asks a slow server less). A request that is
-/// due waits for one of so many `connections`, and is given up so long after it was due.
-pub(crate) fn paced(
-    target: &Target,
-    nodes: u32,
-    rate: f64,
-    time: Duration,
-    connections: u32,
-    give_up: Duration,
-) -> Result<Paced> {
-    let (next, result) = (Cell::new(0), RefCell::new(Paced::default()));
-    run(async {
-        let start = Instant::now();
-        let worker = || async {
-            let mut connection = Connection::new(target.address);
-            loop {
-                let position = next.get();
-                let after = Duration::from_secs_f64(number(position) / rate);
-                if after > time {
-                    return;
-                }
-                next.set(position + 1);
-                let due = start + after;
-                sleep_until(due.into()).await;
-                let path = target.path(names::random(position, nodes));
-                let (sent, end) = (Instant::now(), due + give_up);
-                let answer = if sent < end {
-                    timeout_at(end.into(), connection.get(&path)).await.ok()
-                } else {
-                    None
-                };
-                let mut result = result.borrow_mut();
-                match answer {
-                    Some(Ok(answer)) => {
-                        *result.by_status.entry(answer.status).or_default() += 1;
-                        if answer.status == 200 {
-                            result.accepted.push(due.elapsed());
-                            result.accepted_since_sent.push(sent.elapsed());
-                        } else {
-                            result.refused_since_sent.push(sent.elapsed());
-                        }
-                    }
-                    Some(Err(_)) => result.unanswered += 1,
-                    None => {
-                        result.unanswered += 1;
-                        connection.close();
-                    }
-                }
-            }
-        };
-        join_all((0..connections).map(|_| worker())).await;
-        result.borrow_mut().seconds = start.elapsed().as_secs_f64();
-        Ok(())
-    })?;
-    let mut result = result.into_inner();
-    result.offered = next.get();
-    Ok(result)
 }

@@ -1,23 +1,47 @@
-//! Medians, percentiles and Markdown tables.
+//! Rounds, medians, percentiles and Markdown tables.
 
-use std::time::Duration;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
+use std::time::Instant;
+
+use anyhow::Result;
+
+/// Measures each of `all` so many times. They take turns in alternating order, so that a slow phase of the
+/// machine hits all of them.
+pub(crate) fn rounds<T, R>(
+    all: &[T],
+    count: u64,
+    measure: impl Fn(&T) -> Result<R>,
+) -> Result<Vec<Vec<R>>> {
+    let mut measured: Vec<Vec<R>> = all.iter().map(|_| Vec::new()).collect();
+    for round in 0..count {
+        let mut turns: Vec<_> = all.iter().zip(&mut measured).collect();
+        if round % 2 == 1 {
+            turns.reverse();
+        }
+        for (one, results) in turns {
+            results.push(measure(one)?);
+        }
+    }
+    Ok(measured)
+}
 
 /// The value below which `percent` of the values lie; not a number if there are none.
-fn percentile(values: &[f64], percent: f64) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
+fn percentile(mut values: Vec<f64>, percent: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "a position in a list of at most millions"
     )]
-    let position = (number(sorted.len().saturating_sub(1)) * percent / 100.0).round() as usize;
-    sorted.get(position).copied().unwrap_or(f64::NAN)
+    let position = (number(values.len().saturating_sub(1)) * percent / 100.0).round() as usize;
+    values.get(position).copied().unwrap_or(f64::NAN)
 }
 
 /// The median of one figure of all rounds.
 pub(crate) fn median<T>(rounds: &[T], figure: impl Fn(&T) -> f64) -> f64 {
-    percentile(&rounds.iter().map(figure).collect::<Vec<_>>(), 50.0)
+    percentile(rounds.iter().map(figure).collect(), 50.0)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
@@ -25,22 +49,28 @@ pub(crate) fn number(count: usize) -> f64 {
     count as f64
 }
 
-/// How long requests of one kind took, in milliseconds.
-#[derive(Default)]
-pub(crate) struct Latencies(Vec<f64>);
+pub(crate) fn mebibytes(bytes: u64) -> f64 {
+    number(usize::try_from(bytes).unwrap_or(usize::MAX)) / 1024.0 / 1024.0
+}
 
-impl Latencies {
-    pub(crate) fn push(&mut self, time: Duration) {
-        self.0.push(time.as_secs_f64() * 1e3);
+/// How long things took, in milliseconds, by what came of them.
+#[derive(Default)]
+pub(crate) struct Tally(RefCell<BTreeMap<&'static str, Vec<f64>>>);
+
+impl Tally {
+    pub(crate) fn record(&self, what: &'static str, since: Instant) {
+        let mut all = self.0.borrow_mut();
+        all.entry(what).or_default().push(since.elapsed().as_secs_f64() * 1e3);
     }
 
-    pub(crate) fn count(&self) -> usize {
-        self.0.len()
+    pub(crate) fn count(&self, what: &str) -> usize {
+        self.0.borrow().get(what).map_or(0, Vec::len)
     }
 
     /// A percentile, as a cell of a table.
-    pub(crate) fn cell(&self, percent: f64, digits: usize) -> String {
-        shown(percentile(&self.0, percent), digits)
+    pub(crate) fn cell(&self, what: &str, percent: f64, digits: usize) -> String {
+        let times = self.0.borrow().get(what).cloned().unwrap_or_default();
+        shown(percentile(times, percent), digits)
     }
 }
 
@@ -49,22 +79,50 @@ pub(crate) fn shown(value: f64, digits: usize) -> String {
     if value.is_finite() { format!("{value:.digits$}") } else { "–".to_owned() }
 }
 
-/// A table in Markdown. The first column is words, the others are figures.
-pub(crate) struct Table(String);
+/// Cells of a table with their headings.
+pub(crate) type Cells<const N: usize> = [(&'static str, String); N];
+
+/// A table in Markdown. The first column has names, the others have figures.
+pub(crate) struct Table(Vec<Vec<String>>);
 
 impl Table {
-    /// `headings` are separated by `|`.
-    pub(crate) fn new(headings: &str) -> Self {
-        let rule = "---:|".repeat(headings.matches('|').count());
-        Self(format!("| {} |\n|---|{rule}\n", headings.replace('|', " | ")))
+    /// `corner` is the heading of the names.
+    pub(crate) fn new(corner: &str) -> Self {
+        Self(vec![vec![corner.to_owned()]])
     }
 
-    pub(crate) fn row(&mut self, name: &str, cells: impl IntoIterator<Item = String>) {
-        let cells: Vec<String> = cells.into_iter().collect();
-        self.0 += &format!("| {name} | {} |\n", cells.join(" | "));
+    /// Adds a row of cells with their headings, which are the same in every row.
+    pub(crate) fn row<Heading: Into<String>>(
+        &mut self,
+        name: &str,
+        cells: impl IntoIterator<Item = (Heading, String)>,
+    ) {
+        let mut row = vec![name.to_owned()];
+        for (heading, cell) in cells {
+            if let [headings] = self.0.as_mut_slice() {
+                headings.push(heading.into());
+            }
+            row.push(cell);
+        }
+        self.0.push(row);
     }
 
-    pub(crate) fn into_text(self) -> String {
-        self.0
+    /// The same with rows as columns.
+    pub(crate) fn transposed(&self) -> Self {
+        let width = self.0.first().map_or(0, Vec::len);
+        let column = |it| self.0.iter().filter_map(|row| row.get(it).cloned()).collect();
+        Self((0..width).map(column).collect())
+    }
+}
+
+impl Display for Table {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        for (number, row) in self.0.iter().enumerate() {
+            writeln!(out, "| {} |", row.join(" | "))?;
+            if number == 0 {
+                writeln!(out, "|---|{}", "---:|".repeat(row.len() - 1))?;
+            }
+        }
+        Ok(())
     }
 }

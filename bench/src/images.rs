@@ -6,158 +6,114 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use futures_util::future::join_all;
 
 use crate::Bench;
-use crate::client::{self, Connection};
-use crate::contestants::{Template, prepare};
-use crate::figures::{Table, median, number, shown};
-use crate::servers::{BY_ADDRESS, Ironpxe, Nginx, Setup, Target};
-use crate::store::Store;
+use crate::client;
+use crate::figures::{Table, median, rounds, shown};
+use crate::servers::{Service, root};
+use crate::variants::{Deployment, Setup, Template, Variant};
+use crate::wrk::Load;
 
 const FILE_BYTES: usize = 64 * 1024 * 1024;
-const AT_ONCE: usize = 4;
+const AT_ONCE: u32 = 4;
 /// How many downloads are open when memory is looked at.
 const OPEN: usize = 1000;
-const HEADINGS: &str = "|MB/s|CPU seconds per GB|memory idle (PSS), MiB|\
-    with 1000 downloads open, MiB|failed";
-
-/// One way to get the file.
-struct Way {
-    name: &'static str,
-    target: Target,
-    path: String,
-    idle_mib: f64,
-    /// Bytes a second, CPU seconds for each byte, and downloads that failed.
-    rounds: Vec<(f64, f64, usize)>,
-}
 
 pub(crate) fn run(bench: &Bench) -> Result<String> {
     let scratch = tempfile::tempdir()?;
-    let (folder, nginx) = (scratch.path(), &bench.nginx);
-    let files = folder.join("images");
-    let file = files.join("image");
-    fs::create_dir_all(&files)?;
+    let (folder, file) = (scratch.path(), scratch.path().join("image"));
     fs::write(&file, vec![0x5a; FILE_BYTES]).context("cannot write an image")?;
-    let origin = Nginx::start(nginx, &folder.join("origin"), &files, false, None)?;
-    let sending = Nginx::start(nginx, &folder.join("sending"), &files, false, None)?;
-    let proxy = Nginx::proxy(nginx, &folder.join("proxy"), origin.address)?;
-    let url = format!("file://{}", file.display());
-    let (relay_file, file_path) = relay(bench, &folder.join("file"), &files, &url)?;
-    let url = format!("http://{}/image", origin.address);
-    let (relay_server, server_path) = relay(bench, &folder.join("server"), &files, &url)?;
-    let way = |name, target: Target, path: &str| -> Result<Way> {
-        let (idle_mib, path) = (target.usage()?.pss, path.to_owned());
-        Ok(Way { name, target, path, idle_mib, rounds: Vec::new() })
+    let nginx = |title, serves: &str| -> Result<Service> {
+        let mut service = Service::nginx(title, &bench.nginx, folder, serves, "off", None)?;
+        "/image".clone_into(&mut service.target.before);
+        Ok(service)
     };
-    let target = |it: &Ironpxe| it.target(BY_ADDRESS, "");
-    let mut ways = [
-        way("nginx, file (sendfile)", sending.target(), "/image")?,
-        way("ironpxe, file", target(&relay_file), &file_path)?,
-        way("nginx, other server (proxy_pass)", proxy.target(), "/image")?,
-        way("ironpxe, other server", target(&relay_server), &server_path)?,
-    ];
-    for way in &ways {
-        way.download(Duration::from_secs(1))?;
-    }
-    for round in 0..bench.rounds {
-        let mut turns: Vec<&mut Way> = ways.iter_mut().collect();
-        if round % 2 == 1 {
-            turns.reverse();
-        }
-        for way in turns {
-            way.rounds.push(way.download(bench.time())?);
-        }
-    }
-    let mut table = Table::new(HEADINGS);
-    for way in &ways {
+    let origin = nginx("origin", &root(folder))?;
+    let origin = &origin.target.address;
+    let sendfile = nginx("nginx, file (sendfile)", &root(folder))?;
+    let relay_file = format!("file://{}", file.display());
+    let relay_file = relay(bench, "ironpxe, file", folder, &relay_file)?;
+    let proxy = nginx("nginx, other server (proxy_pass)", &proxy_of(origin))?;
+    let relay_server = format!("http://{origin}/image");
+    let relay_server = relay(bench, "ironpxe, other server", folder, &relay_server)?;
+    let services = [&sendfile].into_iter().chain(&relay_file.services);
+    let services: Vec<_> = services.chain([&proxy]).chain(&relay_server.services).collect();
+    // There is one name, and it is empty: the path is all in the target.
+    let load = Load::new("\n", AT_ONCE, bench.time())?;
+    let measured = rounds(&services, bench.rounds, |it| load.run(&it.target))?;
+    let mut table = Table::new("");
+    for (service, rounds) in services.iter().zip(&measured) {
+        let rate = median(rounds, |it| it.wrk.bytes / it.wrk.seconds);
+        let cpu = median(rounds, |it| it.server.cpu * it.wrk.requests / it.wrk.bytes);
+        let failed = rounds.iter().map(|it| it.wrk.failed).sum();
         let cells = [
-            shown(median(&way.rounds, |it| it.0) / 1e6, 0),
-            shown(median(&way.rounds, |it| it.1) * 1e9, 2),
-            shown(way.idle_mib, 1),
-            shown(way.memory_with_open_downloads()?, 1),
-            way.rounds.iter().map(|it| it.2).sum::<usize>().to_string(),
+            ("MB/s", shown(rate / 1e6, 0)),
+            ("CPU seconds per GB", shown(cpu * 1e9, 2)),
+            ("memory idle (PSS), MiB", shown(service.idle.pss, 1)),
+            ("with 1000 downloads open, MiB", shown(memory_with_open_downloads(service)?, 1)),
+            ("failed", shown(failed, 0)),
         ];
-        table.row(way.name, cells);
+        table.row(&service.title, cells);
     }
     Ok(format!(
         "A file of {} MiB from the page cache, {AT_ONCE} downloads at once, over the loopback; medians of {} \
-         rounds. The other server is an nginx whose own CPU does not count.\n\n{}",
+         rounds. The other server is an nginx whose own CPU does not count.\n\n{table}",
         FILE_BYTES >> 20,
-        bench.rounds,
-        table.into_text()
+        bench.rounds
     ))
 }
 
-/// An ironpxe with a node whose deploy kernel is the image, and the path by which its machine gets it.
-fn relay(bench: &Bench, folder: &Path, files: &Path, image: &str) -> Result<(Ironpxe, String)> {
-    let environment = [
-        ("IRONPXE_CONDUCTOR__FILE_URL_ALLOWED_PATHS", files.display().to_string()),
+/// What nginx's configuration says of a server that passes on what another sends, and keeps nothing of it
+/// on the disk.
+fn proxy_of(origin: &SocketAddr) -> String {
+    format!(
+        "location / {{ proxy_pass http://origin; proxy_http_version 1.1; \
+         proxy_set_header Connection \"\"; proxy_max_temp_file_size 0; }} }}
+         upstream origin {{ server {origin}; keepalive 64;"
+    )
+}
+
+/// An ironpxe with a node whose deploy kernel is the image. Its path is the one by which the machine gets it.
+fn relay(bench: &Bench, title: &str, folder: &Path, image: &str) -> Result<Deployment> {
+    let settings = [
+        ("IRONPXE_CONDUCTOR__FILE_URL_ALLOWED_PATHS", folder.display().to_string()),
         ("IRONPXE_IMAGES__RELAY", "always".to_owned()),
         ("IRONPXE_IMAGES__RELAY_ALLOWED", "127.0.0.0/8".to_owned()),
         // While half of them are free, one node and one address may have any number.
         ("IRONPXE_IMAGES__MAX_DOWNLOADS", (4 * OPEN).to_string()),
     ];
-    let store = Store::Sqlite(folder.join("state"));
-    let setup = Setup::new(&bench.ironpxe, &store, folder);
-    let setup = Setup { environment: &environment, ..setup };
-    prepare(&setup, Template::Deploying(image))?;
-    store.add(0, 1)?;
-    let ironpxe = Ironpxe::start(&setup)?;
-    let path = ironpxe.target(BY_ADDRESS, "").path(0);
-    let script = client::get(ironpxe.address, &path)?.text();
+    let settings = settings.map(|(name, value)| (name.to_owned(), value)).into();
+    let setup = Setup { nodes: 1, settings, ..bench.setup(Template::Deploying(image)) };
+    let mut deployment = setup.deploy(&[Variant::Embedded])?;
+    let service = deployment.services.first_mut().context("nothing runs")?;
+    let script = client::get(service.target.address, &service.target.path(0))?.text();
     let image = script.split_ascii_whitespace().find_map(|it| it.split_once("/v1/images/"));
     let (_, signed) =
         image.with_context(|| format!("no image comes through ironpxe:\n{script}"))?;
-    Ok((ironpxe, format!("/v1/images/{signed}")))
+    service.target.before = format!("/v1/images/{signed}");
+    title.clone_into(&mut service.title);
+    Ok(deployment)
 }
 
-impl Way {
-    fn download(&self, time: Duration) -> Result<(f64, f64, usize)> {
-        let before = self.target.usage()?.cpu;
-        let start = Instant::now();
-        let machine = || async {
-            let mut connection = Connection::new(self.target.address);
-            let (mut bytes, mut failed) = (0, 0);
-            while start.elapsed() < time {
-                match connection.get(&self.path).await {
-                    Ok(answer) if answer.status == 200 && answer.length == FILE_BYTES => {
-                        bytes += FILE_BYTES;
-                    }
-                    _ => failed += 1,
-                }
-            }
-            (bytes, failed)
-        };
-        let all = client::run(async { Ok(join_all((0..AT_ONCE).map(|_| machine())).await) })?;
-        let (bytes, failed) = all.iter().fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
-        ensure!(bytes > 0, "{} sent nothing", self.name);
-        let cpu = self.target.usage()?.cpu - before;
-        Ok((number(bytes) / start.elapsed().as_secs_f64(), cpu / number(bytes), failed))
+fn memory_with_open_downloads(service: &Service) -> Result<f64> {
+    let Service { title, target, .. } = service;
+    let path = &target.before;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: bench\r\nUser-Agent: iPXE/1.0.0\r\n\r\n");
+    let mut open = Vec::new();
+    for _ in 0..OPEN {
+        let mut stream = TcpStream::connect(target.address).context("cannot connect")?;
+        stream.set_read_timeout(Some(Duration::from_mins(1)))?;
+        stream.write_all(request.as_bytes())?;
+        // It begins; the server fills what there is between it and us, and then waits.
+        let mut begin = [0; 12];
+        stream.read_exact(&mut begin).context("a download does not begin")?;
+        ensure!(begin.ends_with(b"200"), "{title}: no download, but {begin:?}");
+        open.push(stream);
     }
-
-    fn memory_with_open_downloads(&self) -> Result<f64> {
-        let request =
-            format!("GET {} HTTP/1.1\r\nHost: bench\r\nUser-Agent: iPXE/1.0.0\r\n\r\n", self.path);
-        let mut open = Vec::new();
-        for _ in 0..OPEN {
-            let mut stream = TcpStream::connect(self.target.address).context("cannot connect")?;
-            stream.set_read_timeout(Some(Duration::from_mins(1)))?;
-            stream.write_all(request.as_bytes())?;
-            open.push(stream);
-        }
-        for stream in &mut open {
-            // It has begun; the server fills what there is between it and us, and then waits.
-            let mut begun = [0; 12];
-            stream.read_exact(&mut begun).context("a download does not begin")?;
-            let begun = String::from_utf8_lossy(&begun);
-            ensure!(begun.ends_with("200"), "{}: no download, but {begun}", self.name);
-        }
-        Ok(self.target.usage()?.pss)
-    }
+    Ok(target.usage()?.pss)
 }

@@ -7,8 +7,6 @@
 mod boot;
 mod changes;
 mod client;
-mod contestants;
-mod cores;
 mod figures;
 mod growth;
 mod images;
@@ -19,18 +17,19 @@ mod servers;
 mod store;
 mod storm;
 mod usage;
+mod variants;
 mod wrk;
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
-use contestants::{Kind, Stage, Template};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use variants::{Setup, Template, Variant};
 
 /// A table of the report.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -70,9 +69,9 @@ struct Bench {
     /// How many nodes, with one port each
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=60_000))]
     nodes: u32,
-    /// The contestants, if not the usual ones
+    /// The variants, if not the usual ones
     #[arg(long, value_enum, value_delimiter = ',')]
-    only: Vec<Kind>,
+    only: Vec<Variant>,
     /// The numbers of nodes for `growth`
     #[arg(long, value_delimiter = ',', default_values_t = [1_000, 100_000, 1_000_000])]
     sizes: Vec<u32>,
@@ -104,20 +103,24 @@ impl Bench {
         Duration::from_secs(self.seconds)
     }
 
-    /// The contestants that were chosen, or else `usual`, or else all.
-    fn kinds(&self, usual: &[Kind]) -> Vec<Kind> {
-        let mut kinds = match (self.only.as_slice(), usual) {
-            ([], []) => Kind::value_variants().to_vec(),
-            ([], usual) => usual.to_vec(),
-            (some, _) => some.to_vec(),
-        };
-        kinds.sort_unstable();
-        kinds.dedup();
-        kinds
+    /// The variants that were chosen, or else `usual`, or else all.
+    fn variants(&self, usual: &[Variant]) -> Vec<Variant> {
+        let lists = [self.only.as_slice(), usual, Variant::value_variants()];
+        let mut variants = lists.into_iter().find(|it| !it.is_empty()).unwrap_or_default().to_vec();
+        variants.sort_unstable();
+        variants.dedup();
+        variants
     }
 
-    fn stage<'a>(&'a self, folder: &'a Path, nodes: u32, template: Template<'a>) -> Stage<'a> {
-        Stage { bench: self, folder, nodes, template, cores: None }
+    /// The same without nginx, of which usually not all take part.
+    fn ironpxes(&self) -> Vec<Variant> {
+        let mut variants = self.variants(&[Variant::Embedded, Variant::Postgres]);
+        variants.retain(|it| it.is_ironpxe());
+        variants
+    }
+
+    fn setup<'a>(&'a self, template: Template<'a>) -> Setup<'a> {
+        Setup { bench: self, nodes: self.nodes, template, cores: None, settings: Vec::new() }
     }
 
     fn measure(&self, comparison: Comparison) -> Result<(&'static str, String)> {

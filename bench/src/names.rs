@@ -1,6 +1,9 @@
 //! What nodes are called: known beforehand, the same in every database, and scattered as real names
 //! are, so that no index is filled or read in its own order.
 
+/// The node that the others are copies of.
+pub(crate) const TEMPLATE: u32 = u32::MAX;
+
 /// The address of a node's port. No two are the same among fewer than 2^24.
 pub(crate) fn mac(node: u32) -> String {
     // An odd factor: multiplying by it only moves the numbers below 2^24 around.
@@ -16,10 +19,4 @@ pub(crate) fn uuid(node: u32, kind: u32) -> String {
 
 pub(crate) fn name(node: u32) -> String {
     format!("bench-{node}")
-}
-
-/// One of `nodes`, at random but the same in each run.
-pub(crate) fn random(position: usize, nodes: u32) -> u32 {
-    let mixed = u64::try_from(position).unwrap_or_default().wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    u32::try_from((mixed >> 32) % u64::from(nodes.max(1))).unwrap_or_default()
 }

@@ -3,14 +3,14 @@
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use ironpxe_testkit::process::{Child, guarded_by, spawn};
 use ironpxe_testkit::server::{Server, ServerOptions};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 
 use crate::client;
 use crate::names::mac;
@@ -18,21 +18,19 @@ use crate::store::Store;
 use crate::usage::{self, Usage};
 
 /// How machines ask for a script.
-pub(crate) const BY_ADDRESS: &str =
-    "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config?port_address=";
+const BY_ADDRESS: &str = "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config?port_address=";
 /// Nothing that is waited for takes longer.
 const LIMIT: Duration = Duration::from_mins(1);
 
 /// Where requests go, and what stands around a node's MAC address in their path.
-#[derive(Clone)]
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
-    pub(crate) before: &'static str,
+    pub(crate) before: String,
     pub(crate) after: &'static str,
     /// The processes to account for, each with all it started.
-    pub(crate) processes: Vec<u32>,
+    processes: Vec<u32>,
     /// The database server behind them, if it is a process of its own.
-    pub(crate) database: Option<u32>,
+    database: Vec<u32>,
 }
 
 impl Target {
@@ -42,196 +40,138 @@ impl Target {
 
     /// Of all processes but the database server's.
     pub(crate) fn usage(&self) -> Result<Usage> {
-        self.processes.iter().map(|pid| usage::of(*pid)).sum()
+        usage::of(&self.processes)
     }
 
     pub(crate) fn database_usage(&self) -> Result<Usage> {
-        self.database.map_or(Ok(Usage::default()), usage::of)
+        usage::of(&self.database)
     }
 }
 
-/// Asks again and again until it is so.
-pub(crate) fn wait_until(what: &str, so: impl Fn() -> Result<bool>) -> Result<()> {
-    let start = Instant::now();
-    while !so()? {
-        ensure!(start.elapsed() < LIMIT, "{what} not after {LIMIT:?}");
-        // Short, because starting is measured too.
-        thread::sleep(Duration::from_millis(1));
-    }
-    Ok(())
+/// A server, which runs until this is dropped.
+pub(crate) struct Service {
+    pub(crate) title: String,
+    pub(crate) target: Target,
+    /// From before the first process was started until the first script was there, in milliseconds. Not a
+    /// number where there is no database to open.
+    pub(crate) first_script_ms: f64,
+    /// Before it had anything to do.
+    pub(crate) idle: Usage,
+    ironpxe: Vec<Server>,
+    other: Option<Child>,
 }
 
-/// How an ironpxe is run.
-#[derive(Clone, Copy)]
-pub(crate) struct Setup<'a> {
-    pub(crate) ironpxe: &'a Path,
-    pub(crate) store: &'a Store,
-    /// Where logs go.
-    pub(crate) folder: &'a Path,
-    /// API and conductor as processes of their own.
-    pub(crate) roles: bool,
-    /// The processors it may use, as `taskset` takes them; all, if not given.
-    pub(crate) cores: Option<&'a str>,
-    /// Settings, as the environment has them.
-    pub(crate) environment: &'a [(&'a str, String)],
-}
-
-impl<'a> Setup<'a> {
-    /// One process, with all processors and the usual settings.
-    pub(crate) fn new(ironpxe: &'a Path, store: &'a Store, folder: &'a Path) -> Self {
-        Self { ironpxe, store, folder, roles: false, cores: None, environment: &[] }
-    }
-}
-
-/// A running ironpxe.
-pub(crate) struct Ironpxe {
-    pub(crate) address: SocketAddr,
-    /// From before the first process was started until the first script was there.
-    pub(crate) first_script: Duration,
-    servers: Vec<Server>,
-    database: Option<u32>,
-}
-
-impl Ironpxe {
-    /// Starts it on a store that holds node 0, and waits for that node's script.
-    pub(crate) fn start(setup: &Setup<'_>) -> Result<Self> {
-        let before = Instant::now();
-        let mut ironpxe = Self::start_empty(setup)?;
-        let path = ironpxe.target(BY_ADDRESS, "").path(0);
-        wait_until("a script is there", || Ok(client::get(ironpxe.address, &path)?.is_script()))?;
-        ironpxe.first_script = before.elapsed();
-        Ok(ironpxe)
-    }
-
-    /// Starts it whatever is in the store.
-    pub(crate) fn start_empty(setup: &Setup<'_>) -> Result<Self> {
-        fs::create_dir_all(setup.folder).context("cannot create a folder for logs")?;
-        let roles: &[&'static str] = if setup.roles { &["conductor", "api"] } else { &["all"] };
-        let (state_dir, mut environment) = setup.store.settings();
-        let own = setup.environment.iter().map(|(key, value)| ((*key).to_owned(), value.clone()));
-        environment.extend(own);
-        let start = |role: &&'static str| {
-            let options = ServerOptions {
-                role: Some(role),
-                state_dir: state_dir.clone(),
-                environment: environment.clone(),
-                cores: setup.cores.map(str::to_owned),
-                // A log in a file costs us nothing while we measure.
-                log_file: Some(setup.folder.join(format!("{role}.log"))),
-                ..ServerOptions::default()
-            };
-            Server::start(setup.ironpxe, &options)
-        };
-        let servers = roles.iter().map(start).collect::<Result<Vec<_>>>()?;
-        let api = servers.last().context("no process")?;
-        let address = api.base_url().trim_start_matches("http://").parse()?;
-        let database = setup.store.pid()?;
-        Ok(Self { address, first_script: Duration::ZERO, servers, database })
-    }
-
-    pub(crate) fn target(&self, before: &'static str, after: &'static str) -> Target {
-        let processes = self.servers.iter().map(Server::id).collect();
-        Target { address: self.address, before, after, processes, database: self.database }
-    }
-}
-
-impl Drop for Ironpxe {
+impl Drop for Service {
     fn drop(&mut self) {
-        // In good order, so that the next one of this name need not wait whether it is still there.
-        for server in &mut self.servers {
+        // Killed, nginx would leave its workers, and the next ironpxe of the same name would wait whether
+        // this one is still there.
+        for server in &mut self.ironpxe {
             let _ = server.terminate();
+        }
+        if let Some(child) = &mut self.other {
+            let _ = child.terminate().and_then(|()| child.wait(LIMIT));
         }
     }
 }
 
-/// Another program that does not outlive us.
-pub(crate) struct Running(Child);
-
-impl Running {
-    /// Starts it; what it says goes to the file `log`. It is ready when `ready` says so.
-    pub(crate) fn start(command: &Command, log: &Path, ready: impl Fn() -> bool) -> Result<Self> {
-        let mut guarded = Command::new("setpriv");
-        guarded.args(["--pdeathsig", "TERM", "--"]).arg(command.get_program());
-        guarded.args(command.get_args()).stdin(Stdio::null()).stdout(Stdio::null());
-        guarded.stderr(File::create(log).context("cannot create a log")?);
-        let running = Self(guarded.spawn().context("cannot start a server")?);
-        let waited = wait_until("a server is ready", || Ok(ready()));
-        waited.with_context(|| format!("{command:?}: {:?}", fs::read_to_string(log)))?;
-        Ok(running)
-    }
-
-    pub(crate) fn pid(&self) -> u32 {
-        self.0.id()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Its own children have to go, too.
-        let pid = i32::try_from(self.0.id()).map(Pid::from_raw);
-        let _ = pid.map(|it| kill(it, Signal::SIGTERM));
-        let _ = self.0.wait();
-    }
-}
-
-/// A running nginx.
-pub(crate) struct Nginx {
-    pub(crate) address: SocketAddr,
-    running: Running,
-}
-
-impl Nginx {
-    /// Serves `files`. `logging` is what most installations do: a line for each request.
-    pub(crate) fn start(
-        program: &Path,
-        folder: &Path,
-        files: &Path,
-        logging: bool,
-        cores: Option<&str>,
+impl Service {
+    /// Starts a process for each of `roles` on a store that holds node 0, and waits for its script.
+    pub(crate) fn ironpxe(
+        title: &str,
+        executable: &Path,
+        store: &Store,
+        options: &ServerOptions,
+        roles: &[&'static str],
     ) -> Result<Self> {
-        let log = if logging { "access.log" } else { "off" };
-        Self::run(program, folder, &format!("root {};", files.display()), log, cores)
+        let before = Instant::now();
+        let start = |role: &&'static str| {
+            let mut options = options.clone().role(role);
+            // A log for each process: they would overwrite each other's.
+            options.log_file = options.log_file.map(|it| it.with_extension(role));
+            Server::start(executable, &options)
+        };
+        let servers = roles.iter().map(start).collect::<Result<Vec<_>>>()?;
+        let api = servers.last().context("no process")?;
+        let target = Target {
+            address: api.base_url().trim_start_matches("http://").parse()?,
+            before: BY_ADDRESS.to_owned(),
+            after: "",
+            processes: servers.iter().map(Server::id).collect(),
+            database: store.pid()?.into_iter().collect(),
+        };
+        let (address, path) = (target.address, target.path(0));
+        wait_until("a script is there", || Ok(client::get(address, &path)?.is_script()))?;
+        let first_script_ms = before.elapsed().as_secs_f64() * 1e3;
+        let (title, idle) = (title.to_owned(), target.usage()?);
+        Ok(Self { title, target, first_script_ms, idle, ironpxe: servers, other: None })
     }
 
-    /// Passes on what another server sends, and keeps nothing of it on the disk.
-    pub(crate) fn proxy(program: &Path, folder: &Path, origin: SocketAddr) -> Result<Self> {
-        let serves = format!(
-            "location / {{ proxy_pass http://origin; proxy_http_version 1.1; \
-             proxy_set_header Connection \"\"; proxy_max_temp_file_size 0; }} }}
-             upstream origin {{ server {origin}; keepalive 64;"
-        );
-        Self::run(program, folder, &serves, "off", None)
+    /// Starts another program that listens at `address`. Its standard error goes to the file `log`. It is
+    /// ready when `ready` says so.
+    pub(crate) fn program(
+        title: &str,
+        mut command: Command,
+        address: SocketAddr,
+        log: &Path,
+        ready: impl Fn() -> bool,
+    ) -> Result<Self> {
+        command.stdout(Stdio::null()).stderr(File::create(log).context("cannot create a log")?);
+        let mut child = spawn(command)?;
+        let waited = wait_until(title, || {
+            let ended = child.ended()?;
+            ensure!(ended.is_none(), "{title} ended: {ended:?}");
+            Ok(ready())
+        });
+        waited.with_context(|| fs::read_to_string(log).unwrap_or_default())?;
+        let (before, processes) = ("/".to_owned(), vec![child.id()]);
+        let target = Target { address, before, after: "", processes, database: Vec::new() };
+        let (title, idle, other) = (title.to_owned(), target.usage()?, Some(child));
+        Ok(Self { title, target, first_script_ms: f64::NAN, idle, ironpxe: Vec::new(), other })
     }
 
-    fn run(
-        program: &Path,
+    /// Starts nginx. `serves` is what its configuration says of its server; `log` is the file of its access
+    /// log, or `off`.
+    pub(crate) fn nginx(
+        title: &str,
+        executable: &Path,
         folder: &Path,
         serves: &str,
         log: &str,
         cores: Option<&str>,
     ) -> Result<Self> {
-        fs::create_dir_all(folder).context("cannot create the folder for nginx")?;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, Server::free_port()?));
+        let folder = folder.join(title);
+        fs::create_dir_all(&folder).context("cannot create the folder for nginx")?;
+        let address = free_address()?;
         let configured = include_str!("nginx.conf")
             .replace("access_log LOG", &format!("access_log {log}"))
             .replace("ADDRESS backlog", &format!("{address} backlog"))
             .replace("; SERVES }", &format!("; {serves} }}"));
         let configuration = folder.join("nginx.conf");
         fs::write(&configuration, configured).context("cannot write nginx's configuration")?;
-        let mut command = Command::new(program);
-        if let Some(cores) = cores {
-            command = Command::new("taskset");
-            command.args(["--cpu-list", cores]).arg(program);
-        }
-        command.arg("-p").arg(folder).arg("-c").arg(&configuration);
+        let mut command = guarded_by(Signal::SIGTERM, executable, cores)?;
+        command.arg("-p").arg(&folder).arg("-c").arg(&configuration);
         command.arg("-e").arg(folder.join("error.log"));
         let ready = || TcpStream::connect(address).is_ok();
-        let running = Running::start(&command, &folder.join("nginx.err"), ready)?;
-        Ok(Self { address, running })
+        Self::program(title, command, address, &folder.join("nginx.err"), ready)
     }
+}
 
-    pub(crate) fn target(&self) -> Target {
-        let (address, processes) = (self.address, vec![self.running.pid()]);
-        Target { address, before: "/", after: "", processes, database: None }
+/// What nginx's configuration says of a server that sends files.
+pub(crate) fn root(files: &Path) -> String {
+    format!("root {};", files.display())
+}
+
+pub(crate) fn free_address() -> Result<SocketAddr> {
+    Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, Server::free_port()?)))
+}
+
+/// Asks again and again until it is so.
+fn wait_until(what: &str, mut so: impl FnMut() -> Result<bool>) -> Result<()> {
+    let start = Instant::now();
+    while !so()? {
+        ensure!(start.elapsed() < LIMIT, "{what}: not after {LIMIT:?}");
+        // Short, because starting is measured too.
+        thread::sleep(Duration::from_millis(1));
     }
+    Ok(())
 }

@@ -5,24 +5,25 @@
 //! again on a new connection. That scripts are right while nodes change is for the tests to show
 //! (`tests/it/replicas/linearizable.rs`); here each must be the script of its own node.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::fs;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use futures_util::future::{join, join_all};
+use futures_util::future::{join, join_all, select};
 use hyper::Method;
 use serde_json::json;
 use tokio::time::{sleep, sleep_until, timeout};
 
 use crate::Bench;
 use crate::client::{self, Answer, Connection};
-use crate::contestants::{Kind, Template, is_settled};
-use crate::figures::{Latencies, Table, number, shown};
+use crate::figures::{Cells, Table, Tally, number, shown};
 use crate::names;
-use crate::servers::{Nginx, Target};
+use crate::servers::{Service, Target, root};
+use crate::variants::{Setup, Template};
 
 const KERNEL_BYTES: usize = 1024 * 1024;
 /// So many machines boot at the same time.
@@ -33,126 +34,91 @@ const OPERATORS: u32 = 64;
 const LIMIT: Duration = Duration::from_secs(30);
 /// How often a machine asks before it gives up.
 const TRIES: u32 = 20;
-const HEADINGS: &str = "|all have booted after, s|boot.ipxe: p99, ms|script: p50, ms|\
-    script: p99, ms|script: p99.9, ms|a boot: p50, ms|a boot: p99, ms|told to wait (503)|\
-    never booted|changes (failed)|a change: p99, ms|\
-    memory idle → peak (RSS), MiB|kernels, MB/s";
 
 /// One storm for each: each has its own nodes, which are changed.
 pub(crate) fn run(bench: &Bench) -> Result<String> {
-    let (scratch, machines) = (tempfile::tempdir()?, bench.machines);
-    let (files, images) = (scratch.path().join("kernels"), scratch.path().join("images"));
-    fs::create_dir_all(&files)?;
-    fs::write(files.join("kernel"), vec![0x5a; KERNEL_BYTES]).context("cannot write a kernel")?;
-    let images = Nginx::start(&bench.nginx, &images, &files, false, None)?;
-    let mut table = Table::new(HEADINGS);
-    let kinds = bench.kinds(&[Kind::Embedded, Kind::Postgres]);
-    for kind in kinds.into_iter().filter(|it| it.is_ironpxe()) {
-        let folder = scratch.path().join(kind.title());
-        let field = bench.stage(&folder, machines, Template::Running).start(&[kind])?;
-        let storm = Storm {
-            target: &field.all.first().context("no contestant")?.target,
-            images: images.address,
-            machines,
-            changes_per_second: f64::from(bench.changes_per_second),
-            next: Cell::new(0),
-            booting: Cell::new(true),
-            taken: RefCell::default(),
-            result: RefCell::default(),
-        };
-        let (seconds, idle, peak) = client::run(storm.blow())?;
-        let result = storm.result.into_inner();
-        let cells = [
-            shown(seconds, 1),
-            result.first.cell(99.0, 1),
-            result.scripts.cell(50.0, 1),
-            result.scripts.cell(99.0, 1),
-            result.scripts.cell(99.9, 1),
-            result.boots.cell(50.0, 0),
-            result.boots.cell(99.0, 0),
-            result.told_to_wait.to_string(),
-            result.never_booted.to_string(),
-            format!("{} ({})", result.made.count(), result.changes_failed),
-            result.made.cell(99.0, 1),
-            format!("{idle:.0} → {peak:.0}"),
-            shown(number(result.boots.count() * KERNEL_BYTES) / 1e6 / seconds, 0),
-        ];
-        table.row(kind.title(), cells);
+    let scratch = tempfile::tempdir()?;
+    let folder = scratch.path();
+    fs::write(folder.join("kernel"), vec![0x5a; KERNEL_BYTES]).context("cannot write a kernel")?;
+    let images = Service::nginx("images", &bench.nginx, folder, &root(folder), "off", None)?;
+    let mut table = Table::new("");
+    for variant in bench.ironpxes() {
+        let setup = Setup { nodes: bench.machines, ..bench.setup(Template::Running) };
+        let deployment = setup.start(&[variant])?;
+        let target = &deployment.services.first().context("nothing runs")?.target;
+        let (images, next, tally) = (images.target.address, Cell::new(0), Tally::default());
+        let storm = Storm { bench, target, images, next, tally };
+        table.row(variant.title(), client::run(storm.run())?);
     }
     Ok(format!(
-        "{machines} machines, {AT_ONCE} at a time; boot.ipxe, script and a kernel of 1 MiB each; {} \
-         changes a second\n\n{}",
-        bench.changes_per_second,
-        table.into_text()
+        "{} machines, {AT_ONCE} at a time; boot.ipxe, script and a kernel of 1 MiB each; {} changes a \
+         second\n\n{table}",
+        bench.machines, bench.changes_per_second
     ))
 }
 
 struct Storm<'a> {
+    bench: &'a Bench,
     target: &'a Target,
     images: SocketAddr,
-    machines: u32,
-    changes_per_second: f64,
     /// The next machine to boot.
     next: Cell<u32>,
-    booting: Cell<bool>,
-    /// Nodes that operators work on, or leave alone from now on.
-    taken: RefCell<HashSet<u32>>,
-    result: RefCell<Outcome>,
-}
-
-#[derive(Default)]
-struct Outcome {
-    first: Latencies,
-    scripts: Latencies,
-    /// From power-on to the kernel, all waits included.
-    boots: Latencies,
-    told_to_wait: usize,
-    never_booted: usize,
-    made: Latencies,
-    changes_failed: usize,
+    tally: Tally,
 }
 
 impl Storm<'_> {
-    /// Gives how long it took, and memory idle and at its peak.
-    async fn blow(&self) -> Result<(f64, f64, f64)> {
+    /// A row of the table.
+    async fn run(&self) -> Result<Cells<13>> {
         let (start, idle) = (Instant::now(), self.target.usage()?.rss);
-        let machines = async {
-            join_all((0..AT_ONCE).map(|_| self.machines())).await;
-            self.booting.set(false);
-            start.elapsed().as_secs_f64()
-        };
+        let peak = Cell::new(idle);
+        let machines = join_all((0..AT_ONCE).map(|_| self.machines()));
         let watch = async {
-            let mut peak = idle;
-            while self.booting.get() {
-                peak = self.target.usage().map_or(peak, |it| it.rss.max(peak));
+            loop {
+                let now = self.target.usage().map_or(idle, |it| it.rss);
+                peak.set(now.max(peak.get()));
                 sleep(Duration::from_millis(250)).await;
             }
-            peak
         };
-        let number = Cell::new(0);
-        let operators = join_all((0..OPERATORS).map(|_| self.operator(start, &number)));
-        let (seconds, (peak, _)) = join(machines, join(watch, operators)).await;
-        Ok((seconds, idle, peak))
+        let operators = join_all((0..OPERATORS).map(|it| self.operator(it, start)));
+        // Operators stop as soon as all machines have booted.
+        select(machines, pin!(join(watch, operators))).await;
+        let (seconds, peak, tally) = (start.elapsed().as_secs_f64(), peak.get(), &self.tally);
+        let bytes = number(tally.count("a boot") * KERNEL_BYTES);
+        let (changes, failed) = (tally.count("a change"), tally.count("a failed change"));
+        Ok([
+            ("all have booted after, s", shown(seconds, 1)),
+            ("boot.ipxe: p99, ms", tally.cell("boot.ipxe", 99.0, 1)),
+            ("script: p50, ms", tally.cell("a script", 50.0, 1)),
+            ("script: p99, ms", tally.cell("a script", 99.0, 1)),
+            ("script: p99.9, ms", tally.cell("a script", 99.9, 1)),
+            ("a boot: p50, ms", tally.cell("a boot", 50.0, 0)),
+            ("a boot: p99, ms", tally.cell("a boot", 99.0, 0)),
+            ("told to wait (503)", tally.count("told to wait").to_string()),
+            ("never booted", tally.count("never booted").to_string()),
+            ("changes (failed)", format!("{changes} ({failed})")),
+            ("a change: p99, ms", tally.cell("a change", 99.0, 1)),
+            ("memory idle → peak (RSS), MiB", format!("{idle:.0} → {peak:.0}")),
+            ("kernels, MB/s", shown(bytes / 1e6 / seconds, 0)),
+        ])
     }
 
     /// Machines, one after the other, until all have booted.
     async fn machines(&self) {
-        while self.next.get() < self.machines {
+        while self.next.get() < self.bench.machines {
             let machine = self.next.replace(self.next.get() + 1);
-            let start = Instant::now();
-            match self.boot(machine).await {
-                Ok(()) => self.result.borrow_mut().boots.push(start.elapsed()),
-                Err(_) => self.result.borrow_mut().never_booted += 1,
-            }
+            let powered_on = Instant::now();
+            let booted = self.boot(machine).await;
+            let came_of_it = if booted.is_ok() { "a boot" } else { "never booted" };
+            self.tally.record(came_of_it, powered_on);
         }
     }
 
     async fn boot(&self, machine: u32) -> Result<()> {
         let mut service = Connection::new(self.target.address);
         let (first, asked) = self.fetch(&mut service, "/boot.ipxe").await?;
-        self.result.borrow_mut().first.push(asked.elapsed());
+        self.tally.record("boot.ipxe", asked);
         let (script, asked) = self.fetch(&mut service, &self.target.path(machine)).await?;
-        self.result.borrow_mut().scripts.push(asked.elapsed());
+        self.tally.record("a script", asked);
         let (kernel, _) = self.fetch(&mut Connection::new(self.images), "/kernel").await?;
         let is_own = script.text().contains(&format!("echo ironpxe: {}", names::name(machine)));
         ensure!(first.is_script() && script.is_script() && is_own, "another script");
@@ -167,7 +133,7 @@ impl Storm<'_> {
             let wait = match timeout(LIMIT, connection.get(path)).await {
                 Ok(Ok(answer)) if answer.status == 200 => return Ok((answer, asked)),
                 Ok(Ok(answer)) if answer.status == 503 => {
-                    self.result.borrow_mut().told_to_wait += 1;
+                    self.tally.record("told to wait", asked);
                     answer.retry_after.unwrap_or(1)
                 }
                 _ => 1,
@@ -179,54 +145,38 @@ impl Storm<'_> {
     }
 
     /// Changes nodes around those that boot: mostly a kernel argument, and every tenth time an instance
-    /// goes. `number` counts the changes.
-    async fn operator(&self, start: Instant, number: &Cell<u32>) {
+    /// goes. Each operator has nodes of his own.
+    async fn operator(&self, operator: u32, start: Instant) {
+        let (machines, rate) = (self.bench.machines, f64::from(self.bench.changes_per_second));
         let mut connection = Connection::new(self.target.address);
-        while self.booting.get() {
-            let change = number.replace(number.get() + 1) + 1;
-            let due = start + Duration::from_secs_f64(f64::from(change) / self.changes_per_second);
-            sleep_until(due.into()).await;
-            let away = names::random(usize::try_from(change).unwrap_or_default(), AT_ONCE);
-            let node = (self.next.get() + self.machines + away - AT_ONCE / 2) % self.machines;
-            if !self.booting.get() || !self.taken.borrow_mut().insert(node) {
+        // Nodes without an instance, and those whose last change failed.
+        let mut left_alone = HashSet::new();
+        for change in (0..).map(|it| it * OPERATORS + operator) {
+            sleep_until((start + Duration::from_secs_f64(f64::from(change) / rate)).into()).await;
+            let near = self.next.get() + machines + fastrand::u32(..AT_ONCE) - AT_ONCE / 2;
+            let node = near % machines / OPERATORS * OPERATORS + operator;
+            if node >= machines || left_alone.contains(&node) {
                 continue;
             }
-            let to = (!change.is_multiple_of(10)).then_some(change);
+            let undeploy = change.is_multiple_of(10);
             let begun = Instant::now();
-            let done = timeout(LIMIT, change_node(&mut connection, node, to)).await;
-            let mut result = self.result.borrow_mut();
-            if let Ok(Ok(())) = done {
-                result.made.push(begun.elapsed());
-                if to.is_some() {
-                    self.taken.borrow_mut().remove(&node);
-                }
-            } else {
-                // Made or not: the node is left alone from now on.
-                result.changes_failed += 1;
-                connection.close();
+            let changed = change_node(&mut connection, node, (!undeploy).then_some(change));
+            let changed = matches!(timeout(LIMIT, changed).await, Ok(Ok(())));
+            self.tally.record(if changed { "a change" } else { "a failed change" }, begun);
+            if undeploy || !changed {
+                left_alone.insert(node);
             }
         }
     }
 }
 
+/// Sets the node's kernel argument to this number, or else undeploys it.
 async fn change_node(connection: &mut Connection, node: u32, to: Option<u32>) -> Result<()> {
     let path = format!("/v1/nodes/{}", names::uuid(node, 1));
-    let answer = if let Some(number) = to {
-        let field = "/instance_info/kernel_append_params";
-        let patch = json!([{ "op": "add", "path": field, "value": format!("bench-change={number}") }]);
-        connection.call(Method::PATCH, &path, Some(&patch)).await?
-    } else {
-        let path = format!("{path}/states/provision");
-        connection.call(Method::PUT, &path, Some(&json!({ "target": "deleted" }))).await?
+    let Some(number) = to else {
+        return connection.provision(&path, "deleted", "available").await;
     };
-    ensure!(answer.succeeded(), "{}: {}", answer.status, answer.text());
-    let path = format!("{path}?fields=provision_state,reservation");
-    while to.is_none() {
-        let node = connection.call(Method::GET, &path, None).await?.json();
-        if is_settled(&node, "available") {
-            break;
-        }
-        sleep(Duration::from_millis(5)).await;
-    }
-    Ok(())
+    let field = "/instance_info/kernel_append_params";
+    let patch = json!([{ "op": "add", "path": field, "value": format!("bench-change={number}") }]);
+    connection.call(Method::PATCH, &path, &patch).await.map(drop)
 }

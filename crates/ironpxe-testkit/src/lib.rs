@@ -40,6 +40,8 @@ pub mod payload;
 #[cfg(feature = "servers")]
 pub mod postgres;
 #[cfg(feature = "servers")]
+pub mod process;
+#[cfg(feature = "servers")]
 pub mod proxy;
 #[cfg(feature = "servers")]
 pub mod server;
@@ -49,6 +51,3 @@ pub mod turnstile;
 pub mod wait;
 #[cfg(feature = "servers")]
 pub mod writes;
-
-#[cfg(feature = "servers")]
-mod process;

@@ -15,7 +15,7 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::thread;
@@ -27,7 +27,7 @@ use nix::unistd::{Pid, Uid, User};
 use tempfile::TempDir;
 
 use crate::journal::{Journal, hold};
-use crate::process::{Child, collect_lines, find, spawn};
+use crate::process::{Child, collect_lines, find, run, spawn};
 use crate::server::Server;
 
 /// The folder with `initdb`, `postgres` and `psql`. If it is set, there must be a server: tests
@@ -128,7 +128,7 @@ impl Postgres {
         initdb.args(["--encoding", "UTF8", "--locale", "C.UTF-8"]);
         initdb.args(["--locale-provider", "icu", "--icu-locale", "en-US"]);
         initdb.arg("--pgdata").arg(folder.path().join("data"));
-        run(initdb)?;
+        run(&mut initdb)?;
 
         // From here on the folder is the keeper's.
         let keeper = keeper(folder.path())?;
@@ -178,12 +178,23 @@ impl Postgres {
 
     /// What `psql` answers, without headings.
     pub fn sql(&self, database: &str, sql: &str) -> Result<String> {
+        Ok(run(self.psql(database).args(["-c", sql]))?
+            .trim_end()
+            .to_owned())
+    }
+
+    /// What `psql` answers to the SQL of a file. Each statement is a transaction of its own.
+    pub fn sql_file(&self, database: &str, file: &Path) -> Result<String> {
+        run(self.psql(database).arg("-f").arg(file))
+    }
+
+    fn psql(&self, database: &str) -> Command {
         let mut psql = Command::new(self.binaries.join("psql"));
         psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]);
         psql.args(["-h", "127.0.0.1", "-p", &self.port.to_string()]);
-        psql.args(["-U", USER, "-d", database, "-c", sql]);
+        psql.args(["-U", USER, "-d", database]);
         psql.env("PGCONNECT_TIMEOUT", "10");
-        Ok(run(psql)?.trim_end().to_owned())
+        psql
     }
 
     /// Where a database is, as `[database]connection` takes it.
@@ -364,22 +375,6 @@ fn as_user(program: &Path, user: Option<&User>) -> Result<Command> {
     command.args(["--clear-groups", "--inh-caps=-all", "--"]);
     command.arg(program);
     Ok(command)
-}
-
-/// What the program says, if it succeeds.
-fn run(mut command: Command) -> Result<String> {
-    command.stdin(Stdio::null());
-    let program = command.get_program().to_owned();
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command
-        .output()
-        .with_context(|| format!("cannot run {}", program.display()))?;
-    let stderr = String::from_utf8_lossy(&stderr);
-    ensure!(status.success(), "{}: {stderr}", program.display());
-    Ok(String::from_utf8_lossy(&stdout).into_owned())
 }
 
 /// Whether there should be a server, so that one that does not start is an error.

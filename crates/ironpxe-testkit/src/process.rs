@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill};
 use nix::unistd::Pid;
 
@@ -21,13 +21,24 @@ use crate::journal::Journal;
 
 /// A running child. Dropping it kills and reaps it.
 #[derive(Debug)]
-pub(crate) struct Child(std::process::Child);
+pub struct Child(std::process::Child);
 
 /// `program` as a command whose process dies with ours. Stdin is closed, output is piped.
 pub(crate) fn guarded(program: &Path) -> Result<Command> {
+    guarded_by(Signal::SIGKILL, program, None)
+}
+
+/// The same with the signal that the kernel sends when this process dies (`SIGTERM` for a program that
+/// ends its own children), and with the processors that the program may use, as `taskset --cpu-list`
+/// takes them; all when `None`.
+pub fn guarded_by(signal: Signal, program: &Path, cores: Option<&str>) -> Result<Command> {
     let setpriv = find("setpriv").context("`setpriv` is needed: apt-get install util-linux")?;
     let mut command = Command::new(setpriv);
-    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+    command.args(["--pdeathsig", signal.as_str(), "--"]);
+    if let Some(cores) = cores {
+        command.arg(find("taskset")?).args(["--cpu-list", cores]);
+    }
+    command.arg(program);
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -46,7 +57,7 @@ pub(crate) fn find(program: impl AsRef<OsStr>) -> Result<PathBuf> {
 }
 
 /// Starts `command` on the thread that never ends.
-pub(crate) fn spawn(command: Command) -> Result<Child> {
+pub fn spawn(command: Command) -> Result<Child> {
     type Order = (Command, mpsc::Sender<io::Result<std::process::Child>>);
     static SPAWNER: OnceLock<mpsc::Sender<Order>> = OnceLock::new();
     let spawner = SPAWNER.get_or_init(|| {
@@ -80,9 +91,23 @@ fn unblocked(command: &mut Command) -> io::Result<std::process::Child> {
     child
 }
 
+/// What `command` prints, which has to succeed.
+pub fn run(command: &mut Command) -> Result<String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.with_context(|| format!("cannot run {program}"))?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success(),
+        "{program} ended with {}: {errors}",
+        output.status
+    );
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 impl Child {
     /// Its process id.
-    pub(crate) fn id(&self) -> u32 {
+    pub fn id(&self) -> u32 {
         self.0.id()
     }
 
@@ -91,14 +116,14 @@ impl Child {
     }
 
     /// The exit status, if it has ended.
-    pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
         self.0
             .try_wait()
             .context("cannot ask for a child's exit status")
     }
 
     /// Waits for the end, but not longer than `timeout`.
-    pub(crate) fn wait(&mut self, timeout: Duration) -> Result<ExitStatus> {
+    pub fn wait(&mut self, timeout: Duration) -> Result<ExitStatus> {
         let deadline = Instant::now() + timeout;
         loop {
             if let Some(status) = self.ended()? {
@@ -112,7 +137,7 @@ impl Child {
     }
 
     /// Asks it to stop, as an operator's `kill` would.
-    pub(crate) fn terminate(&self) -> Result<()> {
+    pub fn terminate(&self) -> Result<()> {
         self.signal(Signal::SIGTERM)
     }
 

@@ -17,7 +17,7 @@ use crate::journal::{Journal, hold};
 use crate::lan::{self, Lan};
 use crate::machine::HOST;
 use crate::postgres::Postgres;
-use crate::process::{Child, collect_lines, find, guarded, spawn};
+use crate::process::{Child, collect_lines, guarded_by, spawn};
 
 const STARTS_WITHIN: Duration = crate::wait::TIMEOUT;
 const STOPS_WITHIN: Duration = crate::wait::TIMEOUT;
@@ -183,14 +183,9 @@ impl Server {
             (None, Some(own)) => own.path().to_owned(),
             (None, None) => bail!("no state folder"),
         };
-        let mut command = match (&options.lan, &options.cores) {
-            (Some(lan), _) => lan.guarded(binary)?,
-            (None, Some(cores)) => {
-                let mut command = guarded(&find("taskset")?)?;
-                command.args(["--cpu-list", cores]).arg(binary);
-                command
-            }
-            (None, None) => guarded(binary)?,
+        let mut command = match &options.lan {
+            Some(lan) => lan.guarded(binary)?,
+            None => guarded_by(Signal::SIGKILL, binary, options.cores.as_deref())?,
         };
         command.arg("serve").arg("--state-dir").arg(&state_dir);
         command.args([
