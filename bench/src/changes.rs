@@ -119,8 +119,7 @@ impl Call {
         Ok((done.into_inner(), figures))
     }
 
-    /// Makes it for a node, and waits until the node is in the state, if it is to get into one. `number` is
-    /// another one each time.
+    /// Makes it for a node, and waits for the state that it leads to. `number` is another one each time.
     async fn make(self, connection: &mut Connection, node: u32, number: usize) -> Result<()> {
         let uuid = uuid(node, 1);
         let path = format!("/v1/nodes/{uuid}");
@@ -134,9 +133,7 @@ impl Call {
                 (Method::PATCH, path.as_str(), patch)
             }
             Self::ShowNode => (Method::GET, path.as_str(), Value::Null),
-            Self::Provision(verb, state) => {
-                return connection.provision(&path, verb, state).await;
-            }
+            Self::Provision(verb, state) => return connection.provision(&path, verb, state).await,
         };
         connection.call(method, url, &body).await.map(drop)
     }

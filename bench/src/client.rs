@@ -1,5 +1,5 @@
 //! Requests, where wrk cannot make them: many different ones, what is in the answers, and requests
-//! that are due at a given time. A pool of connections is not what is wanted here: who asks keeps his own.
+//! that are due at a given time. Each machine keeps its connection, which no pool of connections does.
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
@@ -23,15 +23,13 @@ use crate::servers::Target;
 
 /// Of a body, so much is kept. Scripts and answers of the API are shorter.
 const KEPT: usize = 16 * 1024;
-/// A node that changes is looked at again after a quarter of the time it has taken, and not earlier than
-/// this.
+/// A node that changes is looked at after this, and later after a quarter of the time it has taken.
 const SHORTEST_WAIT: Duration = Duration::from_millis(2);
 /// The longest that a request may take which has to succeed.
 const LIMIT: Duration = Duration::from_mins(1);
 /// How many requests are under way at once where it does not matter.
 const AT_ONCE: u32 = 64;
 
-/// An answer.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     /// When to come back, in seconds, if it said so.
@@ -80,8 +78,8 @@ impl Connection {
         body: &Value,
     ) -> Result<Answer> {
         let request = Request::builder().method(method).uri(path);
-        let request = request.header("X-OpenStack-Ironic-API-Version", "1.100");
         let request = request.header(CONTENT_TYPE, "application/json");
+        let request = request.header("X-OpenStack-Ironic-API-Version", "1.100");
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let answer = self.send(request, body.into()).await?;
         let succeeded = (200..300).contains(&answer.status);

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, ensure};
 use crate::Bench;
 use crate::client;
 use crate::figures::{Table, median, rounds, shown};
-use crate::servers::{Service, root};
+use crate::servers::Service;
 use crate::variants::{Deployment, Setup, Template, Variant};
 use crate::wrk::Load;
 
@@ -33,14 +33,15 @@ pub(crate) fn run(bench: &Bench) -> Result<String> {
         "/image".clone_into(&mut service.target.before);
         Ok(service)
     };
-    let origin = nginx("origin", &root(folder))?;
+    let root = format!("root {};", folder.display());
+    let origin = nginx("origin", &root)?;
     let origin = &origin.target.address;
-    let sendfile = nginx("nginx, file (sendfile)", &root(folder))?;
-    let relay_file = format!("file://{}", file.display());
-    let relay_file = relay(bench, "ironpxe, file", folder, &relay_file)?;
+    let sendfile = nginx("nginx, file (sendfile)", &root)?;
+    let url = format!("file://{}", file.display());
+    let relay_file = relay(bench, "ironpxe, file", folder, &url)?;
     let proxy = nginx("nginx, other server (proxy_pass)", &proxy_of(origin))?;
-    let relay_server = format!("http://{origin}/image");
-    let relay_server = relay(bench, "ironpxe, other server", folder, &relay_server)?;
+    let url = format!("http://{origin}/image");
+    let relay_server = relay(bench, "ironpxe, other server", folder, &url)?;
     let services = [&sendfile].into_iter().chain(&relay_file.services);
     let services: Vec<_> = services.chain([&proxy]).chain(&relay_server.services).collect();
     // There is one name, and it is empty: the path is all in the target.
@@ -68,8 +69,7 @@ pub(crate) fn run(bench: &Bench) -> Result<String> {
     ))
 }
 
-/// What nginx's configuration says of a server that passes on what another sends, and keeps nothing of it
-/// on the disk.
+/// An nginx that passes on what another server sends, and keeps nothing of it on the disk.
 fn proxy_of(origin: &SocketAddr) -> String {
     format!(
         "location / {{ proxy_pass http://origin; proxy_http_version 1.1; \

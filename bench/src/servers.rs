@@ -52,8 +52,7 @@ impl Target {
 pub(crate) struct Service {
     pub(crate) title: String,
     pub(crate) target: Target,
-    /// From before the first process was started until the first script was there, in milliseconds. Not a
-    /// number where there is no database to open.
+    /// From the start of its first process to its first script. Not a number of what has no database.
     pub(crate) first_script_ms: f64,
     /// Before it had anything to do.
     pub(crate) idle: Usage,
@@ -106,8 +105,7 @@ impl Service {
         Ok(Self { title, target, first_script_ms, idle, ironpxe: servers, other: None })
     }
 
-    /// Starts another program that listens at `address`. Its standard error goes to the file `log`. It is
-    /// ready when `ready` says so.
+    /// Starts another program, with its standard error in the file `log`, and waits until it is `ready`.
     pub(crate) fn program(
         title: &str,
         mut command: Command,
@@ -129,8 +127,7 @@ impl Service {
         Ok(Self { title, target, first_script_ms: f64::NAN, idle, ironpxe: Vec::new(), other })
     }
 
-    /// Starts nginx. `serves` is what its configuration says of its server; `log` is the file of its access
-    /// log, or `off`.
+    /// Starts nginx. `serves` is in its `server` block; `log` is the file of its access log, or `off`.
     pub(crate) fn nginx(
         title: &str,
         executable: &Path,
@@ -154,11 +151,6 @@ impl Service {
         let ready = || TcpStream::connect(address).is_ok();
         Self::program(title, command, address, &folder.join("nginx.err"), ready)
     }
-}
-
-/// What nginx's configuration says of a server that sends files.
-pub(crate) fn root(files: &Path) -> String {
-    format!("root {};", files.display())
 }
 
 pub(crate) fn free_address() -> Result<SocketAddr> {

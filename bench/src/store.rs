@@ -56,12 +56,9 @@ impl Store {
 
     /// How an ironpxe of this name uses it. A log in a file costs us nothing while we measure.
     pub(crate) fn options(&self, host: &str) -> ServerOptions {
-        let options = ServerOptions {
-            state_dir: Some(self.folder.clone()),
-            log_file: Some(self.folder.join(host)),
-            ..ServerOptions::default()
-        };
-        let options = options.set("IRONPXE_DEFAULT__HOST", host);
+        let options = ServerOptions::default().state_dir(&self.folder);
+        let mut options = options.set("IRONPXE_DEFAULT__HOST", host);
+        options.log_file = Some(self.folder.join(host));
         match &self.server {
             Some(server) => options.database(server.url(DATABASE)),
             None => options,
@@ -70,11 +67,9 @@ impl Store {
 
     /// Adds the first `nodes` nodes. Nobody else uses the store meanwhile.
     pub(crate) fn add(&self, nodes: u32) -> Result<()> {
-        let mut start = 0;
-        while start < nodes {
+        for start in (0..nodes).step_by(TRANSACTION as usize) {
             let end = nodes.min(start + TRANSACTION);
             self.execute(&self.copies(start, end)?)?;
-            start = end;
         }
         let settled = match self.server {
             None => "PRAGMA wal_checkpoint(TRUNCATE);\n",
@@ -85,11 +80,10 @@ impl Store {
 
     /// How large it is on the disk, in MiB.
     pub(crate) fn size_mib(&self) -> Result<f64> {
-        let bytes = match self.server {
+        let size = "SELECT pg_database_size(current_database())";
+        let bytes = match &self.server {
             None => fs::metadata(self.folder.join("ironpxe.sqlite"))?.len(),
-            Some(_) => {
-                self.execute("SELECT pg_database_size(current_database());")?.trim().parse()?
-            }
+            Some(server) => server.sql(DATABASE, size)?.parse()?,
         };
         Ok(mebibytes(bytes))
     }
@@ -105,11 +99,8 @@ impl Store {
             "CREATE TEMPORARY TABLE names (number BIGINT, name TEXT, node_uuid {kind}, \
              port_uuid {kind}, address TEXT);\nBEGIN;\n"
         );
-        let mut next = start;
-        while next < end {
-            let first = next;
-            next = end.min(first + STATEMENT);
-            let rows: Vec<String> = (first..next).map(row).collect();
+        for first in (start..end).step_by(STATEMENT as usize) {
+            let rows: Vec<String> = (first..end.min(first + STATEMENT)).map(row).collect();
             writeln!(sql, "INSERT INTO names VALUES {};", rows.join(","))?;
         }
         let template = format!("(SELECT id FROM nodes WHERE name = '{}')", name(TEMPLATE));

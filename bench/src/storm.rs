@@ -22,7 +22,7 @@ use crate::Bench;
 use crate::client::{self, Answer, Connection};
 use crate::figures::{Cells, Table, Tally, number, shown};
 use crate::names;
-use crate::servers::{Service, Target, root};
+use crate::servers::{Service, Target};
 use crate::variants::{Setup, Template};
 
 const KERNEL_BYTES: usize = 1024 * 1024;
@@ -40,7 +40,8 @@ pub(crate) fn run(bench: &Bench) -> Result<String> {
     let scratch = tempfile::tempdir()?;
     let folder = scratch.path();
     fs::write(folder.join("kernel"), vec![0x5a; KERNEL_BYTES]).context("cannot write a kernel")?;
-    let images = Service::nginx("images", &bench.nginx, folder, &root(folder), "off", None)?;
+    let root = format!("root {};", folder.display());
+    let images = Service::nginx("images", &bench.nginx, folder, &root, "off", None)?;
     let mut table = Table::new("");
     for variant in bench.ironpxes() {
         let setup = Setup { nodes: bench.machines, ..bench.setup(Template::Running) };
@@ -159,8 +160,17 @@ impl Storm<'_> {
                 continue;
             }
             let undeploy = change.is_multiple_of(10);
+            let path = format!("/v1/nodes/{}", names::uuid(node, 1));
             let begun = Instant::now();
-            let changed = change_node(&mut connection, node, (!undeploy).then_some(change));
+            let changed = async {
+                if undeploy {
+                    return connection.provision(&path, "deleted", "available").await;
+                }
+                let field = "/instance_info/kernel_append_params";
+                let value = format!("bench-change={change}");
+                let patch = json!([{ "op": "add", "path": field, "value": value }]);
+                connection.call(Method::PATCH, &path, &patch).await.map(drop)
+            };
             let changed = matches!(timeout(LIMIT, changed).await, Ok(Ok(())));
             self.tally.record(if changed { "a change" } else { "a failed change" }, begun);
             if undeploy || !changed {
@@ -168,15 +178,4 @@ impl Storm<'_> {
             }
         }
     }
-}
-
-/// Sets the node's kernel argument to this number, or else undeploys it.
-async fn change_node(connection: &mut Connection, node: u32, to: Option<u32>) -> Result<()> {
-    let path = format!("/v1/nodes/{}", names::uuid(node, 1));
-    let Some(number) = to else {
-        return connection.provision(&path, "deleted", "available").await;
-    };
-    let field = "/instance_info/kernel_append_params";
-    let patch = json!([{ "op": "add", "path": field, "value": format!("bench-change={number}") }]);
-    connection.call(Method::PATCH, &path, &patch).await.map(drop)
 }

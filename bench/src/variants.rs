@@ -2,8 +2,7 @@
 //!
 //! All have the same nodes, and so the same scripts. These are compared before anything is measured.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -18,7 +17,7 @@ use tempfile::TempDir;
 use crate::Bench;
 use crate::client;
 use crate::names::{TEMPLATE, mac, name, uuid};
-use crate::servers::{Service, root};
+use crate::servers::Service;
 use crate::store::Store;
 
 /// A way to serve scripts, or to ask for them.
@@ -94,6 +93,7 @@ impl Template<'_> {
     /// A node as it is enrolled.
     pub(crate) fn node(self, node: u32) -> Value {
         let instance = "http://192.0.2.1/instance";
+        let ramdisk = json!({ "kernel": instance, "ramdisk": instance });
         let (interface, image, instance_info) = match self {
             Self::Deploying(image) => (
                 "direct",
@@ -105,9 +105,7 @@ impl Template<'_> {
                     "image_os_hash_value": "0".repeat(64),
                 }),
             ),
-            Self::Running => {
-                ("ramdisk", instance, json!({ "kernel": instance, "ramdisk": instance }))
-            }
+            Self::Running => ("ramdisk", instance, ramdisk),
         };
         json!({
             "name": name(node),
@@ -162,17 +160,17 @@ impl Setup<'_> {
     pub(crate) fn deploy(&self, variants: &[Variant]) -> Result<Deployment> {
         let (scratch, executable) = (tempfile::tempdir()?, &self.bench.ironpxe);
         let (folder, files) = (scratch.path(), scratch.path().join("files"));
-        let mut stores = BTreeMap::new();
         // nginx gets its files from SQLite.
-        let needed = variants.iter().map(|it| it.needs_postgres());
-        for postgres in needed.chain(self.bench.beside.iter().map(|_| false)) {
-            if let Entry::Vacant(vacant) = stores.entry(postgres) {
-                let folder = folder.join(if postgres { "postgres" } else { "sqlite" });
-                let store = vacant.insert(Store::create(folder, executable, postgres)?);
-                self.prepare(store)?;
-                store.add(self.nodes)?;
-            }
-        }
+        let mut needed: BTreeSet<bool> = variants.iter().map(|it| it.needs_postgres()).collect();
+        needed.extend(self.bench.beside.iter().map(|_| false));
+        let filled = |postgres| {
+            let folder = folder.join(if postgres { "postgres" } else { "sqlite" });
+            let store = Store::create(folder, executable, postgres)?;
+            self.prepare(&store)?;
+            store.add(self.nodes)?;
+            Ok((postgres, store))
+        };
+        let stores = needed.into_iter().map(filled).collect::<Result<_>>()?;
         if !variants.iter().all(|it| it.is_ironpxe()) {
             fs::create_dir_all(&files).context("cannot create a folder for files")?;
             let source = self.ironpxe(Variant::Embedded, "source", executable, &stores)?;
@@ -183,8 +181,8 @@ impl Setup<'_> {
         let start = |variant: &Variant| match variant.nginx_log() {
             None => self.ironpxe(*variant, variant.title(), executable, &stores),
             Some(log) => {
-                let (title, nginx) = (variant.title(), &self.bench.nginx);
-                Service::nginx(title, nginx, folder, &root(&files), log, self.cores)
+                let (nginx, root) = (&self.bench.nginx, format!("root {};", files.display()));
+                Service::nginx(variant.title(), nginx, folder, &root, log, self.cores)
             }
         };
         let services = variants.iter().map(start).collect::<Result<_>>()?;
@@ -228,7 +226,8 @@ impl Setup<'_> {
         let host: String = title.chars().filter(char::is_ascii_alphanumeric).collect();
         let mut options = store.options(&host);
         options.environment.extend(self.settings.iter().cloned());
-        ServerOptions { cores: self.cores.map(str::to_owned), ..options }
+        options.cores = self.cores.map(str::to_owned);
+        options
     }
 }
 
