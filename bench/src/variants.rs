@@ -191,7 +191,7 @@ impl Setup<'_> {
 
     /// Makes the node that the others are copies of, and brings it to where its machine boots.
     fn prepare(&self, store: &Store) -> Result<()> {
-        let mut server = Server::start(&self.bench.ironpxe, &self.options(store, "bench"))?;
+        let mut server = Server::start(&self.bench.ironpxe, &self.options(store))?;
         let ironic = Ironic::new(server.base_url())?;
         let node = ironic.enrol(&self.template.node(TEMPLATE), &mac(TEMPLATE))?;
         let booted = match self.template {
@@ -212,7 +212,7 @@ impl Setup<'_> {
         stores: &BTreeMap<bool, Store>,
     ) -> Result<Service> {
         let store = stores.get(&variant.needs_postgres()).context("no database")?;
-        let options = self.options(store, title);
+        let options = self.options(store);
         let mut service = Service::ironpxe(title, executable, store, &options, variant.roles())?;
         if variant == Variant::BootUrl {
             service.target.before = String::from("/v1/boot/");
@@ -221,10 +221,9 @@ impl Setup<'_> {
         Ok(service)
     }
 
-    fn options(&self, store: &Store, title: &str) -> ServerOptions {
-        // Conductors of one database need names of their own: the title, without what no host's name has.
-        let host: String = title.chars().filter(char::is_ascii_alphanumeric).collect();
-        let mut options = store.options(&host);
+    fn options(&self, store: &Store) -> ServerOptions {
+        // Conductors of one database need names of their own.
+        let mut options = store.options(&format!("bench-{:016x}", fastrand::u64(..)));
         options.environment.extend(self.settings.iter().cloned());
         options.cores = self.cores.map(str::to_owned);
         options
