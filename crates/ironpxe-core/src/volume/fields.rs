@@ -1,7 +1,7 @@
 //! The fields of volume connectors and targets, one row each, like those of a node in
 //! `node/fields.rs`.
 //!
-//! A stored field also has a column: `db/volume_connector_row.rs` and `db/volume_target_row.rs` of
+//! A stored field also has a column: `db/volume_connector.rs` and `db/volume_target.rs` of
 //! the service. Unlike in Ironic, a negative boot index is rejected: such a volume could never be
 //! booted.
 //!
