@@ -313,7 +313,7 @@ impl Stage {
     }
 }
 
-/// The door that one static DHCP setting can name for every machine.
+/// The boot URL for all machines, for a static DHCP configuration.
 fn script_path(mac: &str) -> String {
     format!("/v1/drivers/fake-hardware/vendor_passthru/ipxe_config?port_address={mac}")
 }

@@ -89,7 +89,7 @@ impl Watch {
     }
 
     /// The remaining limit of the head; `None` if no head is being read.
-    fn room(&self) -> Option<usize> {
+    fn remaining(&self) -> Option<usize> {
         match &*self.head() {
             Head::Read { bytes, .. } => Some(LONGEST_HEAD.saturating_sub(*bytes)),
             Head::Complete => None,
@@ -183,7 +183,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WatchedStream<S> {
             permit.set_blocked();
         } else if !is_blocked && was_blocked {
             // The end of a response may be written after its request is over.
-            if self.watch.room().is_some() {
+            if self.watch.remaining().is_some() {
                 permit.set_idle();
             } else {
                 permit.set_taken();
@@ -203,15 +203,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for WatchedStream<S> {
         if this.discarded.is_some() {
             return this.discard(context);
         }
-        let Some(room) = this.watch.room() else {
+        let Some(remaining) = this.watch.remaining() else {
             return Pin::new(&mut this.stream).poll_read(context, buffer);
         };
-        if room == 0 {
+        if remaining == 0 {
             return this.refuse(context, TOO_LONG);
         }
         let before = buffer.filled().len();
-        if room < buffer.remaining() {
-            let mut part = ReadBuf::new(buffer.initialize_unfilled_to(room));
+        if remaining < buffer.remaining() {
+            let mut part = ReadBuf::new(buffer.initialize_unfilled_to(remaining));
             ready!(Pin::new(&mut this.stream).poll_read(context, &mut part))?;
             let read = part.filled().len();
             buffer.advance(read);

@@ -4,7 +4,7 @@ use ironpxe_testkit::openstack::faulty::Fault;
 
 use super::*;
 
-fn patient(cloud: &FaultyCloud) -> Settings {
+fn with_retries(cloud: &FaultyCloud) -> Settings {
     Settings {
         retries: 3,
         ..settings(cloud)
@@ -22,7 +22,7 @@ fn impatient(cloud: &FaultyCloud) -> Settings {
 #[tokio::test]
 async fn temporary_faults_are_retried() {
     let cloud = cloud();
-    let glance = Glance::new(&patient(&cloud)).unwrap();
+    let glance = Glance::new(&with_retries(&cloud)).unwrap();
     for fault in [
         Fault::Status(500, "oops"),
         Fault::Status(503, ""),
@@ -47,7 +47,7 @@ async fn temporary_faults_are_retried() {
 async fn retries_are_limited() {
     let cloud = cloud();
     cloud.order(IMAGE_PATH, vec![Fault::Status(500, "oops"); 10]);
-    let error = Glance::new(&patient(&cloud))
+    let error = Glance::new(&with_retries(&cloud))
         .unwrap()
         .image(IMAGE)
         .await
@@ -63,7 +63,7 @@ async fn retries_are_limited() {
 #[tokio::test]
 async fn permanent_faults_are_not_retried() {
     let cloud = cloud();
-    let glance = Glance::new(&patient(&cloud)).unwrap();
+    let glance = Glance::new(&with_retries(&cloud)).unwrap();
     let error = glance.image("nosuch").await.unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -77,7 +77,7 @@ async fn permanent_faults_are_not_retried() {
         assert!(!error.is_temporary() && !error.is_not_found(), "{error}");
     }
     assert_eq!(cloud.calls().len(), 5);
-    let error = Neutron::new(&patient(&cloud))
+    let error = Neutron::new(&with_retries(&cloud))
         .unwrap()
         .port("nosuch")
         .await
@@ -100,7 +100,7 @@ async fn port_update_is_retried_after_a_concurrent_change() {
         opt_value: Some("x".to_owned()),
         ip_version: 4,
     };
-    let neutron = Neutron::new(&patient(&cloud)).unwrap();
+    let neutron = Neutron::new(&with_retries(&cloud)).unwrap();
     neutron.set_extra_dhcp_opts(PORT, &[option]).await.unwrap();
     assert_eq!(
         cloud.dhcp_options(PORT),
@@ -179,7 +179,7 @@ async fn a_redirection_is_followed_to_the_same_host_and_not_forever() {
         IMAGE_PATH,
         [to(format!("{}{IMAGE_PATH}?again", cloud.url()))],
     );
-    let glance = Glance::new(&patient(&cloud)).unwrap();
+    let glance = Glance::new(&with_retries(&cloud)).unwrap();
     glance.image(IMAGE).await.unwrap();
 
     cloud.order(

@@ -15,8 +15,8 @@ struct Recorded {
     stuck: bool,
     /// A write waits for a reader.
     waiting: bool,
-    /// How many bytes there is room for.
-    room: Option<usize>,
+    /// How many bytes there is capacity for.
+    capacity: Option<usize>,
 }
 
 impl Write for Recorder {
@@ -29,13 +29,13 @@ impl Write for Recorder {
         }
         recorded.waiting = false;
         recorded.writes += 1;
-        let taken = bytes.len().min(recorded.room.unwrap_or(usize::MAX));
+        let taken = bytes.len().min(recorded.capacity.unwrap_or(usize::MAX));
         if taken == 0 {
             return Err(ErrorKind::StorageFull.into());
         }
         recorded.bytes.extend_from_slice(&bytes[..taken]);
-        if let Some(room) = &mut recorded.room {
-            *room -= taken;
+        if let Some(capacity) = &mut recorded.capacity {
+            *capacity -= taken;
         }
         Ok(taken)
     }
@@ -134,7 +134,7 @@ fn stalled_reader_blocks_no_writer_and_dropped_lines_are_counted() {
     for _ in 1..all {
         log(&lines, &line, false);
     }
-    // There is still room for what matters, and the end does not wait for a reader.
+    // There is still capacity for what matters, and the end does not wait for a reader.
     log(&lines, "urgent\n", true);
     assert!(!lines.flush(Duration::from_millis(10)));
     recorder.set(|it| it.stuck = false);
@@ -158,14 +158,14 @@ fn stalled_reader_blocks_no_writer_and_dropped_lines_are_counted() {
 #[test]
 fn what_a_full_disk_does_not_take_is_counted_once_there_is_room_again() {
     let recorder = Recorder::default();
-    recorder.set(|it| it.room = Some(6));
+    recorder.set(|it| it.capacity = Some(6));
     let lines = Lines::start(recorder.clone()).unwrap();
     for text in ["one\n", "two\n", "three\n"] {
         log(&lines, text, false);
         assert!(lines.flush(LONG));
     }
     assert_eq!(recorder.text(), "one\ntw");
-    recorder.set(|it| it.room = None);
+    recorder.set(|it| it.capacity = None);
     log(&lines, "four\n", false);
     assert!(lines.flush(LONG));
     let text = recorder.text();
