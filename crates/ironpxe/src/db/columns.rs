@@ -5,13 +5,15 @@ use std::fmt::Write as _;
 
 /// Generates from a table of columns, in this order: a macro `$names!()` with the text of a
 /// `SELECT` (`id` first, then `then` for what is not a field), `COLUMNS`, and the functions
-/// `read` (the fields from a row) and `values` (of [`COLUMNS`]).
+/// `read` (the fields from a row) and `values` (in the order of `COLUMNS`). The macro can be used in
+/// the module after `for`.
 ///
 /// A row is `field: read => bind;`. A column of another name, or of another table, is given as
 /// `field ["column" from "table.column"]: …`.
 macro_rules! columns {
     (
-        $names:ident of $resource:ident in $table:literal $(then $more:literal)?,
+        $names:ident of $resource:ident in $table:literal $(then $more:literal)?
+        $(for $module:ident)?,
         |$row:ident, $it:ident|;
         $($field:ident $([$column:literal $(from $select:literal)?])?: $read:expr => $bind:expr;)+
     ) => {
@@ -26,6 +28,8 @@ macro_rules! columns {
                 )
             };
         }
+        $(pub(in crate::$module) use $names;)?
+
         /// The columns without `id`: name and selected expression.
         pub(super) const COLUMNS: &[(&str, &str)] = &[
             $((

@@ -10,7 +10,7 @@ use super::row::Fields;
 use super::statement::Value;
 
 columns! {
-    node_columns of Node in "nodes", |row, node|;
+    node_columns of Node in "nodes" for db, |row, node|;
     uuid: NodeUuid(row.take()?) => node.uuid.0.into();
     name: row.take()? => (&node.name).into();
     driver: row.take()? => (&node.driver).into();
@@ -64,4 +64,3 @@ columns! {
     updated_at: row.optional_time()? => node.updated_at.into();
     revision: row.take()? => node.revision.into();
 }
-pub(super) use node_columns;

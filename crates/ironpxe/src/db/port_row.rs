@@ -8,7 +8,7 @@ use super::row::Fields;
 use super::statement::Value;
 
 columns! {
-    port_columns of Port in "ports" then "ports.revision", |row, port|;
+    port_columns of Port in "ports" then "ports.revision" for db, |row, port|;
     uuid: PortUuid(row.take()?) => port.uuid.0.into();
     node_uuid ["node_id" from "nodes.uuid"]: NodeUuid(row.take()?) => port.node_uuid.0.into();
     address: row.parse(|text| text.parse().ok())? => port.address.to_string().into();
@@ -26,4 +26,3 @@ columns! {
     created_at: row.time()? => port.created_at.into();
     updated_at: row.optional_time()? => port.updated_at.into();
 }
-pub(super) use port_columns;

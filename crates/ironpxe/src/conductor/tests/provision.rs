@@ -425,6 +425,7 @@ async fn leftovers_of_earlier_work_are_ignored() {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a change to a node")]
 fn with_image_in_a_file(node: &mut Node) -> Result<()> {
     for key in ["deploy_kernel", "deploy_ramdisk"] {
         node.driver_info
