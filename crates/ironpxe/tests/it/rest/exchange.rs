@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use ironpxe_testkit::wait::TIMEOUT;
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::Value;
@@ -94,7 +95,7 @@ impl Client {
     pub(super) fn new(base_url: &str) -> Result<Self> {
         let client = ironpxe_testkit::http::async_client()
             .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(30))
+            .timeout(TIMEOUT)
             .build()?;
         Ok(Self {
             base_url: base_url.to_owned(),
@@ -164,7 +165,7 @@ impl Client {
 
     /// Waits until nothing is going on with a node.
     pub(super) async fn wait_until_free(&self, node: &str) -> Result<()> {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let answer = self
                 .ask(&request("GET", &format!("/v1/nodes/{node}"), None))
