@@ -1,6 +1,5 @@
 //! How a boot request identifies its machine.
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::JsonMap;
@@ -9,8 +8,7 @@ use crate::id::NodeUuid;
 use crate::mac::MacAddress;
 
 /// The machine that a boot request is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BootIdent {
     /// By its node.
     Node(NodeUuid),
@@ -70,17 +68,6 @@ impl BootIdent {
     /// clients leave `${...}` as it is.
     pub fn is_unset(text: &str) -> bool {
         text.is_empty() || text.contains("${")
-    }
-
-    /// The arguments that name this machine.
-    pub fn to_args(self) -> JsonMap {
-        let (key, value) = match self {
-            Self::Node(uuid) => ("node_uuid", uuid.to_string()),
-            Self::Address(mac) => ("port_address", mac.to_string()),
-        };
-        [(key.to_owned(), Value::String(value))]
-            .into_iter()
-            .collect()
     }
 
     /// The address in the file name that PXELINUX requests: `01-52-54-00-aa-00-01`, where `01` is

@@ -10,7 +10,6 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{NodeUuid, PortUuid};
-use crate::provision_state::ProvisionState;
 
 /// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -132,16 +131,6 @@ pub enum Fault {
         node: NodeUuid,
         /// Its provision state.
         state: String,
-    },
-    /// The node's provision state changed during the request.
-    #[error(
-        "Node {node} can not be updated: it left state \"{expected}\" meanwhile, please retry."
-    )]
-    NodeChanged {
-        /// The node.
-        node: NodeUuid,
-        /// The expected state.
-        expected: ProvisionState,
     },
     /// A deletion is not allowed in this state.
     #[error(
@@ -276,6 +265,14 @@ pub enum Fault {
 /// The result of an operation that a client can request.
 pub type Result<T, E = Fault> = std::result::Result<T, E>;
 impl Fault {
+    /// What is unavailable, and when to retry, in seconds (see [`retry_after`](crate::retry_after)).
+    pub fn unavailable(reason: impl Into<String>, retry_after: u16) -> Self {
+        Self::Unavailable {
+            reason: reason.into(),
+            retry_after,
+        }
+    }
+
     /// The HTTP status, also the code of the JSON-RPC error.
     ///
     /// Source: the `code` of Ironic's exceptions.
@@ -302,7 +299,6 @@ impl Fault {
             | Self::VolumeUuidExists { .. }
             | Self::VolumeBootIndexExists(_)
             | Self::NodeLocked { .. }
-            | Self::NodeChanged { .. }
             | Self::VifAlreadyAttached { .. }
             | Self::NodeNotDeletable { .. }
             | Self::NodeAssociated { .. }

@@ -31,6 +31,7 @@ pub mod port;
 pub mod power_state;
 pub mod provision;
 pub mod provision_state;
+pub mod retry_after;
 pub mod swift;
 pub mod timestamp;
 pub mod volume;

@@ -10,7 +10,7 @@ mod machine;
 
 use std::fmt;
 
-pub use machine::{MACHINE, StateRow};
+pub use machine::{Change, MACHINE, StateRow};
 
 /// A provision state, as Ironic names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -242,14 +242,9 @@ impl ProvisionState {
             .map(|(_, next)| *next)
     }
 
-    /// Whether a node may be deleted in this state without being in maintenance.
-    ///
-    /// Source: Ironic's `DELETE_ALLOWED_STATES` and `[conductor]allow_deleting_available_nodes`.
-    pub fn allows_delete(self) -> bool {
-        matches!(
-            self,
-            Self::Manageable | Self::Enroll | Self::AdoptFailed | Self::Available
-        )
+    /// Whether the change is allowed in this state.
+    pub fn allows(self, change: Change) -> bool {
+        self.row().allows.contains(&change)
     }
 
     /// Whether a task in this state is lost with its conductor, so that the node must be moved to
@@ -292,6 +287,11 @@ impl StoredState {
             Self::Known(state) => state.name(),
             Self::Unknown(word) => word,
         }
+    }
+
+    /// Whether the change is allowed in this state; no change is in an unknown one.
+    pub fn allows(&self, change: Change) -> bool {
+        self.known().is_some_and(|state| state.allows(change))
     }
 
     /// The state, if it is known.

@@ -7,7 +7,6 @@ use std::borrow::Cow;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::boot::{CpuArch, Firmware};
 use crate::boot_device::BootDevice;
 use crate::mac::MacAddress;
 use crate::power_state::{PowerState, PowerTarget};
@@ -40,18 +39,6 @@ as_text!(
     "a provision state",
     |state| state.name().into(),
     ProvisionState::from_name
-);
-as_text!(
-    CpuArch,
-    "an architecture",
-    |arch| arch.as_str().into(),
-    |name| CpuArch::parse(name).ok()
-);
-as_text!(
-    Firmware,
-    "a firmware",
-    |firmware| firmware.name().into(),
-    |name| Firmware::parse(name).ok()
 );
 as_text!(
     StoredState,
@@ -98,6 +85,9 @@ mod tests {
     use serde_json::{from_value, json, to_value};
 
     use super::*;
+    use crate::node::Node;
+    use crate::port::Port;
+    use crate::volume::{VolumeConnector, VolumeTarget};
 
     fn survives<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T) {
         let sent = to_value(value).unwrap();
@@ -127,5 +117,18 @@ mod tests {
         assert_eq!(error.to_string(), "\"levitate\" is not a provision verb");
         let error = from_value::<MacAddress>(json!("52:54")).unwrap_err();
         assert_eq!(error.to_string(), "\"52:54\" is not a MAC address");
+    }
+
+    /// During a rolling upgrade the conductor may be older than the API. A field that is added to a
+    /// resource must therefore have a default: `#[serde(default)]`.
+    #[test]
+    fn resources_from_an_older_process_are_read() {
+        let text = include_str!("../tests/upgrade/resources-0.1.json");
+        let resources: serde_json::Value = serde_json::from_str(text).unwrap();
+        let read = |name: &str| resources.get(name).cloned().unwrap();
+        from_value::<Node>(read("node")).unwrap();
+        from_value::<Port>(read("port")).unwrap();
+        from_value::<VolumeConnector>(read("connector")).unwrap();
+        from_value::<VolumeTarget>(read("target")).unwrap();
     }
 }

@@ -9,6 +9,7 @@ mod api;
 mod app;
 mod boot;
 mod cli;
+mod client_network;
 mod clock;
 mod conductor;
 mod config;
@@ -16,6 +17,7 @@ mod db;
 mod dhcp;
 mod drivers;
 mod error_chain;
+mod fault_status;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;

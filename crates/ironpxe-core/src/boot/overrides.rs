@@ -3,15 +3,13 @@
 use std::fmt;
 
 use super::explain::Reason;
-use serde::{Deserialize, Serialize};
 
 use super::firmware::Firmware;
 use crate::node::Node;
 use crate::provision_state::ProvisionState;
 
 /// The overrides; none by default.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Overrides {
     /// The provision state of the node.
     pub state: Option<ProvisionState>,

@@ -9,16 +9,7 @@ use std::collections::BTreeSet;
 
 use crate::error::{Fault, Result};
 use crate::node::Node;
-use crate::provision_state::ProvisionState;
-
-/// The states in which a scheduler has not placed an instance on the node.
-const OPEN: [ProvisionState; 5] = [
-    ProvisionState::Enroll,
-    ProvisionState::Inspecting,
-    ProvisionState::InspectWait,
-    ProvisionState::Manageable,
-    ProvisionState::Available,
-];
+use crate::provision_state::{Change, ProvisionState};
 
 /// Checks the change from `before` to `after`; `changed` has the names of the fields that differ.
 pub(super) fn check(before: &Node, after: &mut Node, changed: &BTreeSet<&str>) -> Result<()> {
@@ -48,8 +39,7 @@ pub(super) fn check(before: &Node, after: &mut Node, changed: &BTreeSet<&str>) -
 }
 
 fn protection(before: &Node, after: &Node, changed: &BTreeSet<&str>) -> Result<()> {
-    let state = before.provision_state.known();
-    let may_protect = matches!(state, Some(ProvisionState::Active | ProvisionState::Rescue));
+    let may_protect = before.provision_state.allows(Change::Protect);
     if changed.contains("protected") && after.protected && !may_protect {
         return Err(Fault::InvalidState(format!(
             "Node {} can only be made protected in provision states 'active' or 'rescue', the \
@@ -63,7 +53,8 @@ fn protection(before: &Node, after: &Node, changed: &BTreeSet<&str>) -> Result<(
             "The protected_reason field can only be set when protected is True".to_owned(),
         );
     }
-    if changed.contains("retired") && after.retired && state == Some(ProvisionState::Available) {
+    let is_available = before.provision_state == ProvisionState::Available.into();
+    if changed.contains("retired") && after.retired && is_available {
         return Err(Fault::InvalidState(format!(
             "Node {} can not have 'retired' set in provision state 'available', the current state \
              is 'available'",
@@ -78,11 +69,8 @@ fn protection(before: &Node, after: &Node, changed: &BTreeSet<&str>) -> Result<(
 
 /// A scheduler that placed an instance by the old class would not notice the new one.
 fn placement(before: &Node, changed: &BTreeSet<&str>) -> Result<()> {
-    let open = before
-        .provision_state
-        .known()
-        .is_some_and(|state| OPEN.contains(&state));
-    if changed.contains("resource_class") && before.resource_class.is_some() && !open {
+    let is_placed = !before.provision_state.allows(Change::SetResourceClass);
+    if changed.contains("resource_class") && before.resource_class.is_some() && is_placed {
         return Err(Fault::FieldFixedInState {
             node: before.uuid,
             field: "resource_class".into(),

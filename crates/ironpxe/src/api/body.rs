@@ -9,6 +9,7 @@ use axum::http::Method;
 use http_body_util::{BodyExt, Limited};
 use ironpxe_core::error::Fault;
 use ironpxe_core::json_size::{VALUE_BYTES, count_values};
+use ironpxe_core::retry_after;
 use serde_json::Value;
 
 use crate::api::AppState;
@@ -62,15 +63,9 @@ pub(super) async fn take(request: Request, settings: &Settings) -> Result<Reques
     Err(refused)
 }
 
-/// When to retry if there is no memory for the body, in seconds.
-const RETRY_AFTER: u16 = 5;
-
 fn no_memory() -> ApiError {
     let reason = "The requests in progress use all of [api]max_request_memory";
-    ApiError::Fault(Fault::Unavailable {
-        reason: reason.to_owned(),
-        retry_after: RETRY_AFTER,
-    })
+    ApiError::Fault(Fault::unavailable(reason, retry_after::SERVICE))
 }
 
 async fn discard(mut body: Limited<Body>) {

@@ -17,6 +17,7 @@ use ironpxe_core::microversion::VersionError;
 use serde_json::{Value, json};
 
 use crate::db::DbError;
+use crate::fault_status::status_of;
 
 /// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +63,7 @@ impl ApiError {
     /// The cause for the log, which the client does not get.
     pub(crate) fn cause(&self) -> Option<String> {
         match self {
-            Self::Fault(fault) if status(fault).is_server_error() => Some(fault.to_string()),
+            Self::Fault(fault) if status_of(fault).is_server_error() => Some(fault.to_string()),
             _ => None,
         }
     }
@@ -111,13 +112,13 @@ impl ApiError {
         match self {
             // The cause is only logged; the request ID leads to it.
             Self::Fault(fault @ Fault::Internal(_)) => worded(
-                status(fault),
+                status_of(fault),
                 Shape::Fault,
                 &format!(
                     "Internal server error; the server's log has the cause under {request_id}."
                 ),
             ),
-            Self::Fault(fault) => worded(status(fault), Shape::Fault, &fault.to_string()),
+            Self::Fault(fault) => worded(status_of(fault), Shape::Fault, &fault.to_string()),
             Self::Version { refused, at_root } => {
                 let shape = if *at_root {
                     Shape::Fault
@@ -147,11 +148,6 @@ impl ApiError {
             ),
         }
     }
-}
-
-/// The status of a fault.
-pub(crate) fn status(fault: &Fault) -> StatusCode {
-    StatusCode::from_u16(fault.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 struct Worded {

@@ -18,10 +18,9 @@ use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 use tracing::warn;
 
-use crate::api::AppState;
+use ironpxe_core::retry_after;
 
-/// When to retry, in seconds.
-const RETRY_AFTER: u16 = 1;
+use crate::api::AppState;
 
 pub(super) fn routes() -> Router<AppState> {
     Router::new()
@@ -44,7 +43,7 @@ async fn ready(State(state): State<AppState>) -> Response {
             let body = Json(json!({"ready": false, "problem": problem}));
             let mut response = (StatusCode::SERVICE_UNAVAILABLE, body).into_response();
             let headers = response.headers_mut();
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after::SOON));
             not_kept(response)
         }
     }

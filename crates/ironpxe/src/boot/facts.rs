@@ -1,7 +1,7 @@
 //! The data that boot decisions are based on, from this service's database.
 //!
-//! Boot requests read everything through [`BootFacts`], so that another source of nodes only needs
-//! an implementation here.
+//! Boot requests and previews read everything through [`BootFacts`], so that another source of
+//! nodes only needs an implementation here.
 
 use std::sync::Arc;
 
@@ -9,7 +9,9 @@ use ironpxe_core::boot::{Machine, boots_from_volume};
 use ironpxe_core::boot_ident::BootIdent;
 use ironpxe_core::error::Result;
 use ironpxe_core::id::NodeUuid;
+use ironpxe_core::mac::MacAddress;
 use ironpxe_core::node::Node;
+use ironpxe_core::port::Port;
 use ironpxe_core::volume::Volumes;
 
 use crate::db::{BootRows, CommitVersion, Db, Revisions, Versioned};
@@ -67,15 +69,35 @@ impl BootFacts {
 
     /// Adds the volumes to the rows of a machine, if it needs them.
     pub(super) async fn complete(&self, rows: Arc<BootRows>) -> Result<MachineFacts> {
-        let volumes = match boots_from_volume(&rows.node) {
-            Some(_) => Some(self.db.node_volumes(rows.node.uuid).await?),
-            None => None,
-        };
+        let volumes = self.volumes(&rows.node).await?;
         Ok(MachineFacts { rows, volumes })
     }
 
-    /// A single node, for kickstarts and images.
+    /// The volumes of a node that boots from one.
+    pub(super) async fn volumes(&self, node: &Node) -> Result<Option<Volumes>> {
+        Ok(match boots_from_volume(node) {
+            Some(_) => Some(self.db.node_volumes(node.uuid).await?),
+            None => None,
+        })
+    }
+
+    /// A single node, for kickstarts, images and previews.
     pub(super) async fn node(&self, uuid: NodeUuid) -> Result<Option<Node>> {
         Ok(self.db.node_get(uuid).await?)
+    }
+
+    /// The node with this name, for previews.
+    pub(super) async fn node_by_name(&self, name: &str) -> Result<Option<Node>> {
+        Ok(self.db.node_get_by_name(name).await?)
+    }
+
+    /// The port with this address and its node, for previews.
+    pub(super) async fn port(&self, mac: MacAddress) -> Result<Option<(Node, Port)>> {
+        Ok(self.db.node_get_by_address(mac).await?)
+    }
+
+    /// All ports of a node, for previews.
+    pub(super) async fn ports(&self, node: NodeUuid) -> Result<Vec<Port>> {
+        Ok(self.db.node_ports(node).await?)
     }
 }

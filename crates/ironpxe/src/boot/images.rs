@@ -72,8 +72,6 @@ impl Inner {
 
 /// The fault for the client; the image's location is only logged.
 fn not_now(problem: &LocateError) -> Fault {
-    Fault::Unavailable {
-        reason: format!("The {} is temporarily unavailable", problem.kind.name()),
-        retry_after: problem.retry_after,
-    }
+    let reason = format!("The {} is temporarily unavailable", problem.kind.name());
+    Fault::unavailable(reason, problem.retry_after)
 }

@@ -5,7 +5,7 @@
 
 use ironpxe_core::boot::{
     ActiveTemplate, BootPlan, BootSettings, FailedTemplate, Machine, Overrides, Reason, Refusal,
-    RenderContext, ResolvedPlan, Scripts, boots_from_volume, explain, explain_firmware,
+    RenderContext, ResolvedPlan, Scripts, explain, explain_firmware,
 };
 use ironpxe_core::boot_ident::BootIdent;
 use ironpxe_core::error::{Fault, Result};
@@ -14,8 +14,9 @@ use ironpxe_core::mac::MacAddress;
 use ironpxe_core::node::Node;
 use ironpxe_core::port::Port;
 
+use super::facts::BootFacts;
 use super::service::BootService;
-use crate::db::{self, Db, DbError, Location, Page, PortFilter};
+use crate::db::{self, Db, DbError, Location};
 use crate::images::{Images, Purpose};
 
 /// The request ID of previewed scripts: as long as a real one, because a kernel command line that
@@ -74,10 +75,12 @@ pub(crate) async fn offline(
     overrides: &Overrides,
 ) -> Result<BootPreview, OfflineError> {
     let look = async |db: &Db| {
-        let ident = find(db, machine)
-            .await?
+        let facts = &BootFacts::new(db);
+        let ident = find(facts, machine)
+            .await
+            .map_err(OfflineError::Fault)?
             .ok_or_else(|| OfflineError::UnknownMachine(machine.to_owned()))?;
-        let previewer = Previewer { db, context };
+        let previewer = Previewer { facts, context };
         let preview = previewer.preview(ident, overrides).await;
         preview.map_err(OfflineError::Fault)
     };
@@ -92,25 +95,25 @@ pub(crate) async fn offline(
 
 /// Finds the machine. A name takes precedence over an address, because an address without colons is
 /// a valid name.
-async fn find(db: &Db, machine: &str) -> Result<Option<BootIdent>, DbError> {
+async fn find(facts: &BootFacts, machine: &str) -> Result<Option<BootIdent>> {
     if let Ok(uuid) = machine.parse::<NodeUuid>() {
-        let node = db.node_get(uuid).await?;
+        let node = facts.node(uuid).await?;
         return Ok(node.map(|node| BootIdent::Node(node.uuid)));
     }
-    if let Some(node) = db.node_get_by_name(machine).await? {
+    if let Some(node) = facts.node_by_name(machine).await? {
         return Ok(Some(BootIdent::Node(node.uuid)));
     }
     let Ok(mac) = machine.parse::<MacAddress>() else {
         return Ok(None);
     };
-    let found = db.node_get_by_address(mac).await?;
+    let found = facts.port(mac).await?;
     Ok(found.map(|_| BootIdent::Address(mac)))
 }
 
 /// The inputs of a preview; no running conductor is needed.
 #[derive(Clone, Copy)]
 struct Previewer<'a> {
-    db: &'a Db,
+    facts: &'a BootFacts,
     context: Context<'a>,
 }
 
@@ -124,21 +127,18 @@ impl Previewer<'_> {
         } = self.context;
         let (mut node, port) = match ident {
             BootIdent::Node(uuid) => {
-                let node = self.db.node_get(uuid).await?;
+                let node = self.facts.node(uuid).await?;
                 let missing = || Fault::NodeNotFound(uuid.to_string());
                 (node.ok_or_else(missing)?, None)
             }
             BootIdent::Address(mac) => {
-                let found = self.db.node_get_by_address(mac).await?;
+                let found = self.facts.port(mac).await?;
                 let missing = || Fault::PortNotFound(mac.to_string());
                 let (node, port) = found.ok_or_else(missing)?;
                 (node, Some(port))
             }
         };
-        let volumes = match boots_from_volume(&node) {
-            Some(_) => Some(self.db.node_volumes(node.uuid).await?),
-            None => None,
-        };
+        let volumes = self.facts.volumes(&node).await?;
         let mut supposed = vec![self.other_ports(&node, port.as_ref()).await?];
         supposed.extend(overrides.apply(&mut node));
         let machine = Machine {
@@ -198,11 +198,7 @@ impl Previewer<'_> {
 
     /// The reason about the node's other ports.
     async fn other_ports(self, node: &Node, matched: Option<&Port>) -> Result<Reason> {
-        let filter = PortFilter {
-            node_uuid: Some(node.uuid),
-            ..PortFilter::default()
-        };
-        let ports = self.db.port_list(&filter, &Page::default()).await?;
+        let ports = self.facts.ports(node.uuid).await?;
         let others: Vec<String> = ports
             .iter()
             .filter(|port| matched.is_none_or(|matched| matched.uuid != port.uuid))
@@ -263,7 +259,7 @@ impl BootService {
         let inner = self.inner();
         let settings = &inner.settings;
         let previewer = Previewer {
-            db: &inner.db,
+            facts: &inner.facts,
             context: Context {
                 settings: &settings.boot,
                 scripts: &settings.templates.current(),

@@ -11,10 +11,10 @@
 use http::StatusCode;
 use ironpxe_core::boot::{Scripts, UnknownMachine};
 use ironpxe_core::error::{Fault, Result};
+use ironpxe_core::retry_after;
 use tracing::{error, warn};
 
-/// When a client should retry a request that cannot be served now, in seconds.
-const RETRY_AFTER: u16 = 5;
+use crate::fault_status::status_of;
 
 /// The kind of client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,19 +61,12 @@ pub(crate) enum BootBody {
 
 /// The fault of requests over the limit.
 pub(super) fn overloaded() -> Fault {
-    unavailable("Too many concurrent boot requests")
+    Fault::unavailable("Too many concurrent boot requests", retry_after::SERVICE)
 }
 
 /// The fault while the hardware types are unknown because no conductor has registered.
 pub(super) fn no_conductor() -> Fault {
-    unavailable("No conductor is running")
-}
-
-fn unavailable(reason: &str) -> Fault {
-    Fault::Unavailable {
-        reason: reason.to_owned(),
-        retry_after: RETRY_AFTER,
-    }
+    Fault::unavailable("No conductor is running", retry_after::SERVICE)
 }
 
 impl BootResponse {
@@ -107,7 +100,7 @@ impl BootResponse {
             Ok(script) => Self::script(script),
             Err(problem) => {
                 error!(req.id = request_id, "{problem}");
-                Self::ask_again(RETRY_AFTER)
+                Self::ask_again(retry_after::SERVICE)
             }
         }
     }
@@ -134,9 +127,8 @@ impl BootResponse {
     }
 
     fn fault(fault: Fault) -> Self {
-        let internal = StatusCode::INTERNAL_SERVER_ERROR;
         Self {
-            status: StatusCode::from_u16(fault.code()).unwrap_or(internal),
+            status: status_of(&fault),
             retry_after: match fault {
                 Fault::Unavailable { retry_after, .. } => Some(retry_after),
                 _ => None,
@@ -152,7 +144,7 @@ fn fault_for_firmware(scripts: &Scripts, request_id: &str, fault: &Fault) -> Boo
         Fault::Unavailable { retry_after, .. } => return BootResponse::ask_again(*retry_after),
         Fault::Internal(cause) => {
             error!(req.id = request_id, "boot request failed: {cause}");
-            return BootResponse::ask_again(RETRY_AFTER);
+            return BootResponse::ask_again(retry_after::SERVICE);
         }
         Fault::PortNotFound(address) => {
             kind = UnknownMachine::Address;

@@ -57,8 +57,6 @@ pub(super) struct Inner {
     limiter: BootLimiter,
     unknown_machines: UnknownMachines,
     tasks: Tasks,
-    /// For previews.
-    pub(super) db: Db,
 }
 
 impl BootService {
@@ -72,7 +70,6 @@ impl BootService {
             limiter: BootLimiter::new(settings.max_requests),
             unknown_machines: UnknownMachines::default(),
             tasks: tasks.clone(),
-            db: db.clone(),
             settings,
         }))
     }

@@ -5,7 +5,7 @@ use ironpxe_core::id::NodeUuid;
 use ironpxe_core::interface::InterfaceKind;
 use ironpxe_core::node::Node;
 use ironpxe_core::patch::NodeChange;
-use ironpxe_core::provision_state::ProvisionState;
+use ironpxe_core::provision_state::Change;
 use json_patch::{Patch, PatchOperation};
 use tracing::{error, info};
 
@@ -49,7 +49,7 @@ impl LocalConductor {
     }
 
     pub(super) async fn destroy_node(&self, ctx: &Context, uuid: NodeUuid) -> Result<()> {
-        let ports = self.ports_of(uuid).await?;
+        let ports = self.db.node_ports(uuid).await?;
         self.db.node_destroy(uuid, refuse_to_destroy).await?;
         info!(req.id = ctx.request_id, node.uuid = %uuid, "deleted");
         // The node is deleted in any case.
@@ -67,46 +67,23 @@ impl LocalConductor {
 
 /// In a transient state, clients cannot change the node, except in states that may last long. The
 /// instance of a node in maintenance can always be removed. Source: Ironic's
-/// `NodesController.patch`, `UPDATE_ALLOWED_STATES`.
+/// `NodesController.patch`.
 fn refuse_in_transition(node: &Node, patch: &Patch) -> Result<()> {
-    use ProvisionState as S;
-    let may_take_long = matches!(
-        node.provision_state.known(),
-        Some(
-            S::DeployFailed
-                | S::Inspecting
-                | S::InspectFailed
-                | S::InspectWait
-                | S::CleanFailed
-                | S::Error
-                | S::Verifying
-                | S::AdoptFailed
-                | S::RescueFailed
-                | S::UnrescueFailed
-                | S::ServiceHold
-                | S::ServiceFailed
-        )
-    );
     let frees_instance = matches!(
         patch.0.as_slice(),
         [PatchOperation::Remove(remove)] if remove.path.as_str() == "/instance_uuid"
     );
-    let moving = node.target_provision_state.is_some() && !may_take_long;
-    if moving && !(node.maintenance && frees_instance) {
+    let in_transition =
+        node.target_provision_state.is_some() && !node.provision_state.allows(Change::Update);
+    if in_transition && !(node.maintenance && frees_instance) {
         return Err(Fault::NodeInTransition(node.uuid));
     }
     Ok(())
 }
 
-/// Driver and interfaces can only be changed in certain states. Source: Ironic's conductor
-/// (`update_node`).
+/// Driver and interfaces can only be changed in certain states.
 fn refuse_fixed_fields(before: &Node, after: &Node) -> Result<()> {
-    use ProvisionState as S;
-    let exchangeable = matches!(
-        before.provision_state.known(),
-        Some(S::Available | S::Enroll | S::InspectWait | S::Inspecting | S::Manageable)
-    );
-    if exchangeable || before.maintenance {
+    if before.maintenance || before.provision_state.allows(Change::SetInterfaces) {
         return Ok(());
     }
     let fixed = |field: &'static str| Fault::FieldFixedInState {
@@ -139,11 +116,7 @@ fn refuse_to_destroy(node: &Node) -> Result<()> {
             instance: instance.to_string(),
         });
     }
-    if !node
-        .provision_state
-        .known()
-        .is_some_and(ProvisionState::allows_delete)
-    {
+    if !node.provision_state.allows(Change::Delete) {
         let state = node.provision_state.name().to_owned();
         return Err(Fault::NodeNotDeletable {
             node: node.uuid,

@@ -6,7 +6,8 @@ use ironpxe_core::id::{NodeUuid, PortUuid};
 use ironpxe_core::node::Node;
 use ironpxe_core::patch::PortChange;
 use ironpxe_core::port::Port;
-use ironpxe_core::provision_state::ProvisionState;
+use ironpxe_core::provision_state::{Change, ProvisionState};
+use ironpxe_core::retry_after;
 use tracing::{error, info};
 
 use super::LocalConductor;
@@ -95,10 +96,10 @@ impl LocalConductor {
         };
         telling.await.map_err(|problem| {
             error!(req.id = ctx.request_id, node.uuid = %uuid, "{problem}");
-            Fault::Unavailable {
-                reason: format!("The port is saved, but {problem}"),
-                retry_after: 10,
-            }
+            Fault::unavailable(
+                format!("The port is saved, but {problem}"),
+                retry_after::DHCP,
+            )
         })
     }
 
@@ -117,12 +118,11 @@ impl LocalConductor {
 ///
 /// Source: Ironic's conductor (`update_port`).
 fn refuse_in_state(node: &Node, before: &Port, after: &Port) -> Result<()> {
-    use ProvisionState as S;
     if node.maintenance {
         return Ok(());
     }
-    let state = node.provision_state.known();
-    let in_use = state == Some(S::Active) || node.instance_uuid.is_some();
+    let is_active = node.provision_state == ProvisionState::Active.into();
+    let in_use = is_active || node.instance_uuid.is_some();
     if in_use && before.address != after.address {
         return Err(Fault::InvalidState(format!(
             "Cannot update hardware address for port {} as node {} is active or has instance UUID \
@@ -133,11 +133,7 @@ fn refuse_in_state(node: &Node, before: &Port, after: &Port) -> Result<()> {
     let recabled = before.pxe_enabled != after.pxe_enabled
         || before.local_link_connection != after.local_link_connection
         || before.physical_network != after.physical_network;
-    let open = matches!(
-        state,
-        Some(S::Enroll | S::Inspecting | S::InspectWait | S::Manageable)
-    );
-    if recabled && !open {
+    if recabled && !node.provision_state.allows(Change::Reconnect) {
         return Err(Fault::InvalidState(format!(
             "Port {} can not have any connectivity attributes (portgroup_id, physical_network, \
              pxe_enabled, local_link_connection) updated unless node {} is in a enroll, \

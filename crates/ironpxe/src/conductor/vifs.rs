@@ -64,7 +64,7 @@ impl LocalConductor {
     }
 
     async fn plug(&self, ctx: &Context, uuid: NodeUuid, vif: VifInfo) -> Result<()> {
-        let mut ports = self.ports_of(uuid).await?;
+        let mut ports = self.db.node_ports(uuid).await?;
         if ports.is_empty() && vif.port_uuid.is_none() && !self.settings.dhcp.follows_vifs() {
             info!(
                 req.id = ctx.request_id,
@@ -116,7 +116,7 @@ impl LocalConductor {
             vif: vif.to_owned(),
             node: uuid,
         };
-        let ports = self.ports_of(uuid).await?;
+        let ports = self.db.node_ports(uuid).await?;
         if ports.is_empty() && !self.settings.dhcp.follows_vifs() {
             return Ok(());
         }

@@ -12,7 +12,7 @@ use ironpxe_core::id::NodeUuid;
 use ironpxe_core::node::Node;
 use ironpxe_core::patch::VolumeChange;
 use ironpxe_core::power_state::PowerState;
-use ironpxe_core::provision_state::ProvisionState;
+use ironpxe_core::provision_state::Change;
 use ironpxe_core::volume::Volume;
 use tracing::info;
 
@@ -81,10 +81,8 @@ fn refuse_to_change(node: &Node, action: &str) -> Result<()> {
 
 /// Volumes can always be removed from a node that could be deleted.
 fn refuse_to_remove(node: &Node, action: &str) -> Result<()> {
-    use ProvisionState as S;
     refuse_if_reserved(node)?;
-    let state = node.provision_state.known();
-    if matches!(state, Some(S::Enroll | S::Manageable | S::AdoptFailed)) {
+    if node.provision_state.allows(Change::RemoveVolumes) {
         return Ok(());
     }
     refuse_to_change(node, action)

@@ -8,15 +8,13 @@ use ironpxe_core::id::{
     NodeHistoryUuid, NodeUuid, PortUuid, VolumeConnectorUuid, VolumeTargetUuid,
 };
 use ironpxe_core::mac::MacAddress;
+use ironpxe_core::retry_after;
 use sqlx::error::{DatabaseError, ErrorKind};
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::PgDatabaseError;
 use uuid::Uuid;
 
 use crate::error_chain::error_chain;
-
-/// When a client may retry after [`DbError::Unavailable`], in seconds.
-const RETRY_AFTER: u16 = 2;
 
 /// Why a database operation failed.
 #[derive(Debug, thiserror::Error)]
@@ -406,13 +404,11 @@ impl From<DbError> for Fault {
                 let problem = WriteProblem::of(&source);
                 let error = DbError::Unavailable { operation, source };
                 tracing::warn!(error = error_chain(&error), "the database is not available");
-                Self::Unavailable {
-                    reason: problem.map_or_else(
-                        || "The database is not available".to_owned(),
-                        |problem| format!("The database is not available: {}", problem.text()),
-                    ),
-                    retry_after: RETRY_AFTER,
-                }
+                let reason = problem.map_or_else(
+                    || "The database is not available".to_owned(),
+                    |problem| format!("The database is not available: {}", problem.text()),
+                );
+                Self::unavailable(reason, retry_after::DATABASE)
             }
             error @ (DbError::NoDatabase(_)
             | DbError::Open { .. }
@@ -456,8 +452,5 @@ impl From<Duplicate> for Fault {
 
 /// The fault after too many concurrent changes of the same row.
 pub(super) fn contended() -> Fault {
-    Fault::Unavailable {
-        reason: "Too many concurrent changes".to_owned(),
-        retry_after: RETRY_AFTER,
-    }
+    Fault::unavailable("Too many concurrent changes", retry_after::DATABASE)
 }

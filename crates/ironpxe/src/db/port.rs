@@ -69,6 +69,15 @@ impl Db {
         .await
     }
 
+    /// All ports of a node.
+    pub(crate) async fn node_ports(&self, node: NodeUuid) -> Result<Vec<Port>, DbError> {
+        let filter = PortFilter {
+            node_uuid: Some(node),
+            ..PortFilter::default()
+        };
+        self.port_list(&filter, &Page::default()).await
+    }
+
     /// Applies `change` to the current port and saves it, with retries after concurrent changes.
     ///
     /// Returns the saved port and the result of `change`. `change` may run several times; a fault

@@ -11,7 +11,7 @@
 //! A rejected download gets 503 with `Retry-After`. An aborted download ends early: its machine has
 //! fewer bytes than announced, and retries.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::ImageError;
 use super::source::Source;
+
+use crate::client_network::client_network;
 
 /// The limit per node when downloads are limited.
 const PER_NODE: usize = 4;
@@ -91,7 +93,7 @@ impl Downloads {
 
     fn take_at(self: &Arc<Self>, client: Client, now: Instant) -> Result<Permit, ImageError> {
         let Client { node, peer } = client;
-        let peer = peer.map(network);
+        let peer = peer.map(client_network);
         let mut taken = lock(&self.taken);
         if let Some(ended) = self.to_end(&taken, node, peer, now)? {
             taken.retain(|slot| !Arc::ptr_eq(slot, &ended));
@@ -246,18 +248,6 @@ fn rate(bytes: u64, time: Duration) -> u64 {
     bytes.saturating_mul(1000) / milliseconds
 }
 
-/// The client as counted by the limit: an IPv4 address, or an IPv6 network, because a host can have
-/// any number of addresses in it.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-        address @ IpAddr::V4(_) => address,
-    }
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing panics while the lock is held.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -381,7 +371,7 @@ mod tests {
 
     #[test]
     fn a_host_counts_once_whatever_addresses_it_has() {
-        let of = |text: &str| network(text.parse().unwrap()).to_string();
+        let of = |text: &str| client_network(text.parse().unwrap()).to_string();
         assert_eq!(of("::ffff:10.0.0.1"), "10.0.0.1");
         assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
     }

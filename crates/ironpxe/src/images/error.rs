@@ -1,7 +1,6 @@
 //! Errors of images.
 
-/// When a machine should retry an image that is temporarily unavailable, in seconds.
-pub(super) const RETRY_AFTER: u16 = 5;
+use ironpxe_core::retry_after;
 
 /// Why an image is not available. The texts are for operators.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,7 +29,7 @@ impl ImageError {
     pub(super) fn unavailable(problem: impl Into<String>) -> Self {
         Self::Unavailable {
             problem: problem.into(),
-            retry_after: RETRY_AFTER,
+            retry_after: retry_after::IMAGE,
         }
     }
 }

@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ironpxe_core::boot::{GlanceImage, ImageUrl};
+use ironpxe_core::retry_after;
 use reqwest::StatusCode;
 use uuid::Uuid;
 
-use super::error::{ImageError, RETRY_AFTER};
+use super::error::ImageError;
 use super::range::{ByteRange, ContentRange};
 use super::relay::FetchedImage;
 use super::stream::Check;
@@ -195,7 +196,7 @@ fn trouble(error: &OpenStackError) -> ImageError {
     if error.is_temporary() || matches!(error.cause, Cause::NoData) {
         return ImageError::Unavailable {
             problem: error.to_string(),
-            retry_after: RETRY_AFTER,
+            retry_after: retry_after::IMAGE,
         };
     }
     ImageError::NotAvailable(error.to_string())

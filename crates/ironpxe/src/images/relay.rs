@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use http::{HeaderValue, StatusCode, header};
 use ironpxe_core::boot::ImageUrl;
+use ironpxe_core::retry_after;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};
 
 use super::SetupError;
 use super::address_policy::{AddressPolicy, Forbidden, literal};
-use super::error::{ImageError, RETRY_AFTER};
+use super::error::ImageError;
 use super::range::{ByteRange, ContentRange};
 use crate::error_chain::error_chain;
 use crate::tls;
@@ -291,7 +292,9 @@ fn elsewhere(from: &Url, target: &[u8]) -> Result<Url, String> {
 fn retry_after(answer: &Response) -> u16 {
     let value = answer.headers().get(header::RETRY_AFTER);
     let seconds = value.and_then(|value| value.to_str().ok()?.trim().parse().ok());
-    seconds.unwrap_or(RETRY_AFTER).clamp(1, MAX_RETRY_AFTER)
+    seconds
+        .unwrap_or(retry_after::IMAGE)
+        .clamp(1, MAX_RETRY_AFTER)
 }
 
 #[cfg(test)]

@@ -5,11 +5,9 @@
 //! between ironpxe processes.
 
 use ironpxe_core::error::Fault;
+use ironpxe_core::retry_after;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-
-/// When to retry, in seconds, if the conductor does not say.
-const RETRY_AFTER: u16 = 5;
 
 /// The `error` of a response.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,10 +49,7 @@ impl FaultOnWire {
         match self.code {
             404 => Fault::NotFound,
             406 => Fault::NotAcceptable,
-            503 => Fault::Unavailable {
-                reason: self.message,
-                retry_after: RETRY_AFTER,
-            },
+            503 => Fault::unavailable(self.message, retry_after::SERVICE),
             400..=499 => Fault::InvalidParameterValue(self.message),
             // Includes JSON-RPC's own codes: the call was invalid.
             code => Fault::Internal(format!(
@@ -94,8 +89,7 @@ fn class(fault: &Fault) -> &'static str {
         Fault::NodeLocked { .. } => "NodeLocked",
         Fault::NodeAssociated { .. } => "NodeAssociated",
         Fault::NodeInTransition(_) => "Conflict",
-        Fault::NodeChanged { .. }
-        | Fault::InvalidState(_)
+        Fault::InvalidState(_)
         | Fault::NodeNotDeletable { .. }
         | Fault::FieldFixedInState { .. } => "InvalidState",
 
@@ -127,7 +121,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::api::error::{ApiError, status, tests::faults};
+    use crate::api::error::{ApiError, tests::faults};
+    use crate::fault_status::status_of;
 
     #[test]
     fn the_whole_table() {
@@ -145,7 +140,11 @@ mod tests {
         for fault in faults() {
             let text = serde_json::to_string(&FaultOnWire::from_fault(&fault)).unwrap();
             let sent: FaultOnWire = serde_json::from_str(&text).unwrap();
-            assert_eq!(sent.code, i64::from(status(&fault).as_u16()), "{fault:?}");
+            assert_eq!(
+                sent.code,
+                i64::from(status_of(&fault).as_u16()),
+                "{fault:?}"
+            );
             let got = sent.into_fault();
             assert_eq!(got, fault);
             let answer = |fault| ApiError::from(fault).answer("req-1").status();

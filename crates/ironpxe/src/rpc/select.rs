@@ -14,6 +14,7 @@ use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::node::Node;
 use ironpxe_core::patch::NodeChange;
+use ironpxe_core::retry_after;
 use json_patch::PatchOperation;
 use time::OffsetDateTime;
 use tracing::warn;
@@ -22,9 +23,6 @@ use crate::db::Db;
 
 /// How long the list is used.
 const FRESH: Duration = Duration::from_secs(1);
-/// When to retry if there is no conductor, in seconds.
-const RETRY_AFTER: u16 = 5;
-
 /// The conductors that can execute a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Target {
@@ -238,8 +236,5 @@ impl ConductorList {
 
 /// The fault if there is no conductor.
 pub(super) fn no_conductor(reason: &str) -> Fault {
-    Fault::Unavailable {
-        reason: reason.to_owned(),
-        retry_after: RETRY_AFTER,
-    }
+    Fault::unavailable(reason, retry_after::SERVICE)
 }

@@ -21,6 +21,7 @@ use tracing::{debug, error, warn};
 
 use ironpxe_core::error::Fault;
 use ironpxe_core::json_size::{VALUE_BYTES, count_values};
+use ironpxe_core::retry_after;
 
 use super::auth::{AuthResult, Users};
 use super::envelope::{self, MAX_VALUES, Request, RpcError};
@@ -129,7 +130,7 @@ fn refuse_body(refused: BodyError, limit: usize) -> Response {
             let message =
                 "The requests in progress use all of the memory for requests; please retry";
             let mut answer = error_response(StatusCode::SERVICE_UNAVAILABLE, message);
-            let retry_after = HeaderValue::from_static("1");
+            let retry_after = HeaderValue::from(retry_after::SOON);
             answer
                 .headers_mut()
                 .insert(header::RETRY_AFTER, retry_after);

@@ -7,13 +7,15 @@
 //! reserved for connections that ask for a boot script immediately.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use tracing::warn;
+
+use crate::client_network::client_network;
 
 /// How long an idle connection is safe: the client's next packet may be on its way. Does not apply
 /// to addresses with many connections.
@@ -24,18 +26,6 @@ const SLOW: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// The interval of the log line about the limit.
 const SAID_EVERY: Duration = Duration::from_secs(10);
-
-/// The part of an address by which connections are counted: with IPv6 the /64 network, in which a
-/// host can choose its address.
-pub(super) fn source_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => {
-            let network = address.to_bits() & !u128::from(u64::MAX);
-            Ipv6Addr::from_bits(network).into()
-        }
-    }
-}
 
 /// The connections of a listener.
 #[derive(Debug)]
@@ -140,7 +130,7 @@ impl ConnectionLimit {
 
     /// Waits until a new connection from this address is allowed; `None` if it is refused.
     pub(super) async fn acquire(self: &Arc<Self>, peer: IpAddr) -> Option<ConnectionPermit> {
-        let source = source_of(peer);
+        let source = client_network(peer);
         loop {
             let mut left = std::pin::pin!(self.left.notified());
             left.as_mut().enable();

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tracing::warn;
 
-use super::connection_limit::source_of;
+use crate::client_network::client_network;
 
 /// The minimum interval between log lines about the budget.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
@@ -73,7 +73,7 @@ impl RequestMemory {
     pub(crate) fn begin(&self, peer: IpAddr) -> ReservedMemory {
         ReservedMemory(Arc::new(Reservation {
             budget: Arc::clone(&self.0),
-            source: source_of(peer),
+            source: client_network(peer),
             bytes: Mutex::new(0),
         }))
     }

@@ -39,11 +39,30 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // all else; it never names a driver.
     (
         "api",
-        &["boot", "rpc", "db", "images", "server", "clock", "ident"],
+        &[
+            "boot",
+            "rpc",
+            "db",
+            "images",
+            "server",
+            "clock",
+            "fault_status",
+            "ident",
+        ],
     ),
     // It answers machines in whatever process it is, and asks no conductor. (`drivers` says where a
     // node's agent token is.)
-    ("boot", &["db", "drivers", "images", "lifecycle", "ident"]),
+    (
+        "boot",
+        &[
+            "db",
+            "drivers",
+            "images",
+            "lifecycle",
+            "fault_status",
+            "ident",
+        ],
+    ),
     (
         "conductor",
         &[
@@ -59,21 +78,36 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     // It reads who the conductors are.
-    ("rpc", &["db", "error_chain", "ident", "server", "tls"]),
+    (
+        "rpc",
+        &[
+            "db",
+            "client_network",
+            "error_chain",
+            "ident",
+            "server",
+            "tls",
+        ],
+    ),
     ("dhcp", &["openstack"]),
     ("openstack", &["clock", "error_chain", "tls"]),
     // The API passes their bytes on, the conductor says where they are.
-    ("images", &["openstack", "clock", "error_chain", "tls"]),
+    (
+        "images",
+        &["openstack", "client_network", "clock", "error_chain", "tls"],
+    ),
     ("drivers", &[]),
     ("db", &["clock", "error_chain", "ident"]),
     ("config", &[]),
-    ("server", &["lifecycle", "clock"]),
+    ("server", &["lifecycle", "client_network", "clock"]),
     // It compares the answers of a whole service, for tests and fuzzing alone.
     ("fuzzing", &["api", "boot", "db", "rpc", "server"]),
     ("lifecycle", &[]),
     ("telemetry", &["clock"]),
     ("tls", &[]),
     ("error_chain", &[]),
+    ("fault_status", &[]),
+    ("client_network", &[]),
     ("clock", &[]),
     ("ident", &[]),
 ];

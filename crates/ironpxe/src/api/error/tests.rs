@@ -1,6 +1,5 @@
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::microversion::Microversion;
-use ironpxe_core::provision_state::ProvisionState;
 
 use super::*;
 
@@ -55,10 +54,6 @@ pub(crate) fn faults() -> Vec<Fault> {
             action: text("a"),
             node,
             state: text("s"),
-        },
-        Fault::NodeChanged {
-            node,
-            expected: ProvisionState::Active,
         },
         Fault::NodeNotDeletable {
             node,

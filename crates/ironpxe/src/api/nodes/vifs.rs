@@ -15,7 +15,6 @@ use crate::api::body::JsonBody;
 use crate::api::error::{ApiError, Result};
 use crate::api::request::Call;
 use crate::api::resolve::find;
-use crate::db::{Page, PortFilter};
 use crate::rpc::VifInfo;
 
 /// The longest VIF ID.
@@ -35,11 +34,7 @@ async fn list(
     Path(ident): Path<String>,
 ) -> Result<Json<Value>> {
     let node = find(&state, &call, &ident).await?;
-    let filter = PortFilter {
-        node_uuid: Some(node.uuid),
-        ..PortFilter::default()
-    };
-    let ports = state.db.port_list(&filter, &Page::default()).await?;
+    let ports = state.db.node_ports(node.uuid).await?;
     let vifs: Vec<Value> = ports
         .iter()
         .filter_map(|port| port.internal_info.get("tenant_vif_port_id"))

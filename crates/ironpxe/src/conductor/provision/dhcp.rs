@@ -3,13 +3,10 @@
 use ironpxe_core::boot::Refusal;
 use ironpxe_core::dhcp::{DhcpOption, dhcp_options};
 use ironpxe_core::driver::boot::BootInterface;
-use ironpxe_core::error::Result;
-use ironpxe_core::id::NodeUuid;
+use ironpxe_core::error::Fault;
 use ironpxe_core::node::Node;
-use ironpxe_core::port::Port;
 
 use crate::conductor::LocalConductor;
-use crate::db::{Page, PortFilter};
 
 impl LocalConductor {
     /// Sets the DHCP options for the boot of the node on its current ports.
@@ -20,13 +17,13 @@ impl LocalConductor {
         let Some(options) = self.dhcp_options(node)? else {
             return Ok(());
         };
-        let ports = self.ports_of(node.uuid).await?;
+        let ports = self.db.node_ports(node.uuid).await.map_err(Fault::from)?;
         Ok(self.settings.dhcp.update(node, &ports, &options).await?)
     }
 
     /// Removes the DHCP options of the node.
     pub(super) async fn clear_dhcp_opts(&self, node: &Node) -> Result<(), DhcpProblem> {
-        let ports = self.ports_of(node.uuid).await?;
+        let ports = self.db.node_ports(node.uuid).await.map_err(Fault::from)?;
         Ok(self.settings.dhcp.clear(node, &ports).await?)
     }
 
@@ -45,15 +42,6 @@ impl LocalConductor {
         let settings = &self.settings.dhcp_options;
         dhcp_options(node, settings, transport, dhcp.tags_ipxe()).map(Some)
     }
-
-    /// All ports of the node.
-    pub(in crate::conductor) async fn ports_of(&self, uuid: NodeUuid) -> Result<Vec<Port>> {
-        let filter = PortFilter {
-            node_uuid: Some(uuid),
-            ..PortFilter::default()
-        };
-        Ok(self.db.port_list(&filter, &Page::default()).await?)
-    }
 }
 
 /// Why DHCP options could not be set.
@@ -67,7 +55,7 @@ pub(in crate::conductor) enum DhcpProblem {
     Dhcp(#[from] crate::dhcp::DhcpError),
     /// The ports cannot be read.
     #[error(transparent)]
-    Fault(#[from] ironpxe_core::error::Fault),
+    Fault(#[from] Fault),
 }
 
 impl From<Refusal> for DhcpProblem {

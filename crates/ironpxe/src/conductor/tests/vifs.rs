@@ -34,7 +34,7 @@ impl TestApp {
     }
 
     async fn vifs(&self, node: NodeUuid) -> Vec<Option<String>> {
-        let ports = self.conductor.ports_of(node).await.unwrap();
+        let ports = self.db.node_ports(node).await.unwrap();
         let vif = |port: &Port| port.internal_info.get("tenant_vif_port_id").cloned();
         ports
             .iter()
@@ -91,7 +91,7 @@ async fn a_vif_that_is_unplugged_forgets_the_machine_and_one_that_is_plugged_in_
 async fn a_vif_is_plugged_into_the_first_free_card_that_boots() {
     let (app, _cloud) = site().await;
     let node = app.enrol("direct").await;
-    let first = app.conductor.ports_of(node).await.unwrap().remove(0);
+    let first = app.db.node_ports(node).await.unwrap().remove(0);
     let mut second = Port::new(
         PortUuid(ident::uuid()),
         node,
@@ -144,10 +144,7 @@ async fn a_vif_is_plugged_into_the_first_free_card_that_boots() {
         app.attach(node, "third").await,
         Err(Fault::NoFreePhysicalPorts("third".to_owned()))
     );
-    assert_eq!(
-        app.conductor.ports_of(node).await.unwrap()[0].uuid,
-        first.uuid
-    );
+    assert_eq!(app.db.node_ports(node).await.unwrap()[0].uuid, first.uuid);
 }
 
 #[tokio::test]
@@ -185,7 +182,7 @@ async fn of_two_simultaneous_attachments_of_a_vif_one_succeeds() {
             clock::now(),
         );
         app.db.port_create(&more).await.unwrap();
-        let ports = app.conductor.ports_of(node).await.unwrap();
+        let ports = app.db.node_ports(node).await.unwrap();
         let ctx = context();
         let attach = |port: &Port| {
             let vif = VifInfo {

@@ -3,10 +3,13 @@
 //! A verification takes a third of a second of CPU time, so a peer with wrong passwords must not
 //! block others. A peer is an IPv4 address, or a `/64` of IPv6, which a single host can own.
 
+use ironpxe_core::retry_after;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::client_network::client_network;
 
 /// The maximum number of verifications queued or running, of all peers.
 pub(super) const MAX_WAITING: usize = 64;
@@ -18,9 +21,6 @@ pub(super) const MAX_FAILURES: u32 = 10;
 const FAILURE_EXPIRY: Duration = Duration::from_secs(2);
 /// The maximum number of tracked peers.
 const MAX_PEERS: usize = 4096;
-/// When to retry beyond the limits, in seconds.
-const RETRY_AFTER: u16 = 1;
-
 /// The peers with verifications or recent failures.
 #[derive(Debug, Default)]
 pub(super) struct Limits(Mutex<Peers>);
@@ -71,10 +71,10 @@ impl Limits {
         peer: Option<IpAddr>,
         now: Instant,
     ) -> Result<VerificationPermit, u16> {
-        let peer = peer.map(network);
+        let peer = peer.map(client_network);
         let mut peers = self.lock();
         if peers.waiting >= MAX_WAITING {
-            return Err(RETRY_AFTER);
+            return Err(retry_after::SOON);
         }
         if peers.by_address.len() >= MAX_PEERS && !peers.by_address.contains_key(&peer) {
             peers.by_address.retain(|_, peer| {
@@ -82,7 +82,7 @@ impl Limits {
                 !peer.is_idle()
             });
             if peers.by_address.len() >= MAX_PEERS {
-                return Err(RETRY_AFTER);
+                return Err(retry_after::SOON);
             }
         }
         let entry = peers.by_address.entry(peer).or_insert(Peer {
@@ -92,7 +92,7 @@ impl Limits {
         });
         entry.expire_failures(now);
         if entry.waiting >= MAX_WAITING_BY_PEER {
-            return Err(RETRY_AFTER);
+            return Err(retry_after::SOON);
         }
         if entry.failures >= MAX_FAILURES {
             let free = entry.counted + FAILURE_EXPIRY;
@@ -134,16 +134,6 @@ impl Drop for VerificationPermit {
     }
 }
 
-/// The addresses that a single host can own.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(
-            address.to_bits() & !u128::from(u64::MAX),
-        )),
-        address @ IpAddr::V4(_) => address,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,7 +150,10 @@ mod tests {
         let mut permits: Vec<VerificationPermit> = (0..MAX_WAITING_BY_PEER)
             .map(|_| limits.acquire(Some(one), now).unwrap())
             .collect();
-        assert_eq!(limits.acquire(Some(one), now).unwrap_err(), RETRY_AFTER);
+        assert_eq!(
+            limits.acquire(Some(one), now).unwrap_err(),
+            retry_after::SOON
+        );
         assert_eq!(
             limits
                 .acquire(Some(peer("::ffff:192.0.2.1")), now)

@@ -25,7 +25,7 @@ fn is_ended(permit: &ConnectionPermit) -> bool {
 
 /// Whether a new connection from this address has to wait; if so, another one has to go.
 fn waits(limit: &Arc<ConnectionLimit>, last: u8) -> bool {
-    matches!(limit.try_enter(source_of(peer(last))).0, Entered::Wait)
+    matches!(limit.try_enter(client_network(peer(last))).0, Entered::Wait)
 }
 
 /// Lets some time pass, so that one has waited longer than another.
@@ -35,7 +35,7 @@ async fn a_moment() {
 
 #[test]
 fn addresses_are_counted_by_what_a_host_can_choose() {
-    let source = |text: &str| source_of(text.parse().unwrap()).to_string();
+    let source = |text: &str| client_network(text.parse().unwrap()).to_string();
     assert_eq!(source("10.0.0.1"), "10.0.0.1");
     assert_eq!(source("::ffff:10.0.0.1"), "10.0.0.1");
     assert_eq!(source("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
@@ -125,7 +125,7 @@ async fn few_connections_of_each_address_are_left_alone_for_a_while() {
         // The second packet of a client comes within a second, or never.
         while !all.iter().any(is_ended) {
             a_moment().await;
-            let _ = later.try_enter(source_of(peer(9)));
+            let _ = later.try_enter(client_network(peer(9)));
         }
     };
     waiting.await;
