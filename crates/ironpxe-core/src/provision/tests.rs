@@ -60,8 +60,9 @@ fn the_operators_page_lists_every_verb() {
         1 => format!("`{name}`"),
         minor => format!("`{name}` (1.{minor})"),
     };
-    let mut table =
-        String::from("| verb | accepted in | takes | refused if the node |\n|---|---|---|---|\n");
+    let mut table = String::from(
+        "| verb | accepted in | arguments | refused if the node |\n|---|---|---|---|\n",
+    );
     for &verb in Verb::ALL {
         let row = verb.row();
         let words = row.words.iter().map(|(word, minor)| since(word, *minor));
@@ -74,7 +75,7 @@ fn the_operators_page_lists_every_verb() {
         });
         let takes = row.takes.iter().map(|(argument, minor)| {
             let needed = if argument.is_required() {
-                ", needed"
+                ", required"
             } else {
                 ""
             };

@@ -30,7 +30,7 @@ fn states() -> String {
     table
 }
 
-/// What the record of the work under way changes, by the states in which it does.
+/// What the recorded progress of a task changes, by the states in which it does.
 fn progress() -> String {
     type Change = fn(&mut Node);
     let cases: [(&str, &str, Change); 4] = [
@@ -59,7 +59,7 @@ fn progress() -> String {
             |node| node.driver_internal_info = map(json!({"service_disable_ramdisk": true})),
         ),
     ];
-    let mut table = String::from("| what the node's record says | in | boots |\n|---|---|---|\n");
+    let mut table = String::from("| condition | states | boots |\n|---|---|---|\n");
     for (what, boots, change) in cases {
         let mut states = Vec::new();
         for state in ProvisionState::all() {
