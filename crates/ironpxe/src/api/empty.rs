@@ -70,8 +70,8 @@ const COLLECTIONS: [UnsupportedCollection; 6] = [
         one: "Portgroup",
         since: 23,
         older: Older::NotFound,
-        instead: "create a port for each network card, and configure bonding in the instance; the machine \
-                  boots from any of its ports with pxe_enabled",
+        instead: "create a port for each NIC, and configure bonding in the instance; the machine boots \
+                  from any of its ports with pxe_enabled",
     },
     UnsupportedCollection {
         path: "runbooks",

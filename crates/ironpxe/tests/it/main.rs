@@ -11,6 +11,7 @@ mod firmware;
 mod footprint;
 mod images;
 mod postgres;
+mod quoted_messages;
 mod replicas;
 mod rest;
 mod roles;
