@@ -58,7 +58,7 @@ impl LocalConductor {
                     node.name = ended.node.name,
                     node.state = %ended.node.provision_state,
                     error = ended.node.last_error,
-                    "timed out in state \"{}\" after [conductor]{option}",
+                    "node timed out in state \"{}\" after [conductor]{option}",
                     ended.before.provision_state,
                 );
                 self.start_task(&ctx, ended);

@@ -260,7 +260,7 @@ impl LocalConductor {
                         node.uuid = %before.uuid,
                         node.state = %state,
                         conductor.host = before.reservation,
-                        "released from a dead conductor in state \"{}\"",
+                        "node released from a dead conductor in state \"{}\"",
                         before.provision_state
                     );
                 }

@@ -17,7 +17,7 @@ impl LocalConductor {
     pub(super) async fn create_node(&self, ctx: &Context, mut node: Node) -> Result<Node> {
         self.drivers.compose(&mut node)?;
         self.db.node_create(&node).await?;
-        info!(req.id = ctx.request_id, node.uuid = %node.uuid, node.name = node.name, "enrolled");
+        info!(req.id = ctx.request_id, node.uuid = %node.uuid, node.name = node.name, "node enrolled");
         Ok(node)
     }
 
@@ -51,7 +51,7 @@ impl LocalConductor {
     pub(super) async fn destroy_node(&self, ctx: &Context, uuid: NodeUuid) -> Result<()> {
         let ports = self.db.node_ports(uuid).await?;
         self.db.node_destroy(uuid, refuse_to_destroy).await?;
-        info!(req.id = ctx.request_id, node.uuid = %uuid, "deleted");
+        info!(req.id = ctx.request_id, node.uuid = %uuid, "node deleted");
         // The node is deleted in any case.
         match self.settings.dhcp.forget(uuid, &ports).await {
             Ok(left) => self.remove_obsolete_files(left),

@@ -33,7 +33,7 @@ impl LocalConductor {
             Ok(())
         };
         self.db.node_change(uuid, change).await?;
-        info!(req.id = ctx.request_id, node.uuid = %uuid, "power: {}", target.name());
+        info!(req.id = ctx.request_id, node.uuid = %uuid, "power state set: {}", target.name());
         Ok(())
     }
 

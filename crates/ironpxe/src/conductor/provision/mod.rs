@@ -1,9 +1,9 @@
-//! Provisioning: carries out what [`provision::advance`] decides.
+//! Provisioning: executes the actions of the state machine ([`provision::advance`]).
 //!
-//! Each event is one guarded statement: the node is read, advanced, and saved over the revision it
-//! was read at, before the action that follows is done; its result is the next event. Of two
-//! operators who ask for a verb at once, one wins. What is left of the work when this conductor is
-//! gone is the node's record, which another one fails or leaves waiting ([`EventKind::ConductorGone`]).
+//! For each event the node is read, advanced, and saved if its revision has not changed since. Only
+//! then the action is executed; its result is the next event. Of two concurrent requests, one
+//! succeeds. If this conductor dies, another one fails the node or leaves it waiting
+//! ([`EventKind::ConductorGone`]).
 
 mod dhcp;
 
@@ -28,9 +28,9 @@ use super::LocalConductor;
 use crate::rpc::Context;
 use crate::{clock, ident};
 
-/// How long to wait before the database is tried again: first, and at most.
-const SHORTEST_DELAY: Duration = Duration::from_secs(1);
-const LONGEST_DELAY: Duration = Duration::from_secs(30);
+/// The delay before the first retry if the database is unavailable; it doubles with each retry.
+const MIN_RETRY_DELAY: Duration = Duration::from_secs(1);
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(30);
 
 /// A node before and after an event.
 pub(super) struct Advanced {
@@ -48,7 +48,7 @@ impl LocalConductor {
         args: ProvisionArgs,
     ) -> Result<()> {
         let node = self.node(uuid).await?;
-        // What the state machine or a reservation refuses is the better answer.
+        // Report state and reservation conflicts first.
         provision::refuse(&node, verb, &args, &self.facts(&ctx.request_id, ""))?;
         self.validate_verb(ctx, &node, verb, &args).await?;
         let mut boot_volume = None;
@@ -69,14 +69,14 @@ impl LocalConductor {
             node.uuid = %uuid,
             node.name = node.name,
             node.state = %node.provision_state,
-            "accepted: {}",
+            "provision request accepted: {}",
             args.target,
         );
         self.start_task(ctx, accepted);
         Ok(())
     }
 
-    /// Saves what becomes of the node by an event.
+    /// Applies the event and saves the node.
     pub(super) async fn advance(
         &self,
         ctx: &Context,
@@ -99,7 +99,7 @@ impl LocalConductor {
         })
     }
 
-    /// What there is to know besides a node.
+    /// What the state machine needs besides the node.
     pub(super) fn facts<'a>(&'a self, request_id: &'a str, agent_token: &'a str) -> Facts<'a> {
         Facts {
             host: &self.settings.host,
@@ -112,7 +112,7 @@ impl LocalConductor {
         }
     }
 
-    /// What becomes of the node until there is something to be done outside of its record.
+    /// Applies the event, and all actions that only change the node's record, up to one that does not.
     fn next(&self, node: &Node, event: &Event<'_>, facts: &Facts<'_>) -> Result<Next> {
         let dhcp = &self.settings.dhcp;
         let mut next = provision::advance(node, event, facts)?;
@@ -121,7 +121,7 @@ impl LocalConductor {
         {
             dhcp.note_cleared(&mut next.node);
         }
-        while let Some(action) = next.action.filter(|action| self.is_done_by_saving(*action)) {
+        while let Some(action) = next.action.filter(|action| self.changes_only_record(*action)) {
             if let Action::SetBootDevice(device, persistent) = action {
                 management::set(&mut next.node, device, persistent);
             }
@@ -131,17 +131,17 @@ impl LocalConductor {
             };
             next = provision::advance(&next.node, &Event { at: event.at, kind }, facts)?;
         }
-        // Saved before the server knows the node: from now on it is told of every change of the
-        // node's ports, and none is lost.
+        // Saved before the DHCP server has the options, so that a change of the node's ports in
+        // between updates them.
         if next.action == Some(Action::UpdateDhcp) && !dhcp.has_options_for(&next.node) {
             dhcp.note(&mut next.node);
         }
         Ok(next)
     }
 
-    /// Whether the node's record is all that the action changes: the interfaces `fake` and `noop`
-    /// have no machine, and there may be no DHCP server that is told anything.
-    fn is_done_by_saving(&self, action: Action) -> bool {
+    /// Whether the action changes only the node's record: the interfaces `fake` and `noop` control no
+    /// hardware, and there may be no DHCP server with options per node.
+    fn changes_only_record(&self, action: Action) -> bool {
         match action {
             Action::CheckImage => false,
             Action::UpdateDhcp | Action::ClearDhcp => !self.settings.dhcp.is_configured(),
@@ -149,18 +149,18 @@ impl LocalConductor {
         }
     }
 
-    /// If the event has reserved the node, does what is to be done and all that follows.
+    /// If the event has reserved the node, executes its action and the following ones in a task.
     pub(super) fn start_task(&self, ctx: &Context, started: Advanced) {
         if started.before.reservation.is_some() || started.node.reservation.is_none() {
             return;
         }
         let (conductor, ctx) = (self.clone(), ctx.clone());
         let (mut node, mut action) = (started.node, started.action);
-        self.tasks.spawn("provision work", async move {
+        self.tasks.spawn("provisioning task", async move {
             let uuid = node.uuid;
             loop {
                 let progress = match action {
-                    Some(action) => conductor.act(&ctx, &node, action).await,
+                    Some(action) => conductor.execute(&ctx, &node, action).await,
                     None => Progress::Started,
                 };
                 match conductor.save_progress(&ctx, &node, progress).await {
@@ -175,7 +175,7 @@ impl LocalConductor {
                     Err(fault) => error!(
                         req.id = ctx.request_id,
                         node.uuid = %uuid,
-                        "provision work not finished: {fault}"
+                        "cannot save the task's progress: {fault}"
                     ),
                 }
                 return;
@@ -183,8 +183,8 @@ impl LocalConductor {
         });
     }
 
-    /// Saves how the work on a reserved node has come on. While the database is away it tries again
-    /// until this conductor stops: if the work were given up, the node would stay reserved.
+    /// Saves a task's progress; retries while the database is unavailable, until shutdown. Without
+    /// that, the node would stay reserved.
     async fn save_progress(
         &self,
         ctx: &Context,
@@ -194,7 +194,7 @@ impl LocalConductor {
         let (uuid, since) = (before.uuid, before.provision_updated_at);
         let at = clock::now();
         let stopping = self.tasks.stopping();
-        let mut delay = SHORTEST_DELAY;
+        let mut delay = MIN_RETRY_DELAY;
         loop {
             let progress = progress.clone();
             let kind = EventKind::Task { since, progress };
@@ -206,22 +206,22 @@ impl LocalConductor {
                 req.id = ctx.request_id,
                 node.uuid = %uuid,
                 node.state = %before.provision_state,
-                "progress of the provision work not saved, retrying in {} s: {fault}",
+                "cannot save the task's progress; retrying in {} s: {fault}",
                 delay.as_secs()
             );
             tokio::select! {
                 () = stopping.cancelled() => return Err(fault),
                 () = tokio::time::sleep(delay) => {}
             }
-            delay = (delay * 2).min(LONGEST_DELAY);
+            delay = (delay * 2).min(MAX_RETRY_DELAY);
             if let Some(saved) = self.committed(ctx, before, Event { at, kind }).await {
                 return saved;
             }
         }
     }
 
-    /// The outcome of an event that was saved although the database's answer was lost; `None` if it
-    /// was not saved, or the database is still away.
+    /// The outcome of an event that was saved although the database's response was lost; `None` if it
+    /// was not saved, or the database is still unavailable.
     pub(super) async fn committed(
         &self,
         ctx: &Context,
@@ -240,8 +240,8 @@ impl LocalConductor {
         }))
     }
 
-    /// Does the action.
-    async fn act(&self, ctx: &Context, node: &Node, action: Action) -> Progress {
+    /// Executes the action.
+    async fn execute(&self, ctx: &Context, node: &Node, action: Action) -> Progress {
         let done = match action {
             Action::CheckImage => match self.check_image(ctx, node).await {
                 Ok(properties) => return Progress::ImageFound(properties),
@@ -258,8 +258,7 @@ impl LocalConductor {
         }
     }
 
-    /// What is to be found out about the image before a deployment. What validation found in its
-    /// place may be gone when the work begins.
+    /// Reads the image's properties and re-validates: the image may have changed since the request.
     async fn check_image(&self, ctx: &Context, node: &Node) -> Result<ImageProperties> {
         let properties = self.image_properties(node).await?;
         let mut described = node.clone();
@@ -272,7 +271,7 @@ impl LocalConductor {
     }
 }
 
-/// Logs that no more is to be done for the node, and whether its task failed.
+/// Logs the end of the node's task.
 fn log_end(ctx: &Context, node: &Node) {
     let state = node.provision_state.known();
     let failed = state.is_some_and(|state| matches!(state.row().phase, Phase::Failed(_)));
@@ -289,8 +288,8 @@ fn log_end(ctx: &Context, node: &Node) {
         };
     }
     if failed {
-        log!(warn, "provision work failed");
+        log!(warn, "provisioning task failed");
     } else {
-        log!(info, "provision work ended");
+        log!(info, "provisioning task finished");
     }
 }
