@@ -55,7 +55,7 @@ pub(crate) enum AppError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// Signal handlers cannot be installed.
-    #[error("cannot catch signals")]
+    #[error("cannot install signal handlers")]
     Signals(#[source] std::io::Error),
     /// The address is in use, or not this host's.
     #[error("cannot listen on {address} ([{section}]host_ip and port)")]
@@ -74,18 +74,18 @@ pub(crate) enum AppError {
     #[error("the conductor cannot start")]
     Conductor(#[source] Fault),
     /// Images cannot be served.
-    #[error("images")]
+    #[error("cannot set up images")]
     Images(#[from] images::SetupError),
     /// TLS to conductors is misconfigured.
-    #[error("[json_rpc]")]
+    #[error("invalid [json_rpc] TLS settings")]
     Tls(#[from] TlsError),
     /// The limit on open files is too low.
     #[error(transparent)]
     Files(#[from] FileLimitError),
     /// Another process uses this conductor name.
     #[error(
-        "[DEFAULT]host {host:?} is the name of a conductor that runs already: {holder}. Stop that one \
-         first, or give each its own [DEFAULT]host"
+        "[DEFAULT]host {host:?} is already used by a running conductor: {holder}; stop it, or set a \
+         different name"
     )]
     NameTaken {
         /// The name.
@@ -120,7 +120,7 @@ pub(crate) async fn serve(config: Config, role: Role) -> Result<(), AppError> {
         Role::All | Role::Api => ApiService::listen(&config, role)?,
         Role::Conductor => ConductorService::listen(&config)?,
     };
-    db::protect_folder(&config.state_path);
+    db::protect_directory(&config.state_path);
     let db = Db::open(&db_settings(&config)).await?;
     let name = match role {
         Role::Api => None,
@@ -128,7 +128,7 @@ pub(crate) async fn serve(config: Config, role: Role) -> Result<(), AppError> {
         Role::All | Role::Conductor => tokio::select! {
             name = conductor_name::claim(&config, &db) => Some(name?),
             signal = signals.next() => {
-                info!("{signal}: not started");
+                info!("{signal} received during start: exiting");
                 return Ok(());
             }
         },
@@ -184,7 +184,7 @@ pub(crate) async fn serve(config: Config, role: Role) -> Result<(), AppError> {
     let mut serving = std::pin::pin!(serving);
     tokio::select! {
         () = serving.as_mut() => {}
-        signal = signals.next() => info!("{signal}: finishing what is under way"),
+        signal = signals.next() => info!("{signal} received: shutting down"),
     }
     if let Some(api) = &api {
         api.begin_stop();
@@ -248,16 +248,16 @@ pub(crate) fn exposed_files(config: &Config) -> Vec<String> {
     if let Connection::Sqlite(path) = &config.database_connection {
         for (file, mode) in db::exposed_files(path) {
             notes.push(format!(
-                "{} may be read by others (mode {mode:o}), and holds passwords: `ironpxe serve` makes \
-                 it of mode 600",
+                "{} is readable by other users (mode {mode:o}), and has passwords: `ironpxe serve` \
+                 changes its mode to 600",
                 file.display()
             ));
         }
     }
     if let Some(mode) = db::exposed_mode(&config.state_path) {
         notes.push(format!(
-            "the state folder {} is open to others (mode {mode:o}): chmod 700, or give the service a \
-             folder of its own ([DEFAULT]state_path)",
+            "the state directory {} is accessible to other users (mode {mode:o}): chmod 700, or set \
+             [DEFAULT]state_path to a separate directory",
             config.state_path.display()
         ));
     }

@@ -118,8 +118,8 @@ async fn watch(config: &Config, db: &Db, last_run: &str) -> Result<(), AppError>
             None => {
                 info!(
                     conductor.host = host,
-                    "a conductor of this name was heard of lately: waiting up to {} s for its next \
-                     heartbeat",
+                    "another conductor with this name has a recent heartbeat; waiting up to {} s for \
+                     the next",
                     limit.as_secs()
                 );
                 first_seen = Some(seen);

@@ -32,11 +32,11 @@ fn reload(config: &Config, templates: &Templates) {
     match config.scripts() {
         Ok(new) => {
             templates.replace(noted(new));
-            info!("SIGHUP: the script templates were read again, and are in use");
+            info!("SIGHUP: script templates reloaded");
         }
         Err(problems) => {
             for problem in problems.problems {
-                error!("SIGHUP: the script templates stay as they were: {problem}");
+                error!("SIGHUP: script templates not reloaded, keeping the previous ones: {problem}");
             }
         }
     }

@@ -61,7 +61,7 @@ pub(crate) use self::open::{Location, Settings, schema_status, upgrade};
 pub(crate) use self::orphans::ReservedBy;
 pub(crate) use self::port::PortFilter;
 pub(crate) use self::postgres::Limits;
-pub(crate) use self::private::{exposed_files, exposed_mode, protect_folder};
+pub(crate) use self::private::{exposed_files, exposed_mode, protect_directory};
 pub(crate) use self::schema::{Compatibility, Migration, SchemaStatus};
 use self::store::Store;
 pub(crate) use self::waiting::Waiting;

@@ -67,7 +67,7 @@ pub(super) fn protect_files(path: &Path) -> io::Result<()> {
 
 /// Removes other users' permissions on the state directory, if it belongs to the service and has no
 /// other files; otherwise logs a warning.
-pub(crate) fn protect_folder(folder: &Path) {
+pub(crate) fn protect_directory(folder: &Path) {
     let Some(mode) = exposed_mode(folder) else {
         return;
     };
@@ -147,14 +147,14 @@ mod tests {
         fs::write(folder.join("ironpxe.sqlite"), "").unwrap();
         chmod(folder, 0o755);
         assert_eq!(exposed_mode(folder), Some(0o755));
-        protect_folder(folder);
+        protect_directory(folder);
         assert_eq!((mode(folder), exposed_mode(folder)), (0o700, None));
         chmod(folder, 0o1777);
-        protect_folder(folder);
+        protect_directory(folder);
         assert_eq!(mode(folder), 0o1777);
         fs::write(folder.join("somebody's"), "").unwrap();
         chmod(folder, 0o755);
-        protect_folder(folder);
+        protect_directory(folder);
         assert_eq!(mode(folder), 0o755);
     }
 }

@@ -259,8 +259,8 @@ impl ConnectionLimit {
         let most = taken.by_source.iter().max_by_key(|(_, slots)| slots.len());
         let (address, slots) = most?;
         Some(format!(
-            "connections run short: {} of {} are open, {} of them from {address}. For a new one \
-             from {source}, the one that has waited the longest for its client is closed",
+            "{} of {} connections are in use, {} by {address}: closing the longest-idle connection, \
+             if any, to accept one from {source}",
             taken.open.saturating_add(taken.kept),
             self.open.saturating_add(self.kept),
             slots.len()

@@ -116,7 +116,7 @@ fn connections_that_wait_do_not_hold_up_a_machine() -> Result<()> {
             let script = answer(&server, &boot_request())?;
             ensure!(script.contains("#!ipxe\n"), "{begin:?}: {script}");
         }
-        server.wait_for_log("connections run short", TIMEOUT)?;
+        server.wait_for_log("connections are in use", TIMEOUT)?;
     }
     Ok(())
 }

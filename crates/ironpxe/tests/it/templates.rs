@@ -109,7 +109,7 @@ fn a_template_is_used_and_read_again() -> Result<()> {
     site.write("boot.ipxe", &saying("second"))?;
     says(&ironic, &other, "first")?;
     server.hang_up()?;
-    server.wait_for_log("templates were read again", TIMEOUT)?;
+    server.wait_for_log("script templates reloaded", TIMEOUT)?;
     says(&ironic, &other, "second")?;
     says(&ironic, &arm, "arm")?;
 
@@ -117,7 +117,7 @@ fn a_template_is_used_and_read_again() -> Result<()> {
     site.write("arm.ipxe", &saying("new arm"))?;
     site.write("boot.ipxe", "#!ipxe\n\necho {{ node.uuid }} {% if pl")?;
     server.hang_up()?;
-    let line = server.wait_for_log("templates stay as they were", TIMEOUT)?;
+    let line = server.wait_for_log("templates not reloaded, keeping the previous ones", TIMEOUT)?;
     let about = format!(
         "ironpxe.toml:2: [pxe]ipxe_config_template: {}, line 3: ",
         site.path("boot.ipxe").display()
@@ -136,7 +136,7 @@ fn a_template_is_used_and_read_again() -> Result<()> {
     let read_again = |lines: &[String]| {
         let good = lines
             .iter()
-            .filter(|it| it.contains("templates were read again"));
+            .filter(|it| it.contains("script templates reloaded"));
         (good.count() == 2).then_some(())
     };
     server
@@ -361,7 +361,7 @@ fn a_script_that_fails_for_one_machine_is_not_served() -> Result<()> {
         &risky.replace("{{ node.extra.motto", "echo {{ node.extra.motto"),
     )?;
     server.hang_up()?;
-    server.wait_for_log("templates were read again", TIMEOUT)?;
+    server.wait_for_log("script templates reloaded", TIMEOUT)?;
     ensure!(script(&ironic, uuid)?.contains("\necho reboot\n"));
     Ok(())
 }

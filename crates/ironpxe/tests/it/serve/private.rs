@@ -38,8 +38,8 @@ fn files_readable_by_others_are_reported_and_closed() -> Result<()> {
     chmod(&state, 0o755)?;
     let said = notes()?;
     for words in [
-        "ironpxe.sqlite may be read by others (mode 644)",
-        "is open to others (mode 755)",
+        "ironpxe.sqlite is readable by other users (mode 644)",
+        "is accessible to other users (mode 755)",
     ] {
         assert!(said.contains(words), "{said}");
     }

@@ -23,9 +23,9 @@ fn a_second_process_with_the_same_name_does_not_start() -> Result<()> {
     let mut first = app::start(&options(state.path(), "vm"))?;
     let said = app::start_refused(&options(state.path(), "vm"))?;
     for words in [
-        "[DEFAULT]host \"vm\" is the name of a conductor that runs already".to_owned(),
+        "[DEFAULT]host \"vm\" is already used by a running conductor".to_owned(),
         format!("process {}", first.id()),
-        "give each its own [DEFAULT]host".to_owned(),
+        "stop it, or set a different name".to_owned(),
     ] {
         assert!(said.contains(&words), "{said}");
     }
@@ -58,7 +58,7 @@ fn a_second_process_on_another_host_does_not_start_either() -> Result<()> {
     let mut first = app::start(&options(here.path()))?;
     let said = app::start_refused(&options(there.path()))?;
     assert!(
-        said.contains("runs already: a conductor that writes heartbeats into this database"),
+        said.contains("running conductor: a conductor that writes heartbeats into this database"),
         "{said}"
     );
     is_ready(&first)?;
