@@ -11,10 +11,10 @@ use crate::{app, telemetry};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
-    /// Print a configuration file with every setting, its default and what it does
+    /// Print a configuration file with every setting, its default and its meaning
     Sample,
-    /// Check the configuration that `serve` would use with the same flags, and show what was set,
-    /// and by whom
+    /// Check the configuration that `serve` would use with the same flags, and show each setting and
+    /// its source
     Check(ServeArgs),
 }
 

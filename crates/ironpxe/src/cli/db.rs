@@ -12,9 +12,9 @@ use crate::config::Config;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DbCommand {
-    /// Bring the tables up to date; says so where an older release cannot work on them any more
+    /// Upgrade the database schema; reports if older releases can no longer use it
     Upgrade(Database),
-    /// Show the version of the tables here and in this program; exits with 1 if they are incompatible
+    /// Show the schema versions of the database and this program; exits with 1 if they are incompatible
     Status(Database),
 }
 
@@ -23,7 +23,7 @@ pub(super) struct Database {
     /// The configuration file of the service
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The folder in which the service keeps everything (`[DEFAULT]state_path`)
+    /// The state directory (`[DEFAULT]state_path`)
     #[arg(long, value_name = "DIR")]
     state_dir: Option<String>,
 }
@@ -56,29 +56,29 @@ fn upgrade(config: &Config) -> Result<(), CliError> {
         if migration.version > 1 && migration.compatible_with == migration.version {
             let _ = writeln!(
                 text,
-                "     programs that do not know this version no longer start on these tables"
+                "     older releases can no longer use this database"
             );
         }
     }
-    text.push_str("The tables are up to date.\n");
+    text.push_str("The database schema is up to date.\n");
     print(&text)
 }
 
 fn status(config: &Config) -> Result<(), CliError> {
     let status = wait_for(app::database_status(config))?;
-    let here = match status.here {
+    let schema = match status.here {
         Some(version) => format!("version {version}"),
-        None => "no tables yet".to_owned(),
+        None => "not created yet".to_owned(),
     };
     let mut text = format!(
-        "database:   {}, {}\nhere:       {here}\nexecutable: version {}\n",
+        "database:        {}, {}\ndatabase schema: {schema}\nprogram schema:  version {}\n",
         status.backend, status.location, status.executable
     );
     for migration in status.pending() {
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "pending:    {:04} {}",
+            "pending:         {:04} {}",
             migration.version, migration.description
         );
     }

@@ -19,7 +19,7 @@ const NO_INTERFACE: &str = "eth1";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DhcpCommand {
-    /// Print the lines that send every machine to this service
+    /// Print an example DHCP server configuration
     Example(ExampleArgs),
 }
 
@@ -27,7 +27,7 @@ pub(super) enum DhcpCommand {
 pub(super) struct ExampleArgs {
     /// The DHCP server
     server: Server,
-    /// The configuration file of the service: where it is found, and what the loaders are called
+    /// The service's configuration file (URL and loader names)
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Where machines find the service (`[api]public_endpoint`)
@@ -115,8 +115,8 @@ fn api_url(config: &Config) -> Result<Option<String>, ConfigError> {
         Some(endpoint) if endpoint.is_loopback() => {
             let PublicEndpoint(url) = endpoint;
             let message = format!(
-                "with {url:?} each machine would ask itself; name the address or name under which \
-                 machines reach this service"
+                "{url:?} is a loopback address, which machines cannot reach; set the address or name \
+                 under which machines reach this service"
             );
             Err(config.problem(KEY, &message).into())
         }

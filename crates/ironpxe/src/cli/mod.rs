@@ -29,10 +29,10 @@ use ironpxe_core::dhcp::example::{ExampleError, ParseSubnetError};
 const USAGE: u8 = 64;
 
 /// As shells report a program ended by SIGINT.
-const CUT_SHORT: u8 = 130;
+const ABORTED: u8 = 130;
 
 /// The timeout at exit for writing to standard error.
-const COMPLAINT_LIMIT: Duration = Duration::from_secs(1);
+const STDERR_TIMEOUT: Duration = Duration::from_secs(1);
 
 const ABOUT: &str = "Network booting of bare metal: the OpenStack Ironic API, and iPXE scripts \
                      generated when a machine asks";
@@ -51,10 +51,10 @@ enum Command {
     /// Show or check configurations
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// Show or upgrade the version of the database's tables
+    /// Show or upgrade the version of the database schema
     #[command(subcommand)]
     Db(db::DbCommand),
-    /// Show what to write into a DHCP server, so that it sends machines here
+    /// Print DHCP server configuration
     #[command(subcommand)]
     Dhcp(dhcp::DhcpCommand),
     /// Show which boot script a machine would get, and why, without booting it
@@ -77,9 +77,9 @@ enum CliError {
     Remote(#[from] remote::RemoteError),
     #[error(transparent)]
     Database(#[from] DbError),
-    #[error("the tables are older than this program: run `ironpxe db upgrade`")]
+    #[error("the database schema is older than this program: run `ironpxe db upgrade`")]
     MigrationsPending,
-    #[error("there is no template {0:?}; ironpxe script template lists them")]
+    #[error("there is no template {0:?}; `ironpxe script template` lists them")]
     NoTemplate(String),
     #[error(transparent)]
     DhcpExample(#[from] ExampleError),
@@ -101,7 +101,7 @@ impl CliError {
             | Self::Subnet(_)
             | Self::DhcpExample(_) => USAGE,
             Self::Remote(error) if error.is_usage() => USAGE,
-            Self::App(AppError::ShutdownAborted(_)) => CUT_SHORT,
+            Self::App(AppError::ShutdownAborted(_)) => ABORTED,
             Self::Remote(_)
             | Self::Log(LogError::Thread(_))
             | Self::App(_)
@@ -135,7 +135,7 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let code = error.exit_code();
-            complain(error);
+            print_error(error);
             ExitCode::from(code)
         }
     }
@@ -163,12 +163,12 @@ fn offline_flags(command: &'static str, state_dir: Option<&String>) -> Vec<Flag>
         "allow_unauthenticated_access",
         "true".to_owned(),
     );
-    let folder = state_dir.map(|it| flag("--state-dir", "DEFAULT", "state_path", it.clone()));
-    std::iter::once(unauthenticated).chain(folder).collect()
+    let state_path = state_dir.map(|it| flag("--state-dir", "DEFAULT", "state_path", it.clone()));
+    std::iter::once(unauthenticated).chain(state_path).collect()
 }
 
-/// Writes the error with its causes to standard error; exits even if nobody reads that.
-fn complain(error: CliError) {
+/// Writes the error with its causes to standard error; returns even if nobody reads it.
+fn print_error(error: CliError) {
     // anyhow's alternate form has the causes, in one line.
     let text = format!("{:#}", anyhow::Error::new(error));
     let (written, done) = mpsc::channel();
@@ -178,5 +178,5 @@ fn complain(error: CliError) {
         }
         let _ = written.send(());
     });
-    let _ = done.recv_timeout(COMPLAINT_LIMIT);
+    let _ = done.recv_timeout(STDERR_TIMEOUT);
 }

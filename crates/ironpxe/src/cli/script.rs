@@ -17,14 +17,14 @@ use crate::config::{Config, Environment, Flag};
 pub(super) enum ScriptCommand {
     /// Print the script as the machine would get it: a service hides passwords, a database does not
     Show(Machine),
-    /// Say what the machine would boot, and which fields and settings made it so
+    /// Explain what the machine would boot and why
     Explain(Machine),
     /// Print a built-in script template, or the names of all
     Template {
         /// The template
         name: Option<String>,
     },
-    /// Print the built-in kickstart template, to begin one of one's own with
+    /// Print the built-in kickstart template, as a starting point
     Kickstart,
 }
 
@@ -33,14 +33,13 @@ pub(super) struct Machine {
     /// A node's UUID or name, or the MAC address of one of its ports
     #[arg(value_name = "NODE|MAC")]
     name: String,
-    /// As if the node were in this provision state
+    /// Assume this provision state
     #[arg(long, value_parser = state)]
     state: Option<ProvisionState>,
-    /// As if the machine were of this architecture (`properties.cpu_arch`)
+    /// Assume this architecture (`properties.cpu_arch`)
     #[arg(long, value_parser = CpuArch::parse)]
     arch: Option<CpuArch>,
-    /// What a machine with this firmware does with the script, which is the same for all: efi or
-    /// pcbios
+    /// Also describe how this firmware (efi, pcbios) executes the script
     #[arg(long, value_parser = Firmware::parse)]
     firmware: Option<Firmware>,
     /// Ask the running service at this URL, as `OS_ENDPOINT` does
@@ -49,10 +48,10 @@ pub(super) struct Machine {
     /// Read the database of the service with this configuration file
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Read the database in the folder of the service (`[DEFAULT]state_path`)
+    /// Read the database in this state directory (`[DEFAULT]state_path`)
     #[arg(long, value_name = "DIR")]
     state_dir: Option<String>,
-    /// Where the service listens whose database is read, if it was told by `serve --listen`
+    /// The `--listen` address of that service
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<SocketAddr>,
 }
@@ -60,7 +59,7 @@ pub(super) struct Machine {
 fn state(name: &str) -> Result<ProvisionState, String> {
     ProvisionState::from_name(name).ok_or_else(|| {
         let names: Vec<&str> = ProvisionState::all().map(ProvisionState::name).collect();
-        format!("it is none of: {}", names.join(", "))
+        format!("expected one of: {}", names.join(", "))
     })
 }
 

@@ -16,17 +16,17 @@ const EVENT_INTERVAL: u32 = 4096;
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
-    /// The configuration file; `ironpxe config sample` shows what it may hold
+    /// The configuration file; `ironpxe config sample` prints all settings
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// The folder for everything the service keeps (`[DEFAULT]state_path`)
+    /// The state directory (`[DEFAULT]state_path`)
     #[arg(long, value_name = "DIR")]
     state_dir: Option<String>,
-    /// What this process is: both in one, the API alone, or a conductor alone
+    /// Role: API and conductor (all), API only, or conductor only
     #[arg(long, value_enum, default_value_t)]
     pub(super) role: Role,
-    /// Where to listen (`[api]host_ip` and `port`, or those of `[json_rpc]` with --role conductor); port 0
-    /// takes any free one
+    /// Where to listen (`[api]host_ip` and `port`, or those of `[json_rpc]` with --role conductor);
+    /// 0 picks a free port
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<SocketAddr>,
     /// Serve unauthenticated requests from any address
@@ -69,8 +69,8 @@ impl ServeArgs {
                 value,
             });
         };
-        if let Some(folder) = &self.state_dir {
-            set("--state-dir", "DEFAULT", "state_path", folder.clone());
+        if let Some(path) = &self.state_dir {
+            set("--state-dir", "DEFAULT", "state_path", path.clone());
         }
         if let Some(address) = self.listen {
             set("--listen", section, "host_ip", address.ip().to_string());

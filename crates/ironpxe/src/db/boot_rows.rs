@@ -96,7 +96,7 @@ impl Db {
             return Ok(self.commit_version());
         };
         let text = format!("SELECT {SNAPSHOT}");
-        let statement = Statement::assembled("look for commits", text, Vec::new());
+        let statement = Statement::assembled("read the commit version", text, Vec::new());
         let snapshot = self.first(statement, snapshot).await?.flatten();
         let generation = store.snapshots.generation();
         Ok(snapshot.map(|snapshot| store.snapshots.version(generation, &snapshot)))
@@ -120,7 +120,7 @@ impl Db {
             concat!(node_columns!(), " FROM nodes WHERE nodes.uuid IN ("),
             node_alone,
         );
-        self.read_machines("read what machines boot by", machines, by_address, by_node)
+        self.read_machines("read boot rows", machines, by_address, by_node)
             .await
     }
 
@@ -140,7 +140,7 @@ impl Db {
              WHERE nodes.uuid IN (",
             node_revisions,
         );
-        let operation = "look whether machines boot as before";
+        let operation = "validate boot rows";
         self.read_machines(operation, machines, by_address, by_node)
             .await
     }

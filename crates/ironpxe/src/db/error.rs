@@ -86,7 +86,7 @@ pub enum DbError {
     /// An applied migration differs from the one of this program.
     #[error(
         "migration {version} of {location} differs from the one in this ironpxe: \
-         use the release that created the tables, or a later one"
+         use the release that created the schema, or a later one"
     )]
     SchemaAltered {
         /// The database's location.

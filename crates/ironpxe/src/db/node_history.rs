@@ -99,7 +99,7 @@ impl Db {
                     .push_bind(*id);
             }
             query.push(")");
-            let statement = query.assemble("delete old history of nodes");
+            let statement = query.assemble("delete excess history entries");
             deleted += self.execute_without_version(statement).await?;
         }
         Ok(deleted)
@@ -107,7 +107,7 @@ impl Db {
 
     async fn excess_entries(&self, excess: &Excess) -> Result<Vec<i64>, DbError> {
         let statement = Statement::new(
-            "look for old history of nodes",
+            "list excess history entries",
             "SELECT id FROM (SELECT id, ROW_NUMBER() OVER (PARTITION BY node_id \
              ORDER BY created_at DESC, id DESC) AS place FROM node_history \
              WHERE created_at < $1 AND node_id IN (SELECT node_id FROM node_history \

@@ -56,7 +56,7 @@ impl Db {
     ) -> Result<Vec<Node>, DbError> {
         let (since, hostname, run_id) = reserved_by.binds();
         let statement = Statement::new(
-            "list abandoned nodes",
+            "list nodes of dead conductors",
             concat!(
                 "SELECT ",
                 node_columns!(),
@@ -96,7 +96,7 @@ impl Db {
             revision: before.revision + 1,
             ..after
         };
-        let statement = Statement::assembled("take an abandoned node", text, Vec::new())
+        let statement = Statement::assembled("release a node of a dead conductor", text, Vec::new())
             .bind_all(node_row::values(&after))
             .bind(before.revision)
             .bind(since)

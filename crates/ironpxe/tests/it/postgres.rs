@@ -105,13 +105,13 @@ fn serves_from_postgresql_and_recovers_from_its_outages() -> Result<()> {
     let postgres = Postgres::start()?;
     let url = postgres.url(&postgres.create_database(None)?);
 
-    // The tables are the operator's matter.
+    // The operator creates the schema.
     let (code, said) = ironpxe(&["db", "status"], &url)?;
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("PostgreSQL, postgresql://ironpxe@"), "{said}");
-    assert!(said.contains("here:       no tables yet"), "{said}");
+    assert!(said.contains("database schema: not created yet"), "{said}");
     assert!(
-        said.contains("pending:    0001 nodes ports conductors"),
+        said.contains("pending:         0001 nodes ports conductors"),
         "{said}"
     );
     let (code, refused) = ironpxe(&["serve", "--listen", "127.0.0.1:0"], &url)?;

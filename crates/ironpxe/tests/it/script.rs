@@ -495,7 +495,7 @@ fn templates_are_printed_as_they_are() -> Result<()> {
     assert_eq!(said.code, Some(64));
     assert_eq!(
         said.err,
-        "ironpxe: there is no template \"x\"; ironpxe script template lists them\n"
+        "ironpxe: there is no template \"x\"; `ironpxe script template` lists them\n"
     );
     Ok(())
 }

@@ -106,7 +106,7 @@ fn missing_dhcp_values_are_named_placeholders() -> Result<()> {
         ),
         (
             &["dnsmasq", "--api-url", "http://127.0.0.1:6385"],
-            "each machine would ask itself",
+            "is a loopback address",
         ),
         (
             &["dnsmasq", "--api-url", "http://0.0.0.0:6385"],
