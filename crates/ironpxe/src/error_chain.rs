@@ -2,8 +2,7 @@
 
 use std::error::Error;
 
-/// An error with its causes, in one line. Some errors repeat their cause in their own words; that is said
-/// once.
+/// An error with its causes, in one line. A cause that an error's own text includes is printed once.
 pub(crate) fn error_chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

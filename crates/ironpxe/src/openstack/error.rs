@@ -49,8 +49,8 @@ pub(crate) enum Cause {
         /// Its `Retry-After`.
         retry_after: Option<Duration>,
     },
-    /// It refused two tokens, one of which was new.
-    #[error("a new token was refused (401){}", Self::words(.0))]
+    /// It rejected two tokens, one of which was new.
+    #[error("a new token was rejected (401){}", Self::words(.0))]
     TokenRefused(String),
     /// Keystone issued no token.
     #[error("no token: {0}")]

@@ -115,9 +115,17 @@ pub(super) enum Exit {
 }
 
 /// The response to all but simple requests on a connection that is reserved for boot scripts.
-const NO_CONNECTION: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n\
-    Content-Type: text/plain; charset=utf-8\r\nContent-Length: 75\r\nConnection: close\r\n\r\n\
-    All connections are in use, and the last are kept for boot scripts. Retry.\n";
+fn no_connection() -> Vec<u8> {
+    const BODY: &str = "All general connections are in use; the remaining ones are reserved for boot \
+                        scripts.\n";
+    format!(
+        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n\
+         Content-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n{BODY}",
+        BODY.len()
+    )
+    .into_bytes()
+}
 
 /// Answers simple requests, up to the first that is not.
 pub(super) async fn serve<S>(stream: &mut S, config: &ConnConfig<'_>) -> io::Result<Exit>
@@ -184,7 +192,7 @@ where
                 Step::Fallback { out, rest } => {
                     stream.write_all(&out).await?;
                     if config.permit.is_reserved() {
-                        step = Step::Close(NO_CONNECTION.to_vec());
+                        step = Step::Close(no_connection());
                         continue;
                     }
                     return Ok(Exit::Fallback(rest));

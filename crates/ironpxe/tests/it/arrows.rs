@@ -35,8 +35,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "tls",
         ],
     ),
-    // The API reads the database, encodes what the boot service answers, and asks the conductor for
-    // all else; it never names a driver.
+    // The API reads the database, encodes boot responses, and calls the conductor for everything
+    // else; it does not use drivers.
     (
         "api",
         &[
@@ -50,8 +50,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "ident",
         ],
     ),
-    // It answers machines in whatever process it is, and asks no conductor. (`drivers` says where a
-    // node's agent token is.)
+    // Boot requests are answered in every process, without a conductor. (`drivers` locates a node's
+    // agent token.)
     (
         "boot",
         &[
@@ -77,7 +77,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "ident",
         ],
     ),
-    // It reads who the conductors are.
+    // It reads the list of conductors.
     (
         "rpc",
         &[
@@ -91,7 +91,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("dhcp", &["openstack"]),
     ("openstack", &["clock", "error_chain", "tls"]),
-    // The API passes their bytes on, the conductor says where they are.
+    // The API relays images, the conductor locates them.
     (
         "images",
         &["openstack", "client_network", "clock", "error_chain", "tls"],
@@ -100,7 +100,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("db", &["clock", "error_chain", "ident"]),
     ("config", &[]),
     ("server", &["lifecycle", "client_network", "clock"]),
-    // It compares the answers of a whole service, for tests and fuzzing alone.
+    // It compares the responses of a whole service, only for tests and fuzzing.
     ("fuzzing", &["api", "boot", "db", "rpc", "server"]),
     ("lifecycle", &[]),
     ("telemetry", &["clock"]),
@@ -127,7 +127,7 @@ fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The code of a file without its tests, which may reach for anything.
+/// The code of a file without its tests, which may use anything.
 fn production_code(path: &Path) -> String {
     let is_test = path.components().any(|part| {
         matches!(
@@ -165,7 +165,7 @@ fn modules_use_only_those_below_them() {
     let mut files = Vec::new();
     rust_files(&source(), &mut files);
     let mut wrong = Vec::new();
-    let mut arrows = 0;
+    let mut uses = 0;
     for file in files {
         let inside = file.strip_prefix(source()).unwrap();
         let first = inside.iter().next().unwrap().to_str().unwrap();
@@ -187,7 +187,7 @@ fn modules_use_only_those_below_them() {
             .filter_map(|path| Some(path.get(1)?.as_str()))
             .collect();
         for other in others {
-            arrows += 1;
+            uses += 1;
             if other != module && !may_use.contains(&other) {
                 wrong.push(format!(
                     "{}: {module} must not use {other}",
@@ -198,8 +198,8 @@ fn modules_use_only_those_below_them() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(
-        arrows > 50,
-        "only {arrows} arrows were found: this test no longer sees the code"
+        uses > 50,
+        "only {uses} dependencies were found: this test no longer reads the code"
     );
 }
 
@@ -283,8 +283,8 @@ fn named_paths(code: &str) -> Vec<Vec<String>> {
     found
 }
 
-/// The circles among siblings, where what a module holds counts as the module.
-fn circles(modules: &BTreeMap<Vec<String>, String>) -> Vec<String> {
+/// The cycles among siblings; a submodule counts as its parent.
+fn cycles(modules: &BTreeMap<Vec<String>, String>) -> Vec<String> {
     // For each parent: which child uses which other child.
     let mut uses: BTreeMap<&[String], BTreeSet<(&str, &str)>> = BTreeMap::new();
     for (user, code) in modules {
@@ -326,45 +326,45 @@ fn circles(modules: &BTreeMap<Vec<String>, String>) -> Vec<String> {
                     let further = uses.iter().filter(move |(from, _)| from == b);
                     further.map(move |(_, to)| (*a, *to))
                 })
-                .filter(|arrow| !reached.contains(arrow))
+                .filter(|pair| !reached.contains(pair))
                 .collect();
             if more.is_empty() {
                 break;
             }
             reached.extend(more);
         }
-        let circle: Vec<_> = uses
+        let cycle: Vec<_> = uses
             .iter()
             .filter(|(a, b)| reached.contains(&(*b, *a)))
             .map(|(a, b)| format!("{a} -> {b}"))
             .collect();
-        if !circle.is_empty() {
-            found.push(format!("in {:?}: {}", parent.join("::"), circle.join(", ")));
+        if !cycle.is_empty() {
+            found.push(format!("in {:?}: {}", parent.join("::"), cycle.join(", ")));
         }
     }
     found
 }
 
 #[test]
-fn siblings_do_not_use_each_other_in_a_circle() {
+fn siblings_have_no_cycles() {
     for root in [
         source(),
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../ironpxe-core/src"),
     ] {
         let modules = modules(&root);
         assert!(modules.len() > 50, "only {} modules", modules.len());
-        let circles = circles(&modules);
+        let cycles = cycles(&modules);
         assert!(
-            circles.is_empty(),
+            cycles.is_empty(),
             "{}\n{}",
             root.display(),
-            circles.join("\n")
+            cycles.join("\n")
         );
     }
 }
 
 #[test]
-fn a_circle_is_found_whatever_way_it_is_written() {
+fn cycles_are_found_in_every_notation() {
     let module = |path: &str, code: &str| {
         let path = path.split('/').map(str::to_owned).collect();
         (path, code.to_owned())
@@ -378,18 +378,18 @@ fn a_circle_is_found_whatever_way_it_is_written() {
             module("c", ""),
         ])
     };
-    assert!(circles(&tree("use super::Parent;\n// use super::x::X;")).is_empty());
+    assert!(cycles(&tree("use super::Parent;\n// use super::x::X;")).is_empty());
     for (code, found) in [
         ("use super::x::X;", "in \"a\": x -> y, y -> x"),
         ("use crate::{b, a::{x::X}};", "in \"a\": x -> y, y -> x"),
         ("fn f() { super::x::g(); }", "in \"a\": x -> y, y -> x"),
     ] {
-        assert_eq!(circles(&tree(code)), [found], "{code}");
+        assert_eq!(cycles(&tree(code)), [found], "{code}");
     }
     let mut modules = tree("");
     modules.extend([module("c", "use crate::a::x::X;")]);
     assert_eq!(
-        circles(&modules),
+        cycles(&modules),
         ["in \"\": a -> b, a -> c, b -> c, c -> a"]
     );
 }
