@@ -36,7 +36,9 @@ fn reload(config: &Config, templates: &Templates) {
         }
         Err(problems) => {
             for problem in problems.problems {
-                error!("SIGHUP: script templates not reloaded, keeping the previous ones: {problem}");
+                error!(
+                    "SIGHUP: script templates not reloaded, keeping the previous ones: {problem}"
+                );
             }
         }
     }

@@ -54,10 +54,7 @@ fn upgrade(config: &Config) -> Result<(), CliError> {
         );
         // The first migration cannot break an earlier release.
         if migration.version > 1 && migration.compatible_with == migration.version {
-            let _ = writeln!(
-                text,
-                "     older releases can no longer use this database"
-            );
+            let _ = writeln!(text, "     older releases can no longer use this database");
         }
     }
     text.push_str("The database schema is up to date.\n");

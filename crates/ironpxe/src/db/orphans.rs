@@ -96,12 +96,13 @@ impl Db {
             revision: before.revision + 1,
             ..after
         };
-        let statement = Statement::assembled("release a node of a dead conductor", text, Vec::new())
-            .bind_all(node_row::values(&after))
-            .bind(before.revision)
-            .bind(since)
-            .bind(hostname)
-            .bind(run_id);
+        let statement =
+            Statement::assembled("release a node of a dead conductor", text, Vec::new())
+                .bind_all(node_row::values(&after))
+                .bind(before.revision)
+                .bind(since)
+                .bind(hostname)
+                .bind(run_id);
         let event = event.map(node_history::insert);
         writer.execute_guarded_then(statement, event).await
     }

@@ -27,11 +27,11 @@ use crate::client_network::client_network;
 /// The limit per node when downloads are limited.
 const PER_NODE: usize = 4;
 /// How old a node's download must be before it may be aborted for another one.
-const SETTLED: Duration = Duration::from_secs(5);
+const MIN_AGE: Duration = Duration::from_secs(5);
 /// The interval over which a download's speed is measured.
 const WINDOW: Duration = Duration::from_secs(10);
 /// The minimum speed, in bytes per second: a ramdisk of 300 MiB would take more than an hour.
-const CRAWL: u64 = 64 * 1024;
+const MIN_THROUGHPUT: u64 = 64 * 1024;
 
 /// The node that an image is for, and the client that fetches it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +56,7 @@ struct Slot {
     peer: Option<IpAddr>,
     started: Instant,
     sent: AtomicU64,
-    pace: Mutex<Throughput>,
+    throughput: Mutex<Throughput>,
     ended: CancellationToken,
     /// The source of the bytes, except while the next bytes are read.
     source: Mutex<Option<Source>>,
@@ -95,16 +95,16 @@ impl Downloads {
         let Client { node, peer } = client;
         let peer = peer.map(client_network);
         let mut taken = lock(&self.taken);
-        if let Some(ended) = self.to_end(&taken, node, peer, now)? {
-            taken.retain(|slot| !Arc::ptr_eq(slot, &ended));
-            ended.end();
+        if let Some(victim) = self.victim(&taken, node, peer, now)? {
+            taken.retain(|slot| !Arc::ptr_eq(slot, &victim));
+            victim.end();
         }
         let slot = Arc::new(Slot {
             node,
             peer,
             started: now,
             sent: AtomicU64::new(0),
-            pace: Mutex::new(Throughput {
+            throughput: Mutex::new(Throughput {
                 since: now,
                 sent_before: 0,
                 last: None,
@@ -119,7 +119,7 @@ impl Downloads {
     }
 
     /// The download to abort for a new one; `None` if there is capacity.
-    fn to_end(
+    fn victim(
         &self,
         taken: &[Arc<Slot>],
         node: NodeUuid,
@@ -132,11 +132,11 @@ impl Downloads {
         let of_node: Vec<&Arc<Slot>> = taken.iter().filter(|slot| slot.node == node).collect();
         if of_node.len() >= PER_NODE {
             let of_peer = |slot: &Slot| of_node.iter().filter(|it| it.peer == slot.peer).count();
-            let settled = of_node
+            let old_enough = of_node
                 .iter()
-                .filter(|slot| now.duration_since(slot.started) >= SETTLED);
+                .filter(|slot| now.duration_since(slot.started) >= MIN_AGE);
             let worst =
-                settled.max_by_key(|slot| (of_peer(slot), std::cmp::Reverse(slot.average(now))));
+                old_enough.max_by_key(|slot| (of_peer(slot), std::cmp::Reverse(slot.average(now))));
             return match worst {
                 Some(slot) => Ok(Some(Arc::clone(slot))),
                 None => Err(ImageError::unavailable(format!(
@@ -147,9 +147,9 @@ impl Downloads {
         }
         let slowest = |slots: &mut dyn Iterator<Item = &Arc<Slot>>| {
             slots
-                .filter_map(|slot| Some((slot.pace(now)?, slot)))
-                .filter(|(pace, _)| *pace < CRAWL)
-                .min_by_key(|(pace, _)| *pace)
+                .filter_map(|slot| Some((slot.throughput(now)?, slot)))
+                .filter(|(throughput, _)| *throughput < MIN_THROUGHPUT)
+                .min_by_key(|(throughput, _)| *throughput)
                 .map(|(_, slot)| Arc::clone(slot))
         };
         let share = (self.limit * 3).div_ceil(4);
@@ -181,14 +181,14 @@ impl Slot {
     }
 
     /// Recent bytes per second; `None` if it just started.
-    fn pace(&self, now: Instant) -> Option<u64> {
-        let pace = lock(&self.pace);
-        let spent = now.duration_since(pace.since);
+    fn throughput(&self, now: Instant) -> Option<u64> {
+        let throughput = lock(&self.throughput);
+        let spent = now.duration_since(throughput.since);
         if spent < WINDOW {
-            return pace.last;
+            return throughput.last;
         }
         let sent = self.sent.load(Ordering::Relaxed);
-        Some(rate(sent.saturating_sub(pace.sent_before), spent))
+        Some(rate(sent.saturating_sub(throughput.sent_before), spent))
     }
 
     fn end(&self) {
@@ -225,13 +225,13 @@ impl Permit {
 
     fn sent_at(&self, bytes: u64, now: Instant) {
         let sent = self.slot.sent.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        let mut pace = lock(&self.slot.pace);
-        let spent = now.duration_since(pace.since);
+        let mut throughput = lock(&self.slot.throughput);
+        let spent = now.duration_since(throughput.since);
         if spent >= WINDOW {
-            *pace = Throughput {
+            *throughput = Throughput {
                 since: now,
                 sent_before: sent,
-                last: Some(rate(sent.saturating_sub(pace.sent_before), spent)),
+                last: Some(rate(sent.saturating_sub(throughput.sent_before), spent)),
             };
         }
     }

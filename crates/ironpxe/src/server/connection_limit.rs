@@ -19,38 +19,38 @@ use crate::client_network::client_network;
 
 /// How long an idle connection is safe: the client's next packet may be on its way. Does not apply
 /// to addresses with many connections.
-const YOUNG: Duration = Duration::from_secs(1);
+const IDLE_GRACE: Duration = Duration::from_secs(1);
 /// The same while a body is received or a response is sent, which pauses now and then.
-const SLOW: Duration = Duration::from_secs(5);
+const SLOW_GRACE: Duration = Duration::from_secs(5);
 /// How often to check again whether a connection can be closed.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+const RECHECK_INTERVAL: Duration = Duration::from_millis(100);
 /// The interval of the log line about the limit.
-const SAID_EVERY: Duration = Duration::from_secs(10);
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The connections of a listener.
 #[derive(Debug)]
 pub(super) struct ConnectionLimit {
     /// For any request.
-    open: usize,
+    general: usize,
     /// In addition, for boot scripts only.
-    kept: usize,
+    reserved: usize,
     /// The maximum of one source address.
     share: usize,
     head_timeout: Duration,
     began: Instant,
-    /// `taken.open`, readable without the lock.
-    taken_now: AtomicUsize,
-    taken: Mutex<OpenConnections>,
+    /// `in_use.general`, readable without the lock.
+    general_in_use: AtomicUsize,
+    in_use: Mutex<OpenConnections>,
     /// A connection was closed.
-    left: Notify,
+    released: Notify,
 }
 
 #[derive(Debug, Default)]
 struct OpenConnections {
     by_source: HashMap<IpAddr, Vec<Arc<Slot>>>,
-    open: usize,
-    kept: usize,
-    said: Option<Instant>,
+    general: usize,
+    reserved: usize,
+    last_logged: Option<Instant>,
 }
 
 /// A connection and its state.
@@ -61,7 +61,7 @@ struct Slot {
     /// A [`State`] and its start time.
     state: AtomicU64,
     /// It was evicted.
-    ended: Notify,
+    evicted: Notify,
 }
 
 /// The state of a connection.
@@ -74,7 +74,7 @@ enum State {
     /// It waits for the rest of a body, or for the client to read the response.
     Slow,
     /// It was evicted.
-    Ended,
+    Evicted,
 }
 
 impl State {
@@ -84,7 +84,7 @@ impl State {
             Self::Working => 0,
             Self::Idle => 1,
             Self::Slow => 2,
-            Self::Ended => 3,
+            Self::Evicted => 3,
         };
         since << 2 | state
     }
@@ -94,15 +94,15 @@ impl State {
             0 => Self::Working,
             1 => Self::Idle,
             2 => Self::Slow,
-            _ => Self::Ended,
+            _ => Self::Evicted,
         };
         (state, word >> 2)
     }
 }
 
 /// The result of [`ConnectionLimit::try_enter`].
-enum Entered {
-    In(ConnectionPermit),
+enum Admission {
+    Admitted(ConnectionPermit),
     /// Its address has too many connections, and all are answering requests.
     Refused,
     /// At the limit.
@@ -114,17 +114,21 @@ impl ConnectionLimit {
     /// boot scripts, and addresses are limited to a share; otherwise the clients are a few APIs, each
     /// of which may need all.
     pub(super) fn new(connections: usize, boots: bool, head_timeout: Duration) -> Arc<Self> {
-        let kept = if boots { connections / 8 } else { 0 };
-        let open = connections.saturating_sub(kept).max(1);
+        let reserved = if boots { connections / 8 } else { 0 };
+        let general = connections.saturating_sub(reserved).max(1);
         Arc::new(Self {
-            open,
-            kept,
-            share: if boots { open - open / 4 } else { open },
+            general,
+            reserved,
+            share: if boots {
+                general - general / 4
+            } else {
+                general
+            },
             head_timeout,
             began: Instant::now(),
-            taken_now: AtomicUsize::new(0),
-            taken: Mutex::default(),
-            left: Notify::new(),
+            general_in_use: AtomicUsize::new(0),
+            in_use: Mutex::default(),
+            released: Notify::new(),
         })
     }
 
@@ -132,64 +136,74 @@ impl ConnectionLimit {
     pub(super) async fn acquire(self: &Arc<Self>, peer: IpAddr) -> Option<ConnectionPermit> {
         let source = client_network(peer);
         loop {
-            let mut left = std::pin::pin!(self.left.notified());
-            left.as_mut().enable();
-            let (entered, news) = self.try_enter(source);
-            if let Some(news) = news {
-                warn!("{news}");
+            let mut released = std::pin::pin!(self.released.notified());
+            released.as_mut().enable();
+            let (admission, warning) = self.try_enter(source);
+            if let Some(warning) = warning {
+                warn!("{warning}");
             }
-            match entered {
-                Entered::In(permit) => return Some(permit),
-                Entered::Refused => return None,
-                Entered::Wait => {
-                    let _ = tokio::time::timeout(LOOK_AGAIN, left).await;
+            match admission {
+                Admission::Admitted(permit) => return Some(permit),
+                Admission::Refused => return None,
+                Admission::Wait => {
+                    let _ = tokio::time::timeout(RECHECK_INTERVAL, released).await;
                 }
             }
         }
     }
 
     /// Tries to allow a new connection from this address, and returns what to log.
-    fn try_enter(self: &Arc<Self>, source: IpAddr) -> (Entered, Option<String>) {
-        let mut taken = self.taken();
-        let own = taken.by_source.get(&source).map_or(0, Vec::len);
+    fn try_enter(self: &Arc<Self>, source: IpAddr) -> (Admission, Option<String>) {
+        let mut in_use = self.in_use();
+        let own = in_use.by_source.get(&source).map_or(0, Vec::len);
         if own >= self.share {
-            let news = self.news(&mut taken, source);
-            let own = taken.by_source.get(&source);
-            let ended = self.end_longest(own.into_iter().flatten(), |_| Some(Duration::ZERO));
-            let entered = if ended {
-                Entered::Wait
+            let warning = self.limit_warning(&mut in_use, source);
+            let own = in_use.by_source.get(&source);
+            let evicting =
+                self.evict_longest_waiting(own.into_iter().flatten(), |_| Some(Duration::ZERO));
+            let admission = if evicting {
+                Admission::Wait
             } else {
-                Entered::Refused
+                Admission::Refused
             };
-            return (entered, news);
+            return (admission, warning);
         }
-        if taken.open < self.open {
-            return (Entered::In(self.admit(&mut taken, source, false)), None);
+        if in_use.general < self.general {
+            return (
+                Admission::Admitted(self.admit(&mut in_use, source, false)),
+                None,
+            );
         }
-        let news = self.news(&mut taken, source);
-        let most = taken.by_source.values().max_by_key(|slots| slots.len());
-        let ended = match most {
+        let warning = self.limit_warning(&mut in_use, source);
+        let most = in_use.by_source.values().max_by_key(|slots| slots.len());
+        let evicting = match most {
             // A single machine does not need so many.
-            Some(slots) if slots.len() > (self.open / 8).max(2) => {
-                self.end_longest(slots, |_| Some(Duration::ZERO))
+            Some(slots) if slots.len() > (self.general / 8).max(2) => {
+                self.evict_longest_waiting(slots, |_| Some(Duration::ZERO))
             }
             _ => false,
         };
-        let ended = ended
-            || self.end_longest(taken.by_source.values().flatten(), |state| match state {
-                State::Idle => Some(YOUNG),
-                State::Slow => Some(SLOW),
-                State::Working | State::Ended => None,
-            });
-        if !ended && taken.kept < self.kept {
-            return (Entered::In(self.admit(&mut taken, source, true)), news);
+        let evicting = evicting
+            || self.evict_longest_waiting(
+                in_use.by_source.values().flatten(),
+                |state| match state {
+                    State::Idle => Some(IDLE_GRACE),
+                    State::Slow => Some(SLOW_GRACE),
+                    State::Working | State::Evicted => None,
+                },
+            );
+        if !evicting && in_use.reserved < self.reserved {
+            return (
+                Admission::Admitted(self.admit(&mut in_use, source, true)),
+                warning,
+            );
         }
-        (Entered::Wait, news)
+        (Admission::Wait, warning)
     }
 
     fn admit(
         self: &Arc<Self>,
-        taken: &mut OpenConnections,
+        in_use: &mut OpenConnections,
         source: IpAddr,
         is_reserved: bool,
     ) -> ConnectionPermit {
@@ -197,15 +211,15 @@ impl ConnectionLimit {
             source,
             is_reserved,
             state: AtomicU64::new(State::Idle.at(self.now())),
-            ended: Notify::new(),
+            evicted: Notify::new(),
         });
         if is_reserved {
-            taken.kept += 1;
+            in_use.reserved += 1;
         } else {
-            taken.open += 1;
-            self.taken_now.store(taken.open, Ordering::Relaxed);
+            in_use.general += 1;
+            self.general_in_use.store(in_use.general, Ordering::Relaxed);
         }
-        let slots = taken.by_source.entry(source).or_default();
+        let slots = in_use.by_source.entry(source).or_default();
         slots.push(Arc::clone(&slot));
         ConnectionPermit {
             slot,
@@ -215,7 +229,7 @@ impl ConnectionLimit {
 
     /// Evicts the connection that has waited the longest of those over their timeout, if any; `timeout_of`
     /// gives the timeout of each state. Returns whether a connection is about to close.
-    fn end_longest<'s>(
+    fn evict_longest_waiting<'s>(
         &self,
         slots: impl IntoIterator<Item = &'s Arc<Slot>>,
         timeout_of: impl Fn(State) -> Option<Duration>,
@@ -229,7 +243,7 @@ impl ConnectionLimit {
                 State::Idle | State::Slow => timeout_of(state),
                 State::Working => None,
                 // It is about to close; one is enough.
-                State::Ended => return true,
+                State::Evicted => return true,
             };
             let waited = Duration::from_millis(now.saturating_sub(since));
             let is_longer = longest.is_none_or(|(other, ..)| since < other);
@@ -240,37 +254,40 @@ impl ConnectionLimit {
         let Some((_, word, slot)) = longest else {
             return false;
         };
-        let ended = State::Ended.at(now);
+        let evicted = State::Evicted.at(now);
         // If it is answering a request by now, the next attempt finds another one.
         let swapped =
-            (slot.state).compare_exchange(word, ended, Ordering::AcqRel, Ordering::Acquire);
+            (slot.state).compare_exchange(word, evicted, Ordering::AcqRel, Ordering::Acquire);
         if swapped.is_ok() {
-            slot.ended.notify_one();
+            slot.evicted.notify_one();
         }
         true
     }
 
     /// The log line about the limit, unless it was logged recently.
-    fn news(&self, taken: &mut OpenConnections, source: IpAddr) -> Option<String> {
-        if taken.said.is_some_and(|said| said.elapsed() < SAID_EVERY) {
+    fn limit_warning(&self, in_use: &mut OpenConnections, source: IpAddr) -> Option<String> {
+        if in_use
+            .last_logged
+            .is_some_and(|logged| logged.elapsed() < LOG_INTERVAL)
+        {
             return None;
         }
-        taken.said = Some(Instant::now());
-        let most = taken.by_source.iter().max_by_key(|(_, slots)| slots.len());
+        in_use.last_logged = Some(Instant::now());
+        let most = in_use.by_source.iter().max_by_key(|(_, slots)| slots.len());
         let (address, slots) = most?;
         Some(format!(
             "{} of {} connections are in use, {} by {address}: closing the longest-idle connection, \
              if any, to accept one from {source}",
-            taken.open.saturating_add(taken.kept),
-            self.open.saturating_add(self.kept),
+            in_use.general.saturating_add(in_use.reserved),
+            self.general.saturating_add(self.reserved),
             slots.len()
         ))
     }
 
     /// The number of free connections.
     fn free(&self) -> usize {
-        let taken = self.taken_now.load(Ordering::Relaxed);
-        self.open.saturating_sub(taken)
+        let in_use = self.general_in_use.load(Ordering::Relaxed);
+        self.general.saturating_sub(in_use)
     }
 
     /// Milliseconds since the start.
@@ -278,14 +295,14 @@ impl ConnectionLimit {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX >> 2)
     }
 
-    fn taken(&self) -> MutexGuard<'_, OpenConnections> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    fn in_use(&self) -> MutexGuard<'_, OpenConnections> {
+        self.in_use.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[cfg(test)]
     fn count(&self) -> usize {
-        let taken = self.taken();
-        taken.open + taken.kept
+        let in_use = self.in_use();
+        in_use.general + in_use.reserved
     }
 }
 
@@ -327,13 +344,13 @@ impl ConnectionPermit {
     }
 
     /// The client has sent or read what it had to.
-    pub(super) fn set_taken(&self) {
+    pub(super) fn set_resumed(&self) {
         self.enter(|state| (state == State::Slow).then(|| State::Working.at(0)));
     }
 
     fn enter(&self, next: impl Fn(State) -> Option<u64>) {
         let next = |word| match State::of(word) {
-            (State::Ended, _) => None,
+            (State::Evicted, _) => None,
             (state, _) => next(state),
         };
         let _ = (self.slot.state).fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
@@ -341,47 +358,51 @@ impl ConnectionPermit {
 
     /// Returns when the connection is to be closed.
     pub(super) async fn evicted(&self) {
-        self.slot.ended.notified().await;
+        self.slot.evicted.notified().await;
     }
 
     /// The timeout of a request's head: the fewer connections are free, the shorter.
     pub(super) fn head_timeout(&self) -> Duration {
         let ConnectionLimit {
-            open, head_timeout, ..
+            general,
+            head_timeout,
+            ..
         } = *self.limit;
         if self.slot.is_reserved {
             return head_timeout / 10;
         }
         let free = self.limit.free();
-        let half = u32::try_from(open.div_ceil(2)).unwrap_or(u32::MAX);
+        let half = u32::try_from(general.div_ceil(2)).unwrap_or(u32::MAX);
         let free = u32::try_from(free).unwrap_or(u32::MAX).min(half);
         (head_timeout / half.max(1) * free).max(head_timeout / 30)
     }
 
     /// Whether to keep the connection open after a response: not when few are free.
     pub(super) fn may_keep_alive(&self) -> bool {
-        !self.slot.is_reserved && self.limit.free() > self.limit.open / 4
+        !self.slot.is_reserved && self.limit.free() > self.limit.general / 4
     }
 }
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        let mut taken = self.limit.taken();
+        let mut in_use = self.limit.in_use();
         if self.slot.is_reserved {
-            taken.kept = taken.kept.saturating_sub(1);
+            in_use.reserved = in_use.reserved.saturating_sub(1);
         } else {
-            taken.open = taken.open.saturating_sub(1);
-            self.limit.taken_now.store(taken.open, Ordering::Relaxed);
+            in_use.general = in_use.general.saturating_sub(1);
+            self.limit
+                .general_in_use
+                .store(in_use.general, Ordering::Relaxed);
         }
         let source = self.slot.source;
-        if let Some(slots) = taken.by_source.get_mut(&source) {
+        if let Some(slots) = in_use.by_source.get_mut(&source) {
             slots.retain(|slot| !Arc::ptr_eq(slot, &self.slot));
             if slots.is_empty() {
-                taken.by_source.remove(&source);
+                in_use.by_source.remove(&source);
             }
         }
-        drop(taken);
-        self.limit.left.notify_one();
+        drop(in_use);
+        self.limit.released.notify_one();
     }
 }
 

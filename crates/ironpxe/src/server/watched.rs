@@ -186,7 +186,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WatchedStream<S> {
             if self.watch.remaining().is_some() {
                 permit.set_idle();
             } else {
-                permit.set_taken();
+                permit.set_resumed();
             }
         }
         written
@@ -296,7 +296,7 @@ impl<B: Body + Unpin> Body for RequestBody<B> {
             self.watch.0.permit.set_slow_since(since);
         } else if self.waits {
             self.waits = false;
-            self.watch.0.permit.set_taken();
+            self.watch.0.permit.set_resumed();
         }
         frame
     }

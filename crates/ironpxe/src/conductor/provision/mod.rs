@@ -121,7 +121,10 @@ impl LocalConductor {
         {
             dhcp.note_cleared(&mut next.node);
         }
-        while let Some(action) = next.action.filter(|action| self.changes_only_record(*action)) {
+        while let Some(action) = next
+            .action
+            .filter(|action| self.changes_only_record(*action))
+        {
             if let Action::SetBootDevice(device, persistent) = action {
                 management::set(&mut next.node, device, persistent);
             }

@@ -20,12 +20,12 @@ async fn enter(limit: &Arc<ConnectionLimit>, last: u8) -> ConnectionPermit {
 
 /// Whether the connection was told to go.
 fn is_ended(permit: &ConnectionPermit) -> bool {
-    State::of(permit.slot.state.load(Ordering::Acquire)).0 == State::Ended
+    State::of(permit.slot.state.load(Ordering::Acquire)).0 == State::Evicted
 }
 
 /// Whether a new connection from this address has to wait; if so, another one has to go.
 fn waits(limit: &Arc<ConnectionLimit>, last: u8) -> bool {
-    matches!(limit.try_enter(client_network(peer(last))).0, Entered::Wait)
+    matches!(limit.try_enter(client_network(peer(last))).0, Admission::Wait)
 }
 
 /// Lets some time pass, so that one has waited longer than another.
@@ -44,7 +44,7 @@ fn addresses_are_counted_by_what_a_host_can_choose() {
 
 #[test]
 fn a_state_keeps_its_time() {
-    for state in [State::Working, State::Idle, State::Slow, State::Ended] {
+    for state in [State::Working, State::Idle, State::Slow, State::Evicted] {
         assert_eq!(State::of(state.at(1_234_567)), (state, 1_234_567));
     }
 }
@@ -147,7 +147,7 @@ async fn an_eighth_of_the_connections_is_kept_for_boot_scripts() {
     assert_eq!(all[15].head_timeout(), LONG / 10);
     drop(all);
     assert_eq!(limit.count(), 0);
-    assert!(limit.taken().by_source.is_empty());
+    assert!(limit.in_use().by_source.is_empty());
 }
 
 #[tokio::test]
