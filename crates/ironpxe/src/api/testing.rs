@@ -53,7 +53,7 @@ pub(crate) struct TestApp {
 /// What a [`TestApp`] is started with.
 pub(crate) struct TestAppBuilder {
     // Boxed: large, and a part of every test's future.
-    boot: Box<boot::Settings>,
+    boot: Box<boot::BootServiceSettings>,
     conductor: Box<conductor::Settings>,
     api: api::Settings,
     folder: Arc<TempDir>,
@@ -181,7 +181,7 @@ impl TestAppBuilder {
         self.conductor(|settings| host.clone_into(&mut settings.host))
     }
 
-    pub(crate) fn boot(mut self, set: impl FnOnce(&mut boot::Settings)) -> Self {
+    pub(crate) fn boot(mut self, set: impl FnOnce(&mut boot::BootServiceSettings)) -> Self {
         set(&mut self.boot);
         self
     }

@@ -111,8 +111,8 @@ pub(super) fn boot_settings(
     images: Images,
     kickstarts: Kickstarts,
     hardware_types: HardwareTypes,
-) -> boot::Settings {
-    boot::Settings {
+) -> boot::BootServiceSettings {
+    boot::BootServiceSettings {
         boot: config.boot_settings(api_url),
         restrict_boot_config: config.api.restrict_boot_config,
         max_requests: bytes(config.api.max_boot_requests),

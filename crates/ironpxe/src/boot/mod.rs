@@ -29,7 +29,7 @@ mod unknown_machines;
 
 pub(crate) use self::hardware_types::HardwareTypes;
 pub(crate) use self::preview::BootPreview;
-pub(crate) use self::request::{BootRequest, Target};
-pub(crate) use self::response::{BootBody, BootResponse, Client};
-pub(crate) use self::service::{BootService, Settings};
+pub(crate) use self::request::{BootRequest, BootTarget};
+pub(crate) use self::response::{BootBody, BootResponse, ClientKind};
+pub(crate) use self::service::{BootService, BootServiceSettings};
 pub(crate) use self::templates::Templates;

@@ -15,7 +15,7 @@ pub(crate) struct BootRequest<'r> {
 
 /// The target of a plain `GET`.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Target<'t> {
+pub(crate) enum BootTarget<'t> {
     /// The script of a machine.
     Script(BootRequest<'t>),
     /// Any other path, or a notation of a script's URL that only the router parses.
@@ -34,7 +34,7 @@ impl<'r> BootRequest<'r> {
 
     /// As above with an unexpanded `${net0/mac}`, whose slash splits it into two segments; `None`
     /// if the segments are something else.
-    pub(crate) fn by_setting(net: &str, mac: &str) -> Option<Self> {
+    pub(crate) fn by_unexpanded_mac(net: &str, mac: &str) -> Option<Self> {
         let text = format!("{net}/{mac}");
         BootIdent::is_unset(&text).then(|| Self::by_address(&text))
     }
@@ -63,10 +63,10 @@ impl<'r> BootRequest<'r> {
     }
 }
 
-impl<'t> Target<'t> {
+impl<'t> BootTarget<'t> {
     /// Parses the target of a request line; `None` if it is not a boot URL, or in a notation that
     /// only the router parses.
-    pub(crate) fn read(target: &'t str) -> Option<Self> {
+    pub(crate) fn parse(target: &'t str) -> Option<Self> {
         if let Some(rest) = target.strip_prefix("/v1/drivers/") {
             let (driver, call) = rest.split_once('/')?;
             let query = call.strip_prefix("vendor_passthru/ipxe_config")?;
@@ -121,7 +121,7 @@ mod tests {
         let uuid = "1be26c0b-03f2-4d2e-ae87-c02d7f33c123";
         let node = BootIdent::Node(uuid.parse().unwrap());
         let of = |driver, machine| {
-            Some(Target::Script(BootRequest {
+            Some(BootTarget::Script(BootRequest {
                 driver,
                 machine: Ok(machine),
             }))
@@ -135,16 +135,16 @@ mod tests {
             (&by_mac, of(Some("redfish"), mac)),
             ("/v1/boot/52-54-00-AA-00-01/boot.ipxe", of(None, mac)),
             ("/pxelinux.cfg/01-52-54-00-aa-00-01", of(None, mac)),
-            (passthru, Some(Target::Other)),
-            (&both, Some(Target::Other)),
+            (passthru, Some(BootTarget::Other)),
+            (&both, Some(BootTarget::Other)),
             (
                 "/v1/boot/52-54-00-AA-00-01/boot.ipxe?a=b",
-                Some(Target::Other),
+                Some(BootTarget::Other),
             ),
-            ("/v1/boot/1be26c0b/ks.cfg", Some(Target::Other)),
-            ("/pxelinux.cfg/default", Some(Target::Other)),
-            ("/boot.ipxe", Some(Target::Other)),
-            ("/boot.ipxe?a", Some(Target::Other)),
+            ("/v1/boot/1be26c0b/ks.cfg", Some(BootTarget::Other)),
+            ("/pxelinux.cfg/default", Some(BootTarget::Other)),
+            ("/boot.ipxe", Some(BootTarget::Other)),
+            ("/boot.ipxe?a", Some(BootTarget::Other)),
             (&by_mac.replace("redfish", "red%66ish"), None),
             (&by_mac.replace("redfish", "redfish#"), None),
             (&by_mac.replace("redfish", "redfish?x="), None),
@@ -159,7 +159,7 @@ mod tests {
             ("*", None),
             ("", None),
         ] {
-            assert_eq!(Target::read(target), expected, "{target}");
+            assert_eq!(BootTarget::parse(target), expected, "{target}");
         }
     }
 
@@ -173,7 +173,7 @@ mod tests {
         for unset in ["", "01-", "01-${net0/mac:hexhyp}"] {
             assert!(matches!(read(unset), Some(Err(_))), "{unset}");
         }
-        assert_eq!(BootRequest::by_setting("net0", "mac"), None);
-        assert!(BootRequest::by_setting("${net0", "mac}").is_some());
+        assert_eq!(BootRequest::by_unexpanded_mac("net0", "mac"), None);
+        assert!(BootRequest::by_unexpanded_mac("${net0", "mac}").is_some());
     }
 }

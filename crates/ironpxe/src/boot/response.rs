@@ -18,14 +18,14 @@ use crate::fault_status::status_of;
 
 /// The kind of client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Client {
+pub(crate) enum ClientKind {
     /// Firmware, which executes what it gets.
     Firmware,
     /// Any other client, which reads error documents.
     Other,
 }
 
-impl Client {
+impl ClientKind {
     /// Determined by the first `User-Agent`: iPXE identifies itself in every request.
     pub(crate) fn of_user_agent(agent: Option<&[u8]>) -> Self {
         match agent {
@@ -74,13 +74,13 @@ impl BootResponse {
     pub(super) fn new(
         scripts: &Scripts,
         request_id: &str,
-        client: Client,
+        client: ClientKind,
         result: Result<String>,
     ) -> Self {
         match (result, client) {
             (Ok(script), _) => Self::script(script),
-            (Err(fault), Client::Firmware) => fault_for_firmware(scripts, request_id, &fault),
-            (Err(fault), Client::Other) => Self::fault(fault),
+            (Err(fault), ClientKind::Firmware) => fault_for_firmware(scripts, request_id, &fault),
+            (Err(fault), ClientKind::Other) => Self::fault(fault),
         }
     }
 

@@ -15,7 +15,7 @@ use super::hardware_types::HardwareTypes;
 use super::limiter::BootLimiter;
 use super::rendered::{CachedScript, Outcome, Rendered};
 use super::request::BootRequest;
-use super::response::{BootResponse, Client};
+use super::response::{BootResponse, ClientKind};
 use super::script_template::{is_standard_request_id, placeholder};
 use super::templates::Templates;
 use super::unknown_machines::UnknownMachines;
@@ -25,7 +25,7 @@ use crate::lifecycle::Tasks;
 
 /// The settings of the boot service.
 #[derive(Debug, Clone)]
-pub(crate) struct Settings {
+pub(crate) struct BootServiceSettings {
     /// The settings of boot decisions.
     pub boot: BootSettings,
     /// `[api]restrict_boot_config`: responses do not tell why a machine is not booted.
@@ -50,7 +50,7 @@ pub(crate) struct BootService(Arc<Inner>);
 
 #[derive(Debug)]
 pub(super) struct Inner {
-    pub(super) settings: Settings,
+    pub(super) settings: BootServiceSettings,
     pub(super) facts: BootFacts,
     cache: BootCache,
     interner: Interner,
@@ -61,7 +61,7 @@ pub(super) struct Inner {
 
 impl BootService {
     /// Builds the service on this database.
-    pub(crate) fn new(db: &Db, settings: Settings, tasks: &Tasks) -> Self {
+    pub(crate) fn new(db: &Db, settings: BootServiceSettings, tasks: &Tasks) -> Self {
         let facts = BootFacts::new(db);
         Self(Arc::new(Inner {
             cache: BootCache::new(&facts, tasks, settings.cache_bytes),
@@ -104,7 +104,7 @@ impl BootService {
     pub(crate) async fn answer(
         &self,
         request_id: &str,
-        client: Client,
+        client: ClientKind,
         request: BootRequest<'_>,
     ) -> BootResponse {
         let script = self.0.script(request_id, request);
@@ -113,14 +113,19 @@ impl BootService {
     }
 
     /// Responds with the script that tries all NICs of a machine.
-    pub(crate) fn nic_loop(&self, request_id: &str, client: Client) -> BootResponse {
+    pub(crate) fn nic_loop(&self, request_id: &str, client: ClientKind) -> BootResponse {
         let script = self.0.settings.templates.current().nic_loop();
         let script = script.map_err(|error| Fault::Internal(error.to_string()));
         self.respond(request_id, client, script)
     }
 
     /// Responds with a fault.
-    pub(crate) fn refuse(&self, request_id: &str, client: Client, fault: Fault) -> BootResponse {
+    pub(crate) fn refuse(
+        &self,
+        request_id: &str,
+        client: ClientKind,
+        fault: Fault,
+    ) -> BootResponse {
         self.respond(request_id, client, Err(fault))
     }
 
@@ -135,7 +140,12 @@ impl BootService {
         self.0.unknown_machines.note(&self.0.tasks, ident)
     }
 
-    fn respond(&self, request_id: &str, client: Client, result: Result<String>) -> BootResponse {
+    fn respond(
+        &self,
+        request_id: &str,
+        client: ClientKind,
+        result: Result<String>,
+    ) -> BootResponse {
         let scripts = self.0.settings.templates.current();
         BootResponse::new(&scripts, request_id, client, result)
     }

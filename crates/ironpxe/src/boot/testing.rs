@@ -13,15 +13,16 @@ use ironpxe_core::boot_ident::BootIdent;
 use ironpxe_core::error::Result;
 
 use super::{
-    BootBody, BootRequest, BootService, Client, HardwareTypes, Settings, Templates, response,
+    BootBody, BootRequest, BootService, BootServiceSettings, ClientKind, HardwareTypes, Templates,
+    response,
 };
 use crate::db::Db;
 use crate::lifecycle::Tasks;
 
 /// With the hardware type `fake-hardware` and built-in templates.
-pub(crate) fn settings() -> Settings {
+pub(crate) fn settings() -> BootServiceSettings {
     let boot = BootSettings::default();
-    Settings {
+    BootServiceSettings {
         templates: Templates::new(Scripts::new(boot.downloads).unwrap()),
         boot,
         restrict_boot_config: false,
@@ -45,7 +46,7 @@ impl BootService {
             driver: None,
             machine: Ok(ident),
         };
-        text(self.answer(request_id, Client::Other, request).await)
+        text(self.answer(request_id, ClientKind::Other, request).await)
     }
 
     /// The kickstart of a node.

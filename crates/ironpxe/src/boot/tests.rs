@@ -33,7 +33,7 @@ const MAC: MacAddress = MacAddress::new([0x52, 0x54, 0, 0, 0, 1]);
 /// A service that keeps scripts; what it says is compared with what one says that has kept nothing.
 struct Pair {
     db: Db,
-    settings: Settings,
+    settings: BootServiceSettings,
     boot: BootService,
 }
 
@@ -42,7 +42,7 @@ impl Pair {
         Self::with(site.open().await, settings())
     }
 
-    fn with(db: Db, settings: Settings) -> Self {
+    fn with(db: Db, settings: BootServiceSettings) -> Self {
         Self {
             boot: BootService::new(&db, settings.clone(), &Tasks::new()),
             db,
@@ -270,7 +270,7 @@ async fn what_is_outside_the_database_is_looked_for_each_time(site: TestDb) {
     let files = ["deploy_kernel", "deploy_ramdisk"].map(|key| (key, folder.path().join(key)));
     let db = site.open().await;
     let allowed = vec![folder.path().to_owned()];
-    let settings = Settings {
+    let settings = BootServiceSettings {
         images: Images::new(images::Settings {
             allowed_paths: allowed,
             ..images::testing::settings()

@@ -79,7 +79,7 @@ pub(crate) struct Versioned<T> {
 type Row<T> = (Option<Box<str>>, BootIdent, T);
 
 /// A query without `SELECT` and values, and its reader.
-type Query<T> = (&'static str, Read<Row<T>>);
+type RowQuery<T> = (&'static str, Read<Row<T>>);
 
 impl Db {
     /// The current commit version, if it is known without a query. Later reads are not older.
@@ -107,7 +107,7 @@ impl Db {
         &self,
         machines: &[BootIdent],
     ) -> Result<Versioned<BootRows>, DbError> {
-        let by_address: Query<BootRows> = (
+        let by_address: RowQuery<BootRows> = (
             concat!(
                 node_columns!(),
                 ", ",
@@ -116,7 +116,7 @@ impl Db {
             ),
             node_and_port,
         );
-        let by_node: Query<BootRows> = (
+        let by_node: RowQuery<BootRows> = (
             concat!(node_columns!(), " FROM nodes WHERE nodes.uuid IN ("),
             node_alone,
         );
@@ -129,13 +129,13 @@ impl Db {
         &self,
         machines: &[BootIdent],
     ) -> Result<Versioned<Revisions>, DbError> {
-        let by_address: Query<Revisions> = (
+        let by_address: RowQuery<Revisions> = (
             "ports.address, ports.id, ports.revision, ports.updated_at, \
              nodes.id, nodes.revision, nodes.updated_at FROM ports \
              JOIN nodes ON nodes.id = ports.node_id WHERE ports.address IN (",
             port_revisions,
         );
-        let by_node: Query<Revisions> = (
+        let by_node: RowQuery<Revisions> = (
             "nodes.uuid, nodes.id, nodes.revision, nodes.updated_at FROM nodes \
              WHERE nodes.uuid IN (",
             node_revisions,
@@ -149,8 +149,8 @@ impl Db {
         &self,
         operation: &'static str,
         machines: &[BootIdent],
-        by_address: Query<T>,
-        by_node: Query<T>,
+        by_address: RowQuery<T>,
+        by_node: RowQuery<T>,
     ) -> Result<Versioned<T>, DbError> {
         // Both before anything is sent.
         let mut version = self.commit_version();
@@ -179,7 +179,7 @@ impl Db {
     async fn each_of<T>(
         &self,
         operation: &'static str,
-        (query, read): Query<T>,
+        (query, read): RowQuery<T>,
         mut values: Vec<Value<'static>>,
     ) -> Result<Vec<Row<T>>, DbError> {
         if values.is_empty() {

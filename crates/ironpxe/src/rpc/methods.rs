@@ -21,7 +21,7 @@ use serde_json::Value;
 
 use super::envelope::{self, Params, RequestBuilder, RpcError};
 use super::remote::{Call, PING, Remote, Repeat};
-use super::select::Target;
+use super::select::CallTarget;
 use super::{
     Conductor, Context, DriverInfo, Heartbeat, InterfaceValidation, ProvisionArgs, Reply, VifInfo,
 };
@@ -81,108 +81,108 @@ fn repeat(http_method: HttpMethod) -> Repeat {
 
 methods! {
     "create_node" node_create(node: Node = "node_obj") -> Node,
-        Target::create(&node), Repeat::Never;
+        CallTarget::create(&node), Repeat::Never;
     "update_node" node_update(
             node: NodeUuid = "node_id",
             change: NodeChange = "change",
             reset_interfaces: bool = "reset_interfaces"
         ) -> Node,
-        Target::update(node, &change), Repeat::Never;
+        CallTarget::update(node, &change), Repeat::Never;
     "destroy_node" node_destroy(node: NodeUuid = "node_id") -> (),
-        Target::Node(node), Repeat::Never;
+        CallTarget::Node(node), Repeat::Never;
 
     "create_port" port_create(port: Port = "port_obj") -> Port,
-        Target::Node(port.node_uuid), Repeat::Never;
+        CallTarget::Node(port.node_uuid), Repeat::Never;
     "update_port" port_update(port: PortUuid = "port_id", change: PortChange = "change") -> Port,
-        Target::Any, Repeat::Never;
+        CallTarget::Any, Repeat::Never;
     "destroy_port" port_destroy(port: PortUuid = "port_id") -> (),
-        Target::Any, Repeat::Never;
+        CallTarget::Any, Repeat::Never;
 
     "vif_attach" vif_attach(node: NodeUuid = "node_id", vif: VifInfo = "vif_info") -> (),
-        Target::Node(node), Repeat::Never;
+        CallTarget::Node(node), Repeat::Never;
     "vif_detach" vif_detach(node: NodeUuid = "node_id", vif: String as str = "vif_id") -> (),
-        Target::Node(node), Repeat::Never;
+        CallTarget::Node(node), Repeat::Never;
 
     "create_volume_connector" volume_connector_create(
             connector: VolumeConnector = "connector"
         ) -> VolumeConnector,
-        Target::Node(connector.node_uuid), Repeat::Never;
+        CallTarget::Node(connector.node_uuid), Repeat::Never;
     "update_volume_connector" volume_connector_update(
             connector: VolumeConnectorUuid = "connector_id",
             change: VolumeChange = "change"
         ) -> VolumeConnector,
-        Target::Any, Repeat::Never;
+        CallTarget::Any, Repeat::Never;
     "destroy_volume_connector" volume_connector_destroy(
             connector: VolumeConnectorUuid = "connector_id"
         ) -> (),
-        Target::Any, Repeat::Never;
+        CallTarget::Any, Repeat::Never;
     "create_volume_target" volume_target_create(target: VolumeTarget = "target") -> VolumeTarget,
-        Target::Node(target.node_uuid), Repeat::Never;
+        CallTarget::Node(target.node_uuid), Repeat::Never;
     "update_volume_target" volume_target_update(
             target: VolumeTargetUuid = "target_id",
             change: VolumeChange = "change"
         ) -> VolumeTarget,
-        Target::Any, Repeat::Never;
+        CallTarget::Any, Repeat::Never;
     "destroy_volume_target" volume_target_destroy(target: VolumeTargetUuid = "target_id") -> (),
-        Target::Any, Repeat::Never;
+        CallTarget::Any, Repeat::Never;
 
     "do_provisioning_action" provision(
             node: NodeUuid = "node_id",
             verb: Verb = "action",
             args: ProvisionArgs = "args"
         ) -> (),
-        Target::Node(node), Repeat::Never;
+        CallTarget::Node(node), Repeat::Never;
     "change_node_power_state" change_power_state(
             node: NodeUuid = "node_id",
             target: PowerTarget = "new_state",
             timeout: Option<u32> = "timeout"
         ) -> (),
-        Target::Node(node), Repeat::Never;
+        CallTarget::Node(node), Repeat::Never;
     "get_boot_device" boot_device_get(node: NodeUuid = "node_id")
             -> (Option<BootDevice>, Option<bool>) as BootDeviceSet,
-        Target::Node(node), Repeat::Read;
+        CallTarget::Node(node), Repeat::Read;
     "set_boot_device" boot_device_set(
             node: NodeUuid = "node_id",
             device: BootDevice = "device",
             persistent: bool = "persistent"
         ) -> (),
-        Target::Node(node), Repeat::Never;
+        CallTarget::Node(node), Repeat::Never;
     "get_supported_boot_devices" boot_device_supported(node: NodeUuid = "node_id")
             -> Vec<BootDevice>,
-        Target::Node(node), Repeat::Read;
+        CallTarget::Node(node), Repeat::Read;
     "validate_driver_interfaces" node_validate(node: NodeUuid = "node_id")
             -> Vec<InterfaceValidation>,
-        Target::Node(node), Repeat::Read;
+        CallTarget::Node(node), Repeat::Read;
 
     "get_driver_properties" driver_properties(driver: String as str = "driver_name") -> JsonMap,
-        Target::Driver(driver.to_owned()), Repeat::Read;
+        CallTarget::Driver(driver.to_owned()), Repeat::Read;
     "get_driver_vendor_passthru_methods" driver_vendor_passthru_methods(
             driver: String as str = "driver_name"
         ) -> Vec<MethodInfo>,
-        Target::Driver(driver.to_owned()), Repeat::Read;
+        CallTarget::Driver(driver.to_owned()), Repeat::Read;
     "driver_vendor_passthru" driver_vendor_passthru(
             driver: String as str = "driver_name",
             method: String as str = "driver_method",
             http_method: HttpMethod = "http_method",
             info: JsonMap = "info"
         ) -> PassthruReply,
-        Target::Driver(driver.to_owned()), repeat(http_method);
+        CallTarget::Driver(driver.to_owned()), repeat(http_method);
     "get_node_vendor_passthru_methods" node_vendor_passthru_methods(node: NodeUuid = "node_id")
             -> Vec<MethodInfo>,
-        Target::Node(node), Repeat::Read;
+        CallTarget::Node(node), Repeat::Read;
     "vendor_passthru" node_vendor_passthru(
             node: NodeUuid = "node_id",
             method: String as str = "driver_method",
             http_method: HttpMethod = "http_method",
             info: JsonMap = "info"
         ) -> PassthruReply,
-        Target::Node(node), repeat(http_method);
+        CallTarget::Node(node), repeat(http_method);
 
     "heartbeat" heartbeat(
             node: NodeUuid = "node_id",
             heartbeat: Heartbeat = "heartbeat"
         ) -> (),
-        Target::Node(node), Repeat::Never;
+        CallTarget::Node(node), Repeat::Never;
 }
 
 /// Generates from the table: [`dispatch`] for the server, and the trait for [`Remote`].

@@ -15,7 +15,7 @@ use tracing::warn;
 
 use super::client::{CallError, Client, Connection};
 use super::envelope::{Answer, RequestBuilder};
-use super::select::{Directory, Peer, Target, no_conductor};
+use super::select::{CallTarget, Directory, Peer, no_conductor};
 use super::{Context, Credentials, DriverInfo};
 use crate::db::Db;
 use crate::tls::TlsError;
@@ -53,7 +53,7 @@ pub(super) enum Repeat {
 pub(super) struct Call {
     pub(super) method: &'static str,
     pub(super) body: Bytes,
-    pub(super) target: Target,
+    pub(super) target: CallTarget,
     pub(super) repeat: Repeat,
 }
 
@@ -110,7 +110,7 @@ impl Remote {
     async fn first_answer<T: DeserializeOwned>(
         &self,
         message: &Message<'_>,
-        target: &Target,
+        target: &CallTarget,
     ) -> Result<T> {
         let end = Instant::now() + self.timeouts.call;
         for peer in self.directory.candidates(target).await? {
@@ -126,7 +126,11 @@ impl Remote {
     }
 
     /// Sends it once, to the first conductor that responds to a ping.
-    async fn once<T: DeserializeOwned>(&self, message: &Message<'_>, target: &Target) -> Result<T> {
+    async fn once<T: DeserializeOwned>(
+        &self,
+        message: &Message<'_>,
+        target: &CallTarget,
+    ) -> Result<T> {
         let end = Instant::now() + self.timeouts.find;
         loop {
             for peer in self.directory.candidates(target).await? {

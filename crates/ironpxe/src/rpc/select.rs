@@ -25,7 +25,7 @@ use crate::db::Db;
 const FRESH: Duration = Duration::from_secs(1);
 /// The conductors that can execute a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Target {
+pub(super) enum CallTarget {
     /// Any conductor.
     Any,
     /// Those with this hardware type.
@@ -41,7 +41,7 @@ pub(super) enum Target {
     },
 }
 
-impl Target {
+impl CallTarget {
     /// The target for enrolling the node.
     pub(super) fn create(node: &Node) -> Self {
         Self::DriverAndGroup {
@@ -96,7 +96,7 @@ impl Directory {
     }
 
     /// The conductors to try, in order; at least one, or the fault.
-    pub(super) async fn candidates(&self, target: &Target) -> Result<Vec<Peer>> {
+    pub(super) async fn candidates(&self, target: &CallTarget) -> Result<Vec<Peer>> {
         let conductors = self.list().await?;
         let reachable = conductors.iter().filter(|it| !it.endpoint.is_empty());
         let mut live: Vec<&Peer> = reachable.clone().filter(|it| it.alive).collect();
@@ -136,7 +136,7 @@ impl Directory {
     /// The hardware type and group that a call needs; `None` for any conductor.
     async fn required_driver(
         &self,
-        target: &Target,
+        target: &CallTarget,
         live: &[&Peer],
     ) -> Result<Option<(String, Option<String>)>> {
         let alike = live.windows(2).all(|pair| match pair {
@@ -146,16 +146,16 @@ impl Directory {
             _ => true,
         });
         match target {
-            Target::Driver(driver) => Ok(Some((driver.clone(), None))),
-            Target::DriverAndGroup { driver, group } if !alike => {
+            CallTarget::Driver(driver) => Ok(Some((driver.clone(), None))),
+            CallTarget::DriverAndGroup { driver, group } if !alike => {
                 Ok(Some((driver.clone(), Some(group.clone()))))
             }
-            Target::Node(uuid) if !alike => {
+            CallTarget::Node(uuid) if !alike => {
                 let node = self.db.node_get(*uuid).await?;
                 // Any conductor can return the fault for a missing node.
                 Ok(node.map(|node| (node.driver, Some(node.conductor_group))))
             }
-            Target::Any | Target::DriverAndGroup { .. } | Target::Node(_) => Ok(None),
+            CallTarget::Any | CallTarget::DriverAndGroup { .. } | CallTarget::Node(_) => Ok(None),
         }
     }
 
@@ -167,8 +167,8 @@ impl Directory {
     }
 
     /// The node's conductor first, or rotated; those that did not respond lately come last.
-    fn in_order(&self, target: &Target, mut conductors: Vec<&Peer>) -> Vec<Peer> {
-        if let Target::Node(uuid) = target {
+    fn in_order(&self, target: &CallTarget, mut conductors: Vec<&Peer>) -> Vec<Peer> {
+        if let CallTarget::Node(uuid) = target {
             conductors.sort_by_cached_key(|it| it.rank(*uuid));
         } else {
             let turn = self.turn.fetch_add(1, Ordering::Relaxed);

@@ -9,9 +9,9 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, header};
 
 use crate::api::error::ApiError;
-use crate::boot::{BootBody, BootResponse, Client};
+use crate::boot::{BootBody, BootResponse, ClientKind};
 
-impl Client {
+impl ClientKind {
     /// From the headers of a request.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let agent = headers.get(header::USER_AGENT);
@@ -19,7 +19,7 @@ impl Client {
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for Client {
+impl<S: Sync> FromRequestParts<S> for ClientKind {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {

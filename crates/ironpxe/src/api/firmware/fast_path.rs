@@ -21,7 +21,7 @@ use tower::ServiceExt;
 
 use crate::api::request_log::{REQUEST_ID_ON_WIRE, RequestInfo, panicked};
 use crate::api::{AppState, version};
-use crate::boot::{BootBody, BootRequest, BootResponse, Client, Target};
+use crate::boot::{BootBody, BootRequest, BootResponse, BootTarget, ClientKind};
 use crate::ident;
 use crate::server::{EncodeResponse, FastPath, FastPathResult, Head, ResponseWriter, SimpleGet};
 
@@ -77,7 +77,7 @@ impl BootFastPath {
         }
         let inner = Arc::clone(inner);
         let target = get.target.to_owned();
-        let client = Client::of_user_agent(get.header("user-agent"));
+        let client = ClientKind::of_user_agent(get.header("user-agent"));
         let (driver, machine) = (request.driver.map(str::to_owned), request.machine);
         FastPathResult::Pending(Box::pin(async move {
             let request = BootRequest {
@@ -154,8 +154,8 @@ fn asked<'r>(id: &'r str, target: &'r str, started: Instant) -> RequestInfo<'r> 
 
 impl FastPath for BootFastPath {
     fn answer(&self, get: &SimpleGet<'_>, reply: ResponseWriter<'_>) -> FastPathResult {
-        match Target::read(get.target) {
-            Some(Target::Script(request)) if has_no_api_headers(get) => {
+        match BootTarget::parse(get.target) {
+            Some(BootTarget::Script(request)) if has_no_api_headers(get) => {
                 self.script(request, get, reply)
             }
             Some(_) => self.via_router(get),

@@ -18,7 +18,7 @@ use tracing::warn;
 use super::encode::ForFirmware;
 use crate::api::AppState;
 use crate::api::error::{ApiError, Failure};
-use crate::boot::Client;
+use crate::boot::ClientKind;
 use crate::rpc::Context;
 
 /// The data of a firmware request, taken before it is processed.
@@ -32,7 +32,7 @@ impl Guard {
     /// For a request, if it is from firmware.
     pub(crate) fn of(request: &Request) -> Option<Self> {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-        let is_firmware = Client::of(request.headers()) == Client::Firmware;
+        let is_firmware = ClientKind::of(request.headers()) == ClientKind::Firmware;
         is_firmware.then(|| Self {
             method: request.method().clone(),
             uri: request.uri().clone(),

@@ -35,7 +35,10 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/v1/boot/{mac}/boot.ipxe", get(script::by_address))
         // An unset `${net0/mac}`, or one that was not expanded.
         .route("/v1/boot/boot.ipxe", get(script::without_address))
-        .route("/v1/boot/{net}/{mac}/boot.ipxe", get(script::by_setting))
+        .route(
+            "/v1/boot/{net}/{mac}/boot.ipxe",
+            get(script::by_unexpanded_mac),
+        )
         .route("/v1/boot/{node}/ks.cfg", get(kickstart::get))
         .route(
             "/v1/images/{node}/{kind}/{tag}/{expires}/{signature}/{name}",
@@ -43,7 +46,7 @@ pub(crate) fn routes() -> Router<AppState> {
         )
         .route("/pxelinux.cfg", get(script::without_address))
         .route("/pxelinux.cfg/{file}", get(script::by_file_name))
-        .route("/pxelinux.cfg/{net}/{mac}", get(script::by_setting))
+        .route("/pxelinux.cfg/{net}/{mac}", get(script::by_unexpanded_mac))
 }
 
 #[cfg(test)]

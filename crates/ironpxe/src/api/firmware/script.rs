@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::api::AppState;
 use crate::api::error::ApiError;
-use crate::boot::{BootRequest, BootResponse, Client};
+use crate::boot::{BootRequest, BootResponse, ClientKind};
 use crate::rpc::Context;
 
 /// `GET /boot.ipxe` and `GET /autoexec.ipxe`: the same script for every machine, which tries each
@@ -15,7 +15,7 @@ use crate::rpc::Context;
 pub(super) async fn nic_loop(
     State(state): State<AppState>,
     Extension(ctx): Extension<Context>,
-    client: Client,
+    client: ClientKind,
 ) -> BootResponse {
     state.boot.nic_loop(&ctx.request_id, client)
 }
@@ -25,7 +25,7 @@ pub(super) async fn by_address(
     State(state): State<AppState>,
     Extension(ctx): Extension<Context>,
     Path(mac): Path<String>,
-    client: Client,
+    client: ClientKind,
 ) -> Response {
     answer(&state, &ctx, client, Some(BootRequest::by_address(&mac))).await
 }
@@ -34,19 +34,19 @@ pub(super) async fn by_address(
 pub(super) async fn without_address(
     State(state): State<AppState>,
     Extension(ctx): Extension<Context>,
-    client: Client,
+    client: ClientKind,
 ) -> Response {
     answer(&state, &ctx, client, Some(BootRequest::by_address(""))).await
 }
 
 /// As above with an unexpanded `${net0/mac}`.
-pub(super) async fn by_setting(
+pub(super) async fn by_unexpanded_mac(
     State(state): State<AppState>,
     Extension(ctx): Extension<Context>,
     Path((net, mac)): Path<(String, String)>,
-    client: Client,
+    client: ClientKind,
 ) -> Response {
-    let request = BootRequest::by_setting(&net, &mac);
+    let request = BootRequest::by_unexpanded_mac(&net, &mac);
     answer(&state, &ctx, client, request).await
 }
 
@@ -55,7 +55,7 @@ pub(super) async fn by_file_name(
     State(state): State<AppState>,
     Extension(ctx): Extension<Context>,
     Path(file): Path<String>,
-    client: Client,
+    client: ClientKind,
 ) -> Response {
     let request = BootRequest::by_file_name(&file);
     answer(&state, &ctx, client, request).await
@@ -64,7 +64,7 @@ pub(super) async fn by_file_name(
 async fn answer(
     state: &AppState,
     ctx: &Context,
-    client: Client,
+    client: ClientKind,
     request: Option<BootRequest<'_>>,
 ) -> Response {
     match request {

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use crate::lifecycle::Tasks;
 
 /// A query that several requests can share.
-pub(super) trait Query: Sized + Send + Sync + 'static {
+pub(super) trait CoalescedQuery: Sized + Send + Sync + 'static {
     /// The key of a lookup.
     type Key: Copy + Eq + Hash + Send + Sync;
     /// The value of a key.
@@ -31,13 +31,13 @@ pub(super) trait Query: Sized + Send + Sync + 'static {
 
 /// The result of a query.
 pub(super) type Fetched<Q> = (
-    <Q as Query>::Version,
-    HashMap<<Q as Query>::Key, <Q as Query>::Value>,
+    <Q as CoalescedQuery>::Version,
+    HashMap<<Q as CoalescedQuery>::Key, <Q as CoalescedQuery>::Value>,
 );
 
 /// The result of a lookup.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Answer<V, S> {
+pub(super) struct VersionedValue<V, S> {
     /// Not later than the value.
     pub(super) version: S,
     /// The value, if the key exists.
@@ -45,12 +45,13 @@ pub(super) struct Answer<V, S> {
 }
 
 /// The result of a lookup, or why it failed.
-type Answered<Q> = Result<Answer<<Q as Query>::Value, <Q as Query>::Version>, Fault>;
+type LookupResult<Q> =
+    Result<VersionedValue<<Q as CoalescedQuery>::Value, <Q as CoalescedQuery>::Version>, Fault>;
 
 /// Coalesces the queries of one kind.
-pub(super) struct QueryCoalescer<Q: Query>(Arc<Shared<Q>>);
+pub(super) struct QueryCoalescer<Q: CoalescedQuery>(Arc<Shared<Q>>);
 
-struct Shared<Q: Query> {
+struct Shared<Q: CoalescedQuery> {
     query: Q,
     tasks: Tasks,
     /// The maximum number of keys per query.
@@ -58,22 +59,22 @@ struct Shared<Q: Query> {
     state: Mutex<State<Q>>,
 }
 
-struct State<Q: Query> {
+struct State<Q: CoalescedQuery> {
     /// How many more queries may be started.
     free: usize,
     waiting: Vec<Waiter<Q>>,
 }
 
 /// A request that waits for the next query. If the sender is dropped, it sends its own.
-struct Waiter<Q: Query> {
+struct Waiter<Q: CoalescedQuery> {
     key: Q::Key,
-    answer: oneshot::Sender<Answered<Q>>,
+    answer: oneshot::Sender<LookupResult<Q>>,
 }
 
 /// The permit for one query; passed on to waiting requests when dropped.
-struct Permit<Q: Query>(Arc<Shared<Q>>);
+struct Permit<Q: CoalescedQuery>(Arc<Shared<Q>>);
 
-impl<Q: Query> QueryCoalescer<Q> {
+impl<Q: CoalescedQuery> QueryCoalescer<Q> {
     /// At most `limit` concurrent queries of `max_keys` keys each.
     pub(super) fn new(query: Q, tasks: &Tasks, limit: usize, max_keys: usize) -> Self {
         Self(Arc::new(Shared {
@@ -88,7 +89,7 @@ impl<Q: Query> QueryCoalescer<Q> {
     }
 
     /// The value of a key at some time after the call.
-    pub(super) async fn ask(&self, key: Q::Key) -> Answered<Q> {
+    pub(super) async fn ask(&self, key: Q::Key) -> LookupResult<Q> {
         let waiting = {
             let mut state = self.0.state();
             if state.free > 0 {
@@ -112,14 +113,14 @@ impl<Q: Query> QueryCoalescer<Q> {
     }
 }
 
-impl<Q: Query> Shared<Q> {
+impl<Q: CoalescedQuery> Shared<Q> {
     fn state(&self) -> MutexGuard<'_, State<Q>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn ask_alone(&self, key: Q::Key) -> Answered<Q> {
+    async fn ask_alone(&self, key: Q::Key) -> LookupResult<Q> {
         let (version, mut found) = self.query.fetch(&[key]).await?;
-        Ok(Answer {
+        Ok(VersionedValue {
             version,
             found: found.remove(&key),
         })
@@ -148,12 +149,12 @@ impl<Q: Query> Shared<Q> {
         };
         for Waiter { key, answer } in waiting {
             let found = found.get(&key).cloned();
-            let _ = answer.send(Ok(Answer { version, found }));
+            let _ = answer.send(Ok(VersionedValue { version, found }));
         }
     }
 }
 
-impl<Q: Query> Drop for Permit<Q> {
+impl<Q: CoalescedQuery> Drop for Permit<Q> {
     fn drop(&mut self) {
         let next = {
             let mut state = self.0.state();
@@ -174,7 +175,7 @@ impl<Q: Query> Drop for Permit<Q> {
     }
 }
 
-impl<Q: Query> fmt::Debug for QueryCoalescer<Q> {
+impl<Q: CoalescedQuery> fmt::Debug for QueryCoalescer<Q> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("QueryCoalescer").finish_non_exhaustive()
     }

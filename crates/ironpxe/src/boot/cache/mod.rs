@@ -21,7 +21,7 @@ use ironpxe_core::boot::Scripts;
 use ironpxe_core::boot_ident::BootIdent;
 use ironpxe_core::error::Result;
 
-use self::coalesce::{Fetched, Query, QueryCoalescer};
+use self::coalesce::{CoalescedQuery, Fetched, QueryCoalescer};
 use self::entries::{Cached, ClockCache};
 pub(super) use self::interner::Interner;
 use super::facts::{BootFacts, MachineFacts};
@@ -204,7 +204,7 @@ struct RevisionsQuery(BootFacts);
 #[derive(Debug)]
 struct VersionQuery(BootFacts);
 
-impl Query for RowsQuery {
+impl CoalescedQuery for RowsQuery {
     type Key = BootIdent;
     type Value = Arc<BootRows>;
     type Version = Option<CommitVersion>;
@@ -218,7 +218,7 @@ impl Query for RowsQuery {
     }
 }
 
-impl Query for RevisionsQuery {
+impl CoalescedQuery for RevisionsQuery {
     type Key = BootIdent;
     type Value = Revisions;
     type Version = Option<CommitVersion>;
@@ -230,7 +230,7 @@ impl Query for RevisionsQuery {
 }
 
 /// A single key: the version is the same for all requests.
-impl Query for VersionQuery {
+impl CoalescedQuery for VersionQuery {
     type Key = ();
     type Value = ();
     type Version = Option<CommitVersion>;

@@ -19,7 +19,7 @@ async fn register(db: &Db, hostname: &str, drivers: &[&str]) {
 }
 
 fn without_conductor(db: &Db) -> BootService {
-    let settings = Settings {
+    let settings = BootServiceSettings {
         hardware_types: HardwareTypes::registered(db.clone()),
         ..settings()
     };
@@ -32,7 +32,7 @@ async fn asked(boot: &BootService, driver: &str) -> BootBody {
         machine: Ok(BootIdent::Address(MAC)),
     };
     let id = ident::request_id();
-    boot.answer(&id, Client::Other, request).await.body
+    boot.answer(&id, ClientKind::Other, request).await.body
 }
 
 #[tokio::test]

@@ -252,7 +252,7 @@ async fn every_fault_of_a_conductor_is_the_same_at_the_api() {
 #[tokio::test]
 async fn nodes_go_to_conductors_of_their_group_and_hardware() {
     let site = Site::new().await;
-    let hosts = |target: crate::rpc::select::Target| {
+    let hosts = |target: crate::rpc::select::CallTarget| {
         let directory = crate::rpc::select::Directory::new(site.db.clone());
         async move {
             let peers = directory.candidates(&target).await?;
@@ -261,7 +261,7 @@ async fn nodes_go_to_conductors_of_their_group_and_hardware() {
             Ok::<_, Fault>(hosts)
         }
     };
-    let place = |driver: &str, group: &str| crate::rpc::select::Target::DriverAndGroup {
+    let place = |driver: &str, group: &str| crate::rpc::select::CallTarget::DriverAndGroup {
         driver: driver.to_owned(),
         group: group.to_owned(),
     };
@@ -291,19 +291,22 @@ async fn nodes_go_to_conductors_of_their_group_and_hardware() {
         ["hall-1", "hall-2"]
     );
     let all = ["conductor-1", "hall-1", "hall-2", "other"];
-    assert_eq!(hosts(crate::rpc::select::Target::Any).await.unwrap(), all);
+    assert_eq!(
+        hosts(crate::rpc::select::CallTarget::Any).await.unwrap(),
+        all
+    );
     // Every conductor can say that there is no such hardware type.
     assert_eq!(hosts(place("nosuch", "")).await.unwrap(), all);
     let refused = hosts(place("manual-management", "hall")).await.unwrap_err();
     assert!(matches!(refused, Fault::NoValidHost { group, .. } if group == "hall"));
-    let driver = crate::rpc::select::Target::Driver("manual-management".to_owned());
+    let driver = crate::rpc::select::CallTarget::Driver("manual-management".to_owned());
     assert_eq!(hosts(driver.clone()).await.unwrap(), ["other"]);
     // It was there, and will be again.
     site.db.conductor_touch("other", "r", false).await.unwrap();
     let refused = hosts(driver).await.unwrap_err();
     assert!(matches!(refused, Fault::Unavailable { .. }), "{refused:?}");
     let node = site.waiting_node().await;
-    let node = crate::rpc::select::Target::Node(node);
+    let node = crate::rpc::select::CallTarget::Node(node);
     assert_eq!(hosts(node).await.unwrap(), ["conductor-1"]);
 }
 

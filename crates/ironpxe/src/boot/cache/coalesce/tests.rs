@@ -63,7 +63,7 @@ impl Number {
     }
 }
 
-impl Query for Number {
+impl CoalescedQuery for Number {
     type Key = u32;
     type Value = u64;
     type Version = u64;
@@ -136,7 +136,7 @@ async fn requests_during_queries_share_the_next_query() {
         assert_eq!(answer.unwrap().unwrap().found, Some(0));
     }
     while let Some(answer) = late.join_next().await {
-        let seven = Answer {
+        let seven = VersionedValue {
             version: 7,
             found: Some(7),
         };
