@@ -75,7 +75,7 @@ impl Scripts {
         plan: &ResolvedPlan,
         context: RenderContext<'_>,
     ) -> Result<String, TemplateError> {
-        let values = |whose| variables::of_machine(plan, context, self.downloads, whose);
+        let values = |set| variables::of_machine(plan, context, self.downloads, set);
         if let Some(operators) = &self.operators
             && let Some(template) = operators.of(context.machine.node)
         {

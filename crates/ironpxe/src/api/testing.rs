@@ -118,7 +118,9 @@ impl TestApp {
         ] {
             node.driver_info.insert(key.into(), json!(url));
         }
-        conductor::testing::drivers().compose(&mut node).unwrap();
+        conductor::testing::drivers()
+            .set_default_interfaces(&mut node)
+            .unwrap();
         self.db.node_create(&node).await.unwrap();
         let (port, mac) = (PortUuid(ident::uuid()), MAC.parse().unwrap());
         let port = Port::new(port, node.uuid, mac, clock::now());

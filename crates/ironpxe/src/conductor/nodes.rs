@@ -15,7 +15,7 @@ use crate::rpc::Context;
 
 impl LocalConductor {
     pub(super) async fn create_node(&self, ctx: &Context, mut node: Node) -> Result<Node> {
-        self.drivers.compose(&mut node)?;
+        self.drivers.set_default_interfaces(&mut node)?;
         self.db.node_create(&node).await?;
         info!(req.id = ctx.request_id, node.uuid = %node.uuid, node.name = node.name, "node enrolled");
         Ok(node)
@@ -40,7 +40,7 @@ impl LocalConductor {
             }
             // A node whose hardware type is disabled can still be changed otherwise.
             if node.driver != before.driver || node.interfaces != before.interfaces {
-                self.drivers.compose(node)?;
+                self.drivers.set_default_interfaces(node)?;
             }
             Ok(())
         };

@@ -78,7 +78,7 @@ impl LocalConductor {
         if !dhcp.is_configured() {
             return Ok(());
         }
-        let telling = async {
+        let update = async {
             if let Some(gone) = gone {
                 let left = dhcp.forget_ports(std::slice::from_ref(gone)).await?;
                 self.remove_obsolete_files(left);
@@ -88,13 +88,13 @@ impl LocalConductor {
                     match self.update_dhcp_opts(&node).await {
                         // The cloud has detached the VIF, as it may.
                         Err(DhcpProblem::Dhcp(DhcpError::NoVif(_))) => Ok(()),
-                        told => told,
+                        result => result,
                     }
                 }
                 Some(_) | None => Ok(()),
             }
         };
-        telling.await.map_err(|problem| {
+        update.await.map_err(|problem| {
             error!(req.id = ctx.request_id, node.uuid = %uuid, "{problem}");
             Fault::unavailable(
                 format!("The port is saved, but {problem}"),
@@ -130,10 +130,10 @@ fn refuse_in_state(node: &Node, before: &Port, after: &Port) -> Result<()> {
             before.uuid, node.uuid
         )));
     }
-    let recabled = before.pxe_enabled != after.pxe_enabled
+    let connectivity_changed = before.pxe_enabled != after.pxe_enabled
         || before.local_link_connection != after.local_link_connection
         || before.physical_network != after.physical_network;
-    if recabled && !node.provision_state.allows(Change::Reconnect) {
+    if connectivity_changed && !node.provision_state.allows(Change::Reconnect) {
         return Err(Fault::InvalidState(format!(
             "Port {} can not have any connectivity attributes (portgroup_id, physical_network, \
              pxe_enabled, local_link_connection) updated unless node {} is in a enroll, \

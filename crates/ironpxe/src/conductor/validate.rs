@@ -50,10 +50,10 @@ impl LocalConductor {
         uuid: NodeUuid,
     ) -> Result<Vec<InterfaceValidation>> {
         let node = self.node(uuid).await?;
-        let around = self.node_resources(uuid).await?;
+        let resources = self.node_resources(uuid).await?;
         let mut report = Vec::with_capacity(REPORTED.len());
         for kind in REPORTED {
-            let problem = self.check(ctx, &node, kind, &around).await.err();
+            let problem = self.check(ctx, &node, kind, &resources).await.err();
             report.push(InterfaceValidation {
                 kind,
                 problem: problem.map(|fault| fault.to_string()),
@@ -64,8 +64,10 @@ impl LocalConductor {
 
     /// Rejects a deployment that cannot succeed.
     pub(super) async fn validate_deploy(&self, ctx: &Context, node: &Node) -> Result<()> {
-        let around = self.node_resources(node.uuid).await?;
-        let checked = self.check(ctx, node, InterfaceKind::Deploy, &around).await;
+        let resources = self.node_resources(node.uuid).await?;
+        let checked = self
+            .check(ctx, node, InterfaceKind::Deploy, &resources)
+            .await;
         checked.map_err(|fault| match fault {
             Fault::Unavailable { .. } => fault,
             fault => Fault::InstanceDeployFailure(format!(
@@ -150,21 +152,21 @@ impl LocalConductor {
         ctx: &Context,
         node: &Node,
         kind: InterfaceKind,
-        around: &NodeResources,
+        resources: &NodeResources,
     ) -> Result<()> {
         let implementation = node.interface(kind);
         match kind {
             InterfaceKind::Boot if BootInterface::of(node).boots_over_network() => {
-                self.check_boot(ctx, node, ProvisionState::CleanWait, around)
+                self.check_boot(ctx, node, ProvisionState::CleanWait, resources)
                     .await
             }
-            InterfaceKind::Deploy => self.check_deploy(ctx, node, around).await,
+            InterfaceKind::Deploy => self.check_deploy(ctx, node, resources).await,
             InterfaceKind::Inspect if OperationKind::of(node, kind) == OperationKind::Agent => {
-                self.check_boot(ctx, node, ProvisionState::InspectWait, around)
+                self.check_boot(ctx, node, ProvisionState::InspectWait, resources)
                     .await
             }
             InterfaceKind::Rescue if OperationKind::of(node, kind) == OperationKind::Agent => {
-                self.check_boot(ctx, node, ProvisionState::RescueWait, around)
+                self.check_boot(ctx, node, ProvisionState::RescueWait, resources)
                     .await
             }
             _ if implementation.starts_with("no-") => Err(unsupported(node, kind)),
@@ -172,23 +174,28 @@ impl LocalConductor {
         }
     }
 
-    async fn check_deploy(&self, ctx: &Context, node: &Node, around: &NodeResources) -> Result<()> {
-        if let Some(target) = storage::boot_volume(node, &around.volumes) {
+    async fn check_deploy(
+        &self,
+        ctx: &Context,
+        node: &Node,
+        resources: &NodeResources,
+    ) -> Result<()> {
+        if let Some(target) = storage::boot_volume(node, &resources.volumes) {
             check_capabilities(node).map_err(|refusal| refused(&refusal, node))?;
-            let mut imagined = node.clone();
-            storage::set_boot_volume(&mut imagined, Some(target.uuid));
+            let mut hypothetical = node.clone();
+            storage::set_boot_volume(&mut hypothetical, Some(target.uuid));
             return self
-                .check_boot(ctx, &imagined, ProvisionState::Active, around)
+                .check_boot(ctx, &hypothetical, ProvisionState::Active, resources)
                 .await;
         }
         let Some(deploy) = DeployInterface::of(node) else {
             return Err(unsupported(node, InterfaceKind::Deploy));
         };
         if deploy.boots_over_network() && BootInterface::of(node).boots_over_network() {
-            let mut imagined = node.clone();
-            storage::set_boot_volume(&mut imagined, None);
-            self.image_properties(node).await?.apply(&mut imagined);
-            self.check_boot(ctx, &imagined, deploy.boots_in(), around)
+            let mut hypothetical = node.clone();
+            storage::set_boot_volume(&mut hypothetical, None);
+            self.image_properties(node).await?.apply(&mut hypothetical);
+            self.check_boot(ctx, &hypothetical, deploy.boots_in(), resources)
                 .await?;
         }
         let image_source = node
@@ -214,9 +221,9 @@ impl LocalConductor {
         ctx: &Context,
         node: &Node,
         state: ProvisionState,
-        around: &NodeResources,
+        resources: &NodeResources,
     ) -> Result<()> {
-        if !around.has_port {
+        if !resources.has_port {
             return Err(Fault::MissingParameterValue(format!(
                 "Node {} does not have any port associated with it",
                 node.uuid
@@ -224,7 +231,7 @@ impl LocalConductor {
         }
         self.dhcp_options(node)
             .map_err(|refusal| refused(&refusal, node))?;
-        self.check_plan(ctx, node, state, Some(&around.volumes))
+        self.check_plan(ctx, node, state, Some(&resources.volumes))
             .await
     }
 }

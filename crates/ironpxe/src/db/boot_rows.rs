@@ -24,7 +24,7 @@ use super::store::Store;
 use super::{Db, DbError};
 
 /// The maximum number of machines per query.
-pub(crate) const BOOT_ROWS_AT_ONCE: usize = 64;
+pub(crate) const MAX_MACHINES_PER_QUERY: usize = 64;
 
 /// Identifies a version of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +102,7 @@ impl Db {
         Ok(snapshot.map(|snapshot| store.snapshots.version(generation, &snapshot)))
     }
 
-    /// The rows of these machines (at most [`BOOT_ROWS_AT_ONCE`]) at some time after the call.
+    /// The rows of these machines (at most [`MAX_MACHINES_PER_QUERY`]) at some time after the call.
     pub(crate) async fn boot_rows(
         &self,
         machines: &[BootIdent],
@@ -211,7 +211,7 @@ impl Db {
 /// The values of both queries.
 fn sorted(machines: &[BootIdent]) -> (Vec<Value<'static>>, Vec<Value<'static>>) {
     let (mut addresses, mut nodes) = (Vec::new(), Vec::new());
-    for machine in machines.iter().take(BOOT_ROWS_AT_ONCE) {
+    for machine in machines.iter().take(MAX_MACHINES_PER_QUERY) {
         match machine {
             BootIdent::Address(mac) => addresses.push(mac.to_string().into()),
             BootIdent::Node(uuid) => nodes.push(uuid.0.into()),

@@ -46,7 +46,7 @@ mod write_health;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-pub(crate) use self::boot_rows::{BOOT_ROWS_AT_ONCE, BootRows, Revisions, Versioned};
+pub(crate) use self::boot_rows::{BootRows, MAX_MACHINES_PER_QUERY, Revisions, Versioned};
 pub(crate) use self::child::Child;
 pub(crate) use self::commit_version::CommitVersion;
 #[cfg(any(test, feature = "fuzzing"))]

@@ -24,7 +24,7 @@ macro_rules! select {
 }
 
 /// How many entries one statement deletes.
-const DELETED_AT_ONCE: usize = 500;
+const MAX_DELETED_PER_STATEMENT: usize = 500;
 
 /// Which entries to purge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +91,7 @@ impl Db {
     pub(crate) async fn node_history_purge(&self, excess: &Excess) -> Result<u64, DbError> {
         let entries = self.excess_entries(excess).await?;
         let mut deleted = 0;
-        for some in entries.chunks(DELETED_AT_ONCE) {
+        for some in entries.chunks(MAX_DELETED_PER_STATEMENT) {
             let mut query = ListQuery::new("DELETE FROM node_history WHERE id IN (");
             for (index, id) in some.iter().enumerate() {
                 query

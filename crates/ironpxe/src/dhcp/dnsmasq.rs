@@ -164,7 +164,8 @@ impl Dnsmasq {
         });
         match tokio::time::timeout(TIMEOUT, working).await {
             Ok(Ok(done)) => done,
-            Ok(Err(_)) | Err(_) => Err(DhcpError::TooLong(TIMEOUT.as_secs())),
+            Ok(Err(panic)) => Err(DhcpError::Panicked(panic)),
+            Err(_) => Err(DhcpError::TimedOut(TIMEOUT.as_secs())),
         }
     }
 }
@@ -436,5 +437,15 @@ mod tests {
             error.contains("/nowhere/opts/ironic-") && error.contains("[dnsmasq]dhcp_optsdir"),
             "{error}"
         );
+    }
+
+    #[tokio::test]
+    async fn panic_is_not_reported_as_timeout() {
+        let stand = Stand::new();
+        let work = |_: &Folders| -> Result<(), DhcpError> { panic!("expected") };
+        let failed = stand.dnsmasq.write(work).await;
+        assert!(matches!(failed, Err(DhcpError::Panicked(_))), "{failed:?}");
+        // The next write is not affected.
+        stand.update(&[stand.port(ONE)]).await;
     }
 }

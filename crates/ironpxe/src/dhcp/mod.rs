@@ -56,7 +56,10 @@ pub(crate) enum DhcpError {
     Neutron(String),
     /// Timeout.
     #[error("setting the DHCP options timed out after {0} s")]
-    TooLong(u64),
+    TimedOut(u64),
+    /// Writing the files panicked, or the service is stopping.
+    #[error("cannot write DHCP options: {0}")]
+    Panicked(tokio::task::JoinError),
 }
 
 impl Dhcp {

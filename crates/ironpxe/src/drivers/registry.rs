@@ -127,7 +127,7 @@ impl Drivers {
 
     /// Sets missing interfaces to their default, and checks that the hardware type supports the
     /// others.
-    pub(crate) fn compose(&self, node: &mut Node) -> Result<()> {
+    pub(crate) fn set_default_interfaces(&self, node: &mut Node) -> Result<()> {
         let hardware = self.get(&node.driver).ok_or_else(|| Fault::NoValidHost {
             driver: node.driver.clone(),
             group: node.conductor_group.clone(),
@@ -190,7 +190,7 @@ mod tests {
     fn a_node_gets_defaults_and_keeps_what_it_chose() {
         let mut node = Node::enroll(NodeUuid(ident::uuid()), "fake-hardware", clock::now());
         node.interfaces.set(InterfaceKind::Deploy, "ramdisk");
-        drivers().compose(&mut node).unwrap();
+        drivers().set_default_interfaces(&mut node).unwrap();
         assert_eq!(node.interface(InterfaceKind::Deploy), "ramdisk");
         assert_eq!(node.interface(InterfaceKind::Boot), "fake");
     }
@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn fake_hardware_is_fake_unless_it_is_told_otherwise() {
         let mut node = Node::enroll(NodeUuid(ident::uuid()), "fake-hardware", clock::now());
-        drivers().compose(&mut node).unwrap();
+        drivers().set_default_interfaces(&mut node).unwrap();
         for &kind in InterfaceKind::ALL {
             let wanted = match kind {
                 InterfaceKind::Network => "noop",
@@ -213,14 +213,17 @@ mod tests {
     fn what_the_hardware_lacks_is_refused_with_what_it_has() {
         let mut node = Node::enroll(NodeUuid(ident::uuid()), "manual-management", clock::now());
         node.interfaces.set(InterfaceKind::Deploy, "fake");
-        let fault = drivers().compose(&mut node).unwrap_err().to_string();
+        let fault = drivers()
+            .set_default_interfaces(&mut node)
+            .unwrap_err()
+            .to_string();
         assert!(
             fault.contains("interfaces.deploy") && fault.contains("noop"),
             "{fault}"
         );
         node.driver = "redfish".into();
         assert!(matches!(
-            drivers().compose(&mut node),
+            drivers().set_default_interfaces(&mut node),
             Err(Fault::NoValidHost { .. })
         ));
     }

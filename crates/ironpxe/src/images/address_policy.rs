@@ -39,7 +39,7 @@ pub(super) enum Forbidden {
     /// Not the address of a single host.
     Never(IpAddr, &'static str),
     /// This service's own address.
-    Own(String),
+    OwnService(String),
 }
 
 impl fmt::Display for Forbidden {
@@ -55,7 +55,7 @@ impl fmt::Display for Forbidden {
                     "its server's address {address} is {kind} and cannot be a server's"
                 )
             }
-            Self::Own(place) => write!(f, "its server {place} is this service itself"),
+            Self::OwnService(place) => write!(f, "its server {place} is this service itself"),
         }
     }
 }
@@ -65,7 +65,7 @@ impl AddressPolicy {
     /// notation.
     pub(super) fn judge_url(&self, url: &Url) -> Result<(), Forbidden> {
         if self.is_own_endpoint(url) {
-            return Err(Forbidden::Own(url.authority_without_userinfo()));
+            return Err(Forbidden::OwnService(url.authority_without_userinfo()));
         }
         let port = url.port_or_known_default().unwrap_or_default();
         match literal(url) {
@@ -84,7 +84,7 @@ impl AddressPolicy {
             Kind::Special(words) => return Err(Forbidden::NotAllowed(ip, words)),
         }
         if self.own.ports.contains(&address.port()) && is_of_this_host(ip) {
-            return Err(Forbidden::Own(address.to_string()));
+            return Err(Forbidden::OwnService(address.to_string()));
         }
         Ok(())
     }

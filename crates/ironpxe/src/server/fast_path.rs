@@ -179,7 +179,7 @@ where
                         gone = until_gone(stream, &mut rest) => return gone.map(|()| Exit::Closed),
                     };
                     config.permit.set_idle();
-                    let last = config.is_over();
+                    let last = config.closes_after_response();
                     written(ResponseWriter::new(&mut out, last));
                     if last {
                         step = Step::Close(out);
@@ -187,7 +187,7 @@ where
                     }
                     stream.write_all(&out).await?;
                     since = Instant::now();
-                    step = config.take(&rest, &mut partial);
+                    step = config.process(&rest, &mut partial);
                 }
                 Step::Fallback { out, rest } => {
                     stream.write_all(&out).await?;
@@ -232,23 +232,23 @@ fn poll<S: AsyncRead + Unpin>(
     let step = if read.is_empty() {
         Step::Close(Vec::new())
     } else if partial.is_empty() {
-        config.take(read, partial)
+        config.process(read, partial)
     } else {
         let mut all = std::mem::take(partial);
         all.extend_from_slice(read);
-        config.take(&all, partial)
+        config.process(&all, partial)
     };
     Poll::Ready(Ok(step))
 }
 
 impl ConnConfig<'_> {
     /// Whether to close the connection after the next response.
-    fn is_over(&self) -> bool {
+    fn closes_after_response(&self) -> bool {
         !self.permit.may_keep_alive() || self.stopping.is_cancelled()
     }
 
     /// Answers the requests that were read, and stores an incomplete one in `partial`.
-    fn take(&self, read: &[u8], partial: &mut Vec<u8>) -> Step {
+    fn process(&self, read: &[u8], partial: &mut Vec<u8>) -> Step {
         let mut out = Vec::new();
         let mut rest = read;
         while !rest.is_empty() {
@@ -276,7 +276,7 @@ impl ConnConfig<'_> {
             if !simple.is_simple() {
                 return fall_back(out, rest);
             }
-            let last = self.is_over();
+            let last = self.closes_after_response();
             let result = self
                 .fast_path
                 .answer(&simple, ResponseWriter::new(&mut out, last));

@@ -72,7 +72,7 @@ impl BootFastPath {
         let inner = &self.inner;
         if let Some(script) = inner.state.boot.cached_script(&id, &request) {
             inner.send(request.driver, &id, &script, reply);
-            asked(&id, get.target, started).log(StatusCode::OK, None);
+            request_info(&id, get.target, started).log(StatusCode::OK, None);
             return FastPathResult::Handled;
         }
         let inner = Arc::clone(inner);
@@ -86,14 +86,14 @@ impl BootFastPath {
             };
             let answering = inner.state.boot.answer(&id, client, request);
             let answered = AssertUnwindSafe(answering).catch_unwind().await;
-            let asked = asked(&id, &target, started);
+            let info = request_info(&id, &target, started);
             let response = match answered {
                 Ok(BootResponse {
                     status: StatusCode::OK,
                     body: BootBody::Script(script),
                     ..
                 }) => {
-                    asked.log(StatusCode::OK, None);
+                    info.log(StatusCode::OK, None);
                     let send = move |reply: ResponseWriter<'_>| {
                         inner.send(driver.as_deref(), &id, &script, reply);
                     };
@@ -105,7 +105,7 @@ impl BootFastPath {
                 Ok(response) => response.into_response(),
                 Err(panic) => panicked(&*panic).into_response(),
             };
-            as_it_is(asked.answered(response)).await
+            buffer_response(info.answered(response)).await
         }))
     }
 
@@ -124,7 +124,7 @@ impl BootFastPath {
                 Ok(response) => response,
                 Err(never) => match never {},
             };
-            as_it_is(response).await
+            buffer_response(response).await
         }))
     }
 }
@@ -142,7 +142,7 @@ impl Inner {
 }
 
 /// The data for the log line of a request.
-fn asked<'r>(id: &'r str, target: &'r str, started: Instant) -> RequestInfo<'r> {
+fn request_info<'r>(id: &'r str, target: &'r str, started: Instant) -> RequestInfo<'r> {
     RequestInfo {
         id,
         global_id: None,
@@ -166,7 +166,7 @@ impl FastPath for BootFastPath {
 
 /// Whether the request has neither a version header nor a request ID.
 fn has_no_api_headers(get: &SimpleGet<'_>) -> bool {
-    let speaks = |name: &str| {
+    let is_api_header = |name: &str| {
         let name = name.as_bytes();
         let name = match name {
             [b'x' | b'X', b'-', rest @ ..] => rest,
@@ -175,11 +175,11 @@ fn has_no_api_headers(get: &SimpleGet<'_>) -> bool {
         name.get(..9)
             .is_some_and(|begin| begin.eq_ignore_ascii_case(b"openstack"))
     };
-    !get.headers.iter().any(|header| speaks(header.name))
+    !get.headers.iter().any(|header| is_api_header(header.name))
 }
 
 /// Writes a response of the framework, whose body is already in memory.
-async fn as_it_is(response: axum::response::Response) -> EncodeResponse {
+async fn buffer_response(response: axum::response::Response) -> EncodeResponse {
     let (parts, body) = response.into_parts();
     let response = if let Ok(body) = body.collect().await {
         Response::from_parts(parts, body.to_bytes())

@@ -34,7 +34,7 @@ pub(super) async fn post(
     if let Some(name) = &node.name {
         node_name::check(&call, name, "Cannot create node with invalid name")?;
     }
-    own(&mut node)?;
+    check_owner(&mut node)?;
     if let Some(parent) = body.get("parent_node").and_then(Value::as_str) {
         node.parent_node = Some(parent_of(&state, &call, &node, parent).await?);
     }
@@ -52,7 +52,7 @@ pub(super) async fn post(
 
 /// A node belongs to the creator's project. Unauthenticated clients have none, so they cannot set
 /// an owner here; it can be set later.
-fn own(node: &mut Node) -> Result<()> {
+fn check_owner(node: &mut Node) -> Result<()> {
     match node.owner.take() {
         Some(owner) if !owner.is_empty() => Err(ApiError::invalid(
             "Cannot create a node as a project scoped admin with an owner other than your own \

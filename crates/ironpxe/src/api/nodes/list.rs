@@ -46,7 +46,7 @@ const FILTERS: [(&str, u16); 20] = [
 ];
 
 /// The size of reads when nodes are filtered in memory.
-const READ_AT_ONCE: u32 = 1000;
+const PAGE_SIZE: u32 = 1000;
 
 /// The faults of nodes. Source: Ironic's `common/faults.py`.
 const FAULTS: [&str; 4] = [
@@ -147,7 +147,7 @@ async fn of_conductor(
     mut page: Page<NodeUuid>,
 ) -> Result<Vec<Node>> {
     let limit = page.limit.map_or(usize::MAX, |limit| limit as usize);
-    page.limit = Some(READ_AT_ONCE);
+    page.limit = Some(PAGE_SIZE);
     let (mut found, mut parts) = (Vec::new(), state.db.node_parts(filter, page));
     while found.len() < limit
         && let Some(nodes) = parts.next().await?

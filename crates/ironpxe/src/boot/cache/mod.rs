@@ -26,7 +26,7 @@ use self::entries::{Cached, ClockCache};
 pub(super) use self::interner::Interner;
 use super::facts::{BootFacts, MachineFacts};
 use super::rendered::CachedScript;
-use crate::db::{BOOT_ROWS_AT_ONCE, BootRows, CommitVersion, Revisions, Versioned};
+use crate::db::{BootRows, CommitVersion, MAX_MACHINES_PER_QUERY, Revisions, Versioned};
 use crate::lifecycle::Tasks;
 
 /// The number of concurrent queries of each kind; further requests share the next one.
@@ -102,8 +102,8 @@ impl BootCache {
         Self {
             facts: facts.clone(),
             entries: ClockCache::new(capacity),
-            rows: QueryCoalescer::new(rows, tasks, QUERIES, BOOT_ROWS_AT_ONCE),
-            revisions: QueryCoalescer::new(revisions, tasks, QUERIES, BOOT_ROWS_AT_ONCE),
+            rows: QueryCoalescer::new(rows, tasks, QUERIES, MAX_MACHINES_PER_QUERY),
+            revisions: QueryCoalescer::new(revisions, tasks, QUERIES, MAX_MACHINES_PER_QUERY),
             versions: QueryCoalescer::new(versions, tasks, QUERIES, usize::MAX),
             version_history: VersionHistory::default(),
         }

@@ -12,7 +12,7 @@ fn with_retries(cloud: &FaultyCloud) -> Settings {
 }
 
 /// A short timeout, but only for what never comes: a token comes first, and may need a moment.
-fn impatient(cloud: &FaultyCloud) -> Settings {
+fn with_short_timeout(cloud: &FaultyCloud) -> Settings {
     Settings {
         timeout: Duration::from_secs(1),
         ..settings(cloud)
@@ -114,7 +114,7 @@ async fn silent_service_times_out() {
     let cloud = cloud();
     for path in [TOKENS, IMAGE_PATH] {
         cloud.order(path, [Fault::Silence]);
-        let error = Glance::new(&impatient(&cloud))
+        let error = Glance::new(&with_short_timeout(&cloud))
             .unwrap()
             .image(IMAGE)
             .await
@@ -127,7 +127,7 @@ async fn silent_service_times_out() {
     }
     // A body that stops in the middle.
     cloud.order(IMAGE_PATH, [Fault::Stall(10)]);
-    let error = Glance::new(&impatient(&cloud))
+    let error = Glance::new(&with_short_timeout(&cloud))
         .unwrap()
         .image(IMAGE)
         .await
@@ -141,7 +141,7 @@ async fn interrupted_download_is_an_error_to_its_reader() {
     cloud.order(FILE_PATH, [Fault::Stall(10), Fault::Half]);
     let settings = Settings {
         retries: 3,
-        ..impatient(&cloud)
+        ..with_short_timeout(&cloud)
     };
     let glance = Glance::new(&settings).unwrap();
     for _ in 0..2 {

@@ -5,8 +5,8 @@ use tokio::task::JoinSet;
 
 use super::*;
 
-/// Asks for the image from many tasks at once.
-async fn crowd(glance: &Glance) -> Vec<Result<Image, OpenStackError>> {
+/// Requests the image concurrently from many tasks.
+async fn concurrent_requests(glance: &Glance) -> Vec<Result<Image, OpenStackError>> {
     let mut tasks = JoinSet::new();
     for _ in 0..30 {
         let glance = glance.clone();
@@ -19,8 +19,8 @@ async fn crowd(glance: &Glance) -> Vec<Result<Image, OpenStackError>> {
 async fn one_token_serves_all_who_ask() {
     let cloud = cloud();
     let glance = glance(&cloud);
-    assert!(crowd(&glance).await.iter().all(Result::is_ok));
-    assert!(crowd(&glance).await.iter().all(Result::is_ok));
+    assert!(concurrent_requests(&glance).await.iter().all(Result::is_ok));
+    assert!(concurrent_requests(&glance).await.iter().all(Result::is_ok));
     assert_eq!(cloud.tokens_given(), 1);
 }
 
@@ -30,7 +30,7 @@ async fn a_token_that_is_refused_is_replaced_once_for_all() {
     let glance = glance(&cloud);
     glance.image(IMAGE).await.unwrap();
     cloud.revoke();
-    assert!(crowd(&glance).await.iter().all(Result::is_ok));
+    assert!(concurrent_requests(&glance).await.iter().all(Result::is_ok));
     assert_eq!(cloud.tokens_given(), 2);
 }
 
@@ -111,7 +111,7 @@ async fn concurrent_requests_share_a_keystone_failure() {
     let cloud = cloud();
     let glance = glance(&cloud);
     cloud.order(TOKENS, vec![Fault::Status(503, "busy"); 30]);
-    let answers = crowd(&glance).await;
+    let answers = concurrent_requests(&glance).await;
     for answer in &answers {
         let error = answer.as_ref().unwrap_err();
         assert!(error.is_temporary(), "{error}");
