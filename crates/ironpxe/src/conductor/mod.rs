@@ -13,7 +13,7 @@ mod passthru;
 mod ports;
 mod power;
 mod provision;
-mod service;
+mod rpc_methods;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod testing;
 mod validate;

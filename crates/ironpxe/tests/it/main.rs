@@ -1,7 +1,6 @@
 //! The whole of ironpxe, tested from outside: the one integration binary.
 
 mod app;
-mod arrows;
 mod clients;
 mod config;
 mod database;
@@ -10,6 +9,7 @@ mod exhaustion;
 mod firmware;
 mod footprint;
 mod images;
+mod layering;
 mod postgres;
 mod quoted_messages;
 mod replicas;
