@@ -1,5 +1,6 @@
 //! The configuration that boot decisions depend on.
 
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// All settings that affect a boot.
@@ -62,7 +63,8 @@ pub struct RamdiskImages {
 }
 
 /// Where the kernel of a deployed partition image is booted from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum BootOption {
     /// From the machine's disk.
     Local,
@@ -95,7 +97,18 @@ pub struct Downloads {
 }
 
 /// What a machine does when its downloads fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::VariantArray, strum::IntoStaticStr)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    strum::VariantArray,
+    strum::IntoStaticStr,
+)]
+#[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum GiveUpAction {
     /// Reboot.
@@ -128,7 +141,18 @@ pub struct LocalBoot {
 }
 
 /// A way to boot from the machine's disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::VariantArray, strum::IntoStaticStr)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    strum::VariantArray,
+    strum::IntoStaticStr,
+)]
+#[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum LocalBootMethod {
     /// iPXE boots the first disk; if that fails, as [`LocalBootMethod::Exit`].

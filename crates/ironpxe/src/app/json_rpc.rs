@@ -2,10 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::AppError;
-use super::settings::bytes;
+use super::settings::{bytes, seconds};
 use crate::conductor::LocalConductor;
 use crate::config::{JsonRpc, RpcAuth, Secret, Word};
 use crate::db::Db;
@@ -123,7 +122,6 @@ impl RpcClient {
 
 /// The client for all conductors.
 pub(super) fn remote(db: &Db, rpc: &JsonRpc, client: RpcClient) -> Result<Remote, AppError> {
-    let seconds = |seconds: u32| Duration::from_secs(seconds.into());
     let timeouts = Timeouts {
         ping: seconds(rpc.boot_try_timeout),
         find: seconds(rpc.boot_timeout),

@@ -3,14 +3,17 @@
 //! One process can be both API and conductor. Or they are separate processes, connected by the
 //! database and JSON-RPC.
 
+use clap::ValueEnum;
+
 /// The role of a process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Role {
-    /// Both.
+    /// API and conductor
+    #[default]
     All,
-    /// Serves clients and machines.
+    /// Serves clients and machines
     Api,
-    /// Executes changes.
+    /// Executes changes
     Conductor,
 }
 

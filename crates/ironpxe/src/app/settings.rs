@@ -61,9 +61,9 @@ pub(super) fn db_settings(config: &Config) -> db::Settings {
         location: db_location(config),
         limits: db::Limits {
             max_pool_size: config.database.max_pool_size,
-            statement_timeout: Duration::from_secs(config.database.statement_timeout.into()),
+            statement_timeout: seconds(config.database.statement_timeout),
         },
-        heartbeat_timeout: Duration::from_secs(config.conductor.heartbeat_timeout.into()),
+        heartbeat_timeout: seconds(config.conductor.heartbeat_timeout),
     }
 }
 
@@ -76,7 +76,6 @@ pub(super) fn images(
     downloads: usize,
 ) -> Result<Images, images::SetupError> {
     let settings = &config.images;
-    let seconds = |seconds: u32| Duration::from_secs(seconds.into());
     Images::new(images::Settings {
         relay: match settings.relay {
             config::Relay::Never => Relayed::Never,
@@ -136,7 +135,7 @@ pub(super) fn conductor_settings(
         conductor_group: config.conductor.conductor_group.clone(),
         automated_clean: config.conductor.automated_clean,
         allow_provisioning_in_maintenance: config.conductor.allow_provisioning_in_maintenance,
-        heartbeat_interval: Duration::from_secs(config.conductor.heartbeat_interval.into()),
+        heartbeat_interval: seconds(config.conductor.heartbeat_interval),
         take_over_interval: Duration::from_secs(
             config.conductor.check_provision_state_interval.into(),
         ),
@@ -151,7 +150,6 @@ pub(super) fn conductor_settings(
 }
 
 fn callback_timeouts(config: &config::Conductor) -> conductor::CallbackTimeouts {
-    let seconds = |seconds: u32| Duration::from_secs(seconds.into());
     conductor::CallbackTimeouts {
         deploy: seconds(config.deploy_callback_timeout),
         clean: seconds(config.clean_callback_timeout),
@@ -166,7 +164,7 @@ fn history(config: &config::Conductor) -> conductor::HistorySettings {
         record: config.node_history,
         max_entries: config.node_history_max_entries,
         minimum_days: config.node_history_minimum_days,
-        cleanup_interval: Duration::from_secs(config.node_history_cleanup_interval.into()),
+        cleanup_interval: seconds(config.node_history_cleanup_interval),
         cleanup_batch: config.node_history_cleanup_batch_count,
     }
 }
@@ -182,7 +180,7 @@ fn dhcp_provider(config: &Config, clients: &Clients) -> Dhcp {
         )),
         DhcpProvider::Neutron => match &clients.neutron {
             Some(client) => {
-                let delay = Duration::from_secs(config.neutron.port_setup_delay.into());
+                let delay = seconds(config.neutron.port_setup_delay);
                 Dhcp::Neutron(dhcp::Neutron::new(client.clone(), delay))
             }
             // Loading the configuration rejects this.
@@ -204,6 +202,10 @@ pub(super) fn api_settings(config: &Config) -> api::Settings {
         memory: RequestMemory::new(bytes(api.max_request_memory), "[api]max_request_memory"),
         max_json_body_depth: usize::from(api.max_json_body_depth),
     }
+}
+
+pub(super) fn seconds(number: u32) -> Duration {
+    Duration::from_secs(number.into())
 }
 
 pub(super) fn bytes(number: u32) -> usize {

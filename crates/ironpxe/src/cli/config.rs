@@ -28,7 +28,7 @@ pub(super) fn run(command: &ConfigCommand) -> Result<(), CliError> {
                 config.general.debug,
                 ServeArgs::log_filter(&environment).as_deref(),
             )?;
-            let notes = app::check(&config, args.role.into()).map_err(app::AppError::from)?;
+            let notes = app::check(&config, args.role).map_err(app::AppError::from)?;
             print(&config.settings_made())?;
             for note in notes {
                 print(&format!("Note: {note}\n"))?;

@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::{CliError, load};
+use crate::app::{self, Role};
 use crate::config::{Environment, Flag};
-use crate::{app, telemetry};
+use crate::telemetry;
 
 /// The number of tasks a thread polls before it checks for new I/O events. With a small number,
 /// connections with new requests would overtake, in the thread's local queue, those that wait in the
@@ -22,7 +23,7 @@ pub(super) struct ServeArgs {
     /// The state directory (`[DEFAULT]state_path`)
     #[arg(long, value_name = "DIR")]
     state_dir: Option<String>,
-    /// Role: API and conductor (all), API only, or conductor only
+    /// The role of this process
     #[arg(long, value_enum, default_value_t)]
     pub(super) role: Role,
     /// Where to listen (`[api]host_ip` and `port`, or those of `[json_rpc]` with --role conductor);
@@ -33,24 +34,6 @@ pub(super) struct ServeArgs {
     /// (`[api]allow_unauthenticated_access`, or that of `[json_rpc]` with --role conductor)
     #[arg(long)]
     allow_unauthenticated: bool,
-}
-
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
-pub(super) enum Role {
-    #[default]
-    All,
-    Api,
-    Conductor,
-}
-
-impl From<Role> for app::Role {
-    fn from(role: Role) -> Self {
-        match role {
-            Role::All => Self::All,
-            Role::Api => Self::Api,
-            Role::Conductor => Self::Conductor,
-        }
-    }
 }
 
 impl ServeArgs {
@@ -105,7 +88,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
         .event_interval(EVENT_INTERVAL)
         .build()
         .map_err(CliError::Runtime)?;
-    let done = runtime.block_on(app::serve(config, args.role.into()));
+    let done = runtime.block_on(app::serve(config, args.role));
     // Do not wait for aborted tasks.
     runtime.shutdown_background();
     Ok(done?)

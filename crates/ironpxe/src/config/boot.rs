@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use ironpxe_core::boot::{self, ApiUrlSource, BootSettings, Downloads, RamdiskImages};
+use ironpxe_core::boot::{ApiUrlSource, BootSettings, Downloads, LocalBoot, RamdiskImages};
 
 use super::Config;
-use super::deploy::BootOption;
-use super::pxe::{GiveUpAction, LocalBoot};
 use super::values::Image;
 
 impl Config {
@@ -42,14 +40,11 @@ impl Config {
                 kernel_by_arch: urls(&conductor.rescue_kernel_by_arch),
                 ramdisk_by_arch: urls(&conductor.rescue_ramdisk_by_arch),
             },
-            default_boot_option: match deploy.default_boot_option {
-                BootOption::Local => boot::BootOption::Local,
-                BootOption::Netboot => boot::BootOption::Netboot,
-            },
+            default_boot_option: deploy.default_boot_option,
             downloads: self.downloads(),
-            local_boot: boot::LocalBoot {
-                bios: local_boot(pxe.local_boot_bios),
-                uefi: local_boot(pxe.local_boot_uefi),
+            local_boot: LocalBoot {
+                bios: pxe.local_boot_bios,
+                uefi: pxe.local_boot_uefi,
             },
         }
     }
@@ -59,12 +54,7 @@ impl Config {
         Downloads {
             timeout_seconds: self.pxe.ipxe_timeout,
             retries: self.pxe.ipxe_retries,
-            give_up: match self.pxe.ipxe_give_up_action {
-                GiveUpAction::Reboot => boot::GiveUpAction::Reboot,
-                GiveUpAction::Poweroff => boot::GiveUpAction::Poweroff,
-                GiveUpAction::Shell => boot::GiveUpAction::Shell,
-                GiveUpAction::Exit => boot::GiveUpAction::Exit,
-            },
+            give_up: self.pxe.ipxe_give_up_action,
         }
     }
 }
@@ -78,13 +68,4 @@ fn urls(images: &BTreeMap<String, Image>) -> BTreeMap<String, String> {
         .iter()
         .map(|(arch, Image(url))| (arch.clone(), url.clone()))
         .collect()
-}
-
-fn local_boot(method: LocalBoot) -> boot::LocalBootMethod {
-    match method {
-        LocalBoot::Sanboot => boot::LocalBootMethod::Sanboot,
-        LocalBoot::Exit => boot::LocalBootMethod::Exit,
-        LocalBoot::Reboot => boot::LocalBootMethod::Reboot,
-        LocalBoot::Poweroff => boot::LocalBootMethod::Poweroff,
-    }
 }

@@ -1,5 +1,6 @@
 //! `[deploy]`
 
+use ironpxe_core::boot::BootOption;
 use serde::{Deserialize, Serialize};
 
 use super::endpoint::Endpoint;
@@ -21,16 +22,6 @@ section! {
         /// for the boot interface `http-ipxe`: an `http://` or `https://` URL.
         pub http_url: Option<Endpoint> = None;
     }
-}
-
-/// Where a deployed machine boots from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum BootOption {
-    /// Its disk.
-    Local,
-    /// The network.
-    Netboot,
 }
 
 /// The boot mode of a machine.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use ironpxe_core::boot::{GiveUpAction, LocalBootMethod};
 
 use super::endpoint::Host;
 use super::section::section;
@@ -34,9 +34,9 @@ section! {
         pub ipxe_give_up_action: GiveUpAction = GiveUpAction::Reboot;
         /// How a BIOS machine boots from its disk: `sanboot` (iPXE boots the first disk), `exit`
         /// (try the next boot device), `reboot` or `poweroff`.
-        pub local_boot_bios: LocalBoot = LocalBoot::Sanboot;
+        pub local_boot_bios: LocalBootMethod = LocalBootMethod::Sanboot;
         /// How a UEFI machine boots from its disk; as `local_boot_bios`.
-        pub local_boot_uefi: LocalBoot = LocalBoot::Exit;
+        pub local_boot_uefi: LocalBootMethod = LocalBootMethod::Exit;
         /// The address of the TFTP server with the loaders, without a port. Not set: the host of
         /// `[api]public_endpoint`.
         pub tftp_server: Option<Host> = None;
@@ -49,32 +49,4 @@ section! {
         /// "ipxe.pxe" }`.
         pub ipxe_bootfile_name_by_arch: BTreeMap<String, BootFile> = BTreeMap::new();
     }
-}
-
-/// What a machine does when all attempts fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum GiveUpAction {
-    /// Reboot.
-    Reboot,
-    /// Power off.
-    Poweroff,
-    /// An iPXE shell.
-    Shell,
-    /// Try the next boot device.
-    Exit,
-}
-
-/// How a machine boots from its disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum LocalBoot {
-    /// iPXE boots the first disk.
-    Sanboot,
-    /// Try the next boot device.
-    Exit,
-    /// Reboot.
-    Reboot,
-    /// Power off.
-    Poweroff,
 }

@@ -7,10 +7,10 @@ mod secrets;
 use std::path::{Path, PathBuf};
 
 use super::load::Loader;
-use super::pxe::LocalBoot;
 use super::{
     Config, ConfigError, Connection, Environment, Flag, Names, PublicEndpoint, Secret, Word,
 };
+use ironpxe_core::boot::LocalBootMethod;
 
 fn environment(variables: &[(&str, &str)]) -> Environment {
     let given = variables
@@ -150,7 +150,7 @@ fn variables_need_no_quotes() {
         config.conductor.deploy_kernel_by_arch["aarch64"].0,
         "http://images/k"
     );
-    assert_eq!(config.pxe.local_boot_uefi, LocalBoot::Poweroff);
+    assert_eq!(config.pxe.local_boot_uefi, LocalBootMethod::Poweroff);
     assert_eq!(config.pxe.kernel_append_params.0, "");
 }
 

@@ -25,7 +25,10 @@ fn is_ended(permit: &ConnectionPermit) -> bool {
 
 /// Whether a new connection from this address has to wait; if so, another one has to go.
 fn waits(limit: &Arc<ConnectionLimit>, last: u8) -> bool {
-    matches!(limit.try_enter(client_network(peer(last))).0, Admission::Wait)
+    matches!(
+        limit.try_enter(client_network(peer(last))).0,
+        Admission::Wait
+    )
 }
 
 /// Lets some time pass, so that one has waited longer than another.
