@@ -389,7 +389,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_id_is_found_between_other_words() {
+    fn request_id_is_found_between_other_words() {
         assert_eq!(
             request_id("node 1-2 req-0a-1b, see log").unwrap(),
             "req-0a-1b"
@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_time_is_taken_off_a_log_line() {
+    fn only_the_time_is_removed_from_a_log_line() {
         assert_eq!(
             without_time("2026-11-22T10:00:00.000001Z  WARN refused"),
             "WARN refused"

@@ -291,7 +291,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_package_nobody_has_is_missing_and_the_base_is_not() {
+    fn unknown_package_is_missing_and_an_essential_one_is_not() {
         if shell::find_program("dpkg-query").is_none() {
             return;
         }
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_are_compared_as_debian_does() {
+    fn versions_are_compared_like_in_debian() {
         if shell::find_program("dpkg").is_none() {
             return;
         }

@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_are_put_back_whatever_happens() {
+    fn settings_are_restored_after_any_outcome() {
         let folder = tempfile::tempdir().unwrap();
         let settings = folder.path().join("createcluster.conf");
         let before = "#create_main_cluster = true\ncreate_main_cluster = true\nssl = on\n";

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_is_named_in_exactly_one_way() {
+    fn machine_must_be_named_by_exactly_one_argument() {
         let uuid = "ee490fb7-d420-4b2f-8153-8a674b930740";
         assert_eq!(
             ident(&json!({"node_uuid": uuid.to_uppercase()})),
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused_by_name() {
+    fn other_arguments_are_refused_and_named() {
         let refused = |args: Value| ident(&args).unwrap_err().to_string();
         assert!(refused(json!({})).contains("node_uuid and port_address"));
         assert!(refused(json!({"node_uuid": "x"})).contains("node_uuid: x"));
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_without_a_value_is_told_from_a_wrong_value() {
+    fn unset_ipxe_setting_and_invalid_value_get_different_errors() {
         let refused = |args: Value| ident(&args).unwrap_err().to_string();
         for (key, value, said) in [
             (
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn file_names_hold_addresses_with_and_without_the_hardware_type() {
+    fn mac_address_is_read_from_file_names_with_and_without_hardware_type() {
         let mac = "52:54:00:aa:00:01".parse().ok();
         for file in ["01-52-54-00-aa-00-01", "52-54-00-AA-00-01", "525400aa0001"] {
             assert_eq!(BootIdent::address_in_file_name(file), mac, "{file}");

@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_is_the_work_of_a_living_conductor_with_its_driver_and_group() {
+    fn node_maps_to_a_live_conductor_with_its_driver_and_group() {
         let mut all = [
             conductor("a", "", &["ipmi"]),
             conductor("b", "Rack1", &["ipmi", "redfish"]),
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn nodes_are_shared_out_and_only_those_of_a_lost_conductor_move() {
+    fn nodes_are_distributed_and_only_those_of_a_dead_conductor_move() {
         let mut all = ["a", "b", "c"].map(|name| conductor(name, "", &["ipmi"]));
         let nodes: Vec<Node> = (0..300).map(|number| node(number, "ipmi", "")).collect();
         let of = |all: &[Conductor]| -> Vec<String> {

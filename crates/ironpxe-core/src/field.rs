@@ -182,7 +182,7 @@ mod tests {
 
     /// Ironic lists these to a client that patches something else, in this order.
     #[test]
-    fn what_can_be_patched_is_listed_in_ironics_order() {
+    fn patchable_fields_are_listed_in_the_order_of_ironic() {
         assert_eq!(
             node::fields::PATCHABLE.join(" "),
             "automated_clean bios_interface boot_interface chassis_uuid conductor_group \

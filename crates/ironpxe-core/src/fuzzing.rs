@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn every_file_of_the_corpus_is_fine() {
+    fn every_corpus_file_passes_its_check() {
         for (target, check) in TARGETS {
             let corpus = folder().join("corpus").join(target);
             let files = names(&corpus);
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn every_target_has_its_file_and_its_corpus() {
+    fn every_fuzz_target_has_a_file_and_a_corpus() {
         let targets: BTreeSet<String> =
             TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
         let files = names(&folder().join("fuzz_targets"));

@@ -85,13 +85,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_case_is_read_and_lower_case_is_written() {
+    fn uuid_of_any_case_is_read_and_written_in_lower_case() {
         let node: NodeUuid = "AAAAAAAA-BBBB-4CCC-8DDD-EEEEEEEEEEEE".parse().unwrap();
         assert_eq!(node.to_string(), "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee");
     }
 
     #[test]
-    fn other_forms_are_refused() {
+    fn other_uuid_forms_are_refused() {
         for text in [
             "",
             "xyz",

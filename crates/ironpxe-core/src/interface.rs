@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_fields_and_storage_agree() {
+    fn interface_name_field_and_stored_form_agree() {
         for &kind in InterfaceKind::ALL {
             assert_eq!(kind.field(), format!("{}_interface", kind.name()));
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());

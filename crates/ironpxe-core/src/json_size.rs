@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_counted_outside_of_strings() {
+    fn values_are_counted_and_text_in_strings_is_not() {
         for (text, count) in [
             ("1", 1),
             (r#""a,[{\",[""#, 1),
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn the_length_is_that_of_the_text() {
+    fn computed_length_equals_the_serialized_length() {
         for value in [
             json!({}),
             json!({"a\n": [1, "x\"", null]}),

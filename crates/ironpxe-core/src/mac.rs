@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_spelling_is_the_same_address() {
+    fn every_supported_form_is_parsed_to_the_same_address() {
         let expected = MacAddress::new([0x52, 0x54, 0, 0xaa, 0, 1]);
         for text in [
             "52:54:00:aa:00:01",
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_refused() {
+    fn other_forms_are_refused() {
         for text in [
             "",
             "zz",
@@ -135,14 +135,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_printed_is_read_back(octets: [u8; 6]) {
+        fn printed_address_parses_to_the_same_address(octets: [u8; 6]) {
             let mac = MacAddress::new(octets);
             prop_assert_eq!(mac.to_string().parse(), Ok(mac));
             prop_assert_eq!(mac.to_string().replace(':', "-").parse(), Ok(mac));
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in "\\PC{0,20}") {
+        fn parsing_any_text_does_not_panic(text in "\\PC{0,20}") {
             let _ = text.parse::<MacAddress>();
         }
     }

@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_negotiated_as_ironic_does() {
+    fn versions_are_negotiated_like_in_ironic() {
         let negotiate = Microversion::negotiate;
         assert_eq!(negotiate(""), Ok(Microversion::MIN));
         assert_eq!(negotiate("latest"), Ok(Microversion::MAX));

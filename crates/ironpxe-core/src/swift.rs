@@ -122,7 +122,7 @@ mod tests {
     const UUID: &str = "11111111-2222-3333-4444-555555555555";
 
     #[test]
-    fn urls_are_those_that_ironic_makes() {
+    fn temporary_urls_match_those_of_ironic() {
         #[derive(serde::Deserialize)]
         struct Vector {
             key: String,
@@ -148,7 +148,7 @@ mod tests {
 
     /// The expected signatures were made by `openssl dgst -hmac`.
     #[test]
-    fn each_digest_signs_method_end_and_path() {
+    fn signature_of_each_digest_covers_method_expiry_and_path() {
         let path = ObjectPath::new("AUTH_x", "glance", "aa").unwrap();
         for (digest, expected) in [
             (
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_stays_in_its_place() {
+    fn name_that_would_change_the_url_path_is_refused() {
         for name in [
             "", ".", "..", "a/b", "a?b", "a#b", "a%2fb", "a b", "ä", "a&b",
         ] {
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn images_are_spread_over_containers_as_glance_does() {
+    fn container_of_an_image_is_chosen_as_in_glance() {
         assert_eq!(glance_container("glance", 0, UUID), "glance");
         assert_eq!(glance_container("glance", 2, UUID), "glance_11");
         assert_eq!(glance_container("glance", 8, UUID), "glance_11111111");

@@ -19,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_have_microseconds_and_an_offset() {
+    fn times_are_written_with_microseconds_and_offset() {
         let moment = OffsetDateTime::from_unix_timestamp_nanos(1_795_338_000_701_420_000).unwrap();
         assert_eq!(show(Some(moment)), "2026-11-22T09:00:00.701420+00:00");
         assert_eq!(show(None), Value::Null);

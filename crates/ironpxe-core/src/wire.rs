@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn every_word_survives_the_way() {
+    fn every_named_value_round_trips() {
         for state in ProvisionState::all() {
             survives(&state);
             survives(&StoredState::from(state));
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_is_not_known_is_named() {
+    fn unknown_name_is_refused_and_quoted() {
         let error = from_value::<Verb>(json!("levitate")).unwrap_err();
         assert_eq!(error.to_string(), "\"levitate\" is not a provision verb");
         let error = from_value::<MacAddress>(json!("52:54")).unwrap_err();

@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_broken_at_the_80th_column_is_one_line_again() {
+    fn line_wrapped_at_column_80_is_joined() {
         let long = "n".repeat(79) + "ode rack-7 is in state available";
         let (first, rest) = long.split_at(COLUMNS);
         let console = console(format!("{first}\r\n{rest}\r\nnext\r\n").as_bytes());
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_exactly_80_columns_ends_where_it_ends() {
+    fn line_of_exactly_80_columns_is_not_joined_with_the_next() {
         // The firmware wraps at once, and then sends the line's own end.
         let full = "y".repeat(COLUMNS);
         let console = console(format!("{full}\r\n\nnext\r\n").as_bytes());
@@ -264,14 +264,14 @@ mod tests {
     }
 
     #[test]
-    fn longer_lines_that_a_kernel_sends_unbroken_stay_whole() {
+    fn longer_unwrapped_line_stays_one_line() {
         let long = "k".repeat(200);
         let console = console(format!("{long}\r\nnext\r\n").as_bytes());
         assert_eq!(console.text(), format!("{long}\nnext\n"));
     }
 
     #[test]
-    fn colours_go_and_wiped_out_text_is_not_read_but_still_found() {
+    fn colours_and_erased_text_are_removed_but_erased_text_can_be_waited_for() {
         let console =
             console(b"\x1bc\x1b[?7l\x1b[2J\x1b[0;1miPXE\x1b[0m\r\nPress\x08 \x08\x08 \x08\x08 \x08\x08 \x08\x08 \x08net0: up\r\n");
         assert_eq!(console.text(), "iPXE\nnet0: up\n");
@@ -279,14 +279,14 @@ mod tests {
     }
 
     #[test]
-    fn progress_that_overwrites_itself_reads_as_its_last_word() {
+    fn overwritten_progress_is_reduced_to_its_last_value() {
         let console = console(b"kernel...  1%\x08\x08\x08 99%\x08\x08\x08\x08  ok\r\n");
         assert_eq!(console.text(), "kernel...   ok\n");
         assert_eq!(console.wait_for("kernel...   ok", NOW), Wait::Found);
     }
 
     #[test]
-    fn a_sequence_cut_by_the_end_of_a_read_is_still_a_sequence() {
+    fn escape_sequence_split_between_reads_is_recognized() {
         let console = Console::default();
         for piece in [&b"a\x1b"[..], b"[0;", b"36mb\r", b"\n"] {
             console.feed(piece);
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn waiting_ends_when_the_machine_is_off() {
+    fn wait_ends_when_the_machine_is_off() {
         let console = console(b"No more network devices");
         assert_eq!(console.wait_for("ok", NOW), Wait::TimedOut);
         console.close();
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn log_lines_lose_their_colours() {
+    fn colours_are_removed_from_log_lines() {
         assert_eq!(
             plain("\x1b[2m12:00\x1b[0m \x1b[33mWARN\x1b[0m x=[1]\r\n"),
             "12:00 WARN x=[1]"

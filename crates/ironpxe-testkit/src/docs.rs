@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_section_that_differs_fails_and_is_written_only_when_asked() {
+    fn outdated_section_fails_and_is_written_only_on_request() {
         let folder = tempfile::tempdir().unwrap();
         let read = || fs::read_to_string(folder.path().join("page.md")).unwrap();
         let differs = || page(folder.path()).section("a", "new\n").unwrap();
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_section_that_is_missing_fails_by_name() {
+    fn missing_section_fails_and_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let error = page(folder.path())
             .section("b", "")

@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_targets_live_side_by_side_and_are_gone_when_dropped() {
+    fn two_targets_exist_at_once_and_are_removed_on_drop() {
         let one = Target::start("iqn.2026-01.example:one").unwrap();
         let two = Target::start("iqn.2026-01.example:two").unwrap();
         for (target, lun) in [(&one, 1), (&two, 26)] {

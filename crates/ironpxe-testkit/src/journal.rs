@@ -117,7 +117,7 @@ mod tests {
     use std::thread;
 
     #[test]
-    fn a_waiter_wakes_when_its_entry_comes() {
+    fn waiter_wakes_when_its_entry_is_added() {
         let journal = Arc::new(Journal::default());
         let writer = Arc::clone(&journal);
         let thread = thread::spawn(move || {
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn closing_ends_every_wait_at_once() {
+    fn closing_ends_every_wait_immediately() {
         let journal: Journal<u8> = Journal::default();
         journal.close();
         // It would not come to its end otherwise.
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_watcher_sees_the_past_and_the_future_in_order() {
+    fn watcher_gets_earlier_and_later_entries_in_order() {
         let journal = Journal::default();
         journal.push("past");
         let seen = Arc::new(Mutex::new(Vec::new()));

@@ -412,7 +412,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_survives_what_is_done_to_it_and_leaves_nothing_behind() {
+    fn server_recovers_from_injected_faults_and_removes_its_files() {
         if !installed() {
             assert!(Postgres::shared().is_none());
             return;

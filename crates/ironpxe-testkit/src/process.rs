@@ -186,7 +186,7 @@ mod tests {
     use crate::wait::eventually;
 
     #[test]
-    fn a_dropped_child_is_gone() {
+    fn dropped_child_is_killed() {
         let mut command = guarded(Path::new("sleep")).unwrap();
         command.arg("600");
         let child = spawn(command).unwrap();
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_outlives_the_thread_that_asked_for_it() {
+    fn child_outlives_the_thread_that_spawned_it() {
         let spawned = thread::spawn(|| {
             let mut command = guarded(Path::new("sleep")).unwrap();
             command.arg("600");
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     #[ignore = "the next test runs it in a process of its own"]
-    fn holds_a_child_until_it_is_killed() {
+    fn helper_that_holds_a_child_until_it_is_killed() {
         let mut command = guarded(Path::new("sleep")).unwrap();
         command.arg("600");
         let child = spawn(command).unwrap();
@@ -220,12 +220,12 @@ mod tests {
     }
 
     #[test]
-    fn a_child_dies_with_a_process_that_could_not_clean_up() {
+    fn child_dies_with_a_killed_parent() {
         let mut other = Command::new(std::env::current_exe().unwrap())
             .args([
                 "--ignored",
                 "--nocapture",
-                "holds_a_child_until_it_is_killed",
+                "helper_that_holds_a_child_until_it_is_killed",
             ])
             .stdout(Stdio::piped())
             .spawn()
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_program_is_named() {
+    fn missing_program_is_named() {
         let error = find("no-such-program-anywhere").unwrap_err();
         assert_eq!(
             error.to_string(),

@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wire_is_cut_and_mended() {
+    fn modes_interrupt_and_restore_a_connection() {
         let proxy = Proxy::start(echo()).unwrap();
         let mut stream = TcpStream::connect(proxy.address()).unwrap();
         assert_eq!(say(&mut stream, b'a').unwrap(), *b"aa");

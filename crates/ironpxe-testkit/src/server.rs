@@ -412,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn the_address_is_read_from_the_log() {
+    fn address_is_read_from_the_log() {
         let line =
             "2026-11-22T10:00:00Z INFO ironpxe: listening on http://127.0.0.1:40123 roles=all";
         assert_eq!(address_in(line).as_deref(), Some("http://127.0.0.1:40123"));
@@ -422,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_gets_its_settings_and_stops_when_asked() {
+    fn server_gets_its_settings_and_stops_on_request() {
         let folder = tempfile::tempdir().unwrap();
         let binary = stand_in(
             &folder,
@@ -447,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_cannot_start_shows_its_log() {
+    fn server_that_cannot_start_shows_its_log() {
         let folder = tempfile::tempdir().unwrap();
         let binary = stand_in(
             &folder,
@@ -460,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_in_a_file_tells_the_address_or_why_there_is_none() {
+    fn address_or_start_error_is_read_from_a_log_file() {
         let folder = tempfile::tempdir().unwrap();
         let options = ServerOptions {
             log_file: Some(folder.path().join("log")),

@@ -51,7 +51,7 @@ mod tests {
     use std::thread;
 
     #[test]
-    fn never_more_than_its_places_are_inside() {
+    fn no_more_than_the_limit_hold_a_permit() {
         let turnstile = Turnstile::new(2);
         let inside = AtomicUsize::new(0);
         let most = AtomicUsize::new(0);

@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_write_is_seen_and_that_of_another_process_is_not() {
+    fn write_of_the_process_is_recorded_and_that_of_another_is_not() {
         if !Writes::can_be_watched() {
             return;
         }

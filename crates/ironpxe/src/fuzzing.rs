@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn every_file_of_the_corpus_is_fine() {
+    fn every_corpus_file_passes_its_check() {
         for (target, check) in TARGETS {
             let corpus = folder().join("corpus").join(target);
             let mut files = 0;
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn every_target_has_its_file() {
+    fn every_fuzz_target_has_a_file() {
         let mut files = BTreeSet::new();
         for entry in std::fs::read_dir(folder().join("fuzz_targets")).unwrap() {
             let path = entry.unwrap().path();

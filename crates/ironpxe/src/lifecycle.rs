@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_panic_ends_only_its_own_task() {
+    async fn panic_ends_only_its_own_task() {
         let tasks = Tasks::new();
         let stopping = tasks.stopping();
         let (ended, end) = tokio::sync::oneshot::channel();
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_task_that_does_not_end_is_not_waited_for_forever() {
+    async fn stop_does_not_wait_forever_for_a_task() {
         let tasks = Tasks::new();
         tasks.spawn("stubborn", std::future::pending());
         assert!(!tasks.stop(Duration::from_millis(10)).await);

@@ -176,14 +176,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_end_between_words_and_hold_everything() {
+    fn rows_are_wrapped_between_words_without_loss() {
         assert_eq!(wrap("one two three", 9), ["one two", "three"]);
         assert_eq!(wrap("one two", 7), ["one two"]);
         assert_eq!(wrap("", 7), [""]);
     }
 
     #[test]
-    fn only_words_that_are_longer_than_a_row_are_broken() {
+    fn only_words_longer_than_a_row_are_broken() {
         assert_eq!(
             wrap("a http://10.0.2.2 b", 8),
             ["a http:/", "/10.0.2.", "2 b"]

@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_of_a_sources_file_is_copied_for_another_release() {
+    fn sources_entry_is_copied_for_another_release() {
         let text = "Types: deb\nURIs: http://deb.example/security\nSuites: bookworm-security\n\n\
                     Types: deb deb-src\n# a mirror\nURIs: http://deb.example/debian\n\
                     Suites: bookworm bookworm-updates\nComponents: main\nSigned-By: /key\n\n\
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_a_sources_list_is_copied_for_another_release() {
+    fn sources_list_line_is_copied_for_another_release() {
         let text = "# deb http://no.example/debian bookworm main\n\
                     deb-src http://deb.example/debian bookworm main\n\
                     deb http://deb.example/debian-security bookworm-security main\n\
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn only_debian_has_releases_of_debian() {
+    fn only_debian_has_debian_releases() {
         let debian = "PRETTY_NAME=\"Debian\"\nVERSION_CODENAME=bookworm\nID=debian\n";
         assert_eq!(codename(debian), Some("bookworm"));
         let other = "ID=other\nID_LIKE=debian\nVERSION_CODENAME=bookworm\n";

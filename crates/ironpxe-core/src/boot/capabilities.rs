@@ -160,7 +160,7 @@ mod tests {
     use crate::provision_state::ProvisionState;
 
     #[test]
-    fn capabilities_are_read_in_every_form() {
+    fn capability_is_read_from_text_object_and_json_text() {
         let read = |value: Value| capability(Some(&value), "f", "boot_mode").unwrap();
         for value in [
             json!("boot_mode:uefi"),
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_mean_nothing_are_named() {
+    fn unsupported_capability_value_is_refused_with_its_field() {
         assert_eq!(
             said(
                 "boot_mode:uefi,gpu:7,secure_boot:false,disk_label:gpt",
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn the_boot_mode_that_is_asked_for_is_the_nodes() {
+    fn requested_boot_mode_must_match_the_node() {
         let asked = |mode: &str| json!({"capabilities": {"boot_mode": mode}});
         assert_eq!(said("boot_mode:uefi", asked("uefi")), "");
         assert_eq!(said("", asked("bios")), "");

@@ -288,7 +288,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kernels_arguments_are_what_follows_its_url() {
+    fn kernel_arguments_are_counted_after_the_url() {
         for (line, bytes) in [
             ("kernel http://h/k a b=c || goto x", 5),
             (

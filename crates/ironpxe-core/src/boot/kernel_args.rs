@@ -213,12 +213,12 @@ mod tests {
     }
 
     #[test]
-    fn blanks_between_words_do_not_matter() {
+    fn repeated_blanks_between_words_are_ignored() {
         assert_eq!(args("  a \t b=c  ").unwrap().to_string(), "a b=c");
     }
 
     #[test]
-    fn white_space_at_the_ends_does_not_matter() {
+    fn leading_and_trailing_white_space_is_ignored() {
         for text in [
             "console=ttyS0\n",
             "console=ttyS0\r\n",
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_feed_between_words_is_refused_by_its_name() {
+    fn line_feed_between_words_is_refused_and_named() {
         for (text, says) in [
             ("a\nb", "\"a<LF>b\": contains a line feed"),
             ("a \n b", "\"<LF>\": contains a line feed"),
@@ -247,14 +247,14 @@ mod tests {
     }
 
     #[test]
-    fn quotes_arrive_unless_ipxe_would_change_what_is_between_them() {
+    fn quoted_text_is_kept_and_repeated_blanks_in_it_are_refused() {
         assert_eq!(args("x=\"a b\" c").unwrap().to_string(), "x=\"a b\" c");
         assert_eq!(args("x=\"a  b\""), Err(ArgError::QuotedBlanks));
         assert_eq!(args("x=\"a\tb\""), Err(ArgError::QuotedBlanks));
     }
 
     #[test]
-    fn a_memory_limit_is_fine_and_what_only_looks_like_one_is_not() {
+    fn memory_limit_is_accepted_only_in_the_form_ipxe_parses() {
         assert!(args("mem=4G").is_ok());
         assert!(args("dom0_mem=512M").is_ok());
         assert!(args("mem=nopentium").is_ok());
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_as_long_as_a_bios_takes() {
+    fn line_longer_than_the_bios_limit_is_refused() {
         assert!(args(&"x".repeat(MAX_BYTES)).is_ok());
         assert_eq!(
             args(&"x".repeat(MAX_BYTES + 1)),
@@ -278,13 +278,13 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_found_whole() {
+    fn key_lookup_matches_whole_keys_only() {
         let args = args("ipa-debugger quiet ipa-debug=1").unwrap();
         assert!(args.sets("ipa-debug") && args.sets("quiet") && !args.sets("ipa"));
     }
 
     #[test]
-    fn the_field_with_the_word_or_with_the_most_words_is_to_blame() {
+    fn error_names_the_field_with_the_bad_word_or_the_longest_text() {
         let mut args = KernelArgs::new();
         for (field, text) in [("a", "quiet"), ("b", "x mem=1"), ("c", "long long long")] {
             args.extend(text).unwrap();
@@ -298,7 +298,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_accepted_is_one_line_of_the_same_words(text in "(\\PC|[\\n\\r\\t;&|#\\\\ ${}\"])*") {
+        fn accepted_text_gives_one_line_of_the_same_words(text in "(\\PC|[\\n\\r\\t;&|#\\\\ ${}\"])*") {
             if let Ok(args) = args(&text) {
                 let line = args.to_string();
                 prop_assert!(line.bytes().all(|byte| (b' '..=b'~').contains(&byte)));

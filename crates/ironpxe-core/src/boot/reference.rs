@@ -296,7 +296,7 @@ mod tests {
     const ID: &str = "8e8a4c1c-0d5f-4b1e-9f0a-3b1f6f0d7a11";
 
     #[test]
-    fn an_image_is_named_in_one_of_three_ways() {
+    fn image_reference_is_a_url_a_glance_id_or_a_file() {
         for text in ["http://h/i", "HTTPS://h/i?x=1"] {
             let image = ImageRef::parse(text).unwrap();
             assert_eq!(image.url().map(ImageUrl::as_str), Some(text));
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn the_host_of_a_url_is_an_address_or_a_name() {
+    fn url_host_must_be_an_address_or_a_name() {
         for url in [
             "http://[2001:db8::139]:6180/k",
             "http://[::1]",
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn white_space_at_the_ends_does_not_matter() {
+    fn leading_and_trailing_white_space_is_ignored() {
         for text in ["http://h/i", ID, "file:///srv/i"] {
             let padded = format!("\n \t{text}\r\n");
             assert_eq!(ImageRef::parse(&padded), ImageRef::parse(text), "{text}");
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_image_is_told_how_to() {
+    fn invalid_image_reference_is_refused_with_the_expected_forms() {
         for text in [
             "",
             "kernel",

@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_nowhere_is_not_booted() {
+    fn missing_image_is_refused() {
         let mut node = node(ProvisionState::DeployWait, "direct");
         assert!(ResolvedPlan::direct(plan(&node)).expires_at().is_none());
         node.driver_info

@@ -251,7 +251,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn portals_are_hosts_with_or_without_a_port() {
+    fn portal_is_a_host_with_an_optional_port() {
         let parts = |portal| portal_parts(portal).map(|(host, port)| format!("{host} {port}"));
         assert_eq!(parts("192.0.2.1:3260").unwrap(), "192.0.2.1 3260");
         assert_eq!(parts("san.example").unwrap(), "san.example ");
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_does_not_print() {
+    fn chap_secret_is_not_in_the_debug_output() {
         assert_eq!(format!("{:?}", Secret("hush".into())), "******");
     }
 }

@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_ipxe_would_act_upon_is_refused() {
+    fn word_that_ipxe_would_interpret_is_refused() {
         for word in [
             "a\nb", "a\rb", "a\0b", "ü", "a${mac}", ";", "&&", "||", "#x", "a\\", "a b",
         ] {
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn long_texts_are_broken_between_words() {
+    fn long_text_is_wrapped_between_words() {
         assert_eq!(for_console_lines("", 10, 2), Vec::<String>::new());
         assert_eq!(
             for_console_lines("one two three", 8, 2),
@@ -193,7 +193,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn broken_lines_print_too(text in "(\\PC|[\\n\\r;&|#\\\\ ${}-]){0,300}") {
+        fn wrapped_lines_have_only_printable_words(text in "(\\PC|[\\n\\r;&|#\\\\ ${}-]){0,300}") {
             let lines = for_console_lines(&text, 79, 2);
             prop_assert!(lines.len() <= 2);
             for line in &lines {
@@ -206,7 +206,7 @@ mod tests {
         }
 
         #[test]
-        fn the_console_gets_only_words_that_print(text in "(\\PC|[\\n\\r;&|#\\\\ ${}-])*") {
+        fn console_line_has_only_printable_words(text in "(\\PC|[\\n\\r;&|#\\\\ ${}-])*") {
             let line = for_console_line(&text, 79);
             prop_assert!(line.len() <= 79);
             prop_assert!(!line.starts_with('-'), "{:?}", line);

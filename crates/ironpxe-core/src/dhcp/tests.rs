@@ -25,7 +25,7 @@ fn settings() -> DhcpSettings {
 }
 
 #[test]
-fn every_recorded_combination_but_for_the_scripts_url() {
+fn options_match_every_recording_except_for_the_script_url() {
     let mut seen = 0;
     for case in recorded() {
         let said = |key: &str| case[key].as_str().unwrap();
@@ -70,7 +70,7 @@ fn every_recorded_combination_but_for_the_scripts_url() {
 }
 
 #[test]
-fn both_families_are_told_the_first_first() {
+fn dual_stack_options_begin_with_the_first_ip_version() {
     let node = node(ProvisionState::DeployWait, "direct");
     let options = dhcp_options(&node, &settings(), Transport::Tftp, true).unwrap();
     let versions: Vec<u8> = options.iter().map(|it| it.ip_version.number()).collect();
@@ -78,7 +78,7 @@ fn both_families_are_told_the_first_first() {
 }
 
 #[test]
-fn the_loader_is_that_of_the_architecture_and_the_boot_mode() {
+fn boot_loader_depends_on_architecture_and_boot_mode() {
     let mut loaders = Loaders::default();
     for (key, name) in [
         ("x86_64-uefi", "x.efi"),
@@ -100,7 +100,7 @@ fn the_loader_is_that_of_the_architecture_and_the_boot_mode() {
 }
 
 #[test]
-fn the_boot_mode_is_said_by_the_first_that_says_one() {
+fn boot_mode_is_taken_from_the_first_field_that_sets_it() {
     let mode = |instance_info: Value, properties: Value, internal: Value| {
         let mut node = node(ProvisionState::Deploying, "direct");
         node.instance_info = map(instance_info);
@@ -131,7 +131,7 @@ fn the_boot_mode_is_said_by_the_first_that_says_one() {
 }
 
 #[test]
-fn what_no_server_could_carry_is_refused_by_name() {
+fn unusable_dhcp_value_is_refused_and_its_option_named() {
     let mut node = node(ProvisionState::DeployWait, "direct");
     let refused = |node: &Node, settings: &DhcpSettings, transport| {
         dhcp_options(node, settings, transport, true)

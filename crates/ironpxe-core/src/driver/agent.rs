@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_whole_secret_is_valid_and_only_while_there_is_one() {
+    fn only_the_current_agent_token_is_valid() {
         let mut node = Node::enroll(
             NodeUuid(Uuid::from_u128(1)),
             "fake-hardware",

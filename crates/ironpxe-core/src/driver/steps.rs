@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fake_interfaces_can_do_is_not_refused() {
+    fn supported_step_of_fake_interfaces_is_accepted() {
         let settings = json!([{"name": "a", "value": "b"}]);
         for (flow, steps) in [
             (StepKind::Clean, json!([])),
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_they_cannot_do_is_refused_in_the_words_of_ironic() {
+    fn unsupported_step_is_refused_with_the_message_of_ironic() {
         for (flow, steps, words) in [
             (
                 StepKind::Clean,

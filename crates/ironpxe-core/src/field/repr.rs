@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_look_as_in_python() {
+    fn values_are_printed_like_python_repr() {
         let value = json!({"a": [1, true, null, "it's", "\"", "l\nm\u{1}"], "b": {}});
         assert_eq!(
             repr(&value),
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_value_is_cut() {
+    fn long_value_is_truncated() {
         assert_eq!(repr(&json!("é".repeat(5000))).chars().count(), QUOTED + 1);
     }
 }

@@ -3,7 +3,7 @@ use super::*;
 /// What of a text is hidden; taken from what `oslo_utils.strutils.mask_password` does with the
 /// same texts, but for those below the blank line, of which it shows more.
 #[test]
-fn secrets_are_hidden_in_every_form() {
+fn secrets_are_masked_in_every_form() {
     for (text, masked) in [
         ("password=X1", "password=******"),
         (
@@ -58,7 +58,7 @@ fn secrets_are_hidden_in_every_form() {
 }
 
 #[test]
-fn what_is_no_secret_is_as_it_was() {
+fn text_without_secrets_is_unchanged() {
     for text in [
         "",
         "quiet console=ttyS0,115200 nofb",
@@ -78,7 +78,7 @@ fn what_is_no_secret_is_as_it_was() {
 }
 
 #[test]
-fn urls_keep_to_themselves_what_lets_their_reader_in() {
+fn credentials_and_signatures_in_urls_are_masked() {
     for (text, masked) in [
         ("http://user:X1@h:80/k", "http://******@h:80/k"),
         ("http://X1@h", "http://******@h"),
@@ -126,7 +126,7 @@ fn urls_keep_to_themselves_what_lets_their_reader_in() {
 }
 
 #[test]
-fn names_are_secret_by_the_word_in_them() {
+fn names_are_secret_by_the_words_they_contain() {
     for name in [
         "ipmi_password",
         "REDFISH_Password",

@@ -69,7 +69,7 @@ fn fields_are_added_replaced_and_removed() {
 }
 
 #[test]
-fn what_is_refused_is_named() {
+fn refused_patch_is_named_in_the_message() {
     assert_eq!(
         refusal(json!([{"op": "remove", "path": "/extra/zz"}])),
         "Couldn't apply patch '{'op': 'remove', 'path': '/extra/zz'}'. Reason: can't remove a \
@@ -108,7 +108,7 @@ fn what_is_refused_is_named() {
 }
 
 #[test]
-fn one_bad_operation_refuses_the_whole_patch() {
+fn one_invalid_operation_refuses_the_whole_patch() {
     let operations = json!([
         {"op": "add", "path": "/extra/b", "value": 1},
         {"op": "remove", "path": "/extra/zz"},
@@ -117,7 +117,7 @@ fn one_bad_operation_refuses_the_whole_patch() {
 }
 
 #[test]
-fn patches_do_not_nest_without_end() {
+fn too_deeply_nested_patch_value_is_refused() {
     let mut node = node();
     let mut path = "/extra/a".to_owned();
     let mut refused = None;
@@ -130,7 +130,7 @@ fn patches_do_not_nest_without_end() {
 }
 
 #[test]
-fn a_node_in_use_keeps_its_class() {
+fn resource_class_of_a_node_in_use_cannot_be_changed() {
     let mut active = node();
     active.provision_state = ProvisionState::Active.into();
     active.resource_class = Some("big".to_owned());
@@ -164,7 +164,7 @@ fn protection_and_retirement_depend_on_the_state() {
 }
 
 #[test]
-fn an_instance_is_not_replaced_by_another() {
+fn instance_uuid_cannot_be_replaced_by_another() {
     let mut taken = node();
     taken.instance_uuid = Some("11111111-1111-4111-8111-111111111111".parse().unwrap());
     let other = json!([
@@ -174,7 +174,7 @@ fn an_instance_is_not_replaced_by_another() {
 }
 
 #[test]
-fn leaving_maintenance_clears_why() {
+fn leaving_maintenance_clears_reason_and_fault() {
     let mut node = node();
     let on = NodeChange::Maintenance {
         on: true,
@@ -190,7 +190,7 @@ fn leaving_maintenance_clears_why() {
 }
 
 #[test]
-fn traits_are_a_set_of_at_most_fifty() {
+fn traits_are_unique_and_at_most_fifty() {
     let mut node = node();
     let all = ["CUSTOM_B", "CUSTOM_A", "CUSTOM_B"]
         .map(str::to_owned)
@@ -209,7 +209,7 @@ fn traits_are_a_set_of_at_most_fifty() {
 }
 
 #[test]
-fn a_change_knows_which_fields_it_sets() {
+fn change_reports_the_fields_it_sets() {
     let change = patch(json!([{"op": "add", "path": "/driver_info/a", "value": 1}]));
     assert!(change.sets("driver_info") && !change.sets("driver"));
 }
@@ -228,7 +228,7 @@ fn port_patch(operations: Value) -> (Port, Result<()>) {
 }
 
 #[test]
-fn a_port_is_patched() {
+fn port_fields_are_patched() {
     let (changed, result) = port_patch(json!([
         {"op": "replace", "path": "/address", "value": "52:54:00:BB:00:05"},
         {"op": "add", "path": "/pxe_enabled", "value": false},
@@ -245,7 +245,7 @@ fn a_port_is_patched() {
 }
 
 #[test]
-fn a_port_keeps_what_cannot_be_changed() {
+fn read_only_port_fields_cannot_be_patched() {
     for (operation, words) in [
         (
             json!({"op": "replace", "path": "/address", "value": "zz"}),
@@ -297,7 +297,7 @@ fn a_port_keeps_what_cannot_be_changed() {
 
 /// The config drive of a deployment may be larger than what a client may write.
 #[test]
-fn a_config_drive_that_stays_does_not_count() {
+fn unchanged_config_drive_does_not_count_against_the_size_limit() {
     let mut node = node();
     let drive = json!("x".repeat(crate::field::value::MAX_OBJECT));
     node.instance_info.insert("configdrive".into(), drive);

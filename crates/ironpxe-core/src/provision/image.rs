@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_is_of_a_whole_disk_unless_it_says_otherwise() {
+    fn image_is_a_whole_disk_image_unless_its_properties_say_otherwise() {
         let whole =
             |kernel, ramdisk, img_type| ImageProperties::new(kernel, ramdisk, img_type).whole_disk;
         let (kernel, ramdisk) = (Some(KERNEL), Some(RAMDISK));
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_image_brought_goes_with_it() {
+    fn kernel_and_ramdisk_of_an_image_are_removed_with_it() {
         let uuid = NodeUuid(Uuid::from_u128(1));
         let mut node = Node::enroll(uuid, "fake-hardware", OffsetDateTime::UNIX_EPOCH);
         let before = node.clone();

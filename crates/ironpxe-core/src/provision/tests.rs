@@ -10,7 +10,7 @@ use super::*;
 use crate::provision_state::{Phase, ProvisionState};
 
 #[test]
-fn verbs_raise_ironics_events() {
+fn verbs_raise_the_same_events_as_in_ironic() {
     let oracle: Value =
         serde_json::from_str(include_str!("../../tests/oracle/provision-fsm.json")).unwrap();
     let theirs = oracle["verbs"].as_object().unwrap();
@@ -25,7 +25,7 @@ fn verbs_raise_ironics_events() {
 
 /// Where a verb leads a conductor to work on the node, its row says what the conductor does.
 #[test]
-fn a_verbs_task_is_that_of_the_state_it_leads_to() {
+fn task_of_a_verb_matches_the_state_it_leads_to() {
     for &verb in Verb::ALL {
         let row = verb.row();
         let led_to: Vec<ProvisionState> = ProvisionState::all()
@@ -48,7 +48,7 @@ const END: &str = "<!-- end -->";
 
 /// Set `UPDATE_DOCS=1` to write the page again.
 #[test]
-fn the_operators_page_lists_every_verb() {
+fn docs_list_every_verb() {
     let listed = |names: Vec<String>, between: &str| {
         if names.is_empty() {
             "-".to_owned()

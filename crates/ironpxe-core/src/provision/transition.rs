@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn each_state_says_where_it_is_heading() {
+    fn transition_sets_the_target_provision_state() {
         let steps = walk(&[
             FsmEvent::Manage,
             FsmEvent::Done,
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_machine_does_not_know_changes_nothing() {
+    fn event_without_a_transition_is_refused_and_changes_nothing() {
         let mut node = Node::enroll(NodeUuid(Uuid::from_u128(1)), "fake-hardware", NOW);
         let before = node.clone();
         let refused = transition(&mut node, FsmEvent::Deploy, NOW);

@@ -11,14 +11,14 @@ fn oracle() -> Value {
 }
 
 #[test]
-fn rows_stand_in_the_order_of_the_enum() {
+fn rows_are_in_the_order_of_the_enum() {
     for (index, row) in MACHINE.iter().enumerate() {
         assert_eq!(row.state as usize, index, "{}", row.name);
     }
 }
 
 #[test]
-fn every_state_event_and_target_is_ironics() {
+fn states_events_and_targets_match_ironic() {
     let oracle = oracle();
     let states = oracle["states"].as_object().unwrap();
     let theirs: BTreeSet<&str> = states.keys().map(String::as_str).collect();
@@ -54,7 +54,7 @@ fn every_state_event_and_target_is_ironics() {
 }
 
 #[test]
-fn an_unknown_word_is_kept_as_it_is() {
+fn unknown_state_name_is_kept_unchanged() {
     let stored = StoredState::from_name("levitating");
     assert_eq!(stored.known(), None);
     assert_eq!(stored.name(), "levitating");
@@ -65,7 +65,7 @@ fn an_unknown_word_is_kept_as_it_is() {
 }
 
 #[test]
-fn abandoned_work_always_has_a_way_to_fail() {
+fn every_working_state_has_a_fail_transition() {
     for state in ProvisionState::all().filter(|state| state.fails_when_abandoned()) {
         assert!(state.on(FsmEvent::Fail).is_some(), "{state}");
     }

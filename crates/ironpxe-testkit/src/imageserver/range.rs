@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_names_its_first_and_its_last_byte() {
+    fn range_is_parsed_to_its_first_and_last_byte() {
         assert_eq!(of_ten("bytes=0-0"), Wanted::Part(0, 1));
         assert_eq!(of_ten("bytes=2-5"), Wanted::Part(2, 6));
         assert_eq!(of_ten("bytes=8-"), Wanted::Part(8, 10));

@@ -23,7 +23,7 @@ fn get(server: &ImageServer, path: &str) -> String {
 }
 
 #[test]
-fn a_file_has_its_exact_length_and_the_log_says_who_asked() {
+fn file_is_served_with_its_length_and_the_client_is_logged() {
     let server = ImageServer::start().unwrap();
     server.serve("/kernel", *b"0123456789");
     let answer = get(&server, "/kernel?node=a%20b");
@@ -41,7 +41,7 @@ fn a_file_has_its_exact_length_and_the_log_says_who_asked() {
 }
 
 #[test]
-fn head_has_the_length_and_no_body() {
+fn head_returns_the_length_and_no_body() {
     let server = ImageServer::start().unwrap();
     server.serve("/kernel", *b"0123456789");
     let answer = raw(
@@ -71,7 +71,7 @@ fn one_connection_serves_many_requests() {
 }
 
 #[test]
-fn a_fault_lasts_as_long_as_was_ordered() {
+fn ordered_fault_ends_after_its_number_of_requests() {
     let server = ImageServer::start().unwrap();
     server.serve("/kernel", *b"K");
     server.fail_next("/kernel", 1, Answer::status(503).header("Retry-After", "1"));
@@ -84,7 +84,7 @@ fn a_fault_lasts_as_long_as_was_ordered() {
 }
 
 #[test]
-fn the_front_passes_what_is_not_its_own_to_the_server_behind() {
+fn other_paths_are_relayed_to_the_upstream_server() {
     let behind = ImageServer::start().unwrap();
     behind.serve("/script", *b"#!ipxe\n");
     let front = ImageServer::start().unwrap();
@@ -105,7 +105,7 @@ fn the_front_passes_what_is_not_its_own_to_the_server_behind() {
 }
 
 #[test]
-fn the_front_passes_chunks_and_endless_bodies_untouched() {
+fn chunked_and_unbounded_bodies_are_relayed_unchanged() {
     for (framing, body) in [
         (
             "Transfer-Encoding: chunked",
@@ -130,7 +130,7 @@ fn the_front_passes_chunks_and_endless_bodies_untouched() {
 }
 
 #[test]
-fn a_front_without_a_server_behind_says_so() {
+fn unreachable_upstream_server_gives_502() {
     let front = ImageServer::start().unwrap();
     let closed = TcpListener::bind("127.0.0.1:0")
         .unwrap()

@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_comma_in_the_boot_file_stays_in_the_boot_file() {
+    fn comma_in_the_boot_file_is_escaped_for_qemu() {
         let netdev = netdev("http://10.0.2.2:1/a,b").unwrap();
         assert_eq!(
             netdev,
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_boot_file_that_would_abort_qemu_is_refused() {
+    fn boot_file_that_would_abort_qemu_is_refused() {
         assert!(netdev(&"x".repeat(LONGEST_BOOTFILE)).is_ok());
         let error = netdev(&"x".repeat(LONGEST_BOOTFILE + 1))
             .unwrap_err()
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn what_qemu_complains_about_is_in_the_error() {
+    fn qemu_error_message_is_in_the_error() {
         let mut hardware = Hardware::with_bootfile("52:54:00:00:00:01", "x");
         hardware.nics[0].mac = "not-a-mac".to_owned();
         let error = match hardware.power_on() {

@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_character_is_typed_after_the_echo_of_the_one_before() {
+    fn each_character_is_typed_after_the_previous_echo() {
         let mut shell = Shell::new(&["ab", "c"]);
         assert_eq!(shell.next_key(0, ""), None);
         assert_eq!(shell.next_key(1, ""), Some(b'a'));

@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_is_a_hex_header_a_padded_name_and_padded_bytes() {
+    fn entry_has_a_hex_header_a_padded_name_and_padded_content() {
         let mut archive = Archive::default();
         archive.program("init", b"hello");
         let bytes = archive.finish();
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn links_and_devices_say_what_they_are() {
+    fn links_and_devices_have_their_file_types() {
         let mut archive = Archive::default();
         archive.folder("dev");
         archive.character_device("dev/console", 5, 1);

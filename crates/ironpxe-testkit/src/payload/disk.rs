@@ -177,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_volume_can_be_read_back() {
+    fn fat_volume_can_be_read_back() {
         let image = volume("rack-1").unwrap();
         assert_eq!(image.len(), 1 << 20);
         assert_eq!(image[510..512], [0x55, 0xaa]);
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_that_does_not_fit_is_refused() {
+    fn too_long_label_is_refused() {
         assert!(image(&"x".repeat(LONGEST_LABEL)).is_ok());
         assert!(image(&"x".repeat(LONGEST_LABEL + 1)).is_err());
     }

@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_descriptors_are_where_the_standard_wants_them() {
+    fn volume_descriptors_are_at_the_standard_offsets() {
         let image = image("cd").unwrap();
         let sector = |number: usize| &image[number * SECTOR..][..SECTOR];
         assert_eq!(&sector(16)[..6], b"\x01CD001");
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn the_catalog_adds_up() {
+    fn boot_catalog_checksum_is_zero() {
         let catalog = catalog();
         let words = catalog[..32].chunks(2);
         let sum = words.fold(0_u16, |sum, pair| {

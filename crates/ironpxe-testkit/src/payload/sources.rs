@@ -7,7 +7,7 @@ use super::{disk, toy};
 use crate::process::find;
 
 #[test]
-fn payloads_are_what_their_sources_say() {
+fn committed_payloads_match_their_assembled_sources() {
     for (name, bits, format, address, committed) in [
         ("toykernel", "--32", "elf_i386", "0", toy::KERNEL),
         (

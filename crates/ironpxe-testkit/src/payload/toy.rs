@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn report_is_in_the_kernels_words() {
+    fn report_has_the_format_of_the_toy_kernel() {
         assert_eq!(
             report("a b=c", &[1, 2, 255]),
             "IRONPXE-TOY cmdline=[a b=c] initrd=00000003 sum=00000102"

@@ -152,7 +152,7 @@ on_platforms!(a_script_that_fails_goes_on_to_the_disk: bios_current, uefi_curren
 
 /// Success means that something was booted: the firmware of a chain-loaded iPXE looks no further.
 #[test]
-fn a_script_that_ends_well_strands_a_chain_loaded_uefi() -> Result<()> {
+fn successful_script_exit_stops_a_chain_loaded_uefi() -> Result<()> {
     Platform::uefi_current().run(|platform| {
         let _turn = MACHINES.enter();
         let (_server, hardware) = machine("exit 0")?;

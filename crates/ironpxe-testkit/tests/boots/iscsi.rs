@@ -49,7 +49,7 @@ fn boots(commands: &str) -> Result<String> {
 }
 
 #[test]
-fn a_bios_boots_a_volume_with_a_second_one_beside_it() -> Result<()> {
+fn bios_boots_a_volume_with_a_second_one_attached() -> Result<()> {
     let _turn = MACHINES.enter();
     let target = target()?;
     let line = boots(&format!(
@@ -79,7 +79,7 @@ fn uefi_boots_a_volume() -> Result<()> {
 
 /// Several ways to one volume are several URIs of one `sanhook`.
 #[test]
-fn a_portal_that_is_dead_does_not_matter_when_another_lives() -> Result<()> {
+fn dead_portal_is_skipped_when_another_is_alive() -> Result<()> {
     let _turn = MACHINES.enter();
     let target = target()?;
     let living = target.uri(BOOT_VOLUME);
@@ -94,7 +94,7 @@ fn a_portal_that_is_dead_does_not_matter_when_another_lives() -> Result<()> {
 
 /// QEMU's user network maps its own IPv6 address to the host's loopback.
 #[test]
-fn a_portal_may_have_an_ipv6_address_in_brackets() -> Result<()> {
+fn portal_with_an_ipv6_address_in_brackets_boots() -> Result<()> {
     let _turn = MACHINES.enter();
     let target = target()?;
     let port = target.listen_v6()?;
@@ -107,7 +107,7 @@ fn a_portal_may_have_an_ipv6_address_in_brackets() -> Result<()> {
 }
 
 #[test]
-fn a_drive_is_hooked_once_and_can_be_unhooked() -> Result<()> {
+fn drive_can_be_hooked_once_and_unhooked() -> Result<()> {
     let _turn = MACHINES.enter();
     let target = target()?;
     let hook = format!("sanhook --drive 0x80 {}", target.uri(BOOT_VOLUME));
@@ -124,7 +124,7 @@ fn a_drive_is_hooked_once_and_can_be_unhooked() -> Result<()> {
 
 /// What the console says, for people who look for it.
 #[test]
-fn a_target_that_does_not_let_us_in_says_why() -> Result<()> {
+fn refused_login_shows_its_reason() -> Result<()> {
     let _turn = MACHINES.enter();
     let target = target()?;
     let volume = target.uri(BOOT_VOLUME);

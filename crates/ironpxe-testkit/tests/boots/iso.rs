@@ -15,7 +15,7 @@ fn server() -> Result<ImageServer> {
 }
 
 #[test]
-fn a_bios_boots_it_and_fetches_only_what_it_reads() -> Result<()> {
+fn bios_boots_an_iso_and_fetches_only_the_parts_it_reads() -> Result<()> {
     let _turn = MACHINES.enter();
     let server = server()?;
     let commands = format!("sanboot {}", server.url(CD));
@@ -32,7 +32,7 @@ fn a_bios_boots_it_and_fetches_only_what_it_reads() -> Result<()> {
 }
 
 #[test]
-fn uefi_boots_it() -> Result<()> {
+fn uefi_boots_an_iso() -> Result<()> {
     let _turn = MACHINES.enter();
     let server = server()?;
     let commands = format!("sanboot {}", server.url(CD));
@@ -43,7 +43,7 @@ fn uefi_boots_it() -> Result<()> {
 }
 
 #[test]
-fn a_server_that_knows_no_ranges_is_of_no_use() -> Result<()> {
+fn iso_from_a_server_without_ranges_fails() -> Result<()> {
     let _turn = MACHINES.enter();
     let server = server()?;
     server.forget_ranges();
@@ -57,7 +57,7 @@ fn a_server_that_knows_no_ranges_is_of_no_use() -> Result<()> {
 }
 
 #[test]
-fn an_image_that_is_not_there_fails_and_the_script_goes_on() -> Result<()> {
+fn missing_iso_fails_and_the_script_continues() -> Result<()> {
     let _turn = MACHINES.enter();
     let server = ImageServer::start()?;
     let commands = format!("sanboot {} || echo went on", server.url(CD));

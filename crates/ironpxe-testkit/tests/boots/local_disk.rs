@@ -36,17 +36,17 @@ fn sanboot_of_a_drive_boots_an_ide_disk() -> Result<()> {
 }
 
 #[test]
-fn a_script_that_fails_goes_on_to_the_disk() -> Result<()> {
+fn failed_script_continues_with_the_disk() -> Result<()> {
     boots_disk("exit 1", Bus::Virtio)
 }
 
 #[test]
-fn a_script_that_ends_goes_on_to_the_disk() -> Result<()> {
+fn ended_script_continues_with_the_disk() -> Result<()> {
     boots_disk("exit 0", Bus::Ide)
 }
 
 #[test]
-fn sanboot_without_a_disk_fails_and_the_script_goes_on() -> Result<()> {
+fn sanboot_without_a_disk_fails_and_the_script_continues() -> Result<()> {
     let _turn = MACHINES.enter();
     let commands = "sanboot --no-describe --drive 0x80 || echo went on with ${errno:hexraw}";
     let (_server, hardware) = machine(commands)?;

@@ -50,7 +50,7 @@ fn firmware_boots_the_toy_kernel_with_its_arguments_and_its_ramdisk() -> Result<
 }
 
 #[test]
-fn firmware_boots_a_real_linux() -> Result<()> {
+fn firmware_boots_a_linux_kernel() -> Result<()> {
     let linux = Linux::ensure()?;
     let _turn = MACHINES.enter();
     let arguments = "console=ttyS0 quiet panic=-1 hello=world";
@@ -64,7 +64,7 @@ fn firmware_boots_a_real_linux() -> Result<()> {
 }
 
 #[test]
-fn firmware_waits_as_retry_after_says_and_shows_what_it_could_not_boot() -> Result<()> {
+fn firmware_obeys_retry_after_and_shows_the_failed_url() -> Result<()> {
     let _turn = MACHINES.enter();
     let server = ImageServer::start()?;
     let long = "this sentence is longer than a row of the console and will be broken by it";
@@ -86,7 +86,7 @@ fn firmware_waits_as_retry_after_says_and_shows_what_it_could_not_boot() -> Resu
 }
 
 #[test]
-fn every_card_is_there_and_the_one_that_boots_is_the_chosen_one() -> Result<()> {
+fn every_nic_exists_and_the_chosen_one_boots() -> Result<()> {
     let _turn = MACHINES.enter();
     let server = ImageServer::start()?;
     let script = "#!ipxe\necho cards ${net0/mac} ${net1/mac} booted ${mac} uuid ${uuid}\n";

@@ -13,7 +13,7 @@ use super::{BOOT, MACHINES, machine, machine_for};
 const NEXT_DEVICE: Duration = Duration::from_mins(4);
 
 #[test]
-fn the_toy_kernel_gets_its_arguments_and_its_ramdisk() -> Result<()> {
+fn toy_kernel_gets_its_arguments_and_ramdisk() -> Result<()> {
     let _turn = MACHINES.enter();
     let ramdisk = toy::ramdisk(1_234_567);
     let server = ImageServer::start()?;
@@ -33,7 +33,7 @@ fn the_toy_kernel_gets_its_arguments_and_its_ramdisk() -> Result<()> {
 }
 
 #[test]
-fn a_ramdisk_of_another_name_is_not_found() -> Result<()> {
+fn ramdisk_with_another_name_is_not_found() -> Result<()> {
     let _turn = MACHINES.enter();
     let server = ImageServer::start()?;
     server.serve("/toy.efi", toy::EFI_KERNEL);
@@ -64,7 +64,7 @@ fn boots_disk(commands: &str, bus: Bus) -> Result<()> {
 }
 
 #[test]
-fn a_script_that_fails_goes_on_to_the_disk() -> Result<()> {
+fn failed_script_continues_with_the_disk() -> Result<()> {
     boots_disk("exit 1", Bus::Virtio)
 }
 
@@ -72,7 +72,7 @@ fn a_script_that_fails_goes_on_to_the_disk() -> Result<()> {
 /// the firmware takes a success for the end of booting, and shows its menu.
 #[test]
 #[ignore = "OVMF's own attempts take long: cargo xtask test --full"]
-fn a_script_that_ends_goes_on_to_the_disk() -> Result<()> {
+fn ended_script_continues_with_the_disk() -> Result<()> {
     boots_disk("exit 0", Bus::Ide)
 }
 

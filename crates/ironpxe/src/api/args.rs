@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_are_read_by_type() {
+    fn arguments_are_parsed_by_type() {
         let args = args(&[
             ("limit", " 5"),
             ("detail", "True"),
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_has_a_bounded_number_of_words() {
+    fn list_with_too_many_words_is_refused() {
         let words = |count: usize| {
             let words: Vec<String> = (0..count).map(|word| word.to_string()).collect();
             args(&[("shard", &words.join(","))]).list("shard")
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_arguments_are_named() {
+    fn invalid_argument_is_refused_and_named() {
         let args = args(&[
             ("limit", "x"),
             ("a", "1"),
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn the_body_wins_and_must_be_an_object() {
+    fn body_overrides_the_query_and_must_be_an_object() {
         let merged = args(&[("a", "1"), ("b", "2")])
             .with_body(Some(json!({"a": [1]})))
             .unwrap();

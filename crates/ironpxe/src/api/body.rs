@@ -252,14 +252,14 @@ mod tests {
     }
 
     #[test]
-    fn json_is_json_whatever_else_it_holds() {
+    fn json_with_brackets_in_strings_is_parsed() {
         let text = r#"{"a": ["}}{{", "\"[", 1.5e3, -12, 18446744073709551615], "é": "\u00e9"}"#;
         let expected = json!({"a": ["}}{{", "\"[", 1.5e3, -12, u64::MAX], "é": "é"});
         assert_eq!(parse(text.as_bytes(), 2, None), Ok(expected));
     }
 
     #[test]
-    fn a_broken_body_is_refused_with_its_place() {
+    fn malformed_body_is_refused_with_line_and_column() {
         assert_eq!(
             refused("{\"driver\": "),
             "The request body is not JSON: EOF while parsing a value at line 1 column 11"
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn depth_is_bounded_before_parsing() {
+    fn too_deep_body_is_refused_before_parsing() {
         let deep = format!("{}{}", "[".repeat(26), "]".repeat(26));
         assert_eq!(parse(deep.as_bytes(), 25, None), Err(ApiError::BodyTooDeep));
         assert!(parse(deep.as_bytes(), 26, None).is_ok());
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_values_is_bounded_before_parsing() {
+    fn body_with_too_many_values_is_refused_before_parsing() {
         let lists = |count: usize| format!("[{}[]]", "[],".repeat(count));
         assert!(parse(lists(40_000).as_bytes(), 25, None).is_ok());
         assert_eq!(
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_not_be_kept_as_sent_is_refused() {
+    fn number_or_text_that_cannot_be_stored_is_refused() {
         assert!(refused(r#"{"a": 18446744073709551616}"#).contains("18446744073709551616"));
         assert!(refused(r#"{"a": "x\u0000"}"#).contains("NUL"));
         assert!(parse(br#"{"a": "x\\u0000"}"#, 25, None).is_ok());

@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn docs_list_every_collection_that_is_not_implemented() -> anyhow::Result<()> {
+    fn docs_list_every_unimplemented_collection() -> anyhow::Result<()> {
         let mut table = String::from("| resource | instead |\n|---|---|\n");
         for UnsupportedCollection { path, instead, .. } in COLLECTIONS {
             writeln!(table, "| `/v1/{path}` | {instead} |").unwrap();

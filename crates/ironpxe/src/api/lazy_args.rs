@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn members_are_parsed_when_they_are_asked_for() {
+    fn members_are_parsed_on_access() {
         let args =
             args(r#" {"target": "old", "steps": [[], {"a": 1}], "target": "manage", "x": null} "#);
         assert_eq!(args.only(&["target", "steps", "x"]), Ok(()));
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_an_object_of_few_members() {
+    fn body_must_be_an_object_of_at_most_100_members() {
         let text = |text: &'static str| members(&Bytes::from_static(text.as_bytes()));
         assert_eq!(text("null"), Ok(Vec::new()));
         assert!(message(text("[1]")).contains("Expected a JSON object"));

@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_are_as_ironic_builds_them() {
+    fn links_match_those_of_ironic() {
         let links = Links {
             base: "http://127.0.0.1:6385".to_owned(),
         };

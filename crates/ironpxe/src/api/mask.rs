@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_starred_wherever_they_stand() {
+    fn secrets_are_masked_at_any_depth() {
         assert_eq!(
             masked(json!({
                 "ipmi_password": "p", "ipmi_username": "u", "agent_secret_token": "t",
@@ -149,7 +149,7 @@ mod tests {
 
     /// What is shown cannot be written back, but for what is shown as it is.
     #[test]
-    fn masks_are_found_where_they_were_put() {
+    fn mask_in_a_written_value_is_found_and_its_field_named() {
         let place = |field: &str, value: Value| masked_place(field, &value).unwrap_or_default();
         for (field, value, found) in [
             (
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn the_instance_keeps_its_image_and_config_drive_to_itself() {
+    fn image_url_and_config_drive_of_an_instance_are_masked() {
         let Value::Object(info) = json!({
             "image_url": "http://swift/x?temp_url_sig=1", "configdrive": {"meta_data": {}},
             "rescue_password": "p", "image_source": "http://h/i",

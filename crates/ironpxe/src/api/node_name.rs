@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn old_names_are_host_names() {
+    fn names_of_old_clients_must_be_host_names() {
         for name in ["a", "node-1", "a.example.org", "a.b_c", "1.2."] {
             assert!(is_hostname(name), "{name}");
         }

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_bounded() {
+    fn page_size_is_limited() {
         assert_eq!(read(json!({})).unwrap().limit, 1000);
         assert_eq!(read(json!({"limit": "99999999999"})).unwrap().limit, 1000);
         assert_eq!(
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_page_is_asked_for_in_the_same_way() {
+    fn next_link_repeats_the_arguments_of_the_request() {
         let call = |minor| Call {
             ctx: crate::rpc::Context {
                 request_id: "req-1".to_owned(),

@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn methods_are_listed_as_ironic_does() {
+    fn methods_are_listed_in_the_form_of_ironic() {
         let info = MethodInfo {
             name: "ipxe_config".into(),
             http_methods: (&[HttpMethod::Get]).into(),
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attached_text_is_the_body_itself() {
+    fn attached_text_is_the_response_body() {
         let reply = PassthruReply {
             value: json!("#!ipxe\n"),
             is_async: false,

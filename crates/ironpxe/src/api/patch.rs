@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_has_a_bounded_number_of_operations() {
+    fn patch_with_too_many_operations_is_refused() {
         let patch = |count: usize| {
             let operation = json!({"op": "add", "path": "/extra/a", "value": 1});
             message(115, json!(vec![operation; count]))
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_patch_is_refused_in_ironics_words() {
+    fn invalid_patch_is_refused_with_the_message_of_ironic() {
         assert_eq!(
             message(115, json!({})),
             "Schema error for patch: {} is not of type 'array'"

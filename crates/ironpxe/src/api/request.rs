@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_have_one_form() {
+    fn paths_are_normalized() {
         assert_eq!(normal("/"), "/");
         assert_eq!(normal("/v1/"), "/v1");
         assert_eq!(normal("/nodes"), "/v1/nodes");
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn old_clients_may_end_a_path_in_json() {
+    fn json_suffix_is_accepted_from_old_clients() {
         let stripped = |path: &str, version: Option<&'static str>| {
             let mut headers = HeaderMap::new();
             if let Some(version) = version {
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn links_begin_with_what_the_client_called() {
+    fn links_begin_with_the_requested_host() {
         let mut headers = HeaderMap::new();
         assert_eq!(requested_base(&headers, None), "http://localhost");
         headers.insert(header::HOST, HeaderValue::from_static("[::1]:6385"));
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_has_no_signature_of_an_image() {
+    fn image_signature_is_not_logged() {
         let stars = "/v1/images/n/kernel/t/9/******/kernel";
         for (path, masked) in [
             ("/v1/images/n/kernel/t/9/5160/kernel", stars),
@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_is_a_fault_of_ours_and_its_words_are_for_the_log() {
+    async fn panic_becomes_an_internal_fault_with_its_message() {
         let failing: [fn(); 2] = [|| panic!("boom"), || panic!("{}", "boom".to_owned())];
         for fail in failing {
             let failing = AssertUnwindSafe(async { fail() });
@@ -421,7 +421,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_handler_that_panics_is_answered_for() {
+    async fn panicking_handler_is_answered_with_an_error() {
         let (db, _folder) = crate::db::testing::scratch().await;
         let timeouts = crate::rpc::Timeouts {
             ping: std::time::Duration::ZERO,
@@ -449,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_real_global_id_is_taken() {
+    fn only_a_valid_global_request_id_is_accepted() {
         let mut headers = HeaderMap::new();
         assert_eq!(global_request_id(&headers), None);
         for (id, taken) in [

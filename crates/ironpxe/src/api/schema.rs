@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_unknown_is_named() {
+    fn missing_or_unknown_member_is_named() {
         let required = "Schema error for node: 'driver' is a required property";
         assert_eq!(message(None), required);
         assert_eq!(message(Some(json!({"zzz": 1}))), required);

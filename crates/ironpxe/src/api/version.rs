@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn both_spellings_are_read() {
+    fn version_is_read_from_both_headers() {
         assert_eq!(of(&[]), Ok(Microversion::MIN));
         assert_eq!(of(&[(USED, "1.50")]), Ok(Microversion::new(50)));
         assert_eq!(of(&[(SHARED, "baremetal 1.50")]), Ok(Microversion::new(50)));

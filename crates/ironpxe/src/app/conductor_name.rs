@@ -220,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_file_says_who_has_it() {
+    fn lock_file_has_the_process_and_run_of_its_owner() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/b.lock");
         let mut file = open(&path).unwrap();
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_process_that_is_ending_does_not_hold_up_the_next() {
+    async fn name_is_taken_over_from_a_process_that_is_ending() {
         let (db, folder) = crate::db::testing::scratch().await;
         let mut config = Config::default();
         config.database_connection = Connection::Sqlite(folder.path().join("name.sqlite"));
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn each_name_has_a_file_of_its_own() {
+    fn each_name_has_its_own_lock_file() {
         let path = |host: &str| {
             let mut config = Config::default();
             config.host = host.to_owned();

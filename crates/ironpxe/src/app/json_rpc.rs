@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_conductor_is_found_where_it_listens() {
+    fn endpoint_is_the_listen_address_or_the_host_name() {
         let at = |host: &str, address: &str| endpoint(host, address.parse().unwrap());
         assert_eq!(at("c1", "127.0.0.1:8089"), "127.0.0.1:8089");
         assert_eq!(at("c1", "[fd00::1]:8089"), "[fd00::1]:8089");

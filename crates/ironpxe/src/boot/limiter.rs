@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_permit_is_given_back_when_its_work_ends_or_is_dropped() {
+    async fn permit_is_released_when_its_work_ends_or_is_dropped() {
         let limiter = BootLimiter::new(2);
         let (done, work) = oneshot::channel();
         let mut one = Box::pin(limiter.run(async { Ok(work.await) }));

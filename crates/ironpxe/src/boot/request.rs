@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_the_usual_spellings_and_leaves_others_to_the_router() {
+    fn usual_urls_are_parsed_and_others_left_to_the_router() {
         let mac = BootIdent::Address("52:54:00:aa:00:01".parse().unwrap());
         let uuid = "1be26c0b-03f2-4d2e-ae87-c02d7f33c123";
         let node = BootIdent::Node(uuid.parse().unwrap());
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn only_addresses_and_unset_settings_are_file_names() {
+    fn file_name_must_be_an_address_or_an_unset_setting() {
         let mac = BootIdent::Address("52:54:00:aa:00:01".parse().unwrap());
         let read = |file| BootRequest::by_file_name(file).map(|request| request.machine);
         assert_eq!(read("01-52-54-00-aa-00-01"), Some(Ok(mac)));

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_script_is_the_same_written_at_once_and_filled_in() {
+    fn filled_template_equals_the_rendered_script_for_every_sample() {
         let id = ident::request_id();
         for sample in samples() {
             let scripts = Scripts::new(sample.downloads).unwrap();
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn names_stand_at_any_place_even_in_each_other() {
+    fn fields_are_found_anywhere_even_inside_each_other() {
         let mark = placeholder();
         let node = "1be26c0b-03f2-4d2e-ae87-c02d7f33c123";
         let mac = "52:54:00:aa:00:01";
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn machines_that_boot_alike_have_the_same_text() {
+    fn machines_with_equal_boots_have_equal_templates() {
         let text = |node: u8, name: &str| {
             let own = MachineFields {
                 node: Uuid::from_bytes([node; 16]),
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn only_ids_of_the_usual_form_are_filled_in() {
+    fn only_standard_request_ids_are_filled_in() {
         assert!(is_standard_request_id(&ident::request_id()));
         for id in [
             "",

@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_have_lines_of_their_own_and_the_rest_has_one() {
+    fn first_requests_are_logged_and_the_others_summed_up() {
         let mut window = Window::default();
         for _ in 0..OWN_LINES {
             assert!(window.note(machine(1)));

@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_break_between_words_and_nothing_is_lost() {
+    fn lines_are_wrapped_between_words_without_loss() {
         assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
         assert_eq!(wrapped("one two three", 6), ["one", "two", "three"]);
         assert_eq!(wrapped("a-long-word x y", 3), ["a-long-word", "x y"]);
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn every_line_of_a_reason_stands_beside_its_topic() {
+    fn every_line_of_a_reason_is_indented_beside_its_topic() {
         let preview = BootPreview {
             node_uuid: "ee490fb7-d420-4b2f-8153-8a674b930740".parse().unwrap(),
             provision_state: "active".into(),

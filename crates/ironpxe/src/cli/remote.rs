@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn the_resource_is_below_the_services_address() {
+    fn resource_path_is_appended_to_the_service_url() {
         let overrides = Overrides {
             state: Some(ironpxe_core::provision_state::ProvisionState::DeployWait),
             arch: Some(ironpxe_core::boot::CpuArch::parse("x86_64").unwrap()),
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_named_without_its_password() {
+    fn invalid_url_is_named_without_its_password() {
         for (url, words) in [
             ("rack-1", "--api \"rack-1\": expected a URL such as"),
             ("127.0.0.1:6385", "expected a URL such as"),
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_comes_from_the_variables() {
+    fn credentials_are_read_from_the_os_variables() {
         let of = |variables: &[(&str, &str)]| login(&environment(variables));
         assert!(of(&[]).unwrap().is_none());
         let none = [

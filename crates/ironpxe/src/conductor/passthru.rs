@@ -216,7 +216,7 @@ mod tests {
 
     /// What stands in the table of arguments has a method here, and no method takes another's.
     #[test]
-    fn every_method_declares_its_own_arguments() {
+    fn every_method_declares_exactly_its_arguments() {
         let known = arguments_in_query("no such method");
         let drivers: Vec<MethodInfo> = DriverMethod::ALL.iter().map(|it| it.info()).collect();
         let nodes: Vec<MethodInfo> = NodeMethod::ALL.iter().map(|it| it.info()).collect();

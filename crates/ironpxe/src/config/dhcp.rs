@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_loaders_are_on_the_host_of_the_api_unless_something_else_is_said() {
+    fn tftp_server_defaults_to_the_host_of_the_api() {
         for (url, host) in [
             ("http://192.0.2.1:6385", "192.0.2.1"),
             ("https://ironpxe.example/baremetal", "ironpxe.example"),

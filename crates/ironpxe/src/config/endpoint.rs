@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_is_a_url_to_which_paths_can_be_appended() {
+    fn endpoint_must_be_a_url_to_which_paths_can_be_appended() {
         for (written, url) in [
             ("http://h:1/", "http://h:1"),
             ("http://h//", "http://h"),
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn this_service_is_found_at_an_address_of_a_host() {
+    fn public_endpoint_must_name_a_host() {
         for (written, url) in [
             ("http://h:6385/v1", "http://h:6385"),
             ("http://h:6385/v1/", "http://h:6385"),
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_an_address_or_a_name_alone() {
+    fn host_must_be_an_address_or_a_name_without_more() {
         let host = |text: &str| Host::try_from(text.to_owned()).map(|it| it.0);
         for (written, name) in [
             ("192.0.2.1", "192.0.2.1"),

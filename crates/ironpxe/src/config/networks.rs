@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn networks_are_read_as_they_are_meant_or_refused() {
+    fn networks_are_parsed_and_ambiguous_ones_refused() {
         let read = |text: &str| Networks::try_from(AsWritten::Text(text.to_owned()));
         let shown = |text: &str| Vec::from(read(text).unwrap());
         assert_eq!(shown(" 10.0.0.0/8, fd00::/8 "), ["10.0.0.0/8", "fd00::/8"]);

@@ -40,7 +40,7 @@ fn complaint(file: &str) -> String {
 }
 
 #[test]
-fn without_any_configuration_there_are_defaults() {
+fn defaults_apply_without_configuration() {
     let config = load("", &[], &[]).unwrap();
     assert_eq!(config.host, "machine-room");
     assert_eq!(
@@ -57,7 +57,7 @@ fn without_any_configuration_there_are_defaults() {
 }
 
 #[test]
-fn the_state_folder_depends_on_who_runs_it() {
+fn state_folder_depends_on_the_user() {
     let folder = |user_id, variables: &[(&str, &str)]| {
         let mut environment = environment(variables);
         environment.user_id = user_id;
@@ -82,7 +82,7 @@ fn the_state_folder_depends_on_who_runs_it() {
 }
 
 #[test]
-fn a_flag_overrides_a_variable_and_a_variable_the_file() {
+fn flag_overrides_variable_and_variable_overrides_file() {
     let file = "[api]\nport = 1\nmax_limit = 2\n[DEFAULT]\nhost = \"from-file\"\n";
     let variables = [
         ("IRONPXE_API__PORT", "3"),
@@ -110,7 +110,7 @@ fn a_flag_overrides_a_variable_and_a_variable_the_file() {
 }
 
 #[test]
-fn variables_need_no_quotes() {
+fn environment_values_need_no_quotes() {
     let config = load(
         "",
         &[
@@ -155,7 +155,7 @@ fn variables_need_no_quotes() {
 }
 
 #[test]
-fn the_sample_shows_the_defaults() {
+fn sample_shows_the_defaults() {
     let sample = Config::sample();
     // As it is, it sets nothing.
     assert_eq!(
@@ -196,7 +196,7 @@ fn the_sample_shows_the_defaults() {
 }
 
 #[test]
-fn the_api_may_be_reached_from_other_hosts_on_request() {
+fn api_listens_for_other_hosts_only_on_request() {
     let allowed = "[api]\nhost_ip = \"0.0.0.0\"\nallow_unauthenticated_access = true\n\
                    public_endpoint = \"http://192.0.2.1:6385\"\n";
     load(allowed, &[], &[]).unwrap();
@@ -206,7 +206,7 @@ fn the_api_may_be_reached_from_other_hosts_on_request() {
 }
 
 #[test]
-fn json_rpc_may_be_reached_from_other_hosts_with_passwords_or_on_request() {
+fn json_rpc_listens_for_other_hosts_only_with_passwords_or_on_request() {
     for file in [
         "host_ip = \"10.0.0.1\"\nauth_strategy = \"http_basic\"",
         "host_ip = \"10.0.0.1\"\nallow_unauthenticated_access = true",
@@ -217,7 +217,7 @@ fn json_rpc_may_be_reached_from_other_hosts_with_passwords_or_on_request() {
 }
 
 #[test]
-fn openstack_clients_follow_their_sections() {
+fn openstack_clients_are_configured_by_their_sections() {
     let password = "auth_type = \"password\"\nauth_url = \"http://k:5000/v3/\"\nusername = \"u\"\n\
                     password = \"s3cret\"\nuser_domain_name = \"Default\"\n";
     let file = format!("{password}project_id = \"p\"\n");

@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_number_the_columns_and_look_up_the_node() {
+    fn statements_number_their_parameters_and_look_up_the_node() {
         let columns = ["uuid", "node_id", "extra", "revision"];
         assert_eq!(
             insert("ports", columns.into_iter()),

@@ -74,7 +74,7 @@ mod tests {
     const GRACE: Duration = Duration::from_mins(1);
 
     #[test]
-    fn a_clock_that_is_set_forward_makes_nobody_old_until_all_could_write_again() {
+    fn clock_set_forward_expires_no_heartbeat_within_the_grace_period() {
         let clock = HeartbeatClock::new(GRACE);
         let begin = Instant::now();
         let second = |number: u64| begin + Duration::from_secs(number);
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_back_or_a_little_off_counts_at_once() {
+    fn clock_set_back_or_slightly_off_applies_immediately() {
         let clock = HeartbeatClock::new(GRACE);
         let begin = Instant::now();
         let second = |number: u64| begin + Duration::from_secs(number);

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn files_readable_by_others_are_closed() {
+    async fn files_readable_by_others_are_made_private() {
         let (db, folder) = crate::db::testing::scratch().await;
         let path = folder.path().join("ironpxe.sqlite");
         let beside = ["ironpxe.sqlite", "ironpxe.sqlite-wal", "ironpxe.sqlite-shm"];
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_folder_of_its_own_is_closed() {
+    fn only_a_folder_of_the_database_alone_is_made_private() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
         fs::write(folder.join("ironpxe.sqlite"), "").unwrap();

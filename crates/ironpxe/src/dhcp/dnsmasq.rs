@@ -342,7 +342,7 @@ mod tests {
     const OPTS: &str = "opts/ironic-0be38e83-f9f9-4d4c-8a30-5b5f5a5a5a01.conf";
 
     #[tokio::test]
-    async fn a_node_has_a_file_of_options_and_each_of_its_cards_a_file_of_tags() {
+    async fn node_has_an_options_file_and_each_nic_a_tags_file() {
         let mut stand = Stand::new();
         let mut second = stand.port(TWO);
         second.pxe_enabled = false;
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_card_that_may_no_longer_boot_is_not_answered() {
+    async fn nic_that_may_not_boot_is_ignored() {
         let stand = Stand::new();
         let mut ports = [stand.port(ONE)];
         stand.update(&ports).await;
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_cleared_is_not_answered_and_what_is_forgotten_is_gone() {
+    async fn cleared_nic_is_ignored_and_forgotten_nic_has_no_file() {
         let stand = Stand::new();
         let ports = [stand.port(ONE), stand.port(TWO)];
         stand.update(&ports).await;
@@ -415,7 +415,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_card_that_comes_back_while_it_is_forgotten_stays() {
+    async fn reassigned_nic_keeps_its_file() {
         let stand = Stand::new();
         let ports = [stand.port(ONE)];
         stand.update(&ports).await;
@@ -428,7 +428,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_folder_that_is_not_there_is_named_with_its_setting() {
+    async fn missing_folder_is_named_with_its_option() {
         let stand = Stand::new();
         let nowhere = Dnsmasq::new(stand.folder.path().join("hosts"), "/nowhere/opts".into());
         let error = nowhere.update(&stand.node, &[], &[]).await.unwrap_err();

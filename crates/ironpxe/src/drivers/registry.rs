@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn every_hardware_type_has_a_default_for_every_interface() {
+    fn every_hardware_type_supports_an_implementation_of_every_interface() {
         for hardware in &HardwareType::ALL {
             for &kind in InterfaceKind::ALL {
                 assert!(
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_gets_defaults_and_keeps_what_it_chose() {
+    fn node_gets_default_interfaces_and_keeps_chosen_ones() {
         let mut node = Node::enroll(NodeUuid(ident::uuid()), "fake-hardware", clock::now());
         node.interfaces.set(InterfaceKind::Deploy, "ramdisk");
         drivers().set_default_interfaces(&mut node).unwrap();
@@ -197,7 +197,7 @@ mod tests {
 
     /// Source: Ironic's `drivers/fake_hardware.py`; only its network interfaces have no `fake`.
     #[test]
-    fn fake_hardware_is_fake_unless_it_is_told_otherwise() {
+    fn fake_hardware_has_fake_interfaces_by_default() {
         let mut node = Node::enroll(NodeUuid(ident::uuid()), "fake-hardware", clock::now());
         drivers().set_default_interfaces(&mut node).unwrap();
         for &kind in InterfaceKind::ALL {
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_hardware_lacks_is_refused_with_what_it_has() {
+    fn unsupported_interface_is_refused_with_the_supported_ones() {
         let mut node = Node::enroll(NodeUuid(ident::uuid()), "manual-management", clock::now());
         node.interfaces.set(InterfaceKind::Deploy, "fake");
         let fault = drivers()
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn configuration_mistakes_name_what_there_is() {
+    fn invalid_driver_configuration_is_refused_with_the_available_names() {
         let error = Drivers::new(&["redfish".into()], None)
             .unwrap_err()
             .to_string();

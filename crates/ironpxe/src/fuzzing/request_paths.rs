@@ -80,7 +80,7 @@ mod tests {
     use crate::api::testing::{MAC, NODE};
 
     #[test]
-    fn usual_and_unusual_spellings_are_answered_alike() {
+    fn usual_and_unusual_urls_get_the_same_answer() {
         let call = "vendor_passthru/ipxe_config?node_uuid=";
         for target in [
             format!("/v1/drivers/fake-hardware/{call}{NODE}"),
@@ -109,7 +109,7 @@ mod tests {
 
     /// A check that compares two errors of its own would find nothing.
     #[test]
-    fn a_script_is_among_the_answers() {
+    fn compared_answers_include_a_script() {
         let running = running();
         let request = format!("GET /v1/boot/{MAC}/boot.ipxe HTTP/1.1\r\n\r\n");
         let answer = first_answer(&running.service.http_service, request.as_bytes());

@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_bodies_are_answered() {
+    fn unusual_bodies_are_answered() {
         let known = known();
         check(known.as_bytes());
         for (part, other) in [

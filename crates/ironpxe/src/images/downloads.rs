@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn one_url_does_not_use_up_all_downloads() {
+    fn one_url_gets_only_its_share_of_downloads() {
         let mut site = Site::new(52);
         let mut held: Vec<Permit> = (0..26).map(|_| site.takes(1, CLIENT)).collect();
         let problem = site.refuses(1, CLIENT);
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn one_address_leaves_a_quarter_to_others() {
+    fn one_address_gets_at_most_three_quarters_of_downloads() {
         let site = Site::new(8);
         let held: Vec<Permit> = (0..6).map(|node| site.takes(node, CLIENT)).collect();
         let problem = site.refuses(6, CLIENT);
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crawling_download_is_ended_when_others_wait() {
+    fn slow_download_is_ended_when_others_wait() {
         let mut site = Site::new(2);
         let slow = site.takes(1, "10.0.0.1");
         let fast = site.takes(2, "10.0.0.2");
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_counts_once_whatever_addresses_it_has() {
+    fn addresses_of_one_host_share_one_limit() {
         let of = |text: &str| client_network(text.parse().unwrap()).to_string();
         assert_eq!(of("::ffff:10.0.0.1"), "10.0.0.1");
         assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");

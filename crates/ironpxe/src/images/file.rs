@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_straight_below_an_allowed_folder_is_opened() {
+    fn only_files_inside_an_allowed_folder_are_opened() {
         let folder = TempDir::new().unwrap();
         let here = |path: &str| folder.path().join(path);
         fs::create_dir_all(here("images/arm")).unwrap();
@@ -159,7 +159,7 @@ mod tests {
 
     /// A folder of the path that is exchanged for a link again and again never leads out.
     #[test]
-    fn a_file_swapped_for_a_link_is_not_opened() {
+    fn file_replaced_by_a_link_is_not_opened() {
         let folder = TempDir::new().unwrap();
         let here = |path: &str| folder.path().join(path);
         for name in ["images/a", "images/spare", "secret"] {

@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_are_positions() {
+    fn range_is_resolved_to_positions() {
         assert_eq!(within("bytes=0-0", 10), Some((0, 0)));
         assert_eq!(within("bytes=3-", 10), Some((3, 9)));
         assert_eq!(within("bytes=3-99", 10), Some((3, 9)));
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_single_range_is_none() {
+    fn invalid_or_multiple_ranges_are_ignored() {
         for text in [
             "",
             "bytes",
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn content_ranges_are_read() {
+    fn content_range_is_parsed() {
         let of = |text: &'static str| {
             let value = HeaderValue::from_static(text);
             ContentRange::of(&HeaderMap::from_iter([(header::CONTENT_RANGE, value)]))

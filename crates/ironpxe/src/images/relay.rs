@@ -302,7 +302,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_is_for_one_server() {
+    fn redirect_to_another_server_drops_the_password() {
         let from = Url::parse("http://user:pw@h/a/b?c").unwrap();
         let to = |target: &str| elsewhere(&from, target.as_bytes()).map(String::from);
         assert_eq!(to("/k").unwrap(), "http://user:pw@h/k");

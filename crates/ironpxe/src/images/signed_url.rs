@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_is_valid_until_it_expires() {
+    fn url_is_valid_until_it_expires() {
         let url = url();
         assert!(
             url.ends_with("/kernel") && !url.contains(['%', '?', '&', '+', '=']),
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_url_is_refused() {
+    fn changed_url_is_refused() {
         let url = url();
         let good = parts(&url);
         let other = "11111111-2222-4333-8444-555555555555";
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn an_example_url_is_as_long_and_is_refused() {
+    fn example_url_has_the_same_length_and_is_refused() {
         let real = url();
         let example = signer("k").example(
             NODE.parse().unwrap(),

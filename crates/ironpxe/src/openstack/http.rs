@@ -220,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_words_of_a_service_are_found_in_whatever_form() {
+    fn error_message_is_extracted_from_any_body_format() {
         let page = "<html>\n <head>\n  <title>404 Not Found</title>\n </head>\n <body>\n  \
                     <h1>404 Not Found</h1>\n  No image found with ID aa<br /><br />\n\n </body>\n\
                     </html>";

@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_is_read() {
+    fn built_request_is_parsed() {
         let ctx = Context {
             request_id: "req-1".to_owned(),
         };
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ironics_client_sends_is_read() {
+    fn request_of_the_ironic_client_is_parsed() {
         let body = json!({
             "jsonrpc": "2.0", "method": "driver_vendor_passthru", "id": "req-9",
             "params": {
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_values_is_bounded() {
+    fn request_with_too_many_values_is_refused() {
         let lists = |count: usize| format!("{{\"a\": [{}[]]}}", "[],".repeat(count));
         let refused = |count| Request::read(lists(count).as_bytes()).unwrap_err().0;
         assert!(refused(90_000).to_string().contains("jsonrpc must be"));
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_refused_with_its_code() {
+    fn malformed_request_is_refused_with_the_json_rpc_code() {
         let (unread, id) = Request::read(b"{\"jsonrpc\": ").unwrap_err();
         assert_eq!((unread.code(), id), (-32700, Value::Null));
         let call = |key: &str, value: Value| {
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_id_that_could_do_harm_is_not_taken_over() {
+    fn unsafe_request_id_is_ignored() {
         for id in ["", "req-1\nkernel evil", "${x}", &"a".repeat(65)] {
             assert_eq!(usable_id(Some(&json!(id))), None, "{id:?}");
         }
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_is_missing_wrong_or_nothing() {
+    fn missing_or_invalid_parameter_is_an_error_unless_optional() {
         let mut params = Params([("wrong".to_owned(), json!(7))].into_iter().collect());
         let problem = |refused: RpcError| (refused.code(), refused.to_string());
         assert_eq!(

@@ -125,7 +125,7 @@ mod tests {
     use crate::fault_status::status_of;
 
     #[test]
-    fn the_whole_table() {
+    fn wire_form_of_every_fault_matches_the_snapshot() {
         let mut table = String::new();
         for fault in faults() {
             let sent = serde_json::to_string(&FaultOnWire::from_fault(&fault)).unwrap();
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_survives_the_way() {
+    fn every_fault_round_trips() {
         for fault in faults() {
             let text = serde_json::to_string(&FaultOnWire::from_fault(&fault)).unwrap();
             let sent: FaultOnWire = serde_json::from_str(&text).unwrap();
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_of_another_release_keeps_what_it_says() {
+    fn unknown_fault_keeps_its_code_and_message() {
         let sent = |code: i64| {
             let error = json!({
                 "code": code, "message": "Because.",

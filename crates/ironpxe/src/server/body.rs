@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_takes_memory_as_it_arrives() {
+    async fn memory_for_a_body_is_reserved_as_it_arrives() {
         let memory = RequestMemory::new(8192, "an option");
         let peer = [127, 0, 0, 1].into();
         let held = memory.begin(peer);

@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_of_few_clients_has_no_shares() {
+    fn unshared_budget_may_be_used_by_one_client() {
         let memory = RequestMemory::unshared(100, "an option");
         let one = memory.begin(peer(1));
         assert_eq!(one.grow(100), Ok(()));

@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn prefix_is_read_first_in_any_pieces() {
+    async fn prefix_is_read_first_for_any_buffer_size() {
         for piece in [1, 3, 100] {
             let rest: &[u8] = b" and the rest";
             let mut prefixed_io = PrefixedIo::new(b"already read".to_vec(), rest);

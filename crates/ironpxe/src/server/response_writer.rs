@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_says_how_long_it_is_and_when() {
+    fn response_has_content_length_and_date() {
         let mut headers = HeaderMap::new();
         headers.insert("x-a-b", HeaderValue::from_static("c"));
         headers.insert("content-length", HeaderValue::from_static("77"));
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_answer_says_so() {
+    fn last_response_has_connection_close() {
         let mut response = Response::new(Bytes::from_static(b"full"));
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         let retry_after = HeaderValue::from_static("5");

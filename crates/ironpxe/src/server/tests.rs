@@ -114,7 +114,7 @@ async fn closed(stream: &mut TcpStream) {
 }
 
 #[tokio::test]
-async fn a_connection_is_kept_and_headers_are_in_title_case() {
+async fn connection_is_kept_alive_and_headers_are_in_title_case() {
     let running = start(limits()).await;
     let mut stream = connect(&running).await;
     for _ in 0..2 {
@@ -125,7 +125,7 @@ async fn a_connection_is_kept_and_headers_are_in_title_case() {
 }
 
 #[tokio::test]
-async fn stopping_closes_idle_connections_and_finishes_requests() {
+async fn shutdown_closes_idle_connections_and_finishes_requests() {
     let running = start(limits()).await;
     let mut fresh = connect(&running).await;
     let mut idle = connect(&running).await;
@@ -152,7 +152,7 @@ async fn stopping_closes_idle_connections_and_finishes_requests() {
 }
 
 #[tokio::test]
-async fn a_request_that_takes_too_long_does_not_hold_up_the_end() {
+async fn slow_request_does_not_delay_shutdown_beyond_the_drain_timeout() {
     let running = start(Limits {
         drain: Duration::from_millis(50),
         ..limits()
@@ -230,7 +230,7 @@ async fn new_connection_waits_while_all_others_are_busy() {
 /// Whatever they do not send: a request, the rest of a head, the rest of a body; or if they do not
 /// take what they asked for.
 #[tokio::test]
-async fn connections_that_wait_for_their_clients_make_room_for_others() {
+async fn connections_waiting_for_their_clients_are_evicted_for_others() {
     let slow_body = b"POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nx";
     let large = b"GET /large HTTP/1.1\r\nHost: h\r\n\r\n";
     for begin in [&b""[..], b"GET / HTTP/1.1\r\nX: ", slow_body, large] {
@@ -253,7 +253,7 @@ async fn connections_that_wait_for_their_clients_make_room_for_others() {
 }
 
 #[tokio::test]
-async fn a_long_head_is_refused_in_whatever_pieces_it_comes() {
+async fn too_long_head_is_refused_for_any_segment_size() {
     let head = |length: usize| {
         let begin = "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nX: ";
         format!("{begin}{}\r\n\r\n", "x".repeat(length - begin.len() - 4))
@@ -278,7 +278,7 @@ async fn a_long_head_is_refused_in_whatever_pieces_it_comes() {
 }
 
 #[tokio::test]
-async fn long_heads_share_one_budget() {
+async fn long_heads_share_one_memory_budget() {
     let running = start(Limits {
         connections: 100,
         ..limits()
@@ -327,7 +327,7 @@ async fn long_heads_share_one_budget() {
 }
 
 #[test]
-fn there_are_as_many_connections_as_files_allow_and_never_too_few() {
+fn connection_limit_follows_the_file_limit_and_has_a_minimum() {
     let connections = |files| Limits::of_files(files).map(|it| it.connections);
     assert_eq!(connections(199), Err(FileLimitError { files: 199 }));
     assert_eq!(connections(200), Ok(66));

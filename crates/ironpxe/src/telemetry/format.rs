@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_says_when_how_bad_where_and_what() {
+    fn line_has_time_level_target_message_and_fields() {
         let none: Option<&str> = None;
         let told = line(|| {
             tracing::info!(
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn no_text_begins_a_line_or_speaks_to_the_terminal() {
+    fn line_breaks_and_control_characters_are_escaped() {
         let evil = "a\nERROR b\x1b[2J\u{9b}2J\"\\ä";
         let told = line(|| {
             tracing::info!(quoted = evil, shown = %evil, "{evil}");
@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn no_text_pretends_to_be_a_field() {
+    fn text_that_looks_like_fields_is_quoted() {
         let path = "file:///x req.id=req-1";
         let told = line(|| {
             tracing::info!(image = %path, error = ?path, debug = ?Some("a b"), "not served: {path}");
@@ -415,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn no_text_changes_the_order_in_which_a_line_is_shown() {
+    fn bidirectional_control_characters_are_escaped() {
         // Marks of direction, isolates, a byte order mark, a soft hyphen, a tag, line separators.
         let evil = "x\u{202e}\u{2066}\u{200f}\u{feff}\u{ad}\u{e0041}\u{2028}\u{2029}y";
         let told = line(|| tracing::info!(quoted = evil, shown = %evil, "says {evil}"));
@@ -426,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn on_a_terminal_it_has_colours() {
+    fn lines_on_a_terminal_are_coloured() {
         let told = logged(true, || tracing::warn!(a = 1, "text"));
         assert!(told.contains("\x1b[33m WARN\x1b[0m"), "{told:?}");
         assert!(
@@ -436,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn timestamps_have_all_their_digits() {
+    fn timestamps_have_a_fixed_number_of_digits() {
         let mut moment =
             FormattedTime::of_the_second(time::macros::datetime!(2026-02-03 04:05:06 UTC));
         for (microsecond, text) in [(0, "000000"), (70_809, "070809"), (999_999, "999999")] {

@@ -22,7 +22,7 @@ fn run(command: &mut Command) -> Result<(Option<i32>, String, String)> {
 }
 
 #[test]
-fn the_sample_is_a_good_configuration() -> Result<()> {
+fn sample_is_a_valid_configuration() -> Result<()> {
     let (code, sample, stderr) = run(&mut ironpxe(&["config", "sample"]))?;
     assert_eq!((code, stderr.as_str()), (Some(0), ""));
     let kept = include_str!("../../../../packaging/ironpxe.toml");
@@ -77,7 +77,7 @@ fn refused(text: &str) -> Result<String> {
 }
 
 #[test]
-fn an_unknown_key_a_wrong_type_and_a_bad_value_are_shown_with_file_and_line() -> Result<()> {
+fn unknown_key_wrong_type_and_bad_value_are_shown_with_file_and_line() -> Result<()> {
     let said = refused("[api]\nprot = 7000\n")?;
     assert!(
         said.starts_with("ironpxe: configuration: my.toml:2: [api]prot: no such key"),
@@ -97,7 +97,7 @@ fn an_unknown_key_a_wrong_type_and_a_bad_value_are_shown_with_file_and_line() ->
 }
 
 #[test]
-fn a_missing_file_is_named() -> Result<()> {
+fn missing_file_is_named() -> Result<()> {
     let (code, _, said) = run(&mut ironpxe(&["serve", "--config", "/nonexistent/my.toml"]))?;
     assert_eq!(code, Some(64));
     assert!(
@@ -204,7 +204,7 @@ fn folder_with(file: &str) -> Result<tempfile::TempDir> {
 /// A configuration is refused by both, with the same words and with exit 64, before anything is
 /// bound or written.
 #[test]
-fn check_refuses_what_serve_refuses_with_the_same_words() -> Result<()> {
+fn check_and_serve_refuse_with_the_same_message() -> Result<()> {
     let mut table = String::new();
     for (flags, file) in WRONG {
         let folder = folder_with(file)?;
@@ -241,7 +241,7 @@ fn check_refuses_what_serve_refuses_with_the_same_words() -> Result<()> {
 
 /// What concerns another role's process is no reason to refuse this one's, by neither of them.
 #[test]
-fn serve_starts_with_what_check_accepts() -> Result<()> {
+fn serve_starts_with_every_configuration_that_check_accepts() -> Result<()> {
     let basic = "[json_rpc]\nauth_strategy = \"http_basic\"\n";
     let types = "[DEFAULT]\nenabled_hardware_types = [\"ipmi\"]\n";
     for (flags, file) in [

@@ -99,7 +99,7 @@ fn too_few_files_are_reported_before_the_port_is_bound() -> Result<()> {
 
 /// As many as there are places, and more: silent, with half a head, with half a body.
 #[test]
-fn connections_that_wait_do_not_hold_up_a_machine() -> Result<()> {
+fn waiting_connections_do_not_delay_a_machine() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let program = limited(&folder, 256)?;
     let server = Server::start(&program, &ServerOptions::default())?;
@@ -123,7 +123,7 @@ fn connections_that_wait_do_not_hold_up_a_machine() -> Result<()> {
 
 /// A budget of a few megabytes, and more bodies than it can hold.
 #[test]
-fn bodies_under_way_share_one_budget() -> Result<()> {
+fn request_bodies_in_flight_share_one_budget() -> Result<()> {
     let options = ServerOptions::default()
         .set("IRONPXE_API__MAX_REQUEST_MEMORY", "4000000")
         .set("IRONPXE_API__MAX_JSON_BODY_SIZE_PROVISION", "1000000")
@@ -178,7 +178,7 @@ fn bodies_under_way_share_one_budget() -> Result<()> {
 }
 
 #[test]
-fn a_budget_that_no_body_fits_is_refused() -> Result<()> {
+fn budget_smaller_than_one_body_is_refused() -> Result<()> {
     let output = Command::new(binary())
         .args(["config", "check"])
         .env_clear()

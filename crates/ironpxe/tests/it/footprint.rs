@@ -100,7 +100,7 @@ fn a_whole_life(ironic: &Ironic) -> Result<()> {
 }
 
 #[test]
-fn nothing_is_written_but_the_database() -> Result<()> {
+fn only_the_database_is_written() -> Result<()> {
     if !Writes::can_be_watched() {
         println!("skipped: watching what a process writes needs root");
         return Ok(());

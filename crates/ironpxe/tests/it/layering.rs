@@ -346,7 +346,7 @@ fn cycles(modules: &BTreeMap<Vec<String>, String>) -> Vec<String> {
 }
 
 #[test]
-fn siblings_have_no_cycles() {
+fn sibling_modules_have_no_dependency_cycle() {
     for root in [
         source(),
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../ironpxe-core/src"),
@@ -364,7 +364,7 @@ fn siblings_have_no_cycles() {
 }
 
 #[test]
-fn cycles_are_found_in_every_notation() {
+fn dependency_cycle_is_found_in_every_import_form() {
     let module = |path: &str, code: &str| {
         let path = path.split('/').map(str::to_owned).collect();
         (path, code.to_owned())
@@ -395,7 +395,7 @@ fn cycles_are_found_in_every_notation() {
 }
 
 #[test]
-fn the_core_does_no_input_or_output() {
+fn core_does_no_input_or_output() {
     let core = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ironpxe-core");
     let manifest = fs::read_to_string(core.join("Cargo.toml")).unwrap();
     let (_, after) = manifest.split_once("[dependencies]\n").unwrap();

@@ -98,7 +98,7 @@ fn recovers(server: &Server) -> Result<()> {
 }
 
 #[test]
-fn serves_from_postgresql_and_recovers_from_its_outages() -> Result<()> {
+fn service_on_postgresql_recovers_from_outages() -> Result<()> {
     if Postgres::shared().is_none() {
         return Ok(());
     }

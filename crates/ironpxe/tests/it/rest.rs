@@ -89,7 +89,7 @@ fn options() -> ServerOptions {
 }
 
 #[tokio::test]
-async fn recorded_exchanges_are_answered_as_ironic_did() -> Result<()> {
+async fn replay_matches_the_recorded_answers_of_ironic() -> Result<()> {
     println!("{}", replay(&server()?).await?);
     Ok(())
 }

@@ -126,7 +126,7 @@ impl Site {
 }
 
 #[test]
-fn a_preview_is_what_the_machine_is_served() -> Result<()> {
+fn preview_equals_the_served_script() -> Result<()> {
     let mut site = Site::start()?;
     let by_port = format!("port_address={MAC}");
     let by_node = format!("node_uuid={}", site.node);
@@ -158,7 +158,7 @@ fn a_preview_is_what_the_machine_is_served() -> Result<()> {
 }
 
 #[test]
-fn a_preview_logs_no_boot_and_changes_no_node() -> Result<()> {
+fn preview_logs_no_boot_and_changes_no_node() -> Result<()> {
     let site = Site::start()?;
     let before = site.ironic.node("rack-1")?;
     site.preview("?state=wait%20call-back")?;
@@ -173,7 +173,7 @@ fn a_preview_logs_no_boot_and_changes_no_node() -> Result<()> {
 }
 
 #[test]
-fn an_explanation_names_the_fields() -> Result<()> {
+fn explanation_names_the_fields() -> Result<()> {
     let site = Site::start()?;
     let said = site.prints(&["explain", MAC, "--state", "wait call-back"])?;
     for line in [
@@ -219,7 +219,7 @@ fn an_explanation_names_the_fields() -> Result<()> {
 }
 
 #[test]
-fn ports_are_named_that_would_be_known_too() -> Result<()> {
+fn explanation_lists_the_other_ports_of_the_node() -> Result<()> {
     let site = Site::start()?;
     let said = |machine| -> Result<Vec<String>> {
         let text = site.prints(&["explain", machine])?;
@@ -255,7 +255,7 @@ fn ports_are_named_that_would_be_known_too() -> Result<()> {
 
 /// What an architecture changes is the images; a firmware changes nothing of the script.
 #[test]
-fn a_machine_can_be_supposed() -> Result<()> {
+fn state_architecture_and_firmware_can_be_overridden() -> Result<()> {
     let arm = "{aarch64 = \"http://images.example/arm\"}";
     let options = ServerOptions::default()
         .set("IRONPXE_CONDUCTOR__DEPLOY_KERNEL_BY_ARCH", arm)
@@ -296,7 +296,7 @@ fn a_machine_can_be_supposed() -> Result<()> {
 }
 
 #[test]
-fn a_wrong_question_is_named() -> Result<()> {
+fn invalid_request_is_refused_with_the_reason() -> Result<()> {
     let site = Site::start()?;
     let other = site
         .ironic
@@ -379,7 +379,7 @@ fn a_wrong_question_is_named() -> Result<()> {
 }
 
 #[test]
-fn passwords_are_shown_to_who_can_read_the_database_only() -> Result<()> {
+fn passwords_are_shown_only_when_read_from_the_database() -> Result<()> {
     let site = Site::start()?;
     let target = json!({
         "node_uuid": site.node,
@@ -437,7 +437,7 @@ fn passwords_are_shown_to_who_can_read_the_database_only() -> Result<()> {
 }
 
 #[test]
-fn what_is_not_there_is_not_created() -> Result<()> {
+fn missing_database_is_not_created() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let state = folder.path().join("state");
     let name = state.to_str().context("odd folder")?;
@@ -453,7 +453,7 @@ fn what_is_not_there_is_not_created() -> Result<()> {
 
 /// Neither read as if it were today's, nor brought up to date.
 #[test]
-fn the_database_of_an_older_release_is_refused_and_not_changed() -> Result<()> {
+fn database_of_an_older_release_is_refused_and_not_changed() -> Result<()> {
     let mut site = Site::start()?;
     site.server.terminate()?;
     let file = site.server.state_dir().join("ironpxe.sqlite");
@@ -482,7 +482,7 @@ fn the_database_of_an_older_release_is_refused_and_not_changed() -> Result<()> {
 }
 
 #[test]
-fn templates_are_printed_as_they_are() -> Result<()> {
+fn templates_are_printed_unchanged() -> Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ironpxe-core/src/boot/templates");
     let names = script(&["template"])?.out;
     assert!(names.lines().count() > 3, "{names}");

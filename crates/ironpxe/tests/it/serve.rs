@@ -98,7 +98,7 @@ fn get(stream: &mut TcpStream, path: &str) -> Result<String> {
 }
 
 #[test]
-fn it_needs_no_configuration_at_all() -> Result<()> {
+fn serve_starts_without_configuration() -> Result<()> {
     // But for the port: the default one may be in use on this host.
     let home = tempfile::tempdir()?;
     let mut server = Bare::start(home.path(), &["--listen", "127.0.0.1:0"])?;
@@ -125,7 +125,7 @@ fn it_needs_no_configuration_at_all() -> Result<()> {
 }
 
 #[test]
-fn an_open_connection_does_not_hold_up_the_end() -> Result<()> {
+fn open_connection_does_not_delay_shutdown() -> Result<()> {
     let home = tempfile::tempdir()?;
     for signal in ["-TERM", "-INT"] {
         let mut server = Bare::start(home.path(), &["--listen", "127.0.0.1:0"])?;
@@ -142,7 +142,7 @@ fn an_open_connection_does_not_hold_up_the_end() -> Result<()> {
 }
 
 #[test]
-fn the_second_signal_ends_it_at_once() -> Result<()> {
+fn second_signal_ends_the_process_immediately() -> Result<()> {
     let home = tempfile::tempdir()?;
     let mut server = Bare::start(home.path(), &["--listen", "127.0.0.1:0"])?;
     // A request whose body never comes would be waited for.
@@ -202,7 +202,7 @@ fn refuses_other_hosts_without_allow_unauthenticated() -> Result<()> {
 }
 
 #[test]
-fn a_port_that_is_taken_is_named() -> Result<()> {
+fn used_port_is_named() -> Result<()> {
     let home = tempfile::tempdir()?;
     let taken = TcpListener::bind("127.0.0.1:0")?;
     let address = taken.local_addr()?.to_string();
@@ -218,7 +218,7 @@ fn a_port_that_is_taken_is_named() -> Result<()> {
 }
 
 #[test]
-fn its_conductor_is_known_while_it_runs_and_no_longer() -> Result<()> {
+fn conductor_is_alive_only_while_the_process_runs() -> Result<()> {
     let state = tempfile::tempdir()?;
     let options = |host: &str| {
         ServerOptions::default()
@@ -245,7 +245,7 @@ fn its_conductor_is_known_while_it_runs_and_no_longer() -> Result<()> {
 
 /// A load balancer is told before the last request is refused.
 #[test]
-fn it_says_that_it_stops_before_it_does() -> Result<()> {
+fn readyz_fails_before_the_shutdown_begins() -> Result<()> {
     let home = tempfile::tempdir()?;
     let config = home.path().join("ironpxe.toml");
     std::fs::write(&config, "[api]\nshutdown_delay = 600\n")?;
@@ -279,7 +279,7 @@ fn it_says_that_it_stops_before_it_does() -> Result<()> {
 /// A template that no installer could use is found at the start; the built-in one is good for a
 /// beginning.
 #[test]
-fn a_kickstart_template_is_tried_out_at_the_start() -> Result<()> {
+fn kickstart_template_is_validated_at_start() -> Result<()> {
     let home = tempfile::tempdir()?;
     let built_in = Command::new(binary())
         .args(["script", "kickstart"])

@@ -116,7 +116,7 @@ fn intact(file: &Path) -> Result<()> {
 }
 
 #[test]
-fn what_was_written_is_there_after_a_restart() -> Result<()> {
+fn acknowledged_writes_survive_a_restart() -> Result<()> {
     let state = tempfile::tempdir()?;
     let options = ServerOptions::default().state_dir(state.path());
     let mut server = app::start(&options)?;

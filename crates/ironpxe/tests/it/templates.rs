@@ -97,7 +97,7 @@ fn says(ironic: &Ironic, node: &str, word: &str) -> Result<()> {
 }
 
 #[test]
-fn a_template_is_used_and_read_again() -> Result<()> {
+fn template_is_used_and_reloaded() -> Result<()> {
     let site = Site::new()?;
     let mut server = site.server()?;
     let ironic = Ironic::new(server.base_url())?;
@@ -158,7 +158,7 @@ fn a_template_is_used_and_read_again() -> Result<()> {
 }
 
 #[test]
-fn hanging_up_without_templates_does_nothing() -> Result<()> {
+fn sighup_without_templates_does_nothing() -> Result<()> {
     let mut server = app::start(&ServerOptions::default())?;
     server.hang_up()?;
     server.wait_for_log("nothing to reload", TIMEOUT)?;
@@ -170,7 +170,7 @@ fn hanging_up_without_templates_does_nothing() -> Result<()> {
 }
 
 #[test]
-fn a_broken_template_is_refused_with_file_line_and_reason() -> Result<()> {
+fn broken_template_is_refused_with_file_line_and_reason() -> Result<()> {
     let site = Site::new()?;
     site.write("boot.ipxe", "#!ipxe\n\necho {{ kernle }}\n")?;
     site.write("arm.ipxe", "#!ipxe\n{{ node.uuid }}\n")?;
@@ -220,7 +220,7 @@ fn a_broken_template_is_refused_with_file_line_and_reason() -> Result<()> {
 }
 
 #[test]
-fn the_check_notes_what_a_template_forgets() -> Result<()> {
+fn check_notes_an_incomplete_template() -> Result<()> {
     let site = Site::new()?;
     let Output { stdout, status, .. } = Command::new(binary())
         .args(["config", "check", "--config"])
@@ -238,7 +238,7 @@ fn the_check_notes_what_a_template_forgets() -> Result<()> {
 }
 
 #[test]
-fn what_is_printed_can_be_configured() -> Result<()> {
+fn printed_template_can_be_configured() -> Result<()> {
     let Output { stdout, .. } = Command::new(binary())
         .args(["script", "template", "boot.ipxe"])
         .output()?;
@@ -279,7 +279,7 @@ fn what_is_printed_can_be_configured() -> Result<()> {
 }
 
 #[test]
-fn an_explanation_names_the_template() -> Result<()> {
+fn explanation_names_the_template() -> Result<()> {
     let site = Site::new()?;
     let server = site.server()?;
     let ironic = Ironic::new(server.base_url())?;
@@ -316,7 +316,7 @@ fn an_explanation_names_the_template() -> Result<()> {
 }
 
 #[test]
-fn a_script_that_fails_for_one_machine_is_not_served() -> Result<()> {
+fn script_that_fails_for_one_machine_is_not_served() -> Result<()> {
     let site = Site::new()?;
     let risky = "#!ipxe\necho {{ node.uuid }} {{ request_id }}\n\
                  {% if node.extra.motto is defined %}\n{{ node.extra.motto }}\n{% endif %}\nexit 1\n";

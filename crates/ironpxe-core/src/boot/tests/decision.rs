@@ -8,7 +8,7 @@ use std::fmt::Write;
 use super::*;
 
 #[test]
-fn every_state_and_deploy_interface_is_decided() {
+fn every_state_and_deploy_interface_has_the_recorded_plan() {
     let interfaces = ["direct", "custom-agent", "fake", "ramdisk", "anaconda"];
     let mut table = format!(
         "{:16}{}\n",
@@ -50,7 +50,7 @@ fn refusal(plan: BootPlan) -> Refusal {
 }
 
 #[test]
-fn an_unknown_state_is_refused_by_its_name() {
+fn unknown_state_is_refused_and_named() {
     let mut node = node(ProvisionState::Active, "direct");
     node.provision_state = crate::provision_state::StoredState::Unknown("levitating".into());
     assert_eq!(
@@ -60,7 +60,7 @@ fn an_unknown_state_is_refused_by_its_name() {
 }
 
 #[test]
-fn maintenance_alone_boots_and_maintenance_with_a_fault_does_not() {
+fn maintenance_boots_and_maintenance_with_a_fault_is_refused() {
     let mut node = node(ProvisionState::DeployWait, "direct");
     node.maintenance = true;
     linux(plan(&node));
@@ -72,7 +72,7 @@ fn maintenance_alone_boots_and_maintenance_with_a_fault_does_not() {
 }
 
 #[test]
-fn a_port_without_pxe_does_not_boot_its_node() {
+fn port_with_pxe_disabled_is_refused() {
     let node = node(ProvisionState::DeployWait, "direct");
     let mut port = port(&node);
     port.pxe_enabled = false;
@@ -89,7 +89,7 @@ fn a_port_without_pxe_does_not_boot_its_node() {
 
 /// Images are looked for at three levels, and each level gives both or neither.
 #[test]
-fn the_nodes_images_come_before_its_architectures_and_those_before_all() {
+fn node_images_override_architecture_images_and_those_override_defaults() {
     let mut settings = BootSettings::default();
     settings.deploy.kernel = Some("http://c/all.k".into());
     settings.deploy.ramdisk = Some("http://c/all.r".into());
@@ -117,7 +117,7 @@ fn the_nodes_images_come_before_its_architectures_and_those_before_all() {
 }
 
 #[test]
-fn one_image_of_a_pair_is_refused_at_every_level() {
+fn kernel_or_ramdisk_alone_is_refused_at_every_level() {
     let fields = |node: &Node, settings: &BootSettings| match refusal(decide(
         Machine::of(node),
         settings,
@@ -149,7 +149,7 @@ fn one_image_of_a_pair_is_refused_at_every_level() {
 }
 
 #[test]
-fn kernel_arguments_come_from_the_instance_else_the_node_else_the_configuration() {
+fn instance_kernel_arguments_override_the_node_and_the_configuration() {
     let words = |node: &Node| linux(plan(node)).args.to_string();
     let mut node = node(ProvisionState::Active, "ramdisk");
     assert_eq!(words(&node), "root=/dev/ram0 nofb vga=normal rd.live.image");
@@ -171,7 +171,7 @@ fn kernel_arguments_come_from_the_instance_else_the_node_else_the_configuration(
 }
 
 #[test]
-fn debugging_is_asked_for_once() {
+fn ipa_debug_is_passed_once() {
     let settings = BootSettings {
         debug: true,
         ..BootSettings::default()
@@ -193,7 +193,7 @@ fn debugging_is_asked_for_once() {
 }
 
 #[test]
-fn inspection_calls_back_with_the_configured_parameters() {
+fn inspection_has_the_callback_url_and_the_configured_parameters() {
     let settings = BootSettings {
         inspection_kernel_params: "ipa-collect-lldp=1".into(),
         ..BootSettings::default()
@@ -209,7 +209,7 @@ fn inspection_calls_back_with_the_configured_parameters() {
 }
 
 #[test]
-fn an_agent_that_inspects_knows_the_api_only_on_the_fast_track() {
+fn inspection_has_the_api_url_only_with_fast_track() {
     let knows = |configured, word: serde_json::Value| {
         let settings = BootSettings {
             fast_track: configured,
@@ -250,7 +250,7 @@ fn an_agent_that_inspects_knows_the_api_only_on_the_fast_track() {
 }
 
 #[test]
-fn an_iso_is_booted_and_beside_an_image_it_is_a_conflict() {
+fn boot_iso_is_booted_and_conflicts_with_another_image() {
     let mut node = node(ProvisionState::Active, "ramdisk");
     let iso = "http://images.example/x.iso";
     node.instance_info.insert("boot_iso".into(), json!(iso));
@@ -261,7 +261,7 @@ fn an_iso_is_booted_and_beside_an_image_it_is_a_conflict() {
 }
 
 #[test]
-fn a_partition_image_boots_from_disk_unless_netboot_was_asked_for() {
+fn partition_image_boots_from_disk_unless_netboot_is_requested() {
     let mut node = node(ProvisionState::Active, "direct");
     node.instance_info
         .insert("image_type".into(), json!("partition"));
@@ -293,7 +293,7 @@ fn a_partition_image_boots_from_disk_unless_netboot_was_asked_for() {
 }
 
 #[test]
-fn a_node_may_go_to_its_disk_in_its_own_way() {
+fn node_local_boot_method_overrides_the_configured_one() {
     let mut node = node(ProvisionState::Active, "direct");
     let configured = BootSettings::default().local_boot;
     assert_eq!(plan(&node), BootPlan::LocalDisk(configured));
@@ -320,7 +320,7 @@ fn a_node_may_go_to_its_disk_in_its_own_way() {
 }
 
 #[test]
-fn values_of_the_wrong_type_are_named() {
+fn value_of_the_wrong_type_is_refused_with_its_field() {
     let mut node = node(ProvisionState::DeployWait, "direct");
     node.driver_info.insert("deploy_kernel".into(), json!(7));
     assert_eq!(

@@ -182,7 +182,7 @@ fn picture<'a>(pictures: &mut String, title: &str, lines: impl Iterator<Item = &
 }
 
 #[test]
-fn docs_show_what_every_state_boots() {
+fn docs_list_what_every_state_boots() {
     let page = Page::open("what-boots-when.md").unwrap();
     page.section("states", &states())
         .and_then(|page| page.section("progress", &progress()))

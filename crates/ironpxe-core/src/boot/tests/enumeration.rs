@@ -141,7 +141,7 @@ fn decide_in_every_way(node: &mut Node) -> BootPlan {
 }
 
 #[test]
-fn every_state_interface_and_image_is_decided() {
+fn every_state_interface_and_image_has_the_recorded_plan() {
     // Equal rows are one row; equal tables are one table.
     let mut refusals: Vec<String> = Vec::new();
     let mut tables: Vec<(Vec<String>, String)> = Vec::new();
@@ -201,7 +201,7 @@ fn every_state_interface_and_image_is_decided() {
 
 /// The table above, from the other side: no plan but of the states that are meant to have it.
 #[test]
-fn each_plan_has_its_states() {
+fn each_plan_occurs_in_the_recorded_states_only() {
     let mut states: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for state in ProvisionState::all() {
         for interface in INTERFACES {
@@ -264,7 +264,7 @@ const PROGRESS: [(&str, &str); 13] = [
 
 /// What a step or a flag changes; everything else is as it is without them.
 #[test]
-fn steps_and_flags_change_what_they_are_meant_to_change() {
+fn steps_and_flags_change_only_the_recorded_plans() {
     let mut text = String::new();
     for (what, value) in PROGRESS {
         let parsed: serde_json::Value = serde_json::from_str(value).unwrap();

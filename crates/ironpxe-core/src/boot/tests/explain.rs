@@ -25,7 +25,7 @@ fn of(about: &str, node: &Node) -> String {
 }
 
 #[test]
-fn agents_are_explained() {
+fn explanation_of_agent_boots_matches_the_snapshot() {
     let mut direct = node(ProvisionState::DeployWait, "direct");
     let port = port(&direct);
     let known = Machine {
@@ -60,7 +60,7 @@ fn agents_are_explained() {
 
 /// What is not set is not named as the source of anything.
 #[test]
-fn the_address_of_the_api_is_from_the_settings_that_say_it() {
+fn explanation_names_the_settings_that_give_the_api_url() {
     let settings = BootSettings {
         api_url_source: ApiUrlSource::ListenAddress,
         fast_track: true,
@@ -87,7 +87,7 @@ fn the_address_of_the_api_is_from_the_settings_that_say_it() {
 }
 
 #[test]
-fn work_under_way_is_explained() {
+fn explanation_of_work_in_progress_matches_the_snapshot() {
     let mut late = node(ProvisionState::Deploying, "direct");
     late.deploy_step = map(json!({"step": "boot_instance", "priority": 20}));
     let mut text = of("a late deploy step", &late);
@@ -114,7 +114,7 @@ fn work_under_way_is_explained() {
 }
 
 #[test]
-fn instances_are_explained() {
+fn explanation_of_instance_boots_matches_the_snapshot() {
     let mut text = of(
         "a ramdisk being deployed",
         &node(ProvisionState::Deploying, "ramdisk"),
@@ -150,7 +150,7 @@ fn instances_are_explained() {
 }
 
 #[test]
-fn installers_are_explained() {
+fn explanation_of_installer_boots_matches_the_snapshot() {
     let mut node = node(ProvisionState::DeployWait, "anaconda");
     let mut text = of("an image", &node);
     node.instance_info
@@ -167,7 +167,7 @@ fn installers_are_explained() {
 }
 
 #[test]
-fn refusals_are_explained() {
+fn explanation_of_refusals_matches_the_snapshot() {
     let mut text = of("enroll", &node(ProvisionState::Enroll, "direct"));
     let mut unready = node(ProvisionState::Deploying, "anaconda");
     unready.instance_info.remove("stage2");
@@ -229,7 +229,7 @@ fn refusals_are_explained() {
 /// Every state with every deploy interface: explained as it is decided, and a refusal always with
 /// its way out.
 #[test]
-fn every_decision_has_its_reasons() {
+fn every_decision_has_reasons() {
     for state in ProvisionState::all() {
         for interface in ["direct", "ramdisk", "anaconda"] {
             let node = node(state, interface);
@@ -251,7 +251,7 @@ fn every_decision_has_its_reasons() {
 
 /// The whole command line is accounted for, in its order.
 #[test]
-fn each_argument_has_a_source() {
+fn each_kernel_argument_has_a_source() {
     for interface in ["direct", "anaconda"] {
         arguments_have_sources(&node(ProvisionState::DeployWait, interface));
     }
@@ -275,7 +275,7 @@ fn arguments_have_sources(node: &Node) {
 }
 
 #[test]
-fn no_password_is_left_and_nothing_else_is_gone() {
+fn explanation_masks_passwords_and_nothing_else() {
     let mut node = node(ProvisionState::Active, "direct");
     node.driver_internal_info =
         map(json!({"boot_from_volume": "00000000-0000-4000-8000-00000000000a"}));
@@ -315,7 +315,7 @@ fn no_password_is_left_and_nothing_else_is_gone() {
 }
 
 #[test]
-fn all_templates_can_be_shown() {
+fn template_list_has_every_template_file() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/boot/templates");
     let mut files: Vec<String> = std::fs::read_dir(folder)
         .unwrap()

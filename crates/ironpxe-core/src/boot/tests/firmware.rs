@@ -23,7 +23,7 @@ fn told(about: &str, node: &Node, settings: &BootSettings) -> String {
 }
 
 #[test]
-fn each_firmware_has_its_own_way() {
+fn explanation_for_each_firmware_matches_the_snapshot() {
     let mut settings = BootSettings::default();
     let direct = node(ProvisionState::DeployWait, "direct");
     let mut text = told("an agent", &direct, &settings);
@@ -60,7 +60,7 @@ fn each_firmware_has_its_own_way() {
 
 /// What is counted is what the script says, and what UEFI puts in front is counted too.
 #[test]
-fn the_bytes_of_the_command_line_are_counted() {
+fn command_line_bytes_are_counted() {
     let mut node = node(ProvisionState::DeployWait, "direct");
     let settings = BootSettings::default();
     let bytes = |node: &Node| {
@@ -101,7 +101,7 @@ fn the_bytes_of_the_command_line_are_counted() {
 }
 
 #[test]
-fn firmware_and_architectures_are_read_by_their_words() {
+fn firmware_and_architecture_names_are_parsed() {
     for (word, firmware) in [
         ("efi", Firmware::Efi),
         ("uefi", Firmware::Efi),
@@ -122,7 +122,7 @@ fn firmware_and_architectures_are_read_by_their_words() {
 }
 
 #[test]
-fn what_is_supposed_is_so_and_is_said() {
+fn overrides_change_the_node_and_are_listed() {
     let mut node = node(ProvisionState::Active, "direct");
     let before = node.clone();
     assert_eq!(Overrides::default().apply(&mut node), []);

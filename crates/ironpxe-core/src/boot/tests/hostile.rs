@@ -184,7 +184,7 @@ proptest! {
 
     /// Every text of a node, its port, its volumes and the settings, in every plan.
     #[test]
-    fn no_value_adds_a_line_or_a_command(
+    fn hostile_value_adds_no_line_and_no_command(
         value in nasty(),
         place in 0..PLACES.len(),
         sample in 0..Sample::all().len(),
@@ -202,7 +202,7 @@ proptest! {
     }
 
     #[test]
-    fn a_kernel_line_is_exactly_the_words_that_were_given(
+    fn kernel_line_has_exactly_the_given_words(
         words in prop::collection::vec("[!-~]{1,20}", 0..20),
     ) {
         let mut node = node(ProvisionState::Active, "ramdisk");
@@ -220,7 +220,7 @@ proptest! {
 }
 
 #[test]
-fn three_kilobytes_of_arguments_are_refused_by_their_field() {
+fn three_kilobytes_of_arguments_are_refused_and_the_field_named() {
     let mut node = node(ProvisionState::DeployWait, "direct");
     node.driver_info
         .insert("kernel_append_params".into(), json!("a=b ".repeat(750)));
@@ -236,7 +236,7 @@ fn three_kilobytes_of_arguments_are_refused_by_their_field() {
 }
 
 #[test]
-fn hostile_urls_are_refused_by_their_field() {
+fn hostile_url_is_refused_and_its_field_named() {
     for url in [
         "file:///srv/../etc/passwd",
         "file://host/etc/passwd",

@@ -381,7 +381,7 @@ impl Interpreter<'_, '_> {
 }
 
 #[test]
-fn separators_work_as_in_ipxe() {
+fn emulator_runs_command_separators_like_ipxe() {
     let machine = &Firmware::all()[0];
     let commands = |lines: &str| {
         let script = format!("#!ipxe\n{lines}\nexit 1\n");

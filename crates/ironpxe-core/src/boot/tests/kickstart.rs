@@ -23,7 +23,7 @@ fn installed() -> Node {
 }
 
 #[test]
-fn of_an_image() {
+fn kickstart_of_an_image_matches_the_snapshot() {
     let mut node = installed();
     node.instance_info
         .insert("image_os_hash_algo".into(), json!("sha256"));
@@ -33,7 +33,7 @@ fn of_an_image() {
 }
 
 #[test]
-fn of_a_repository_with_a_config_drive() {
+fn kickstart_of_a_repository_with_a_config_drive_matches_the_snapshot() {
     let mut node = installed();
     node.instance_info
         .insert("image_source".into(), json!("http://h/os/"));
@@ -46,7 +46,7 @@ fn of_a_repository_with_a_config_drive() {
 
 /// A text of several lines in YAML has a line feed at its end.
 #[test]
-fn white_space_at_the_end_of_a_url_does_not_make_a_repository_an_image() {
+fn repository_url_with_trailing_white_space_is_still_a_repository() {
     let mut node = installed();
     for source in ["http://h/os/", "http://h/os/\n"] {
         node.instance_info
@@ -59,7 +59,7 @@ fn white_space_at_the_end_of_a_url_does_not_make_a_repository_an_image() {
 }
 
 #[test]
-fn a_checksum_is_used_or_refused_and_never_left_out() {
+fn checksum_is_verified_or_refused_but_never_omitted() {
     let with = |algo: &str, value: &str, checksum: &str| {
         let mut node = installed();
         for (key, text) in [
@@ -129,7 +129,7 @@ fn a_checksum_is_used_or_refused_and_never_left_out() {
 }
 
 #[test]
-fn a_config_drive_may_be_an_image_or_a_place() {
+fn config_drive_is_written_from_base64_or_from_a_url() {
     let mut node = installed();
     let dense = "QUJD".repeat(100_000);
     for (drive, command) in [
@@ -151,7 +151,7 @@ fn a_config_drive_may_be_an_image_or_a_place() {
 
 /// The very commands of the config drive's section, in a folder instead of a machine.
 #[test]
-fn the_config_drives_files_are_what_was_given() {
+fn config_drive_commands_write_the_given_files() {
     let folder = std::env::temp_dir().join(format!("ironpxe-kickstart-{}", std::process::id()));
     std::fs::create_dir_all(folder.join("etc")).unwrap();
     let user_data = "#!/bin/sh\necho 'it''s' \"$HOME\" %end\n%end\n\u{2028}ü\n";
@@ -188,7 +188,7 @@ fn with_template(text: &str) -> Result<String, KickstartError> {
 
 /// A template that was written for Ironic.
 #[test]
-fn an_operators_template_knows_ironics_names() {
+fn custom_template_has_the_variables_of_ironic() {
     let text = with_template(
         "{% if ks_options.is_source_a_path is defined %}\nurl --url {{ ks_options.liveimg_url }}\n\
          {% else %}\nliveimg --url {{ ks_options.liveimg_url }}\n{% endif %}\n%post\n\
@@ -236,7 +236,7 @@ fn broken_template_is_refused_when_loaded() {
 }
 
 #[test]
-fn no_filter_makes_a_value_pass_unquoted() {
+fn unquoted_value_is_refused_after_any_filter() {
     let mut node = installed();
     node.instance_info
         .insert("image_source".into(), json!("http://h/x?a=$(reboot)"));
@@ -311,7 +311,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
-    fn no_value_adds_a_line_or_a_command(value in nasty(), place in 0_usize..6) {
+    fn hostile_value_adds_no_line_and_no_command(value in nasty(), place in 0_usize..6) {
         let mut node = installed();
         let mut set = |key: &str, value: serde_json::Value| {
             node.instance_info.insert(key.into(), value);
@@ -363,7 +363,7 @@ proptest! {
 
     /// What is quoted arrives, in a real shell.
     #[test]
-    fn a_shell_reads_a_quoted_word_as_it_was(texts in prop::collection::vec("[ -~]{0,12}", 16)) {
+    fn shell_reads_a_quoted_word_unchanged(texts in prop::collection::vec("[ -~]{0,12}", 16)) {
         let mut template = "{{ ks_options.agent_token }} {{ ks_options.heartbeat_url }}\n".to_owned();
         for text in &texts {
             let literal = json!(text);

@@ -116,7 +116,7 @@ fn first_command(plan: &BootPlan) -> &'static str {
 /// the attempt that works, or gives up after so many more tries as are configured, in the way
 /// that is configured.
 #[test]
-fn whatever_fails_machines_come_up_or_give_up_as_configured() {
+fn machine_boots_or_gives_up_as_configured_after_any_number_of_failures() {
     let mut runs = 0;
     for sample in Sample::all() {
         for firmware in Firmware::all() {
@@ -160,7 +160,7 @@ fn whatever_fails_machines_come_up_or_give_up_as_configured() {
 
 /// Not only the first commands may fail: every pattern of failures of two tries.
 #[test]
-fn whatever_fails_in_the_middle_is_tried_from_the_beginning() {
+fn failure_at_any_command_restarts_from_the_first() {
     for sample in Sample::all() {
         for firmware in Firmware::all() {
             for &give_up in GiveUpAction::ALL {
@@ -205,7 +205,7 @@ fn whatever_fails_in_the_middle_is_tried_from_the_beginning() {
 
 /// On its way to the disk a machine executes its own platform's commands, and no other's.
 #[test]
-fn local_disks_are_booted_in_the_way_of_the_platform() {
+fn local_disk_is_booted_by_the_method_of_the_platform() {
     let sample = Sample::all().into_iter().find(|it| it.name == "local_disk");
     let sample = sample.unwrap();
     for &bios in LocalBootMethod::ALL {
@@ -268,7 +268,7 @@ fn needs_fallback(command: &str) -> bool {
 
 /// One script for every ROM: no command without a fallback.
 #[test]
-fn no_command_is_without_a_fallback() {
+fn every_command_that_may_fail_has_a_fallback() {
     let mut scripts: Vec<String> = Vec::new();
     for sample in Sample::all() {
         for &give_up in GiveUpAction::ALL {
@@ -327,7 +327,7 @@ fn no_command_is_without_a_fallback() {
 /// A firmware that lacks a command the others have: it may not get its system, but then it gives
 /// up as configured, and does nothing it was not told.
 #[test]
-fn a_command_that_is_missing_ends_nowhere_else() {
+fn missing_command_leads_to_the_configured_give_up_action() {
     let optional = [
         "clear",
         "initrd",
@@ -367,7 +367,7 @@ fn a_command_that_is_missing_ends_nowhere_else() {
 
 /// The commands each firmware executes, when all goes well and when all fails.
 #[test]
-fn what_each_firmware_executes() {
+fn commands_that_each_firmware_executes_match_the_snapshots() {
     for sample in Sample::all() {
         let mut text = String::new();
         for (all_fails, title) in [(false, "all goes well"), (true, "everything fails")] {

@@ -88,7 +88,7 @@ pub(super) fn nic_loop_console(given: Given) -> Vec<String> {
 /// The NIC loop asks for one NIC after the other, with the scripts it would really get, and blames
 /// the ports only if ironpxe says that it knows none of them.
 #[test]
-fn the_nic_loop_ends_with_the_nic_that_is_known() {
+fn nic_loop_stops_at_the_first_known_nic() {
     use Given::{Boots, Hidden, Html, Nothing, Refused, Unknown};
     const CREATE: &str = "Fix: baremetal port create";
     const URL: &str = "The last URL that failed:";

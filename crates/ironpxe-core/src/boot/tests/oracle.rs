@@ -124,7 +124,7 @@ fn recorded_args(script: &Value, role: LinuxRole) -> Vec<String> {
 }
 
 #[test]
-fn images_and_arguments_are_ironics_but_for_the_listed_differences() {
+fn images_and_arguments_match_ironic_except_for_listed_differences() {
     let known: BTreeMap<&str, &str> = DIFFERENCES.into_iter().collect();
     let (mut same, mut different) = (0, 0);
     for case in recorded() {

@@ -112,7 +112,7 @@ fn words(with: &BTreeSet<Setting>) -> String {
 }
 
 #[test]
-fn every_script_with_every_setting() {
+fn every_script_with_every_setting_matches_the_snapshot() {
     for sample in Sample::all() {
         let mut lines = Vec::new();
         for (setting, settings) in combinations() {
@@ -134,7 +134,7 @@ fn every_script_with_every_setting() {
 }
 
 #[test]
-fn local_disks_in_every_way_of_each_platform() {
+fn local_disk_script_of_each_platform_and_method_matches_the_snapshot() {
     let sample = Sample::all().into_iter().find(|it| it.name == "local_disk");
     let sample = sample.unwrap();
     let mut text = String::new();

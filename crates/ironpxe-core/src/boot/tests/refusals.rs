@@ -81,7 +81,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
-    fn three_lines_say_what_to_do(
+    fn refusal_has_at_most_three_lines_and_the_fix(
         refusal in refusals(),
         name in prop::option::of("[a-z0-9-]{1,255}"),
         state in prop_oneof![Just("active".to_owned()), Just("wait call-back".to_owned()), nasty()],
@@ -117,7 +117,7 @@ proptest! {
 
 /// The longest that really occur.
 #[test]
-fn the_longest_refusals_are_whole() {
+fn longest_refusals_are_shown_in_full() {
     use ProvisionState as S;
     let volume =
         |key: &str| format!("volume target 00000000-0000-4000-8000-00000000000a.properties.{key}");

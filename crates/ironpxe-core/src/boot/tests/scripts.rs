@@ -5,13 +5,13 @@ use std::fmt::Write;
 use super::*;
 
 #[test]
-fn deploy_ramdisk() {
+fn deploy_ramdisk_script_matches_the_snapshot() {
     let node = node(ProvisionState::DeployWait, "direct");
     insta::assert_snapshot!(script(&node, Some(&port(&node)), &BootSettings::default()));
 }
 
 #[test]
-fn deploy_ramdisk_by_node() {
+fn deploy_ramdisk_script_requested_by_node_matches_the_snapshot() {
     let node = node(ProvisionState::CleanWait, "direct");
     let text = script(&node, None, &BootSettings::default());
     assert!(
@@ -21,19 +21,19 @@ fn deploy_ramdisk_by_node() {
 }
 
 #[test]
-fn rescue_ramdisk() {
+fn rescue_ramdisk_script_matches_the_snapshot() {
     let node = node(ProvisionState::Rescue, "direct");
     insta::assert_snapshot!(script(&node, Some(&port(&node)), &BootSettings::default()));
 }
 
 #[test]
-fn installer() {
+fn installer_script_matches_the_snapshot() {
     let node = node(ProvisionState::DeployWait, "anaconda");
     insta::assert_snapshot!(script(&node, Some(&port(&node)), &BootSettings::default()));
 }
 
 #[test]
-fn instance_ramdisk_without_timeout_that_powers_off() {
+fn instance_ramdisk_script_without_timeout_and_with_poweroff_matches_the_snapshot() {
     let node = node(ProvisionState::Active, "ramdisk");
     let mut settings = BootSettings::default();
     settings.downloads.timeout_seconds = 0;
@@ -42,7 +42,7 @@ fn instance_ramdisk_without_timeout_that_powers_off() {
 }
 
 #[test]
-fn giving_up() {
+fn script_end_of_each_give_up_action_matches_the_snapshot() {
     let node = node(ProvisionState::Active, "ramdisk");
     let mut settings = BootSettings::default();
     let mut ends = String::new();
@@ -61,13 +61,13 @@ fn giving_up() {
 }
 
 #[test]
-fn local_disk() {
+fn local_disk_script_matches_the_snapshot() {
     let node = node(ProvisionState::Active, "direct");
     insta::assert_snapshot!(script(&node, Some(&port(&node)), &BootSettings::default()));
 }
 
 #[test]
-fn local_disk_in_each_method() {
+fn local_disk_script_of_each_method_matches_the_snapshot() {
     let node = node(ProvisionState::Active, "direct");
     let mut ways = String::new();
     for method in [
@@ -91,7 +91,7 @@ fn local_disk_in_each_method() {
 }
 
 #[test]
-fn iso() {
+fn iso_script_matches_the_snapshot() {
     let mut node = node(ProvisionState::Active, "ramdisk");
     node.instance_info
         .insert("boot_iso".into(), serde_json::json!("http://h/x.iso"));
@@ -99,7 +99,7 @@ fn iso() {
 }
 
 #[test]
-fn volume() {
+fn volume_script_matches_the_snapshot() {
     let mut node = node(ProvisionState::Active, "direct");
     let volumes = volumes(&node);
     let boot = volumes.targets[0].uuid.to_string();
@@ -125,13 +125,13 @@ fn volume() {
 }
 
 #[test]
-fn refusal() {
+fn refusal_script_matches_the_snapshot() {
     let node = node(ProvisionState::Available, "direct");
     insta::assert_snapshot!(script(&node, Some(&port(&node)), &BootSettings::default()));
 }
 
 #[test]
-fn every_refusal_says_what_to_do() {
+fn advice_of_every_refusal_matches_the_snapshot() {
     let mut texts = String::new();
     for refusal in refusals() {
         writeln!(texts, "{refusal}\n  Fix: {}.", refusal.advice("bm-1")).unwrap();
@@ -140,7 +140,7 @@ fn every_refusal_says_what_to_do() {
 }
 
 #[test]
-fn unknown_machine() {
+fn unknown_machine_script_matches_the_snapshot() {
     let scripts = Scripts::new(BootSettings::default().downloads).unwrap();
     let lines = [
         "ironpxe: no port has the address 52:54:00:aa:00:09.",
@@ -151,7 +151,7 @@ fn unknown_machine() {
 }
 
 #[test]
-fn nic_loop() {
+fn nic_loop_script_matches_the_snapshot() {
     let scripts = Scripts::new(BootSettings::default().downloads).unwrap();
     insta::assert_snapshot!(scripts.nic_loop().unwrap());
 }

@@ -56,7 +56,7 @@ fn render(scripts: &Scripts, extra: serde_json::Value) -> Result<String, Templat
 }
 
 #[test]
-fn the_built_in_template_as_an_operators_gives_the_same_scripts() {
+fn built_in_template_loaded_as_custom_gives_the_same_scripts() {
     let mut by_downloads: Vec<(Downloads, Scripts, Vec<Scripts>)> = Vec::new();
     for sample in samples() {
         let downloads = sample.downloads;
@@ -82,7 +82,7 @@ fn the_built_in_template_as_an_operators_gives_the_same_scripts() {
 }
 
 #[test]
-fn there_is_a_sample_of_everything() {
+fn samples_cover_every_kind_of_plan() {
     let mut kinds = BTreeSet::new();
     let (mut roles, mut bootifs, mut methods) = (Vec::new(), Vec::new(), Vec::new());
     let (mut with_chap, mut without_chap, mut several, mut iqns) = (0, 0, 0, BTreeSet::new());
@@ -195,7 +195,7 @@ fn broken_template_is_refused_with_its_line_and_the_reason() {
 }
 
 #[test]
-fn a_kernel_is_not_given_more_than_it_takes() {
+fn template_with_too_long_kernel_arguments_is_refused() {
     let arguments = |bytes: usize| {
         let line = format!(
             "#!ipxe\necho {{{{ node.uuid }}}} {{{{ request_id }}}}\n\
@@ -215,7 +215,7 @@ fn a_kernel_is_not_given_more_than_it_takes() {
 }
 
 #[test]
-fn a_password_is_shown_nowhere() {
+fn template_that_prints_the_chap_password_is_refused() {
     let shows = "{% if drives is defined %}{% for drive in drives %}{% if drive.chap %}\n\
                  echo {{ drive.chap.password }}\n{% endif %}{% endfor %}{% endif %}";
     let said = complaint(&with(shows));
@@ -226,7 +226,7 @@ fn a_password_is_shown_nowhere() {
 }
 
 #[test]
-fn what_a_template_forgets_is_noted() {
+fn incomplete_template_is_loaded_with_notes() {
     let notes = |text| load(text).unwrap().notes().join("\n");
     let all = notes("#!ipxe\nexit 1\n");
     assert!(
@@ -247,7 +247,7 @@ fn what_a_template_forgets_is_noted() {
 }
 
 #[test]
-fn an_architecture_has_its_own_template() {
+fn template_of_the_architecture_is_used() {
     let mut templates = OperatorTemplates::default();
     for (arch, word) in [
         ("aarch64", "arm"),

@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_subnet_is_read_and_divided() {
+    fn subnet_is_parsed_and_its_upper_half_is_the_dhcp_range() {
         let subnet = Subnet::parse("192.0.2.0/24").unwrap();
         assert_eq!(subnet.netmask(), Ipv4Addr::new(255, 255, 255, 0));
         assert_eq!(

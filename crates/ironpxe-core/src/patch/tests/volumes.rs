@@ -43,7 +43,7 @@ fn target() -> VolumeTarget {
 }
 
 #[test]
-fn a_connector_is_patched() {
+fn connector_fields_are_patched() {
     let mut changed = connector();
     VolumeChange(
         serde_json::from_value(json!([
@@ -67,7 +67,7 @@ fn a_connector_is_patched() {
 }
 
 #[test]
-fn a_target_is_patched() {
+fn target_fields_are_patched() {
     let mut changed = target();
     VolumeChange(
         serde_json::from_value(json!([
@@ -116,7 +116,7 @@ fn refused(operation: &Value) -> (String, String) {
 }
 
 #[test]
-fn a_connector_keeps_what_cannot_be_changed() {
+fn read_only_connector_fields_cannot_be_patched() {
     for (operation, words) in [
         (
             json!({"op": "replace", "path": "/uuid", "value": OTHER}),
@@ -145,7 +145,7 @@ fn a_connector_keeps_what_cannot_be_changed() {
 }
 
 #[test]
-fn a_target_keeps_what_cannot_be_changed() {
+fn read_only_target_fields_cannot_be_patched() {
     for (operation, words) in [
         (
             json!({"op": "replace", "path": "/uuid", "value": OTHER}),

@@ -392,7 +392,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_order_of_events_breaks_a_node(
+    fn invariants_hold_after_any_sequence_of_events(
         world in prop::sample::select(worlds()),
         ops in prop::collection::vec(prop::sample::select(all_ops()), 1..80),
     ) {
@@ -411,7 +411,7 @@ proptest! {
 
 /// Every event in every situation that any events lead to.
 #[test]
-fn no_event_in_any_situation_breaks_a_node() {
+fn invariants_hold_after_every_event_in_every_reachable_situation() {
     let ops = all_ops();
     let mut reached = BTreeMap::new();
     for world in worlds() {

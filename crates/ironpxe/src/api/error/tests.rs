@@ -142,7 +142,7 @@ async fn body(response: Response) -> String {
 }
 
 #[tokio::test]
-async fn the_whole_table() {
+async fn status_and_body_of_every_error_match_the_snapshot() {
     let mut table = String::new();
     for error in errors() {
         let variant = format!("{error:?}");
@@ -177,7 +177,7 @@ async fn the_whole_table() {
 }
 
 #[tokio::test]
-async fn the_cause_of_our_own_faults_is_for_the_log_only() {
+async fn cause_of_an_internal_error_is_only_logged() {
     let error = ApiError::from(Fault::Internal("the secret cause".to_owned()));
     assert_eq!(error.cause().as_deref(), Some("the secret cause"));
     let body = body(error.answer("req-1")).await;

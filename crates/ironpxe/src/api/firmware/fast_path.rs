@@ -197,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_that_name_a_version_or_an_id_go_to_the_router() {
+    fn requests_with_a_version_or_an_id_header_go_to_the_router() {
         for (name, speaks) in [
             ("User-Agent", false),
             ("X-Real-IP", false),

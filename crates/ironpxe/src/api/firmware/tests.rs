@@ -138,7 +138,7 @@ async fn every_endpoint_serves_the_nodes_script() {
 }
 
 #[tokio::test]
-async fn firmware_shows_refusals_and_other_clients_get_their_status() {
+async fn firmware_gets_a_refusal_script_and_other_clients_the_status() {
     let service = Service::new(ProvisionState::Available, false).await;
     for endpoint in service.endpoints() {
         let answer = service.machine(&endpoint).await;
@@ -214,7 +214,7 @@ async fn firmware_shows_refusals_and_other_clients_get_their_status() {
 }
 
 #[tokio::test]
-async fn head_is_get_without_the_body() {
+async fn head_answers_like_get_without_the_body() {
     let service = Service::new(ProvisionState::DeployWait, false).await;
     for endpoint in service
         .endpoints()
@@ -234,7 +234,7 @@ async fn head_is_get_without_the_body() {
 }
 
 #[tokio::test]
-async fn other_methods_are_refused() {
+async fn other_methods_get_405() {
     let service = Service::new(ProvisionState::DeployWait, false).await;
     for method in ["POST", "PUT", "DELETE", "PATCH"] {
         let endpoint = format!("/v1/boot/{MAC}/boot.ipxe");
@@ -254,7 +254,7 @@ async fn other_methods_are_refused() {
 }
 
 #[tokio::test]
-async fn the_loop_over_all_nics_is_one_script_for_every_machine() {
+async fn nic_loop_is_one_script_for_every_machine() {
     let service = Service::new(ProvisionState::Enroll, false).await;
     let answer = service.machine("/boot.ipxe").await;
     // With hyphens: iPXE takes what stands before the first colon of a relative URL for a scheme.
@@ -273,7 +273,7 @@ async fn pxelinux_cfg_without_mac_address_answers_404() {
 }
 
 #[tokio::test]
-async fn a_change_counts_at_the_next_request() {
+async fn change_is_served_at_the_next_request() {
     let service = Service::new(ProvisionState::DeployWait, false).await;
     let endpoint = format!("/v1/boot/{MAC}/boot.ipxe");
     let moved = "52:54:00:aa:00:02".parse().unwrap();

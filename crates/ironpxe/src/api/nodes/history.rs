@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_event_is_shortened_in_a_list() {
+    fn long_event_is_shortened_in_a_list() {
         let text = "ä".repeat(255);
         assert_eq!(shortened(&text), text);
         let text = "ä".repeat(256);

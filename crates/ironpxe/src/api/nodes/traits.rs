@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn traits_are_standard_or_custom() {
+    fn trait_must_be_standard_or_custom() {
         for name in ["CUSTOM_X", "HW_CPU_X86_VMX", "COMPUTE_NODE"] {
             assert!(read("trait", &json!(name)).is_ok(), "{name}");
         }

@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn stays_within_its_bytes_and_keeps_what_is_used() {
+    fn cache_stays_within_its_size_and_keeps_used_entries() {
         let cache = ClockCache::new(1 << 20);
         for number in 0..10_000 {
             put(&cache, number, 1000);
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_the_bytes_of_a_replaced_entry_once() {
+    fn replaced_entry_is_counted_once() {
         let cache = ClockCache::new(1 << 20);
         for number in (0..100).cycle().take(10_000) {
             put(&cache, number, 1000);
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_larger_than_the_cache_only_removes_the_one_before() {
+    fn entry_larger_than_the_cache_removes_only_its_predecessor() {
         let cache = ClockCache::new(1 << 20);
         put(&cache, 1, 10);
         put(&cache, 1, 1 << 20);
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_validator_belongs_to_the_content_it_was_made_for() {
+    fn validator_is_set_only_for_the_content_it_was_made_for() {
         let cache = ClockCache::new(1 << 20);
         let (old, new) = (content(), content());
         let version = || cache.get(&ident(7)).unwrap().validator.version;

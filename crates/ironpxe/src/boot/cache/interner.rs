@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_scripts_are_kept_once_while_anybody_has_them() {
+    fn equal_scripts_share_one_allocation_while_in_use() {
         let interner = Interner::new();
         let one = interner.intern(script(1));
         let same = interner.intern(script(1));
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn scripts_that_nobody_has_are_forgotten_in_time() {
+    fn unused_scripts_are_removed() {
         let interner = Interner::new();
         let kept: Vec<_> = (0..10).map(|it| interner.intern(script(it))).collect();
         for number in 10..100_000 {

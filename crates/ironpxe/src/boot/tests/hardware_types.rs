@@ -36,7 +36,7 @@ async fn asked(boot: &BootService, driver: &str) -> BootBody {
 }
 
 #[tokio::test]
-async fn a_type_stays_known_when_its_conductors_are_dead_or_have_left() {
+async fn type_stays_known_after_its_conductors_died_or_left() {
     let (db, _folder) = crate::db::testing::scratch().await;
     let node = waiting("one");
     db.node_create(&node).await.unwrap();
@@ -75,7 +75,7 @@ async fn a_type_stays_known_when_its_conductors_are_dead_or_have_left() {
 }
 
 #[tokio::test]
-async fn a_conductors_own_types_are_those_it_has_enabled() {
+async fn conductor_knows_only_its_enabled_types() {
     let (db, _folder) = crate::db::testing::scratch().await;
     register(&db, "other", &["redfish"]).await;
     let boot = service(&db);
@@ -89,7 +89,7 @@ async fn a_conductors_own_types_are_those_it_has_enabled() {
 }
 
 #[tokio::test]
-async fn the_last_list_is_used_while_the_database_is_away() {
+async fn last_list_is_used_while_the_database_is_unreachable() {
     let (db, _folder) = crate::db::testing::scratch().await;
     register(&db, "c1", &["fake-hardware"]).await;
     let types = HardwareTypes::registered(db.clone());

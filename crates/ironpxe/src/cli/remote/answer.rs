@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn faults_are_read_in_every_shape() {
+    fn error_message_is_read_from_every_body_format() {
         for (body, expected) in [
             (
                 r#"{"error_message":"{\"faultstring\":\"no\\nnode\"}"}"#,

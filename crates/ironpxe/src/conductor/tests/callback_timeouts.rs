@@ -127,7 +127,7 @@ async fn other_states_do_not_time_out() {
 
 /// An inspection's wait counts from the beginning of the inspection, as in Ironic.
 #[tokio::test]
-async fn an_inspection_waits_since_it_began() {
+async fn inspection_timeout_counts_from_its_start() {
     let app = TestApp::new().await;
     let state = ProvisionState::InspectWait;
     let now = |node: &mut Node| node.inspection_started_at = Some(clock::now());
@@ -146,7 +146,7 @@ async fn an_inspection_waits_since_it_began() {
 
 /// Between the search and its end, the installer calls, a verb reserves it, or it moves on.
 #[tokio::test]
-async fn a_node_that_changes_when_it_was_found_is_left_alone() {
+async fn node_changed_after_the_query_does_not_time_out() {
     let app = TestApp::new().await;
     let state = ProvisionState::DeployWait;
     let option = "deploy_callback_timeout";
@@ -169,7 +169,7 @@ async fn a_node_that_changes_when_it_was_found_is_left_alone() {
 /// A heartbeat of an agent moves nothing, so that it does not put off the end either; but the
 /// message does not say that the machine has not called.
 #[tokio::test]
-async fn timeout_message_tells_the_last_heartbeat() {
+async fn timeout_message_has_the_time_of_the_last_heartbeat() {
     let app = TestApp::new().await;
     let call = |node: &mut Node| {
         ironpxe_core::driver::agent::note(
@@ -190,7 +190,7 @@ async fn timeout_message_tells_the_last_heartbeat() {
 }
 
 #[tokio::test]
-async fn zero_is_no_limit() {
+async fn timeout_of_zero_disables_it() {
     let none = Duration::ZERO;
     let limits = CallbackTimeouts {
         deploy: none,
@@ -215,7 +215,7 @@ async fn zero_is_no_limit() {
 }
 
 #[tokio::test]
-async fn a_manual_cleaning_goes_back_to_manageable_and_an_interrupted_step_is_a_fault() {
+async fn manual_cleaning_timeout_targets_manageable_and_an_interrupted_step_sets_a_fault() {
     let app = TestApp::new().await;
     let erase = |node: &mut Node| {
         node.target_provision_state = Some("manageable".to_owned());
@@ -242,7 +242,7 @@ async fn a_manual_cleaning_goes_back_to_manageable_and_an_interrupted_step_is_a_
 
 /// Two conductors find the same nodes; each node is saved once.
 #[tokio::test]
-async fn one_of_several_conductors_ends_a_wait() {
+async fn timeout_is_handled_by_exactly_one_conductor() {
     let app = TestApp::new().await;
     let other = app.replica().host("conductor-2").start().await.conductor;
     let mut nodes = Vec::new();

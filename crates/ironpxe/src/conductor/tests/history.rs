@@ -45,7 +45,7 @@ async fn callback_timeout_is_recorded() {
 }
 
 #[tokio::test]
-async fn work_that_is_aborted_is_recorded() {
+async fn aborted_work_is_recorded() {
     let app = TestApp::new().await;
     for (state, severity, event_type) in [
         (ProvisionState::CleanWait, "ERROR", "cleaning"),
@@ -73,7 +73,7 @@ async fn work_that_is_aborted_is_recorded() {
 }
 
 #[tokio::test]
-async fn success_leaves_no_error() {
+async fn success_records_no_error() {
     let app = TestApp::new().await;
     let uuid = app.enrol("direct").await;
     app.walk(uuid, &["manage", "provide"]).await;
@@ -99,7 +99,7 @@ async fn abandoned_work_is_recorded() {
 }
 
 #[tokio::test]
-async fn history_follows_its_settings() {
+async fn history_settings_are_applied() {
     let app = TestApp::new().await;
     let uuid = waiting(&app, ProvisionState::DeployWait).await;
     app.conductor.fail_timed_out_nodes().await;

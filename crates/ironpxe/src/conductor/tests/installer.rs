@@ -60,7 +60,7 @@ async fn is_over(app: &TestApp, uuid: NodeUuid, token: &str) -> Node {
 }
 
 #[tokio::test]
-async fn the_installer_reports_and_the_node_is_active() {
+async fn installer_success_makes_the_node_active() {
     let app = TestApp::new().await;
     let (uuid, token) = app.being_installed().await;
     let node = app.settled(uuid).await;
@@ -115,7 +115,7 @@ async fn the_installer_reports_and_the_node_is_active() {
 }
 
 #[tokio::test]
-async fn a_failed_installer_says_why() {
+async fn installer_failure_sets_the_last_error() {
     let app = TestApp::new().await;
     let (uuid, token) = app.being_installed().await;
     app.tell(
@@ -145,7 +145,7 @@ async fn a_failed_installer_says_why() {
 }
 
 #[tokio::test]
-async fn only_the_nodes_own_token_counts() {
+async fn heartbeat_with_another_token_is_refused() {
     let app = TestApp::new().await;
     let (uuid, token) = app.being_installed().await;
     let (_, another) = app.being_installed().await;
@@ -195,7 +195,7 @@ async fn heartbeat_of_a_reserved_node_is_refused() {
 }
 
 #[tokio::test]
-async fn taking_the_instance_off_ends_the_installation() {
+async fn undeploy_ends_the_installation() {
     let app = TestApp::new().await;
     for (word, state) in [("abort", "deploy failed"), ("deleted", "available")] {
         let (uuid, token) = app.being_installed().await;
@@ -208,7 +208,7 @@ async fn taking_the_instance_off_ends_the_installation() {
 }
 
 #[tokio::test]
-async fn an_installation_that_cannot_succeed_is_not_begun() {
+async fn installation_that_cannot_succeed_is_refused() {
     let app = TestApp::new().await;
     let uuid = app.enrol("anaconda").await;
     app.walk(uuid, &["manage", "provide"]).await;
@@ -240,7 +240,7 @@ async fn an_installation_that_cannot_succeed_is_not_begun() {
 
 /// What the template cannot take is found out before, too.
 #[tokio::test]
-async fn a_template_that_cannot_take_the_image_is_named() {
+async fn template_unsuitable_for_the_image_is_named() {
     let template = "liveimg --url={{ ks_options.liveimg_url }}\n%post\n\
                     curl -d {{ ks_options.agent_token }} {{ ks_options.heartbeat_url }}\n%end\n";
     let kickstarts = Kickstarts::from_template("mine.cfg".into(), template.into()).unwrap();
@@ -264,7 +264,7 @@ async fn a_template_that_cannot_take_the_image_is_named() {
 }
 
 #[tokio::test]
-async fn in_maintenance_an_installer_is_stopped_if_the_operator_wants_it_so() {
+async fn installer_heartbeat_in_maintenance_is_refused_if_configured() {
     let app = TestApp::new().await;
     let (uuid, token) = app.being_installed().await;
     let maintain = |node: &mut Node| {

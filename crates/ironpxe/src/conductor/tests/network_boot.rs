@@ -119,7 +119,7 @@ async fn dhcp_files_exist_from_the_first_ramdisk_to_the_end_of_the_instance() {
 }
 
 #[tokio::test]
-async fn cleaning_after_an_instance_is_booted_at_once() {
+async fn cleaning_after_undeploy_boots_from_the_network() {
     let site = Site::new().await;
     let node = site.app.enrol("ramdisk").await;
     site.app.walk(node, &["manage", "provide", "deploy"]).await;
@@ -132,7 +132,7 @@ async fn cleaning_after_an_instance_is_booted_at_once() {
 }
 
 #[tokio::test]
-async fn an_instance_on_the_disk_boots_from_the_disk_after_rescue() {
+async fn disk_instance_boots_from_the_disk_after_rescue() {
     let site = Site::new().await;
     let node = site.app.enrol("direct").await;
     site.change(node, |node| {
@@ -159,7 +159,7 @@ async fn an_instance_on_the_disk_boots_from_the_disk_after_rescue() {
 }
 
 #[tokio::test]
-async fn an_installer_boots_over_the_network_until_it_is_done() {
+async fn installer_boots_from_the_network_until_it_is_done() {
     let site = Site::new().await;
     let node = site.app.enrol("anaconda").await;
     let states = site.app.walk(node, &["manage", "provide", "active"]).await;
@@ -168,7 +168,7 @@ async fn an_installer_boots_over_the_network_until_it_is_done() {
 }
 
 #[tokio::test]
-async fn unwritable_dhcp_files_fail_the_work_with_the_reason() {
+async fn unwritable_dhcp_file_fails_the_work_with_the_reason() {
     for (verb, before, state) in [
         ("deploy", &["manage", "provide"][..], "deploy failed"),
         ("clean", &["manage"], "clean failed"),
@@ -195,7 +195,7 @@ async fn unwritable_dhcp_files_fail_the_work_with_the_reason() {
 }
 
 #[tokio::test]
-async fn an_instance_that_cannot_be_taken_off_is_an_error() {
+async fn failed_undeploy_sets_the_error_state() {
     let site = Site::new().await;
     let node = site.app.enrol("direct").await;
     site.app.walk(node, &["manage", "provide", "active"]).await;
@@ -249,7 +249,7 @@ async fn port_changes_reach_the_dhcp_server_immediately() {
 }
 
 #[tokio::test]
-async fn nothing_is_left_of_a_node_that_is_deleted() {
+async fn dhcp_files_of_a_deleted_node_are_removed() {
     let site = Site::new().await;
     let node = site.app.enrol("direct").await;
     site.app.walk(node, &["manage", "provide", "active"]).await;
@@ -263,7 +263,7 @@ async fn nothing_is_left_of_a_node_that_is_deleted() {
 }
 
 #[tokio::test]
-async fn a_boot_interface_that_cannot_work_is_not_valid() {
+async fn unusable_boot_interface_fails_validation() {
     let site = Site::new().await;
     let node = site.app.enrol("direct").await;
     site.change(node, |node| {

@@ -11,7 +11,7 @@ use super::*;
 use crate::db::testing::TestDb;
 
 #[tokio::test]
-async fn an_agents_deployment_stops_where_it_waits_for_the_agent() {
+async fn agent_deployment_stops_in_wait_call_back() {
     let app = TestApp::new().await;
     let node = app.enrol("direct").await;
     assert_eq!(
@@ -25,7 +25,7 @@ async fn an_agents_deployment_stops_where_it_waits_for_the_agent() {
 }
 
 #[tokio::test]
-async fn a_ramdisk_deployment_is_active_at_once_and_can_be_torn_down() {
+async fn ramdisk_deployment_is_active_immediately_and_can_be_torn_down() {
     let app = TestApp::new().await;
     let node = app.enrol("ramdisk").await;
     assert_eq!(
@@ -42,7 +42,7 @@ async fn a_ramdisk_deployment_is_active_at_once_and_can_be_torn_down() {
 }
 
 #[tokio::test]
-async fn rescue_inspection_and_adoption() {
+async fn rescue_inspection_and_adoption_reach_their_states() {
     let app = TestApp::new().await;
     let node = app.enrol("ramdisk").await;
     assert_eq!(
@@ -70,7 +70,7 @@ async fn rescue_inspection_and_adoption() {
 }
 
 #[tokio::test]
-async fn cleaning_is_as_configured_and_as_the_node_says() {
+async fn automated_cleaning_follows_configuration_and_node() {
     let app = TestApp::new().await;
     let node = app.enrol("direct").await;
     let clean = |value| {
@@ -99,7 +99,7 @@ async fn cleaning_is_as_configured_and_as_the_node_says() {
 }
 
 #[tokio::test]
-async fn manual_cleaning_heads_for_manageable_all_the_way() {
+async fn manual_cleaning_keeps_the_target_manageable() {
     let app = TestApp::new().await;
     let node = app.enrol("direct").await;
     assert_eq!(
@@ -121,7 +121,7 @@ async fn manual_cleaning_heads_for_manageable_all_the_way() {
 }
 
 #[tokio::test]
-async fn cleaning_without_a_ramdisk_to_boot_fails_and_says_why() {
+async fn cleaning_without_a_ramdisk_image_fails_with_the_reason() {
     let app = TestApp::new().await;
     let node = app.enrol("direct").await;
     let forget = |node: &mut Node| {
@@ -139,7 +139,7 @@ async fn cleaning_without_a_ramdisk_to_boot_fails_and_says_why() {
 }
 
 #[tokio::test]
-async fn a_deployment_that_cannot_boot_is_refused_and_nothing_changes() {
+async fn unbootable_deployment_is_refused_and_changes_nothing() {
     let app = TestApp::new().await;
     let node = app.enrol("direct").await;
     app.walk(node, &["manage", "provide"]).await;
@@ -162,7 +162,7 @@ fn words() -> impl Iterator<Item = (Verb, &'static str)> {
 
 /// Every verb in every state: accepted exactly where Ironic's machine has its event.
 #[tokio::test]
-async fn verbs_are_refused_where_the_machine_has_no_way() {
+async fn verbs_are_accepted_exactly_where_the_state_machine_allows() {
     let app = TestApp::new().await;
     let node = app.enrol("ramdisk").await;
     for row in &MACHINE {
@@ -198,7 +198,7 @@ async fn verbs_are_refused_where_the_machine_has_no_way() {
 }
 
 #[tokio::test]
-async fn a_node_in_a_state_we_do_not_know_is_left_alone() {
+async fn node_in_an_unknown_state_is_not_changed() {
     let app = TestApp::new().await;
     let node = app.enrol("direct").await;
     let put = |node: &mut Node| {
@@ -212,7 +212,7 @@ async fn a_node_in_a_state_we_do_not_know_is_left_alone() {
 }
 
 #[tokio::test]
-async fn of_two_simultaneous_verbs_one_is_accepted() {
+async fn one_of_two_simultaneous_verbs_is_accepted() {
     let app = TestApp::new().await;
     for _ in 0..20 {
         let node = app.enrol("ramdisk").await;
@@ -232,7 +232,7 @@ async fn of_two_simultaneous_verbs_one_is_accepted() {
 }
 
 #[tokio::test]
-async fn protected_maintained_and_retired_nodes_are_spared() {
+async fn verbs_are_refused_for_protected_maintained_and_retired_nodes() {
     let app = TestApp::new().await;
     let node = app.enrol("ramdisk").await;
     app.walk(node, &["manage"]).await;
@@ -305,7 +305,7 @@ async fn accepted_verb_is_completed_after_its_client_disconnects() {
 /// A node whose instance lives on a remote volume needs no agent to write it, and boots from the
 /// volume until it is torn down.
 #[tokio::test]
-async fn an_instance_on_a_volume_is_active_at_once() {
+async fn volume_instance_is_active_immediately() {
     let app = TestApp::new().await;
     let uuid = app.enrol("direct").await;
     let external = |node: &mut Node| {
@@ -358,7 +358,7 @@ async fn an_instance_on_a_volume_is_active_at_once() {
 /// Steps and flags of earlier work, as Ironic leaves them in a row, say nothing of the work that
 /// begins: neither when it is validated nor when the machine asks.
 #[tokio::test]
-async fn leftovers_of_earlier_work_are_ignored() {
+async fn steps_and_flags_of_earlier_work_are_ignored() {
     let app = TestApp::new().await;
     let node = app.enrol("direct").await;
     app.walk(node, &["manage"]).await;
@@ -437,7 +437,7 @@ fn with_image_in_a_file(node: &mut Node) -> Result<()> {
 
 /// What validation found in its place may be gone when the work begins.
 #[tokio::test]
-async fn an_image_that_went_away_fails_the_deployment() {
+async fn image_deleted_meanwhile_fails_the_deployment() {
     let app = TestApp::new().await;
     let uuid = app.enrol("direct").await;
     app.db
@@ -464,7 +464,7 @@ async fn an_image_that_went_away_fails_the_deployment() {
 
 /// The database goes away while the work runs, and comes back.
 #[tokio::test]
-async fn work_outlives_an_outage_of_the_database() {
+async fn work_continues_after_a_database_outage() {
     let Some(site) = TestDb::postgres().await else {
         return;
     };
@@ -497,7 +497,7 @@ async fn work_outlives_an_outage_of_the_database() {
 /// The connection may break after the database has committed and before it says so. While the node
 /// stays in its state, saving again changes nothing; a new state is recognised by its time.
 #[tokio::test]
-async fn a_save_whose_answer_was_lost_is_found() {
+async fn committed_save_with_a_lost_reply_is_recognized() {
     let app = TestApp::new().await;
     let uuid = app.enrol("ramdisk").await;
     app.db

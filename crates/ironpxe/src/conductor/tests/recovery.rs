@@ -6,7 +6,7 @@ use ironpxe_core::provision_state::{FsmEvent, ProvisionState};
 use super::*;
 
 #[tokio::test]
-async fn abandoned_work_fails_and_waiting_nodes_wait_on() {
+async fn abandoned_work_fails_and_waiting_nodes_keep_waiting() {
     let app = TestApp::new().await;
     let mut nodes = Vec::new();
     for state in ProvisionState::all() {
@@ -63,7 +63,7 @@ async fn reserve(app: &TestApp, state: ProvisionState, host: &str) -> NodeUuid {
 }
 
 #[tokio::test]
-async fn a_conductor_takes_its_name_back_when_the_other_process_is_gone() {
+async fn conductor_takes_its_name_back_after_the_other_process_ended() {
     let app = TestApp::new().await;
     let run = async || app.db.conductor_get(HOST).await.unwrap().unwrap().run_id;
     let own = run().await;

@@ -50,7 +50,7 @@ fn script(cloud: &FaultyCloud) -> Option<String> {
 }
 
 #[tokio::test]
-async fn neutron_knows_the_machine_from_its_deployment_until_its_instance_is_gone() {
+async fn neutron_port_has_dhcp_options_from_deployment_until_undeploy() {
     let (app, cloud) = site().await;
     let node = app.enrol("direct").await;
     app.walk(node, &["manage", "provide"]).await;
@@ -70,7 +70,7 @@ async fn neutron_knows_the_machine_from_its_deployment_until_its_instance_is_gon
 }
 
 #[tokio::test]
-async fn a_vif_that_is_unplugged_forgets_the_machine_and_one_that_is_plugged_in_learns_of_it() {
+async fn detached_vif_is_cleared_and_attached_vif_gets_dhcp_options() {
     let (app, cloud) = site().await;
     cloud.has_port(OTHER, "52:54:00:aa:00:01", &["192.0.2.8"]);
     let node = app.enrol("direct").await;
@@ -88,7 +88,7 @@ async fn a_vif_that_is_unplugged_forgets_the_machine_and_one_that_is_plugged_in_
 }
 
 #[tokio::test]
-async fn a_vif_is_plugged_into_the_first_free_card_that_boots() {
+async fn vif_is_attached_to_the_first_free_pxe_port() {
     let (app, _cloud) = site().await;
     let node = app.enrol("direct").await;
     let first = app.db.node_ports(node).await.unwrap().remove(0);
@@ -171,7 +171,7 @@ async fn vifs_of_a_reserved_node_cannot_be_changed() {
 
 /// Each looks into all ports before it changes one.
 #[tokio::test]
-async fn of_two_simultaneous_attachments_of_a_vif_one_succeeds() {
+async fn one_of_two_simultaneous_attachments_of_a_vif_succeeds() {
     let (app, _cloud) = site().await;
     for round in 0..10 {
         let node = app.enrol("direct").await;

@@ -77,7 +77,7 @@ async fn outcomes(app: &TestApp, node: NodeUuid) -> Vec<Result<()>> {
 }
 
 #[tokio::test]
-async fn volumes_are_changed_while_their_node_is_off_and_free() {
+async fn volumes_can_be_changed_only_while_the_node_is_off_and_unreserved() {
     let app = TestApp::new().await;
     let node = app.enrol("direct").await;
     for power in [None, Some(PowerState::Off)] {

@@ -118,7 +118,7 @@ fn check(message: &str, source: &str) {
 }
 
 #[test]
-fn faults_of_files_are_reported_with_their_line() {
+fn errors_in_files_are_reported_with_their_line() {
     let mut table = String::new();
     for file in FILES {
         let message = complaint(file);
@@ -132,7 +132,7 @@ fn faults_of_files_are_reported_with_their_line() {
 }
 
 #[test]
-fn faults_of_the_environment_are_reported_with_their_variable() {
+fn errors_in_the_environment_are_reported_with_their_variable() {
     let mut table = String::new();
     for (name, value) in VARIABLES {
         let message = load("", &[(name, value)], &[]).unwrap_err().to_string();
@@ -144,7 +144,7 @@ fn faults_of_the_environment_are_reported_with_their_variable() {
 
 /// A value that was replaced as a whole is not shown as the origin of a part.
 #[test]
-fn part_of_a_setting_is_reported_where_it_was_set_last() {
+fn error_in_a_merged_setting_names_where_it_was_set_last() {
     let said = load(
         "[conductor.deploy_kernel_by_arch]\nx86_64 = \"http://h/k\"\n\
          [conductor.deploy_ramdisk_by_arch]\nx86_64 = \"http://h/r\"\n",
@@ -164,7 +164,7 @@ fn part_of_a_setting_is_reported_where_it_was_set_last() {
 }
 
 #[test]
-fn all_faults_are_reported_at_once() {
+fn all_errors_are_reported_at_once() {
     let complaint = load(
         "[pxe]\nnonsense = 1\nipxe_retries = -1\n[api]\nport = true\n",
         &[("IRONPXE_NONSENSE", "1")],

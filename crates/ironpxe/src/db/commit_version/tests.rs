@@ -28,7 +28,7 @@ fn header(change: u32, frames: u32, salts: [u32; 2]) -> [u8; 2 * HEADER] {
 }
 
 #[test]
-fn a_header_is_believed_only_if_sqlite_would() {
+fn wal_index_header_is_accepted_only_if_sqlite_would() {
     let good = header(5, 9, [1, 2]);
     let read = header_of(&good);
     assert!(read.is_some());
@@ -122,7 +122,7 @@ impl Handles {
 }
 
 #[tokio::test]
-async fn each_commit_has_its_version_and_reading_leaves_it() {
+async fn commit_changes_the_version_and_a_read_does_not() {
     let (mut handles, _folder) = Handles::new().await;
     let change = handles.change();
     let mut last = handles.all[0].commit_version();
@@ -150,7 +150,7 @@ async fn each_commit_has_its_version_and_reading_leaves_it() {
 }
 
 #[tokio::test]
-async fn what_is_not_committed_changes_nothing() {
+async fn uncommitted_changes_leave_the_version() {
     let (db, _folder) = scratch().await;
     db.sql("CREATE TABLE t (a INTEGER)").await;
     let before = db.commit_version();
@@ -173,7 +173,7 @@ async fn what_is_not_committed_changes_nothing() {
 /// A writer that was killed half-way through the header is what a broken first copy looks like.
 /// The next reader rebuilds the index from the log.
 #[tokio::test]
-async fn a_half_written_header_is_in_doubt_until_sqlite_has_recovered_it() {
+async fn half_written_header_has_no_version_until_sqlite_recovers_it() {
     let (db, folder) = scratch().await;
     db.sql("CREATE TABLE t (a INTEGER)").await;
     let before = db.commit_version();
@@ -194,7 +194,7 @@ async fn a_half_written_header_is_in_doubt_until_sqlite_has_recovered_it() {
 }
 
 #[tokio::test]
-async fn an_index_that_is_no_longer_the_databases_says_nothing() {
+async fn replaced_wal_index_has_no_version() {
     let (db, folder) = scratch().await;
     db.sql("CREATE TABLE t (a INTEGER)").await;
     assert!(db.commit_version().is_some());
@@ -228,7 +228,7 @@ impl Handles {
 }
 
 #[tokio::test]
-async fn a_commit_that_does_not_matter_leaves_the_version() {
+async fn ignored_commit_leaves_the_version() {
     let (mut handles, _folder) = Handles::new().await;
     handles.enter_conductor().await;
     let change = handles.change();
@@ -276,7 +276,7 @@ async fn read_before_an_ignored_commit_is_repeated() {
 
 /// One thread may have read a header before the commit and ask for its version after it.
 #[test]
-fn late_ignored_commit_changes_nothing() {
+fn version_survives_an_ignored_commit_read_meanwhile() {
     let headers = [1, 2, 3].map(|change| header_of(&header(change, change, [1, 2])).unwrap());
     let [old, passed_over, new] = headers;
     let mut seen = Seen::default();
@@ -317,7 +317,7 @@ async fn heartbeat_that_changes_nothing_ignores_no_commit() {
 
 /// Of two commits, one may matter.
 #[tokio::test]
-async fn what_another_one_commits_is_not_passed_over() {
+async fn commit_of_another_handle_is_not_ignored() {
     let (one, folder) = scratch().await;
     let other = open(&folder).await;
     one.sql("CREATE TABLE t (a INTEGER)").await;

@@ -91,7 +91,7 @@ async fn version_read(db: &Db, node: NodeUuid) -> (CommitVersion, Node) {
 const CHANGE: &str = "UPDATE nodes SET name = 'n' || revision, revision = revision + 1";
 
 #[tokio::test]
-async fn a_version_is_that_of_what_was_read_until_something_is_committed() {
+async fn version_read_with_rows_is_current_until_the_next_commit() {
     let Some(stand) = Stand::new().await else {
         return;
     };
@@ -113,7 +113,7 @@ async fn a_version_is_that_of_what_was_read_until_something_is_committed() {
 
 /// A transaction that is open at both looks, and one that began before the first and ends between them.
 #[tokio::test]
-async fn a_transaction_open_across_both_looks_hides_no_commit() {
+async fn transaction_open_across_both_reads_hides_no_commit() {
     let Some(stand) = Stand::new().await else {
         return;
     };
@@ -151,7 +151,7 @@ async fn a_transaction_open_across_both_looks_hides_no_commit() {
 }
 
 #[tokio::test]
-async fn a_subtransaction_shows_nothing_before_its_transaction_does_and_then_counts() {
+async fn subtransaction_changes_the_version_only_with_its_transaction() {
     let Some(stand) = Stand::new().await else {
         return;
     };
@@ -183,7 +183,7 @@ async fn a_subtransaction_shows_nothing_before_its_transaction_does_and_then_cou
 
 /// Ids are the server's, not the database's: a neighbour costs proofs, and makes no wrong ones.
 #[tokio::test]
-async fn a_busy_neighbour_hides_no_commit() {
+async fn commits_in_another_database_hide_no_commit() {
     let Some(stand) = Stand::new().await else {
         return;
     };
@@ -216,7 +216,7 @@ async fn a_busy_neighbour_hides_no_commit() {
 /// After a crash of the server, ids whose log was lost may be given again; so a version does not outlive
 /// the connections.
 #[tokio::test]
-async fn a_version_ends_with_the_connections_of_its_time() {
+async fn version_expires_with_its_connections() {
     let Some(stand) = Stand::new().await else {
         return;
     };

@@ -9,7 +9,7 @@ use super::super::{Db, Location, Settings};
 use super::{full_node, node};
 
 #[tokio::test]
-async fn the_file_is_for_its_owner_only_and_keeps_what_it_holds() {
+async fn file_is_private_and_keeps_its_content() {
     use std::os::unix::fs::PermissionsExt;
 
     let folder = tempfile::TempDir::new().unwrap();
@@ -37,7 +37,7 @@ async fn the_file_is_for_its_owner_only_and_keeps_what_it_holds() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_several_who_open_a_new_file_at_once_all_succeed() {
+async fn concurrent_opens_of_a_new_file_all_succeed() {
     for _ in 0..10 {
         let folder = std::sync::Arc::new(tempfile::TempDir::new().unwrap());
         let mut tasks = tokio::task::JoinSet::new();
@@ -55,7 +55,7 @@ async fn of_several_who_open_a_new_file_at_once_all_succeed() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_is_refused_with_its_name() {
+async fn file_that_is_no_database_is_refused_and_named() {
     let folder = tempfile::TempDir::new().unwrap();
     let path = folder.path().join("notes.txt");
     let settings = Settings {

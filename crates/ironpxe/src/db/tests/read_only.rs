@@ -46,7 +46,7 @@ async fn at_rest() -> (TempDir, NodeUuid) {
 }
 
 #[tokio::test]
-async fn a_folder_at_rest_is_left_as_it_was() {
+async fn reading_leaves_the_folder_of_a_stopped_service_unchanged() {
     use std::os::unix::fs::PermissionsExt;
 
     let (folder, uuid) = at_rest().await;
@@ -70,7 +70,7 @@ async fn a_folder_at_rest_is_left_as_it_was() {
 }
 
 #[tokio::test]
-async fn what_the_service_has_just_written_is_seen_and_its_files_are_not_touched() {
+async fn latest_writes_of_a_running_service_are_read_without_touching_its_files() {
     let folder = TempDir::new().unwrap();
     let service = open(&folder).await;
     let path = folder.path().join(FILE);
@@ -94,7 +94,7 @@ async fn what_the_service_has_just_written_is_seen_and_its_files_are_not_touched
 }
 
 #[tokio::test]
-async fn what_a_killed_service_has_left_in_its_log_is_seen() {
+async fn writes_in_the_log_of_a_killed_service_are_read() {
     let folder = TempDir::new().unwrap();
     let service = open(&folder).await;
     let node = node();
@@ -115,7 +115,7 @@ async fn what_a_killed_service_has_left_in_its_log_is_seen() {
 
 /// A service that starts while the file is read as one that cannot change.
 #[tokio::test]
-async fn what_was_read_while_the_service_started_does_not_count() {
+async fn read_during_a_service_start_is_repeated() {
     let (folder, _) = at_rest().await;
     let path = folder.path().join(FILE);
     let late = node();
@@ -134,7 +134,7 @@ async fn what_was_read_while_the_service_started_does_not_count() {
 }
 
 #[tokio::test]
-async fn the_tables_of_another_release_are_refused() {
+async fn schema_of_another_release_is_refused() {
     let newest = schema::SQLITE.iter().map(|it| it.version).max().unwrap();
     for (change, advice) in [
         (
@@ -166,7 +166,7 @@ async fn the_tables_of_another_release_are_refused() {
 }
 
 #[tokio::test]
-async fn files_that_are_no_database_are_named() {
+async fn files_that_are_no_database_are_refused_and_named() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join(FILE);
     let error = Db::read_only(&path, async |_| ()).await.unwrap_err();

@@ -123,7 +123,7 @@ async fn the_status_is_told(site: TestDb) {
 }
 
 #[tokio::test]
-async fn of_a_file_that_is_not_there_everything_is_pending() {
+async fn every_migration_of_a_missing_file_is_pending() {
     let site = TestDb::sqlite();
     let status = schema_status(&site.location()).await.unwrap();
     assert_eq!(status.here, None);
@@ -142,7 +142,7 @@ async fn of_a_file_that_is_not_there_everything_is_pending() {
 }
 
 #[tokio::test]
-async fn a_server_is_upgraded_only_on_request() {
+async fn server_schema_is_upgraded_only_on_request() {
     let Some(site) = TestDb::empty_postgres() else {
         return;
     };
@@ -300,7 +300,7 @@ fn objections(version: i64, text: &str) -> Vec<String> {
 }
 
 #[test]
-fn migrations_expand_or_say_that_they_do_not() {
+fn migrations_only_expand_or_are_marked() {
     let mut wrong = Vec::new();
     let (sqlite, postgres) = (migrations("sqlite"), migrations("postgres"));
     assert_eq!(
@@ -326,7 +326,7 @@ fn migrations_expand_or_say_that_they_do_not() {
 }
 
 #[test]
-fn what_a_migration_must_not_do_is_found() {
+fn forbidden_migration_statements_are_found() {
     let good = [
         "-- compatible-with: 2\nALTER TABLE nodes ADD COLUMN a TEXT;",
         "-- Words.\n-- compatible-with: 2\nALTER TABLE nodes ADD COLUMN a TEXT NOT NULL DEFAULT '';",

@@ -19,7 +19,7 @@ use crate::{clock, ident};
 /// A change of a volume must have seen the node as it is when the change is saved, also if
 /// another change of the node is under way meanwhile.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_that_is_being_changed_is_waited_for() {
+async fn change_waits_for_a_concurrent_change_of_the_node() {
     let Some(site) = TestDb::postgres().await else {
         return;
     };

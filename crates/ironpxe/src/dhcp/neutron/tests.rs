@@ -103,7 +103,7 @@ fn named(names: &[(&str, u64)]) -> Vec<(String, u64)> {
 const FOR_V4: [(&str, u64); 3] = [("tag:!ipxe,67", 4), ("tag:ipxe,67", 4), ("66", 4)];
 
 #[tokio::test]
-async fn each_card_is_told_what_its_addresses_are_for() {
+async fn each_port_gets_the_options_of_its_ip_versions() {
     let site = Site::new();
     site.dhcp
         .update(&site.node, &site.tenants(), &options())
@@ -192,7 +192,7 @@ async fn temporary_network_comes_before_the_tenant_network() {
 }
 
 #[tokio::test]
-async fn a_node_without_any_vif_cannot_be_booted_this_way() {
+async fn node_without_any_vif_is_refused() {
     let site = Site::new();
     let mut silent = site.port(2, &[("tenant_vif_port_id", TWO)]);
     silent.pxe_enabled = false;
@@ -215,7 +215,7 @@ async fn a_node_without_any_vif_cannot_be_booted_this_way() {
 }
 
 #[tokio::test]
-async fn one_updated_port_is_enough() {
+async fn update_of_one_port_is_sufficient() {
     let site = Site::new();
     let lost = site.port(1, &[("tenant_vif_port_id", "nosuch")]);
     let [_, two] = site.tenants();
@@ -242,7 +242,7 @@ async fn one_updated_port_is_enough() {
 }
 
 #[tokio::test]
-async fn a_port_without_an_address_gets_no_answer_from_dhcp() {
+async fn port_without_a_fixed_address_is_refused() {
     let site = Site::new();
     site.cloud.has_port(ONE, MAC, &[]);
     let ports = [site.port(1, &[("tenant_vif_port_id", ONE)])];
@@ -256,7 +256,7 @@ async fn a_port_without_an_address_gets_no_answer_from_dhcp() {
 }
 
 #[tokio::test]
-async fn trouble_that_passes_is_not_noticed_and_other_trouble_is_said() {
+async fn temporary_errors_are_retried_and_others_reported() {
     let site = Site::new();
     let path = format!("/network/v2.0/ports/{ONE}");
     let ports = [site.port(1, &[("tenant_vif_port_id", ONE)])];

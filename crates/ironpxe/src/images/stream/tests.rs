@@ -47,7 +47,7 @@ async fn read(opened: OpenImage) -> (Vec<u8>, Option<String>) {
 }
 
 #[tokio::test]
-async fn the_bytes_are_those_that_were_promised() {
+async fn stream_has_exactly_the_announced_length() {
     assert_eq!(read(opened(b"", 0, None)).await, (vec![], None));
     let content: Vec<u8> = (0..300_000_u32).map(|it| it.to_le_bytes()[0]).collect();
     let (got, error) = read(opened(&content, 300_000, None)).await;
@@ -63,7 +63,7 @@ async fn the_bytes_are_those_that_were_promised() {
 }
 
 #[tokio::test]
-async fn a_damaged_image_is_never_sent_whole() {
+async fn damaged_image_is_never_sent_completely() {
     for (algorithm, value) in [
         ("sha256", SHA256_OF_ABC),
         ("md5", "900150983CD24FB0D6963F7D28E17F72"),
@@ -78,7 +78,7 @@ async fn a_damaged_image_is_never_sent_whole() {
 }
 
 #[tokio::test]
-async fn a_part_is_not_verified() {
+async fn partial_download_is_not_verified() {
     let check = Check::new("sha256", SHA256_OF_ABC);
     let mut part = opened(b"xbc", 3, check);
     part.part = Some((0, 1));
@@ -87,7 +87,7 @@ async fn a_part_is_not_verified() {
 }
 
 #[test]
-fn only_digests_that_are_known_are_verified() {
+fn only_supported_digests_are_verified() {
     assert!(Check::new("sha512", &"0".repeat(128)).is_some());
     for (algorithm, value) in [
         ("sha512", "00".to_owned()),

@@ -15,7 +15,7 @@ fn option(name: &str, value: Option<&str>, ip_version: u8) -> ExtraDhcpOption {
 }
 
 #[tokio::test]
-async fn an_image_is_described() {
+async fn image_description_is_read() {
     let cloud = cloud();
     let image = glance(&cloud).image(IMAGE).await.unwrap();
     assert_eq!((image.id.as_str(), image.size), (IMAGE, Some(10)));
@@ -27,7 +27,7 @@ async fn an_image_is_described() {
 }
 
 #[tokio::test]
-async fn an_id_is_one_part_of_the_path() {
+async fn id_is_escaped_to_one_path_segment() {
     let cloud = cloud();
     let error = glance(&cloud).image("../../v3/a?b").await.unwrap_err();
     assert!(error.is_not_found(), "{error}");
@@ -36,7 +36,7 @@ async fn an_id_is_one_part_of_the_path() {
 }
 
 #[tokio::test]
-async fn data_come_whole_or_in_part() {
+async fn image_data_is_read_completely_or_by_range() {
     let cloud = cloud();
     let glance = glance(&cloud);
     for (range, status, expected) in [
@@ -58,7 +58,7 @@ async fn data_come_whole_or_in_part() {
 }
 
 #[tokio::test]
-async fn an_image_without_data_has_none() {
+async fn image_without_data_gives_an_error() {
     let cloud = cloud();
     let queued = serde_json::json!({ "id": "q", "status": "queued", "size": null });
     cloud.has_image("q", queued, b"");
@@ -74,7 +74,7 @@ async fn an_image_without_data_has_none() {
 }
 
 #[tokio::test]
-async fn a_ports_options_are_set_and_deleted() {
+async fn port_options_are_set_and_deleted() {
     let cloud = cloud();
     let neutron = neutron(&cloud);
     let port = neutron.port(PORT).await.unwrap();
@@ -103,7 +103,7 @@ async fn a_ports_options_are_set_and_deleted() {
 }
 
 #[tokio::test]
-async fn the_catalog_says_where_a_service_is_unless_the_operator_does() {
+async fn endpoint_comes_from_the_catalog_unless_configured() {
     let cloud = cloud();
     let found = |change: fn(&mut Settings)| {
         let mut settings = settings(&cloud);
@@ -140,7 +140,7 @@ async fn the_catalog_says_where_a_service_is_unless_the_operator_does() {
 }
 
 #[tokio::test]
-async fn without_authentication_there_must_be_an_address() {
+async fn auth_none_requires_endpoint_override() {
     let cloud = cloud();
     let mut settings = settings(&cloud);
     settings.auth = Auth::None;
@@ -162,7 +162,7 @@ async fn without_authentication_there_must_be_an_address() {
 }
 
 #[tokio::test]
-async fn temporary_urls_point_into_the_swift_of_the_catalog_unless_the_operator_says_where() {
+async fn temporary_urls_use_swift_of_the_catalog_unless_configured() {
     let cloud = cloud();
     let of = |endpoint_url: Option<&str>, account: Option<&str>| {
         TempUrls::new(

@@ -161,7 +161,7 @@ async fn interrupted_download_is_an_error_to_its_reader() {
 }
 
 #[tokio::test]
-async fn an_answer_without_an_end_is_not_read() {
+async fn oversized_response_is_refused() {
     let cloud = cloud();
     cloud.order(IMAGE_PATH, [Fault::Endless]);
     let error = glance(&cloud).image(IMAGE).await.unwrap_err();
@@ -172,7 +172,7 @@ async fn an_answer_without_an_end_is_not_read() {
 }
 
 #[tokio::test]
-async fn a_redirection_is_followed_to_the_same_host_and_not_forever() {
+async fn redirects_are_followed_to_the_same_host_up_to_a_limit() {
     let cloud = cloud();
     let to = |url: String| Fault::Header(307, "Location", url);
     cloud.order(

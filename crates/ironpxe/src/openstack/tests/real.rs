@@ -38,7 +38,7 @@ async fn status(url: &str) -> StatusCode {
 
 #[tokio::test]
 #[ignore = "needs the services of OpenStack, which `cargo xtask test --full` installs"]
-async fn images_come_from_glance_and_from_swift() {
+async fn images_are_read_from_glance_and_swift() {
     let started = tokio::task::spawn_blocking(|| {
         let venv = real::venv().unwrap();
         let keystone = Keystone::start(&venv).unwrap();
@@ -168,7 +168,7 @@ async fn images_come_from_glance_and_from_swift() {
 
 #[tokio::test]
 #[ignore = "needs the services of OpenStack, which `cargo xtask test --full` installs"]
-async fn expiring_token_is_replaced_in_time() {
+async fn expiring_token_is_replaced_before_it_expires() {
     let started = tokio::task::spawn_blocking(|| {
         let venv = real::venv().unwrap();
         let keystone = Keystone::start_with(&venv, 20).unwrap();

@@ -16,7 +16,7 @@ async fn concurrent_requests(glance: &Glance) -> Vec<Result<Image, OpenStackErro
 }
 
 #[tokio::test]
-async fn one_token_serves_all_who_ask() {
+async fn concurrent_requests_share_one_token() {
     let cloud = cloud();
     let glance = glance(&cloud);
     assert!(concurrent_requests(&glance).await.iter().all(Result::is_ok));
@@ -25,7 +25,7 @@ async fn one_token_serves_all_who_ask() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_refused_is_replaced_once_for_all() {
+async fn refused_token_is_replaced_once_for_all_requests() {
     let cloud = cloud();
     let glance = glance(&cloud);
     glance.image(IMAGE).await.unwrap();
@@ -35,7 +35,7 @@ async fn a_token_that_is_refused_is_replaced_once_for_all() {
 }
 
 #[tokio::test]
-async fn a_token_is_replaced_when_it_has_ended() {
+async fn expired_token_is_replaced() {
     let cloud = cloud();
     cloud.token_life(Duration::ZERO);
     let glance = glance(&cloud);
@@ -52,7 +52,7 @@ async fn a_token_is_replaced_when_it_has_ended() {
 }
 
 #[tokio::test]
-async fn a_new_token_that_is_refused_is_not_replaced_again() {
+async fn refused_new_token_is_an_error() {
     let cloud = cloud();
     let unauthorized = Fault::Status(401, "not you");
     cloud.order(IMAGE_PATH, [unauthorized.clone(), unauthorized]);
@@ -63,7 +63,7 @@ async fn a_new_token_that_is_refused_is_not_replaced_again() {
 }
 
 #[tokio::test]
-async fn an_application_credential_is_as_good_as_a_password() {
+async fn application_credential_authenticates() {
     let cloud = cloud();
     let mut settings = settings(&cloud);
     settings.auth = credential(&cloud);
@@ -127,7 +127,7 @@ async fn concurrent_requests_share_a_keystone_failure() {
 }
 
 #[tokio::test]
-async fn token_is_used_while_keystone_is_away() {
+async fn token_is_used_while_keystone_is_unreachable() {
     let cloud = cloud();
     let settings = settings(&cloud);
     let session = session::Session::new(keystone::Login::new(&settings.auth).unwrap().unwrap());

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_has_a_few_places_and_all_have_a_few_more() {
+    fn concurrent_verifications_are_limited_by_peer_and_in_total() {
         let limits = Arc::new(Limits::default());
         let now = Instant::now();
         let one = peer("192.0.2.1");
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn who_fails_often_waits_and_nobody_else_does() {
+    fn peer_with_many_failures_is_delayed_and_others_are_not() {
         let limits = Arc::new(Limits::default());
         let start = Instant::now();
         // Neighbours in one network are one peer.
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn only_so_many_peers_are_remembered() {
+    fn number_of_remembered_peers_is_limited() {
         let limits = Arc::new(Limits::default());
         let now = Instant::now();
         for number in 0..MAX_PEERS {

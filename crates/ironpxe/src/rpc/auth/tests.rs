@@ -176,7 +176,7 @@ async fn clients_with_many_failures_are_limited_before_the_password_check() {
 }
 
 #[test]
-fn an_unknown_name_is_as_much_work_as_a_known_one() {
+fn unknown_user_is_checked_as_long_as_a_known_one() {
     let (_folder, path) = file(&[("api", "right")]);
     let users = Users::read(&path).unwrap();
     let dummy_hash = users.lock().dummy_hash();
@@ -191,7 +191,7 @@ fn an_unknown_name_is_as_much_work_as_a_known_one() {
 }
 
 #[test]
-fn memory_is_bounded_and_wrong_passwords_evict_no_right_one() {
+fn cache_is_bounded_and_wrong_passwords_evict_no_correct_one() {
     let (_folder, path) = file(&[("api", "right")]);
     let users = Users::read(&path).unwrap();
     let mut known = users.lock();
@@ -224,7 +224,7 @@ fn unusable_password_entries_are_named() {
 }
 
 #[test]
-fn a_password_is_not_printed() {
+fn password_is_not_in_the_debug_output() {
     let credentials = Credentials {
         username: "api".to_owned(),
         password: "s3cret".to_owned(),

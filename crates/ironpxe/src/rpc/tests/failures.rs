@@ -126,7 +126,7 @@ async fn silent_conductor_is_asked_last_until_its_next_heartbeat() {
 }
 
 #[tokio::test]
-async fn change_that_may_have_happened_is_not_retried() {
+async fn possibly_applied_change_is_not_retried() {
     for (what, router) in garbage() {
         if what == "silence" {
             // It would take as long as an operator waits.
@@ -155,7 +155,7 @@ async fn change_that_may_have_happened_is_not_retried() {
 }
 
 #[tokio::test]
-async fn change_that_did_not_happen_is_retried_at_the_next_conductor() {
+async fn undelivered_change_is_retried_at_the_next_conductor() {
     let site = Site::new().await;
     let sent = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&sent);
@@ -188,7 +188,7 @@ async fn change_that_did_not_happen_is_retried_at_the_next_conductor() {
 }
 
 #[tokio::test]
-async fn no_living_conductor_is_an_error_that_says_so() {
+async fn call_without_a_live_conductor_fails_and_says_so() {
     let site = Site::new().await;
     site.waiting_node().await;
     site.local.drain().await;

@@ -57,7 +57,7 @@ fn passthru(id: &Value, info: &Value) -> String {
 }
 
 #[tokio::test]
-async fn a_call_is_answered_as_ironics_conductor_does() {
+async fn call_is_answered_like_the_conductor_of_ironic() {
     let site = Site::new().await;
     site.waiting_node().await;
     let router = router(&site);
@@ -101,7 +101,7 @@ async fn a_call_is_answered_as_ironics_conductor_does() {
 }
 
 #[tokio::test]
-async fn a_cast_is_carried_out_and_not_answered() {
+async fn cast_is_executed_without_a_result() {
     let site = Site::new().await;
     let node = site.waiting_node().await;
     let cast = |method: &str| {

@@ -37,7 +37,7 @@ async fn a_moment() {
 }
 
 #[test]
-fn addresses_are_counted_by_what_a_host_can_choose() {
+fn ipv6_addresses_of_one_prefix_count_as_one_source() {
     let source = |text: &str| client_network(text.parse().unwrap()).to_string();
     assert_eq!(source("10.0.0.1"), "10.0.0.1");
     assert_eq!(source("::ffff:10.0.0.1"), "10.0.0.1");
@@ -46,14 +46,14 @@ fn addresses_are_counted_by_what_a_host_can_choose() {
 }
 
 #[test]
-fn a_state_keeps_its_time() {
+fn state_and_time_are_packed_and_unpacked() {
     for state in [State::Working, State::Idle, State::Slow, State::Evicted] {
         assert_eq!(State::of(state.at(1_234_567)), (state, 1_234_567));
     }
 }
 
 #[tokio::test]
-async fn the_longest_idle_of_the_address_with_the_most_goes() {
+async fn longest_idle_connection_of_the_busiest_address_is_evicted() {
     let limit = ConnectionLimit::new(9, true, LONG);
     let machine = enter(&limit, 1).await;
     a_moment().await;
@@ -90,7 +90,7 @@ async fn the_longest_idle_of_the_address_with_the_most_goes() {
 }
 
 #[tokio::test]
-async fn an_address_whose_connections_all_work_gets_no_more_than_its_share() {
+async fn address_with_only_working_connections_is_limited_to_its_share() {
     let limit = ConnectionLimit::new(9, true, LONG);
     let mut many = Vec::new();
     for _ in 0..6 {
@@ -107,7 +107,7 @@ async fn an_address_whose_connections_all_work_gets_no_more_than_its_share() {
 }
 
 #[tokio::test]
-async fn few_connections_of_each_address_are_left_alone_for_a_while() {
+async fn first_connections_of_an_address_are_evicted_only_after_a_grace_period() {
     let limit = ConnectionLimit::new(4, false, LONG);
     let mut all = Vec::new();
     for last in 1..=4 {
@@ -136,7 +136,7 @@ async fn few_connections_of_each_address_are_left_alone_for_a_while() {
 }
 
 #[tokio::test]
-async fn an_eighth_of_the_connections_is_kept_for_boot_scripts() {
+async fn one_eighth_of_the_connections_is_reserved_for_boot_scripts() {
     let limit = ConnectionLimit::new(16, true, LONG);
     let mut all = Vec::new();
     for last in 0..16 {
@@ -154,7 +154,7 @@ async fn an_eighth_of_the_connections_is_kept_for_boot_scripts() {
 }
 
 #[tokio::test]
-async fn the_fewer_places_are_left_the_shorter_a_head_may_take() {
+async fn head_timeout_shortens_as_connections_run_out() {
     let limit = ConnectionLimit::new(8, false, LONG);
     let mut all = Vec::new();
     let mut timeouts = Vec::new();
@@ -168,7 +168,7 @@ async fn the_fewer_places_are_left_the_shorter_a_head_may_take() {
 
 /// The framework is done with an answer long before a slow client is.
 #[tokio::test]
-async fn connection_that_reads_the_end_of_a_response_is_slow_and_not_idle() {
+async fn connection_still_reading_a_response_is_slow_and_not_idle() {
     let limit = ConnectionLimit::new(4, false, LONG);
     let permit = Arc::new(enter(&limit, 1).await);
     let state = || State::of(permit.slot.state.load(Ordering::Acquire)).0;

@@ -109,7 +109,7 @@ async fn rest(stream: &mut TcpStream) -> String {
 }
 
 #[tokio::test]
-async fn plain_requests_are_answered_here_and_all_others_in_the_framework() {
+async fn plain_requests_use_the_fast_path_and_all_others_the_framework() {
     let running = start(limits()).await;
     let host = "Host: h\r\n";
     for (request, end) in [

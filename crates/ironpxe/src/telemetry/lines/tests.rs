@@ -80,7 +80,7 @@ fn missing(text: &str) -> u64 {
 }
 
 #[test]
-fn every_line_of_every_thread_is_written_once_and_in_order() {
+fn lines_of_every_thread_are_written_once_and_in_order() {
     let recorder = Recorder::default();
     let lines = Lines::start(recorder.clone()).unwrap();
     thread::scope(|scope| {
@@ -109,7 +109,7 @@ fn every_line_of_every_thread_is_written_once_and_in_order() {
 }
 
 #[test]
-fn a_single_line_needs_no_second_one_to_be_written() {
+fn single_line_is_written_without_a_second_one() {
     let recorder = Recorder::default();
     let lines = Lines::start(recorder.clone()).unwrap();
     log(&lines, "one\n", false);
@@ -156,7 +156,7 @@ fn stalled_reader_blocks_no_writer_and_dropped_lines_are_counted() {
 }
 
 #[test]
-fn what_a_full_disk_does_not_take_is_counted_once_there_is_room_again() {
+fn lines_lost_to_a_full_disk_are_counted_when_space_returns() {
     let recorder = Recorder::default();
     recorder.set(|it| it.capacity = Some(6));
     let lines = Lines::start(recorder.clone()).unwrap();

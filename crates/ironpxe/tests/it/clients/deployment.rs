@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{IMAGE, Lab};
 
 #[test]
-fn cli_runs_a_ramdisk_and_takes_the_machine_back() -> Result<()> {
+fn cli_deploys_a_ramdisk_and_undeploys_it() -> Result<()> {
     let lab = Lab::start()?;
     lab.available_node("larch", "52:54:00:c1:00:01", "ramdisk")?;
 
@@ -78,7 +78,7 @@ fn cli_runs_a_ramdisk_and_takes_the_machine_back() -> Result<()> {
 }
 
 #[test]
-fn cli_deploys_until_the_agent_is_awaited() -> Result<()> {
+fn cli_deploys_until_wait_call_back() -> Result<()> {
     let lab = Lab::start()?;
     let uuid = lab.available_node("maple", "52:54:00:C1:00:02", "direct")?;
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::Lab;
 
 #[test]
-fn cli_finds_nodes_and_ports() -> Result<()> {
+fn cli_lists_nodes_and_ports() -> Result<()> {
     let lab = Lab::start()?;
     // One file with everything, as larger sites enrol.
     let folder = tempfile::tempdir()?;
@@ -99,7 +99,7 @@ fn cli_finds_nodes_and_ports() -> Result<()> {
 }
 
 #[test]
-fn cli_changes_nodes_and_reads_refusals() -> Result<()> {
+fn cli_changes_nodes_and_shows_refusals() -> Result<()> {
     let lab = Lab::start()?;
     let created = lab.json(&[
         "node",
@@ -210,7 +210,7 @@ fn cli_changes_nodes_and_reads_refusals() -> Result<()> {
 }
 
 #[test]
-fn cli_plugs_network_ports_into_cards() -> Result<()> {
+fn cli_attaches_vifs_to_ports() -> Result<()> {
     const VIF: &str = "aaaaaaaa-0000-4000-8000-000000000001";
     let lab = Lab::start()?;
     let create = [

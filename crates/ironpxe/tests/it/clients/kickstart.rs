@@ -86,7 +86,7 @@ impl Lab {
 }
 
 #[test]
-fn installers_understand_their_kickstarts() -> Result<()> {
+fn installer_parses_every_kickstart() -> Result<()> {
     let lab = Lab::start()?;
     let uuid = lab.available_node("spruce", "52:54:00:c1:00:07", "anaconda")?;
     let words = lab.refused(&["node", "deploy", "spruce"])?;

@@ -23,7 +23,7 @@ fn uuid(resource: &Value) -> Result<&str> {
 }
 
 #[test]
-fn cli_describes_volume_connectors() -> Result<()> {
+fn cli_manages_volume_connectors() -> Result<()> {
     let lab = Lab::start()?;
     let (oak, elm) = (node(&lab, "oak")?, node(&lab, "elm")?);
     let create = ["volume", "connector", "create", "--type", "iqn"];
@@ -96,7 +96,7 @@ fn cli_describes_volume_connectors() -> Result<()> {
 }
 
 #[test]
-fn cli_describes_volume_targets() -> Result<()> {
+fn cli_manages_volume_targets() -> Result<()> {
     let lab = Lab::start()?;
     let oak = node(&lab, "oak")?;
     let create = [

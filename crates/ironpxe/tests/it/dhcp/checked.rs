@@ -206,28 +206,28 @@ fn takes_what_is_printed(server: &str, program: &str) -> Result<()> {
 }
 
 #[test]
-fn dnsmasq_takes_what_is_printed_for_it() -> Result<()> {
+fn dnsmasq_accepts_its_printed_configuration() -> Result<()> {
     takes_what_is_printed("dnsmasq", "dnsmasq")
 }
 
 #[test]
-fn dhcpd_takes_what_is_printed_for_it() -> Result<()> {
+fn dhcpd_accepts_its_printed_configuration() -> Result<()> {
     takes_what_is_printed("isc", "dhcpd")
 }
 
 #[test]
-fn kea_takes_what_is_printed_for_it() -> Result<()> {
+fn kea_accepts_its_printed_configuration() -> Result<()> {
     takes_what_is_printed("kea", "kea-dhcp4")
 }
 
 #[test]
-fn the_dnsmasq_of_neutron_takes_what_is_printed_for_it() -> Result<()> {
+fn dnsmasq_of_neutron_accepts_its_printed_configuration() -> Result<()> {
     takes_what_is_printed("neutron", "dnsmasq")
 }
 
 /// The checkers find what they are asked for: a checker that takes everything proves nothing.
 #[test]
-fn a_name_in_the_place_of_an_address_is_found_by_the_checker_of_kea() -> Result<()> {
+fn kea_checker_refuses_a_name_instead_of_an_address() -> Result<()> {
     if lan::find_server("kea-dhcp4").is_err() {
         return Ok(());
     }

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use ironpxe_testkit::docs::Page;
 
 #[test]
-fn the_examples_are_what_the_program_prints() -> Result<()> {
+fn docs_show_the_printed_examples() -> Result<()> {
     let mut page = Page::open("with-your-own-dhcp.md")?;
     for server in ["dnsmasq", "isc", "kea", "neutron"] {
         let output = crate::app::command(&["dhcp", "example", server])
@@ -18,7 +18,7 @@ fn the_examples_are_what_the_program_prints() -> Result<()> {
 }
 
 #[test]
-fn missing_dhcp_values_are_named_placeholders() -> Result<()> {
+fn missing_dhcp_values_are_printed_as_named_placeholders() -> Result<()> {
     const LONG: &str = "http://ironpxe.a-name-that-is-longer-than-it-needs-to-be.example:6385";
     let part = "a".repeat(63);
     let longest = format!("http://{part}.{part}.{part}.example.com:6385");

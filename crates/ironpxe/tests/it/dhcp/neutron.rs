@@ -61,7 +61,7 @@ fn agent(cloud: &FaultyCloud) -> Result<String> {
 }
 
 #[test]
-fn a_machine_boots_by_the_options_of_its_neutron_port() -> Result<()> {
+fn machine_boots_by_the_options_of_its_neutron_port() -> Result<()> {
     Lan::run(&["dnsmasq"], |lan| {
         let cloud = FaultyCloud::start()?;
         cloud.has_port(VIF, MAC, &[ADDRESS]);

@@ -9,7 +9,7 @@ use super::site::{ROUTER, TFTP, bare_bios, bare_uefi, example, knowing_bare_bios
 use super::{MAC, MACHINES, Site, TIMEOUT};
 
 #[test]
-fn a_bios_finds_its_script_by_its_address() -> Result<()> {
+fn bios_finds_its_script_by_mac_address() -> Result<()> {
     Lan::run(&["dnsmasq"], |lan| {
         let _dhcp = lan.dnsmasq(&(example("dnsmasq", BRIDGE, None)? + ROUTER))?;
         let site = Site::start(lan, toy::KERNEL, &[])?;
@@ -23,7 +23,7 @@ fn a_bios_finds_its_script_by_its_address() -> Result<()> {
 }
 
 #[test]
-fn a_bios_loads_ipxe_by_tftp_and_then_its_script_by_http() -> Result<()> {
+fn bios_loads_ipxe_by_tftp_and_then_its_script_by_http() -> Result<()> {
     Lan::run(&["dnsmasq"], |lan| {
         let lines = knowing_bare_bios(&example("dnsmasq", BRIDGE, None)?)?;
         let dhcp = lan.dnsmasq(&(lines + ROUTER + TFTP))?;
@@ -56,7 +56,7 @@ fn uefi_loads_ipxe_by_tftp_and_then_its_script_by_http() -> Result<()> {
 
 #[test]
 #[ignore = "cargo xtask test --full: the same machine, with iPXE in its card"]
-fn uefi_with_ipxe_in_its_card_finds_its_script() -> Result<()> {
+fn uefi_with_ipxe_in_its_nic_finds_its_script() -> Result<()> {
     Lan::run(&["dnsmasq"], |lan| {
         let _dhcp = lan.dnsmasq(&(example("dnsmasq", BRIDGE, None)? + ROUTER))?;
         let site = Site::start(lan, toy::EFI_KERNEL, &[])?;

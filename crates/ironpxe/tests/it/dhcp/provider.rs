@@ -65,7 +65,7 @@ impl Folders {
 }
 
 #[test]
-fn a_bios_is_sent_to_the_script_of_its_node() -> Result<()> {
+fn bios_is_directed_to_the_script_of_its_node() -> Result<()> {
     Lan::run(&["dnsmasq"], |lan| {
         let folders = Folders::new()?;
         let dhcp = lan.dnsmasq(&folders.lines())?;
@@ -86,7 +86,7 @@ fn a_bios_is_sent_to_the_script_of_its_node() -> Result<()> {
 }
 
 #[test]
-fn a_bios_gets_the_loader_of_its_node_by_tftp_and_then_the_script_of_its_node() -> Result<()> {
+fn bios_gets_the_loader_of_its_node_by_tftp_and_then_its_script() -> Result<()> {
     Lan::run(&["dnsmasq"], |lan| {
         let folders = Folders::new()?;
         let dhcp = lan.dnsmasq(&(knowing_bare_bios(&folders.lines())? + TFTP))?;
@@ -106,7 +106,7 @@ fn a_bios_gets_the_loader_of_its_node_by_tftp_and_then_the_script_of_its_node() 
 
 #[test]
 #[ignore = "cargo xtask test --full: more than 10 s"]
-fn uefi_gets_the_loader_of_its_node_by_tftp_and_then_the_script_of_its_node() -> Result<()> {
+fn uefi_gets_the_loader_of_its_node_by_tftp_and_then_its_script() -> Result<()> {
     Lan::run(&["dnsmasq"], |lan| {
         let folders = Folders::new()?;
         let dhcp = lan.dnsmasq(&(folders.lines() + TFTP))?;
@@ -211,7 +211,7 @@ fn dnsmasq_follows_every_change_of_the_node() -> Result<()> {
 }
 
 #[test]
-fn over_ipv6_it_is_the_same() -> Result<()> {
+fn machine_boots_the_same_way_over_ipv6() -> Result<()> {
     Lan::run(&["dnsmasq"], |lan| {
         let folders = Folders::new()?;
         let lines = format!("{}dhcp-range=fd77::100,fd77::1ff,64,1h\n", folders.lines());

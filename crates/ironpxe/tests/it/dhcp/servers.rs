@@ -52,7 +52,7 @@ fn serves_every_firmware(lan: &Lan) -> Result<()> {
 }
 
 #[test]
-fn dnsmasq() -> Result<()> {
+fn dnsmasq_serves_every_firmware() -> Result<()> {
     Lan::run(&["dnsmasq"], |lan| {
         let _server = lan.dnsmasq(&example("dnsmasq", BRIDGE, Some(HTTP_URL))?)?;
         serves_every_firmware(lan)
@@ -61,7 +61,7 @@ fn dnsmasq() -> Result<()> {
 
 /// Neutron's agent has its dnsmasq find out who is iPXE, and gives the network.
 #[test]
-fn neutron() -> Result<()> {
+fn dnsmasq_of_neutron_serves_every_firmware() -> Result<()> {
     const AGENT: &str = "dhcp-match=set:ipxe,175\ndhcp-userclass=set:ipxe6,iPXE\n\
                          dhcp-range=10.77.0.128,10.77.0.254,255.255.255.0,1h\n";
     Lan::run(&["dnsmasq"], |lan| {
@@ -72,7 +72,7 @@ fn neutron() -> Result<()> {
 }
 
 #[test]
-fn kea() -> Result<()> {
+fn kea_serves_every_firmware() -> Result<()> {
     Lan::run(&["kea-dhcp4"], |lan| {
         let (_files, _server) = start_kea(lan)?;
         serves_every_firmware(lan)
@@ -94,7 +94,7 @@ fn start_kea(lan: &Lan) -> Result<(TempDir, Daemon)> {
 }
 
 #[test]
-fn isc() -> Result<()> {
+fn isc_dhcpd_serves_every_firmware() -> Result<()> {
     Lan::run(&["dhcpd"], |lan| {
         let folder = tempfile::tempdir()?;
         let file = |name: &str| folder.path().join(name).display().to_string();

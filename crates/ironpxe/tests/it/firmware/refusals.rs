@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{BOOT, MAC, MACHINES, NODE, Site, TIMEOUT, looks_as_documented, request_id};
 
 #[test]
-fn a_node_in_enroll_is_told_why_it_boots_nothing() -> Result<()> {
+fn node_in_enroll_shows_why_it_boots_nothing() -> Result<()> {
     let site = Site::with(&[], &[])?;
     let node = site.enrol(MAC)?;
     refuses(Platform::bios(), &site, &node, "enroll")

@@ -88,7 +88,7 @@ fn image_bytes_are_fetched_only_as_fast_as_the_machine_reads() -> Result<()> {
 
 #[test]
 #[ignore = "cargo xtask test --full: it opens thousands of files"]
-fn a_thousand_downloads_at_once_take_little_memory() -> Result<()> {
+fn thousand_concurrent_downloads_use_little_memory() -> Result<()> {
     // One node has half of all places without asking.
     let options = ServerOptions::default().set("IRONPXE_IMAGES__MAX_DOWNLOADS", "3000");
     let (mut site, path) = site(512 * MIB, options)?;

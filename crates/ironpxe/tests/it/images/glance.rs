@@ -51,7 +51,7 @@ fn add(cloud: &FaultyCloud, id: &str, data: &[u8], described: &[u8], more: &Valu
 }
 
 #[test]
-fn an_image_of_glance_is_passed_on() -> Result<()> {
+fn glance_image_is_relayed() -> Result<()> {
     let cloud = FaultyCloud::start()?;
     let (kernel, ramdisk) = (content(200_000), content(3));
     add(&cloud, KERNEL, &kernel, &kernel, &json!({}));
@@ -107,7 +107,7 @@ fn an_image_of_glance_is_passed_on() -> Result<()> {
 }
 
 #[test]
-fn a_damaged_image_never_arrives_whole() -> Result<()> {
+fn damaged_image_never_arrives_completely() -> Result<()> {
     let cloud = FaultyCloud::start()?;
     let good = content(500_000);
     let mut bad = good.clone();
@@ -247,7 +247,7 @@ fn refusal_names_the_fault_of_the_image() -> Result<()> {
 
 /// The kernel and ramdisk of a partition image are looked up when it is deployed.
 #[test]
-fn a_deployment_asks_what_the_image_is() -> Result<()> {
+fn deployment_reads_the_image_properties() -> Result<()> {
     let cloud = FaultyCloud::start()?;
     for id in [KERNEL, RAMDISK] {
         add(&cloud, id, id.as_bytes(), id.as_bytes(), &json!({}));

@@ -129,7 +129,7 @@ fn relays() -> ServerOptions {
 }
 
 #[test]
-fn an_image_of_another_server_is_passed_on() -> Result<()> {
+fn image_of_another_server_is_relayed() -> Result<()> {
     let site = Site::with(relays())?;
     let images = ImageServer::start()?;
     let kernel = content(100_000);
@@ -179,7 +179,7 @@ fn an_image_of_another_server_is_passed_on() -> Result<()> {
 
 /// A machine that cannot do TLS, or knows no authority of the operator's, gets it without.
 #[test]
-fn an_image_of_a_server_with_tls_is_passed_on_if_its_authority_is_trusted() -> Result<()> {
+fn image_of_a_tls_server_is_relayed_if_its_ca_is_trusted() -> Result<()> {
     let (origin, authority) = Origin::start_tls()?;
     let kernel = content(100_000);
     let head = "200 OK\r\nContent-Length: 100000\r\nConnection: close";

@@ -73,7 +73,7 @@ fn fetched(site: &Site, node: &str, url: &str) -> Result<()> {
 }
 
 #[test]
-fn only_public_addresses_are_fetched_from_unless_others_are_allowed() -> Result<()> {
+fn only_public_addresses_are_fetched_by_default() -> Result<()> {
     Lan::run(&[], |lan| {
         for address in ["100.128.0.1/24", "169.254.169.254/16"] {
             lan.add_address(address)?;
@@ -160,7 +160,7 @@ fn only_public_addresses_are_fetched_from_unless_others_are_allowed() -> Result<
 }
 
 #[test]
-fn what_is_allowed_is_fetched_and_never_from_the_service_itself() -> Result<()> {
+fn allowed_networks_are_fetched_but_never_the_service_itself() -> Result<()> {
     Lan::run(&[], |lan| {
         lan.add_address("10.78.0.1/24")?;
         let (private, loopback) = (server(PRIVATE)?, server("127.0.0.1")?);

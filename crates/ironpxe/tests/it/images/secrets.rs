@@ -16,7 +16,7 @@ fn secrets_in(text: &str) -> Vec<&'static str> {
 }
 
 #[test]
-fn the_whole_log_has_no_password_and_no_signature() -> Result<()> {
+fn log_has_no_password_and_no_signature() -> Result<()> {
     let site = Site::with(
         ServerOptions::default()
             .set("IRONPXE_LOG", "trace")

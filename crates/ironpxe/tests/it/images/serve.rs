@@ -6,7 +6,7 @@ use super::wire::fetch;
 use super::{MAC, SOON, Site, content, url_in};
 
 #[test]
-fn a_file_comes_as_it_is_and_in_parts() -> Result<()> {
+fn file_is_served_completely_and_by_range() -> Result<()> {
     let site = Site::new()?;
     let kernel = content(300_000);
     let ramdisk = content(10);
@@ -94,7 +94,7 @@ fn a_file_comes_as_it_is_and_in_parts() -> Result<()> {
 
 /// Whoever has no good URL gets nothing, and no 200, which firmware would run.
 #[test]
-fn nobody_is_let_in_without_a_pass() -> Result<()> {
+fn rejects_requests_without_a_valid_signed_url() -> Result<()> {
     let site = Site::new()?;
     let url = site.file("kernel", b"kernel")?;
     let node = site.waits_for(MAC, &url, &url)?;
@@ -144,7 +144,7 @@ fn nobody_is_let_in_without_a_pass() -> Result<()> {
 
 /// The node's state and fields decide again at every request.
 #[test]
-fn the_door_is_open_only_while_the_node_boots_this_image() -> Result<()> {
+fn image_is_served_only_while_the_node_boots_it() -> Result<()> {
     let site = Site::new()?;
     let (one, two) = (site.file("one", b"one")?, site.file("two", b"two")?);
     let node = site.runs(MAC, &one, &one)?;
@@ -189,7 +189,7 @@ fn the_door_is_open_only_while_the_node_boots_this_image() -> Result<()> {
 }
 
 #[test]
-fn nothing_leads_out_of_the_allowed_folders() -> Result<()> {
+fn files_outside_the_allowed_folders_are_refused() -> Result<()> {
     let site = Site::new()?;
     let outside = tempfile::TempDir::new()?;
     let secret = outside.path().join("secret");
@@ -256,7 +256,7 @@ fn nothing_leads_out_of_the_allowed_folders() -> Result<()> {
 }
 
 #[test]
-fn a_preview_says_where_images_come_from_and_opens_nothing() -> Result<()> {
+fn preview_names_the_image_sources_and_opens_no_file() -> Result<()> {
     let site = Site::new()?;
     let url = site.file("kernel", b"kernel")?;
     let node = site.waits_for(MAC, &url, "http://images.example/ramdisk")?;

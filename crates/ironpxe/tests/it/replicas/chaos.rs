@@ -138,14 +138,14 @@ const FAULTS: &[(&str, bool, Fault)] = &[
 ];
 
 #[test]
-fn short_faults_give_no_machine_a_wrong_script() -> Result<()> {
+fn no_machine_gets_a_wrong_script_during_short_faults() -> Result<()> {
     chaos(Duration::from_secs(2))
 }
 
 /// Longer than any time-out: machines that cannot be served get 503 with `Retry-After`.
 #[test]
 #[ignore = "cargo xtask test --full: four minutes of faults"]
-fn long_faults_give_no_machine_a_wrong_script() -> Result<()> {
+fn no_machine_gets_a_wrong_script_during_long_faults() -> Result<()> {
     chaos(Duration::from_secs(12))
 }
 

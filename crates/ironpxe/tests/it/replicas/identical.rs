@@ -8,7 +8,7 @@ use ironpxe_core::provision_state::ProvisionState;
 use super::site::{Site, active_node, boot_path, on_each_site, without_request_id};
 
 #[test]
-fn every_state_gives_the_same_script_everywhere() -> Result<()> {
+fn every_replica_serves_the_same_script_in_every_state() -> Result<()> {
     on_each_site(check_site)
 }
 

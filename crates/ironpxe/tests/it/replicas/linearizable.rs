@@ -172,7 +172,7 @@ fn check(writes: &[Event], reads: &[Event]) -> Result<()> {
 
 /// The check finds what it is there to find.
 #[test]
-fn histories_of_no_register_are_caught() {
+fn nonlinearizable_histories_are_detected() {
     let start = Instant::now();
     let at = |millis| start + std::time::Duration::from_millis(millis);
     let event = |sent, answered, version| Event {

@@ -10,7 +10,7 @@ use super::site::{Site, active_node, boot_path, on_each_site};
 const ROUNDS: usize = 5;
 
 #[test]
-fn addresses_count_at_once_on_every_replica() -> Result<()> {
+fn port_changes_apply_immediately_on_every_replica() -> Result<()> {
     on_each_site(check_site)
 }
 

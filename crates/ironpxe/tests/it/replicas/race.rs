@@ -13,7 +13,7 @@ use super::site::{Site, on_each_site};
 const ROUNDS: usize = 12;
 
 #[test]
-fn of_two_simultaneous_verbs_one_is_accepted_and_one_refused() -> Result<()> {
+fn one_of_two_simultaneous_verbs_is_accepted_and_one_refused() -> Result<()> {
     on_each_site(check_site)
 }
 

@@ -50,7 +50,7 @@ fn db(binary: &Path, verb: &str, url: &str) -> Result<String> {
 
 #[test]
 #[ignore = "needs the release before, which `cargo xtask test --full` builds"]
-fn replicas_are_upgraded_one_after_the_other_while_machines_boot() -> Result<()> {
+fn rolling_upgrade_of_replicas_keeps_machines_booting() -> Result<()> {
     let Some(releases) = Releases::find() else {
         return Ok(());
     };

@@ -24,7 +24,7 @@ fn empty_lists(count: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn refused_steps_take_no_memory() -> Result<()> {
+async fn refused_steps_use_little_memory() -> Result<()> {
     let server = server()?;
     let client = Client::new(server.base_url())?;
     let node = json!({ "driver": "fake-hardware", "name": "n1" });
@@ -56,7 +56,7 @@ async fn refused_steps_take_no_memory() -> Result<()> {
 }
 
 #[tokio::test]
-async fn lists_are_bounded_with_an_error_that_names_them() -> Result<()> {
+async fn too_long_lists_are_refused_and_named() -> Result<()> {
     let lab = Lab::new()?;
     let node = lab.node(json!({ "driver": "fake-hardware" })).await?;
     let provision = format!("/v1/nodes/{node}/states/provision");
@@ -98,7 +98,7 @@ async fn lists_are_bounded_with_an_error_that_names_them() -> Result<()> {
 
 /// Whatever resource it belongs to, and however it grows.
 #[tokio::test]
-async fn a_free_form_field_does_not_grow_with_every_patch() -> Result<()> {
+async fn free_form_field_is_limited_over_many_patches() -> Result<()> {
     let lab = Lab::new()?;
     let node = lab.node(json!({ "driver": "fake-hardware" })).await?;
     let port = json!({ "node_uuid": node, "address": "52:54:00:aa:00:01" });

@@ -10,7 +10,7 @@ const FAKE: &str = "/v1/drivers/fake-hardware/vendor_passthru";
 
 /// The form in Ironic's API reference, and the only one that openstacksdk sends.
 #[tokio::test]
-async fn a_driver_method_is_called_by_path_or_by_query() -> Result<()> {
+async fn driver_method_is_called_by_path_or_by_query() -> Result<()> {
     let (lab, uuid) = lab().await?;
     let ask = async |path: &str| lab.ask("GET", path, None).await;
     let by_path = ask(&format!("{FAKE}/ipxe_config?node_uuid={uuid}")).await?;
@@ -70,7 +70,7 @@ async fn a_driver_method_is_called_by_path_or_by_query() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_argument_that_a_passthru_method_does_not_know_is_refused() -> Result<()> {
+async fn unknown_argument_of_a_passthru_method_is_refused() -> Result<()> {
     let (lab, uuid) = lab().await?;
     let node = format!("/v1/nodes/{uuid}/vendor_passthru");
     for (method, path) in [

@@ -47,7 +47,7 @@ async fn installing() -> Result<(Lab, String, String)> {
 }
 
 #[tokio::test]
-async fn each_field_is_known_since_its_version() -> Result<()> {
+async fn each_field_is_accepted_from_its_microversion() -> Result<()> {
     let (lab, node, token) = installing().await?;
     let path = format!("/v1/heartbeat/{node}");
     let with = |field: &str, value: &str| json!({ "callback_url": "", "agent_token": token, field: value });
@@ -99,7 +99,7 @@ async fn each_field_is_known_since_its_version() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_cannot_be_a_heartbeat_is_refused_and_changes_nothing() -> Result<()> {
+async fn invalid_heartbeat_is_refused_and_changes_nothing() -> Result<()> {
     let (lab, node, token) = installing().await?;
     let path = format!("/v1/heartbeat/{node}");
     let before = lab.get(&format!("/v1/nodes/{node}")).await?;
@@ -149,7 +149,7 @@ async fn what_cannot_be_a_heartbeat_is_refused_and_changes_nothing() -> Result<(
 }
 
 #[tokio::test]
-async fn an_installer_reports_by_any_name_of_its_node() -> Result<()> {
+async fn installer_reports_by_name_or_uuid_of_its_node() -> Result<()> {
     let (lab, node, token) = installing().await?;
     let mut good = json!({ "callback_url": "", "agent_token": token, "agent_status": "start" });
     let by_name = "/v1/heartbeat/n1";

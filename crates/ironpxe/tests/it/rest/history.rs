@@ -38,7 +38,7 @@ fn names(value: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn what_failed_is_in_the_history_of_the_node() -> Result<()> {
+async fn failures_are_in_the_history_of_the_node() -> Result<()> {
     let lab = Lab::new()?;
     let node = failed_node(&lab, "n1", 1).await?;
     let list = lab.get("/v1/nodes/n1/history").await?;
@@ -90,7 +90,7 @@ async fn what_failed_is_in_the_history_of_the_node() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_history_is_read_page_by_page() -> Result<()> {
+async fn history_is_paged() -> Result<()> {
     let lab = Lab::new()?;
     failed_node(&lab, "n1", 3).await?;
     let all = uuids(&lab.get("/v1/nodes/n1/history").await?);
@@ -111,7 +111,7 @@ async fn the_history_is_read_page_by_page() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_said() -> Result<()> {
+async fn missing_history_records_get_404() -> Result<()> {
     let lab = Lab::new()?;
     let node = failed_node(&lab, "n1", 1).await?;
     let other = failed_node(&lab, "n2", 0).await?;

@@ -9,7 +9,7 @@ use super::lab::{is, lab, port};
 type Old = (&'static str, &'static str, &'static str, u16);
 
 #[tokio::test]
-async fn a_path_may_end_in_json_below_1_91() -> Result<()> {
+async fn json_suffix_is_accepted_below_1_91() -> Result<()> {
     let (lab, uuid) = lab().await?;
     let named = json!({ "driver": "fake-hardware", "name": "n2.json" });
     let named = lab.node(named).await?;
@@ -42,7 +42,7 @@ async fn a_path_may_end_in_json_below_1_91() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_next_page_can_be_asked_for_in_every_version() -> Result<()> {
+async fn next_link_works_in_every_version() -> Result<()> {
     let (lab, uuid) = lab().await?;
     lab.node(json!({ "driver": "fake-hardware", "name": "n2" }))
         .await?;
@@ -69,7 +69,7 @@ async fn the_next_page_can_be_asked_for_in_every_version() -> Result<()> {
 }
 
 #[tokio::test]
-async fn later_features_are_refused_to_older_clients_as_ironic_does() -> Result<()> {
+async fn later_features_are_refused_to_older_clients_like_in_ironic() -> Result<()> {
     let (lab, _) = lab().await?;
     let table: [Old; 47] = [
         ("GET", "/v1/nodes/n1/traits", "1.36", 406),

@@ -82,7 +82,7 @@ async fn lists_are_filtered_sorted_and_paged() -> Result<()> {
 }
 
 #[tokio::test]
-async fn secrets_never_come_back() -> Result<()> {
+async fn secrets_are_never_returned() -> Result<()> {
     let lab = Lab::new()?;
     let node = json!({
         "driver": "fake-hardware", "name": "n1",
@@ -165,7 +165,7 @@ async fn traits_and_maintenance_are_set_and_cleared() -> Result<()> {
 }
 
 #[tokio::test]
-async fn provision_requests_are_judged_before_anything_starts() -> Result<()> {
+async fn invalid_provision_requests_are_refused_before_work_starts() -> Result<()> {
     let lab = Lab::new()?;
     lab.node(json!({ "driver": "fake-hardware", "name": "n1" }))
         .await?;
@@ -223,7 +223,7 @@ async fn provision_requests_are_judged_before_anything_starts() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_patch_is_refused_by_name_or_done_whole() -> Result<()> {
+async fn patch_is_applied_completely_or_refused_with_the_field() -> Result<()> {
     let lab = Lab::new()?;
     let one = lab
         .node(json!({ "driver": "fake-hardware", "name": "n1" }))
@@ -327,7 +327,7 @@ async fn owner_needs_an_authenticated_project() -> Result<()> {
 }
 
 #[tokio::test]
-async fn empty_network_data_is_no_network_data() -> Result<()> {
+async fn empty_network_data_counts_as_unset() -> Result<()> {
     let (lab, _) = lab().await?;
     let patch = json!([{ "op": "add", "path": "/network_data", "value": {} }]);
     let said = lab.refused(400, "PATCH", "/v1/nodes/n1", patch).await?;

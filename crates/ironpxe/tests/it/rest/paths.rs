@@ -6,7 +6,7 @@ use serde_json::json;
 use super::lab::Lab;
 
 #[tokio::test]
-async fn head_options_and_the_short_paths_work() -> Result<()> {
+async fn head_options_and_short_paths_are_answered() -> Result<()> {
     let lab = Lab::new()?;
     lab.node(json!({ "driver": "fake-hardware", "name": "n1" }))
         .await?;
@@ -40,7 +40,7 @@ async fn head_options_and_the_short_paths_work() -> Result<()> {
 }
 
 #[tokio::test]
-async fn boot_arguments_are_taken_from_the_query_and_from_the_body() -> Result<()> {
+async fn boot_arguments_are_read_from_query_and_body() -> Result<()> {
     let lab = Lab::new()?;
     let uuid = lab
         .node(json!({ "driver": "fake-hardware", "name": "n1" }))

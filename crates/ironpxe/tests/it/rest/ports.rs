@@ -111,7 +111,7 @@ async fn ports_are_found_by_node_name_and_belong_to_one_node() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_switch_is_named_by_a_mac_address_or_a_datapath_id() -> Result<()> {
+async fn switch_id_must_be_a_mac_address_or_a_datapath_id() -> Result<()> {
     let (lab, uuid) = lab().await?;
     let port = |switch: &str| {
         json!({
@@ -136,7 +136,7 @@ async fn a_switch_is_named_by_a_mac_address_or_a_datapath_id() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_log_says_which_port_of_which_node_comes_and_goes() -> Result<()> {
+async fn log_names_port_and_node_of_each_creation_and_deletion() -> Result<()> {
     let lab = Lab::new()?;
     let node = lab
         .node(json!({ "driver": "fake-hardware", "name": "n1" }))

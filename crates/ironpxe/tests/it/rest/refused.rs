@@ -176,7 +176,7 @@ fn cases() -> Vec<Case> {
 }
 
 #[tokio::test]
-async fn verbs_are_refused_by_the_field_that_no_machine_could_boot_with() -> Result<()> {
+async fn verb_is_refused_and_the_unbootable_field_named() -> Result<()> {
     let lab = Lab::new()?;
     for case in cases() {
         let uuid = good_node(&lab, case.deploy_interface).await?;
@@ -231,7 +231,7 @@ async fn verbs_are_refused_by_the_field_that_no_machine_could_boot_with() -> Res
 
 /// A volume that cannot be attached, of a node that would boot from it.
 #[tokio::test]
-async fn a_volume_that_cannot_be_attached_is_refused_by_its_property() -> Result<()> {
+async fn unattachable_volume_is_refused_and_its_property_named() -> Result<()> {
     let lab = Lab::new()?;
     let uuid = good_node(&lab, "ramdisk").await?;
     let node = format!("/v1/nodes/{uuid}");
@@ -291,7 +291,7 @@ async fn a_volume_that_cannot_be_attached_is_refused_by_its_property() -> Result
 
 /// What came into the node after its verb is told where it matters: on the machine's console.
 #[tokio::test]
-async fn a_machine_shows_the_field_it_cannot_boot_with() -> Result<()> {
+async fn machine_shows_the_unbootable_field() -> Result<()> {
     let lab = Lab::new()?;
     let (kernel, ramdisk) = ("driver_info.deploy_kernel", "driver_info.deploy_ramdisk");
     let mut for_isos = for_ramdisks();
@@ -352,7 +352,7 @@ async fn a_machine_shows_the_field_it_cannot_boot_with() -> Result<()> {
 
 /// A client that sends back what it was shown would lose the secret.
 #[tokio::test]
-async fn the_mask_of_a_secret_is_not_a_secret() -> Result<()> {
+async fn mask_of_a_secret_is_refused_as_a_value() -> Result<()> {
     const SAYS: &str = "the value is the mask shown instead of the secret; leave the field out";
     let lab = Lab::new()?;
     let uuid = good_node(&lab, "direct").await?;

@@ -10,7 +10,7 @@ use super::lab::{drive, lab, port};
 use super::{options, start};
 
 #[tokio::test]
-async fn steps_that_nothing_can_do_fail_the_work() -> Result<()> {
+async fn unsupported_steps_fail_the_work() -> Result<()> {
     let (lab, uuid) = lab().await?;
     drive(&lab, json!({ "target": "manage" })).await?;
     let clean = |interface: &str, step: &str| json!({ "target": "clean", "clean_steps": [{ "interface": interface, "step": step }] });
@@ -36,7 +36,7 @@ async fn steps_that_nothing_can_do_fail_the_work() -> Result<()> {
 
 /// With the defaults, and with the limits that an operator may set.
 #[tokio::test]
-async fn callback_timeouts_end_waiting_only_when_set() -> Result<()> {
+async fn callback_timeouts_apply_only_when_set() -> Result<()> {
     // With the defaults no callback times out.
     let (lab, _) = lab().await?;
     drive(&lab, json!({ "target": "manage" })).await?;

@@ -9,7 +9,7 @@ use super::lab::{Lab, lab};
 const VIF: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 
 #[tokio::test]
-async fn vifs_come_and_go() -> Result<()> {
+async fn vifs_are_attached_and_detached() -> Result<()> {
     let lab = Lab::new()?;
     let node = lab
         .node(json!({ "driver": "fake-hardware", "name": "n1" }))
@@ -109,7 +109,7 @@ async fn vifs_come_and_go() -> Result<()> {
 
 /// As with Ironic's network interface `noop`, which every node has.
 #[tokio::test]
-async fn a_node_without_ports_takes_any_vif_and_keeps_none() -> Result<()> {
+async fn node_without_ports_accepts_any_vif_and_stores_none() -> Result<()> {
     let (lab, _) = lab().await?;
     let vif = "aaaaaaaa-0000-4000-8000-000000000001";
     let body = Some(json!({ "id": vif }));

@@ -20,7 +20,7 @@ fn target(node: &str, boot_index: i64) -> Value {
 }
 
 #[tokio::test]
-async fn volumes_are_found_below_their_node_and_go_with_it() -> Result<()> {
+async fn volumes_are_listed_below_their_node_and_deleted_with_it() -> Result<()> {
     let lab = Lab::new()?;
     let (one, two) = (node(&lab, "n1").await?, node(&lab, "n2").await?);
     let connector = json!({ "node_uuid": one, "type": "iqn", "connector_id": "iqn.a:b" });
@@ -107,7 +107,7 @@ async fn volumes_are_found_below_their_node_and_go_with_it() -> Result<()> {
 }
 
 #[tokio::test]
-async fn no_secret_of_a_volume_is_read_back() -> Result<()> {
+async fn secrets_of_a_volume_are_not_returned() -> Result<()> {
     let lab = Lab::new()?;
     let one = node(&lab, "n1").await?;
     let masked = json!({
@@ -335,7 +335,7 @@ async fn volumes_of_a_running_machine_cannot_be_changed() -> Result<()> {
 }
 
 #[tokio::test]
-async fn older_clients_know_nothing_of_volumes() -> Result<()> {
+async fn volumes_are_hidden_from_older_clients() -> Result<()> {
     let lab = Lab::new()?;
     node(&lab, "n1").await?;
     for path in [

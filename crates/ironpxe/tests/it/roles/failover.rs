@@ -16,7 +16,7 @@ fn deploy(client: &Ironic, node: &str) -> Result<()> {
 }
 
 #[test]
-fn machines_boot_whatever_happens_to_a_conductor() -> Result<()> {
+fn machines_boot_while_conductors_start_and_stop() -> Result<()> {
     Site::for_each(conductors_come_and_go)
 }
 
@@ -169,7 +169,7 @@ fn machines_boot(client: &Ironic, node: &str, mac: &str) -> Result<()> {
 }
 
 #[test]
-fn operators_see_every_conductor_and_reach_its_methods() -> Result<()> {
+fn every_conductor_is_listed_and_its_methods_can_be_called() -> Result<()> {
     let site = Site::new()?;
     let one = site.conductor("one")?;
     let _two = app::start(
@@ -223,7 +223,7 @@ fn operators_see_every_conductor_and_reach_its_methods() -> Result<()> {
 /// The field `conductor` and the filter of that name agree at every API, and say who really
 /// does the work.
 #[test]
-fn a_node_names_the_conductor_that_works_on_it() -> Result<()> {
+fn node_names_the_conductor_that_works_on_it() -> Result<()> {
     let site = Site::new()?;
     let of_rack = |host: &str| {
         let options = site.options("conductor", host);

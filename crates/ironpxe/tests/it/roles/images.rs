@@ -10,7 +10,7 @@ use super::Site;
 use crate::app;
 
 #[test]
-fn any_api_relays_images_that_another_has_signed() -> Result<()> {
+fn any_api_relays_images_signed_by_another() -> Result<()> {
     let site = Site::new()?;
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("kernel");

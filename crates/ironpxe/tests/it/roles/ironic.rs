@@ -22,7 +22,7 @@ fn venv() -> Result<PathBuf> {
 
 #[test]
 #[ignore = "needs Ironic itself, which `cargo xtask test --full` installs"]
-fn ironics_client_gets_its_script() -> Result<()> {
+fn ironic_rpc_client_gets_its_script() -> Result<()> {
     let site = Site::new()?;
     let conductor = site.conductor("one")?;
     let (_api, client) = site.api()?;

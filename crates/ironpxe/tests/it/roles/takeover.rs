@@ -83,7 +83,7 @@ fn releases(conductors: &[&Server]) -> BTreeMap<String, usize> {
 }
 
 #[test]
-fn the_nodes_of_a_dead_conductor_are_released_exactly_once() -> Result<()> {
+fn nodes_of_a_dead_conductor_are_released_exactly_once() -> Result<()> {
     Site::for_each(a_dead_conductor)
 }
 
@@ -126,7 +126,7 @@ fn a_dead_conductor(site: &Site) -> Result<()> {
 }
 
 #[test]
-fn a_conductor_that_comes_back_leaves_alone_what_was_taken_from_it() -> Result<()> {
+fn returning_conductor_does_not_change_nodes_taken_over() -> Result<()> {
     Site::for_each(a_conductor_that_hangs)
 }
 

@@ -14,7 +14,7 @@ const QUESTION: [&str; 6] = [
 ];
 
 #[test]
-fn the_example_is_what_the_program_prints() -> Result<()> {
+fn docs_show_the_printed_explanation() -> Result<()> {
     let site = Site::start()?;
     let folder = site.server.state_dir().to_str().context("odd folder")?;
     let endpoint = [("IRONPXE_API__PUBLIC_ENDPOINT", "http://192.0.2.1:6385")];

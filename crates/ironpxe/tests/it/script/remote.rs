@@ -36,7 +36,7 @@ fn http(status: &str, headers: &str, body: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_running_service_says_what_its_database_says() -> Result<()> {
+fn service_and_its_database_give_the_same_output() -> Result<()> {
     let site = Site::start()?;
     let url = site.server.base_url().to_owned();
     let with_v1 = format!("{url}/v1/");
@@ -69,7 +69,7 @@ fn a_running_service_says_what_its_database_says() -> Result<()> {
 }
 
 #[test]
-fn who_is_asked_is_said_on_the_command_line_or_else_by_the_variable() -> Result<()> {
+fn command_line_overrides_os_endpoint() -> Result<()> {
     let site = Site::start()?;
     let unused = format!("http://127.0.0.1:{}", Server::free_port()?);
     let wrong = [("OS_ENDPOINT", unused.as_str())];
@@ -97,7 +97,7 @@ fn who_is_asked_is_said_on_the_command_line_or_else_by_the_variable() -> Result<
 }
 
 #[test]
-fn user_and_password_go_to_the_service_that_wants_them() -> Result<()> {
+fn credentials_are_sent_when_configured() -> Result<()> {
     let variables = [
         ("OS_AUTH_TYPE", "http_basic"),
         ("OS_USERNAME", "me"),
@@ -135,7 +135,7 @@ fn user_and_password_go_to_the_service_that_wants_them() -> Result<()> {
 
 /// Whatever is at the other end: one line that says what, and no script.
 #[test]
-fn every_failure_is_one_line() -> Result<()> {
+fn every_failure_is_reported_in_one_line() -> Result<()> {
     let site = Site::start()?;
     let fails = |url: &str, machine: &str, code, words: &str| -> Result<()> {
         let said = script(&["show", machine, "--api", url])?;

@@ -67,7 +67,7 @@ fn fill(client: &Ironic) -> Result<String> {
 }
 
 #[test]
-fn a_file_that_may_not_grow_is_an_error_and_not_the_end() -> Result<()> {
+fn database_at_its_file_size_limit_gives_errors_and_the_service_continues() -> Result<()> {
     let home = tempfile::tempdir()?;
     let wrapper = ["prlimit", "--fsize=1500000", "--"];
     let mut server = start(&wrapper, home.path(), home.path())?;
@@ -123,7 +123,7 @@ impl Drop for SmallDisk {
 }
 
 #[test]
-fn machines_boot_from_a_full_disk_also_after_a_restart() -> Result<()> {
+fn machines_boot_with_a_full_disk_even_after_a_restart() -> Result<()> {
     if !rustix::process::geteuid().is_root() {
         println!("skipped: a disk of its own needs root");
         return Ok(());

@@ -62,7 +62,7 @@ fn stalled_log_reader_delays_no_request_and_no_shutdown() -> Result<()> {
 
 /// Requests with MAC addresses that no port has cost no authentication, so they must not fill the log.
 #[test]
-fn requests_of_unknown_machines_are_summed_up() -> Result<()> {
+fn requests_of_unknown_machines_are_summarized() -> Result<()> {
     const REQUESTS: usize = 400;
     let server = app::start(&ServerOptions::default())?;
     let mut client = TcpStream::connect(server.base_url().trim_start_matches("http://"))?;

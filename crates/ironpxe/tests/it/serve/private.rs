@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use super::*;
 
 #[test]
-fn files_readable_by_others_are_reported_and_closed() -> Result<()> {
+fn files_readable_by_others_are_reported_and_made_private() -> Result<()> {
     let home = tempfile::tempdir()?;
     let state = home.path().join("state");
     let connection = format!("sqlite://{}", state.join("ironpxe.sqlite").display());

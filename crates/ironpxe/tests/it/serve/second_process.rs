@@ -18,7 +18,7 @@ fn is_ready(server: &Server) -> Result<()> {
 }
 
 #[test]
-fn a_second_process_with_the_same_name_does_not_start() -> Result<()> {
+fn second_process_with_the_same_name_does_not_start() -> Result<()> {
     let state = tempfile::tempdir()?;
     let mut first = app::start(&options(state.path(), "vm"))?;
     let said = app::start_refused(&options(state.path(), "vm"))?;
@@ -43,7 +43,7 @@ fn a_second_process_with_the_same_name_does_not_start() -> Result<()> {
 
 /// On several hosts, which no file is common to, heartbeats say who lives.
 #[test]
-fn a_second_process_on_another_host_does_not_start_either() -> Result<()> {
+fn second_process_on_another_host_does_not_start() -> Result<()> {
     let Some(postgres) = Postgres::shared() else {
         return Ok(());
     };

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn the_installer_is_told_where_its_kickstart_and_its_own_parts_are() {
+fn installer_gets_the_urls_of_its_kickstart_and_stage2() {
     let mut node = node(ProvisionState::DeployWait, "anaconda");
     let line = |node: &Node| {
         let linux = linux(plan(node));
@@ -49,7 +49,7 @@ fn the_installer_is_told_where_its_kickstart_and_its_own_parts_are() {
 }
 
 #[test]
-fn a_folder_of_an_installer_may_have_a_dot_in_its_name() {
+fn stage2_folder_name_may_contain_a_dot() {
     let mut node = node(ProvisionState::DeployWait, "anaconda");
     for folder in [
         "http://h/os/9.4",
@@ -68,7 +68,7 @@ fn a_folder_of_an_installer_may_have_a_dot_in_its_name() {
 }
 
 #[test]
-fn what_an_installer_lacks_is_refused_by_its_field() {
+fn missing_installer_field_is_refused_and_named() {
     let good = node(ProvisionState::DeployWait, "anaconda");
     for key in ["kernel", "ramdisk", "stage2", "image_source"] {
         let mut node = good.clone();
@@ -126,7 +126,7 @@ fn what_an_installer_lacks_is_refused_by_its_field() {
 
 /// Once it is installed, and also if nothing of its installation is left.
 #[test]
-fn an_active_node_never_boots_its_installer() {
+fn active_node_does_not_boot_the_installer() {
     let mut node = node(ProvisionState::Active, "anaconda");
     let disk = BootPlan::LocalDisk(BootSettings::default().local_boot);
     assert_eq!(plan(&node), disk);

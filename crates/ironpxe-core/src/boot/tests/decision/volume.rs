@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_volume_comes_before_everything_else_of_an_instance() {
+fn boot_volume_overrides_every_other_instance_image() {
     for interface in ["direct", "ramdisk", "anaconda"] {
         let mut node = node(ProvisionState::Active, interface);
         let volumes = super::volumes(&node);
@@ -40,7 +40,7 @@ fn a_volume_comes_before_everything_else_of_an_instance() {
 }
 
 #[test]
-fn a_volume_that_cannot_be_attached_is_refused_by_its_property() {
+fn unattachable_volume_is_refused_and_its_property_named() {
     let mut node = node(ProvisionState::Active, "direct");
     let good = super::volumes(&node);
     let boot = good.targets[0].uuid.to_string();

@@ -35,7 +35,7 @@ fn names(value: &Value, name: &str, found: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn the_page_has_every_variable_of_every_plan() {
+fn docs_list_every_template_variable_of_every_plan() {
     let mut handed_out: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for sample in samples() {
         let (plan, downloads) = (&sample.plan, sample.downloads);
@@ -74,7 +74,7 @@ fn the_page_has_every_variable_of_every_plan() {
 }
 
 #[test]
-fn the_pages_example_works() {
+fn example_template_of_the_docs_matches_the_snapshot() {
     let (_, rest) = PAGE.split_once("<!-- tested -->\n```jinja\n").unwrap();
     let (example, _) = rest.split_once("```").unwrap();
     let scripts = load(example).unwrap();

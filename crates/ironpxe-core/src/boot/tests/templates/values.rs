@@ -12,7 +12,7 @@ fn unseen(line: &str) -> Scripts {
 }
 
 #[test]
-fn a_value_is_checked_whatever_is_done_to_it() {
+fn value_is_checked_after_any_expression() {
     let expressions = [
         "node.extra.v",
         "node.extra.v | string",
@@ -77,7 +77,7 @@ fn a_value_is_checked_whatever_is_done_to_it() {
 }
 
 #[test]
-fn console_shows_anything() {
+fn console_filter_escapes_any_text() {
     let scripts = unseen("echo a {{ node.extra.v | console }}");
     let script = render(&scripts, json!({"v": "x\n || ${y} #z \u{fc}\\"})).unwrap();
     assert!(script.contains("echo a x '|| $ {y} '#z ?/\n"), "{script}");
@@ -89,7 +89,7 @@ fn console_shows_anything() {
 }
 
 #[test]
-fn a_value_in_the_wrong_place_is_not_served() {
+fn value_at_an_unsafe_position_is_refused() {
     for (line, value) in [
         ("{{ node.extra.v }}", "reboot"),
         ("  {{ node.extra.v }} x", "reboot"),
@@ -230,7 +230,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
-    fn no_value_is_ever_a_command(
+    fn hostile_value_is_never_a_command(
         template in prop::collection::vec(template_piece(), 1..12),
         a in prop::collection::vec(value_piece(), 0..3),
         b in prop::collection::vec(value_piece(), 0..3),
@@ -258,7 +258,7 @@ proptest! {
 }
 
 #[test]
-fn the_test_above_sees_commands() {
+fn command_parser_of_this_test_finds_every_command() {
     let script = "#!ipxe\necho a || b && c ; time d\n${x} Q\n|\\\n| e\n";
     let all = commands(script);
     for command in ["echo", "b", "c", "time", "d", "Q", "e"] {

@@ -66,7 +66,7 @@ impl Service {
 }
 
 #[test]
-fn a_cached_script_allocates_no_more_than_its_budget() {
+fn cached_script_allocates_no_more_than_its_budget() {
     // The log is a part of the answer's cost.
     let written = tempfile::NamedTempFile::new().unwrap();
     let log = telemetry::start_in_this_thread(written.reopen().unwrap());

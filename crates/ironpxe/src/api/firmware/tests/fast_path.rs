@@ -65,7 +65,7 @@ async fn on_the_wire(service: &Service, fast_path: bool, request: &str) -> (Vec<
 }
 
 #[tokio::test]
-async fn fast_path_and_framework_answer_alike() {
+async fn fast_path_and_framework_give_the_same_answer() {
     for hidden in [false, true] {
         for state in [ProvisionState::DeployWait, ProvisionState::Available] {
             let service = Service::new(state, hidden).await;
@@ -102,7 +102,7 @@ async fn fast_path_and_framework_answer_alike() {
 }
 
 #[tokio::test]
-async fn the_fast_path_sees_every_change() {
+async fn fast_path_serves_every_change() {
     let service = Service::new(ProvisionState::DeployWait, false).await;
     let request = format!("GET /v1/boot/{MAC}/boot.ipxe HTTP/1.1\r\nHost: h\r\n\r\n");
     for state in [
@@ -125,7 +125,7 @@ async fn the_fast_path_sees_every_change() {
 
 /// What decides besides the state: the step of a deployment, the flags of work without a ramdisk.
 #[tokio::test]
-async fn the_fast_path_sees_how_far_the_work_has_come() {
+async fn fast_path_follows_the_progress_of_work() {
     type Change = fn(&mut Node);
     let service = Service::new(ProvisionState::Deploying, false).await;
     let request = format!("GET /v1/boot/{MAC}/boot.ipxe HTTP/1.1\r\nHost: h\r\n\r\n");

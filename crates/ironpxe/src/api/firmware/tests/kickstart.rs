@@ -4,7 +4,7 @@ use super::*;
 
 /// The installer's endpoint: a text that is no script, and only while the node is being installed.
 #[tokio::test]
-async fn a_kickstart_is_served_only_while_its_installer_runs() {
+async fn kickstart_is_served_only_while_its_installer_runs() {
     let service = Service::new(ProvisionState::DeployWait, false).await;
     let endpoint = format!("/v1/boot/{}/ks.cfg", service.node.uuid);
     // Being deployed, but by an agent.

@@ -85,7 +85,7 @@ fn is_safe(answer: &Response, method: &str) -> bool {
 }
 
 #[tokio::test]
-async fn no_endpoint_gives_firmware_what_is_no_script() {
+async fn every_endpoint_answers_firmware_with_a_script() {
     let service = Service::new(ProvisionState::DeployWait, false).await;
     let log = Log::default();
     let _listening = log.listen();
@@ -125,7 +125,7 @@ async fn no_endpoint_gives_firmware_what_is_no_script() {
 
 /// Requests that are carried out for other clients: 200, 201, 202, 204.
 #[tokio::test]
-async fn firmware_changes_nothing_and_is_told_no_success() {
+async fn write_requests_from_firmware_are_refused_and_change_nothing() {
     let service = Service::new(ProvisionState::Active, false).await;
     let node = format!("/v1/nodes/{}", service.node.uuid);
     let enrol = json!({"driver": "fake-hardware", "name": "bm-2"});
@@ -168,7 +168,7 @@ async fn firmware_changes_nothing_and_is_told_no_success() {
 }
 
 #[tokio::test]
-async fn url_without_path_shows_the_right_one() {
+async fn url_without_a_path_shows_the_correct_url() {
     let settings = api::Settings {
         public_endpoint: Some("http://gw.example:8080/baremetal".to_owned()),
         ..api::Settings::default()

@@ -34,7 +34,7 @@ fn keys(value: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn the_oldest_client_sees_what_there_was() {
+fn oldest_client_sees_only_the_first_fields() {
     let mut node = node();
     node.provision_state = ProvisionState::Available.into();
     let shown = show(&call(1), &Conductors::default(), &node, None);
@@ -73,7 +73,7 @@ fn the_oldest_client_sees_what_there_was() {
 }
 
 #[test]
-fn the_newest_client_sees_everything() {
+fn newest_client_sees_every_field() {
     let shown = show(&call(115), &Conductors::default(), &node(), None);
     assert_eq!(keys(&shown).len(), NODE_FIELDS.len() + 1 + 4);
     assert_eq!(shown["conductor"], Value::Null, "none is registered");
@@ -82,7 +82,7 @@ fn the_newest_client_sees_everything() {
 }
 
 #[test]
-fn an_old_client_does_not_know_the_wait_for_inspection() {
+fn old_client_sees_inspect_wait_as_inspecting() {
     let mut node = node();
     node.provision_state = ProvisionState::InspectWait.into();
     assert_eq!(provision_state(&call(38), &node), "inspecting");
@@ -90,7 +90,7 @@ fn an_old_client_does_not_know_the_wait_for_inspection() {
 }
 
 #[test]
-fn fields_are_shown_in_the_order_they_were_asked_for() {
+fn requested_fields_are_shown_in_request_order() {
     let shown = show(
         &call(115),
         &Conductors::default(),
@@ -116,7 +116,7 @@ fn unknown_and_too_new_fields_are_refused() {
 }
 
 #[test]
-fn no_secret_is_shown_whatever_fields_are_asked_for() {
+fn secrets_are_masked_for_any_requested_fields() {
     const SECRET: &str = "never-shown";
     let object = |key: &str| JsonMap::from_iter([(key.to_owned(), json!(SECRET))]);
     let mut node = node();

@@ -147,7 +147,7 @@ async fn requests_during_queries_share_the_next_query() {
 
 /// The rule itself, in many orders: no answer is older than its question.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_answer_is_older_than_its_question() {
+async fn answer_is_read_after_its_request_arrived() {
     let number = Number::default();
     let coalescer = coalescer(&number);
     let mut asked = JoinSet::new();
@@ -226,7 +226,7 @@ async fn unreadable_row_fails_only_its_own_request() {
 }
 
 #[tokio::test]
-async fn failed_query_fails_all_that_wait_for_it() {
+async fn failed_query_fails_all_requests_that_wait_for_it() {
     let number = Number::gated();
     number.0.gone.store(true, Ordering::SeqCst);
     let coalescer = coalescer(&number);

@@ -10,7 +10,7 @@ const ME: &str = "ironic";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 #[ignore = "needs the services of OpenStack, which `cargo xtask test --full` installs"]
-async fn neutron_keeps_the_options_and_forgets_them() {
+async fn neutron_stores_and_removes_the_options() {
     let started = tokio::task::spawn_blocking(|| {
         let venv = real::venv().unwrap();
         let keystone = Keystone::start(&venv).unwrap();

@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn steps_have_what_they_need_and_nothing_else() {
+    fn step_with_missing_or_extra_members_is_refused() {
         let fits = |form: StepSchema, step: Value| form.check(&step).is_ok();
         assert!(fits(
             USER,
