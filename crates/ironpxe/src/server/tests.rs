@@ -68,13 +68,18 @@ async fn start(limits: Limits) -> Running {
 impl Running {
     /// Waits until so many requests to `/slow` are being worked on.
     async fn until_begun(&self, count: usize) {
-        let begun = async {
-            while self.begun.load(Ordering::SeqCst) < count {
-                tokio::task::yield_now().await;
-            }
-        };
-        timeout(SOON, begun).await.unwrap();
+        until(|| self.begun.load(Ordering::SeqCst) >= count).await;
     }
+}
+
+/// Waits until a condition holds, while the server goes on.
+pub(super) async fn until(holds: impl Fn() -> bool) {
+    let waiting = async {
+        while !holds() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(SOON, waiting).await.unwrap();
 }
 
 pub(super) fn limits() -> Limits {
@@ -304,12 +309,7 @@ async fn long_heads_share_one_memory_budget() {
         read.unwrap().unwrap();
         answer
     };
-    let full = async {
-        while running.memory.used() < 12 * 65_536 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(SOON, full).await.unwrap();
+    until(|| running.memory.used() >= 12 * 65_536).await;
     let refused = answer(1).await;
     assert!(
         refused.starts_with("HTTP/1.1 503 ") && refused.contains("\r\nRetry-After: 5\r\n"),
@@ -317,12 +317,7 @@ async fn long_heads_share_one_memory_budget() {
     );
     assert!(answer(2).await.starts_with("HTTP/1.1 200 "));
     drop(held);
-    let free = async {
-        while running.memory.used() > 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(SOON, free).await.unwrap();
+    until(|| running.memory.used() == 0).await;
     assert!(answer(1).await.starts_with("HTTP/1.1 200 "));
 }
 

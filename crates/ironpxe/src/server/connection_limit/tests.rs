@@ -31,9 +31,12 @@ fn waits(limit: &Arc<ConnectionLimit>, last: u8) -> bool {
     )
 }
 
-/// Lets some time pass, so that one has waited longer than another.
-async fn a_moment() {
-    tokio::time::sleep(Duration::from_millis(5)).await;
+/// Waits until the clock of the limit has advanced, so that one has waited longer than another.
+async fn next_tick(limit: &ConnectionLimit) {
+    let now = limit.now();
+    while limit.now() == now {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[test]
@@ -56,11 +59,11 @@ fn state_and_time_are_packed_and_unpacked() {
 async fn longest_idle_connection_of_the_busiest_address_is_evicted() {
     let limit = ConnectionLimit::new(9, true, LONG);
     let machine = enter(&limit, 1).await;
-    a_moment().await;
+    next_tick(&limit).await;
     let mut many = Vec::new();
     for _ in 0..6 {
         many.push(enter(&limit, 2).await);
-        a_moment().await;
+        next_tick(&limit).await;
     }
     // The first of them is at work, and the second has just been answered.
     many[0].set_working();
@@ -127,7 +130,7 @@ async fn first_connections_of_an_address_are_evicted_only_after_a_grace_period()
     let waiting = async {
         // The second packet of a client comes within a second, or never.
         while !all.iter().any(is_ended) {
-            a_moment().await;
+            tokio::time::sleep(RECHECK_INTERVAL).await;
             let _ = later.try_enter(client_network(peer(9)));
         }
     };

@@ -15,8 +15,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::lifecycle::Tasks;
-use crate::server::tests::{SOON, exchange, limits};
+use crate::server::tests::{SOON, exchange, limits, until};
 use crate::server::{Head, HttpService, Limits, RequestMemory, serve};
+
+const REQUEST: &[u8] = b"GET /now HTTP/1.1\r\n\r\n";
 
 /// Knows `/now…` and `/later`, and never comes to an end with `/never`.
 struct Knows {
@@ -89,17 +91,6 @@ async fn start(limits: Limits) -> Running {
     }
 }
 
-/// Sends pieces one after the other, and reads until `end` has come.
-async fn in_pieces(stream: &mut TcpStream, pieces: &[&str], end: &str) -> String {
-    let (last, before) = pieces.split_last().unwrap();
-    for piece in before {
-        stream.write_all(piece.as_bytes()).await.unwrap();
-        // So that it is read alone.
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    exchange(stream, last.as_bytes(), end).await
-}
-
 /// What comes until the server closes the connection.
 async fn rest(stream: &mut TcpStream) -> String {
     let mut text = String::new();
@@ -159,7 +150,7 @@ async fn plain_requests_use_the_fast_path_and_all_others_the_framework() {
         ),
     ] {
         let mut stream = TcpStream::connect(running.address).await.unwrap();
-        let answer = in_pieces(&mut stream, &[&request], end).await;
+        let answer = exchange(&mut stream, request.as_bytes(), end).await;
         assert!(answer.contains(" 200 OK\r\n"), "{request}{answer}");
         assert!(answer.contains("\r\nContent-Length: "), "{request}{answer}");
     }
@@ -173,19 +164,19 @@ async fn connection_is_kept_across_pieces_pipelining_and_fallback() {
     let running = start(limits()).await;
     let mut stream = TcpStream::connect(running.address).await.unwrap();
     let whole = "GET /now1 HTTP/1.1\r\nHost: h\r\n\r\n";
+    // The beginning of a request is sent behind another one: when that is answered, the beginning
+    // has been read, and the rest is read alone.
     for cut in [1, 10, whole.len() - 1] {
         let (one, two) = whole.split_at(cut);
-        in_pieces(&mut stream, &[one, two], "fast path: /now1").await;
+        let sent = format!("{whole}{one}");
+        exchange(&mut stream, sent.as_bytes(), "fast path: /now1").await;
+        exchange(&mut stream, two.as_bytes(), "fast path: /now1").await;
     }
     // Many at once, one of which takes longer, and the beginning of another.
     let later = "GET /later HTTP/1.1\r\n\r\n";
     let many = format!("{whole}{later}{}GET /now3", whole.replace("now1", "now2"));
-    let answers = in_pieces(
-        &mut stream,
-        &[&many, " HTTP/1.1\r\n\r\n"],
-        "fast path: /now3",
-    )
-    .await;
+    let mut answers = exchange(&mut stream, many.as_bytes(), "fast path: /now2").await;
+    answers += &exchange(&mut stream, b" HTTP/1.1\r\n\r\n", "fast path: /now3").await;
     let lines = answers.split("fast path: ").skip(1);
     let order: Vec<&str> = lines
         .map(|line| line.split("HTTP").next().unwrap())
@@ -193,37 +184,47 @@ async fn connection_is_kept_across_pieces_pipelining_and_fallback() {
     assert_eq!(order, ["/now1", "later", "/now2", "/now3"]);
     // From here on it is the framework's, for good.
     let many = format!("{whole}GET /else HTTP/1.1\r\n\r\n{whole}");
-    let answers = in_pieces(&mut stream, &[&many], "GET /now1 ").await;
+    let answers = exchange(&mut stream, many.as_bytes(), "GET /now1 ").await;
     assert!(answers.contains("fast path: /now1"), "{answers}");
     assert!(answers.contains("framework: GET /else "), "{answers}");
 }
 
 #[tokio::test]
-async fn shutdown_and_head_timeout_close_a_connection() {
+async fn shutdown_closes_an_idle_connection() {
     let running = start(limits()).await;
     let mut idle = TcpStream::connect(running.address).await.unwrap();
-    in_pieces(&mut idle, &["GET /now HTTP/1.1\r\n\r\n"], "fast path: /now").await;
+    exchange(&mut idle, REQUEST, "fast path: /now").await;
     running.stop.cancel();
     assert_eq!(rest(&mut idle).await, "");
     assert!(running.tasks.stop(SOON).await);
+}
 
+#[tokio::test]
+async fn head_timeout_closes_a_connection_and_restarts_with_each_response() {
     let running = start(Limits {
         head_timeout: Duration::from_secs(2),
         ..limits()
     })
     .await;
+    let mut busy = TcpStream::connect(running.address).await.unwrap();
+    // Its timeout begins later: when it is closed, the first one of `busy` is over, too.
     let mut silent = TcpStream::connect(running.address).await.unwrap();
     let mut slow = TcpStream::connect(running.address).await.unwrap();
     slow.write_all(b"GET /no").await.unwrap();
-    let mut idle = TcpStream::connect(running.address).await.unwrap();
-    // Stays longer than that by asking.
-    for _ in 0..30 {
-        in_pieces(&mut idle, &["GET /now HTTP/1.1\r\n\r\n"], "fast path: /now").await;
-        tokio::time::sleep(Duration::from_millis(100)).await;
+    let both_closed = async {
+        assert_eq!(rest(&mut silent).await, "");
+        assert_eq!(rest(&mut slow).await, "");
+    };
+    let mut both_closed = pin!(both_closed);
+    let mut are_closed = false;
+    while !are_closed {
+        exchange(&mut busy, REQUEST, "fast path: /now").await;
+        are_closed = timeout(Duration::from_millis(1), &mut both_closed)
+            .await
+            .is_ok();
     }
-    for stream in [&mut silent, &mut slow, &mut idle] {
-        assert_eq!(rest(stream).await, "");
-    }
+    exchange(&mut busy, REQUEST, "fast path: /now").await;
+    assert_eq!(rest(&mut busy).await, "");
 }
 
 #[tokio::test]
@@ -248,11 +249,8 @@ async fn work_ends_when_its_client_disconnects() {
     let running = start(limits()).await;
     // The test's and the server's.
     let idle = 2;
-    let work = async |count: usize| {
-        while Arc::strong_count(&running.held) != idle + count {
-            tokio::task::yield_now().await;
-        }
-    };
+    let work =
+        async |count: usize| until(|| Arc::strong_count(&running.held) == idle + count).await;
     let request = "GET /never HTTP/1.1\r\n\r\n";
     let mut stays = TcpStream::connect(running.address).await.unwrap();
     stays.write_all(request.as_bytes()).await.unwrap();
@@ -260,7 +258,7 @@ async fn work_ends_when_its_client_disconnects() {
     // Whatever it has said besides.
     let more = format!("{request}{request}");
     goes.write_all(more.as_bytes()).await.unwrap();
-    timeout(SOON, work(2)).await.unwrap();
+    work(2).await;
     drop(goes);
-    timeout(SOON, work(1)).await.unwrap();
+    work(1).await;
 }
