@@ -1,11 +1,11 @@
-//! `cargo xtask demo`: a machine boots from ironpxe, from nothing, in front of your eyes.
+//! `cargo xtask demo`: a virtual machine boots from ironpxe, with its output shown live.
 //!
 //! A server, a node enrolled and deployed through the Ironic API, and a virtual machine with real
 //! iPXE firmware that asks for its script and boots a real Linux. Then the node is undeployed,
 //! and the same machine with the same boot URL is told why it boots nothing.
 //!
-//! The story is told in [`tell`]; what is shown live is `screen.rs`, and what was proved at the
-//! end is `facts.rs`. The Linux is Debian's, with a ramdisk that prints its command line and
+//! The steps are in [`tell`]; `screen.rs` prints them live, and `facts.rs` prints at the end what
+//! was verified. The Linux is Debian's, with a ramdisk that prints its command line and
 //! powers off: it stands in for the deploy ramdisk.
 
 mod facts;
@@ -214,7 +214,7 @@ impl Stage {
         let linux = screen.step("get a Linux kernel from Debian", Linux::ensure)?;
         // Cargo puts the executables of one workspace beside each other.
         let binary = std::env::current_exe()
-            .context("where am I?")?
+            .context("cannot locate the executable")?
             .with_file_name("ironpxe");
         let images = ImageServer::start()?;
         images.serve(KERNEL, linux.kernel.as_slice());

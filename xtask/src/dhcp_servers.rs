@@ -22,7 +22,8 @@ const SERVERS: [(&[&str], &str); 2] = [
     (&["isc-dhcp-server"], "dhcpd"),
 ];
 
-/// Makes sure that the servers are where the tests look for them. If one cannot be had, says so.
+/// Makes sure that the servers are where the tests look for them. If one is unavailable, prints a
+/// message.
 pub(crate) fn ensure() -> Result<()> {
     let root = lan::servers_folder()?;
     for (packages, program) in SERVERS {

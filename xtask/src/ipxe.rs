@@ -31,8 +31,8 @@ const FILES: [(&str, &[&str]); 3] = [
     ),
 ];
 
-/// Makes sure that the current iPXE is where the tests look for it. If it cannot be had, says so,
-/// and what is not tested then.
+/// Makes sure that the current iPXE is where the tests look for it. If it is unavailable, prints a
+/// message that names the tests that are skipped.
 pub(crate) fn ensure() -> Result<()> {
     let _turn = shell::lock("packages")?;
     let folder = CurrentIpxe::folder()?;

@@ -114,8 +114,8 @@ pub(crate) fn unpack_into(packages: &[&str], folder: &Path) -> Result<()> {
 /// Takes the newest `packages` that Debian has out of their files, without installing them. `take`
 /// gets the folder with their contents, and the version of the first.
 ///
-/// The releases are asked from the newest on; one whose package is not newer than the installed
-/// one, or that cannot be had, is passed over. `Err` says why for each.
+/// The releases are tried from the newest on; one whose package is unavailable, or not newer than
+/// the installed one, is skipped. `Err` has the reason for each.
 pub(crate) fn unpack_newer(
     packages: &[&str],
     take: impl Fn(&Path, &str) -> Result<()>,

@@ -85,7 +85,7 @@ fn build(commit: &str, folder: &Path) -> Result<PathBuf> {
     )?;
     let built = folder.join("ironpxe");
     fs::copy(folder.join("target/debug/ironpxe"), &built).context("cargo built no executable")?;
-    // What made it is several gigabytes.
+    // The build folder has several gigabytes.
     fs::remove_dir_all(folder.join("target")).context("cannot remove the build")?;
     fs::remove_dir_all(&sources).context("cannot remove the sources")?;
     fs::remove_file(&archive).context("cannot remove the archive")?;

@@ -1,9 +1,9 @@
 //! The Python environments: one with the real clients of the API, and for the long tests one with
-//! Ironic itself and one with the services that it asks, each at exactly the versions that its
-//! requirements file pins.
+//! Ironic itself and one with the OpenStack services that it uses, each at exactly the versions that
+//! its requirements file pins.
 //!
-//! An environment is made once and reused until the pins or the interpreter change. The stamp
-//! inside is written last, so an environment whose making was interrupted is made again.
+//! An environment is created once and reused until the pins or the interpreter change. The stamp
+//! inside is written last, so an incomplete environment is created again.
 
 use std::{
     fs,
