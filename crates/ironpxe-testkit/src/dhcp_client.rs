@@ -1,7 +1,6 @@
-//! A card that asks a DHCP server what to boot, without a machine around it: one question, and
-//! what was offered.
+//! A DHCP client that asks a server what to boot, without a machine: one request, and the offer.
 //!
-//! It says of itself what real firmware says; RFC 2131, RFC 2132, RFC 4578 and RFC 8415 have the
+//! It sends the options that real firmware sends; RFC 2131, RFC 2132, RFC 4578 and RFC 8415 have the
 //! formats.
 
 use std::collections::BTreeMap;
@@ -22,9 +21,9 @@ const AGAIN: Duration = Duration::from_millis(500);
 const MAGIC: [u8; 4] = [99, 130, 83, 99];
 const TRANSACTION: [u8; 4] = [0x1a, 0x2b, 0x3c, 0x4d];
 
-/// What the card's firmware is.
+/// The firmware that the client emulates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asker {
+pub enum ClientKind {
     /// iPXE.
     Ipxe,
     /// PXE of a BIOS.
@@ -50,18 +49,18 @@ pub struct Offer {
     pub options: BTreeMap<u16, Vec<u8>>,
 }
 
-/// A card that is plugged into a network.
+/// A DHCP client that is attached to a network.
 #[derive(Debug)]
-pub struct Card {
+pub struct DhcpClient {
     mac: [u8; 6],
     interface: String,
     /// A separate one, so that its packets are not ours.
     namespace: Namespace,
 }
 
-impl Card {
-    /// Plugs a card with this address in.
-    pub fn plug(lan: &Lan, mac: &str) -> Result<Self> {
+impl DhcpClient {
+    /// Attaches a client with this address.
+    pub fn attach(lan: &Lan, mac: &str) -> Result<Self> {
         let mut octets = [0; 6];
         let mut parts = mac.split(':');
         for octet in &mut octets {
@@ -69,7 +68,7 @@ impl Card {
             *octet = u8::from_str_radix(part, 16).context("not a MAC address")?;
         }
         let namespace = Namespace::new()?;
-        let interface = lan.cable(mac, &namespace)?;
+        let interface = lan.add_veth(mac, &namespace)?;
         Ok(Self {
             mac: octets,
             interface,
@@ -78,23 +77,23 @@ impl Card {
     }
 
     /// Asks once over IPv4 (DISCOVER), and again until there is an answer.
-    pub fn ask(&self, asker: Asker) -> Result<Offer> {
+    pub fn ask(&self, kind: ClientKind) -> Result<Offer> {
         self.inside(|| {
             let socket = UdpSocket::bind("0.0.0.0:68").context("cannot bind")?;
             socket.set_broadcast(true)?;
             let server = SocketAddr::from(([255, 255, 255, 255], 67));
-            exchange(&socket, server, &self.discover(asker), offer)
+            exchange(&socket, server, &self.discover(kind), offer)
         })
     }
 
     /// Asks once over IPv6 (SOLICIT).
-    pub fn ask6(&self, asker: Asker) -> Result<Offer> {
+    pub fn ask6(&self, kind: ClientKind) -> Result<Offer> {
         self.inside(|| {
             let index = if_nametoindex(self.interface.as_str()).context("no interface")?;
             let all = "ff02::1:2".parse().context("not an address")?;
             let socket = UdpSocket::bind("[::]:546").context("cannot bind")?;
             let server = SocketAddr::V6(SocketAddrV6::new(all, 547, 0, index));
-            exchange(&socket, server, &self.solicit(asker), advertise)
+            exchange(&socket, server, &self.solicit(kind), advertise)
         })
     }
 
@@ -112,7 +111,7 @@ impl Card {
         })
     }
 
-    fn discover(&self, asker: Asker) -> Vec<u8> {
+    fn discover(&self, kind: ClientKind) -> Vec<u8> {
         // A request, over Ethernet; "answer by broadcast", as there is no address yet.
         let mut packet = vec![1, 1, 6, 0];
         packet.extend(TRANSACTION);
@@ -128,15 +127,15 @@ impl Card {
         };
         option(53, &[1]);
         option(55, &[1, 3, 43, 54, 60, 66, 67, 150, 175]);
-        let arch = asker.arch();
+        let arch = kind.arch();
         option(93, &[0, arch]);
-        let class = match asker {
-            Asker::UefiHttp | Asker::UefiArm64Http => "HTTPClient",
+        let class = match kind {
+            ClientKind::UefiHttp | ClientKind::UefiArm64Http => "HTTPClient",
             _ => "PXEClient",
         };
         let class = format!("{class}:Arch:{arch:05}:UNDI:003001");
         option(60, class.as_bytes());
-        if asker == Asker::Ipxe {
+        if kind == ClientKind::Ipxe {
             option(77, b"iPXE");
             // Priority, and one feature.
             option(175, &[1, 1, 0, 19, 1, 1]);
@@ -145,7 +144,7 @@ impl Card {
         packet
     }
 
-    fn solicit(&self, asker: Asker) -> Vec<u8> {
+    fn solicit(&self, kind: ClientKind) -> Vec<u8> {
         let mut packet = vec![1];
         packet.extend(TRANSACTION.iter().skip(1));
         let mut option = |code: u16, value: &[u8]| {
@@ -160,15 +159,15 @@ impl Card {
         option(3, &[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
         option(6, &[0, 59, 0, 60]);
         option(8, &[0, 0]);
-        if asker == Asker::Ipxe {
+        if kind == ClientKind::Ipxe {
             option(15, &[0, 4, b'i', b'P', b'X', b'E']);
         }
-        option(61, &[0, asker.arch()]);
+        option(61, &[0, kind.arch()]);
         packet
     }
 }
 
-impl Asker {
+impl ClientKind {
     /// Its type in option 93.
     fn arch(self) -> u8 {
         match self {

@@ -147,33 +147,33 @@ impl Lan {
         self.ip(&format!("addr add {address} dev {BRIDGE}"))
     }
 
-    /// A new socket in the wall, for a card: the name of its interface.
-    pub(crate) fn plug(&self) -> Result<String> {
+    /// Adds a tap interface to the bridge, for a machine's card; returns its name.
+    pub(crate) fn add_tap(&self) -> Result<String> {
         let tap = format!("tap{}", self.0.taps.fetch_add(1, Ordering::Relaxed));
         self.ip(&format!("tuntap add {tap} mode tap"))?;
         self.ip(&format!("link set {tap} master {BRIDGE} up"))?;
         Ok(tap)
     }
 
-    /// A cable from the bridge to a card with this address in another namespace. Returns the card's
-    /// name there.
-    pub(crate) fn cable(&self, mac: &str, to: &Namespace) -> Result<String> {
+    /// Adds a veth pair from the bridge to an interface with this address in another namespace.
+    /// Returns the interface's name there.
+    pub(crate) fn add_veth(&self, mac: &str, to: &Namespace) -> Result<String> {
         let number = self.0.taps.fetch_add(1, Ordering::Relaxed);
-        let (wall, card) = (format!("wall{number}"), "card0".to_owned());
+        let (port, peer) = (format!("veth{number}"), "card0".to_owned());
         let other = to.holder.id();
         self.ip(&format!(
-            "link add {wall} type veth peer name {card} address {mac} netns {other}"
+            "link add {port} type veth peer name {peer} address {mac} netns {other}"
         ))?;
-        self.ip(&format!("link set {wall} master {BRIDGE} up"))?;
-        to.ip(&format!("link set {card} addrgenmode none"))?;
-        to.ip(&format!("link set {card} up"))?;
+        self.ip(&format!("link set {port} master {BRIDGE} up"))?;
+        to.ip(&format!("link set {peer} addrgenmode none"))?;
+        to.ip(&format!("link set {peer} up"))?;
         to.ip(&format!(
-            "-6 addr add {}/64 dev {card} nodad",
+            "-6 addr add {}/64 dev {peer} nodad",
             link_local(mac)
         ))?;
         // To be asked, a server has to be reached without an address.
-        to.ip(&format!("route add 255.255.255.255/32 dev {card}"))?;
-        Ok(card)
+        to.ip(&format!("route add 255.255.255.255/32 dev {peer}"))?;
+        Ok(peer)
     }
 
     /// A command for `program` that runs in this namespace and dies with this process.

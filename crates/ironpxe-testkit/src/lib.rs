@@ -1,12 +1,11 @@
 //! Real machines and real servers, for the tests and the demo. Never part of the product.
 //!
-//! A test here is a small theatre: a [`machine::Machine`] is a QEMU with real iPXE firmware, a
-//! [`server::Server`] is the `ironpxe` executable as an operator runs it, an
-//! [`imageserver::ImageServer`] hands out kernels (and, when told to, misbehaves), and
-//! [`ironic::Ironic`] is the operator at the API; an [`iscsi::Target`] has remote volumes, a
-//! [`postgres::Postgres`] has databases, and [`openstack`] has the services of a cloud. Almost nothing
-//! needs root, a bridge or a DHCP server: the machines live on QEMU's user network, where
-//! [`machine::HOST`] is this host's loopback. What is about DHCP itself has a [`lan::Lan`].
+//! A [`machine::Machine`] is a QEMU with real iPXE firmware, a [`server::Server`] is the `ironpxe`
+//! executable as an operator runs it, an [`imageserver::ImageServer`] serves kernels (and injects
+//! faults on request), and [`ironic::Ironic`] is an operator's API client; an [`iscsi::Target`] has
+//! remote volumes, a [`postgres::Postgres`] has databases, and [`openstack`] has the services of a
+//! cloud. Almost nothing needs root, a bridge or a DHCP server: the machines are on QEMU's user
+//! network, where [`machine::HOST`] is this host's loopback. Tests of DHCP use a [`lan::Lan`].
 //!
 //! Without the feature `servers`, which is on where it is not switched off, there is only [`docs`]: the core's
 //! tests need no HTTP client.
@@ -44,9 +43,9 @@ pub mod process;
 #[cfg(feature = "servers")]
 pub mod proxy;
 #[cfg(feature = "servers")]
-pub mod server;
+pub mod semaphore;
 #[cfg(feature = "servers")]
-pub mod turnstile;
+pub mod server;
 #[cfg(feature = "servers")]
 pub mod wait;
 #[cfg(feature = "servers")]

@@ -6,9 +6,9 @@
 //! process; each gets its own database from [`Postgres::create_database`]. A test that does harm
 //! starts its own.
 //!
-//! Shared memory and a folder are left behind when a server is just killed, so a *keeper*, a
-//! process of a few lines of shell, ends it in good order when this process is gone, however it
-//! went.
+//! Shared memory and a folder are left behind when a server is just killed, so a *reaper*, a
+//! process of a few lines of shell, shuts it down cleanly when this process has ended for whatever
+//! reason.
 
 use std::ffi::OsString;
 use std::fs;
@@ -44,7 +44,7 @@ const POLL: Duration = Duration::from_millis(10);
 const PORTS_TO_TRY: usize = 5;
 
 /// Ends the server whose folder is `$1` when standard input ends, and removes the folder.
-const KEEPER: &str = r#"
+const REAPER: &str = r#"
 trap '' INT TERM HUP
 cat >/dev/null
 pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
@@ -73,7 +73,7 @@ pub struct Postgres {
     user: Option<User>,
     settings: &'static [&'static str],
     postmaster: Mutex<Child>,
-    keeper: Child,
+    reaper: Child,
     databases: AtomicUsize,
 }
 
@@ -130,8 +130,8 @@ impl Postgres {
         initdb.arg("--pgdata").arg(folder.path().join("data"));
         run(&mut initdb)?;
 
-        // From here on the folder is the keeper's.
-        let keeper = keeper(folder.path())?;
+        // From here on the reaper removes the folder.
+        let reaper = reaper(folder.path())?;
         let folder = folder.keep();
         let mut tries = 0;
         loop {
@@ -149,7 +149,7 @@ impl Postgres {
                         user,
                         settings,
                         postmaster: Mutex::new(postmaster),
-                        keeper,
+                        reaper,
                         databases: AtomicUsize::new(0),
                     });
                 }
@@ -277,10 +277,10 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        // The keeper waits for the end of its input; only this process reaps the server.
-        drop(self.keeper.pipes().stdin.take());
+        // The reaper waits for the end of its input; only this process can wait for the server.
+        drop(self.reaper.pipes().stdin.take());
         let _ = self.lock().wait(ENDS_WITHIN);
-        let _ = self.keeper.wait(ENDS_WITHIN);
+        let _ = self.reaper.wait(ENDS_WITHIN);
     }
 }
 
@@ -347,9 +347,9 @@ fn start_postmaster(
 }
 
 /// The process that cleans up after this one.
-fn keeper(folder: &Path) -> Result<Child> {
+fn reaper(folder: &Path) -> Result<Child> {
     let mut command = Command::new("sh");
-    command.args(["-c", KEEPER, "keeper"]).arg(folder);
+    command.args(["-c", REAPER, "reaper"]).arg(folder);
     command.stdin(Stdio::piped());
     command.stdout(Stdio::null()).stderr(Stdio::null());
     spawn(command)

@@ -1,6 +1,6 @@
 //! Child processes that cannot outlive us.
 //!
-//! Two nets: dropping a [`Child`] kills and reaps it, and `setpriv --pdeathsig KILL` has the
+//! Two mechanisms: dropping a [`Child`] kills and reaps it, and `setpriv --pdeathsig KILL` has the
 //! kernel do it when this process dies without dropping anything. The kernel ties the second one
 //! to the *thread* that spawned the child, so all spawning is done by one thread that never ends.
 //! (What dies within a millisecond of its spawning is caught by neither.)

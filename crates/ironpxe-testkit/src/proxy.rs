@@ -1,7 +1,7 @@
-//! A wire between two parties that can be cut.
+//! A TCP proxy that injects network faults.
 //!
-//! It passes TCP connections on until it is told to misbehave: to refuse, as a host whose program
-//! has died does, or to fall silent, as a network does in which packets get lost.
+//! It forwards connections until it is told to reset them, as a host whose program has died does,
+//! or to deliver nothing, as a network does in which packets get lost.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -11,21 +11,21 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-/// How long connecting to the party behind may take.
+/// The timeout for connecting to the target.
 const TIMEOUT: Duration = crate::wait::TIMEOUT;
 
-/// What the wire does.
+/// What the proxy does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wire {
-    /// Everything arrives.
-    Whole,
-    /// Open connections are reset, new ones end at once.
-    Refusing,
-    /// Nothing arrives, without an error. Connections stay open, new ones are accepted.
-    Silent,
+pub enum Mode {
+    /// Everything is delivered.
+    Forward,
+    /// Open connections are closed, new ones are closed at once.
+    Reset,
+    /// Nothing is delivered, without an error. Connections stay open, new ones are accepted.
+    Blackhole,
 }
 
-/// A wire to one party. Dropping it cuts it for good.
+/// A proxy for one target. Dropping it closes its connections.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
@@ -40,19 +40,19 @@ struct Shared {
 
 #[derive(Debug)]
 struct State {
-    wire: Wire,
+    mode: Mode,
     ended: bool,
     open: Vec<TcpStream>,
 }
 
 impl Proxy {
-    /// A whole wire to `target` from a port of the loopback.
+    /// Forwards to `target` from a port of the loopback.
     pub fn start(target: SocketAddr) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot listen")?;
         let address = listener.local_addr().context("a socket has no address")?;
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
-                wire: Wire::Whole,
+                mode: Mode::Forward,
                 ended: false,
                 open: Vec::new(),
             }),
@@ -69,7 +69,7 @@ impl Proxy {
                 thread::spawn(move || {
                     // An end is what such a connection is for. The caller must see it, although
                     // the list of what is open still holds the connection.
-                    let _ = shared.pass(&client, target);
+                    let _ = shared.forward(&client, target);
                     let _ = client.shutdown(Shutdown::Both);
                 });
             }
@@ -77,17 +77,17 @@ impl Proxy {
         Ok(Self { address, shared })
     }
 
-    /// Where the wire begins.
+    /// Where the proxy listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Makes it whole, or cuts it.
-    pub fn set(&self, wire: Wire) {
+    /// Changes the mode, for open and new connections.
+    pub fn set(&self, mode: Mode) {
         let mut state = self.shared.lock();
-        state.wire = wire;
-        if wire == Wire::Refusing {
-            state.hang_up();
+        state.mode = mode;
+        if mode == Mode::Reset {
+            state.close_all();
         }
         drop(state);
         self.shared.changed.notify_all();
@@ -98,7 +98,7 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         state.ended = true;
-        state.hang_up();
+        state.close_all();
         drop(state);
         self.shared.changed.notify_all();
         // The accepting thread checks the mode at the next connection.
@@ -107,7 +107,7 @@ impl Drop for Proxy {
 }
 
 impl State {
-    fn hang_up(&mut self) {
+    fn close_all(&mut self) {
         for stream in self.open.drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
         }
@@ -119,14 +119,14 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits while nothing gets through; an error if the connection is to end.
-    fn wait_until_whole(&self) -> io::Result<()> {
+    /// Waits while nothing is delivered; an error if the connection is to end.
+    fn wait_until_forwarding(&self) -> io::Result<()> {
         let mut state = self.lock();
         loop {
-            if state.ended || state.wire == Wire::Refusing {
+            if state.ended || state.mode == Mode::Reset {
                 return Err(io::ErrorKind::ConnectionReset.into());
             }
-            if state.wire == Wire::Whole {
+            if state.mode == Mode::Forward {
                 return Ok(());
             }
             state = self
@@ -136,9 +136,9 @@ impl Shared {
         }
     }
 
-    fn pass(self: Arc<Self>, client: &TcpStream, target: SocketAddr) -> io::Result<()> {
+    fn forward(self: Arc<Self>, client: &TcpStream, target: SocketAddr) -> io::Result<()> {
         self.lock().open.push(client.try_clone()?);
-        self.wait_until_whole()?;
+        self.wait_until_forwarding()?;
         let server = TcpStream::connect_timeout(&target, TIMEOUT)?;
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
@@ -151,14 +151,14 @@ impl Shared {
         Ok(())
     }
 
-    /// Passes what `from` says to `to`, until either ends or the wire is cut.
+    /// Copies from `from` to `to`, until either ends or the connection is reset.
     fn copy(&self, mut from: &TcpStream, mut to: &TcpStream) {
         let mut buffer = vec![0; 64 * 1024];
         while let Ok(length @ 1..) = from.read(&mut buffer) {
-            let passed = self
-                .wait_until_whole()
+            let written = self
+                .wait_until_forwarding()
                 .and_then(|()| to.write_all(buffer.get(..length).unwrap_or_default()));
-            if passed.is_err() {
+            if written.is_err() {
                 break;
             }
         }
@@ -171,7 +171,7 @@ impl Shared {
 mod tests {
     use super::*;
 
-    /// A party that says everything twice.
+    /// A server that sends every byte back twice.
     fn echo() -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -207,24 +207,24 @@ mod tests {
         let mut stream = TcpStream::connect(proxy.address()).unwrap();
         assert_eq!(say(&mut stream, b'a').unwrap(), *b"aa");
 
-        proxy.set(Wire::Silent);
+        proxy.set(Mode::Blackhole);
         let silence = say_within(Duration::from_millis(300), &mut stream, b'b').unwrap_err();
         assert!(matches!(
             silence.kind(),
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
         ));
         // What was lost on the way arrives late, as TCP sees to.
-        proxy.set(Wire::Whole);
+        proxy.set(Mode::Forward);
         let mut late = [0; 2];
         stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         stream.read_exact(&mut late).unwrap();
         assert_eq!(late, *b"bb");
 
-        proxy.set(Wire::Refusing);
+        proxy.set(Mode::Reset);
         assert!(say(&mut stream, b'c').is_err());
         let refused = TcpStream::connect(proxy.address()).and_then(|mut s| say(&mut s, b'd'));
         assert!(refused.is_err());
-        proxy.set(Wire::Whole);
+        proxy.set(Mode::Forward);
         let mut stream = TcpStream::connect(proxy.address()).unwrap();
         assert_eq!(say(&mut stream, b'e').unwrap(), *b"ee");
     }

@@ -55,11 +55,11 @@ pub struct Nic {
     pub mac: String,
     /// Whether firmware tries to boot from it. The others are still there for iPXE to see.
     pub boots: bool,
-    /// What it is plugged into.
+    /// The network it is attached to.
     pub network: Network,
 }
 
-/// What a card is plugged into.
+/// The network that a card is attached to.
 #[derive(Clone, Debug)]
 pub enum Network {
     /// QEMU's user network, with this boot file (an URL) in its DHCP answers.
@@ -321,7 +321,7 @@ impl Network {
         let bootfile = match self {
             Self::User { bootfile } => bootfile,
             Self::Lan(lan) => {
-                let tap = lan.plug()?;
+                let tap = lan.add_tap()?;
                 return Ok(format!(
                     "tap,id=net{index},ifname={tap},script=no,downscript=no"
                 ));

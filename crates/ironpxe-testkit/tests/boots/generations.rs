@@ -14,7 +14,7 @@ const NEXT_DEVICE: Duration = Duration::from_mins(4);
 
 /// What these commands print, which end with a line `done`.
 fn console(platform: Platform, commands: &str) -> Result<String> {
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let (_server, hardware) = machine(&format!("{commands}\necho done"))?;
     let machine = hardware.on(platform).power_on()?;
     machine.wait_for_line("done", BOOT)?;
@@ -97,7 +97,7 @@ on_platforms!(
 /// cards gets here. Any other sees the one card that it came from: see `a_card_alone_is_seen`.
 fn every_card_is_seen(platform: Platform) -> Result<()> {
     const SECOND: &str = "52:54:00:12:34:57";
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let (_server, hardware) = machine("echo cards ${net0/mac} ${net1/mac} booted ${mac}")?;
     let machine = hardware.card(SECOND).on(platform).power_on()?;
     machine.wait_for(&format!("cards {MAC} {SECOND} booted {MAC}"), BOOT)?;
@@ -108,7 +108,7 @@ on_platforms!(every_card_is_seen: bios, bios_current, uefi_current);
 /// The iPXE in the ROM of a card, with UEFI.
 fn a_card_alone_is_seen(platform: Platform) -> Result<()> {
     const SECOND: &str = "52:54:00:12:34:57";
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let (_server, hardware) = machine("echo cards ${net0/mac} [${net1/mac}] booted ${mac}")?;
     let machine = hardware.card(SECOND).on(platform).power_on()?;
     machine.wait_for(&format!("cards {MAC} [] booted {MAC}"), BOOT)?;
@@ -118,7 +118,7 @@ on_platforms!(a_card_alone_is_seen: uefi);
 
 /// A BIOS counts a disk in cylinders. One without even one cannot be read by iPXE.
 fn a_disk_must_have_a_cylinder(platform: Platform) -> Result<()> {
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let (server, hardware) = machine("echo nothing")?;
     let mut small = disk::boot_sector("small")?;
     small.resize(1 << 20, 0);
@@ -135,7 +135,7 @@ on_platforms!(a_disk_must_have_a_cylinder: bios, bios_current);
 
 /// The disk boots after a script that ends like this.
 fn goes_on_to_the_disk(platform: Platform, last_command: &str) -> Result<()> {
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let (_server, hardware) = machine(last_command)?;
     let hardware = hardware.disk(disk::image("first")?).on(platform);
     let mut machine = hardware.power_on()?;
@@ -154,7 +154,7 @@ on_platforms!(a_script_that_fails_goes_on_to_the_disk: bios_current, uefi_curren
 #[test]
 fn successful_script_exit_stops_a_chain_loaded_uefi() -> Result<()> {
     Platform::uefi_current().run(|platform| {
-        let _turn = MACHINES.enter();
+        let _permit = MACHINES.acquire();
         let (_server, hardware) = machine("exit 0")?;
         let hardware = hardware.disk(disk::image("first")?).on(platform);
         let machine = hardware.power_on()?;

@@ -50,7 +50,7 @@ fn boots(commands: &str) -> Result<String> {
 
 #[test]
 fn bios_boots_a_volume_with_a_second_one_attached() -> Result<()> {
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let target = target()?;
     let line = boots(&format!(
         "sanhook --drive 0x80 {} || goto bad\nsanhook --drive 0x81 {} || goto bad\n\
@@ -65,7 +65,7 @@ fn bios_boots_a_volume_with_a_second_one_attached() -> Result<()> {
 
 #[test]
 fn uefi_boots_a_volume() -> Result<()> {
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let target = target()?;
     let (_server, hardware) = initiator(&format!(
         "sanhook --drive 0x80 {} || goto bad\nsanboot --no-describe --drive 0x80\n:bad",
@@ -80,7 +80,7 @@ fn uefi_boots_a_volume() -> Result<()> {
 /// Several ways to one volume are several URIs of one `sanhook`.
 #[test]
 fn dead_portal_is_skipped_when_another_is_alive() -> Result<()> {
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let target = target()?;
     let living = target.uri(BOOT_VOLUME);
     let dead_port = Server::free_port()?.to_string();
@@ -95,7 +95,7 @@ fn dead_portal_is_skipped_when_another_is_alive() -> Result<()> {
 /// QEMU's user network maps its own IPv6 address to the host's loopback.
 #[test]
 fn portal_with_an_ipv6_address_in_brackets_boots() -> Result<()> {
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let target = target()?;
     let port = target.listen_v6()?;
     let line = boots(&format!(
@@ -108,7 +108,7 @@ fn portal_with_an_ipv6_address_in_brackets_boots() -> Result<()> {
 
 #[test]
 fn drive_can_be_hooked_once_and_unhooked() -> Result<()> {
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let target = target()?;
     let hook = format!("sanhook --drive 0x80 {}", target.uri(BOOT_VOLUME));
     let (_server, hardware) = initiator(&format!(
@@ -125,7 +125,7 @@ fn drive_can_be_hooked_once_and_unhooked() -> Result<()> {
 /// What the console says, for people who look for it.
 #[test]
 fn refused_login_shows_its_reason() -> Result<()> {
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let target = target()?;
     let volume = target.uri(BOOT_VOLUME);
     let hook = |preparation: &str, uri: &str| {

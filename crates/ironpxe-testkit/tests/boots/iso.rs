@@ -16,7 +16,7 @@ fn server() -> Result<ImageServer> {
 
 #[test]
 fn bios_boots_an_iso_and_fetches_only_the_parts_it_reads() -> Result<()> {
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let server = server()?;
     let commands = format!("sanboot {}", server.url(CD));
     let mut machine = machine_for(&server, &commands).power_on()?;
@@ -33,7 +33,7 @@ fn bios_boots_an_iso_and_fetches_only_the_parts_it_reads() -> Result<()> {
 
 #[test]
 fn uefi_boots_an_iso() -> Result<()> {
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let server = server()?;
     let commands = format!("sanboot {}", server.url(CD));
     let mut machine = machine_for(&server, &commands).uefi().power_on()?;
@@ -44,7 +44,7 @@ fn uefi_boots_an_iso() -> Result<()> {
 
 #[test]
 fn iso_from_a_server_without_ranges_fails() -> Result<()> {
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let server = server()?;
     server.forget_ranges();
     let commands = format!("sanboot {} || echo went on", server.url(CD));
@@ -58,7 +58,7 @@ fn iso_from_a_server_without_ranges_fails() -> Result<()> {
 
 #[test]
 fn missing_iso_fails_and_the_script_continues() -> Result<()> {
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let server = ImageServer::start()?;
     let commands = format!("sanboot {} || echo went on", server.url(CD));
     let machine = machine_for(&server, &commands).power_on()?;

@@ -8,7 +8,7 @@ use super::{BOOT, MACHINES, machine};
 
 /// Which disk boots after these commands, and as which drive.
 fn boots_disk(commands: &str, bus: Bus) -> Result<()> {
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let (_server, mut hardware) = machine(commands)?;
     for label in ["first", "second"] {
         let mut disk = Disk::new(disk::image(label)?);
@@ -47,7 +47,7 @@ fn ended_script_continues_with_the_disk() -> Result<()> {
 
 #[test]
 fn sanboot_without_a_disk_fails_and_the_script_continues() -> Result<()> {
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let commands = "sanboot --no-describe --drive 0x80 || echo went on with ${errno:hexraw}";
     let (_server, hardware) = machine(commands)?;
     let machine = hardware.power_on()?;

@@ -15,12 +15,12 @@ use std::time::Duration;
 use anyhow::Result;
 use ironpxe_testkit::imageserver::ImageServer;
 use ironpxe_testkit::machine::Hardware;
-use ironpxe_testkit::turnstile::Turnstile;
+use ironpxe_testkit::semaphore::Semaphore;
 
 const MAC: &str = "52:54:00:12:34:56";
 const BOOT: Duration = Duration::from_mins(1);
 
-static MACHINES: Turnstile = Turnstile::new(2);
+static MACHINES: Semaphore = Semaphore::new(2);
 
 /// Serves a script of these commands, and makes a machine that boots it.
 fn machine_for(server: &ImageServer, commands: &str) -> Hardware {

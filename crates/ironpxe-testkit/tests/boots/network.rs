@@ -24,7 +24,7 @@ fn images(kernel: &[u8], ramdisk: &[u8], arguments: &str) -> Result<ImageServer>
 
 #[test]
 fn firmware_boots_the_toy_kernel_with_its_arguments_and_its_ramdisk() -> Result<()> {
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     // More than one row of the console, and a ramdisk that is no multiple of anything.
     let arguments = format!(
         "console=ttyS0 long={} mac=${{mac}} initrd=ramdisk",
@@ -52,7 +52,7 @@ fn firmware_boots_the_toy_kernel_with_its_arguments_and_its_ramdisk() -> Result<
 #[test]
 fn firmware_boots_a_linux_kernel() -> Result<()> {
     let linux = Linux::ensure()?;
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let arguments = "console=ttyS0 quiet panic=-1 hello=world";
     let server = images(&linux.kernel, &linux.initramfs, arguments)?;
     let mut hardware = Hardware::with_bootfile(MAC, &server.url("/script"));
@@ -65,7 +65,7 @@ fn firmware_boots_a_linux_kernel() -> Result<()> {
 
 #[test]
 fn firmware_obeys_retry_after_and_shows_the_failed_url() -> Result<()> {
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let server = ImageServer::start()?;
     let long = "this sentence is longer than a row of the console and will be broken by it";
     server.serve(
@@ -87,7 +87,7 @@ fn firmware_obeys_retry_after_and_shows_the_failed_url() -> Result<()> {
 
 #[test]
 fn every_nic_exists_and_the_chosen_one_boots() -> Result<()> {
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let server = ImageServer::start()?;
     let script = "#!ipxe\necho cards ${net0/mac} ${net1/mac} booted ${mac} uuid ${uuid}\n";
     server.serve("/script", script.as_bytes());

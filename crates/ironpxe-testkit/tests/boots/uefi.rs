@@ -14,7 +14,7 @@ const NEXT_DEVICE: Duration = Duration::from_mins(4);
 
 #[test]
 fn toy_kernel_gets_its_arguments_and_ramdisk() -> Result<()> {
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let ramdisk = toy::ramdisk(1_234_567);
     let server = ImageServer::start()?;
     server.serve("/toy.efi", toy::EFI_KERNEL);
@@ -34,7 +34,7 @@ fn toy_kernel_gets_its_arguments_and_ramdisk() -> Result<()> {
 
 #[test]
 fn ramdisk_with_another_name_is_not_found() -> Result<()> {
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let server = ImageServer::start()?;
     server.serve("/toy.efi", toy::EFI_KERNEL);
     server.serve("/images/rd.img", [1, 2, 3]);
@@ -50,7 +50,7 @@ fn ramdisk_with_another_name_is_not_found() -> Result<()> {
 
 /// The disk boots after these commands.
 fn boots_disk(commands: &str, bus: Bus) -> Result<()> {
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let (_server, hardware) = machine(commands)?;
     let mut hardware = hardware.uefi();
     let mut disk = Disk::new(disk::image("first")?);

@@ -283,13 +283,13 @@ mod tests {
     const ONE: &str = "52:54:00:aa:00:01";
     const TWO: &str = "52:54:00:aa:00:02";
 
-    struct Stand {
+    struct DnsmasqFixture {
         dnsmasq: Dnsmasq,
         node: Node,
         folder: TempDir,
     }
 
-    impl Stand {
+    impl DnsmasqFixture {
         fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
             let (hosts, opts) = (folder.path().join("hosts"), folder.path().join("opts"));
@@ -343,7 +343,7 @@ mod tests {
 
     #[tokio::test]
     async fn node_has_an_options_file_and_each_nic_a_tags_file() {
-        let mut stand = Stand::new();
+        let mut stand = DnsmasqFixture::new();
         let mut second = stand.port(TWO);
         second.pxe_enabled = false;
         let ports = [stand.port(ONE), second];
@@ -376,7 +376,7 @@ mod tests {
 
     #[tokio::test]
     async fn nic_that_may_not_boot_is_ignored() {
-        let stand = Stand::new();
+        let stand = DnsmasqFixture::new();
         let mut ports = [stand.port(ONE)];
         stand.update(&ports).await;
         ports[0].pxe_enabled = false;
@@ -390,7 +390,7 @@ mod tests {
 
     #[tokio::test]
     async fn cleared_nic_is_ignored_and_forgotten_nic_has_no_file() {
-        let stand = Stand::new();
+        let stand = DnsmasqFixture::new();
         let ports = [stand.port(ONE), stand.port(TWO)];
         stand.update(&ports).await;
         stand.dnsmasq.clear(&stand.node, &ports).await.unwrap();
@@ -416,7 +416,7 @@ mod tests {
 
     #[tokio::test]
     async fn reassigned_nic_keeps_its_file() {
-        let stand = Stand::new();
+        let stand = DnsmasqFixture::new();
         let ports = [stand.port(ONE)];
         stand.update(&ports).await;
         let left = stand.dnsmasq.forget(None, &ports).await.unwrap();
@@ -429,7 +429,7 @@ mod tests {
 
     #[tokio::test]
     async fn missing_folder_is_named_with_its_option() {
-        let stand = Stand::new();
+        let stand = DnsmasqFixture::new();
         let nowhere = Dnsmasq::new(stand.folder.path().join("hosts"), "/nowhere/opts".into());
         let error = nowhere.update(&stand.node, &[], &[]).await.unwrap_err();
         let error = error.to_string();

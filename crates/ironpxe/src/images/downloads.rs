@@ -271,12 +271,12 @@ mod tests {
     const CLIENT: &str = "10.0.0.9";
 
     /// Downloads, and a clock that is set by hand.
-    struct Site {
+    struct DownloadsFixture {
         downloads: Arc<Downloads>,
         now: Instant,
     }
 
-    impl Site {
+    impl DownloadsFixture {
         fn new(limit: usize) -> Self {
             Self {
                 downloads: Downloads::new(limit),
@@ -306,7 +306,7 @@ mod tests {
 
     #[test]
     fn one_url_gets_only_its_share_of_downloads() {
-        let mut site = Site::new(52);
+        let mut site = DownloadsFixture::new(52);
         let mut held: Vec<Permit> = (0..26).map(|_| site.takes(1, CLIENT)).collect();
         let problem = site.refuses(1, CLIENT);
         assert!(
@@ -332,7 +332,7 @@ mod tests {
 
     #[test]
     fn one_address_gets_at_most_three_quarters_of_downloads() {
-        let site = Site::new(8);
+        let site = DownloadsFixture::new(8);
         let held: Vec<Permit> = (0..6).map(|node| site.takes(node, CLIENT)).collect();
         let problem = site.refuses(6, CLIENT);
         assert!(problem.contains("the limit per address"), "{problem}");
@@ -345,7 +345,7 @@ mod tests {
 
     #[test]
     fn slow_download_is_ended_when_others_wait() {
-        let mut site = Site::new(2);
+        let mut site = DownloadsFixture::new(2);
         let slow = site.takes(1, "10.0.0.1");
         let fast = site.takes(2, "10.0.0.2");
         let problem = site.refuses(3, "10.0.0.3");

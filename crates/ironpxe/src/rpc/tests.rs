@@ -29,7 +29,7 @@ use crate::{clock, ident, tls};
 const MAC: &str = "52:54:00:aa:00:01";
 
 /// A database, a conductor that serves it on a socket, and the API's view of that.
-struct Site {
+struct RpcFixture {
     db: Db,
     local: LocalConductor,
     tasks: Tasks,
@@ -43,7 +43,7 @@ struct RpcSecurity {
     tls: Option<Arc<rustls::ServerConfig>>,
 }
 
-impl Drop for Site {
+impl Drop for RpcFixture {
     fn drop(&mut self) {
         self.tasks.stopping().cancel();
     }
@@ -64,7 +64,7 @@ fn timeouts() -> Timeouts {
     }
 }
 
-impl Site {
+impl RpcFixture {
     async fn new() -> Self {
         Self::guarded(RpcSecurity::default()).await
     }

@@ -33,12 +33,12 @@ const SECONDS: &str = "240";
 const IMAGE: &str = "http://192.0.2.1/images/disk.raw";
 
 /// One server and the `baremetal` command that talks to it.
-struct Lab {
+struct CliFixture {
     server: Server,
     venv: PathBuf,
 }
 
-impl Lab {
+impl CliFixture {
     fn start() -> Result<Self> {
         let server = crate::app::start(&ServerOptions::default())?;
         Ok(Self {

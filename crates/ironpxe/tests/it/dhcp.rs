@@ -6,17 +6,17 @@
 
 mod checked;
 mod docs;
+mod fixture;
 mod neutron;
 mod own_server;
 mod provider;
 mod servers;
-mod site;
 
 use std::time::Duration;
 
 use crate::app::TIMEOUT;
 use crate::firmware::MACHINES;
-use site::Site;
+use fixture::DhcpFixture;
 
 const MAC: &str = "52:54:00:dd:00:01";
 const BOOT: Duration = Duration::from_mins(2);

@@ -1,6 +1,6 @@
 //! Machines with real iPXE firmware boot from the real executable.
 //!
-//! Each test has a [`Site`] of its own: a server on an empty database, images, and a node enrolled
+//! Each test has a [`FirmwareFixture`] of its own: a server on an empty database, images, and a node enrolled
 //! through the API. What booted is judged by what the machine itself printed on its console, and
 //! by what it fetched.
 //!
@@ -10,6 +10,7 @@
 
 mod cards;
 mod downloads;
+mod fixture;
 mod images;
 mod installer;
 mod instance;
@@ -17,7 +18,6 @@ mod local_disk;
 mod ramdisks;
 mod refusals;
 mod screen;
-mod site;
 mod template;
 mod volume;
 
@@ -27,11 +27,11 @@ use anyhow::{Context, Result, bail, ensure};
 use ironpxe_testkit::imageserver::ImageServer;
 use ironpxe_testkit::machine::{Machine, Platform};
 use ironpxe_testkit::payload::{disk, toy};
-use ironpxe_testkit::turnstile::Turnstile;
+use ironpxe_testkit::semaphore::Semaphore;
 
 use crate::app::TIMEOUT;
+use fixture::FirmwareFixture;
 use screen::looks_as_documented;
-use site::Site;
 
 const NODE: &str = "rack-1";
 const MAC: &str = "52:54:00:aa:00:01";
@@ -45,7 +45,7 @@ const BOOT: Duration = Duration::from_mins(2);
 const NEXT_DEVICE: Duration = Duration::from_mins(4);
 
 /// More machines than cores make each other slow.
-pub(crate) static MACHINES: Turnstile = Turnstile::new(2);
+pub(crate) static MACHINES: Semaphore = Semaphore::new(2);
 
 /// The toy kernel for this firmware.
 fn kernel(platform: Platform) -> &'static [u8] {

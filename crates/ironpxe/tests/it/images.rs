@@ -1,7 +1,7 @@
 //! Images that the service relays, requested by hand: what a machine gets when all is
 //! well, and what when it is not. `firmware/images.rs` has machines behind it.
 
-mod crowd;
+mod concurrent_downloads;
 mod glance;
 mod origins;
 mod relay_policy;
@@ -24,13 +24,13 @@ const MAC: &str = "52:54:00:aa:00:01";
 const KEY: &str = "a key that only these tests know of";
 
 /// A service that gives out the files of a folder.
-struct Site {
+struct ImagesFixture {
     folder: TempDir,
     server: Server,
     ironic: Ironic,
 }
 
-impl Site {
+impl ImagesFixture {
     fn new() -> Result<Self> {
         Self::with(ServerOptions::default())
     }

@@ -18,26 +18,26 @@ use ironpxe_testkit::server::{Server, ServerOptions};
 use serde_json::json;
 
 mod bad_input;
-mod bounds;
 mod differences;
 mod drivers;
-mod exchange;
+mod fixture;
 mod heartbeat;
 mod history;
-mod lab;
+mod limits;
 mod microversions;
 mod nodes;
-mod normal;
+mod normalize;
 mod paths;
 mod ports;
-mod refused;
+mod recording;
 mod states;
+mod unbootable_values;
 mod vifs;
 mod volumes;
 
 use self::differences::Differences;
-use self::exchange::{Client, Exchange};
-use self::normal::Names;
+use self::normalize::Names;
+use self::recording::{Client, Exchange};
 
 /// The recorded conductor's name; ours is given the same.
 const CONDUCTOR: &str = "lab-conductor-1";

@@ -26,11 +26,11 @@ use crate::database::{Database, execute_in_file};
 const PASSTHRU: &str = "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config";
 
 /// One database, and the processes that share it.
-struct Site {
+struct RolesFixture {
     database: Database<'static>,
 }
 
-impl Site {
+impl RolesFixture {
     /// A site on SQLite, for what has nothing to do with the database.
     fn new() -> Result<Self> {
         let database = Database::file()?;
@@ -67,7 +67,7 @@ impl Site {
 
 /// Stops a process where it stands, but not while it writes to a file: all others would wait for
 /// it.
-fn pause(site: &Site, server: &Server) -> Result<()> {
+fn pause(site: &RolesFixture, server: &Server) -> Result<()> {
     let Some(file) = site.database.file_path() else {
         return server.pause();
     };

@@ -46,13 +46,13 @@ fn script_in(environment: &[(&str, &str)], args: &[&str]) -> Result<Said> {
     })
 }
 
-struct Site {
+struct ScriptFixture {
     server: Server,
     ironic: Ironic,
     node: String,
 }
 
-impl Site {
+impl ScriptFixture {
     /// A server with one node, `rack-1`, that has a port and is in `enroll`.
     fn start() -> Result<Self> {
         Self::with(&ServerOptions::default())
@@ -127,10 +127,10 @@ impl Site {
 
 #[test]
 fn preview_equals_the_served_script() -> Result<()> {
-    let mut site = Site::start()?;
+    let mut site = ScriptFixture::start()?;
     let by_port = format!("port_address={MAC}");
     let by_node = format!("node_uuid={}", site.node);
-    let same = |site: &Site| -> Result<()> {
+    let same = |site: &ScriptFixture| -> Result<()> {
         let served = site.served(&by_port)?;
         assert_eq!(site.prints(&["show", MAC])?, served);
         assert_eq!(site.preview(&format!("?{by_port}"))?["script"], served);
@@ -159,7 +159,7 @@ fn preview_equals_the_served_script() -> Result<()> {
 
 #[test]
 fn preview_logs_no_boot_and_changes_no_node() -> Result<()> {
-    let site = Site::start()?;
+    let site = ScriptFixture::start()?;
     let before = site.ironic.node("rack-1")?;
     site.preview("?state=wait%20call-back")?;
     site.prints(&["show", MAC, "--state", "active"])?;
@@ -174,7 +174,7 @@ fn preview_logs_no_boot_and_changes_no_node() -> Result<()> {
 
 #[test]
 fn explanation_names_the_fields() -> Result<()> {
-    let site = Site::start()?;
+    let site = ScriptFixture::start()?;
     let said = site.prints(&["explain", MAC, "--state", "wait call-back"])?;
     for line in [
         "  kernel     http://images.example/k, from driver_info.deploy_kernel",
@@ -220,7 +220,7 @@ fn explanation_names_the_fields() -> Result<()> {
 
 #[test]
 fn explanation_lists_the_other_ports_of_the_node() -> Result<()> {
-    let site = Site::start()?;
+    let site = ScriptFixture::start()?;
     let said = |machine| -> Result<Vec<String>> {
         let text = site.prints(&["explain", machine])?;
         let ports = text.lines().filter(|line| line.starts_with("  port "));
@@ -260,7 +260,7 @@ fn state_architecture_and_firmware_can_be_overridden() -> Result<()> {
     let options = ServerOptions::default()
         .set("IRONPXE_CONDUCTOR__DEPLOY_KERNEL_BY_ARCH", arm)
         .set("IRONPXE_CONDUCTOR__DEPLOY_RAMDISK_BY_ARCH", arm);
-    let site = Site::with(&options)?;
+    let site = ScriptFixture::with(&options)?;
     let patch = json!([
         {"op": "remove", "path": "/driver_info/deploy_kernel"},
         {"op": "remove", "path": "/driver_info/deploy_ramdisk"},
@@ -297,7 +297,7 @@ fn state_architecture_and_firmware_can_be_overridden() -> Result<()> {
 
 #[test]
 fn invalid_request_is_refused_with_the_reason() -> Result<()> {
-    let site = Site::start()?;
+    let site = ScriptFixture::start()?;
     let other = site
         .ironic
         .create_node(&json!({"driver": "fake-hardware"}))?;
@@ -380,7 +380,7 @@ fn invalid_request_is_refused_with_the_reason() -> Result<()> {
 
 #[test]
 fn passwords_are_shown_only_when_read_from_the_database() -> Result<()> {
-    let site = Site::start()?;
+    let site = ScriptFixture::start()?;
     let target = json!({
         "node_uuid": site.node,
         "volume_type": "iscsi",
@@ -454,7 +454,7 @@ fn missing_database_is_not_created() -> Result<()> {
 /// Neither read as if it were today's, nor brought up to date.
 #[test]
 fn database_of_an_older_release_is_refused_and_not_changed() -> Result<()> {
-    let mut site = Site::start()?;
+    let mut site = ScriptFixture::start()?;
     site.server.terminate()?;
     let file = site.server.state_dir().join("ironpxe.sqlite");
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -14,11 +14,11 @@ use crate::app::{self, TIMEOUT, binary};
 const BOOT_PATH: &str = "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config";
 
 /// A folder with templates and a configuration that names them.
-struct Site {
+struct TemplateFixture {
     folder: TempDir,
 }
 
-impl Site {
+impl TemplateFixture {
     /// `boot.ipxe` for all machines and `arm.ipxe` for some.
     fn new() -> Result<Self> {
         let site = Self {
@@ -98,7 +98,7 @@ fn says(ironic: &Ironic, node: &str, word: &str) -> Result<()> {
 
 #[test]
 fn template_is_used_and_reloaded() -> Result<()> {
-    let site = Site::new()?;
+    let site = TemplateFixture::new()?;
     let mut server = site.server()?;
     let ironic = Ironic::new(server.base_url())?;
     let (other, arm) = (node(&ironic, "x86_64")?, node(&ironic, "aarch64")?);
@@ -171,7 +171,7 @@ fn sighup_without_templates_does_nothing() -> Result<()> {
 
 #[test]
 fn broken_template_is_refused_with_file_line_and_reason() -> Result<()> {
-    let site = Site::new()?;
+    let site = TemplateFixture::new()?;
     site.write("boot.ipxe", "#!ipxe\n\necho {{ kernle }}\n")?;
     site.write("arm.ipxe", "#!ipxe\n{{ node.uuid }}\n")?;
     let said = site.refused(&["serve", "--listen", "127.0.0.1:0"])?;
@@ -221,7 +221,7 @@ fn broken_template_is_refused_with_file_line_and_reason() -> Result<()> {
 
 #[test]
 fn check_notes_an_incomplete_template() -> Result<()> {
-    let site = Site::new()?;
+    let site = TemplateFixture::new()?;
     let Output { stdout, status, .. } = Command::new(binary())
         .args(["config", "check", "--config"])
         .arg(site.path("ironpxe.toml"))
@@ -242,7 +242,7 @@ fn printed_template_can_be_configured() -> Result<()> {
     let Output { stdout, .. } = Command::new(binary())
         .args(["script", "template", "boot.ipxe"])
         .output()?;
-    let site = Site::new()?;
+    let site = TemplateFixture::new()?;
     let printed = String::from_utf8(stdout)?;
     site.write("boot.ipxe", &printed)?;
     site.write("arm.ipxe", &printed)?;
@@ -280,7 +280,7 @@ fn printed_template_can_be_configured() -> Result<()> {
 
 #[test]
 fn explanation_names_the_template() -> Result<()> {
-    let site = Site::new()?;
+    let site = TemplateFixture::new()?;
     let server = site.server()?;
     let ironic = Ironic::new(server.base_url())?;
     let explain = |arch: &str| -> Result<String> {
@@ -317,7 +317,7 @@ fn explanation_names_the_template() -> Result<()> {
 
 #[test]
 fn script_that_fails_for_one_machine_is_not_served() -> Result<()> {
-    let site = Site::new()?;
+    let site = TemplateFixture::new()?;
     let risky = "#!ipxe\necho {{ node.uuid }} {{ request_id }}\n\
                  {% if node.extra.motto is defined %}\n{{ node.extra.motto }}\n{% endif %}\nexit 1\n";
     site.write("boot.ipxe", risky)?;

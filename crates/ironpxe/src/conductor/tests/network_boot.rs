@@ -14,12 +14,12 @@ use super::*;
 use crate::db::{Page, PortFilter};
 use crate::dhcp::Dnsmasq;
 
-struct Site {
+struct NetworkBootFixture {
     app: TestApp,
     folder: PathBuf,
 }
 
-impl Site {
+impl NetworkBootFixture {
     /// A conductor that writes for a dnsmasq.
     async fn new() -> Self {
         let builder = TestApp::builder();
@@ -89,7 +89,7 @@ impl Site {
 
 #[tokio::test]
 async fn dhcp_files_exist_from_the_first_ramdisk_to_the_end_of_the_instance() {
-    let site = Site::new().await;
+    let site = NetworkBootFixture::new().await;
     let node = site.app.enrol("direct").await;
     site.app.walk(node, &["manage", "provide"]).await;
     assert_eq!(site.files("hosts").len() + site.files("opts").len(), 0);
@@ -120,7 +120,7 @@ async fn dhcp_files_exist_from_the_first_ramdisk_to_the_end_of_the_instance() {
 
 #[tokio::test]
 async fn cleaning_after_undeploy_boots_from_the_network() {
-    let site = Site::new().await;
+    let site = NetworkBootFixture::new().await;
     let node = site.app.enrol("ramdisk").await;
     site.app.walk(node, &["manage", "provide", "deploy"]).await;
     assert_eq!(site.device(node).await, (BootDevice::Pxe, true));
@@ -133,7 +133,7 @@ async fn cleaning_after_undeploy_boots_from_the_network() {
 
 #[tokio::test]
 async fn disk_instance_boots_from_the_disk_after_rescue() {
-    let site = Site::new().await;
+    let site = NetworkBootFixture::new().await;
     let node = site.app.enrol("direct").await;
     site.change(node, |node| {
         for key in ["kernel", "ramdisk"] {
@@ -160,7 +160,7 @@ async fn disk_instance_boots_from_the_disk_after_rescue() {
 
 #[tokio::test]
 async fn installer_boots_from_the_network_until_it_is_done() {
-    let site = Site::new().await;
+    let site = NetworkBootFixture::new().await;
     let node = site.app.enrol("anaconda").await;
     let states = site.app.walk(node, &["manage", "provide", "active"]).await;
     assert_eq!(states.last().unwrap(), "wait call-back");
@@ -176,7 +176,7 @@ async fn unwritable_dhcp_file_fails_the_work_with_the_reason() {
         ("rescue", &["manage", "adopt"], "rescue failed"),
         ("service", &["manage", "adopt"], "service failed"),
     ] {
-        let site = Site::new().await;
+        let site = NetworkBootFixture::new().await;
         let node = site.app.enrol("direct").await;
         site.app.walk(node, before).await;
         for name in ["opts", "hosts"] {
@@ -196,7 +196,7 @@ async fn unwritable_dhcp_file_fails_the_work_with_the_reason() {
 
 #[tokio::test]
 async fn failed_undeploy_sets_the_error_state() {
-    let site = Site::new().await;
+    let site = NetworkBootFixture::new().await;
     let node = site.app.enrol("direct").await;
     site.app.walk(node, &["manage", "provide", "active"]).await;
     fs::remove_dir_all(site.folder.join("hosts")).unwrap();
@@ -212,7 +212,7 @@ async fn failed_undeploy_sets_the_error_state() {
 
 #[tokio::test]
 async fn port_changes_reach_the_dhcp_server_immediately() {
-    let site = Site::new().await;
+    let site = NetworkBootFixture::new().await;
     let node = site.app.enrol("direct").await;
     site.app.walk(node, &["manage", "provide", "active"]).await;
     let before = site.port(node).await;
@@ -250,7 +250,7 @@ async fn port_changes_reach_the_dhcp_server_immediately() {
 
 #[tokio::test]
 async fn dhcp_files_of_a_deleted_node_are_removed() {
-    let site = Site::new().await;
+    let site = NetworkBootFixture::new().await;
     let node = site.app.enrol("direct").await;
     site.app.walk(node, &["manage", "provide", "active"]).await;
     site.change(node, |node| node.maintenance = true).await;
@@ -264,7 +264,7 @@ async fn dhcp_files_of_a_deleted_node_are_removed() {
 
 #[tokio::test]
 async fn unusable_boot_interface_fails_validation() {
-    let site = Site::new().await;
+    let site = NetworkBootFixture::new().await;
     let node = site.app.enrol("direct").await;
     site.change(node, |node| {
         node.interfaces.set(InterfaceKind::Boot, "http-ipxe");

@@ -29,14 +29,14 @@ impl Session {
 }
 
 /// A server on which nothing else happens, with a node in a database.
-struct Stand {
+struct PostgresFixture {
     db: Db,
     node: NodeUuid,
     url: String,
     server: Postgres,
 }
 
-impl Stand {
+impl PostgresFixture {
     /// `None` where there is no server, which was said then.
     async fn new() -> Option<Self> {
         Postgres::shared()?;
@@ -92,10 +92,10 @@ const CHANGE: &str = "UPDATE nodes SET name = 'n' || revision, revision = revisi
 
 #[tokio::test]
 async fn version_read_with_rows_is_current_until_the_next_commit() {
-    let Some(stand) = Stand::new().await else {
+    let Some(stand) = PostgresFixture::new().await else {
         return;
     };
-    let Stand { db, node, .. } = &stand;
+    let PostgresFixture { db, node, .. } = &stand;
     let mut other = stand.session().await;
     let (mut last, _) = version_read(db, *node).await;
     for _ in 0..5 {
@@ -114,10 +114,10 @@ async fn version_read_with_rows_is_current_until_the_next_commit() {
 /// A transaction that is open at both looks, and one that began before the first and ends between them.
 #[tokio::test]
 async fn transaction_open_across_both_reads_hides_no_commit() {
-    let Some(stand) = Stand::new().await else {
+    let Some(stand) = PostgresFixture::new().await else {
         return;
     };
-    let Stand { db, node, .. } = &stand;
+    let PostgresFixture { db, node, .. } = &stand;
     let mut sessions = Vec::new();
     for _ in 0..3 {
         sessions.push(stand.session().await);
@@ -152,10 +152,10 @@ async fn transaction_open_across_both_reads_hides_no_commit() {
 
 #[tokio::test]
 async fn subtransaction_changes_the_version_only_with_its_transaction() {
-    let Some(stand) = Stand::new().await else {
+    let Some(stand) = PostgresFixture::new().await else {
         return;
     };
-    let Stand { db, node, .. } = &stand;
+    let PostgresFixture { db, node, .. } = &stand;
     let mut other = stand.session().await;
     // More than a backend shows to others one by one (64), so that they overflow, too.
     for savepoints in [1, 100] {
@@ -184,10 +184,10 @@ async fn subtransaction_changes_the_version_only_with_its_transaction() {
 /// Ids are the server's, not the database's: a neighbour costs proofs, and makes no wrong ones.
 #[tokio::test]
 async fn commits_in_another_database_hide_no_commit() {
-    let Some(stand) = Stand::new().await else {
+    let Some(stand) = PostgresFixture::new().await else {
         return;
     };
-    let Stand { db, node, .. } = &stand;
+    let PostgresFixture { db, node, .. } = &stand;
     let neighbour = stand.server.create_database(None).unwrap();
     let mut noise = Session::at(&stand.server.url(&neighbour)).await;
     noise.run("CREATE TABLE noise (n int)").await;
@@ -217,10 +217,10 @@ async fn commits_in_another_database_hide_no_commit() {
 /// the connections.
 #[tokio::test]
 async fn version_expires_with_its_connections() {
-    let Some(stand) = Stand::new().await else {
+    let Some(stand) = PostgresFixture::new().await else {
         return;
     };
-    let Stand { db, node, .. } = &stand;
+    let PostgresFixture { db, node, .. } = &stand;
     let (before, _) = version_read(db, *node).await;
     assert_eq!(version(db).await, before);
     let mut other = stand.session().await;

@@ -16,13 +16,13 @@ const ONE: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 const TWO: &str = "aaaaaaaa-0000-4000-8000-000000000002";
 const MAC: &str = "52:54:00:aa:00:01";
 
-struct Site {
+struct NeutronFixture {
     cloud: FaultyCloud,
     dhcp: Dhcp,
     node: Node,
 }
 
-impl Site {
+impl NeutronFixture {
     fn new() -> Self {
         let cloud = FaultyCloud::start().unwrap();
         cloud.has_port(ONE, MAC, &["192.0.2.7"]);
@@ -104,7 +104,7 @@ const FOR_V4: [(&str, u64); 3] = [("tag:!ipxe,67", 4), ("tag:ipxe,67", 4), ("66"
 
 #[tokio::test]
 async fn each_port_gets_the_options_of_its_ip_versions() {
-    let site = Site::new();
+    let site = NeutronFixture::new();
     site.dhcp
         .update(&site.node, &site.tenants(), &options())
         .await
@@ -126,7 +126,7 @@ async fn each_port_gets_the_options_of_its_ip_versions() {
 
 #[tokio::test]
 async fn own_stale_options_are_deleted_and_foreign_ones_kept() {
-    let site = Site::new();
+    let site = NeutronFixture::new();
     let [one, two] = site.tenants();
     let ports = [one, two];
     site.dhcp
@@ -160,7 +160,7 @@ async fn own_stale_options_are_deleted_and_foreign_ones_kept() {
 
 #[tokio::test]
 async fn port_without_pxe_gets_no_dhcp_options() {
-    let site = Site::new();
+    let site = NeutronFixture::new();
     let mut ports = site.tenants();
     site.dhcp
         .update(&site.node, &ports, &options())
@@ -177,7 +177,7 @@ async fn port_without_pxe_gets_no_dhcp_options() {
 
 #[tokio::test]
 async fn temporary_network_comes_before_the_tenant_network() {
-    let site = Site::new();
+    let site = NeutronFixture::new();
     for key in VIFS {
         let ports = [site.port(1, &[("tenant_vif_port_id", TWO), (key, ONE)])];
         site.dhcp
@@ -193,7 +193,7 @@ async fn temporary_network_comes_before_the_tenant_network() {
 
 #[tokio::test]
 async fn node_without_any_vif_is_refused() {
-    let site = Site::new();
+    let site = NeutronFixture::new();
     let mut silent = site.port(2, &[("tenant_vif_port_id", TWO)]);
     silent.pxe_enabled = false;
     let ports = [site.port(1, &[]), silent];
@@ -216,7 +216,7 @@ async fn node_without_any_vif_is_refused() {
 
 #[tokio::test]
 async fn update_of_one_port_is_sufficient() {
-    let site = Site::new();
+    let site = NeutronFixture::new();
     let lost = site.port(1, &[("tenant_vif_port_id", "nosuch")]);
     let [_, two] = site.tenants();
     let ports = [lost.clone(), two];
@@ -243,7 +243,7 @@ async fn update_of_one_port_is_sufficient() {
 
 #[tokio::test]
 async fn port_without_a_fixed_address_is_refused() {
-    let site = Site::new();
+    let site = NeutronFixture::new();
     site.cloud.has_port(ONE, MAC, &[]);
     let ports = [site.port(1, &[("tenant_vif_port_id", ONE)])];
     let error = site
@@ -257,7 +257,7 @@ async fn port_without_a_fixed_address_is_refused() {
 
 #[tokio::test]
 async fn temporary_errors_are_retried_and_others_reported() {
-    let site = Site::new();
+    let site = NeutronFixture::new();
     let path = format!("/network/v2.0/ports/{ONE}");
     let ports = [site.port(1, &[("tenant_vif_port_id", ONE)])];
     site.cloud.order(&path, [Fault::Status(503, "")]);
@@ -285,7 +285,7 @@ async fn temporary_errors_are_retried_and_others_reported() {
 
 #[test]
 fn dhcp_setup_is_recorded_in_the_node() {
-    let site = Site::new();
+    let site = NeutronFixture::new();
     let mut node = site.node;
     assert!(!site.dhcp.has_options_for(&node));
     site.dhcp.note(&mut node);

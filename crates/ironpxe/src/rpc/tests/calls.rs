@@ -12,7 +12,7 @@ fn parsed<T: DeserializeOwned>(value: Value) -> T {
 
 #[tokio::test]
 async fn changes_reach_the_database() {
-    let site = Site::new().await;
+    let site = RpcFixture::new().await;
     let (remote, ctx) = (site.remote(), &context());
     let mut node = Node::enroll(NodeUuid(ident::uuid()), "fake-hardware", clock::now());
     node.automated_clean = Some(false);
@@ -76,7 +76,7 @@ async fn changes_reach_the_database() {
 
 #[tokio::test]
 async fn volumes_reach_the_database() {
-    let site = Site::new().await;
+    let site = RpcFixture::new().await;
     let (remote, ctx) = (site.remote(), &context());
     let node = Node::enroll(NodeUuid(ident::uuid()), "fake-hardware", clock::now());
     let node_uuid = remote.node_create(ctx, node).await.unwrap().uuid;
@@ -132,7 +132,7 @@ async fn volumes_reach_the_database() {
 
 #[tokio::test]
 async fn reads_have_the_same_results() {
-    let site = Site::new().await;
+    let site = RpcFixture::new().await;
     let node = site.waiting_node().await;
     let (local, remote, ctx) = (&site.local, &site.remote(), &context());
     macro_rules! same {

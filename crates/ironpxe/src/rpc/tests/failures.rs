@@ -74,7 +74,7 @@ fn garbage() -> Vec<(&'static str, Router)> {
 #[tokio::test]
 async fn read_is_retried_at_the_next_conductor() {
     for (what, router) in garbage() {
-        let site = Site::new().await;
+        let site = RpcFixture::new().await;
         site.waiting_node().await;
         site.stand_in("conductor-2", router).await;
         let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -93,7 +93,7 @@ async fn read_is_retried_at_the_next_conductor() {
 
 #[tokio::test]
 async fn silent_conductor_is_asked_last_until_its_next_heartbeat() {
-    let site = Site::new().await;
+    let site = RpcFixture::new().await;
     site.waiting_node().await;
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
@@ -132,7 +132,7 @@ async fn possibly_applied_change_is_not_retried() {
             // It would take as long as an operator waits.
             continue;
         }
-        let site = Site::new().await;
+        let site = RpcFixture::new().await;
         let node = site.waiting_node().await;
         // Only the stand-in is there.
         site.local.drain().await;
@@ -156,7 +156,7 @@ async fn possibly_applied_change_is_not_retried() {
 
 #[tokio::test]
 async fn undelivered_change_is_retried_at_the_next_conductor() {
-    let site = Site::new().await;
+    let site = RpcFixture::new().await;
     let sent = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&sent);
     // One hangs before it reads anything, as a stopped process does; one is gone.
@@ -188,8 +188,8 @@ async fn undelivered_change_is_retried_at_the_next_conductor() {
 }
 
 #[tokio::test]
-async fn call_without_a_live_conductor_fails_and_says_so() {
-    let site = Site::new().await;
+async fn call_without_a_live_conductor_fails_with_the_reason() {
+    let site = RpcFixture::new().await;
     site.waiting_node().await;
     site.local.drain().await;
     let remote = site.remote();
@@ -209,7 +209,7 @@ async fn call_without_a_live_conductor_fails_and_says_so() {
 
 #[tokio::test]
 async fn silent_conductors_are_asked_when_there_is_no_other() {
-    let site = Site::new().await;
+    let site = RpcFixture::new().await;
     site.waiting_node().await;
     let settings = crate::db::Settings {
         heartbeat_timeout: Duration::ZERO,
@@ -227,7 +227,7 @@ async fn silent_conductors_are_asked_when_there_is_no_other() {
 
 #[tokio::test]
 async fn every_fault_of_a_conductor_is_the_same_at_the_api() {
-    let site = Site::new().await;
+    let site = RpcFixture::new().await;
     site.local.drain().await;
     let next = Arc::new(AtomicUsize::new(0));
     let turn = Arc::clone(&next);
@@ -251,7 +251,7 @@ async fn every_fault_of_a_conductor_is_the_same_at_the_api() {
 
 #[tokio::test]
 async fn nodes_go_to_conductors_of_their_group_and_hardware() {
-    let site = Site::new().await;
+    let site = RpcFixture::new().await;
     let hosts = |target: crate::rpc::select::CallTarget| {
         let directory = crate::rpc::select::Directory::new(site.db.clone());
         async move {
@@ -330,7 +330,7 @@ async fn tls_authenticates_the_conductor_to_the_api() {
         users: None,
         tls: Some(tls::server(&path("cert.pem"), &path("key.pem")).unwrap()),
     };
-    let site = Site::guarded(security).await;
+    let site = RpcFixture::guarded(security).await;
     site.waiting_node().await;
     let trusting = tls::client(&path("ca.pem")).unwrap();
     let remote = site.remote_with(None, Some(trusting));

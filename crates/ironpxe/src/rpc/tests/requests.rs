@@ -29,7 +29,7 @@ pub(super) fn post(body: impl Into<Body>) -> Request<Body> {
     Request::post("/").body(body.into()).unwrap()
 }
 
-pub(super) fn router(site: &Site) -> Router {
+pub(super) fn router(site: &RpcFixture) -> Router {
     server::router(RpcServer {
         conductor: Arc::new(site.local.clone()),
         users: None,
@@ -58,7 +58,7 @@ fn passthru(id: &Value, info: &Value) -> String {
 
 #[tokio::test]
 async fn call_is_answered_like_the_conductor_of_ironic() {
-    let site = Site::new().await;
+    let site = RpcFixture::new().await;
     site.waiting_node().await;
     let router = router(&site);
     let answer = ask(
@@ -102,7 +102,7 @@ async fn call_is_answered_like_the_conductor_of_ironic() {
 
 #[tokio::test]
 async fn cast_is_executed_without_a_result() {
-    let site = Site::new().await;
+    let site = RpcFixture::new().await;
     let node = site.waiting_node().await;
     let cast = |method: &str| {
         json!({ "jsonrpc": "2.0", "method": method, "params": { "node_id": node } }).to_string()
@@ -132,7 +132,7 @@ async fn cast_is_executed_without_a_result() {
 
 #[tokio::test]
 async fn malformed_calls_are_refused() {
-    let site = Site::new().await;
+    let site = RpcFixture::new().await;
     let router = router(&site);
     for method in [Method::GET, Method::PUT, Method::DELETE, Method::HEAD] {
         let request = Request::builder().method(&method).body(Body::empty());
@@ -219,7 +219,7 @@ async fn unauthenticated_calls_are_refused_before_they_are_parsed() {
         users: Some(Users::read(&file).unwrap()),
         tls: None,
     };
-    let site = Site::guarded(security).await;
+    let site = RpcFixture::guarded(security).await;
     site.waiting_node().await;
     let credentials = |password: &str| Credentials {
         username: "api".to_owned(),

@@ -3,11 +3,11 @@
 use anyhow::Result;
 use serde_json::json;
 
-use super::{IMAGE, Lab};
+use super::{CliFixture, IMAGE};
 
 #[test]
 fn cli_deploys_a_ramdisk_and_undeploys_it() -> Result<()> {
-    let lab = Lab::start()?;
+    let lab = CliFixture::start()?;
     lab.available_node("larch", "52:54:00:c1:00:01", "ramdisk")?;
 
     let (valid, reason) = lab.validated("larch", "deploy")?;
@@ -79,7 +79,7 @@ fn cli_deploys_a_ramdisk_and_undeploys_it() -> Result<()> {
 
 #[test]
 fn cli_deploys_until_wait_call_back() -> Result<()> {
-    let lab = Lab::start()?;
+    let lab = CliFixture::start()?;
     let uuid = lab.available_node("maple", "52:54:00:C1:00:02", "direct")?;
 
     let words = lab.refused(&["node", "deploy", "maple"])?;

@@ -3,11 +3,11 @@
 use anyhow::{Context as _, Result};
 use serde_json::json;
 
-use super::Lab;
+use super::CliFixture;
 
 #[test]
 fn cli_lists_nodes_and_ports() -> Result<()> {
-    let lab = Lab::start()?;
+    let lab = CliFixture::start()?;
     // One file with everything, as larger sites enrol.
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("nodes.json");
@@ -100,7 +100,7 @@ fn cli_lists_nodes_and_ports() -> Result<()> {
 
 #[test]
 fn cli_changes_nodes_and_shows_refusals() -> Result<()> {
-    let lab = Lab::start()?;
+    let lab = CliFixture::start()?;
     let created = lab.json(&[
         "node",
         "create",
@@ -212,7 +212,7 @@ fn cli_changes_nodes_and_shows_refusals() -> Result<()> {
 #[test]
 fn cli_attaches_vifs_to_ports() -> Result<()> {
     const VIF: &str = "aaaaaaaa-0000-4000-8000-000000000001";
-    let lab = Lab::start()?;
+    let lab = CliFixture::start()?;
     let create = [
         "node",
         "create",

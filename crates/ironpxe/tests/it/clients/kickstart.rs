@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use ironpxe_testkit::ironic::Ironic;
 use serde_json::{Value, json};
 
-use super::Lab;
+use super::CliFixture;
 
 /// What installers of these systems make of a kickstart. Prints what it says.
 const PARSE: &str = r#"
@@ -42,7 +42,7 @@ fn sections(posts: usize) -> Value {
     Value::Array(sections)
 }
 
-impl Lab {
+impl CliFixture {
     /// Reads the node's kickstart as each system's installer would; all must agree.
     fn parsed(&self, node: &str) -> Result<Value> {
         let answer =
@@ -87,7 +87,7 @@ impl Lab {
 
 #[test]
 fn installer_parses_every_kickstart() -> Result<()> {
-    let lab = Lab::start()?;
+    let lab = CliFixture::start()?;
     let uuid = lab.available_node("spruce", "52:54:00:c1:00:07", "anaconda")?;
     let words = lab.refused(&["node", "deploy", "spruce"])?;
     ensure!(

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 
-use super::{IMAGE, Lab};
+use super::{CliFixture, IMAGE};
 
 #[test]
 fn sdk_takes_a_node_from_enrolment_to_deletion() -> Result<()> {
-    let lab = Lab::start()?;
+    let lab = CliFixture::start()?;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/clients/sdk.py");
     let args = [
         script.as_os_str(),

@@ -3,11 +3,11 @@
 use anyhow::{Context as _, Result};
 use serde_json::json;
 
-use super::Lab;
+use super::CliFixture;
 
 #[test]
 fn cli_shows_drivers_and_conductors() -> Result<()> {
-    let lab = Lab::start()?;
+    let lab = CliFixture::start()?;
 
     let drivers = lab.json(&["driver", "list"])?;
     assert_eq!(drivers[0]["name"], "fake-hardware");

@@ -3,9 +3,9 @@
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use super::Lab;
+use super::CliFixture;
 
-fn node(lab: &Lab, name: &str) -> Result<String> {
+fn node(lab: &CliFixture, name: &str) -> Result<String> {
     let node = [
         "node",
         "create",
@@ -24,7 +24,7 @@ fn uuid(resource: &Value) -> Result<&str> {
 
 #[test]
 fn cli_manages_volume_connectors() -> Result<()> {
-    let lab = Lab::start()?;
+    let lab = CliFixture::start()?;
     let (oak, elm) = (node(&lab, "oak")?, node(&lab, "elm")?);
     let create = ["volume", "connector", "create", "--type", "iqn"];
     let iqn = "iqn.2026-01.org.example:oak";
@@ -97,7 +97,7 @@ fn cli_manages_volume_connectors() -> Result<()> {
 
 #[test]
 fn cli_manages_volume_targets() -> Result<()> {
-    let lab = Lab::start()?;
+    let lab = CliFixture::start()?;
     let oak = node(&lab, "oak")?;
     let create = [
         "volume", "target", "create", "--type", "iscsi", "--node", &oak,

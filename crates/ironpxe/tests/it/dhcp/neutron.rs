@@ -13,8 +13,8 @@ use ironpxe_testkit::openstack::faulty::{CREDENTIAL, Fault, FaultyCloud};
 use ironpxe_testkit::payload::toy;
 use serde_json::json;
 
-use super::site::ROUTER;
-use super::{MAC, MACHINES, Site, TIMEOUT};
+use super::fixture::ROUTER;
+use super::{DhcpFixture, MAC, MACHINES, TIMEOUT};
 
 const VIF: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 const ADDRESS: &str = "10.77.0.77";
@@ -65,7 +65,7 @@ fn machine_boots_by_the_options_of_its_neutron_port() -> Result<()> {
     Lan::run(&["dnsmasq"], |lan| {
         let cloud = FaultyCloud::start()?;
         cloud.has_port(VIF, MAC, &[ADDRESS]);
-        let site = Site::start(lan, toy::KERNEL, &settings(&cloud))?;
+        let site = DhcpFixture::start(lan, toy::KERNEL, &settings(&cloud))?;
         let node = site.enrol("bios", "ipxe")?;
         let vifs = format!("/v1/nodes/{node}/vifs");
         site.ironic
@@ -79,7 +79,7 @@ fn machine_boots_by_the_options_of_its_neutron_port() -> Result<()> {
         site.drive(&node, "active", "wait call-back")?;
 
         let dhcp = lan.dnsmasq(&agent(&cloud)?)?;
-        let _turn = MACHINES.enter();
+        let _permit = MACHINES.acquire();
         let mut machine = Hardware::on_lan(MAC, lan).power_on()?;
         site.boots_by(&machine, "node_uuid")?;
         machine.wait_until_off(TIMEOUT)?;

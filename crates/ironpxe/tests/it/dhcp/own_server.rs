@@ -5,16 +5,16 @@ use ironpxe_testkit::lan::{BRIDGE, HOST, Lan};
 use ironpxe_testkit::machine::Hardware;
 use ironpxe_testkit::payload::toy;
 
-use super::site::{ROUTER, TFTP, bare_bios, bare_uefi, example, knowing_bare_bios, uefi_loader};
-use super::{MAC, MACHINES, Site, TIMEOUT};
+use super::fixture::{ROUTER, TFTP, bare_bios, bare_uefi, example, knowing_bare_bios, uefi_loader};
+use super::{DhcpFixture, MAC, MACHINES, TIMEOUT};
 
 #[test]
 fn bios_finds_its_script_by_mac_address() -> Result<()> {
     Lan::run(&["dnsmasq"], |lan| {
         let _dhcp = lan.dnsmasq(&(example("dnsmasq", BRIDGE, None)? + ROUTER))?;
-        let site = Site::start(lan, toy::KERNEL, &[])?;
+        let site = DhcpFixture::start(lan, toy::KERNEL, &[])?;
         site.deploy("bios", "ipxe")?;
-        let _turn = MACHINES.enter();
+        let _permit = MACHINES.acquire();
         let mut machine = Hardware::on_lan(MAC, lan).power_on()?;
         site.boots_by(&machine, "port_address")?;
         machine.wait_until_off(TIMEOUT)?;
@@ -27,9 +27,9 @@ fn bios_loads_ipxe_by_tftp_and_then_its_script_by_http() -> Result<()> {
     Lan::run(&["dnsmasq"], |lan| {
         let lines = knowing_bare_bios(&example("dnsmasq", BRIDGE, None)?)?;
         let dhcp = lan.dnsmasq(&(lines + ROUTER + TFTP))?;
-        let site = Site::start(lan, toy::KERNEL, &[])?;
+        let site = DhcpFixture::start(lan, toy::KERNEL, &[])?;
         site.deploy("bios", "ipxe")?;
-        let _turn = MACHINES.enter();
+        let _permit = MACHINES.acquire();
         let mut machine = bare_bios(lan).power_on()?;
         site.boots_by(&machine, "port_address")?;
         dhcp.daemon
@@ -43,9 +43,9 @@ fn bios_loads_ipxe_by_tftp_and_then_its_script_by_http() -> Result<()> {
 fn uefi_loads_ipxe_by_tftp_and_then_its_script_by_http() -> Result<()> {
     Lan::run(&["dnsmasq"], |lan| {
         let dhcp = lan.dnsmasq(&(example("dnsmasq", BRIDGE, None)? + ROUTER + TFTP))?;
-        let site = Site::start(lan, toy::EFI_KERNEL, &[])?;
+        let site = DhcpFixture::start(lan, toy::EFI_KERNEL, &[])?;
         site.deploy("uefi", "ipxe")?;
-        let _turn = MACHINES.enter();
+        let _permit = MACHINES.acquire();
         let machine = bare_uefi(lan).power_on()?;
         site.boots_by(&machine, "port_address")?;
         dhcp.daemon
@@ -59,9 +59,9 @@ fn uefi_loads_ipxe_by_tftp_and_then_its_script_by_http() -> Result<()> {
 fn uefi_with_ipxe_in_its_nic_finds_its_script() -> Result<()> {
     Lan::run(&["dnsmasq"], |lan| {
         let _dhcp = lan.dnsmasq(&(example("dnsmasq", BRIDGE, None)? + ROUTER))?;
-        let site = Site::start(lan, toy::EFI_KERNEL, &[])?;
+        let site = DhcpFixture::start(lan, toy::EFI_KERNEL, &[])?;
         site.deploy("uefi", "ipxe")?;
-        let _turn = MACHINES.enter();
+        let _permit = MACHINES.acquire();
         let machine = Hardware::on_lan(MAC, lan).uefi().power_on()?;
         site.boots_by(&machine, "port_address")
     })
@@ -74,10 +74,10 @@ fn uefi_boots_by_http_alone() -> Result<()> {
         let http_url = format!("http://{HOST}:8080");
         let dhcp = example("dnsmasq", BRIDGE, Some(&http_url))?;
         let _dhcp = lan.dnsmasq(&(dhcp + ROUTER))?;
-        let site = Site::start(lan, toy::EFI_KERNEL, &[])?;
+        let site = DhcpFixture::start(lan, toy::EFI_KERNEL, &[])?;
         site.images.serve("/snponly.efi", uefi_loader()?);
         site.deploy("uefi", "ipxe")?;
-        let _turn = MACHINES.enter();
+        let _permit = MACHINES.acquire();
         let machine = bare_uefi(lan).power_on()?;
         site.boots_by(&machine, "port_address")?;
         ensure!(

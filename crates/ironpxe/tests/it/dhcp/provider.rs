@@ -3,15 +3,15 @@
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
-use ironpxe_testkit::dhcp_client::{Asker, Card, Offer};
+use ironpxe_testkit::dhcp_client::{ClientKind, DhcpClient, Offer};
 use ironpxe_testkit::lan::{HOST, HOST6, Lan};
 use ironpxe_testkit::machine::Hardware;
 use ironpxe_testkit::payload::toy;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::site::{ROUTER, TFTP, bare_bios, bare_uefi, knowing_bare_bios, uefi_loader};
-use super::{MAC, MACHINES, Site, TIMEOUT};
+use super::fixture::{ROUTER, TFTP, bare_bios, bare_uefi, knowing_bare_bios, uefi_loader};
+use super::{DhcpFixture, MAC, MACHINES, TIMEOUT};
 use crate::app::eventually;
 
 /// The two folders of a dnsmasq, and the lines and settings that name them.
@@ -69,11 +69,11 @@ fn bios_is_directed_to_the_script_of_its_node() -> Result<()> {
     Lan::run(&["dnsmasq"], |lan| {
         let folders = Folders::new()?;
         let dhcp = lan.dnsmasq(&folders.lines())?;
-        let site = Site::start(lan, toy::KERNEL, &folders.settings())?;
+        let site = DhcpFixture::start(lan, toy::KERNEL, &folders.settings())?;
         let node = site.deploy("bios", "ipxe")?;
         dhcp.daemon
             .wait_for_log(&format!("ironic-{MAC}.conf"), TIMEOUT)?;
-        let _turn = MACHINES.enter();
+        let _permit = MACHINES.acquire();
         let mut machine = Hardware::on_lan(MAC, lan).power_on()?;
         site.boots_by(&machine, "node_uuid")?;
         machine.wait_until_off(TIMEOUT)?;
@@ -90,11 +90,11 @@ fn bios_gets_the_loader_of_its_node_by_tftp_and_then_its_script() -> Result<()> 
     Lan::run(&["dnsmasq"], |lan| {
         let folders = Folders::new()?;
         let dhcp = lan.dnsmasq(&(knowing_bare_bios(&folders.lines())? + TFTP))?;
-        let site = Site::start(lan, toy::KERNEL, &folders.settings())?;
+        let site = DhcpFixture::start(lan, toy::KERNEL, &folders.settings())?;
         site.deploy("bios", "ipxe")?;
         dhcp.daemon
             .wait_for_log(&format!("ironic-{MAC}.conf"), TIMEOUT)?;
-        let _turn = MACHINES.enter();
+        let _permit = MACHINES.acquire();
         let mut machine = bare_bios(lan).power_on()?;
         site.boots_by(&machine, "node_uuid")?;
         dhcp.daemon
@@ -110,11 +110,11 @@ fn uefi_gets_the_loader_of_its_node_by_tftp_and_then_its_script() -> Result<()> 
     Lan::run(&["dnsmasq"], |lan| {
         let folders = Folders::new()?;
         let dhcp = lan.dnsmasq(&(folders.lines() + TFTP))?;
-        let site = Site::start(lan, toy::EFI_KERNEL, &folders.settings())?;
+        let site = DhcpFixture::start(lan, toy::EFI_KERNEL, &folders.settings())?;
         site.deploy("uefi", "ipxe")?;
         dhcp.daemon
             .wait_for_log(&format!("ironic-{MAC}.conf"), TIMEOUT)?;
-        let _turn = MACHINES.enter();
+        let _permit = MACHINES.acquire();
         let machine = bare_uefi(lan).power_on()?;
         site.boots_by(&machine, "node_uuid")?;
         dhcp.daemon
@@ -131,12 +131,12 @@ fn uefi_gets_the_loader_of_its_node_by_http() -> Result<()> {
         let dhcp = lan.dnsmasq(&folders.lines())?;
         let mut settings = folders.settings();
         settings.push(("IRONPXE_DEPLOY__HTTP_URL", format!("http://{HOST}:8080")));
-        let site = Site::start(lan, toy::EFI_KERNEL, &settings)?;
+        let site = DhcpFixture::start(lan, toy::EFI_KERNEL, &settings)?;
         site.images.serve("/snponly.efi", uefi_loader()?);
         site.deploy("uefi", "http-ipxe")?;
         dhcp.daemon
             .wait_for_log(&format!("ironic-{MAC}.conf"), TIMEOUT)?;
-        let _turn = MACHINES.enter();
+        let _permit = MACHINES.acquire();
         let machine = bare_uefi(lan).power_on()?;
         site.boots_by(&machine, "node_uuid")?;
         ensure!(
@@ -148,10 +148,14 @@ fn uefi_gets_the_loader_of_its_node_by_http() -> Result<()> {
 }
 
 /// Asks until the answer is as wanted, as dnsmasq reads a file a moment after it is there.
-fn offered(card: &Card, asker: Asker, wanted: impl Fn(&Offer) -> bool) -> Result<Offer> {
+fn offered(
+    client: &DhcpClient,
+    kind: ClientKind,
+    wanted: impl Fn(&Offer) -> bool,
+) -> Result<Offer> {
     let mut last = None;
     let offered = eventually("the wanted offer comes", || {
-        last = Some(card.ask(asker)?);
+        last = Some(client.ask(kind)?);
         Ok(last.as_ref().is_some_and(&wanted))
     });
     offered.with_context(|| format!("the last offer: {last:?}"))?;
@@ -164,18 +168,24 @@ fn dnsmasq_follows_every_change_of_the_node() -> Result<()> {
     Lan::run(&["dnsmasq"], |lan| {
         let folders = Folders::new()?;
         let _dhcp = lan.dnsmasq(&folders.lines())?;
-        let site = Site::start(lan, toy::KERNEL, &folders.settings())?;
-        let (card, other) = (Card::plug(lan, MAC)?, Card::plug(lan, OTHER)?);
+        let site = DhcpFixture::start(lan, toy::KERNEL, &folders.settings())?;
+        let (client, other) = (
+            DhcpClient::attach(lan, MAC)?,
+            DhcpClient::attach(lan, OTHER)?,
+        );
         // An unknown machine is given an address, and nothing to boot.
-        ensure!(card.ask(Asker::Ipxe)?.boot_file.is_none(), "not told yet");
+        ensure!(
+            client.ask(ClientKind::Ipxe)?.boot_file.is_none(),
+            "not told yet"
+        );
 
         let node = site.deploy("uefi", "ipxe")?;
         let script = format!(
             "http://{HOST}:6385/v1/drivers/fake-hardware/vendor_passthru/ipxe_config?node_uuid={node}"
         );
         let is_script = |offer: &Offer| offer.boot_file.as_ref() == Some(&script);
-        offered(&card, Asker::Ipxe, is_script)?;
-        let firmware = card.ask(Asker::Uefi)?;
+        offered(&client, ClientKind::Ipxe, is_script)?;
+        let firmware = client.ask(ClientKind::Uefi)?;
         ensure!(firmware.boots()? == "snponly.efi", "{firmware:?}");
         ensure!(
             firmware
@@ -185,7 +195,7 @@ fn dnsmasq_follows_every_change_of_the_node() -> Result<()> {
         );
         ensure!(firmware.options.get(&150) == Some(&vec![10, 77, 0, 1]));
         ensure!(
-            other.ask(Asker::Ipxe)?.boot_file.is_none(),
+            other.ask(ClientKind::Ipxe)?.boot_file.is_none(),
             "it is not known"
         );
 
@@ -198,14 +208,14 @@ fn dnsmasq_follows_every_change_of_the_node() -> Result<()> {
         let path = format!("/v1/ports/{}", port.context("no port")?);
         let change = json!([{"op": "replace", "path": "/address", "value": OTHER}]);
         site.ironic.patch(&path, &change)?.expect_status(200)?;
-        offered(&other, Asker::Ipxe, is_script)?;
-        offered(&card, Asker::Ipxe, |offer| offer.boot_file.is_none())?;
+        offered(&other, ClientKind::Ipxe, is_script)?;
+        offered(&client, ClientKind::Ipxe, |offer| offer.boot_file.is_none())?;
 
         // The node is gone, and nothing is left of it: neither here nor in what dnsmasq knows.
         let node_path = format!("/v1/nodes/{node}");
         site.drive(&node, "undeploy", "available")?;
         site.ironic.delete(&node_path)?.expect_status(204)?;
-        offered(&other, Asker::Ipxe, |offer| offer.boot_file.is_none())?;
+        offered(&other, ClientKind::Ipxe, |offer| offer.boot_file.is_none())?;
         folders.wait_until_empty()
     })
 }
@@ -218,17 +228,17 @@ fn machine_boots_the_same_way_over_ipv6() -> Result<()> {
         let _dhcp = lan.dnsmasq(&lines)?;
         let mut settings = folders.settings();
         settings.push(("IRONPXE_DEFAULT__MY_IPV6", HOST6.to_owned()));
-        let site = Site::start(lan, toy::KERNEL, &settings)?;
+        let site = DhcpFixture::start(lan, toy::KERNEL, &settings)?;
         let node = site.deploy("uefi", "ipxe")?;
-        let card = Card::plug(lan, MAC)?;
+        let client = DhcpClient::attach(lan, MAC)?;
         // That the file is read shows over IPv4.
-        offered(&card, Asker::Ipxe, |offer| offer.boot_file.is_some())?;
-        let ipxe = card.ask6(Asker::Ipxe)?;
+        offered(&client, ClientKind::Ipxe, |offer| offer.boot_file.is_some())?;
+        let ipxe = client.ask6(ClientKind::Ipxe)?;
         ensure!(
             ipxe.boots()?.ends_with(&format!("?node_uuid={node}")),
             "{ipxe:?}"
         );
-        let firmware = card.ask6(Asker::Uefi)?;
+        let firmware = client.ask6(ClientKind::Uefi)?;
         ensure!(
             firmware.boots()? == format!("tftp://[{HOST6}]/snponly.efi"),
             "{firmware:?}"

@@ -4,12 +4,12 @@
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
-use ironpxe_testkit::dhcp_client::{Asker, Card};
+use ironpxe_testkit::dhcp_client::{ClientKind, DhcpClient};
 use ironpxe_testkit::lan::{BRIDGE, Daemon, HOST, Lan};
 use tempfile::TempDir;
 
 use super::MAC;
-use super::site::example;
+use super::fixture::example;
 
 const SCRIPT: &str = "http://10.77.0.1:6385/v1/drivers/fake-hardware/vendor_passthru/ipxe_config\
                       ?port_address=${mac}";
@@ -17,31 +17,31 @@ const HTTP_URL: &str = "http://10.77.0.1:8080";
 
 /// Each firmware gets what it can boot.
 fn serves_every_firmware(lan: &Lan) -> Result<()> {
-    let card = Card::plug(lan, MAC)?;
-    for (asker, file) in [
-        (Asker::Ipxe, SCRIPT),
-        (Asker::Bios, "undionly.kpxe"),
-        (Asker::Uefi, "snponly.efi"),
-        (Asker::UefiHttp, "http://10.77.0.1:8080/snponly.efi"),
-        (Asker::UefiArm64, "snponly-arm64.efi"),
+    let client = DhcpClient::attach(lan, MAC)?;
+    for (kind, file) in [
+        (ClientKind::Ipxe, SCRIPT),
+        (ClientKind::Bios, "undionly.kpxe"),
+        (ClientKind::Uefi, "snponly.efi"),
+        (ClientKind::UefiHttp, "http://10.77.0.1:8080/snponly.efi"),
+        (ClientKind::UefiArm64, "snponly-arm64.efi"),
         (
-            Asker::UefiArm64Http,
+            ClientKind::UefiArm64Http,
             "http://10.77.0.1:8080/snponly-arm64.efi",
         ),
     ] {
-        let offer = card.ask(asker)?;
-        ensure!(offer.boots()? == file, "{asker:?}: {offer:?}");
+        let offer = client.ask(kind)?;
+        ensure!(offer.boots()? == file, "{kind:?}: {offer:?}");
         let server = offer.next_server.map(|address| address.to_string());
-        match asker {
-            Asker::Bios | Asker::Uefi | Asker::UefiArm64 => {
-                ensure!(server.as_deref() == Some(HOST), "{asker:?}: {offer:?}");
+        match kind {
+            ClientKind::Bios | ClientKind::Uefi | ClientKind::UefiArm64 => {
+                ensure!(server.as_deref() == Some(HOST), "{kind:?}: {offer:?}");
             }
-            Asker::UefiHttp | Asker::UefiArm64Http => {
+            ClientKind::UefiHttp | ClientKind::UefiArm64Http => {
                 let class = offer.options.get(&60).context("no option 60")?;
                 ensure!(class == b"HTTPClient", "{offer:?}");
             }
             // It need not wait for a proxy.
-            Asker::Ipxe => {
+            ClientKind::Ipxe => {
                 let own = offer.options.get(&175).context("no option 175")?;
                 // Some end it with an end.
                 ensure!(own.starts_with(&[176, 1, 1]), "{offer:?}");

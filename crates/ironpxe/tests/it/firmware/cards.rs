@@ -8,22 +8,23 @@ use ironpxe_testkit::payload::{disk, toy};
 
 use super::screen::looks_as_documented_at;
 use super::{
-    BOOT, MAC, MACHINES, NEXT_DEVICE, Site, boots_the_toy, disk_report, kernel, looks_as_documented,
+    BOOT, FirmwareFixture, MAC, MACHINES, NEXT_DEVICE, boots_the_toy, disk_report, kernel,
+    looks_as_documented,
 };
 
 /// No node has a port with it.
 const UNKNOWN_MAC: &str = "52:54:00:aa:00:09";
 const OTHER_UNKNOWN_MAC: &str = "52:54:00:aa:00:0a";
 
-fn site(platform: Platform) -> Result<Site> {
-    let site = Site::with(kernel(platform), &toy::ramdisk(1000))?;
+fn site(platform: Platform) -> Result<FirmwareFixture> {
+    let site = FirmwareFixture::with(kernel(platform), &toy::ramdisk(1000))?;
     let node = site.enrol(MAC)?;
     site.deploy(&node)?;
     Ok(site)
 }
 
 /// A machine that boots from a card with this address.
-fn machine(site: &Site, mac: &str) -> Hardware {
+fn machine(site: &FirmwareFixture, mac: &str) -> Hardware {
     let bootfile = format!("{}/boot.ipxe", site.server.url_for_machines());
     Hardware::with_bootfile(mac, &bootfile)
 }
@@ -31,7 +32,7 @@ fn machine(site: &Site, mac: &str) -> Hardware {
 /// `BOOTIF` names the card that the node is known by, whichever booted.
 fn the_second_card_is_known_and_the_first_is_not(platform: Platform) -> Result<()> {
     let site = site(platform)?;
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let hardware = machine(&site, UNKNOWN_MAC).card(MAC).on(platform);
     let machine = hardware.power_on()?;
     let line = machine.wait_for_line(toy::MARKER, BOOT)?;
@@ -53,7 +54,7 @@ on_platforms!(
 /// turn of the next card's.
 fn each_card_asks_for_itself(platform: Platform) -> Result<()> {
     let site = site(platform)?;
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let mut hardware = machine(&site, UNKNOWN_MAC).on(platform);
     // The second card's network knows this host by another address; no image is to be had there.
     let bootfile = format!("{}/boot.ipxe", site.server.url_for_machines());
@@ -77,7 +78,7 @@ on_platforms!(
 
 fn the_first_card_is_known_and_the_second_is_not_asked_for(platform: Platform) -> Result<()> {
     let site = site(platform)?;
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let hardware = machine(&site, MAC).card(UNKNOWN_MAC).on(platform);
     let machine = hardware.power_on()?;
     let line = machine.wait_for_line(toy::MARKER, BOOT)?;
@@ -90,7 +91,7 @@ on_platforms!(the_first_card_is_known_and_the_second_is_not_asked_for: bios, bio
 
 fn unknown_machine_goes_on_to_its_disk(platform: Platform) -> Result<()> {
     let site = site(platform)?;
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let hardware = machine(&site, UNKNOWN_MAC)
         .card(OTHER_UNKNOWN_MAC)
         .on(platform);
@@ -117,7 +118,7 @@ fn a_machine_behind_a_path_prefix_boots(platform: Platform) -> Result<()> {
     let site = site(platform)?;
     let front = ImageServer::start()?;
     front.relay_below("/baremetal", site.server.base_url())?;
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let hardware = Hardware::with_bootfile(MAC, &front.url("/baremetal/boot.ipxe")).on(platform);
     let machine = hardware.power_on()?;
     boots_the_toy(&machine)?;
@@ -130,7 +131,7 @@ on_platforms!(a_machine_behind_a_path_prefix_boots: bios, bios_current, uefi_cur
 /// What is in the way of the machine's script: a proxy, or no server at all.
 fn a_script_that_cannot_be_fetched_is_not_a_missing_port(platform: Platform) -> Result<()> {
     let site = site(platform)?;
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     for status in [403, 404] {
         let front = ImageServer::start()?;
         front.relay_to(site.server.base_url())?;

@@ -11,12 +11,12 @@ use ironpxe_testkit::server::{Server, ServerOptions};
 use serde_json::json;
 
 use super::{
-    BOOT, BOOT_PATH, KERNEL, MAC, MACHINES, NEXT_DEVICE, RAMDISK, Site, boots_the_toy, disk_report,
-    kernel, looks_as_documented, statuses,
+    BOOT, BOOT_PATH, FirmwareFixture, KERNEL, MAC, MACHINES, NEXT_DEVICE, RAMDISK, boots_the_toy,
+    disk_report, kernel, looks_as_documented, statuses,
 };
 
 fn a_machine_waits_for_a_server_that_says_retry_after(platform: Platform) -> Result<()> {
-    let site = Site::with(kernel(platform), &toy::ramdisk(1000))?;
+    let site = FirmwareFixture::with(kernel(platform), &toy::ramdisk(1000))?;
     let node = site.enrol(MAC)?;
     site.deploy(&node)?;
     let front = ImageServer::start()?;
@@ -24,7 +24,7 @@ fn a_machine_waits_for_a_server_that_says_retry_after(platform: Platform) -> Res
     front.fail_next(BOOT_PATH, 1, Answer::status(503).header("Retry-After", "1"));
     let bootfile = format!("{}?port_address=${{mac}}", front.url(BOOT_PATH));
 
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let hardware = Hardware::with_bootfile(MAC, &bootfile).on(platform);
     let machine = hardware.power_on()?;
     boots_the_toy(&machine)?;
@@ -45,14 +45,14 @@ on_platforms!(
 fn a_machine_tries_until_its_images_are_there(platform: Platform) -> Result<()> {
     let port = Server::free_port()?;
     let url = |path: &str| format!("http://{HOST}:{port}{path}");
-    let site = Site::start(&ServerOptions::for_machines())?;
+    let site = FirmwareFixture::start(&ServerOptions::for_machines())?;
     let fields = json!({
         "driver_info": {"deploy_kernel": url(KERNEL), "deploy_ramdisk": url(RAMDISK)},
     });
     let node = site.enrol_with(MAC, &fields)?;
     site.deploy(&node)?;
 
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let machine = site.machine(platform).power_on()?;
     machine.wait_for("retry 1 of 10 in 1 s.", BOOT)?;
     let images = ImageServer::start_on(port)?;
@@ -74,11 +74,11 @@ on_platforms!(
 );
 
 /// A site whose machines try once more and then do this; there are no images.
-fn hopeless(platform: Platform, action: &str) -> Result<(Site, Hardware)> {
+fn hopeless(platform: Platform, action: &str) -> Result<(FirmwareFixture, Hardware)> {
     let options = ServerOptions::for_machines()
         .set("IRONPXE_PXE__IPXE_RETRIES", "1")
         .set("IRONPXE_PXE__IPXE_GIVE_UP_ACTION", action);
-    let site = Site::start(&options)?;
+    let site = FirmwareFixture::start(&options)?;
     let node = site.enrol(MAC)?;
     site.deploy(&node)?;
     let hardware = site.machine(platform).disk(disk::image("own")?);
@@ -86,7 +86,7 @@ fn hopeless(platform: Platform, action: &str) -> Result<(Site, Hardware)> {
 }
 
 /// What a person at the screen needs to know.
-fn says_what_it_needs(site: &Site, console: &str) -> Result<()> {
+fn says_what_it_needs(site: &FirmwareFixture, console: &str) -> Result<()> {
     for needle in ["Gave up after 1 retries", &site.images.url(KERNEL)] {
         ensure!(console.contains(needle), "no {needle:?} in:\n{console}");
     }
@@ -100,7 +100,7 @@ fn says_what_it_needs(site: &Site, console: &str) -> Result<()> {
 
 fn a_machine_gives_up_and_goes_on_to_its_disk(platform: Platform) -> Result<()> {
     let (site, hardware) = hopeless(platform, "exit")?;
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let mut machine = hardware.power_on()?;
     let line = machine.wait_for_line(disk::MARKER, NEXT_DEVICE)?;
     machine.wait_until_off(BOOT)?;
@@ -133,7 +133,7 @@ fn a_machine_gives_up_and_powers_off(platform: Platform) -> Result<()> {
         return goes_off(platform, "poweroff");
     }
     let (site, hardware) = hopeless(platform, "poweroff")?;
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let machine = hardware.power_on()?;
     machine.wait_for("This iPXE cannot power off; it halts here.", BOOT)?;
     says_what_it_needs(&site, &machine.console())?;
@@ -150,7 +150,7 @@ on_platforms!(
 
 fn a_machine_gives_up_and_shows_a_shell(platform: Platform) -> Result<()> {
     let (site, hardware) = hopeless(platform, "shell")?;
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let machine = hardware.power_on()?;
     machine.wait_for("iPXE> ", BOOT)?;
     says_what_it_needs(&site, &machine.console())?;
@@ -160,7 +160,7 @@ on_platforms!(a_machine_gives_up_and_shows_a_shell: bios, bios_current, uefi_cur
 
 fn goes_off(platform: Platform, action: &str) -> Result<()> {
     let (site, hardware) = hopeless(platform, action)?;
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let mut machine = hardware.power_on()?;
     machine.wait_until_off(BOOT + Duration::from_secs(30))?;
     let console = machine.console();

@@ -16,7 +16,9 @@ use ironpxe_testkit::server::ServerOptions;
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::{BOOT, MAC, MACHINES, RAMDISK, Site, TIMEOUT, boots_the_toy, disk_report, kernel};
+use super::{
+    BOOT, FirmwareFixture, MAC, MACHINES, RAMDISK, TIMEOUT, boots_the_toy, disk_report, kernel,
+};
 
 /// Looks for files, again and again, until it is asked what it saw.
 struct Watch {
@@ -70,7 +72,7 @@ fn look(folder: &Path, seen: &mut BTreeSet<PathBuf>) {
 }
 
 /// A site that gives out the files of `folder`, with a place for temporary files of its own.
-fn site(folder: &Path, temporary: &Path) -> Result<Site> {
+fn site(folder: &Path, temporary: &Path) -> Result<FirmwareFixture> {
     let options = ServerOptions::for_machines()
         .set(
             "IRONPXE_CONDUCTOR__FILE_URL_ALLOWED_PATHS",
@@ -79,7 +81,7 @@ fn site(folder: &Path, temporary: &Path) -> Result<Site> {
         .set("IRONPXE_IMAGES__RELAY", "always")
         .set("IRONPXE_IMAGES__RELAY_ALLOWED", "127.0.0.0/8")
         .set("TMPDIR", temporary.display().to_string());
-    Site::start(&options)
+    FirmwareFixture::start(&options)
 }
 
 /// The kernel from a file, the ramdisk from a server that only the service can reach.
@@ -97,7 +99,7 @@ fn a_machine_boots_what_is_passed_on(platform: Platform) -> Result<()> {
     site.deploy(&node)?;
 
     let watch = Watch::over(&[site.server.state_dir(), temporary.path()]);
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let machine = site.machine(platform).power_on()?;
     boots_the_toy(&machine)?;
     for image in ["kernel", "ramdisk"] {
@@ -130,7 +132,7 @@ fn a_machine_boots_a_disc_that_is_passed_on(platform: Platform) -> Result<()> {
     )?;
     site.make_available(&node)?;
     site.drive(&node, "active", "active")?;
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let mut machine = site.machine(platform).power_on()?;
     let line = machine.wait_for_line(disk::MARKER, BOOT)?;
     machine.wait_until_off(TIMEOUT)?;
@@ -153,7 +155,7 @@ fn a_machine_is_told_which_image_is_missing(platform: Platform) -> Result<()> {
     let node = site.enrol_with(MAC, &fields)?;
     site.deploy(&node)?;
     std::fs::remove_file(&file)?;
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let machine = site.machine(platform).power_on()?;
     machine.wait_for("it does not exist", BOOT)?;
     machine.wait_for("set another kernel", BOOT)?;
@@ -191,12 +193,12 @@ fn a_machine_boots_what_glance_has(platform: Platform) -> Result<()> {
         "deploy_kernel": deploy_kernel,
         "deploy_ramdisk": format!("glance://{deploy_ramdisk}"),
     }});
-    let boots = |options: &ServerOptions, temporary: &TempDir| -> Result<Site> {
-        let site = Site::start(options)?;
+    let boots = |options: &ServerOptions, temporary: &TempDir| -> Result<FirmwareFixture> {
+        let site = FirmwareFixture::start(options)?;
         let node = site.enrol_with(MAC, &fields)?;
         site.deploy(&node)?;
         let watch = Watch::over(&[site.server.state_dir(), temporary.path()]);
-        let _turn = MACHINES.enter();
+        let _permit = MACHINES.acquire();
         boots_the_toy(&site.machine(platform).power_on()?)?;
         let others = watch.others()?;
         ensure!(others.is_empty(), "something was kept: {others:?}");

@@ -9,7 +9,7 @@ use ironpxe_testkit::on_platforms;
 use ironpxe_testkit::payload::{disk, toy};
 use serde_json::{Value, json};
 
-use super::{BOOT, MAC, MACHINES, Site, TIMEOUT};
+use super::{BOOT, FirmwareFixture, MAC, MACHINES, TIMEOUT};
 
 const KERNEL: &str = "/images/vmlinuz";
 const RAMDISK: &str = "/images/initrd.img";
@@ -22,7 +22,7 @@ fn section(kickstart: &str, head: &str) -> Result<String> {
 }
 
 /// Runs a section as the installer would, but here.
-fn run(site: &Site, script: &str) -> Result<()> {
+fn run(site: &FirmwareFixture, script: &str) -> Result<()> {
     let script = script.replace(&site.server.url_for_machines(), site.server.base_url());
     let output = Command::new("sh").args(["-c", &script]).output()?;
     ensure!(output.status.success(), "{script}\n{output:?}");
@@ -34,7 +34,7 @@ on_platforms!(an_installer_boots_installs_once_and_then_its_disk_boots: bios, bi
 fn an_installer_boots_installs_once_and_then_its_disk_boots(platform: Platform) -> Result<()> {
     let ramdisk = toy::ramdisk(54_321);
     // The deploy images are there, and would be the wrong ones.
-    let site = Site::with(toy::KERNEL, &toy::ramdisk(1000))?;
+    let site = FirmwareFixture::with(toy::KERNEL, &toy::ramdisk(1000))?;
     site.images.serve(KERNEL, toy::KERNEL);
     site.images.serve(RAMDISK, &*ramdisk);
     let tree = site.images.url("/os");
@@ -51,7 +51,7 @@ fn an_installer_boots_installs_once_and_then_its_disk_boots(platform: Platform) 
     )?;
     site.deploy(&node)?;
 
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let hardware = site.machine(platform).disk(disk::image("installed")?);
     let mut machine = hardware.power_on()?;
     let line = machine.wait_for_line(toy::MARKER, BOOT)?;

@@ -7,9 +7,9 @@ use ironpxe_testkit::payload::linux::{self, Linux};
 use ironpxe_testkit::payload::{disk, iso, toy};
 use serde_json::json;
 
-use super::site::ROOT;
+use super::fixture::ROOT;
 use super::{
-    BOOT, KERNEL, MAC, MACHINES, RAMDISK, Site, TIMEOUT, as_passed, disk_report, kernel,
+    BOOT, FirmwareFixture, KERNEL, MAC, MACHINES, RAMDISK, TIMEOUT, as_passed, disk_report, kernel,
     looks_as_documented,
 };
 
@@ -17,7 +17,7 @@ fn the_instances_ramdisk_boots_with_its_own_arguments(platform: Platform) -> Res
     const OWN_KERNEL: &str = "/images/own.kernel";
     const OWN_RAMDISK: &str = "/images/own.initramfs";
     let ramdisk = toy::ramdisk(4321);
-    let site = Site::with(toy::KERNEL, &[])?;
+    let site = FirmwareFixture::with(toy::KERNEL, &[])?;
     site.images.serve(OWN_KERNEL, kernel(platform));
     site.images.serve(OWN_RAMDISK, &*ramdisk);
     let node = site.enrol_with(
@@ -35,7 +35,7 @@ fn the_instances_ramdisk_boots_with_its_own_arguments(platform: Platform) -> Res
     site.make_available(&node)?;
     site.drive(&node, "active", "active")?;
 
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let mut machine = site.machine(platform).power_on()?;
     let line = machine.wait_for_line(toy::MARKER, BOOT)?;
     machine.wait_until_off(TIMEOUT)?;
@@ -54,7 +54,7 @@ on_platforms!(
 
 fn the_instances_cd_boots(platform: Platform) -> Result<()> {
     const CD: &str = "/images/rescue.iso";
-    let site = Site::with(toy::KERNEL, &[])?;
+    let site = FirmwareFixture::with(toy::KERNEL, &[])?;
     site.images.serve(CD, iso::image("cd")?);
     let node = site.enrol_with(
         MAC,
@@ -65,7 +65,7 @@ fn the_instances_cd_boots(platform: Platform) -> Result<()> {
     )?;
     site.make_available(&node)?;
     site.drive(&node, "active", "active")?;
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let mut machine = site.machine(platform).power_on()?;
     let line = machine.wait_for_line(disk::MARKER, BOOT)?;
     machine.wait_until_off(TIMEOUT)?;
@@ -80,7 +80,7 @@ fn a_partition_images_own_kernel_boots(platform: Platform) -> Result<()> {
     const OWN_KERNEL: &str = "/images/system.kernel";
     const OWN_RAMDISK: &str = "/images/system.initramfs";
     let linux = Linux::ensure()?;
-    let site = Site::with(kernel(platform), &toy::ramdisk(1000))?;
+    let site = FirmwareFixture::with(kernel(platform), &toy::ramdisk(1000))?;
     site.images.serve(OWN_KERNEL, &*linux.kernel);
     site.images.serve(OWN_RAMDISK, &*linux.initramfs);
     let node = site.enrol_with(
@@ -97,7 +97,7 @@ fn a_partition_images_own_kernel_boots(platform: Platform) -> Result<()> {
     site.wrote_the_partition(&node)?;
     site.adopt(&node)?;
 
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let mut hardware = site.machine(platform).disk(disk::image("own")?);
     hardware.memory_mib = 256;
     let mut machine = hardware.power_on()?;

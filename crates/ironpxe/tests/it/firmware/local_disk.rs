@@ -6,11 +6,13 @@ use ironpxe_testkit::on_platforms;
 use ironpxe_testkit::payload::disk;
 use ironpxe_testkit::server::ServerOptions;
 
-use super::{BOOT, MAC, MACHINES, NEXT_DEVICE, Site, TIMEOUT, disk_report, looks_as_documented};
+use super::{
+    BOOT, FirmwareFixture, MAC, MACHINES, NEXT_DEVICE, TIMEOUT, disk_report, looks_as_documented,
+};
 
 /// A site with an active node, which this firmware sends to its disk in this way. The way of the
 /// other firmware would not reach the disk.
-fn site(platform: Platform, way: &str) -> Result<(Site, String)> {
+fn site(platform: Platform, way: &str) -> Result<(FirmwareFixture, String)> {
     let (mut own, mut other) = (
         "IRONPXE_PXE__LOCAL_BOOT_BIOS",
         "IRONPXE_PXE__LOCAL_BOOT_UEFI",
@@ -21,7 +23,7 @@ fn site(platform: Platform, way: &str) -> Result<(Site, String)> {
     let options = ServerOptions::for_machines()
         .set(own, way)
         .set(other, "reboot");
-    let site = Site::start(&options)?;
+    let site = FirmwareFixture::start(&options)?;
     let node = site.enrol(MAC)?;
     site.adopt(&node)?;
     Ok((site, node))
@@ -30,7 +32,7 @@ fn site(platform: Platform, way: &str) -> Result<(Site, String)> {
 /// A machine with two disks boots the first.
 fn boots_its_disk(platform: Platform, way: &str) -> Result<()> {
     let (site, node) = site(platform, way)?;
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let hardware = site.machine(platform).disk(disk::image("system")?);
     let mut machine = hardware.disk(disk::image("data")?).power_on()?;
     let line = machine.wait_for_line(disk::MARKER, NEXT_DEVICE)?;
@@ -46,7 +48,7 @@ fn boots_its_disk(platform: Platform, way: &str) -> Result<()> {
 /// A machine that goes off, and boots nothing. (After a reboot it would be on again elsewhere.)
 fn goes_off(platform: Platform, way: &str) -> Result<()> {
     let (site, node) = site(platform, way)?;
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let hardware = site.machine(platform).disk(disk::image("system")?);
     let mut machine = hardware.power_on()?;
     machine.wait_until_off(BOOT)?;

@@ -8,13 +8,13 @@ use ironpxe_testkit::payload::toy;
 use serde_json::json;
 
 use super::{
-    BOOT, MAC, MACHINES, NODE, Site, TIMEOUT, anonymous, as_passed, kernel, looks_as_documented,
-    request_id,
+    BOOT, FirmwareFixture, MAC, MACHINES, NODE, TIMEOUT, anonymous, as_passed, kernel,
+    looks_as_documented, request_id,
 };
 
 fn the_script_boots_exactly_what_it_says(platform: Platform) -> Result<()> {
     let ramdisk = toy::ramdisk(300_001);
-    let site = Site::with(kernel(platform), &ramdisk)?;
+    let site = FirmwareFixture::with(kernel(platform), &ramdisk)?;
     let node = site.enrol(MAC)?;
     site.deploy(&node)?;
     let said = site.command_line(MAC)?;
@@ -30,7 +30,7 @@ fn the_script_boots_exactly_what_it_says(platform: Platform) -> Result<()> {
         );
     }
 
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let mut machine = site.machine(platform).power_on()?;
     let line = machine.wait_for_line("IRONPXE-TOY", BOOT)?;
     machine.wait_until_off(TIMEOUT)?;
@@ -56,14 +56,14 @@ fn a_real_linux_gets_its_arguments_unchanged(platform: Platform) -> Result<()> {
     let strange = r#"a;b c||d "q r" $x 'y' <z> \\w e&&f g#h {i} %j% `k` * ~ !l m\n %41 ?o=p"#;
     let arguments = format!("console=ttyS0 quiet panic=-1 {strange}");
     let linux = Linux::ensure()?;
-    let site = Site::with(&linux.kernel, &linux.initramfs)?;
+    let site = FirmwareFixture::with(&linux.kernel, &linux.initramfs)?;
     let fields = json!({"driver_info": {"kernel_append_params": arguments}});
     let node = site.enrol_with(MAC, &fields)?;
     site.deploy(&node)?;
     let said = site.command_line(MAC)?;
     ensure!(said.contains(&format!(" {strange} ")), "{said}");
 
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let mut hardware = site.machine(platform);
     hardware.memory_mib = 256;
     let mut machine = hardware.power_on()?;
@@ -83,7 +83,7 @@ fn the_rescue_ramdisk_boots(platform: Platform) -> Result<()> {
     const RESCUE_RAMDISK: &str = "/images/rescue.initramfs";
     let ramdisk = toy::ramdisk(777);
     // The deploy images are there, and would be the wrong ones.
-    let site = Site::with(toy::KERNEL, &toy::ramdisk(1000))?;
+    let site = FirmwareFixture::with(toy::KERNEL, &toy::ramdisk(1000))?;
     site.images.serve(RESCUE_KERNEL, kernel(platform));
     site.images.serve(RESCUE_RAMDISK, &*ramdisk);
     let fields = json!({
@@ -102,7 +102,7 @@ fn the_rescue_ramdisk_boots(platform: Platform) -> Result<()> {
     let said = site.command_line(MAC)?;
     ensure!(said.contains("ipa-api-url="), "{said}");
 
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let mut machine = site.machine(platform).power_on()?;
     let line = machine.wait_for_line(toy::MARKER, BOOT)?;
     machine.wait_until_off(TIMEOUT)?;

@@ -6,17 +6,17 @@ use ironpxe_testkit::machine::Platform;
 use ironpxe_testkit::on_platforms;
 use serde_json::json;
 
-use super::{BOOT, MAC, MACHINES, NODE, Site, TIMEOUT, looks_as_documented, request_id};
+use super::{BOOT, FirmwareFixture, MAC, MACHINES, NODE, TIMEOUT, looks_as_documented, request_id};
 
 #[test]
 fn node_in_enroll_shows_why_it_boots_nothing() -> Result<()> {
-    let site = Site::with(&[], &[])?;
+    let site = FirmwareFixture::with(&[], &[])?;
     let node = site.enrol(MAC)?;
     refuses(Platform::bios(), &site, &node, "enroll")
 }
 
 fn an_available_node_is_told_why_it_boots_nothing(platform: Platform) -> Result<()> {
-    let site = Site::with(&[], &[])?;
+    let site = FirmwareFixture::with(&[], &[])?;
     let node = site.enrol(MAC)?;
     site.make_available(&node)?;
     refuses(platform, &site, &node, "available")
@@ -28,8 +28,8 @@ on_platforms!(
 );
 
 /// The reason is on the console, and in one warning of the log under the same request id.
-fn refuses(platform: Platform, site: &Site, node: &str, state: &str) -> Result<()> {
-    let _turn = MACHINES.enter();
+fn refuses(platform: Platform, site: &FirmwareFixture, node: &str, state: &str) -> Result<()> {
+    let _permit = MACHINES.acquire();
     let machine = site.machine(platform).power_on()?;
     let line = machine.wait_for_line("req-", BOOT)?;
     let console = machine.console();
@@ -62,9 +62,9 @@ fn refuses(platform: Platform, site: &Site, node: &str, state: &str) -> Result<(
 /// The DHCP server's file name lost its path: iPXE with a BIOS would run an answer of the API as
 /// machine code.
 fn a_machine_at_the_root_is_told_the_right_url(platform: Platform) -> Result<()> {
-    let site = Site::with(&[], &[])?;
+    let site = FirmwareFixture::with(&[], &[])?;
     let server = site.server.url_for_machines();
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let hardware = Hardware::with_bootfile(MAC, &format!("{server}/")).on(platform);
     let machine = hardware.power_on()?;
     machine.wait_for("ironpxe: / is not a boot script.", BOOT)?;
@@ -84,9 +84,9 @@ on_platforms!(a_machine_at_the_root_is_told_the_right_url: bios, bios_current, u
 
 /// `port_address=${net7/mac}`, and there is no such card.
 fn a_mac_address_that_is_not_set_is_told(platform: Platform) -> Result<()> {
-    let site = Site::with(&[], &[])?;
+    let site = FirmwareFixture::with(&[], &[])?;
     let server = site.server.url_for_machines();
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let bootfile = format!("{server}/v1/boot/${{net7/mac}}/boot.ipxe");
     let machine = Hardware::with_bootfile(MAC, &bootfile)
         .on(platform)
@@ -104,11 +104,11 @@ on_platforms!(a_mac_address_that_is_not_set_is_told: bios, bios_current, uefi_cu
 
 /// The advice is long, and its second line must not begin with what `echo` takes for an option.
 fn a_node_without_a_name_is_shown_all_of_the_advice(platform: Platform) -> Result<()> {
-    let site = Site::with(&[], &[])?;
+    let site = FirmwareFixture::with(&[], &[])?;
     let node = site.enrol_with(MAC, &json!({"name": null}))?;
     site.deploy(&node)?;
     site.drive(&node, "abort", "deploy failed")?;
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let machine = site.machine(platform).power_on()?;
     machine.wait_for("Fix: see last_error: baremetal node show", BOOT)?;
     machine.wait_for(&format!("{node} --fields last_error."), BOOT)?;

@@ -6,7 +6,7 @@ use ironpxe_testkit::on_platforms;
 use ironpxe_testkit::payload::toy;
 use ironpxe_testkit::server::ServerOptions;
 
-use super::{KERNEL, MAC, MACHINES, RAMDISK, Site, TIMEOUT, boots_the_toy};
+use super::{FirmwareFixture, KERNEL, MAC, MACHINES, RAMDISK, TIMEOUT, boots_the_toy};
 
 on_platforms!(an_operators_template_speaks_and_boots: bios, bios_current);
 
@@ -25,13 +25,13 @@ fn an_operators_template_speaks_and_boots(platform: Platform) -> Result<()> {
     std::fs::write(&file, template)?;
     let path = file.to_str().context("odd folder")?;
     let options = ServerOptions::for_machines().set("IRONPXE_PXE__IPXE_CONFIG_TEMPLATE", path);
-    let site = Site::start(&options)?;
+    let site = FirmwareFixture::start(&options)?;
     site.images.serve(KERNEL, toy::KERNEL);
     site.images.serve(RAMDISK, &*toy::ramdisk(1000));
     let node = site.enrol(MAC)?;
     site.deploy(&node)?;
 
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let mut machine = site.machine(platform).power_on()?;
     let line = machine.wait_for_line("Machine room 7", TIMEOUT)?;
     ensure!(

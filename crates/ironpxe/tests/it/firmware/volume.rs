@@ -7,7 +7,7 @@ use ironpxe_testkit::on_platforms;
 use ironpxe_testkit::payload::disk;
 use serde_json::json;
 
-use super::{BOOT, MAC, MACHINES, Site, TIMEOUT, disk_report, looks_as_documented};
+use super::{BOOT, FirmwareFixture, MAC, MACHINES, TIMEOUT, disk_report, looks_as_documented};
 
 const INITIATOR: &str = "iqn.2026-01.example:rack-1";
 const USER: &str = "reader";
@@ -27,8 +27,8 @@ fn target() -> Result<Target> {
 }
 
 /// A node deployed onto the target's volumes, which are at these portals.
-fn site(target: &Target, portals: &[String]) -> Result<(Site, String)> {
-    let site = Site::with(&[], &[])?;
+fn site(target: &Target, portals: &[String]) -> Result<(FirmwareFixture, String)> {
+    let site = FirmwareFixture::with(&[], &[])?;
     let fields = json!({"storage_interface": "external", "instance_info": {"image_source": null}});
     let node = site.enrol_with(MAC, &fields)?;
     let connector = json!({"node_uuid": node, "type": "iqn", "connector_id": INITIATOR});
@@ -62,7 +62,7 @@ fn site(target: &Target, portals: &[String]) -> Result<(Site, String)> {
 fn the_first_volume_boots(platform: Platform) -> Result<()> {
     let target = target()?;
     let (site, node) = site(&target, &[target.portal()])?;
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let mut machine = site.machine(platform).power_on()?;
     let line = machine.wait_for_line(disk::MARKER, BOOT)?;
     machine.wait_until_off(TIMEOUT)?;
@@ -81,7 +81,7 @@ on_platforms!(the_first_volume_boots: bios, bios_current, uefi, uefi_current);
 fn a_disk_of_its_own_does_not_come_first(platform: Platform) -> Result<()> {
     let target = target()?;
     let (site, _) = site(&target, &[target.portal()])?;
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let hardware = site.machine(platform).disk(disk::image("own")?);
     let mut machine = hardware.power_on()?;
     let line = machine.wait_for_line(disk::MARKER, BOOT)?;
@@ -95,7 +95,7 @@ fn a_portal_with_an_ipv6_address_will_do(platform: Platform) -> Result<()> {
     let target = target()?;
     let portal = format!("[fec0::2]:{}", target.listen_v6()?);
     let (site, _) = site(&target, &[portal])?;
-    let _turn = MACHINES.enter();
+    let _permit = MACHINES.acquire();
     let mut machine = site.machine(platform).power_on()?;
     let line = machine.wait_for_line(disk::MARKER, BOOT)?;
     machine.wait_until_off(TIMEOUT)?;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha512};
 
 use super::wire::fetch;
-use super::{MAC, SOON, Site, content};
+use super::{ImagesFixture, MAC, SOON, content};
 
 const KERNEL: &str = "11111111-1111-4111-8111-111111111111";
 const RAMDISK: &str = "22222222-2222-4222-8222-222222222222";
@@ -56,7 +56,7 @@ fn glance_image_is_relayed() -> Result<()> {
     let (kernel, ramdisk) = (content(200_000), content(3));
     add(&cloud, KERNEL, &kernel, &kernel, &json!({}));
     add(&cloud, RAMDISK, &ramdisk, &ramdisk, &json!({}));
-    let site = Site::with(options(&cloud))?;
+    let site = ImagesFixture::with(options(&cloud))?;
     let waits = site.waits_for(MAC, KERNEL, &format!("glance://{RAMDISK}"));
     waits.with_context(|| format!("{:?}", cloud.requests.entries()))?;
     let path = site.path_of(MAC, "kernel")?;
@@ -114,7 +114,7 @@ fn damaged_image_never_arrives_completely() -> Result<()> {
     *bad.last_mut().context("empty")? ^= 1;
     add(&cloud, KERNEL, &bad, &good, &json!({}));
     add(&cloud, RAMDISK, b"r", b"r", &json!({}));
-    let site = Site::with(options(&cloud))?;
+    let site = ImagesFixture::with(options(&cloud))?;
     let node = site.waits_for(MAC, KERNEL, RAMDISK)?;
     let got = site.get(&site.path_of(MAC, "kernel")?)?;
     ensure!(got.status == 200 && !got.complete, "{}", got.head);
@@ -139,7 +139,7 @@ fn glance_faults_are_reported() -> Result<()> {
     let kernel = content(1000);
     add(&cloud, KERNEL, &kernel, &kernel, &json!({}));
     add(&cloud, RAMDISK, b"r", b"r", &json!({}));
-    let site = Site::with(options(&cloud))?;
+    let site = ImagesFixture::with(options(&cloud))?;
     let node = site.waits_for(MAC, KERNEL, RAMDISK)?;
     let path = site.path_of(MAC, "kernel")?;
     let data = format!("/image/v2/images/{KERNEL}/file");
@@ -176,11 +176,11 @@ fn glance_faults_are_reported() -> Result<()> {
     Ok(())
 }
 
-/// What cannot be had is told on the machine's console, and what cannot be had now is asked again.
+/// The machine's console shows what is missing; what is temporarily unavailable is retried.
 #[test]
 fn refusal_names_the_fault_of_the_image() -> Result<()> {
     let cloud = FaultyCloud::start()?;
-    let site = Site::with(options(&cloud))?;
+    let site = ImagesFixture::with(options(&cloud))?;
     let boot = format!("/v1/boot/{MAC}/boot.ipxe");
     let fields = json!({"driver_info": {"deploy_kernel": KERNEL, "deploy_ramdisk": RAMDISK}});
     let node = site.enrol(MAC, &fields)?;
@@ -254,7 +254,7 @@ fn deployment_reads_the_image_properties() -> Result<()> {
     }
     let pair = json!({"kernel_id": KERNEL, "ramdisk_id": RAMDISK});
     add(&cloud, SYSTEM, b"s", b"s", &pair);
-    let site = Site::with(options(&cloud))?;
+    let site = ImagesFixture::with(options(&cloud))?;
     let fields = json!({
         "deploy_interface": "ramdisk",
         "instance_info": {"image_source": SYSTEM},
@@ -297,7 +297,7 @@ fn swift_temporary_urls_are_used_when_configured() -> Result<()> {
             "http://swift.example:8080",
         )
         .set("IRONPXE_GLANCE__SWIFT_ACCOUNT", "AUTH_images");
-    let site = Site::with(options)?;
+    let site = ImagesFixture::with(options)?;
     site.waits_for(MAC, KERNEL, RAMDISK)?;
     let script = site.script(MAC)?;
     let begin = format!(" http://swift.example:8080/v1/AUTH_images/glance/{KERNEL}?temp_url_sig=");

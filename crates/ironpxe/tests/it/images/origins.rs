@@ -15,7 +15,7 @@ use rcgen::{CertificateParams, CertifiedIssuer, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 
 use super::wire::fetch;
-use super::{MAC, SOON, Site, content};
+use super::{ImagesFixture, MAC, SOON, content};
 
 /// What an origin answers at a path: these bytes, and then it hangs up or says no more.
 #[derive(Clone)]
@@ -130,7 +130,7 @@ fn relays() -> ServerOptions {
 
 #[test]
 fn image_of_another_server_is_relayed() -> Result<()> {
-    let site = Site::with(relays())?;
+    let site = ImagesFixture::with(relays())?;
     let images = ImageServer::start()?;
     let kernel = content(100_000);
     images.serve("/kernel", kernel.clone());
@@ -202,7 +202,7 @@ fn image_of_a_tls_server_is_relayed_if_its_ca_is_trusted() -> Result<()> {
             503,
         ),
     ] {
-        let site = Site::with(options)?;
+        let site = ImagesFixture::with(options)?;
         site.waits_for(MAC, &url, "http://127.0.0.1:1/ramdisk")?;
         let got = site.get(&site.path_of(MAC, "kernel")?)?;
         ensure!(got.status == status, "{}", got.head);
@@ -217,7 +217,7 @@ fn image_of_a_tls_server_is_relayed_if_its_ca_is_trusted() -> Result<()> {
 
 #[test]
 fn only_configured_images_are_relayed() -> Result<()> {
-    let site = Site::with(
+    let site = ImagesFixture::with(
         ServerOptions::default()
             .set("IRONPXE_IMAGES__RELAY", "https")
             .set("IRONPXE_IMAGES__RELAY_ALLOWED", "127.0.0.1"),
@@ -242,7 +242,7 @@ fn only_configured_images_are_relayed() -> Result<()> {
 /// that it has not got all.
 #[test]
 fn faults_of_the_image_server_are_reported() -> Result<()> {
-    let site = Site::with(relays())?;
+    let site = ImagesFixture::with(relays())?;
     let origin = Origin::start()?;
     let node = site.runs(MAC, &format!("{}/none", origin.url), "http://127.0.0.1:1/r")?;
     let set = |image: &str| site.set_kernel(&node, image);

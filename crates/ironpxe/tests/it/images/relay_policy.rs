@@ -8,7 +8,7 @@ use ironpxe_testkit::imageserver::{Answer, ImageServer};
 use ironpxe_testkit::lan::Lan;
 use ironpxe_testkit::server::ServerOptions;
 
-use super::{MAC, SOON, Site};
+use super::{ImagesFixture, MAC, SOON};
 
 /// A public address, which inside of this network namespace belongs to no host.
 const PUBLIC: &str = "100.128.0.1";
@@ -34,7 +34,7 @@ fn port(server: &ImageServer) -> Result<u16> {
 }
 
 /// The script says why not, and so does the log.
-fn refused_at_once(site: &Site, node: &str, url: &str, why: &[&str]) -> Result<()> {
+fn refused_at_once(site: &ImagesFixture, node: &str, url: &str, why: &[&str]) -> Result<()> {
     site.set_kernel(node, url)?;
     let script = site.script(MAC)?;
     let shown = script.replace('\n', " ").replace(" echo ", " ");
@@ -50,7 +50,7 @@ fn refused_at_once(site: &Site, node: &str, url: &str, why: &[&str]) -> Result<(
 }
 
 /// Nothing but the fetch itself can tell.
-fn refused_when_fetched(site: &Site, node: &str, url: &str, why: &str) -> Result<()> {
+fn refused_when_fetched(site: &ImagesFixture, node: &str, url: &str, why: &str) -> Result<()> {
     site.set_kernel(node, url)?;
     let got = site.get(&site.path_of(MAC, "kernel")?)?;
     ensure!(got.status == 404, "{url}: {}", got.head);
@@ -61,7 +61,7 @@ fn refused_when_fetched(site: &Site, node: &str, url: &str, why: &str) -> Result
     Ok(())
 }
 
-fn fetched(site: &Site, node: &str, url: &str) -> Result<()> {
+fn fetched(site: &ImagesFixture, node: &str, url: &str) -> Result<()> {
     site.set_kernel(node, url)?;
     let got = site.get(&site.path_of(MAC, "kernel")?)?;
     ensure!(
@@ -84,7 +84,7 @@ fn only_public_addresses_are_fetched_by_default() -> Result<()> {
             server("127.0.0.1")?,
             server(METADATA)?,
         );
-        let site = Site::with(relays(lan, ""))?;
+        let site = ImagesFixture::with(relays(lan, ""))?;
         let nothing = "http://100.128.0.1/r";
         let node = site.runs(MAC, &public.local_url("/secret"), nothing)?;
         fetched(&site, &node, &public.local_url("/secret"))?;
@@ -164,7 +164,7 @@ fn allowed_networks_are_fetched_but_never_the_service_itself() -> Result<()> {
     Lan::run(&[], |lan| {
         lan.add_address("10.78.0.1/24")?;
         let (private, loopback) = (server(PRIVATE)?, server("127.0.0.1")?);
-        let site = Site::with(relays(lan, "10.0.0.0/8, 127.0.0.0/8, ::1"))?;
+        let site = ImagesFixture::with(relays(lan, "10.0.0.0/8, 127.0.0.0/8, ::1"))?;
         let node = site.runs(MAC, &private.local_url("/secret"), "http://10.77.0.1/r")?;
         fetched(&site, &node, &private.local_url("/secret"))?;
         fetched(&site, &node, &loopback.local_url("/secret"))?;

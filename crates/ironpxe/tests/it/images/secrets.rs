@@ -5,7 +5,7 @@ use ironpxe_testkit::server::ServerOptions;
 use serde_json::{Value, json};
 
 use super::origins::{Origin, Says, http};
-use super::{MAC, SOON, Site, url_in};
+use super::{ImagesFixture, MAC, SOON, url_in};
 
 /// Each is enough to get in. Plain, as it stands in the URL, and encoded as it is sent.
 const SECRETS: [&str; 4] = ["Pa55w0rd", "T0ken5ig", "R00tPw", "aW1hZ2VzOlBhNTV3MHJk"];
@@ -17,7 +17,7 @@ fn secrets_in(text: &str) -> Vec<&'static str> {
 
 #[test]
 fn log_has_no_password_and_no_signature() -> Result<()> {
-    let site = Site::with(
+    let site = ImagesFixture::with(
         ServerOptions::default()
             .set("IRONPXE_LOG", "trace")
             .set("IRONPXE_IMAGES__RELAY", "always")
@@ -106,7 +106,7 @@ fn log_has_no_password_and_no_signature() -> Result<()> {
 /// The password is for the server with the image, and for the machine that is sent there.
 #[test]
 fn passwords_of_image_urls_reach_only_their_server() -> Result<()> {
-    let site = Site::new()?;
+    let site = ImagesFixture::new()?;
     let image = "http://images:Pa55w0rd@127.0.0.1:1/kernel?sig=T0ken5ig";
     let node = site.runs(MAC, image, image)?;
     let patched = site.ironic.patch(

@@ -3,11 +3,11 @@
 use anyhow::{Result, ensure};
 
 use super::wire::fetch;
-use super::{MAC, SOON, Site, content, url_in};
+use super::{ImagesFixture, MAC, SOON, content, url_in};
 
 #[test]
 fn file_is_served_completely_and_by_range() -> Result<()> {
-    let site = Site::new()?;
+    let site = ImagesFixture::new()?;
     let kernel = content(300_000);
     let ramdisk = content(10);
     let (kernel_url, ramdisk_url) = (
@@ -95,7 +95,7 @@ fn file_is_served_completely_and_by_range() -> Result<()> {
 /// Whoever has no good URL gets nothing, and no 200, which firmware would run.
 #[test]
 fn rejects_requests_without_a_valid_signed_url() -> Result<()> {
-    let site = Site::new()?;
+    let site = ImagesFixture::new()?;
     let url = site.file("kernel", b"kernel")?;
     let node = site.waits_for(MAC, &url, &url)?;
     let other = site.waits_for("52:54:00:aa:00:02", &url, &url)?;
@@ -145,7 +145,7 @@ fn rejects_requests_without_a_valid_signed_url() -> Result<()> {
 /// The node's state and fields decide again at every request.
 #[test]
 fn image_is_served_only_while_the_node_boots_it() -> Result<()> {
-    let site = Site::new()?;
+    let site = ImagesFixture::new()?;
     let (one, two) = (site.file("one", b"one")?, site.file("two", b"two")?);
     let node = site.runs(MAC, &one, &one)?;
     let path = site.path_of(MAC, "kernel")?;
@@ -190,7 +190,7 @@ fn image_is_served_only_while_the_node_boots_it() -> Result<()> {
 
 #[test]
 fn files_outside_the_allowed_folders_are_refused() -> Result<()> {
-    let site = Site::new()?;
+    let site = ImagesFixture::new()?;
     let outside = tempfile::TempDir::new()?;
     let secret = outside.path().join("secret");
     std::fs::write(&secret, "secret")?;
@@ -257,7 +257,7 @@ fn files_outside_the_allowed_folders_are_refused() -> Result<()> {
 
 #[test]
 fn preview_names_the_image_sources_and_opens_no_file() -> Result<()> {
-    let site = Site::new()?;
+    let site = ImagesFixture::new()?;
     let url = site.file("kernel", b"kernel")?;
     let node = site.waits_for(MAC, &url, "http://images.example/ramdisk")?;
     let state_dir = site.server.state_dir().to_owned();

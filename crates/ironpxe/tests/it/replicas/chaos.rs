@@ -1,6 +1,6 @@
 //! Everything that can die is killed while machines boot, and no machine gets a wrong script.
 //!
-//! Three APIs, three conductors and one PostgreSQL; the wires between them can be cut. An operator
+//! Three APIs, three conductors and one PostgreSQL; proxies between them inject network faults. An operator
 //! goes on changing a node all the while, and no machine may see less than was acknowledged. What
 //! each fault cost is printed as a table (`cargo test … chaos -- --nocapture`).
 
@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use ironpxe_testkit::imageserver::ImageServer;
 use ironpxe_testkit::ironic::Ironic;
-use ironpxe_testkit::proxy::Wire;
+use ironpxe_testkit::proxy::Mode;
 use serde_json::json;
 
 use super::cluster::Cluster;
@@ -80,18 +80,18 @@ const FAULTS: &[(&str, bool, Fault)] = &[
         "one conductor cut off from the APIs (silence)",
         false,
         |it, lasts| {
-            it.wire_conductor(2, Wire::Silent)?;
+            it.set_conductor_proxy(2, Mode::Blackhole)?;
             lasts();
-            it.wire_conductor(2, Wire::Whole)
+            it.set_conductor_proxy(2, Mode::Forward)
         },
     ),
     (
         "all conductors cut off from the APIs (silence)",
         false,
         |it, lasts| {
-            it.wire_conductors(Wire::Silent);
+            it.set_conductor_proxies(Mode::Blackhole);
             lasts();
-            it.wire_conductors(Wire::Whole);
+            it.set_conductor_proxies(Mode::Forward);
             Ok(())
         },
     ),
@@ -99,9 +99,9 @@ const FAULTS: &[(&str, bool, Fault)] = &[
         "all conductors cut off from the APIs (refused)",
         false,
         |it, lasts| {
-            it.wire_conductors(Wire::Refusing);
+            it.set_conductor_proxies(Mode::Reset);
             lasts();
-            it.wire_conductors(Wire::Whole);
+            it.set_conductor_proxies(Mode::Forward);
             Ok(())
         },
     ),
@@ -109,9 +109,9 @@ const FAULTS: &[(&str, bool, Fault)] = &[
         "an API cut off from the database (silence)",
         true,
         |it, lasts| {
-            it.wire_database(Wire::Silent);
+            it.set_database_proxy(Mode::Blackhole);
             lasts();
-            it.wire_database(Wire::Whole);
+            it.set_database_proxy(Mode::Forward);
             Ok(())
         },
     ),
@@ -119,9 +119,9 @@ const FAULTS: &[(&str, bool, Fault)] = &[
         "an API cut off from the database (refused)",
         true,
         |it, lasts| {
-            it.wire_database(Wire::Refusing);
+            it.set_database_proxy(Mode::Reset);
             lasts();
-            it.wire_database(Wire::Whole);
+            it.set_database_proxy(Mode::Forward);
             Ok(())
         },
     ),
@@ -211,7 +211,7 @@ pub(super) fn enough(fleet: &Fleet<'_>) -> Result<()> {
     })
 }
 
-/// Machines that wait for their ramdisk, machines whose instance is a ramdisk, and and machines
+/// Machines that wait for their ramdisk, machines whose instance is a ramdisk, and machines
 /// of nodes that are only available. Gives the node that may be changed, too.
 pub(super) fn enrol(operator: &Ironic, kernel: &str) -> Result<(String, Vec<Machine>)> {
     let mut machines = Vec::new();

@@ -1,11 +1,11 @@
-//! Three of everything, and wires that can be cut: what the chaos test breaks.
+//! Three of everything, and proxies that inject network faults: what the chaos test breaks.
 
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, ensure};
 use ironpxe_testkit::ironic::Ironic;
 use ironpxe_testkit::postgres::Postgres;
-use ironpxe_testkit::proxy::{Proxy, Wire};
+use ironpxe_testkit::proxy::{Mode, Proxy};
 use ironpxe_testkit::server::{Server, ServerOptions};
 
 /// A process, and how it is started again at the same address.
@@ -57,10 +57,10 @@ impl Cluster {
         };
         for number in 0..count {
             let port = Server::free_port()?;
-            let wire = Proxy::start(SocketAddr::from(([127, 0, 0, 1], port)))?;
+            let proxy = Proxy::start(SocketAddr::from(([127, 0, 0, 1], port)))?;
             let options = cluster.options("conductor", number, port);
             cluster.conductors.push(Part::start(options)?);
-            cluster.to_conductors.push(wire);
+            cluster.to_conductors.push(proxy);
             cluster.reroute(number)?;
         }
         for number in 0..count {
@@ -89,14 +89,14 @@ impl Cluster {
             .set("IRONPXE_CONDUCTOR__HEARTBEAT_TIMEOUT", "5")
     }
 
-    /// Has APIs reach a conductor through its wire. It registers under its own address whenever
+    /// Has APIs reach a conductor through its proxy. It registers under its own address whenever
     /// it starts.
     fn reroute(&self, number: usize) -> Result<()> {
-        let wire = self.to_conductors.get(number).context("no such wire")?;
+        let proxy = self.to_conductors.get(number).context("no such proxy")?;
         let sql = format!(
             "UPDATE conductors SET endpoint = '{}' WHERE hostname = 'conductor-{number}' \
              RETURNING 1",
-            wire.address()
+            proxy.address()
         );
         let changed = self.postgres.sql(&self.database, &sql)?;
         ensure!(changed == "1", "conductor-{number} is not registered");
@@ -144,22 +144,22 @@ impl Cluster {
         Ok(&self.conductors.get(number).context("none")?.server)
     }
 
-    /// The wire from the APIs to one conductor.
-    pub(super) fn wire_conductor(&self, number: usize, wire: Wire) -> Result<()> {
-        self.to_conductors.get(number).context("none")?.set(wire);
+    /// Sets the proxy from the APIs to one conductor.
+    pub(super) fn set_conductor_proxy(&self, number: usize, mode: Mode) -> Result<()> {
+        self.to_conductors.get(number).context("none")?.set(mode);
         Ok(())
     }
 
-    /// The wires from the APIs to all conductors.
-    pub(super) fn wire_conductors(&self, wire: Wire) {
+    /// Sets the proxies from the APIs to all conductors.
+    pub(super) fn set_conductor_proxies(&self, mode: Mode) {
         for proxy in &self.to_conductors {
-            proxy.set(wire);
+            proxy.set(mode);
         }
     }
 
-    /// The wire from the first API to the database.
-    pub(super) fn wire_database(&self, wire: Wire) {
-        self.to_database.set(wire);
+    /// Sets the proxy from the first API to the database.
+    pub(super) fn set_database_proxy(&self, mode: Mode) {
+        self.to_database.set(mode);
     }
 
     pub(super) fn postgres(&self) -> &Postgres {

@@ -142,16 +142,16 @@ impl<'a> Fleet<'a> {
         }
     }
 
-    /// Lets `at_once` machines at a time boot, while `act` does something to the site and
-    /// `beside` goes on beside it.
+    /// Boots `concurrency` machines at a time, while `act` does something to the site and
+    /// `beside` is repeated beside it.
     pub(super) fn boot_while<T>(
         &self,
-        at_once: usize,
+        concurrency: usize,
         beside: impl Fn() + Send,
         act: impl FnOnce(&Self) -> Result<T>,
     ) -> Result<T> {
         thread::scope(|scope| {
-            for number in 0..at_once {
+            for number in 0..concurrency {
                 scope.spawn(move || self.boot_on(number));
             }
             scope.spawn(move || {
@@ -212,7 +212,7 @@ impl<'a> Fleet<'a> {
         let in_turn = self.apis.iter().cycle().skip(turn % self.apis.len());
         for (tries, api) in in_turn.take(self.apis.len()).enumerate() {
             let since = machine.register.as_ref().map_or(0, Register::acknowledged);
-            let url = format!("{api}{}", super::site::boot_path(&machine.mac));
+            let url = format!("{api}{}", super::fixture::boot_path(&machine.mac));
             let answer = client.get(&url).header(USER_AGENT, FIRMWARE).send();
             // A load balancer does not send a request twice that an API may be working on.
             let answer = match answer {

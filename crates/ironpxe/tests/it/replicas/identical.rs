@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result, ensure};
 use ironpxe_core::provision_state::ProvisionState;
 
-use super::site::{Site, active_node, boot_path, on_each_site, without_request_id};
+use super::fixture::{ReplicasFixture, active_node, boot_path, on_each_site, without_request_id};
 
 #[test]
 fn every_replica_serves_the_same_script_in_every_state() -> Result<()> {
     on_each_site(check_site)
 }
 
-fn check_site(site: &Site) -> Result<()> {
+fn check_site(site: &ReplicasFixture) -> Result<()> {
     let clients = site.clients()?;
     let first = clients.first().context("no replica")?;
     let mac = "52:54:00:00:02:01";

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use ironpxe_testkit::ironic::Ironic;
 use serde_json::json;
 
-use super::site::{Site, active_node, boot_path, on_each_site};
+use super::fixture::{ReplicasFixture, active_node, boot_path, on_each_site};
 
 const NODES: usize = 4;
 const WRITES: u64 = 40;
@@ -31,7 +31,7 @@ fn every_replica_serves_the_last_committed_change() -> Result<()> {
     on_each_site(check_site)
 }
 
-fn check_site(site: &Site) -> Result<()> {
+fn check_site(site: &ReplicasFixture) -> Result<()> {
     let clients = site.clients()?;
     let first = clients.first().context("no replica")?;
     let machines: Vec<(String, String)> = (0..NODES)

@@ -7,11 +7,11 @@
 
 mod chaos;
 mod cluster;
+mod fixture;
 mod fleet;
 mod identical;
 mod linearizable;
-mod moves;
+mod port_changes;
 mod race;
 mod register;
-mod site;
 mod upgrade;

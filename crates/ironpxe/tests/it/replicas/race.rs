@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use ironpxe_testkit::ironic::{Ironic, Reply};
 use serde_json::{Value, json};
 
-use super::site::{Site, on_each_site};
+use super::fixture::{ReplicasFixture, on_each_site};
 
 const ROUNDS: usize = 12;
 
@@ -17,7 +17,7 @@ fn one_of_two_simultaneous_verbs_is_accepted_and_one_refused() -> Result<()> {
     on_each_site(check_site)
 }
 
-fn check_site(site: &Site) -> Result<()> {
+fn check_site(site: &ReplicasFixture) -> Result<()> {
     let clients = site.clients()?;
     let [one, other, ..] = clients.as_slice() else {
         bail!("no two replicas");

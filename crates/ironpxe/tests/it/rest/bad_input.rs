@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
-use super::exchange::{Client, request};
+use super::recording::{Client, request};
 use super::server;
 
 const NODE: &str = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee";

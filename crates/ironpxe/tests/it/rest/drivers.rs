@@ -3,8 +3,8 @@
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
-use super::exchange::{Answer, request};
-use super::lab::{is, lab};
+use super::fixture::{is, lab};
+use super::recording::{Answer, request};
 
 const FAKE: &str = "/v1/drivers/fake-hardware/vendor_passthru";
 

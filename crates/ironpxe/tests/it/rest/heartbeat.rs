@@ -3,13 +3,13 @@
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
-use super::exchange::request;
-use super::lab::Lab;
+use super::fixture::RestFixture;
+use super::recording::request;
 
 /// A lab with a node that waits for its installer; the node's UUID and its token, which is read
 /// where only the installer reads it.
-async fn installing() -> Result<(Lab, String, String)> {
-    let lab = Lab::new()?;
+async fn installing() -> Result<(RestFixture, String, String)> {
+    let lab = RestFixture::new()?;
     let url = |name: &str| format!("http://127.0.0.1/{name}");
     let node = lab
         .node(json!({

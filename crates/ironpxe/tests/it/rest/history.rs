@@ -3,12 +3,12 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use super::lab::Lab;
+use super::fixture::RestFixture;
 
 const UNKNOWN: &str = "11111111-2222-4333-8444-555555555555";
 
 /// A node whose manual cleaning failed `times` times: it was asked for a step that nothing can do.
-async fn failed_node(lab: &Lab, name: &str, times: usize) -> Result<String> {
+async fn failed_node(lab: &RestFixture, name: &str, times: usize) -> Result<String> {
     let body = json!({ "driver": "fake-hardware", "name": name });
     let node = lab.node(body).await?;
     let path = format!("/v1/nodes/{node}/states/provision");
@@ -39,7 +39,7 @@ fn names(value: &Value) -> Vec<&str> {
 
 #[tokio::test]
 async fn failures_are_in_the_history_of_the_node() -> Result<()> {
-    let lab = Lab::new()?;
+    let lab = RestFixture::new()?;
     let node = failed_node(&lab, "n1", 1).await?;
     let list = lab.get("/v1/nodes/n1/history").await?;
     ensure!(uuids(&list).len() == 1, "{list}");
@@ -91,7 +91,7 @@ async fn failures_are_in_the_history_of_the_node() -> Result<()> {
 
 #[tokio::test]
 async fn history_is_paged() -> Result<()> {
-    let lab = Lab::new()?;
+    let lab = RestFixture::new()?;
     failed_node(&lab, "n1", 3).await?;
     let all = uuids(&lab.get("/v1/nodes/n1/history").await?);
     ensure!(all.len() == 3, "{all:?}");
@@ -112,7 +112,7 @@ async fn history_is_paged() -> Result<()> {
 
 #[tokio::test]
 async fn missing_history_records_get_404() -> Result<()> {
-    let lab = Lab::new()?;
+    let lab = RestFixture::new()?;
     let node = failed_node(&lab, "n1", 1).await?;
     let other = failed_node(&lab, "n2", 0).await?;
     let entry = uuids(&lab.get("/v1/nodes/n1/history").await?).remove(0);

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
-use super::lab::{is, lab, port};
+use super::fixture::{is, lab, port};
 
 /// Method, path, version, status.
 type Old = (&'static str, &'static str, &'static str, u16);

@@ -3,11 +3,11 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
-use super::lab::{Lab, lab, names};
+use super::fixture::{RestFixture, lab, names};
 
 #[tokio::test]
 async fn lists_are_filtered_sorted_and_paged() -> Result<()> {
-    let lab = Lab::new()?;
+    let lab = RestFixture::new()?;
     for (name, class, owner) in [
         ("c", "big", "p1"),
         ("a", "small", "p1"),
@@ -83,7 +83,7 @@ async fn lists_are_filtered_sorted_and_paged() -> Result<()> {
 
 #[tokio::test]
 async fn secrets_are_never_returned() -> Result<()> {
-    let lab = Lab::new()?;
+    let lab = RestFixture::new()?;
     let node = json!({
         "driver": "fake-hardware", "name": "n1",
         "driver_info": { "redfish_password": "hidden-1", "deploy_kernel": "http://h/k" },
@@ -109,7 +109,7 @@ async fn secrets_are_never_returned() -> Result<()> {
 
 #[tokio::test]
 async fn traits_and_maintenance_are_set_and_cleared() -> Result<()> {
-    let lab = Lab::new()?;
+    let lab = RestFixture::new()?;
     let uuid = lab
         .node(json!({ "driver": "fake-hardware", "name": "n1" }))
         .await?;
@@ -166,7 +166,7 @@ async fn traits_and_maintenance_are_set_and_cleared() -> Result<()> {
 
 #[tokio::test]
 async fn invalid_provision_requests_are_refused_before_work_starts() -> Result<()> {
-    let lab = Lab::new()?;
+    let lab = RestFixture::new()?;
     lab.node(json!({ "driver": "fake-hardware", "name": "n1" }))
         .await?;
     let path = "/v1/nodes/n1/states/provision";
@@ -224,7 +224,7 @@ async fn invalid_provision_requests_are_refused_before_work_starts() -> Result<(
 
 #[tokio::test]
 async fn patch_is_applied_completely_or_refused_with_the_field() -> Result<()> {
-    let lab = Lab::new()?;
+    let lab = RestFixture::new()?;
     let one = lab
         .node(json!({ "driver": "fake-hardware", "name": "n1" }))
         .await?;
@@ -308,7 +308,7 @@ async fn patch_is_applied_completely_or_refused_with_the_field() -> Result<()> {
 
 #[tokio::test]
 async fn owner_needs_an_authenticated_project() -> Result<()> {
-    let lab = Lab::new()?;
+    let lab = RestFixture::new()?;
     let mut node = json!({ "driver": "fake-hardware", "name": "n1", "owner": "p1" });
     let said = lab.refused(400, "POST", "/v1/nodes", node.clone()).await?;
     let wanted = "Cannot create a node as a project scoped admin with an owner other than your \

@@ -3,11 +3,11 @@
 use anyhow::{Result, ensure};
 use serde_json::json;
 
-use super::lab::Lab;
+use super::fixture::RestFixture;
 
 #[tokio::test]
 async fn head_options_and_short_paths_are_answered() -> Result<()> {
-    let lab = Lab::new()?;
+    let lab = RestFixture::new()?;
     lab.node(json!({ "driver": "fake-hardware", "name": "n1" }))
         .await?;
     let long = lab.get("/v1/nodes/n1").await?;
@@ -41,7 +41,7 @@ async fn head_options_and_short_paths_are_answered() -> Result<()> {
 
 #[tokio::test]
 async fn boot_arguments_are_read_from_query_and_body() -> Result<()> {
-    let lab = Lab::new()?;
+    let lab = RestFixture::new()?;
     let uuid = lab
         .node(json!({ "driver": "fake-hardware", "name": "n1" }))
         .await?;

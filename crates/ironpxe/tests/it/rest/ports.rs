@@ -3,12 +3,12 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
-use super::lab::{Lab, lab};
+use super::fixture::{RestFixture, lab};
 use crate::app::TIMEOUT;
 
 #[tokio::test]
 async fn ports_are_found_by_node_name_and_belong_to_one_node() -> Result<()> {
-    let lab = Lab::new()?;
+    let lab = RestFixture::new()?;
     let (one, two) = (
         lab.node(json!({ "driver": "fake-hardware", "name": "n1" }))
             .await?,
@@ -137,7 +137,7 @@ async fn switch_id_must_be_a_mac_address_or_a_datapath_id() -> Result<()> {
 
 #[tokio::test]
 async fn log_names_port_and_node_of_each_creation_and_deletion() -> Result<()> {
-    let lab = Lab::new()?;
+    let lab = RestFixture::new()?;
     let node = lab
         .node(json!({ "driver": "fake-hardware", "name": "n1" }))
         .await?;

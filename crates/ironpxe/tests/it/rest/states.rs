@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use super::exchange::{Client, request};
-use super::lab::{drive, lab, port};
+use super::fixture::{drive, lab, port};
+use super::recording::{Client, request};
 use super::{options, start};
 
 #[tokio::test]

@@ -3,14 +3,14 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use super::exchange::request;
-use super::lab::{Lab, lab};
+use super::fixture::{RestFixture, lab};
+use super::recording::request;
 
 const VIF: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 
 #[tokio::test]
 async fn vifs_are_attached_and_detached() -> Result<()> {
-    let lab = Lab::new()?;
+    let lab = RestFixture::new()?;
     let node = lab
         .node(json!({ "driver": "fake-hardware", "name": "n1" }))
         .await?;

@@ -3,11 +3,11 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use super::lab::{Lab, drive, is, lab};
+use super::fixture::{RestFixture, drive, is, lab};
 
 const UNKNOWN: &str = "11111111-2222-4333-8444-555555555555";
 
-async fn node(lab: &Lab, name: &str) -> Result<String> {
+async fn node(lab: &RestFixture, name: &str) -> Result<String> {
     lab.node(json!({ "driver": "fake-hardware", "name": name }))
         .await
 }
@@ -21,7 +21,7 @@ fn target(node: &str, boot_index: i64) -> Value {
 
 #[tokio::test]
 async fn volumes_are_listed_below_their_node_and_deleted_with_it() -> Result<()> {
-    let lab = Lab::new()?;
+    let lab = RestFixture::new()?;
     let (one, two) = (node(&lab, "n1").await?, node(&lab, "n2").await?);
     let connector = json!({ "node_uuid": one, "type": "iqn", "connector_id": "iqn.a:b" });
     let connector = lab
@@ -108,7 +108,7 @@ async fn volumes_are_listed_below_their_node_and_deleted_with_it() -> Result<()>
 
 #[tokio::test]
 async fn secrets_of_a_volume_are_not_returned() -> Result<()> {
-    let lab = Lab::new()?;
+    let lab = RestFixture::new()?;
     let one = node(&lab, "n1").await?;
     let masked = json!({
         "target_iqn": "iqn.t", "auth_password": "******", "deep": { "secret": "******" },
@@ -139,7 +139,7 @@ async fn secrets_of_a_volume_are_not_returned() -> Result<()> {
 
 #[tokio::test]
 async fn unbootable_and_duplicate_volumes_are_refused() -> Result<()> {
-    let lab = Lab::new()?;
+    let lab = RestFixture::new()?;
     let (one, two) = (node(&lab, "n1").await?, node(&lab, "n2").await?);
     let with = |name: &str, value: Value| {
         let mut body = target(&one, 0);
@@ -302,7 +302,7 @@ async fn unbootable_and_duplicate_volumes_are_refused() -> Result<()> {
 
 #[tokio::test]
 async fn volumes_of_a_running_machine_cannot_be_changed() -> Result<()> {
-    let lab = Lab::new()?;
+    let lab = RestFixture::new()?;
     let one = node(&lab, "n1").await?;
     let made = lab
         .expect(201, "POST", "/v1/volume/targets", Some(target(&one, 0)))
@@ -336,7 +336,7 @@ async fn volumes_of_a_running_machine_cannot_be_changed() -> Result<()> {
 
 #[tokio::test]
 async fn volumes_are_hidden_from_older_clients() -> Result<()> {
-    let lab = Lab::new()?;
+    let lab = RestFixture::new()?;
     node(&lab, "n1").await?;
     for path in [
         "/v1/volume",

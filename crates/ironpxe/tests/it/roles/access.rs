@@ -7,7 +7,7 @@ const USERS: &str = "api:$2y$04$xkmi1XoqNRheBY6Ee3NzAulI627lfu5ewJfyoVdTxAsFF8YN
 
 #[test]
 fn http_basic_admits_only_callers_with_the_password() -> Result<()> {
-    let site = Site::new()?;
+    let site = RolesFixture::new()?;
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("htpasswd");
     std::fs::write(&file, USERS)?;
@@ -55,7 +55,7 @@ fn http_basic_admits_only_callers_with_the_password() -> Result<()> {
 
 #[test]
 fn refuses_to_start_when_json_rpc_would_be_unauthenticated_or_unusable() -> Result<()> {
-    let site = Site::new()?;
+    let site = RolesFixture::new()?;
     let everywhere = || site.options("conductor", "one").listen("0.0.0.0:0");
     let said = app::start_refused(&everywhere())?;
     for part in [

@@ -17,10 +17,10 @@ fn deploy(client: &Ironic, node: &str) -> Result<()> {
 
 #[test]
 fn machines_boot_while_conductors_start_and_stop() -> Result<()> {
-    Site::for_each(conductors_come_and_go)
+    RolesFixture::for_each(conductors_come_and_go)
 }
 
-fn conductors_come_and_go(site: &Site) -> Result<()> {
+fn conductors_come_and_go(site: &RolesFixture) -> Result<()> {
     let mut one = site.conductor("one")?;
     let two = site.conductor("two")?;
     let (api, client) = site.api()?;
@@ -78,10 +78,10 @@ fn conductors_come_and_go(site: &Site) -> Result<()> {
 
 #[test]
 fn without_any_conductor_machines_boot_and_changes_answer_503() -> Result<()> {
-    Site::for_each(no_conductor)
+    RolesFixture::for_each(no_conductor)
 }
 
-fn no_conductor(site: &Site) -> Result<()> {
+fn no_conductor(site: &RolesFixture) -> Result<()> {
     let mut conductor = site.conductor("one")?;
     let (_api, client) = site.api()?;
     let (node, mac) = enrol(&client, 1)?;
@@ -170,7 +170,7 @@ fn machines_boot(client: &Ironic, node: &str, mac: &str) -> Result<()> {
 
 #[test]
 fn every_conductor_is_listed_and_its_methods_can_be_called() -> Result<()> {
-    let site = Site::new()?;
+    let site = RolesFixture::new()?;
     let one = site.conductor("one")?;
     let _two = app::start(
         &site
@@ -224,7 +224,7 @@ fn every_conductor_is_listed_and_its_methods_can_be_called() -> Result<()> {
 /// does the work.
 #[test]
 fn node_names_the_conductor_that_works_on_it() -> Result<()> {
-    let site = Site::new()?;
+    let site = RolesFixture::new()?;
     let of_rack = |host: &str| {
         let options = site.options("conductor", host);
         app::start(&options.set("IRONPXE_CONDUCTOR__CONDUCTOR_GROUP", "rack1"))

@@ -6,12 +6,12 @@ use ironpxe_testkit::ironic::Ironic;
 use ironpxe_testkit::server::Server;
 use serde_json::json;
 
-use super::Site;
+use super::RolesFixture;
 use crate::app;
 
 #[test]
 fn any_api_relays_images_signed_by_another() -> Result<()> {
-    let site = Site::new()?;
+    let site = RolesFixture::new()?;
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("kernel");
     std::fs::write(&file, "the kernel")?;

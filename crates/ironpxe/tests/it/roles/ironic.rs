@@ -23,7 +23,7 @@ fn venv() -> Result<PathBuf> {
 #[test]
 #[ignore = "needs Ironic itself, which `cargo xtask test --full` installs"]
 fn ironic_rpc_client_gets_its_script() -> Result<()> {
-    let site = Site::new()?;
+    let site = RolesFixture::new()?;
     let conductor = site.conductor("one")?;
     let (_api, client) = site.api()?;
     let (node, mac) = enrol(&client, 1)?;

@@ -18,7 +18,7 @@ const LEFT_BEHIND: [(&str, u8, &str); 9] = [
 ];
 
 /// Puts nodes into a state that a conductor has only for a moment.
-fn hold(site: &Site, nodes: &BTreeMap<String, &str>, holder: Option<&str>) -> Result<()> {
+fn hold(site: &RolesFixture, nodes: &BTreeMap<String, &str>, holder: Option<&str>) -> Result<()> {
     let holder = holder.map_or("NULL".to_owned(), |holder| format!("'{holder}'"));
     let statements: Vec<String> = nodes
         .iter()
@@ -84,10 +84,10 @@ fn releases(conductors: &[&Server]) -> BTreeMap<String, usize> {
 
 #[test]
 fn nodes_of_a_dead_conductor_are_released_exactly_once() -> Result<()> {
-    Site::for_each(a_dead_conductor)
+    RolesFixture::for_each(a_dead_conductor)
 }
 
-fn a_dead_conductor(site: &Site) -> Result<()> {
+fn a_dead_conductor(site: &RolesFixture) -> Result<()> {
     let one = site.conductor("one")?;
     let two = site.conductor("two")?;
     let mut dead = site.conductor("dead")?;
@@ -127,10 +127,10 @@ fn a_dead_conductor(site: &Site) -> Result<()> {
 
 #[test]
 fn returning_conductor_does_not_change_nodes_taken_over() -> Result<()> {
-    Site::for_each(a_conductor_that_hangs)
+    RolesFixture::for_each(a_conductor_that_hangs)
 }
 
-fn a_conductor_that_hangs(site: &Site) -> Result<()> {
+fn a_conductor_that_hangs(site: &RolesFixture) -> Result<()> {
     let one = site.conductor("one")?;
     let hangs = site.conductor("hangs")?;
     let (_api, client) = site.api()?;

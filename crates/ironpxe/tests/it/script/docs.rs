@@ -15,7 +15,7 @@ const QUESTION: [&str; 6] = [
 
 #[test]
 fn docs_show_the_printed_explanation() -> Result<()> {
-    let site = Site::start()?;
+    let site = ScriptFixture::start()?;
     let folder = site.server.state_dir().to_str().context("odd folder")?;
     let endpoint = [("IRONPXE_API__PUBLIC_ENDPOINT", "http://192.0.2.1:6385")];
     let said = script_in(

@@ -37,7 +37,7 @@ fn http(status: &str, headers: &str, body: &str) -> Vec<u8> {
 
 #[test]
 fn service_and_its_database_give_the_same_output() -> Result<()> {
-    let site = Site::start()?;
+    let site = ScriptFixture::start()?;
     let url = site.server.base_url().to_owned();
     let with_v1 = format!("{url}/v1/");
     let same = |question: &[&str]| -> Result<()> {
@@ -70,7 +70,7 @@ fn service_and_its_database_give_the_same_output() -> Result<()> {
 
 #[test]
 fn command_line_overrides_os_endpoint() -> Result<()> {
-    let site = Site::start()?;
+    let site = ScriptFixture::start()?;
     let unused = format!("http://127.0.0.1:{}", Server::free_port()?);
     let wrong = [("OS_ENDPOINT", unused.as_str())];
     let folder = site.server.state_dir().to_str().context("odd folder")?;
@@ -136,7 +136,7 @@ fn credentials_are_sent_when_configured() -> Result<()> {
 /// Whatever is at the other end: one line that says what, and no script.
 #[test]
 fn every_failure_is_reported_in_one_line() -> Result<()> {
-    let site = Site::start()?;
+    let site = ScriptFixture::start()?;
     let fails = |url: &str, machine: &str, code, words: &str| -> Result<()> {
         let said = script(&["show", machine, "--api", url])?;
         assert_eq!((said.code, said.out.as_str()), (Some(code), ""), "{words}");

@@ -7,13 +7,13 @@ use anyhow::{Context, Result, ensure};
 use ironpxe_testkit::server::ServerOptions;
 
 use super::wire::{ask, fetch};
-use super::{MAC, SOON, Site};
+use super::{ImagesFixture, MAC, SOON};
 
 const MIB: u64 = 1 << 20;
 
 /// A site with a node whose kernel has so many bytes; the path of its image.
-fn site(length: u64, options: ServerOptions) -> Result<(Site, String)> {
-    let site = Site::with(options)?;
+fn site(length: u64, options: ServerOptions) -> Result<(ImagesFixture, String)> {
+    let site = ImagesFixture::with(options)?;
     let url = site.file("kernel", b"")?;
     let file = std::fs::File::options()
         .write(true)
@@ -26,7 +26,7 @@ fn site(length: u64, options: ServerOptions) -> Result<(Site, String)> {
 }
 
 /// Downloads that have begun, and of which nothing more is read.
-fn stalled(site: &Site, path: &str, count: usize) -> Result<Vec<TcpStream>> {
+fn stalled(site: &ImagesFixture, path: &str, count: usize) -> Result<Vec<TcpStream>> {
     let mut streams = Vec::new();
     for _ in 0..count {
         let mut stream = ask(site.server.base_url(), "GET", path, &[])?;
@@ -43,7 +43,7 @@ fn stalled(site: &Site, path: &str, count: usize) -> Result<Vec<TcpStream>> {
 }
 
 /// Memory that is in use for so many stalled downloads, beyond what was in use before.
-fn memory_for(site: &mut Site, path: &str, count: usize) -> Result<(u64, Vec<TcpStream>)> {
+fn memory_for(site: &mut ImagesFixture, path: &str, count: usize) -> Result<(u64, Vec<TcpStream>)> {
     // What every process takes once.
     drop(stalled(site, path, 2)?);
     let before = site.server.resident_memory()?;

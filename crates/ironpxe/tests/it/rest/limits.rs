@@ -3,8 +3,8 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use super::exchange::{Client, request};
-use super::lab::Lab;
+use super::fixture::RestFixture;
+use super::recording::{Client, request};
 use super::server;
 
 /// The most memory that a process ever had in use, in bytes.
@@ -57,7 +57,7 @@ async fn refused_steps_use_little_memory() -> Result<()> {
 
 #[tokio::test]
 async fn too_long_lists_are_refused_and_named() -> Result<()> {
-    let lab = Lab::new()?;
+    let lab = RestFixture::new()?;
     let node = lab.node(json!({ "driver": "fake-hardware" })).await?;
     let provision = format!("/v1/nodes/{node}/states/provision");
     lab.expect(202, "PUT", &provision, Some(json!({ "target": "manage" })))
@@ -99,7 +99,7 @@ async fn too_long_lists_are_refused_and_named() -> Result<()> {
 /// Whatever resource it belongs to, and however it grows.
 #[tokio::test]
 async fn free_form_field_is_limited_over_many_patches() -> Result<()> {
-    let lab = Lab::new()?;
+    let lab = RestFixture::new()?;
     let node = lab.node(json!({ "driver": "fake-hardware" })).await?;
     let port = json!({ "node_uuid": node, "address": "52:54:00:aa:00:01" });
     let port = lab.expect(201, "POST", "/v1/ports", Some(port)).await?;

@@ -16,13 +16,13 @@ use super::{BOOT, MAC, TIMEOUT};
 
 pub(super) const RAMDISK_BYTES: usize = 1000;
 
-pub(super) struct Site {
+pub(super) struct DhcpFixture {
     pub(super) server: Server,
     pub(super) ironic: Ironic,
     pub(super) images: ImageServer,
 }
 
-impl Site {
+impl DhcpFixture {
     /// The service with these settings, and images for this firmware.
     pub(super) fn start(lan: &Lan, kernel: &[u8], settings: &[(&str, String)]) -> Result<Self> {
         let mut options = ServerOptions::on_lan(lan);

@@ -4,8 +4,8 @@
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
-use super::exchange::{Answer, request};
-use super::lab::Lab;
+use super::fixture::RestFixture;
+use super::recording::{Answer, request};
 
 const MAC: &str = "52:54:00:aa:00:01";
 
@@ -177,7 +177,7 @@ fn cases() -> Vec<Case> {
 
 #[tokio::test]
 async fn verb_is_refused_and_the_unbootable_field_named() -> Result<()> {
-    let lab = Lab::new()?;
+    let lab = RestFixture::new()?;
     for case in cases() {
         let uuid = good_node(&lab, case.deploy_interface).await?;
         let node = format!("/v1/nodes/{uuid}");
@@ -232,7 +232,7 @@ async fn verb_is_refused_and_the_unbootable_field_named() -> Result<()> {
 /// A volume that cannot be attached, of a node that would boot from it.
 #[tokio::test]
 async fn unattachable_volume_is_refused_and_its_property_named() -> Result<()> {
-    let lab = Lab::new()?;
+    let lab = RestFixture::new()?;
     let uuid = good_node(&lab, "ramdisk").await?;
     let node = format!("/v1/nodes/{uuid}");
     let set = json!([{ "op": "add", "path": "/storage_interface", "value": "external" }]);
@@ -292,7 +292,7 @@ async fn unattachable_volume_is_refused_and_its_property_named() -> Result<()> {
 /// What came into the node after its verb is told where it matters: on the machine's console.
 #[tokio::test]
 async fn machine_shows_the_unbootable_field() -> Result<()> {
-    let lab = Lab::new()?;
+    let lab = RestFixture::new()?;
     let (kernel, ramdisk) = ("driver_info.deploy_kernel", "driver_info.deploy_ramdisk");
     let mut for_isos = for_ramdisks();
     for_isos.push(bad("instance_info.boot_iso", "http://h/a b.iso", "a space"));
@@ -354,7 +354,7 @@ async fn machine_shows_the_unbootable_field() -> Result<()> {
 #[tokio::test]
 async fn mask_of_a_secret_is_refused_as_a_value() -> Result<()> {
     const SAYS: &str = "the value is the mask shown instead of the secret; leave the field out";
-    let lab = Lab::new()?;
+    let lab = RestFixture::new()?;
     let uuid = good_node(&lab, "direct").await?;
     let node = format!("/v1/nodes/{uuid}");
     let add = |path: &str, value: Value| json!([{ "op": "add", "path": path, "value": value }]);
@@ -443,7 +443,7 @@ async fn mask_of_a_secret_is_refused_as_a_value() -> Result<()> {
 }
 
 /// A node, and its port, with all that every verb needs.
-async fn good_node(lab: &Lab, deploy_interface: &str) -> Result<String> {
+async fn good_node(lab: &RestFixture, deploy_interface: &str) -> Result<String> {
     let image = |name: &str| json!(format!("http://images.example/{name}"));
     let mut instance_info = json!({});
     if deploy_interface == "ramdisk" {
@@ -473,7 +473,7 @@ async fn good_node(lab: &Lab, deploy_interface: &str) -> Result<String> {
 }
 
 /// Writes one field; nothing takes it away.
-async fn write(lab: &Lab, node: &str, field: &str, value: &Value) -> Result<()> {
+async fn write(lab: &RestFixture, node: &str, field: &str, value: &Value) -> Result<()> {
     let path = format!("/{}", field.replace('.', "/"));
     // There must be something to take away.
     let mut patch = vec![json!({ "op": "add", "path": path, "value": value })];
@@ -485,7 +485,7 @@ async fn write(lab: &Lab, node: &str, field: &str, value: &Value) -> Result<()> 
 }
 
 /// What the machine is told.
-async fn boot(lab: &Lab) -> Result<Answer> {
+async fn boot(lab: &RestFixture) -> Result<Answer> {
     let path = format!("/v1/boot/{MAC}/boot.ipxe");
     let mut ask = request("GET", &path, None);
     ask.headers

@@ -3,16 +3,16 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use super::exchange::{Answer, Client, request};
+use super::recording::{Answer, Client, request};
 use super::server;
 
 /// A server and a client of it.
-pub(super) struct Lab {
+pub(super) struct RestFixture {
     pub(super) client: Client,
     pub(super) server: ironpxe_testkit::server::Server,
 }
 
-impl Lab {
+impl RestFixture {
     pub(super) fn new() -> Result<Self> {
         let server = server()?;
         Ok(Self {
@@ -100,15 +100,15 @@ pub(super) fn names(list: &Value) -> Vec<&str> {
 }
 
 /// A lab with a node of fake hardware called `n1`, and its UUID.
-pub(super) async fn lab() -> Result<(Lab, String)> {
-    let lab = Lab::new()?;
+pub(super) async fn lab() -> Result<(RestFixture, String)> {
+    let lab = RestFixture::new()?;
     let node = json!({ "driver": "fake-hardware", "name": "n1" });
     let uuid = lab.node(node).await?;
     Ok((lab, uuid))
 }
 
 /// A port of the node; its path.
-pub(super) async fn port(lab: &Lab, node: &str) -> Result<String> {
+pub(super) async fn port(lab: &RestFixture, node: &str) -> Result<String> {
     let port = json!({ "node_uuid": node, "address": "52:54:00:aa:00:01" });
     let port = lab.expect(201, "POST", "/v1/ports", Some(port)).await?;
     let uuid = port["uuid"].as_str().context("no uuid")?;
@@ -116,7 +116,7 @@ pub(super) async fn port(lab: &Lab, node: &str) -> Result<String> {
 }
 
 /// Asks for a verb, and waits until it is done; the node.
-pub(super) async fn drive(lab: &Lab, body: Value) -> Result<Value> {
+pub(super) async fn drive(lab: &RestFixture, body: Value) -> Result<Value> {
     let path = "/v1/nodes/n1/states/provision";
     lab.expect(202, "PUT", path, Some(body)).await?;
     lab.client.wait_until_free("n1").await?;

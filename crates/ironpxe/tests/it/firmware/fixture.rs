@@ -15,13 +15,13 @@ use super::{ARGUMENTS, BOOT_PATH, KERNEL, MAC, NODE, RAMDISK};
 pub(super) const ROOT: &str = "5a1c3a9e-6d0c-4f0e-9c0b-3d6a1f7e2b11";
 
 /// A server with images to boot, as machines and the operator see it.
-pub(super) struct Site {
+pub(super) struct FirmwareFixture {
     pub(super) images: ImageServer,
     pub(super) server: Server,
     pub(super) ironic: Ironic,
 }
 
-impl Site {
+impl FirmwareFixture {
     /// A server with these options, and no images yet.
     pub(super) fn start(options: &ServerOptions) -> Result<Self> {
         let server = crate::app::start(options)?;

@@ -7,36 +7,36 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 use crate::journal::hold;
 
-/// A gate with a fixed number of places. `static`-friendly.
+/// A semaphore with a fixed number of permits. `static`-friendly.
 #[derive(Debug)]
-pub struct Turnstile {
+pub struct Semaphore {
     free: Mutex<usize>,
     changed: Condvar,
 }
 
-/// A place inside; leaving is dropping it.
+/// A permit; dropping it releases it.
 #[derive(Debug)]
-#[must_use = "dropping the pass at once leaves the turnstile again"]
-pub struct Pass<'a>(&'a Turnstile);
+#[must_use = "dropping the permit at once releases it"]
+pub struct Permit<'a>(&'a Semaphore);
 
-impl Turnstile {
-    /// A gate that lets `places` in at once.
-    pub const fn new(places: usize) -> Self {
+impl Semaphore {
+    /// A semaphore with so many `permits`.
+    pub const fn new(permits: usize) -> Self {
         Self {
-            free: Mutex::new(places),
+            free: Mutex::new(permits),
             changed: Condvar::new(),
         }
     }
 
-    /// Waits for a place.
-    pub fn enter(&self) -> Pass<'_> {
+    /// Waits for a permit.
+    pub fn acquire(&self) -> Permit<'_> {
         let waited = self.changed.wait_while(hold(&self.free), |free| *free == 0);
         *waited.unwrap_or_else(PoisonError::into_inner) -= 1;
-        Pass(self)
+        Permit(self)
     }
 }
 
-impl Drop for Pass<'_> {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
         *hold(&self.0.free) += 1;
         self.0.changed.notify_one();
@@ -52,14 +52,14 @@ mod tests {
 
     #[test]
     fn no_more_than_the_limit_hold_a_permit() {
-        let turnstile = Turnstile::new(2);
+        let semaphore = Semaphore::new(2);
         let inside = AtomicUsize::new(0);
         let most = AtomicUsize::new(0);
         let both = Barrier::new(2);
         thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
-                    let _pass = turnstile.enter();
+                    let _permit = semaphore.acquire();
                     most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                     // Both of them are inside at the same time.
                     both.wait();

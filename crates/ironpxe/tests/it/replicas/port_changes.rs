@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use ironpxe_testkit::ironic::Ironic;
 use serde_json::{Value, json};
 
-use super::site::{Site, active_node, boot_path, on_each_site};
+use super::fixture::{ReplicasFixture, active_node, boot_path, on_each_site};
 
 const ROUNDS: usize = 5;
 
@@ -14,7 +14,7 @@ fn port_changes_apply_immediately_on_every_replica() -> Result<()> {
     on_each_site(check_site)
 }
 
-fn check_site(site: &Site) -> Result<()> {
+fn check_site(site: &ReplicasFixture) -> Result<()> {
     let clients = site.clients()?;
     let first = clients.first().context("no replica")?;
     let mut node = active_node(first, "52:54:00:00:03:01")?;

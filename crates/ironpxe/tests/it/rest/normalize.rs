@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::exchange::{Answer, Exchange, Request};
+use super::recording::{Answer, Exchange, Request};
 
 /// The address of the recorded service, as it stands in its links.
 const RECORDED_BASE: &str = "http://127.0.0.1:6385";

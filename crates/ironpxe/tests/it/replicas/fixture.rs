@@ -12,7 +12,7 @@ use crate::database::Database;
 const REPLICAS: usize = 3;
 
 /// Replicas that serve from one database.
-pub(super) struct Site {
+pub(super) struct ReplicasFixture {
     /// Those that are asked.
     apis: Vec<Server>,
     /// Conductors of their own, where the APIs are not conductors themselves.
@@ -22,15 +22,16 @@ pub(super) struct Site {
 
 /// Runs a test on three replicas that share a file, on three that share a PostgreSQL database, and
 /// on three APIs with three conductors that share one.
-pub(super) fn on_each_site(test: impl Fn(&Site) -> Result<()>) -> Result<()> {
-    Database::for_each(|database| test(&Site::all_in_one(database)?))?;
+pub(super) fn on_each_site(test: impl Fn(&ReplicasFixture) -> Result<()>) -> Result<()> {
+    Database::for_each(|database| test(&ReplicasFixture::all_in_one(database)?))?;
     let Some(server) = Postgres::shared() else {
         return Ok(());
     };
-    test(&Site::apart(Database::on(server)?)?).context("APIs and conductors apart, on PostgreSQL")
+    test(&ReplicasFixture::apart(Database::on(server)?)?)
+        .context("APIs and conductors apart, on PostgreSQL")
 }
 
-impl Site {
+impl ReplicasFixture {
     /// Starts replicas that are everything.
     fn all_in_one(database: Database<'static>) -> Result<Self> {
         let apis = start(None, "replica", &database)?;
