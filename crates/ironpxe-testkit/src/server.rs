@@ -18,6 +18,7 @@ use crate::lan::{self, Lan};
 use crate::machine::HOST;
 use crate::postgres::Postgres;
 use crate::process::{Child, collect_lines, guarded_by, spawn};
+use crate::wait::eventually;
 
 const STARTS_WITHIN: Duration = crate::wait::TIMEOUT;
 const STOPS_WITHIN: Duration = crate::wait::TIMEOUT;
@@ -287,6 +288,17 @@ impl Server {
         Ok(kib * 1024)
     }
 
+    /// Waits until it has nothing to do: all its threads sleep, and none has run between two looks.
+    pub fn wait_until_idle(&self) -> Result<()> {
+        let mut before = None;
+        eventually("the server is idle", || {
+            let now = sleeping_threads(self.id())?;
+            let is_idle = now.is_some() && now == before;
+            before = now;
+            Ok(is_idle)
+        })
+    }
+
     /// The log lines that hold `needle`, so far.
     pub fn log_with(&self, needle: &str) -> Vec<String> {
         let mut lines = self.log.entries();
@@ -334,6 +346,26 @@ impl Server {
     pub fn kill(&mut self) -> Result<ExitStatus> {
         self.child.kill()
     }
+}
+
+/// How often each thread of a process went to sleep, if all of them sleep now.
+fn sleeping_threads(process: u32) -> Result<Option<BTreeMap<PathBuf, String>>> {
+    let folder = format!("/proc/{process}/task");
+    let mut switches = BTreeMap::new();
+    for thread in fs::read_dir(&folder).with_context(|| format!("cannot read {folder}"))? {
+        let path = thread?.path().join("status");
+        let Ok(status) = fs::read_to_string(&path) else {
+            // It has ended meanwhile.
+            return Ok(None);
+        };
+        let value = |name| status.lines().find_map(|line| line.strip_prefix(name));
+        if !value("State:").is_some_and(|state| state.trim().starts_with('S')) {
+            return Ok(None);
+        }
+        let count = value("voluntary_ctxt_switches:").context("no voluntary_ctxt_switches")?;
+        switches.insert(path, count.trim().to_owned());
+    }
+    Ok(Some(switches))
 }
 
 /// The PostgreSQL database that goes with a state folder, so that a server that starts again finds

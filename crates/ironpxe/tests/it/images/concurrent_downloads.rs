@@ -46,18 +46,12 @@ fn stalled(site: &ImagesFixture, path: &str, count: usize) -> Result<Vec<TcpStre
 fn memory_for(site: &mut ImagesFixture, path: &str, count: usize) -> Result<(u64, Vec<TcpStream>)> {
     // What every process takes once.
     drop(stalled(site, path, 2)?);
+    site.server.wait_until_idle()?;
     let before = site.server.resident_memory()?;
     let streams = stalled(site, path, count)?;
-    let mut used = site.server.resident_memory()?.saturating_sub(before);
-    // Until it does not change any more, or is too much.
-    for _ in 0..50 {
-        std::thread::sleep(std::time::Duration::from_millis(20));
-        let now = site.server.resident_memory()?.saturating_sub(before);
-        if now == used {
-            break;
-        }
-        used = now;
-    }
+    // It has sent and buffered all that it does without the clients.
+    site.server.wait_until_idle()?;
+    let used = site.server.resident_memory()?.saturating_sub(before);
     Ok((used, streams))
 }
 
