@@ -6,7 +6,7 @@ use std::str::FromStr;
 /// A 48-bit Ethernet address.
 ///
 /// Parses `52:54:00:aa:00:01`, `52-54-00-aa-00-01` and `525400aa0001` in any case; prints Ironic's
-/// form (lower case, colons). [`MacAddress::hexhyp`] is iPXE's `${mac:hexhyp}` form.
+/// form (lower case, colons).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MacAddress([u8; 6]);
 

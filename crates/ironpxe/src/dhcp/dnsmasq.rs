@@ -441,7 +441,7 @@ mod tests {
 
     #[tokio::test]
     async fn panic_is_not_reported_as_timeout() {
-        let stand = Stand::new();
+        let stand = DnsmasqFixture::new();
         let work = |_: &Folders| -> Result<(), DhcpError> { panic!("expected") };
         let failed = stand.dnsmasq.write(work).await;
         assert!(matches!(failed, Err(DhcpError::Panicked(_))), "{failed:?}");
