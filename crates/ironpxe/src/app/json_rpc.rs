@@ -123,8 +123,8 @@ impl RpcClient {
 /// The client for all conductors.
 pub(super) fn remote(db: &Db, rpc: &JsonRpc, client: RpcClient) -> Result<Remote, AppError> {
     let timeouts = Timeouts {
-        ping: seconds(rpc.boot_try_timeout),
-        find: seconds(rpc.boot_timeout),
+        ping: seconds(rpc.ping_timeout),
+        find: seconds(rpc.find_timeout),
         read_try: seconds(rpc.read_try_timeout),
         call: seconds(rpc.call_timeout),
     };

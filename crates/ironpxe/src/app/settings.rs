@@ -115,7 +115,7 @@ pub(super) fn boot_settings(
         boot: config.boot_settings(api_url),
         restrict_boot_config: config.api.restrict_boot_config,
         max_requests: bytes(config.api.max_boot_requests),
-        cache_bytes: bytes(config.conductor.boot_index_size).saturating_mul(1024 * 1024),
+        cache_bytes: bytes(config.pxe.boot_cache_size).saturating_mul(1024 * 1024),
         templates,
         images,
         kickstarts: Arc::new(kickstarts),

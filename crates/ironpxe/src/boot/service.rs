@@ -32,7 +32,7 @@ pub(crate) struct BootServiceSettings {
     pub restrict_boot_config: bool,
     /// `[api]max_boot_requests`: the limit of concurrent requests.
     pub max_requests: usize,
-    /// `[conductor]boot_index_size`: the capacity of the boot cache, in bytes.
+    /// `[pxe]boot_cache_size`: the capacity of the boot cache, in bytes.
     pub cache_bytes: usize,
     /// The current script templates.
     pub templates: Templates,

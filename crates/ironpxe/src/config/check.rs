@@ -335,9 +335,9 @@ impl Loader {
         if rpc.client_use_ssl && rpc.cafile.is_none() {
             lonely.push(("client_use_ssl", with("cafile")));
         }
-        if rpc.boot_timeout < rpc.boot_try_timeout {
-            let message = "this is shorter than [json_rpc]boot_try_timeout".to_owned();
-            lonely.push(("boot_timeout", message));
+        if rpc.find_timeout < rpc.ping_timeout {
+            let message = "this is shorter than [json_rpc]ping_timeout".to_owned();
+            lonely.push(("find_timeout", message));
         }
         for (key, message) in lonely {
             self.about(&format!("[json_rpc]{key}"), message);

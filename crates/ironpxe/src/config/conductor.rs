@@ -35,9 +35,6 @@ section! {
         /// of this host is served, and nothing that is reached through a symbolic link below them.
         /// Every conductor and every API needs the same files.
         pub file_url_allowed_paths: Folders = Folders::default();
-        /// The size of the boot cache of each process that serves machines, in MiB. A machine takes
-        /// about 0.4 KiB, or 2 KiB if its script has nothing in common with others'.
-        pub boot_index_size: u32 = 512, in 1..=1_048_576;
         /// The interval of this conductor's heartbeats, in seconds.
         pub heartbeat_interval: u32 = 10, in 1..=3600;
         /// A conductor without a heartbeat for this long is considered dead, in seconds.

@@ -39,10 +39,10 @@ section! {
         pub cafile: Option<PathBuf> = None;
         /// The timeout for connecting to a conductor and for pinging it before a call, in seconds;
         /// then the next one is tried. Boots need no conductor.
-        pub boot_try_timeout: u32 = 2, in 1..=60;
+        pub ping_timeout: u32 = 2, in 1..=60;
         /// How long an API looks for a conductor that responds, in seconds. After that the request
         /// fails with 503.
-        pub boot_timeout: u32 = 8, in 1..=60;
+        pub find_timeout: u32 = 8, in 1..=60;
         /// The timeout for one conductor's response to a call without side effects, before the API
         /// tries the next, in seconds.
         pub read_try_timeout: u32 = 10, in 1..=600;

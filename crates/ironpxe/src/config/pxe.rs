@@ -37,6 +37,9 @@ section! {
         pub local_boot_bios: LocalBootMethod = LocalBootMethod::Sanboot;
         /// How a UEFI machine boots from its disk; as `local_boot_bios`.
         pub local_boot_uefi: LocalBootMethod = LocalBootMethod::Exit;
+        /// The size of the boot cache of each process that serves machines, in MiB. A machine takes
+        /// about 0.4 KiB, or 2 KiB if its script has nothing in common with others'.
+        pub boot_cache_size: u32 = 512, in 1..=1_048_576;
         /// The address of the TFTP server with the loaders, without a port. Not set: the host of
         /// `[api]public_endpoint`.
         pub tftp_server: Option<Host> = None;

@@ -26,9 +26,9 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// Timeouts of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Timeouts {
-    /// For connecting to a conductor, and for a ping (`[json_rpc]boot_try_timeout`).
+    /// For connecting to a conductor, and for a ping (`[json_rpc]ping_timeout`).
     pub ping: Duration,
-    /// For finding a conductor that responds (`[json_rpc]boot_timeout`).
+    /// For finding a conductor that responds (`[json_rpc]find_timeout`).
     pub find: Duration,
     /// For one conductor's response to a call without side effects (`[json_rpc]read_try_timeout`).
     pub read_try: Duration,
