@@ -50,8 +50,8 @@ impl RolesFixture {
             .set("IRONPXE_CONDUCTOR__HEARTBEAT_INTERVAL", "1")
             .set("IRONPXE_CONDUCTOR__HEARTBEAT_TIMEOUT", "5")
             .set("IRONPXE_CONDUCTOR__CHECK_PROVISION_STATE_INTERVAL", "1")
-            .set("IRONPXE_JSON_RPC__BOOT_TRY_TIMEOUT", "1")
-            .set("IRONPXE_JSON_RPC__BOOT_TIMEOUT", "20")
+            .set("IRONPXE_JSON_RPC__PING_TIMEOUT", "1")
+            .set("IRONPXE_JSON_RPC__FIND_TIMEOUT", "20")
     }
 
     fn conductor(&self, host: &str) -> Result<Server> {

@@ -23,7 +23,7 @@ fn http_basic_admits_only_callers_with_the_password() -> Result<()> {
         let options = guarded("api", "api")
             .set("IRONPXE_JSON_RPC__USERNAME", "api")
             .set("IRONPXE_JSON_RPC__PASSWORD", password)
-            .set("IRONPXE_JSON_RPC__BOOT_TIMEOUT", "2");
+            .set("IRONPXE_JSON_RPC__FIND_TIMEOUT", "2");
         app::start(&options)
     };
     let knows = api("s3cret")?;
