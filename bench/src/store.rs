@@ -65,7 +65,7 @@ impl Store {
         }
     }
 
-    /// Adds the first `nodes` nodes. Nobody else uses the store meanwhile.
+    /// Adds the first `nodes` nodes. No other client uses the store meanwhile.
     pub(crate) fn add(&self, nodes: u32) -> Result<()> {
         for start in (0..nodes).step_by(TRANSACTION as usize) {
             let end = nodes.min(start + TRANSACTION);

@@ -167,7 +167,7 @@ fn offline_flags(command: &'static str, state_dir: Option<&String>) -> Vec<Flag>
     std::iter::once(unauthenticated).chain(state_path).collect()
 }
 
-/// Writes the error with its causes to standard error; returns even if nobody reads it.
+/// Writes the error with its causes to standard error; returns even if it is not read.
 fn print_error(error: CliError) {
     // anyhow's alternate form has the causes, in one line.
     let text = format!("{:#}", anyhow::Error::new(error));
