@@ -70,3 +70,39 @@ fn every_working_state_has_a_fail_transition() {
         assert!(state.on(FsmEvent::Fail).is_some(), "{state}");
     }
 }
+
+/// Source: Ironic's `common/states.py`, `conductor/manager.py` and `api/controllers/v1/node.py`.
+#[test]
+fn changes_are_allowed_in_ironics_states() {
+    for (change, names) in [
+        (
+            Change::Delete,
+            "adopt failed, available, enroll, manageable",
+        ),
+        (
+            Change::Update,
+            "adopt failed, clean failed, deploy failed, error, inspect failed, inspect wait, \
+             inspecting, rescue failed, service failed, service hold, unrescue failed, verifying",
+        ),
+        (
+            Change::SetInterfaces,
+            "available, enroll, inspect wait, inspecting, manageable",
+        ),
+        (
+            Change::Reconnect,
+            "enroll, inspect wait, inspecting, manageable",
+        ),
+        (
+            Change::SetResourceClass,
+            "available, enroll, inspect wait, inspecting, manageable",
+        ),
+        (Change::Protect, "active, rescue"),
+        (Change::RemoveVolumes, "adopt failed, enroll, manageable"),
+    ] {
+        let allowed = ProvisionState::all().filter(|state| state.allows(change));
+        let allowed: Vec<&str> = allowed.map(ProvisionState::name).collect();
+        assert_eq!(allowed.join(", "), names, "{change:?}");
+    }
+    let unknown = StoredState::Unknown("levitating".to_owned());
+    assert!(!unknown.allows(Change::Delete));
+}
