@@ -25,6 +25,7 @@ pub mod mask;
 pub mod microversion;
 pub mod node;
 pub mod node_history;
+pub mod oslo_config;
 pub mod passthru;
 pub mod patch;
 pub mod port;
