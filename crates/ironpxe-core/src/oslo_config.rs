@@ -6,10 +6,12 @@
 //! readings of it as boolean, integer, list and dict.
 //!
 //! Nothing here reads a file. `parse` has the syntax of a file, `interpolate` what `$name` stands
-//! for, `types` the readings. `tests/oracle/oslo-config.json` is what real oslo.config answered.
+//! for, `types` the readings. `tests/oracle/oslo-config.json` is what real oslo.config answered, and
+//! says where and why this differs from it.
 //!
 //! Source: oslo.config 10.7.0, `iniparser.py`, `cfg.py`, `types.py`.
 
+mod error;
 mod interpolate;
 mod parse;
 #[cfg(test)]
@@ -19,11 +21,9 @@ mod types;
 use std::collections::BTreeMap;
 use std::fmt;
 
-pub use interpolate::ReferenceError;
-pub use parse::{ParseError, Syntax};
-pub use types::TypeError;
+pub use error::{ParseError, Problem, Syntax, ValueError};
 
-use interpolate::Trail;
+use interpolate::Resolution;
 
 /// An option that the service registers.
 ///
@@ -91,32 +91,6 @@ pub enum Origin {
     Variable(String),
 }
 
-/// A value that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{origin}: [{group}]{option}: {problem}")]
-pub struct ValueError {
-    /// The group in which the faulty value is written. It is not the one asked for if that refers
-    /// to it.
-    pub group: String,
-    /// The name under which it is written.
-    pub option: String,
-    /// Where it is written.
-    pub origin: Origin,
-    /// What is wrong.
-    pub problem: Problem,
-}
-
-/// What is wrong with a value.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
-    /// A reference in it.
-    #[error(transparent)]
-    Reference(#[from] ReferenceError),
-    /// It does not have the option's type.
-    #[error(transparent)]
-    Type(#[from] TypeError),
-}
-
 /// Configuration files and the environment, read.
 #[derive(Debug, Clone)]
 pub struct OsloConfig<'a> {
@@ -145,7 +119,7 @@ impl<'a> OsloConfig<'a> {
 
     /// The option's value, or its default.
     pub fn get(&self, group: &str, name: &str) -> Result<Option<Value>, ValueError> {
-        self.resolve(&self.opt(group, name), &mut Trail::default())
+        self.resolve(&self.opt(group, name), &mut Resolution::default())
     }
 
     /// The values of an option that can be repeated, those of all files; or its default.
@@ -154,39 +128,35 @@ impl<'a> OsloConfig<'a> {
     pub fn get_all(&self, group: &str, name: &str) -> Result<Vec<Value>, ValueError> {
         let opt = self.opt(group, name);
         if self.variable(&opt).is_some() {
-            let whole = self.resolve(&opt, &mut Trail::default())?;
-            let each = |value: Value| {
-                let letters: Vec<char> = value.text.chars().collect();
-                letters.into_iter().map(move |letter| Value {
+            let whole = self.resolve(&opt, &mut Resolution::default())?;
+            let letters = whole.iter().flat_map(|value| {
+                value.text.chars().map(|letter| Value {
                     text: letter.into(),
                     ..value.clone()
                 })
-            };
-            return Ok(whole.into_iter().flat_map(each).collect());
+            });
+            return Ok(letters.collect());
         }
-        let names = names(&opt).rev();
-        let found = (self.files.iter()).flat_map(|file| {
-            names
-                .clone()
-                .filter_map(|(group, name)| file.get(group)?.get(name))
-        });
-        let mut values: Vec<Value> = found.flatten().cloned().collect();
+        let mut values = Vec::new();
+        for file in &self.files {
+            // Those under old names come first, as in oslo.config.
+            for (group, name) in opt.names().rev() {
+                values.extend(in_file(file, group, name).iter().cloned());
+            }
+        }
         if values.is_empty() {
-            values.extend(default(&opt));
+            values.extend(opt.default.map(|text| opt.value(text, Origin::Default)));
         }
-        let resolved = |value| self.replaced(&opt, value, &mut Trail::default());
-        values.into_iter().map(resolved).collect()
+        let values = values.into_iter();
+        let values = values.map(|it| self.interpolate(&opt, it, &mut Resolution::default()));
+        values.collect()
     }
 
     /// The option of that name, or that had it, or one without anything to it.
     fn opt<'b>(&'b self, group: &'b str, name: &'b str) -> Opt<'b> {
-        let known = |opt: &&Opt<'_>| opt.group == group && opt.name == name;
-        let declared = self.declared.iter();
-        let found = declared.clone().find(known);
-        let found = found.or_else(|| {
-            let mut declared = declared;
-            declared.find(|opt| opt.deprecated.contains(&(group, name)))
-        });
+        let mut declared = self.declared.iter();
+        let own = (declared.clone()).find(|opt| (opt.group, opt.name) == (group, name));
+        let found = own.or_else(|| declared.find(|opt| opt.deprecated.contains(&(group, name))));
         found.copied().unwrap_or(Opt {
             group,
             name,
@@ -199,20 +169,31 @@ impl<'a> OsloConfig<'a> {
     /// The value as written: the environment's, else that of the latest file that has the option
     /// under any of its names, else the default.
     fn written(&self, opt: &Opt<'_>) -> Option<Value> {
-        let in_file = |file: &parse::Sections| {
-            let values = names(opt).find_map(|(group, name)| file.get(group)?.get(name));
-            values.and_then(|values| values.last()).cloned()
+        let in_files = || {
+            let files = self.files.iter().rev();
+            let mut values = files.flat_map(|file| {
+                let values = opt
+                    .names()
+                    .map(move |(group, name)| in_file(file, group, name));
+                values.filter_map(<[Value]>::last)
+            });
+            values.next().cloned()
         };
-        self.variable(opt)
-            .or_else(|| self.files.iter().rev().find_map(in_file))
-            .or_else(|| default(opt))
+        let default = || Some(opt.value(opt.default?, Origin::Default));
+        self.variable(opt).or_else(in_files).or_else(default)
     }
 
     fn variable(&self, opt: &Opt<'_>) -> Option<Value> {
         let variable = format!("OS_{}__{}", opt.group, opt.name).to_uppercase();
-        let text = self.env.get(&variable)?.clone();
-        Some(value(opt, text, Origin::Variable(variable)))
+        let text = self.env.get(&variable)?;
+        Some(opt.value(text, Origin::Variable(variable)))
     }
+}
+
+/// The values under this name in the file, in order.
+fn in_file<'b>(file: &'b parse::Sections, group: &str, name: &str) -> &'b [Value] {
+    let values = file.get(group).and_then(|options| options.get(name));
+    values.map(Vec::as_slice).unwrap_or_default()
 }
 
 /// The files among those of a folder that `--config-dir` reads, in its order.
@@ -226,37 +207,25 @@ pub fn config_dir_files<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> Ve
     names
 }
 
-fn names<'b>(opt: &Opt<'b>) -> impl DoubleEndedIterator<Item = (&'b str, &'b str)> + Clone {
-    std::iter::once((opt.group, opt.name)).chain(opt.deprecated.iter().copied())
-}
+impl<'a> Opt<'a> {
+    /// Its groups and names, the one of today first.
+    fn names(&self) -> impl DoubleEndedIterator<Item = (&'a str, &'a str)> + use<'a> {
+        std::iter::once((self.group, self.name)).chain(self.deprecated.iter().copied())
+    }
 
-fn default(opt: &Opt<'_>) -> Option<Value> {
-    Some(value(opt, opt.default?.to_owned(), Origin::Default))
-}
-
-fn value(opt: &Opt<'_>, text: String, origin: Origin) -> Value {
-    Value {
-        group: opt.group.to_owned(),
-        option: opt.name.to_owned(),
-        text,
-        origin,
+    fn value(&self, text: &str, origin: Origin) -> Value {
+        Value {
+            group: self.group.to_owned(),
+            option: self.name.to_owned(),
+            text: text.to_owned(),
+            origin,
+        }
     }
 }
 
 /// What Python takes for white space.
 fn is_space(letter: char) -> bool {
     letter.is_whitespace() || ('\x1c'..='\x1f').contains(&letter)
-}
-
-impl Value {
-    fn error(&self, problem: impl Into<Problem>) -> ValueError {
-        ValueError {
-            group: self.group.clone(),
-            option: self.option.clone(),
-            origin: self.origin.clone(),
-            problem: problem.into(),
-        }
-    }
 }
 
 impl fmt::Display for Origin {

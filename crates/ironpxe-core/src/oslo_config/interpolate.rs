@@ -5,38 +5,20 @@
 //! option of its service, and no other; here, what is declared or set anywhere is known. It writes
 //! a boolean or an integer as Python does (`True`).
 
-use super::{Kind, Opt, OsloConfig, Value, ValueError};
+use super::{Kind, Opt, OsloConfig, Problem, Value, ValueError};
 
 /// The most bytes that the references of one value can come to, with one more for each.
-const MAX_EXPANSION: usize = 256 * 1024;
+pub(super) const MAX_EXPANSION: usize = 64 * 1024;
 
 /// The most values between one that is asked for and one that it needs.
-const MAX_DEPTH: usize = 64;
+pub(super) const MAX_DEPTH: usize = 64;
 
-/// A reference that cannot be replaced.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ReferenceError {
-    /// No option has the name.
-    #[error(
-        "${0} refers to an option that is neither set nor known: set it, or write $$ for a dollar \
-         sign; ${{name}} is an option of the same group or [DEFAULT], ${{group.name}} of another"
-    )]
-    Unknown(String),
-    /// The option's values are no text.
-    #[error("${0} refers to an option that is a list or dict: write its values here")]
-    NotText(String),
-    /// The value needs itself, or the limit on nested references is reached.
-    #[error("refers to itself, or over more than {MAX_DEPTH} other options: {}", .0.join(" -> "))]
-    Loop(Vec<String>),
-    /// The limit on the length is reached.
-    #[error("${0} and the references before it come to more than {MAX_EXPANSION} bytes")]
-    TooLong(String),
-}
-
-/// The options that are being resolved, each needed by the one before, and what is replaced so far.
+/// How far one value is resolved.
 #[derive(Debug, Default)]
-pub(super) struct Trail {
+pub(super) struct Resolution {
+    /// The options whose values are being resolved, each needed by the one before.
     options: Vec<String>,
+    /// What [`MAX_EXPANSION`] limits.
     expanded: usize,
 }
 
@@ -45,86 +27,88 @@ impl OsloConfig<'_> {
     pub(super) fn resolve(
         &self,
         opt: &Opt<'_>,
-        trail: &mut Trail,
+        so_far: &mut Resolution,
     ) -> Result<Option<Value>, ValueError> {
         let value = self.written(opt);
-        value.map(|it| self.replaced(opt, it, trail)).transpose()
+        let value = value.map(|value| self.interpolate(opt, value, so_far));
+        value.transpose()
     }
 
     /// A value of the option with its references replaced.
-    pub(super) fn replaced(
+    pub(super) fn interpolate(
         &self,
         opt: &Opt<'_>,
         value: Value,
-        trail: &mut Trail,
+        so_far: &mut Resolution,
     ) -> Result<Value, ValueError> {
         let option = format!("[{}]{}", opt.group, opt.name);
-        let again = trail.options.contains(&option) || trail.options.len() > MAX_DEPTH;
-        trail.options.push(option);
-        if again {
-            let options = std::mem::take(&mut trail.options);
-            return Err(value.error(ReferenceError::Loop(options)));
+        let endless = so_far.options.contains(&option) || so_far.options.len() > MAX_DEPTH;
+        so_far.options.push(option);
+        if endless {
+            let options = std::mem::take(&mut so_far.options);
+            return Err(value.error(Problem::ReferenceLoop(options)));
         }
-        let text = value.text.replace(r"\$", "$$");
-        let mut done = String::new();
-        let mut rest = text.as_str();
+        let escaped = value.text.replace(r"\$", "$$");
+        let mut text = String::new();
+        let mut rest = escaped.as_str();
         while let Some((before, after)) = rest.split_once('$') {
-            done.push_str(before);
+            text.push_str(before);
             if let Some((name, after)) = reference(after) {
-                let text = self.referred(opt.group, name, &value, trail)?;
-                trail.expanded += text.len() + 1;
-                if trail.expanded > MAX_EXPANSION {
-                    return Err(value.error(ReferenceError::TooLong(name.to_owned())));
+                let replacement = self.replacement(name, opt.group, &value, so_far)?;
+                so_far.expanded += replacement.len() + 1;
+                if so_far.expanded > MAX_EXPANSION {
+                    return Err(value.error(Problem::TooLong(name.to_owned())));
                 }
-                done.push_str(&text);
+                text.push_str(&replacement);
                 rest = after;
             } else {
-                done.push('$');
+                text.push('$');
                 rest = after.strip_prefix('$').unwrap_or(after);
             }
         }
-        done.push_str(rest);
-        trail.options.pop();
-        Ok(Value {
-            text: done,
-            ..value
+        text.push_str(rest);
+        so_far.options.pop();
+        Ok(Value { text, ..value })
+    }
+
+    /// What stands for `name` in `value`, which is one of an option of `group`.
+    fn replacement(
+        &self,
+        name: &str,
+        group: &str,
+        value: &Value,
+        so_far: &mut Resolution,
+    ) -> Result<String, ValueError> {
+        let opt = match name.split_once('.') {
+            // For oslo.config, what is in no group is in none of this name.
+            Some(("DEFAULT", _)) => None,
+            Some((group, name)) => self.known(group, name),
+            None => (self.known(group, name)).or_else(|| self.known("DEFAULT", name)),
+        };
+        let Some(opt) = opt else {
+            return Err(value.error(Problem::UnknownReference(name.to_owned())));
+        };
+        let Some(found) = self.resolve(&opt, so_far)? else {
+            return Ok(String::new());
+        };
+        Ok(match opt.kind {
+            Kind::Str => found.text,
+            Kind::Bool if found.boolean()? => "True".to_owned(),
+            Kind::Bool => "False".to_owned(),
+            Kind::Int => found
+                .integer()?
+                .map(|it| it.to_string())
+                .unwrap_or_default(),
+            Kind::List | Kind::Dict | Kind::MultiStr => {
+                return Err(value.error(Problem::ReferenceToList(name.to_owned())));
+            }
         })
     }
 
-    /// What stands for `name` in a value of the group.
-    fn referred(
-        &self,
-        group: &str,
-        name: &str,
-        value: &Value,
-        trail: &mut Trail,
-    ) -> Result<String, ValueError> {
-        let candidates = match name.split_once('.') {
-            Some((group, name)) if group != "DEFAULT" => vec![(group, name)],
-            Some(_) => vec![],
-            None => vec![(group, name), ("DEFAULT", name)],
-        };
-        let mut opts = candidates
-            .into_iter()
-            .map(|(group, name)| self.opt(group, name));
-        let known = |opt: &Opt<'_>| self.declared.contains(opt) || self.written(opt).is_some();
-        let Some(opt) = opts.find(known) else {
-            return Err(value.error(ReferenceError::Unknown(name.to_owned())));
-        };
-        let Some(found) = self.resolve(&opt, trail)? else {
-            return Ok(String::new());
-        };
-        match opt.kind {
-            Kind::Str => Ok(found.text),
-            Kind::Bool if found.boolean()? => Ok("True".to_owned()),
-            Kind::Bool => Ok("False".to_owned()),
-            Kind::Int => Ok(found
-                .integer()?
-                .map_or_else(String::new, |it| it.to_string())),
-            Kind::List | Kind::Dict | Kind::MultiStr => {
-                Err(value.error(ReferenceError::NotText(name.to_owned())))
-            }
-        }
+    fn known<'b>(&'b self, group: &'b str, name: &'b str) -> Option<Opt<'b>> {
+        let opt = self.opt(group, name);
+        let known = self.declared.contains(&opt) || self.written(&opt).is_some();
+        known.then_some(opt)
     }
 }
 

@@ -6,54 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Origin, Value, is_space};
+use super::{Origin, ParseError, Syntax, Value, is_space};
 
 /// Values by group and name, in the order of the file. Groups are in lower case, but for `DEFAULT`.
 pub(super) type Sections = BTreeMap<String, BTreeMap<String, Vec<Value>>>;
-
-/// A file that is not in the syntax. The message leaves out what the line says, which can be a
-/// secret.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{path}:{line}: {problem}")]
-pub struct ParseError {
-    /// The file's name as given.
-    pub path: String,
-    /// The line, counted from 1.
-    pub line: usize,
-    /// What is wrong.
-    pub problem: Syntax,
-}
-
-/// What is wrong with a line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Syntax {
-    /// It is not in the file's encoding.
-    #[error("not UTF-8: save the file in this encoding")]
-    Encoding,
-    /// The file starts with U+FEFF, which oslo.config takes for a part of the first line.
-    #[error("the file starts with a byte order mark: save it without")]
-    ByteOrderMark,
-    /// Neither a section nor a comment, and without `=` and `:`.
-    #[error("no '=' or ':' found: expected [group], name = value, or # and a comment")]
-    NoAssignment,
-    /// Nothing before `=` or `:`.
-    #[error("no option name before '=' or ':'")]
-    NoName,
-    /// Indented, but not after a value.
-    #[error(
-        "indented, but there is no value just before that it could continue: remove the spaces"
-    )]
-    Continuation,
-    /// `[` without `]` at the end.
-    #[error("a section must end with ']', and nothing may follow it")]
-    SectionEnd,
-    /// `[]`.
-    #[error("empty section name")]
-    SectionName,
-    /// An option before any section.
-    #[error("an option before any section: write [DEFAULT] above it if it belongs there")]
-    NoSection,
-}
 
 pub(super) fn parse(path: &str, content: &[u8]) -> Result<Sections, ParseError> {
     let refused = |line, problem| ParseError {

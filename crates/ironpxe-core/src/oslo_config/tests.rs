@@ -90,16 +90,21 @@ fn read(config: &OsloConfig<'_>, opt: &Opt<'_>) -> Result<Json, ValueError> {
 
 /// What oslo.config says of the problem; any of these.
 fn said(error: &ValueError, asked: &Opt<'_>) -> Vec<String> {
+    let value_error = |words: &str| {
+        let errors = ["ConfigFileValueError", "ConfigSourceValueError"];
+        errors.map(|error| format!("{error}: {words}")).to_vec()
+    };
+    let nested = (&*error.group, &*error.option) != (asked.group, asked.name);
     match &error.problem {
         // It names what refers to the option with the unknown name.
-        Problem::Reference(ReferenceError::Unknown(_)) if error.option != asked.name => [
+        Problem::UnknownReference(_) if nested => [
             "NoSuchOptError: ",
             "NoSuchGroupError: ",
             "TemplateSubstitutionError: ",
         ]
         .map(str::to_owned)
         .to_vec(),
-        Problem::Reference(ReferenceError::Unknown(name)) => {
+        Problem::UnknownReference(name) => {
             let group = name.split('.').next().unwrap();
             vec![
                 format!("NoSuchOptError: no such option {name} in group [DEFAULT]"),
@@ -110,21 +115,13 @@ fn said(error: &ValueError, asked: &Opt<'_>) -> Vec<String> {
                 ),
             ]
         }
-        Problem::Reference(ReferenceError::Loop(_)) => vec!["RecursionError".to_owned()],
-        Problem::Reference(_) => vec![],
-        Problem::Type(error) => {
-            let words = match error {
-                TypeError::Boolean(_) => "Unexpected boolean value ".to_owned(),
-                TypeError::Integer(_) => "invalid literal for int() with base 10: ".to_owned(),
-                TypeError::NoPair(_) => {
-                    "Value should be NAME:VALUE pairs separated by \",\"".to_owned()
-                }
-                TypeError::NoKey(_) => "Key name should not be empty".to_owned(),
-                TypeError::DuplicateKey(key) => format!("Duplicate key {key}"),
-            };
-            let errors = ["ConfigFileValueError", "ConfigSourceValueError"];
-            errors.map(|it| format!("{it}: {words}")).to_vec()
-        }
+        Problem::ReferenceLoop(_) => vec!["RecursionError".to_owned()],
+        Problem::ReferenceToList(_) | Problem::TooLong(_) => vec![],
+        Problem::Boolean(_) => value_error("Unexpected boolean value "),
+        Problem::Integer(_) => value_error("invalid literal for int() with base 10: "),
+        Problem::NoPair(_) => value_error("Value should be NAME:VALUE pairs separated by \",\""),
+        Problem::NoKey(_) => value_error("Key name should not be empty"),
+        Problem::DuplicateKey(key) => value_error(&format!("Duplicate key {key}")),
     }
 }
 
@@ -344,7 +341,7 @@ fn references_that_double_have_a_limit() {
         let each: String = each.collect();
         let text = format!("[pxe]\n{each}a40 = {end}\n");
         let error = found(&config(&[("a.conf", &text)], &[]), "a0");
-        assert!(error.contains("come to more than 262144 bytes"), "{error}");
+        assert!(error.contains("come to more than 65536 bytes"), "{error}");
     }
 }
 

@@ -2,30 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Value, ValueError, is_space};
-
-/// A value that does not have its type.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TypeError {
-    /// No boolean.
-    #[error("{0:?} is no boolean: expected true, 1, on, yes, false, 0, off or no")]
-    Boolean(String),
-    /// No integer.
-    #[error("{0:?} is no integer of 64 bits: expected digits, after a sign if any")]
-    Integer(String),
-    /// A part of a dict without a colon.
-    #[error(
-        "{0:?} has no ':': expected key:value pairs, separated by commas; a value cannot have a \
-         comma, even in quotation marks"
-    )]
-    NoPair(String),
-    /// A colon without a key.
-    #[error("{0:?} has no key before ':': expected key:value pairs, separated by commas")]
-    NoKey(String),
-    /// Two values of a key.
-    #[error("the key {0:?} is there twice: leave one")]
-    DuplicateKey(String),
-}
+use super::{Problem, Value, ValueError, is_space};
 
 impl Value {
     /// `types.Boolean`: in upper or lower case.
@@ -33,7 +10,7 @@ impl Value {
         match self.text.to_ascii_lowercase().as_str() {
             "true" | "1" | "on" | "yes" => Ok(true),
             "false" | "0" | "off" | "no" => Ok(false),
-            _ => Err(self.error(TypeError::Boolean(self.text.clone()))),
+            _ => Err(self.error(Problem::Boolean(self.text.clone()))),
         }
     }
 
@@ -46,7 +23,7 @@ impl Value {
         let mut groups = text.strip_prefix(['+', '-']).unwrap_or(text).split('_');
         let digits = groups.all(|it| !it.is_empty() && it.bytes().all(|b| b.is_ascii_digit()));
         let number = text.replace('_', "").parse().ok().filter(|_| digits);
-        let error = || self.error(TypeError::Integer(self.text.clone()));
+        let error = || self.error(Problem::Integer(self.text.clone()));
         number.map(Some).ok_or_else(error)
     }
 
@@ -69,7 +46,7 @@ impl Value {
         let mut rest = Some(text);
         while let Some(text) = rest {
             let Some((key, after)) = text.split_once(':') else {
-                return Err(self.error(TypeError::NoPair(text.to_owned())));
+                return Err(self.error(Problem::NoPair(text.to_owned())));
             };
             let (value, after) = match after.split_once(',') {
                 Some((value, after)) => (value, Some(after)),
@@ -77,11 +54,11 @@ impl Value {
             };
             let key = key.trim_matches(is_space);
             if key.is_empty() {
-                return Err(self.error(TypeError::NoKey(text.to_owned())));
+                return Err(self.error(Problem::NoKey(text.to_owned())));
             }
             let value = value.trim_matches(is_space).to_owned();
             if dict.insert(key.to_owned(), value).is_some() {
-                return Err(self.error(TypeError::DuplicateKey(key.to_owned())));
+                return Err(self.error(Problem::DuplicateKey(key.to_owned())));
             }
             rest = after;
         }
