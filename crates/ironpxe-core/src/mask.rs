@@ -12,6 +12,9 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
+use serde_json::Value;
+
+use crate::JsonMap;
 
 pub use url::mask_urls;
 
@@ -96,6 +99,33 @@ pub fn holds_mask(text: &str) -> bool {
     let probe = text.replace(STARS, PROBE);
     let left = mask_text(&probe).matches(PROBE).count();
     left < probe.matches(PROBE).count()
+}
+
+/// Whether a value, or a part of it, was hidden by an API that masks secrets as Ironic's does: it
+/// contains [`STARS`], or is redacted as a whole.
+pub(crate) fn is_hidden(value: &Value) -> bool {
+    match value {
+        Value::String(text) => is_hidden_text(text),
+        Value::Array(values) => values.iter().any(is_hidden),
+        Value::Object(map) => is_redacted(map) || map.values().any(is_hidden),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// As [`is_hidden`], of a text.
+pub(crate) fn is_hidden_text(text: &str) -> bool {
+    text.contains(STARS) || is_redaction(text)
+}
+
+/// Whether an object stands for one that the caller may not see.
+pub(crate) fn is_redacted(map: &JsonMap) -> bool {
+    let content = map.get("content").and_then(Value::as_str);
+    map.len() == 1 && content.is_some_and(is_redaction)
+}
+
+/// `** Redacted - requires baremetal:node:get:driver_info permission. **`, `** Value Redacted ...`
+fn is_redaction(text: &str) -> bool {
+    text.starts_with("** ") && text.contains("Redacted")
 }
 
 /// Masks the secrets in one line of a script, so that no match spans two lines.

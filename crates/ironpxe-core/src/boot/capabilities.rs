@@ -8,6 +8,7 @@
 
 use serde_json::Value;
 
+use super::fields::Fields;
 use super::refusal::Refusal;
 use super::settings::BootOption;
 use super::text;
@@ -55,10 +56,7 @@ fn check_boot_mode(node: &Node) -> Result<(), Refusal> {
     if of_instance(node, "secure_boot")?.as_deref() == Some("true") {
         return Ok(());
     }
-    let old = node
-        .instance_info
-        .get("deploy_boot_mode")
-        .and_then(Value::as_str);
+    let old = Fields::instance_info(node).string_if_any("deploy_boot_mode")?;
     let (field, asked) = match (of_instance(node, KEY)?, old) {
         (Some(mode), _) => (OF_INSTANCE, mode),
         (None, Some(mode)) if !mode.is_empty() => {
@@ -103,16 +101,18 @@ pub(super) fn boot_option(node: &Node) -> Result<Option<(&'static str, BootOptio
 
 /// A capability that is requested for the instance.
 pub(crate) fn of_instance(node: &Node, key: &str) -> Result<Option<String>, Refusal> {
-    capability(node.instance_info.get("capabilities"), OF_INSTANCE, key)
+    let capabilities = Fields::instance_info(node).get("capabilities")?;
+    capability(capabilities, OF_INSTANCE, key)
 }
 
 /// A capability of the node.
 pub(crate) fn of_node(node: &Node, key: &str) -> Result<Option<String>, Refusal> {
-    capability(node.properties.get("capabilities"), OF_NODE, key)
+    let capabilities = Fields::properties(node).get("capabilities")?;
+    capability(capabilities, OF_NODE, key)
 }
 
 /// Reads one capability from any form. An empty one counts as absent, as in Ironic.
-pub(crate) fn capability(
+fn capability(
     capabilities: Option<&Value>,
     field: &str,
     key: &str,

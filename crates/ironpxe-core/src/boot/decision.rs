@@ -4,11 +4,12 @@ use std::borrow::Cow;
 
 use super::capabilities;
 use super::explain::{Explanation, Reasons};
+use super::fields::Fields;
 use super::images::{self, AgentRamdisk};
 use super::inspection;
 use super::installer::{self, InstallSource, Installation};
 use super::kernel_args::{ArgError, KernelArgs};
-use super::plan::{BootIf, BootPlan, LinuxBoot, LinuxRole, Machine, boots_from_volume};
+use super::plan::{BootIf, BootPlan, LinuxBoot, LinuxRole, Machine, boot_volume};
 use super::progress::{self, RamdiskFlag};
 use super::refusal::Refusal;
 use super::san;
@@ -124,7 +125,7 @@ impl Decision<'_> {
                 _ => self.one_image().and_then(|()| self.deploy_ramdisk()),
             },
             // In a hold state the ramdisk runs, and must be booted again after a reboot.
-            S::DeployHold => match progress::is_past_the_agent(self.machine.node) {
+            S::DeployHold => match progress::is_past_the_agent(self.machine.node)? {
                 Some(reason) => self.instance_because(reason),
                 None => self.deploy_ramdisk(),
             },
@@ -154,10 +155,10 @@ impl Decision<'_> {
     fn deploying(&self) -> Result<BootPlan, Refusal> {
         let node = self.machine.node;
         // Checked first: an installer that is booted again would install the machine again.
-        if let Some(reason) = progress::is_past_the_agent(node) {
+        if let Some(reason) = progress::is_past_the_agent(node)? {
             return self.instance_because(reason);
         }
-        if boots_from_volume(node).is_some() {
+        if boot_volume(node)?.is_some() {
             return self.instance_because("the instance is on a volume: deployment needs no agent");
         }
         match self.deploy_interface() {
@@ -315,7 +316,7 @@ impl Decision<'_> {
     /// The boot of a deployed instance. Precedence: volume, ISO, ramdisk, network, disk.
     fn instance(&self) -> Result<BootPlan, Refusal> {
         let node = self.machine.node;
-        if let Some(boot) = boots_from_volume(node) {
+        if let Some(boot) = boot_volume(node)? {
             self.why.note(
                 "plan",
                 || "driver_internal_info.boot_from_volume is set: a remote volume",
@@ -328,7 +329,7 @@ impl Decision<'_> {
         // In `active` an installer (`anaconda`) has finished and must not be booted again.
         if self.boot_option()? == BootOption::Netboot
             && self.deploy_interface() != "anaconda"
-            && images::is_partition_image(node, self.why)
+            && images::is_partition_image(node, self.why)?
         {
             return self.instance_kernel();
         }
@@ -363,8 +364,8 @@ impl Decision<'_> {
     /// configured one for its boot mode.
     fn local_disk(&self) -> Result<BootPlan, Refusal> {
         const KEY: &str = "ipxe_local_boot";
-        let driver_info = &self.machine.node.driver_info;
-        let (local, fields) = match images::string_field(driver_info, "driver_info", KEY)? {
+        let own = Fields::driver_info(self.machine.node).string(KEY)?;
+        let (local, fields) = match own {
             None => (
                 self.settings.local_boot,
                 "[pxe]local_boot_bios and [pxe]local_boot_uefi",
@@ -392,11 +393,9 @@ impl Decision<'_> {
     fn instance_kernel(&self) -> Result<BootPlan, Refusal> {
         const ROOT: &str = "root_uuid_or_disk_id";
         let node = self.machine.node;
-        let info = &node.driver_internal_info;
-        let root = images::string_field(info, "driver_internal_info", ROOT)?.ok_or_else(|| {
-            Refusal::Missing {
-                fields: format!("driver_internal_info.{ROOT}"),
-            }
+        let found_out = Fields::driver_internal_info(node);
+        let root = found_out.string(ROOT)?.ok_or_else(|| Refusal::Missing {
+            fields: found_out.name(ROOT),
         })?;
         self.why.note(
             "plan",
@@ -418,10 +417,8 @@ impl Decision<'_> {
 
     /// Rejects an ISO image together with another image, which is ambiguous.
     fn one_image(&self) -> Result<(), Refusal> {
-        let given = |key| {
-            let info = &self.machine.node.instance_info;
-            images::string_field(info, "instance_info", key).map(|it| it.is_some())
-        };
+        let instance = Fields::instance_info(self.machine.node);
+        let given = |key| instance.string(key).map(|it| it.is_some());
         if given("boot_iso")? && given("image_source")? {
             return Err(Refusal::Conflict {
                 one: "instance_info.boot_iso",
@@ -433,7 +430,7 @@ impl Decision<'_> {
 
     fn instance_ramdisk(&self) -> Result<BootPlan, Refusal> {
         let node = self.machine.node;
-        let instance = |key| images::string_field(&node.instance_info, "instance_info", key);
+        let instance = |key| Fields::instance_info(node).string(key);
         self.one_image()?;
         capabilities::check_capabilities(node)?;
         if let Some(iso) = instance("boot_iso")? {
@@ -466,16 +463,15 @@ impl Decision<'_> {
         const KEY: &str = "kernel_append_params";
         let node = self.machine.node;
         let default = &self.settings.kernel_append_params;
-        let (field, text) =
-            if let Some(text) = images::text_field(&node.instance_info, "instance_info", KEY)? {
-                ("instance_info.kernel_append_params", text)
-            } else if let Some(text) = images::text_field(&node.driver_info, "driver_info", KEY)? {
-                ("driver_info.kernel_append_params", text)
-            } else {
-                // `%default%` is literal here.
-                self.words(args, "[pxe]kernel_append_params", default)?;
-                return Ok("[pxe]kernel_append_params");
-            };
+        let (field, text) = if let Some(text) = Fields::instance_info(node).text(KEY)? {
+            ("instance_info.kernel_append_params", text)
+        } else if let Some(text) = Fields::driver_info(node).text(KEY)? {
+            ("driver_info.kernel_append_params", text)
+        } else {
+            // `%default%` is literal here.
+            self.words(args, "[pxe]kernel_append_params", default)?;
+            return Ok("[pxe]kernel_append_params");
+        };
         self.words(args, field, &text.replace("%default%", default))?;
         if text.contains("%default%") {
             self.why.note("arguments", || {

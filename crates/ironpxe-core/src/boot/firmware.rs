@@ -3,13 +3,13 @@
 //! Scripts are the same for all firmware: they branch on `${platform}` on the machine. So nothing
 //! here changes a script; it explains it in previews.
 
-use super::capabilities::capability;
+use super::capabilities;
 use super::explain::Reason;
 use super::kernel_args::MAX_BYTES;
 use super::plan::{BootPlan, LinuxBoot};
+use super::refusal::Refusal;
 use super::settings::{BootSettings, GiveUpAction, LocalBoot, LocalBootMethod};
 use super::variables::PAUSE_KNOWN;
-use crate::JsonMap;
 use crate::node::Node;
 
 /// The firmware, as in iPXE's `${platform}`.
@@ -80,13 +80,11 @@ pub fn explain_firmware(
 /// Notes if the node has another boot mode.
 fn other_boot_mode(node: &Node, firmware: Firmware) -> Option<String> {
     // Invalid capabilities are reported by the decision.
-    let boot_mode = |map: &JsonMap| {
-        capability(map.get("capabilities"), "capabilities", "boot_mode")
-            .ok()
-            .flatten()
+    let boot_mode = |read: fn(&Node, &str) -> Result<Option<String>, Refusal>| {
+        read(node, "boot_mode").unwrap_or_default()
     };
-    let of_instance = boot_mode(&node.instance_info).map(|mode| (mode, "instance_info"));
-    let of_node = || boot_mode(&node.properties).map(|mode| (mode, "properties"));
+    let of_instance = boot_mode(capabilities::of_instance).map(|mode| (mode, "instance_info"));
+    let of_node = || boot_mode(capabilities::of_node).map(|mode| (mode, "properties"));
     let (mode, map) = of_instance.or_else(of_node)?;
     (Firmware::parse(&mode) != Ok(firmware)).then(|| {
         format!("the node is configured differently: boot_mode is {mode} in {map}.capabilities")

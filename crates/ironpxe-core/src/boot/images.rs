@@ -3,11 +3,13 @@
 //! Source: Ironic's `drivers/utils.py` (`get_agent_kernel_ramdisk`), `common/pxe_utils.py`
 //! (`get_instance_image_info`).
 
+use serde_json::Value;
+
 use super::explain::Reasons;
+use super::fields::Fields;
 use super::reference::{ImageKind, ImageRef};
 use super::refusal::Refusal;
 use super::settings::RamdiskImages;
-use crate::JsonMap;
 use crate::node::Node;
 
 /// A kernel and its ramdisk.
@@ -44,8 +46,8 @@ pub(super) fn agent_pair(
 ) -> Result<Pair, Refusal> {
     let (kernel_key, ramdisk_key) = which.keys();
     let own = (
-        string_field(&node.driver_info, "driver_info", kernel_key)?,
-        string_field(&node.driver_info, "driver_info", ramdisk_key)?,
+        Fields::driver_info(node).string(kernel_key)?,
+        Fields::driver_info(node).string(ramdisk_key)?,
     );
     if let Some(pair) = both_or_neither(own, |key| format!("driver_info.{key}"), which, why)? {
         return Ok(pair);
@@ -53,11 +55,7 @@ pub(super) fn agent_pair(
     why.note("kernel", || {
         format!("driver_info has neither {kernel_key} nor {ramdisk_key}; using the configuration")
     });
-    if let Some(arch) = node
-        .properties
-        .get("cpu_arch")
-        .and_then(|arch| arch.as_str())
-    {
+    if let Some(arch) = Fields::properties(node).string_if_any("cpu_arch")? {
         let by_arch = (
             configured.kernel_by_arch.get(arch).map(String::as_str),
             configured.ramdisk_by_arch.get(arch).map(String::as_str),
@@ -121,8 +119,8 @@ fn both_or_neither(
 /// The instance's kernel and ramdisk (deploy interface `ramdisk`).
 pub(super) fn instance_pair(node: &Node, why: &Reasons) -> Result<Pair, Refusal> {
     let field = |key: &str| format!("instance_info.{key}");
-    let kernel = string_field(&node.instance_info, "instance_info", "kernel")?;
-    let ramdisk = string_field(&node.instance_info, "instance_info", "ramdisk")?;
+    let kernel = Fields::instance_info(node).string("kernel")?;
+    let ramdisk = Fields::instance_info(node).string("ramdisk")?;
     let missing = |fields: String| Err(Refusal::Missing { fields });
     match (kernel, ramdisk) {
         (Some(kernel), Some(ramdisk)) => Ok(Pair {
@@ -140,23 +138,20 @@ pub(super) fn instance_pair(node: &Node, why: &Reasons) -> Result<Pair, Refusal>
 /// Determined by `instance_info.image_type`, else by what the deployment found out
 /// (`driver_internal_info.is_whole_disk_image`), else by whether the image has a kernel and a
 /// ramdisk. Source: Ironic's `common/images.py` (`is_whole_disk_image`).
-pub(super) fn is_partition_image(node: &Node, why: &Reasons) -> bool {
-    let (partition, field) = if let Some(image_type) = node
-        .instance_info
-        .get("image_type")
-        .and_then(|it| it.as_str())
-    {
+pub(super) fn is_partition_image(node: &Node, why: &Reasons) -> Result<bool, Refusal> {
+    let instance = Fields::instance_info(node);
+    let found_out = Fields::driver_internal_info(node);
+    let (partition, field) = if let Some(image_type) = instance.string_if_any("image_type")? {
         (image_type == "partition", "instance_info.image_type")
-    } else if let Some(whole) = node
-        .driver_internal_info
-        .get("is_whole_disk_image")
-        .and_then(serde_json::Value::as_bool)
+    } else if let Some(whole) = found_out
+        .get("is_whole_disk_image")?
+        .and_then(Value::as_bool)
     {
         (!whole, "driver_internal_info.is_whole_disk_image")
     } else {
-        let has = |key| node.instance_info.contains_key(key);
+        let has = |key| instance.get(key).map(|it| it.is_some());
         (
-            has("kernel") && has("ramdisk"),
+            has("kernel")? && has("ramdisk")?,
             "the presence of instance_info.kernel and instance_info.ramdisk",
         )
     };
@@ -168,32 +163,7 @@ pub(super) fn is_partition_image(node: &Node, why: &Reasons) -> bool {
         };
         format!("the image is {kind}, by {field}")
     });
-    partition
-}
-
-/// A string in one of the node's maps. Empty and `null` count as absent, as in Ironic.
-pub(super) fn string_field<'a>(
-    map: &'a JsonMap,
-    map_name: &str,
-    key: &str,
-) -> Result<Option<&'a str>, Refusal> {
-    Ok(text_field(map, map_name, key)?.filter(|text| !text.is_empty()))
-}
-
-/// Like [`string_field`], but an empty string counts as a value.
-pub(super) fn text_field<'a>(
-    map: &'a JsonMap,
-    map_name: &str,
-    key: &str,
-) -> Result<Option<&'a str>, Refusal> {
-    match map.get(key) {
-        None | Some(serde_json::Value::Null) => Ok(None),
-        Some(serde_json::Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(Refusal::BadValue {
-            field: format!("{map_name}.{key}"),
-            problem: "must be a string".to_owned(),
-        }),
-    }
+    Ok(partition)
 }
 
 /// The node's field that names the image of this kind; `None` if it comes from the configuration.
@@ -213,11 +183,11 @@ pub fn image_field(node: &Node, kind: ImageKind, image: &ImageRef) -> Option<&'s
     };
     fields.iter().copied().find(|field| {
         let value = match field.split_once('.') {
-            Some(("instance_info", key)) => node.instance_info.get(key),
-            Some((_, key)) => node.driver_info.get(key),
-            None => None,
+            Some(("instance_info", key)) => Fields::instance_info(node).string(key),
+            Some((_, key)) => Fields::driver_info(node).string(key),
+            None => Ok(None),
         };
-        value.and_then(serde_json::Value::as_str) == Some(image.as_str())
+        value == Ok(Some(image.as_str()))
     })
 }
 

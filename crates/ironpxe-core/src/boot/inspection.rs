@@ -1,5 +1,6 @@
 //! Settings of a node that only inspection uses.
 
+use super::fields::Fields;
 use super::refusal::Refusal;
 use super::settings::BootSettings;
 use crate::field::value;
@@ -15,7 +16,7 @@ pub(super) fn fast_track(
     settings: &BootSettings,
 ) -> Result<(bool, &'static str), Refusal> {
     const FIELD: &str = "driver_info.fast_track";
-    match node.driver_info.get("fast_track") {
+    match Fields::driver_info(node).get("fast_track")? {
         None | Some(serde_json::Value::Null) => Ok((settings.fast_track, "[deploy]fast_track")),
         Some(word) => value::boolean("fast_track", word)
             .map(|yes| (yes, FIELD))

@@ -11,7 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::explain::Reasons;
-use super::images::{image, string_field};
+use super::fields::Fields;
+use super::images::image;
 use super::reference::{ImageRef, ImageUrl};
 use super::refusal::Refusal;
 use super::text;
@@ -83,9 +84,9 @@ impl Installation {
 
     /// As [`Installation::of`], and records the reasons.
     pub(super) fn explained(node: &Node, why: &Reasons) -> Result<Self, Refusal> {
-        let info = &node.instance_info;
+        let instance = Fields::instance_info(node);
         let source = source(node, why)?;
-        if string_field(info, INSTANCE, "ks_template")?.is_some() {
+        if instance.string("ks_template")?.is_some() {
             return Err(Refusal::BadValue {
                 field: "instance_info.ks_template".to_owned(),
                 problem: "templates per instance are not supported; unset it, and set \
@@ -107,17 +108,15 @@ impl Installation {
     }
 }
 
-const INSTANCE: &str = "instance_info";
-
 fn source(node: &Node, why: &Reasons) -> Result<InstallSource, Refusal> {
     const FIELD: &str = "instance_info.image_source";
-    let info = &node.instance_info;
-    let text = string_field(info, INSTANCE, "image_source")?;
+    let info = Fields::instance_info(node);
+    let text = info.string("image_source")?;
     let text = text.ok_or_else(|| Refusal::Missing {
         fields: FIELD.to_owned(),
     })?;
     let url = fetched_by_installer(image(text, FIELD, "image", why)?, FIELD)?;
-    let found_out = node.driver_internal_info.get("is_source_a_path");
+    let found_out = Fields::driver_internal_info(node).get("is_source_a_path")?;
     let (is_path, because) = match found_out.and_then(Value::as_bool) {
         Some(is_path) => (is_path, "driver_internal_info.is_source_a_path"),
         None => (
@@ -134,11 +133,13 @@ fn source(node: &Node, why: &Reasons) -> Result<InstallSource, Refusal> {
         format!("the image is {kind}, by {because}")
     });
     if is_path {
-        if let Some(field) = CHECKSUMS.into_iter().find(|key| is_given(info, key)) {
-            return Err(Refusal::BadValue {
-                field: format!("{INSTANCE}.{field}"),
-                problem: "a package repository has no checksum; unset it".to_owned(),
-            });
+        for key in CHECKSUMS {
+            if is_given(info, key)? {
+                return Err(Refusal::BadValue {
+                    field: info.name(key),
+                    problem: "a package repository has no checksum; unset it".to_owned(),
+                });
+            }
         }
         return Ok(InstallSource::Repository(folder(url, FIELD)?));
     }
@@ -160,20 +161,20 @@ const HASH_VALUE: &str = "image_os_hash_value";
 const CHECKSUM: &str = "image_checksum";
 
 /// Whether a field has a value. Empty and `null` count as absent, as in Ironic.
-fn is_given(info: &JsonMap, key: &str) -> bool {
-    info.get(key)
-        .is_some_and(|value| !value.is_null() && value.as_str() != Some(""))
+fn is_given(info: Fields<'_>, key: &str) -> Result<bool, Refusal> {
+    let value = info.get(key)?;
+    Ok(value.is_some_and(|value| !value.is_null() && value.as_str() != Some("")))
 }
 
 /// The image's SHA-256 and its field. Anaconda verifies no other kind of checksum, so another kind
 /// is rejected unless there is a SHA-256 as well: an image must not be installed without the
 /// requested verification.
-fn sha256(info: &JsonMap) -> Result<Option<(&'static str, String)>, Refusal> {
+fn sha256(info: Fields<'_>) -> Result<Option<(&'static str, String)>, Refusal> {
     let bad = |key: &str, problem: String| Refusal::BadValue {
-        field: format!("{INSTANCE}.{key}"),
+        field: info.name(key),
         problem,
     };
-    let read = |key| string_field(info, INSTANCE, key).map(|it| it.map(str::trim_ascii));
+    let read = |key| info.string(key).map(|it| it.map(str::trim_ascii));
     let (algo, value, checksum) = (read(HASH_ALGO)?, read(HASH_VALUE)?, read(CHECKSUM)?);
     if algo.is_some_and(|algo| algo.eq_ignore_ascii_case("sha256")) {
         return match value {
@@ -186,7 +187,7 @@ fn sha256(info: &JsonMap) -> Result<Option<(&'static str, String)>, Refusal> {
                 "a SHA-256 must have 64 hexadecimal digits".to_owned(),
             )),
             None => Err(Refusal::Missing {
-                fields: format!("{INSTANCE}.{HASH_VALUE}"),
+                fields: info.name(HASH_VALUE),
             }),
         };
     }
@@ -209,7 +210,7 @@ fn sha256(info: &JsonMap) -> Result<Option<(&'static str, String)>, Refusal> {
     match (algo, value) {
         (None, None) => Ok(None),
         (None, Some(_)) => Err(Refusal::Missing {
-            fields: format!("{INSTANCE}.{HASH_ALGO}"),
+            fields: info.name(HASH_ALGO),
         }),
         (Some(algo), _) => Err(bad(
             HASH_ALGO,
@@ -234,7 +235,7 @@ fn is_sha256(text: &str) -> bool {
 /// `images/install.img`; its `anaconda-lib.sh`).
 pub(super) fn stage2(node: &Node) -> Result<String, Refusal> {
     const FIELD: &str = "instance_info.stage2";
-    let text = string_field(&node.instance_info, INSTANCE, "stage2")?;
+    let text = Fields::instance_info(node).string("stage2")?;
     let text = text.ok_or_else(|| Refusal::Missing {
         fields: FIELD.to_owned(),
     })?;
@@ -319,7 +320,7 @@ fn config_drive(node: &Node) -> Result<Option<ConfigDrive>, Refusal> {
         field: "instance_info.configdrive".to_owned(),
         problem: problem.to_owned(),
     };
-    match node.instance_info.get("configdrive") {
+    match Fields::instance_info(node).get("configdrive")? {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) if text.is_empty() => Ok(None),
         Some(Value::String(text)) if text.contains("://") => ImageUrl::parse(text)

@@ -9,14 +9,15 @@
 //!
 //! A machine that boots an installer also gets a [kickstart](Kickstarts) (`kickstart.rs`).
 //!
-//! Continue with `decision.rs`; then `images.rs` and `kernel_args.rs` for the parts of a plan, and
-//! `script.rs` with `templates/` for rendering.
+//! Continue with `decision.rs`; then `images.rs` and `kernel_args.rs` for the parts of a plan,
+//! `fields.rs` for how it reads a node, and `script.rs` with `templates/` for rendering.
 
 mod capabilities;
 mod commands;
 mod decision;
 mod environment;
 mod explain;
+mod fields;
 mod firmware;
 mod images;
 mod inspection;

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::commands;
 use super::environment::{TemplateError, in_template, parts};
+use super::fields::Fields;
 use super::plan::BootPlan;
 use super::resolved_plan::ResolvedPlan;
 use super::samples::{Sample, samples};
@@ -133,7 +134,8 @@ impl Operators {
 
     /// The template for a node, if one is configured.
     pub(super) fn of(&self, node: &Node) -> Option<&ActiveTemplate> {
-        let arch = node.properties.get("cpu_arch").and_then(|it| it.as_str());
+        let arch = Fields::properties(node).string_if_any("cpu_arch");
+        let arch = arch.unwrap_or_default();
         let by_arch = arch.and_then(|arch| self.by_arch.get(arch));
         by_arch.or(self.every.as_ref())
     }

@@ -1,5 +1,6 @@
 //! Boot plans: what a machine boots. Made by `decision.rs`, rendered by `script.rs`.
 
+use super::fields::Fields;
 use super::kernel_args::KernelArgs;
 use super::reference::ImageRef;
 use super::refusal::Refusal;
@@ -43,9 +44,12 @@ pub struct RenderContext<'a> {
 
 /// The volume target that the node boots from, if any; selected at deployment.
 pub fn boots_from_volume(node: &Node) -> Option<&str> {
-    node.driver_internal_info
-        .get("boot_from_volume")
-        .and_then(|it| it.as_str())
+    boot_volume(node).unwrap_or_default()
+}
+
+/// As [`boots_from_volume`], for the decision: a hidden value is a refusal.
+pub(super) fn boot_volume(node: &Node) -> Result<Option<&str>, Refusal> {
+    Fields::driver_internal_info(node).string_if_any("boot_from_volume")
 }
 
 /// What a machine boots.

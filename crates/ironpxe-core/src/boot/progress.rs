@@ -7,6 +7,7 @@
 
 use serde_json::Value;
 
+use super::fields::Fields;
 use super::refusal::Refusal;
 use crate::node::Node;
 
@@ -23,18 +24,24 @@ pub(super) const AFTER_THE_AGENT: [&str; 3] = [
 const TEAR_DOWN_AGENT: f64 = 40.0;
 
 /// Why the deployment no longer needs its agent; `None` if it does.
-pub(crate) fn is_past_the_agent(node: &Node) -> Option<String> {
-    let step = node.deploy_step.get("step").and_then(Value::as_str)?;
+pub(crate) fn is_past_the_agent(node: &Node) -> Result<Option<String>, Refusal> {
+    let fields = Fields::deploy_step(node);
+    let Some(step) = fields.string_if_any("step")? else {
+        return Ok(None);
+    };
     if AFTER_THE_AGENT.contains(&step) {
-        return Some(format!("deploy_step is \"{step}\": the agent has finished"));
+        return Ok(Some(format!(
+            "deploy_step is \"{step}\": the agent has finished"
+        )));
     }
-    let priority = node.deploy_step.get("priority").and_then(Value::as_f64)?;
-    (priority < TEAR_DOWN_AGENT).then(|| {
+    let priority = fields.get("priority")?.and_then(Value::as_f64);
+    let low = priority.filter(|priority| *priority < TEAR_DOWN_AGENT);
+    Ok(low.map(|priority| {
         format!(
             "deploy_step \"{step}\" has priority {priority}, below the {TEAR_DOWN_AGENT} of \
              tear_down_agent: the agent has finished"
         )
-    })
+    }))
 }
 
 /// Clears the progress of an earlier task.
@@ -78,7 +85,7 @@ impl RamdiskFlag {
 
     /// Whether the task runs without a ramdisk. Ironic writes `null` for unset.
     pub(crate) fn is_set(self, node: &Node) -> Result<bool, Refusal> {
-        match node.driver_internal_info.get(self.key()) {
+        match Fields::driver_internal_info(node).get(self.key())? {
             None | Some(Value::Null) => Ok(false),
             Some(Value::Bool(disabled)) => Ok(*disabled),
             Some(_) => Err(Refusal::BadValue {

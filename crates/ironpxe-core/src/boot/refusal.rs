@@ -34,6 +34,11 @@ pub enum Refusal {
         /// Why it is invalid.
         problem: String,
     },
+    /// A value is needed that is hidden from this service, for example by a mask.
+    Masked {
+        /// The field.
+        field: String,
+    },
     /// An image is not available.
     Image {
         /// What it is used for.
@@ -92,6 +97,9 @@ impl Refusal {
                 format!("deploy again: baremetal node rebuild {node}")
             }
             Self::Missing { fields } => format!("set {fields}"),
+            Self::Masked { field } => {
+                format!("read Ironic's database, or let policies show secrets, or set {field}")
+            }
             Self::BadValue { field, .. } => format!("correct {field}"),
             Self::Image { kind, .. } => {
                 format!("set another {}, or make this one available", kind.name())
@@ -107,6 +115,7 @@ impl Refusal {
     pub(super) fn short_reason(&self) -> String {
         match self {
             Self::Missing { .. } => "a required field is not set".to_owned(),
+            Self::Masked { .. } => "a required value is masked or redacted".to_owned(),
             Self::BadValue { problem, .. } | Self::Image { problem, .. } => problem.clone(),
             Self::Conflict { .. } => "two fields are mutually exclusive".to_owned(),
             Self::StateBootsNothing(_)
@@ -129,6 +138,12 @@ impl fmt::Display for Refusal {
             Self::Fault(fault) => write!(f, "in maintenance because of the fault \"{fault}\""),
             Self::PortNotPxeEnabled(mac) => write!(f, "port {mac} has pxe_enabled=false"),
             Self::Missing { fields } => write!(f, "{fields} not set"),
+            Self::Masked { field } => {
+                write!(
+                    f,
+                    "{field} is masked or redacted: its value is not known here"
+                )
+            }
             Self::BadValue { field, problem } => write!(f, "{field}: {problem}"),
             Self::Image {
                 kind,

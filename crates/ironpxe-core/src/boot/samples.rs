@@ -186,6 +186,9 @@ pub(super) fn refusals() -> Vec<Refusal> {
             field: "driver_info.deploy_kernel".into(),
             problem: "no".into(),
         },
+        Refusal::Masked {
+            field: "driver_info.deploy_kernel".into(),
+        },
         Refusal::Image {
             kind: ImageKind::Kernel,
             image: "glance://8e8a4c1c-0d5f-4b1e-9f0a-3b1f6f0d7a11".into(),

@@ -8,10 +8,10 @@ use std::fmt;
 
 use serde_json::Value;
 
+use super::fields::Fields;
 use super::reference::authority_problem;
 use super::refusal::Refusal;
 use super::text;
-use crate::JsonMap;
 use crate::volume::{VolumeTarget, Volumes};
 
 /// The volumes of a machine that boots from the first one.
@@ -98,7 +98,6 @@ fn is_iscsi(target: &VolumeTarget) -> bool {
 }
 
 fn drive(target: &VolumeTarget) -> Result<SanDrive, Refusal> {
-    let place = |key: &str| format!("volume target {}.properties.{key}", target.uuid);
     if !is_iscsi(target) {
         return Err(Refusal::BadValue {
             field: format!("volume target {}.volume_type", target.uuid),
@@ -108,8 +107,9 @@ fn drive(target: &VolumeTarget) -> Result<SanDrive, Refusal> {
             ),
         });
     }
-    let properties = &target.properties;
-    let values = |key: &'static str| match list(properties, key) {
+    let properties = Fields::target(target);
+    let place = |key: &str| properties.name(key);
+    let values = |key: &'static str| match list(properties, key)? {
         values if values.is_empty() => Err(Refusal::Missing { fields: place(key) }),
         values => Ok(values),
     };
@@ -145,41 +145,38 @@ fn drive(target: &VolumeTarget) -> Result<SanDrive, Refusal> {
     }
     Ok(SanDrive {
         uris,
-        chap: chap(properties, place)?,
+        chap: chap(properties)?,
     })
 }
 
-fn chap(properties: &JsonMap, place: impl Fn(&str) -> String) -> Result<Option<Chap>, Refusal> {
-    let text = |key: &str| match properties.get(key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) if text.is_empty() => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(_) => Err(bad(&place(key), "must be a string")),
-    };
+fn chap(properties: Fields<'_>) -> Result<Option<Chap>, Refusal> {
+    let text = |key: &str| properties.string(key);
     match (text("auth_username")?, text("auth_password")?) {
         (None, None) => Ok(None),
         (Some(username), Some(password)) => Ok(Some(Chap {
-            username,
-            password: Secret(password),
+            username: username.to_owned(),
+            password: Secret(password.to_owned()),
         })),
         (Some(_), None) => Err(Refusal::Missing {
-            fields: place("auth_password"),
+            fields: properties.name("auth_password"),
         }),
         (None, Some(_)) => Err(Refusal::Missing {
-            fields: place("auth_username"),
+            fields: properties.name("auth_username"),
         }),
     }
 }
 
 /// The values of `key`, or of its plural, which block storage services use for multipath.
-fn list<'a>(properties: &'a JsonMap, key: &str) -> Vec<&'a Value> {
-    let plural = format!("{key}s");
-    let value = properties.get(&plural).or_else(|| properties.get(key));
-    match value {
+fn list<'a>(properties: Fields<'a>, key: &str) -> Result<Vec<&'a Value>, Refusal> {
+    let value = match properties.get(&format!("{key}s"))? {
+        Some(value) => Some(value),
+        None => properties.get(key)?,
+    };
+    Ok(match value {
         None | Some(Value::Null) => Vec::new(),
         Some(Value::Array(values)) => values.iter().collect(),
         Some(value) => vec![value],
-    }
+    })
 }
 
 /// The host (an IPv6 address in brackets) and the port (empty for the default).

@@ -100,7 +100,7 @@ pub(super) fn capabilities(data: &[u8]) {
     place(&mut node.instance_info);
     let settings = BootSettings::default();
     let is_about_capabilities = |refusal: &Refusal| {
-        matches!(refusal, Refusal::BadValue { field, .. }
+        matches!(refusal, Refusal::BadValue { field, .. } | Refusal::Masked { field }
             if field == "properties.capabilities" || field == "instance_info.capabilities")
     };
     let checked = check_capabilities(&node);
@@ -181,7 +181,7 @@ pub(super) fn volume(data: &[u8]) {
             }
             assert!(volume.initiator_iqn.as_deref().is_none_or(is_one_word));
         }
-        BootPlan::Refuse(Refusal::BadValue { field, .. }) => {
+        BootPlan::Refuse(Refusal::BadValue { field, .. } | Refusal::Masked { field }) => {
             assert!(field.starts_with("volume "), "{field}");
         }
         BootPlan::Refuse(Refusal::Missing { fields }) => {

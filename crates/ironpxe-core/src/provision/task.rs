@@ -129,7 +129,7 @@ fn by_agent(node: &Node, kind: InterfaceKind) -> bool {
 fn deploy(node: &Node, last: Option<Action>, facts: &Facts<'_>) -> Actions {
     let deploy = deploy_interface(node)?;
     let on = Action::SetPower(PowerState::On);
-    if is_past_the_agent(node).is_some() {
+    if is_past_the_agent(node).unwrap_or_default().is_some() {
         // The installer has finished.
         let from_disk = Action::SetBootDevice(BootDevice::Disk, true);
         return Ok((vec![from_disk, on], FsmEvent::Done));
@@ -253,7 +253,7 @@ fn end(
         node.inspection_started_at = Some(at);
     }
     let installs = DeployInterface::of(node) == Some(DeployInterface::Anaconda);
-    if task == Task::Deploy && installs && is_past_the_agent(node).is_none() {
+    if task == Task::Deploy && installs && is_past_the_agent(node).unwrap_or_default().is_none() {
         // An installer cannot request its token: it is in its kickstart.
         agent::pregenerate_token(node, facts.agent_token.to_owned());
     }

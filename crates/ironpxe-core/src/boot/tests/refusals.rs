@@ -16,6 +16,7 @@ fn refusals() -> impl Strategy<Value = Refusal> {
             .prop_map(|octets| Refusal::PortNotPxeEnabled(crate::mac::MacAddress::new(octets))),
         fields().prop_map(|fields| Refusal::Missing { fields }),
         (fields(), nasty()).prop_map(|(field, problem)| Refusal::BadValue { field, problem }),
+        fields().prop_map(|field| Refusal::Masked { field }),
         (
             prop::sample::select(ImageKind::ALL.to_vec()),
             fields(),
@@ -46,9 +47,9 @@ fn fields() -> impl Strategy<Value = String> {
 fn about(refusal: &Refusal) -> Vec<String> {
     match refusal {
         Refusal::Missing { fields } => vec![fields.clone()],
-        Refusal::BadValue { field, .. } | Refusal::RamdiskDisabled { field } => {
-            vec![field.clone()]
-        }
+        Refusal::BadValue { field, .. }
+        | Refusal::Masked { field }
+        | Refusal::RamdiskDisabled { field } => vec![field.clone()],
         Refusal::Conflict { one, other } => vec![(*one).to_owned(), (*other).to_owned()],
         Refusal::PortNotPxeEnabled(mac) => vec!["pxe_enabled".to_owned(), mac.to_string()],
         Refusal::Image { kind, .. } => vec![kind.name().to_owned()],
