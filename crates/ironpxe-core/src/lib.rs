@@ -6,6 +6,7 @@
 //! Start at [`boot`] for the decision, at [`provision_state`] for the state machine behind it, at
 //! [`provision`] for how a node moves through it, and at [`node`] for the resource.
 
+pub mod beside;
 pub mod boot;
 pub mod boot_device;
 pub mod boot_ident;

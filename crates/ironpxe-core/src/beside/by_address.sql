@@ -7,7 +7,7 @@ SELECT n.uuid, n.name, n.driver, n.provision_state, n.power_state, n.maintenance
        p.uuid AS port_uuid, p.address AS port_address, p.pxe_enabled AS port_pxe_enabled,
        t.uuid AS target_uuid, t.boot_index AS target_boot_index, t.volume_type AS target_volume_type,
        t.volume_id AS target_volume_id, t.properties AS target_properties,
-       k.uuid AS connector_uuid, k.connector_id
+       k.uuid AS iqn_uuid, k.connector_id AS iqn_connector_id
   FROM ports p
   JOIN nodes n ON n.id = p.node_id
   LEFT JOIN conductors c ON c.id = n.conductor_affinity

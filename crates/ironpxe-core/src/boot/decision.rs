@@ -9,7 +9,7 @@ use super::images::{self, AgentRamdisk};
 use super::inspection;
 use super::installer::{self, InstallSource, Installation};
 use super::kernel_args::{ArgError, KernelArgs};
-use super::plan::{BootIf, BootPlan, LinuxBoot, LinuxRole, Machine, boot_volume};
+use super::plan::{BootIf, BootPlan, KickstartServer, LinuxBoot, LinuxRole, Machine, boot_volume};
 use super::progress::{self, RamdiskFlag};
 use super::refusal::Refusal;
 use super::san;
@@ -158,6 +158,10 @@ impl Decision<'_> {
         if let Some(reason) = progress::is_past_the_agent(node)? {
             return self.instance_because(reason);
         }
+        if progress::has_done_all_steps(node)? {
+            return self
+                .instance_because("all deploy steps are done, and the machine is powered on");
+        }
         if boot_volume(node)?.is_some() {
             return self.instance_because("the instance is on a volume: deployment needs no agent");
         }
@@ -292,14 +296,11 @@ impl Decision<'_> {
         self.one_image()?;
         capabilities::check_capabilities(node)?;
         let images = images::instance_pair(node, self.why)?;
-        let installation = Installation::explained(node, self.why)?;
+        let (origin, kickstart, install_source) = self.kickstart()?;
         let mut args = KernelArgs::new();
         let append_field = self.append(&mut args)?;
-        let path = installer::kickstart_path(node.uuid);
-        let kickstart = format!("inst.ks={}{path}", self.settings.api_url);
-        let source = self.settings.api_url_source.settings();
-        self.word(&mut args, source, &kickstart)?;
-        let (field, parts) = match installation.source {
+        self.word(&mut args, &origin, &format!("inst.ks={kickstart}"))?;
+        let (field, parts) = match install_source {
             InstallSource::Repository(url) => (
                 "instance_info.image_source",
                 format!("inst.repo={}", url.as_str()),
@@ -311,6 +312,32 @@ impl Decision<'_> {
         };
         self.word(&mut args, field, &parts)?;
         linux(LinuxRole::Installer, images, args, None, append_field)
+    }
+
+    /// The setting that the kickstart's URL comes from, the URL, and what the installer installs.
+    fn kickstart(&self) -> Result<(Cow<'static, str>, String, InstallSource), Refusal> {
+        let node = self.machine.node;
+        match self.machine.kickstart {
+            KickstartServer::Own => {
+                // Checked as a whole: a kickstart that cannot be rendered is not installed by.
+                let installation = Installation::explained(node, self.why)?;
+                let origin = self.settings.api_url_source.settings();
+                let path = installer::kickstart_path(node.uuid);
+                let url = format!("{}{path}", self.settings.api_url);
+                Ok((origin.into(), url, installation.source))
+            }
+            KickstartServer::Conductor { name, http_url } => {
+                let name = name.ok_or_else(|| Refusal::Missing {
+                    fields: "the conductor of the node".to_owned(),
+                })?;
+                let option = format!("[beside]http_urls of {name}");
+                let Some(http_url) = http_url else {
+                    return Err(Refusal::Missing { fields: option });
+                };
+                let url = format!("{}/{}/ks.cfg", http_url.trim_end_matches('/'), node.uuid);
+                Ok((option.into(), url, installer::source(node, self.why)?))
+            }
+        }
     }
 
     /// The boot of a deployed instance. Precedence: volume, ISO, ramdisk, network, disk.

@@ -85,7 +85,7 @@ impl Installation {
     /// As [`Installation::of`], and records the reasons.
     pub(super) fn explained(node: &Node, why: &Reasons) -> Result<Self, Refusal> {
         let instance = Fields::instance_info(node);
-        let source = source(node, why)?;
+        let source = verified_source(node, why)?;
         if instance.string("ks_template")?.is_some() {
             return Err(Refusal::BadValue {
                 field: "instance_info.ks_template".to_owned(),
@@ -108,10 +108,10 @@ impl Installation {
     }
 }
 
-fn source(node: &Node, why: &Reasons) -> Result<InstallSource, Refusal> {
+/// The source alone, without its checksum, for an installer whose kickstart is not of this service.
+pub(super) fn source(node: &Node, why: &Reasons) -> Result<InstallSource, Refusal> {
     const FIELD: &str = "instance_info.image_source";
-    let info = Fields::instance_info(node);
-    let text = info.string("image_source")?;
+    let text = Fields::instance_info(node).string("image_source")?;
     let text = text.ok_or_else(|| Refusal::Missing {
         fields: FIELD.to_owned(),
     })?;
@@ -133,16 +133,27 @@ fn source(node: &Node, why: &Reasons) -> Result<InstallSource, Refusal> {
         format!("the image is {kind}, by {because}")
     });
     if is_path {
-        for key in CHECKSUMS {
-            if is_given(info, key)? {
-                return Err(Refusal::BadValue {
-                    field: info.name(key),
-                    problem: "a package repository has no checksum; unset it".to_owned(),
-                });
-            }
-        }
-        return Ok(InstallSource::Repository(folder(url, FIELD)?));
+        return folder(url, FIELD).map(InstallSource::Repository);
     }
+    Ok(InstallSource::LiveImage { url, sha256: None })
+}
+
+fn verified_source(node: &Node, why: &Reasons) -> Result<InstallSource, Refusal> {
+    let info = Fields::instance_info(node);
+    let url = match source(node, why)? {
+        InstallSource::LiveImage { url, .. } => url,
+        repository @ InstallSource::Repository(_) => {
+            for key in CHECKSUMS {
+                if is_given(info, key)? {
+                    return Err(Refusal::BadValue {
+                        field: info.name(key),
+                        problem: "a package repository has no checksum; unset it".to_owned(),
+                    });
+                }
+            }
+            return Ok(repository);
+        }
+    };
     let sha256 = sha256(info)?;
     why.note("image", || match &sha256 {
         Some((field, _)) => format!("verified by its SHA-256, from {field}"),

@@ -50,7 +50,10 @@ pub use kernel_args::{ArgError, KernelArgs};
 pub use kickstart::{KICKSTART_TEMPLATE, KickstartError, Kickstarts};
 pub use operator::{ActiveTemplate, BrokenTemplate, OperatorTemplates, TemplateFile};
 pub use overrides::{CpuArch, Overrides, ParseArchError};
-pub use plan::{BootIf, BootPlan, LinuxBoot, LinuxRole, Machine, RenderContext, boots_from_volume};
+pub use plan::{
+    BootIf, BootPlan, KickstartServer, LinuxBoot, LinuxRole, Machine, RenderContext,
+    boots_from_volume,
+};
 pub use progress::RamdiskFlag;
 pub(crate) use progress::is_past_the_agent;
 pub use reference::{

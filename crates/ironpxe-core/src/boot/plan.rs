@@ -20,6 +20,23 @@ pub struct Machine<'a> {
     pub port: Option<&'a Port>,
     /// The node's volumes; only needed if [`boots_from_volume`] returns one.
     pub volumes: Option<&'a Volumes>,
+    /// Where its installer gets the kickstart, if it boots one.
+    pub kickstart: KickstartServer<'a>,
+}
+
+/// Who serves the kickstart of an installer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KickstartServer<'a> {
+    /// This service, which renders it.
+    #[default]
+    Own,
+    /// A conductor of another Ironic, which rendered it when it prepared the boot.
+    Conductor {
+        /// Its host name. `None`: no conductor manages the node.
+        name: Option<&'a str>,
+        /// The URL of its web server (`[deploy]http_url`), if it is known.
+        http_url: Option<&'a str>,
+    },
 }
 
 impl<'a> Machine<'a> {
@@ -29,6 +46,7 @@ impl<'a> Machine<'a> {
             node,
             port: None,
             volumes: None,
+            kickstart: KickstartServer::Own,
         }
     }
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::fields::Fields;
 use super::refusal::Refusal;
 use crate::node::Node;
+use crate::power_state::PowerState;
 
 /// The deploy steps after the agent, in their order: the machine is powered off, and on again as
 /// the instance, all in state `deploying`. Source: Ironic's `drivers/modules/agent_base.py`.
@@ -42,6 +43,21 @@ pub(crate) fn is_past_the_agent(node: &Node) -> Result<Option<String>, Refusal> 
              tear_down_agent: the agent has finished"
         )
     }))
+}
+
+/// Whether a deployment by Ironic has done all its steps, although its state is `deploying` still.
+///
+/// Ironic clears `deploy_step` and sets `deploy_steps` to `null`, and changes the state only when
+/// the console is started. The same is there before the first step of a later deployment, when the
+/// machine is powered off, or still runs the instance of before.
+///
+/// Source: Ironic's `conductor/deployments.py` (`do_next_deploy_step`), `conductor/utils.py`
+/// (`wipe_deploy_internal_info`).
+pub(super) fn has_done_all_steps(node: &Node) -> Result<bool, Refusal> {
+    let steps = Fields::driver_internal_info(node).get("deploy_steps")?;
+    Ok(Fields::deploy_step(node).get("step")?.is_none()
+        && steps == Some(&Value::Null)
+        && node.power_state == Some(PowerState::On))
 }
 
 /// Clears the progress of an earlier task.

@@ -257,9 +257,9 @@ impl Sampled {
 
     fn sample(&self, name: &str, downloads: Downloads) -> Sample {
         let machine = Machine {
-            node: &self.node,
             port: self.port.as_ref(),
             volumes: self.volumes.as_ref(),
+            ..Machine::of(&self.node)
         };
         Sample {
             name: text::for_console(name),

@@ -27,9 +27,9 @@ pub(super) struct MachineFacts {
 impl MachineFacts {
     pub(super) fn machine(&self) -> Machine<'_> {
         Machine {
-            node: &self.rows.node,
             port: self.rows.port.as_ref(),
             volumes: self.volumes.as_ref(),
+            ..Machine::of(&self.rows.node)
         }
     }
 }

@@ -142,9 +142,9 @@ impl Previewer<'_> {
         let mut supposed = vec![self.other_ports(&node, port.as_ref()).await?];
         supposed.extend(overrides.apply(&mut node));
         let machine = Machine {
-            node: &node,
             port: port.as_ref(),
             volumes: volumes.as_ref(),
+            ..Machine::of(&node)
         };
         let explanation = explain(machine, settings, REQUEST_ID);
         // After the first reason, which says how the machine was identified.

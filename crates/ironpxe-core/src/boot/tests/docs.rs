@@ -33,12 +33,21 @@ fn states() -> String {
 /// What the recorded progress of a task changes, by the states in which it does.
 fn progress() -> String {
     type Change = fn(&mut Node);
-    let cases: [(&str, &str, Change); 4] = [
+    let cases: [(&str, &str, Change); 5] = [
         (
             "`deploy_step.step` is `tear_down_agent`, `switch_to_tenant_network` or \
              `boot_instance`, or a step with a priority below 40",
             "the instance",
             |node| node.deploy_step = map(json!({"step": "boot_instance"})),
+        ),
+        (
+            "`deploy_step` is empty, `driver_internal_info.deploy_steps` is `null`, and \
+             `power_state` is `power on`: real Ironic has done all steps",
+            "the instance",
+            |node| {
+                node.driver_internal_info = map(json!({"deploy_steps": null}));
+                node.power_state = Some(crate::power_state::PowerState::On);
+            },
         ),
         (
             "`driver_internal_info.boot_from_volume`",

@@ -1,0 +1,72 @@
+//! Machines of another Ironic, from what its database ([`sql`]) or its API ([`rest`]) gives to what
+//! the boot decision takes.
+//!
+//! Both sources give the same [`IronicMachine`], whose decision, script and explanation are made by
+//! the code that makes those of this service's own nodes. Pure: who asks, how often, and what is
+//! done about a [`Problem`] is not here.
+//!
+//! Values that an API has masked are kept as they are. A decision that depends on one is a
+//! [`Refusal::Masked`]; `boot/fields.rs` says why none can get into a script.
+//!
+//! Times are not read: nothing that is booted depends on them.
+//!
+//! Source: Ironic's `db/sqlalchemy/models.py` and `api/controllers/v1/`, 17.0 to 39.0.
+
+mod problem;
+mod record;
+pub mod rest;
+pub mod sql;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+pub use problem::Problem;
+
+#[cfg(doc)]
+use crate::boot::Refusal;
+use crate::boot::{KickstartServer, Machine};
+use crate::driver::boot::BootInterface;
+use crate::node::Node;
+use crate::port::Port;
+use crate::volume::Volumes;
+
+/// A machine of another Ironic.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IronicMachine {
+    /// Its node.
+    pub node: Node,
+    /// The conductor that manages it: in the database the one that prepared its boot, in the API the
+    /// one that would prepare the next.
+    pub conductor: Option<String>,
+    /// The port with the requested address.
+    pub port: Option<Port>,
+    /// Its volumes. `None` if they were not asked for, because it does not boot from one.
+    pub volumes: Option<Volumes>,
+}
+
+impl IronicMachine {
+    /// Whether Ironic boots it by iPXE (`boot_interface` is `ipxe` or `http-ipxe`). Of another
+    /// machine, Ironic keeps no iPXE script, and neither is there one here.
+    pub fn boots_by_ipxe(&self) -> bool {
+        BootInterface::of(&self.node).transport().is_some()
+    }
+
+    /// What the decision takes. `http_urls` are the URLs of the conductors' web servers
+    /// (`[deploy]http_url`) by their host names: installers get their kickstart there, because it has
+    /// the node's agent token.
+    pub fn machine<'a>(&'a self, http_urls: &'a BTreeMap<String, String>) -> Machine<'a> {
+        let conductor = self.conductor.as_deref();
+        let http_url = conductor.and_then(|name| http_urls.get(name));
+        Machine {
+            node: &self.node,
+            port: self.port.as_ref(),
+            volumes: self.volumes.as_ref(),
+            kickstart: KickstartServer::Conductor {
+                name: conductor,
+                http_url: http_url.map(String::as_str),
+            },
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! What is wrong with what a source gave.
+
+use crate::boot::Refusal;
+
+/// Why there is no machine, although Ironic has one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// A value in Ironic's record of a node cannot be used, until somebody corrects it.
+    #[error("{field} of node {node}: {problem}")]
+    Value {
+        /// The node's name or UUID.
+        node: String,
+        /// The field of the API, or `table.column` of the database.
+        field: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A value is needed that the API does not show to this service's account.
+    #[error("{field} of node {node} is masked or redacted: its value is not known here")]
+    Masked {
+        /// The node's name or UUID.
+        node: String,
+        /// The field.
+        field: String,
+    },
+    /// The answer is not what Ironic gives. It says nothing about the machine: another answer may
+    /// come when it is asked again.
+    #[error("{from}: {problem}")]
+    Answer {
+        /// The request, or the statement.
+        from: String,
+        /// What is wrong with the answer.
+        problem: String,
+    },
+}
+
+impl Problem {
+    /// The refusal to tell the machine; `None` if it should ask again instead.
+    pub fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::Value { field, problem, .. } => Some(Refusal::BadValue {
+                field: field.clone(),
+                problem: problem.clone(),
+            }),
+            Self::Masked { field, .. } => Some(Refusal::Masked {
+                field: field.clone(),
+            }),
+            Self::Answer { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Machines from the answers of Ironic's API, asked with microversion 1.72 (Ironic 17.0).
+//!
+//! A machine takes two requests: `GET /v1/ports/detail?address=` ([`port`]) and `GET
+//! /v1/nodes/UUID` ([`node`]); and two more if it boots from a volume: `GET
+//! /v1/volume/targets?node=UUID&detail=true` and `GET /v1/volume/connectors?node=UUID&detail=true`
+//! ([`volumes`]). Each answer is of another moment, so that each says what it is about, which is
+//! compared with what was asked.
+
+use serde_json::Value;
+
+use super::problem::Problem;
+use super::record::{self, IQN, Record};
+use crate::JsonMap;
+use crate::id::NodeUuid;
+use crate::mac::MacAddress;
+use crate::node::Node;
+use crate::port::Port;
+use crate::volume::Volumes;
+
+/// The port with this address, whose `node_uuid` is the node to ask for; `None` if there is none,
+/// or none that the account may see.
+pub fn port(address: MacAddress, body: &[u8]) -> Result<Option<Port>, Problem> {
+    let request = format!("GET /v1/ports/detail?address={address}");
+    let mut ports = list(&request, "ports", body)?;
+    let Some(map) = ports.pop() else {
+        return Ok(None);
+    };
+    if !ports.is_empty() {
+        return Err(unexpected(&request, "has more than one port"));
+    }
+    let node = map.get("node_uuid").and_then(Value::as_str);
+    let node = node.unwrap_or("without a UUID").to_owned();
+    let body = Body::new(request, node, map);
+    body.requires(&["uuid", "address", "node_uuid", "pxe_enabled"])?;
+    let port = record::port(&body, body.id("node_uuid")?)?;
+    if port.address != address {
+        return Err(body.unexpected(&format!("has port {}", port.address)));
+    }
+    Ok(Some(port))
+}
+
+/// The node, and its conductor.
+pub fn node(uuid: NodeUuid, body: &[u8]) -> Result<(Node, Option<String>), Problem> {
+    let request = format!("GET /v1/nodes/{uuid}");
+    let map = parsed(&request, body)?;
+    let label = map.get("name").and_then(Value::as_str);
+    let label = label.map_or_else(|| uuid.to_string(), str::to_owned);
+    let mut body = Body::new(request, label, map);
+    body.requires(&NEEDED)?;
+    let node = record::node(&mut body)?;
+    if node.uuid != uuid {
+        return Err(body.unexpected(&format!("is node {}", node.uuid)));
+    }
+    Ok((node, body.text("conductor")?))
+}
+
+/// The fields of a node that decide what it boots.
+const NEEDED: [&str; 13] = [
+    "uuid",
+    "driver",
+    "provision_state",
+    "power_state",
+    "maintenance",
+    "fault",
+    "boot_interface",
+    "deploy_interface",
+    "properties",
+    "driver_info",
+    "instance_info",
+    "driver_internal_info",
+    "deploy_step",
+];
+
+/// The volumes of the node.
+pub fn volumes(node: NodeUuid, targets: &[u8], connectors: &[u8]) -> Result<Volumes, Problem> {
+    let bodies = |kind: &str, body| {
+        let request = format!("GET /v1/volume/{kind}?node={node}&detail=true");
+        let bodies = list(&request, kind, body)?.into_iter();
+        bodies
+            .map(|map| {
+                let body = Body::new(request.clone(), node.to_string(), map);
+                body.requires(&["uuid", "node_uuid"])?;
+                match body.id::<NodeUuid>("node_uuid")? {
+                    of if of == node => Ok(body),
+                    of => Err(body.unexpected(&format!("has one of node {of}"))),
+                }
+            })
+            .collect::<Result<Vec<_>, _>>()
+    };
+    let mut volumes = Volumes::default();
+    for mut body in bodies("targets", targets)? {
+        body.requires(&["boot_index", "volume_type", "properties"])?;
+        volumes.targets.push(record::target(&mut body, node)?);
+    }
+    volumes.targets.sort_by_key(|target| target.boot_index);
+    for body in bodies("connectors", connectors)? {
+        body.requires(&["type", "connector_id"])?;
+        if body.text("type")?.as_deref() == Some(IQN) {
+            volumes.connectors.push(record::connector(&body, node)?);
+        }
+    }
+    Ok(volumes)
+}
+
+/// A JSON object of an answer.
+struct Body {
+    request: String,
+    node: String,
+    map: JsonMap,
+}
+
+impl Body {
+    fn new(request: String, node: String, map: JsonMap) -> Self {
+        Self { request, node, map }
+    }
+
+    fn unexpected(&self, problem: &str) -> Problem {
+        unexpected(&self.request, problem)
+    }
+
+    /// All of these fields must be there, if only as `null`: a field that an old API does not show
+    /// may have a value.
+    fn requires(&self, fields: &[&str]) -> Result<(), Problem> {
+        let missing = fields.iter().find(|field| !self.map.contains_key(**field));
+        match missing {
+            None => Ok(()),
+            Some(field) => Err(self.unexpected(&format!(
+                "has no field {field}, which Ironic 17.0 and newer give with microversion 1.72"
+            ))),
+        }
+    }
+
+    fn value<T>(
+        &self,
+        field: &str,
+        what: &str,
+        read: impl FnOnce(&Value) -> Option<T>,
+    ) -> Result<Option<T>, Problem> {
+        match self.map.get(field) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => match read(value) {
+                Some(value) => Ok(Some(value)),
+                None => Err(self.unexpected(&format!("{field} is not {what}"))),
+            },
+        }
+    }
+}
+
+impl Record for Body {
+    fn raw_text(&self, field: &'static str) -> Result<Option<String>, Problem> {
+        self.value(field, "a string", |it| it.as_str().map(str::to_owned))
+    }
+
+    fn flag(&self, field: &'static str) -> Result<Option<bool>, Problem> {
+        self.value(field, "true or false", Value::as_bool)
+    }
+
+    fn number(&self, field: &'static str) -> Result<Option<i64>, Problem> {
+        self.value(field, "an integer", Value::as_i64)
+    }
+
+    fn json(&mut self, field: &'static str) -> Result<Option<Value>, Problem> {
+        Ok(self.map.remove(field))
+    }
+
+    fn name(&self, field: &'static str) -> String {
+        field.to_owned()
+    }
+
+    fn node(&self) -> String {
+        self.node.clone()
+    }
+}
+
+fn unexpected(request: &str, problem: &str) -> Problem {
+    Problem::Answer {
+        from: request.to_owned(),
+        problem: format!("the answer {problem}"),
+    }
+}
+
+/// The objects of a list.
+fn list(request: &str, name: &str, body: &[u8]) -> Result<Vec<JsonMap>, Problem> {
+    let mut map = parsed(request, body)?;
+    if map.get("next").is_some_and(|next| !next.is_null()) {
+        return Err(unexpected(request, "is only the first page of a list"));
+    }
+    let objects = map
+        .remove(name)
+        .and_then(|it| serde_json::from_value(it).ok());
+    objects.ok_or_else(|| unexpected(request, &format!("has no list of {name}")))
+}
+
+fn parsed(request: &str, body: &[u8]) -> Result<JsonMap, Problem> {
+    serde_json::from_slice(body).map_err(|error| match body.trim_ascii_start() {
+        [] => unexpected(request, "is empty"),
+        [b'<', ..] => unexpected(
+            request,
+            "is HTML: this is not Ironic's API, or a proxy of it",
+        ),
+        _ => unexpected(request, &format!("is not a JSON object: {error}")),
+    })
+}
