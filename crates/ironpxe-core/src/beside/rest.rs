@@ -140,7 +140,7 @@ impl Body {
             None | Some(Value::Null) => Ok(None),
             Some(value) => match read(value) {
                 Some(value) => Ok(Some(value)),
-                None => Err(self.unexpected(&format!("{field} is not {what}"))),
+                None => Err(self.unexpected(&format!("has a {field} that is not {what}"))),
             },
         }
     }

@@ -1,4 +1,4 @@
-//! Machines from the rows of Ironic's database (MariaDB, Galera, MySQL or SQLite).
+//! Machines from the rows of Ironic's database: `MariaDB`, Galera, `MySQL` or `SQLite`.
 //!
 //! One statement is one moment: node, port and volumes belong together. The statements name their
 //! columns, which all releases since 17.0 have, so that a schema is checked when they are prepared.

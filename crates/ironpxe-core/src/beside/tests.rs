@@ -2,11 +2,13 @@
 //! boot is what Ironic's own files boot.
 
 mod bad_input;
+mod ironic_files;
 mod masks;
 mod recorded;
 mod timelines;
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
@@ -25,7 +27,8 @@ pub(super) const IMAGES: &str = "http://192.0.2.20:8090";
 macro_rules! oracle {
     ($file:literal) => {
         serde_json::from_str(include_str!(concat!(
-            "../../tests/oracle/ironic-db/",
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/oracle/ironic-db/",
             $file
         )))
         .unwrap()
@@ -128,15 +131,16 @@ pub(super) fn plan(machine: &IronicMachine, settings: &BootSettings) -> BootPlan
     decide(machine.machine(&http_urls()), settings, REQUEST)
 }
 
-pub(super) fn script(machine: &IronicMachine, plan: &BootPlan, settings: &BootSettings) -> String {
+pub(super) fn script(machine: &IronicMachine, plan: &BootPlan) -> String {
+    static SCRIPTS: LazyLock<Scripts> =
+        LazyLock::new(|| Scripts::new(settings().downloads).unwrap());
     let http_urls = http_urls();
     let context = RenderContext {
         machine: machine.machine(&http_urls),
         request_id: REQUEST,
     };
-    let scripts = Scripts::new(settings.downloads).unwrap();
     let resolved = ResolvedPlan::direct(plan.clone());
-    scripts.render(&resolved, context).unwrap()
+    SCRIPTS.render(&resolved, context).unwrap()
 }
 
 #[test]

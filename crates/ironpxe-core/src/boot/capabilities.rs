@@ -56,24 +56,26 @@ fn check_boot_mode(node: &Node) -> Result<(), Refusal> {
     if of_instance(node, "secure_boot")?.as_deref() == Some("true") {
         return Ok(());
     }
-    let old = Fields::instance_info(node).string_if_any("deploy_boot_mode")?;
-    let (field, asked) = match (of_instance(node, KEY)?, old) {
-        (Some(mode), _) => (OF_INSTANCE, mode),
-        (None, Some(mode)) if !mode.is_empty() => {
-            ("instance_info.deploy_boot_mode", mode.to_owned())
-        }
-        (None, _) => return Ok(()),
+    let Some(own) = of_node(node, KEY)? else {
+        return Ok(());
     };
-    match of_node(node, KEY)? {
-        Some(own) if !own.eq_ignore_ascii_case(&asked) => Err(bad(
-            field,
-            format!(
-                "boot_mode {:?} contradicts {own:?} in {OF_NODE}",
-                text::abridged(&asked, 40)
-            ),
-        )),
-        Some(_) | None => Ok(()),
+    let (field, asked) = if let Some(mode) = of_instance(node, KEY)? {
+        (OF_INSTANCE, mode)
+    } else {
+        let old = Fields::instance_info(node).string_if_any("deploy_boot_mode")?;
+        let old = old.unwrap_or_default().to_owned();
+        ("instance_info.deploy_boot_mode", old)
+    };
+    if asked.is_empty() || own.eq_ignore_ascii_case(&asked) {
+        return Ok(());
     }
+    Err(bad(
+        field,
+        format!(
+            "boot_mode {:?} contradicts {own:?} in {OF_NODE}",
+            text::abridged(&asked, 40)
+        ),
+    ))
 }
 
 /// The boot option of a partition image, and the field it comes from: the instance's capability,

@@ -80,16 +80,27 @@ impl<'a> Fields<'a> {
 
     /// A value, also `null`.
     pub(super) fn get(self, key: &str) -> Result<Option<&'a Value>, Refusal> {
-        if is_redacted(self.map) {
-            let field = self.owner.to_string();
-            return Err(Refusal::Masked { field });
-        }
+        self.check_redacted()?;
         match self.map.get(key) {
             Some(value) if is_hidden(value) => Err(Refusal::Masked {
                 field: self.name(key),
             }),
             value => Ok(value),
         }
+    }
+
+    /// Whether there is a value, also a hidden one or `null`.
+    pub(super) fn has(self, key: &str) -> Result<bool, Refusal> {
+        self.check_redacted()?;
+        Ok(self.map.contains_key(key))
+    }
+
+    fn check_redacted(self) -> Result<(), Refusal> {
+        if is_redacted(self.map) {
+            let field = self.owner.to_string();
+            return Err(Refusal::Masked { field });
+        }
+        Ok(())
     }
 
     /// A string. Empty and `null` count as absent, as in Ironic.

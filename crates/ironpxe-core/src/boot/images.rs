@@ -149,9 +149,8 @@ pub(super) fn is_partition_image(node: &Node, why: &Reasons) -> Result<bool, Ref
     {
         (!whole, "driver_internal_info.is_whole_disk_image")
     } else {
-        let has = |key| instance.get(key).map(|it| it.is_some());
         (
-            has("kernel")? && has("ramdisk")?,
+            instance.has("kernel")? && instance.has("ramdisk")?,
             "the presence of instance_info.kernel and instance_info.ramdisk",
         )
     };

@@ -54,10 +54,12 @@ pub(crate) fn is_past_the_agent(node: &Node) -> Result<Option<String>, Refusal> 
 /// Source: Ironic's `conductor/deployments.py` (`do_next_deploy_step`), `conductor/utils.py`
 /// (`wipe_deploy_internal_info`).
 pub(super) fn has_done_all_steps(node: &Node) -> Result<bool, Refusal> {
+    let is_between_steps = Fields::deploy_step(node).get("step")?.is_none();
+    if !is_between_steps || node.power_state != Some(PowerState::On) {
+        return Ok(false);
+    }
     let steps = Fields::driver_internal_info(node).get("deploy_steps")?;
-    Ok(Fields::deploy_step(node).get("step")?.is_none()
-        && steps == Some(&Value::Null)
-        && node.power_state == Some(PowerState::On))
+    Ok(steps == Some(&Value::Null))
 }
 
 /// Clears the progress of an earlier task.

@@ -1,11 +1,8 @@
 //! Every recorded node: the same machine from each source, and the boot of Ironic's own file.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 use super::*;
-use crate::boot::{LinuxBoot, LinuxRole, Refusal};
-use crate::provision_state::ProvisionState;
 
 /// What is not the same in both databases, because each run of Ironic made its own.
 const OF_A_RUN: [&str; 5] = [
