@@ -6,6 +6,7 @@
 //!
 //! `docs/testing.md` says how to run them.
 
+mod beside;
 mod boot;
 mod documents;
 mod kickstart;
@@ -16,10 +17,11 @@ pub(crate) mod script;
 pub type Check = fn(&[u8]);
 
 /// Each target by the name of its file in `fuzz/fuzz_targets/` and its folder in `fuzz/corpus/`.
-pub const TARGETS: [(&str, Check); 9] = [
+pub const TARGETS: [(&str, Check); 10] = [
     ("boot_ident", names::boot_ident),
     ("capabilities", boot::capabilities),
     ("image_url", boot::image_url),
+    ("ironic_answers", beside::ironic_answers),
     ("kernel_args", boot::kernel_args),
     ("kickstart", kickstart::kickstart),
     ("mac_uuid", names::mac_uuid),

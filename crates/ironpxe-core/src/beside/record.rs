@@ -1,12 +1,14 @@
 //! Records of Ironic: what the columns of its tables, which are the fields of its API, mean here.
 
+use std::str::FromStr;
+
 use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::problem::Problem;
 use crate::JsonMap;
 use crate::driver::boot::BootInterface;
-use crate::id::{NodeUuid, NotAUuid};
+use crate::id::NodeUuid;
 use crate::interface::InterfaceKind;
 use crate::mac::MacAddress;
 use crate::mask::is_hidden_text;
@@ -15,6 +17,16 @@ use crate::port::Port;
 use crate::power_state::PowerState;
 use crate::provision_state::{ProvisionState, StoredState};
 use crate::volume::{VolumeConnector, VolumeTarget};
+
+/// A node's name for messages, if it is one, else its UUID.
+pub(super) fn label(name: Option<&str>, uuid: &str) -> String {
+    let is_plain = |text: &&str| {
+        let fits = (1..=255).contains(&text.len());
+        fits && text.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    let label = name.filter(is_plain).or(Some(uuid).filter(is_plain));
+    label.unwrap_or("without a UUID").to_owned()
+}
 
 /// Creation times are not read.
 const SOME_TIME: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
@@ -58,10 +70,9 @@ pub(super) trait Record {
     }
 
     /// An identifier that every record has.
-    fn id<T: std::str::FromStr<Err = NotAUuid>>(&self, field: &'static str) -> Result<T, Problem> {
-        self.set_text(field)?
-            .parse()
-            .map_err(|error: NotAUuid| self.invalid(field, error.to_string()))
+    fn id<T: FromStr>(&self, field: &'static str) -> Result<T, Problem> {
+        let id = self.set_text(field)?.parse();
+        id.map_err(|_| self.invalid(field, "is not a UUID"))
     }
 
     /// A JSON object. `NULL` is an empty one.
@@ -102,7 +113,7 @@ pub(super) fn node(record: &mut impl Record) -> Result<Node, Problem> {
     node.resource_class = record.text("resource_class")?;
     let instance = record.text("instance_uuid")?;
     let instance = instance.map(|text| text.parse()).transpose();
-    node.instance_uuid = instance.map_err(|_| record.invalid("instance_uuid", "not a UUID"))?;
+    node.instance_uuid = instance.map_err(|_| record.invalid("instance_uuid", "is not a UUID"))?;
     node.properties = record.object("properties")?;
     node.extra = record.object("extra")?;
     node.driver_info = record.object("driver_info")?;
@@ -114,7 +125,7 @@ pub(super) fn node(record: &mut impl Record) -> Result<Node, Problem> {
 
 pub(super) fn port(record: &impl Record, node: NodeUuid) -> Result<Port, Problem> {
     let address = MacAddress::parse_colons(&record.set_text("address")?)
-        .map_err(|error| record.invalid("address", error.to_string()))?;
+        .map_err(|_| record.invalid("address", "is not a MAC address"))?;
     let mut port = Port::new(record.id("uuid")?, node, address, SOME_TIME);
     // As in Ironic, where NULL is not true.
     port.pxe_enabled = record.flag("pxe_enabled")?.unwrap_or(false);

@@ -29,8 +29,8 @@ pub fn port(address: MacAddress, body: &[u8]) -> Result<Option<Port>, Problem> {
         return Err(unexpected(&request, "has more than one port"));
     }
     let node = map.get("node_uuid").and_then(Value::as_str);
-    let node = node.unwrap_or("without a UUID").to_owned();
-    let body = Body::new(request, node, map);
+    let label = record::label(None, node.unwrap_or_default());
+    let body = Body::new(request, label, map);
     body.requires(&["uuid", "address", "node_uuid", "pxe_enabled"])?;
     let port = record::port(&body, body.id("node_uuid")?)?;
     if port.address != address {
@@ -43,8 +43,7 @@ pub fn port(address: MacAddress, body: &[u8]) -> Result<Option<Port>, Problem> {
 pub fn node(uuid: NodeUuid, body: &[u8]) -> Result<(Node, Option<String>), Problem> {
     let request = format!("GET /v1/nodes/{uuid}");
     let map = parsed(&request, body)?;
-    let label = map.get("name").and_then(Value::as_str);
-    let label = label.map_or_else(|| uuid.to_string(), str::to_owned);
+    let label = record::label(map.get("name").and_then(Value::as_str), &uuid.to_string());
     let mut body = Body::new(request, label, map);
     body.requires(&NEEDED)?;
     let node = record::node(&mut body)?;
@@ -192,12 +191,13 @@ fn list(request: &str, name: &str, body: &[u8]) -> Result<Vec<JsonMap>, Problem>
 }
 
 fn parsed(request: &str, body: &[u8]) -> Result<JsonMap, Problem> {
-    serde_json::from_slice(body).map_err(|error| match body.trim_ascii_start() {
-        [] => unexpected(request, "is empty"),
-        [b'<', ..] => unexpected(
-            request,
-            "is HTML: this is not Ironic's API, or a proxy of it",
-        ),
-        _ => unexpected(request, &format!("is not a JSON object: {error}")),
-    })
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(map)) => Ok(map),
+        Ok(_) => Err(unexpected(request, "is not a JSON object")),
+        Err(error) => Err(match body.trim_ascii_start() {
+            [] => unexpected(request, "is empty"),
+            [b'<', ..] => unexpected(request, "is HTML, as of a proxy or another server"),
+            _ => unexpected(request, &format!("is not JSON: {error}")),
+        }),
+    }
 }

@@ -153,7 +153,6 @@ impl<R: Row> Record for Columns<'_, R> {
 
     fn node(&self) -> String {
         let cell = |column| self.row.text(column).ok().flatten();
-        let label = cell("name").or_else(|| cell("uuid"));
-        label.unwrap_or("without a UUID").to_owned()
+        record::label(cell("name"), cell("uuid").unwrap_or_default())
     }
 }

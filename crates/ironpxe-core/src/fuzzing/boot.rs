@@ -266,7 +266,7 @@ pub(super) fn render(data: &[u8]) {
 }
 
 /// Decides, renders, and checks the script.
-fn boot(machine: Machine<'_>, settings: &BootSettings) -> BootPlan {
+pub(super) fn boot(machine: Machine<'_>, settings: &BootSettings) -> BootPlan {
     let plan = decide(machine, settings, REQUEST);
     let context = RenderContext {
         machine,
