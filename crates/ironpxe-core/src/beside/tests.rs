@@ -175,3 +175,56 @@ fn a_node_from_before_there_were_states_is_available() {
     rows[0].insert("provision_state".into(), json!("levitating"));
     assert_eq!(from_sql(&rows).node.provision_state.name(), "levitating");
 }
+
+#[test]
+fn both_statements_read_the_same_columns() {
+    let by_node = sql::BY_ADDRESS
+        .replace("p.uuid AS port", "NULL AS port")
+        .replace("p.address AS port", "NULL AS port")
+        .replace("p.pxe_enabled AS port", "NULL AS port")
+        .replace(
+            "FROM ports p\n  JOIN nodes n ON n.id = p.node_id",
+            "FROM nodes n",
+        )
+        .replace("p.address = ?", "n.uuid = ?");
+    assert_eq!(sql::BY_NODE, by_node);
+    let mut rows = of_mariadb().remove("52:54:00:be:01:01").unwrap();
+    for column in ["port_uuid", "port_address", "port_pxe_enabled"] {
+        rows[0].insert(column.into(), Value::Null);
+    }
+    assert_eq!(from_sql(&rows).port, None);
+}
+
+#[test]
+fn a_kickstart_is_that_of_a_known_conductor() {
+    let rows = of_mariadb();
+    let machine = rows.values().map(from_sql);
+    let mut machine = machine
+        .filter(|machine| machine.node.label() == "bm-anaconda-wait")
+        .collect::<Vec<_>>()
+        .remove(0);
+    let elsewhere = BTreeMap::from([("conductor-2".to_owned(), "http://192.0.2.11".to_owned())]);
+    let missing = |machine: &IronicMachine| {
+        let plan = decide(machine.machine(&elsewhere), &settings(), REQUEST);
+        let BootPlan::Refuse(refusal) = plan else {
+            panic!("{plan:?}");
+        };
+        refusal.to_string()
+    };
+    assert_eq!(
+        missing(&machine),
+        "[beside]http_urls of conductor-1 not set"
+    );
+    machine.conductor = None;
+    assert_eq!(
+        missing(&machine),
+        "conductor: no conductor manages the node, so that none has its kickstart"
+    );
+    machine.conductor = Some("conductor-2".into());
+    let plan = decide(machine.machine(&elsewhere), &settings(), REQUEST);
+    let BootPlan::Linux(linux) = plan else {
+        panic!("{plan:?}");
+    };
+    let kickstart = format!("inst.ks=http://192.0.2.11/{}/ks.cfg", machine.node.uuid);
+    assert!(linux.args.words().contains(&kickstart), "{linux:?}");
+}

@@ -327,8 +327,10 @@ impl Decision<'_> {
                 Ok((origin.into(), url, installation.source))
             }
             KickstartServer::Conductor { name, http_url } => {
-                let name = name.ok_or_else(|| Refusal::Missing {
-                    fields: "the conductor of the node".to_owned(),
+                let name = name.ok_or_else(|| Refusal::BadValue {
+                    field: "conductor".to_owned(),
+                    problem: "no conductor manages the node, so that none has its kickstart"
+                        .to_owned(),
                 })?;
                 let option = format!("[beside]http_urls of {name}");
                 let Some(http_url) = http_url else {
