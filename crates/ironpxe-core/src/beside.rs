@@ -42,7 +42,7 @@ pub struct IronicMachine {
     pub conductor: Option<String>,
     /// The port with the requested address.
     pub port: Option<Port>,
-    /// Its volumes. `None` if they were not asked for, because it does not boot from one.
+    /// Its volumes; `None` if it does not boot from one.
     pub volumes: Option<Volumes>,
 }
 

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::IronicMachine;
 use super::problem::Problem;
 use super::record::{self, Record};
+use crate::boot::boots_from_volume;
 use crate::id::NodeUuid;
 use crate::volume::Volumes;
 
@@ -41,7 +42,6 @@ pub fn machine(rows: &[impl Row]) -> Result<Option<IronicMachine>, Problem> {
     let port = Columns::of(first, &PORTS);
     let port = port.is_there()?.then(|| record::port(&port, node.uuid));
     let port = port.transpose()?;
-    let mut volumes = Volumes::default();
     for row in rows {
         let of: NodeUuid = Columns::of(row, &NODES).id("uuid")?;
         if of != node.uuid {
@@ -50,21 +50,35 @@ pub fn machine(rows: &[impl Row]) -> Result<Option<IronicMachine>, Problem> {
                 problem: format!("has rows of node {of} beside those of node {}", node.uuid),
             });
         }
-        let mut target = Columns::of(row, &TARGETS);
-        if target.is_there()? {
-            push_new(&mut volumes.targets, record::target(&mut target, of)?);
-        }
-        let connector = Columns::of(row, &IQNS);
-        if connector.is_there()? {
-            push_new(&mut volumes.connectors, record::connector(&connector, of)?);
-        }
     }
+    let volumes = match boots_from_volume(&node) {
+        Some(_) => Some(volumes(rows, node.uuid)?),
+        None => None,
+    };
     Ok(Some(IronicMachine {
         node,
         conductor,
         port,
-        volumes: Some(volumes),
+        volumes,
     }))
+}
+
+fn volumes(rows: &[impl Row], node: NodeUuid) -> Result<Volumes, Problem> {
+    let mut volumes = Volumes::default();
+    for row in rows {
+        let mut target = Columns::of(row, &TARGETS);
+        if target.is_there()? {
+            push_new(&mut volumes.targets, record::target(&mut target, node)?);
+        }
+        let connector = Columns::of(row, &IQNS);
+        if connector.is_there()? {
+            push_new(
+                &mut volumes.connectors,
+                record::connector(&connector, node)?,
+            );
+        }
+    }
+    Ok(volumes)
 }
 
 fn push_new<T: PartialEq>(all: &mut Vec<T>, one: T) {

@@ -13,9 +13,9 @@ const OF_A_RUN: [&str; 5] = [
     "node.instance_info.hashed_rescue_password",
 ];
 
-/// What the API hides or shows otherwise than the database: also the conductor of a node that none
-/// has prepared yet, and not the volumes of a node that boots from none.
-const OF_THE_API: [&str; 12] = [
+/// What the API hides, or shows otherwise than the database: the conductor also of a node that none
+/// has prepared yet.
+const OF_THE_API: [&str; 11] = [
     "conductor",
     "node.driver_info.deploy_kernel",
     "node.driver_info.fake_password",
@@ -26,7 +26,6 @@ const OF_THE_API: [&str; 12] = [
     "node.instance_info.hashed_rescue_password",
     "node.instance_info.image_url",
     "node.instance_info.rescue_password",
-    "volumes",
     "volumes.targets.properties.auth_password",
 ];
 
