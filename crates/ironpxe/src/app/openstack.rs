@@ -86,6 +86,8 @@ fn auth(service: &config::OpenStack) -> Option<Auth> {
     };
     match service.auth_type? {
         AuthType::None => Some(Auth::None),
+        // Of `[beside]` only, as was checked.
+        AuthType::HttpBasic => None,
         AuthType::Password => Some(Auth::Password {
             auth_url: auth_url?,
             username: service.username.clone()?,

@@ -46,6 +46,7 @@ impl Loader {
             None => Connection::Sqlite(state_path.join("ironpxe.sqlite")),
         };
         self.config.state_path = state_path;
+        self.complete_beside();
     }
 
     /// Checks for conflicting settings.
@@ -100,6 +101,7 @@ impl Loader {
         self.check_files();
         self.check_json_rpc();
         self.check_openstack();
+        self.check_beside();
         self.check_pairs();
         self.check_loaders();
     }
@@ -278,6 +280,7 @@ impl Loader {
         });
         let allowed = &conductor.file_url_allowed_paths.0;
         let has_glance = self.config.glance.auth_type.is_some();
+        let beside = &self.config.beside;
         let lost: Vec<_> = single
             .chain(by_arch)
             .filter_map(|(key, Image(text))| {
@@ -285,7 +288,8 @@ impl Loader {
                     Ok(ImageRef::File(file)) => {
                         let path = Path::new(file.path());
                         let is_allowed = allowed.iter().any(|it| path.starts_with(it));
-                        (!is_allowed).then(|| {
+                        let has_url = beside.file_urls.url(text).is_some();
+                        (!is_allowed && !has_url).then(|| {
                             format!(
                                 "{} is not below a directory of \
                                  [conductor]file_url_allowed_paths",
@@ -359,9 +363,10 @@ impl Loader {
                 self.about(&format!("[{}]{key}", service.section), message);
             }
         }
+        self.check_http_basic();
     }
 
-    fn about(&mut self, key: &str, message: String) {
+    pub(super) fn about(&mut self, key: &str, message: String) {
         let origin = self.config.origin(key);
         self.problem(origin, Some(key.to_owned()), message);
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::section::section;
-use super::values::{Folders, Image};
+use super::values::{Image, Paths};
 
 section! {
     /// Tasks on nodes, and their ramdisks.
@@ -34,7 +34,7 @@ section! {
         /// The directories below which `file://` images are served: absolute paths. No other file
         /// of this host is served, and nothing that is reached through a symbolic link below them.
         /// Every conductor and every API needs the same files.
-        pub file_url_allowed_paths: Folders = Folders::default();
+        pub file_url_allowed_paths: Paths = Paths::default();
         /// The interval of this conductor's heartbeats, in seconds.
         pub heartbeat_interval: u32 = 10, in 1..=3600;
         /// A conductor without a heartbeat for this long is considered dead, in seconds.

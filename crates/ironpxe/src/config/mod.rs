@@ -7,8 +7,11 @@
 
 mod anaconda;
 mod api;
+mod beside;
+mod beside_connection;
 mod boot;
 mod check;
+mod check_beside;
 mod conductor;
 mod connection;
 mod database;
@@ -18,6 +21,7 @@ mod dnsmasq;
 mod endpoint;
 mod environment;
 mod error;
+mod file_urls;
 mod general;
 mod glance;
 mod images;
@@ -40,6 +44,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use self::anaconda::Anaconda;
 pub(crate) use self::api::Api;
+pub(crate) use self::beside::{Beside, BesideSource};
 pub(crate) use self::conductor::Conductor;
 pub(crate) use self::connection::Connection;
 pub(crate) use self::database::Database;
@@ -74,6 +79,8 @@ pub(crate) struct Config {
     pub json_rpc: JsonRpc,
     /// `[database]`
     pub database: Database,
+    /// `[beside]`
+    pub beside: Beside,
     /// `[pxe]`
     pub pxe: Pxe,
     /// `[images]`
@@ -99,6 +106,8 @@ pub(crate) struct Config {
     pub state_path: PathBuf,
     /// `[database]connection` or its default.
     pub database_connection: Connection,
+    /// `[beside]source` with its settings.
+    pub beside_source: Option<BesideSource>,
 
     /// The origin of each setting: `[section]key` → origin.
     origins: BTreeMap<String, Origin>,
@@ -121,8 +130,8 @@ pub(crate) struct Flag {
 macro_rules! sections {
     ($config:expr) => {
         sections!(
-            $config, general, api, conductor, json_rpc, database, pxe, images, inspector, deploy,
-            anaconda, dhcp, dnsmasq, glance, neutron
+            $config, general, api, conductor, json_rpc, database, beside, pxe, images, inspector,
+            deploy, anaconda, dhcp, dnsmasq, glance, neutron
         )
     };
     ($config:expr, $($section:ident),+) => {{
@@ -132,7 +141,7 @@ macro_rules! sections {
 }
 
 /// The number of sections.
-const SECTIONS: usize = 14;
+const SECTIONS: usize = 15;
 
 impl Config {
     /// Loads the configuration: the file, overridden by the environment, overridden by the flags.

@@ -16,6 +16,9 @@ pub(crate) enum AuthType {
     /// By an application credential.
     #[serde(rename = "v3applicationcredential")]
     ApplicationCredential,
+    /// By user and password in each request (RFC 7617), without Keystone.
+    #[serde(rename = "http_basic")]
+    HttpBasic,
 }
 
 impl TryFrom<String> for AuthType {
@@ -26,9 +29,10 @@ impl TryFrom<String> for AuthType {
             "none" => Ok(Self::None),
             "password" | "v3password" => Ok(Self::Password),
             "v3applicationcredential" => Ok(Self::ApplicationCredential),
+            "http_basic" => Ok(Self::HttpBasic),
             _ => Err(format!(
-                "unknown type {name:?}; expected \"password\", \"v3applicationcredential\" \
-                 or \"none\""
+                "unknown type {name:?}; expected \"password\", \"v3applicationcredential\", \
+                 \"none\", or in [beside] \"http_basic\""
             )),
         }
     }
@@ -71,6 +75,11 @@ impl OpenStack {
                     "endpoint_override",
                 )]
             }
+            Some(AuthType::HttpBasic) => vec![
+                beside(self.endpoint_override.is_some(), "endpoint_override"),
+                beside(self.username.is_some(), "username"),
+                beside(self.password.is_some(), "password"),
+            ],
             Some(AuthType::Password) => {
                 let user_domain = self.user_domain_id.is_some() || self.user_domain_name.is_some();
                 let project = self.project_id.is_some() || self.project_name.is_some();
@@ -110,19 +119,22 @@ impl OpenStack {
     }
 }
 
-/// Declares a section of an OpenStack service: `section!` with the shared keys before its own.
+/// Declares a section of an OpenStack service: `section!` with the shared keys before its own, but
+/// after those in brackets.
 macro_rules! openstack_section {
     (
         $(#[doc = $about:literal])*
-        [$section:literal] pub struct $Name:ident { $($own:tt)* }
+        [$section:literal] pub struct $Name:ident $([ $($first:tt)* ])? { $($own:tt)* }
     ) => {
         $crate::config::section::section! {
             $(#[doc = $about])*
             [$section] pub struct $Name {
+                $($($first)*)?
                 /// How to authenticate: `password` (`auth_url`, `username`, `password`, a project,
                 /// and the domains of both), `v3applicationcredential` (`auth_url`,
-                /// `application_credential_id` and `application_credential_secret`) or `none` (only
-                /// `endpoint_override`). Not set: the service is not used.
+                /// `application_credential_id` and `application_credential_secret`), `none` (only
+                /// `endpoint_override`) or, in `[beside]`, `http_basic` (`endpoint_override`,
+                /// `username` and `password`). Not set: the service is not used.
                 pub auth_type: Option<$crate::config::AuthType> = None;
                 /// Keystone's URL, for example `https://keystone.example:5000/v3`.
                 pub auth_url: Option<$crate::config::Endpoint> = None;

@@ -40,37 +40,54 @@ impl From<Names> for Vec<String> {
     }
 }
 
-/// Absolute paths of directories: a TOML list, or a comma-separated text as in Ironic's file.
+/// Absolute paths: a TOML list, or a comma-separated text as in Ironic's file.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "NamesAsWritten", into = "Vec<PathBuf>")]
-pub struct Folders(pub Vec<PathBuf>);
+pub struct Paths(pub Vec<PathBuf>);
 
-impl TryFrom<NamesAsWritten> for Folders {
+impl TryFrom<NamesAsWritten> for Paths {
     type Error = String;
 
     fn try_from(written: NamesAsWritten) -> Result<Self, Self::Error> {
-        let folders = match written {
-            NamesAsWritten::List(folders) => folders,
-            NamesAsWritten::Text(text) if text.trim().is_empty() => Vec::new(),
-            NamesAsWritten::Text(text) => text.split(',').map(|it| it.trim().to_owned()).collect(),
-        };
-        let folders: Vec<PathBuf> = folders.into_iter().map(PathBuf::from).collect();
+        let Texts(paths) = written.into();
+        let paths: Vec<PathBuf> = paths.into_iter().map(PathBuf::from).collect();
         let plain = |part| matches!(part, Component::RootDir | Component::Normal(_));
-        for folder in &folders {
-            if !folder.is_absolute() || !folder.components().all(plain) {
+        for path in &paths {
+            if !path.is_absolute() || !path.components().all(plain) {
                 return Err(format!(
                     "{} is not an absolute path without ..",
-                    folder.display()
+                    path.display()
                 ));
             }
         }
-        Ok(Self(folders))
+        Ok(Self(paths))
     }
 }
 
-impl From<Folders> for Vec<PathBuf> {
-    fn from(folders: Folders) -> Self {
-        folders.0
+impl From<Paths> for Vec<PathBuf> {
+    fn from(paths: Paths) -> Self {
+        paths.0
+    }
+}
+
+/// Texts, perhaps none: a TOML list, or a comma-separated text.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(from = "NamesAsWritten", into = "Vec<String>")]
+pub struct Texts(pub Vec<String>);
+
+impl From<NamesAsWritten> for Texts {
+    fn from(written: NamesAsWritten) -> Self {
+        Self(match written {
+            NamesAsWritten::List(texts) => texts,
+            NamesAsWritten::Text(text) if text.trim().is_empty() => Vec::new(),
+            NamesAsWritten::Text(text) => text.split(',').map(|it| it.trim().to_owned()).collect(),
+        })
+    }
+}
+
+impl From<Texts> for Vec<String> {
+    fn from(texts: Texts) -> Self {
+        texts.0
     }
 }
 
