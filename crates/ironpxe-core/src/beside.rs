@@ -5,6 +5,10 @@
 //! the code that makes those of this service's own nodes. Pure: who asks, how often, and what is
 //! done about a [`Problem`] is not here.
 //!
+//! A record that cannot be used, for example because its JSON is broken, is a machine that boots
+//! nothing, with the reason ([`IronicMachine::unusable`]); an answer that says nothing about the
+//! machine is a [`Problem`].
+//!
 //! Values that an API has masked are kept as they are. A decision that depends on one is a
 //! [`Refusal::Masked`]; `boot/fields.rs` says why none can get into a script.
 //!
@@ -24,9 +28,7 @@ use std::collections::BTreeMap;
 
 pub use problem::Problem;
 
-#[cfg(doc)]
-use crate::boot::Refusal;
-use crate::boot::{KickstartServer, Machine};
+use crate::boot::{KickstartServer, Machine, Refusal};
 use crate::driver::boot::BootInterface;
 use crate::node::Node;
 use crate::port::Port;
@@ -44,13 +46,46 @@ pub struct IronicMachine {
     pub port: Option<Port>,
     /// Its volumes; `None` if it does not boot from one.
     pub volumes: Option<Volumes>,
+    /// Why its record cannot be used. The other fields are then only as complete as the record.
+    pub unusable: Option<Refusal>,
 }
 
 impl IronicMachine {
-    /// Whether Ironic boots it by iPXE (`boot_interface` is `ipxe` or `http-ipxe`). Of another
-    /// machine, Ironic keeps no iPXE script, and neither is there one here.
-    pub fn boots_by_ipxe(&self) -> bool {
-        BootInterface::of(&self.node).transport().is_some()
+    /// A machine with this record.
+    ///
+    /// Ironic keeps no iPXE script of a node whose `boot_interface` is neither `ipxe` nor
+    /// `http-ipxe`, so such a machine boots nothing here either.
+    pub fn new(
+        node: Node,
+        conductor: Option<String>,
+        port: Option<Port>,
+        volumes: Option<Volumes>,
+    ) -> Self {
+        let unusable = match BootInterface::of(&node).transport() {
+            Some(_) => None,
+            None => Some(Refusal::BadValue {
+                field: "boot_interface".to_owned(),
+                problem: "Ironic boots this node otherwise than by iPXE".to_owned(),
+            }),
+        };
+        Self {
+            node,
+            conductor,
+            port,
+            volumes,
+            unusable,
+        }
+    }
+
+    /// A machine whose record cannot be used: only the node's UUID, name and state are known.
+    pub fn unusable(node: Node, refusal: Refusal) -> Self {
+        Self {
+            node,
+            conductor: None,
+            port: None,
+            volumes: None,
+            unusable: Some(refusal),
+        }
     }
 
     /// What the decision takes. `http_urls` are the URLs of the conductors' web servers
@@ -67,6 +102,7 @@ impl IronicMachine {
                 name: conductor,
                 http_url: http_url.map(String::as_str),
             },
+            unusable: self.unusable.as_ref(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::boot::Refusal;
 
-/// Why there is no machine, although Ironic has one.
+/// Why an answer is no machine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// A value in Ironic's record of a node cannot be used, until somebody corrects it.
@@ -35,17 +35,13 @@ pub enum Problem {
 }
 
 impl Problem {
-    /// The refusal to tell the machine; `None` if it should ask again instead.
-    pub fn refusal(&self) -> Option<Refusal> {
+    /// The refusal to tell the machine, if the problem is in its record; otherwise the machine asks
+    /// again.
+    pub fn into_refusal(self) -> Result<Refusal, Self> {
         match self {
-            Self::Value { field, problem, .. } => Some(Refusal::BadValue {
-                field: field.clone(),
-                problem: problem.clone(),
-            }),
-            Self::Masked { field, .. } => Some(Refusal::Masked {
-                field: field.clone(),
-            }),
-            Self::Answer { .. } => None,
+            Self::Value { field, problem, .. } => Ok(Refusal::BadValue { field, problem }),
+            Self::Masked { field, .. } => Ok(Refusal::Masked { field }),
+            Self::Answer { .. } => Err(self),
         }
     }
 }

@@ -85,6 +85,18 @@ pub(super) trait Record {
     }
 }
 
+/// What is certain of a node whose record cannot be used.
+pub(super) fn outline(record: &impl Record, uuid: NodeUuid) -> Node {
+    let readable = |field| record.text(field).ok().flatten();
+    let driver = readable("driver").unwrap_or_default();
+    let mut node = Node::enroll(uuid, driver, SOME_TIME);
+    node.name = readable("name");
+    if let Some(state) = readable("provision_state") {
+        node.provision_state = StoredState::from_name(&state);
+    }
+    node
+}
+
 pub(super) fn node(record: &mut impl Record) -> Result<Node, Problem> {
     let mut node = Node::enroll(record.id("uuid")?, record.set_text("driver")?, SOME_TIME);
     node.name = record.text("name")?;

@@ -1,19 +1,19 @@
 //! Machines from the answers of Ironic's API, asked with microversion 1.72 (Ironic 17.0).
 //!
 //! A machine takes two requests: `GET /v1/ports/detail?address=` ([`port`]) and `GET
-//! /v1/nodes/UUID` ([`node`]); and two more if it boots from a volume: `GET
+//! /v1/nodes/UUID` ([`machine`]); and two more if it boots from a volume: `GET
 //! /v1/volume/targets?node=UUID&detail=true` and `GET /v1/volume/connectors?node=UUID&detail=true`
-//! ([`volumes`]). Each answer is of another moment, so that each says what it is about, which is
+//! ([`with_volumes`]). Each answer is of another moment, so that each says what it is about, which is
 //! compared with what was asked.
 
 use serde_json::Value;
 
+use super::IronicMachine;
 use super::problem::Problem;
 use super::record::{self, IQN, Record};
 use crate::JsonMap;
 use crate::id::NodeUuid;
 use crate::mac::MacAddress;
-use crate::node::Node;
 use crate::port::Port;
 use crate::volume::Volumes;
 
@@ -32,25 +32,38 @@ pub fn port(address: MacAddress, body: &[u8]) -> Result<Option<Port>, Problem> {
     let label = record::label(None, node.unwrap_or_default());
     let body = Body::new(request, label, map);
     body.requires(&["uuid", "address", "node_uuid", "pxe_enabled"])?;
-    let port = record::port(&body, body.id("node_uuid")?)?;
+    let port = body.id("node_uuid").and_then(|node| record::port(&body, node));
+    // Of which machine it is cannot be said without a node.
+    let port = port.map_err(|problem| body.unexpected(&format!("cannot be used: {problem}")))?;
     if port.address != address {
         return Err(body.unexpected(&format!("has port {}", port.address)));
     }
     Ok(Some(port))
 }
 
-/// The node, and its conductor.
-pub fn node(uuid: NodeUuid, body: &[u8]) -> Result<(Node, Option<String>), Problem> {
+/// The machine of this node, with its port but without its volumes. If it boots from one
+/// ([`boots_from_volume`](crate::boot::boots_from_volume)), [`with_volumes`] adds them.
+pub fn machine(
+    uuid: NodeUuid,
+    port: Option<Port>,
+    body: &[u8],
+) -> Result<IronicMachine, Problem> {
     let request = format!("GET /v1/nodes/{uuid}");
     let map = parsed(&request, body)?;
     let label = record::label(map.get("name").and_then(Value::as_str), &uuid.to_string());
     let mut body = Body::new(request, label, map);
     body.requires(&NEEDED)?;
-    let node = record::node(&mut body)?;
-    if node.uuid != uuid {
-        return Err(body.unexpected(&format!("is node {}", node.uuid)));
+    match body.id::<NodeUuid>("uuid") {
+        Ok(of) if of == uuid => {}
+        Ok(of) => return Err(body.unexpected(&format!("is node {of}"))),
+        Err(_) => return Err(body.unexpected("has no UUID")),
     }
-    Ok((node, body.text("conductor")?))
+    let outline = record::outline(&body, uuid);
+    let node = record::node(&mut body).and_then(|node| Ok((node, body.text("conductor")?)));
+    match node {
+        Ok((node, conductor)) => Ok(IronicMachine::new(node, conductor, port, None)),
+        Err(problem) => Ok(IronicMachine::unusable(outline, problem.into_refusal()?)),
+    }
 }
 
 /// The fields of a node that decide what it boots.
@@ -70,8 +83,25 @@ const NEEDED: [&str; 13] = [
     "deploy_step",
 ];
 
-/// The volumes of the node.
-pub fn volumes(node: NodeUuid, targets: &[u8], connectors: &[u8]) -> Result<Volumes, Problem> {
+/// The machine with its volumes.
+pub fn with_volumes(
+    machine: IronicMachine,
+    targets: &[u8],
+    connectors: &[u8],
+) -> Result<IronicMachine, Problem> {
+    match volumes(machine.node.uuid, targets, connectors) {
+        Ok(volumes) => Ok(IronicMachine {
+            volumes: Some(volumes),
+            ..machine
+        }),
+        Err(problem) => Ok(IronicMachine {
+            unusable: Some(problem.into_refusal()?),
+            ..machine
+        }),
+    }
+}
+
+fn volumes(node: NodeUuid, targets: &[u8], connectors: &[u8]) -> Result<Volumes, Problem> {
     let bodies = |kind: &str, body| {
         let request = format!("GET /v1/volume/{kind}?node={node}&detail=true");
         let bodies = list(&request, kind, body)?.into_iter();

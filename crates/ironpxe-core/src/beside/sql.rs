@@ -36,31 +36,42 @@ pub fn machine(rows: &[impl Row]) -> Result<Option<IronicMachine>, Problem> {
     let Some(first) = rows.first() else {
         return Ok(None);
     };
+    let columns = Columns::of(first, &NODES);
+    let unexpected = |problem: String| Problem::Answer {
+        from: "the boot statement".to_owned(),
+        problem,
+    };
+    let uuid = columns.id("uuid");
+    let uuid: NodeUuid = uuid.map_err(|problem| unexpected(problem.to_string()))?;
+    for row in rows {
+        let of = Columns::of(row, &NODES).id("uuid");
+        if of != Ok(uuid) {
+            let problem = format!("the answer has rows of other nodes beside those of node {uuid}");
+            return Err(unexpected(problem));
+        }
+    }
+    match usable(rows, first) {
+        Ok(machine) => Ok(Some(machine)),
+        Err(problem) => {
+            let refusal = problem.into_refusal()?;
+            let outline = record::outline(&columns, uuid);
+            Ok(Some(IronicMachine::unusable(outline, refusal)))
+        }
+    }
+}
+
+fn usable<R: Row>(rows: &[R], first: &R) -> Result<IronicMachine, Problem> {
     let mut columns = Columns::of(first, &NODES);
     let node = record::node(&mut columns)?;
     let conductor = columns.text("conductor")?;
     let port = Columns::of(first, &PORTS);
     let port = port.is_there()?.then(|| record::port(&port, node.uuid));
     let port = port.transpose()?;
-    for row in rows {
-        let of: NodeUuid = Columns::of(row, &NODES).id("uuid")?;
-        if of != node.uuid {
-            return Err(Problem::Answer {
-                from: "the boot statement".to_owned(),
-                problem: format!("has rows of node {of} beside those of node {}", node.uuid),
-            });
-        }
-    }
     let volumes = match boots_from_volume(&node) {
         Some(_) => Some(volumes(rows, node.uuid)?),
         None => None,
     };
-    Ok(Some(IronicMachine {
-        node,
-        conductor,
-        port,
-        volumes,
-    }))
+    Ok(IronicMachine::new(node, conductor, port, volumes))
 }
 
 fn volumes(rows: &[impl Row], node: NodeUuid) -> Result<Volumes, Problem> {

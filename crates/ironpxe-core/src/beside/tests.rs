@@ -87,17 +87,13 @@ pub(super) fn from_rest(recorded: &Value, mac: &str) -> IronicMachine {
     let address: MacAddress = mac.parse().unwrap();
     let port = rest::port(address, &body(&recorded["ports_detail"][mac]));
     let port = port.unwrap().unwrap();
-    let (node, conductor) = rest::node(port.node_uuid, &body(&recorded["node"])).unwrap();
-    let volumes = boots_from_volume(&node).map(|_| {
-        let (targets, connectors) = (&recorded["volume_targets"], &recorded["volume_connectors"]);
-        rest::volumes(node.uuid, &body(targets), &body(connectors)).unwrap()
-    });
-    IronicMachine {
-        node,
-        conductor,
-        port: Some(port),
-        volumes,
+    let node = port.node_uuid;
+    let machine = rest::machine(node, Some(port), &body(&recorded["node"])).unwrap();
+    if boots_from_volume(&machine.node).is_none() {
+        return machine;
     }
+    let (targets, connectors) = (&recorded["volume_targets"], &recorded["volume_connectors"]);
+    rest::with_volumes(machine, &body(targets), &body(connectors)).unwrap()
 }
 
 /// The configuration of the recorded Ironic.
@@ -149,13 +145,17 @@ fn only_machines_that_ironic_boots_by_ipxe_are_booted_here() {
     let not_ours: Vec<String> = rows
         .values()
         .map(from_sql)
-        .filter(|machine| !machine.boots_by_ipxe())
+        .filter(|machine| machine.unusable.is_some())
         .map(|machine| machine.node.label())
         .collect();
     assert_eq!(not_ours, ["bm-not-ipxe"]);
     let mut row = rows["52:54:00:be:01:01"].clone();
     row[0].insert("boot_interface".into(), Value::Null);
-    assert!(!from_sql(&row).boots_by_ipxe(), "NULL");
+    let refusal = from_sql(&row).unusable.unwrap().to_string();
+    assert_eq!(
+        refusal,
+        "boot_interface: Ironic boots this node otherwise than by iPXE"
+    );
 }
 
 #[test]

@@ -99,6 +99,9 @@ impl Decision<'_> {
                 node.label()
             ),
         });
+        if let Some(refusal) = self.machine.unusable {
+            return Err(refusal.clone());
+        }
         if let Some(port) = self.machine.port.filter(|port| !port.pxe_enabled) {
             return Err(Refusal::PortNotPxeEnabled(port.address));
         }

@@ -22,6 +22,8 @@ pub struct Machine<'a> {
     pub volumes: Option<&'a Volumes>,
     /// Where its installer gets the kickstart, if it boots one.
     pub kickstart: KickstartServer<'a>,
+    /// Why nothing can be decided from its record.
+    pub unusable: Option<&'a Refusal>,
 }
 
 /// Who serves the kickstart of an installer.
@@ -47,6 +49,7 @@ impl<'a> Machine<'a> {
             port: None,
             volumes: None,
             kickstart: KickstartServer::Own,
+            unusable: None,
         }
     }
 }

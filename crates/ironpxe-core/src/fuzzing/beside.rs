@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::boot::boot;
-use crate::beside::{IronicMachine, Problem, rest};
+use crate::beside::{Problem, rest};
 use crate::boot::{BootPlan, BootSettings, boots_from_volume};
 use crate::id::NodeUuid;
 use crate::mac::MacAddress;
@@ -22,23 +22,16 @@ pub(super) fn ironic_answers(data: &[u8]) {
         assert_eq!(port.address, address);
     }
     let uuid = NodeUuid(uuid::Uuid::nil());
-    let Some((node, conductor)) = accepted(rest::node(uuid, next())) else {
+    let Some(mut machine) = accepted(rest::machine(uuid, port, next())) else {
         return;
     };
-    assert_eq!(node.uuid, uuid);
-    let volumes = match boots_from_volume(&node) {
-        Some(_) => match accepted(rest::volumes(uuid, next(), next())) {
-            Some(volumes) => Some(volumes),
+    assert_eq!(machine.node.uuid, uuid);
+    if boots_from_volume(&machine.node).is_some() {
+        match accepted(rest::with_volumes(machine, next(), next())) {
+            Some(with_volumes) => machine = with_volumes,
             None => return,
-        },
-        None => None,
-    };
-    let machine = IronicMachine {
-        node,
-        conductor,
-        port,
-        volumes,
-    };
+        }
+    }
     let http_urls = BTreeMap::from([("conductor-1".to_owned(), "http://192.0.2.10".to_owned())]);
     for text in texts(&boot(machine.machine(&http_urls), &BootSettings::default())) {
         assert!(!text.contains(STARS), "{text:?}");

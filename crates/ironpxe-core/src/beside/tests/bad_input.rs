@@ -5,8 +5,18 @@ use super::*;
 const MAC: &str = "52:54:00:be:01:01";
 const OTHER_MAC: &str = "52:54:00:be:18:01";
 
+/// What is said of rows: a problem, or why the machine of this node is not booted.
 fn said_of(rows: &Rows) -> String {
-    sql::machine(rows).map_or_else(|problem| problem.to_string(), |_| String::new())
+    match sql::machine(rows) {
+        Err(problem) => format!("ask again: {problem}"),
+        Ok(machine) => machine.map(|it| refusal_of(&it)).unwrap_or_default(),
+    }
+}
+
+fn refusal_of(machine: &IronicMachine) -> String {
+    let (name, refusal) = (machine.node.label(), &machine.unusable);
+    let refusal = refusal.as_ref().map(|it| format!("{name}: {it}"));
+    refusal.unwrap_or_default()
 }
 
 /// What is said of the recorded rows with one other cell in the first.
@@ -59,7 +69,7 @@ fn rows_that_cannot_be_used_are_named_by_table_column_and_node() {
     without[0].remove("deploy_step");
     let said = said_of(&without);
     assert!(
-        said.starts_with("nodes.deploy_step of node bm-deploy-wait: "),
+        said.starts_with("bm-deploy-wait: nodes.deploy_step: "),
         "{said}"
     );
     assert_eq!(said_of(&Vec::new()), "", "no such machine");
@@ -70,7 +80,7 @@ fn rows_of_two_nodes_are_no_machine() {
     let all = of_mariadb();
     let rows = [all[MAC].clone(), all[OTHER_MAC].clone()].concat();
     assert!(
-        said_of(&rows).contains("rows of node"),
+        said_of(&rows).contains("rows of other nodes"),
         "{}",
         said_of(&rows)
     );
@@ -97,8 +107,13 @@ fn answers_that_are_not_ironics_are_asked_for_again() {
     let address = MAC.parse().unwrap();
     let node = |change: fn(&mut JsonMap)| {
         let recorded = answers(|it| change(it["node"].as_object_mut().unwrap()));
-        problem(rest::node(uuid, recorded["node"].to_string().as_bytes()))
+        problem(rest::machine(
+            uuid,
+            None,
+            recorded["node"].to_string().as_bytes(),
+        ))
     };
+    let body = |body: &[u8]| problem(rest::machine(uuid, None, body));
     let port = |change: fn(&mut Vec<Value>)| {
         let recorded = answers(|it| {
             change(it["ports_detail"][MAC]["ports"].as_array_mut().unwrap());
@@ -109,18 +124,20 @@ fn answers_that_are_not_ironics_are_asked_for_again() {
         ))
     };
     let volumes = |targets: &str, connectors: &str| {
-        problem(rest::volumes(
-            uuid,
+        let recorded = answers(|_| {})["node"].to_string();
+        let machine = rest::machine(uuid, None, recorded.as_bytes()).unwrap();
+        problem(rest::with_volumes(
+            machine,
             targets.as_bytes(),
             connectors.as_bytes(),
         ))
     };
     let problems = [
-        problem(rest::node(uuid, b"")),
-        problem(rest::node(uuid, b" <!DOCTYPE html><html>")),
-        problem(rest::node(uuid, b"[]")),
-        problem(rest::node(uuid, b"{\"error_message\": \"x\"}")),
-        problem(rest::node(uuid, b"{\"uuid\": ")),
+        body(b""),
+        body(b" <!DOCTYPE html><html>"),
+        body(b"[]"),
+        body(b"{\"error_message\": \"x\"}"),
+        body(b"{\"uuid\": "),
         node(|it| drop(it.remove("deploy_step"))),
         node(|it| drop(it.insert("maintenance".into(), json!("false")))),
         node(|it| drop(it.insert("driver".into(), json!(7)))),
@@ -145,8 +162,9 @@ fn answers_that_are_not_ironics_are_asked_for_again() {
     let said: Vec<String> = problems
         .into_iter()
         .map(|problem| {
-            assert_eq!(problem.refusal(), None, "{problem}");
-            problem.to_string()
+            let said = problem.to_string();
+            assert_eq!(problem.clone().into_refusal(), Err(problem));
+            said
         })
         .collect();
     insta::assert_snapshot!(said.join("\n"));
@@ -161,8 +179,12 @@ fn values_that_somebody_must_correct_are_refused() {
         .unwrap();
     let refusal = |field: &str, value: Value| {
         let recorded = answers(|it| it["node"][field] = value);
-        let problem = problem(rest::node(uuid, recorded["node"].to_string().as_bytes()));
-        format!("{problem}: {}", problem.refusal().unwrap())
+        let body = recorded["node"].to_string();
+        let machine = rest::machine(uuid, None, body.as_bytes()).unwrap();
+        let BootPlan::Refuse(refusal) = plan(&machine, &settings()) else {
+            panic!("{field} is used");
+        };
+        format!("{}: {refusal}", machine.node.label())
     };
     let said = [
         refusal("driver", json!(null)),

@@ -135,7 +135,7 @@ fn agrees(machine: &IronicMachine, plan: &BootPlan, file: &Value) -> bool {
             BootPlan::LocalDisk(_)
                 | BootPlan::Refuse(Refusal::StateBootsNothing(_) | Refusal::Fault(_))
         );
-        return nothing || !machine.boots_by_ipxe();
+        return nothing || machine.unusable.is_some();
     }
     let boots = of_script(&script(machine, plan));
     assert!(
@@ -146,7 +146,7 @@ fn agrees(machine: &IronicMachine, plan: &BootPlan, file: &Value) -> bool {
 }
 
 fn said(machine: &IronicMachine, plan: &BootPlan) -> String {
-    if !machine.boots_by_ipxe() {
+    if machine.unusable.is_some() {
         return "not ours".to_owned();
     }
     match plan {

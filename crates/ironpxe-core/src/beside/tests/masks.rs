@@ -196,13 +196,7 @@ fn a_redacted_object_is_refused_by_its_name() {
     let recorded: BTreeMap<String, Value> = oracle!("rest-lessee.json");
     let of_lessee = &recorded["bm-own-images"];
     let uuid = of_lessee["uuid"].as_str().unwrap().parse().unwrap();
-    let (node, conductor) = rest::node(uuid, of_lessee.to_string().as_bytes()).unwrap();
-    let machine = IronicMachine {
-        node,
-        conductor,
-        port: None,
-        volumes: None,
-    };
+    let machine = rest::machine(uuid, None, of_lessee.to_string().as_bytes()).unwrap();
     let refusal = Refusal::Masked {
         field: "driver_info".into(),
     };
