@@ -7,6 +7,7 @@
 
 mod api;
 mod app;
+mod beside;
 mod boot;
 mod cli;
 mod client_network;

@@ -32,7 +32,9 @@ pub fn port(address: MacAddress, body: &[u8]) -> Result<Option<Port>, Problem> {
     let label = record::label(None, node.unwrap_or_default());
     let body = Body::new(request, label, map);
     body.requires(&["uuid", "address", "node_uuid", "pxe_enabled"])?;
-    let port = body.id("node_uuid").and_then(|node| record::port(&body, node));
+    let port = body
+        .id("node_uuid")
+        .and_then(|node| record::port(&body, node));
     // Of which machine it is cannot be said without a node.
     let port = port.map_err(|problem| body.unexpected(&format!("cannot be used: {problem}")))?;
     if port.address != address {
@@ -43,11 +45,7 @@ pub fn port(address: MacAddress, body: &[u8]) -> Result<Option<Port>, Problem> {
 
 /// The machine of this node, with its port but without its volumes. If it boots from one
 /// ([`boots_from_volume`](crate::boot::boots_from_volume)), [`with_volumes`] adds them.
-pub fn machine(
-    uuid: NodeUuid,
-    port: Option<Port>,
-    body: &[u8],
-) -> Result<IronicMachine, Problem> {
+pub fn machine(uuid: NodeUuid, port: Option<Port>, body: &[u8]) -> Result<IronicMachine, Problem> {
     let request = format!("GET /v1/nodes/{uuid}");
     let map = parsed(&request, body)?;
     let label = record::label(map.get("name").and_then(Value::as_str), &uuid.to_string());
@@ -64,6 +62,77 @@ pub fn machine(
         Ok((node, conductor)) => Ok(IronicMachine::new(node, conductor, port, None)),
         Err(problem) => Ok(IronicMachine::unusable(outline, problem.into_refusal()?)),
     }
+}
+
+/// The UUID in the answer to `GET /v1/nodes/NAME?fields=uuid`.
+pub fn node_uuid(body: &[u8]) -> Result<NodeUuid, Problem> {
+    let request = "GET /v1/nodes/NAME?fields=uuid";
+    uuid_in(request, "uuid", &parsed(request, body)?)
+}
+
+/// The ports in the answer to `GET /v1/ports/detail?node=UUID`.
+pub fn ports(node: NodeUuid, body: &[u8]) -> Result<Vec<Port>, Problem> {
+    let request = format!("GET /v1/ports/detail?node={node}");
+    let ports = list(&request, "ports", body)?.into_iter();
+    let port = |map| {
+        let body = Body::new(request.clone(), node.to_string(), map);
+        body.requires(&["uuid", "address", "pxe_enabled"])?;
+        record::port(&body, node)
+    };
+    ports.map(port).collect()
+}
+
+/// A port in a list of all ports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedPort {
+    /// Its UUID.
+    pub uuid: String,
+    /// Its node.
+    pub node_uuid: NodeUuid,
+    /// Its address.
+    pub address: String,
+}
+
+/// UUIDs and names in a page of `GET /v1/nodes?fields=uuid,name`.
+pub fn listed_nodes(body: &[u8]) -> Result<Vec<(NodeUuid, Option<String>)>, Problem> {
+    let request = "GET /v1/nodes?fields=uuid,name";
+    let node = |map: JsonMap| {
+        let name = map.get("name").and_then(Value::as_str);
+        Ok((uuid_in(request, "uuid", &map)?, name.map(str::to_owned)))
+    };
+    page(request, "nodes", body)?
+        .into_iter()
+        .map(node)
+        .collect()
+}
+
+/// A page of `GET /v1/ports?fields=uuid,address,node_uuid`.
+pub fn listed_ports(body: &[u8]) -> Result<Vec<ListedPort>, Problem> {
+    let request = "GET /v1/ports?fields=uuid,address,node_uuid";
+    let port = |map: JsonMap| {
+        let text = |field: &str| map.get(field).and_then(Value::as_str).map(str::to_owned);
+        let missing = || unexpected(request, "has a port without UUID or address");
+        Ok(ListedPort {
+            uuid: text("uuid").ok_or_else(missing)?,
+            address: text("address").ok_or_else(missing)?,
+            node_uuid: uuid_in(request, "node_uuid", &map)?,
+        })
+    };
+    page(request, "ports", body)?
+        .into_iter()
+        .map(port)
+        .collect()
+}
+
+/// Whether the body is an answer to `GET /v1/conductors`.
+pub fn conductors(body: &[u8]) -> Result<(), Problem> {
+    page("GET /v1/conductors", "conductors", body).map(drop)
+}
+
+fn uuid_in(request: &str, field: &str, map: &JsonMap) -> Result<NodeUuid, Problem> {
+    let uuid = map.get(field).and_then(Value::as_str);
+    let uuid = uuid.and_then(|uuid| uuid.parse().ok());
+    uuid.ok_or_else(|| unexpected(request, &format!("has no valid {field}")))
 }
 
 /// The fields of a node that decide what it boots.
@@ -208,12 +277,21 @@ fn unexpected(request: &str, problem: &str) -> Problem {
     }
 }
 
-/// The objects of a list.
+/// The objects of a list, which must be complete.
 fn list(request: &str, name: &str, body: &[u8]) -> Result<Vec<JsonMap>, Problem> {
-    let mut map = parsed(request, body)?;
+    let map = parsed(request, body)?;
     if map.get("next").is_some_and(|next| !next.is_null()) {
         return Err(unexpected(request, "is only the first page of a list"));
     }
+    objects(request, name, map)
+}
+
+/// The objects of a page of a list.
+fn page(request: &str, name: &str, body: &[u8]) -> Result<Vec<JsonMap>, Problem> {
+    objects(request, name, parsed(request, body)?)
+}
+
+fn objects(request: &str, name: &str, mut map: JsonMap) -> Result<Vec<JsonMap>, Problem> {
     let objects = map
         .remove(name)
         .and_then(|it| serde_json::from_value(it).ok());

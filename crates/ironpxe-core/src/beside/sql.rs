@@ -12,6 +12,7 @@ use super::problem::Problem;
 use super::record::{self, Record};
 use crate::boot::boots_from_volume;
 use crate::id::NodeUuid;
+use crate::port::Port;
 use crate::volume::Volumes;
 
 /// The machine of a port's address, in lower case with colons: its rows, or none.
@@ -72,6 +73,11 @@ fn usable<R: Row>(rows: &[R], first: &R) -> Result<IronicMachine, Problem> {
         None => None,
     };
     Ok(IronicMachine::new(node, conductor, port, volumes))
+}
+
+/// A port of the node, in a row with the columns of a port alone.
+pub fn port(row: &impl Row, node: NodeUuid) -> Result<Port, Problem> {
+    record::port(&Columns::of(row, &PORTS), node)
 }
 
 fn volumes(rows: &[impl Row], node: NodeUuid) -> Result<Volumes, Problem> {

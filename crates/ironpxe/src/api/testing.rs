@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::api::{self, AppState};
-use crate::boot::{self, BootService};
+use crate::boot::{self, BootFacts, BootService};
 use crate::conductor::{self, LocalConductor};
 use crate::db::Db;
 use crate::lifecycle::Tasks;
@@ -207,7 +207,7 @@ impl TestAppBuilder {
 
     pub(crate) async fn start_on(self, db: Db) -> TestApp {
         let images = self.boot.images.clone();
-        let boot = BootService::new(&db, *self.boot, &Tasks::new());
+        let boot = BootService::new(BootFacts::new(&db), *self.boot, &Tasks::new());
         let start = conductor::testing::start(&db, boot.clone(), *self.conductor, Tasks::new());
         let conductor = Box::pin(start).await;
         let http_service = api::http_service(AppState {

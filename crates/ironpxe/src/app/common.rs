@@ -5,7 +5,7 @@ use ironpxe_core::boot::Kickstarts;
 use super::AppError;
 use super::openstack::Clients;
 use super::settings::{boot_settings, images};
-use crate::boot::{BootService, HardwareTypes, Templates};
+use crate::boot::{BootFacts, BootService, HardwareTypes, Templates};
 use crate::config::{Config, Secret};
 use crate::db::Db;
 use crate::ident;
@@ -68,7 +68,7 @@ impl Common {
             hardware_types,
         );
         let tasks = Tasks::new();
-        let boot = BootService::new(&db, settings, &tasks);
+        let boot = BootService::new(BootFacts::new(&db), settings, &tasks);
         Ok(Self {
             config,
             db,

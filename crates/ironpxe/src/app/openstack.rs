@@ -6,7 +6,7 @@ use ironpxe_core::swift::TempUrlDigest;
 
 use crate::config::{self, AuthType, Config, Endpoint, Names, Secret, Word};
 use crate::openstack::{
-    Auth, Domain, Glance, Neutron, Project, Settings, SetupError, TempUrlSettings, TempUrls,
+    Auth, Domain, Glance, Neutron, Project, Scope, Settings, SetupError, TempUrlSettings, TempUrls,
 };
 
 /// The delay before the first retry of a request.
@@ -93,13 +93,13 @@ fn auth(service: &config::OpenStack) -> Option<Auth> {
             username: service.username.clone()?,
             user_domain: domain(&service.user_domain_id, &service.user_domain_name)?,
             password: service.password.as_ref().map(secret)?,
-            project: match (&service.project_id, &service.project_name) {
+            scope: Scope::Project(match (&service.project_id, &service.project_name) {
                 (Some(id), _) => Project::Id(id.clone()),
                 (None, name) => Project::Name(
                     name.clone()?,
                     domain(&service.project_domain_id, &service.project_domain_name)?,
                 ),
-            },
+            }),
         }),
         AuthType::ApplicationCredential => Some(Auth::ApplicationCredential {
             auth_url: auth_url?,

@@ -3,7 +3,8 @@
 //! The decision returns references to images; this resolves them. If an image is missing, the
 //! machine's script says so; if it is temporarily unavailable, the machine retries.
 
-use ironpxe_core::boot::{BootPlan, ImageKind, ImageRef, Machine, ResolvedPlan, decide};
+use ironpxe_core::boot::{BootPlan, ImageKind, ImageRef, ResolvedPlan, decide};
+use ironpxe_core::boot_ident::BootIdent;
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::node::Node;
@@ -22,12 +23,14 @@ impl BootService {
         kind: ImageKind,
     ) -> Result<ImageRef> {
         let inner = self.inner();
-        let Some(node) = inner.facts.node(uuid).await? else {
+        let Some(facts) = inner.facts.machine(BootIdent::Node(uuid)).await? else {
             let kind = kind.name();
             warn!(req.id = request_id, node.uuid = %uuid, "{kind} not served: no such node");
             return Err(Fault::NotFound);
         };
-        let plan = decide(Machine::of(&node), &inner.settings.boot, request_id);
+        let machine = facts.machine();
+        let node = machine.node;
+        let plan = decide(machine, &inner.settings.boot, request_id);
         if let Some(image) = plan.image(kind) {
             return Ok(image.clone());
         }

@@ -3,7 +3,8 @@
 //! It has the agent token, so it is only served while the boot decision for the node is its
 //! installer.
 
-use ironpxe_core::boot::{BootPlan, KickstartError, LinuxRole, Machine, decide};
+use ironpxe_core::boot::{BootPlan, KickstartError, LinuxRole, decide};
+use ironpxe_core::boot_ident::BootIdent;
 use ironpxe_core::driver::agent;
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::NodeUuid;
@@ -33,10 +34,12 @@ impl BootService {
 
 impl Inner {
     async fn kickstart(&self, request_id: &str, uuid: NodeUuid) -> Result<String> {
-        let Some(node) = self.facts.node(uuid).await? else {
+        let Some(facts) = self.facts.machine(BootIdent::Node(uuid)).await? else {
             warn!(req.id = request_id, node.uuid = %uuid, "kickstart not served: no such node");
             return Err(Fault::NotFound);
         };
+        let machine = facts.machine();
+        let node = machine.node;
         let none = |reason: String| {
             warn!(
                 req.id = request_id,
@@ -47,18 +50,18 @@ impl Inner {
             );
             Fault::NotFound
         };
-        match decide(Machine::of(&node), &self.settings.boot, request_id) {
+        match decide(machine, &self.settings.boot, request_id) {
             BootPlan::Linux(linux) if linux.role == LinuxRole::Installer => {}
             BootPlan::Refuse(refusal) => return Err(none(refusal.to_string())),
             plan => return Err(none(format!("the machine boots: {}", plan.title()))),
         }
-        let Some(token) = agent::token(&node) else {
+        let Some(token) = agent::token(node) else {
             return Err(none(
                 "the node has no agent token; deploy it again".to_owned(),
             ));
         };
         let kickstart = self
-            .kickstart_of(&node, token)
+            .kickstart_of(node, token)
             .map_err(|error| match error {
                 KickstartError::Refused(refusal) => none(refusal.to_string()),
                 KickstartError::Template { .. } => Fault::Internal(error.to_string()),

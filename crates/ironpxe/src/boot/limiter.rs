@@ -5,27 +5,24 @@
 //! and the others are served at full speed. The 503 is delayed: immediate responses to thousands of
 //! retrying machines would take the CPU time that the others need.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ironpxe_core::error::Fault;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::warn;
 
+use super::log_interval::LogInterval;
 use super::response;
 
 /// The delay of a 503.
 const PAUSE: Duration = Duration::from_millis(200);
-/// The minimum interval between log lines about the limit.
-const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Limits concurrent requests.
 #[derive(Debug)]
 pub(super) struct BootLimiter {
     permits: Semaphore,
     limit: usize,
-    /// When the limit was last logged.
-    logged: Mutex<Option<Instant>>,
+    logged: LogInterval,
 }
 
 impl BootLimiter {
@@ -35,7 +32,7 @@ impl BootLimiter {
         Self {
             permits: Semaphore::new(limit),
             limit,
-            logged: Mutex::new(None),
+            logged: LogInterval::default(),
         }
     }
 
@@ -55,7 +52,7 @@ impl BootLimiter {
 
     fn acquire(&self) -> Result<SemaphorePermit<'_>, Fault> {
         self.permits.try_acquire().map_err(|_| {
-            if self.is_to_be_logged() {
+            if self.logged.is_due() {
                 warn!(
                     "{} boot requests are in progress, the limit of [api]max_boot_requests: \
                      further requests get 503 and retry",
@@ -64,15 +61,6 @@ impl BootLimiter {
             }
             response::overloaded()
         })
-    }
-
-    fn is_to_be_logged(&self) -> bool {
-        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = logged.is_none_or(|logged| logged.elapsed() >= LOG_INTERVAL);
-        if due {
-            *logged = Some(Instant::now());
-        }
-        due
     }
 }
 

@@ -3,8 +3,8 @@
 //! `request.rs` parses URLs and arguments, [`service`] turns a request into a [`BootResponse`]
 //! (cache, facts, decision, images, script, log), and `response.rs` chooses status and
 //! `Retry-After`. The HTTP API, its fast path and JSON-RPC only encode the response. Everything a
-//! boot needs is in the database and in the configuration of every process, so no conductor is
-//! involved.
+//! boot needs is in the database (or that of an existing Ironic) and in the configuration of every
+//! process, so no conductor is involved.
 //!
 //! `docs/architecture.md` follows one request through these files.
 
@@ -14,6 +14,7 @@ mod hardware_types;
 mod images;
 mod kickstart;
 mod limiter;
+mod log_interval;
 pub(crate) mod preview;
 mod rendered;
 mod request;
@@ -27,6 +28,7 @@ pub(crate) mod testing;
 mod tests;
 mod unknown_machines;
 
+pub(crate) use self::facts::BootFacts;
 pub(crate) use self::hardware_types::HardwareTypes;
 pub(crate) use self::preview::BootPreview;
 pub(crate) use self::request::{BootRequest, BootTarget};

@@ -12,7 +12,6 @@ use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::mac::MacAddress;
 use ironpxe_core::node::Node;
-use ironpxe_core::port::Port;
 
 use super::facts::BootFacts;
 use super::service::BootService;
@@ -97,16 +96,16 @@ pub(crate) async fn offline(
 /// a valid name.
 async fn find(facts: &BootFacts, machine: &str) -> Result<Option<BootIdent>> {
     if let Ok(uuid) = machine.parse::<NodeUuid>() {
-        let node = facts.node(uuid).await?;
-        return Ok(node.map(|node| BootIdent::Node(node.uuid)));
+        let node = facts.machine(BootIdent::Node(uuid)).await?;
+        return Ok(node.map(|_| BootIdent::Node(uuid)));
     }
-    if let Some(node) = facts.node_by_name(machine).await? {
-        return Ok(Some(BootIdent::Node(node.uuid)));
+    if let Some(uuid) = facts.node_by_name(machine).await? {
+        return Ok(Some(BootIdent::Node(uuid)));
     }
     let Ok(mac) = machine.parse::<MacAddress>() else {
         return Ok(None);
     };
-    let found = facts.port(mac).await?;
+    let found = facts.machine(BootIdent::Address(mac)).await?;
     Ok(found.map(|_| BootIdent::Address(mac)))
 }
 
@@ -125,40 +124,28 @@ impl Previewer<'_> {
             scripts,
             images,
         } = self.context;
-        let (mut node, port) = match ident {
-            BootIdent::Node(uuid) => {
-                let node = self.facts.node(uuid).await?;
-                let missing = || Fault::NodeNotFound(uuid.to_string());
-                (node.ok_or_else(missing)?, None)
-            }
-            BootIdent::Address(mac) => {
-                let found = self.facts.port(mac).await?;
-                let missing = || Fault::PortNotFound(mac.to_string());
-                let (node, port) = found.ok_or_else(missing)?;
-                (node, Some(port))
-            }
+        let missing = || match ident {
+            BootIdent::Node(uuid) => Fault::NodeNotFound(uuid.to_string()),
+            BootIdent::Address(mac) => Fault::PortNotFound(mac.to_string()),
         };
-        let volumes = self.facts.volumes(&node).await?;
-        let mut supposed = vec![self.other_ports(&node, port.as_ref()).await?];
-        supposed.extend(overrides.apply(&mut node));
-        let machine = Machine {
-            port: port.as_ref(),
-            volumes: volumes.as_ref(),
-            ..Machine::of(&node)
-        };
+        let mut facts = self.facts.machine(ident).await?.ok_or_else(missing)?;
+        let mut supposed = vec![self.other_ports(facts.machine()).await?];
+        supposed.extend(overrides.apply(facts.node_mut()));
+        let machine = facts.machine();
+        let node = machine.node;
         let explanation = explain(machine, settings, REQUEST_ID);
         // After the first reason, which says how the machine was identified.
         let mut reasons = explanation.reasons;
         let first = reasons.len().min(1);
         reasons.splice(first..first, supposed);
         if let Some(firmware) = overrides.firmware {
-            let more = explain_firmware(&explanation.plan, &node, settings, firmware);
+            let more = explain_firmware(&explanation.plan, node, settings, firmware);
             reasons.extend(more);
         }
         let decided = explanation.plan;
         let was_refused = matches!(decided, BootPlan::Refuse(_));
         let located = images
-            .locate(decided, &node, Purpose::Preview)
+            .locate(decided, node, Purpose::Preview)
             .await
             .unwrap_or_else(|problem| ResolvedPlan::refused(problem.into()));
         let elsewhere = located.locations();
@@ -167,9 +154,9 @@ impl Previewer<'_> {
             text: location.explanation.clone(),
         }));
         if let (BootPlan::Refuse(refusal), false) = (located.plan(), was_refused) {
-            reasons.extend(refused(refusal, &node));
+            reasons.extend(refused(refusal, node));
         }
-        reasons.extend(scripts.operators_template(&node).map(template));
+        reasons.extend(scripts.operators_template(node).map(template));
         let context = RenderContext {
             machine,
             request_id: REQUEST_ID,
@@ -180,7 +167,7 @@ impl Previewer<'_> {
         let plan = match unusable {
             None => located.plan().title(),
             Some(FailedTemplate { refusal, .. }) => {
-                reasons.extend(refused(&refusal, &node));
+                reasons.extend(refused(&refusal, node));
                 BootPlan::Refuse(refusal).title()
             }
         };
@@ -197,7 +184,8 @@ impl Previewer<'_> {
     }
 
     /// The reason about the node's other ports.
-    async fn other_ports(self, node: &Node, matched: Option<&Port>) -> Result<Reason> {
+    async fn other_ports(self, machine: Machine<'_>) -> Result<Reason> {
+        let (node, matched) = (machine.node, machine.port);
         let ports = self.facts.ports(node.uuid).await?;
         let others: Vec<String> = ports
             .iter()

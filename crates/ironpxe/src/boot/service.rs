@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use ironpxe_core::boot::{
-    BootSettings, Kickstarts, Machine, ResolvedPlan, Scripts, UnknownMachine, decide,
-};
+use ironpxe_core::boot::{BootSettings, Kickstarts, Machine, Scripts, UnknownMachine, decide};
 use ironpxe_core::boot_ident::BootIdent;
 use ironpxe_core::error::{Fault, Result};
 use tracing::warn;
@@ -19,7 +17,6 @@ use super::response::{BootResponse, ClientKind};
 use super::script_template::{is_standard_request_id, placeholder};
 use super::templates::Templates;
 use super::unknown_machines::UnknownMachines;
-use crate::db::Db;
 use crate::images::Images;
 use crate::lifecycle::Tasks;
 
@@ -60,9 +57,8 @@ pub(super) struct Inner {
 }
 
 impl BootService {
-    /// Builds the service on this database.
-    pub(crate) fn new(db: &Db, settings: BootServiceSettings, tasks: &Tasks) -> Self {
-        let facts = BootFacts::new(db);
+    /// Builds the service on this source of nodes.
+    pub(crate) fn new(facts: BootFacts, settings: BootServiceSettings, tasks: &Tasks) -> Self {
         Self(Arc::new(Inner {
             cache: BootCache::new(&facts, tasks, settings.cache_bytes),
             facts,
@@ -213,10 +209,10 @@ impl Inner {
             return Ok(None);
         }
         let plan = decide(machine, &self.settings.boot, placeholder());
-        if !self.settings.images.are_direct(&plan) {
+        let Some(located) = self.settings.images.locate_fixed(plan) else {
             return Ok(None);
-        }
-        let rendered = Rendered::new(scripts, machine, &ResolvedPlan::direct(plan), placeholder())?;
+        };
+        let rendered = Rendered::new(scripts, machine, &located, placeholder())?;
         let intern = |shared| self.interner.intern(shared);
         Ok(Some(CachedScript::new(rendered, machine, intern)))
     }

@@ -13,8 +13,8 @@ use ironpxe_core::boot_ident::BootIdent;
 use ironpxe_core::error::Result;
 
 use super::{
-    BootBody, BootRequest, BootService, BootServiceSettings, ClientKind, HardwareTypes, Templates,
-    response,
+    BootBody, BootFacts, BootRequest, BootService, BootServiceSettings, ClientKind, HardwareTypes,
+    Templates, response,
 };
 use crate::db::Db;
 use crate::lifecycle::Tasks;
@@ -36,7 +36,7 @@ pub(crate) fn settings() -> BootServiceSettings {
 
 /// A service with these settings.
 pub(crate) fn service(db: &Db) -> BootService {
-    BootService::new(db, settings(), &Tasks::new())
+    BootService::new(BootFacts::new(db), settings(), &Tasks::new())
 }
 
 impl BootService {

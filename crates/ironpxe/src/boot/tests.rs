@@ -44,7 +44,7 @@ impl Pair {
 
     fn with(db: Db, settings: BootServiceSettings) -> Self {
         Self {
-            boot: BootService::new(&db, settings.clone(), &Tasks::new()),
+            boot: BootService::new(BootFacts::new(&db), settings.clone(), &Tasks::new()),
             db,
             settings,
         }

@@ -229,6 +229,7 @@ fn open_for_good(path: &Path) -> std::io::Result<&'static Watched> {
     }
 }
 
+pub(super) mod file_versions;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) mod fuzzing;
 pub(super) mod snapshots;

@@ -46,9 +46,10 @@ mod write_health;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-pub(crate) use self::boot_rows::{BootRows, MAX_MACHINES_PER_QUERY, Revisions, Versioned};
+pub(crate) use self::boot_rows::{BootRows, MAX_MACHINES_PER_QUERY, Revisions};
 pub(crate) use self::child::Child;
 pub(crate) use self::commit_version::CommitVersion;
+pub(crate) use self::commit_version::file_versions::FileVersions;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use self::commit_version::fuzzing::wal_index as fuzz_wal_index;
 pub(crate) use self::conductor::Registration;

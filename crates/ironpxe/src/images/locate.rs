@@ -61,10 +61,33 @@ impl Images {
         }
     }
 
-    /// Whether all images of a plan are their own locations, so that the plan always resolves to
-    /// the same URLs.
-    pub(crate) fn are_direct(&self, plan: &BootPlan) -> bool {
-        !plan.images().any(|(_, image)| self.is_relayed(image))
+    /// Locates the images of a plan that always resolves to the same URLs; `None` for others.
+    pub(crate) fn locate_fixed(&self, plan: BootPlan) -> Option<ResolvedPlan> {
+        let mut elsewhere = Vec::new();
+        for (kind, image) in plan.images() {
+            if let Some(location) = self.mapped(image) {
+                elsewhere.push((kind, location.ok()?));
+            } else if self.is_relayed(image) {
+                return None;
+            }
+        }
+        Some(ResolvedPlan::new(plan, elsewhere))
+    }
+
+    /// The URL of a file on a path that machines reach by a web server (`[beside]file_urls`).
+    fn mapped(&self, image: &ImageRef) -> Option<Result<Location, ImageError>> {
+        let ImageRef::File(file) = image else {
+            return None;
+        };
+        let (prefix, url) = self.0.file_urls.of(file)?;
+        let url = url.map_err(|error| {
+            ImageError::NotAvailable(format!("[beside]file_urls of {prefix:?}: {error}"))
+        });
+        Some(url.map(|url| Location {
+            url,
+            expires_at: None,
+            explanation: format!("the URL of this file by [beside]file_urls of {prefix:?}"),
+        }))
     }
 
     /// Locates the images of a node's plan. A missing image turns it into a refusal.
@@ -74,9 +97,6 @@ impl Images {
         node: &Node,
         purpose: Purpose,
     ) -> Result<ResolvedPlan, LocateError> {
-        if self.are_direct(&plan) {
-            return Ok(ResolvedPlan::direct(plan));
-        }
         let mut elsewhere = Vec::new();
         for (kind, image) in plan.images() {
             if !self.is_relayed(image) {
@@ -116,6 +136,9 @@ impl Images {
         name: &str,
         purpose: Purpose,
     ) -> Result<Location, ImageError> {
+        if let Some(mapped) = self.mapped(image) {
+            return mapped;
+        }
         let explanation = match image {
             ImageRef::Http(url) => {
                 // Names are only resolved when the image is fetched, not for every boot script.

@@ -11,6 +11,7 @@ mod address_policy;
 mod downloads;
 mod error;
 mod file;
+mod file_urls;
 mod glance;
 mod locate;
 mod range;
@@ -34,6 +35,7 @@ pub(crate) use self::downloads::Client;
 use self::downloads::{Downloads, Permit};
 pub(crate) use self::error::ImageError;
 use self::file::Allowed;
+pub(crate) use self::file_urls::FileUrls;
 use self::glance::GlanceSource;
 pub(crate) use self::locate::{LocateError, Purpose};
 pub(crate) use self::range::ByteRange;
@@ -80,6 +82,8 @@ pub(crate) struct Settings {
     pub downloads: usize,
     /// `[conductor]file_url_allowed_paths`.
     pub allowed_paths: Vec<PathBuf>,
+    /// `[beside]file_urls`.
+    pub file_urls: FileUrls,
     /// The trusted CA certificates for relaying `https://` images, as PEM; the system's if unset
     /// (`[images]cafile`).
     pub cafile: Option<PathBuf>,
@@ -112,6 +116,7 @@ struct Inner {
     relay: Relay,
     signer: UrlSigner,
     allowed: Allowed,
+    file_urls: FileUrls,
     glances: GlanceSource,
     temp_url_lifetime: Duration,
     idle_timeout: Duration,
@@ -137,6 +142,7 @@ impl Images {
                 lifetime: settings.url_lifetime,
             },
             allowed: Allowed(settings.allowed_paths),
+            file_urls: settings.file_urls,
             glances: GlanceSource::new(settings.glance, settings.temp_urls),
             temp_url_lifetime: settings.temp_url_lifetime,
             idle_timeout: settings.idle_timeout,

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{Images, Key, OwnService, Relayed, Settings};
+use super::{FileUrls, Images, Key, OwnService, Relayed, Settings};
 
 /// Nothing is relayed.
 pub(crate) fn settings() -> Settings {
@@ -17,6 +17,7 @@ pub(crate) fn settings() -> Settings {
         url_lifetime: Duration::from_mins(1),
         idle_timeout: Duration::from_secs(10),
         downloads: 10,
+        file_urls: FileUrls::default(),
         allowed_paths: Vec::new(),
         cafile: None,
         glance: None,

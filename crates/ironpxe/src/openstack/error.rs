@@ -21,6 +21,11 @@ impl OpenStackError {
         self.cause.is_temporary()
     }
 
+    /// Whether the service responded that the account lacks the right.
+    pub(crate) fn is_forbidden(&self) -> bool {
+        matches!(self.cause, Cause::Status { status: 403, .. })
+    }
+
     /// Whether the service responded that the resource does not exist.
     pub(crate) fn is_not_found(&self) -> bool {
         matches!(self.cause, Cause::Status { status: 404, .. })

@@ -72,6 +72,12 @@ impl Http {
 
     /// Reads a response as JSON.
     pub(super) async fn json<T: DeserializeOwned>(&self, response: Response) -> Result<T, Cause> {
+        let body = self.bytes(response).await?;
+        serde_json::from_slice(&body).map_err(|error| Cause::Malformed(error.to_string()))
+    }
+
+    /// Reads a response of limited length.
+    pub(super) async fn bytes(&self, response: Response) -> Result<Vec<u8>, Cause> {
         let read = self.body(response, MAX_ANSWER);
         let (body, whole) = tokio::time::timeout(self.timeout, read)
             .await
@@ -79,7 +85,7 @@ impl Http {
         if !whole {
             return Err(Cause::Malformed(format!("longer than {MAX_ANSWER} bytes")));
         }
-        serde_json::from_slice(&body).map_err(|error| Cause::Malformed(error.to_string()))
+        Ok(body)
     }
 
     /// The body up to `limit`, and whether it is complete.

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::error::Cause;
 use super::http::Http;
-use super::settings::{Auth, Domain, Project, Secret, SetupError};
+use super::settings::{Auth, Domain, Project, Scope, Secret, SetupError};
 
 /// How long before its expiry a token is renewed; after three quarters of a short lifetime.
 const MARGIN: Duration = Duration::from_mins(1);
@@ -72,23 +72,24 @@ impl Login {
     /// `None` without authentication.
     pub(super) fn new(auth: &Auth) -> Result<Option<Self>, SetupError> {
         let (auth_url, auth) = match auth {
-            Auth::None => return Ok(None),
+            Auth::None | Auth::HttpBasic { .. } => return Ok(None),
             Auth::Password {
                 auth_url,
                 username,
                 user_domain,
                 password: Secret(password),
-                project,
+                scope,
             } => {
                 let user = json!({
                     "name": username, "domain": domain(user_domain), "password": password,
                 });
                 let identity = json!({ "methods": ["password"], "password": { "user": user } });
-                let scope = match project {
-                    Project::Id(id) => json!({ "project": { "id": id } }),
-                    Project::Name(name, of) => {
+                let scope = match scope {
+                    Scope::Project(Project::Id(id)) => json!({ "project": { "id": id } }),
+                    Scope::Project(Project::Name(name, of)) => {
                         json!({ "project": { "name": name, "domain": domain(of) } })
                     }
+                    Scope::System => json!({ "system": { "all": true } }),
                 };
                 (auth_url, json!({ "identity": identity, "scope": scope }))
             }

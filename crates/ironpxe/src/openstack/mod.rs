@@ -1,5 +1,5 @@
 //! Clients of OpenStack services: Keystone for tokens, Glance for images, Swift's temporary URLs
-//! for images that machines fetch there, Neutron for ports.
+//! for images that machines fetch there, Neutron for ports, and another Ironic for its nodes.
 //!
 //! Each client is thin: only the calls and response fields in use. Clones share connections and the
 //! token. The shared layers: `session.rs` caches a token, `service.rs` sends requests (with a
@@ -12,6 +12,7 @@
 mod error;
 mod glance;
 mod http;
+mod ironic;
 mod keystone;
 mod neutron;
 mod service;
@@ -25,6 +26,7 @@ mod tests;
 
 pub(crate) use self::error::{Cause, OpenStackError};
 pub(crate) use self::glance::{Glance, Image};
+pub(crate) use self::ironic::Ironic;
 pub(crate) use self::neutron::{ExtraDhcpOption, Neutron, NeutronPort};
-pub(crate) use self::settings::{Auth, Domain, Project, Secret, Settings, SetupError};
+pub(crate) use self::settings::{Auth, Domain, Project, Scope, Secret, Settings, SetupError};
 pub(crate) use self::temp_url::{TempUrlSettings, TempUrls};

@@ -13,7 +13,7 @@ use super::error::{Cause, OpenStackError};
 use super::http::Http;
 use super::keystone::{Login, Token, service_url};
 use super::session::Session;
-use super::settings::{Settings, SetupError};
+use super::settings::{Auth, Secret, Settings, SetupError};
 
 /// The maximum pause before a retry, whatever the service requests.
 const MAX_PAUSE: Duration = Duration::from_secs(10);
@@ -28,6 +28,8 @@ pub(super) struct Service {
     name: &'static str,
     http: Http,
     session: Option<Arc<Session>>,
+    /// The user and password of HTTP basic authentication.
+    basic: Option<(String, Secret)>,
     endpoint_filter: Arc<EndpointFilter>,
     retries: u32,
     pause: Duration,
@@ -58,6 +60,8 @@ pub(super) struct ApiRequest {
     pub(super) range: Option<String>,
     /// Whether a conflict (409) is temporary.
     pub(super) conflicts_pass: bool,
+    /// Ironic's API microversion.
+    pub(super) microversion: Option<&'static str>,
 }
 
 impl ApiRequest {
@@ -69,6 +73,7 @@ impl ApiRequest {
             body: None,
             range: None,
             conflicts_pass: false,
+            microversion: None,
         }
     }
 }
@@ -93,6 +98,12 @@ impl Service {
             name,
             http: Http::new(settings)?,
             session: login.map(|login| Arc::new(Session::new(login))),
+            basic: match &settings.auth {
+                Auth::HttpBasic { username, password } => {
+                    Some((username.clone(), password.clone()))
+                }
+                _ => None,
+            },
             endpoint_filter: Arc::new(EndpointFilter {
                 service_type,
                 version,
@@ -114,6 +125,25 @@ impl Service {
         loop {
             let answer = match self.once(question).await {
                 Ok(response) => self.http.json(response).await,
+                Err(cause) => Err(cause),
+            };
+            match answer {
+                Ok(answer) => return Ok(answer),
+                Err(cause) => {
+                    repeats
+                        .pause_after(self.error(question, cause), question)
+                        .await?;
+                }
+            }
+        }
+    }
+
+    /// Sends a request, and reads the response as it is.
+    pub(super) async fn bytes(&self, question: &ApiRequest) -> Result<Vec<u8>, OpenStackError> {
+        let mut repeats = self.repeats();
+        loop {
+            let answer = match self.once(question).await {
+                Ok(response) => self.http.bytes(response).await,
                 Err(cause) => Err(cause),
             };
             match answer {
@@ -193,6 +223,12 @@ impl Service {
             .header("Accept", "application/json, */*");
         if let Some(token) = token {
             request = request.header("X-Auth-Token", token.id.clone());
+        }
+        if let Some((username, Secret(password))) = &self.basic {
+            request = request.basic_auth(username, Some(password));
+        }
+        if let Some(microversion) = question.microversion {
+            request = request.header("X-OpenStack-Ironic-API-Version", microversion);
         }
         if let Some(range) = &question.range {
             request = request.header("Range", range);

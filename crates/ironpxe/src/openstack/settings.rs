@@ -33,6 +33,13 @@ pub(crate) struct Settings {
 pub(crate) enum Auth {
     /// None: the service does not authenticate clients.
     None,
+    /// HTTP basic authentication, without Keystone. Without a catalog, too.
+    HttpBasic {
+        /// The user.
+        username: String,
+        /// The password.
+        password: Secret,
+    },
     /// By user and password.
     Password {
         /// Keystone, with or without `/v3`.
@@ -43,8 +50,8 @@ pub(crate) enum Auth {
         user_domain: Domain,
         /// The password.
         password: Secret,
-        /// The project.
-        project: Project,
+        /// What the token is for.
+        scope: Scope,
     },
     /// By an application credential, which belongs to a user and a project.
     ApplicationCredential {
@@ -64,6 +71,15 @@ pub(crate) enum Domain {
     Id(String),
     /// By its name.
     Name(String),
+}
+
+/// What a token is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// The resources of a project.
+    Project(Project),
+    /// The whole deployment (`system_scope = all`).
+    System,
 }
 
 /// A project of Keystone.

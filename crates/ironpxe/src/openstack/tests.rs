@@ -25,7 +25,10 @@ fn password(password: &str, cloud: &FaultyCloud) -> Auth {
         username: USER.to_owned(),
         user_domain: Domain::Name("Default".to_owned()),
         password: Secret(password.to_owned()),
-        project: Project::Name("service".to_owned(), Domain::Id("default".to_owned())),
+        scope: Scope::Project(Project::Name(
+            "service".to_owned(),
+            Domain::Id("default".to_owned()),
+        )),
     }
 }
 

@@ -154,12 +154,26 @@ impl<Q: CoalescedQuery> Shared<Q> {
     }
 }
 
+impl<Q: CoalescedQuery> State<Q> {
+    /// The longest waiting requests, and all others for their keys.
+    fn next(&mut self, max_keys: usize) -> Vec<Waiter<Q>> {
+        let mut keys = HashSet::new();
+        for Waiter { key, .. } in &self.waiting {
+            if keys.len() == max_keys {
+                break;
+            }
+            keys.insert(*key);
+        }
+        let of_next = |waiter: &mut Waiter<Q>| keys.contains(&waiter.key);
+        self.waiting.extract_if(.., of_next).collect()
+    }
+}
+
 impl<Q: CoalescedQuery> Drop for Permit<Q> {
     fn drop(&mut self) {
         let next = {
             let mut state = self.0.state();
-            let count = self.0.max_keys.min(state.waiting.len());
-            let next: Vec<Waiter<Q>> = state.waiting.drain(..count).collect();
+            let next = state.next(self.0.max_keys);
             // At shutdown there may be no runtime.
             if next.is_empty() || Handle::try_current().is_err() {
                 state.free += 1;

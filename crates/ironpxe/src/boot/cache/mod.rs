@@ -24,13 +24,10 @@ use ironpxe_core::error::Result;
 use self::coalesce::{CoalescedQuery, Fetched, QueryCoalescer};
 use self::entries::{Cached, ClockCache};
 pub(super) use self::interner::Interner;
-use super::facts::{BootFacts, MachineFacts};
+use super::facts::{BootFacts, MachineFacts, MachineRows, Revisions, Versioned};
 use super::rendered::CachedScript;
-use crate::db::{BootRows, CommitVersion, MAX_MACHINES_PER_QUERY, Revisions, Versioned};
+use crate::db::{BootRows, CommitVersion};
 use crate::lifecycle::Tasks;
-
-/// The number of concurrent queries of each kind; further requests share the next one.
-const QUERIES: usize = 2;
 
 /// The cached content of a machine.
 #[derive(Debug)]
@@ -99,12 +96,13 @@ impl BootCache {
     pub(super) fn new(facts: &BootFacts, tasks: &Tasks, capacity: usize) -> Self {
         let (rows, revisions) = (RowsQuery(facts.clone()), RevisionsQuery(facts.clone()));
         let versions = VersionQuery(facts.clone());
+        let (queries, machines) = (facts.max_queries(), facts.max_machines_per_query());
         Self {
             facts: facts.clone(),
             entries: ClockCache::new(capacity),
-            rows: QueryCoalescer::new(rows, tasks, QUERIES, MAX_MACHINES_PER_QUERY),
-            revisions: QueryCoalescer::new(revisions, tasks, QUERIES, MAX_MACHINES_PER_QUERY),
-            versions: QueryCoalescer::new(versions, tasks, QUERIES, usize::MAX),
+            rows: QueryCoalescer::new(rows, tasks, queries, machines),
+            revisions: QueryCoalescer::new(revisions, tasks, queries, machines),
+            versions: QueryCoalescer::new(versions, tasks, queries, usize::MAX),
             version_history: VersionHistory::default(),
         }
     }
@@ -158,11 +156,10 @@ impl BootCache {
         let Some(rows) = answer.found else {
             return Ok(Lookup::Unknown);
         };
-        let revisions = rows.revisions;
-        let facts = self.facts.complete(rows).await?;
+        let (facts, revisions) = self.facts.complete(rows).await?;
         let validator = Validator {
             version: answer.version,
-            revisions: facts.volumes.is_none().then_some(revisions),
+            revisions,
         };
         Ok(Lookup::Read(facts, validator))
     }
@@ -185,9 +182,10 @@ impl MachineFacts {
     fn size(&self) -> usize {
         // JSON takes several times as much in memory as its text, mostly for the nodes of its maps.
         let text = |json: serde_json::Result<String>| json.map_or(0, |text| text.len());
-        let node = text(serde_json::to_string(&self.rows.node));
-        let port = text(serde_json::to_string(&self.rows.port));
-        let volumes = self.volumes.as_ref().map_or(0, |volumes| {
+        let machine = self.machine();
+        let node = text(serde_json::to_string(machine.node));
+        let port = text(serde_json::to_string(&machine.port));
+        let volumes = machine.volumes.map_or(0, |volumes| {
             text(serde_json::to_string(&volumes.connectors))
                 + text(serde_json::to_string(&volumes.targets))
         });
@@ -206,15 +204,12 @@ struct VersionQuery(BootFacts);
 
 impl CoalescedQuery for RowsQuery {
     type Key = BootIdent;
-    type Value = Arc<BootRows>;
+    type Value = MachineRows;
     type Version = Option<CommitVersion>;
 
     async fn fetch(&self, keys: &[BootIdent]) -> Result<Fetched<Self>> {
         let Versioned { version, found } = self.0.rows(keys).await?;
-        let shared = found
-            .into_iter()
-            .map(|(ident, rows)| (ident, Arc::new(rows)));
-        Ok((version, shared.collect()))
+        Ok((version, found))
     }
 }
 

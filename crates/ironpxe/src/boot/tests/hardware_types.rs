@@ -23,7 +23,7 @@ fn without_conductor(db: &Db) -> BootService {
         hardware_types: HardwareTypes::registered(db.clone()),
         ..settings()
     };
-    BootService::new(db, settings, &Tasks::new())
+    BootService::new(BootFacts::new(db), settings, &Tasks::new())
 }
 
 async fn asked(boot: &BootService, driver: &str) -> BootBody {

@@ -16,7 +16,7 @@ fn by_password(keystone: &Keystone) -> Settings {
         username: ME.to_owned(),
         user_domain: domain(),
         password: Secret(SERVICE_PASSWORD.to_owned()),
-        project: Project::Name("service".to_owned(), domain()),
+        scope: Scope::Project(Project::Name("service".to_owned(), domain())),
     };
     Settings {
         region_name: Some("RegionOne".to_owned()),

@@ -4,7 +4,7 @@ use ironpxe_testkit::openstack::{self as real, Keystone, SERVICE_PASSWORD};
 use serde_json::Value;
 
 use super::*;
-use crate::openstack::{Auth, Domain, Project, Secret};
+use crate::openstack::{Auth, Domain, Project, Scope, Secret};
 
 const ME: &str = "ironic";
 
@@ -27,7 +27,7 @@ async fn neutron_stores_and_removes_the_options() {
         username: ME.to_owned(),
         user_domain: domain(),
         password: Secret(SERVICE_PASSWORD.to_owned()),
-        project: Project::Name("service".to_owned(), domain()),
+        scope: Scope::Project(Project::Name("service".to_owned(), domain())),
     };
     let settings = Settings {
         valid_interfaces: vec!["internal".to_owned()],

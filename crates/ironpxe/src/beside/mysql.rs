@@ -1,0 +1,240 @@
+//! Ironic's `MariaDB` (also Galera) or `MySQL` database.
+//!
+//! Every statement is a transaction of its own (autocommit) and limited in time on both sides: an
+//! open read transaction would stop `ironic-dbsync upgrade`, and with it every other reader. On
+//! Galera each statement waits until its node has applied what others have committed
+//! (`wsrep_sync_wait`). A server that is read-only is a replica, or in a fail-over, and not used.
+//!
+//! Sources: the manuals of `MariaDB` (`max_statement_time`, `wsrep_sync_wait`) and `MySQL`
+//! (`max_execution_time`).
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ironpxe_core::boot_ident::BootIdent;
+use ironpxe_core::id::NodeUuid;
+use ironpxe_core::port::Port;
+use sqlx::mysql::{
+    MySqlConnectOptions, MySqlConnection, MySqlPool, MySqlPoolOptions, MySqlRow, MySqlSslMode,
+};
+use sqlx::{Column as _, ConnectOptions as _, Connection as _, Executor as _, Row as _};
+use sqlx::{TypeInfo as _, ValueRef as _};
+
+use super::ListedNode;
+use super::error::SourceError;
+use super::rows::{self, Cell, CellRow, Rows};
+use super::statements::{self, Dialect};
+use crate::openstack::Secret;
+
+/// The timeout for getting a connection, including a new one.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+/// From waiting for a connection to the last row.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// Connections that were idle for longer are tested before use.
+const TEST_IDLE_AFTER: Duration = Duration::from_secs(1);
+/// Idle connections are closed after this time, before the server or a proxy does so.
+const IDLE_TIMEOUT: Duration = Duration::from_mins(5);
+/// A new connection costs thirty times as much as a statement.
+const CONNECTIONS: u32 = 4;
+
+/// The settings of a session. Those that a server does not know are skipped.
+const SESSION: [&str; 5] = [
+    "SET SESSION TRANSACTION READ ONLY",
+    "SET SESSION lock_wait_timeout = 2",
+    "SET SESSION wsrep_sync_wait = 1",
+    // MariaDB, in seconds.
+    "SET SESSION max_statement_time = 2",
+    // MySQL, in milliseconds.
+    "SET SESSION max_execution_time = 2000",
+];
+
+/// `ER_UNKNOWN_SYSTEM_VARIABLE`
+const UNKNOWN_VARIABLE: u16 = 1193;
+
+/// Where Ironic's database is.
+#[derive(Debug, Clone)]
+pub(crate) struct MysqlSettings {
+    /// The server's name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The user, who needs nothing but SELECT.
+    pub user: String,
+    /// The user's password.
+    pub password: Option<Secret>,
+    /// The database with Ironic's tables, or with views of them.
+    pub database: String,
+    /// Whether the connection is encrypted.
+    pub tls: MysqlTls,
+}
+
+/// The encryption of connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum MysqlTls {
+    /// None.
+    Off,
+    /// TLS; certificate and name of the server are verified with these CA certificates, as PEM, or
+    /// with the system's.
+    Verified(Option<PathBuf>),
+}
+
+#[derive(Debug)]
+pub(super) struct Mysql {
+    pool: MySqlPool,
+}
+
+impl Mysql {
+    pub(super) fn new(settings: &MysqlSettings) -> Self {
+        let options = MySqlConnectOptions::new()
+            .host(&settings.host)
+            .port(settings.port)
+            .username(&settings.user)
+            .database(&settings.database)
+            .disable_statement_logging();
+        let options = match &settings.password {
+            Some(Secret(password)) => options.password(password),
+            None => options,
+        };
+        let options = match &settings.tls {
+            MysqlTls::Off => options.ssl_mode(MySqlSslMode::Disabled),
+            MysqlTls::Verified(None) => options.ssl_mode(MySqlSslMode::VerifyIdentity),
+            MysqlTls::Verified(Some(cafile)) => options
+                .ssl_mode(MySqlSslMode::VerifyIdentity)
+                .ssl_ca(cafile),
+        };
+        let pool = MySqlPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .idle_timeout(IDLE_TIMEOUT)
+            .test_before_acquire(false)
+            .after_connect(|connection, _| Box::pin(prepare(connection)))
+            .before_acquire(|connection, about| {
+                Box::pin(async move {
+                    if about.idle_for < TEST_IDLE_AFTER {
+                        return Ok(true);
+                    }
+                    Ok(connection.ping().await.is_ok())
+                })
+            })
+            .connect_lazy_with(options);
+        Self { pool }
+    }
+
+    pub(super) async fn rows(&self, machines: &[BootIdent]) -> Result<Rows, SourceError> {
+        let mut all = Rows::default();
+        for statement in statements::boot(machines, Dialect::Mysql) {
+            let rows = self.fetch(statement.text, &statement.values).await?;
+            let is_read_only = |row: &CellRow| row.cell("read_only") != Some(&Cell::Integer(0));
+            if rows.first().is_none_or(is_read_only) {
+                return Err(SourceError::ReadOnly);
+            }
+            all.add(statement.key, rows)?;
+        }
+        Ok(all)
+    }
+
+    pub(super) async fn node_by_name(&self, name: &str) -> Result<Option<NodeUuid>, SourceError> {
+        let rows = self
+            .fetch(statements::NODE_BY_NAME, &[name.to_owned()])
+            .await?;
+        rows::node_uuid(&rows)
+    }
+
+    pub(super) async fn ports(&self, node: NodeUuid) -> Result<Vec<Port>, SourceError> {
+        let rows = self.fetch(statements::PORTS, &[node.to_string()]).await?;
+        rows::ports(node, &rows)
+    }
+
+    pub(super) async fn list(&self) -> Result<Vec<ListedNode>, SourceError> {
+        rows::list(&self.fetch(statements::LIST, &[]).await?)
+    }
+
+    /// Executes the boot statement for a machine that does not exist.
+    pub(super) async fn ping(&self) -> Result<(), SourceError> {
+        let nobody = BootIdent::Node(NodeUuid(uuid::Uuid::nil()));
+        self.rows(&[nobody]).await.map(drop)
+    }
+
+    pub(super) async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// The rows of a statement. A broken connection is replaced: a query can be repeated.
+    async fn fetch(
+        &self,
+        text: &'static str,
+        values: &[String],
+    ) -> Result<Vec<CellRow>, SourceError> {
+        let fetch = async {
+            let mut tries = 0;
+            loop {
+                tries += 1;
+                let mut query = sqlx::query(text);
+                for value in values {
+                    query = query.bind(value);
+                }
+                match query.fetch_all(&self.pool).await {
+                    Err(sqlx::Error::Io(_) | sqlx::Error::Protocol(_)) if tries <= CONNECTIONS => {}
+                    rows => return rows,
+                }
+            }
+        };
+        // Boxed, because it is much larger than its callers.
+        match tokio::time::timeout(DEADLINE, Box::pin(fetch)).await {
+            Ok(Ok(rows)) => cells(&rows).map_err(|error| SourceError::database(&error)),
+            Ok(Err(error)) => Err(SourceError::database(&error)),
+            Err(_) => Err(SourceError::Database(format!(
+                "no answer within {} s",
+                DEADLINE.as_secs()
+            ))),
+        }
+    }
+}
+
+async fn prepare(connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {
+    for statement in SESSION {
+        match connection.execute(statement).await {
+            Ok(_) => {}
+            Err(sqlx::Error::Database(error))
+                if error
+                    .try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()
+                    .is_some_and(|error| error.number() == UNKNOWN_VARIABLE) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn cells(rows: &[MySqlRow]) -> Result<Vec<CellRow>, sqlx::Error> {
+    let Some(first) = rows.first() else {
+        return Ok(Vec::new());
+    };
+    let columns = first.columns().iter().map(|column| column.name().into());
+    let columns: Arc<[Box<str>]> = columns.collect();
+    let row = |row: &MySqlRow| {
+        let cells = (0..columns.len()).map(|index| cell(row, index));
+        Ok(CellRow::new(
+            Arc::clone(&columns),
+            cells.collect::<Result<_, _>>()?,
+        ))
+    };
+    rows.iter().map(row).collect()
+}
+
+fn cell(row: &MySqlRow, index: usize) -> Result<Cell, sqlx::Error> {
+    let value = row.try_get_raw(index)?;
+    if value.is_null() {
+        return Ok(Cell::Null);
+    }
+    let kind = value.type_info().into_owned();
+    Ok(match kind.name() {
+        "TINYTEXT" | "TEXT" | "MEDIUMTEXT" | "LONGTEXT" | "VARCHAR" | "CHAR" | "JSON" | "ENUM" => {
+            Cell::Text(row.try_get_unchecked(index)?)
+        }
+        "BOOLEAN" | "TINYINT" | "SMALLINT" | "MEDIUMINT" | "INT" | "BIGINT" => {
+            Cell::Integer(row.try_get_unchecked(index)?)
+        }
+        kind => Cell::Other(kind.to_owned()),
+    })
+}
