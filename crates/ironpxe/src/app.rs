@@ -4,6 +4,7 @@
 //! Shutdown is in reverse order.
 
 mod api_service;
+mod beside;
 mod common;
 mod conductor_name;
 mod conductor_service;
@@ -32,6 +33,7 @@ use crate::db::{self, Db};
 pub(crate) use crate::db::{Compatibility, DbError, Migration, SchemaStatus};
 use crate::images;
 use crate::lifecycle::{ShutdownAborted, Sighup, Signals};
+use crate::openstack::SetupError;
 use crate::server::{self, FileLimitError, Limits};
 use crate::tls::TlsError;
 
@@ -76,6 +78,9 @@ pub(crate) enum AppError {
     /// Images cannot be served.
     #[error("cannot set up images")]
     Images(#[from] images::SetupError),
+    /// Ironic's API cannot be used as configured.
+    #[error("invalid settings of Ironic's API in [beside]")]
+    Beside(#[from] SetupError),
     /// TLS to conductors is misconfigured.
     #[error("invalid [json_rpc] TLS settings")]
     Tls(#[from] TlsError),
@@ -100,6 +105,9 @@ pub(crate) enum AppError {
 
 /// Serves until a signal.
 pub(crate) async fn serve(config: Config, role: Role) -> Result<(), AppError> {
+    if let Some(ironic) = beside::ironic(&config)? {
+        return beside::serve(config, ironic).await;
+    }
     let Validated {
         setup,
         scripts,
@@ -225,13 +233,24 @@ pub(crate) async fn preview(
         .map_err(Box::from)
         .and_then(|clients| Ok(images(config, &clients, "", url.clone(), own_ports, 1)?))
         .map_err(OfflineError::Images)?;
+    let url = match config.beside_source {
+        Some(_) => beside::ironic_url(config),
+        None => url,
+    };
     let settings = config.boot_settings(url);
     let context = boot::preview::Context {
         settings: &settings,
         scripts,
         images: &images,
     };
-    boot::preview::offline(&db_settings(config), context, machine, overrides).await
+    match beside::ironic(config) {
+        Ok(None) => boot::preview::offline(&db_settings(config), context, machine, overrides).await,
+        Ok(Some(ironic)) => {
+            let facts = beside::facts(config, ironic);
+            boot::preview::preview(&facts, context, machine, overrides).await
+        }
+        Err(error) => Err(OfflineError::Beside(Box::new(error))),
+    }
 }
 
 /// Logs the warnings about templates.

@@ -18,6 +18,7 @@ mod decision;
 mod environment;
 mod explain;
 mod fields;
+mod file_urls;
 mod firmware;
 mod images;
 mod inspection;
@@ -43,6 +44,7 @@ pub(crate) use capabilities::{of_instance as instance_capability, of_node as nod
 pub use decision::{decide, decide_in, explain};
 pub use environment::{TEMPLATES, TemplateError};
 pub use explain::{Explanation, Reason, without_passwords};
+pub use file_urls::FileUrls;
 pub use firmware::{Firmware, ParseFirmwareError, explain_firmware};
 pub use images::image_field;
 pub use installer::{ConfigDrive, InstallSource, Installation, kickstart_path};

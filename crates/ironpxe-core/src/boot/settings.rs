@@ -37,6 +37,8 @@ pub enum ApiUrlSource {
     PublicEndpoint,
     /// The API's listen address, because `public_endpoint` is not set.
     ListenAddress,
+    /// `[beside]api_url`: it is an existing Ironic's.
+    Beside,
 }
 
 impl ApiUrlSource {
@@ -44,6 +46,7 @@ impl ApiUrlSource {
     pub fn settings(self) -> &'static str {
         match self {
             Self::PublicEndpoint => "[api]public_endpoint",
+            Self::Beside => "[beside]api_url",
             Self::ListenAddress => "[api]host_ip and port (public_endpoint is not set)",
         }
     }

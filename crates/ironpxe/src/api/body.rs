@@ -100,7 +100,7 @@ impl FromRequest<AppState> for JsonBody {
         if bytes.is_empty() {
             return Ok(Self(None));
         }
-        let depth = state.settings.max_json_body_depth;
+        let depth = state.common.settings.max_json_body_depth;
         parse(&bytes, depth, memory.as_ref()).map(|value| Self(Some(value)))
     }
 }

@@ -1,7 +1,7 @@
 //! `GET /healthz` and `GET /readyz`, for load balancers and supervisors.
 //!
 //! *Healthy* means that this process responds: if not, restart it. *Ready* means that it can serve
-//! requests: the database is available, and the process is not stopping. A replica that is not
+//! requests: the database (or the existing Ironic) is available, and the process is not stopping. A replica that is not
 //! ready is still healthy; a restart would not bring the database back.
 //!
 //! If no conductor is alive, or the database is read-only, the response names the problem but is
@@ -10,7 +10,7 @@
 //!
 //! Both are public, and reveal nothing confidential.
 
-use axum::extract::State;
+use axum::extract::{FromRef, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -20,9 +20,24 @@ use tracing::warn;
 
 use ironpxe_core::retry_after;
 
-use crate::api::AppState;
+use crate::api::CommonState;
+use crate::beside::Ironic;
+use crate::db::Db;
 
-pub(super) fn routes() -> Router<AppState> {
+/// Where the nodes of this service are.
+#[derive(Clone)]
+pub(crate) enum NodeSource {
+    /// In its own database.
+    Own(Db),
+    /// In an existing Ironic.
+    Ironic(Ironic),
+}
+
+pub(super) fn routes<S>() -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    CommonState: FromRef<S>,
+{
     Router::new()
         .route("/healthz", get(healthy))
         .route("/readyz", get(ready))
@@ -32,7 +47,7 @@ async fn healthy() -> Response {
     not_kept(Json(json!({"healthy": true})).into_response())
 }
 
-async fn ready(State(state): State<AppState>) -> Response {
+async fn ready(State(state): State<CommonState>) -> Response {
     match readiness(&state).await {
         Ok(None) => not_kept(Json(json!({"ready": true})).into_response()),
         Ok(Some(problem)) => {
@@ -51,15 +66,24 @@ async fn ready(State(state): State<AppState>) -> Response {
 
 /// A problem that restricts the service, if any; the error is why requests should go to another
 /// replica.
-async fn readiness(state: &AppState) -> Result<Option<&'static str>, &'static str> {
+async fn readiness(state: &CommonState) -> Result<Option<&'static str>, &'static str> {
     if state.stopping.is_cancelled() {
         return Err("this service is stopping");
     }
-    let conductors = state.db.conductor_list().await.map_err(|error| {
+    let db = match &state.nodes {
+        NodeSource::Own(db) => db,
+        NodeSource::Ironic(ironic) => {
+            return ironic.ping().await.map(|()| None).map_err(|error| {
+                warn!("not ready: {error}");
+                "Ironic cannot be asked about nodes"
+            });
+        }
+    };
+    let conductors = db.conductor_list().await.map_err(|error| {
         warn!("not ready: {error}");
         "the database is not available"
     })?;
-    if let Some(problem) = state.db.write_problem() {
+    if let Some(problem) = db.write_problem() {
         return Ok(Some(problem.text()));
     }
     let is_any_alive = conductors.iter().any(|conductor| conductor.alive);

@@ -165,7 +165,7 @@ impl FromRequest<AppState> for LazyArgs {
         let members = if text.is_empty() {
             Vec::new()
         } else {
-            body::check(&text, state.settings.max_json_body_depth)?;
+            body::check(&text, state.common.settings.max_json_body_depth)?;
             members(&text)?
         };
         Ok(Self {

@@ -11,6 +11,7 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::FromRef;
 use tokio_util::sync::CancellationToken;
 
 use crate::boot::BootService;
@@ -51,6 +52,7 @@ pub(crate) mod testing;
 mod version;
 mod volume;
 
+pub(crate) use self::health::NodeSource;
 pub(crate) use self::settings::Settings;
 
 use self::error::ApiError;
@@ -61,23 +63,53 @@ use self::request::RequestService;
 pub(crate) struct AppState {
     /// For reading resources.
     pub db: Db,
-    /// Serves boot requests.
-    pub boot: BootService,
     /// For changes, and for calls of drivers.
     pub conductor: Arc<dyn Conductor>,
+    /// The state of the endpoints for machines.
+    pub common: CommonState,
+}
+
+/// The state of the endpoints that every service has: for machines, and for supervisors.
+#[derive(Clone)]
+pub(crate) struct CommonState {
+    /// Serves boot requests.
+    pub boot: BootService,
     /// The settings of the API.
     pub settings: Arc<Settings>,
     /// Relays images.
     pub images: Images,
+    /// Where nodes are read, for readiness.
+    pub nodes: NodeSource,
     /// Cancelled when the process is stopping.
     pub stopping: CancellationToken,
 }
 
+impl FromRef<AppState> for CommonState {
+    fn from_ref(state: &AppState) -> Self {
+        state.common.clone()
+    }
+}
+
 /// The complete API.
 pub(crate) fn router(state: AppState) -> Router {
-    // The router matches the path before its layers run. The service layer rewrites the path, so it
-    // wraps the router as a whole.
     let routes = routes().with_state(state.clone());
+    wrapped(routes, state.common)
+}
+
+/// The endpoints beside an existing Ironic, which has the API.
+pub(crate) fn router_beside(state: CommonState) -> Router {
+    let routes = Router::new()
+        .merge(firmware::routes())
+        .merge(health::routes())
+        .method_not_allowed_fallback(no_method)
+        .fallback(no_route)
+        .with_state(state.clone());
+    wrapped(routes, state)
+}
+
+/// The router matches the path before its layers run. The service layer rewrites the path, so it
+/// wraps the router as a whole.
+fn wrapped(routes: Router, state: CommonState) -> Router {
     Router::new().fallback_service(RequestService::new(routes, state))
 }
 
@@ -107,6 +139,16 @@ fn routes() -> Router<AppState> {
 /// The HTTP service of the API.
 pub(crate) fn http_service(state: AppState) -> HttpService {
     let router = router(state.clone());
+    with_fast_path(router, state.common)
+}
+
+/// The HTTP service beside an existing Ironic.
+pub(crate) fn http_service_beside(state: CommonState) -> HttpService {
+    let router = router_beside(state.clone());
+    with_fast_path(router, state)
+}
+
+fn with_fast_path(router: Router, state: CommonState) -> HttpService {
     let memory = state.settings.memory.clone();
     HttpService {
         memory,

@@ -22,7 +22,6 @@ use ironpxe_core::error::Fault;
 use ironpxe_core::microversion::Microversion;
 use tower::{Service, ServiceExt};
 
-use crate::api::AppState;
 use crate::api::body;
 use crate::api::error::ApiError;
 use crate::api::firmware::Guard;
@@ -30,6 +29,7 @@ use crate::api::links::Links;
 use crate::api::request_log::{REQUEST_ID, RequestInfo, panicked};
 use crate::api::settings::Settings;
 use crate::api::version;
+use crate::api::{AppState, CommonState};
 use crate::ident;
 use crate::rpc::Context;
 use crate::server::ReservedMemory;
@@ -131,7 +131,7 @@ impl FromRequestParts<AppState> for Call {
                 .copied()
                 .ok_or_else(|| missing("API version"))?,
             links: Links {
-                base: base_of_links(parts, &state.settings),
+                base: base_of_links(parts, &state.common.settings),
             },
             json_suffix: extensions.get::<JsonSuffix>().is_some(),
         })
@@ -145,11 +145,11 @@ impl FromRequestParts<AppState> for Call {
 #[derive(Clone)]
 pub(super) struct RequestService {
     routes: Router,
-    state: Arc<AppState>,
+    state: Arc<CommonState>,
 }
 
 impl RequestService {
-    pub(super) fn new(routes: Router, state: AppState) -> Self {
+    pub(super) fn new(routes: Router, state: CommonState) -> Self {
         Self {
             routes,
             state: Arc::new(state),
@@ -172,7 +172,7 @@ impl Service<Request> for RequestService {
     }
 }
 
-async fn answer(state: &AppState, routes: Router, mut request: Request) -> Response {
+async fn answer(state: &CommonState, routes: Router, mut request: Request) -> Response {
     let ctx = Context {
         request_id: ident::request_id(),
     };
@@ -423,16 +423,9 @@ mod tests {
     #[tokio::test]
     async fn panicking_handler_is_answered_with_an_error() {
         let (db, _folder) = crate::db::testing::scratch().await;
-        let timeouts = crate::rpc::Timeouts {
-            ping: std::time::Duration::ZERO,
-            find: std::time::Duration::ZERO,
-            read_try: std::time::Duration::ZERO,
-            call: std::time::Duration::ZERO,
-        };
-        let state = AppState {
+        let state = CommonState {
             boot: crate::boot::testing::service(&db),
-            conductor: Arc::new(crate::rpc::Remote::new(db.clone(), timeouts, None, None).unwrap()),
-            db,
+            nodes: crate::api::NodeSource::Own(db),
             settings: Arc::new(Settings::default()),
             images: crate::images::testing::images(),
             stopping: tokio_util::sync::CancellationToken::new(),

@@ -27,7 +27,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::api::{self, AppState};
+use crate::api::{self, AppState, CommonState, NodeSource};
 use crate::boot::{self, BootFacts, BootService};
 use crate::conductor::{self, LocalConductor};
 use crate::db::Db;
@@ -212,11 +212,14 @@ impl TestAppBuilder {
         let conductor = Box::pin(start).await;
         let http_service = api::http_service(AppState {
             db: db.clone(),
-            boot,
             conductor: Arc::new(conductor.clone()),
-            settings: Arc::new(self.api),
-            images,
-            stopping: CancellationToken::new(),
+            common: CommonState {
+                boot,
+                settings: Arc::new(self.api),
+                images,
+                nodes: NodeSource::Own(db.clone()),
+                stopping: CancellationToken::new(),
+            },
         });
         TestApp {
             db,

@@ -43,11 +43,14 @@ impl ApiService {
         let stopping = CancellationToken::new();
         let http_service = api::http_service(api::AppState {
             db: common.db.clone(),
-            boot: common.boot.clone(),
             conductor,
-            settings: Arc::new(api_settings(&common.config)),
-            images: common.images.clone(),
-            stopping: stopping.clone(),
+            common: api::CommonState {
+                boot: common.boot.clone(),
+                settings: Arc::new(api_settings(&common.config)),
+                images: common.images.clone(),
+                nodes: api::NodeSource::Own(common.db.clone()),
+                stopping: stopping.clone(),
+            },
         });
         let service = Self {
             stopping,

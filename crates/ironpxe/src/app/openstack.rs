@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use ironpxe_core::swift::TempUrlDigest;
 
-use crate::config::{self, AuthType, Config, Endpoint, Names, Secret, Word};
+use crate::config::{self, AuthType, Config, Endpoint, Names, Secret, SystemScope, Word};
 use crate::openstack::{
-    Auth, Domain, Glance, Neutron, Project, Scope, Settings, SetupError, TempUrlSettings, TempUrls,
+    Auth, Domain, Glance, Ironic, Neutron, Project, Scope, Settings, SetupError, TempUrlSettings,
+    TempUrls,
 };
 
+/// How long an existing Ironic may take to respond, in seconds. Firmware waits longer.
+const IRONIC_TIMEOUT: u32 = 10;
 /// The delay before the first retry of a request.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -75,6 +78,12 @@ fn settings(service: &config::OpenStack, timeout: u32, retries: u32) -> Option<S
     })
 }
 
+/// The client of an existing Ironic. A request is retried once: machines retry, too.
+pub(crate) fn ironic_client(api: &config::OpenStack) -> Result<Ironic, SetupError> {
+    let settings = settings(api, IRONIC_TIMEOUT, 1).ok_or(SetupError::NoEndpoint)?;
+    Ironic::new(&settings)
+}
+
 /// Missing settings were reported when the configuration was loaded.
 fn auth(service: &config::OpenStack) -> Option<Auth> {
     let auth_url = service.auth_url.as_ref().map(|it| it.0.clone());
@@ -86,20 +95,27 @@ fn auth(service: &config::OpenStack) -> Option<Auth> {
     };
     match service.auth_type? {
         AuthType::None => Some(Auth::None),
-        // Of `[beside]` only, as was checked.
-        AuthType::HttpBasic => None,
+        AuthType::HttpBasic => Some(Auth::HttpBasic {
+            username: service.username.clone()?,
+            password: service.password.as_ref().map(secret)?,
+        }),
         AuthType::Password => Some(Auth::Password {
             auth_url: auth_url?,
             username: service.username.clone()?,
             user_domain: domain(&service.user_domain_id, &service.user_domain_name)?,
             password: service.password.as_ref().map(secret)?,
-            scope: Scope::Project(match (&service.project_id, &service.project_name) {
-                (Some(id), _) => Project::Id(id.clone()),
-                (None, name) => Project::Name(
+            scope: match (
+                service.system_scope,
+                &service.project_id,
+                &service.project_name,
+            ) {
+                (Some(SystemScope::All), ..) => Scope::System,
+                (None, Some(id), _) => Scope::Project(Project::Id(id.clone())),
+                (None, None, name) => Scope::Project(Project::Name(
                     name.clone()?,
                     domain(&service.project_domain_id, &service.project_domain_name)?,
-                ),
-            }),
+                )),
+            },
         }),
         AuthType::ApplicationCredential => Some(Auth::ApplicationCredential {
             auth_url: auth_url?,

@@ -99,7 +99,7 @@ pub(super) fn images(
             .clone()
             .filter(|_| config.pxe.ipxe_use_swift),
         temp_url_lifetime: seconds(config.glance.swift_temp_url_duration),
-        file_urls: images::FileUrls::default(),
+        file_urls: config.beside.file_urls.0.clone(),
         allowed_paths: config.conductor.file_url_allowed_paths.0.clone(),
     })
 }

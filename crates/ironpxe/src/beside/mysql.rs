@@ -59,6 +59,8 @@ pub(crate) struct MysqlSettings {
     pub host: String,
     /// Its port.
     pub port: u16,
+    /// Its Unix socket, instead of host and port.
+    pub socket: Option<PathBuf>,
     /// The user, who needs nothing but SELECT.
     pub user: String,
     /// The user's password.
@@ -92,6 +94,10 @@ impl Mysql {
             .username(&settings.user)
             .database(&settings.database)
             .disable_statement_logging();
+        let options = match &settings.socket {
+            Some(socket) => options.socket(socket),
+            None => options,
+        };
         let options = match &settings.password {
             Some(Secret(password)) => options.password(password),
             None => options,

@@ -20,6 +20,7 @@ pub(crate) struct HardwareTypes(Arc<Source>);
 
 #[derive(Debug)]
 enum Source {
+    Any,
     Enabled(Vec<String>),
     Registered {
         db: Db,
@@ -38,6 +39,11 @@ struct List {
 }
 
 impl HardwareTypes {
+    /// Any: beside an existing Ironic, whose hardware types are unknown.
+    pub(crate) fn any() -> Self {
+        Self(Arc::new(Source::Any))
+    }
+
     /// Those enabled in this process's conductor.
     pub(crate) fn enabled(names: Vec<String>) -> Self {
         Self(Arc::new(Source::Enabled(names)))
@@ -64,6 +70,7 @@ impl HardwareTypes {
     /// Whether a name is known without a query.
     pub(super) fn has(&self, name: &str) -> bool {
         match &*self.0 {
+            Source::Any => true,
             Source::Enabled(names) => names.iter().any(|known| known == name),
             Source::Registered { list, .. } => {
                 let list = lock(list);

@@ -3,7 +3,7 @@
 //! The decision returns references to images; this resolves them. If an image is missing, the
 //! machine's script says so; if it is temporarily unavailable, the machine retries.
 
-use ironpxe_core::boot::{BootPlan, ImageKind, ImageRef, ResolvedPlan, decide};
+use ironpxe_core::boot::{BootPlan, ImageKind, ImageRef, ResolvedPlan, decide, image_field};
 use ironpxe_core::boot_ident::BootIdent;
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::NodeUuid;
@@ -47,6 +47,19 @@ impl BootService {
             kind.name(),
         );
         Err(Fault::NotFound)
+    }
+}
+
+impl BootService {
+    /// The node's field that names this image, for messages.
+    pub(crate) async fn image_field(
+        &self,
+        uuid: NodeUuid,
+        kind: ImageKind,
+        image: &ImageRef,
+    ) -> Option<&'static str> {
+        let facts = self.inner().facts.machine(BootIdent::Node(uuid)).await;
+        image_field(facts.ok()??.machine().node, kind, image)
     }
 }
 

@@ -49,6 +49,9 @@ pub(crate) enum OfflineError {
     /// The machine cannot be previewed.
     #[error("{0}")]
     Fault(Fault),
+    /// Ironic's API cannot be used as configured.
+    #[error("invalid settings of Ironic's API in [beside]")]
+    Beside(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Images are not available.
     #[error("cannot set up access to images")]
     Images(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -73,16 +76,7 @@ pub(crate) async fn offline(
     machine: &str,
     overrides: &Overrides,
 ) -> Result<BootPreview, OfflineError> {
-    let look = async |db: &Db| {
-        let facts = &BootFacts::new(db);
-        let ident = find(facts, machine)
-            .await
-            .map_err(OfflineError::Fault)?
-            .ok_or_else(|| OfflineError::UnknownMachine(machine.to_owned()))?;
-        let previewer = Previewer { facts, context };
-        let preview = previewer.preview(ident, overrides).await;
-        preview.map_err(OfflineError::Fault)
-    };
+    let look = async |db: &Db| preview(&BootFacts::new(db), context, machine, overrides).await;
     if let Location::Sqlite(path) = &database.location {
         return Db::read_only(path, look).await?;
     }
@@ -90,6 +84,22 @@ pub(crate) async fn offline(
     let seen = look(&db).await;
     db.close().await;
     seen
+}
+
+/// Previews the machine `machine` from a source of nodes.
+pub(crate) async fn preview(
+    facts: &BootFacts,
+    context: Context<'_>,
+    machine: &str,
+    overrides: &Overrides,
+) -> Result<BootPreview, OfflineError> {
+    let ident = find(facts, machine)
+        .await
+        .map_err(OfflineError::Fault)?
+        .ok_or_else(|| OfflineError::UnknownMachine(machine.to_owned()))?;
+    let previewer = Previewer { facts, context };
+    let preview = previewer.preview(ident, overrides).await;
+    preview.map_err(OfflineError::Fault)
 }
 
 /// Finds the machine. A name takes precedence over an address, because an address without colons is

@@ -20,9 +20,10 @@ impl Config {
         } = self;
         BootSettings {
             api_url,
-            api_url_source: match &self.api.public_endpoint {
-                Some(_) => ApiUrlSource::PublicEndpoint,
-                None => ApiUrlSource::ListenAddress,
+            api_url_source: match (&self.beside_source, &self.api.public_endpoint) {
+                (Some(_), _) => ApiUrlSource::Beside,
+                (None, Some(_)) => ApiUrlSource::PublicEndpoint,
+                (None, None) => ApiUrlSource::ListenAddress,
             },
             debug: general.debug,
             kernel_append_params: pxe.kernel_append_params.0.clone(),

@@ -288,7 +288,7 @@ impl Loader {
                     Ok(ImageRef::File(file)) => {
                         let path = Path::new(file.path());
                         let is_allowed = allowed.iter().any(|it| path.starts_with(it));
-                        let has_url = beside.file_urls.url(text).is_some();
+                        let has_url = beside.file_urls.0.url(&file).is_some();
                         (!is_allowed && !has_url).then(|| {
                             format!(
                                 "{} is not below a directory of \

@@ -11,7 +11,7 @@ use super::values::Secret;
 
 /// What only a database needs, and what only the API.
 const OF_DATABASE: [&str; 1] = ["connection"];
-const OF_API: [&str; 14] = [
+const OF_API: [&str; 15] = [
     "auth_type",
     "auth_url",
     "username",
@@ -22,6 +22,7 @@ const OF_API: [&str; 14] = [
     "project_name",
     "project_domain_id",
     "project_domain_name",
+    "system_scope",
     "application_credential_id",
     "application_credential_secret",
     "endpoint_override",

@@ -44,7 +44,8 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use self::anaconda::Anaconda;
 pub(crate) use self::api::Api;
-pub(crate) use self::beside::{Beside, BesideSource};
+pub(crate) use self::beside::{Beside, BesideSource, SourceKind};
+pub(crate) use self::beside_connection::{Mysql, MysqlTls};
 pub(crate) use self::conductor::Conductor;
 pub(crate) use self::connection::Connection;
 pub(crate) use self::database::Database;
@@ -61,7 +62,7 @@ pub(crate) use self::inspector::Inspector;
 pub(crate) use self::json_rpc::{JsonRpc, RpcAuth};
 use self::load::Loader;
 pub(crate) use self::neutron::Neutron;
-pub(crate) use self::openstack::{AuthType, OpenStack};
+pub(crate) use self::openstack::{AuthType, OpenStack, SystemScope};
 pub(crate) use self::pxe::Pxe;
 use self::section::Section;
 pub(crate) use self::values::{Names, Secret, Word};

@@ -21,6 +21,25 @@ pub(crate) enum AuthType {
     HttpBasic,
 }
 
+/// The scope of a user with roles in the whole deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", try_from = "String")]
+pub(crate) enum SystemScope {
+    /// The only one that Keystone has.
+    All,
+}
+
+impl TryFrom<String> for SystemScope {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        match name.as_str() {
+            "all" => Ok(Self::All),
+            _ => Err(format!("unknown scope {name:?}; expected \"all\"")),
+        }
+    }
+}
+
 impl TryFrom<String> for AuthType {
     type Error = String;
 
@@ -52,6 +71,7 @@ pub(crate) struct OpenStack {
     pub project_name: Option<String>,
     pub project_domain_id: Option<String>,
     pub project_domain_name: Option<String>,
+    pub system_scope: Option<SystemScope>,
     pub application_credential_id: Option<String>,
     pub application_credential_secret: Option<super::Secret>,
     pub endpoint_override: Option<super::Endpoint>,
@@ -82,8 +102,11 @@ impl OpenStack {
             ],
             Some(AuthType::Password) => {
                 let user_domain = self.user_domain_id.is_some() || self.user_domain_name.is_some();
-                let project = self.project_id.is_some() || self.project_name.is_some();
+                let project = self.project_id.is_some()
+                    || self.project_name.is_some()
+                    || self.system_scope.is_some();
                 let project_domain = self.project_id.is_some()
+                    || self.system_scope.is_some()
                     || self.project_domain_id.is_some()
                     || self.project_domain_name.is_some();
                 vec![
@@ -91,7 +114,7 @@ impl OpenStack {
                     beside(self.username.is_some(), "username"),
                     beside(self.password.is_some(), "password"),
                     beside(user_domain, "user_domain_name or user_domain_id"),
-                    beside(project, "project_name or project_id"),
+                    beside(project, "project_name or project_id, or system_scope"),
                     beside(project_domain, "project_domain_name or project_domain_id"),
                 ]
             }
@@ -108,6 +131,11 @@ impl OpenStack {
             ],
         };
         missing.extend(needed.into_iter().flatten().map(|it| ("auth_type", it)));
+        if self.system_scope.is_some() && (self.project_id.is_some() || self.project_name.is_some())
+        {
+            let message = "a token is either for a project or for the system".to_owned();
+            missing.push(("system_scope", message));
+        }
         if self.auth_type.is_none() && (self.auth_url.is_some() || self.username.is_some()) {
             let key = match self.auth_url {
                 Some(_) => "auth_url",
@@ -154,6 +182,8 @@ macro_rules! openstack_section {
                 pub project_domain_id: Option<String> = None;
                 /// The name of the project's domain.
                 pub project_domain_name: Option<String> = None;
+                /// `all`: the user has roles in the whole deployment, instead of in a project.
+                pub system_scope: Option<$crate::config::SystemScope> = None;
                 /// The ID of the application credential.
                 pub application_credential_id: Option<String> = None;
                 /// The secret of the application credential.
@@ -188,6 +218,7 @@ macro_rules! openstack_section {
                     project_name: self.project_name.clone(),
                     project_domain_id: self.project_domain_id.clone(),
                     project_domain_name: self.project_domain_name.clone(),
+                    system_scope: self.system_scope,
                     application_credential_id: self.application_credential_id.clone(),
                     application_credential_secret: self.application_credential_secret.clone(),
                     endpoint_override: self.endpoint_override.clone(),

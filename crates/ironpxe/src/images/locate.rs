@@ -79,14 +79,14 @@ impl Images {
         let ImageRef::File(file) = image else {
             return None;
         };
-        let (prefix, url) = self.0.file_urls.of(file)?;
+        let url = self.0.file_urls.url(file)?;
         let url = url.map_err(|error| {
-            ImageError::NotAvailable(format!("[beside]file_urls of {prefix:?}: {error}"))
+            ImageError::NotAvailable(format!("its URL by [beside]file_urls: {error}"))
         });
         Some(url.map(|url| Location {
             url,
             expires_at: None,
-            explanation: format!("the URL of this file by [beside]file_urls of {prefix:?}"),
+            explanation: "the URL of this file by [beside]file_urls".to_owned(),
         }))
     }
 

@@ -11,7 +11,6 @@ mod address_policy;
 mod downloads;
 mod error;
 mod file;
-mod file_urls;
 mod glance;
 mod locate;
 mod range;
@@ -27,7 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use ironpxe_core::boot::{GlanceImage, ImageFile, ImageRef};
+use ironpxe_core::boot::{FileUrls, GlanceImage, ImageFile, ImageRef};
 
 use self::address_policy::AddressPolicy;
 pub(crate) use self::address_policy::OwnService;
@@ -35,7 +34,6 @@ pub(crate) use self::downloads::Client;
 use self::downloads::{Downloads, Permit};
 pub(crate) use self::error::ImageError;
 use self::file::Allowed;
-pub(crate) use self::file_urls::FileUrls;
 use self::glance::GlanceSource;
 pub(crate) use self::locate::{LocateError, Purpose};
 pub(crate) use self::range::ByteRange;

@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use super::{FileUrls, Images, Key, OwnService, Relayed, Settings};
+use ironpxe_core::boot::FileUrls;
+
+use super::{Images, Key, OwnService, Relayed, Settings};
 
 /// Nothing is relayed.
 pub(crate) fn settings() -> Settings {

@@ -40,7 +40,7 @@ pub(super) async fn get(
         ));
     }
     let fields = fields::listed(fields.as_deref(), detail, &SUMMARY);
-    let paging = Paging::read(&args, &state.settings, &SORTABLE)?;
+    let paging = Paging::read(&args, &state.common.settings, &SORTABLE)?;
     let mut conductors = state.db.conductor_list().await?;
     sort(&mut conductors, &paging);
     let mut conductors = conductors.into_iter();

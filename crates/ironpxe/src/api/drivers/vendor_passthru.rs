@@ -89,7 +89,7 @@ async fn run(
     let called = match named {
         Ok((method, args)) if is_boot_request(&method, http_method) => {
             let request = BootRequest::by_arguments(driver, Ok(args));
-            let answering = state.boot.answer(&ctx.request_id, client, request);
+            let answering = state.common.boot.answer(&ctx.request_id, client, request);
             return Ok(answering.await.into_response());
         }
         Ok((method, args)) => {
@@ -105,6 +105,7 @@ async fn run(
         Ok(reply) => Ok(passthru::answer(reply)),
         // Machines fetch their scripts here, and firmware cannot read error documents.
         Err(fault) => Ok(state
+            .common
             .boot
             .refuse(&ctx.request_id, client, fault)
             .into_response()),

@@ -20,7 +20,7 @@ use ironpxe_core::microversion::Microversion;
 use tower::ServiceExt;
 
 use crate::api::request_log::{REQUEST_ID_ON_WIRE, RequestInfo, panicked};
-use crate::api::{AppState, version};
+use crate::api::{CommonState, version};
 use crate::boot::{BootBody, BootRequest, BootResponse, BootTarget, ClientKind};
 use crate::ident;
 use crate::server::{EncodeResponse, FastPath, FastPathResult, Head, ResponseWriter, SimpleGet};
@@ -32,7 +32,7 @@ pub(crate) struct BootFastPath {
 }
 
 struct Inner {
-    state: AppState,
+    state: CommonState,
     /// The response head of scripts from the vendor passthru method, which is part of the API.
     api_head: Head,
     /// The response head of scripts from the other endpoints.
@@ -41,7 +41,7 @@ struct Inner {
 
 impl BootFastPath {
     /// Serves the same endpoints as `router`.
-    pub(crate) fn new(state: AppState, router: Router) -> Self {
+    pub(crate) fn new(state: CommonState, router: Router) -> Self {
         let script = || {
             BootResponse {
                 status: StatusCode::OK,

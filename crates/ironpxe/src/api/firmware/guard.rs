@@ -16,7 +16,7 @@ use http::{HeaderValue, Method, Uri, header};
 use tracing::warn;
 
 use super::encode::ForFirmware;
-use crate::api::AppState;
+use crate::api::CommonState;
 use crate::api::error::{ApiError, Failure};
 use crate::boot::ClientKind;
 use crate::rpc::Context;
@@ -56,7 +56,7 @@ impl Guard {
     /// Replaces a response that firmware must not get.
     pub(crate) fn check_answer(
         &self,
-        state: &AppState,
+        state: &CommonState,
         ctx: &Context,
         response: Response,
     ) -> Response {

@@ -14,17 +14,16 @@ use axum::extract::{ConnectInfo, FromRequestParts, Path, State};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use ironpxe_core::boot::image_field;
 use ironpxe_core::error::Fault;
 
 use super::encode::ForFirmware;
-use crate::api::AppState;
+use crate::api::CommonState;
 use crate::api::error::ApiError;
 use crate::images::{self, ByteRange, ImageError, OpenImage, Transfer};
 use crate::rpc::Context;
 
 pub(super) async fn get(
-    State(state): State<AppState>,
+    State(state): State<CommonState>,
     Extension(ctx): Extension<Context>,
     Path((node, kind, tag, expires, signature, name)): Path<(
         String,
@@ -72,8 +71,8 @@ pub(super) async fn get(
         Ok(opened) => Ok(answer(opened, asked.head, transfer)),
         Err(error) => {
             // Only an operator can fix it, who needs the field's name.
-            let node = state.db.node_get(verified.node).await.ok().flatten();
-            let field = node.and_then(|node| image_field(&node, verified.kind, &image));
+            let field = state.boot.image_field(verified.node, verified.kind, &image);
+            let field = field.await;
             // The only log line about it.
             match field {
                 Some(field) => transfer.failed(&format!("{error} ({field})")),

@@ -7,12 +7,12 @@
 use axum::Extension;
 use axum::extract::{Path, State};
 
-use crate::api::AppState;
+use crate::api::CommonState;
 use crate::boot::BootResponse;
 use crate::rpc::Context;
 
 pub(super) async fn get(
-    State(state): State<AppState>,
+    State(state): State<CommonState>,
     Extension(ctx): Extension<Context>,
     Path(node): Path<String>,
 ) -> BootResponse {

@@ -20,15 +20,20 @@ mod kickstart;
 mod script;
 
 use axum::Router;
+use axum::extract::FromRef;
 use axum::routing::get;
 
-use crate::api::AppState;
+use crate::api::CommonState;
 
 pub(crate) use fast_path::BootFastPath;
 pub(crate) use guard::Guard;
 
 /// The endpoints outside of Ironic's API.
-pub(crate) fn routes() -> Router<AppState> {
+pub(crate) fn routes<S>() -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    CommonState: FromRef<S>,
+{
     Router::new()
         .route("/boot.ipxe", get(script::nic_loop))
         .route("/autoexec.ipxe", get(script::nic_loop))

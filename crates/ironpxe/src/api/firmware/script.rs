@@ -5,7 +5,7 @@ use axum::Extension;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 
-use crate::api::AppState;
+use crate::api::CommonState;
 use crate::api::error::ApiError;
 use crate::boot::{BootRequest, BootResponse, ClientKind};
 use crate::rpc::Context;
@@ -13,7 +13,7 @@ use crate::rpc::Context;
 /// `GET /boot.ipxe` and `GET /autoexec.ipxe`: the same script for every machine, which tries each
 /// of its NICs.
 pub(super) async fn nic_loop(
-    State(state): State<AppState>,
+    State(state): State<CommonState>,
     Extension(ctx): Extension<Context>,
     client: ClientKind,
 ) -> BootResponse {
@@ -22,7 +22,7 @@ pub(super) async fn nic_loop(
 
 /// `GET /v1/boot/<mac>/boot.ipxe`
 pub(super) async fn by_address(
-    State(state): State<AppState>,
+    State(state): State<CommonState>,
     Extension(ctx): Extension<Context>,
     Path(mac): Path<String>,
     client: ClientKind,
@@ -32,7 +32,7 @@ pub(super) async fn by_address(
 
 /// As above without an address: iPXE expanded an unset `${net0/mac}`.
 pub(super) async fn without_address(
-    State(state): State<AppState>,
+    State(state): State<CommonState>,
     Extension(ctx): Extension<Context>,
     client: ClientKind,
 ) -> Response {
@@ -41,7 +41,7 @@ pub(super) async fn without_address(
 
 /// As above with an unexpanded `${net0/mac}`.
 pub(super) async fn by_unexpanded_mac(
-    State(state): State<AppState>,
+    State(state): State<CommonState>,
     Extension(ctx): Extension<Context>,
     Path((net, mac)): Path<(String, String)>,
     client: ClientKind,
@@ -52,7 +52,7 @@ pub(super) async fn by_unexpanded_mac(
 
 /// `GET /pxelinux.cfg/<file>`. PXELINUX expects 404 for unknown files.
 pub(super) async fn by_file_name(
-    State(state): State<AppState>,
+    State(state): State<CommonState>,
     Extension(ctx): Extension<Context>,
     Path(file): Path<String>,
     client: ClientKind,
@@ -62,7 +62,7 @@ pub(super) async fn by_file_name(
 }
 
 async fn answer(
-    state: &AppState,
+    state: &CommonState,
     ctx: &Context,
     client: ClientKind,
     request: Option<BootRequest<'_>>,

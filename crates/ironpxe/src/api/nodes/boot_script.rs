@@ -41,7 +41,7 @@ pub(super) async fn get(
     let (node, known) = machine(&state, &call, &ident).await?;
     let address = named.or(known);
     let machine = address.map_or(BootIdent::Node(node.uuid), BootIdent::Address);
-    let preview = state.boot.preview(machine, &overrides).await?;
+    let preview = state.common.boot.preview(machine, &overrides).await?;
     if let Some(address) = address.filter(|_| preview.node_uuid != node.uuid) {
         return Err(ApiError::invalid(format!(
             "Port {address} does not belong to node {}.",

@@ -66,7 +66,7 @@ async fn list(
     args.only(&known)?;
     let detail = args.flag("detail")? == Some(true);
     let sortable = FIELDS.map(|(name, _)| name);
-    let mut paging = Paging::read(&args, &state.settings, &sortable)?;
+    let mut paging = Paging::read(&args, &state.common.settings, &sortable)?;
     if args.text("sort_key")?.is_none() {
         paging.sort_key = Some("created_at");
     }

@@ -108,7 +108,7 @@ async fn collection(
     path: &str,
     fields: Option<&[&str]>,
 ) -> Result<Json<Value>> {
-    let paging = Paging::read(args, &state.settings, &SORTABLE)?;
+    let paging = Paging::read(args, &state.common.settings, &SORTABLE)?;
     let marker = args.uuid("marker")?.map(NodeUuid);
     if let Some(marker) = marker {
         let missing = || Fault::NodeNotFound(marker.to_string());

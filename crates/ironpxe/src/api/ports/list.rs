@@ -74,7 +74,7 @@ async fn list(
         call.not_acceptable_before(field::since(PORT_FIELDS, &key))?;
     }
 
-    let paging = Paging::read(args, &state.settings, &SORTABLE)?;
+    let paging = Paging::read(args, &state.common.settings, &SORTABLE)?;
     let marker = args.uuid("marker")?.map(PortUuid);
     if let Some(marker) = marker {
         let missing = || Fault::PortNotFound(marker.to_string());

@@ -57,7 +57,7 @@ async fn list<V: VolumeApi>(
     view::check_fields::<V>(given.as_deref())?;
     let fields = fields::listed(given.as_deref(), detail, V::SUMMARY);
     let sortable = field::names(V::FIELDS, |field| field.is_sortable);
-    let paging = Paging::read(args, &state.settings, &sortable)?;
+    let paging = Paging::read(args, &state.common.settings, &sortable)?;
     let marker = args.uuid("marker")?.map(V::Uuid::from);
     let node = match (of_node, named) {
         (Some(node), _) => Some(node),
