@@ -43,7 +43,7 @@ use self::conductor_service::ConductorService;
 use self::listener::Listener;
 use self::openstack::Clients;
 pub(crate) use self::role::Role;
-use self::settings::{api_url, db_location, db_settings, images};
+use self::settings::{api_url, db_location, db_settings, images, unknown_policy};
 pub(crate) use self::validate::check;
 use self::validate::{RoleSetup, Validated, validate};
 
@@ -242,6 +242,7 @@ pub(crate) async fn preview(
         settings: &settings,
         scripts,
         images: &images,
+        unknown_machines: &unknown_policy(config),
     };
     match beside::ironic(config) {
         Ok(None) => boot::preview::offline(&db_settings(config), context, machine, overrides).await,

@@ -14,7 +14,7 @@ use super::text;
 use crate::mask::mask_text;
 
 /// The built-in templates by name.
-pub const TEMPLATES: [(&str, &str); 11] = [
+pub const TEMPLATES: [(&str, &str); 12] = [
     (BOOT, include_str!("templates/boot.ipxe")),
     ("chap.ipxe", include_str!("templates/chap.ipxe")),
     ("iso.ipxe", include_str!("templates/iso.ipxe")),
@@ -24,6 +24,10 @@ pub const TEMPLATES: [(&str, &str); 11] = [
     (NIC_LOOP, include_str!("templates/nic_loop.ipxe")),
     ("refuse.ipxe", include_str!("templates/refuse.ipxe")),
     ("retry.ipxe", include_str!("templates/retry.ipxe")),
+    (
+        "unknown_action.ipxe",
+        include_str!("templates/unknown_action.ipxe"),
+    ),
     (
         UNKNOWN_MACHINE,
         include_str!("templates/unknown_machine.ipxe"),

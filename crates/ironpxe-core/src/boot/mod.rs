@@ -37,6 +37,7 @@ mod san;
 mod script;
 mod settings;
 mod text;
+mod unknown_machine;
 mod variables;
 
 pub use capabilities::check_capabilities;
@@ -70,6 +71,7 @@ pub use settings::{
     ApiUrlSource, BootOption, BootSettings, Downloads, GiveUpAction, LocalBoot, LocalBootMethod,
     RamdiskImages,
 };
+pub use unknown_machine::{UnknownAction, UnknownActions, UnknownArch, UnknownResponse};
 pub use variables::UnknownMachine;
 
 #[cfg(test)]

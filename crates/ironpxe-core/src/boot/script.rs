@@ -4,8 +4,8 @@
 //! operator can replace (`operator.rs`). `environment.rs` and `commands.rs` check the text,
 //! `variables.rs` defines the variables.
 
+use minijinja::Environment;
 use minijinja::value::Value;
-use minijinja::{Environment, context};
 
 use super::environment::{BOOT, NIC_LOOP, TemplateError, UNKNOWN_MACHINE, built_in, in_template};
 use super::operator::{ActiveTemplate, BrokenTemplate, OperatorTemplates, Operators};
@@ -13,6 +13,7 @@ use super::plan::RenderContext;
 use super::refusal::Refusal;
 use super::resolved_plan::ResolvedPlan;
 use super::settings::Downloads;
+use super::unknown_machine::UnknownActions;
 use super::variables::{self, UnknownMachine, VariableSet};
 use crate::node::Node;
 
@@ -108,23 +109,38 @@ impl Scripts {
         Ok((script, Some(FailedTemplate { refusal, error })))
     }
 
-    /// The script for an unknown machine or an invalid request.
+    /// The script for an invalid request, or for one machine of several addresses of which the next
+    /// may be known: it shows why there is nothing to boot, how to fix it, and exits.
     pub fn refuse_unknown_machine(
         &self,
         why: UnknownMachine,
-        lines: &[&str],
+        [problem, fix]: [&str; 2],
         request_id: &str,
     ) -> Result<String, TemplateError> {
-        self.write(
-            UNKNOWN_MACHINE,
-            variables::of_unknown_machine(why, lines, request_id),
-        )
+        let refuse = UnknownActions::refuse();
+        self.unknown_machine(why, [problem, fix], request_id, &refuse)
     }
 
-    /// The script that tries all NICs of a machine: `/boot.ipxe`.
-    pub fn nic_loop(&self) -> Result<String, TemplateError> {
-        let timeout = variables::timeout(self.downloads);
-        self.write(NIC_LOOP, context! { timeout })
+    /// As above for an unknown machine, which does what is configured.
+    pub fn unknown_machine(
+        &self,
+        why: UnknownMachine,
+        [problem, fix]: [&str; 2],
+        request_id: &str,
+        actions: &UnknownActions,
+    ) -> Result<String, TemplateError> {
+        let texts = variables::UnknownTexts::of_machine(problem, fix, request_id);
+        let values = variables::of_unknown_machine(why, texts, actions, self.downloads);
+        self.write(UNKNOWN_MACHINE, values)
+    }
+
+    /// The script that tries all NICs of a machine: `/boot.ipxe`. If none is known, it does what is
+    /// configured.
+    pub fn nic_loop(&self, actions: &UnknownActions) -> Result<String, TemplateError> {
+        let texts = variables::UnknownTexts::of_nic_loop();
+        let why = UnknownMachine::Address;
+        let values = variables::of_unknown_machine(why, texts, actions, self.downloads);
+        self.write(NIC_LOOP, values)
     }
 
     fn write(&self, name: &'static str, values: Value) -> Result<String, TemplateError> {

@@ -36,6 +36,16 @@ pub(crate) fn map(value: serde_json::Value) -> JsonMap {
     }
 }
 
+/// An unknown machine is chained to this URL.
+fn chain(url: &str) -> UnknownAction {
+    UnknownAction::Chain(ImageUrl::parse(url).unwrap())
+}
+
+/// An unknown machine boots from its disk.
+fn local() -> UnknownAction {
+    UnknownAction::LocalDisk(BootSettings::default().local_boot)
+}
+
 pub(super) fn plan(node: &Node) -> BootPlan {
     decide(Machine::of(node), &BootSettings::default(), REQUEST)
 }

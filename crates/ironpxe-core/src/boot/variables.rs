@@ -14,6 +14,7 @@ use super::resolved_plan::ResolvedPlan;
 use super::san::VolumeBoot;
 use super::settings::Downloads;
 use super::text;
+use super::unknown_machine::UnknownActions;
 use crate::mask::mask_urls;
 use crate::node::Node;
 use crate::port::Port;
@@ -109,14 +110,61 @@ pub(super) fn of_machine(
     Value::from_object(all)
 }
 
+/// What the script of an unknown machine shows.
+pub(super) struct UnknownTexts {
+    /// Why it is not booted.
+    why: Vec<String>,
+    /// How to fix it, if nothing else is done.
+    fix: Vec<String>,
+    /// The request that is answered; `/boot.ipxe` makes others.
+    request_id: Option<String>,
+    /// How long that is shown, in seconds.
+    pause: u32,
+}
+
+impl UnknownTexts {
+    pub(super) fn of_machine(problem: &str, fix: &str, request_id: &str) -> Self {
+        let lines = |text| text::for_console_lines(text, COLUMNS, 2);
+        Self {
+            why: lines(problem),
+            fix: lines(fix),
+            request_id: Some(request_id.to_owned()),
+            pause: PAUSE_UNKNOWN,
+        }
+    }
+
+    pub(super) fn of_nic_loop() -> Self {
+        Self {
+            why: vec![
+                "ironpxe: none of the addresses above belongs to a port of a node.".to_owned(),
+            ],
+            fix: vec![
+                "Fix: baremetal port create --node UUID ADDRESS; then boot again.".to_owned(),
+                format!("Trying the next boot device in {PAUSE_KNOWN} s."),
+            ],
+            request_id: None,
+            pause: PAUSE_KNOWN,
+        }
+    }
+}
+
 /// The variables of the script for an unknown machine.
-pub(super) fn of_unknown_machine(why: UnknownMachine, lines: &[&str], request_id: &str) -> Value {
-    let lines: Vec<String> = lines
-        .iter()
-        .flat_map(|line| text::for_console_lines(line, COLUMNS, 2))
-        .collect();
-    let address_unknown = why == UnknownMachine::Address;
-    context! { node => (), address_unknown, lines, request_id, pause => PAUSE_UNKNOWN }
+pub(super) fn of_unknown_machine(
+    kind: UnknownMachine,
+    texts: UnknownTexts,
+    actions: &UnknownActions,
+    downloads: Downloads,
+) -> Value {
+    let UnknownTexts {
+        why,
+        fix,
+        request_id,
+        pause,
+    } = texts;
+    let (branches, actions) = actions.variables();
+    let address_unknown = kind == UnknownMachine::Address;
+    let timeout = timeout(downloads);
+    context! { address_unknown, why, fix, request_id, pause, branches, actions, timeout }
 }
 
 /// The timeout in milliseconds; 0 means none.

@@ -258,8 +258,9 @@ pub(super) fn render(data: &[u8]) {
 
     let scripts = scripts(&settings);
     let lines: Vec<String> = texts.collect();
-    let lines: Vec<&str> = lines.iter().map(String::as_str).take(3).collect();
-    match scripts.refuse_unknown_machine(UnknownMachine::Address, &lines, REQUEST) {
+    let mut lines = lines.iter().map(String::as_str);
+    let lines = [(); 2].map(|()| lines.next().unwrap_or_default());
+    match scripts.refuse_unknown_machine(UnknownMachine::Address, lines, REQUEST) {
         Ok(script) => check(&script),
         Err(error) => panic!("{error}"),
     }

@@ -9,7 +9,7 @@ use tracing::warn;
 
 use super::openstack::Clients;
 use super::role::Role;
-use crate::boot::{HardwareTypes, Templates};
+use crate::boot::{HardwareTypes, Templates, UnknownPolicy};
 use crate::config::{self, Config, Connection, DhcpProvider};
 use crate::dhcp::{self, Dhcp};
 use crate::images::{self, Images, Key, Relayed};
@@ -115,6 +115,7 @@ pub(super) fn boot_settings(
     boot::BootServiceSettings {
         boot: config.boot_settings(api_url),
         restrict_boot_config: config.api.restrict_boot_config,
+        unknown_machines: unknown_policy(config),
         max_requests: bytes(config.api.max_boot_requests),
         cache_bytes: bytes(config.pxe.boot_cache_size).saturating_mul(1024 * 1024),
         templates,
@@ -122,6 +123,14 @@ pub(super) fn boot_settings(
         kickstarts: Arc::new(kickstarts),
         hardware_types,
     }
+}
+
+/// What unknown machines get.
+pub(super) fn unknown_policy(config: &Config) -> UnknownPolicy {
+    UnknownPolicy::new(
+        config.unknown_response(),
+        config.unknown_responses_by_network(),
+    )
 }
 
 pub(super) fn conductor_settings(

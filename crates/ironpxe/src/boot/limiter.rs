@@ -37,15 +37,15 @@ impl BootLimiter {
     }
 
     /// Runs the request, or fails after a delay if the limit is reached.
-    pub(super) async fn run<T>(
+    pub(super) async fn run<T, E: From<Fault>>(
         &self,
-        work: impl Future<Output = Result<T, Fault>>,
-    ) -> Result<T, Fault> {
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         match self.acquire() {
             Ok(_permit) => work.await,
             Err(fault) => {
                 tokio::time::sleep(PAUSE).await;
-                Err(fault)
+                Err(fault.into())
             }
         }
     }
@@ -74,7 +74,7 @@ mod tests {
     async fn permit_is_released_when_its_work_ends_or_is_dropped() {
         let limiter = BootLimiter::new(2);
         let (done, work) = oneshot::channel();
-        let mut one = Box::pin(limiter.run(async { Ok(work.await) }));
+        let mut one = Box::pin(limiter.run(async { Ok::<_, Fault>(work.await) }));
         let mut two = Box::pin(limiter.run(std::future::pending::<Result<(), Fault>>()));
         tokio::select! {
             biased;
@@ -82,7 +82,7 @@ mod tests {
             _ = &mut two => panic!("never done"),
             () = std::future::ready(()) => {}
         }
-        let third = || limiter.run(std::future::ready(Ok(())));
+        let third = || limiter.run(std::future::ready(Ok::<(), Fault>(())));
         assert_eq!(third().await, Err(response::overloaded()));
         drop(two);
         assert_eq!(third().await, Ok(()));

@@ -27,11 +27,13 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod unknown_machines;
+mod unknown_policy;
 
 pub(crate) use self::facts::BootFacts;
 pub(crate) use self::hardware_types::HardwareTypes;
 pub(crate) use self::preview::BootPreview;
 pub(crate) use self::request::{BootRequest, BootTarget};
-pub(crate) use self::response::{BootBody, BootResponse, ClientKind};
+pub(crate) use self::response::{BootBody, BootResponse, Client, ClientKind};
 pub(crate) use self::service::{BootService, BootServiceSettings};
 pub(crate) use self::templates::Templates;
+pub(crate) use self::unknown_policy::UnknownPolicy;

@@ -15,6 +15,7 @@ use ironpxe_core::node::Node;
 
 use super::facts::BootFacts;
 use super::service::BootService;
+use super::unknown_policy::UnknownPolicy;
 use crate::db::{self, Db, DbError, Location};
 use crate::images::{Images, Purpose};
 
@@ -44,8 +45,13 @@ pub(crate) enum OfflineError {
     #[error(transparent)]
     Database(#[from] DbError),
     /// No such machine.
-    #[error("no node has the UUID or name {0:?}, and no port has this address")]
-    UnknownMachine(String),
+    #[error("no node has the UUID or name {machine:?}, and no port has this address{gets}")]
+    UnknownMachine {
+        /// The machine as requested.
+        machine: String,
+        /// What a machine with this address or UUID gets; empty for a name.
+        gets: String,
+    },
     /// The machine cannot be previewed.
     #[error("{0}")]
     Fault(Fault),
@@ -66,6 +72,8 @@ pub(crate) struct Context<'a> {
     pub scripts: &'a Scripts,
     /// Locates images.
     pub images: &'a Images,
+    /// What unknown machines get.
+    pub unknown_machines: &'a UnknownPolicy,
 }
 
 /// Previews the machine `machine` (a node's UUID or name, or a port's address) from the database
@@ -96,10 +104,22 @@ pub(crate) async fn preview(
     let ident = find(facts, machine)
         .await
         .map_err(OfflineError::Fault)?
-        .ok_or_else(|| OfflineError::UnknownMachine(machine.to_owned()))?;
+        .ok_or_else(|| unknown(machine, context.unknown_machines))?;
     let previewer = Previewer { facts, context };
     let preview = previewer.preview(ident, overrides).await;
     preview.map_err(OfflineError::Fault)
+}
+
+fn unknown(machine: &str, policy: &UnknownPolicy) -> OfflineError {
+    let can_request = machine.parse::<MacAddress>().is_ok() || machine.parse::<NodeUuid>().is_ok();
+    OfflineError::UnknownMachine {
+        machine: machine.to_owned(),
+        gets: if can_request {
+            format!(": {}", policy.describe())
+        } else {
+            String::new()
+        },
+    }
 }
 
 /// Finds the machine. A name takes precedence over an address, because an address without colons is
@@ -133,6 +153,7 @@ impl Previewer<'_> {
             settings,
             scripts,
             images,
+            ..
         } = self.context;
         let missing = || match ident {
             BootIdent::Node(uuid) => Fault::NodeNotFound(uuid.to_string()),
@@ -262,6 +283,7 @@ impl BootService {
                 settings: &settings.boot,
                 scripts: &settings.templates.current(),
                 images: &settings.images,
+                unknown_machines: &settings.unknown_machines,
             },
         };
         previewer.preview(ident, overrides).await

@@ -11,7 +11,13 @@ pub(crate) struct BootRequest<'r> {
     pub(crate) driver: Option<&'r str>,
     /// The machine, or why the identification is invalid.
     pub(crate) machine: Result<BootIdent>,
+    /// `?unknown=next`: the client tries one address of the machine after the other. If this service
+    /// does not boot this one, the response is a script that exits, never 404.
+    pub(crate) tries_next: bool,
 }
+
+/// The query of a request that tries one address after the other.
+const TRIES_NEXT: &str = "unknown=next";
 
 /// The target of a plain `GET`.
 #[derive(Debug, PartialEq)]
@@ -29,6 +35,7 @@ impl<'r> BootRequest<'r> {
         Self {
             driver: None,
             machine: BootIdent::from_address("address", mac),
+            tries_next: false,
         }
     }
 
@@ -47,6 +54,7 @@ impl<'r> BootRequest<'r> {
             return Some(Self {
                 driver: None,
                 machine: Ok(BootIdent::Address(mac)),
+                tries_next: false,
             });
         }
         let address = file.strip_prefix("01-").unwrap_or(file);
@@ -59,6 +67,16 @@ impl<'r> BootRequest<'r> {
         Self {
             driver: Some(driver),
             machine: args.and_then(|args| BootIdent::from_args(&args)),
+            tries_next: false,
+        }
+    }
+
+    /// With what the query of the URL says, if it has one.
+    pub(crate) fn with_query(self, query: Option<&str>) -> Self {
+        let mut arguments = query.unwrap_or_default().split('&');
+        Self {
+            tries_next: arguments.any(|it| it == TRIES_NEXT),
+            ..self
         }
     }
 }
@@ -77,26 +95,33 @@ impl<'t> BootTarget<'t> {
                 return None;
             }
             let machine = query.strip_prefix('?').and_then(only_argument);
-            return Some(Self::of(Some(driver), machine));
+            return Some(Self::of(Some(driver), machine, false));
         }
-        if let Some(rest) = target.strip_prefix("/v1/boot/") {
-            let mac = rest.strip_suffix("/boot.ipxe");
+        let (path, query) = match target.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (target, None),
+        };
+        let tries_next = query == Some(TRIES_NEXT);
+        let is_plain = query.is_none() || tries_next;
+        if let Some(rest) = path.strip_prefix("/v1/boot/") {
+            let mac = rest.strip_suffix("/boot.ipxe").filter(|_| is_plain);
             let mac = mac.and_then(|mac| mac.parse().ok());
-            return Some(Self::of(None, mac.map(BootIdent::Address)));
+            return Some(Self::of(None, mac.map(BootIdent::Address), tries_next));
         }
-        if let Some(file) = target.strip_prefix("/pxelinux.cfg/") {
-            let mac = BootIdent::address_in_file_name(file);
-            return Some(Self::of(None, mac.map(BootIdent::Address)));
+        if let Some(file) = path.strip_prefix("/pxelinux.cfg/") {
+            let mac = Some(file).filter(|_| is_plain);
+            let mac = mac.and_then(BootIdent::address_in_file_name);
+            return Some(Self::of(None, mac.map(BootIdent::Address), tries_next));
         }
-        let path = target.split_once('?').map_or(target, |(path, _)| path);
         matches!(path, "/boot.ipxe" | "/autoexec.ipxe").then_some(Self::Other)
     }
 
-    fn of(driver: Option<&'t str>, machine: Option<BootIdent>) -> Self {
+    fn of(driver: Option<&'t str>, machine: Option<BootIdent>, tries_next: bool) -> Self {
         machine.map_or(Self::Other, |machine| {
             Self::Script(BootRequest {
                 driver,
                 machine: Ok(machine),
+                tries_next,
             })
         })
     }
@@ -120,12 +145,14 @@ mod tests {
         let mac = BootIdent::Address("52:54:00:aa:00:01".parse().unwrap());
         let uuid = "1be26c0b-03f2-4d2e-ae87-c02d7f33c123";
         let node = BootIdent::Node(uuid.parse().unwrap());
-        let of = |driver, machine| {
+        let request = |driver, machine, tries_next| {
             Some(BootTarget::Script(BootRequest {
                 driver,
                 machine: Ok(machine),
+                tries_next,
             }))
         };
+        let of = |driver, machine| request(driver, machine, false);
         let passthru = "/v1/drivers/redfish/vendor_passthru/ipxe_config";
         let by_node = format!("{passthru}?node_uuid={uuid}");
         let by_mac = format!("{passthru}?port_address=52:54:00:aa:00:01");
@@ -135,6 +162,26 @@ mod tests {
             (&by_mac, of(Some("redfish"), mac)),
             ("/v1/boot/52-54-00-AA-00-01/boot.ipxe", of(None, mac)),
             ("/pxelinux.cfg/01-52-54-00-aa-00-01", of(None, mac)),
+            (
+                "/v1/boot/52-54-00-AA-00-01/boot.ipxe?unknown=next",
+                request(None, mac, true),
+            ),
+            (
+                "/pxelinux.cfg/52-54-00-aa-00-01?unknown=next",
+                request(None, mac, true),
+            ),
+            (
+                "/v1/boot/52-54-00-AA-00-01/boot.ipxe?unknown=next&a=b",
+                Some(BootTarget::Other),
+            ),
+            (
+                "/v1/boot/52-54-00-AA-00-01/boot.ipxe?",
+                Some(BootTarget::Other),
+            ),
+            (
+                "/pxelinux.cfg/default?unknown=next",
+                Some(BootTarget::Other),
+            ),
             (passthru, Some(BootTarget::Other)),
             (&both, Some(BootTarget::Other)),
             (
@@ -161,6 +208,21 @@ mod tests {
         ] {
             assert_eq!(BootTarget::parse(target), expected, "{target}");
         }
+    }
+
+    #[test]
+    fn query_says_whether_the_client_tries_the_next_address() {
+        let tries_next = |query| {
+            let request = BootRequest::by_address("52:54:00:aa:00:01");
+            request.with_query(query).tries_next
+        };
+        for query in ["unknown=next", "a=b&unknown=next", "unknown=next&"] {
+            assert!(tries_next(Some(query)), "{query}");
+        }
+        for query in ["", "unknown", "unknown=", "unknown=nextx", "xunknown=next"] {
+            assert!(!tries_next(Some(query)), "{query}");
+        }
+        assert!(!tries_next(None));
     }
 
     #[test]

@@ -2,14 +2,17 @@
 //!
 //! Firmware *shows* a script only with status 200, and *retries* only with `Retry-After`. So every
 //! decision, including a refusal, is a script with 200; if it cannot be made now, the response is
-//! 503 with `Retry-After`. Other clients get faults, which are encoded as by Ironic, and otherwise
+//! 503 with `Retry-After`; and 404 means that it is not made here: the machine uses what its own
+//! boot script has for it. Other clients get faults, which are encoded as by Ironic, and otherwise
 //! the same script.
 //!
 //! The first byte of every 200 is the `#` of `#!ipxe`: on BIOS machines, iPXE executes anything
 //! else as machine code. Kickstarts are only for installers.
 
+use std::net::IpAddr;
+
 use http::StatusCode;
-use ironpxe_core::boot::{Scripts, UnknownMachine};
+use ironpxe_core::boot::{Scripts, TemplateError, UnknownActions, UnknownMachine};
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::retry_after;
 use tracing::{error, warn};
@@ -32,6 +35,50 @@ impl ClientKind {
             Some(agent) if agent.starts_with(b"iPXE/") => Self::Firmware,
             _ => Self::Other,
         }
+    }
+}
+
+/// The client of a boot request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Client {
+    /// Its kind.
+    pub(crate) kind: ClientKind,
+    /// The address it connects from, if it is known: its own, or a proxy's.
+    pub(crate) address: Option<IpAddr>,
+}
+
+impl Client {
+    /// No firmware, and of no known address.
+    pub(crate) const OTHER: Self = Self {
+        kind: ClientKind::Other,
+        address: None,
+    };
+}
+
+/// Why there is no script for a machine.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum NoScript {
+    /// A request that cannot be answered, now or at all.
+    Fault(Fault),
+    /// This service does not decide what the machine boots: 404, so that its own boot script does.
+    /// The fault is for other clients.
+    NotMine(Fault),
+    /// An unknown machine, whose script does what is configured. The fault is for other clients.
+    Unknown(Fault, UnknownActions),
+}
+
+impl NoScript {
+    /// For clients that read error documents.
+    fn into_fault(self) -> Fault {
+        match self {
+            Self::Fault(fault) | Self::NotMine(fault) | Self::Unknown(fault, _) => fault,
+        }
+    }
+}
+
+impl From<Fault> for NoScript {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
     }
 }
 
@@ -70,18 +117,43 @@ pub(super) fn no_conductor() -> Fault {
 }
 
 impl BootResponse {
-    /// The response to a request for a script.
+    /// The response to a request for a script. `tries_next`: a boot script asks for the next address
+    /// of the machine if this one is not booted here, so it never gets 404.
     pub(super) fn new(
         scripts: &Scripts,
         request_id: &str,
         client: ClientKind,
-        result: Result<String>,
+        tries_next: bool,
+        result: Result<String, NoScript>,
     ) -> Self {
-        match (result, client) {
-            (Ok(script), _) => Self::script(script),
-            (Err(fault), ClientKind::Firmware) => fault_for_firmware(scripts, request_id, &fault),
-            (Err(fault), ClientKind::Other) => Self::fault(fault),
-        }
+        let no_script = match result {
+            Ok(script) => return Self::script(script),
+            Err(no_script) => no_script,
+        };
+        let refuse = UnknownActions::refuse();
+        let (fault, kind, actions) = match no_script {
+            no_script if client == ClientKind::Other && !tries_next => {
+                return Self::fault(no_script.into_fault());
+            }
+            NoScript::Fault(fault) => return fault_for_firmware(scripts, request_id, &fault),
+            NoScript::NotMine(_) if !tries_next => return Self::not_mine(),
+            NoScript::NotMine(fault) => {
+                let kind = kind_of(&fault);
+                (fault, kind, refuse)
+            }
+            NoScript::Unknown(fault, actions) => {
+                // If the reason is hidden, only what is configured to happen then tells.
+                let kind = if actions.only_refuse() {
+                    kind_of(&fault)
+                } else {
+                    UnknownMachine::Address
+                };
+                (fault, kind, if tries_next { refuse } else { actions })
+            }
+        };
+        let [what, fix] = &lines_of(&fault);
+        let script = scripts.unknown_machine(kind, [what, fix], request_id, &actions);
+        Self::script_or_retry(request_id, script)
     }
 
     /// The response to a request for a kickstart.
@@ -89,19 +161,34 @@ impl BootResponse {
         result.map_or_else(Self::fault, |text| Self::ok(BootBody::Kickstart(text)))
     }
 
-    /// A script that shows these lines and exits.
+    /// A script that shows these lines, the problem and the fix, and exits.
     pub(super) fn refusal(
         scripts: &Scripts,
         request_id: &str,
         kind: UnknownMachine,
-        lines: &[&str],
+        lines: [String; 2],
     ) -> Self {
-        match scripts.refuse_unknown_machine(kind, lines, request_id) {
+        let [what, fix] = &lines;
+        let script = scripts.refuse_unknown_machine(kind, [what, fix], request_id);
+        Self::script_or_retry(request_id, script)
+    }
+
+    fn script_or_retry(request_id: &str, script: Result<String, TemplateError>) -> Self {
+        match script {
             Ok(script) => Self::script(script),
             Err(problem) => {
                 error!(req.id = request_id, "{problem}");
                 Self::ask_again(retry_after::SERVICE)
             }
+        }
+    }
+
+    /// 404 without a body: iPXE fails to fetch a script, and its own script can go on.
+    fn not_mine() -> Self {
+        Self {
+            status: StatusCode::NOT_FOUND,
+            retry_after: None,
+            body: BootBody::Empty,
         }
     }
 
@@ -139,35 +226,44 @@ impl BootResponse {
 }
 
 fn fault_for_firmware(scripts: &Scripts, request_id: &str, fault: &Fault) -> BootResponse {
-    let mut kind = UnknownMachine::Other;
-    let (what, fix) = match fault {
+    match fault {
         Fault::Unavailable { retry_after, .. } => return BootResponse::ask_again(*retry_after),
         Fault::Internal(cause) => {
             error!(req.id = request_id, "boot request failed: {cause}");
             return BootResponse::ask_again(retry_after::SERVICE);
         }
-        Fault::PortNotFound(address) => {
-            kind = UnknownMachine::Address;
-            (
-                format!("ironpxe: no port has the address {address}."),
-                format!("Fix: baremetal port create --node UUID {address}; then boot again."),
-            )
-        }
-        Fault::NodeNotFound(node) => (
+        Fault::PortNotFound(_) | Fault::NodeNotFound(_) | Fault::NotFound => {}
+        other => warn!(req.id = request_id, "machine not booted: {other}"),
+    }
+    BootResponse::refusal(scripts, request_id, UnknownMachine::Other, lines_of(fault))
+}
+
+/// What is wrong, and how to fix it, for the console.
+fn lines_of(fault: &Fault) -> [String; 2] {
+    match fault {
+        Fault::PortNotFound(address) => [
+            format!("ironpxe: no port has the address {address}."),
+            format!("Fix: baremetal port create --node UUID {address}; then boot again."),
+        ],
+        Fault::NodeNotFound(node) => [
             format!("ironpxe: no node has the UUID {node}."),
             "Fix: correct node_uuid in the boot URL of the DHCP server.".to_owned(),
-        ),
-        Fault::NotFound => (
+        ],
+        Fault::NotFound => [
             "ironpxe: nothing to boot for this machine.".to_owned(),
             "Fix: ask the operator, with the request ID below.".to_owned(),
-        ),
-        other => {
-            warn!(req.id = request_id, "machine not booted: {other}");
-            (
-                format!("ironpxe: {other}"),
-                "Fix: correct the boot URL of the DHCP server or script.".to_owned(),
-            )
-        }
-    };
-    BootResponse::refusal(scripts, request_id, kind, &[&what, &fix])
+        ],
+        other => [
+            format!("ironpxe: {other}"),
+            "Fix: correct the boot URL of the DHCP server or script.".to_owned(),
+        ],
+    }
+}
+
+/// Whether `/boot.ipxe` is told that the machine is unknown.
+fn kind_of(fault: &Fault) -> UnknownMachine {
+    match fault {
+        Fault::PortNotFound(_) => UnknownMachine::Address,
+        _ => UnknownMachine::Other,
+    }
 }

@@ -1,8 +1,11 @@
 //! The boot service: request → cache → facts → decision → images → script → log.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
-use ironpxe_core::boot::{BootSettings, Kickstarts, Machine, Scripts, UnknownMachine, decide};
+use ironpxe_core::boot::{
+    BootSettings, Kickstarts, Machine, Scripts, UnknownMachine, UnknownResponse, decide,
+};
 use ironpxe_core::boot_ident::BootIdent;
 use ironpxe_core::error::{Fault, Result};
 use tracing::warn;
@@ -13,10 +16,11 @@ use super::hardware_types::HardwareTypes;
 use super::limiter::BootLimiter;
 use super::rendered::{CachedScript, Outcome, Rendered};
 use super::request::BootRequest;
-use super::response::{BootResponse, ClientKind};
+use super::response::{BootResponse, Client, ClientKind, NoScript};
 use super::script_template::{is_standard_request_id, placeholder};
 use super::templates::Templates;
 use super::unknown_machines::UnknownMachines;
+use super::unknown_policy::UnknownPolicy;
 use crate::images::Images;
 use crate::lifecycle::Tasks;
 
@@ -27,6 +31,8 @@ pub(crate) struct BootServiceSettings {
     pub boot: BootSettings,
     /// `[api]restrict_boot_config`: responses do not tell why a machine is not booted.
     pub restrict_boot_config: bool,
+    /// What unknown machines get.
+    pub unknown_machines: UnknownPolicy,
     /// `[api]max_boot_requests`: the limit of concurrent requests.
     pub max_requests: usize,
     /// `[pxe]boot_cache_size`: the capacity of the boot cache, in bytes.
@@ -100,19 +106,22 @@ impl BootService {
     pub(crate) async fn answer(
         &self,
         request_id: &str,
-        client: ClientKind,
+        client: Client,
         request: BootRequest<'_>,
     ) -> BootResponse {
-        let script = self.0.script(request_id, request);
+        let tries_next = request.tries_next;
+        let script = self.0.script(request_id, client, request);
         let result = self.0.limiter.run(script).await;
-        self.respond(request_id, client, result)
+        self.respond(request_id, client.kind, tries_next, result)
     }
 
     /// Responds with the script that tries all NICs of a machine.
-    pub(crate) fn nic_loop(&self, request_id: &str, client: ClientKind) -> BootResponse {
-        let script = self.0.settings.templates.current().nic_loop();
-        let script = script.map_err(|error| Fault::Internal(error.to_string()));
-        self.respond(request_id, client, script)
+    pub(crate) fn nic_loop(&self, request_id: &str, client: Client) -> BootResponse {
+        let settings = &self.0.settings;
+        let actions = settings.unknown_machines.actions_of(client.address);
+        let script = settings.templates.current().nic_loop(actions);
+        let script = script.map_err(|error| Fault::Internal(error.to_string()).into());
+        self.respond(request_id, client.kind, false, script)
     }
 
     /// Responds with a fault.
@@ -122,11 +131,11 @@ impl BootService {
         client: ClientKind,
         fault: Fault,
     ) -> BootResponse {
-        self.respond(request_id, client, Err(fault))
+        self.respond(request_id, client, false, Err(fault.into()))
     }
 
     /// Responds to firmware with a script that shows these lines and exits.
-    pub(crate) fn show(&self, request_id: &str, lines: &[&str]) -> BootResponse {
+    pub(crate) fn show(&self, request_id: &str, lines: [String; 2]) -> BootResponse {
         let scripts = self.0.settings.templates.current();
         BootResponse::refusal(&scripts, request_id, UnknownMachine::Other, lines)
     }
@@ -140,15 +149,21 @@ impl BootService {
         &self,
         request_id: &str,
         client: ClientKind,
-        result: Result<String>,
+        tries_next: bool,
+        result: Result<String, NoScript>,
     ) -> BootResponse {
         let scripts = self.0.settings.templates.current();
-        BootResponse::new(&scripts, request_id, client, result)
+        BootResponse::new(&scripts, request_id, client, tries_next, result)
     }
 }
 
 impl Inner {
-    async fn script(&self, request_id: &str, request: BootRequest<'_>) -> Result<String> {
+    async fn script(
+        &self,
+        request_id: &str,
+        client: Client,
+        request: BootRequest<'_>,
+    ) -> Result<String, NoScript> {
         if let Some(driver) = request.driver {
             self.settings.hardware_types.check(driver).await?;
         }
@@ -157,42 +172,44 @@ impl Inner {
         if let Some(content) = self.cache.get_if_unchanged(ident)
             && let Some(cached) = usable(request_id, &scripts, &content)
         {
-            return self.fill_cached(request_id, cached);
+            return Ok(self.fill_cached(request_id, cached)?);
         }
         // Boxed, because it is much larger than the cached path.
-        Box::pin(self.script_uncached(request_id, &scripts, ident)).await
+        let script = Box::pin(self.script_uncached(request_id, &scripts, ident)).await?;
+        script.ok_or_else(|| self.unknown_machine(request_id, client, ident, request.tries_next))
     }
 
+    /// `None`: the machine is unknown.
     async fn script_uncached(
         &self,
         request_id: &str,
         scripts: &Arc<Scripts>,
         ident: BootIdent,
-    ) -> Result<String> {
+    ) -> Result<Option<String>> {
         let found = match self.cache.find(ident).await? {
             Lookup::Cached(content) => {
                 if let Some(cached) = usable(request_id, scripts, &content) {
-                    return self.fill_cached(request_id, cached);
+                    return self.fill_cached(request_id, cached).map(Some);
                 }
                 if let Content::Facts(facts) = &*content {
-                    return self.render(request_id, scripts, facts).await;
+                    return self.render(request_id, scripts, facts).await.map(Some);
                 }
                 self.cache.read(ident).await?
             }
             found => found,
         };
         let Lookup::Read(facts, validator) = found else {
-            return Err(self.unknown_machine(request_id, ident));
+            return Ok(None);
         };
         if let Some(cached) = self.cacheable(request_id, scripts, facts.machine())? {
             let script = self.fill_cached(request_id, &cached);
             let content = Content::Script(Arc::downgrade(scripts), cached);
             self.cache.put(ident, content, validator);
-            return script;
+            return script.map(Some);
         }
         let script = self.render(request_id, scripts, &facts).await;
         self.cache.put(ident, Content::Facts(facts), validator);
-        script
+        script.map(Some)
     }
 
     /// The script for the cache, if it depends only on rows, settings and templates: not if an
@@ -249,34 +266,42 @@ impl Inner {
         outcome != Outcome::Boots && self.settings.restrict_boot_config
     }
 
-    fn unknown_machine(&self, request_id: &str, ident: BootIdent) -> Fault {
+    fn unknown_machine(
+        &self,
+        request_id: &str,
+        client: Client,
+        ident: BootIdent,
+        tries_next: bool,
+    ) -> NoScript {
+        let response = self.settings.unknown_machines.of(client.address);
         let has_line = self.unknown_machines.note(&self.tasks, ident);
+        if has_line {
+            let done: &dyn Display = match (tries_next, client.kind) {
+                (true, _) => &"is told to try its next address",
+                (false, ClientKind::Firmware) => response,
+                (false, ClientKind::Other) => &"gets 404",
+            };
+            match ident {
+                BootIdent::Node(uuid) => warn!(
+                    req.id = request_id,
+                    node.uuid = %uuid,
+                    "machine not booted: no node has this UUID; it {done}"
+                ),
+                BootIdent::Address(mac) => warn!(
+                    req.id = request_id,
+                    port.mac = %mac,
+                    "machine not booted: no port has this address; it {done}"
+                ),
+            }
+        }
         let fault = match ident {
-            BootIdent::Node(uuid) => {
-                if has_line {
-                    warn!(
-                        req.id = request_id,
-                        node.uuid = %uuid,
-                        "machine not booted: no node has this UUID"
-                    );
-                }
-                Fault::NodeNotFound(uuid.to_string())
-            }
-            BootIdent::Address(mac) => {
-                if has_line {
-                    warn!(
-                        req.id = request_id,
-                        port.mac = %mac,
-                        "machine not booted: no port has this address"
-                    );
-                }
-                Fault::PortNotFound(mac.to_string())
-            }
+            _ if self.settings.restrict_boot_config => Fault::NotFound,
+            BootIdent::Node(uuid) => Fault::NodeNotFound(uuid.to_string()),
+            BootIdent::Address(mac) => Fault::PortNotFound(mac.to_string()),
         };
-        if self.settings.restrict_boot_config {
-            Fault::NotFound
-        } else {
-            fault
+        match response {
+            UnknownResponse::NotFound => NoScript::NotMine(fault),
+            UnknownResponse::Script(actions) => NoScript::Unknown(fault, actions.clone()),
         }
     }
 }

@@ -8,13 +8,13 @@
 
 use std::sync::Arc;
 
-use ironpxe_core::boot::{BootSettings, Kickstarts, Scripts};
+use ironpxe_core::boot::{BootSettings, Kickstarts, Scripts, UnknownActions, UnknownResponse};
 use ironpxe_core::boot_ident::BootIdent;
 use ironpxe_core::error::Result;
 
 use super::{
-    BootBody, BootFacts, BootRequest, BootService, BootServiceSettings, ClientKind, HardwareTypes,
-    Templates, response,
+    BootBody, BootFacts, BootRequest, BootService, BootServiceSettings, Client, HardwareTypes,
+    Templates, UnknownPolicy, response,
 };
 use crate::db::Db;
 use crate::lifecycle::Tasks;
@@ -26,6 +26,10 @@ pub(crate) fn settings() -> BootServiceSettings {
         templates: Templates::new(Scripts::new(boot.downloads).unwrap()),
         boot,
         restrict_boot_config: false,
+        unknown_machines: UnknownPolicy::new(
+            UnknownResponse::Script(UnknownActions::refuse()),
+            Vec::new(),
+        ),
         max_requests: 1000,
         cache_bytes: 1 << 20,
         images: crate::images::testing::images(),
@@ -45,8 +49,9 @@ impl BootService {
         let request = BootRequest {
             driver: None,
             machine: Ok(ident),
+            tries_next: false,
         };
-        text(self.answer(request_id, ClientKind::Other, request).await)
+        text(self.answer(request_id, Client::OTHER, request).await)
     }
 
     /// The kickstart of a node.

@@ -17,7 +17,7 @@ use tracing::info;
 
 use super::LocalConductor;
 use super::refuse_if_reserved;
-use crate::boot::{BootBody, BootRequest, ClientKind};
+use crate::boot::{BootBody, BootRequest, Client};
 use crate::rpc::Context;
 
 /// A passthru method of every hardware type.
@@ -108,9 +108,7 @@ impl LocalConductor {
         let value = match method {
             DriverMethod::IpxeConfig => {
                 let request = BootRequest::by_arguments(driver, Ok(info));
-                let answering = self
-                    .boot
-                    .answer(&ctx.request_id, ClientKind::Other, request);
+                let answering = self.boot.answer(&ctx.request_id, Client::OTHER, request);
                 match answering.await.body {
                     BootBody::Script(text) => Value::String(text),
                     BootBody::Fault(fault) => return Err(fault),

@@ -43,10 +43,15 @@ impl Config {
             },
             default_boot_option: deploy.default_boot_option,
             downloads: self.downloads(),
-            local_boot: LocalBoot {
-                bios: pxe.local_boot_bios,
-                uefi: pxe.local_boot_uefi,
-            },
+            local_boot: self.local_boot(),
+        }
+    }
+
+    /// How machines boot from their disks.
+    pub(super) fn local_boot(&self) -> LocalBoot {
+        LocalBoot {
+            bios: self.pxe.local_boot_bios,
+            uefi: self.pxe.local_boot_uefi,
         }
     }
 

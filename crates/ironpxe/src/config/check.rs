@@ -104,6 +104,7 @@ impl Loader {
         self.check_beside();
         self.check_pairs();
         self.check_loaders();
+        self.check_unknown_machines();
     }
 
     /// Checks for addresses by which no machine could reach this service.

@@ -37,6 +37,7 @@ mod section;
 mod templates;
 #[cfg(test)]
 mod tests;
+mod unknown_machines;
 mod values;
 
 use std::collections::BTreeMap;

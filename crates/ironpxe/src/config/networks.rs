@@ -1,5 +1,6 @@
 //! Networks, as `address/prefix`.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -31,6 +32,31 @@ impl TryFrom<AsWritten> for Networks {
             .map(|text| network(text))
             .collect::<Result<_, _>>()
             .map(Self)
+    }
+}
+
+/// One IP network, as a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Network(pub IpNet);
+
+impl TryFrom<String> for Network {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        network(text.trim()).map(Self)
+    }
+}
+
+impl From<Network> for String {
+    fn from(Network(network): Network) -> Self {
+        network.to_string()
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

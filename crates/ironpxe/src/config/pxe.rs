@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use ironpxe_core::boot::{GiveUpAction, LocalBootMethod};
 
 use super::endpoint::Host;
+use super::networks::Network;
 use super::section::section;
+use super::unknown_machines::{UnknownMachines, UnknownScript};
 use super::values::{BootFile, KernelParams};
 
 section! {
@@ -37,6 +39,21 @@ section! {
         pub local_boot_bios: LocalBootMethod = LocalBootMethod::Sanboot;
         /// How a UEFI machine boots from its disk; as `local_boot_bios`.
         pub local_boot_uefi: LocalBootMethod = LocalBootMethod::Exit;
+        /// What firmware gets for a machine whose address belongs to no port: `refuse` (a script that
+        /// says so, and exits), `local` (a script that boots from the disk, as `local_boot_bios` and
+        /// `local_boot_uefi`), `404` (no script, for a boot script that then uses another one), or the
+        /// URL of a script to continue with, for example one that inspects unknown machines.
+        /// `/boot.ipxe` does this when none of a machine's addresses is known (as `refuse` for
+        /// `404`). Not set: `refuse`, or `404` with `[beside]source`.
+        pub unknown_machines: Option<UnknownMachines> = None;
+        /// `unknown_machines` by the network of the client's address, which takes precedence; the
+        /// longest prefix counts. For example `{ "10.1.0.0/16" = "local" }`. Behind a proxy the
+        /// client is the proxy.
+        pub unknown_machines_by_network: BTreeMap<Network, UnknownMachines> = BTreeMap::new();
+        /// `unknown_machines` by architecture, which takes precedence, but not over
+        /// `unknown_machines_by_network`: `x86_64` or `aarch64`. The script asks iPXE for it, so
+        /// `404` is not possible, neither here nor as `unknown_machines` beside this.
+        pub unknown_machines_by_arch: BTreeMap<String, UnknownScript> = BTreeMap::new();
         /// The size of the boot cache of each process that serves machines, in MiB. A machine takes
         /// about 0.4 KiB, or 2 KiB if its script has nothing in common with others'.
         pub boot_cache_size: u32 = 512, in 1..=1_048_576;

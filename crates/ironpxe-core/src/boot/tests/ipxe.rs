@@ -23,6 +23,8 @@ pub(super) struct Firmware {
     pub(super) platform: &'static str,
     /// For tests.
     pub(super) name: &'static str,
+    /// Its setting `buildarch`.
+    pub(super) build_arch: &'static str,
     /// Whether it has the setting `cwduri`.
     pub(super) knows_its_url: bool,
     /// The commands it has.
@@ -38,6 +40,7 @@ impl Firmware {
         let firmware = |platform, name, commands: &BTreeSet<&'static str>| Self {
             platform,
             name,
+            build_arch: if platform == "efi" { "x86_64" } else { "i386" },
             knows_its_url: commands.contains("poweroff"),
             commands: commands.clone(),
         };
@@ -120,6 +123,7 @@ pub(super) fn run(
         },
     };
     machine.set("platform", "string", firmware.platform);
+    machine.set("buildarch", "string", firmware.build_arch);
     machine.set("filename", "string", "http://h/prefix/boot.ipxe");
     if firmware.knows_its_url {
         machine.set("cwduri", "string", "http://h/prefix/");
@@ -302,6 +306,12 @@ impl Interpreter<'_, '_> {
             }
             ("sanunhook", ["--drive", drive]) => return Flow::Next(self.hooked.remove(*drive)),
             ("imgfetch", [.., "--name", name, _]) => return Flow::Next(self.fetch(text, name)),
+            ("chain", [.., url]) => {
+                if !self.fetch(text, url) {
+                    return Flow::Next(false);
+                }
+                return self.execute(url);
+            }
             ("imgexec", [name]) => return self.execute(name),
             _ => panic!("not modelled: {text}"),
         }

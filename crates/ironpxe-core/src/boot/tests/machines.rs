@@ -285,12 +285,22 @@ fn every_command_that_may_fail_has_a_fallback() {
         }
     }
     let service = Scripts::new(BootSettings::default().downloads).unwrap();
-    scripts.push(service.nic_loop().unwrap());
-    scripts.push(
-        service
-            .refuse_unknown_machine(UnknownMachine::Address, &["a", "b"], REQUEST)
-            .unwrap(),
-    );
+    for action in [
+        UnknownAction::Refuse,
+        local(),
+        chain("http://h/inspector.ipxe"),
+    ] {
+        let other = [UnknownAction::Refuse, chain("http://h/other.ipxe")];
+        let by_arch = UnknownArch::ALL.iter().copied().zip(other).collect();
+        let actions = UnknownActions {
+            other: action,
+            by_arch,
+        };
+        scripts.push(service.nic_loop(&actions).unwrap());
+        let script =
+            service.unknown_machine(UnknownMachine::Address, ["a", "b"], REQUEST, &actions);
+        scripts.push(script.unwrap());
+    }
     let mut seen = BTreeSet::new();
     for script in &scripts {
         for line in script.lines().skip(1).filter(|line| !line.starts_with(':')) {

@@ -29,7 +29,7 @@ impl Given {
         let service = Scripts::new(BootSettings::default().downloads).unwrap();
         let unknown = |why| {
             service
-                .refuse_unknown_machine(why, &["ironpxe: no."], REQUEST)
+                .refuse_unknown_machine(why, ["ironpxe: no.", "Fix: ask."], REQUEST)
                 .unwrap()
         };
         let sample = |name: &str| {
@@ -48,20 +48,29 @@ impl Given {
     }
 }
 
-/// Runs `/boot.ipxe` on a machine with a NIC for each answer; gives the URLs it asked for, too.
-fn nic_loop(firmware: &Firmware, answers: &[Given]) -> (Trace, Vec<String>) {
+/// Runs `/boot.ipxe` on a machine with a NIC for each answer, and with these actions in the end;
+/// gives the URLs it asked for, too.
+fn nic_loop(
+    firmware: &Firmware,
+    actions: &UnknownActions,
+    answers: &[Given],
+) -> (Trace, Vec<String>) {
     let service = Scripts::new(BootSettings::default().downloads).unwrap();
     let mut given = answers.iter();
     let mut asked = Vec::new();
     let trace = run(
-        &service.nic_loop().unwrap(),
+        &service.nic_loop(actions).unwrap(),
         firmware,
         NICS.get(..answers.len()).unwrap(),
         &mut |command| {
+            if command.starts_with("chain ") {
+                return Outcome::Works(Some("#!ipxe\nboot ||\nexit 1\n".to_owned()));
+            }
             if !command.starts_with("imgfetch ") {
                 return Outcome::Works(None);
             }
-            asked.push(command.rsplit_once(' ').unwrap().1.to_owned());
+            let url = command.rsplit_once(' ').unwrap().1;
+            asked.push(url.strip_suffix("?unknown=next").unwrap().to_owned());
             match given.next().unwrap().text() {
                 None => Outcome::Fails,
                 text => Outcome::Works(text),
@@ -74,7 +83,7 @@ fn nic_loop(firmware: &Firmware, answers: &[Given]) -> (Trace, Vec<String>) {
 /// What `/boot.ipxe` itself says to a machine with one NIC that is given this.
 pub(super) fn nic_loop_console(given: Given) -> Vec<String> {
     let newest = Firmware::all().pop().unwrap();
-    let (trace, _) = nic_loop(&newest, &[given]);
+    let (trace, _) = nic_loop(&newest, &UnknownActions::refuse(), &[given]);
     let script = given.text().unwrap_or_default();
     let theirs: Vec<&str> = script
         .lines()
@@ -110,7 +119,7 @@ fn nic_loop_stops_at_the_first_known_nic() {
     ];
     for firmware in Firmware::all() {
         for (answers, end, said) in cases {
-            let (trace, asked) = nic_loop(&firmware, answers);
+            let (trace, asked) = nic_loop(&firmware, &UnknownActions::refuse(), answers);
             let place = format!("{answers:?} on {}", firmware.name);
             check(&trace, &place);
             assert_eq!(format!("{:?}", trace.end), end, "{place}: {trace:#?}");
@@ -146,6 +155,105 @@ fn nic_loop_stops_at_the_first_known_nic() {
                     "{place}: {text}: {trace:#?}"
                 );
             }
+        }
+    }
+}
+
+/// What is configured for unknown machines is done in the end, and only if ironpxe has said of every
+/// address that it is unknown: any other machine may be somebody's node.
+#[test]
+fn nic_loop_acts_only_if_every_address_is_unknown() {
+    use Given::{Boots, Hidden, Html, Nothing, Refused, Unknown};
+    const URL: &str = "http://h/inspector.ipxe";
+    let cases: [(&[Given], bool); 10] = [
+        (&[Unknown], true),
+        (&[Unknown, Unknown], true),
+        (&[Unknown, Boots], false),
+        (&[Unknown, Refused], false),
+        (&[Unknown, Nothing], false),
+        (&[Nothing, Unknown], false),
+        (&[Unknown, Html], false),
+        (&[Unknown, Hidden], false),
+        (&[Hidden, Unknown], false),
+        (&[], false),
+    ];
+    for firmware in Firmware::all() {
+        for (answers, acts) in cases {
+            let place = format!("{answers:?} on {}", firmware.name);
+            let (trace, _) = nic_loop(&firmware, &UnknownActions::always(chain(URL)), answers);
+            check(&trace, &place);
+            let chained = format!("chain --timeout 60000 {URL}");
+            assert_eq!(
+                trace.commands.contains(&chained),
+                acts,
+                "{place}: {trace:#?}"
+            );
+            let (trace, _) = nic_loop(&firmware, &UnknownActions::always(local()), answers);
+            check(&trace, &place);
+            let said = "Booting from the local disk.".to_owned();
+            assert_eq!(trace.console.contains(&said), acts, "{place}: {trace:#?}");
+        }
+    }
+}
+
+/// The script of an unknown machine that was asked for directly, with an action for each
+/// architecture.
+#[test]
+fn unknown_machine_does_what_is_configured_for_its_architecture() {
+    let service = Scripts::new(BootSettings::default().downloads).unwrap();
+    let actions = UnknownActions {
+        other: UnknownAction::Refuse,
+        by_arch: vec![
+            (UnknownArch::X86_64, chain("http://h/x.ipxe")),
+            (UnknownArch::Aarch64, local()),
+        ],
+    };
+    let lines = ["ironpxe: no.", "Fix: ask."];
+    let script = service.unknown_machine(UnknownMachine::Address, lines, REQUEST, &actions);
+    let script = script.unwrap();
+    let local_end = |firmware: &Firmware| match firmware.platform {
+        "efi" => "Exit(1)",
+        _ => "Runs(\"sanboot --no-describe --drive 0x80\")",
+    };
+    for firmware in Firmware::all() {
+        // What the chained script did, and what becomes of the machine.
+        for (build_arch, chained, end) in [
+            (firmware.build_arch, Some("boot"), "Runs(\"boot\")"),
+            (firmware.build_arch, Some("exit 0"), "Exit(0)"),
+            (firmware.build_arch, Some("exit 1"), "Exit(1)"),
+            (firmware.build_arch, None, "Exit(1)"),
+            ("arm64", None, local_end(&firmware)),
+            ("riscv64", None, "Exit(1)"),
+        ] {
+            let firmware = Firmware {
+                build_arch,
+                ..firmware.clone()
+            };
+            let place = format!("{chained:?} for {build_arch} on {}", firmware.name);
+            let trace = run(&script, &firmware, &NICS[..1], &mut |command| match (
+                command.split(' ').next(),
+                chained,
+            ) {
+                (Some("chain"), Some(does)) => Outcome::Works(Some(format!("#!ipxe\n{does}\n"))),
+                (Some("chain"), None) => Outcome::Fails,
+                _ => Outcome::Works(None),
+            });
+            check(&trace, &place);
+            assert_eq!(format!("{:?}", trace.end), end, "{place}: {trace:#?}");
+            let says = |text: &str| trace.console.iter().any(|line| line.contains(text));
+            let failed =
+                matches!(build_arch, "i386" | "x86_64") && matches!(chained, None | Some("exit 1"));
+            assert!(says("ironpxe: no."), "{place}: {trace:#?}");
+            assert_eq!(
+                says("could not be fetched, or it failed"),
+                failed,
+                "{place}: {trace:#?}"
+            );
+            assert_eq!(
+                says("Fix: ask."),
+                build_arch == "riscv64",
+                "{place}: {trace:#?}"
+            );
         }
     }
 }

@@ -146,12 +146,33 @@ fn unknown_machine_script_matches_the_snapshot() {
         "ironpxe: no port has the address 52:54:00:aa:00:09.",
         "Fix: create it.",
     ];
-    let script = scripts.refuse_unknown_machine(UnknownMachine::Address, &lines, REQUEST);
+    let script = scripts.refuse_unknown_machine(UnknownMachine::Address, lines, REQUEST);
     insta::assert_snapshot!(script.unwrap());
 }
 
 #[test]
 fn nic_loop_script_matches_the_snapshot() {
     let scripts = Scripts::new(BootSettings::default().downloads).unwrap();
-    insta::assert_snapshot!(scripts.nic_loop().unwrap());
+    insta::assert_snapshot!(scripts.nic_loop(&UnknownActions::refuse()).unwrap());
+}
+
+#[test]
+fn script_with_an_action_for_each_architecture_matches_the_snapshot() {
+    let scripts = Scripts::new(BootSettings::default().downloads).unwrap();
+    let lines = [
+        "ironpxe: no port has the address 52:54:00:aa:00:09.",
+        "Fix: create it.",
+    ];
+    let actions = UnknownActions {
+        other: UnknownAction::Refuse,
+        by_arch: vec![
+            (
+                UnknownArch::X86_64,
+                chain("http://u:hush@h/inspector.ipxe?site=a&b=c"),
+            ),
+            (UnknownArch::Aarch64, local()),
+        ],
+    };
+    let script = scripts.unknown_machine(UnknownMachine::Address, lines, REQUEST, &actions);
+    insta::assert_snapshot!(script.unwrap());
 }

@@ -18,7 +18,7 @@ use crate::api::args::Args;
 use crate::api::error::{ApiError, Result};
 use crate::api::passthru::{self, CallArgs};
 use crate::api::request::Call;
-use crate::boot::{BootRequest, ClientKind};
+use crate::boot::{BootRequest, Client};
 use crate::rpc::Context;
 
 /// `GET …/vendor_passthru/methods`
@@ -57,7 +57,7 @@ pub(super) async fn by_query(
     ctx: Extension<Context>,
     Path(driver): Path<String>,
     http_method: Method,
-    client: ClientKind,
+    client: Client,
     args: Result<CallArgs>,
 ) -> Result<Response> {
     let named = args.and_then(CallArgs::method_in_query);
@@ -70,7 +70,7 @@ pub(super) async fn by_path(
     ctx: Extension<Context>,
     Path((driver, method)): Path<(String, String)>,
     http_method: Method,
-    client: ClientKind,
+    client: Client,
     args: Result<CallArgs>,
 ) -> Result<Response> {
     let named = args.and_then(|args| Ok((method.clone(), args.of(&method)?)));
@@ -82,7 +82,7 @@ async fn run(
     Extension(ctx): Extension<Context>,
     driver: &str,
     http_method: &Method,
-    client: ClientKind,
+    client: Client,
     named: Result<(String, JsonMap)>,
 ) -> Result<Response> {
     let http_method = passthru::http_method(http_method).ok_or(ApiError::MethodNotAllowed)?;
@@ -107,7 +107,7 @@ async fn run(
         Err(fault) => Ok(state
             .common
             .boot
-            .refuse(&ctx.request_id, client, fault)
+            .refuse(&ctx.request_id, client.kind, fault)
             .into_response()),
     }
 }

@@ -1,15 +1,16 @@
 //! A boot response as HTTP.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 
 use axum::Extension;
-use axum::extract::FromRequestParts;
+use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, header};
 
 use crate::api::error::ApiError;
-use crate::boot::{BootBody, BootResponse, ClientKind};
+use crate::boot::{BootBody, BootResponse, Client, ClientKind};
 
 impl ClientKind {
     /// From the headers of a request.
@@ -19,11 +20,15 @@ impl ClientKind {
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for ClientKind {
+impl<S: Sync> FromRequestParts<S> for Client {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self::of(&parts.headers))
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        Ok(Self {
+            kind: ClientKind::of(&parts.headers),
+            address: peer.map(|ConnectInfo(peer)| peer.ip()),
+        })
     }
 }
 

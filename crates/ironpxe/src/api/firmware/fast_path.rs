@@ -21,7 +21,7 @@ use tower::ServiceExt;
 
 use crate::api::request_log::{REQUEST_ID_ON_WIRE, RequestInfo, panicked};
 use crate::api::{CommonState, version};
-use crate::boot::{BootBody, BootRequest, BootResponse, BootTarget, ClientKind};
+use crate::boot::{BootBody, BootRequest, BootResponse, BootTarget, Client, ClientKind};
 use crate::ident;
 use crate::server::{EncodeResponse, FastPath, FastPathResult, Head, ResponseWriter, SimpleGet};
 
@@ -77,12 +77,17 @@ impl BootFastPath {
         }
         let inner = Arc::clone(inner);
         let target = get.target.to_owned();
-        let client = ClientKind::of_user_agent(get.header("user-agent"));
+        let client = Client {
+            kind: ClientKind::of_user_agent(get.header("user-agent")),
+            address: Some(get.peer.ip()),
+        };
         let (driver, machine) = (request.driver.map(str::to_owned), request.machine);
+        let tries_next = request.tries_next;
         FastPathResult::Pending(Box::pin(async move {
             let request = BootRequest {
                 driver: driver.as_deref(),
                 machine,
+                tries_next,
             };
             let answering = inner.state.boot.answer(&id, client, request);
             let answered = AssertUnwindSafe(answering).catch_unwind().await;

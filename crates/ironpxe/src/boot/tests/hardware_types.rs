@@ -30,9 +30,10 @@ async fn asked(boot: &BootService, driver: &str) -> BootBody {
     let request = BootRequest {
         driver: Some(driver),
         machine: Ok(BootIdent::Address(MAC)),
+        tries_next: false,
     };
     let id = ident::request_id();
-    boot.answer(&id, ClientKind::Other, request).await.body
+    boot.answer(&id, Client::OTHER, request).await.body
 }
 
 #[tokio::test]
