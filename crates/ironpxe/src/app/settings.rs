@@ -9,8 +9,8 @@ use tracing::warn;
 
 use super::openstack::Clients;
 use super::role::Role;
-use crate::boot::{HardwareTypes, Templates, UnknownPolicy};
-use crate::config::{self, Config, Connection, DhcpProvider};
+use crate::boot::{HardwareTypes, Refusals, Selection, Templates, UnknownPolicy};
+use crate::config::{self, Config, Connection, DhcpProvider, OnRefusal};
 use crate::dhcp::{self, Dhcp};
 use crate::images::{self, Images, Key, Relayed};
 use crate::server::RequestMemory;
@@ -122,6 +122,15 @@ pub(super) fn boot_settings(
         images,
         kickstarts: Arc::new(kickstarts),
         hardware_types,
+        selection: Selection {
+            nodes: config.beside.only_nodes.0.clone(),
+            conductor_groups: config.beside.only_conductor_groups.0.clone(),
+            networks: config.beside.only_networks.0.clone(),
+        },
+        refusals: match (&config.beside_source, config.beside.on_refusal) {
+            (Some(_), OnRefusal::Ironic) => Refusals::LeftToIronic,
+            (None, _) | (_, OnRefusal::Refuse) => Refusals::Shown,
+        },
     }
 }
 

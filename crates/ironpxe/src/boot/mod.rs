@@ -20,6 +20,7 @@ mod rendered;
 mod request;
 mod response;
 mod script_template;
+mod selection;
 mod service;
 mod templates;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -32,8 +33,10 @@ mod unknown_policy;
 pub(crate) use self::facts::BootFacts;
 pub(crate) use self::hardware_types::HardwareTypes;
 pub(crate) use self::preview::BootPreview;
+pub(crate) use self::rendered::Refusals;
 pub(crate) use self::request::{BootRequest, BootTarget};
 pub(crate) use self::response::{BootBody, BootResponse, Client, ClientKind};
+pub(crate) use self::selection::Selection;
 pub(crate) use self::service::{BootService, BootServiceSettings};
 pub(crate) use self::templates::Templates;
 pub(crate) use self::unknown_policy::UnknownPolicy;

@@ -23,6 +23,8 @@ pub(super) struct Rendered {
 #[derive(Debug)]
 pub(super) struct CachedScript {
     fields: MachineFields,
+    /// Whether the machine is selected by its node.
+    pub(super) is_selected: bool,
     shared: Arc<SharedScript>,
 }
 
@@ -36,11 +38,23 @@ pub(super) struct SharedScript {
     text: ScriptTemplate,
 }
 
+/// What a machine gets whose boot is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Refusals {
+    /// A script that says why.
+    #[default]
+    Shown,
+    /// 404, so that it boots Ironic's own script (`[beside]on_refusal`).
+    LeftToIronic,
+}
+
 /// Whether a machine boots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Outcome {
     Boots,
     Refused,
+    /// Refused, and so left to Ironic's own script.
+    LeftToIronic,
     /// The operator's template failed for it.
     Unusable,
 }
@@ -52,6 +66,7 @@ impl Rendered {
         machine: Machine<'_>,
         located: &ResolvedPlan,
         request_id: &str,
+        refusals: Refusals,
     ) -> Result<Self> {
         let node = machine.node;
         let context = RenderContext {
@@ -66,13 +81,16 @@ impl Rendered {
                 Outcome::Unusable,
                 format!("machine not booted: {}", unusable.error),
             ),
-            (None, BootPlan::Refuse(refusal)) => (
-                Outcome::Refused,
-                format!(
-                    "machine not booted: {refusal}; {}",
-                    refusal.advice(&node.label())
-                ),
-            ),
+            (None, BootPlan::Refuse(refusal)) => {
+                let (outcome, done) = match refusals {
+                    Refusals::Shown => (Outcome::Refused, "not booted"),
+                    Refusals::LeftToIronic => {
+                        (Outcome::LeftToIronic, "left to Ironic's own script")
+                    }
+                };
+                let advice = refusal.advice(&node.label());
+                (outcome, format!("machine {done}: {refusal}; {advice}"))
+            }
             (None, plan) => (Outcome::Boots, format!("machine boots: {}", plan.title())),
         };
         Ok(Self {
@@ -97,6 +115,7 @@ impl CachedScript {
     pub(super) fn new(
         rendered: Rendered,
         machine: Machine<'_>,
+        is_selected: bool,
         intern: impl FnOnce(SharedScript) -> Arc<SharedScript>,
     ) -> Self {
         let fields = fields(machine);
@@ -108,6 +127,7 @@ impl CachedScript {
         });
         Self {
             fields,
+            is_selected,
             shared: intern(shared),
         }
     }
@@ -178,7 +198,7 @@ impl Outcome {
         }
         match self {
             Self::Boots => log!(info),
-            Self::Refused => log!(warn),
+            Self::Refused | Self::LeftToIronic => log!(warn),
             Self::Unusable => log!(error),
         }
     }
@@ -218,6 +238,7 @@ impl CachedScript {
                 name: None,
                 mac: None,
             },
+            is_selected: true,
             shared: Arc::new(SharedScript::sample("")),
         }
     }

@@ -63,6 +63,8 @@ pub(super) enum NoScript {
     /// This service does not decide what the machine boots: 404, so that its own boot script does.
     /// The fault is for other clients.
     NotMine(Fault),
+    /// As above, for a machine of an existing Ironic.
+    LeftToIronic,
     /// An unknown machine, whose script does what is configured. The fault is for other clients.
     Unknown(Fault, UnknownActions),
 }
@@ -72,6 +74,7 @@ impl NoScript {
     fn into_fault(self) -> Fault {
         match self {
             Self::Fault(fault) | Self::NotMine(fault) | Self::Unknown(fault, _) => fault,
+            Self::LeftToIronic => Fault::NotFound,
         }
     }
 }
@@ -136,7 +139,14 @@ impl BootResponse {
                 return Self::fault(no_script.into_fault());
             }
             NoScript::Fault(fault) => return fault_for_firmware(scripts, request_id, &fault),
-            NoScript::NotMine(_) if !tries_next => return Self::not_mine(),
+            NoScript::NotMine(_) | NoScript::LeftToIronic if !tries_next => {
+                return Self::not_mine();
+            }
+            NoScript::LeftToIronic => {
+                let what = "ironpxe: this machine is left to Ironic.".to_owned();
+                let next = "Its other addresses are tried, then Ironic's own script.".to_owned();
+                return Self::refusal(scripts, request_id, UnknownMachine::Other, [what, next]);
+            }
             NoScript::NotMine(fault) => {
                 let kind = kind_of(&fault);
                 (fault, kind, refuse)

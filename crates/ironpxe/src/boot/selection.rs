@@ -65,7 +65,10 @@ mod tests {
         assert!(!none.has_node(&node) && !none.has_client(None));
         assert!(!none.has_client(client("192.0.3.1")));
         assert!(none.has_client(client("192.0.2.1")));
-        assert!(none.has_client(client("::ffff:192.0.2.1")), "a dual-stack socket");
+        assert!(
+            none.has_client(client("::ffff:192.0.2.1")),
+            "a dual-stack socket"
+        );
         for (nodes, groups) in [("rack-1", "x"), (&uuid.to_string(), "x"), ("x", "east")] {
             let some = Selection {
                 nodes: vec![nodes.to_owned()],

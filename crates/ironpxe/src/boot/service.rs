@@ -1,6 +1,7 @@
 //! The boot service: request → cache → facts → decision → images → script → log.
 
 use std::fmt::Display;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ironpxe_core::boot::{
@@ -14,10 +15,11 @@ use super::cache::{BootCache, Content, Interner, Lookup};
 use super::facts::{BootFacts, MachineFacts};
 use super::hardware_types::HardwareTypes;
 use super::limiter::BootLimiter;
-use super::rendered::{CachedScript, Outcome, Rendered};
+use super::rendered::{CachedScript, Outcome, Refusals, Rendered};
 use super::request::BootRequest;
 use super::response::{BootResponse, Client, ClientKind, NoScript};
 use super::script_template::{is_standard_request_id, placeholder};
+use super::selection::Selection;
 use super::templates::Templates;
 use super::unknown_machines::UnknownMachines;
 use super::unknown_policy::UnknownPolicy;
@@ -45,6 +47,10 @@ pub(crate) struct BootServiceSettings {
     pub kickstarts: Arc<Kickstarts>,
     /// The hardware types that vendor passthru URLs may have.
     pub hardware_types: HardwareTypes,
+    /// The machines that are booted from here; the others are left to Ironic.
+    pub selection: Selection,
+    /// What a machine gets whose boot is refused.
+    pub refusals: Refusals,
 }
 
 /// The boot service of this process. Clones share it.
@@ -80,11 +86,12 @@ impl BootService {
         &self.0
     }
 
-    /// The script for a request, if it is available without waiting; `None` otherwise, without side
-    /// effects.
+    /// The script for a request from this address, if it is available without waiting; `None`
+    /// otherwise, without side effects.
     pub(crate) fn cached_script(
         &self,
         request_id: &str,
+        address: IpAddr,
         request: &BootRequest<'_>,
     ) -> Option<String> {
         let inner = &*self.0;
@@ -96,7 +103,8 @@ impl BootService {
         }
         let content = inner.cache.get_if_unchanged(ident)?;
         let cached = usable(request_id, &inner.settings.templates.current(), &content)?;
-        if inner.is_hidden(cached.outcome()) {
+        let is_selected = cached.is_selected || inner.settings.selection.has_client(Some(address));
+        if !is_selected || inner.is_hidden(cached.outcome()) {
             return None;
         }
         Some(cached.fill_and_log(request_id))
@@ -172,10 +180,10 @@ impl Inner {
         if let Some(content) = self.cache.get_if_unchanged(ident)
             && let Some(cached) = usable(request_id, &scripts, &content)
         {
-            return Ok(self.fill_cached(request_id, cached)?);
+            return self.fill_cached(request_id, client, cached);
         }
         // Boxed, because it is much larger than the cached path.
-        let script = Box::pin(self.script_uncached(request_id, &scripts, ident)).await?;
+        let script = Box::pin(self.script_uncached(request_id, client, &scripts, ident)).await?;
         script.ok_or_else(|| self.unknown_machine(request_id, client, ident, request.tries_next))
     }
 
@@ -183,16 +191,18 @@ impl Inner {
     async fn script_uncached(
         &self,
         request_id: &str,
+        client: Client,
         scripts: &Arc<Scripts>,
         ident: BootIdent,
-    ) -> Result<Option<String>> {
+    ) -> Result<Option<String>, NoScript> {
         let found = match self.cache.find(ident).await? {
             Lookup::Cached(content) => {
                 if let Some(cached) = usable(request_id, scripts, &content) {
-                    return self.fill_cached(request_id, cached).map(Some);
+                    return self.fill_cached(request_id, client, cached).map(Some);
                 }
                 if let Content::Facts(facts) = &*content {
-                    return self.render(request_id, scripts, facts).await.map(Some);
+                    let script = self.render(request_id, client, scripts, facts).await;
+                    return script.map(Some);
                 }
                 self.cache.read(ident).await?
             }
@@ -202,12 +212,12 @@ impl Inner {
             return Ok(None);
         };
         if let Some(cached) = self.cacheable(request_id, scripts, facts.machine())? {
-            let script = self.fill_cached(request_id, &cached);
+            let script = self.fill_cached(request_id, client, &cached);
             let content = Content::Script(Arc::downgrade(scripts), cached);
             self.cache.put(ident, content, validator);
             return script.map(Some);
         }
-        let script = self.render(request_id, scripts, &facts).await;
+        let script = self.render(request_id, client, scripts, &facts).await;
         self.cache.put(ident, Content::Facts(facts), validator);
         script.map(Some)
     }
@@ -225,45 +235,78 @@ impl Inner {
         {
             return Ok(None);
         }
-        let plan = decide(machine, &self.settings.boot, placeholder());
-        let Some(located) = self.settings.images.locate_fixed(plan) else {
+        let settings = &self.settings;
+        let plan = decide(machine, &settings.boot, placeholder());
+        let Some(located) = settings.images.locate_fixed(plan) else {
             return Ok(None);
         };
-        let rendered = Rendered::new(scripts, machine, &located, placeholder())?;
+        let refusals = settings.refusals;
+        let rendered = Rendered::new(scripts, machine, &located, placeholder(), refusals)?;
+        let is_selected = settings.selection.has_node(machine.node);
         let intern = |shared| self.interner.intern(shared);
-        Ok(Some(CachedScript::new(rendered, machine, intern)))
+        Ok(Some(CachedScript::new(
+            rendered,
+            machine,
+            is_selected,
+            intern,
+        )))
     }
 
     /// Decides, resolves the images, and renders the script for one request.
     async fn render(
         &self,
         request_id: &str,
+        client: Client,
         scripts: &Scripts,
         facts: &MachineFacts,
-    ) -> Result<String> {
+    ) -> Result<String, NoScript> {
         let machine = facts.machine();
-        let plan = decide(machine, &self.settings.boot, request_id);
+        let settings = &self.settings;
+        self.check_selected(client, settings.selection.has_node(machine.node))?;
+        let plan = decide(machine, &settings.boot, request_id);
         let located = self.locate(request_id, machine.node, plan).await?;
-        let rendered = Rendered::new(scripts, machine, &located, request_id)?;
+        let refusals = settings.refusals;
+        let rendered = Rendered::new(scripts, machine, &located, request_id, refusals)?;
         rendered.log(machine, request_id);
         self.unless_hidden(rendered.script, rendered.outcome)
     }
 
-    fn fill_cached(&self, request_id: &str, cached: &CachedScript) -> Result<String> {
+    fn fill_cached(
+        &self,
+        request_id: &str,
+        client: Client,
+        cached: &CachedScript,
+    ) -> Result<String, NoScript> {
+        self.check_selected(client, cached.is_selected)?;
         let script = cached.fill_and_log(request_id);
         self.unless_hidden(script, cached.outcome())
     }
 
-    fn unless_hidden(&self, script: String, outcome: Outcome) -> Result<String> {
+    /// Leaves machines to Ironic that are selected neither by their node nor by their address.
+    fn check_selected(&self, client: Client, has_node: bool) -> Result<(), NoScript> {
+        if has_node || self.settings.selection.has_client(client.address) {
+            return Ok(());
+        }
+        Err(NoScript::LeftToIronic)
+    }
+
+    fn unless_hidden(&self, script: String, outcome: Outcome) -> Result<String, NoScript> {
+        if outcome == Outcome::LeftToIronic {
+            return Err(NoScript::LeftToIronic);
+        }
         if self.is_hidden(outcome) {
-            return Err(Fault::NotFound);
+            return Err(Fault::NotFound.into());
         }
         Ok(script)
     }
 
     /// Whether the response must not tell why a machine does not boot.
     fn is_hidden(&self, outcome: Outcome) -> bool {
-        outcome != Outcome::Boots && self.settings.restrict_boot_config
+        match outcome {
+            Outcome::Boots => false,
+            Outcome::LeftToIronic => true,
+            Outcome::Refused | Outcome::Unusable => self.settings.restrict_boot_config,
+        }
     }
 
     fn unknown_machine(
@@ -273,6 +316,9 @@ impl Inner {
         ident: BootIdent,
         tries_next: bool,
     ) -> NoScript {
+        if let Err(left) = self.check_selected(client, false) {
+            return left;
+        }
         let response = self.settings.unknown_machines.of(client.address);
         let has_line = self.unknown_machines.note(&self.tasks, ident);
         if has_line {

@@ -14,7 +14,7 @@ use ironpxe_core::error::Result;
 
 use super::{
     BootBody, BootFacts, BootRequest, BootService, BootServiceSettings, Client, HardwareTypes,
-    Templates, UnknownPolicy, response,
+    Refusals, Selection, Templates, UnknownPolicy, response,
 };
 use crate::db::Db;
 use crate::lifecycle::Tasks;
@@ -35,6 +35,8 @@ pub(crate) fn settings() -> BootServiceSettings {
         images: crate::images::testing::images(),
         kickstarts: Arc::new(Kickstarts::built_in().unwrap()),
         hardware_types: HardwareTypes::enabled(vec!["fake-hardware".to_owned()]),
+        selection: Selection::default(),
+        refusals: Refusals::default(),
     }
 }
 

@@ -45,7 +45,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use self::anaconda::Anaconda;
 pub(crate) use self::api::Api;
-pub(crate) use self::beside::{Beside, BesideSource, SourceKind};
+pub(crate) use self::beside::{Beside, BesideSource, OnRefusal, SourceKind};
 pub(crate) use self::beside_connection::{Mysql, MysqlTls};
 pub(crate) use self::conductor::Conductor;
 pub(crate) use self::connection::Connection;

@@ -70,7 +70,7 @@ impl BootFastPath {
         let started = Instant::now();
         let id = ident::request_id();
         let inner = &self.inner;
-        if let Some(script) = inner.state.boot.cached_script(&id, &request) {
+        if let Some(script) = inner.state.boot.cached_script(&id, get.peer.ip(), &request) {
             inner.send(request.driver, &id, &script, reply);
             request_info(&id, get.target, started).log(StatusCode::OK, None);
             return FastPathResult::Handled;
