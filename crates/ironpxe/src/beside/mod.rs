@@ -19,6 +19,10 @@ mod rest;
 mod rows;
 mod sqlite;
 mod statements;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;

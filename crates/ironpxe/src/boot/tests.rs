@@ -1,5 +1,6 @@
 //! What the boot cache keeps is never what a machine boots after it has changed.
 
+mod beside;
 mod hardware_types;
 
 use ironpxe_core::boot::{BootSettings, OperatorTemplates, Scripts, TemplateFile};
