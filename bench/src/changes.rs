@@ -50,7 +50,7 @@ const CALLS: [(&str, Call); 6] = [
 pub(crate) fn run(bench: &Bench, ironic: Option<&Path>) -> Result<String> {
     let scratch = tempfile::tempdir()?;
     let deployment = Setup { nodes: 1, ..bench.setup(RAMDISK) }.start(&bench.ironpxes())?;
-    let ironic = ironic.map(|venv| ironic::start(venv, scratch.path())).transpose()?;
+    let ironic = ironic.map(ironic::start).transpose()?;
     let mut table = Table::new("");
     // Some services share a database.
     let mut fresh = FIRST_NODE..;

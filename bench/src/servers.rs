@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use ironpxe_testkit::ironic_server::IronicServer;
 use ironpxe_testkit::process::{Child, guarded_by, spawn};
 use ironpxe_testkit::server::{Server, ServerOptions};
 use nix::sys::signal::Signal;
@@ -58,6 +59,7 @@ pub(crate) struct Service {
     pub(crate) idle: Usage,
     ironpxe: Vec<Server>,
     other: Option<Child>,
+    _ironic: Option<IronicServer>,
 }
 
 impl Drop for Service {
@@ -102,7 +104,7 @@ impl Service {
         wait_until("a script is there", || Ok(client::get(address, &path)?.is_script()))?;
         let first_script_ms = before.elapsed().as_secs_f64() * 1e3;
         let (title, idle) = (title.to_owned(), target.usage()?);
-        Ok(Self { title, target, first_script_ms, idle, ironpxe: servers, other: None })
+        Ok(Self { title, target, first_script_ms, idle, ironpxe: servers, other: None, _ironic: None })
     }
 
     /// Starts another program, with its standard error in the file `log`, and waits until it is `ready`.
@@ -124,7 +126,19 @@ impl Service {
         let (before, processes) = ("/".to_owned(), vec![child.id()]);
         let target = Target { address, before, after: "", processes, database: Vec::new() };
         let (title, idle, other) = (title.to_owned(), target.usage()?, Some(child));
-        Ok(Self { title, target, first_script_ms: f64::NAN, idle, ironpxe: Vec::new(), other })
+        Ok(Self { title, target, first_script_ms: f64::NAN, idle, ironpxe: Vec::new(), other, _ironic: None })
+    }
+
+    /// A running Ironic.
+    pub(crate) fn ironic(title: &str, ironic: IronicServer) -> Result<Self> {
+        let (address, processes) = (ironic.address, vec![ironic.pid()?]);
+        let (before, database) = ("/".to_owned(), Vec::new());
+        let target = Target { address, before, after: "", processes, database };
+        let (title, idle) = (title.to_owned(), target.usage()?);
+        let ironpxe = Vec::new();
+        let first_script_ms = f64::NAN;
+        let _ironic = Some(ironic);
+        Ok(Self { title, target, first_script_ms, idle, ironpxe, other: None, _ironic })
     }
 
     /// Starts nginx. `serves` is in its `server` block; `log` is the file of its access log, or `off`.

@@ -28,6 +28,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("binutils", "ld"),
     ("dnsmasq-base", "dnsmasq"),
     ("iproute2", "ip"),
+    ("mariadb-client-core", "mariadb"),
+    ("mariadb-server-core", "mariadbd"),
     ("postgresql", "initdb"),
     ("python3", "python3"),
     ("qemu-system-x86", "qemu-system-x86_64"),

@@ -6,6 +6,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use ironpxe_testkit::mariadb;
 use ironpxe_testkit::payload::linux::Linux;
 
 use crate::{
@@ -15,9 +16,12 @@ use crate::{
 };
 
 /// What the tests run besides our own code: a machine with real iPXE in its network card, UEFI for
-/// it, an iSCSI target, a DHCP server with networks for it and loaders, the program by which installers report, and the assembler and linker that prove the toy kernels and boot sectors
-/// to be what their sources say.
+/// it, an iSCSI target, a DHCP server with networks for it and loaders, the program by which installers report, the
+/// assembler and linker that prove the toy kernels and boot sectors to be what their sources say, and the database that an
+/// Ironic has its nodes in. (Those packages of MariaDB start no server.)
 const PACKAGES: &[&str] = &[
+    "mariadb-server-core",
+    "mariadb-client-core",
     "qemu-system-x86",
     "ovmf",
     "tgt",
@@ -44,6 +48,8 @@ pub(crate) struct TestArgs {
 pub(crate) fn run(args: &TestArgs) -> Result<ExitCode> {
     step("packages", || packages::ensure(PACKAGES))?;
     let postgres = step("PostgreSQL", postgres::ensure)?;
+    let mariadb = mariadb::program()?;
+    let mariadb = mariadb.parent().context("MariaDB is in no folder")?;
     let venv = step("OpenStack clients", venv::ensure)?;
     let ironic = args
         .full
@@ -114,7 +120,8 @@ pub(crate) fn run(args: &TestArgs) -> Result<ExitCode> {
     tests
         .args(["test", "--workspace", "--locked", "--no-fail-fast"])
         .env("IRONPXE_TEST_VENV", venv)
-        .env("IRONPXE_TEST_POSTGRES", postgres);
+        .env("IRONPXE_TEST_POSTGRES", postgres)
+        .env("IRONPXE_TEST_MARIADB", mariadb);
     if let Some(previous) = previous {
         tests.env("IRONPXE_TEST_PREVIOUS", previous);
     }

@@ -165,6 +165,8 @@ impl Ironic {
         for (verb, state) in steps {
             self.provision(node, verb)?;
             self.wait_state(node, state, TIMEOUT)?;
+            // A real Ironic keeps it for a moment.
+            self.wait_unreserved(node)?;
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! The test itself runs inside ([`Lan::run`]), so that its servers and clients are reached; what it
 //! starts is started inside too. It needs root, and says that it is skipped without.
 
+use std::ffi::OsString;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
@@ -179,6 +180,13 @@ impl Lan {
     /// A command for `program` that runs in this namespace and dies with this process.
     pub(crate) fn guarded(&self, program: &Path) -> Result<Command> {
         self.0.namespace.guarded(program)
+    }
+
+    /// The beginning of a command line that is executed in this namespace.
+    pub(crate) fn enter(&self) -> Result<[OsString; 3]> {
+        let mut network = OsString::from("--net=");
+        network.push(self.0.namespace.path());
+        Ok([find("nsenter")?.into(), network, "--".into()])
     }
 
     /// Starts a server that stays in the foreground and logs to standard error or output, and waits

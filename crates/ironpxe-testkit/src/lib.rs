@@ -1,9 +1,9 @@
 //! Real machines and real servers, for the tests and the demo. Never part of the product.
 //!
 //! A [`machine::Machine`] is a QEMU with real iPXE firmware, a [`server::Server`] is the `ironpxe`
-//! executable as an operator runs it, an [`imageserver::ImageServer`] serves kernels (and injects
+//! executable as an operator runs it, an [`ironic_server::IronicServer`] is a real Ironic, an [`imageserver::ImageServer`] serves kernels (and injects
 //! faults on request), and [`ironic::Ironic`] is an operator's API client; an [`iscsi::Target`] has
-//! remote volumes, a [`postgres::Postgres`] has databases, and [`openstack`] has the services of a
+//! remote volumes, a [`postgres::Postgres`] and a [`mariadb::Mariadb`] have databases, and [`openstack`] has the services of a
 //! cloud. Almost nothing needs root, a bridge or a DHCP server: the machines are on QEMU's user
 //! network, where [`machine::HOST`] is this host's loopback. Tests of DHCP use a [`lan::Lan`].
 //!
@@ -23,7 +23,11 @@ pub mod http;
 #[cfg(feature = "servers")]
 pub mod imageserver;
 #[cfg(feature = "servers")]
+mod instance;
+#[cfg(feature = "servers")]
 pub mod ironic;
+#[cfg(feature = "servers")]
+pub mod ironic_server;
 #[cfg(feature = "servers")]
 pub mod iscsi;
 #[cfg(feature = "servers")]
@@ -32,6 +36,8 @@ pub mod journal;
 pub mod lan;
 #[cfg(feature = "servers")]
 pub mod machine;
+#[cfg(feature = "servers")]
+pub mod mariadb;
 #[cfg(feature = "servers")]
 pub mod openstack;
 #[cfg(feature = "servers")]

@@ -6,29 +6,21 @@
 //! process; each gets its own database from [`Postgres::create_database`]. A test that does harm
 //! starts its own.
 //!
-//! Shared memory and a folder are left behind when a server is just killed, so a *reaper*, a
-//! process of a few lines of shell, shuts it down cleanly when this process has ended for whatever
-//! reason.
+//! How it ends, in all cases, is in `instance.rs`.
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, OnceLock};
 
-use anyhow::{Context, Result, bail, ensure};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, Uid, User};
-use tempfile::TempDir;
+use anyhow::{Context, Result};
+use nix::sys::signal::Signal;
 
-use crate::journal::{Journal, hold};
-use crate::process::{Child, collect_lines, find, run, spawn};
-use crate::server::Server;
+use crate::instance::{Instance, shared};
+use crate::journal::Journal;
+use crate::process::{find, run};
 
 /// The folder with `initdb`, `postgres` and `psql`. If it is set, there must be a server: tests
 /// fail where they would be skipped.
@@ -37,29 +29,8 @@ const BINARIES_VARIABLE: &str = "IRONPXE_TEST_POSTGRES";
 const DEBIAN: &str = "/usr/lib/postgresql";
 /// Who it is for the server.
 const USER: &str = "ironpxe";
-const STARTS_WITHIN: Duration = crate::wait::TIMEOUT;
-const ENDS_WITHIN: Duration = crate::wait::TIMEOUT;
-const POLL: Duration = Duration::from_millis(10);
-/// How often to try another port if the free one was taken meanwhile.
-const PORTS_TO_TRY: usize = 5;
-
-/// Ends the server whose folder is `$1` when standard input ends, and removes the folder.
-const REAPER: &str = r#"
-trap '' INT TERM HUP
-cat >/dev/null
-pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
-if [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null; then
-    kill -CONT "$pid" $(cat "/proc/$pid/task/$pid/children") 2>/dev/null
-    kill -QUIT "$pid" 2>/dev/null
-    tries=0
-    while kill -0 "$pid" 2>/dev/null && [ $tries -lt 100 ]; do
-        sleep 0.05
-        tries=$((tries + 1))
-    done
-    [ $tries -lt 100 ] || kill -KILL "$pid" 2>/dev/null
-fi
-rm -rf "$1" || { sleep 1; rm -rf "$1"; }
-"#;
+/// What its log says when it accepts connections.
+const READY: &str = "database system is ready to accept connections";
 
 /// A running server. Dropping it ends it and removes what it kept.
 #[derive(Debug)]
@@ -69,11 +40,8 @@ pub struct Postgres {
     /// Where it listens, on 127.0.0.1.
     pub port: u16,
     binaries: PathBuf,
-    folder: PathBuf,
-    user: Option<User>,
     settings: &'static [&'static str],
-    postmaster: Mutex<Child>,
-    reaper: Child,
+    instance: Instance,
     databases: AtomicUsize,
 }
 
@@ -86,22 +54,7 @@ impl Postgres {
     /// If it is installed, or should be, and does not start.
     pub fn shared() -> Option<&'static Self> {
         static SHARED: OnceLock<Option<Postgres>> = OnceLock::new();
-        SHARED
-            .get_or_init(|| {
-                let started = Self::start();
-                match (started, installed()) {
-                    (Ok(server), _) => Some(server),
-                    (Err(error), true) => panic!("PostgreSQL does not start: {error:#}"),
-                    (Err(error), false) => {
-                        let _ = writeln!(
-                            std::io::stderr(),
-                            "\n!!! SKIPPED: every test on PostgreSQL: {error:#}\n"
-                        );
-                        None
-                    }
-                }
-            })
-            .as_ref()
+        shared(&SHARED, "PostgreSQL", installed, Self::start)
     }
 
     /// Starts a server.
@@ -112,49 +65,24 @@ impl Postgres {
     /// Starts a server with additional settings (`name=value`), which override the common ones.
     pub fn start_with(settings: &'static [&'static str]) -> Result<Self> {
         let binaries = binaries()?;
-        let folder = TempDir::with_prefix("ironpxe-postgres-")
-            .context("cannot create a folder for a server")?;
-        let user = unprivileged()?;
-        if let Some(user) = &user {
-            chown(
-                folder.path(),
-                Some(user.uid.as_raw()),
-                Some(user.gid.as_raw()),
-            )
-            .context("cannot hand a folder over")?;
-        }
-        let mut initdb = as_user(&binaries.join("initdb"), user.as_ref())?;
+        // Killed, it would leave its shared memory behind.
+        let instance = Instance::unprivileged("ironpxe-postgres-", Signal::SIGQUIT)?;
+        let mut initdb = instance.command(&binaries.join("initdb"));
         initdb.args(["--username", USER, "--auth", "trust", "--no-sync"]);
         initdb.args(["--encoding", "UTF8", "--locale", "C.UTF-8"]);
         initdb.args(["--locale-provider", "icu", "--icu-locale", "en-US"]);
-        initdb.arg("--pgdata").arg(folder.path().join("data"));
+        initdb.arg("--pgdata").arg(instance.folder().join("data"));
         run(&mut initdb)?;
-
-        // From here on the reaper removes the folder.
-        let reaper = reaper(folder.path())?;
-        let folder = folder.keep();
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let port = Server::free_port()?;
-            match start_postmaster(&binaries, &folder, user.as_ref(), port, settings) {
-                Err(_) if tries < PORTS_TO_TRY => {}
-                Err(error) => return Err(error),
-                Ok((postmaster, log)) => {
-                    return Ok(Self {
-                        log,
-                        port,
-                        binaries,
-                        folder,
-                        user,
-                        settings,
-                        postmaster: Mutex::new(postmaster),
-                        reaper,
-                        databases: AtomicUsize::new(0),
-                    });
-                }
-            }
-        }
+        let start = |port| postmaster(&binaries, &instance, port, settings);
+        let (port, log) = instance.start(READY, start)?;
+        Ok(Self {
+            log,
+            port,
+            binaries,
+            settings,
+            instance,
+            databases: AtomicUsize::new(0),
+        })
     }
 
     /// Creates a database, as a copy of `template` if one is given, and gives its name.
@@ -207,114 +135,42 @@ impl Postgres {
 
     /// The process that all its others come from.
     pub fn pid(&self) -> Result<u32> {
-        let pid = postmaster_pid(&self.folder)?.as_raw();
-        u32::try_from(pid).context("no process id")
+        self.instance.pid()
     }
 
     /// Kills it with all its processes. What was committed is kept.
     pub fn kill(&self) -> Result<()> {
-        let postmaster = postmaster_pid(&self.folder)?;
-        let mut others = children(postmaster)?;
-        self.signal_all(Signal::SIGKILL)?;
-        self.lock().wait(ENDS_WITHIN)?;
-        // Until the last one has ended, a request may still get a response.
-        let deadline = Instant::now() + ENDS_WITHIN;
-        loop {
-            others.retain(|pid| is_alive(*pid));
-            if others.is_empty() {
-                return Ok(());
-            }
-            ensure!(Instant::now() < deadline, "still running: {others:?}");
-            thread::sleep(POLL);
-        }
+        self.instance.kill()
     }
 
     /// Suspends it: connections stay open, without responses. The processes that serve
     /// connections hang too.
     pub fn pause(&self) -> Result<()> {
-        self.signal_all(Signal::SIGSTOP)
+        self.instance.pause()
     }
 
     /// Has it go on.
     pub fn resume(&self) -> Result<()> {
-        self.signal_all(Signal::SIGCONT)
+        self.instance.resume()
     }
 
     /// Starts it again after [`Postgres::kill`].
     pub fn restart(&self) -> Result<()> {
-        let mut postmaster = self.lock();
-        let deadline = Instant::now() + STARTS_WITHIN;
-        loop {
-            // What a killed server's processes have not yet let go of holds up the next.
-            let user = self.user.as_ref();
-            match start_postmaster(&self.binaries, &self.folder, user, self.port, self.settings) {
-                Ok((again, _)) => {
-                    *postmaster = again;
-                    return Ok(());
-                }
-                Err(error) if Instant::now() >= deadline => return Err(error),
-                Err(_) => thread::sleep(POLL),
-            }
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Child> {
-        hold(&self.postmaster)
-    }
-
-    fn signal_all(&self, signal: Signal) -> Result<()> {
-        let postmaster = postmaster_pid(&self.folder)?;
-        let others = children(postmaster)?;
-        // First the process that would start more of them.
-        kill(postmaster, signal).with_context(|| format!("cannot send {signal}"))?;
-        for child in others {
-            // It may have ended meanwhile.
-            let _ = kill(child, signal);
-        }
-        Ok(())
+        self.instance.restart(READY, || {
+            postmaster(&self.binaries, &self.instance, self.port, self.settings)
+        })
     }
 }
 
-impl Drop for Postgres {
-    fn drop(&mut self) {
-        // The reaper waits for the end of its input; only this process can wait for the server.
-        drop(self.reaper.pipes().stdin.take());
-        let _ = self.lock().wait(ENDS_WITHIN);
-        let _ = self.reaper.wait(ENDS_WITHIN);
-    }
-}
-
-/// The processes whose parent is `parent`.
-fn children(parent: Pid) -> Result<Vec<Pid>> {
-    let path = format!("/proc/{parent}/task/{parent}/children");
-    let text = fs::read_to_string(path).context("cannot list the server's processes")?;
-    let pids = text.split_whitespace().filter_map(|pid| pid.parse().ok());
-    Ok(pids.map(Pid::from_raw).collect())
-}
-
-/// Whether the process is running, and not a zombie.
-fn is_alive(pid: Pid) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/status"))
-        .is_ok_and(|status| !status.contains("State:\tZ"))
-}
-
-fn postmaster_pid(folder: &Path) -> Result<Pid> {
-    let file = folder.join("data/postmaster.pid");
-    let text = fs::read_to_string(file).context("the server is not running")?;
-    let first = text.lines().next().unwrap_or_default();
-    Ok(Pid::from_raw(first.parse().context("no process id")?))
-}
-
-fn start_postmaster(
+fn postmaster(
     binaries: &Path,
-    folder: &Path,
-    user: Option<&User>,
+    instance: &Instance,
     port: u16,
     settings: &[&str],
-) -> Result<(Child, Arc<Journal<String>>)> {
-    let mut command = as_user(&binaries.join("postgres"), user)?;
-    command.arg("-D").arg(folder.join("data"));
-    command.arg("-k").arg(folder);
+) -> Result<Command> {
+    let mut command = instance.server(&binaries.join("postgres"), None)?;
+    command.arg("-D").arg(instance.folder().join("data"));
+    command.arg("-k").arg(instance.folder());
     command.args(["-h", "127.0.0.1", "-p", &port.to_string()]);
     // A killed server keeps what it has written: that is the system's. It would lose what it has
     // only acknowledged (`synchronous_commit=off`).
@@ -330,50 +186,6 @@ fn start_postmaster(
     {
         command.args(["-c", setting]);
     }
-    command.stdin(Stdio::null()).stdout(Stdio::null());
-    command.stderr(Stdio::piped());
-    let mut child = spawn(command)?;
-    let log = collect_lines(child.pipes().stderr.take().context("no stderr")?);
-    let ready = log.wait(STARTS_WITHIN, |lines| {
-        lines
-            .iter()
-            .any(|line| line.contains("database system is ready to accept connections"))
-            .then_some(())
-    });
-    if ready.is_none() {
-        bail!("PostgreSQL does not start\n{}", log.tail(20).join("\n"));
-    }
-    Ok((child, log))
-}
-
-/// The process that cleans up after this one.
-fn reaper(folder: &Path) -> Result<Child> {
-    let mut command = Command::new("sh");
-    command.args(["-c", REAPER, "reaper"]).arg(folder);
-    command.stdin(Stdio::piped());
-    command.stdout(Stdio::null()).stderr(Stdio::null());
-    spawn(command)
-}
-
-/// Who runs the server, if that is not who runs the tests.
-fn unprivileged() -> Result<Option<User>> {
-    if !Uid::effective().is_root() {
-        return Ok(None);
-    }
-    let user = User::from_name("nobody").context("cannot look users up")?;
-    Ok(Some(user.context("there is no user nobody")?))
-}
-
-fn as_user(program: &Path, user: Option<&User>) -> Result<Command> {
-    let Some(user) = user else {
-        return Ok(Command::new(program));
-    };
-    let setpriv = find("setpriv").context("`setpriv` is needed: apt-get install util-linux")?;
-    let mut command = Command::new(setpriv);
-    command.args(["--reuid", &user.uid.to_string()]);
-    command.args(["--regid", &user.gid.to_string()]);
-    command.args(["--clear-groups", "--inh-caps=-all", "--"]);
-    command.arg(program);
     Ok(command)
 }
 
@@ -439,12 +251,12 @@ mod tests {
         assert_eq!(server.sql(&first, "SELECT 1").unwrap(), "1");
         server.pause().unwrap();
 
-        let (folder, postmaster) = (
-            server.folder.clone(),
-            postmaster_pid(&server.folder).unwrap(),
+        let (folder, pid) = (
+            server.instance.folder().to_owned(),
+            i32::try_from(server.pid().unwrap()).unwrap(),
         );
         drop(server);
         assert!(!folder.exists());
-        assert!(kill(postmaster, None).is_err());
+        assert!(nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None).is_err());
     }
 }

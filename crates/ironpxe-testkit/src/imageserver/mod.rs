@@ -1,7 +1,7 @@
 //! Serves images over HTTP, logs the requests, and misbehaves on request.
 //!
 //! For each request the first that applies answers: a fault that was ordered for its path
-//! ([`ImageServer::fail_next`]), a file ([`ImageServer::serve`]), another server behind this one
+//! ([`ImageServer::fail_next`]), a file ([`ImageServer::serve`], [`ImageServer::serve_folder`]), another server behind this one
 //! ([`ImageServer::relay_to`]), 404. With a server behind it, it is the *faulty front* through
 //! which a machine talks to the real ironpxe.
 //!
@@ -14,8 +14,10 @@ pub(crate) mod wire;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::fs;
 use std::io::{self, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -86,6 +88,7 @@ impl Answer {
 #[derive(Debug, Default)]
 struct Shared {
     files: Mutex<HashMap<String, Arc<[u8]>>>,
+    folder: Mutex<Option<PathBuf>>,
     without_ranges: AtomicBool,
     faults: Mutex<HashMap<String, (usize, Answer)>>,
     behind: Mutex<Option<Behind>>,
@@ -140,6 +143,11 @@ impl ImageServer {
     /// Serves `content` at `path`, which starts with a slash.
     pub fn serve(&self, path: &str, content: impl Into<Arc<[u8]>>) {
         hold(&self.shared.files).insert(path.to_owned(), content.into());
+    }
+
+    /// Serves the files below `folder`, each as it is when it is asked for.
+    pub fn serve_folder(&self, folder: impl Into<PathBuf>) {
+        *hold(&self.shared.folder) = Some(folder.into());
     }
 
     /// Answers the next `times` requests to `path` with `answer`, whatever else is there.
@@ -249,6 +257,7 @@ impl Shared {
     ) -> io::Result<Connection> {
         let fault = self.fault(&request.path);
         let file = hold(&self.files).get(&request.path).cloned();
+        let file = file.or_else(|| self.in_folder(&request.path));
         let behind = hold(&self.behind).clone();
         let behind = behind.filter(|it| request.path.starts_with(&it.prefix));
         if let (None, None, Some(behind)) = (&fault, &file, behind) {
@@ -264,6 +273,16 @@ impl Shared {
             (None, None) => send(stream, &Answer::status(404), &[], request)?,
         }
         Ok(Connection::after(head))
+    }
+
+    fn in_folder(&self, path: &str) -> Option<Arc<[u8]>> {
+        let path = Path::new(path.trim_start_matches('/'));
+        let mut components = path.components();
+        if !components.all(|it| matches!(it, Component::Normal(_))) {
+            return None;
+        }
+        let folder = hold(&self.folder).clone()?;
+        fs::read(folder.join(path)).ok().map(Arc::from)
     }
 
     /// The file, or the part that was asked for.

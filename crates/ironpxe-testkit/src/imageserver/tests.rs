@@ -140,3 +140,16 @@ fn unreachable_upstream_server_gives_502() {
     assert!(get(&front, "/").starts_with("HTTP/1.1 502 "));
     assert!(front.relay_to("http://host/path").is_err());
 }
+
+#[test]
+fn file_in_the_folder_is_served_as_it_is_now_and_nothing_outside() {
+    let server = ImageServer::start().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("http")).unwrap();
+    std::fs::write(folder.path().join("secret"), "no").unwrap();
+    server.serve_folder(folder.path().join("http"));
+    assert!(get(&server, "/new").starts_with("HTTP/1.1 404"));
+    std::fs::write(folder.path().join("http/new"), "now").unwrap();
+    assert!(get(&server, "/new").ends_with("\r\n\r\nnow"));
+    assert!(get(&server, "/../secret").starts_with("HTTP/1.1 404"));
+}

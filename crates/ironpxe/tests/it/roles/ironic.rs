@@ -1,24 +1,11 @@
 //! Ironic's own JSON-RPC client (`ironic.common.json_rpc.client`) against our conductor.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
 use std::process::Command;
 
-use super::*;
+use ironpxe_testkit::ironic_server::venv;
 
-/// The environment with Ironic itself. `cargo xtask test --full` makes it.
-fn venv() -> Result<PathBuf> {
-    let venv = std::env::var_os("IRONPXE_TEST_IRONIC_VENV").map_or_else(
-        || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/venv-ironic"),
-        PathBuf::from,
-    );
-    ensure!(
-        venv.join("bin/python").exists(),
-        "Ironic is not in {}: run `cargo xtask test --full`, which installs it",
-        venv.display()
-    );
-    Ok(venv)
-}
+use super::*;
 
 #[test]
 #[ignore = "needs Ironic itself, which `cargo xtask test --full` installs"]
