@@ -8,6 +8,7 @@
 //! was verified. The Linux is Debian's, with a ramdisk that prints its command line and
 //! powers off: it stands in for the deploy ramdisk.
 
+mod beside;
 mod facts;
 mod screen;
 
@@ -49,11 +50,18 @@ pub(crate) struct DemoArgs {
     /// Leave the server running afterwards, until Ctrl-C, and say what to try with it.
     #[arg(long)]
     keep: bool,
+    /// Show ironpxe beside a real Ironic, which has the node and is killed then. Takes Ironic from its
+    /// Python packages.
+    #[arg(long, conflicts_with = "keep")]
+    beside: bool,
 }
 
 /// Runs the demo; it succeeds only if everything it claims was observed.
 pub(crate) fn run(args: DemoArgs) -> Result<()> {
     let screen = Arc::new(Screen::default());
+    if args.beside {
+        return beside::run(&screen);
+    }
     screen.chapter("Getting ready");
     packages::ensure(&["qemu-system-x86"])?;
     screen.step("build ironpxe", || {

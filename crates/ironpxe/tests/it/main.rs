@@ -1,6 +1,7 @@
 //! The whole of ironpxe, tested from outside: the one integration binary.
 
 mod app;
+mod beside;
 mod clients;
 mod config;
 mod database;

@@ -1,0 +1,4 @@
+//! ironpxe beside a real Ironic, with real machines.
+
+mod rollout;
+mod site;
