@@ -51,6 +51,8 @@ impl IronicDb {
 }
 
 async fn connect(path: &Path) -> SqliteConnection {
-    let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true);
     options.foreign_keys(false).connect().await.unwrap()
 }

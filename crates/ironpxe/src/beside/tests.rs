@@ -42,7 +42,10 @@ async fn machines_read_together_are_those_read_alone() {
     let digests = ironic.digests(&idents).await.unwrap();
     for ident in idents {
         let found = &together.found[&ident];
-        assert_eq!(machine(&ironic, ident).await.as_ref(), Some(&*found.machine));
+        assert_eq!(
+            machine(&ironic, ident).await.as_ref(),
+            Some(&*found.machine)
+        );
         assert_eq!(digests.found.get(&ident), found.digest.as_ref());
         let port = found.machine.port.as_ref().map(|port| port.address);
         let asked = match ident {
@@ -78,7 +81,8 @@ async fn digest_is_of_the_rows_content() {
     let ident = by_address("52:54:00:be:01:01");
     let digest = async || ironic.digests(&[ident]).await.unwrap().found[&ident];
     let first = digest().await;
-    db.execute("UPDATE nodes SET extra = '{\"a\": 1}' WHERE id != 1").await;
+    db.execute("UPDATE nodes SET extra = '{\"a\": 1}' WHERE id != 1")
+        .await;
     assert_eq!(digest().await, first, "another node");
     db.execute("UPDATE nodes SET driver_info = replace(driver_info, 'a', 'b') WHERE id = 1")
         .await;
@@ -93,14 +97,21 @@ async fn database_that_cannot_be_read_is_an_error_and_is_read_later() {
     let ident = by_address("52:54:00:be:01:01");
     let error = async || ironic.machines(&[ident]).await.unwrap_err();
     let missing_error = error().await;
-    assert!(matches!(&missing_error, SourceError::Database(_)), "{missing_error}");
-    assert!(missing_error.to_string().contains("later.sqlite"), "{missing_error}");
+    assert!(
+        matches!(&missing_error, SourceError::Database(_)),
+        "{missing_error}"
+    );
+    assert!(
+        missing_error.to_string().contains("later.sqlite"),
+        "{missing_error}"
+    );
     assert_eq!(ironic.version(), None);
     std::fs::copy(&db.path, &missing).unwrap();
     let before = machine(&ironic, ident).await.unwrap();
 
     db.write_to(&missing).await;
-    db.execute("BEGIN EXCLUSIVE; UPDATE nodes SET name = 'rack-1' WHERE id = 1").await;
+    db.execute("BEGIN EXCLUSIVE; UPDATE nodes SET name = 'rack-1' WHERE id = 1")
+        .await;
     let locked = error().await;
     assert!(locked.to_string().contains("locked"), "{locked}");
     db.execute("COMMIT").await;
@@ -119,17 +130,23 @@ async fn unusable_schema_and_rows_are_named() {
     let mut db = IronicDb::recorded().await;
     let ironic = db.source();
     let ident = by_address("52:54:00:be:01:01");
-    db.execute("UPDATE nodes SET driver_info = '{\"a\"' WHERE id = 1").await;
+    db.execute("UPDATE nodes SET driver_info = '{\"a\"' WHERE id = 1")
+        .await;
     let broken = machine(&ironic, ident).await.unwrap();
     let refusal = broken.unusable.unwrap().to_string();
-    assert!(refusal.starts_with("nodes.driver_info: is not JSON"), "{refusal}");
+    assert!(
+        refusal.starts_with("nodes.driver_info: is not JSON"),
+        "{refusal}"
+    );
     assert_eq!(broken.node.name.as_deref(), Some("bm-deploy-wait"));
-    db.execute("UPDATE nodes SET driver_info = NULL, driver = NULL WHERE id = 1").await;
+    db.execute("UPDATE nodes SET driver_info = NULL, driver = NULL WHERE id = 1")
+        .await;
     let refusal = machine(&ironic, ident).await.unwrap().unusable.unwrap();
     assert_eq!(refusal.to_string(), "nodes.driver: is not set");
     assert!(ironic.ping().await.is_ok());
 
-    db.execute("ALTER TABLE nodes RENAME COLUMN deploy_step TO step").await;
+    db.execute("ALTER TABLE nodes RENAME COLUMN deploy_step TO step")
+        .await;
     for error in [
         ironic.machines(&[ident]).await.unwrap_err(),
         ironic.ping().await.unwrap_err(),

@@ -22,6 +22,14 @@ fn service_of(db: &IronicDb, settings: BootServiceSettings) -> BootService {
     BootService::new(facts, settings, &Tasks::new())
 }
 
+/// With a deploy ramdisk.
+fn with_images() -> BootServiceSettings {
+    let mut settings = settings();
+    settings.boot.deploy.kernel = Some("http://192.0.2.20/deploy.kernel".to_owned());
+    settings.boot.deploy.ramdisk = Some("http://192.0.2.20/deploy.initramfs".to_owned());
+    settings
+}
+
 fn request(mac: &str, tries_next: bool) -> BootRequest<'_> {
     BootRequest {
         tries_next,
@@ -47,29 +55,38 @@ fn cached(boot: &BootService, mac: &str) -> Option<String> {
 #[tokio::test]
 async fn cached_script_is_used_until_ironic_commits_anything() {
     let mut db = IronicDb::recorded().await;
-    let boot = service_of(&db, settings());
+    let boot = service_of(&db, with_images());
     assert_eq!(cached(&boot, WAITS), None);
     let (status, script) = answer(&boot, WAITS, false).await;
-    assert!(status == StatusCode::OK && script.contains("deploy ramdisk"), "{script}");
+    assert!(
+        status == StatusCode::OK && script.contains("deploy ramdisk"),
+        "{script}"
+    );
     assert!(cached(&boot, WAITS).is_some());
 
-    db.execute("BEGIN IMMEDIATE; UPDATE nodes SET provision_state = 'active' WHERE id = 1").await;
+    db.execute("BEGIN IMMEDIATE; UPDATE nodes SET provision_state = 'active' WHERE id = 1")
+        .await;
     assert!(cached(&boot, WAITS).is_some(), "not committed");
     db.execute("COMMIT").await;
     assert_eq!(cached(&boot, WAITS), None);
     let (_, active) = answer(&boot, WAITS, false).await;
     assert!(active.contains("active -> local disk"), "{active}");
 
-    db.execute("UPDATE nodes SET extra = '{}' WHERE id = 2").await;
+    db.execute("UPDATE nodes SET extra = '{}' WHERE id = 2")
+        .await;
     assert_eq!(cached(&boot, WAITS), None);
-    assert_eq!(answer(&boot, WAITS, false).await.1, active, "its rows are the same");
+    assert_eq!(
+        answer(&boot, WAITS, false).await.1,
+        active,
+        "its rows are the same"
+    );
     assert!(cached(&boot, WAITS).is_some());
 }
 
 #[tokio::test]
 async fn unreadable_database_makes_machines_retry() {
     let mut db = IronicDb::recorded().await;
-    let boot = service_of(&db, settings());
+    let boot = service_of(&db, with_images());
     assert_eq!(answer(&boot, WAITS, false).await.0, StatusCode::OK);
     db.execute("BEGIN EXCLUSIVE").await;
     for tries_next in [false, true] {
@@ -80,7 +97,10 @@ async fn unreadable_database_makes_machines_retry() {
         assert!(response.retry_after.is_some());
     }
     db.execute("COMMIT").await;
-    assert_eq!(answer(&boot, "52:54:00:be:02:01", false).await.0, StatusCode::OK);
+    assert_eq!(
+        answer(&boot, "52:54:00:be:02:01", false).await.0,
+        StatusCode::OK
+    );
 }
 
 #[tokio::test]
@@ -101,7 +121,7 @@ async fn machines_outside_the_selection_are_left_to_ironic() {
         let about = format!("{selection:?}");
         let settings = BootServiceSettings {
             selection,
-            ..settings()
+            ..with_images()
         };
         let boot = service_of(&db, settings);
         for _ in 0..2 {
@@ -110,7 +130,11 @@ async fn machines_outside_the_selection_are_left_to_ironic() {
             assert_eq!(script.contains("deploy ramdisk"), is_selected, "{about}");
             let (status, script) = answer(&boot, WAITS, true).await;
             assert_eq!(status, StatusCode::OK, "{about}");
-            assert_eq!(script.contains("ironpxe-node"), is_selected, "{about}: {script}");
+            assert_eq!(
+                script.contains("ironpxe-node"),
+                is_selected,
+                "{about}: {script}"
+            );
             assert_eq!(cached(&boot, WAITS).is_some(), is_selected, "{about}");
         }
         let (unknown, _) = answer(&boot, "52:54:00:00:00:01", false).await;
@@ -122,14 +146,15 @@ async fn machines_outside_the_selection_are_left_to_ironic() {
 #[tokio::test]
 async fn refused_boot_is_left_to_ironic_if_configured() {
     let mut db = IronicDb::recorded().await;
-    db.execute("UPDATE nodes SET driver_info = '[]' WHERE id = 1").await;
+    db.execute("UPDATE nodes SET driver_info = '[]' WHERE id = 1")
+        .await;
     for (refusals, expected) in [
         (Refusals::Shown, StatusCode::OK),
         (Refusals::LeftToIronic, StatusCode::NOT_FOUND),
     ] {
         let settings = BootServiceSettings {
             refusals,
-            ..settings()
+            ..with_images()
         };
         let boot = service_of(&db, settings);
         for _ in 0..2 {
@@ -147,10 +172,10 @@ async fn refused_boot_is_left_to_ironic_if_configured() {
 #[tokio::test]
 async fn preview_explains_a_machine_of_ironic() {
     let db = IronicDb::recorded().await;
-    let boot = service_of(&db, settings());
+    let boot = service_of(&db, with_images());
     let machine = BootIdent::Address(WAITS.parse().unwrap());
-    let preview = boot.preview(machine, &ironpxe_core::boot::Overrides::default());
-    let preview = preview.await.unwrap();
+    let overrides = ironpxe_core::boot::Overrides::default();
+    let preview = boot.preview(machine, &overrides).await.unwrap();
     assert_eq!(preview.plan, "deploy ramdisk");
     assert_eq!(preview.provision_state, "wait call-back");
 }

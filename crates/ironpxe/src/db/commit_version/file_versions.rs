@@ -123,7 +123,7 @@ mod tests {
             let versions = FileVersions::of(&path).unwrap();
             let mut last = versions.current();
             assert!(last.is_some(), "{journal:?}");
-            for number in 0..20 {
+            for number in 1..20 {
                 execute(&mut writer, "BEGIN IMMEDIATE").await;
                 execute(&mut writer, &format!("UPDATE t SET a = {number}")).await;
                 assert_eq!(versions.current(), last, "{journal:?}: not committed");
