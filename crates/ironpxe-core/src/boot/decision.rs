@@ -270,6 +270,7 @@ impl Decision<'_> {
         };
         capabilities::check_capabilities(self.machine.node)?;
         let images = images::agent_pair(self.machine.node, which, configured, self.why)?;
+        let extra_ramdisks = images::extra_ramdisks(&self.settings.extra_ramdisks, self.why)?;
         let mut args = KernelArgs::new();
         // Ironic has always passed these arguments, and images rely on them.
         self.words(&mut args, BUILT_IN, "selinux=0 troubleshoot=0 text")?;
@@ -288,7 +289,15 @@ impl Decision<'_> {
             BootIf::Known(mac) => format!("BOOTIF={mac}, from the port"),
             BootIf::AskIpxe => "BOOTIF, from iPXE: the NIC it last used".to_owned(),
         });
-        linux(role, images, args, Some(bootif), append_field)
+        let linux = LinuxBoot {
+            role,
+            kernel: images.kernel,
+            ramdisk: images.ramdisk,
+            extra_ramdisks,
+            args,
+            bootif: Some(bootif),
+        };
+        checked(linux, append_field)
     }
 
     /// The operating system's installer, with the locations of its kickstart and runtime.
@@ -569,9 +578,15 @@ fn linux(
         role,
         kernel: images.kernel,
         ramdisk: images.ramdisk,
+        extra_ramdisks: Vec::new(),
         args,
         bootif,
     };
+    checked(linux, append_field)
+}
+
+/// A plan whose command line fits.
+fn checked(linux: LinuxBoot, append_field: &str) -> Result<BootPlan, Refusal> {
     // The built-in arguments always fit; only the operator's can be too long.
     let checked = linux.args.check(linux.bytes_of_the_script());
     checked.map_err(|error| {

@@ -114,6 +114,9 @@ fn of_linux(linux: &LinuxBoot, firmware: Firmware) -> Vec<String> {
                 "the kernel finds its ramdisk by initrd={name}, the name the script gives it; \
                  the kernel must have an EFI stub"
             ));
+            if !linux.extra_ramdisks.is_empty() {
+                texts.push("so it does each of the extra ramdisks".to_owned());
+            }
             texts
         }
     }

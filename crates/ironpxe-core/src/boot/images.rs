@@ -87,6 +87,18 @@ pub(super) fn agent_pair(
     })
 }
 
+/// The ramdisks that every agent gets beside its own.
+pub(super) fn extra_ramdisks(
+    configured: &[String],
+    why: &Reasons,
+) -> Result<Vec<ImageRef>, Refusal> {
+    let field = "[conductor]extra_ramdisks";
+    let images = configured
+        .iter()
+        .map(|text| image(text, field, "ramdisk", why));
+    images.collect()
+}
+
 fn both_or_neither(
     (kernel, ramdisk): (Option<&str>, Option<&str>),
     place: impl Fn(&str) -> String,
@@ -179,6 +191,10 @@ pub fn image_field(node: &Node, kind: ImageKind, image: &ImageRef) -> Option<&'s
             "driver_info.rescue_ramdisk",
         ],
         ImageKind::Iso => &["instance_info.boot_iso", "instance_info.image_source"],
+        ImageKind::ExtraRamdisk1
+        | ImageKind::ExtraRamdisk2
+        | ImageKind::ExtraRamdisk3
+        | ImageKind::ExtraRamdisk4 => &[],
     };
     fields.iter().copied().find(|field| {
         let value = match field.split_once('.') {

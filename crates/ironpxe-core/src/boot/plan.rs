@@ -2,7 +2,7 @@
 
 use super::fields::Fields;
 use super::kernel_args::KernelArgs;
-use super::reference::ImageRef;
+use super::reference::{ImageKind, ImageRef};
 use super::refusal::Refusal;
 use super::san::VolumeBoot;
 use super::settings::LocalBoot;
@@ -97,6 +97,9 @@ pub struct LinuxBoot {
     pub kernel: ImageRef,
     /// The ramdisk.
     pub ramdisk: ImageRef,
+    /// Further ramdisks, which the kernel unpacks over it; at most as many as
+    /// [`ImageKind::EXTRA_RAMDISKS`].
+    pub extra_ramdisks: Vec<ImageRef>,
     /// The kernel command line without what the script adds (`initrd=`, `BOOTIF=`).
     pub args: KernelArgs,
     /// The NIC passed to the ramdisk as `BOOTIF`, if it needs it.
@@ -110,10 +113,21 @@ impl LinuxBoot {
         self.args.to_string().len() + self.bytes_of_the_script()
     }
 
+    /// The additional ramdisks with their kinds, whose names are theirs in iPXE and in `initrd=`.
+    pub(super) fn extra_ramdisks(&self) -> impl Iterator<Item = (ImageKind, &ImageRef)> {
+        ImageKind::EXTRA_RAMDISKS
+            .into_iter()
+            .zip(&self.extra_ramdisks)
+    }
+
     /// The length of what the script adds: `BOOTIF=` and `initrd=`.
     pub(super) fn bytes_of_the_script(&self) -> usize {
         const BOOTIF: usize = " BOOTIF=52:54:00:aa:00:01".len();
-        let initrd = " initrd=".len() + self.role.ramdisk_name().len();
+        let names = self.extra_ramdisks().map(|(kind, _)| kind.name());
+        let initrd: usize = std::iter::once(self.role.ramdisk_name())
+            .chain(names)
+            .map(|name| " initrd=".len() + name.len())
+            .sum();
         initrd + if self.bootif.is_some() { BOOTIF } else { 0 }
     }
 }

@@ -272,11 +272,35 @@ pub enum ImageKind {
     Ramdisk,
     /// The ISO image.
     Iso,
+    /// The first of the additional ramdisks.
+    #[serde(rename = "extra_ramdisk_1")]
+    #[strum(serialize = "extra_ramdisk_1")]
+    ExtraRamdisk1,
+    /// The second one.
+    #[serde(rename = "extra_ramdisk_2")]
+    #[strum(serialize = "extra_ramdisk_2")]
+    ExtraRamdisk2,
+    /// The third one.
+    #[serde(rename = "extra_ramdisk_3")]
+    #[strum(serialize = "extra_ramdisk_3")]
+    ExtraRamdisk3,
+    /// The fourth one.
+    #[serde(rename = "extra_ramdisk_4")]
+    #[strum(serialize = "extra_ramdisk_4")]
+    ExtraRamdisk4,
 }
 
 impl ImageKind {
     /// All kinds.
     pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
+
+    /// The additional ramdisks of a plan, in their order.
+    pub const EXTRA_RAMDISKS: [Self; 4] = [
+        Self::ExtraRamdisk1,
+        Self::ExtraRamdisk2,
+        Self::ExtraRamdisk3,
+        Self::ExtraRamdisk4,
+    ];
 
     /// The name in the URLs of images.
     pub fn name(self) -> &'static str {

@@ -31,17 +31,19 @@ pub struct ResolvedPlan {
 impl BootPlan {
     /// The images that the machine fetches.
     pub fn images(&self) -> impl Iterator<Item = (ImageKind, &ImageRef)> {
-        let images = match self {
-            Self::Linux(LinuxBoot {
-                kernel, ramdisk, ..
-            }) => [
-                Some((ImageKind::Kernel, kernel)),
-                Some((ImageKind::Ramdisk, ramdisk)),
-            ],
-            Self::Iso(iso) => [Some((ImageKind::Iso, iso)), None],
-            Self::Volume(_) | Self::LocalDisk(_) | Self::Refuse(_) => [None, None],
+        let (linux, images) = match self {
+            Self::Linux(linux) => (
+                Some(linux),
+                [
+                    Some((ImageKind::Kernel, &linux.kernel)),
+                    Some((ImageKind::Ramdisk, &linux.ramdisk)),
+                ],
+            ),
+            Self::Iso(iso) => (None, [Some((ImageKind::Iso, iso)), None]),
+            Self::Volume(_) | Self::LocalDisk(_) | Self::Refuse(_) => (None, [None, None]),
         };
-        images.into_iter().flatten()
+        let extra_ramdisks = linux.into_iter().flat_map(LinuxBoot::extra_ramdisks);
+        images.into_iter().flatten().chain(extra_ramdisks)
     }
 
     /// The image of this kind, if the machine fetches one.
@@ -57,6 +59,13 @@ impl BootPlan {
             (ImageKind::Ramdisk, _) => "ramdisk",
             (ImageKind::Kernel, _) => "kernel",
             (ImageKind::Iso, _) => "boot.iso",
+            (
+                ImageKind::ExtraRamdisk1
+                | ImageKind::ExtraRamdisk2
+                | ImageKind::ExtraRamdisk3
+                | ImageKind::ExtraRamdisk4,
+                _,
+            ) => kind.name(),
         }
     }
 }

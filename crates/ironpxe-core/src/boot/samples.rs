@@ -247,6 +247,15 @@ impl Sampled {
         self
     }
 
+    fn extra_ramdisks(mut self) -> Self {
+        let urls = [
+            "http://images.example/ca.cpio",
+            "http://images.example/drivers.cpio",
+        ];
+        self.settings.extra_ramdisks = urls.map(str::to_owned).to_vec();
+        self
+    }
+
     /// With these volumes, booting from the first.
     fn volumes(self, volumes: Volumes) -> Self {
         let boot = volumes.targets.first().map(|it| it.uuid.to_string());
@@ -294,6 +303,10 @@ fn machines() -> Vec<(&'static str, Sampled)> {
     one.targets.drain(..1);
     vec![
         ("deploy ramdisk", Sampled::new(S::DeployWait, "direct")),
+        (
+            "deploy ramdisk and extra ramdisks",
+            Sampled::new(S::DeployWait, "direct").extra_ramdisks(),
+        ),
         ("inspection", Sampled::new(S::InspectWait, "direct")),
         ("rescue ramdisk", Sampled::new(S::Rescue, "direct")),
         ("installer", Sampled::new(S::DeployWait, "anaconda")),

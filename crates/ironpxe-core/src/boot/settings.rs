@@ -22,6 +22,8 @@ pub struct BootSettings {
     pub deploy: RamdiskImages,
     /// `[conductor]rescue_kernel`, `rescue_ramdisk` and their `_by_arch` forms.
     pub rescue: RamdiskImages,
+    /// `[conductor]extra_ramdisks`.
+    pub extra_ramdisks: Vec<String>,
     /// `[deploy]default_boot_option`.
     pub default_boot_option: BootOption,
     /// Retries of downloads, and what happens when they fail.
@@ -199,6 +201,7 @@ impl Default for BootSettings {
             fast_track: false,
             deploy: RamdiskImages::default(),
             rescue: RamdiskImages::default(),
+            extra_ramdisks: Vec::new(),
             default_boot_option: BootOption::Local,
             downloads: Downloads {
                 timeout_seconds: 60,

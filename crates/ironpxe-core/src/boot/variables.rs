@@ -191,7 +191,7 @@ fn of_port(port: Option<&Port>) -> Value {
     Value::from(port)
 }
 
-fn of_linux(linux: &LinuxBoot, located: &ResolvedPlan) -> [(&'static str, Value); 8] {
+fn of_linux(linux: &LinuxBoot, located: &ResolvedPlan) -> [(&'static str, Value); 9] {
     let bootif = match linux.bootif {
         Some(BootIf::Known(mac)) => Some(mac.to_string()),
         Some(BootIf::AskIpxe) | None => None,
@@ -199,11 +199,17 @@ fn of_linux(linux: &LinuxBoot, located: &ResolvedPlan) -> [(&'static str, Value)
     let kernel = located.url(ImageKind::Kernel, &linux.kernel);
     let ramdisk = located.url(ImageKind::Ramdisk, &linux.ramdisk);
     // The references as the operator wrote them.
-    let needs = [shown(&linux.kernel), shown(&linux.ramdisk)];
+    let images = [&linux.kernel, &linux.ramdisk].into_iter();
+    let needs: Vec<_> = images.chain(&linux.extra_ramdisks).map(shown).collect();
+    let extra_ramdisks = linux.extra_ramdisks();
+    let extra_ramdisks = extra_ramdisks.map(|(kind, image)| {
+        context! { name => kind.name(), url => located.url(kind, image) }
+    });
     [
         ("role", linux.role.name().into()),
         ("kernel", kernel.into()),
         ("ramdisk", ramdisk.into()),
+        ("extra_ramdisks", extra_ramdisks.collect()),
         ("ramdisk_name", linux.role.ramdisk_name().into()),
         ("args", linux.args.to_string().into()),
         ("wants_bootif", linux.bootif.is_some().into()),

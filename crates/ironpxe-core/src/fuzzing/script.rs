@@ -102,6 +102,7 @@ fn plain(plan: &BootPlan) -> BootPlan {
         BootPlan::Linux(linux) => BootPlan::Linux(LinuxBoot {
             role: linux.role,
             kernel: image.clone(),
+            extra_ramdisks: linux.extra_ramdisks.iter().map(|_| image.clone()).collect(),
             ramdisk: image,
             args: KernelArgs::new(),
             bootif: linux.bootif,

@@ -14,6 +14,9 @@ use crate::process::find;
 /// What the booted system prints first, followed by `cmdline=[` + `/proc/cmdline` + `]`.
 pub const MARKER: &str = "IRONPXE-DEMO-LINUX";
 
+/// The files of further ramdisks that are printed before that, without their number.
+const EXTRA: &str = "extra";
+
 /// What is downloaded; the kernel's is a name that stands for its newest version.
 const KERNEL_PACKAGE: &str = "linux-image-cloud-amd64";
 const BUSYBOX_PACKAGE: &str = "busybox-static";
@@ -47,6 +50,14 @@ impl Linux {
     }
 }
 
+/// A further ramdisk, whose line the booted system prints first if it is unpacked over the
+/// initramfs. They are numbered from 1.
+pub fn extra_ramdisk(number: u8, line: &str) -> Vec<u8> {
+    let mut archive = Archive::default();
+    archive.program(&format!("{EXTRA}{number}"), format!("{line}\n").as_bytes());
+    archive.finish()
+}
+
 /// The line the booted system prints for this command line.
 pub fn report(command_line: &str) -> String {
     format!("{MARKER} cmdline=[{command_line}]")
@@ -59,6 +70,7 @@ fn initramfs(busybox: &[u8]) -> Vec<u8> {
          /bin/busybox mount -t proc proc /proc\n\
          read -r cmdline < /proc/cmdline\n\
          echo\n\
+         [ -e /{EXTRA}1 ] && /bin/busybox cat /{EXTRA}*\n\
          echo \"{MARKER} cmdline=[$cmdline]\"\n\
          /bin/busybox poweroff -f\n"
     );

@@ -41,6 +41,12 @@ impl Config {
                 kernel_by_arch: urls(&conductor.rescue_kernel_by_arch),
                 ramdisk_by_arch: urls(&conductor.rescue_ramdisk_by_arch),
             },
+            extra_ramdisks: conductor
+                .extra_ramdisks
+                .0
+                .iter()
+                .map(|Image(url)| url.clone())
+                .collect(),
             default_boot_option: deploy.default_boot_option,
             downloads: self.downloads(),
             local_boot: self.local_boot(),

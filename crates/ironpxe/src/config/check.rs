@@ -282,8 +282,11 @@ impl Loader {
         let allowed = &conductor.file_url_allowed_paths.0;
         let has_glance = self.config.glance.auth_type.is_some();
         let beside = &self.config.beside;
+        let extra = conductor.extra_ramdisks.0.iter();
+        let extra = extra.map(|image| ("extra_ramdisks".to_owned(), image));
         let lost: Vec<_> = single
             .chain(by_arch)
+            .chain(extra)
             .filter_map(|(key, Image(text))| {
                 let problem = match ImageRef::parse(text) {
                     Ok(ImageRef::File(file)) => {

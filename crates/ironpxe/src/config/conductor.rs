@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::section::section;
-use super::values::{Image, Paths};
+use super::values::{ExtraRamdisks, Image, Paths};
 
 section! {
     /// Tasks on nodes, and their ramdisks.
@@ -31,6 +31,11 @@ section! {
         pub rescue_kernel_by_arch: BTreeMap<String, Image> = BTreeMap::new();
         /// `rescue_ramdisk` by architecture, which takes precedence.
         pub rescue_ramdisk_by_arch: BTreeMap<String, Image> = BTreeMap::new();
+        /// Ramdisks that every agent (deploy and rescue) gets beside its own, in this order, as
+        /// `deploy_ramdisk`: at most 4 cpio archives, which the kernel unpacks one over the other. For
+        /// example a CA certificate and a file for `/etc/ironic-python-agent.d`, as
+        /// `ipa-cacert-bundle` of Metal3.
+        pub extra_ramdisks: ExtraRamdisks = ExtraRamdisks::default();
         /// The directories below which `file://` images are served: absolute paths. No other file
         /// of this host is served, and nothing that is reached through a symbolic link below them.
         /// Every conductor and every API needs the same files.

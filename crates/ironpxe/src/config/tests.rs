@@ -10,7 +10,7 @@ use super::load::Loader;
 use super::{
     Config, ConfigError, Connection, Environment, Flag, Names, PublicEndpoint, Secret, Word,
 };
-use ironpxe_core::boot::LocalBootMethod;
+use ironpxe_core::boot::{LocalBootMethod, UnknownActions, UnknownResponse};
 
 fn environment(variables: &[(&str, &str)]) -> Environment {
     let given = variables
@@ -234,4 +234,43 @@ fn openstack_clients_are_configured_by_their_sections() {
                 swift_temp_url_key = \"k\"\n";
     let clients = crate::app::openstack::Clients::new(&load(file, &[], &[]).unwrap()).unwrap();
     assert!(clients.temp_urls.is_some());
+}
+
+#[test]
+fn unknown_machines_are_refused_unless_another_ironic_has_a_script_for_them() {
+    let response = |file: &str| load(file, &[], &[]).unwrap().unknown_response();
+    let refuse = UnknownResponse::Script(UnknownActions::refuse());
+    let beside = "[beside]\nsource = \"sqlite\"\nconnection = \"sqlite:////srv/ironic.sqlite\"\n\
+                  api_url = \"http://192.0.2.1:6385\"\n";
+    assert_eq!(response(""), refuse);
+    assert_eq!(response(beside), UnknownResponse::NotFound);
+    let set = |value: &str| format!("{beside}[pxe]\nunknown_machines = {value}\n");
+    assert_eq!(response(&set("\"refuse\"")), refuse);
+    assert_eq!(response(&set("404")), UnknownResponse::NotFound);
+
+    let own = [("IRONPXE_PXE__UNKNOWN_MACHINES", "404")];
+    let config = load("", &own, &[]).unwrap();
+    assert_eq!(config.unknown_response(), UnknownResponse::NotFound);
+
+    // Not over the network, of which each has one response on every architecture.
+    let file = "[pxe]\nunknown_machines_by_arch = { x86_64 = \"http://h/x.ipxe\" }\n\
+                unknown_machines_by_network = { \"10.0.0.0/8\" = 404, \"fd00::/8\" = \"local\" }\n";
+    let config = load(file, &[], &[]).unwrap();
+    let shown = |response: &UnknownResponse| response.to_string();
+    assert_eq!(
+        shown(&config.unknown_response()),
+        "is chained to http://h/x.ipxe on x86_64, is refused"
+    );
+    let by_network: Vec<String> = config
+        .unknown_responses_by_network()
+        .iter()
+        .map(|(network, response)| format!("{network} {response}"))
+        .collect();
+    assert_eq!(
+        by_network,
+        [
+            "10.0.0.0/8 gets 404, to use its own file",
+            "fd00::/8 boots from its own disk"
+        ]
+    );
 }

@@ -1,6 +1,6 @@
 //! Types of values, validated when they are parsed.
 
-use ironpxe_core::boot::{ImageRef, KernelArgs};
+use ironpxe_core::boot::{ImageKind, ImageRef, KernelArgs};
 use ironpxe_core::dhcp;
 use ironpxe_core::mask::mask_text;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -147,6 +147,34 @@ impl TryFrom<String> for Image {
         let image = ImageRef::parse(&url)
             .map_err(|problem| format!("{:?} cannot be used: {problem}", mask_text(&url)))?;
         Ok(Self(image.as_str().to_owned()))
+    }
+}
+
+/// Ramdisks beside another: a TOML list, or a comma-separated text.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "NamesAsWritten", into = "Vec<Image>")]
+pub(crate) struct ExtraRamdisks(pub Vec<Image>);
+
+impl TryFrom<NamesAsWritten> for ExtraRamdisks {
+    type Error = String;
+
+    fn try_from(written: NamesAsWritten) -> Result<Self, Self::Error> {
+        const MOST: usize = ImageKind::EXTRA_RAMDISKS.len();
+        let Texts(urls) = written.into();
+        if urls.len() > MOST {
+            return Err(format!(
+                "{} ramdisks, of at most {MOST}: join some, cpio archives can be concatenated",
+                urls.len()
+            ));
+        }
+        let images: Result<_, String> = urls.into_iter().map(Image::try_from).collect();
+        images.map(Self)
+    }
+}
+
+impl From<ExtraRamdisks> for Vec<Image> {
+    fn from(ramdisks: ExtraRamdisks) -> Self {
+        ramdisks.0
     }
 }
 

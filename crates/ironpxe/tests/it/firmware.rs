@@ -19,6 +19,7 @@ mod ramdisks;
 mod refusals;
 mod screen;
 mod template;
+mod unknown_machines;
 mod volume;
 
 use std::time::Duration;

@@ -176,3 +176,77 @@ fn script_with_an_action_for_each_architecture_matches_the_snapshot() {
     let script = scripts.unknown_machine(UnknownMachine::Address, lines, REQUEST, &actions);
     insta::assert_snapshot!(script.unwrap());
 }
+
+#[test]
+fn extra_ramdisks_are_fetched_and_named_to_the_kernel() {
+    let settings = BootSettings {
+        extra_ramdisks: vec![
+            "http://h/ca.cpio".to_owned(),
+            "http://h/drivers.cpio".to_owned(),
+        ],
+        ..BootSettings::default()
+    };
+    for (state, interface, name) in [
+        (ProvisionState::DeployWait, "direct", Some("deploy_ramdisk")),
+        (
+            ProvisionState::InspectWait,
+            "direct",
+            Some("deploy_ramdisk"),
+        ),
+        (ProvisionState::Rescue, "direct", Some("rescue_ramdisk")),
+        // What boots is the instance, or installs it.
+        (ProvisionState::Active, "ramdisk", None),
+        (ProvisionState::DeployWait, "anaconda", None),
+    ] {
+        let node = node(state, interface);
+        let script = script(&node, None, &settings);
+        let names = "initrd=extra_ramdisk_1 initrd=extra_ramdisk_2 || goto failed";
+        let all = name.map(|name| format!(" initrd={name} {names}\n"));
+        assert_eq!(
+            all.is_some_and(|all| script.contains(&all)),
+            name.is_some(),
+            "{state}: {script}"
+        );
+        for line in [
+            "initrd --timeout 60000 --name extra_ramdisk_1 http://h/ca.cpio || goto failed\n",
+            "initrd --timeout 60000 --name extra_ramdisk_2 http://h/drivers.cpio || goto failed\n",
+            "echo http://h/ca.cpio\n",
+        ] {
+            assert_eq!(
+                script.contains(line),
+                name.is_some(),
+                "{state}: {line}: {script}"
+            );
+        }
+        let machine = Machine::of(&node);
+        let explanation = explain(machine, &settings, REQUEST);
+        let reason = Reason {
+            topic: "ramdisk",
+            text: "http://h/drivers.cpio, from [conductor]extra_ramdisks".to_owned(),
+        };
+        assert_eq!(
+            explanation.reasons.contains(&reason),
+            name.is_some(),
+            "{state}"
+        );
+        let BootPlan::Linux(linux) = explanation.plan else {
+            panic!("{state}")
+        };
+        // What iPXE would have to pass to the kernel.
+        let line = script.lines().find(|it| it.starts_with("kernel ")).unwrap();
+        let (_, args) = line
+            .split_once("/deploy.kernel ")
+            .or_else(|| {
+                line.split_once("/rescue.kernel ")
+                    .or_else(|| line.split_once("/instance.kernel "))
+            })
+            .unwrap();
+        let args = args.strip_suffix(" || goto failed").unwrap();
+        let args = args.replace("${netX/mac}", "52:54:00:aa:00:01");
+        assert_eq!(linux.command_line_bytes(), args.len(), "{state}: {args}");
+        assert_eq!(
+            linux.extra_ramdisks.len(),
+            if name.is_some() { 2 } else { 0 }
+        );
+    }
+}

@@ -15,6 +15,7 @@ mod fast_path;
 mod images;
 mod kickstart;
 mod no_script;
+mod unknown_machines;
 
 const UNKNOWN: &str = "52:54:00:aa:00:09";
 

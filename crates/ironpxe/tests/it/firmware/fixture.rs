@@ -24,10 +24,15 @@ pub(super) struct FirmwareFixture {
 impl FirmwareFixture {
     /// A server with these options, and no images yet.
     pub(super) fn start(options: &ServerOptions) -> Result<Self> {
+        Self::start_beside(ImageServer::start()?, options)
+    }
+
+    /// The same with an image server whose URLs are in the options.
+    pub(super) fn start_beside(images: ImageServer, options: &ServerOptions) -> Result<Self> {
         let server = crate::app::start(options)?;
         let ironic = Ironic::new(server.base_url())?;
         Ok(Self {
-            images: ImageServer::start()?,
+            images,
             server,
             ironic,
         })

@@ -1,15 +1,17 @@
 //! The ramdisks with an agent in them: deploy and rescue.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use ironpxe_testkit::imageserver::ImageServer;
 use ironpxe_testkit::machine::Platform;
 use ironpxe_testkit::on_platforms;
 use ironpxe_testkit::payload::linux::{self, Linux};
 use ironpxe_testkit::payload::toy;
+use ironpxe_testkit::server::ServerOptions;
 use serde_json::json;
 
 use super::{
-    BOOT, FirmwareFixture, MAC, MACHINES, NODE, TIMEOUT, anonymous, as_passed, kernel,
-    looks_as_documented, request_id,
+    BOOT, FirmwareFixture, KERNEL, MAC, MACHINES, NODE, RAMDISK, TIMEOUT, anonymous, as_passed,
+    kernel, looks_as_documented, request_id,
 };
 
 fn the_script_boots_exactly_what_it_says(platform: Platform) -> Result<()> {
@@ -77,6 +79,50 @@ fn a_real_linux_gets_its_arguments_unchanged(platform: Platform) -> Result<()> {
     Ok(())
 }
 on_platforms!(a_real_linux_gets_its_arguments_unchanged: bios, bios_current, uefi, uefi_current);
+
+/// With UEFI the kernel asks for each by its name; with a BIOS iPXE hands them over as one.
+fn extra_ramdisks_arrive_beside_the_agents(platform: Platform) -> Result<()> {
+    const CA: &str = "/images/ca.cpio";
+    let linux = Linux::ensure()?;
+    let images = ImageServer::start()?;
+    // The second one is relayed.
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().canonicalize()?.join("drivers.cpio");
+    std::fs::write(&file, linux::extra_ramdisk(2, "the second one"))?;
+    let extra = format!("{}, file://{}", images.url(CA), file.display());
+    let allowed = file.parent().context("no folder")?.display().to_string();
+    let options = ServerOptions::for_machines()
+        .set("IRONPXE_CONDUCTOR__EXTRA_RAMDISKS", extra)
+        .set("IRONPXE_CONDUCTOR__FILE_URL_ALLOWED_PATHS", allowed);
+    let site = FirmwareFixture::start_beside(images, &options)?;
+    site.images
+        .serve(CA, linux::extra_ramdisk(1, "the first one"));
+    site.images.serve(KERNEL, &*linux.kernel);
+    site.images.serve(RAMDISK, &*linux.initramfs);
+    let node = site.enrol(MAC)?;
+    site.deploy(&node)?;
+    let said = site.command_line(MAC)?;
+    let names = "initrd=deploy_ramdisk initrd=extra_ramdisk_1 initrd=extra_ramdisk_2";
+    ensure!(said.ends_with(names), "{said}");
+
+    let _permit = MACHINES.acquire();
+    let mut hardware = site.machine(platform);
+    hardware.memory_mib = 256;
+    let mut machine = hardware.power_on()?;
+    let line = machine.wait_for_line(linux::MARKER, BOOT)?;
+    machine.wait_until_off(TIMEOUT)?;
+    let expected = linux::report(&as_passed(platform, &said));
+    ensure!(
+        anonymous(&line) == anonymous(&expected),
+        "printed {line}\nexpected {expected}"
+    );
+    let console = machine.console();
+    for line in ["the first one", "the second one"] {
+        ensure!(console.contains(line), "no {line:?} in:\n{console}");
+    }
+    Ok(())
+}
+on_platforms!(extra_ramdisks_arrive_beside_the_agents: bios, bios_current, uefi, uefi_current);
 
 fn the_rescue_ramdisk_boots(platform: Platform) -> Result<()> {
     const RESCUE_KERNEL: &str = "/images/rescue.kernel";

@@ -77,6 +77,7 @@ fn cached_script_allocates_no_more_than_its_budget() {
         format!("{passthru}?port_address={MAC}"),
         format!("{passthru}?node_uuid={}", service.node.uuid),
         format!("/v1/boot/{MAC}/boot.ipxe"),
+        format!("/v1/boot/{MAC}/boot.ipxe?unknown=next"),
     ];
     for path in &paths {
         let costs = (0..5).map(|_| service.cost_of_cached(path, &runtime));

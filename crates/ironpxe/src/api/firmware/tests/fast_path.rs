@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ironpxe_core::boot::{UnknownActions, UnknownResponse};
 use ironpxe_core::node::Node;
 use ironpxe_core::provision_state::ProvisionState;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -10,12 +11,18 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use super::{MAC, Service, UNKNOWN};
+use crate::api::testing::TestApp;
+use crate::boot::UnknownPolicy;
 use crate::lifecycle::Tasks;
 use crate::server::{self, HttpService, Limits};
 
 /// What a client is answered on the wire, with or without the fast path: headers sorted, and
 /// with the id and the day taken out.
-async fn on_the_wire(service: &Service, fast_path: bool, request: &str) -> (Vec<String>, String) {
+pub(super) async fn on_the_wire(
+    service: &Service,
+    fast_path: bool,
+    request: &str,
+) -> (Vec<String>, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let http_service = HttpService {
@@ -66,13 +73,30 @@ async fn on_the_wire(service: &Service, fast_path: bool, request: &str) -> (Vec<
 
 #[tokio::test]
 async fn fast_path_and_framework_give_the_same_answer() {
-    for hidden in [false, true] {
+    for (hidden, is_404) in [(false, false), (true, false), (false, true)] {
         for state in [ProvisionState::DeployWait, ProvisionState::Available] {
-            let service = Service::new(state, hidden).await;
+            let app = TestApp::builder().boot(|settings| {
+                settings.restrict_boot_config = hidden;
+                if is_404 {
+                    // The clients of this test.
+                    let networks =
+                        vec![("127.0.0.0/8".parse().unwrap(), UnknownResponse::NotFound)];
+                    let refuse = UnknownResponse::Script(UnknownActions::refuse());
+                    settings.unknown_machines = UnknownPolicy::new(refuse, networks);
+                }
+            });
+            let service = Service::with(state, app).await;
             let passthru = "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config";
             let more = [
                 "/boot.ipxe".to_owned(),
                 format!("/v1/boot/{UNKNOWN}/boot.ipxe"),
+                format!("/v1/boot/{UNKNOWN}/boot.ipxe?unknown=next"),
+                format!("/v1/boot/{MAC}/boot.ipxe?unknown=next"),
+                format!("/v1/boot/{MAC}/boot.ipxe?a=b&unknown=next"),
+                format!("/v1/boot/{UNKNOWN}/boot.ipxe?a=b&unknown=next"),
+                format!("/pxelinux.cfg/01-{}?unknown=next", MAC.replace(':', "-")),
+                "/pxelinux.cfg/52-54-00-aa-00-09?unknown=next".to_owned(),
+                "/pxelinux.cfg/default?unknown=next".to_owned(),
                 format!("{passthru}?port_address={UNKNOWN}"),
                 format!("{passthru}?port_address=zz"),
                 passthru.to_owned(),
@@ -95,6 +119,14 @@ async fn fast_path_and_framework_give_the_same_answer() {
                     let slow = on_the_wire(&service, false, &request).await;
                     let fast = on_the_wire(&service, true, &request).await;
                     assert_eq!(fast, slow, "{request}");
+                    let is_unknown = endpoint.contains("aa-00-09") || endpoint.contains(UNKNOWN);
+                    if is_404 && is_unknown && headers.contains("iPXE") {
+                        let status = match endpoint.contains("unknown=next") {
+                            true => "HTTP/1.1 200 OK",
+                            false => "HTTP/1.1 404 Not Found",
+                        };
+                        assert!(slow.0.contains(&status.to_owned()), "{request}: {slow:?}");
+                    }
                 }
             }
         }
