@@ -176,9 +176,8 @@ impl BootResponse {
         scripts: &Scripts,
         request_id: &str,
         kind: UnknownMachine,
-        lines: [String; 2],
+        [what, fix]: &[String; 2],
     ) -> Self {
-        let [what, fix] = &lines;
         let script = scripts.refuse_unknown_machine(kind, [what, fix], request_id);
         Self::script_or_retry(request_id, script)
     }
@@ -245,7 +244,7 @@ fn fault_for_firmware(scripts: &Scripts, request_id: &str, fault: &Fault) -> Boo
         Fault::PortNotFound(_) | Fault::NodeNotFound(_) | Fault::NotFound => {}
         other => warn!(req.id = request_id, "machine not booted: {other}"),
     }
-    BootResponse::refusal(scripts, request_id, UnknownMachine::Other, lines_of(fault))
+    BootResponse::refusal(scripts, request_id, UnknownMachine::Other, &lines_of(fault))
 }
 
 /// What is wrong, and how to fix it, for the console.

@@ -143,7 +143,7 @@ impl BootService {
     }
 
     /// Responds to firmware with a script that shows these lines and exits.
-    pub(crate) fn show(&self, request_id: &str, lines: [String; 2]) -> BootResponse {
+    pub(crate) fn show(&self, request_id: &str, lines: &[String; 2]) -> BootResponse {
         let scripts = self.0.settings.templates.current();
         BootResponse::refusal(&scripts, request_id, UnknownMachine::Other, lines)
     }

@@ -1,5 +1,6 @@
 //! What a machine without a port gets, by the network it asks from.
 
+use std::fmt::Write;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -55,7 +56,8 @@ impl UnknownPolicy {
         }
         text.push(')');
         for (network, response) in &self.by_network {
-            text.push_str(&format!("; in {network} it {response}"));
+            // Writing to a string cannot fail.
+            let _ = write!(text, "; in {network} it {response}");
         }
         if !self.by_network.is_empty() {
             text.push_str(" ([pxe]unknown_machines_by_network)");

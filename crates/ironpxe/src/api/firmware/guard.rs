@@ -82,7 +82,7 @@ impl Guard {
         let base = state.settings.public_endpoint.as_deref();
         let base = base.unwrap_or("http://HOST:PORT").trim_end_matches('/');
         let fix = format!("Fix: set the DHCP boot file to {base}/boot.ipxe; then boot again.");
-        let script = state.boot.show(&ctx.request_id, [what, fix]);
+        let script = state.boot.show(&ctx.request_id, &[what, fix]);
         self.with_length(script.into_response())
     }
 

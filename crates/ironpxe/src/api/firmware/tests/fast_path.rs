@@ -121,9 +121,10 @@ async fn fast_path_and_framework_give_the_same_answer() {
                     assert_eq!(fast, slow, "{request}");
                     let is_unknown = endpoint.contains("aa-00-09") || endpoint.contains(UNKNOWN);
                     if is_404 && is_unknown && headers.contains("iPXE") {
-                        let status = match endpoint.contains("unknown=next") {
-                            true => "HTTP/1.1 200 OK",
-                            false => "HTTP/1.1 404 Not Found",
+                        let status = if endpoint.contains("unknown=next") {
+                            "HTTP/1.1 200 OK"
+                        } else {
+                            "HTTP/1.1 404 Not Found"
                         };
                         assert!(slow.0.contains(&status.to_owned()), "{request}: {slow:?}");
                     }
