@@ -145,7 +145,7 @@ impl BootResponse {
             NoScript::LeftToIronic => {
                 let what = "ironpxe: this machine is left to Ironic.".to_owned();
                 let next = "Its other addresses are tried, then Ironic's own script.".to_owned();
-                return Self::refusal(scripts, request_id, UnknownMachine::Other, [what, next]);
+                return Self::refusal(scripts, request_id, UnknownMachine::Other, &[what, next]);
             }
             NoScript::NotMine(fault) => {
                 let kind = kind_of(&fault);
