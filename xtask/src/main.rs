@@ -1,7 +1,7 @@
 //! The project's own commands, run as `cargo xtask <command>`.
 //!
 //! Each command is one file: `demo` shows a machine booting, `test` is what a contributor and the
-//! gate run, `bench` measures what ironpxe costs beside nginx. What they share: [`packages`] for
+//! gate run, `bench` measures what ironpxe costs beside nginx, `package` makes what is installed. What they share: [`packages`] for
 //! programs of the system, [`venv`] for the Python clients, [`shell`] for running things.
 #![expect(
     clippy::print_stdout,
@@ -13,6 +13,7 @@ mod bench;
 mod demo;
 mod dhcp_servers;
 mod ipxe;
+mod package;
 mod packages;
 mod postgres;
 mod previous;
@@ -41,6 +42,8 @@ enum Command {
     Test(test::TestArgs),
     /// Measure what ironpxe costs beside nginx sending the same bytes; see docs/performance.md.
     Bench(bench::BenchArgs),
+    /// Make the Debian package and the container image in `target/package`; see docs/install.md.
+    Package(package::PackageArgs),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args).map(|()| ExitCode::SUCCESS),
         Command::Test(args) => test::run(&args),
         Command::Bench(args) => bench::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Package(args) => package::run(args).map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

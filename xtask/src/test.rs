@@ -17,8 +17,8 @@ use crate::{
 
 /// What the tests run besides our own code: a machine with real iPXE in its network card, UEFI for
 /// it, an iSCSI target, a DHCP server with networks for it and loaders, the program by which installers report, the
-/// assembler and linker that prove the toy kernels and boot sectors to be what their sources say, and the database that an
-/// Ironic has its nodes in. (Those packages of MariaDB start no server.)
+/// assembler and linker that prove the toy kernels and boot sectors to be what their sources say, the database that an
+/// Ironic has its nodes in (those packages of MariaDB start no server), and what makes and tries ironpxe's own packages.
 const PACKAGES: &[&str] = &[
     "mariadb-server-core",
     "mariadb-client-core",
@@ -30,6 +30,14 @@ const PACKAGES: &[&str] = &[
     "dnsmasq-base",
     "iproute2",
     "ipxe",
+    "debhelper",
+    "dpkg-dev",
+    "help2man",
+    "ca-certificates",
+    "systemd-container",
+    "skopeo",
+    "umoci",
+    "crun",
 ];
 
 /// Arguments of `cargo xtask test`.
