@@ -37,7 +37,7 @@ const PACKAGES: &[&str] = &[
     "systemd-container",
     "skopeo",
     "umoci",
-    "crun",
+    "runc",
 ];
 
 /// Arguments of `cargo xtask test`.

@@ -7,14 +7,14 @@ mod image;
 mod kubernetes;
 
 use std::{
-    env, fs,
+    env,
+    fs::{self, File},
     path::{Path, PathBuf},
     sync::OnceLock,
 };
 
 use anyhow::{Context, Result, anyhow, ensure};
 use nix::unistd::Uid;
-use tempfile::TempDir;
 
 use super::{Effort, Source, deb, image as oci};
 use crate::shell;
@@ -28,22 +28,25 @@ struct Packages {
     /// The contents of the Debian package.
     contents: PathBuf,
     image: PathBuf,
-    /// Holds them.
-    folder: TempDir,
+    /// Where they are.
+    folder: PathBuf,
 }
 
 impl Packages {
-    /// Makes both.
-    fn make() -> Result<Self> {
-        let folder = tempfile::tempdir_in(shell::target())?;
+    /// Makes both in `folder`, which is emptied first.
+    fn make(folder: PathBuf) -> Result<Self> {
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
+        fs::create_dir_all(&folder)?;
         let source = Source {
             program: program()?,
             version: "1.2.3".to_owned(),
             date: DATE,
             effort: Effort::Fast,
         };
-        let made = deb::build(&source, &folder.path().join("build"), folder.path())?;
-        let image = oci::build(&source, &made.contents, folder.path())?;
+        let made = deb::build(&source, &folder.join("build"), &folder)?;
+        let image = oci::build(&source, &made.contents, &folder)?;
         Ok(Self {
             deb: made.files.first().context("no package")?.clone(),
             contents: made.contents,
@@ -54,12 +57,18 @@ impl Packages {
 
     /// Those that all tests of a run share; `None`, with a message, on a host that cannot make them.
     fn shared() -> Result<Option<&'static Self>> {
-        static SHARED: OnceLock<Result<Packages>> = OnceLock::new();
+        static SHARED: OnceLock<Result<(Packages, File)>> = OnceLock::new();
         if !has(&["dpkg-buildpackage", "dh", "help2man"]) {
             return Ok(None);
         }
-        match SHARED.get_or_init(Self::make) {
-            Ok(packages) => Ok(Some(packages)),
+        // The lock lasts as long as this process.
+        let make = || {
+            let lock = shell::lock("package-tests")?;
+            let packages = Self::make(shell::target().join("package-tests"))?;
+            Ok((packages, lock))
+        };
+        match SHARED.get_or_init(make) {
+            Ok((packages, _)) => Ok(Some(packages)),
             Err(error) => Err(anyhow!("{error:#}")),
         }
     }
@@ -142,7 +151,8 @@ fn the_same_program_and_date_give_the_same_bytes() -> Result<()> {
     let Some(first) = Packages::shared()? else {
         return Ok(());
     };
-    let second = Packages::make()?;
+    let folder = tempfile::tempdir_in(&first.folder)?;
+    let second = Packages::make(folder.path().join("again"))?;
     for (first, second) in [(&first.deb, &second.deb), (&first.image, &second.image)] {
         ensure!(first.file_name() == second.file_name());
         ensure!(

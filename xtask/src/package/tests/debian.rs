@@ -19,7 +19,7 @@ fn the_package_is_installed_upgraded_and_purged_under_systemd() -> Result<()> {
     let Some(packages) = Packages::shared()? else {
         return Ok(());
     };
-    let share = tempfile::tempdir_in(packages.folder.path())?;
+    let share = tempfile::tempdir_in(&packages.folder)?;
     fs::copy(&packages.deb, share.path().join("first.deb"))?;
     newer(&packages.deb, &share.path().join("next.deb"))?;
     fs::copy(here().join("install.sh"), share.path().join("install.sh"))?;

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs::{self, File},
+    io::ErrorKind,
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     process::Command,
@@ -22,7 +23,7 @@ use crate::shell;
 
 /// The image as skopeo copies it, which checks all digests and sizes, in a folder of its own.
 fn copied(packages: &Packages) -> Result<tempfile::TempDir> {
-    let folder = tempfile::tempdir_in(packages.folder.path())?;
+    let folder = tempfile::tempdir_in(&packages.folder)?;
     shell::run_quiet(
         Command::new("skopeo")
             .args(["--insecure-policy", "copy", "--quiet"])
@@ -84,7 +85,7 @@ fn the_image_describes_itself() -> Result<()> {
 
 #[test]
 fn the_image_runs_read_only_without_capabilities() -> Result<()> {
-    if !is_root("a container") || !has(&["skopeo", "umoci", "crun"]) {
+    if !is_root("a container") || !has(&["skopeo", "umoci", "runc"]) {
         return Ok(());
     }
     let Some(packages) = Packages::shared()? else {
@@ -110,9 +111,11 @@ fn the_image_runs_read_only_without_capabilities() -> Result<()> {
     let created = client
         .post(format!("{url}/v1/nodes"))
         .header("Content-Type", "application/json")
+        .header("X-OpenStack-Ironic-API-Version", "1.115")
         .body(node.to_string())
         .send()?;
     assert_eq!(created.status().as_u16(), 201);
+    check_process(folder.path())?;
     container.terminate()?;
     let status = container.wait(TIMEOUT)?;
     ensure!(status.success(), "{status}: {}", fs::read_to_string(&log)?);
@@ -191,18 +194,60 @@ fn confine(file: &Path) -> Result<()> {
 }
 
 fn run(folder: &Path, bundle: &Path, log: &Path) -> Result<Child> {
-    let crun = shell::find_program("crun").context("no crun")?;
+    let runc = shell::find_program("runc").context("no runc")?;
     // It hands the signal on to what it runs.
-    let mut command = guarded_by(Signal::SIGTERM, &crun, None)?;
+    let mut command = guarded_by(Signal::SIGTERM, &runc, None)?;
     command
-        .args(["--cgroup-manager=disabled", "--root"])
+        .arg("--root")
         .arg(folder.join("state"))
         .args(["run", "--bundle"])
         .arg(bundle)
-        .arg(format!("ironpxe-test-{}", std::process::id()))
+        .arg(container_name())
         .stdout(File::create(folder.join("output"))?)
         .stderr(File::create(log)?);
     spawn(command)
+}
+
+fn container_name() -> String {
+    format!("ironpxe-test-{}", std::process::id())
+}
+
+/// Looks at the process in the container.
+fn check_process(folder: &Path) -> Result<()> {
+    let mut runc = Command::new("runc");
+    runc.arg("--root").arg(folder.join("state"));
+    let state = shell::run_quiet(runc.args(["state", &container_name()]))?;
+    let state: Value = serde_json::from_str(&state)?;
+    let pid = state.get("pid").and_then(Value::as_u64).context("no pid")?;
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    for line in [
+        "Name:\tironpxe",
+        "Uid:\t65532\t65532\t65532\t65532",
+        "Gid:\t65532\t65532\t65532\t65532",
+        "CapEff:\t0000000000000000",
+        "CapBnd:\t0000000000000000",
+        "NoNewPrivs:\t1",
+    ] {
+        ensure!(
+            status.lines().any(|it| it == line),
+            "no {line:?} in {status}"
+        );
+    }
+    // Not even root can write there.
+    for path in [
+        "etc/written",
+        "tmp/written",
+        "usr/bin/written",
+        "var/lib/written",
+    ] {
+        let refused = File::create(format!("/proc/{pid}/root/{path}")).map(drop);
+        let kind = refused.map_err(|error| error.kind());
+        ensure!(
+            kind == Err(ErrorKind::ReadOnlyFilesystem),
+            "{path}: {kind:?}"
+        );
+    }
+    Ok(())
 }
 
 /// Where it listens, once it does.

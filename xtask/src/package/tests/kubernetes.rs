@@ -1,11 +1,10 @@
-//! The Kubernetes manifests, against the schemas of Kubernetes releases, and against the image and the configuration
-//! that they use.
+//! The Kubernetes manifests, against the schemas of Kubernetes releases in strict mode: a key that
+//! Kubernetes does not have is an error.
 
 use std::{fs, process::Command};
 
 use anyhow::{Context, Result, ensure};
 
-use super::program;
 use crate::shell;
 
 /// Releases that are maintained, and the oldest whose resources the manifests use.
