@@ -40,6 +40,9 @@ const PACKAGES: &[&str] = &[
     "runc",
 ];
 
+/// What the long tests run besides: a minimal Debian.
+const PACKAGES_OF_FULL: &[&str] = &["mmdebstrap"];
+
 /// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]
 pub(crate) struct TestArgs {
@@ -55,6 +58,11 @@ pub(crate) struct TestArgs {
 /// Runs the checks, then the tests; the tests' own verdict is the exit status.
 pub(crate) fn run(args: &TestArgs) -> Result<ExitCode> {
     step("packages", || packages::ensure(PACKAGES))?;
+    if args.full {
+        step("packages of the long tests", || {
+            packages::ensure(PACKAGES_OF_FULL)
+        })?;
+    }
     let postgres = step("PostgreSQL", postgres::ensure)?;
     let mariadb = mariadb::program()?;
     let mariadb = mariadb.parent().context("MariaDB is in no folder")?;

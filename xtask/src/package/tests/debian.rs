@@ -16,6 +16,32 @@ fn the_package_is_installed_upgraded_and_purged_under_systemd() -> Result<()> {
     if !is_root("a machine with systemd") || !has(&["systemd-nspawn", "curl", "dpkg-deb"]) {
         return Ok(());
     }
+    install_in_machine(Path::new("/"))
+}
+
+#[test]
+#[ignore = "cargo xtask test --full: makes a minimal Debian, from its mirrors"]
+fn the_package_is_installed_on_a_minimal_debian() -> Result<()> {
+    if !is_root("a Debian of its own") || !has(&["systemd-nspawn", "mmdebstrap", "dpkg-deb"]) {
+        return Ok(());
+    }
+    let folder = tempfile::tempdir_in(shell::target())?;
+    let root = folder.path().join("debian");
+    let release = "sed -n s/^VERSION_CODENAME=//p /etc/os-release";
+    let release = shell::run_quiet(Command::new("sh").args(["-c", release]))?;
+    shell::run_quiet(
+        Command::new("mmdebstrap")
+            .args(["--mode=root", "--variant=essential"])
+            // What the package depends on is systemd; what the test uses is the rest.
+            .arg("--include=systemd-sysv,dbus,curl")
+            .arg(release.trim())
+            .arg(&root),
+    )?;
+    install_in_machine(&root)
+}
+
+/// Does what `install.sh` does, on these files.
+fn install_in_machine(files: &Path) -> Result<()> {
     let Some(packages) = Packages::shared()? else {
         return Ok(());
     };
@@ -23,7 +49,7 @@ fn the_package_is_installed_upgraded_and_purged_under_systemd() -> Result<()> {
     fs::copy(&packages.deb, share.path().join("first.deb"))?;
     newer(&packages.deb, &share.path().join("next.deb"))?;
     fs::copy(here().join("install.sh"), share.path().join("install.sh"))?;
-    boot(share.path(), &["/bin/sh", "/share/install.sh"])?;
+    boot(files, share.path(), &["/bin/sh", "/share/install.sh"])?;
     let log = fs::read_to_string(share.path().join("log")).context("the machine wrote no log")?;
     ensure!(log.ends_with("every step succeeded\n"), "{log}");
     Ok(())
@@ -70,8 +96,8 @@ fn newer(package: &Path, target: &Path) -> Result<()> {
     Ok(fs::remove_dir_all(&contents)?)
 }
 
-/// Runs `command` in a machine, until it is switched off; see `machine.sh`.
-fn boot(share: &Path, command: &[&str]) -> Result<()> {
+/// Runs `command` in a machine with these files, until it is switched off; see `machine.sh`.
+fn boot(files: &Path, share: &Path, command: &[&str]) -> Result<()> {
     // The machine ends with this process.
     let output = Command::new("setpriv")
         .args([
@@ -87,7 +113,7 @@ fn boot(share: &Path, command: &[&str]) -> Result<()> {
         ])
         .args(["--", "sh"])
         .arg(here().join("machine.sh"))
-        .arg(share)
+        .args([files, share])
         .args(command)
         .stdin(Stdio::null())
         .output()

@@ -1,15 +1,17 @@
 #!/bin/sh
-# Boots a machine that has what this host has installed, and nothing of what runs here: systemd in a container, on a copy
-# of the file system that is gone afterwards, in a network of its own. Runs in a mount namespace of its own, as root.
-#   machine.sh FOLDER COMMAND…    FOLDER is /share in the machine; its output goes to FOLDER/log.
+# Boots a machine with the files of ROOT (`/`: what this host has installed), and nothing of what runs here: systemd in a
+# container, on a copy of the files that is gone afterwards, in a network of its own. Runs in a mount namespace of its own,
+# as root.
+#   machine.sh ROOT FOLDER COMMAND…    FOLDER is /share in the machine; its output goes to FOLDER/log.
 set -eu
-share=$1
-shift
+files=$1
+share=$2
+shift 2
 disk=$share/disk
 mkdir -p "$disk"
 mount -t tmpfs tmpfs "$disk"
 mkdir "$disk/upper" "$disk/work" "$disk/root"
-mount -t overlay overlay -o "lowerdir=/,upperdir=$disk/upper,workdir=$disk/work" "$disk/root"
+mount -t overlay overlay -o "lowerdir=$files,upperdir=$disk/upper,workdir=$disk/work" "$disk/root"
 root=$disk/root
 
 # Container images forbid packages to start services.
