@@ -92,9 +92,9 @@ fn build_program() -> Result<PathBuf> {
 
 /// `SOURCE_DATE_EPOCH`, or else the time of the last commit.
 fn date() -> Result<i64> {
-    let text = match env::var("SOURCE_DATE_EPOCH") {
-        Ok(text) => text,
-        Err(_) => shell::run_quiet(
+    let text = match env::var_os("SOURCE_DATE_EPOCH") {
+        Some(text) => text.to_string_lossy().into_owned(),
+        None => shell::run_quiet(
             Command::new("git")
                 .args(["log", "-1", "--format=%ct"])
                 .current_dir(shell::root()),

@@ -2,7 +2,9 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    env, fs,
+    env,
+    fmt::Write,
+    fs,
     path::Path,
 };
 
@@ -32,7 +34,7 @@ pub(super) fn collect() -> Result<String> {
             continue;
         }
         let name = format!("{} {}", text(package, "name"), text(package, "version"));
-        overview.push_str(&format!("{name}: {}\n", text(package, "license")));
+        writeln!(overview, "{name}: {}", text(package, "license"))?;
         let manifest = Path::new(text(package, "manifest_path"));
         let folder = manifest.parent().context("a manifest without a folder")?;
         for licence in licence_texts(folder)? {
@@ -44,10 +46,8 @@ pub(super) fn collect() -> Result<String> {
     for (licence, names) in texts {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let line = "-".repeat(100);
-        result.push_str(&format!(
-            "\n{line}\n{}\n{line}\n\n{licence}\n",
-            names.join(", ")
-        ));
+        let names = names.join(", ");
+        write!(result, "\n{line}\n{names}\n{line}\n\n{licence}\n")?;
     }
     Ok(result)
 }
