@@ -72,7 +72,7 @@ async fn cached_script_is_used_until_ironic_commits_anything() {
     let (_, active) = answer(&boot, WAITS, false).await;
     assert!(active.contains("active -> local disk"), "{active}");
 
-    db.execute("UPDATE nodes SET extra = '{}' WHERE id = 2")
+    db.execute("UPDATE nodes SET extra = '{\"a\": 1}' WHERE id = 2")
         .await;
     assert_eq!(cached(&boot, WAITS), None);
     assert_eq!(
