@@ -152,6 +152,33 @@ impl<'a> OsloConfig<'a> {
         values.collect()
     }
 
+    /// Everything that files and environment set, known or not: groups and names as written, each with
+    /// the place that counts.
+    pub fn written_options(&self) -> BTreeMap<(String, String), Origin> {
+        let mut options = BTreeMap::new();
+        for (group, names) in self.files.iter().flatten() {
+            for (name, values) in names {
+                let origins = values.last().map(|value| value.origin.clone());
+                options.extend(origins.map(|origin| ((group.clone(), name.clone()), origin)));
+            }
+        }
+        for variable in self.env.keys() {
+            let words = variable.strip_prefix("OS_");
+            let Some((group, name)) = words.and_then(|it| it.split_once("__")) else {
+                continue;
+            };
+            let is_upper = variable.to_uppercase() == *variable;
+            let group = match group {
+                "DEFAULT" => group.to_owned(),
+                _ => group.to_lowercase(),
+            };
+            let option = (group, name.to_lowercase());
+            let origin = Origin::Variable(variable.clone());
+            options.extend(is_upper.then_some((option, origin)));
+        }
+        options
+    }
+
     /// The option of that name, or that had it, or one without anything to it.
     fn opt<'b>(&'b self, group: &'b str, name: &'b str) -> Opt<'b> {
         let mut declared = self.declared.iter();

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::capabilities;
-use super::explain::{Explanation, Reasons};
+use super::explain::{Explanation, Reasons, origins};
 use super::fields::Fields;
 use super::images::{self, AgentRamdisk};
 use super::inspection;
@@ -67,10 +67,9 @@ pub fn explain(machine: Machine<'_>, settings: &BootSettings, request_id: &str) 
         why: &why,
     };
     let plan = decision.conclude();
-    Explanation {
-        plan,
-        reasons: why.into_vec(),
-    }
+    let mut reasons = why.into_vec();
+    reasons.extend(origins(&reasons, settings));
+    Explanation { plan, reasons }
 }
 
 struct Decision<'a> {

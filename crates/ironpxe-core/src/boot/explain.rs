@@ -6,15 +6,17 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 use super::plan::BootPlan;
+use super::settings::BootSettings;
 use crate::mask::{STARS, mask_line};
 
 /// One fact the decision considered, and its consequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
     /// The subject: `port`, `state`, `plan`, `kernel`, `ramdisk`, `image`, `arguments`, `iso`,
-    /// `volume`, `disk`, `template`, `refused` or `fix`.
+    /// `volume`, `disk`, `template`, `refused`, `fix` or `setting`.
     pub topic: &'static str,
     /// The description, with the names of fields and settings.
     pub text: String,
@@ -59,6 +61,39 @@ impl Reasons {
     pub(super) fn into_vec(self) -> Vec<Reason> {
         self.0.map(RefCell::into_inner).unwrap_or_default()
     }
+}
+
+/// The origin of each setting that the reasons name, in their order.
+pub(super) fn origins(reasons: &[Reason], settings: &BootSettings) -> Vec<Reason> {
+    let mut named: Vec<(usize, usize, &str)> = Vec::new();
+    for (index, reason) in reasons.iter().enumerate() {
+        for name in settings.origins.keys() {
+            if let Some(at) = named_at(&reason.text, name) {
+                named.push((index, at, name));
+            }
+        }
+    }
+    named.sort_unstable();
+    let mut seen = BTreeSet::new();
+    named.retain(|(_, _, name)| seen.insert(*name));
+    let origin = |(_, _, name): (usize, usize, &str)| {
+        let origin = settings.origins.get(name)?;
+        Some(Reason {
+            topic: "setting",
+            text: format!("{name}: {origin}"),
+        })
+    };
+    named.into_iter().filter_map(origin).collect()
+}
+
+/// Where the text has the whole name.
+fn named_at(text: &str, name: &str) -> Option<usize> {
+    let is_whole = |at: usize| {
+        let after = text.get(at + name.len()..).unwrap_or_default();
+        !after.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+    };
+    let mut places = text.match_indices(name).map(|(at, _)| at);
+    places.find(|at| is_whole(*at))
 }
 
 /// Masks the passwords in a script, for clients that may see what is booted but not secrets.

@@ -30,6 +30,9 @@ pub struct BootSettings {
     pub downloads: Downloads,
     /// How a machine boots from its own disk.
     pub local_boot: LocalBoot,
+    /// Where each setting comes from (`[section]key`, and a file and line, for example), for
+    /// explanations.
+    pub origins: BTreeMap<String, String>,
 }
 
 /// The settings that the API's URL comes from.
@@ -212,6 +215,7 @@ impl Default for BootSettings {
                 bios: LocalBootMethod::Sanboot,
                 uefi: LocalBootMethod::Exit,
             },
+            origins: BTreeMap::new(),
         }
     }
 }

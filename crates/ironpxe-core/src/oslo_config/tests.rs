@@ -281,6 +281,31 @@ fn each_value_has_its_origin() {
 }
 
 #[test]
+fn everything_written_is_listed_with_the_place_that_counts() {
+    let files = [
+        ("a.conf", "[DEFAULT]\nx = 1\n[Pxe]\ny = $nothing\n"),
+        ("b.conf", "[pxe]\ny = 2\n"),
+    ];
+    let env = [
+        ("OS_PXE__Z", "3"),
+        ("OS_DEFAULT__X", "4"),
+        ("OS_PXE__lower", "5"),
+        ("OS_CLOUD", "6"),
+    ];
+    let listed: Vec<String> = config(&files, &env)
+        .written_options()
+        .into_iter()
+        .map(|((group, name), origin)| format!("[{group}]{name} {origin}"))
+        .collect();
+    let expected = [
+        "[DEFAULT]x OS_DEFAULT__X",
+        "[pxe]y b.conf:2",
+        "[pxe]z OS_PXE__Z",
+    ];
+    assert_eq!(listed, expected);
+}
+
+#[test]
 fn messages_say_where_and_what_to_do() {
     let read = |text: &str| OsloConfig::parse([("a.conf", text)], [], &[]).map(|_| ());
     let bytes = OsloConfig::parse([("a.conf", b"[a]\r\nb = \xff")], [], &[]).map(|_| ());

@@ -1,12 +1,16 @@
 //! `ironpxe config`
 
+use std::fs::{OpenOptions, Permissions};
 use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 use super::serve::ServeArgs;
 use super::{CliError, load};
-use crate::config::Config;
+use crate::app::Role;
+use crate::config::{Config, Environment};
 use crate::{app, telemetry};
 
 #[derive(Debug, Subcommand)]
@@ -16,6 +20,25 @@ pub(super) enum ConfigCommand {
     /// Check the configuration that `serve` would use with the same flags, and show each setting and
     /// its source
     Check(ServeArgs),
+    /// Make a configuration from Ironic's, and say what was taken and what was not
+    Import(ImportArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ImportArgs {
+    /// Ironic's files, and directories of *.conf files, in the order of its command line
+    #[arg(long = "ironic-conf", value_name = "FILE|DIR", required = true, num_args = 1..)]
+    ironic_conf: Vec<PathBuf>,
+    /// Write the configuration to this file (mode 600: it has the passwords); without it, it is
+    /// printed without passwords
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Overwrite the file
+    #[arg(long, requires = "output")]
+    force: bool,
+    /// For a service beside this Ironic, instead of one with its own nodes
+    #[arg(long)]
+    beside: bool,
 }
 
 pub(super) fn run(command: &ConfigCommand) -> Result<(), CliError> {
@@ -38,7 +61,42 @@ pub(super) fn run(command: &ConfigCommand) -> Result<(), CliError> {
             }
             print("The configuration is good.\n")
         }
+        ConfigCommand::Import(args) => import(args),
     }
+}
+
+fn import(args: &ImportArgs) -> Result<(), CliError> {
+    let environment = Environment::of_this_process();
+    let validate = |config: &Config| app::check(config, Role::All).map(drop);
+    let imported = Config::import(&args.ironic_conf, args.beside, &environment, validate)?;
+    let Some(path) = &args.output else {
+        print(&imported.without_secrets)?;
+        // Ignored: the configuration was printed.
+        let _ = std::io::stderr().write_all(imported.report.as_bytes());
+        return Ok(());
+    };
+    write(path, &imported.file, args.force).map_err(|source| CliError::Import {
+        path: path.clone(),
+        source,
+    })?;
+    print(&imported.report)?;
+    print(&format!("\n{} is written.\n", path.display()))
+}
+
+/// Writes a file that only its owner can read.
+fn write(path: &Path, text: &str, force: bool) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).mode(0o600);
+    match force {
+        true => options.create(true),
+        false => options.create_new(true),
+    };
+    let mut file = options.open(path)?;
+    // Before it has a secret.
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    file.set_len(0)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
 }
 
 fn print(text: &str) -> Result<(), CliError> {

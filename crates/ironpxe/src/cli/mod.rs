@@ -12,7 +12,7 @@ mod script;
 mod serve;
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::mpsc;
 use std::thread;
@@ -85,10 +85,22 @@ enum CliError {
     DhcpExample(#[from] ExampleError),
     #[error(transparent)]
     Subnet(ParseSubnetError),
+    #[error("cannot write {}{}", .path.display(), if_exists(.source))]
+    Import {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("cannot start the runtime")]
     Runtime(#[source] std::io::Error),
     #[error("cannot write to standard output")]
     Output(#[source] std::io::Error),
+}
+
+fn if_exists(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::AlreadyExists => "; pass --force to overwrite it",
+        _ => "",
+    }
 }
 
 impl CliError {
@@ -108,6 +120,7 @@ impl CliError {
             | Self::Preview(_)
             | Self::Database(_)
             | Self::MigrationsPending
+            | Self::Import { .. }
             | Self::Runtime(_)
             | Self::Output(_) => 1,
         }

@@ -50,6 +50,7 @@ impl Config {
             default_boot_option: deploy.default_boot_option,
             downloads: self.downloads(),
             local_boot: self.local_boot(),
+            origins: self.origins_of_settings(),
         }
     }
 

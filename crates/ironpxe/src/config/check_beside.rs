@@ -83,11 +83,11 @@ impl Loader {
     /// Checks for what is missing in `[beside]`, and for settings that have no effect with it.
     pub(super) fn check_beside(&mut self) {
         let Some(source) = self.config.beside.source else {
-            for key in Beside::default().keys() {
-                if self.is_set("beside", key.name) {
-                    let message = "this requires [beside]source".to_owned();
-                    self.about(&format!("[beside]{}", key.name), message);
-                }
+            let defaults = Beside::default().keys().into_iter();
+            let keys = self.config.beside.keys().into_iter().zip(defaults);
+            for (key, _) in keys.filter(|(key, default)| key.value != default.value) {
+                let message = "this requires [beside]source".to_owned();
+                self.about(&format!("[beside]{}", key.name), message);
             }
             return;
         };

@@ -1,9 +1,11 @@
 //! Configuration errors: the location, the problem, and the fix.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
 use ironpxe_core::mask::mask_text;
+use ironpxe_core::oslo_config;
 
 use super::Config;
 
@@ -41,6 +43,8 @@ pub(crate) enum Origin {
     Variable(String),
     /// A command-line flag.
     Flag(&'static str),
+    /// Ironic's configuration; its default is the one of Ironic, where ironpxe has another.
+    Ironic(oslo_config::Origin),
 }
 
 impl Config {
@@ -52,6 +56,21 @@ impl Config {
             key: Some(key.to_owned()),
             message: mask_text(message).into_owned(),
         }
+    }
+
+    /// Where each setting comes from, by `[section]key`.
+    pub(super) fn origins_of_settings(&self) -> BTreeMap<String, String> {
+        let sections = self.sections().into_iter();
+        let names = sections.flat_map(|section| {
+            let keys = section.keys().into_iter();
+            keys.map(move |key| format!("[{}]{}", section.name(), key.name))
+        });
+        names
+            .map(|name| {
+                let origin = self.origin(&name).to_string();
+                (name, origin)
+            })
+            .collect()
     }
 
     /// The origin of a setting or a part of it.
@@ -106,6 +125,8 @@ impl fmt::Display for Origin {
             Self::File { path, line } => write!(f, "{}:{line}", path.display()),
             Self::Variable(name) => f.write_str(name),
             Self::Flag(flag) => f.write_str(flag),
+            Self::Ironic(oslo_config::Origin::Default) => f.write_str("default of Ironic"),
+            Self::Ironic(origin) => origin.fmt(f),
         }
     }
 }

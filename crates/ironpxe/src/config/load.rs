@@ -1,5 +1,5 @@
 //! Loads the configuration: the file, overridden by the environment, overridden by the command
-//! line.
+//! line. What none of them sets can be set by Ironic's own configuration (`ironic_conf/`).
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -146,7 +146,7 @@ impl Loader {
         self.note(origin, section, key, read);
     }
 
-    fn set(
+    pub(super) fn set(
         &mut self,
         section: &str,
         key: &str,
@@ -166,7 +166,7 @@ impl Loader {
     }
 
     /// Records where a value comes from, or its error.
-    fn note(
+    pub(super) fn note(
         &mut self,
         origin: Origin,
         section: &str,

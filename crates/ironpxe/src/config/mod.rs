@@ -26,6 +26,7 @@ mod general;
 mod glance;
 mod images;
 mod inspector;
+mod ironic_conf;
 mod json_rpc;
 mod load;
 mod networks;
@@ -146,7 +147,8 @@ macro_rules! sections {
 const SECTIONS: usize = 15;
 
 impl Config {
-    /// Loads the configuration: the file, overridden by the environment, overridden by the flags.
+    /// Loads the configuration: the file, overridden by the environment, overridden by the flags; what
+    /// none of them sets is taken from `[beside]ironic_conf`.
     pub(crate) fn load(
         file: Option<&Path>,
         environment: &Environment,
@@ -175,6 +177,7 @@ impl Loader {
         for flag in flags {
             self.flag(flag);
         }
+        self.ironic_conf(environment);
         self.complete(environment);
         if self.problems.is_empty() {
             self.check();

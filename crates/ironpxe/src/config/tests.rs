@@ -1,6 +1,8 @@
 //! Configurations as operators write them, rightly and wrongly.
 
+mod beside;
 mod database;
+mod ironic_conf;
 mod refusals;
 mod secrets;
 

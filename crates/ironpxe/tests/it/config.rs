@@ -305,3 +305,113 @@ fn invalid_command_lines_are_refused() -> Result<()> {
     );
     Ok(())
 }
+
+/// The files of a directory as Metal3 starts Ironic: credentials merged, and one template.
+fn ironic_conf(folder: &std::path::Path) -> Result<()> {
+    std::fs::create_dir(folder.join("conf.d"))?;
+    std::fs::write(
+        folder.join("conf.d/ironic.conf"),
+        "[pxe]\nipxe_config_template = /templates/ipxe_config.template\n\
+         kernel_append_params = nofb sshkey=\"ssh-ed25519 AAAA root@h\"\n\
+         [service_catalog]\nendpoint_override = http://192.0.2.1:6385\n",
+    )?;
+    std::fs::write(
+        folder.join("conf.d/zz-credentials.conf"),
+        "[database]\nconnection = mysql+pymysql://ironic:hush@db.example/ironic\n",
+    )?;
+    Ok(())
+}
+
+#[test]
+fn import_writes_a_file_that_serve_takes_and_prints_no_password() -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::tempdir()?;
+    ironic_conf(folder.path())?;
+    let import = |more: &[&str]| {
+        run(
+            ironpxe(&["config", "import", "--ironic-conf", "conf.d", "--beside"])
+                .args(more)
+                .env("OS_PXE__IPXE_TIMEOUT", "30")
+                .env("OS_CONDUCTOR__DEPLOY_KERNEL", "http://192.0.2.1/k")
+                .env("OS_CONDUCTOR__DEPLOY_RAMDISK", "http://192.0.2.1/r")
+                .current_dir(folder.path()),
+        )
+    };
+    let (code, stdout, stderr) = import(&["--output", "ironpxe.toml"])?;
+    assert_eq!((code, stderr.as_str()), (Some(0), ""), "{stdout}");
+    assert!(!stdout.contains("hush"), "{stdout}");
+    for line in [
+        "  [pxe]ipxe_timeout = 30  # OS_PXE__IPXE_TIMEOUT\n",
+        "  [beside]api_url = \"http://192.0.2.1:6385\"  # [service_catalog]endpoint_override, conf.d/ironic.conf:5\n",
+        "  [pxe]ipxe_config_template (conf.d/ironic.conf:2): templates of Ironic (Jinja2)",
+        "\nironpxe.toml is written.\n",
+    ] {
+        assert!(stdout.contains(line), "{line}\n{stdout}");
+    }
+    let path = folder.path().join("ironpxe.toml");
+    assert_eq!(
+        std::fs::metadata(&path)?.permissions().mode() & 0o777,
+        0o600
+    );
+    let file = std::fs::read_to_string(&path)?;
+    assert!(file.contains("ironic:hush@db.example"), "{file}");
+
+    let (code, stdout, stderr) = run(ironpxe(&["config", "check", "--config"])
+        .arg(&path)
+        .current_dir(folder.path()))?;
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    assert!(stdout.contains("[beside]source = \"mysql\""), "{stdout}");
+    assert!(!stdout.contains("hush"), "{stdout}");
+
+    // It stays, unless its loss is asked for.
+    std::fs::write(&path, "mine")?;
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644))?;
+    let (code, _, stderr) = import(&["--output", "ironpxe.toml"])?;
+    assert_eq!(code, Some(1));
+    assert!(
+        stderr.contains("ironpxe.toml; pass --force to overwrite it"),
+        "{stderr}"
+    );
+    assert_eq!(std::fs::read_to_string(&path)?, "mine");
+    assert_eq!(import(&["--output", "ironpxe.toml", "--force"])?.0, Some(0));
+    assert_eq!(std::fs::read_to_string(&path)?, file);
+    assert_eq!(
+        std::fs::metadata(&path)?.permissions().mode() & 0o777,
+        0o600
+    );
+
+    // Without a file, the configuration is printed without the password, and the report beside it.
+    let (code, stdout, stderr) = import(&[])?;
+    assert_eq!(code, Some(0));
+    assert!(stdout.contains("ipxe_timeout = 30") && stdout.contains("connection = (secret)"));
+    assert!(stderr.starts_with("Taken:\n"), "{stderr}");
+    assert!(!format!("{stdout}{stderr}").contains("hush"));
+    Ok(())
+}
+
+#[test]
+fn ironic_conf_that_cannot_be_read_is_named_with_file_and_line() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    ironic_conf(folder.path())?;
+    std::fs::write(
+        folder.path().join("conf.d/broken.conf"),
+        "[pxe]\nhalf a line\n",
+    )?;
+    let (code, stdout, stderr) =
+        run(ironpxe(&["config", "import", "--ironic-conf", "conf.d"]).current_dir(folder.path()))?;
+    assert_eq!((code, stdout.as_str()), (Some(64), ""));
+    assert!(
+        stderr.contains("conf.d/broken.conf:2: no '=' or ':' found"),
+        "{stderr}"
+    );
+    let said = refused(&format!(
+        "[beside]\nsource = \"mysql\"\nironic_conf = [\"{}\"]\n",
+        folder.path().join("conf.d").display()
+    ))?;
+    assert!(
+        said.contains("conf.d/broken.conf:2: no '=' or ':' found"),
+        "{said}"
+    );
+    Ok(())
+}

@@ -315,6 +315,45 @@ fn explanation_masks_passwords_and_nothing_else() {
 }
 
 #[test]
+fn origins_of_the_settings_that_decide_are_told() {
+    let mut node = node(ProvisionState::DeployWait, "direct");
+    node.driver_info = map(json!({"kernel_append_params": "%default% a"}));
+    let origins = [
+        ("[DEFAULT]debug", "default"),
+        ("[conductor]deploy_kernel", "/etc/ironic/ironic.conf:12"),
+        ("[conductor]deploy_kernel_by_arch", "never named"),
+        ("[conductor]deploy_ramdisk", "OS_CONDUCTOR__DEPLOY_RAMDISK"),
+        ("[pxe]kernel_append_params", "/etc/ironpxe/ironpxe.toml:3"),
+        ("[pxe]kernel_append", "never named"),
+        ("[pxe]ipxe_timeout", "decides nothing here"),
+    ];
+    let mut settings = BootSettings::default();
+    settings.deploy.kernel = Some("http://c/k".into());
+    settings.deploy.ramdisk = Some("http://c/r".into());
+    let own = |(name, origin): (&str, &str)| (name.to_owned(), origin.to_owned());
+    settings.origins = origins.map(own).into();
+    let text = told("origins", Machine::of(&node), &settings);
+    let told: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("setting   "))
+        .collect();
+    assert!(
+        told.contains(&"[pxe]kernel_append_params: /etc/ironpxe/ironpxe.toml:3"),
+        "{text}"
+    );
+    for named in [
+        "[conductor]deploy_kernel: /etc/ironic/ironic.conf:12",
+        "[conductor]deploy_ramdisk: OS_CONDUCTOR__DEPLOY_RAMDISK",
+    ] {
+        assert_eq!(told.iter().filter(|it| **it == named).count(), 1, "{text}");
+    }
+    assert!(
+        !text.contains("never named") && !text.contains("nothing here"),
+        "{text}"
+    );
+}
+
+#[test]
 fn template_list_has_every_template_file() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/boot/templates");
     let mut files: Vec<String> = std::fs::read_dir(folder)
