@@ -324,7 +324,7 @@ fn ironic_conf(folder: &std::path::Path) -> Result<()> {
 
 #[test]
 fn import_writes_a_file_that_serve_takes_and_prints_no_password() -> Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::PermissionsExt;
 
     let folder = tempfile::tempdir()?;
     ironic_conf(folder.path())?;
