@@ -211,8 +211,8 @@ pub(in crate::config) fn rows() -> Vec<Row> {
         decide(
             "pxe",
             "ipxe_fallback_script",
-            "Ironic's file boot.ipxe loads it for machines that Ironic does not know; with ironpxe, \
-             a machine that gets no script goes on to its next boot device",
+            "Ironic's boot.ipxe loads it for machines without a script of their own; for ironpxe's, set \
+             [pxe]unknown_machines to its URL, which is below [deploy]http_url",
         ),
         lost("pxe", "ipxe_config_template", JINJA),
         lost("pxe", "ipxe_config_template_by_arch", JINJA),
@@ -337,7 +337,7 @@ pub(in crate::config) fn rows() -> Vec<Row> {
 }
 
 /// The credentials of a client, which can be in the group that `auth_section` names.
-pub(super) const CREDENTIALS: [&str; 11] = [
+pub(super) const CREDENTIALS: [&str; 12] = [
     "auth_type",
     "auth_url",
     "username",
@@ -348,6 +348,7 @@ pub(super) const CREDENTIALS: [&str; 11] = [
     "project_name",
     "project_domain_id",
     "project_domain_name",
+    "system_scope",
     "application_credential_id",
 ];
 
