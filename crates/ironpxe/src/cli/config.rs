@@ -87,10 +87,11 @@ fn import(args: &ImportArgs) -> Result<(), CliError> {
 fn write(path: &Path, text: &str, force: bool) -> std::io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).mode(0o600);
-    match force {
-        true => options.create(true),
-        false => options.create_new(true),
-    };
+    if force {
+        options.create(true);
+    } else {
+        options.create_new(true);
+    }
     let mut file = options.open(path)?;
     // Before it has a secret.
     file.set_permissions(Permissions::from_mode(0o600))?;

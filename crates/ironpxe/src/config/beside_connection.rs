@@ -1,4 +1,4 @@
-//! `[beside]connection`: the URL of another Ironic's database, in the form of SQLAlchemy.
+//! `[beside]connection`: the URL of another Ironic's database, in the form of `SQLAlchemy`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -101,7 +101,7 @@ fn sqlite(path: &str) -> Result<BesideConnection, String> {
     Ok(BesideConnection::Sqlite(PathBuf::from(format!("/{file}"))))
 }
 
-/// What follows the scheme, split as SQLAlchemy's `engine/url.py` does.
+/// What follows the scheme, split as `SQLAlchemy`'s `engine/url.py` does.
 fn mysql(rest: &str) -> Result<Mysql, String> {
     let wrong = |problem: &str| format!("{problem}: {FORM}; {ENCODING}");
     let (login, rest) = match rest.split_once('@') {
@@ -203,7 +203,7 @@ fn parameters(mysql: &mut Mysql, query: &str) -> Result<(), String> {
         }
     }
     mysql.tls = match (ssl, cafile) {
-        (Some(false), None) | (None, None) => MysqlTls::Off,
+        (Some(false) | None, None) => MysqlTls::Off,
         (Some(false), Some(_)) => {
             return Err("the parameters ssl=off and ssl_ca contradict each other".to_owned());
         }
@@ -243,9 +243,10 @@ impl fmt::Display for Mysql {
             database,
             tls,
         } = self;
-        let server = match host.contains(':') {
-            true => format!("[{host}]:{port}"),
-            false => format!("{host}:{port}"),
+        let server = if host.contains(':') {
+            format!("[{host}]:{port}")
+        } else {
+            format!("{host}:{port}")
         };
         write!(f, "mysql://{user}@{server}/{database}")?;
         let mut separator = '?';

@@ -54,15 +54,17 @@ impl Config {
         let given = Origin::Flag("--ironic-conf");
         let conf =
             read(paths, environment, &declared).map_err(|error| error.problem(given, None))?;
-        let scope = match beside {
-            true => Scope::Beside,
-            false => Scope::OwnNodes,
+        let scope = if beside {
+            Scope::Beside
+        } else {
+            Scope::OwnNodes
         };
         let mut values = take(&conf, &rows, scope);
         let mut to_decide = Vec::new();
-        match beside {
-            true => beside_values(&conf, &mut values, &mut to_decide),
-            false => own_values(&conf, &mut values, &mut to_decide),
+        if beside {
+            beside_values(&conf, &mut values, &mut to_decide);
+        } else {
+            own_values(&conf, &mut values, &mut to_decide);
         }
         let Values { taken, unusable } = values;
         let mut lines: Vec<Line> = taken
@@ -304,9 +306,10 @@ fn report(
             ..
         } = &line.taken;
         let origin = Origin::Ironic(origin.clone());
-        let from = match *option == format!("[{section}]{key}") {
-            true => String::new(),
-            false => format!("{option}, "),
+        let from = if *option == format!("[{section}]{key}") {
+            String::new()
+        } else {
+            format!("{option}, ")
         };
         let value = shown(&line.taken);
         put(

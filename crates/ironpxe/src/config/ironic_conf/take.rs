@@ -36,16 +36,18 @@ impl Unusable {
         Self {
             origin: error.origin.clone(),
             option: format!("[{}]{}", error.group, error.option),
-            message: match row.is_secret {
+            message: if row.is_secret {
                 // What follows a dollar sign can be a part of the password.
-                true => "a $ in this value refers to no option: write $$ for a dollar sign; the \
-                         value is not shown here, because it has a secret"
-                    .to_owned(),
-                false => mask_text(&error.problem.to_string()).into_owned(),
+                HAS_SECRET.to_owned()
+            } else {
+                mask_text(&error.problem.to_string()).into_owned()
             },
         }
     }
 }
+
+const HAS_SECRET: &str = "a $ in this value refers to no option: write $$ for a dollar sign; the value \
+                          is not shown here, because it has a secret";
 
 /// What was taken, and what cannot be used.
 #[derive(Default)]
@@ -205,9 +207,8 @@ fn has_file_below(taken: &Taken, folder: &str) -> bool {
 /// `[inspector]force_dhcp` adds a parameter that `extra_kernel_params` does not have yet.
 fn inspection(conf: &OsloConfig<'_>, result: &mut Result) {
     const PARAMETER: &str = "ipa-collect-lldp";
-    let force = match conf.get("inspector", "force_dhcp") {
-        Ok(Some(force)) => force,
-        Ok(None) | Err(_) => return,
+    let Ok(Some(force)) = conf.get("inspector", "force_dhcp") else {
+        return;
     };
     if !force.boolean().unwrap_or(false) {
         return;

@@ -360,9 +360,10 @@ fn import_of_any_values_can_be_loaded_and_shows_no_secret() {
             if round > 20 && next(3) > 0 {
                 continue;
             }
-            let value = match row.is_secret && row.opt.name != "connection" {
-                true => "hush",
-                false => VALUES[next(VALUES.len())],
+            let value = if row.is_secret && row.opt.name != "connection" {
+                "hush"
+            } else {
+                VALUES[next(VALUES.len())]
             };
             writeln!(conf, "[{}]\n{} = {value}", row.opt.group, row.opt.name).unwrap();
         }
@@ -412,9 +413,10 @@ fn table(rows: &[Row], with: impl Fn(&Row) -> Option<String>) -> String {
                 .iter()
                 .map(|(_, name)| format!("`{name}`"))
                 .collect();
-            let former = match former.is_empty() {
-                true => String::new(),
-                false => format!(" (formerly {})", former.join(", ")),
+            let former = if former.is_empty() {
+                String::new()
+            } else {
+                format!(" (formerly {})", former.join(", "))
             };
             let (group, name) = (row.opt.group, row.opt.name);
             writeln!(text, "| `[{group}]{name}`{former} | {words} |").unwrap();
