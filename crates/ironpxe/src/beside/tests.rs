@@ -1,5 +1,8 @@
 //! Sources of nodes, on the recorded database of a real Ironic.
 
+mod mariadb;
+mod rest;
+
 use std::fmt::Write as _;
 
 use ironpxe_core::beside::IronicMachine;

@@ -18,6 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "app",
         &[
             "api",
+            "beside",
             "boot",
             "conductor",
             "config",
@@ -40,6 +41,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "api",
         &[
+            "beside",
             "boot",
             "rpc",
             "db",
@@ -50,11 +52,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "ident",
         ],
     ),
+    // The nodes of an existing Ironic. (`db` detects commits to its file.)
+    ("beside", &["db", "openstack", "error_chain"]),
     // Boot requests are answered in every process, without a conductor. (`drivers` locates a node's
     // agent token.)
     (
         "boot",
         &[
+            "beside",
             "db",
             "drivers",
             "images",
