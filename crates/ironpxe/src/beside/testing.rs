@@ -1,7 +1,5 @@
 //! A recorded database of Ironic for tests.
 
-#![expect(clippy::unwrap_used, reason = "no part of the service")]
-
 use std::path::{Path, PathBuf};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};

@@ -17,11 +17,13 @@ use crate::openstack::{Auth, Secret, Settings};
 /// What the server answers to a path that begins with this, instead of what was recorded.
 type Answers = BTreeMap<&'static str, (StatusCode, String)>;
 
+/// A path with its query, and the user and password.
+type Asked = (String, Option<String>);
+
 #[derive(Clone, Default)]
 struct Recorded {
     answers: Arc<Mutex<Answers>>,
-    /// Paths, with their queries, and the user and password.
-    asked: Arc<Mutex<Vec<(String, Option<String>)>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl Recorded {
