@@ -41,8 +41,8 @@ pub(super) fn run(screen: &Arc<Screen>) -> Result<()> {
     told.context("the demo did not get to its end")?;
     screen.blank();
     screen.say(
-        "Nothing was written into Ironic's database, and nothing was migrated: without ironpxe, Ironic's \
-         own boot files are still where they were.",
+        "ironpxe only read Ironic's database. Nothing was migrated, and the boot files that the \
+         conductor wrote are as they were: without ironpxe, machines boot those again.",
     );
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! ironpxe beside a real Ironic, with real machines.
+//! ironpxe beside a real Ironic: its recorded database, and with real machines.
 
+mod recorded;
 mod rollout;
 mod site;
