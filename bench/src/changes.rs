@@ -48,7 +48,6 @@ const CALLS: [(&str, Call); 6] = [
 ];
 
 pub(crate) fn run(bench: &Bench, ironic: Option<&Path>) -> Result<String> {
-    let scratch = tempfile::tempdir()?;
     let deployment = Setup { nodes: 1, ..bench.setup(RAMDISK) }.start(&bench.ironpxes())?;
     let ironic = ironic.map(ironic::start).transpose()?;
     let mut table = Table::new("");

@@ -104,7 +104,15 @@ impl Service {
         wait_until("a script is there", || Ok(client::get(address, &path)?.is_script()))?;
         let first_script_ms = before.elapsed().as_secs_f64() * 1e3;
         let (title, idle) = (title.to_owned(), target.usage()?);
-        Ok(Self { title, target, first_script_ms, idle, ironpxe: servers, other: None, _ironic: None })
+        Ok(Self {
+            title,
+            target,
+            first_script_ms,
+            idle,
+            ironpxe: servers,
+            other: None,
+            _ironic: None,
+        })
     }
 
     /// Starts another program, with its standard error in the file `log`, and waits until it is `ready`.
@@ -126,7 +134,15 @@ impl Service {
         let (before, processes) = ("/".to_owned(), vec![child.id()]);
         let target = Target { address, before, after: "", processes, database: Vec::new() };
         let (title, idle, other) = (title.to_owned(), target.usage()?, Some(child));
-        Ok(Self { title, target, first_script_ms: f64::NAN, idle, ironpxe: Vec::new(), other, _ironic: None })
+        Ok(Self {
+            title,
+            target,
+            first_script_ms: f64::NAN,
+            idle,
+            ironpxe: Vec::new(),
+            other,
+            _ironic: None,
+        })
     }
 
     /// A running Ironic.
@@ -137,8 +153,15 @@ impl Service {
         let (title, idle) = (title.to_owned(), target.usage()?);
         let ironpxe = Vec::new();
         let first_script_ms = f64::NAN;
-        let _ironic = Some(ironic);
-        Ok(Self { title, target, first_script_ms, idle, ironpxe, other: None, _ironic })
+        Ok(Self {
+            title,
+            target,
+            first_script_ms,
+            idle,
+            ironpxe,
+            other: None,
+            _ironic: Some(ironic),
+        })
     }
 
     /// Starts nginx. `serves` is in its `server` block; `log` is the file of its access log, or `off`.
