@@ -16,6 +16,7 @@
 //!
 //! Source: Ironic's `db/sqlalchemy/models.py` and `api/controllers/v1/`, 17.0 to 39.0.
 
+mod ironic_file;
 mod problem;
 mod record;
 pub mod rest;
@@ -26,6 +27,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+pub use ironic_file::{Difference, FileProblem, IronicFile, ScriptBoot, Topic, differences};
 pub use problem::Problem;
 
 use crate::boot::{KickstartServer, Machine, Refusal};

@@ -129,6 +129,16 @@ pub fn conductors(body: &[u8]) -> Result<(), Problem> {
     page("GET /v1/conductors", "conductors", body).map(drop)
 }
 
+/// The newest microversion in the answer to `GET /v1/`.
+pub fn newest_version(body: &[u8]) -> Result<String, Problem> {
+    let document = serde_json::from_slice::<Value>(body).ok();
+    let version = document
+        .as_ref()
+        .and_then(|it| it.get("version")?.get("version")?.as_str());
+    let version = version.map(str::to_owned);
+    version.ok_or_else(|| unexpected("GET /v1/", "does not say the API's version"))
+}
+
 fn uuid_in(request: &str, field: &str, map: &JsonMap) -> Result<NodeUuid, Problem> {
     let uuid = map.get(field).and_then(Value::as_str);
     let uuid = uuid.and_then(|uuid| uuid.parse().ok());

@@ -2,6 +2,7 @@
 //! boot is what Ironic's own files boot.
 
 mod bad_input;
+mod differences;
 mod ironic_files;
 mod masks;
 mod recorded;

@@ -17,13 +17,9 @@ const DIFFERENCES: [(&str, &str); 3] = [
     ),
     (
         "bm-ports",
-        "one port has pxe_enabled=false; Ironic writes a file for it, and leaves it to DHCP",
+        "the port has pxe_enabled=false; Ironic writes a file for it, and leaves it to DHCP",
     ),
 ];
-
-/// Words that mean nothing to an instance or to an installer, and are in Ironic's command lines
-/// only.
-const IRONICS_ONLY: [&str; 2] = ["text", "ipa-global-request-id="];
 
 /// Why the API's account cannot tell what a node boots.
 const MASKED: [(&str, &str); 3] = [
@@ -58,91 +54,35 @@ fn original(machine: &IronicMachine, copy: &str) -> String {
         .unwrap_or_else(|| format!("{IMAGES}/{configured}"))
 }
 
-/// The lines of Ironic's file as they would be here.
-fn of_ironic(machine: &IronicMachine, file: &Value) -> Vec<String> {
-    let mac = machine.port.as_ref().unwrap().address;
-    let copies = format!("http://192.0.2.10:8088/{}/", machine.node.uuid);
-    let for_agent = file["goes_to"] == "deploy";
+/// Ironic's file, as far as it was recorded.
+pub(super) fn text_of(file: &Value) -> String {
     let lines = file["lines"].as_array().unwrap().iter();
-    let mut lines: Vec<String> = lines
-        .map(|line| {
-            let line = line.as_str().unwrap().split(" || ").next().unwrap();
-            let is_kept =
-                |word: &&str| for_agent || !IRONICS_ONLY.iter().any(|it| word.starts_with(it));
-            let word = |word: &str| match word.strip_prefix(&copies) {
-                Some(copy) => original(machine, copy),
-                None if word == "BOOTIF=${mac}" => format!("BOOTIF={mac}"),
-                None if word.starts_with("ipa-global-request-id=") => {
-                    format!("ipa-global-request-id={REQUEST}")
-                }
-                None => word.to_owned(),
-            };
-            let words: Vec<String> = line.split(' ').filter(is_kept).map(word).collect();
-            words.join(" ")
-        })
-        .collect();
-    lines.sort();
-    lines
+    let lines: Vec<&str> = lines.map(|line| line.as_str().unwrap()).collect();
+    let section = file["goes_to"].as_str().unwrap();
+    let lines = lines.join("\n");
+    format!(
+        "#!ipxe\n\nset i:int32 0\n\ngoto {section}\n\n:{section}\nimgfree\n{lines}\nboot\n\n:retry\n\
+         kernel http://192.0.2.66/not-this-one\ngoto {section}\n"
+    )
 }
 
-/// The lines of a script that boot, without how it downloads and what it does if that fails.
-fn of_script(script: &str) -> Vec<String> {
-    let boots = |line: &&str| {
-        ["kernel ", "initrd ", "sanhook ", "sanboot "]
-            .iter()
-            .chain(&["set username", "set password", "set initiator-iqn"])
-            .any(|start| line.starts_with(start))
-    };
-    let mut lines: Vec<String> = script
-        .lines()
-        .filter(boots)
-        .map(|line| {
-            let line = line.split(" ||").next().unwrap();
-            let mut kept: Vec<String> = Vec::new();
-            let mut words = line.split(' ');
-            while let Some(word) = words.next() {
-                match word {
-                    "--timeout" | "--name" => drop(words.next()),
-                    // The drive that is booted if none is named.
-                    "--drive" if line.starts_with("sanboot") => drop(words.next()),
-                    "username:hexraw" | "password:hexraw" => {
-                        let hex = words.next().unwrap();
-                        kept.push(word.replace(":hexraw", ""));
-                        kept.push(unhex(hex));
-                    }
-                    word => kept.push(word.to_owned()),
-                }
-            }
-            kept.join(" ")
-        })
-        .collect();
-    lines.sort();
-    lines
-}
-
-fn unhex(hex: &str) -> String {
-    let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
-    let bytes = (0..hex.len()).step_by(2).map(byte).collect();
-    String::from_utf8(bytes).unwrap()
-}
-
-/// Whether what is booted is what Ironic's file boots. Without a file, nothing is booted from the
-/// network.
-fn agrees(machine: &IronicMachine, plan: &BootPlan, file: &Value) -> bool {
+/// How what is booted differs from what Ironic's file boots.
+pub(super) fn compared(machine: &IronicMachine, plan: &BootPlan, file: &Value) -> Vec<Difference> {
+    let script = script(machine, plan);
     if file.is_null() {
-        let nothing = matches!(
-            plan,
-            BootPlan::LocalDisk(_)
-                | BootPlan::Refuse(Refusal::StateBootsNothing(_) | Refusal::Fault(_))
-        );
-        return nothing || machine.unusable.is_some();
+        return differences(machine, plan, &script, None);
     }
-    let boots = of_script(&script(machine, plan));
-    assert!(
-        !boots.is_empty() || matches!(plan, BootPlan::Refuse(_)),
-        "{plan:?}"
-    );
-    boots == of_ironic(machine, file)
+    let parsed = IronicFile::parse(&text_of(file));
+    if let (Ok(file), BootPlan::Linux(_)) = (&parsed, plan) {
+        // Every image is that of which Ironic serves a copy.
+        let copies = format!("http://192.0.2.10:8088/{}/", machine.node.uuid);
+        let original = |copy: &String| original(machine, copy.strip_prefix(&copies).unwrap());
+        let boot = ScriptBoot::of_script(&script);
+        assert_eq!(boot.kernel, file.boot.kernel.as_ref().map(original));
+        let originals: Vec<String> = file.boot.ramdisks.iter().map(original).collect();
+        assert_eq!(boot.ramdisks, originals);
+    }
+    differences(machine, plan, &script, Some(&parsed))
 }
 
 fn said(machine: &IronicMachine, plan: &BootPlan) -> String {
@@ -188,13 +128,15 @@ fn every_recorded_node_boots_what_ironics_file_boots() {
             Value::String(frozen) => frozen,
             file => file["goes_to"].as_str().unwrap(),
         };
-        if !file.is_string() && !agrees(&machine, &plan, &file) {
-            different.push(name.clone());
+        if !file.is_string() {
+            for difference in compared(&machine, &plan, &file) {
+                different.push((name.clone(), difference.known.unwrap_or_default()));
+            }
         }
         let (state, said) = (&machine.node.provision_state, said(&machine, &plan));
         writeln!(table, "{name:31}{:15}{of_file:15}{said}", state.name()).unwrap();
     }
-    let listed = DIFFERENCES.map(|(name, _)| name);
+    let listed = DIFFERENCES.map(|(name, why)| (name.to_owned(), why));
     assert_eq!(different, listed, "{table}");
     insta::assert_snapshot!(table);
 }
