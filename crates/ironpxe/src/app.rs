@@ -5,6 +5,7 @@
 
 mod api_service;
 mod beside;
+mod beside_check;
 mod common;
 mod conductor_name;
 mod conductor_service;
@@ -25,6 +26,7 @@ use ironpxe_core::error::Fault;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+pub(crate) use crate::beside::check::{ComparedMachine, Counts, Finding, Outcome, Report};
 pub(crate) use crate::boot::BootPreview;
 pub(crate) use crate::boot::preview::OfflineError;
 use crate::boot::{self, Templates};
@@ -38,6 +40,7 @@ use crate::server::{self, FileLimitError, Limits};
 use crate::tls::TlsError;
 
 use self::api_service::ApiService;
+pub(crate) use self::beside_check::{CheckError, CheckOptions, check as check_beside};
 use self::common::{Common, Inputs};
 use self::conductor_service::ConductorService;
 use self::listener::Listener;
@@ -225,19 +228,11 @@ pub(crate) async fn preview(
     machine: &str,
     overrides: &Overrides,
 ) -> Result<BootPreview, OfflineError> {
-    let address = SocketAddr::new(config.api.host_ip, config.api.port);
-    let url = api_url(config, Role::All, address);
-    let own_ports = vec![config.api.port];
-    // The signed URLs of a preview are not valid.
-    let images = Clients::new(config)
-        .map_err(Box::from)
-        .and_then(|clients| Ok(images(config, &clients, "", url.clone(), own_ports, 1)?))
-        .map_err(OfflineError::Images)?;
-    let url = match config.beside_source {
+    let images = preview_images(config)?;
+    let settings = config.boot_settings(match config.beside_source {
         Some(_) => beside::ironic_url(config),
-        None => url,
-    };
-    let settings = config.boot_settings(url);
+        None => configured_url(config),
+    });
     let context = boot::preview::Context {
         settings: &settings,
         scripts,
@@ -252,6 +247,21 @@ pub(crate) async fn preview(
         }
         Err(error) => Err(OfflineError::Beside(Box::new(error))),
     }
+}
+
+/// The URL of this service's API.
+fn configured_url(config: &Config) -> String {
+    let address = SocketAddr::new(config.api.host_ip, config.api.port);
+    api_url(config, Role::All, address)
+}
+
+/// The images of previews, whose signed URLs are not valid.
+fn preview_images(config: &Config) -> Result<images::Images, OfflineError> {
+    let (url, own_ports) = (configured_url(config), vec![config.api.port]);
+    Clients::new(config)
+        .map_err(Box::from)
+        .and_then(|clients| Ok(images(config, &clients, "", url, own_ports, 1)?))
+        .map_err(OfflineError::Images)
 }
 
 /// Logs the warnings about templates.

@@ -13,6 +13,7 @@
 //!
 //! A source that does not answer is an error, never an unknown machine.
 
+pub(crate) mod check;
 mod error;
 mod mysql;
 mod rest;

@@ -167,7 +167,7 @@ impl Mysql {
     }
 
     /// The rows of a statement. A broken connection is replaced: a query can be repeated.
-    async fn fetch(
+    pub(super) async fn fetch(
         &self,
         text: &'static str,
         values: &[String],

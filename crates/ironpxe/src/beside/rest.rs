@@ -190,7 +190,7 @@ impl Rest {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn get(&self, asked: String, path: String) -> Result<Vec<u8>, SourceError> {
+    pub(super) async fn get(&self, asked: String, path: String) -> Result<Vec<u8>, SourceError> {
         self.api.get(asked, path).await.map_err(SourceError::Api)
     }
 }

@@ -52,6 +52,19 @@ impl CellRow {
         self.cells.get(index)
     }
 
+    /// The value of a column as text, or of the first column.
+    pub(super) fn shown(&self, column: Option<&str>) -> Option<String> {
+        let cell = match column {
+            Some(column) => self.cell(column),
+            None => self.cells.first(),
+        };
+        match cell? {
+            Cell::Text(text) => Some(text.clone()),
+            Cell::Integer(number) => Some(number.to_string()),
+            Cell::Null | Cell::Other(_) => None,
+        }
+    }
+
     fn required(&self, column: &str) -> Result<&Cell, String> {
         let missing = || "is missing in the answer".to_owned();
         self.cell(column).ok_or_else(missing)

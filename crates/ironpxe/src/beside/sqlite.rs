@@ -55,6 +55,10 @@ impl Sqlite {
         }
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// See [`super::Ironic::version`].
     pub(super) fn version(&self) -> Option<CommitVersion> {
         self.current()?.versions.current()
@@ -116,7 +120,8 @@ impl Sqlite {
         }
     }
 
-    async fn select(
+    /// The rows of a statement.
+    pub(super) async fn select(
         &self,
         text: &'static str,
         value: Option<&str>,

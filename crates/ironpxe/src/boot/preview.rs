@@ -3,6 +3,9 @@
 //! Uses the same decision and templates as a boot request (`service.rs`), without side effects: no
 //! write to the database, no log line of a boot.
 
+use std::collections::BTreeMap;
+
+use ironpxe_core::beside::IronicMachine;
 use ironpxe_core::boot::{
     ActiveTemplate, BootPlan, BootSettings, FailedTemplate, Machine, Overrides, Reason, Refusal,
     RenderContext, ResolvedPlan, Scripts, explain, explain_firmware,
@@ -74,6 +77,55 @@ pub(crate) struct Context<'a> {
     pub images: &'a Images,
     /// What unknown machines get.
     pub unknown_machines: &'a UnknownPolicy,
+}
+
+/// What a machine boots, without the reasons. The script has secrets, so it is not `Debug`.
+pub(crate) struct Decided {
+    /// The plan.
+    pub plan: BootPlan,
+    /// The script.
+    pub script: String,
+}
+
+/// What a machine of an existing Ironic boots, as its preview says. `http_urls` as in
+/// [`IronicMachine::machine`].
+pub(crate) async fn decided(
+    machine: &IronicMachine,
+    http_urls: &BTreeMap<String, String>,
+    context: Context<'_>,
+) -> Result<Decided> {
+    let machine = machine.machine(http_urls);
+    let plan = explain(machine, context.settings, REQUEST_ID).plan;
+    let (located, script, unusable) = context.render(machine, plan).await?;
+    let plan = match unusable {
+        None => located.plan().clone(),
+        Some(FailedTemplate { refusal, .. }) => BootPlan::Refuse(refusal),
+    };
+    Ok(Decided { plan, script })
+}
+
+impl Context<'_> {
+    /// Locates the images of a plan, and renders its script.
+    async fn render(
+        self,
+        machine: Machine<'_>,
+        plan: BootPlan,
+    ) -> Result<(ResolvedPlan, String, Option<FailedTemplate>)> {
+        let located = self
+            .images
+            .locate(plan, machine.node, Purpose::Preview)
+            .await
+            .unwrap_or_else(|problem| ResolvedPlan::refused(problem.into()));
+        let context = RenderContext {
+            machine,
+            request_id: REQUEST_ID,
+        };
+        let (script, unusable) = self
+            .scripts
+            .render_or_refuse(&located, context)
+            .map_err(|error| Fault::Internal(error.to_string()))?;
+        Ok((located, script, unusable))
+    }
 }
 
 /// Previews the machine `machine` (a node's UUID or name, or a port's address) from the database
@@ -150,10 +202,7 @@ impl Previewer<'_> {
     /// Previews the machine with `overrides` applied.
     async fn preview(self, ident: BootIdent, overrides: &Overrides) -> Result<BootPreview> {
         let Context {
-            settings,
-            scripts,
-            images,
-            ..
+            settings, scripts, ..
         } = self.context;
         let missing = || match ident {
             BootIdent::Node(uuid) => Fault::NodeNotFound(uuid.to_string()),
@@ -175,10 +224,7 @@ impl Previewer<'_> {
         }
         let decided = explanation.plan;
         let was_refused = matches!(decided, BootPlan::Refuse(_));
-        let located = images
-            .locate(decided, node, Purpose::Preview)
-            .await
-            .unwrap_or_else(|problem| ResolvedPlan::refused(problem.into()));
+        let (located, script, unusable) = self.context.render(machine, decided).await?;
         let elsewhere = located.locations();
         reasons.extend(elsewhere.map(|(kind, location)| Reason {
             topic: kind.name(),
@@ -188,13 +234,6 @@ impl Previewer<'_> {
             reasons.extend(refused(refusal, node));
         }
         reasons.extend(scripts.operators_template(node).map(template));
-        let context = RenderContext {
-            machine,
-            request_id: REQUEST_ID,
-        };
-        let (script, unusable) = scripts
-            .render_or_refuse(&located, context)
-            .map_err(|error| Fault::Internal(error.to_string()))?;
         let plan = match unusable {
             None => located.plan().title(),
             Some(FailedTemplate { refusal, .. }) => {

@@ -29,7 +29,7 @@ pub(super) fn text(preview: &BootPreview) -> String {
 }
 
 /// Replaces control characters, which a terminal would interpret.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '?' } else { c })
         .collect()

@@ -3,6 +3,7 @@
 //! Exit codes: 0 success; 64 invalid configuration or command line; 130 a second signal aborted the
 //! shutdown; 1 any other error.
 
+mod beside;
 mod config;
 mod db;
 mod dhcp;
@@ -20,7 +21,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use crate::app::{AppError, DbError, OfflineError};
+use crate::app::{AppError, CheckError, DbError, OfflineError};
 use crate::config::{Config, ConfigError, Environment, Flag};
 use crate::telemetry::LogError;
 use ironpxe_core::dhcp::example::{ExampleError, ParseSubnetError};
@@ -57,6 +58,9 @@ enum Command {
     /// Print DHCP server configuration
     #[command(subcommand)]
     Dhcp(dhcp::DhcpCommand),
+    /// Check an existing Ironic, beside which the service runs
+    #[command(subcommand)]
+    Beside(beside::BesideCommand),
     /// Show which boot script a machine would get, and why, without booting it
     #[command(subcommand)]
     Script(script::ScriptCommand),
@@ -77,6 +81,10 @@ enum CliError {
     Remote(#[from] remote::RemoteError),
     #[error(transparent)]
     Database(#[from] DbError),
+    #[error(transparent)]
+    Check(#[from] CheckError),
+    #[error("not all machines boot what Ironic's files boot, or there are errors: see the report")]
+    Differs,
     #[error("the database schema is older than this program: run `ironpxe db upgrade`")]
     MigrationsPending,
     #[error("there is no template {0:?}; `ironpxe script template` lists them")]
@@ -107,6 +115,7 @@ impl CliError {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_)
+            | Self::Check(CheckError::NotBeside)
             | Self::Log(LogError::Filter(_))
             | Self::App(AppError::Config(_))
             | Self::NoTemplate(_)
@@ -121,6 +130,8 @@ impl CliError {
             | Self::Database(_)
             | Self::MigrationsPending
             | Self::Import { .. }
+            | Self::Check(_)
+            | Self::Differs
             | Self::Runtime(_)
             | Self::Output(_) => 1,
         }
@@ -142,6 +153,7 @@ pub fn run() -> ExitCode {
         Command::Config(command) => config::run(&command),
         Command::Db(command) => db::run(&command),
         Command::Dhcp(command) => dhcp::run(&command),
+        Command::Beside(command) => beside::run(&command),
         Command::Script(command) => script::run(&command),
     };
     match done {

@@ -94,6 +94,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "tls",
         ],
     ),
+    // It reads another Ironic, and nothing of this service.
+    ("beside", &["db", "openstack", "error_chain", "tls"]),
     ("dhcp", &["openstack"]),
     ("openstack", &["clock", "error_chain", "tls"]),
     // The API relays images, the conductor locates them.
