@@ -2,6 +2,7 @@
 //! compared with Ironic's file. Nothing is changed anywhere.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
@@ -95,6 +96,7 @@ pub(crate) async fn check(
         findings: ironic.probe(SystemTime::now()).await,
         machines: Vec::new(),
     };
+    report.add(of_ironic_conf(&config.beside.ironic_conf.0));
     report
         .findings
         .extend(web.api(&url, SystemTime::now()).await);
@@ -111,6 +113,20 @@ pub(crate) async fn check(
     }
     ironic.close().await;
     Ok(report)
+}
+
+/// Where kernel arguments and images come from.
+fn of_ironic_conf(paths: &[PathBuf]) -> Finding {
+    if paths.is_empty() {
+        return Finding::warning(
+            "ironic.conf",
+            "is not read: kernel arguments and images are those of ironpxe's own configuration",
+            "set [beside]ironic_conf to Ironic's configuration files",
+        );
+    }
+    let paths: Vec<String> = paths.iter().map(|it| it.display().to_string()).collect();
+    let text = format!("is read: {}", paths.join(", "));
+    Finding::ok("ironic.conf", text)
 }
 
 /// The nodes to compare; says which there are not.

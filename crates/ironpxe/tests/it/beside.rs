@@ -1,5 +1,7 @@
-//! ironpxe beside a real Ironic: its recorded database, and with real machines.
+//! ironpxe beside a real Ironic: its recorded database, the check before it is used, and real
+//! machines.
 
+mod check;
 mod recorded;
 mod rollout;
 mod site;

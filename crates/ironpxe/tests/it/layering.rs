@@ -43,6 +43,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "beside",
             "boot",
+            "beside",
             "rpc",
             "db",
             "images",

@@ -318,9 +318,10 @@ fn volumes(ours: &[Volume], theirs: &[Volume]) -> Option<Difference> {
         return None;
     }
     let (one, other) = (shown(ours), shown(theirs));
-    let text = match one == other {
-        true => "the initiator, or the CHAP user or password, is not the same".to_owned(),
-        false => both(Some(&one), Some(&other)),
+    let text = if one == other {
+        "the initiator, or the CHAP user or password, is not the same".to_owned()
+    } else {
+        both(Some(&one), Some(&other))
     };
     Some(different(Topic::Volumes, &text))
 }

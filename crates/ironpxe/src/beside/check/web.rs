@@ -209,6 +209,13 @@ pub(super) fn clock(whose: &str, theirs: SystemTime, ours: SystemTime) -> Findin
 }
 
 fn said(error: reqwest::Error) -> String {
+    if error.is_timeout() {
+        return if error.is_connect() {
+            format!("no connection within {} s", CONNECT_TIMEOUT.as_secs())
+        } else {
+            format!("no answer within {} s", FILE_TIMEOUT.as_secs())
+        };
+    }
     error_chain(&error.without_url())
 }
 
