@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::OnceLock;
-use std::time::SystemTime;
 
 use futures_util::{StreamExt as _, stream};
 use ironpxe_core::beside::{
@@ -93,13 +92,11 @@ pub(crate) async fn check(
         without_url: std::sync::Mutex::default(),
     };
     let mut report = Report {
-        findings: ironic.probe(SystemTime::now()).await,
+        findings: ironic.probe().await,
         machines: Vec::new(),
     };
     report.add(of_ironic_conf(&config.beside.ironic_conf.0));
-    report
-        .findings
-        .extend(web.api(&url, SystemTime::now()).await);
+    report.findings.extend(web.api(&url).await);
     match ironic.list().await {
         Ok(nodes) => {
             let nodes = selected(nodes, options, &mut report);
@@ -241,8 +238,9 @@ impl Check<'_> {
         let machine = &found.machine;
         let decided = decided(machine, self.http_urls, self.context);
         let decided = decided.await.map_err(|fault| fault.to_string())?;
-        compared.state = machine.node.provision_state.name().to_owned();
-        compared.boots = decided.plan.title().to_owned();
+        let state = machine.node.provision_state.name();
+        state.clone_into(&mut compared.state);
+        decided.plan.title().clone_into(&mut compared.boots);
         let file = self.file(machine, mac).await?;
         let Decided { plan, script } = &decided;
         let mut found = differences(machine, plan, script, file.as_ref());
@@ -259,15 +257,15 @@ impl Check<'_> {
     async fn file(&self, machine: &IronicMachine, mac: MacAddress) -> Result<FileResult, String> {
         let urls: Vec<&String> = match &machine.conductor {
             None => self.http_urls.values().collect(),
-            Some(conductor) => match self.http_urls.get(conductor) {
-                Some(url) => vec![url],
-                None => {
+            Some(conductor) => {
+                let Some(url) = self.http_urls.get(conductor) else {
                     let missing = self.without_url.lock();
                     let mut missing = missing.unwrap_or_else(std::sync::PoisonError::into_inner);
                     missing.insert(conductor.clone());
                     return Err(format!("the web server of {conductor} is unknown"));
-                }
-            },
+                };
+                vec![url]
+            }
         };
         for url in urls {
             match self.web.file(url, mac).await {

@@ -46,16 +46,18 @@ pub(super) fn run(command: &BesideCommand) -> Result<(), CliError> {
         digests: check.digests,
     };
     let report = runtime.block_on(app::check_beside(&config, &scripts, &options))?;
-    let text = match check.json {
-        true => format!("{:#}\n", report.json()),
-        false => text(&report),
+    let text = if check.json {
+        format!("{:#}\n", report.json())
+    } else {
+        text(&report)
     };
     std::io::stdout()
         .write_all(text.as_bytes())
         .map_err(CliError::Output)?;
-    match report.all_agree() {
-        true => Ok(()),
-        false => Err(CliError::Differs),
+    if report.all_agree() {
+        Ok(())
+    } else {
+        Err(CliError::Differs)
     }
 }
 

@@ -96,7 +96,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     // It reads another Ironic, and nothing of this service.
-    ("beside", &["db", "openstack", "error_chain", "tls"]),
+    (
+        "beside",
+        &["clock", "db", "openstack", "error_chain", "tls"],
+    ),
     ("dhcp", &["openstack"]),
     ("openstack", &["clock", "error_chain", "tls"]),
     // The API relays images, the conductor locates them.

@@ -38,11 +38,11 @@ const ALEMBIC: &str = "SELECT version_num FROM alembic_version";
 const API_MINOR: u32 = 72;
 
 impl Ironic {
-    /// Checks the source: server, rights, schema, coherence, clock. `now` is our time.
-    pub(crate) async fn probe(&self, now: SystemTime) -> Vec<Finding> {
+    /// Checks the source: server, rights, schema, coherence, clock.
+    pub(crate) async fn probe(&self) -> Vec<Finding> {
         let mut found = match &*self.0 {
             Source::Sqlite(sqlite) => of_sqlite(sqlite).await,
-            Source::Mysql(mysql) => of_mysql(mysql, now).await,
+            Source::Mysql(mysql) => of_mysql(mysql).await,
             Source::Rest(rest) => of_rest(rest).await,
         };
         // Whatever is unusual, this is what a boot does.
@@ -133,24 +133,18 @@ fn first(rows: &[CellRow], column: &str) -> Option<String> {
 /// An unknown schema works if the boot statement does.
 fn schema(rows: Result<Vec<CellRow>, SourceError>) -> Finding {
     let advice = "nothing, if the boot query works; look at the comparison of the machines below";
-    let version = match rows {
-        Ok(rows) => first(&rows, "version_num").unwrap_or_default(),
-        Err(_) => {
-            let text = "the version of the schema cannot be read (table alembic_version)";
-            return Finding::warning("schema", text, advice);
-        }
+    let Ok(rows) = rows else {
+        let text = "the version of the schema cannot be read (table alembic_version)";
+        return Finding::warning("schema", text, advice);
     };
-    let known = SCHEMAS.iter().chain([&NEWEST]);
-    match known.into_iter().find(|(known, _)| *known == version) {
-        Some((_, release)) => {
-            let text = format!("alembic version {version}: that of Ironic {release}");
-            Finding::ok("schema", text)
-        }
-        None => {
-            let text = format!("the alembic version {version:?} is unknown to this release");
-            Finding::warning("schema", text, advice)
-        }
+    let version = first(&rows, "version_num").unwrap_or_default();
+    let mut known = SCHEMAS.iter().chain([&NEWEST]);
+    if let Some((_, release)) = known.find(|(known, _)| *known == version) {
+        let text = format!("alembic version {version}: that of Ironic {release}");
+        return Finding::ok("schema", text);
     }
+    let text = format!("the alembic version {version:?} is unknown to this release");
+    Finding::warning("schema", text, advice)
 }
 
 const SERVER: &str = "SELECT VERSION() AS version, @@global.read_only AS read_only, \
@@ -160,7 +154,7 @@ const WSREP_STATE: &str = "SHOW GLOBAL STATUS LIKE 'wsrep_local_state_comment'";
 const WSREP_WAIT: &str = "SHOW SESSION VARIABLES LIKE 'wsrep_sync_wait'";
 const CIPHER: &str = "SHOW SESSION STATUS LIKE 'Ssl_cipher'";
 
-async fn of_mysql(mysql: &Mysql, now: SystemTime) -> Vec<Finding> {
+async fn of_mysql(mysql: &Mysql) -> Vec<Finding> {
     let mut found = Vec::new();
     // The boot query will say so.
     let Ok(server) = mysql.fetch(SERVER, &[]).await else {
@@ -212,7 +206,7 @@ async fn of_mysql(mysql: &Mysql, now: SystemTime) -> Vec<Finding> {
     let seconds = first(&server, "now").and_then(|now| now.parse().ok());
     found.extend(seconds.map(|seconds| {
         let theirs = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-        clock("the clock of the database", theirs, now)
+        clock("the clock of the database", theirs)
     }));
     found
 }

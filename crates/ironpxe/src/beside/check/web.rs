@@ -1,6 +1,7 @@
 //! The web servers of Ironic's conductors. Only GET, with limits.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -114,8 +115,8 @@ impl WebServers {
         problems.into_iter().map(finding).collect()
     }
 
-    /// Whether the API at `url` is Ironic's, and its clock. `now` is ours.
-    pub(crate) async fn api(&self, url: &str, now: SystemTime) -> Vec<Finding> {
+    /// Whether the API at `url` is Ironic's, and its clock.
+    pub(crate) async fn api(&self, url: &str) -> Vec<Finding> {
         let subject = "api_url";
         let advice = "correct [beside]api_url: ramdisks report to this URL";
         let root = format!("{}/", url.trim_end_matches('/'));
@@ -132,7 +133,7 @@ impl WebServers {
             return vec![Finding::error(subject, text, advice)];
         }
         let mut findings = vec![Finding::ok(subject, format!("{url} is an Ironic API"))];
-        findings.extend(date.map(|date| clock("the clock of the API", date, now)));
+        findings.extend(date.map(|date| clock("the clock of the API", date)));
         findings
     }
 
@@ -158,8 +159,12 @@ impl WebServers {
         while let Some(chunk) = response.chunk().await.map_err(said)? {
             digest.update(&chunk);
         }
-        let bytes = digest.finalize();
-        Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+        let mut text = String::new();
+        for byte in digest.finalize() {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+        }
+        Ok(text)
     }
 
     async fn get(&self, url: &str) -> Result<(StatusCode, Vec<u8>, Option<SystemTime>), String> {
@@ -193,7 +198,8 @@ impl WebServers {
 }
 
 /// Whether a clock shows our time.
-pub(super) fn clock(whose: &str, theirs: SystemTime, ours: SystemTime) -> Finding {
+pub(super) fn clock(whose: &str, theirs: SystemTime) -> Finding {
+    let ours = SystemTime::from(crate::clock::now());
     let apart = ours
         .duration_since(theirs)
         .unwrap_or_else(|error| error.duration());
