@@ -43,7 +43,6 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "beside",
             "boot",
-            "beside",
             "rpc",
             "db",
             "images",
@@ -54,7 +53,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     // The nodes of an existing Ironic. (`db` detects commits to its file.)
-    ("beside", &["db", "openstack", "error_chain"]),
+    (
+        "beside",
+        &["clock", "db", "openstack", "error_chain", "tls"],
+    ),
     // Boot requests are answered in every process, without a conductor. (`drivers` locates a node's
     // agent token.)
     (
@@ -94,11 +96,6 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "server",
             "tls",
         ],
-    ),
-    // It reads another Ironic, and nothing of this service.
-    (
-        "beside",
-        &["clock", "db", "openstack", "error_chain", "tls"],
     ),
     ("dhcp", &["openstack"]),
     ("openstack", &["clock", "error_chain", "tls"]),

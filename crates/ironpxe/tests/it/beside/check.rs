@@ -78,7 +78,10 @@ impl Recorded {
                 self.web.serve(&path(mac), self.text_of(&file).into_bytes());
             }
             // One has no name.
-            let uuid = node["node"]["uuid"].as_str().context("no UUID")?;
+            let uuid = node
+                .pointer("/node/uuid")
+                .and_then(Value::as_str)
+                .context("no UUID")?;
             self.comparable.push(uuid.to_owned());
         }
         Ok(self)
