@@ -162,6 +162,17 @@ impl Recorded {
         self.check_with(&self.config(), args)
     }
 
+    /// The report with this database instead of the file.
+    fn check_mysql(&self, url: &str, args: &[&str]) -> Result<Value> {
+        let path = self.database();
+        let sqlite = format!("\"sqlite\"\nconnection = \"sqlite:///{}\"", path.display());
+        let config = self.config();
+        ensure!(config.contains(&sqlite), "{config}");
+        let config = config.replace(&sqlite, &format!("\"mysql\"\nconnection = \"{url}\""));
+        let Said { out, err, .. } = self.check_with(&config, &[&["--json"], args].concat())?;
+        serde_json::from_str(&out).context(err)
+    }
+
     fn json(&self, args: &[&str]) -> Result<Value> {
         let said = self.check(&[&["--json"], args].concat())?;
         serde_json::from_str(&said.out).with_context(|| said.err)
@@ -445,26 +456,16 @@ fn a_service_with_its_own_nodes_has_nothing_to_check() -> Result<()> {
     Ok(())
 }
 
-/// The same on a server: what its user may do, and whether it is a replica.
+/// The same on a server.
 #[tokio::test]
-async fn a_user_with_too_many_or_too_few_rights_and_a_replica_are_found() -> Result<()> {
+async fn a_user_with_too_many_or_too_few_rights_is_found() -> Result<()> {
     let Some(server) = Mariadb::shared() else {
         return Ok(());
     };
     let ironic = Recorded::new().await?;
     let database = server.create_database()?;
     server.sql_file(&database, format!("{ROOT}/mariadb.sql").as_ref())?;
-    let sqlite = format!(
-        "\"sqlite\"\nconnection = \"sqlite:///{}\"",
-        ironic.database().display()
-    );
-    let check = |url: &str, args: &[&str]| -> Result<Value> {
-        let config = ironic.config();
-        ensure!(config.contains(&sqlite), "{config}");
-        let config = config.replace(&sqlite, &format!("\"mysql\"\nconnection = \"{url}\""));
-        let Said { out, err, .. } = ironic.check_with(&config, &[&["--json"], args].concat())?;
-        serde_json::from_str(&out).context(err)
-    };
+    let check = |url: &str, args: &[&str]| ironic.check_mysql(url, args);
     let report = check(&server.reader(&database), &["--node", "bm-volume-chap"])?;
     assert_eq!(report["summary"]["all_agree"], true, "{report}");
     assert_eq!(findings(&report, "rights")[0].0, "OK", "{report}");
@@ -486,5 +487,21 @@ async fn a_user_with_too_many_or_too_few_rights_and_a_replica_are_found() -> Res
         query.0 == "ERROR" && query.1.contains("volume_targets"),
         "{report}"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_replica_is_an_error() -> Result<()> {
+    if Mariadb::shared().is_none() {
+        return Ok(());
+    }
+    let server = Mariadb::start_with(&["read_only=1"])?;
+    let ironic = Recorded::new().await?;
+    let database = server.create_database()?;
+    server.sql_file(&database, format!("{ROOT}/mariadb.sql").as_ref())?;
+    let report = ironic.check_mysql(&server.reader(&database), &["--node", "bm-active-disk"])?;
+    assert_eq!(findings(&report, "primary")[0].0, "ERROR", "{report}");
+    assert_eq!(findings(&report, "boot query")[0].0, "ERROR", "{report}");
+    assert_eq!(report["summary"]["not_compared"], 1, "{report}");
     Ok(())
 }
