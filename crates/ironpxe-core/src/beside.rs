@@ -63,23 +63,28 @@ impl IronicMachine {
         port: Option<Port>,
         volumes: Option<Volumes>,
     ) -> Self {
-        let unusable = match BootInterface::of(&node).transport() {
-            Some(_) => None,
-            None => Some(Refusal::BadValue {
-                field: "boot_interface".to_owned(),
-                problem: "Ironic boots this node otherwise than by iPXE".to_owned(),
-            }),
-        };
-        Self {
+        let mut machine = Self {
             node,
             conductor,
             port,
             volumes,
-            unusable,
+            unusable: None,
+        };
+        if !machine.boots_by_ipxe() {
+            machine.unusable = Some(Refusal::BadValue {
+                field: "boot_interface".to_owned(),
+                problem: "Ironic boots this node otherwise than by iPXE".to_owned(),
+            });
         }
+        machine
     }
 
-    /// A machine whose record cannot be used: only the node's UUID, name and state are known.
+    /// Whether Ironic boots its node by iPXE.
+    pub(crate) fn boots_by_ipxe(&self) -> bool {
+        BootInterface::of(&self.node).transport().is_some()
+    }
+
+    /// A machine whose record cannot be used: of the node, only what identifies it is known.
     pub fn unusable(node: Node, refusal: Refusal) -> Self {
         Self {
             node,

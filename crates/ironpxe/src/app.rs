@@ -242,6 +242,8 @@ pub(crate) async fn preview(
     match beside::ironic(config) {
         Ok(None) => boot::preview::offline(&db_settings(config), context, machine, overrides).await,
         Ok(Some(ironic)) => {
+            // Later errors are told as to machines: without their cause.
+            ironic.ping().await?;
             let facts = beside::facts(config, ironic);
             boot::preview::preview(&facts, context, machine, overrides).await
         }

@@ -91,6 +91,7 @@ pub(super) fn outline(record: &impl Record, uuid: NodeUuid) -> Node {
     let driver = readable("driver").unwrap_or_default();
     let mut node = Node::enroll(uuid, driver, SOME_TIME);
     node.name = readable("name");
+    node.conductor_group = readable("conductor_group").unwrap_or_default();
     if let Some(state) = readable("provision_state") {
         node.provision_state = StoredState::from_name(&state);
     }

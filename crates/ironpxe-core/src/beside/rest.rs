@@ -93,21 +93,27 @@ pub struct ListedPort {
     pub address: String,
 }
 
+/// A page of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// Its items.
+    pub items: Vec<T>,
+    /// Whether another page follows.
+    pub has_next: bool,
+}
+
 /// UUIDs and names in a page of `GET /v1/nodes?fields=uuid,name`.
-pub fn listed_nodes(body: &[u8]) -> Result<Vec<(NodeUuid, Option<String>)>, Problem> {
+pub fn listed_nodes(body: &[u8]) -> Result<Page<(NodeUuid, Option<String>)>, Problem> {
     let request = "GET /v1/nodes?fields=uuid,name";
     let node = |map: JsonMap| {
         let name = map.get("name").and_then(Value::as_str);
         Ok((uuid_in(request, "uuid", &map)?, name.map(str::to_owned)))
     };
-    page(request, "nodes", body)?
-        .into_iter()
-        .map(node)
-        .collect()
+    page(request, "nodes", body, node)
 }
 
 /// A page of `GET /v1/ports?fields=uuid,address,node_uuid`.
-pub fn listed_ports(body: &[u8]) -> Result<Vec<ListedPort>, Problem> {
+pub fn listed_ports(body: &[u8]) -> Result<Page<ListedPort>, Problem> {
     let request = "GET /v1/ports?fields=uuid,address,node_uuid";
     let port = |map: JsonMap| {
         let text = |field: &str| map.get(field).and_then(Value::as_str).map(str::to_owned);
@@ -118,15 +124,12 @@ pub fn listed_ports(body: &[u8]) -> Result<Vec<ListedPort>, Problem> {
             node_uuid: uuid_in(request, "node_uuid", &map)?,
         })
     };
-    page(request, "ports", body)?
-        .into_iter()
-        .map(port)
-        .collect()
+    page(request, "ports", body, port)
 }
 
 /// Whether the body is an answer to `GET /v1/conductors`.
 pub fn conductors(body: &[u8]) -> Result<(), Problem> {
-    page("GET /v1/conductors", "conductors", body).map(drop)
+    page("GET /v1/conductors", "conductors", body, Ok).map(drop)
 }
 
 /// The newest microversion in the answer to `GET /v1/`.
@@ -296,9 +299,19 @@ fn list(request: &str, name: &str, body: &[u8]) -> Result<Vec<JsonMap>, Problem>
     objects(request, name, map)
 }
 
-/// The objects of a page of a list.
-fn page(request: &str, name: &str, body: &[u8]) -> Result<Vec<JsonMap>, Problem> {
-    objects(request, name, parsed(request, body)?)
+fn page<T>(
+    request: &str,
+    name: &str,
+    body: &[u8],
+    item: impl Fn(JsonMap) -> Result<T, Problem>,
+) -> Result<Page<T>, Problem> {
+    let map = parsed(request, body)?;
+    let has_next = map.get("next").is_some_and(|next| !next.is_null());
+    let items = objects(request, name, map)?.into_iter().map(item);
+    Ok(Page {
+        items: items.collect::<Result<_, _>>()?,
+        has_next,
+    })
 }
 
 fn objects(request: &str, name: &str, mut map: JsonMap) -> Result<Vec<JsonMap>, Problem> {

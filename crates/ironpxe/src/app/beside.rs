@@ -67,7 +67,7 @@ pub(super) async fn serve(config: Config, ironic: Ironic) -> Result<(), AppError
 
     let base = super::settings::api_url(&config, Role::All, address);
     let images = images_beside(&config, &clients, base, own_ports, limits.connections / 2)?;
-    let settings = boot_settings(
+    let mut settings = boot_settings(
         &config,
         ironic_url(&config),
         templates.clone(),
@@ -75,6 +75,9 @@ pub(super) async fn serve(config: Config, ironic: Ironic) -> Result<(), AppError
         kickstarts,
         HardwareTypes::any(),
     );
+    if let Some(limit) = ironic.max_waiting() {
+        settings.max_requests = settings.max_requests.min(limit);
+    }
     let tasks = Tasks::new();
     let boot = BootService::new(facts(&config, ironic.clone()), settings, &tasks);
     reload::start(&tasks, sighup, config.clone(), templates);

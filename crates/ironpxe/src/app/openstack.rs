@@ -78,9 +78,9 @@ fn settings(service: &config::OpenStack, timeout: u32, retries: u32) -> Option<S
     })
 }
 
-/// The client of an existing Ironic. A request is retried once: machines retry, too.
+/// The client of an existing Ironic. Requests are not retried: machines are.
 pub(crate) fn ironic_client(api: &config::OpenStack) -> Result<Ironic, SetupError> {
-    let settings = settings(api, IRONIC_TIMEOUT, 1).ok_or(SetupError::NoEndpoint)?;
+    let settings = settings(api, IRONIC_TIMEOUT, 0).ok_or(SetupError::NoEndpoint)?;
     Ironic::new(&settings)
 }
 

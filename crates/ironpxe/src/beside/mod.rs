@@ -115,6 +115,15 @@ impl Ironic {
         }
     }
 
+    /// How many requests may wait for an answer; the others are told to come back. `None`: no limit
+    /// of its own.
+    pub(crate) fn max_waiting(&self) -> Option<usize> {
+        match &*self.0 {
+            Source::Sqlite(_) | Source::Mysql(_) => None,
+            Source::Rest(_) => Some(rest::MAX_WAITING),
+        }
+    }
+
     /// The current version of the database, if it is known without a query. Later reads are not
     /// older.
     pub(crate) fn version(&self) -> Option<CommitVersion> {

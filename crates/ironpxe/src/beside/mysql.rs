@@ -18,7 +18,8 @@ use ironpxe_core::port::Port;
 use sqlx::mysql::{
     MySqlConnectOptions, MySqlConnection, MySqlPool, MySqlPoolOptions, MySqlRow, MySqlSslMode,
 };
-use sqlx::{Column as _, ConnectOptions as _, Connection as _, Executor as _, Row as _};
+use sqlx::pool::PoolConnection;
+use sqlx::{Column as _, ConnectOptions as _, Connection as _, Executor as _, MySql, Row as _};
 use sqlx::{TypeInfo as _, ValueRef as _};
 
 use super::ListedNode;
@@ -135,7 +136,7 @@ impl Mysql {
             if rows.first().is_none_or(is_read_only) {
                 return Err(SourceError::ReadOnly);
             }
-            all.add(statement.key, rows)?;
+            all.add(statement.key, rows, machines)?;
         }
         Ok(all)
     }
@@ -166,6 +167,23 @@ impl Mysql {
         self.pool.close().await;
     }
 
+    async fn fetch_once(
+        &self,
+        text: &'static str,
+        values: &[String],
+    ) -> Result<Vec<MySqlRow>, sqlx::Error> {
+        let mut lease = Lease(Some(self.pool.acquire().await?));
+        let mut query = sqlx::query(text);
+        for value in values {
+            query = query.bind(value);
+        }
+        let rows = query.fetch_all(lease.get()?).await;
+        if matches!(rows, Ok(_) | Err(sqlx::Error::Database(_))) {
+            lease.give_back();
+        }
+        rows
+    }
+
     /// The rows of a statement. A broken connection is replaced: a query can be repeated.
     pub(super) async fn fetch(
         &self,
@@ -176,11 +194,7 @@ impl Mysql {
             let mut tries = 0;
             loop {
                 tries += 1;
-                let mut query = sqlx::query(text);
-                for value in values {
-                    query = query.bind(value);
-                }
-                match query.fetch_all(&self.pool).await {
+                match self.fetch_once(text, values).await {
                     Err(sqlx::Error::Io(_) | sqlx::Error::Protocol(_)) if tries <= CONNECTIONS => {}
                     rows => return rows,
                 }
@@ -194,6 +208,28 @@ impl Mysql {
                 "no answer within {} s",
                 DEADLINE.as_secs()
             ))),
+        }
+    }
+}
+
+/// A connection from the pool, which is closed unless its statement was answered: returning it would
+/// wait for the answer, for which a server that has vanished needs many minutes.
+struct Lease(Option<PoolConnection<MySql>>);
+
+impl Lease {
+    fn get(&mut self) -> Result<&mut MySqlConnection, sqlx::Error> {
+        self.0.as_deref_mut().ok_or(sqlx::Error::WorkerCrashed)
+    }
+
+    fn give_back(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(connection) = &mut self.0 {
+            connection.close_on_drop();
         }
     }
 }

@@ -23,9 +23,11 @@ use crate::openstack::Ironic;
 
 /// How many requests are sent at the same time.
 pub(super) const MAX_REQUESTS: usize = 4;
+/// How many machines may wait for their turn: so many that firmware does not give up meanwhile.
+pub(super) const MAX_WAITING: usize = 64;
 /// For how long the account's right to see all nodes is assumed.
 const SCOPE_CHECKED_FOR: Duration = Duration::from_mins(1);
-/// The length of a page of a list.
+/// The length of a page of a list; `[api]max_limit` may make it shorter.
 const PAGE: usize = 1000;
 
 #[derive(Debug)]
@@ -66,7 +68,8 @@ impl Rest {
             Ok(body) => body,
             // Its port was there a moment ago, so nothing is certain about the machine.
             Err(SourceError::Api(error)) if error.is_not_found() && !of_port => {
-                self.check_scope().await?;
+                // A proxy may answer 404 for all, so Ironic must answer now.
+                self.ping().await?;
                 return Ok(None);
             }
             Err(error) => return Err(error),
@@ -114,22 +117,20 @@ impl Rest {
         let mut marker = None;
         loop {
             let page = self.page("nodes", "uuid,name", marker).await?;
-            let page = rest::listed_nodes(&page)?;
-            marker = page.last().map(|(uuid, _)| uuid.to_string());
-            let is_last = page.len() < PAGE;
-            nodes.extend(page);
-            if is_last {
+            let rest::Page { items, has_next } = rest::listed_nodes(&page)?;
+            marker = items.last().map(|(uuid, _)| uuid.to_string());
+            nodes.extend(items);
+            if !has_next || marker.is_none() {
                 break;
             }
         }
         marker = None;
         loop {
             let page = self.page("ports", "uuid,address,node_uuid", marker).await?;
-            let page = rest::listed_ports(&page)?;
-            marker = page.last().map(|port| port.uuid.clone());
-            let is_last = page.len() < PAGE;
-            ports.extend(page);
-            if is_last {
+            let rest::Page { items, has_next } = rest::listed_ports(&page)?;
+            marker = items.last().map(|port| port.uuid.clone());
+            ports.extend(items);
+            if !has_next || marker.is_none() {
                 break;
             }
         }

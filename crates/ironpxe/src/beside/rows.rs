@@ -93,7 +93,12 @@ impl sql::Row for CellRow {
 
 impl Rows {
     /// Adds the rows of a statement with this key.
-    pub(super) fn add(&mut self, key: Key, rows: Vec<CellRow>) -> Result<(), SourceError> {
+    pub(super) fn add(
+        &mut self,
+        key: Key,
+        rows: Vec<CellRow>,
+        asked: &[BootIdent],
+    ) -> Result<(), SourceError> {
         for row in rows {
             let Ok(Some(value)) = sql::Row::text(&row, key.column()) else {
                 // The row that MariaDB's statement has for unknown machines.
@@ -103,10 +108,13 @@ impl Rows {
                 Key::Address => value.parse().ok().map(BootIdent::Address),
                 Key::Node => value.parse().ok().map(BootIdent::Node),
             };
-            let ident = ident.ok_or_else(|| Problem::Answer {
-                from: "the boot statement".to_owned(),
-                problem: format!("the answer has {value:?}, which was not asked for"),
-            })?;
+            let ident =
+                ident
+                    .filter(|ident| asked.contains(ident))
+                    .ok_or_else(|| Problem::Answer {
+                        from: "the boot statement".to_owned(),
+                        problem: format!("the answer has {value:?}, which was not asked for"),
+                    })?;
             self.by_machine.entry(ident).or_default().push(row);
         }
         Ok(())

@@ -90,7 +90,7 @@ impl Sqlite {
             ..Rows::default()
         };
         for (key, rows) in found {
-            all.add(key, cells(&rows)?)?;
+            all.add(key, cells(&rows)?, machines)?;
         }
         Ok(all)
     }
@@ -155,6 +155,7 @@ impl Sqlite {
         let failed = |problem: &dyn std::fmt::Display| {
             SourceError::Database(format!("{}: {problem}", self.path.display()))
         };
+        let identity = FileVersions::identity_of(&self.path).map_err(|error| failed(&error))?;
         let options = SqliteConnectOptions::new()
             .filename(&self.path)
             .read_only(true)
@@ -170,6 +171,9 @@ impl Sqlite {
             .await
             .map_err(|error| failed(&error))?;
         let versions = FileVersions::of(&self.path).map_err(|error| failed(&error))?;
+        if versions.identity() != identity {
+            return Err(failed(&"it was replaced while it was opened"));
+        }
         let open = Arc::new(Open { pool, versions });
         let mut current = self
             .open

@@ -3,7 +3,7 @@
 //! It has the agent token, so it is only served while the boot decision for the node is its
 //! installer.
 
-use ironpxe_core::boot::{BootPlan, KickstartError, LinuxRole, decide};
+use ironpxe_core::boot::{BootPlan, KickstartError, KickstartServer, LinuxRole, decide};
 use ironpxe_core::boot_ident::BootIdent;
 use ironpxe_core::driver::agent;
 use ironpxe_core::error::{Fault, Result};
@@ -50,6 +50,9 @@ impl Inner {
             );
             Fault::NotFound
         };
+        if let KickstartServer::Conductor { .. } = machine.kickstart {
+            return Err(none("the node's conductor serves it".to_owned()));
+        }
         match decide(machine, &self.settings.boot, request_id) {
             BootPlan::Linux(linux) if linux.role == LinuxRole::Installer => {}
             BootPlan::Refuse(refusal) => return Err(none(refusal.to_string())),

@@ -19,6 +19,7 @@ use ironpxe_core::node::Node;
 use super::facts::BootFacts;
 use super::service::BootService;
 use super::unknown_policy::UnknownPolicy;
+use crate::beside::SourceError;
 use crate::db::{self, Db, DbError, Location};
 use crate::images::{Images, Purpose};
 
@@ -58,6 +59,9 @@ pub(crate) enum OfflineError {
     /// The machine cannot be previewed.
     #[error("{0}")]
     Fault(Fault),
+    /// Ironic cannot be asked about its nodes.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// Ironic's API cannot be used as configured.
     #[error("invalid settings of Ironic's API in [beside]")]
     Beside(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -77,10 +77,16 @@ impl Rendered {
             .render_or_refuse(located, context)
             .map_err(|error| Fault::Internal(error.to_string()))?;
         let (outcome, text) = match (unusable, located.plan()) {
-            (Some(unusable), _) => (
-                Outcome::Unusable,
-                format!("machine not booted: {}", unusable.error),
-            ),
+            (Some(unusable), _) => match refusals {
+                Refusals::Shown => (
+                    Outcome::Unusable,
+                    format!("machine not booted: {}", unusable.error),
+                ),
+                Refusals::LeftToIronic => (
+                    Outcome::LeftToIronic,
+                    format!("machine left to Ironic's own script: {}", unusable.error),
+                ),
+            },
             (None, BootPlan::Refuse(refusal)) => {
                 let (outcome, done) = match refusals {
                     Refusals::Shown => (Outcome::Refused, "not booted"),

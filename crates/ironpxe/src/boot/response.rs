@@ -143,9 +143,10 @@ impl BootResponse {
                 return Self::not_mine();
             }
             NoScript::LeftToIronic => {
-                let what = "ironpxe: this machine is left to Ironic.".to_owned();
-                let next = "Its other addresses are tried, then Ironic's own script.".to_owned();
-                return Self::refusal(scripts, request_id, UnknownMachine::Other, &[what, next]);
+                let what = "ironpxe: this machine is left to Ironic's own script.".to_owned();
+                let why = "It is not selected, or refused: see [beside], and the log of ironpxe.";
+                let lines = [what, why.to_owned()];
+                return Self::refusal(scripts, request_id, UnknownMachine::Other, &lines);
             }
             NoScript::NotMine(fault) => {
                 let kind = kind_of(&fault);

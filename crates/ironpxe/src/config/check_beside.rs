@@ -1,6 +1,6 @@
 //! `[beside]`: its source, and its checks across settings.
 
-use super::beside::{Beside, BesideSource, SourceKind};
+use super::beside::{Beside, BesideSource, OnRefusal, SourceKind};
 use super::beside_connection::{BesideConnection, MysqlTls};
 use super::dhcp::DhcpProvider;
 use super::error::Origin;
@@ -135,6 +135,11 @@ impl Loader {
                     format!("this has no effect with [beside]source = {name:?}; remove it");
                 problems.push((key, message));
             }
+        }
+        if self.config.api.restrict_boot_config && beside.on_refusal == OnRefusal::Refuse {
+            let message = "with [api]restrict_boot_config the script of a refusal does not say that it \
+                           is one, so a machine would go on to Ironic's own script; unset either";
+            problems.push(("on_refusal", message.to_owned()));
         }
         let listens_on_loopback = self.config.api.host_ip.to_canonical().is_loopback();
         if let Some(url) = &beside.api_url

@@ -18,6 +18,7 @@ use std::collections::hash_map::{Entry, HashMap};
 use std::fs::File;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// The length of one copy of the header.
@@ -61,15 +62,15 @@ struct Watched {
 #[derive(Debug)]
 struct Seen<K = Header> {
     recent: VecDeque<(K, CommitVersion)>,
-    /// The number of versions assigned; versions are never reused.
-    given: u64,
 }
+
+/// The number of versions assigned in this process, of all databases: versions are never reused.
+static GIVEN: AtomicU64 = AtomicU64::new(0);
 
 impl<K> Default for Seen<K> {
     fn default() -> Self {
         Self {
             recent: VecDeque::new(),
-            given: 0,
         }
     }
 }
@@ -140,8 +141,7 @@ impl<K: PartialEq> Seen<K> {
     /// The version of a new header, or of a recent one.
     fn give(&mut self, key: K) -> CommitVersion {
         self.version_of(&key).unwrap_or_else(|| {
-            self.given += 1;
-            let version = CommitVersion(self.given);
+            let version = CommitVersion(GIVEN.fetch_add(1, Ordering::Relaxed));
             self.note(key, version);
             version
         })

@@ -172,7 +172,7 @@ fn without_file(machine: &IronicMachine, plan: &BootPlan) -> Option<Difference> 
             | Refusal::PortNotPxeEnabled(_),
         ) => return None,
         // Ironic boots it otherwise.
-        BootPlan::Refuse(_) if machine.unusable.is_some() => return None,
+        BootPlan::Refuse(_) if !machine.boots_by_ipxe() => return None,
         BootPlan::Linux(linux) => match (linux.role, machine.node.provision_state.known()) {
             (LinuxRole::RescueRamdisk, Some(ProvisionState::Rescue)) => Some(RESCUE),
             (LinuxRole::InstanceRamdisk, Some(ProvisionState::Active)) => Some(ADOPTED),

@@ -108,6 +108,9 @@ async fn account_can_be_limited_to_views_without_secrets() {
         .replace("CHANGE-ME", "test/password")
         .replace("REQUIRE SSL", "");
     server.sql("", &grants).unwrap();
+    let broken = "UPDATE nodes SET driver_internal_info = '{' WHERE id = 2; \
+                  UPDATE nodes SET instance_info = '[' WHERE id = 3";
+    server.sql(&name, broken).unwrap();
     let limited = Ironic::mysql(&MysqlSettings {
         user: views.clone(),
         database: views.clone(),

@@ -157,6 +157,8 @@ impl<Q: CoalescedQuery> Shared<Q> {
 impl<Q: CoalescedQuery> State<Q> {
     /// The longest waiting requests, and all others for their keys.
     fn next(&mut self, max_keys: usize) -> Vec<Waiter<Q>> {
+        // Machines that have gone away need no query.
+        self.waiting.retain(|waiter| !waiter.answer.is_closed());
         let mut keys = HashSet::new();
         for Waiter { key, .. } in &self.waiting {
             if keys.len() == max_keys {

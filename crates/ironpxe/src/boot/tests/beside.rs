@@ -84,6 +84,30 @@ async fn cached_script_is_used_until_ironic_commits_anything() {
 }
 
 #[tokio::test]
+async fn scripts_of_a_replaced_database_are_not_used() {
+    let db = IronicDb::recorded().await;
+    let backup = db.path.with_file_name("backup.sqlite");
+    std::fs::copy(&db.path, &backup).unwrap();
+    let mut restored = IronicDb::recorded().await;
+    restored.write_to(&backup).await;
+    restored
+        .execute("UPDATE nodes SET provision_state = 'active'")
+        .await;
+    let boot = service_of(&db, with_images());
+    let other = "52:54:00:be:02:01";
+    for mac in [WAITS, other] {
+        answer(&boot, mac, false).await;
+        assert!(cached(&boot, mac).is_some());
+    }
+    std::fs::rename(&backup, &db.path).unwrap();
+    for mac in [WAITS, other] {
+        assert_eq!(cached(&boot, mac), None);
+        let (_, script) = answer(&boot, mac, false).await;
+        assert!(script.contains("active"), "{script}");
+    }
+}
+
+#[tokio::test]
 async fn unreadable_database_makes_machines_retry() {
     let mut db = IronicDb::recorded().await;
     let boot = service_of(&db, with_images());

@@ -32,14 +32,30 @@ const HEADER: usize = 28;
 pub(crate) struct FileVersions {
     path: PathBuf,
     file: &'static Watched,
-    identity: (u64, u64),
+    identity: FileIdentity,
     seen: Mutex<Seen<Key>>,
+}
+
+/// Identifies a file: its device and inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileIdentity(u64, u64);
+
+impl FileIdentity {
+    fn of(about: &std::fs::Metadata) -> Self {
+        Self(about.dev(), about.ino())
+    }
 }
 
 /// What changes with each commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Key {
-    ChangeCounter([u8; 4]),
+    /// With the file's length and the time of its last change: a backup that is copied over the file
+    /// brings an older counter back.
+    ChangeCounter {
+        counter: [u8; 4],
+        length: u64,
+        changed: (i64, i64),
+    },
     Wal(CommitVersion),
 }
 
@@ -48,19 +64,27 @@ impl FileVersions {
     pub(crate) fn of(path: &Path) -> io::Result<Self> {
         let path = path.canonicalize()?;
         let file = open_for_good(&path)?;
-        let about = file.file.metadata()?;
         Ok(Self {
             path,
             file,
-            identity: (about.dev(), about.ino()),
+            identity: FileIdentity::of(&file.file.metadata()?),
             seen: Mutex::default(),
         })
     }
 
+    /// Which file is at `path` now.
+    pub(crate) fn identity_of(path: &Path) -> io::Result<FileIdentity> {
+        std::fs::metadata(path).map(|about| FileIdentity::of(&about))
+    }
+
+    /// Which file this is.
+    pub(crate) fn identity(&self) -> FileIdentity {
+        self.identity
+    }
+
     /// Whether the file has not been replaced.
     pub(crate) fn is_at_its_path(&self) -> bool {
-        let about = std::fs::metadata(&self.path);
-        about.is_ok_and(|about| (about.dev(), about.ino()) == self.identity)
+        Self::identity_of(&self.path).is_ok_and(|identity| identity == self.identity)
     }
 
     /// The current version; `None` if it is uncertain.
@@ -77,7 +101,14 @@ impl FileVersions {
         let mut header = [0; HEADER];
         self.file.file.read_exact_at(&mut header, 0).ok()?;
         match header {
-            [.., 1, 1, _, _, _, _, a, b, c, d] => Some(Key::ChangeCounter([a, b, c, d])),
+            [.., 1, 1, _, _, _, _, a, b, c, d] => {
+                let about = self.file.file.metadata().ok()?;
+                Some(Key::ChangeCounter {
+                    counter: [a, b, c, d],
+                    length: about.len(),
+                    changed: (about.ctime(), about.ctime_nsec()),
+                })
+            }
             [.., 2, 2, _, _, _, _, _, _, _, _] => {
                 let index = WalIndex::of(&self.path)?;
                 Some(Key::Wal(index.version()?))

@@ -72,7 +72,7 @@ pub(super) const NO_NODE: Node = Node {
 pub(super) const NETWORK_OF_RACK_2: &str = "10.77.0.32/28";
 
 /// What a machine did.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Boot {
     /// It booted the node's kernel by ironpxe's script.
     Ironpxe,
@@ -152,7 +152,7 @@ impl Site {
         ] {
             writeln!(lines, "dhcp-host={},{},set:{tag}", node.mac, node.ip)?;
         }
-        let _dhcp = lan
+        let dhcp = lan
             .dnsmasq(&lines)
             .with_context(|| format!("no DHCP on {BRIDGE}"))?;
         Ok(Self {
@@ -160,7 +160,7 @@ impl Site {
             ironic,
             web: Some(web),
             images,
-            _dhcp,
+            _dhcp: dhcp,
         })
     }
 
@@ -281,7 +281,7 @@ impl Site {
             hardware = hardware.disk(disk);
         }
         let machine = hardware.power_on()?;
-        let kernel = self.wait(&machine)?;
+        let kernel = Self::wait(&machine)?;
         let console = machine.console();
         machine.power_off()?;
         let requests = self.images.requests.entries();
@@ -296,7 +296,7 @@ impl Site {
         Ok(Booted { boot, console })
     }
 
-    fn wait(&self, machine: &Machine) -> Result<Screen> {
+    fn wait(machine: &Machine) -> Result<Screen> {
         let mut seen = None;
         let waited = eventually("the machine boots, or says that it cannot", || {
             let console = machine.console();
