@@ -79,7 +79,9 @@ pub(super) fn build(source: &Source, build: &Path, folder: &Path) -> Result<Deb>
 fn lay_out(source: &Source, tree: &Path) -> Result<()> {
     let root = shell::root();
     copy_folder(&root.join("packaging/debian"), &tree.join("debian"))?;
-    copy_folder(&root.join("packaging/kubernetes"), &tree.join("kubernetes"))?;
+    for folder in ["ironic", "kubernetes"] {
+        copy_folder(&root.join("packaging").join(folder), &tree.join(folder))?;
+    }
     copy_folder(&root.join("docs"), &tree.join("docs"))?;
     for file in ["README.md", "SECURITY.md", "CHANGELOG.md"] {
         fs::copy(root.join(file), tree.join(file))
