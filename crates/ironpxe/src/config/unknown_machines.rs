@@ -140,7 +140,7 @@ impl Config {
     }
 
     /// What unknown machines get that are in none of the networks of
-    /// [`Self::unknown_machines_by_network`].
+    /// [`Self::unknown_responses_by_network`].
     pub(crate) fn unknown_response(&self) -> UnknownResponse {
         let local = self.local_boot();
         match self.unknown_machines() {
