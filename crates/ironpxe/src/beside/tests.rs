@@ -4,6 +4,7 @@ mod mariadb;
 mod rest;
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use ironpxe_core::beside::IronicMachine;
 use ironpxe_core::boot_ident::BootIdent;
@@ -18,14 +19,25 @@ fn by_address(text: &str) -> BootIdent {
 
 /// The addresses of all ports.
 async fn all_machines(ironic: &Ironic) -> Vec<BootIdent> {
-    let nodes = ironic.list().await.unwrap();
+    let nodes = answered(async || ironic.list().await).await.unwrap();
     let addresses = nodes.iter().flat_map(|node| &node.addresses);
     addresses.map(|address| by_address(address)).collect()
 }
 
+/// What a source answers that has time to: a server on a busy machine may exceed its timeouts.
+async fn answered<T>(ask: impl AsyncFn() -> Result<T, SourceError>) -> Result<T, SourceError> {
+    for _ in 0..100 {
+        match ask().await {
+            Err(SourceError::Database(_)) => tokio::time::sleep(Duration::from_millis(100)).await,
+            answer => return answer,
+        }
+    }
+    ask().await
+}
+
 async fn machine(ironic: &Ironic, ident: BootIdent) -> Option<IronicMachine> {
-    let mut answer = ironic.machines(&[ident]).await.unwrap();
-    let found = answer.found.remove(&ident);
+    let answer = answered(async || ironic.machines(&[ident]).await).await;
+    let found = answer.unwrap().found.remove(&ident);
     found.map(|found| IronicMachine::clone(&found.machine))
 }
 
