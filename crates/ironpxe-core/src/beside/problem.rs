@@ -5,7 +5,7 @@ use crate::boot::Refusal;
 /// Why an answer is no machine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
-    /// A value in Ironic's record of a node cannot be used, until somebody corrects it.
+    /// A value in Ironic's record of a node cannot be used until it is corrected.
     #[error("{field} of node {node}: {problem}")]
     Value {
         /// The node's name or UUID.

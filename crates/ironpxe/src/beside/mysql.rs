@@ -159,8 +159,8 @@ impl Mysql {
 
     /// Executes the boot statement for a machine that does not exist.
     pub(super) async fn ping(&self) -> Result<(), SourceError> {
-        let nobody = BootIdent::Node(NodeUuid(uuid::Uuid::nil()));
-        self.rows(&[nobody]).await.map(drop)
+        let no_node = BootIdent::Node(NodeUuid(uuid::Uuid::nil()));
+        self.rows(&[no_node]).await.map(drop)
     }
 
     pub(super) async fn close(&self) {

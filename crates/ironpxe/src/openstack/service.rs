@@ -121,48 +121,39 @@ impl Service {
         &self,
         question: &ApiRequest,
     ) -> Result<T, OpenStackError> {
-        let mut repeats = self.repeats();
-        loop {
-            let answer = match self.once(question).await {
-                Ok(response) => self.http.json(response).await,
-                Err(cause) => Err(cause),
-            };
-            match answer {
-                Ok(answer) => return Ok(answer),
-                Err(cause) => {
-                    repeats
-                        .pause_after(self.error(question, cause), question)
-                        .await?;
-                }
-            }
-        }
+        let read = |response| self.http.json(response);
+        self.retried(question, read).await
     }
 
     /// Sends a request, and reads the response as it is.
     pub(super) async fn bytes(&self, question: &ApiRequest) -> Result<Vec<u8>, OpenStackError> {
-        let mut repeats = self.repeats();
-        loop {
-            let answer = match self.once(question).await {
-                Ok(response) => self.http.bytes(response).await,
-                Err(cause) => Err(cause),
-            };
-            match answer {
-                Ok(answer) => return Ok(answer),
-                Err(cause) => {
-                    repeats
-                        .pause_after(self.error(question, cause), question)
-                        .await?;
-                }
-            }
-        }
+        let read = |response| self.http.bytes(response);
+        self.retried(question, read).await
     }
 
     /// Sends a request, and returns the response for streaming.
     pub(super) async fn stream(&self, question: &ApiRequest) -> Result<Response, OpenStackError> {
+        let read = |response| std::future::ready(Ok(response));
+        self.retried(question, read).await
+    }
+
+    /// Sends a request until its response was read, or the retries are used up.
+    async fn retried<T, F>(
+        &self,
+        question: &ApiRequest,
+        read: impl Fn(Response) -> F,
+    ) -> Result<T, OpenStackError>
+    where
+        F: Future<Output = Result<T, Cause>>,
+    {
         let mut repeats = self.repeats();
         loop {
-            match self.once(question).await {
-                Ok(response) => return Ok(response),
+            let answer = match self.once(question).await {
+                Ok(response) => read(response).await,
+                Err(cause) => Err(cause),
+            };
+            match answer {
+                Ok(answer) => return Ok(answer),
                 Err(cause) => {
                     repeats
                         .pause_after(self.error(question, cause), question)
