@@ -29,6 +29,7 @@ pub mod node_history;
 pub mod oslo_config;
 pub mod passthru;
 pub mod patch;
+pub mod policy;
 pub mod port;
 pub mod power_state;
 pub mod provision;
