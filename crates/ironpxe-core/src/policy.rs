@@ -17,6 +17,8 @@
 
 mod check;
 mod credentials;
+mod file;
+mod overrides;
 mod parse;
 mod rule;
 mod target;
@@ -25,6 +27,8 @@ mod tests;
 
 pub use check::{Check, Left, Part, Reference, Template};
 pub use credentials::{Credentials, Scope};
+pub use file::{PolicyFile, PolicyProblem};
+pub use overrides::RuleOrigin;
 pub use parse::CheckError;
 pub use rule::Rule;
 pub use target::Target;
@@ -32,13 +36,39 @@ pub use target::Target;
 use check::Context;
 use credentials::Value;
 
+/// The prefix of rules about single steps, which only files define:
+/// `baremetal:step:execute:<interface>.<step>`.
+const STEP_PREFIX: &str = "baremetal:step:execute:";
+
 /// The rules that are in force.
 #[derive(Debug, Clone)]
 pub struct Policy {
-    /// The checks of all rules, by `Rule as usize`, then those that only a file defines.
-    checks: Vec<Check>,
+    /// The rules, by `Rule as usize`, then those that only a file defines.
+    rules: Vec<PolicyRule>,
     /// `[DEFAULT]rbac_service_project_name`, if `rbac_service_role_elevated_access` is on.
     service_project_name: Option<String>,
+}
+
+/// A rule that is in force.
+#[derive(Debug, Clone)]
+pub struct PolicyRule {
+    /// Its name.
+    pub name: String,
+    /// Its check.
+    pub check: Check,
+    /// Where the check comes from.
+    pub origin: RuleOrigin,
+}
+
+/// Who can use the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Somebody with a role that Keystone has by itself can see nodes and provision them.
+    StandardRoles,
+    /// Only tokens with other roles or properties can, if there are any.
+    OtherTokens,
+    /// Nobody can, whatever token they have.
+    Nobody,
 }
 
 impl Default for Policy {
@@ -50,18 +80,20 @@ impl Default for Policy {
 impl Policy {
     /// The default policy.
     pub fn defaults() -> Self {
-        let mut checks: Vec<Check> = Rule::ALL
-            .iter()
-            // What does not parse denies. All of them parse; a test says so.
-            .map(|rule| rule.default_check().parse().unwrap_or(Check::Nobody))
-            .collect();
-        for check in &mut checks {
-            check.resolve(&mut |name| Rule::from_name(name).map(|rule| rule as usize));
-        }
-        Self {
-            checks,
+        let mut policy = Self {
+            rules: Rule::ALL
+                .iter()
+                .map(|rule| PolicyRule {
+                    name: rule.name().to_owned(),
+                    // What does not parse denies. All of them parse; a test says so.
+                    check: rule.default_check().parse().unwrap_or(Check::Nobody),
+                    origin: RuleOrigin::Default,
+                })
+                .collect(),
             service_project_name: None,
-        }
+        };
+        policy.resolve();
+        policy
     }
 
     /// With elevated access for the role `service` in this project
@@ -75,20 +107,114 @@ impl Policy {
     /// Whether these credentials may do what the rule is about to this target. False if the rule does
     /// not accept the scope of the token.
     pub fn allows(&self, rule: Rule, credentials: &Credentials, target: &Target<'_>) -> bool {
-        rule.accepts_scope(credentials.scope())
-            && self.checks.get(rule as usize).is_some_and(|check| {
-                check.holds(&Question {
-                    policy: self,
-                    credentials,
-                    target,
-                })
-            })
+        rule.accepts_scope(credentials.scope()) && self.holds(self.check(rule), credentials, target)
+    }
+
+    /// Whether these credentials may have this step executed on this node, besides the rule for the
+    /// verb. The step is `<interface>.<step>`, such as `deploy.erase_devices`.
+    ///
+    /// Only a rule `baremetal:step:execute:<interface>.<step>` of a policy file limits it. (Ironic 39
+    /// answers 500 if there is one.)
+    pub fn allows_step(&self, step: &str, credentials: &Credentials, target: &Target<'_>) -> bool {
+        self.rules
+            .iter()
+            .skip(Rule::ALL.len())
+            .filter(|rule| rule.name.strip_prefix(STEP_PREFIX) == Some(step))
+            .all(|rule| self.holds(&rule.check, credentials, target))
     }
 
     /// The check of a rule.
     pub fn check(&self, rule: Rule) -> &Check {
-        self.checks.get(rule as usize).unwrap_or(&Check::Nobody)
+        self.rules
+            .get(rule as usize)
+            .map_or(&Check::Nobody, |rule| &rule.check)
     }
+
+    /// All rules that are in force: Ironic's, ironpxe's, and those that only files define.
+    pub fn rules(&self) -> &[PolicyRule] {
+        &self.rules
+    }
+
+    /// Who can use the API: list nodes, see one, and provision it.
+    pub fn reach(&self) -> Reach {
+        let lists = [Rule::NodeList, Rule::NodeListAll];
+        let acts = [Rule::NodeGet, Rule::NodeSetProvisionState];
+        let target = Target::node(Some(PROJECT), None);
+        let works = |who: &Credentials| {
+            lists.iter().any(|&rule| self.allows(rule, who, &target))
+                && acts.iter().all(|&rule| self.allows(rule, who, &target))
+        };
+        if standard_personas().iter().any(works) {
+            return Reach::StandardRoles;
+        }
+        let could = |rule: &Rule| self.check(*rule).outcomes(&|it| self.referred(it)).0;
+        if lists.iter().any(could) && acts.iter().all(could) {
+            Reach::OtherTokens
+        } else {
+            Reach::Nobody
+        }
+    }
+
+    fn holds(&self, check: &Check, credentials: &Credentials, target: &Target<'_>) -> bool {
+        check.holds(&Question {
+            policy: self,
+            credentials,
+            target,
+        })
+    }
+
+    fn referred(&self, reference: &Reference) -> Option<&Check> {
+        Some(&self.rules.get(reference.index?)?.check)
+    }
+
+    /// Sets what the references stand for.
+    fn resolve(&mut self) {
+        let own: Vec<String> = self
+            .rules
+            .iter()
+            .skip(Rule::ALL.len())
+            .map(|rule| rule.name.clone())
+            .collect();
+        for rule in &mut self.rules {
+            rule.check.resolve(&mut |name| {
+                Rule::from_name(name)
+                    .map(|rule| rule as usize)
+                    .or_else(|| Some(Rule::ALL.len() + own.iter().position(|it| it == name)?))
+            });
+        }
+    }
+}
+
+/// A project of [`standard_personas`].
+const PROJECT: &str = "3f0e0b7e6d0c4b8d9a1e5c2f7a6b4d31";
+
+/// Tokens with the roles that Keystone has by itself, of the system and of a project.
+fn standard_personas() -> Vec<Credentials> {
+    const ROLES: [&[&str]; 5] = [
+        &["admin", "manager", "member", "reader"],
+        &["manager", "member", "reader"],
+        &["member", "reader"],
+        &["reader"],
+        &["service"],
+    ];
+    let with_roles = |roles: &[&str]| Credentials {
+        roles: roles.iter().map(|&role| role.to_owned()).collect(),
+        is_admin_project: true,
+        ..Credentials::default()
+    };
+    let system = |roles: &&[&str]| Credentials {
+        system_scope: Some("all".to_owned()),
+        ..with_roles(roles)
+    };
+    let project = |roles: &&[&str]| Credentials {
+        project_id: Some(PROJECT.to_owned()),
+        ..with_roles(roles)
+    };
+    ROLES
+        .iter()
+        .map(system)
+        .chain(ROLES.iter().map(project))
+        .collect()
 }
 
 /// What a check is evaluated on.
@@ -115,7 +241,7 @@ impl Context for Question<'_> {
     fn target(&self, key: &str) -> Option<Value<'_>> {
         match key {
             // Without elevated access there is no such key.
-            "config.service_project_name" => {
+            overrides::SERVICE_PROJECT => {
                 self.policy.service_project_name.as_deref().map(Value::Text)
             }
             // As in Ironic, the credentials are part of the target.
@@ -124,6 +250,6 @@ impl Context for Question<'_> {
     }
 
     fn rule(&self, reference: &Reference) -> Option<&Check> {
-        self.policy.checks.get(reference.index?)
+        self.policy.referred(reference)
     }
 }

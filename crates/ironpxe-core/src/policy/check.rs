@@ -134,6 +134,62 @@ impl Check {
     }
 }
 
+impl Check {
+    /// Calls `f` with this check and all in it.
+    pub(super) fn visit<'a>(&'a self, f: &mut dyn FnMut(&'a Self)) {
+        f(self);
+        match self {
+            Self::Not(check) => check.visit(f),
+            Self::And(checks) | Self::Or(checks) => {
+                for check in checks {
+                    check.visit(f);
+                }
+            }
+            Self::Everybody | Self::Nobody | Self::Role(_) | Self::Rule(_) | Self::Equal(..) => {}
+        }
+    }
+
+    /// Whether the check could hold, and whether it could fail to, for whoever asks about whatever.
+    pub(super) fn outcomes<'a>(
+        &'a self,
+        rule: &dyn Fn(&Reference) -> Option<&'a Self>,
+    ) -> (bool, bool) {
+        match self {
+            Self::Everybody => (true, false),
+            Self::Nobody => (false, true),
+            Self::Role(_) | Self::Equal(..) => (true, true),
+            Self::Rule(reference) => rule(reference).map_or((false, true), |it| it.outcomes(rule)),
+            Self::Not(check) => {
+                let (holds, fails) = check.outcomes(rule);
+                (fails, holds)
+            }
+            Self::And(checks) => checks.iter().fold((true, false), |(holds, fails), check| {
+                let one = check.outcomes(rule);
+                (holds && one.0, fails || one.1)
+            }),
+            Self::Or(checks) => checks.iter().fold((false, true), |(holds, fails), check| {
+                let one = check.outcomes(rule);
+                (holds || one.0, fails && one.1)
+            }),
+        }
+    }
+
+    /// The keys of the target that it needs, if it is a comparison.
+    pub(super) fn keys(&self) -> Vec<&str> {
+        match self {
+            Self::Role(Template::Key(key)) | Self::Equal(_, Template::Key(key)) => vec![key],
+            Self::Role(Template::Parts(parts)) | Self::Equal(_, Template::Parts(parts)) => parts
+                .iter()
+                .filter_map(|part| match part {
+                    Part::Key(key) => Some(key.as_str()),
+                    Part::Text(_) => None,
+                })
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
 impl Template {
     fn is_text(&self) -> bool {
         matches!(self, Self::Text(_))

@@ -48,6 +48,20 @@ impl Scope {
 }
 
 impl Credentials {
+    /// What a check can compare.
+    pub(super) const NAMES: &'static [&'static str] = &[
+        "roles",
+        "project_id",
+        "project_name",
+        "project_domain_id",
+        "user_id",
+        "user_domain_id",
+        "domain_id",
+        "system_scope",
+        "is_admin_project",
+        "is_public_api",
+    ];
+
     /// What the token is for.
     pub const fn scope(&self) -> Scope {
         if self.system_scope.is_some() {

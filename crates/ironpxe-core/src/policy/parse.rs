@@ -2,8 +2,8 @@
 
 use super::check::{Check, Left, Part, Reference, Template};
 
-/// How deep parentheses and `not` may be nested, and rules may refer to rules.
-pub(super) const MAX_DEPTH: usize = 64;
+/// How deep parentheses and `not` may be nested.
+const MAX_DEPTH: usize = 32;
 
 /// Why a text is not a check.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -72,6 +72,39 @@ impl Rule {
         self.definition().description
     }
 
+    /// The rule whose check in a policy file is also this rule's, unless the file has this one too.
+    ///
+    /// As in Ironic, where this rule was a part of the other once: who restricted that, restricted
+    /// this.
+    pub const fn once_part_of(self) -> Option<Self> {
+        match self {
+            Self::NodeGetFilterThreshold
+            | Self::NodeGetLastError
+            | Self::NodeGetReservation
+            | Self::NodeGetDriverInternalInfo
+            | Self::NodeGetDriverInfo
+            | Self::NodeHistoryGet
+            | Self::NodeInventoryGet => Some(Self::NodeGet),
+            Self::NodeUpdateDriverInfo
+            | Self::NodeUpdateProperties
+            | Self::NodeUpdateChassisUuid
+            | Self::NodeUpdateInstanceUuid
+            | Self::NodeUpdateLessee
+            | Self::NodeUpdateOwner
+            | Self::NodeUpdateDriverInterfaces
+            | Self::NodeUpdateNetworkData
+            | Self::NodeUpdateConductorGroup
+            | Self::NodeUpdateName
+            | Self::NodeUpdateRetired => Some(Self::NodeUpdate),
+            Self::NodeSetBootDevice => Some(Self::NodeSetMaintenance),
+            Self::NodeSetBootMode | Self::NodeSetSecureBoot => Some(Self::NodeSetPowerState),
+            Self::PortgroupList | Self::PortgroupListAll => Some(Self::PortgroupGet),
+            Self::VolumeListAll | Self::VolumeList => Some(Self::VolumeGet),
+            Self::VolumeViewTargetProperties => Some(Self::VolumeUpdate),
+            _ => None,
+        }
+    }
+
     /// Whether it is a rule of ironpxe's own, which Ironic does not have.
     pub const fn is_own(self) -> bool {
         matches!(self, Self::NodeBootScriptGet)

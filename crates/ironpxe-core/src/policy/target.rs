@@ -13,6 +13,14 @@ pub struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
+    /// Its keys.
+    pub(super) const KEYS: &'static [&'static str] = &[
+        "node.owner",
+        "node.lessee",
+        "allocation.owner",
+        "runbook.owner",
+    ];
+
     /// Nothing in particular.
     pub const NONE: Target<'static> = Target {
         node_owner: None,

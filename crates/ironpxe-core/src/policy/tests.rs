@@ -1,4 +1,7 @@
 //! Tests of the policy, against recordings of real Ironic and oslo.policy.
 
+mod files;
+mod language;
+mod reach;
 mod table;
 mod vectors;

@@ -4,13 +4,15 @@ use serde_json::Value;
 
 use crate::policy::{Check, Policy, Rule};
 
-/// `[name, default check, scope types or null]` of every rule of real Ironic 39.
+/// `[name, default check, scope types or null, the rule that it once was a part of or null]` of every
+/// rule of real Ironic 39.
 const RECORDED: &str = include_str!("rules.json");
 
 #[test]
 fn rules_are_those_of_ironic() {
-    let recorded: Vec<(String, String, Value)> = serde_json::from_str(RECORDED).unwrap();
-    let ours: Vec<(String, String, Value)> = Rule::ALL
+    let recorded: Vec<(String, String, Value, Option<String>)> =
+        serde_json::from_str(RECORDED).unwrap();
+    let ours: Vec<(String, String, Value, Option<String>)> = Rule::ALL
         .iter()
         .filter(|rule| !rule.is_own())
         .map(|rule| {
@@ -24,6 +26,7 @@ fn rules_are_those_of_ironic() {
                 rule.name().to_owned(),
                 rule.default_check().to_owned(),
                 scopes,
+                rule.once_part_of().map(|rule| rule.name().to_owned()),
             )
         })
         .collect();
