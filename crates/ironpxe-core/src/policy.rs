@@ -12,8 +12,10 @@
 //! Only `None` in so many words (`system_scope:None`, `None:%(node.owner)s`) means a null, and only
 //! that: no project can be given the name `None` to pass for one.
 //!
-//! In the recorded matrix of 24 personas this changes what a system-scoped *manager* (`sg`) may do to
-//! **unowned** nodes and what belongs to them, in these operations: see the test `matrix`.
+//! In the recorded matrix of 24 personas and 188 operations this changes only what a system-scoped
+//! *manager* (`sg`) may do to nodes without owner: create and delete their ports and port groups,
+//! which is refused here (403). No role of the system but `admin` and `service` may do that for owned
+//! nodes. The test `matrix` compares all other cells.
 
 mod check;
 mod credentials;

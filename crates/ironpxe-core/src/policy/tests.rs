@@ -2,6 +2,7 @@
 
 mod files;
 mod language;
+mod matrix;
 mod reach;
 mod table;
 mod vectors;
