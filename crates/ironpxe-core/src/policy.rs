@@ -62,6 +62,13 @@ pub struct PolicyRule {
     pub origin: RuleOrigin,
 }
 
+impl PolicyRule {
+    /// Whether the check is the default.
+    pub fn is_default(&self) -> bool {
+        self.origin == RuleOrigin::Default
+    }
+}
+
 /// Who can use the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
@@ -69,8 +76,8 @@ pub enum Reach {
     StandardRoles,
     /// Only tokens with other roles or properties can, if there are any.
     OtherTokens,
-    /// Nobody can, whatever token they have.
-    Nobody,
+    /// Nobody can, whatever token they have, because of this rule.
+    Nobody(Rule),
 }
 
 impl Default for Policy {
@@ -125,6 +132,13 @@ impl Policy {
             .all(|rule| self.holds(&rule.check, credentials, target))
     }
 
+    /// Where the check of a rule comes from.
+    pub fn origin(&self, rule: Rule) -> &RuleOrigin {
+        self.rules
+            .get(rule as usize)
+            .map_or(&RuleOrigin::Default, |rule| &rule.origin)
+    }
+
     /// The check of a rule.
     pub fn check(&self, rule: Rule) -> &Check {
         self.rules
@@ -150,10 +164,12 @@ impl Policy {
             return Reach::StandardRoles;
         }
         let could = |rule: &Rule| self.check(*rule).outcomes(&|it| self.referred(it)).0;
-        if lists.iter().any(could) && acts.iter().all(could) {
+        if let Some(&rule) = acts.iter().find(|rule| !could(rule)) {
+            Reach::Nobody(rule)
+        } else if lists.iter().any(could) {
             Reach::OtherTokens
         } else {
-            Reach::Nobody
+            Reach::Nobody(Rule::NodeListAll)
         }
     }
 

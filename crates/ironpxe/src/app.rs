@@ -36,6 +36,7 @@ pub(crate) use crate::db::{Compatibility, DbError, Migration, SchemaStatus};
 use crate::images;
 use crate::lifecycle::{ShutdownAborted, Sighup, Signals};
 use crate::openstack::SetupError;
+use crate::policy::{self, CurrentPolicy};
 use crate::server::{self, FileLimitError, Limits};
 use crate::tls::TlsError;
 
@@ -46,9 +47,9 @@ use self::conductor_service::ConductorService;
 use self::listener::Listener;
 use self::openstack::Clients;
 pub(crate) use self::role::Role;
-use self::settings::{api_url, db_location, db_settings, images, unknown_policy};
-pub(crate) use self::validate::check;
+use self::settings::{api_url, db_location, db_settings, images, policy_files, unknown_policy};
 use self::validate::{RoleSetup, Validated, validate};
+pub(crate) use self::validate::{check, policy};
 
 /// The timeout for stopping tasks, and for closing the database.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -111,12 +112,19 @@ pub(crate) async fn serve(config: Config, role: Role) -> Result<(), AppError> {
     if let Some(ironic) = beside::ironic(&config)? {
         return beside::serve(config, ironic).await;
     }
+    // Before the files are read, so that a change meanwhile is noticed.
+    let version = policy_files(&config).version();
     let Validated {
         setup,
         scripts,
         kickstarts,
         clients,
+        policy,
     } = validate(&config, role)?;
+    if let Some(doubt) = policy::doubt(&policy) {
+        warn!("{doubt}");
+    }
+    let policy = CurrentPolicy::new(policy);
     let templates = Templates::new(noted(scripts));
     let limits = Limits::of_this_process()?;
     let mut signals = Signals::catch().map_err(AppError::Signals)?;
@@ -179,6 +187,9 @@ pub(crate) async fn serve(config: Config, role: Role) -> Result<(), AppError> {
         }
     };
     reload::start(&common.tasks, sighup, common.config.clone(), templates);
+    if role != Role::Conductor {
+        reload::watch_policy(&common.tasks, policy_files(&common.config), version, policy);
+    }
 
     let stop = CancellationToken::new();
     let scheme = match http_service.tls {

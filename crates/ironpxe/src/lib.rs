@@ -26,6 +26,7 @@ mod ident;
 mod images;
 mod lifecycle;
 mod openstack;
+mod policy;
 mod rpc;
 mod server;
 mod telemetry;

@@ -36,16 +36,26 @@ pub struct PolicyProblem {
     pub message: String,
 }
 
+impl PolicyProblem {
+    /// What is wrong, without file and line if there is a line.
+    pub fn without_position(&self) -> String {
+        let message = match &self.rule {
+            Some(rule) => format!("rule {rule:?}: {}", self.message),
+            None => self.message.clone(),
+        };
+        match self.line {
+            Some(_) => message,
+            None => format!("{}: {message}", self.path),
+        }
+    }
+}
+
 impl fmt::Display for PolicyProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.path)?;
         if let Some(line) = self.line {
-            write!(f, ":{line}")?;
+            write!(f, "{}:{line}: ", self.path)?;
         }
-        if let Some(rule) = &self.rule {
-            write!(f, ": rule {rule:?}")?;
-        }
-        write!(f, ": {}", self.message)
+        f.write_str(&self.without_position())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Tests of the policy, against recordings of real Ironic and oslo.policy.
 
+mod docs;
 mod files;
 mod language;
 mod matrix;

@@ -1,6 +1,8 @@
-//! Reloads the operator's script templates on SIGHUP.
+//! Reloads the operator's script templates on SIGHUP, and the policy when its files change.
 //!
 //! If the new ones are invalid or incomplete, an error is logged and the old ones stay.
+
+use std::time::Duration;
 
 use tracing::{error, info};
 
@@ -8,6 +10,10 @@ use super::noted;
 use crate::boot::Templates;
 use crate::config::Config;
 use crate::lifecycle::{Sighup, Tasks};
+use crate::policy::{CurrentPolicy, PolicyFiles, PolicyFilesVersion, PolicyReload};
+
+/// How often the policy files are looked at.
+const POLICY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Reloads the templates on every SIGHUP, until shutdown.
 pub(super) fn start(tasks: &Tasks, mut sighup: Sighup, config: Config, templates: Templates) {
@@ -20,6 +26,34 @@ pub(super) fn start(tasks: &Tasks, mut sighup: Sighup, config: Config, templates
             if let Err(problem) = reloading.await {
                 error!("cannot reload script templates, keeping the previous ones: {problem}");
             }
+        }
+    });
+}
+
+/// Reloads the policy when its files change, until shutdown.
+pub(super) fn watch_policy(
+    tasks: &Tasks,
+    files: PolicyFiles,
+    version: PolicyFilesVersion,
+    policy: CurrentPolicy,
+) {
+    let stopping = tasks.stopping();
+    tasks.spawn("policy reload", async move {
+        let mut reload = PolicyReload::new(files, policy, version);
+        let wait = || tokio::time::sleep(POLICY_INTERVAL);
+        while stopping.run_until_cancelled(wait()).await.is_some() {
+            // Reading files blocks.
+            let looking = tokio::task::spawn_blocking(move || {
+                reload.look();
+                reload
+            });
+            reload = match looking.await {
+                Ok(reload) => reload,
+                Err(problem) => {
+                    error!("changes of the policy files are no longer noticed: {problem}");
+                    return;
+                }
+            };
         }
     });
 }

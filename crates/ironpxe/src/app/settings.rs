@@ -13,6 +13,7 @@ use crate::boot::{HardwareTypes, Refusals, Selection, Templates, UnknownPolicy};
 use crate::config::{self, Config, Connection, DhcpProvider, OnRefusal};
 use crate::dhcp::{self, Dhcp};
 use crate::images::{self, Images, Key, Relayed};
+use crate::policy::PolicyFiles;
 use crate::server::RequestMemory;
 use crate::{api, boot, conductor, db};
 
@@ -44,6 +45,22 @@ pub(super) fn api_url_doubt(config: &Config, role: Role, address: SocketAddr) ->
         "boot scripts send ramdisks to http://{address}, {doubt}: set [api]public_endpoint to the \
          URL under which machines reach this service"
     ))
+}
+
+/// Where the policy is read from.
+pub(super) fn policy_files(config: &Config) -> PolicyFiles {
+    let paths = config.policy_paths.clone();
+    let general = &config.general;
+    PolicyFiles {
+        file: paths.file,
+        requires_file: paths.requires_file,
+        dirs: paths.dirs,
+        requires_dirs: paths.requires_dirs,
+        service_project_name: general
+            .rbac_service_role_elevated_access
+            .then(|| general.rbac_service_project_name.0.clone()),
+        allow_lockout: config.oslo_policy.allow_lockout,
+    }
 }
 
 pub(super) fn db_location(config: &Config) -> db::Location {

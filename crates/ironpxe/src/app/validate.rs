@@ -9,18 +9,20 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use ironpxe_core::boot::{Kickstarts, Scripts};
+use ironpxe_core::policy::{Policy, PolicyProblem};
 
 use super::json_rpc::{RpcClient, RpcSecurity};
 use super::openstack::Clients;
 use super::role::Role;
-use super::settings::{api_url_doubt, images};
+use super::settings::{api_url_doubt, images, policy_files};
 use crate::boot::HardwareTypes;
-use crate::config::{Config, ConfigError, Problem, Word};
+use crate::config::{Config, ConfigError, Origin, Problem, Word};
 use crate::db::Db;
 use crate::drivers::{Drivers, DriversError};
 use crate::error_chain::error_chain;
 use crate::images;
 use crate::openstack::SetupError;
+use crate::policy;
 
 /// The validated input of a process.
 pub(super) struct Validated {
@@ -32,6 +34,8 @@ pub(super) struct Validated {
     pub(super) kickstarts: Kickstarts,
     /// The clients of OpenStack services.
     pub(super) clients: Clients,
+    /// The policy.
+    pub(super) policy: Policy,
 }
 
 /// The input of a single role.
@@ -68,6 +72,7 @@ pub(crate) fn check(config: &Config, role: Role) -> Result<Vec<String>, ConfigEr
     let mut notes = validated.scripts.notes().to_vec();
     let address = SocketAddr::new(config.api.host_ip, config.api.port);
     notes.extend(api_url_doubt(config, role, address));
+    notes.extend(policy::doubt(&validated.policy).map(str::to_owned));
     Ok(notes)
 }
 
@@ -98,6 +103,18 @@ pub(super) fn validate(config: &Config, role: Role) -> Result<Validated, ConfigE
             both.map(|(drivers, security)| RoleSetup::Conductor { drivers, security })
         }
     };
+    let policy = match role {
+        Role::All | Role::Api => policy(config),
+        // It has no API.
+        Role::Conductor => Ok(Policy::defaults()),
+    };
+    let policy = match policy {
+        Ok(policy) => Some(policy),
+        Err(error) => {
+            found.0.extend(error.problems);
+            None
+        }
+    };
     let kickstarts = found.in_one(kickstarts(config));
     let clients = found.in_one(clients(config));
     if let Some(clients) = &clients {
@@ -105,17 +122,38 @@ pub(super) fn validate(config: &Config, role: Role) -> Result<Validated, ConfigE
         let images = images(config, clients, "", String::new(), Vec::new(), 1);
         found.in_one(images.map_err(|error| of_images(config, &error)));
     }
-    match (setup, scripts, kickstarts, clients) {
-        (Some(setup), Some(scripts), Some(kickstarts), Some(clients)) if found.0.is_empty() => {
+    match (setup, scripts, kickstarts, clients, policy) {
+        (Some(setup), Some(scripts), Some(kickstarts), Some(clients), Some(policy))
+            if found.0.is_empty() =>
+        {
             Ok(Validated {
                 setup,
                 scripts,
                 kickstarts,
                 clients,
+                policy,
             })
         }
         _ => Err(ConfigError { problems: found.0 }),
     }
+}
+
+/// Reads the policy.
+pub(crate) fn policy(config: &Config) -> Result<Policy, ConfigError> {
+    let problem = |problem: PolicyProblem| Problem {
+        origin: match problem.line {
+            Some(line) => Origin::File {
+                path: problem.path.clone().into(),
+                line,
+            },
+            None => Origin::Default,
+        },
+        key: None,
+        message: problem.without_position(),
+    };
+    policy_files(config).load().map_err(|problems| ConfigError {
+        problems: problems.into_iter().map(problem).collect(),
+    })
 }
 
 /// All problems so far, reported together.

@@ -8,6 +8,7 @@ mod config;
 mod db;
 mod dhcp;
 mod explanation;
+mod policy;
 mod remote;
 mod script;
 mod serve;
@@ -61,6 +62,9 @@ enum Command {
     /// Check an existing Ironic, beside which the service runs
     #[command(subcommand)]
     Beside(beside::BesideCommand),
+    /// Show who may do what
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     /// Show which boot script a machine would get, and why, without booting it
     #[command(subcommand)]
     Script(script::ScriptCommand),
@@ -154,6 +158,7 @@ pub fn run() -> ExitCode {
         Command::Db(command) => db::run(&command),
         Command::Dhcp(command) => dhcp::run(&command),
         Command::Beside(command) => beside::run(&command),
+        Command::Policy(command) => policy::run(&command),
         Command::Script(command) => script::run(&command),
     };
     match done {

@@ -34,6 +34,9 @@ pub(super) struct ServeArgs {
     /// (`[api]allow_unauthenticated_access`, or that of `[json_rpc]` with --role conductor)
     #[arg(long)]
     allow_unauthenticated: bool,
+    /// Serve even with a policy by which nobody can use the API (`[oslo_policy]allow_lockout`)
+    #[arg(long)]
+    force: bool,
 }
 
 impl ServeArgs {
@@ -66,6 +69,9 @@ impl ServeArgs {
                 "allow_unauthenticated_access",
                 "true".to_owned(),
             );
+        }
+        if self.force {
+            set("--force", "oslo_policy", "allow_lockout", "true".to_owned());
         }
         flags
     }

@@ -47,6 +47,7 @@ impl Loader {
         };
         self.config.state_path = state_path;
         self.complete_beside();
+        self.complete_policy();
     }
 
     /// Checks for conflicting settings.

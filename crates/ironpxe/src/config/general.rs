@@ -31,6 +31,11 @@ section! {
         /// How clients are authenticated. Only `noauth` is supported yet: everyone with network
         /// access to the API has full access. See also `[api]allow_unauthenticated_access`.
         pub auth_strategy: AuthStrategy = AuthStrategy::NoAuth;
+        /// Whether the role `service` in the project `rbac_service_project_name` gives access to all
+        /// nodes, as Nova needs it without a token for the system.
+        pub rbac_service_role_elevated_access: bool = false;
+        /// The name of that project.
+        pub rbac_service_project_name: Word = Word("service".to_owned());
     }
 }
 

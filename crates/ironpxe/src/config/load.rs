@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue, ValueDeserializer};
@@ -25,6 +25,8 @@ const OTHER_VARIABLES_PREFIX: &str = "IRONPXE_TEST_";
 pub(super) struct Loader {
     pub(super) config: Config,
     pub(super) problems: Vec<Problem>,
+    /// The configuration file.
+    pub(super) path: Option<PathBuf>,
 }
 
 impl Loader {
@@ -43,6 +45,7 @@ impl Loader {
 
     /// Parses the content of the file.
     pub(super) fn text(&mut self, path: &Path, text: &str) {
+        self.path = Some(path.to_owned());
         let at = |span: Range<usize>| Origin::File {
             path: path.to_owned(),
             line: line_of(text, span.start),

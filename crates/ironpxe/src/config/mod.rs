@@ -32,6 +32,7 @@ mod load;
 mod networks;
 mod neutron;
 mod openstack;
+mod oslo_policy;
 mod pxe;
 mod sample;
 mod section;
@@ -65,6 +66,7 @@ pub(crate) use self::json_rpc::{JsonRpc, RpcAuth};
 use self::load::Loader;
 pub(crate) use self::neutron::Neutron;
 pub(crate) use self::openstack::{AuthType, OpenStack, SystemScope};
+pub(crate) use self::oslo_policy::{OsloPolicy, PolicyPaths};
 pub(crate) use self::pxe::Pxe;
 use self::section::Section;
 pub(crate) use self::values::{Names, Secret, Word};
@@ -102,6 +104,8 @@ pub(crate) struct Config {
     pub glance: Glance,
     /// `[neutron]`
     pub neutron: Neutron,
+    /// `[oslo_policy]`
+    pub oslo_policy: OsloPolicy,
 
     /// `[DEFAULT]host` or its default.
     pub host: String,
@@ -109,6 +113,8 @@ pub(crate) struct Config {
     pub state_path: PathBuf,
     /// `[database]connection` or its default.
     pub database_connection: Connection,
+    /// Where policy files are.
+    pub policy_paths: PolicyPaths,
     /// `[beside]source` with its settings.
     pub beside_source: Option<BesideSource>,
 
@@ -134,7 +140,7 @@ macro_rules! sections {
     ($config:expr) => {
         sections!(
             $config, general, api, conductor, json_rpc, database, beside, pxe, images, inspector,
-            deploy, anaconda, dhcp, dnsmasq, glance, neutron
+            deploy, anaconda, dhcp, dnsmasq, glance, neutron, oslo_policy
         )
     };
     ($config:expr, $($section:ident),+) => {{
@@ -144,7 +150,7 @@ macro_rules! sections {
 }
 
 /// The number of sections.
-const SECTIONS: usize = 15;
+const SECTIONS: usize = 16;
 
 impl Config {
     /// Loads the configuration: the file, overridden by the environment, overridden by the flags; what

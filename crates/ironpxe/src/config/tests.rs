@@ -276,3 +276,42 @@ fn unknown_machines_are_refused_unless_another_ironic_has_a_script_for_them() {
         ]
     );
 }
+
+#[test]
+fn policy_files_are_relative_to_the_configuration_file() {
+    let paths = |text: &str| {
+        let mut loader = Loader::default();
+        loader.text(Path::new("/etc/ironpxe/ironpxe.toml"), text);
+        loader.finish(&environment(&[]), &[]).unwrap().policy_paths
+    };
+    let default = paths("");
+    assert_eq!(
+        default.file.as_deref(),
+        Some(Path::new("/etc/ironpxe/policy.yaml"))
+    );
+    assert_eq!(default.dirs, [Path::new("/etc/ironpxe/policy.d")]);
+    assert!(!default.requires_file && !default.requires_dirs);
+    let own = paths("[oslo_policy]\npolicy_file = \"a/b.json\"\npolicy_dirs = \"/srv/p,q\"");
+    assert_eq!(
+        own.file.as_deref(),
+        Some(Path::new("/etc/ironpxe/a/b.json"))
+    );
+    assert_eq!(own.dirs, [Path::new("/srv/p"), Path::new("/etc/ironpxe/q")]);
+    assert!(own.requires_file && own.requires_dirs);
+    // Nothing says where to look.
+    let without = Config::load(None, &environment(&[]), &[])
+        .unwrap()
+        .policy_paths;
+    assert_eq!((without.file, without.dirs), (None, Vec::new()));
+}
+
+#[test]
+fn deprecated_defaults_of_the_policy_are_refused() {
+    for key in ["enforce_new_defaults", "enforce_scope"] {
+        assert!(load(&format!("[oslo_policy]\n{key} = true"), &[], &[]).is_ok());
+        let said = complaint(&format!("[oslo_policy]\n{key} = false"));
+        let expected =
+            format!("configuration: ironpxe.toml:2: [oslo_policy]{key}: only true is supported: ");
+        assert!(said.starts_with(&expected), "{said}");
+    }
+}

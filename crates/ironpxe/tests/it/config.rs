@@ -415,3 +415,77 @@ fn ironic_conf_that_cannot_be_read_is_named_with_file_and_line() -> Result<()> {
     );
     Ok(())
 }
+
+#[test]
+fn mistakes_in_policy_files_are_shown_with_file_and_line() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    std::fs::write(folder.path().join("my.toml"), "")?;
+    let in_folder = |args: &[&str]| {
+        run(ironpxe(args)
+            .args(["--config", "my.toml"])
+            .current_dir(folder.path()))
+    };
+    let check = || in_folder(&["config", "check"]);
+    let policy = folder.path().join("policy.yaml");
+    let shown = policy.display();
+    for (text, said) in [
+        (
+            "# mine\n\"baremetal:node:gte\": \"role:admin\"\n\"baremetal:port:get\": \"role:a and\"\n",
+            format!(
+                "ironpxe: configuration: {shown}:3: rule \"baremetal:port:get\": a check is missing \
+                 before the end\n"
+            ),
+        ),
+        (
+            "\"baremetal:node:get\": \"@\"\n\"baremetal:node:gte\": \"role:admin\"\n",
+            format!(
+                "ironpxe: configuration: {shown}:2: rule \"baremetal:node:gte\": there is no such rule; \
+                 `ironpxe policy list` shows all\n"
+            ),
+        ),
+        (
+            "\"baremetal:node:get\": \"!\"\n",
+            format!(
+                "ironpxe: configuration: {shown}:1: rule \"baremetal:node:get\": this locks everybody \
+                 out: nobody can list, see and provision nodes; to serve nevertheless, pass --force\n"
+            ),
+        ),
+    ] {
+        std::fs::write(&policy, text)?;
+        assert_eq!(check()?, (Some(64), String::new(), said.clone()));
+        assert_eq!(in_folder(&["serve"])?, (Some(64), String::new(), said));
+    }
+    let (code, stdout, _) = in_folder(&["config", "check", "--force"])?;
+    assert_eq!(code, Some(0));
+    assert!(
+        stdout.contains("Note: the policy lets nobody list"),
+        "{stdout}"
+    );
+
+    std::fs::write(&policy, "\"baremetal:conductor:get\": role:reader\n")?;
+    assert_eq!(check()?.0, Some(0));
+    let listed = in_folder(&["policy", "list", "--changed"])?;
+    let line = format!("\"baremetal:conductor:get\": \"role:reader\"  # {shown}:1\n");
+    assert_eq!(listed, (Some(0), line, String::new()));
+    let (_, all, _) = in_folder(&["policy", "list"])?;
+    assert_eq!(all.lines().count(), 134);
+    Ok(())
+}
+
+#[test]
+fn configured_policy_files_must_exist() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let text = "[oslo_policy]\npolicy_file = \"mine.yaml\"\npolicy_dirs = [\"more\"]\n";
+    std::fs::write(folder.path().join("my.toml"), text)?;
+    let (code, _, said) =
+        run(ironpxe(&["config", "check", "--config", "my.toml"]).current_dir(folder.path()))?;
+    assert_eq!(code, Some(64));
+    for name in ["mine.yaml", "more"] {
+        let line = format!(
+            "configuration: {}: cannot be read",
+            folder.path().join(name).display()
+        );
+        assert!(said.contains(&line), "{said}");
+    }
+    Ok(())
+}

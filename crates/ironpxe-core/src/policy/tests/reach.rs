@@ -1,6 +1,6 @@
 //! Policies that lock everybody out.
 
-use crate::policy::{Policy, PolicyFile, Reach};
+use crate::policy::{Policy, PolicyFile, Reach, Rule};
 
 fn reach(text: &str) -> Reach {
     Policy::with_files(&[PolicyFile::parse("policy.yaml", text).unwrap()])
@@ -17,14 +17,17 @@ fn a_policy_that_locks_everybody_out_is_found() {
             "\"baremetal:node:get\": \"role:admin and system_scope:all\"",
             Reach::StandardRoles,
         ),
-        ("\"baremetal:node:get\": \"!\"", Reach::Nobody),
+        (
+            "\"baremetal:node:get\": \"!\"",
+            Reach::Nobody(Rule::NodeGet),
+        ),
         (
             "\"baremetal:node:set_provision_state\": \"role:admin and not @\"",
-            Reach::Nobody,
+            Reach::Nobody(Rule::NodeSetProvisionState),
         ),
         (
             "\"baremetal:node:list\": \"!\"\n\"baremetal:node:list_all\": \"rule:no\"\nno: \"!\"",
-            Reach::Nobody,
+            Reach::Nobody(Rule::NodeListAll),
         ),
         (
             "\"baremetal:node:get\": \"role:baremetal_admin\"",

@@ -136,6 +136,8 @@ impl Row {
 
 const JINJA: &str = "templates of Ironic (Jinja2) are not those of ironpxe: see `ironpxe script \
                      template` and docs/templates.md";
+const POLICY: &str = "set this option of ironpxe to the same file, or to a copy: \
+                      `ironpxe config check` shows rules that ironpxe does not have";
 const VIRTUAL_MEDIA: &str = "machines that boot from virtual media are not served";
 
 /// What oslo.config has to know of them.
@@ -168,6 +170,16 @@ pub(in crate::config) fn rows() -> Vec<Row> {
             "auth_strategy",
             "the API of ironpxe does not authenticate clients yet: listen on 127.0.0.1 behind a \
              proxy, or see [api]allow_unauthenticated_access",
+        )
+        .only(OwnNodes),
+        same("DEFAULT", "rbac_service_role_elevated_access", Bool).only(OwnNodes),
+        same("DEFAULT", "rbac_service_project_name", Str).only(OwnNodes),
+        decide("oslo_policy", "policy_file", POLICY).only(OwnNodes),
+        decide("oslo_policy", "policy_dirs", POLICY).only(OwnNodes),
+        decide(
+            "oslo_policy",
+            "enforce_new_defaults",
+            "the deprecated defaults are not supported: see docs/policy.md",
         )
         .only(OwnNodes),
         lost(
