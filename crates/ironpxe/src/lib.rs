@@ -7,6 +7,7 @@
 
 mod api;
 mod app;
+mod auth;
 mod beside;
 mod boot;
 mod cli;

@@ -16,6 +16,7 @@ use ironpxe_core::error::Fault;
 use ironpxe_core::microversion::VersionError;
 use serde_json::{Value, json};
 
+use crate::auth::AuthError;
 use crate::db::DbError;
 use crate::fault_status::status_of;
 
@@ -49,6 +50,8 @@ pub(crate) enum ApiError {
     BodyTooLarge,
     /// The body exceeds the configured depth.
     BodyTooDeep,
+    /// The client is not authenticated.
+    NotAuthenticated(AuthError),
 }
 
 /// The result of handlers.
@@ -75,7 +78,8 @@ impl ApiError {
             | Self::MethodNotAllowed
             | Self::BadPath(_)
             | Self::BodyTooLarge
-            | Self::BodyTooDeep => true,
+            | Self::BodyTooDeep
+            | Self::NotAuthenticated(_) => true,
             Self::Version { refused, .. } => *refused == VersionError::Malformed,
             Self::Fault(_)
             | Self::Missing(_)
@@ -87,6 +91,9 @@ impl ApiError {
 
     /// The response to the request with this ID.
     pub(crate) fn answer(&self, request_id: &str) -> Response {
+        if let Self::NotAuthenticated(error) = self {
+            return not_authenticated(error);
+        }
         let worded = self.worded(request_id);
         let body = worded.shape.body(worded.status, &worded.message);
         let length = HeaderValue::from(body.len());
@@ -146,8 +153,31 @@ impl ApiError {
                 Shape::Plain,
                 "Request body JSON is nested too deeply. Please contact the service administrator.",
             ),
+            // Its body has a form of its own.
+            Self::NotAuthenticated(error) => worded(error.status(), Shape::Plain, ""),
         }
     }
+}
+
+/// Middleware responds to these in Ironic, in forms of its own.
+fn not_authenticated(error: &AuthError) -> Response {
+    let body = error.body().to_string();
+    let length = HeaderValue::from(body.len());
+    let mut response = (error.status(), body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_LENGTH, length);
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    let challenge = error.challenge();
+    if let Some(challenge) = challenge.and_then(|it| HeaderValue::try_from(it).ok()) {
+        headers.insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    if let Some(seconds) = error.retry_after() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
 }
 
 struct Worded {
@@ -188,6 +218,12 @@ impl Shape {
 impl From<Fault> for ApiError {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
+    }
+}
+
+impl From<AuthError> for ApiError {
+    fn from(error: AuthError) -> Self {
+        Self::NotAuthenticated(error)
     }
 }
 

@@ -13,7 +13,7 @@ use ironpxe_core::error::Fault;
 use crate::api::AppState;
 use crate::api::args::{Args, BodyArgs};
 use crate::api::error::{ApiError, Result};
-use crate::api::request::Call;
+use crate::api::request::{Call, PublicCall};
 use crate::api::resolve;
 use crate::rpc::{AgentStatus, Heartbeat};
 
@@ -46,7 +46,7 @@ async fn by_argument(
 
 async fn by_path(
     State(state): State<AppState>,
-    call: Call,
+    PublicCall(call): PublicCall,
     Path(node): Path<String>,
     BodyArgs(args): BodyArgs,
 ) -> Result<StatusCode> {

@@ -12,7 +12,7 @@ use ironpxe_core::mac::MacAddress;
 use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::error::{ApiError, Result};
-use crate::api::request::Call;
+use crate::api::request::PublicCall;
 
 /// The minor version that introduced it.
 const SINCE: u16 = 22;
@@ -21,7 +21,7 @@ pub(super) fn routes() -> Router<AppState> {
     Router::new().route("/v1/lookup", get(look_up))
 }
 
-async fn look_up(call: Call, args: Args) -> Result<()> {
+async fn look_up(PublicCall(call): PublicCall, args: Args) -> Result<()> {
     args.only(&["addresses", "node_uuid"])?;
     let addresses = args.list("addresses")?.unwrap_or_default();
     let node = args.uuid("node_uuid")?;

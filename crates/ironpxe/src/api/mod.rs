@@ -14,6 +14,7 @@ use axum::Router;
 use axum::extract::FromRef;
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::Authenticator;
 use crate::boot::BootService;
 use crate::db::Db;
 use crate::images::Images;
@@ -74,6 +75,8 @@ pub(crate) struct AppState {
 pub(crate) struct CommonState {
     /// Serves boot requests.
     pub boot: BootService,
+    /// Authenticates requests.
+    pub authenticator: Authenticator,
     /// The settings of the API.
     pub settings: Arc<Settings>,
     /// Relays images.
@@ -92,7 +95,7 @@ impl FromRef<AppState> for CommonState {
 
 /// The complete API.
 pub(crate) fn router(state: AppState) -> Router {
-    let routes = routes().with_state(state.clone());
+    let routes = routes(&state.common.settings).with_state(state.clone());
     wrapped(routes, state.common)
 }
 
@@ -114,7 +117,14 @@ fn wrapped(routes: Router, state: CommonState) -> Router {
 }
 
 /// All endpoints.
-fn routes() -> Router<AppState> {
+fn routes(settings: &Settings) -> Router<AppState> {
+    let ramdisk = if settings.enable_ramdisk_endpoints {
+        Router::new()
+            .merge(heartbeat::routes())
+            .merge(lookup::routes())
+    } else {
+        Router::new()
+    };
     let api = Router::new()
         .merge(root::routes())
         .merge(nodes::routes())
@@ -124,8 +134,7 @@ fn routes() -> Router<AppState> {
         .merge(conductors::routes())
         .merge(shards::routes())
         .merge(empty::routes())
-        .merge(heartbeat::routes())
-        .merge(lookup::routes())
+        .merge(ramdisk)
         .method_not_allowed_fallback(no_method)
         .fallback(no_route)
         .layer(version::Negotiation);

@@ -140,11 +140,9 @@ const QUERY: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
 
 #[cfg(test)]
 mod tests {
-    use ironpxe_core::microversion::Microversion;
     use serde_json::json;
 
     use super::*;
-    use crate::api::links::Links;
 
     fn args(value: serde_json::Value) -> Args {
         Args::default().with_body(Some(value)).unwrap()
@@ -174,16 +172,7 @@ mod tests {
 
     #[test]
     fn next_link_repeats_the_arguments_of_the_request() {
-        let call = |minor| Call {
-            ctx: crate::rpc::Context {
-                request_id: "req-1".to_owned(),
-            },
-            version: Microversion::new(minor),
-            links: Links {
-                base: "http://h".to_owned(),
-            },
-            json_suffix: false,
-        };
+        let call = Call::of_version;
         let given = args(json!({"limit": "1", "owner": "a b", "sort_key": "name"}));
         let paging = Paging::read(&given, &Settings::default(), &["name"]).unwrap();
         let last = || (1, Some("u".to_owned()));

@@ -141,24 +141,12 @@ pub(super) fn values<'a>(patch: &'a Patch, path: &'a str) -> impl Iterator<Item 
 
 #[cfg(test)]
 mod tests {
-    use ironpxe_core::microversion::Microversion;
     use serde_json::json;
 
     use super::*;
-    use crate::api::links::Links;
-    use crate::rpc::Context;
 
     fn message(version: u16, body: Value) -> String {
-        let call = Call {
-            ctx: Context {
-                request_id: String::new(),
-            },
-            version: Microversion::new(version),
-            links: Links {
-                base: String::new(),
-            },
-            json_suffix: false,
-        };
+        let call = Call::of_version(version);
         match read(&call, Some(body)) {
             Err(ApiError::Fault(fault)) => fault.to_string(),
             other => format!("{other:?}"),

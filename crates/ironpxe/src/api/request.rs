@@ -4,6 +4,7 @@
 //! errors, and logs the request.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::body::HttpBody;
-use axum::extract::{FromRequestParts, Request};
+use axum::extract::{ConnectInfo, FromRef, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use http::request::Parts;
@@ -30,6 +31,7 @@ use crate::api::request_log::{REQUEST_ID, RequestInfo, panicked};
 use crate::api::settings::Settings;
 use crate::api::version;
 use crate::api::{AppState, CommonState};
+use crate::auth::{self, AuthRequest, Caller};
 use crate::ident;
 use crate::rpc::Context;
 use crate::server::ReservedMemory;
@@ -65,13 +67,39 @@ pub(crate) struct Call {
     pub(crate) links: Links,
     /// Whether the path ended in `.json`, which was stripped.
     pub(crate) json_suffix: bool,
+    /// Who sent the request. Never [`Caller::Public`], except in a [`PublicCall`].
+    pub(crate) caller: Caller,
 }
+
+/// The data of a request for the handler of a public route, which may run without credentials.
+#[derive(Debug, Clone)]
+pub(crate) struct PublicCall(pub(crate) Call);
+
+/// Rejects requests without an authenticated caller with 401: for handlers without a [`Call`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Authenticated;
 
 /// Marks a request whose path ended in `.json`.
 #[derive(Debug, Clone, Copy)]
 struct JsonSuffix;
 
 impl Call {
+    /// Without restrictions, for a client of version 1.`minor`.
+    #[cfg(test)]
+    pub(crate) fn of_version(minor: u16) -> Self {
+        Self {
+            ctx: Context {
+                request_id: "req-1".to_owned(),
+            },
+            version: Microversion::new(minor),
+            links: Links {
+                base: "http://h".to_owned(),
+            },
+            json_suffix: false,
+            caller: Caller::Unrestricted { user: None },
+        }
+    }
+
     /// Whether the client's API version includes 1.`minor`.
     pub(crate) fn has(&self, minor: u16) -> bool {
         self.version >= Microversion::new(minor)
@@ -119,9 +147,37 @@ impl FromRequestParts<AppState> for Call {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        Authenticated::from_request_parts(parts, state).await?;
+        let PublicCall(call) = PublicCall::from_request_parts(parts, state).await?;
+        Ok(call)
+    }
+}
+
+impl<S> FromRequestParts<S> for Authenticated
+where
+    S: Sync,
+    CommonState: FromRef<S>,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match parts.extensions.get::<Caller>() {
+            Some(Caller::Unrestricted { .. } | Caller::Keystone(_)) => Ok(Self),
+            None | Some(Caller::Public) => {
+                let state = CommonState::from_ref(state);
+                Err(state.authenticator.no_credentials().into())
+            }
+        }
+    }
+}
+
+impl FromRequestParts<AppState> for PublicCall {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let missing = |what: &str| ApiError::from(Fault::Internal(format!("no {what} was set")));
         let extensions = &parts.extensions;
-        Ok(Self {
+        Ok(Self(Call {
             ctx: extensions
                 .get::<Context>()
                 .cloned()
@@ -134,7 +190,8 @@ impl FromRequestParts<AppState> for Call {
                 base: base_of_links(parts, &state.common.settings),
             },
             json_suffix: extensions.get::<JsonSuffix>().is_some(),
-        })
+            caller: extensions.get().cloned().unwrap_or(Caller::Public),
+        }))
     }
 }
 
@@ -190,6 +247,7 @@ async fn answer(state: &CommonState, routes: Router, mut request: Request) -> Re
 
     // Held until the response is complete.
     let mut _memory = None;
+    let mut caller = None;
     let answered = async {
         if let Some(guard) = &firmware {
             guard.check_method(&ctx)?;
@@ -202,6 +260,14 @@ async fn answer(state: &CommonState, routes: Router, mut request: Request) -> Re
         let path = normal_path(without_suffix.as_ref().unwrap_or(&asked));
         if let Ok(Some(uri)) = &path {
             *request.uri_mut() = uri.clone();
+        }
+        if request.method() != Method::OPTIONS {
+            let authenticated = match to_authenticate(state, &asked, &request) {
+                Some(asking) => state.authenticator.authenticate(&asking).await?,
+                None => Caller::Public,
+            };
+            caller = Some(authenticated.clone());
+            request.extensions_mut().insert(authenticated);
         }
         if !request.body().is_end_stream() {
             // Boxed, because it is much larger than the common path.
@@ -231,8 +297,29 @@ async fn answer(state: &CommonState, routes: Router, mut request: Request) -> Re
         method: &method,
         path: asked.path(),
         started,
+        caller: caller.as_ref(),
     }
     .answered(response)
+}
+
+/// What authentication reads, unless the route is public. `asked` is its URI as the client wrote it.
+fn to_authenticate<'r>(
+    state: &CommonState,
+    asked: &Uri,
+    request: &'r Request,
+) -> Option<AuthRequest<'r>> {
+    let uri = request.uri();
+    let ramdisk_endpoints = state.settings.enable_ramdisk_endpoints;
+    if auth::is_public(request.method(), asked, uri, ramdisk_endpoints) {
+        return None;
+    }
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    Some(AuthRequest {
+        method: request.method(),
+        path: uri.path(),
+        headers: request.headers(),
+        client: peer.map(|ConnectInfo(peer)| peer.ip()),
+    })
 }
 
 /// The ID that correlates an operation across services: only for the log, and only in the standard
@@ -429,6 +516,7 @@ mod tests {
             settings: Arc::new(Settings::default()),
             images: crate::images::testing::images(),
             stopping: tokio_util::sync::CancellationToken::new(),
+            authenticator: auth::Authenticator::NoAuth,
         };
         let routes = Router::new().route(
             "/v1/boom",

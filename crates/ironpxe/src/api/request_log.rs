@@ -10,6 +10,7 @@ use ironpxe_core::error::Fault;
 use ironpxe_core::mask::STARS;
 
 use crate::api::error::{ApiError, Failure};
+use crate::auth::Caller;
 
 /// The header names of the request ID in a response.
 pub(super) const REQUEST_ID: [HeaderName; 2] = [
@@ -27,6 +28,8 @@ pub(super) struct RequestInfo<'r> {
     pub(super) method: &'r Method,
     pub(super) path: &'r str,
     pub(super) started: Instant,
+    /// Who sent it, if it came that far.
+    pub(super) caller: Option<&'r Caller>,
 }
 
 impl RequestInfo<'_> {
@@ -67,16 +70,18 @@ impl RequestInfo<'_> {
         } = self;
         let global_id = self.global_id.unwrap_or_default();
         let status = status.as_u16();
+        let user = self.caller.and_then(Caller::user);
+        let project = self.caller.and_then(Caller::project);
         if let Some(cause) = cause {
             tracing::error!(
                 req.id = %id, req.global_id = %global_id, %method, path = &*masked_path(path), status,
-                elapsed = ?started.elapsed(),
+                user, project, elapsed = ?started.elapsed(),
                 error = %cause, "request failed"
             );
         } else {
             tracing::debug!(
                 req.id = %id, req.global_id = %global_id, %method, path = &*masked_path(path), status,
-                elapsed = ?started.elapsed(),
+                user, project, elapsed = ?started.elapsed(),
                 "request completed"
             );
         }

@@ -7,7 +7,7 @@ use ironpxe_core::microversion::Microversion;
 use serde_json::{Map, Value, json};
 
 use crate::api::AppState;
-use crate::api::request::Call;
+use crate::api::request::{Call, PublicCall};
 
 pub(super) fn routes() -> Router<AppState> {
     // Ironic accepts every method at `/`. CONNECT and TRACE do not apply to the resource: a 200
@@ -32,7 +32,7 @@ const LINKED: [(&str, u16); 12] = [
     ("continue_inspection", 84),
 ];
 
-async fn root(call: Call) -> Json<Value> {
+async fn root(PublicCall(call): PublicCall) -> Json<Value> {
     let version = version(&call);
     Json(json!({
         "name": "OpenStack Ironic API",
@@ -43,7 +43,7 @@ async fn root(call: Call) -> Json<Value> {
     }))
 }
 
-async fn v1(call: Call) -> Json<Value> {
+async fn v1(PublicCall(call): PublicCall) -> Json<Value> {
     let mut body = Map::new();
     body.insert("id".to_owned(), json!("v1"));
     let docs = "https://docs.openstack.org//ironic/latest/contributor//webapi.html";

@@ -7,6 +7,8 @@ use crate::server::RequestMemory;
 pub(crate) struct Settings {
     /// `[api]public_endpoint`: the base of links. If unset, the URL that the client used.
     pub public_endpoint: Option<String>,
+    /// `[api]enable_ramdisk_endpoints`: whether agents can look up their node and send heartbeats.
+    pub enable_ramdisk_endpoints: bool,
     /// `[api]max_limit`: the maximum page size.
     pub max_limit: u32,
     /// `[api]max_json_body_size`, in bytes.
@@ -23,6 +25,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             public_endpoint: None,
+            enable_ramdisk_endpoints: true,
             max_limit: 1000,
             max_body_bytes: 1024 * 1024,
             max_provision_body_bytes: 64 * 1024 * 1024,

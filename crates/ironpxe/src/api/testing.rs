@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::api::{self, AppState, CommonState, NodeSource};
+use crate::auth::Authenticator;
 use crate::boot::{self, BootFacts, BootService};
 use crate::conductor::{self, LocalConductor};
 use crate::db::Db;
@@ -56,6 +57,7 @@ pub(crate) struct TestAppBuilder {
     boot: Box<boot::BootServiceSettings>,
     conductor: Box<conductor::Settings>,
     api: api::Settings,
+    authenticator: Authenticator,
     folder: Arc<TempDir>,
 }
 
@@ -170,6 +172,7 @@ impl TestAppBuilder {
             boot: Box::new(boot::testing::settings()),
             conductor: Box::new(conductor::testing::settings()),
             api: api::Settings::default(),
+            authenticator: Authenticator::NoAuth,
             folder,
         }
     }
@@ -198,6 +201,11 @@ impl TestAppBuilder {
         self
     }
 
+    pub(crate) fn authenticator(mut self, authenticator: Authenticator) -> Self {
+        self.authenticator = authenticator;
+        self
+    }
+
     /// On a database file in the folder.
     #[cfg(test)]
     pub(crate) async fn start(self) -> TestApp {
@@ -215,6 +223,7 @@ impl TestAppBuilder {
             conductor: Arc::new(conductor.clone()),
             common: CommonState {
                 boot,
+                authenticator: self.authenticator,
                 settings: Arc::new(self.api),
                 images,
                 nodes: NodeSource::Own(db.clone()),

@@ -11,6 +11,7 @@ use super::listener::{Listener, listen};
 use super::role::Role;
 use super::settings::api_settings;
 use crate::api;
+use crate::auth::Authenticator;
 use crate::config::Config;
 use crate::rpc::Conductor;
 use crate::server::HttpService;
@@ -46,6 +47,7 @@ impl ApiService {
             conductor,
             common: api::CommonState {
                 boot: common.boot.clone(),
+                authenticator: Authenticator::NoAuth,
                 settings: Arc::new(api_settings(&common.config)),
                 images: common.images.clone(),
                 nodes: api::NodeSource::Own(common.db.clone()),

@@ -14,6 +14,7 @@ use super::role::Role;
 use super::settings::{api_settings, boot_settings, images};
 use super::validate::{Validated, validate};
 use super::{AppError, SHUTDOWN_TIMEOUT, noted, reload};
+use crate::auth::Authenticator;
 use crate::beside::{Ironic, MysqlSettings, MysqlTls};
 use crate::boot::{BootFacts, BootService, HardwareTypes, Templates};
 use crate::config::{self, BesideSource, Config, Endpoint, PublicEndpoint, Secret};
@@ -84,6 +85,8 @@ pub(super) async fn serve(config: Config, ironic: Ironic) -> Result<(), AppError
     let stopping = CancellationToken::new();
     let http_service = api::http_service_beside(api::CommonState {
         boot,
+        // Machines are not authenticated, and nobody else is served.
+        authenticator: Authenticator::NoAuth,
         settings: Arc::new(api_settings(&config)),
         images,
         nodes: api::NodeSource::Ironic(ironic.clone()),

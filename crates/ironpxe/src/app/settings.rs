@@ -232,6 +232,7 @@ pub(super) fn api_settings(config: &Config) -> api::Settings {
             .public_endpoint
             .as_ref()
             .map(|endpoint| endpoint.0.clone()),
+        enable_ramdisk_endpoints: api.enable_ramdisk_endpoints,
         max_limit: api.max_limit,
         max_body_bytes: bytes(api.max_json_body_size),
         max_provision_body_bytes: bytes(api.max_json_body_size_provision),

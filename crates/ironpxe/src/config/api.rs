@@ -38,6 +38,9 @@ section! {
         /// How long `/readyz` reports "not ready" before the service stops accepting requests, in
         /// seconds: as long as a load balancer needs to notice.
         pub shutdown_delay: u16 = 0, in 0..=600;
+        /// Whether ramdisks can look up their node, send heartbeats and end an inspection. Needs no
+        /// credentials; the node's agent token is checked.
+        pub enable_ramdisk_endpoints: bool = true;
         /// Allow listening on other addresses than loopback although clients are not authenticated.
         /// Only for trusted networks.
         pub allow_unauthenticated_access: bool = false;

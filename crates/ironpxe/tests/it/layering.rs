@@ -18,6 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "app",
         &[
             "api",
+            "auth",
             "beside",
             "boot",
             "conductor",
@@ -42,6 +43,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "api",
         &[
+            "auth",
             "beside",
             "boot",
             "rpc",
@@ -53,6 +55,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "ident",
         ],
     ),
+    // Who sends a request of the API.
+    ("auth", &[]),
     // The nodes of an existing Ironic. (`db` detects commits to its file.)
     (
         "beside",

@@ -17,7 +17,7 @@ use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::error::{ApiError, Result};
 use crate::api::passthru::{self, CallArgs};
-use crate::api::request::Call;
+use crate::api::request::{Authenticated, Call};
 use crate::boot::{BootRequest, Client};
 use crate::rpc::Context;
 
@@ -55,31 +55,52 @@ pub(super) async fn methods_by_query(
 pub(super) async fn by_query(
     state: State<AppState>,
     ctx: Extension<Context>,
+    authenticated: Result<Authenticated>,
     Path(driver): Path<String>,
     http_method: Method,
     client: Client,
     args: Result<CallArgs>,
 ) -> Result<Response> {
     let named = args.and_then(CallArgs::method_in_query);
-    run(state, ctx, &driver, &http_method, client, named).await
+    run(
+        state,
+        ctx,
+        authenticated,
+        &driver,
+        &http_method,
+        client,
+        named,
+    )
+    .await
 }
 
 /// `…/vendor_passthru/<method>`
 pub(super) async fn by_path(
     state: State<AppState>,
     ctx: Extension<Context>,
+    authenticated: Result<Authenticated>,
     Path((driver, method)): Path<(String, String)>,
     http_method: Method,
     client: Client,
     args: Result<CallArgs>,
 ) -> Result<Response> {
     let named = args.and_then(|args| Ok((method.clone(), args.of(&method)?)));
-    run(state, ctx, &driver, &http_method, client, named).await
+    run(
+        state,
+        ctx,
+        authenticated,
+        &driver,
+        &http_method,
+        client,
+        named,
+    )
+    .await
 }
 
 async fn run(
     State(state): State<AppState>,
     Extension(ctx): Extension<Context>,
+    authenticated: Result<Authenticated>,
     driver: &str,
     http_method: &Method,
     client: Client,
@@ -93,6 +114,8 @@ async fn run(
             return Ok(answering.await.into_response());
         }
         Ok((method, args)) => {
+            // Only boot scripts are public.
+            authenticated?;
             let conductor = &state.conductor;
             conductor
                 .driver_vendor_passthru(&ctx, driver, &method, http_method, args)

@@ -154,6 +154,7 @@ fn request_info<'r>(id: &'r str, target: &'r str, started: Instant) -> RequestIn
         method: &Method::GET,
         path: target.split_once('?').map_or(target, |(path, _)| path),
         started,
+        caller: None,
     }
 }
 

@@ -53,7 +53,7 @@ impl Log {
 
 /// The path of every endpoint, as the router has them, with something real in each place.
 fn paths(service: &Service) -> BTreeSet<String> {
-    let routes = format!("{:?}", api::routes());
+    let routes = format!("{:?}", api::routes(&api::Settings::default()));
     let mut paths = BTreeSet::new();
     for text in routes.split('"').filter(|text| text.starts_with('/')) {
         let path: Vec<String> = text

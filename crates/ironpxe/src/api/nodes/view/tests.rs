@@ -1,22 +1,10 @@
 use ::time::OffsetDateTime;
 use ironpxe_core::JsonMap;
-use ironpxe_core::microversion::Microversion;
 
 use super::*;
-use crate::api::links::Links;
-use crate::rpc::Context;
 
 fn call(minor: u16) -> Call {
-    Call {
-        ctx: Context {
-            request_id: String::new(),
-        },
-        version: Microversion::new(minor),
-        links: Links {
-            base: "http://h".to_owned(),
-        },
-        json_suffix: false,
-    }
+    Call::of_version(minor)
 }
 
 fn node() -> Node {
