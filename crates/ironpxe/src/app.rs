@@ -170,13 +170,17 @@ pub(crate) async fn serve(config: Config, role: Role) -> Result<(), AppError> {
         RoleSetup::All { drivers } => {
             let endpoint = String::new();
             let conductor = ConductorService::start(&common, drivers, name, endpoint).await?;
-            let (api, http_service) =
-                ApiService::new(&common, Arc::new(conductor.conductor().clone()));
+            let (api, http_service) = ApiService::new(
+                &common,
+                Arc::new(conductor.conductor().clone()),
+                policy.clone(),
+            );
             (Some(api), Some(conductor), http_service)
         }
         RoleSetup::Api { rpc: client } => {
             let conductors = json_rpc::remote(&common.db, rpc, *client)?;
-            let (api, http_service) = ApiService::new(&common, Arc::new(conductors));
+            let (api, http_service) =
+                ApiService::new(&common, Arc::new(conductors), policy.clone());
             (Some(api), None, http_service)
         }
         RoleSetup::Conductor { drivers, security } => {

@@ -81,7 +81,7 @@ async fn take(state: &AppState, call: &Call, node: &str, args: &Args) -> Result<
             "Field \"agent_verify_ca\" not recognised in this version",
         ));
     }
-    let node = resolve::find(state, call, node).await?;
+    let node = resolve::find_agent(state, call, node).await?;
     // An installer has no callback URL.
     if !callback_url.is_empty() && !is_url(&callback_url) {
         return Err(ApiError::invalid(
@@ -103,10 +103,7 @@ async fn take(state: &AppState, call: &Call, node: &str, args: &Args) -> Result<
         agent_status,
         agent_status_message,
     };
-    state
-        .conductor
-        .heartbeat(&call.ctx, node.uuid, beat)
-        .await?;
+    state.conductor.heartbeat(&call.ctx, node, beat).await?;
     Ok(StatusCode::ACCEPTED)
 }
 

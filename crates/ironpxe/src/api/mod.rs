@@ -1,12 +1,13 @@
 //! The REST API, compatible with Ironic's clients.
 //!
 //! The files mirror the URLs, one endpoint per file. Handlers parse the request, check the API
-//! version, call the [`Conductor`] for changes or read the [`Db`] otherwise, and encode the
+//! version, call the [`Conductor`] for changes or read the [`Store`] otherwise, and encode the
 //! response. They are stateless.
 //!
 //! [`request`] is the outermost service layer, [`version`] negotiates the microversion, [`error`]
 //! encodes faults as HTTP, [`args`] and [`body`] parse requests. [`firmware`] has the endpoints for
-//! machines, which [`crate::boot`] serves.
+//! machines, which [`crate::boot`] serves. [`access`] asks the policy; [`store`] and [`resolve`] only
+//! find what the caller may see.
 
 use std::sync::Arc;
 
@@ -16,12 +17,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::Authenticator;
 use crate::boot::BootService;
-use crate::db::Db;
 use crate::images::Images;
+use crate::policy::CurrentPolicy;
 use crate::rpc::Conductor;
 use crate::server::HttpService;
 
+mod access;
 pub(crate) mod args;
+mod audit;
 pub(crate) mod body;
 mod conductors;
 mod drivers;
@@ -48,6 +51,7 @@ mod root;
 mod schema;
 pub(crate) mod settings;
 mod shards;
+mod store;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod testing;
 mod version;
@@ -55,6 +59,7 @@ mod volume;
 
 pub(crate) use self::health::NodeSource;
 pub(crate) use self::settings::Settings;
+pub(crate) use self::store::Store;
 
 use self::error::ApiError;
 use self::request::RequestService;
@@ -63,9 +68,11 @@ use self::request::RequestService;
 #[derive(Clone)]
 pub(crate) struct AppState {
     /// For reading resources.
-    pub db: Db,
+    pub store: Store,
     /// For changes, and for calls of drivers.
     pub conductor: Arc<dyn Conductor>,
+    /// Who may do what.
+    pub policy: CurrentPolicy,
     /// The state of the endpoints for machines.
     pub common: CommonState,
 }

@@ -4,7 +4,7 @@
 //! errors, and logs the request.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,8 +21,10 @@ use http::uri::Authority;
 use http::{HeaderMap, Method, StatusCode, Uri, header};
 use ironpxe_core::error::Fault;
 use ironpxe_core::microversion::Microversion;
+use ironpxe_core::policy::Policy;
 use tower::{Service, ServiceExt};
 
+use crate::api::audit::{self, Audit};
 use crate::api::body;
 use crate::api::error::ApiError;
 use crate::api::firmware::Guard;
@@ -69,6 +71,10 @@ pub(crate) struct Call {
     pub(crate) json_suffix: bool,
     /// Who sent the request. Never [`Caller::Public`], except in a [`PublicCall`].
     pub(crate) caller: Caller,
+    /// Who may do what; the same during the whole request.
+    pub(crate) policy: Arc<Policy>,
+    /// For the log of changes.
+    pub(crate) audit: Audit,
 }
 
 /// The data of a request for the handler of a public route, which may run without credentials.
@@ -97,6 +103,8 @@ impl Call {
             },
             json_suffix: false,
             caller: Caller::Unrestricted { user: None },
+            policy: Arc::new(Policy::defaults()),
+            audit: Audit::default(),
         }
     }
 
@@ -178,6 +186,8 @@ impl FromRequestParts<AppState> for PublicCall {
         let missing = |what: &str| ApiError::from(Fault::Internal(format!("no {what} was set")));
         let extensions = &parts.extensions;
         Ok(Self(Call {
+            policy: state.policy.current(),
+            audit: extensions.get::<Audit>().cloned().unwrap_or_default(),
             ctx: extensions
                 .get::<Context>()
                 .cloned()
@@ -240,6 +250,9 @@ async fn answer(state: &CommonState, routes: Router, mut request: Request) -> Re
 
     let firmware = Guard::of(&request);
     request.extensions_mut().insert(ctx.clone());
+    let audit = Audit::of(&method);
+    request.extensions_mut().insert(audit.clone());
+    let client = client_address(&request);
     if let Some(authority) = asked.authority() {
         // The normalized path does not have it.
         request.extensions_mut().insert(authority.clone());
@@ -263,7 +276,10 @@ async fn answer(state: &CommonState, routes: Router, mut request: Request) -> Re
         }
         if request.method() != Method::OPTIONS {
             let authenticated = match to_authenticate(state, &asked, &request) {
-                Some(asking) => state.authenticator.authenticate(&asking).await?,
+                Some(asking) => match chosen_caller(&request) {
+                    Some(caller) => caller,
+                    None => state.authenticator.authenticate(&asking).await?,
+                },
                 None => Caller::Public,
             };
             caller = Some(authenticated.clone());
@@ -291,6 +307,14 @@ async fn answer(state: &CommonState, routes: Router, mut request: Request) -> Re
     if let Some(guard) = &firmware {
         response = guard.check_answer(state, &ctx, response);
     }
+    let info = audit::Request {
+        id: &ctx.request_id,
+        client,
+        caller: caller.as_ref(),
+        method: &method,
+        path: asked.path(),
+    };
+    audit.log(&info, response.status());
     RequestInfo {
         id: &ctx.request_id,
         global_id: global_id.as_deref(),
@@ -313,13 +337,24 @@ fn to_authenticate<'r>(
     if auth::is_public(request.method(), asked, uri, ramdisk_endpoints) {
         return None;
     }
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     Some(AuthRequest {
         method: request.method(),
         path: uri.path(),
         headers: request.headers(),
-        client: peer.map(|ConnectInfo(peer)| peer.ip()),
+        client: client_address(request),
     })
+}
+
+/// The address of the client.
+fn client_address(request: &Request) -> Option<IpAddr> {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    peer.map(|ConnectInfo(peer)| peer.ip())
+}
+
+/// The caller that a test chose.
+fn chosen_caller(request: &Request) -> Option<Caller> {
+    let caller = request.extensions().get::<Caller>();
+    caller.filter(|_| cfg!(test)).cloned()
 }
 
 /// The ID that correlates an operation across services: only for the log, and only in the standard

@@ -9,6 +9,8 @@ pub(crate) struct Settings {
     pub public_endpoint: Option<String>,
     /// `[api]enable_ramdisk_endpoints`: whether agents can look up their node and send heartbeats.
     pub enable_ramdisk_endpoints: bool,
+    /// `[api]project_admin_can_manage_own_nodes`.
+    pub project_admin_can_manage_own_nodes: bool,
     /// `[api]max_limit`: the maximum page size.
     pub max_limit: u32,
     /// `[api]max_json_body_size`, in bytes.
@@ -26,6 +28,7 @@ impl Default for Settings {
         Self {
             public_endpoint: None,
             enable_ramdisk_endpoints: true,
+            project_admin_can_manage_own_nodes: true,
             max_limit: 1000,
             max_body_bytes: 1024 * 1024,
             max_provision_body_bytes: 64 * 1024 * 1024,

@@ -1,5 +1,6 @@
 //! `GET /v1/shards`: the shards with their number of nodes.
 
+use ironpxe_core::policy::{Rule, Target};
 use std::collections::BTreeMap;
 
 use axum::extract::State;
@@ -12,7 +13,6 @@ use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::error::Result;
 use crate::api::request::Call;
-use crate::db::{NodeFilter, Page};
 
 pub(super) fn routes() -> Router<AppState> {
     Router::new().route("/v1/shards", get(list))
@@ -23,13 +23,10 @@ async fn list(State(state): State<AppState>, call: Call, args: Args) -> Result<J
         return Err(Fault::NotInThisVersion.into());
     }
     args.only(&[])?;
-    let nodes = state
-        .db
-        .node_list(&NodeFilter::default(), &Page::default())
-        .await?;
+    call.authorize(Rule::ShardsGet, &Target::NONE)?;
     let mut counts: BTreeMap<Option<String>, u64> = BTreeMap::new();
-    for node in nodes {
-        *counts.entry(node.shard).or_default() += 1;
+    for shard in state.store.shards().await? {
+        *counts.entry(shard).or_default() += 1;
     }
     let mut counts: Vec<_> = counts.into_iter().collect();
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));

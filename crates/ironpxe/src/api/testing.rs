@@ -20,6 +20,7 @@ use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
 use ironpxe_core::id::{NodeUuid, PortUuid};
 use ironpxe_core::node::Node;
+use ironpxe_core::policy::Policy;
 use ironpxe_core::port::Port;
 use ironpxe_core::provision_state::ProvisionState;
 use serde_json::json;
@@ -33,6 +34,7 @@ use crate::boot::{self, BootFacts, BootService};
 use crate::conductor::{self, LocalConductor};
 use crate::db::Db;
 use crate::lifecycle::Tasks;
+use crate::policy::CurrentPolicy;
 use crate::server::HttpService;
 use crate::{clock, ident};
 
@@ -58,6 +60,7 @@ pub(crate) struct TestAppBuilder {
     conductor: Box<conductor::Settings>,
     api: api::Settings,
     authenticator: Authenticator,
+    policy: CurrentPolicy,
     folder: Arc<TempDir>,
 }
 
@@ -173,6 +176,7 @@ impl TestAppBuilder {
             conductor: Box::new(conductor::testing::settings()),
             api: api::Settings::default(),
             authenticator: Authenticator::NoAuth,
+            policy: CurrentPolicy::new(Policy::defaults()),
             folder,
         }
     }
@@ -219,8 +223,9 @@ impl TestAppBuilder {
         let start = conductor::testing::start(&db, boot.clone(), *self.conductor, Tasks::new());
         let conductor = Box::pin(start).await;
         let http_service = api::http_service(AppState {
-            db: db.clone(),
+            store: api::Store::new(db.clone()),
             conductor: Arc::new(conductor.clone()),
+            policy: self.policy,
             common: CommonState {
                 boot,
                 authenticator: self.authenticator,

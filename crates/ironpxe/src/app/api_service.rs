@@ -13,6 +13,7 @@ use super::settings::api_settings;
 use crate::api;
 use crate::auth::Authenticator;
 use crate::config::Config;
+use crate::policy::CurrentPolicy;
 use crate::rpc::Conductor;
 use crate::server::HttpService;
 
@@ -40,11 +41,16 @@ impl ApiService {
     }
 
     /// The API and its HTTP service. `conductor` is the one of this process, or all remote ones.
-    pub(super) fn new(common: &Common, conductor: Arc<dyn Conductor>) -> (Self, HttpService) {
+    pub(super) fn new(
+        common: &Common,
+        conductor: Arc<dyn Conductor>,
+        policy: CurrentPolicy,
+    ) -> (Self, HttpService) {
         let stopping = CancellationToken::new();
         let http_service = api::http_service(api::AppState {
-            db: common.db.clone(),
+            store: api::Store::new(common.db.clone()),
             conductor,
+            policy,
             common: api::CommonState {
                 boot: common.boot.clone(),
                 authenticator: Authenticator::NoAuth,

@@ -233,6 +233,7 @@ pub(super) fn api_settings(config: &Config) -> api::Settings {
             .as_ref()
             .map(|endpoint| endpoint.0.clone()),
         enable_ramdisk_endpoints: api.enable_ramdisk_endpoints,
+        project_admin_can_manage_own_nodes: config.api.project_admin_can_manage_own_nodes,
         max_limit: api.max_limit,
         max_body_bytes: bytes(api.max_json_body_size),
         max_provision_body_bytes: bytes(api.max_json_body_size_provision),

@@ -17,6 +17,9 @@ section! {
         /// client's request, and boot scripts use `host_ip` and `port`; so it is required if
         /// `host_ip` is a wildcard address (`0.0.0.0`, `::`).
         pub public_endpoint: Option<PublicEndpoint> = None;
+        /// With `auth_strategy = keystone`: who is admin of a project, or has the role `service` in
+        /// it, may enrol nodes, which the project then owns; and who is admin of it may delete them.
+        pub project_admin_can_manage_own_nodes: bool = true;
         /// The maximum number of resources in a list response.
         pub max_limit: u32 = 1000, in 1..=1_000_000;
         /// The largest request body, in bytes.

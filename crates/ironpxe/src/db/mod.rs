@@ -57,7 +57,7 @@ pub(crate) use self::error::{DbError, Duplicate};
 use self::heartbeat_clock::HeartbeatClock;
 pub(crate) use self::list::{Page, SortDirection};
 pub(crate) use self::node_history::Excess;
-pub(crate) use self::node_list::NodeFilter;
+pub(crate) use self::node_list::{NodeFilter, NodeParts};
 pub(crate) use self::open::{Location, Settings, schema_status, upgrade};
 pub(crate) use self::orphans::ReservedBy;
 pub(crate) use self::port::PortFilter;

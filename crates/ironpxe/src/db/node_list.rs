@@ -38,6 +38,8 @@ pub(crate) struct NodeFilter {
     pub owner: Option<String>,
     /// By lessee.
     pub lessee: Option<String>,
+    /// By project: its owner or its lessee.
+    pub project: Option<String>,
     /// Retired, or not.
     pub retired: Option<bool>,
     /// By shard: any of these.
@@ -149,6 +151,7 @@ impl NodeFilter {
             conductor_group,
             owner,
             lessee,
+            project,
             retired,
             shard,
             sharded,
@@ -172,6 +175,7 @@ impl NodeFilter {
         query.equal("nodes.conductor_group", conductor_group.as_deref());
         query.equal("nodes.owner", owner.as_deref());
         query.equal("nodes.lessee", lessee.as_deref());
+        of_project(query, project.as_deref());
         query.equal("nodes.retired", *retired);
         query.present("nodes.shard", *sharded);
         query.equal("nodes.parent_node", *parent_node);
@@ -187,6 +191,17 @@ impl NodeFilter {
                 .push_bind(containing(text))
                 .push(") ESCAPE '\\'");
         }
+    }
+}
+
+/// Only nodes of this project, if one is given, and what belongs to them.
+pub(super) fn of_project<'v>(query: &mut ListQuery<'v>, project: Option<&'v str>) {
+    if let Some(project) = project {
+        query.and().push("(nodes.owner = ").push_bind(project);
+        query
+            .push(" OR nodes.lessee = ")
+            .push_bind(project)
+            .push(")");
     }
 }
 

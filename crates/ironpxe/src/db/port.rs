@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::child::{Child, Operations};
+use super::node_list::of_project;
 use super::port_row::{self, port_columns};
 use super::row::Fields;
 use super::statement::{Statement, Value};
@@ -23,6 +24,8 @@ pub(crate) struct PortFilter {
     pub node_uuid: Option<NodeUuid>,
     /// By MAC address.
     pub address: Option<MacAddress>,
+    /// By the project of the node: its owner or its lessee.
+    pub project: Option<String>,
 }
 
 /// A port and its node, to be followed by `WHERE`.
@@ -61,10 +64,15 @@ impl Db {
         filter: &PortFilter,
         page: &Page<PortUuid>,
     ) -> Result<Vec<Port>, DbError> {
-        let PortFilter { node_uuid, address } = filter;
+        let PortFilter {
+            node_uuid,
+            address,
+            project,
+        } = filter;
         self.child_list(page, |query| {
             query.equal("nodes.uuid", node_uuid.map(|uuid| uuid.0));
             query.equal("ports.address", address.map(|address| address.to_string()));
+            of_project(query, project.as_deref());
         })
         .await
     }

@@ -6,6 +6,7 @@ use ironpxe_core::node::Node;
 use ironpxe_core::volume::{Volume, VolumeConnector, VolumeTarget, Volumes};
 
 use super::child::Child;
+use super::node_list::of_project;
 use super::row::Fields;
 use super::statement::Statement;
 use super::{Db, DbError, Page};
@@ -24,14 +25,17 @@ impl Db {
         self.child_get(uuid.into()).await
     }
 
-    /// The volume connectors or targets of one node, or of all, sorted and paged.
+    /// The volume connectors or targets of one node, or of all, of a project (as the node's owner or
+    /// lessee) or of all, sorted and paged.
     pub(crate) async fn volume_list<V: Volume + Child>(
         &self,
+        project: Option<&str>,
         node: Option<NodeUuid>,
         page: &Page<V::Uuid>,
     ) -> Result<Vec<V>, DbError> {
         self.child_list(page, |query| {
             query.equal("nodes.uuid", node.map(|uuid| uuid.0));
+            of_project(query, project);
         })
         .await
     }

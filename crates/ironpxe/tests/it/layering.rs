@@ -53,6 +53,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "clock",
             "fault_status",
             "ident",
+            "policy",
         ],
     ),
     // Who sends a request of the API.

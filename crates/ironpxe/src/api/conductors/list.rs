@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use ironpxe_core::conductor::Conductor;
 use ironpxe_core::error::Fault;
+use ironpxe_core::policy::{Rule, Target};
 use serde_json::Value;
 
 use crate::api::AppState;
@@ -41,7 +42,8 @@ pub(super) async fn get(
     }
     let fields = fields::listed(fields.as_deref(), detail, &SUMMARY);
     let paging = Paging::read(&args, &state.common.settings, &SORTABLE)?;
-    let mut conductors = state.db.conductor_list().await?;
+    call.authorize(Rule::ConductorGet, &Target::NONE)?;
+    let mut conductors = state.store.conductors().await?;
     sort(&mut conductors, &paging);
     let mut conductors = conductors.into_iter();
     if let Some(marker) = args.text("marker")? {

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use ironpxe_core::error::Fault;
+use ironpxe_core::policy::{Rule, Target};
 use serde_json::Value;
 
 use crate::api::AppState;
@@ -22,7 +23,8 @@ pub(super) async fn get(
     args.only(&["fields"])?;
     let fields = args.list("fields")?;
     check_fields(fields.as_deref())?;
-    let conductor = state.db.conductor_get(&hostname).await?;
+    call.authorize(Rule::ConductorGet, &Target::NONE)?;
+    let conductor = state.store.conductor(&hostname).await?;
     let conductor = conductor.ok_or(Fault::ConductorNotFound(hostname))?;
     let fields = fields::requested(fields.as_deref());
     Ok(Json(view(&call, &conductor, fields.as_deref())))

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use ironpxe_core::policy::{Rule, Target};
 use serde_json::{Value, json};
 
 use crate::api::AppState;
@@ -30,6 +31,7 @@ pub(super) async fn get(
     if fields.is_some() {
         call.not_acceptable_before(77)?;
     }
+    call.authorize(Rule::DriverGet, &Target::NONE)?;
     let drivers = match kind.as_deref() {
         None | Some("dynamic") => state.conductor.drivers(&call.ctx).await?,
         // Classic drivers were removed years ago.

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use ironpxe_core::policy::{Rule, Target};
 use serde_json::Value;
 
 use crate::api::AppState;
@@ -16,6 +17,7 @@ pub(super) async fn get(
     args: Args,
 ) -> Result<Json<Value>> {
     args.only(&[])?;
+    call.authorize(Rule::DriverGetProperties, &Target::NONE)?;
     let properties = state
         .conductor
         .driver_properties(&call.ctx, &driver)
@@ -31,6 +33,7 @@ pub(super) async fn by_query(
 ) -> Result<Json<Value>> {
     args.only(&["driver_name"])?;
     let driver = args.required_text("driver_name")?;
+    call.authorize(Rule::DriverGetProperties, &Target::NONE)?;
     let properties = state
         .conductor
         .driver_properties(&call.ctx, &driver)

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use ironpxe_core::error::Fault;
+use ironpxe_core::policy::{Rule, Target};
 use serde_json::Value;
 
 use crate::api::AppState;
@@ -22,6 +23,7 @@ pub(super) async fn get(
     if fields.is_some() {
         call.not_acceptable_before(77)?;
     }
+    call.authorize(Rule::DriverGet, &Target::NONE)?;
     let drivers = state.conductor.drivers(&call.ctx).await?;
     let driver = drivers.iter().find(|driver| driver.name == name);
     let driver = driver.ok_or(Fault::DriverNotFound(name))?;

@@ -11,13 +11,14 @@ use axum::{Extension, Json};
 use http::Method;
 use ironpxe_core::JsonMap;
 use ironpxe_core::passthru::HttpMethod;
+use ironpxe_core::policy::{Rule, Target};
 use serde_json::Value;
 
 use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::error::{ApiError, Result};
 use crate::api::passthru::{self, CallArgs};
-use crate::api::request::{Authenticated, Call};
+use crate::api::request::Call;
 use crate::boot::{BootRequest, Client};
 use crate::rpc::Context;
 
@@ -29,6 +30,7 @@ pub(super) async fn methods(
     args: Args,
 ) -> Result<Json<Value>> {
     args.only(&[])?;
+    call.authorize(Rule::DriverVendorPassthru, &Target::NONE)?;
     let methods = state
         .conductor
         .driver_vendor_passthru_methods(&call.ctx, &driver)
@@ -44,6 +46,7 @@ pub(super) async fn methods_by_query(
 ) -> Result<Json<Value>> {
     args.only(&["driver_name"])?;
     let driver = args.required_text("driver_name")?;
+    call.authorize(Rule::DriverVendorPassthru, &Target::NONE)?;
     let methods = state
         .conductor
         .driver_vendor_passthru_methods(&call.ctx, &driver)
@@ -55,52 +58,34 @@ pub(super) async fn methods_by_query(
 pub(super) async fn by_query(
     state: State<AppState>,
     ctx: Extension<Context>,
-    authenticated: Result<Authenticated>,
+    call: Result<Call>,
     Path(driver): Path<String>,
     http_method: Method,
     client: Client,
     args: Result<CallArgs>,
 ) -> Result<Response> {
     let named = args.and_then(CallArgs::method_in_query);
-    run(
-        state,
-        ctx,
-        authenticated,
-        &driver,
-        &http_method,
-        client,
-        named,
-    )
-    .await
+    run(state, ctx, call, &driver, &http_method, client, named).await
 }
 
 /// `…/vendor_passthru/<method>`
 pub(super) async fn by_path(
     state: State<AppState>,
     ctx: Extension<Context>,
-    authenticated: Result<Authenticated>,
+    call: Result<Call>,
     Path((driver, method)): Path<(String, String)>,
     http_method: Method,
     client: Client,
     args: Result<CallArgs>,
 ) -> Result<Response> {
     let named = args.and_then(|args| Ok((method.clone(), args.of(&method)?)));
-    run(
-        state,
-        ctx,
-        authenticated,
-        &driver,
-        &http_method,
-        client,
-        named,
-    )
-    .await
+    run(state, ctx, call, &driver, &http_method, client, named).await
 }
 
 async fn run(
     State(state): State<AppState>,
     Extension(ctx): Extension<Context>,
-    authenticated: Result<Authenticated>,
+    call: Result<Call>,
     driver: &str,
     http_method: &Method,
     client: Client,
@@ -115,10 +100,11 @@ async fn run(
         }
         Ok((method, args)) => {
             // Only boot scripts are public.
-            authenticated?;
+            let call = call?;
+            call.authorize(Rule::DriverVendorPassthru, &Target::NONE)?;
             let conductor = &state.conductor;
             conductor
-                .driver_vendor_passthru(&ctx, driver, &method, http_method, args)
+                .driver_vendor_passthru(&call.ctx, driver, &method, http_method, args)
                 .await
         }
         Err(ApiError::Fault(fault)) => Err(fault),

@@ -13,6 +13,7 @@ use ironpxe_core::field::value::is_logical_name;
 use ironpxe_core::mac::MacAddress;
 use ironpxe_core::mask::mask_text;
 use ironpxe_core::node::Node;
+use ironpxe_core::policy::Rule;
 use ironpxe_core::provision_state::ProvisionState;
 use serde_json::{Value, json};
 
@@ -21,6 +22,9 @@ use crate::api::args::Args;
 use crate::api::error::{ApiError, Result};
 use crate::api::request::Call;
 use crate::api::resolve::find;
+
+/// What the preview requires.
+const RULE: Rule = Rule::NodeBootScriptGet;
 
 pub(super) async fn get(
     State(state): State<AppState>,
@@ -39,6 +43,11 @@ pub(super) async fn get(
     };
     let named = args.mac("port_address")?;
     let (node, known) = machine(&state, &call, &ident).await?;
+    if let Some(address) = named {
+        // The answer must not tell whose port it is, nor whether there is one.
+        let found = state.store.node_by_address(&call, address).await?;
+        found.ok_or_else(|| Fault::PortNotFound(address.to_string()))?;
+    }
     let address = named.or(known);
     let machine = address.map_or(BootIdent::Node(node.uuid), BootIdent::Address);
     let preview = state.common.boot.preview(machine, &overrides).await?;
@@ -70,15 +79,17 @@ pub(super) async fn get(
 /// because an address without colons is a valid name.
 async fn machine(state: &AppState, call: &Call, ident: &str) -> Result<(Node, Option<MacAddress>)> {
     let Ok(address) = ident.parse::<MacAddress>() else {
-        return Ok((find(state, call, ident).await?, None));
+        return Ok((find(state, call, ident, RULE).await?, None));
     };
     if is_logical_name(ident)
-        && let Some(node) = state.db.node_get_by_name(ident).await?
+        && let Some(node) = state.store.node_by_name(call, ident).await?
     {
+        call.authorize_node(RULE, &node)?;
         return Ok((node, None));
     }
-    let found = state.db.node_get_by_address(address).await?;
-    let (node, _) = found.ok_or_else(|| Fault::PortNotFound(address.to_string()))?;
+    let found = state.store.node_by_address(call, address).await?;
+    let node = found.ok_or_else(|| Fault::PortNotFound(address.to_string()))?;
+    call.authorize_node(RULE, &node)?;
     Ok((node, Some(address)))
 }
 

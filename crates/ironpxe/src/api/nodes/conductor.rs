@@ -16,7 +16,7 @@ pub(super) struct Conductors(Vec<Conductor>);
 impl Conductors {
     /// The registered conductors.
     pub(super) async fn read(state: &AppState) -> Result<Self> {
-        Ok(Self(state.db.conductor_list().await?))
+        Ok(Self(state.store.conductors().await?))
     }
 
     /// The registered conductors if the field is shown; otherwise none.

@@ -9,6 +9,7 @@ use ironpxe_core::field::value::{Field, schema_error};
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::node::Node;
 use ironpxe_core::node::fields::{CREATABLE, NODE_FIELDS};
+use ironpxe_core::policy::{Rule, Target};
 use ironpxe_core::provision_state::ProvisionState;
 use serde_json::{Map, Value};
 
@@ -34,7 +35,7 @@ pub(super) async fn post(
     if let Some(name) = &node.name {
         node_name::check(&call, name, "Cannot create node with invalid name")?;
     }
-    check_owner(&mut node)?;
+    own(&state, &call, &mut node)?;
     if let Some(parent) = body.get("parent_node").and_then(Value::as_str) {
         node.parent_node = Some(parent_of(&state, &call, &node, parent).await?);
     }
@@ -50,16 +51,29 @@ pub(super) async fn post(
         .into_response())
 }
 
-/// A node belongs to the creator's project. Unauthenticated clients have none, so they cannot set
-/// an owner here; it can be set later.
-fn check_owner(node: &mut Node) -> Result<()> {
-    match node.owner.take() {
-        Some(owner) if !owner.is_empty() => Err(ApiError::invalid(
+/// Whether the caller may create the node, and who then owns it: with `[api]
+/// project_admin_can_manage_own_nodes` the creator's project, unless the token is for the system.
+/// Clients without token have no project, so they cannot set an owner here; it can be set later.
+fn own(state: &AppState, call: &Call, node: &mut Node) -> Result<()> {
+    let is_self_owned = state.common.settings.project_admin_can_manage_own_nodes
+        && call.may(Rule::NodeCreateSelfOwnedNode, &Target::NONE);
+    if !is_self_owned {
+        return call.authorize(Rule::NodeCreate, &Target::NONE);
+    }
+    call.authorize(Rule::NodeCreateSelfOwnedNode, &Target::NONE)?;
+    if call.is_for_system() {
+        return Ok(());
+    }
+    let project = call.project().map(str::to_owned);
+    let asked = node.owner.take().filter(|owner| !owner.is_empty());
+    if asked.is_some() && asked != project {
+        return Err(ApiError::invalid(
             "Cannot create a node as a project scoped admin with an owner other than your own \
              project.",
-        )),
-        _ => Ok(()),
+        ));
     }
+    node.owner = project;
+    Ok(())
 }
 
 /// `POST /v1/nodes/<node>`: Ironic reads the last part of the URL as the body.
@@ -131,7 +145,7 @@ pub(super) async fn parent_of(
     node: &Node,
     parent: &str,
 ) -> Result<uuid::Uuid> {
-    match lookup(state, call, parent).await {
+    match lookup(state, call, parent, Rule::NodeGet).await {
         Ok(found) if found.owner == node.owner => Ok(found.uuid.0),
         Ok(_) | Err(ApiError::Fault(ironpxe_core::error::Fault::NodeNotFound(_))) => {
             Err(ApiError::invalid(format!(

@@ -2,8 +2,10 @@
 
 use axum::extract::{Path, State};
 use http::StatusCode;
+use ironpxe_core::policy::Rule;
 
 use crate::api::AppState;
+use crate::api::access::of_node;
 use crate::api::args::Args;
 use crate::api::error::Result;
 use crate::api::request::Call;
@@ -17,7 +19,15 @@ pub(super) async fn delete(
 ) -> Result<StatusCode> {
     check_ident(&ident)?;
     args.only(&[])?;
-    let node = find_item(&state, &call, &ident).await?;
+    let node = find_item(&state, &call, &ident, Rule::NodeGet).await?;
+    let is_self_owned = state.common.settings.project_admin_can_manage_own_nodes
+        && !call.may(Rule::NodeDelete, &of_node(&node));
+    let rule = if is_self_owned {
+        Rule::NodeDeleteSelfOwnedNode
+    } else {
+        Rule::NodeDelete
+    };
+    call.authorize_node(rule, &node)?;
     state.conductor.node_destroy(&call.ctx, node.uuid).await?;
     Ok(StatusCode::NO_CONTENT)
 }

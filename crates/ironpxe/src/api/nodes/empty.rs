@@ -3,6 +3,7 @@
 use axum::extract::{Path, State};
 use axum::routing::get;
 use axum::{Json, Router};
+use ironpxe_core::policy::Rule;
 use serde_json::{Value, json};
 
 use crate::api::AppState;
@@ -11,12 +12,12 @@ use crate::api::nodes::since;
 use crate::api::request::Call;
 use crate::api::resolve::find;
 
-/// The part of the URL, the name of the list, and the minor version that introduced it.
-const LISTS: [(&str, &str, u16); 4] = [
-    ("portgroups", "portgroups", 24),
-    ("portgroups/detail", "portgroups", 24),
-    ("bios", "bios", 40),
-    ("firmware", "firmware", 86),
+/// The part of the URL, the name of the list, the minor version that introduced it, and its rule.
+const LISTS: [(&str, &str, u16, Rule); 4] = [
+    ("portgroups", "portgroups", 24, Rule::NodeGet),
+    ("portgroups/detail", "portgroups", 24, Rule::NodeGet),
+    ("bios", "bios", 40, Rule::NodeBiosGet),
+    ("firmware", "firmware", 86, Rule::NodeFirmwareGet),
 ];
 
 pub(super) fn routes() -> Router<AppState> {
@@ -28,8 +29,8 @@ pub(super) fn routes() -> Router<AppState> {
         .merge(part("allocation", 52, get(allocation)))
         .merge(part("inventory", 81, get(inventory)))
         .merge(part("children", 83, get(super::list::children)));
-    for (path, name, minor) in LISTS {
-        let handler = move |state, call, ident| list(state, call, ident, name);
+    for (path, name, minor, rule) in LISTS {
+        let handler = move |state, call, ident| list(state, call, ident, name, rule);
         router = router.merge(part(path, minor, get(handler)));
     }
     router
@@ -40,8 +41,9 @@ async fn list(
     call: Call,
     Path(ident): Path<String>,
     name: &'static str,
+    rule: Rule,
 ) -> Result<Json<Value>> {
-    find(&state, &call, &ident).await?;
+    find(&state, &call, &ident, rule).await?;
     Ok(Json(json!({ name: [] })))
 }
 
@@ -50,7 +52,9 @@ async fn inventory(
     call: Call,
     Path(ident): Path<String>,
 ) -> Result<()> {
-    let uuid = find(&state, &call, &ident).await?.uuid;
+    let uuid = find(&state, &call, &ident, Rule::NodeInventoryGet)
+        .await?
+        .uuid;
     Err(ApiError::Missing(format!(
         "Node inventory record for node {uuid} could not be found."
     )))
@@ -61,7 +65,7 @@ async fn allocation(
     call: Call,
     Path(ident): Path<String>,
 ) -> Result<()> {
-    let uuid = find(&state, &call, &ident).await?.uuid;
+    let uuid = find(&state, &call, &ident, Rule::NodeGet).await?.uuid;
     Err(ApiError::Missing(format!(
         "Allocation for node {uuid} could not be found."
     )))

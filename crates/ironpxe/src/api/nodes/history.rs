@@ -11,6 +11,7 @@ use ironpxe_core::error::Fault;
 use ironpxe_core::field::value::is_logical_name;
 use ironpxe_core::id::NodeHistoryUuid;
 use ironpxe_core::node_history::NodeHistory;
+use ironpxe_core::policy::Rule;
 use ironpxe_core::timestamp;
 use serde_json::{Map, Value, json};
 
@@ -71,15 +72,12 @@ async fn list(
         paging.sort_key = Some("created_at");
     }
     let marker = args.uuid("marker")?.map(NodeHistoryUuid);
-    let node = find(&state, &call, &ident).await?;
+    let node = find(&state, &call, &ident, Rule::NodeHistoryGet).await?;
     if let Some(marker) = marker {
-        let there = state.db.node_history_get(node.uuid, marker).await?;
+        let there = state.store.history_entry(&node, marker).await?;
         there.ok_or_else(|| missing(&marker.to_string()))?;
     }
-    let entries = state
-        .db
-        .node_history_list(node.uuid, &paging.page(marker))
-        .await?;
+    let entries = state.store.history(&node, &paging.page(marker)).await?;
     let shown = entries.iter().map(|one| view(&call, one, detail)).collect();
     let last = entries.last().map(|entry| entry.uuid.to_string());
     let path = format!("nodes/{ident}/history");
@@ -99,9 +97,9 @@ async fn show(
             "Expected UUID or name for event: {entry}"
         )));
     }
-    let node = find(&state, &call, &ident).await?;
+    let node = find(&state, &call, &ident, Rule::NodeHistoryGet).await?;
     let found = match entry.parse::<NodeHistoryUuid>() {
-        Ok(uuid) => state.db.node_history_get(node.uuid, uuid).await?,
+        Ok(uuid) => state.store.history_entry(&node, uuid).await?,
         Err(_) => None,
     };
     let found = found.ok_or_else(|| missing(&entry))?;

@@ -2,11 +2,11 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use ironpxe_core::error::Fault;
 use ironpxe_core::field;
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::node::Node;
 use ironpxe_core::node::fields::{NODE_FIELDS, SORTABLE};
+use ironpxe_core::policy::Rule;
 use ironpxe_core::provision_state::ProvisionState;
 use serde_json::{Value, json};
 
@@ -19,6 +19,7 @@ use crate::api::nodes::view;
 use crate::api::paging::{self, Paging};
 use crate::api::request::Call;
 use crate::api::resolve::{find, lookup};
+use crate::api::store::VisibleNodes;
 use crate::db::{NodeFilter, Page};
 
 /// The filters with the minor version that introduced each.
@@ -110,11 +111,14 @@ async fn collection(
 ) -> Result<Json<Value>> {
     let paging = Paging::read(args, &state.common.settings, &SORTABLE)?;
     let marker = args.uuid("marker")?.map(NodeUuid);
+    let project = args.text("project")?;
+    let visible = call.list(Rule::NodeListAll, Rule::NodeList, project.as_deref())?;
     if let Some(marker) = marker {
-        let missing = || Fault::NodeNotFound(marker.to_string());
-        state.db.node_get(marker).await?.ok_or_else(missing)?;
+        state.store.check_node_marker(&visible, marker).await?;
     }
     let filter = filter(state, call, args).await?;
+    let is_one_instance = filter.instance_uuid.is_some();
+    let filter = VisibleNodes::of(&visible, filter);
     let wanted = args.text("conductor")?;
     let conductors = match wanted {
         Some(_) => Conductors::read(state).await?,
@@ -123,7 +127,7 @@ async fn collection(
     let page = paging.page(marker);
     let nodes = match wanted {
         Some(wanted) => of_conductor(state, &conductors, &wanted, &filter, page).await?,
-        None => state.db.node_list(&filter, &page).await?,
+        None => state.store.nodes(&filter, &page).await?,
     };
 
     let last = (nodes.len(), nodes.last().map(|node| node.uuid.to_string()));
@@ -133,7 +137,7 @@ async fn collection(
         .collect();
     // An instance is on a single node, so there is no next page.
     let next = paging.next(call, path, fields, args, last);
-    let next = next.filter(|_| filter.instance_uuid.is_none());
+    let next = next.filter(|_| !is_one_instance);
     Ok(paging::body("nodes", shown, next))
 }
 
@@ -143,12 +147,12 @@ async fn of_conductor(
     state: &AppState,
     conductors: &Conductors,
     wanted: &str,
-    filter: &NodeFilter,
+    filter: &VisibleNodes,
     mut page: Page<NodeUuid>,
 ) -> Result<Vec<Node>> {
     let limit = page.limit.map_or(usize::MAX, |limit| limit as usize);
     page.limit = Some(PAGE_SIZE);
-    let (mut found, mut parts) = (Vec::new(), state.db.node_parts(filter, page));
+    let (mut found, mut parts) = (Vec::new(), state.store.node_parts(filter, page));
     while found.len() < limit
         && let Some(nodes) = parts.next().await?
     {
@@ -174,17 +178,12 @@ async fn filter(state: &AppState, call: &Call, args: &Args) -> Result<NodeFilter
             FAULTS.join("', '")
         )));
     }
-    if args.0.contains_key("project") {
-        return Err(ApiError::NotImplemented(
-            "Nodes cannot be listed by project; list them by owner or by lessee.".to_owned(),
-        ));
-    }
     if let Some(chassis) = args.uuid("chassis_uuid")? {
         let missing = format!("Chassis {chassis} could not be found.");
         return Err(ApiError::Missing(missing));
     }
     let parent_node = match args.ident("parent_node")? {
-        Some(parent) => Some(lookup(state, call, &parent).await?.uuid.0),
+        Some(parent) => Some(lookup(state, call, &parent, Rule::NodeGet).await?.uuid.0),
         None => None,
     };
     let everyone = args.flag("include_children")? == Some(true);
@@ -224,12 +223,14 @@ pub(super) async fn children(
     call: Call,
     Path(ident): Path<String>,
 ) -> Result<Json<Value>> {
-    let node = find(&state, &call, &ident).await?;
+    let node = find(&state, &call, &ident, Rule::NodeGet).await?;
     let filter = NodeFilter {
         parent_node: Some(node.uuid.0),
         ..NodeFilter::default()
     };
-    let children = state.db.node_list(&filter, &Page::default()).await?;
+    let visible = call.list(Rule::NodeListAll, Rule::NodeList, None)?;
+    let filter = VisibleNodes::of(&visible, filter);
+    let children = state.store.nodes(&filter, &Page::default()).await?;
     let children: Vec<String> = children
         .iter()
         .map(|child| child.uuid.to_string())

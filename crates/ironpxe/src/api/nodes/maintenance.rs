@@ -3,6 +3,7 @@
 use axum::extract::{Path, State};
 use http::StatusCode;
 use ironpxe_core::patch::NodeChange;
+use ironpxe_core::policy::Rule;
 
 use crate::api::AppState;
 use crate::api::args::{Args, BodyArgs};
@@ -28,6 +29,7 @@ pub(super) async fn put(
         &call,
         &ident,
         NodeChange::Maintenance { on: true, reason },
+        Rule::NodeSetMaintenance,
     )
     .await
 }
@@ -48,12 +50,19 @@ pub(super) async fn delete(
             on: false,
             reason: None,
         },
+        Rule::NodeClearMaintenance,
     )
     .await
 }
 
-async fn set(state: &AppState, call: &Call, ident: &str, change: NodeChange) -> Result<StatusCode> {
-    let node = find(state, call, ident).await?;
+async fn set(
+    state: &AppState,
+    call: &Call,
+    ident: &str,
+    change: NodeChange,
+    rule: Rule,
+) -> Result<StatusCode> {
+    let node = find(state, call, ident, rule).await?;
     state
         .conductor
         .node_update(&call.ctx, node.uuid, change, false)

@@ -21,12 +21,14 @@ mod history;
 mod list;
 mod maintenance;
 mod management;
+mod node_mask;
 mod ports;
 mod show;
 mod states;
 mod traits;
 mod unsupported;
 mod update;
+mod update_rules;
 mod validate;
 mod vendor_passthru;
 mod view;
@@ -70,7 +72,7 @@ pub(super) fn routes() -> Router<AppState> {
         )
         .route(
             "/v1/nodes/{node}/states/secure_boot",
-            put(unsupported::set_boot_mode),
+            put(unsupported::set_secure_boot),
         )
         .route(
             "/v1/nodes/{node}/management/boot_device",

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use ironpxe_core::policy::Rule;
 use serde_json::Value;
 
 use crate::api::AppState;
@@ -18,7 +19,7 @@ pub(super) async fn get(
     args: Args,
 ) -> Result<Json<Value>> {
     check_ident(&ident)?;
-    let node = find(&state, &call, &ident).await?;
+    let node = find(&state, &call, &ident, Rule::NodeGet).await?;
     list::of_node(&state, &call, &args, node.uuid, false).await
 }
 
@@ -29,6 +30,6 @@ pub(super) async fn detail(
     args: Args,
 ) -> Result<Json<Value>> {
     check_ident(&ident)?;
-    let node = find(&state, &call, &ident).await?;
+    let node = find(&state, &call, &ident, Rule::NodeGet).await?;
     list::of_node(&state, &call, &args, node.uuid, true).await
 }

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use ironpxe_core::policy::Rule;
 use serde_json::Value;
 
 use crate::api::AppState;
@@ -22,7 +23,7 @@ pub(super) async fn get(
     check_ident(&ident)?;
     args.only(&["fields"])?;
     let fields = args.list("fields")?;
-    let node = find_item(&state, &call, &ident).await?;
+    let node = find_item(&state, &call, &ident, Rule::NodeGet).await?;
     view::check_fields(&call, fields.as_deref())?;
     let fields = fields::requested(fields.as_deref());
     let conductors = Conductors::shown(&state, &call, fields.as_deref()).await?;

@@ -9,6 +9,7 @@ use ironpxe_core::field::repr::{repr, repr_str};
 use ironpxe_core::field::value::schema_error;
 use ironpxe_core::node::Node;
 use ironpxe_core::patch::NodeChange;
+use ironpxe_core::policy::Rule;
 use serde_json::{Value, json};
 
 use crate::api::AppState;
@@ -29,7 +30,14 @@ pub(super) async fn get(
     call: Call,
     Path(ident): Path<String>,
 ) -> Result<Json<Value>> {
-    let node = node(&state, &call, &ident, Fault::NotAcceptable.into()).await?;
+    let node = node(
+        &state,
+        &call,
+        &ident,
+        Rule::NodeTraitsList,
+        Fault::NotAcceptable.into(),
+    )
+    .await?;
     Ok(Json(json!({ "traits": node.traits })))
 }
 
@@ -56,7 +64,14 @@ pub(super) async fn put(
         .iter()
         .map(|item| read("body", item))
         .collect::<Result<Vec<String>>>()?;
-    let node = node(&state, &call, &ident, ApiError::NoRoute).await?;
+    let node = node(
+        &state,
+        &call,
+        &ident,
+        Rule::NodeTraitsSet,
+        ApiError::NoRoute,
+    )
+    .await?;
     change(&state, &call, &node, NodeChange::Traits(traits)).await
 }
 
@@ -65,7 +80,14 @@ pub(super) async fn delete(
     call: Call,
     Path(ident): Path<String>,
 ) -> Result<StatusCode> {
-    let node = node(&state, &call, &ident, ApiError::NoRoute).await?;
+    let node = node(
+        &state,
+        &call,
+        &ident,
+        Rule::NodeTraitsDelete,
+        ApiError::NoRoute,
+    )
+    .await?;
     change(&state, &call, &node, NodeChange::Traits(Vec::new())).await
 }
 
@@ -83,7 +105,14 @@ pub(super) async fn put_one(
             "No body should be provided when adding a trait",
         ));
     }
-    let node = node(&state, &call, &ident, ApiError::NoRoute).await?;
+    let node = node(
+        &state,
+        &call,
+        &ident,
+        Rule::NodeTraitsSet,
+        ApiError::NoRoute,
+    )
+    .await?;
     let location = call.links.v1(&format!("nodes/{ident}/traits/{name}"));
     let status = change(&state, &call, &node, NodeChange::TraitAdded(name)).await?;
     Ok((status, [(header::LOCATION, location)]).into_response())
@@ -95,7 +124,14 @@ pub(super) async fn delete_one(
     call: Call,
     Path((ident, name)): Path<(String, String)>,
 ) -> Result<StatusCode> {
-    let node = node(&state, &call, &ident, ApiError::NoRoute).await?;
+    let node = node(
+        &state,
+        &call,
+        &ident,
+        Rule::NodeTraitsDelete,
+        ApiError::NoRoute,
+    )
+    .await?;
     if !node.traits.contains(&name) {
         let uuid = node.uuid;
         return Err(ApiError::Missing(format!(
@@ -107,12 +143,18 @@ pub(super) async fn delete_one(
 
 /// The node, or the error `refused` for older clients: there, Ironic reads the rest of the URL as
 /// an argument of the node's methods.
-async fn node(state: &AppState, call: &Call, ident: &str, refused: ApiError) -> Result<Node> {
+async fn node(
+    state: &AppState,
+    call: &Call,
+    ident: &str,
+    rule: Rule,
+    refused: ApiError,
+) -> Result<Node> {
     check_ident(ident)?;
     if !call.has(SINCE) {
         return Err(refused);
     }
-    find(state, call, ident).await
+    find(state, call, ident, rule).await
 }
 
 async fn change(

@@ -5,6 +5,7 @@ use axum::extract::{Path, State};
 use axum::routing::get;
 use axum::{Json, Router};
 use ironpxe_core::error::Fault;
+use ironpxe_core::policy::Rule;
 use serde_json::{Value, json};
 
 use crate::api::AppState;
@@ -18,7 +19,7 @@ pub(super) async fn console(
     call: Call,
     Path(ident): Path<String>,
 ) -> Result<Json<Value>> {
-    find(&state, &call, &ident).await?;
+    find(&state, &call, &ident, Rule::NodeGetConsole).await?;
     Ok(Json(
         json!({ "console_enabled": false, "console_info": null }),
     ))
@@ -29,7 +30,7 @@ pub(super) async fn set_console(
     call: Call,
     ident: Path<String>,
 ) -> Result<()> {
-    refuse(state, call, ident, "console").await
+    refuse(state, call, ident, "console", Rule::NodeSetConsoleState).await
 }
 
 /// `PUT /v1/nodes/<node>/states/raid`
@@ -39,7 +40,7 @@ pub(super) async fn set_raid(
     ident: Path<String>,
 ) -> Result<()> {
     call.not_acceptable_before(12)?;
-    refuse(state, call, ident, "raid").await
+    refuse(state, call, ident, "raid", Rule::NodeSetRaidState).await
 }
 
 /// `PUT /v1/nodes/<node>/states/boot_mode` and `…/states/secure_boot`
@@ -48,12 +49,29 @@ pub(super) async fn set_boot_mode(
     call: Call,
     ident: Path<String>,
 ) -> Result<()> {
+    firmware_mode(state, call, ident, Rule::NodeSetBootMode).await
+}
+
+pub(super) async fn set_secure_boot(
+    state: State<AppState>,
+    call: Call,
+    ident: Path<String>,
+) -> Result<()> {
+    firmware_mode(state, call, ident, Rule::NodeSetSecureBoot).await
+}
+
+async fn firmware_mode(
+    state: State<AppState>,
+    call: Call,
+    ident: Path<String>,
+    rule: Rule,
+) -> Result<()> {
     if !call.has(76) {
         return Err(ApiError::Missing(
             "This endpoint is supported starting with the API version 1.76".to_owned(),
         ));
     }
-    refuse(state, call, ident, "set_boot_mode").await
+    refuse(state, call, ident, "set_boot_mode", rule).await
 }
 
 /// `PUT /v1/nodes/<node>/management/inject_nmi`
@@ -65,12 +83,28 @@ pub(super) async fn inject_nmi(
     if !call.has(29) {
         return Err(Fault::NotFound.into());
     }
-    refuse(state, call, ident, "inject_nmi").await
+    refuse(state, call, ident, "inject_nmi", Rule::NodeInjectNmi).await
 }
 
 pub(super) fn vmedia_routes() -> Router<AppState> {
-    let attach = |state, call, ident| refuse(state, call, ident, "attach_virtual_media");
-    let detach = |state, call, ident| refuse(state, call, ident, "detach_virtual_media");
+    let attach = |state, call, ident| {
+        refuse(
+            state,
+            call,
+            ident,
+            "attach_virtual_media",
+            Rule::NodeVmediaAttach,
+        )
+    };
+    let detach = |state, call, ident| {
+        refuse(
+            state,
+            call,
+            ident,
+            "detach_virtual_media",
+            Rule::NodeVmediaDetach,
+        )
+    };
     let methods = get(vmedia).post(attach).delete(detach);
     Router::new().route("/v1/nodes/{node}/vmedia", methods)
 }
@@ -81,7 +115,7 @@ async fn vmedia(state: State<AppState>, call: Call, ident: Path<String>) -> Resu
     if !call.has(93) {
         return Err(ApiError::NoRoute);
     }
-    refuse(state, call, ident, "get_virtual_media").await
+    refuse(state, call, ident, "get_virtual_media", Rule::NodeVmediaGet).await
 }
 
 async fn refuse(
@@ -89,8 +123,9 @@ async fn refuse(
     call: Call,
     Path(ident): Path<String>,
     extension: &'static str,
+    rule: Rule,
 ) -> Result<()> {
-    let node = find(&state, &call, &ident).await?;
+    let node = find(&state, &call, &ident, rule).await?;
     let extension = extension.to_owned();
     Err(Fault::UnsupportedDriverExtension {
         driver: node.driver,

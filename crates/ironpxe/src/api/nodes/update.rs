@@ -6,18 +6,20 @@ use ironpxe_core::field;
 use ironpxe_core::node::Node;
 use ironpxe_core::node::fields::{MAX_DESCRIPTION, NODE_FIELDS, PATCHABLE};
 use ironpxe_core::patch::NodeChange;
+use ironpxe_core::policy::Rule;
 use ironpxe_core::provision_state::ProvisionState;
 use json_patch::{Patch, PatchOperation};
 use serde_json::Value;
 
 use crate::api::AppState;
+use crate::api::access::of_node;
 use crate::api::args::Args;
 use crate::api::body::JsonBody;
 use crate::api::error::{ApiError, Result};
 use crate::api::mask;
 use crate::api::node_name;
 use crate::api::nodes::conductor::Conductors;
-use crate::api::nodes::{create, view};
+use crate::api::nodes::{create, update_rules, view};
 use crate::api::patch;
 use crate::api::request::Call;
 use crate::api::resolve::{check_ident, find_item};
@@ -38,7 +40,9 @@ pub(super) async fn patch(
     let mut patch = patch::read(&call, body)?;
     check(&call, &patch, reset_interfaces == Some(true))?;
 
-    let node = find_item(&state, &call, &ident).await?;
+    let node = find_item(&state, &call, &ident, Rule::NodeGet).await?;
+    update_rules::authorize(&call, &node, &patch)?;
+    check_owner(&call, &node, &patch)?;
     let only_instance = matches!(
         patch.0.as_slice(),
         [PatchOperation::Remove(remove)] if remove.path.as_str() == "/instance_uuid"
@@ -105,6 +109,23 @@ fn check_state(call: &Call, node: &Node) -> Result<()> {
         )));
     }
     Ok(())
+}
+
+/// Only the system's administrators give away a node that is in use.
+fn check_owner(call: &Call, node: &Node, patch: &Patch) -> Result<()> {
+    let is_active = node.provision_state.known() == Some(ProvisionState::Active);
+    let mut fields = patch.0.iter().map(patch::field);
+    if !is_active || !fields.any(|field| field == "owner") {
+        return Ok(());
+    }
+    if call.may(Rule::NodeUpdateOwnerProvisioned, &of_node(node)) {
+        return Ok(());
+    }
+    Err(ApiError::Conflict(format!(
+        "Cannot update owner of node \"{}\" while it is in state \"{}\".",
+        node.uuid,
+        ProvisionState::Active
+    )))
 }
 
 /// A parent can be given by name; its UUID is stored.

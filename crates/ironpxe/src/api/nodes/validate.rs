@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use ironpxe_core::node::Node;
+use ironpxe_core::policy::Rule;
 use serde_json::{Map, Value, json};
 
 use crate::api::AppState;
@@ -19,7 +20,7 @@ pub(super) async fn get(
 ) -> Result<Json<Value>> {
     check_ident(&ident)?;
     args.only(&[])?;
-    let node = find(&state, &call, &ident).await?;
+    let node = find(&state, &call, &ident, Rule::NodeValidate).await?;
     validate(&state, &call, &node).await
 }
 
@@ -34,7 +35,7 @@ pub(super) async fn by_query(
     let Some(ident) = uuid.or(args.ident("node")?) else {
         return Err(ApiError::invalid("Missing mandatory parameter: node"));
     };
-    let node = lookup(&state, &call, &ident).await?;
+    let node = lookup(&state, &call, &ident, Rule::NodeValidate).await?;
     validate(&state, &call, &node).await
 }
 

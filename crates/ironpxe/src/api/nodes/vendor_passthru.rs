@@ -5,6 +5,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use http::Method;
 use ironpxe_core::JsonMap;
+use ironpxe_core::policy::Rule;
 use serde_json::Value;
 
 use crate::api::AppState;
@@ -23,7 +24,7 @@ pub(super) async fn methods(
 ) -> Result<Json<Value>> {
     check_ident(&ident)?;
     args.only(&[])?;
-    let node = find(&state, &call, &ident).await?;
+    let node = find(&state, &call, &ident, Rule::NodeVendorPassthru).await?;
     let methods = state
         .conductor
         .node_vendor_passthru_methods(&call.ctx, node.uuid)
@@ -40,7 +41,7 @@ pub(super) async fn methods_by_query(
     args.only(&["node_ident"])?;
     args.required_text("node_ident")?;
     let ident = args.ident("node_ident")?.unwrap_or_default();
-    let node = lookup(&state, &call, &ident).await?;
+    let node = lookup(&state, &call, &ident, Rule::NodeVendorPassthru).await?;
     let methods = state
         .conductor
         .node_vendor_passthru_methods(&call.ctx, node.uuid)
@@ -82,7 +83,7 @@ async fn run(
 ) -> Result<Response> {
     check_ident(ident)?;
     let http_method = passthru::http_method(http_method).ok_or(ApiError::MethodNotAllowed)?;
-    let node = find(state, call, ident).await?;
+    let node = find(state, call, ident, Rule::NodeVendorPassthru).await?;
     let conductor = &state.conductor;
     let reply = conductor
         .node_vendor_passthru(&call.ctx, node.uuid, method, http_method, args)

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::api::error::{ApiError, Result};
 use crate::api::mask;
 use crate::api::nodes::conductor::Conductors;
+use crate::api::nodes::node_mask::NodeMask;
 use crate::api::request::Call;
 
 /// The fields of a short list.
@@ -60,16 +61,18 @@ pub(super) fn show(
         .into_iter()
         .filter(|field| call.has(field.since))
         .partition(|field| field.is_after_links);
+    let mask = NodeMask::of(call, node);
+    let value = |field| mask.value(call, node, field);
     let mut body = Map::new();
     for field in before_links {
-        body.insert(field.name.to_owned(), value(call, node, field));
+        body.insert(field.name.to_owned(), value(field));
     }
     let path = format!("nodes/{}", node.uuid);
     body.insert("links".to_owned(), call.links.pair(&path));
     for field in after_links {
         let value = match field.name {
             "conductor" => json!(conductors.of(node)),
-            _ => value(call, node, field),
+            _ => value(field),
         };
         body.insert(field.name.to_owned(), value);
     }
@@ -107,8 +110,8 @@ pub(super) fn provision_state(call: &Call, node: &Node) -> Value {
     json!(node.provision_state.name())
 }
 
-/// A field with its secrets masked.
-pub(super) fn value(call: &Call, node: &Node, field: &NodeField) -> Value {
+/// A field of the states of a node. (As in Ironic, who may see them may see its last error there.)
+pub(super) fn state(call: &Call, node: &Node, field: &NodeField) -> Value {
     match field.name {
         "provision_state" => provision_state(call, node),
         _ => mask::mask_field(field.mask, (field.value)(node)),

@@ -8,6 +8,7 @@ use http::StatusCode;
 use ironpxe_core::field::repr::repr;
 use ironpxe_core::field::value::schema_error;
 use ironpxe_core::id::PortUuid;
+use ironpxe_core::policy::Rule;
 use serde_json::{Value, json};
 
 use crate::api::AppState;
@@ -33,8 +34,8 @@ async fn list(
     call: Call,
     Path(ident): Path<String>,
 ) -> Result<Json<Value>> {
-    let node = find(&state, &call, &ident).await?;
-    let ports = state.db.node_ports(node.uuid).await?;
+    let node = find(&state, &call, &ident, Rule::NodeVifList).await?;
+    let ports = state.store.ports_of(&node).await?;
     let vifs: Vec<Value> = ports
         .iter()
         .filter_map(|port| port.internal_info.get("tenant_vif_port_id"))
@@ -50,7 +51,7 @@ async fn attach(
     JsonBody(body): JsonBody,
 ) -> Result<StatusCode> {
     let vif = read(&call, body.as_ref())?;
-    let node = find(&state, &call, &ident).await?;
+    let node = find(&state, &call, &ident, Rule::NodeVifAttach).await?;
     let conductor = &state.conductor;
     conductor.vif_attach(&call.ctx, node.uuid, vif).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -62,7 +63,7 @@ async fn detach(
     call: Call,
     Path((ident, vif)): Path<(String, String)>,
 ) -> Result<StatusCode> {
-    let node = find(&state, &call, &ident).await?;
+    let node = find(&state, &call, &ident, Rule::NodeVifDetach).await?;
     let conductor = &state.conductor;
     conductor.vif_detach(&call.ctx, node.uuid, &vif).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use ironpxe_core::policy::{Rule, Target};
 use serde_json::Value;
 
 use crate::api::AppState;
@@ -17,7 +18,9 @@ pub(super) async fn get(
     Path(ident): Path<String>,
 ) -> Result<Json<Value>> {
     exists(&call, &ident)?;
-    let node = find(&state, &call, &ident).await?;
+    // As in Ironic, about no node in particular: only for the system.
+    call.authorize(Rule::VolumeGet, &Target::NONE)?;
+    let node = find(&state, &call, &ident, Rule::NodeGet).await?;
     Ok(Json(links_below(
         &call,
         &format!("nodes/{}/volume/", node.uuid),
@@ -32,7 +35,7 @@ pub(super) async fn list<V: VolumeApi>(
     args: Args,
 ) -> Result<Json<Value>> {
     exists(&call, &ident)?;
-    let node = find(&state, &call, &ident).await?;
+    let node = find(&state, &call, &ident, Rule::NodeGet).await?;
     of_node::<V>(&state, &call, &args, node.uuid).await
 }
 

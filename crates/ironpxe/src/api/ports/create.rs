@@ -9,6 +9,7 @@ use ironpxe_core::field as fields;
 use ironpxe_core::field::repr::repr;
 use ironpxe_core::field::value::{self, Field, schema_error};
 use ironpxe_core::id::{NodeUuid, PortUuid};
+use ironpxe_core::policy::{Rule, Target};
 use ironpxe_core::port::Port;
 use ironpxe_core::port::fields::{CREATABLE, PORT_FIELDS};
 use serde_json::{Map, Value};
@@ -30,9 +31,16 @@ pub(super) async fn post(
     let body = schema::object("port", body, &["address"], &CREATABLE)?;
     let node = named_node(&call, &body)?;
     let mut port = read(&body)?;
-    port.node_uuid = match resolve::lookup(&state, &call, &node).await {
-        Ok(node) => node.uuid,
-        Err(error) => return Err(not_in_url(error)),
+    port.node_uuid = match resolve::lookup(&state, &call, &node, Rule::NodeGet).await {
+        Ok(node) => {
+            call.authorize_node(Rule::PortCreate, &node)?;
+            node.uuid
+        }
+        Err(error) => {
+            // A node that the caller does not see counts as one without owner.
+            call.authorize(Rule::PortCreate, &Target::node(None, None))?;
+            return Err(not_in_url(error));
+        }
     };
     for name in body.keys() {
         call.not_acceptable_before(fields::since(PORT_FIELDS, name))?;

@@ -4,6 +4,7 @@ use axum::extract::{Path, State};
 use http::StatusCode;
 use ironpxe_core::field::value;
 use ironpxe_core::id::PortUuid;
+use ironpxe_core::policy::Rule;
 
 use crate::api::AppState;
 use crate::api::args::Args;
@@ -20,7 +21,7 @@ pub(super) async fn delete(
     args.only(&[])?;
     // Unlike elsewhere, names are not accepted.
     let uuid = PortUuid(value::uuid("port_uuid", &ident)?);
-    let port = find(&state, &call, &uuid.to_string()).await?;
+    let port = find(&state, &call, &uuid.to_string(), Rule::PortDelete).await?;
     state.conductor.port_destroy(&call.ctx, port.uuid).await?;
     Ok(StatusCode::NO_CONTENT)
 }

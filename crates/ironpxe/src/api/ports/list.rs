@@ -5,6 +5,7 @@ use axum::extract::State;
 use ironpxe_core::error::Fault;
 use ironpxe_core::field;
 use ironpxe_core::id::{NodeUuid, PortUuid};
+use ironpxe_core::policy::Rule;
 use ironpxe_core::port::fields::{PORT_FIELDS, SORTABLE};
 use serde_json::Value;
 
@@ -76,12 +77,18 @@ async fn list(
 
     let paging = Paging::read(args, &state.common.settings, &SORTABLE)?;
     let marker = args.uuid("marker")?.map(PortUuid);
+    let visible = call.list(Rule::PortListAll, Rule::PortList, None)?;
     if let Some(marker) = marker {
-        let missing = || Fault::PortNotFound(marker.to_string());
-        state.db.port_get(marker).await?.ok_or_else(missing)?;
+        state.store.check_port_marker(&visible, marker).await?;
     }
-    let filter = filter(state, call, args, of_node).await?;
-    let ports = state.db.port_list(&filter, &paging.page(marker)).await?;
+    let page = paging.page(marker);
+    let ports = match filter(state, call, args, of_node).await {
+        Ok(filter) => state.store.ports(&visible, filter, &page).await?,
+        // For callers who do not see all nodes, a node that they do not see has no ports, whether
+        // there is one or not.
+        Err(ApiError::Fault(Fault::NodeNotFound(_))) if visible.project().is_some() => Vec::new(),
+        Err(error) => return Err(error),
+    };
 
     let last = (ports.len(), ports.last().map(|port| port.uuid.to_string()));
     let shown = ports
@@ -123,8 +130,16 @@ async fn filter(
         .or(args.ident("node")?);
     let node_uuid = match (of_node, named) {
         (Some(node), _) => Some(node),
-        (None, Some(ident)) => Some(resolve::lookup(state, call, &ident).await?.uuid),
+        (None, Some(ident)) => Some(
+            resolve::lookup(state, call, &ident, Rule::NodeGet)
+                .await?
+                .uuid,
+        ),
         (None, None) => None,
     };
-    Ok(PortFilter { node_uuid, address })
+    Ok(PortFilter {
+        node_uuid,
+        address,
+        project: None,
+    })
 }

@@ -5,6 +5,7 @@ use axum::routing::get;
 use ironpxe_core::error::Fault;
 use ironpxe_core::field::value::is_logical_name;
 use ironpxe_core::id::PortUuid;
+use ironpxe_core::policy::Rule;
 use ironpxe_core::port::Port;
 
 use crate::api::AppState;
@@ -29,15 +30,18 @@ pub(super) fn routes() -> Router<AppState> {
 }
 
 /// The port in a URL, by its UUID or its name.
-async fn find(state: &AppState, call: &Call, ident: &str) -> Result<Port> {
+///
+/// 404 also if the caller may not see the port's node; 403 if the rule does not allow what the caller
+/// wants with it.
+async fn find(state: &AppState, call: &Call, ident: &str, rule: Rule) -> Result<Port> {
     if !is_logical_name(ident) {
         return Err(ApiError::invalid(format!(
             "Expected UUID or name for port_ident: {ident}"
         )));
     }
     let port = match ident.parse::<PortUuid>() {
-        Ok(uuid) => state.db.port_get(uuid).await?,
-        Err(_) if call.has(88) => state.db.port_get_by_name(ident).await?,
+        Ok(uuid) => state.store.port(call, uuid, rule).await?,
+        Err(_) if call.has(88) => state.store.port_by_name(call, ident, rule).await?,
         Err(_) => None,
     };
     port.ok_or_else(|| Fault::PortNotFound(ident.to_owned()).into())

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use ironpxe_core::policy::Rule;
 use serde_json::Value;
 
 use crate::api::AppState;
@@ -19,7 +20,7 @@ pub(super) async fn get(
 ) -> Result<Json<Value>> {
     args.only(&["fields"])?;
     let fields = args.list("fields")?;
-    let port = find(&state, &call, &ident).await?;
+    let port = find(&state, &call, &ident, Rule::PortGet).await?;
     view::check_fields(&call, fields.as_deref())?;
     let fields = fields::requested(fields.as_deref());
     Ok(Json(view::show(&call, &port, fields.as_deref())))

@@ -6,6 +6,7 @@ use ironpxe_core::error::Fault;
 use ironpxe_core::field;
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::patch::PortChange;
+use ironpxe_core::policy::Rule;
 use ironpxe_core::port::fields::{PATCHABLE, PORT_FIELDS};
 use ironpxe_core::provision_state::ProvisionState;
 use serde_json::Value;
@@ -31,8 +32,8 @@ pub(super) async fn patch(
     for operation in &patch.0 {
         call.not_acceptable_before(field::since(PORT_FIELDS, &patch::field(operation)))?;
     }
-    let port = find(&state, &call, &ident).await?;
-    let node = state.db.node_get(port.node_uuid).await?;
+    let port = find(&state, &call, &ident, Rule::PortUpdate).await?;
+    let node = state.store.node(&call, port.node_uuid).await?;
     let node_state = node.and_then(|node| node.provision_state.known());
     if node_state == Some(ProvisionState::Inspecting) && call.has(39) {
         return Err(ApiError::Conflict(format!(
@@ -49,7 +50,9 @@ pub(super) async fn patch(
         // Invalid UUIDs are rejected with the rest of the patch.
         if let Ok(uuid) = node.parse::<NodeUuid>() {
             let missing = || ApiError::invalid(Fault::NodeNotFound(node.to_owned()).to_string());
-            state.db.node_get(uuid).await?.ok_or_else(missing)?;
+            let node = state.store.node(&call, uuid).await?.ok_or_else(missing)?;
+            // Unlike in Ironic: a port is not pushed into a node that the caller may not change.
+            call.authorize_node(Rule::PortUpdate, &node)?;
         }
     }
     let port = state

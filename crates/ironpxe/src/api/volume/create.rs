@@ -31,7 +31,7 @@ pub(super) async fn post<V: VolumeApi>(
         mask::refuse_mask(name, body.get(name).unwrap_or(&Value::Null))?;
     }
     let node = volume.node_uuid();
-    check_node(&state, node).await?;
+    check_node(&state, &call, node).await?;
     let volume = volume
         .create(&*state.conductor, &call.ctx)
         .await

@@ -2,6 +2,7 @@
 
 use axum::extract::{Path, State};
 use http::StatusCode;
+use ironpxe_core::policy::Rule;
 
 use crate::api::AppState;
 use crate::api::args::Args;
@@ -17,7 +18,7 @@ pub(super) async fn delete<V: VolumeApi>(
 ) -> Result<StatusCode> {
     call.not_found_before(SINCE)?;
     args.only(&[])?;
-    let volume = find::<V>(&state, &ident).await?;
+    let volume = find::<V>(&state, &call, &ident, Rule::VolumeDelete).await?;
     V::destroy(volume.uuid(), &*state.conductor, &call.ctx).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -2,8 +2,10 @@
 
 use axum::Json;
 use axum::extract::State;
+use ironpxe_core::error::Fault;
 use ironpxe_core::field;
 use ironpxe_core::id::NodeUuid;
+use ironpxe_core::policy::Rule;
 use serde_json::Value;
 
 use crate::api::AppState;
@@ -59,16 +61,28 @@ async fn list<V: VolumeApi>(
     let sortable = field::names(V::FIELDS, |field| field.is_sortable);
     let paging = Paging::read(args, &state.common.settings, &sortable)?;
     let marker = args.uuid("marker")?.map(V::Uuid::from);
-    let node = match (of_node, named) {
-        (Some(node), _) => Some(node),
-        (None, Some(ident)) => Some(resolve::lookup(state, call, &ident).await?.uuid),
-        (None, None) => None,
+    let visible = call.list(Rule::VolumeListAll, Rule::VolumeList, None)?;
+    let page = paging.page(marker);
+    let named = match named.filter(|_| of_node.is_none()) {
+        Some(ident) => match resolve::lookup(state, call, &ident, Rule::NodeGet).await {
+            Ok(node) => Some(Some(node.uuid)),
+            // For callers who do not see all nodes, a node that they do not see has no volumes,
+            // whether there is one or not.
+            Err(ApiError::Fault(Fault::NodeNotFound(_))) if visible.project().is_some() => None,
+            Err(error) => return Err(error),
+        },
+        None => Some(of_node),
     };
     if let Some(marker) = marker {
-        let there: Option<V> = state.db.volume_get(marker).await?;
-        there.ok_or_else(|| V::not_found(marker))?;
+        state
+            .store
+            .check_volume_marker::<V>(&visible, marker)
+            .await?;
     }
-    let volumes: Vec<V> = state.db.volume_list(node, &paging.page(marker)).await?;
+    let volumes: Vec<V> = match named {
+        Some(node) => state.store.volumes(&visible, node, &page).await?,
+        None => Vec::new(),
+    };
 
     let parent = of_node.map(|node| format!("nodes/{node}/"));
     let name = format!("{}s", V::NAME);

@@ -8,6 +8,7 @@ use ironpxe_core::error::Fault;
 use ironpxe_core::field::{self, value};
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::patch::VolumeChange;
+use ironpxe_core::policy::{Rule, Target};
 use ironpxe_core::volume::{Volume, VolumeConnector, VolumeTarget};
 use json_patch::Patch;
 use serde_json::{Value, json};
@@ -102,6 +103,7 @@ fn routes_of<V: VolumeApi>() -> Router<AppState> {
 /// `GET /v1/volume`: links to both collections.
 async fn links(call: Call) -> Result<Json<Value>> {
     call.not_found_before(SINCE)?;
+    call.authorize(Rule::VolumeGet, &Target::NONE)?;
     Ok(Json(links_below(&call, "volume/")))
 }
 
@@ -115,9 +117,12 @@ pub(super) fn links_below(call: &Call, path: &str) -> Value {
 }
 
 /// The volume in a URL, by its UUID.
-async fn find<V: VolumeApi>(state: &AppState, ident: &str) -> Result<V> {
+///
+/// 404 also if the caller may not see the volume's node; 403 if the rule does not allow what the
+/// caller wants with it.
+async fn find<V: VolumeApi>(state: &AppState, call: &Call, ident: &str, rule: Rule) -> Result<V> {
     let uuid = V::Uuid::from(value::uuid(&format!("{}_uuid", V::NAME), ident)?);
-    let found = state.db.volume_get(uuid).await?;
+    let found = state.store.volume(call, uuid, rule).await?;
     Ok(found.ok_or_else(|| V::not_found(uuid))?)
 }
 
@@ -126,11 +131,16 @@ fn masked_fields<V: Volume>() -> Vec<&'static str> {
     field::names(V::FIELDS, |field| field.mask != field::Mask::Nothing)
 }
 
-/// Rejects a missing node. Not as 404, because the URL does not name it.
-async fn check_node(state: &AppState, node: NodeUuid) -> Result<()> {
-    match state.db.node_get(node).await? {
-        Some(_) => Ok(()),
-        None => Err(no_node(node)),
+/// Whether the caller may add a volume to the node. A missing one is not a 404, because the URL does
+/// not name it.
+async fn check_node(state: &AppState, call: &Call, uuid: NodeUuid) -> Result<()> {
+    match state.store.node(call, uuid).await? {
+        Some(node) => call.authorize_node(Rule::VolumeCreate, &node),
+        None => {
+            // A node that the caller does not see counts as one without owner.
+            call.authorize(Rule::VolumeCreate, &Target::node(None, None))?;
+            Err(no_node(uuid))
+        }
     }
 }
 
@@ -149,8 +159,9 @@ fn not_created(fault: Fault, node: NodeUuid) -> ApiError {
     }
 }
 
-/// Rejects a patch that assigns the volume to a missing node.
-async fn check_new_node(state: &AppState, patch: &Patch) -> Result<()> {
+/// Rejects a patch that assigns the volume to a missing node, or one whose volumes the caller may not
+/// change (unlike in Ironic).
+async fn check_new_node(state: &AppState, call: &Call, patch: &Patch) -> Result<()> {
     let nodes: Vec<&Value> = patch::values(patch, "/node_uuid").collect();
     for node in nodes {
         // Other types are rejected with the rest of the patch.
@@ -160,11 +171,12 @@ async fn check_new_node(state: &AppState, patch: &Patch) -> Result<()> {
                 "Expected a UUID for node_uuid, but received {text}."
             ))
         })?;
-        if state.db.node_get(uuid).await?.is_none() {
-            return Err(ApiError::invalid(format!(
+        let node = state.store.node(call, uuid).await?.ok_or_else(|| {
+            ApiError::invalid(format!(
                 "Unable to apply the requested node_uuid '{text}'. Requested value was invalid."
-            )));
-        }
+            ))
+        })?;
+        call.authorize_node(Rule::VolumeUpdate, &node)?;
     }
     Ok(())
 }

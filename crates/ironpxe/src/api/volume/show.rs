@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use ironpxe_core::policy::Rule;
 use serde_json::Value;
 
 use crate::api::AppState;
@@ -20,7 +21,7 @@ pub(super) async fn get<V: VolumeApi>(
     call.not_found_before(SINCE)?;
     args.only(&["fields"])?;
     let fields = args.list("fields")?;
-    let volume = find::<V>(&state, &ident).await?;
+    let volume = find::<V>(&state, &call, &ident, Rule::VolumeGet).await?;
     view::check_fields::<V>(fields.as_deref())?;
     let fields = fields::requested(fields.as_deref());
     Ok(Json(view::show(&call, &volume, fields.as_deref())))

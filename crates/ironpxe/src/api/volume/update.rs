@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use ironpxe_core::field;
 use ironpxe_core::patch::VolumeChange;
+use ironpxe_core::policy::Rule;
 use serde_json::Value;
 
 use crate::api::AppState;
@@ -25,11 +26,11 @@ pub(super) async fn patch<V: VolumeApi>(
     call.not_found_before(SINCE)?;
     args.only(&[])?;
     let patch = patch::read(&call, body)?;
-    let volume = find::<V>(&state, &ident).await?;
+    let volume = find::<V>(&state, &call, &ident, Rule::VolumeUpdate).await?;
     let patchable = field::names(V::FIELDS, |field| field.is_patchable);
     patch::check_fields(&patch, &patchable)?;
     mask::refuse_mask_in(&patch, &masked_fields::<V>())?;
-    check_new_node(&state, &patch).await?;
+    check_new_node(&state, &call, &patch).await?;
     let change = VolumeChange(patch);
     let volume = V::update(volume.uuid(), change, &*state.conductor, &call.ctx).await?;
     Ok(Json(view::show(&call, &volume, None)))

@@ -1,13 +1,18 @@
 //! A volume connector or target as JSON: the only place where they are serialized for clients.
 
 use ironpxe_core::field;
+use ironpxe_core::policy::{Rule, Target};
 use ironpxe_core::volume::Volume;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::api::error::Result;
 use crate::api::fields;
 use crate::api::mask;
 use crate::api::request::Call;
+
+/// What is shown instead of a target's properties to callers who may not see them.
+const WITHHELD: &str = "** Value redacted: Requires permission \
+                        baremetal:volume:view_target_properties access. Permission denied. **";
 
 /// The path of the resource below `/v1`.
 pub(super) fn path<V: Volume>(volume: &V) -> String {
@@ -27,8 +32,13 @@ pub(super) fn show<V: Volume>(call: &Call, volume: &V, fields: Option<&[&str]>) 
         .iter()
         .filter(|field| wanted(field.name))
         .partition(|field| field.is_after_links);
+    let is_withheld = !call.may(Rule::VolumeViewTargetProperties, &Target::NONE);
     let shown = |field: &field::ResourceField<V>| {
-        let value = mask::mask_field(field.mask, (field.value)(volume));
+        let value = if is_withheld && field.mask != field::Mask::Nothing {
+            json!({ "redacted_contents": WITHHELD })
+        } else {
+            mask::mask_field(field.mask, (field.value)(volume))
+        };
         (field.name.to_owned(), value)
     };
     let mut body: Map<String, Value> = before_links.into_iter().map(shown).collect();

@@ -160,6 +160,7 @@ async fn ports_are_paged_too(site: TestDb) {
     let by_address = PortFilter {
         address: Some(MacAddress::new([0x52, 0x54, 0, 0, 0, 3])),
         node_uuid: Some(second.uuid),
+        project: None,
     };
     assert_eq!(
         db.port_list(&by_address, &Page::default())

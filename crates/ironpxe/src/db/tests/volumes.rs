@@ -392,7 +392,10 @@ async fn lists_are_paged_sorted_and_of_one_node(site: TestDb) {
                 sort_key: Some("boot_index"),
                 sort_dir,
             };
-            let targets = db.volume_list::<VolumeTarget>(None, &page).await.unwrap();
+            let targets = db
+                .volume_list::<VolumeTarget>(None, None, &page)
+                .await
+                .unwrap();
             if targets.is_empty() {
                 break;
             }
@@ -406,7 +409,7 @@ async fn lists_are_paged_sorted_and_of_one_node(site: TestDb) {
     }
     let first = Page::default();
     let of_one = db
-        .volume_list::<VolumeConnector>(Some(one.uuid), &first)
+        .volume_list::<VolumeConnector>(None, Some(one.uuid), &first)
         .await;
     let of_one = of_one.unwrap();
     let names: Vec<_> = of_one.iter().map(|one| one.connector_id.as_str()).collect();
@@ -416,7 +419,7 @@ async fn lists_are_paged_sorted_and_of_one_node(site: TestDb) {
         ..Page::default()
     };
     let rest = db
-        .volume_list::<VolumeConnector>(Some(one.uuid), &after)
+        .volume_list::<VolumeConnector>(None, Some(one.uuid), &after)
         .await;
     assert_eq!(rest.unwrap().len(), 1);
 
@@ -433,7 +436,7 @@ async fn lists_are_paged_sorted_and_of_one_node(site: TestDb) {
             ..Page::default()
         };
         let all = db
-            .volume_list::<VolumeConnector>(None, &page)
+            .volume_list::<VolumeConnector>(None, None, &page)
             .await
             .unwrap();
         assert_eq!(all.len(), 7, "{key}");
@@ -450,7 +453,10 @@ async fn lists_are_paged_sorted_and_of_one_node(site: TestDb) {
             sort_key: Some(key),
             ..Page::default()
         };
-        let all = db.volume_list::<VolumeTarget>(None, &page).await.unwrap();
+        let all = db
+            .volume_list::<VolumeTarget>(None, None, &page)
+            .await
+            .unwrap();
         assert_eq!(all.len(), 7, "{key}");
     }
     let gone = Page {
@@ -458,7 +464,7 @@ async fn lists_are_paged_sorted_and_of_one_node(site: TestDb) {
         ..Page::default()
     };
     let error = db
-        .volume_list::<VolumeTarget>(None, &gone)
+        .volume_list::<VolumeTarget>(None, None, &gone)
         .await
         .unwrap_err();
     assert!(

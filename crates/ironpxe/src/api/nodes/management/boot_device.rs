@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use http::StatusCode;
 use ironpxe_core::boot_device::BootDevice;
+use ironpxe_core::policy::Rule;
 use serde_json::{Value, json};
 
 use crate::api::AppState;
@@ -20,7 +21,7 @@ pub(in crate::api::nodes) async fn get(
 ) -> Result<Json<Value>> {
     check_ident(&node)?;
     args.only(&[])?;
-    let node = find(&state, &call, &node).await?;
+    let node = find(&state, &call, &node, Rule::NodeGetBootDevice).await?;
     let (device, persistent) = state
         .conductor
         .boot_device_get(&call.ctx, node.uuid)
@@ -39,7 +40,7 @@ pub(in crate::api::nodes) async fn supported(
 ) -> Result<Json<Value>> {
     check_ident(&node)?;
     args.only(&[])?;
-    let node = find(&state, &call, &node).await?;
+    let node = find(&state, &call, &node, Rule::NodeGetBootDevice).await?;
     let devices = state
         .conductor
         .boot_device_supported(&call.ctx, node.uuid)
@@ -58,7 +59,7 @@ pub(in crate::api::nodes) async fn put(
     args.only(&["boot_device", "persistent"])?;
     let name = args.required_text("boot_device")?;
     let persistent = args.flag("persistent")?.unwrap_or(false);
-    let node = find(&state, &call, &node).await?;
+    let node = find(&state, &call, &node, Rule::NodeSetBootDevice).await?;
     let Some(device) = BootDevice::from_name(&name) else {
         return Err(ApiError::invalid(format!(
             "Invalid boot device {name} specified."

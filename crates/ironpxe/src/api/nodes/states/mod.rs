@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use ironpxe_core::field;
 use ironpxe_core::node::fields::NODE_FIELDS;
+use ironpxe_core::policy::Rule;
 use serde_json::{Map, Value};
 
 use crate::api::AppState;
@@ -39,12 +40,12 @@ pub(super) async fn get(
 ) -> Result<Json<Value>> {
     check_ident(&ident)?;
     args.only(&[])?;
-    let node = find(&state, &call, &ident).await?;
+    let node = find(&state, &call, &ident, Rule::NodeGetStates).await?;
     let body = FIELDS
         .into_iter()
         .filter(|name| call.has(field::since(NODE_FIELDS, name)))
         .filter_map(|name| field::find(NODE_FIELDS, name))
-        .map(|field| (field.name.to_owned(), view::value(&call, &node, field)))
+        .map(|field| (field.name.to_owned(), view::state(&call, &node, field)))
         .collect::<Map<_, _>>();
     Ok(Json(Value::Object(body)))
 }

@@ -4,6 +4,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use ironpxe_core::error::Fault;
+use ironpxe_core::policy::Rule;
 use ironpxe_core::power_state::PowerTarget;
 use ironpxe_core::provision_state::ProvisionState;
 
@@ -23,7 +24,7 @@ pub(in crate::api::nodes) async fn put(
     args.only(&["target", "timeout"])?;
     let word = args.required_text("target")?;
     let timeout = args.integer("timeout")?;
-    let node = find(&state, &call, &ident).await?;
+    let node = find(&state, &call, &ident, Rule::NodeSetPowerState).await?;
 
     let target = PowerTarget::from_name(&word);
     if timeout.is_some() || matches!(target, Some(PowerTarget::SoftOff | PowerTarget::SoftReboot)) {

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use ironpxe_core::error::Fault;
 use ironpxe_core::node::Node;
+use ironpxe_core::policy::{Rule, Target};
 use ironpxe_core::provision::{Argument, RefusedBy, Verb};
 use serde_json::Value;
 
@@ -49,7 +50,11 @@ pub(in crate::api::nodes) async fn put(
     let mut wanted = read(&args)?;
     check_drive(&sent)?;
     let lists = steps::StepLists::read(&sent)?;
-    let node = find(&state, &call, &ident).await?;
+    let node = find(&state, &call, &ident, Rule::NodeSetProvisionState).await?;
+    lists.authorize(&call, &node)?;
+    if args.text("runbook")?.is_some() {
+        call.authorize(Rule::RunbookUse, &Target::NONE)?;
+    }
     let verb = verb(&call, &node, &wanted.target)?;
     wanted.configdrive = drive(&call, verb, &sent)?;
     check(&call, &node, verb, &args, &lists, &mut wanted)?;

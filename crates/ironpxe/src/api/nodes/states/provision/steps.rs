@@ -3,6 +3,8 @@
 //! Source: Ironic's `_STEPS_SCHEMA`, `DEPLOY_STEP_SCHEMA` and the checks around them.
 
 use ironpxe_core::field::repr::repr;
+use ironpxe_core::node::Node;
+use ironpxe_core::policy::Rule;
 use ironpxe_core::provision::{Argument, Verb};
 use serde_json::Value;
 
@@ -41,6 +43,17 @@ impl<'a> StepLists<'a> {
             clean: sent.list(Argument::CleanSteps.name())?,
             service: sent.list(Argument::ServiceSteps.name())?,
         })
+    }
+
+    /// Checks the rules for the lists that were given.
+    pub(super) fn authorize(&self, call: &Call, node: &Node) -> Result<()> {
+        if self.clean.count > 0 {
+            call.authorize_node(Rule::NodeSetProvisionStateCleanSteps, node)?;
+        }
+        if self.service.count > 0 {
+            call.authorize_node(Rule::NodeSetProvisionStateServiceSteps, node)?;
+        }
+        Ok(())
     }
 
     /// Checks that each list belongs to the verb, and that the required one is present.
