@@ -115,3 +115,6 @@ fn denied(rule: Rule) -> ApiError {
         rule.name()
     ))
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,6 +30,8 @@ use tower::ServiceExt;
 
 use crate::api::{self, AppState, CommonState, NodeSource};
 use crate::auth::Authenticator;
+#[cfg(test)]
+use crate::auth::Caller;
 use crate::boot::{self, BootFacts, BootService};
 use crate::conductor::{self, LocalConductor};
 use crate::db::Db;
@@ -133,6 +135,25 @@ impl TestApp {
         node
     }
 
+    /// Sends a request of this caller, of the latest version of the API.
+    #[cfg(test)]
+    pub(crate) async fn send_as(
+        &self,
+        caller: Caller,
+        method: &str,
+        path: &str,
+        body: Option<serde_json::Value>,
+    ) -> Response {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::CONTENT_TYPE, "application/json")
+            .header("X-OpenStack-Ironic-API-Version", "1.115")
+            .extension(caller)
+            .body(body.map_or_else(Body::empty, |body| Body::from(body.to_string())));
+        self.answer(request.unwrap()).await
+    }
+
     /// Sends a request to the router; a body is sent as JSON, with a microversion.
     pub(crate) async fn send(
         &self,
@@ -151,7 +172,10 @@ impl TestApp {
                 .header("X-OpenStack-Ironic-API-Version", "1.99");
         }
         let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
-        let request = request.body(body).unwrap();
+        self.answer(request.body(body).unwrap()).await
+    }
+
+    async fn answer(&self, request: Request<Body>) -> Response {
         let response = self
             .http_service
             .router
@@ -197,6 +221,12 @@ impl TestAppBuilder {
 
     pub(crate) fn conductor(mut self, set: impl FnOnce(&mut conductor::Settings)) -> Self {
         set(&mut self.conductor);
+        self
+    }
+
+    #[cfg(test)]
+    pub(crate) fn policy(mut self, policy: Policy) -> Self {
+        self.policy = CurrentPolicy::new(policy);
         self
     }
 
