@@ -1,5 +1,5 @@
 //! One log line for each change that a client asks for: who, from where, what, and whether it was
-//! allowed. `docs/audit.md` has its fields.
+//! allowed. `docs/policy.md` has its fields.
 
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};

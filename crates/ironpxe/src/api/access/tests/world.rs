@@ -148,7 +148,7 @@ impl World {
     }
 
     async fn create(&self, path: &str, body: Value) {
-        let admin = caller(&["admin", "reader"], Some("system"));
+        let admin = caller(&["admin", "manager", "member", "reader"], Some("system"));
         let response = self.send(admin, "POST", path, Some(body)).await;
         assert_eq!(response.status, 201, "{path}: {}", response.body);
     }
