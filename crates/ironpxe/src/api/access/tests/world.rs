@@ -62,8 +62,8 @@ impl World {
     }
 
     /// Puts everything back, once the conductor is done.
-    pub(super) async fn restore(&self) {
-        for (target, ..) in NODES {
+    pub(super) async fn restore(&self, is_changing: bool) {
+        for (target, ..) in NODES.iter().filter(|_| is_changing) {
             let uuid = uuid('1', target).parse().unwrap();
             if self.app.db.node_get(uuid).await.unwrap().is_some() {
                 self.app.settled(uuid).await;
