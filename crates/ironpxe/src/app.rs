@@ -4,6 +4,7 @@
 //! Shutdown is in reverse order.
 
 mod api_service;
+mod authentication;
 mod beside;
 mod beside_check;
 mod common;
@@ -120,6 +121,7 @@ pub(crate) async fn serve(config: Config, role: Role) -> Result<(), AppError> {
         kickstarts,
         clients,
         policy,
+        authenticator,
     } = validate(&config, role)?;
     if let Some(doubt) = policy::doubt(&policy) {
         warn!("{doubt}");
@@ -172,6 +174,7 @@ pub(crate) async fn serve(config: Config, role: Role) -> Result<(), AppError> {
             let conductor = ConductorService::start(&common, drivers, name, endpoint).await?;
             let (api, http_service) = ApiService::new(
                 &common,
+                authenticator,
                 Arc::new(conductor.conductor().clone()),
                 policy.clone(),
             );
@@ -179,8 +182,12 @@ pub(crate) async fn serve(config: Config, role: Role) -> Result<(), AppError> {
         }
         RoleSetup::Api { rpc: client } => {
             let conductors = json_rpc::remote(&common.db, rpc, *client)?;
-            let (api, http_service) =
-                ApiService::new(&common, Arc::new(conductors), policy.clone());
+            let (api, http_service) = ApiService::new(
+                &common,
+                authenticator,
+                Arc::new(conductors),
+                policy.clone(),
+            );
             (Some(api), None, http_service)
         }
         RoleSetup::Conductor { drivers, security } => {

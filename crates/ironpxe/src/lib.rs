@@ -26,6 +26,7 @@ pub mod fuzzing;
 mod ident;
 mod images;
 mod lifecycle;
+mod log_interval;
 mod openstack;
 mod policy;
 mod rpc;

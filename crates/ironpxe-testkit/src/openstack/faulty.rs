@@ -49,6 +49,8 @@ pub struct Request {
     pub path: String,
     /// `X-Auth-Token`.
     pub token: Option<String>,
+    /// `X-Subject-Token`: the token that Keystone is asked about.
+    pub subject: Option<String>,
     /// `Range`.
     pub range: Option<String>,
     /// The body, if it was JSON.
@@ -83,6 +85,7 @@ struct Shared {
     base: String,
     orders: Mutex<HashMap<String, VecDeque<Fault>>>,
     tokens: Mutex<Tokens>,
+    described: Mutex<BTreeMap<String, Value>>,
     images: Mutex<BTreeMap<String, (Value, Vec<u8>)>>,
     ports: Mutex<BTreeMap<String, Value>>,
     closing: AtomicBool,
@@ -128,6 +131,7 @@ impl FaultyCloud {
                 good: Vec::new(),
                 life: Duration::from_hours(1),
             }),
+            described: Mutex::default(),
             images: Mutex::default(),
             ports: Mutex::default(),
             closing: AtomicBool::new(false),
@@ -186,6 +190,17 @@ impl FaultyCloud {
     /// How many tokens were given.
     pub fn tokens_given(&self) -> usize {
         hold(&self.shared.tokens).given
+    }
+
+    /// Keystone knows this token of a client, and describes it so (`{"token": …}`) until its
+    /// `expires_at`.
+    pub fn has_token(&self, token: &str, description: Value) {
+        hold(&self.shared.described).insert(token.to_owned(), description);
+    }
+
+    /// Revokes a token of a client.
+    pub fn forget_token(&self, token: &str) {
+        hold(&self.shared.described).remove(token);
     }
 
     /// Has an image. Without data it answers 204, as Glance does.
@@ -254,6 +269,7 @@ impl Shared {
                 method: head.word(0).to_owned(),
                 path: head.word(1).to_owned(),
                 token: header("x-auth-token"),
+                subject: header("x-subject-token"),
                 range: header("range"),
                 body: serde_json::from_slice(&body).unwrap_or_default(),
                 status: 0,

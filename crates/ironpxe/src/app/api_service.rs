@@ -43,6 +43,7 @@ impl ApiService {
     /// The API and its HTTP service. `conductor` is the one of this process, or all remote ones.
     pub(super) fn new(
         common: &Common,
+        authenticator: Authenticator,
         conductor: Arc<dyn Conductor>,
         policy: CurrentPolicy,
     ) -> (Self, HttpService) {
@@ -53,7 +54,7 @@ impl ApiService {
             policy,
             common: api::CommonState {
                 boot: common.boot.clone(),
-                authenticator: Authenticator::NoAuth,
+                authenticator,
                 settings: Arc::new(api_settings(&common.config)),
                 images: common.images.clone(),
                 nodes: api::NodeSource::Own(common.db.clone()),

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use super::AppError;
 use super::settings::{bytes, seconds};
+use crate::auth::{BasicCredentials, Users};
 use crate::conductor::LocalConductor;
 use crate::config::{JsonRpc, RpcAuth, Secret, Word};
 use crate::db::Db;
 use crate::error_chain::error_chain;
-use crate::rpc::{Credentials, Remote, Timeouts, Users, server};
+use crate::rpc::{Remote, Timeouts, server};
 use crate::server::{HttpService, RequestMemory};
 use crate::tls::{self, TlsError};
 
@@ -88,7 +89,7 @@ pub(super) fn endpoint(host: &str, address: SocketAddr) -> String {
 
 /// An API's credentials for conductors, and its TLS configuration to verify them.
 pub(super) struct RpcClient {
-    credentials: Option<Credentials>,
+    credentials: Option<BasicCredentials>,
     tls: Option<rustls::ClientConfig>,
 }
 
@@ -97,7 +98,7 @@ impl RpcClient {
     pub(super) fn new(rpc: &JsonRpc) -> Result<Self, (&'static str, String)> {
         let credentials = match (rpc.auth_strategy, &rpc.username, &rpc.password) {
             (RpcAuth::HttpBasic, Some(Word(username)), Some(Secret(password))) => {
-                Some(Credentials {
+                Some(BasicCredentials {
                     username: username.clone(),
                     password: password.clone(),
                 })

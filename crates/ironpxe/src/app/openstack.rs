@@ -7,7 +7,7 @@ use ironpxe_core::swift::TempUrlDigest;
 use crate::config::{self, AuthType, Config, Endpoint, Names, Secret, SystemScope, Word};
 use crate::openstack::{
     Auth, Domain, Glance, Ironic, Neutron, Project, Scope, Settings, SetupError, TempUrlSettings,
-    TempUrls,
+    TempUrls, TokenValidator,
 };
 
 /// How long an existing Ironic may take to respond, in seconds. Firmware waits longer.
@@ -82,6 +82,16 @@ fn settings(service: &config::OpenStack, timeout: u32, retries: u32) -> Option<S
 pub(crate) fn ironic_client(api: &config::OpenStack) -> Result<Ironic, SetupError> {
     let settings = settings(api, IRONIC_TIMEOUT, 0).ok_or(SetupError::NoEndpoint)?;
     Ironic::new(&settings)
+}
+
+/// The client that validates tokens.
+pub(crate) fn token_validator(
+    section: &config::KeystoneAuthtoken,
+) -> Result<TokenValidator, SetupError> {
+    let retries = section.http_request_max_retries;
+    let settings = settings(&section.openstack(), section.http_connect_timeout, retries);
+    let validator = settings.map(|it| TokenValidator::new(&it)).transpose()?;
+    validator.flatten().ok_or(SetupError::NoEndpoint)
 }
 
 /// Missing settings were reported when the configuration was loaded.

@@ -11,10 +11,12 @@ use std::path::PathBuf;
 use ironpxe_core::boot::{Kickstarts, Scripts};
 use ironpxe_core::policy::{Policy, PolicyProblem};
 
+use super::authentication::authenticator;
 use super::json_rpc::{RpcClient, RpcSecurity};
 use super::openstack::Clients;
 use super::role::Role;
 use super::settings::{api_url_doubt, images, policy_files};
+use crate::auth::Authenticator;
 use crate::boot::HardwareTypes;
 use crate::config::{Config, ConfigError, Origin, Problem, Word};
 use crate::db::Db;
@@ -36,6 +38,8 @@ pub(super) struct Validated {
     pub(super) clients: Clients,
     /// The policy.
     pub(super) policy: Policy,
+    /// The authentication of the API's clients.
+    pub(super) authenticator: Authenticator,
 }
 
 /// The input of a single role.
@@ -115,6 +119,14 @@ pub(super) fn validate(config: &Config, role: Role) -> Result<Validated, ConfigE
             None
         }
     };
+    // A conductor has no API, and beside an existing Ironic there are only machines.
+    let authenticator = match role {
+        Role::All | Role::Api if config.beside_source.is_none() => {
+            let made = authenticator(config);
+            found.in_one(made.map_err(|(key, message)| config.problem(&key, &message)))
+        }
+        Role::All | Role::Api | Role::Conductor => Some(Authenticator::NoAuth),
+    };
     let kickstarts = found.in_one(kickstarts(config));
     let clients = found.in_one(clients(config));
     if let Some(clients) = &clients {
@@ -122,8 +134,15 @@ pub(super) fn validate(config: &Config, role: Role) -> Result<Validated, ConfigE
         let images = images(config, clients, "", String::new(), Vec::new(), 1);
         found.in_one(images.map_err(|error| of_images(config, &error)));
     }
-    match (setup, scripts, kickstarts, clients, policy) {
-        (Some(setup), Some(scripts), Some(kickstarts), Some(clients), Some(policy))
+    match (setup, scripts, kickstarts, clients, policy, authenticator) {
+        (
+            Some(setup),
+            Some(scripts),
+            Some(kickstarts),
+            Some(clients),
+            Some(policy),
+            Some(authenticator),
+        )
             if found.0.is_empty() =>
         {
             Ok(Validated {
@@ -132,6 +151,7 @@ pub(super) fn validate(config: &Config, role: Role) -> Result<Validated, ConfigE
                 kickstarts,
                 clients,
                 policy,
+                authenticator,
             })
         }
         _ => Err(ConfigError { problems: found.0 }),

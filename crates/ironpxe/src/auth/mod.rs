@@ -7,16 +7,24 @@
 //! Source: Ironic's `common/auth_basic.py`, `api/middleware/auth_public_routes.py`, and
 //! keystonemiddleware's `auth_token`.
 
+mod access_rules;
 mod error;
+mod keyed_hash;
+mod keystone;
+mod limits;
+mod passwords;
 mod public_routes;
+mod token_cache;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, header};
 use ironpxe_core::policy::Credentials;
 
 pub(crate) use self::error::AuthError;
+pub(crate) use self::keystone::{Keystone, KeystoneSettings};
+pub(crate) use self::passwords::{AuthResult, BasicCredentials, Users};
 pub(crate) use self::public_routes::is_public;
 
 /// Who sent a request.
@@ -73,20 +81,34 @@ pub(crate) struct AuthRequest<'r> {
 pub(crate) enum Authenticator {
     /// Nobody: everyone may do everything.
     NoAuth,
+    /// By user name and password. Every user may do everything.
+    HttpBasic(Users),
+    /// By a token of Keystone.
+    Keystone(Keystone),
 }
 
 impl Authenticator {
     /// Who sent a request of a route that is not public.
-    pub(crate) async fn authenticate(&self, _: &AuthRequest<'_>) -> Result<Caller, AuthError> {
+    pub(crate) async fn authenticate(
+        &self,
+        request: &AuthRequest<'_>,
+    ) -> Result<Caller, AuthError> {
         match self {
             Self::NoAuth => Ok(Caller::Unrestricted { user: None }),
+            Self::HttpBasic(users) => {
+                let header = request.headers.get(header::AUTHORIZATION);
+                let user = users.user(header, request.client).await?;
+                Ok(Caller::Unrestricted { user: Some(user) })
+            }
+            Self::Keystone(keystone) => Ok(Caller::Keystone(keystone.authenticate(request).await?)),
         }
     }
 
     /// The response to a request without credentials.
     pub(crate) fn no_credentials(&self) -> AuthError {
         match self {
-            Self::NoAuth => AuthError::NoCredentials,
+            Self::NoAuth | Self::HttpBasic(_) => AuthError::NoPassword,
+            Self::Keystone(keystone) => keystone.no_token(),
         }
     }
 }

@@ -77,3 +77,91 @@ fn is_script_of_driver(uri: &Uri) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn public_routes_are_those_of_ironic_and_the_endpoints_for_machines() {
+        let public = |method: &Method, path: &str| {
+            let uri: Uri = path.parse().unwrap();
+            is_public(method, &uri, &uri, true)
+        };
+        for path in [
+            "/",
+            "/v1",
+            "/v1/",
+            "/v1.json",
+            "/v1.xml",
+            "/v1/lookup",
+            "/v1/lookup/",
+            "/v1/lookup.json",
+            "/v1/%6cookup",
+            "/v1/heartbeat/10000000-0000-4000-8000-000000000003",
+            "/v1/continue_inspection",
+            "/boot.ipxe",
+            "/autoexec.ipxe",
+            "/healthz",
+            "/readyz",
+            "/v1/boot/52:54:00:aa:00:01/boot.ipxe",
+            "/v1/images/n/kernel/t/9/5160/kernel",
+            "/pxelinux.cfg/52-54-00-aa-00-01",
+            "/v1/drivers/redfish/vendor_passthru/ipxe_config?mac=x",
+            "/v1/drivers/redfish/vendor_passthru?method=ipxe_config&mac=x",
+            "http://h/v1/lookup",
+        ] {
+            assert!(public(&Method::GET, path), "{path}");
+        }
+        for path in [
+            "/lookup",
+            "/v1/heartbeat",
+            "/v1/heartbeat/UPPER",
+            "/v1/heartbeat/n_b",
+            "/v1/heartbeat/a/b",
+            "/v1//lookup",
+            "/v1/Lookup",
+            "/v1/lookup/x",
+            "/healthcheck",
+            "/v1/nodes",
+            "/nodes",
+            "/v1/nodes.json",
+            "/v1/./lookup",
+            "/v1/../v1/lookup",
+            "/V1",
+            "/v1/boot",
+            "/v1/images",
+            "/boot.ipxe/x",
+            "/v1/drivers",
+            "/v1/drivers/redfish",
+            "/v1/nodes/boot.ipxe",
+            "/v1/drivers/redfish/vendor_passthru",
+            "/v1/drivers/redfish/vendor_passthru/erase",
+            "/v1/drivers/redfish/vendor_passthru?method=erase",
+            "http://h/v1/nodes",
+            "/v1/%00",
+            "/v1/drivers/a/vendor_passthru/ipxe_config/x",
+            "/v1/lookup%00",
+            "/v1/lookup.json.json",
+            "/v1/nodes?method=ipxe_config",
+            "/v1/nodes/%2e%2e/lookup",
+        ] {
+            assert!(!public(&Method::GET, path), "{path}");
+        }
+        // Only scripts are fetched there.
+        let script = "/v1/drivers/redfish/vendor_passthru/ipxe_config";
+        assert!(!public(&Method::POST, script));
+    }
+
+    #[test]
+    fn ramdisk_endpoints_can_be_switched_off() {
+        let public = |path: &str| {
+            let uri: Uri = path.parse().unwrap();
+            is_public(&Method::GET, &uri, &uri, false)
+        };
+        assert!(public("/v1") && public("/boot.ipxe"));
+        for path in ["/v1/lookup", "/v1/heartbeat/a", "/v1/continue_inspection"] {
+            assert!(!public(path), "{path}");
+        }
+    }
+}

@@ -16,9 +16,9 @@ use ironpxe_core::port::Port;
 use ironpxe_core::volume::Volumes;
 use tracing::warn;
 
-use super::log_interval::LogInterval;
 use crate::beside::{Digest, Found, Ironic, SourceError};
 use crate::db::{self, BootRows, CommitVersion, Db, MAX_MACHINES_PER_QUERY};
+use crate::log_interval::LogInterval;
 
 /// The source of nodes, ports and volumes. Clones share it.
 #[derive(Debug, Clone)]

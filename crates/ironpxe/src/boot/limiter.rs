@@ -11,8 +11,8 @@ use ironpxe_core::error::Fault;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::warn;
 
-use super::log_interval::LogInterval;
 use super::response;
+use crate::log_interval::LogInterval;
 
 /// The delay of a 503.
 const PAUSE: Duration = Duration::from_millis(200);

@@ -14,7 +14,6 @@ mod hardware_types;
 mod images;
 mod kickstart;
 mod limiter;
-mod log_interval;
 pub(crate) mod preview;
 mod rendered;
 mod request;

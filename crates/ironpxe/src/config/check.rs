@@ -10,8 +10,10 @@ use super::dhcp::DhcpProvider;
 use super::endpoint::is_of_no_host;
 use super::environment::Environment;
 use super::error::Origin;
+use super::general::AuthStrategy;
 use super::json_rpc::RpcAuth;
 use super::load::Loader;
+use super::openstack::AuthType;
 use super::values::{Image, Secret, Word};
 
 /// Images by architecture.
@@ -65,10 +67,12 @@ impl Loader {
             );
         }
         let api = &self.config.api;
-        if !api.host_ip.is_loopback() && !api.allow_unauthenticated_access {
+        let is_open = self.config.general.auth_strategy == AuthStrategy::NoAuth;
+        if is_open && !api.host_ip.is_loopback() && !api.allow_unauthenticated_access {
             let message = format!(
                 "clients are not authenticated ([DEFAULT]auth_strategy is noauth), so on {} \
-                 everyone with network access could control every machine. If the network is \
+                 everyone with network access could control every machine. Set \
+                 [DEFAULT]auth_strategy = \"http_basic\" or \"keystone\"; or if the network is \
                  trusted, set [api]allow_unauthenticated_access = true or pass \
                  --allow-unauthenticated; otherwise listen on 127.0.0.1",
                 api.host_ip
@@ -362,6 +366,7 @@ impl Loader {
         let services = [
             self.config.glance.openstack(),
             self.config.neutron.openstack(),
+            self.config.keystone_authtoken.openstack(),
         ];
         for service in services {
             for (key, message) in service.missing() {
@@ -369,6 +374,19 @@ impl Loader {
             }
         }
         self.check_http_basic();
+        let authtoken = &self.config.keystone_authtoken;
+        match authtoken.auth_type {
+            Some(AuthType::None | AuthType::HttpBasic) => {
+                let message = "expected \"password\" or \"v3applicationcredential\"".to_owned();
+                self.about("[keystone_authtoken]auth_type", message);
+            }
+            None if self.config.general.auth_strategy == AuthStrategy::Keystone => {
+                let message =
+                    "this requires [keystone_authtoken]auth_type and its settings".to_owned();
+                self.about("[DEFAULT]auth_strategy", message);
+            }
+            Some(AuthType::Password | AuthType::ApplicationCredential) | None => {}
+        }
     }
 
     pub(super) fn about(&mut self, key: &str, message: String) {

@@ -28,9 +28,14 @@ section! {
         /// The IPv6 address of the TFTP server, for machines that boot over IPv6. Not set:
         /// `[pxe]tftp_server`.
         pub my_ipv6: Option<Ipv6Addr> = None;
-        /// How clients are authenticated. Only `noauth` is supported yet: everyone with network
-        /// access to the API has full access. See also `[api]allow_unauthenticated_access`.
+        /// How clients of the API are authenticated: `keystone` by tokens (`[keystone_authtoken]`),
+        /// `http_basic` by user name and password, `noauth` not at all (in Ironic: `keystone`). With
+        /// `noauth` everyone with network access to the API has full access, so the API listens only
+        /// on this machine, or see `[api]allow_unauthenticated_access`. Machines need no credentials.
         pub auth_strategy: AuthStrategy = AuthStrategy::NoAuth;
+        /// The users with `http_basic`, all with full access: an htpasswd file of bcrypt hashes, as
+        /// created by `htpasswd -nbB NAME PASSWORD`. Changes take effect within a second.
+        pub http_basic_auth_user_file: PathBuf = PathBuf::from("/etc/ironic/htpasswd");
         /// Whether the role `service` in the project `rbac_service_project_name` gives access to all
         /// nodes, as Nova needs it without a token for the system.
         pub rbac_service_role_elevated_access: bool = false;
@@ -46,6 +51,12 @@ pub(crate) enum AuthStrategy {
     /// Not at all.
     #[serde(rename = "noauth")]
     NoAuth,
+    /// By user name and password (RFC 7617).
+    #[serde(rename = "http_basic")]
+    HttpBasic,
+    /// By a token of Keystone.
+    #[serde(rename = "keystone")]
+    Keystone,
 }
 
 impl TryFrom<String> for AuthStrategy {
@@ -54,10 +65,11 @@ impl TryFrom<String> for AuthStrategy {
     fn try_from(name: String) -> Result<Self, Self::Error> {
         match name.as_str() {
             "noauth" => Ok(Self::NoAuth),
-            "keystone" | "http_basic" => {
-                Err(format!("{name:?} is not supported yet; use \"noauth\""))
-            }
-            _ => Err(format!("unknown strategy {name:?}; use \"noauth\"")),
+            "http_basic" => Ok(Self::HttpBasic),
+            "keystone" => Ok(Self::Keystone),
+            _ => Err(format!(
+                "unknown strategy {name:?}; expected \"keystone\", \"http_basic\" or \"noauth\""
+            )),
         }
     }
 }

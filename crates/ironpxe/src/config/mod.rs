@@ -28,6 +28,7 @@ mod images;
 mod inspector;
 mod ironic_conf;
 mod json_rpc;
+mod keystone_authtoken;
 mod load;
 mod networks;
 mod neutron;
@@ -58,11 +59,12 @@ pub(crate) use self::dnsmasq::Dnsmasq;
 pub(crate) use self::endpoint::{Endpoint, Host, PublicEndpoint};
 pub(crate) use self::environment::Environment;
 pub(crate) use self::error::{ConfigError, Origin, Problem};
-pub(crate) use self::general::General;
+pub(crate) use self::general::{AuthStrategy, General};
 pub(crate) use self::glance::{Glance, TempUrlDigest};
 pub(crate) use self::images::{Images, Relay};
 pub(crate) use self::inspector::Inspector;
 pub(crate) use self::json_rpc::{JsonRpc, RpcAuth};
+pub(crate) use self::keystone_authtoken::KeystoneAuthtoken;
 use self::load::Loader;
 pub(crate) use self::neutron::Neutron;
 pub(crate) use self::openstack::{AuthType, OpenStack, SystemScope};
@@ -78,6 +80,8 @@ pub(crate) struct Config {
     pub general: General,
     /// `[api]`
     pub api: Api,
+    /// `[keystone_authtoken]`
+    pub keystone_authtoken: KeystoneAuthtoken,
     /// `[conductor]`
     pub conductor: Conductor,
     /// `[json_rpc]`
@@ -139,8 +143,8 @@ pub(crate) struct Flag {
 macro_rules! sections {
     ($config:expr) => {
         sections!(
-            $config, general, api, conductor, json_rpc, database, beside, pxe, images, inspector,
-            deploy, anaconda, dhcp, dnsmasq, glance, neutron, oslo_policy
+            $config, general, api, keystone_authtoken, conductor, json_rpc, database, beside, pxe,
+            images, inspector, deploy, anaconda, dhcp, dnsmasq, glance, neutron, oslo_policy
         )
     };
     ($config:expr, $($section:ident),+) => {{
@@ -150,7 +154,7 @@ macro_rules! sections {
 }
 
 /// The number of sections.
-const SECTIONS: usize = 16;
+const SECTIONS: usize = 17;
 
 impl Config {
     /// Loads the configuration: the file, overridden by the environment, overridden by the flags; what

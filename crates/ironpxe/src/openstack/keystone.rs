@@ -113,6 +113,11 @@ impl Login {
         }))
     }
 
+    /// The URL of tokens.
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Sends one request to Keystone.
     pub(super) async fn token(&self, http: &Http) -> Result<Token, Cause> {
         let asked = Instant::now();

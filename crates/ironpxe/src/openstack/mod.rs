@@ -1,5 +1,6 @@
 //! Clients of OpenStack services: Keystone for tokens, Glance for images, Swift's temporary URLs
-//! for images that machines fetch there, Neutron for ports, and another Ironic for its nodes.
+//! for images that machines fetch there, Neutron for ports, and another Ironic for its nodes. Keystone
+//! also validates clients' tokens.
 //!
 //! Each client is thin: only the calls and response fields in use. Clones share connections and the
 //! token. The shared layers: `session.rs` caches a token, `service.rs` sends requests (with a
@@ -23,6 +24,7 @@ mod temp_url;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 pub(crate) use self::error::{Cause, OpenStackError};
 pub(crate) use self::glance::{Glance, Image};
@@ -30,3 +32,4 @@ pub(crate) use self::ironic::Ironic;
 pub(crate) use self::neutron::{ExtraDhcpOption, Neutron, NeutronPort};
 pub(crate) use self::settings::{Auth, Domain, Project, Scope, Secret, Settings, SetupError};
 pub(crate) use self::temp_url::{TempUrlSettings, TempUrls};
+pub(crate) use self::tokens::{AccessRule, TokenValidator, ValidToken};

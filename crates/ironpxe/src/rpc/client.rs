@@ -12,7 +12,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use ironpxe_core::error::Fault;
 
-use super::Credentials;
+use crate::auth::BasicCredentials;
 use crate::error_chain::error_chain;
 use crate::tls::TlsError;
 
@@ -64,7 +64,7 @@ pub(super) struct Client {
 impl Client {
     pub(super) fn new(
         connect_timeout: Duration,
-        credentials: Option<&Credentials>,
+        credentials: Option<&BasicCredentials>,
         tls: Option<rustls::ClientConfig>,
     ) -> Result<Self, TlsError> {
         let scheme = if tls.is_some() { "https" } else { "http" };
@@ -91,7 +91,7 @@ impl Client {
         Ok(Self {
             keeping: client(256),
             fresh: client(0),
-            authorization: credentials.map(Credentials::header),
+            authorization: credentials.map(BasicCredentials::header),
             scheme,
         })
     }

@@ -6,12 +6,11 @@
 //!
 //! `methods.rs` is the table of methods; add a method of the trait there. `envelope.rs` and
 //! `fault.rs` are the dialect, [`server`] and `client.rs` its two sides, `select.rs` selects
-//! conductors, `remote.rs` handles failover. `auth.rs` and [`crate::tls`] authenticate both sides.
+//! conductors, `remote.rs` handles failover. [`crate::auth`] and [`crate::tls`] authenticate both sides.
 //! Boots do not use RPC: see [`crate::boot`].
 //!
 //! Source of the calls: Ironic's `conductor/rpcapi.py`; of the dialect: `common/json_rpc/`.
 
-mod auth;
 mod client;
 mod envelope;
 mod fault;
@@ -41,7 +40,6 @@ pub(crate) use ironpxe_core::provision::{AgentStatus, Heartbeat, ProvisionArgs};
 use ironpxe_core::volume::{VolumeConnector, VolumeTarget};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::auth::{Credentials, Users};
 pub(crate) use self::remote::{Remote, Timeouts};
 pub(crate) use ironpxe_core::conductor::DriverInterfaces;
 

@@ -16,7 +16,8 @@ use tracing::warn;
 use super::client::{CallError, Client, Connection};
 use super::envelope::{Answer, RequestBuilder};
 use super::select::{CallTarget, Directory, Peer, no_conductor};
-use super::{Context, Credentials, DriverInfo};
+use super::{Context, DriverInfo};
+use crate::auth::BasicCredentials;
 use crate::db::Db;
 use crate::tls::TlsError;
 
@@ -78,7 +79,7 @@ impl Remote {
     pub(crate) fn new(
         db: Db,
         timeouts: Timeouts,
-        credentials: Option<&Credentials>,
+        credentials: Option<&BasicCredentials>,
         tls: Option<rustls::ClientConfig>,
     ) -> Result<Self, TlsError> {
         Ok(Self {

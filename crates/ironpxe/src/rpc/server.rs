@@ -23,11 +23,11 @@ use ironpxe_core::error::Fault;
 use ironpxe_core::json_size::{VALUE_BYTES, count_values};
 use ironpxe_core::retry_after;
 
-use super::auth::{AuthResult, Users};
 use super::envelope::{self, MAX_VALUES, Request, RpcError};
 use super::fault::FaultOnWire;
 use super::methods::{DispatchError, dispatch};
 use super::{Conductor, Context};
+use crate::auth::{AuthResult, Users};
 use crate::ident;
 use crate::server::{BodyError, BodyLimits, RequestMemory, read_body};
 
@@ -61,7 +61,7 @@ async fn serve(State(served): State<RpcServer>, request: HttpRequest) -> Respons
     if let Some(users) = &served.users {
         let header = request.headers().get(header::AUTHORIZATION);
         match users.authenticate(header, peer).await {
-            AuthResult::Accepted => {}
+            AuthResult::Accepted(_) => {}
             AuthResult::Rejected => return unauthorized(),
             AuthResult::Busy { retry_after } => return busy(retry_after),
         }

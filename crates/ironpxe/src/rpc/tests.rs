@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::server::RpcServer;
 use super::*;
 use crate::api::testing::TestApp;
+use crate::auth::{BasicCredentials, Users};
 use crate::conductor::LocalConductor;
 use crate::db::{Db, Registration};
 use crate::lifecycle::Tasks;
@@ -99,7 +100,7 @@ impl RpcFixture {
 
     fn remote_with(
         &self,
-        credentials: Option<&Credentials>,
+        credentials: Option<&BasicCredentials>,
         tls: Option<rustls::ClientConfig>,
     ) -> Remote {
         Remote::new(self.db.clone(), timeouts(), credentials, tls).unwrap()

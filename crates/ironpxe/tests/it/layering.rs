@@ -57,7 +57,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     // Who sends a request of the API.
-    ("auth", &[]),
+    (
+        "auth",
+        &[
+            "openstack",
+            "client_network",
+            "clock",
+            "error_chain",
+            "ident",
+            "log_interval",
+        ],
+    ),
     // The nodes of an existing Ironic. (`db` detects commits to its file.)
     (
         "beside",
@@ -75,6 +85,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "lifecycle",
             "fault_status",
             "ident",
+            "log_interval",
         ],
     ),
     (
@@ -94,14 +105,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // It reads the list of conductors.
     (
         "rpc",
-        &[
-            "db",
-            "client_network",
-            "error_chain",
-            "ident",
-            "server",
-            "tls",
-        ],
+        &["auth", "db", "error_chain", "ident", "server", "tls"],
     ),
     ("dhcp", &["openstack"]),
     ("openstack", &["clock", "error_chain", "tls"]),
@@ -124,6 +128,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("fault_status", &[]),
     ("client_network", &[]),
     ("clock", &[]),
+    ("log_interval", &[]),
     ("ident", &[]),
 ];
 

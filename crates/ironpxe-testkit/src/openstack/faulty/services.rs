@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::{Answer, CREDENTIAL, PASSWORD, PROJECT, Request, Shared, USER};
 use crate::journal::hold;
@@ -10,7 +12,7 @@ use crate::journal::hold;
 impl Shared {
     pub(super) fn answer(&self, request: &Request) -> Answer {
         let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
-        if path == "/v3/auth/tokens" {
+        if path == "/v3/auth/tokens" && request.method == "POST" {
             return self.give_token(&request.body);
         }
         let is_known = |token: &String| hold(&self.tokens).good.contains(token);
@@ -20,6 +22,7 @@ impl Shared {
         }
         let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
         match (request.method.as_str(), segments.as_slice()) {
+            ("GET", ["v3", "auth", "tokens"]) => self.describe_token(request, query),
             ("GET", ["image", "v2", "images", id]) => match hold(&self.images).get(*id) {
                 Some((image, _)) => Answer::json(200, image),
                 None => no_image(id),
@@ -51,6 +54,28 @@ impl Shared {
                 Answer::json(200, &json!({ "port": port }))
             }
             _ => Answer::text(404, "404 Not Found"),
+        }
+    }
+
+    /// What Keystone says about a token of a client.
+    fn describe_token(&self, request: &Request, query: &str) -> Answer {
+        let subject = request.subject.as_deref().unwrap_or_default();
+        let may_have_expired = query.split('&').any(|it| it == "allow_expired=1");
+        let described = hold(&self.described).get(subject).cloned();
+        let is_valid = |it: &Value| {
+            let expires = it.pointer("/token/expires_at").and_then(Value::as_str);
+            let expires = expires.and_then(|it| OffsetDateTime::parse(it, &Rfc3339).ok());
+            may_have_expired || expires.is_some_and(|it| OffsetDateTime::now_utc() < it)
+        };
+        match described.filter(is_valid) {
+            Some(token) => Answer::json(200, &token),
+            None => Answer::json(
+                404,
+                &json!({ "error": {
+                    "code": 404, "title": "Not Found",
+                    "message": "Failed to validate token",
+                } }),
+            ),
         }
     }
 

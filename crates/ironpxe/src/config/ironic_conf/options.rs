@@ -168,8 +168,8 @@ pub(in crate::config) fn rows() -> Vec<Row> {
         decide(
             "DEFAULT",
             "auth_strategy",
-            "the API of ironpxe does not authenticate clients yet: listen on 127.0.0.1 behind a \
-             proxy, or see [api]allow_unauthenticated_access",
+            "set [DEFAULT]auth_strategy of ironpxe, and [DEFAULT]http_basic_auth_user_file or \
+             [keystone_authtoken]",
         )
         .only(OwnNodes),
         same("DEFAULT", "rbac_service_role_elevated_access", Bool).only(OwnNodes),
@@ -195,7 +195,7 @@ pub(in crate::config) fn rows() -> Vec<Row> {
         decide(
             "api",
             "host_ip",
-            "set [api]host_ip, and [api]allow_unauthenticated_access if it is no loopback address",
+            "set [api]host_ip, and [DEFAULT]auth_strategy if it is no loopback address",
         )
         .only(OwnNodes),
         row(

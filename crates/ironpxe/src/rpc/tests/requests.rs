@@ -221,7 +221,7 @@ async fn unauthenticated_calls_are_refused_before_they_are_parsed() {
     };
     let site = RpcFixture::guarded(security).await;
     site.waiting_node().await;
-    let credentials = |password: &str| Credentials {
+    let credentials = |password: &str| BasicCredentials {
         username: "api".to_owned(),
         password: password.to_owned(),
     };

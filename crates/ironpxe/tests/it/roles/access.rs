@@ -37,7 +37,7 @@ fn http_basic_admits_only_callers_with_the_password() -> Result<()> {
         "{refused}"
     );
     guesses.wait_for_log("compare [json_rpc] username and password", TIMEOUT)?;
-    conductor.wait_for_log("JSON-RPC request rejected", TIMEOUT)?;
+    conductor.wait_for_log("request rejected: wrong user name or password", TIMEOUT)?;
     for server in [&knows, &guesses, &conductor] {
         ensure!(
             server.log_with("s3cret").is_empty(),

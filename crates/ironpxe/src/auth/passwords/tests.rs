@@ -5,10 +5,18 @@ const PEER: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
 
 async fn admits(users: &Users, header: &HeaderValue) -> bool {
     match users.authenticate(Some(header), PEER).await {
-        AuthResult::Accepted => true,
+        AuthResult::Accepted(_) => true,
         AuthResult::Rejected => false,
         busy @ AuthResult::Busy { .. } => panic!("{busy:?}"),
     }
+}
+
+fn key(users: &Users, header: &HeaderValue) -> Digest {
+    users.0.hash.of(0, header.as_bytes())
+}
+
+fn accepted(user: &str) -> AuthResult {
+    AuthResult::Accepted(user.into())
 }
 
 fn overdue() -> Instant {
@@ -31,7 +39,7 @@ fn write(path: &Path, entries: &[(&str, &str)]) {
 }
 
 fn header(username: &str, password: &str) -> HeaderValue {
-    let credentials = Credentials {
+    let credentials = BasicCredentials {
         username: username.to_owned(),
         password: password.to_owned(),
     };
@@ -94,9 +102,12 @@ async fn unchanged_entry_needs_no_new_check() {
     users.lock().checked_at = overdue();
     // Others are being checked: what is proven does not wait for them.
     let slot = Arc::clone(&users.0.slot).acquire_owned().await.unwrap();
-    assert_eq!(users.cached_result(&right), Some(true));
+    assert_eq!(
+        users.cached_result(&key(&users, &right)),
+        Some(accepted("api"))
+    );
     assert!(admits(&users, &right).await);
-    assert_eq!(users.cached_result(&other), None);
+    assert_eq!(users.cached_result(&key(&users, &other)), None);
     drop(slot);
     assert!(!admits(&users, &other).await);
     assert!(admits(&users, &header("third", "new")).await);
@@ -120,7 +131,7 @@ async fn password_checks_are_limited_and_shared() {
     };
     let other_peer = Some("192.0.2.7".parse().unwrap());
     let mut waiting = Vec::new();
-    for number in 0..limits::MAX_WAITING_BY_PEER {
+    for number in 0..RATES.max_waiting_by_peer {
         for _ in 0..20 {
             let (future, polled) = begin(format!("wrong {number}"), PEER);
             assert_eq!(polled, None);
@@ -139,7 +150,7 @@ async fn password_checks_are_limited_and_shared() {
     // All at once: they have their turns in the order in which they came.
     let rest = futures_util::future::join_all(waiting);
     let (right, again, rest) = futures_util::future::join3(right, again, rest).await;
-    assert_eq!(right, AuthResult::Accepted);
+    assert_eq!(right, accepted("api"));
     assert_eq!(again, AuthResult::Rejected);
     assert!(rest.iter().all(|it| *it == AuthResult::Rejected));
 }
@@ -160,10 +171,10 @@ async fn clients_with_many_failures_are_limited_before_the_password_check() {
                 busy = true;
                 break;
             }
-            AuthResult::Accepted => panic!("{wrong:?}"),
+            AuthResult::Accepted(_) => panic!("{wrong:?}"),
         }
     }
-    assert!(busy && refused >= limits::MAX_FAILURES);
+    assert!(busy && refused >= RATES.max_failures);
     // What is known is still known, right or wrong; and others are not held up.
     assert!(admits(&users, &header("api", "right")).await);
     assert!(!admits(&users, &header("api", "0")).await);
@@ -171,7 +182,7 @@ async fn clients_with_many_failures_are_limited_before_the_password_check() {
     let second = header("second", "right too");
     assert_eq!(
         users.authenticate(Some(&second), other).await,
-        AuthResult::Accepted
+        accepted("second")
     );
 }
 
@@ -197,16 +208,18 @@ fn cache_is_bounded_and_wrong_passwords_evict_no_correct_one() {
     let mut known = users.lock();
     let hash = known.hashes.get("api").cloned();
     let result = |valid| CachedResult {
-        username: "api".to_owned(),
+        username: "api".into(),
         hash: hash.clone(),
         valid,
     };
-    known.insert(header("api", "right"), result(true));
+    known.insert([255; 32], result(true));
     for number in 0..2 * MAX_RESULTS {
-        known.insert(header("api", &number.to_string()), result(false));
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&number.to_le_bytes());
+        known.insert(key, result(false));
     }
     assert!(known.results.len() <= MAX_RESULTS + 1);
-    assert!(known.results[&header("api", "right")].valid);
+    assert!(known.results[&[255; 32]].valid);
 }
 
 #[test]
@@ -225,7 +238,7 @@ fn unusable_password_entries_are_named() {
 
 #[test]
 fn password_is_not_in_the_debug_output() {
-    let credentials = Credentials {
+    let credentials = BasicCredentials {
         username: "api".to_owned(),
         password: "s3cret".to_owned(),
     };
@@ -235,4 +248,54 @@ fn password_is_not_in_the_debug_output() {
         "{shown}"
     );
     assert!(!shown.contains("YXBpO"), "{shown}");
+}
+
+#[tokio::test]
+async fn wrong_headers_are_answered_as_by_ironic() {
+    let (_folder, path) = file(&[("api", "s3cret")]);
+    let users = Users::read(&path).unwrap();
+    let answer = async |header: Option<&str>| {
+        let header = header.map(|it| HeaderValue::from_bytes(it.as_bytes()).unwrap());
+        users.user(header.as_ref(), PEER).await
+    };
+    let undecodable = "Could not decode authorization token";
+    let unparsable = "Could not parse Authorization header";
+    for (header, message) in [
+        ("Bearer abc", "Unsupported authorization type \"Bearer\""),
+        ("Basic", unparsable),
+        ("Basic ", unparsable),
+        ("", unparsable),
+        ("Basic !!!", undecodable),
+        ("Basic YXBp", undecodable),
+        ("Basic é", undecodable),
+    ] {
+        let error = answer(Some(header)).await.unwrap_err();
+        assert_eq!(error, AuthError::BadHeader(message.to_owned()), "{header}");
+        assert_eq!((error.status().as_u16(), error.challenge()), (400, None));
+    }
+    assert_eq!(answer(None).await.unwrap_err(), AuthError::NoPassword);
+    let wrong = answer(Some("Basic YXBpOng=")).await.unwrap_err();
+    assert_eq!(wrong, AuthError::WrongPassword);
+    assert_eq!(wrong.status().as_u16(), 401);
+    // api:s3cret
+    let right = answer(Some("bAsIc  YXBpOnMzY3JldA== ")).await;
+    assert_eq!(right.as_deref(), Ok("api"));
+}
+
+#[test]
+fn damaged_hash_is_refused_with_its_line() {
+    let (_folder, path) = file(&[]);
+    let good = bcrypt::hash("x", COST).unwrap();
+    for damaged in [
+        good.replace("$2b$", "$2x$"),
+        good.replace("$04$", "$4$0"),
+        good.replace("$04$", "$99$"),
+        good[..59].to_owned(),
+        format!("{}!", &good[..59]),
+        "$apr1$abc$def".to_owned(),
+    ] {
+        std::fs::write(&path, format!("ok:{good}\nbad:{damaged}\n")).unwrap();
+        let error = Users::read(&path).unwrap_err().to_string();
+        assert!(error.contains("line 2"), "{damaged}: {error}");
+    }
 }

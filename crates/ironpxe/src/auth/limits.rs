@@ -1,6 +1,6 @@
-//! Limits of password verifications: per peer, in total, and after failures.
+//! Limits of verifications: per peer, in total, and after failures.
 //!
-//! A verification takes a third of a second of CPU time, so a peer with wrong passwords must not
+//! Verifying a password takes a third of a second of CPU time, so a peer with wrong passwords must not
 //! block others. A peer is an IPv4 address, or a `/64` of IPv6, which a single host can own.
 
 use ironpxe_core::retry_after;
@@ -11,19 +11,28 @@ use std::time::{Duration, Instant};
 
 use crate::client_network::client_network;
 
-/// The maximum number of verifications queued or running, of all peers.
-pub(super) const MAX_WAITING: usize = 64;
-/// The maximum per peer.
-pub(super) const MAX_WAITING_BY_PEER: usize = 4;
-/// The number of failures allowed per peer, …
-pub(super) const MAX_FAILURES: u32 = 10;
-/// … and the time after which one of them expires.
-const FAILURE_EXPIRY: Duration = Duration::from_secs(2);
+/// What is allowed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rates {
+    /// The maximum number of verifications queued or running, of all peers.
+    pub(super) max_waiting: usize,
+    /// The maximum per peer.
+    pub(super) max_waiting_by_peer: usize,
+    /// The number of failures allowed per peer, …
+    pub(super) max_failures: u32,
+    /// … and the time after which one of them expires.
+    pub(super) failure_expiry: Duration,
+}
+
 /// The maximum number of tracked peers.
 const MAX_PEERS: usize = 4096;
+
 /// The peers with verifications or recent failures.
-#[derive(Debug, Default)]
-pub(super) struct Limits(Mutex<Peers>);
+#[derive(Debug)]
+pub(super) struct Limits {
+    rates: Rates,
+    peers: Mutex<Peers>,
+}
 
 #[derive(Debug, Default)]
 struct Peers {
@@ -40,15 +49,15 @@ struct Peer {
 }
 
 impl Peer {
-    fn expire_failures(&mut self, now: Instant) {
+    fn expire_failures(&mut self, expiry: Duration, now: Instant) {
         let passed = now.saturating_duration_since(self.counted);
-        let expired = passed.as_millis() / FAILURE_EXPIRY.as_millis();
+        let expired = passed.as_millis() / expiry.as_millis().max(1);
         let expired = u32::try_from(expired).unwrap_or(u32::MAX);
         self.failures = self.failures.saturating_sub(expired);
         if self.failures == 0 {
             self.counted = now;
         } else {
-            self.counted += FAILURE_EXPIRY * expired;
+            self.counted += expiry * expired;
         }
     }
 
@@ -65,20 +74,33 @@ pub(super) struct VerificationPermit {
 }
 
 impl Limits {
+    pub(super) fn new(rates: Rates) -> Self {
+        Self {
+            rates,
+            peers: Mutex::default(),
+        }
+    }
+
     /// A permit for a verification, or the seconds until a retry.
     pub(super) fn acquire(
         self: &Arc<Self>,
         peer: Option<IpAddr>,
         now: Instant,
     ) -> Result<VerificationPermit, u16> {
+        let Rates {
+            max_waiting,
+            max_waiting_by_peer,
+            max_failures,
+            failure_expiry,
+        } = self.rates;
         let peer = peer.map(client_network);
         let mut peers = self.lock();
-        if peers.waiting >= MAX_WAITING {
+        if peers.waiting >= max_waiting {
             return Err(retry_after::SOON);
         }
         if peers.by_address.len() >= MAX_PEERS && !peers.by_address.contains_key(&peer) {
             peers.by_address.retain(|_, peer| {
-                peer.expire_failures(now);
+                peer.expire_failures(failure_expiry, now);
                 !peer.is_idle()
             });
             if peers.by_address.len() >= MAX_PEERS {
@@ -90,12 +112,12 @@ impl Limits {
             failures: 0,
             counted: now,
         });
-        entry.expire_failures(now);
-        if entry.waiting >= MAX_WAITING_BY_PEER {
+        entry.expire_failures(failure_expiry, now);
+        if entry.waiting >= max_waiting_by_peer {
             return Err(retry_after::SOON);
         }
-        if entry.failures >= MAX_FAILURES {
-            let free = entry.counted + FAILURE_EXPIRY;
+        if entry.failures >= max_failures {
+            let free = entry.counted + failure_expiry;
             let seconds = free.saturating_duration_since(now).as_secs();
             return Err(u16::try_from(seconds).unwrap_or(u16::MAX).saturating_add(1));
         }
@@ -108,7 +130,7 @@ impl Limits {
     }
 
     fn lock(&self) -> MutexGuard<'_, Peers> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -138,13 +160,27 @@ impl Drop for VerificationPermit {
 mod tests {
     use super::*;
 
+    const MAX_WAITING: usize = 64;
+    const MAX_WAITING_BY_PEER: usize = 4;
+    const MAX_FAILURES: u32 = 10;
+    const FAILURE_EXPIRY: Duration = Duration::from_secs(2);
+
+    fn limits() -> Arc<Limits> {
+        Arc::new(Limits::new(Rates {
+            max_waiting: MAX_WAITING,
+            max_waiting_by_peer: MAX_WAITING_BY_PEER,
+            max_failures: MAX_FAILURES,
+            failure_expiry: FAILURE_EXPIRY,
+        }))
+    }
+
     fn peer(address: &str) -> IpAddr {
         address.parse().unwrap()
     }
 
     #[test]
     fn concurrent_verifications_are_limited_by_peer_and_in_total() {
-        let limits = Arc::new(Limits::default());
+        let limits = limits();
         let now = Instant::now();
         let one = peer("192.0.2.1");
         let mut permits: Vec<VerificationPermit> = (0..MAX_WAITING_BY_PEER)
@@ -175,7 +211,7 @@ mod tests {
 
     #[test]
     fn peer_with_many_failures_is_delayed_and_others_are_not() {
-        let limits = Arc::new(Limits::default());
+        let limits = limits();
         let start = Instant::now();
         // Neighbours in one network are one peer.
         let one = peer("2001:db8::1");
@@ -196,7 +232,7 @@ mod tests {
 
     #[test]
     fn number_of_remembered_peers_is_limited() {
-        let limits = Arc::new(Limits::default());
+        let limits = limits();
         let now = Instant::now();
         for number in 0..MAX_PEERS {
             let bits = u32::try_from(number).unwrap();
