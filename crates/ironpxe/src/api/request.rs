@@ -442,6 +442,8 @@ fn is_normal(uri: &Uri) -> bool {
 
 #[cfg(test)]
 mod tests {
+    mod authentication;
+
     use http::HeaderValue;
 
     use super::*;

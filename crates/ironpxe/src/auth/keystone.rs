@@ -30,7 +30,7 @@ use crate::openstack::{TokenValidator, ValidToken};
 const MAX_TOKEN: usize = 16 << 10;
 /// The maximum number of concurrent requests to Keystone.
 const MAX_VALIDATIONS: usize = 16;
-/// One in a million of what Keystone can validate; a balancer in front makes all clients one.
+/// Generous, because a balancer in front makes all clients one.
 const RATES: Rates = Rates {
     max_waiting: 512,
     max_waiting_by_peer: 128,
@@ -126,7 +126,7 @@ impl Keystone {
                 return Err(self.no_token());
             }
         }
-        Ok(Arc::new(found.credentials.clone()))
+        Ok(Arc::clone(&found.credentials))
     }
 
     /// Rejects the request if its service token is invalid or has none of the roles.

@@ -1,5 +1,6 @@
 //! Validation of clients' tokens by Keystone.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ironpxe_core::policy::Credentials;
@@ -28,7 +29,7 @@ pub(crate) struct TokenValidator {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ValidToken {
     /// Who has it, and what it is for.
-    pub credentials: Credentials,
+    pub credentials: Arc<Credentials>,
     /// When it expires, by Keystone's clock.
     pub expires_at: OffsetDateTime,
     /// The only requests that it is for, if it is restricted.
@@ -65,6 +66,7 @@ impl ValidToken {
         let roles = credentials.roles.iter();
         let rules = self.access_rules.iter().flatten();
         size_of::<Self>()
+            + size_of::<Credentials>()
             + texts.into_iter().flatten().map(of).sum::<usize>()
             + roles.map(|it| size_of::<String>() + of(it)).sum::<usize>()
             + rules
@@ -234,7 +236,7 @@ impl From<Token> for ValidToken {
             None => (None, None, None),
         };
         Self {
-            credentials: Credentials {
+            credentials: Arc::new(Credentials {
                 roles: token.roles.into_iter().map(|role| role.name).collect(),
                 user_id: Some(token.user.id),
                 user_name: token.user.name,
@@ -248,7 +250,7 @@ impl From<Token> for ValidToken {
                     .filter(|system| system.all)
                     .map(|_| "all".to_owned()),
                 is_admin_project: token.is_admin_project.unwrap_or(true),
-            },
+            }),
             expires_at: token.expires_at,
             access_rules: token.application_credential.and_then(|it| it.access_rules),
         }
