@@ -47,16 +47,15 @@ fn tokens(pattern: &str) -> Vec<Token> {
                     after
                 }
             }
-            b'{' => match after.iter().position(|it| *it == b'}') {
-                Some(end) => {
+            b'{' => {
+                if let Some(end) = after.iter().position(|it| *it == b'}') {
                     tokens.push(Token::Segment);
                     after.get(end + 1..).unwrap_or_default()
-                }
-                None => {
+                } else {
                     tokens.push(Token::Literal(b'{'));
                     after
                 }
-            },
+            }
             byte => {
                 tokens.push(Token::Literal(*byte));
                 after

@@ -178,14 +178,13 @@ impl Keystone {
             let mut validations = lock(&self.0.validations);
             // Those without waiters.
             validations.retain(|_, cell| Arc::strong_count(cell) > 1);
-            match validations.get(&key) {
-                Some(cell) => (Arc::clone(cell), None),
-                None => {
-                    let permit = self.permit(asked)?;
-                    let cell = Arc::new(OnceCell::new());
-                    validations.insert(key, Arc::clone(&cell));
-                    (cell, Some(permit))
-                }
+            if let Some(cell) = validations.get(&key) {
+                (Arc::clone(cell), None)
+            } else {
+                let permit = self.permit(asked)?;
+                let cell = Arc::new(OnceCell::new());
+                validations.insert(key, Arc::clone(&cell));
+                (cell, Some(permit))
             }
         };
         let outcome = cell.get_or_init(|| self.ask_keystone(key, asked, permit));
