@@ -431,6 +431,7 @@ fn core_does_no_input_or_output() {
         "json-patch",
         "minijinja",
         "regex",
+        "saphyr-parser",
         "serde",
         "serde_json",
         "sha1",

@@ -161,12 +161,14 @@ fn a_null_equals_only_the_word() {
 
 #[test]
 fn problems_name_file_line_and_rule() {
-    let long_chain: String = (0..40)
+    let long_chain = (0..40)
         .map(|n| format!("r{n}: rule:r{}\n", n + 1))
-        .collect();
-    let many: String = (0..20)
+        .collect::<Vec<_>>()
+        .concat();
+    let many = (0..20)
         .map(|n| format!("r{n}: rule:r{0} or rule:r{0}\n", n + 1))
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     let texts = [
         "- a\n- b\n",
         "just text",
@@ -195,11 +197,12 @@ fn problems_name_file_line_and_rule() {
     let cases: Vec<_> = texts
         .iter()
         .map(|text| {
-            let shown: String = text
+            let shown = text
                 .lines()
                 .take(4)
                 .map(|line| format!("| {line}\n"))
-                .collect();
+                .collect::<Vec<_>>()
+                .concat();
             let problems = problems(text);
             let few: Vec<_> = problems.lines().take(4).collect();
             format!("{shown}{}\n", few.join("\n"))

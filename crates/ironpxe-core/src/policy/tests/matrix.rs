@@ -99,12 +99,17 @@ fn decision(operation: &str, of: &str) -> Decision {
             D::List(R::VolumeListAll, R::VolumeList)
         }
         "runbooks.list" => D::List(R::RunbookListAll, R::RunbookList),
-        "node.get" | "node.get.by_name" | "node.get.fields.info" | "node.get.fields.internal" => {
-            D::Node(&[])
-        }
-        "node.children" | "node.ports" | "node.ports.detail" | "node.portgroups"
-        | "portgroup.ports" => D::Node(&[]),
-        "node.volume.connectors" | "node.volume.targets" => D::Node(&[]),
+        "node.get"
+        | "node.get.by_name"
+        | "node.get.fields.info"
+        | "node.get.fields.internal"
+        | "node.children"
+        | "node.ports"
+        | "node.ports.detail"
+        | "node.portgroups"
+        | "portgroup.ports"
+        | "node.volume.connectors"
+        | "node.volume.targets" => D::Node(&[]),
         "node.volume" | "volume.root" => D::Bare(&[R::VolumeGet]),
         "node.validate" => D::Node(&[R::NodeValidate]),
         "node.states" => D::Node(&[R::NodeGetStates]),
@@ -142,8 +147,9 @@ fn decision(operation: &str, of: &str) -> Decision {
             R::NodeSetProvisionState,
             R::NodeSetProvisionStateServiceSteps,
         ]),
-        "node.provision.clean.runbook" => D::Other,
-        _ if operation.starts_with("node.provision.") => D::Node(&[R::NodeSetProvisionState]),
+        _ if operation.starts_with("node.provision.") && !operation.ends_with(".runbook") => {
+            D::Node(&[R::NodeSetProvisionState])
+        }
         "node.patch.owner" | "node.patch.owner.remove" => D::Node(&[R::NodeUpdateOwner]),
         "node.patch.lessee" | "node.patch.lessee.remove" => D::Node(&[R::NodeUpdateLessee]),
         "node.patch.name" => D::Node(&[R::NodeUpdateName]),

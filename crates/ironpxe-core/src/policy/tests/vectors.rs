@@ -73,15 +73,18 @@ impl Context for Recorded<'_> {
     }
 }
 
+fn inner(list: &Json) -> Vec<&str> {
+    match list {
+        Json::String(atom) => vec![atom.as_str()],
+        Json::Array(atoms) => atoms.iter().map(|atom| atom.as_str().unwrap()).collect(),
+        other => panic!("{other}"),
+    }
+}
+
 fn parse(rule: &Json) -> Result<Check, String> {
     let lists = match rule {
         Json::String(text) => return text.parse::<Check>().map_err(|error| error.to_string()),
         Json::Array(lists) => lists,
-        other => panic!("{other}"),
-    };
-    let inner = |list| match list {
-        &Json::String(ref atom) => vec![atom.as_str()],
-        Json::Array(atoms) => atoms.iter().map(|atom| atom.as_str().unwrap()).collect(),
         other => panic!("{other}"),
     };
     Check::from_lists(lists.iter().map(inner)).map_err(|error| error.to_string())
