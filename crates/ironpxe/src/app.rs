@@ -46,7 +46,9 @@ use self::conductor_service::ConductorService;
 use self::listener::Listener;
 use self::openstack::Clients;
 pub(crate) use self::role::Role;
-use self::settings::{api_url, db_location, db_settings, images, unknown_policy};
+use self::settings::{
+    api_url, db_location, db_settings, images, refusals, selection, unknown_policy,
+};
 pub(crate) use self::validate::check;
 use self::validate::{RoleSetup, Validated, validate};
 
@@ -238,6 +240,8 @@ pub(crate) async fn preview(
         scripts,
         images: &images,
         unknown_machines: &unknown_policy(config),
+        selection: &selection(config),
+        refusals: refusals(config),
     };
     match beside::ironic(config) {
         Ok(None) => boot::preview::offline(&db_settings(config), context, machine, overrides).await,

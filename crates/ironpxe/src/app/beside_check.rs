@@ -14,7 +14,7 @@ use ironpxe_core::boot_ident::BootIdent;
 use ironpxe_core::mac::MacAddress;
 
 use super::{OfflineError, beside, preview_images};
-use crate::app::settings::unknown_policy;
+use crate::app::settings::{refusals, selection, unknown_policy};
 use crate::beside::check::{ComparedMachine, Finding, NotRead, Outcome, Report, WebServers};
 use crate::beside::{Ironic, ListedNode};
 use crate::boot::preview::{Context, Decided, decided};
@@ -86,6 +86,8 @@ pub(crate) async fn check(
             scripts,
             images: &preview_images(config)?,
             unknown_machines: &unknown_policy(config),
+            selection: &selection(config),
+            refusals: refusals(config),
         },
         digests: options.digests,
         failed: OnceLock::new(),
