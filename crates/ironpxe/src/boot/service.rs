@@ -166,6 +166,12 @@ impl BootService {
 }
 
 impl Inner {
+    /// The machine of a request for something else than its script, which counts as a boot request
+    /// while the machine is looked up.
+    pub(super) async fn machine(&self, ident: BootIdent) -> Result<Option<MachineFacts>> {
+        self.limiter.run(self.cache.machine(ident)).await
+    }
+
     async fn script(
         &self,
         request_id: &str,

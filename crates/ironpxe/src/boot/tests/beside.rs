@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
+use futures_util::future::join_all;
 use http::StatusCode;
 use ironpxe_core::boot_ident::BootIdent;
+use ironpxe_core::error::Fault;
 
 use super::*;
-use crate::beside::testing::IronicDb;
+use crate::beside::testing::{IronicDb, RecordedApi, recorded_nodes};
 use crate::boot::{BootBody, Client, ClientKind};
 
 const WAITS: &str = "52:54:00:be:01:01";
@@ -315,4 +317,42 @@ async fn preview_of_an_unknown_machine_has_the_selection() {
         let error = unknown.err().unwrap().to_string();
         assert!(error.ends_with(&format!(": {expected}")), "{error}");
     }
+}
+
+#[tokio::test]
+async fn images_and_kickstarts_are_as_bounded_as_scripts() {
+    let (server, ironic) = RecordedApi::serve().await;
+    let limit = ironic.max_waiting().unwrap();
+    let max_questions = ironic.max_questions();
+    let nodes = recorded_nodes();
+    let facts = BootFacts::beside(ironic, BTreeMap::new());
+    let settings = BootServiceSettings {
+        max_requests: limit,
+        ..with_images()
+    };
+    let boot = BootService::new(facts, settings, &Tasks::new());
+    let uuids = nodes
+        .values()
+        .map(|it| it["node"]["uuid"].as_str().unwrap());
+    let held = server.hold().await;
+    let requests = uuids.cycle().take(limit + 40).enumerate();
+    let requests = requests.map(async |(number, uuid)| {
+        if number % 2 == 0 {
+            return boot.kickstart_text("req-1", uuid).await.map(|_| ());
+        }
+        let kind = ironpxe_core::boot::ImageKind::Kernel;
+        let image = boot.image("req-1", uuid.parse().unwrap(), kind).await;
+        image.map(|_| ())
+    });
+    let answers = join_all(requests);
+    let release = async {
+        while server.in_progress() < max_questions {
+            tokio::task::yield_now().await;
+        }
+        drop(held);
+    };
+    let (answers, ()) = tokio::join!(answers, release);
+    assert_eq!(server.most_in_progress(), max_questions);
+    let is_overloaded = |it: &&Result<(), Fault>| matches!(it, Err(Fault::Unavailable { .. }));
+    assert_eq!(answers.iter().filter(is_overloaded).count(), 40);
 }
