@@ -86,7 +86,7 @@ pub(super) async fn serve(config: Config, ironic: Ironic) -> Result<(), AppError
         boot,
         settings: Arc::new(api_settings(&config)),
         images,
-        nodes: api::NodeSource::Ironic(ironic.clone()),
+        nodes: api::NodeSource::Ironic(Arc::new(api::SharedPing::new(ironic.clone()))),
         stopping: stopping.clone(),
     });
     if let Err(error) = ironic.ping().await {

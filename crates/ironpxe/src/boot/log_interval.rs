@@ -8,11 +8,11 @@ const INTERVAL: Duration = Duration::from_secs(10);
 
 /// When a condition was last logged.
 #[derive(Debug, Default)]
-pub(super) struct LogInterval(Mutex<Option<Instant>>);
+pub(crate) struct LogInterval(Mutex<Option<Instant>>);
 
 impl LogInterval {
     /// Whether it should be logged now. The next time is an interval later.
-    pub(super) fn is_due(&self) -> bool {
+    pub(crate) fn is_due(&self) -> bool {
         let mut logged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let due = logged.is_none_or(|logged| logged.elapsed() >= INTERVAL);
         if due {

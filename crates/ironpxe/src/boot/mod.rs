@@ -32,6 +32,7 @@ mod unknown_policy;
 
 pub(crate) use self::facts::BootFacts;
 pub(crate) use self::hardware_types::HardwareTypes;
+pub(crate) use self::log_interval::LogInterval;
 pub(crate) use self::preview::BootPreview;
 pub(crate) use self::rendered::Refusals;
 pub(crate) use self::request::{BootRequest, BootTarget};
