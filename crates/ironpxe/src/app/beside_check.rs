@@ -18,7 +18,7 @@ use crate::app::settings::{refusals, selection, unknown_policy};
 use crate::beside::check::{ComparedMachine, Finding, NotRead, Outcome, Report, WebServers};
 use crate::beside::{Ironic, ListedNode};
 use crate::boot::preview::{Context, Decided, decided};
-use crate::config::{Config, Endpoint};
+use crate::config::Config;
 use crate::openstack::SetupError;
 
 /// How many machines are compared at the same time.
@@ -75,11 +75,9 @@ pub(crate) async fn check(
     let web = WebServers::new(config.beside.cafile.as_deref());
     let web = web.map_err(|error| CheckError::Web(Box::new(error)))?;
     let url = beside::ironic_url(config);
-    let urls = config.beside.http_urls.iter();
-    let http_urls = urls.map(|(host, Endpoint(url))| (host.clone(), url.clone()));
     let check = Check {
         ironic: &ironic,
-        http_urls: &http_urls.collect(),
+        http_urls: &beside::http_urls(config),
         web: &web,
         context: Context {
             settings: &config.boot_settings(url.clone()),
