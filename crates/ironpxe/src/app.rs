@@ -26,7 +26,9 @@ use ironpxe_core::error::Fault;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-pub(crate) use crate::beside::check::{ComparedMachine, Counts, Finding, Outcome, Report};
+pub(crate) use crate::beside::check::{
+    ComparedMachine, Counts, Finding, Outcome, Report, is_known,
+};
 pub(crate) use crate::boot::BootPreview;
 pub(crate) use crate::boot::preview::OfflineError;
 use crate::boot::{self, Templates};
