@@ -140,7 +140,7 @@ fn production_code(path: &Path) -> String {
     let is_test = path.components().any(|part| {
         matches!(
             part.as_os_str().to_str(),
-            Some("tests" | "tests.rs" | "testing.rs")
+            Some("tests" | "tests.rs" | "testing" | "testing.rs")
         )
     });
     if is_test {

@@ -157,6 +157,10 @@ pub(in crate::config) fn declared(rows: &[Row]) -> Vec<Opt<'static>> {
     declared.map(|row| row.opt).collect()
 }
 
+/// The images of all architectures.
+const DEPLOY: &[&str] = &["deploy_kernel", "deploy_ramdisk"];
+const RESCUE: &[&str] = &["rescue_kernel", "rescue_ramdisk"];
+
 /// All options.
 pub(in crate::config) fn rows() -> Vec<Row> {
     use Kind::{Bool, Dict, Int, List, Str};
@@ -252,8 +256,6 @@ pub(in crate::config) fn rows() -> Vec<Row> {
         row("conductor", "file_url_allowed_paths", List, Take::Same)
             .note("not its default, `/var/lib/ironic`, which has Ironic's database"),
     ];
-    const DEPLOY: &[&str] = &["deploy_kernel", "deploy_ramdisk"];
-    const RESCUE: &[&str] = &["rescue_kernel", "rescue_ramdisk"];
     let by_arch = |name, keys: &'static [&'static str]| {
         same("conductor", name, Dict)
             .by_arch_of(keys)
