@@ -27,7 +27,9 @@ use ironpxe_core::error::Fault;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-pub(crate) use crate::beside::check::{ComparedMachine, Counts, Finding, Outcome, Report};
+pub(crate) use crate::beside::check::{
+    ComparedMachine, Counts, Finding, Outcome, Report, is_known,
+};
 pub(crate) use crate::boot::BootPreview;
 pub(crate) use crate::boot::preview::OfflineError;
 use crate::boot::{self, Templates};
@@ -48,7 +50,9 @@ use self::conductor_service::ConductorService;
 use self::listener::Listener;
 use self::openstack::Clients;
 pub(crate) use self::role::Role;
-use self::settings::{api_url, db_location, db_settings, images, policy_files, unknown_policy};
+use self::settings::{
+    api_url, db_location, db_settings, images, policy_files, refusals, selection, unknown_policy,
+};
 use self::validate::{RoleSetup, Validated, validate};
 pub(crate) use self::validate::{check, policy};
 
@@ -260,6 +264,8 @@ pub(crate) async fn preview(
         scripts,
         images: &images,
         unknown_machines: &unknown_policy(config),
+        selection: &selection(config),
+        refusals: refusals(config),
     };
     match beside::ironic(config) {
         Ok(None) => boot::preview::offline(&db_settings(config), context, machine, overrides).await,

@@ -10,18 +10,22 @@
 //!
 //! Both are public, and reveal nothing confidential.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use axum::extract::{FromRef, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use http::{HeaderValue, StatusCode, header};
+use ironpxe_core::retry_after;
 use serde_json::json;
+use tokio::sync::Mutex;
 use tracing::warn;
 
-use ironpxe_core::retry_after;
-
 use crate::api::CommonState;
-use crate::beside::Ironic;
+use crate::beside::{Ironic, SourceError};
+use crate::log_interval::LogInterval;
 use crate::db::Db;
 
 /// Where the nodes of this service are.
@@ -30,7 +34,47 @@ pub(crate) enum NodeSource {
     /// In its own database.
     Own(Db),
     /// In an existing Ironic.
-    Ironic(Ironic),
+    Ironic(Arc<SharedPing>),
+}
+
+/// For how long an answer of an existing Ironic is given to further probes: it has other users.
+const PING_SHARED_FOR: Duration = Duration::from_secs(1);
+
+/// Whether an existing Ironic answers. Probes share the question.
+pub(crate) struct SharedPing {
+    ironic: Ironic,
+    shared_for: Duration,
+    /// The last answer. Locked while Ironic is asked.
+    last: Mutex<Option<(Instant, Result<(), SourceError>)>>,
+    failures: LogInterval,
+}
+
+impl SharedPing {
+    pub(crate) fn new(ironic: Ironic) -> Self {
+        Self {
+            ironic,
+            shared_for: PING_SHARED_FOR,
+            last: Mutex::default(),
+            failures: LogInterval::default(),
+        }
+    }
+
+    async fn ping(&self) -> Result<(), SourceError> {
+        let mut last = self.last.lock().await;
+        if let Some((at, answer)) = &*last
+            && at.elapsed() < self.shared_for
+        {
+            return answer.clone();
+        }
+        let answer = self.ironic.ping().await;
+        if let Err(error) = &answer
+            && self.failures.is_due()
+        {
+            warn!("not ready: {error}");
+        }
+        *last = Some((Instant::now(), answer.clone()));
+        answer
+    }
 }
 
 pub(super) fn routes<S>() -> Router<S>
@@ -73,10 +117,10 @@ async fn readiness(state: &CommonState) -> Result<Option<&'static str>, &'static
     let db = match &state.nodes {
         NodeSource::Own(db) => db,
         NodeSource::Ironic(ironic) => {
-            return ironic.ping().await.map(|()| None).map_err(|error| {
-                warn!("not ready: {error}");
-                "Ironic cannot be asked about nodes"
-            });
+            let answer = ironic.ping().await;
+            return answer
+                .map(|()| None)
+                .map_err(|_| "Ironic cannot be asked about nodes");
         }
     };
     let conductors = db.conductor_list().await.map_err(|error| {
@@ -97,4 +141,30 @@ fn not_kept(mut response: Response) -> Response {
         .headers_mut()
         .insert(header::CACHE_CONTROL, no_store);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+
+    use super::*;
+    use crate::beside::testing::RecordedApi;
+
+    #[tokio::test]
+    async fn probes_share_one_question_to_ironic() {
+        let (server, ironic) = RecordedApi::serve().await;
+        for (shared_for, expected) in [(Duration::MAX, 1), (Duration::ZERO, 20)] {
+            let ping = SharedPing {
+                shared_for,
+                ..SharedPing::new(ironic.clone())
+            };
+            let answers = join_all((0..20).map(|_| ping.ping())).await;
+            assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+            assert_eq!(server.asked().len(), expected, "{shared_for:?}");
+        }
+        server.set("/v1/conductors", 403, "{}");
+        let ping = SharedPing::new(ironic);
+        let answers = join_all((0..2).map(|_| ping.ping())).await;
+        assert!(answers.iter().all(Result::is_err), "{answers:?}");
+    }
 }

@@ -57,7 +57,7 @@ pub(crate) mod testing;
 mod version;
 mod volume;
 
-pub(crate) use self::health::NodeSource;
+pub(crate) use self::health::{NodeSource, SharedPing};
 pub(crate) use self::settings::Settings;
 pub(crate) use self::store::Store;
 

@@ -1,6 +1,7 @@
 //! The service beside an existing Ironic: boot scripts of that Ironic's nodes, and nothing else.
 //! Nothing is stored.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,9 +36,14 @@ pub(super) fn ironic(config: &Config) -> Result<Option<Ironic>, SetupError> {
 
 /// The facts of an existing Ironic's nodes.
 pub(super) fn facts(config: &Config, ironic: Ironic) -> BootFacts {
+    BootFacts::beside(ironic, http_urls(config))
+}
+
+/// The URLs of the conductors' web servers by their host names.
+pub(super) fn http_urls(config: &Config) -> BTreeMap<String, String> {
     let urls = config.beside.http_urls.iter();
-    let urls = urls.map(|(host, Endpoint(url))| (host.clone(), url.clone()));
-    BootFacts::beside(ironic, urls.collect())
+    urls.map(|(host, Endpoint(url))| (host.clone(), url.clone()))
+        .collect()
 }
 
 /// The URL of Ironic's API for ramdisks.
@@ -89,7 +95,7 @@ pub(super) async fn serve(config: Config, ironic: Ironic) -> Result<(), AppError
         authenticator: Authenticator::NoAuth,
         settings: Arc::new(api_settings(&config)),
         images,
-        nodes: api::NodeSource::Ironic(ironic.clone()),
+        nodes: api::NodeSource::Ironic(Arc::new(api::SharedPing::new(ironic.clone()))),
         stopping: stopping.clone(),
     });
     if let Err(error) = ironic.ping().await {

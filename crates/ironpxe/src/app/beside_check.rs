@@ -14,11 +14,11 @@ use ironpxe_core::boot_ident::BootIdent;
 use ironpxe_core::mac::MacAddress;
 
 use super::{OfflineError, beside, preview_images};
-use crate::app::settings::unknown_policy;
+use crate::app::settings::{refusals, selection, unknown_policy};
 use crate::beside::check::{ComparedMachine, Finding, NotRead, Outcome, Report, WebServers};
 use crate::beside::{Ironic, ListedNode};
 use crate::boot::preview::{Context, Decided, decided};
-use crate::config::{Config, Endpoint};
+use crate::config::Config;
 use crate::openstack::SetupError;
 
 /// How many machines are compared at the same time.
@@ -75,17 +75,17 @@ pub(crate) async fn check(
     let web = WebServers::new(config.beside.cafile.as_deref());
     let web = web.map_err(|error| CheckError::Web(Box::new(error)))?;
     let url = beside::ironic_url(config);
-    let urls = config.beside.http_urls.iter();
-    let http_urls = urls.map(|(host, Endpoint(url))| (host.clone(), url.clone()));
     let check = Check {
         ironic: &ironic,
-        http_urls: &http_urls.collect(),
+        http_urls: &beside::http_urls(config),
         web: &web,
         context: Context {
             settings: &config.boot_settings(url.clone()),
             scripts,
             images: &preview_images(config)?,
             unknown_machines: &unknown_policy(config),
+            selection: &selection(config),
+            refusals: refusals(config),
         },
         digests: options.digests,
         failed: OnceLock::new(),

@@ -139,15 +139,25 @@ pub(super) fn boot_settings(
         images,
         kickstarts: Arc::new(kickstarts),
         hardware_types,
-        selection: Selection {
-            nodes: config.beside.only_nodes.0.clone(),
-            conductor_groups: config.beside.only_conductor_groups.0.clone(),
-            networks: config.beside.only_networks.0.clone(),
-        },
-        refusals: match (&config.beside_source, config.beside.on_refusal) {
-            (Some(_), OnRefusal::Ironic) => Refusals::LeftToIronic,
-            (None, _) | (_, OnRefusal::Refuse) => Refusals::Shown,
-        },
+        selection: selection(config),
+        refusals: refusals(config),
+    }
+}
+
+/// The machines of an existing Ironic that are booted from here.
+pub(super) fn selection(config: &Config) -> Selection {
+    Selection {
+        nodes: config.beside.only_nodes.0.clone(),
+        conductor_groups: config.beside.only_conductor_groups.0.clone(),
+        networks: config.beside.only_networks.0.clone(),
+    }
+}
+
+/// What a machine gets whose boot is refused.
+pub(super) fn refusals(config: &Config) -> Refusals {
+    match (&config.beside_source, config.beside.on_refusal) {
+        (Some(_), OnRefusal::Ironic) => Refusals::LeftToIronic,
+        (None, _) | (_, OnRefusal::Refuse) => Refusals::Shown,
     }
 }
 

@@ -29,6 +29,12 @@ pub(crate) enum SourceError {
     /// The API did not answer, or with an error.
     #[error("{0}")]
     Api(OpenStackError),
+    /// 404 by something else than Ironic's API.
+    #[error(
+        "{0}: not by Ironic, whose responses have the header X-OpenStack-Ironic-API-Version; a proxy \
+         in front of it, or another service"
+    )]
+    NotIronic(OpenStackError),
     /// The API answers, but not everything to this account.
     #[error(
         "Ironic's API shows this account no such port, but perhaps it may not see all: GET \

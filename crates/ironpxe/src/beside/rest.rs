@@ -68,8 +68,7 @@ impl Rest {
             Ok(body) => body,
             // Its port was there a moment ago, so nothing is certain about the machine.
             Err(SourceError::Api(error)) if error.is_not_found() && !of_port => {
-                // A proxy may answer 404 for all, so Ironic must answer now.
-                self.ping().await?;
+                self.check_scope().await?;
                 return Ok(None);
             }
             Err(error) => return Err(error),
@@ -174,14 +173,14 @@ impl Rest {
             return Ok(());
         }
         let asked = "for the list of conductors".to_owned();
-        match self.api.get(asked, "/conductors?limit=1".to_owned()).await {
+        match self.get(asked, "/conductors?limit=1".to_owned()).await {
             Ok(body) => {
                 rest::conductors(&body)?;
                 *self.checked() = Some(Instant::now());
                 Ok(())
             }
-            Err(error) if error.is_forbidden() => Err(SourceError::Scope(error)),
-            Err(error) => Err(SourceError::Api(error)),
+            Err(SourceError::Api(error)) if error.is_forbidden() => Err(SourceError::Scope(error)),
+            Err(error) => Err(error),
         }
     }
 
@@ -192,6 +191,13 @@ impl Rest {
     }
 
     pub(super) async fn get(&self, asked: String, path: String) -> Result<Vec<u8>, SourceError> {
-        self.api.get(asked, path).await.map_err(SourceError::Api)
+        let answer = self.api.get(asked, path).await;
+        answer.map_err(|error| {
+            if error.is_not_found_elsewhere() {
+                SourceError::NotIronic(error)
+            } else {
+                SourceError::Api(error)
+            }
+        })
     }
 }

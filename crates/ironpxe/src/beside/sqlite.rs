@@ -14,8 +14,11 @@ use std::time::Duration;
 use ironpxe_core::boot_ident::BootIdent;
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::port::Port;
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteRow};
-use sqlx::{Column as _, ConnectOptions as _, Row as _, TypeInfo as _, ValueRef as _};
+use sqlx::{
+    Column as _, ConnectOptions as _, Connection as _, Row as _, TypeInfo as _, ValueRef as _,
+};
 use tokio::sync::Mutex;
 
 use super::ListedNode;
@@ -46,6 +49,14 @@ struct Open {
     versions: FileVersions,
 }
 
+impl Open {
+    /// Closes the file when its last read has ended.
+    async fn close(&self) {
+        self.pool.close().await;
+        self.versions.close();
+    }
+}
+
 impl Sqlite {
     pub(super) fn new(path: &Path) -> Self {
         Self {
@@ -65,12 +76,12 @@ impl Sqlite {
     }
 
     pub(super) async fn rows(&self, machines: &[BootIdent]) -> Result<Rows, SourceError> {
-        let open = self.opened().await?;
+        let (open, mut connection) = self.connection().await?;
         let read = async {
             let before = open.versions.current();
             // One transaction, so that all rows are of one moment, and so that nothing can be
             // committed to a file in rollback mode before its version is read again.
-            let mut transaction = open.pool.begin().await?;
+            let mut transaction = connection.begin().await?;
             let mut found = Vec::new();
             for statement in statements::boot(machines, Dialect::Sqlite) {
                 let mut query = sqlx::query(statement.text);
@@ -116,7 +127,7 @@ impl Sqlite {
 
     pub(super) async fn close(&self) {
         if let Some(open) = self.current() {
-            open.pool.close().await;
+            open.close().await;
         }
     }
 
@@ -126,12 +137,12 @@ impl Sqlite {
         text: &'static str,
         value: Option<&str>,
     ) -> Result<Vec<CellRow>, SourceError> {
-        let open = self.opened().await?;
+        let (_, mut connection) = self.connection().await?;
         let mut query = sqlx::query(text);
         if let Some(value) = value {
             query = query.bind(value.to_owned());
         }
-        let rows = query.fetch_all(&open.pool).await;
+        let rows = query.fetch_all(&mut *connection).await;
         cells(&rows.map_err(|error| SourceError::database(&error))?)
     }
 
@@ -142,6 +153,24 @@ impl Sqlite {
             .read()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         open.clone().filter(|open| open.versions.is_at_its_path())
+    }
+
+    /// A connection to the file that is at the path.
+    async fn connection(&self) -> Result<(Arc<Open>, PoolConnection<sqlx::Sqlite>), SourceError> {
+        let open = self.opened().await?;
+        match open.pool.acquire().await {
+            Ok(connection) => Ok((open, connection)),
+            // The file was replaced a moment ago.
+            Err(sqlx::Error::PoolClosed) if !open.versions.is_at_its_path() => {
+                let open = self.opened().await?;
+                let connection = open.pool.acquire().await;
+                Ok((
+                    open,
+                    connection.map_err(|error| SourceError::database(&error))?,
+                ))
+            }
+            Err(error) => Err(SourceError::database(&error)),
+        }
     }
 
     async fn opened(&self) -> Result<Arc<Open>, SourceError> {
@@ -155,7 +184,7 @@ impl Sqlite {
         let failed = |problem: &dyn std::fmt::Display| {
             SourceError::Database(format!("{}: {problem}", self.path.display()))
         };
-        let identity = FileVersions::identity_of(&self.path).map_err(|error| failed(&error))?;
+        let versions = FileVersions::of(&self.path).map_err(|error| failed(&error))?;
         let options = SqliteConnectOptions::new()
             .filename(&self.path)
             .read_only(true)
@@ -169,17 +198,23 @@ impl Sqlite {
             .test_before_acquire(false)
             .connect_with(options)
             .await
-            .map_err(|error| failed(&error))?;
-        let versions = FileVersions::of(&self.path).map_err(|error| failed(&error))?;
-        if versions.identity() != identity {
+            .map_err(|error| {
+                versions.close();
+                failed(&error)
+            })?;
+        let open = Arc::new(Open { pool, versions });
+        if !open.versions.is_at_its_path() {
+            open.close().await;
             return Err(failed(&"it was replaced while it was opened"));
         }
-        let open = Arc::new(Open { pool, versions });
-        let mut current = self
-            .open
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        *current = Some(Arc::clone(&open));
+        let before = {
+            let current = self.open.write();
+            let mut current = current.unwrap_or_else(std::sync::PoisonError::into_inner);
+            current.replace(Arc::clone(&open))
+        };
+        if let Some(before) = before {
+            before.close().await;
+        }
         Ok(open)
     }
 }

@@ -1,4 +1,6 @@
-//! A recorded database of Ironic for tests.
+//! A recorded database of Ironic for tests, and a server of its API.
+
+mod api;
 
 use std::path::{Path, PathBuf};
 
@@ -6,6 +8,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use tempfile::TempDir;
 
+pub(crate) use self::api::{RecordedApi, api_at, recorded_nodes};
 use super::Ironic;
 
 const RECORDED: &str = include_str!("../../tests/oracle/ironic-db/sqlite.sql");

@@ -189,3 +189,32 @@ fn statements_are_for_few_sizes() {
     }
     assert_eq!(texts.len(), 2 * 4);
 }
+
+/// The open descriptors of files that are deleted, among those with this name.
+#[cfg(target_os = "linux")]
+fn deleted_descriptors(path: &std::path::Path) -> usize {
+    let deleted = format!("{} (deleted)", path.display());
+    let links = std::fs::read_dir("/proc/self/fd").unwrap();
+    let targets = links.filter_map(|link| std::fs::read_link(link.ok()?.path()).ok());
+    targets
+        .filter(|target| target.as_os_str() == &*deleted)
+        .count()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn replaced_database_is_closed() {
+    let db = IronicDb::recorded().await;
+    let IronicDb { path, .. } = &db;
+    let backup = path.with_file_name("backup.sqlite");
+    let ironic = db.source();
+    ironic.ping().await.unwrap();
+    // Not that of this test's own connection.
+    let before = 1;
+    for _ in 0..3 {
+        std::fs::copy(path, &backup).unwrap();
+        std::fs::rename(&backup, path).unwrap();
+        ironic.ping().await.unwrap();
+        assert_eq!(deleted_descriptors(path), before);
+    }
+}

@@ -224,7 +224,7 @@ impl BootFacts {
         }
     }
 
-    /// A single machine, ignoring the cache: for kickstarts, images and previews.
+    /// A single machine, ignoring the cache and its limits: for previews.
     pub(super) async fn machine(&self, ident: BootIdent) -> Result<Option<MachineFacts>> {
         let mut answer = self.rows(&[ident]).await?;
         match answer.found.remove(&ident) {

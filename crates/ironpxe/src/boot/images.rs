@@ -23,7 +23,7 @@ impl BootService {
         kind: ImageKind,
     ) -> Result<ImageRef> {
         let inner = self.inner();
-        let Some(facts) = inner.facts.machine(BootIdent::Node(uuid)).await? else {
+        let Some(facts) = inner.machine(BootIdent::Node(uuid)).await? else {
             let kind = kind.name();
             warn!(req.id = request_id, node.uuid = %uuid, "{kind} not served: no such node");
             return Err(Fault::NotFound);
@@ -58,7 +58,7 @@ impl BootService {
         kind: ImageKind,
         image: &ImageRef,
     ) -> Option<&'static str> {
-        let facts = self.inner().facts.machine(BootIdent::Node(uuid)).await;
+        let facts = self.inner().machine(BootIdent::Node(uuid)).await;
         image_field(facts.ok()??.machine().node, kind, image)
     }
 }

@@ -34,7 +34,7 @@ impl BootService {
 
 impl Inner {
     async fn kickstart(&self, request_id: &str, uuid: NodeUuid) -> Result<String> {
-        let Some(facts) = self.facts.machine(BootIdent::Node(uuid)).await? else {
+        let Some(facts) = self.machine(BootIdent::Node(uuid)).await? else {
             warn!(req.id = request_id, node.uuid = %uuid, "kickstart not served: no such node");
             return Err(Fault::NotFound);
         };

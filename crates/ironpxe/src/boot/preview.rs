@@ -17,7 +17,9 @@ use ironpxe_core::mac::MacAddress;
 use ironpxe_core::node::Node;
 
 use super::facts::BootFacts;
-use super::service::BootService;
+use super::rendered::Refusals;
+use super::selection::{Exclusion, Selection};
+use super::service::{BootService, BootServiceSettings};
 use super::unknown_policy::UnknownPolicy;
 use crate::beside::SourceError;
 use crate::db::{self, Db, DbError, Location};
@@ -38,6 +40,8 @@ pub(crate) struct BootPreview {
     pub plan: String,
     /// The script, with a placeholder for the request ID.
     pub script: String,
+    /// Why the machine is left to Ironic's own script, so that it does not get this one.
+    pub left_to_ironic: Option<String>,
     /// The reasons: topic and text.
     pub reasons: Vec<(String, String)>,
 }
@@ -81,6 +85,10 @@ pub(crate) struct Context<'a> {
     pub images: &'a Images,
     /// What unknown machines get.
     pub unknown_machines: &'a UnknownPolicy,
+    /// The machines that are booted from here; the others are left to Ironic.
+    pub selection: &'a Selection,
+    /// What a machine gets whose boot is refused.
+    pub refusals: Refusals,
 }
 
 /// What a machine boots, without the reasons. The script has secrets, so it is not `Debug`.
@@ -109,6 +117,27 @@ pub(crate) async fn decided(
 }
 
 impl Context<'_> {
+    /// What unknown machines get, as a sentence with the settings.
+    fn describe_unknown(self) -> String {
+        let response = self.unknown_machines.describe();
+        self.selection.describe_unknown(&response)
+    }
+
+    /// Whether the machine of this node is left to Ironic. `plan` is the final one, and `is_usable`
+    /// whether its template is.
+    fn left_to_ironic(self, node: &Node, plan: &BootPlan, is_usable: bool) -> Option<Exclusion> {
+        let is_refused = !is_usable || matches!(plan, BootPlan::Refuse(_));
+        match self.selection.exclusion(node) {
+            Some(always @ Exclusion::Always(_)) => Some(always),
+            _ if is_refused && self.refusals == Refusals::LeftToIronic => Some(Exclusion::Always(
+                "not booted by ironpxe: a machine whose boot is refused boots Ironic's own \
+                     script ([beside]on_refusal = \"ironic\")"
+                    .to_owned(),
+            )),
+            unless_network => unless_network,
+        }
+    }
+
     /// Locates the images of a plan, and renders its script.
     async fn render(
         self,
@@ -160,18 +189,18 @@ pub(crate) async fn preview(
     let ident = find(facts, machine)
         .await
         .map_err(OfflineError::Fault)?
-        .ok_or_else(|| unknown(machine, context.unknown_machines))?;
+        .ok_or_else(|| unknown(machine, context))?;
     let previewer = Previewer { facts, context };
     let preview = previewer.preview(ident, overrides).await;
     preview.map_err(OfflineError::Fault)
 }
 
-fn unknown(machine: &str, policy: &UnknownPolicy) -> OfflineError {
+fn unknown(machine: &str, context: Context<'_>) -> OfflineError {
     let can_request = machine.parse::<MacAddress>().is_ok() || machine.parse::<NodeUuid>().is_ok();
     OfflineError::UnknownMachine {
         machine: machine.to_owned(),
         gets: if can_request {
-            format!(": {}", policy.describe())
+            format!(": {}", context.describe_unknown())
         } else {
             String::new()
         },
@@ -238,6 +267,9 @@ impl Previewer<'_> {
             reasons.extend(refused(refusal, node));
         }
         reasons.extend(scripts.operators_template(node).map(template));
+        let left = self
+            .context
+            .left_to_ironic(node, located.plan(), unusable.is_none());
         let plan = match unusable {
             None => located.plan().title(),
             Some(FailedTemplate { refusal, .. }) => {
@@ -245,11 +277,22 @@ impl Previewer<'_> {
                 BootPlan::Refuse(refusal).title()
             }
         };
+        let mut left_to_ironic = None;
+        if let Some(Exclusion::Always(text) | Exclusion::OtherNetworks(text)) = &left {
+            reasons.push(Reason {
+                topic: "selection",
+                text: text.clone(),
+            });
+        }
+        if let Some(Exclusion::Always(text)) = left {
+            left_to_ironic = Some(text);
+        }
         Ok(BootPreview {
             node_uuid: node.uuid,
             provision_state: node.provision_state.name().to_owned(),
             plan: plan.to_owned(),
             script,
+            left_to_ironic,
             reasons: reasons
                 .into_iter()
                 .map(|reason| (reason.topic.to_owned(), reason.text))
@@ -319,16 +362,32 @@ impl BootService {
         overrides: &Overrides,
     ) -> Result<BootPreview> {
         let inner = self.inner();
-        let settings = &inner.settings;
+        let scripts = inner.settings.templates.current();
         let previewer = Previewer {
             facts: &inner.facts,
-            context: Context {
-                settings: &settings.boot,
-                scripts: &settings.templates.current(),
-                images: &settings.images,
-                unknown_machines: &settings.unknown_machines,
-            },
+            context: inner.settings.preview_context(&scripts),
         };
         previewer.preview(ident, overrides).await
+    }
+
+    /// Says that no node or port is `machine`, and what such a machine gets.
+    pub(crate) fn explain_unknown(&self, machine: &str) -> String {
+        let settings = &self.inner().settings;
+        let scripts = settings.templates.current();
+        unknown(machine, settings.preview_context(&scripts)).to_string()
+    }
+}
+
+impl BootServiceSettings {
+    /// The context of previews with these templates.
+    pub(super) fn preview_context<'a>(&'a self, scripts: &'a Scripts) -> Context<'a> {
+        Context {
+            settings: &self.boot,
+            scripts,
+            images: &self.images,
+            unknown_machines: &self.unknown_machines,
+            selection: &self.selection,
+            refusals: self.refusals,
+        }
     }
 }

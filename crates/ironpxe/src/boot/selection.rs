@@ -1,6 +1,7 @@
 //! The machines of an existing Ironic that are booted from here: a site moves one machine, then a
 //! network, then all.
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -38,6 +39,61 @@ impl Selection {
             || self.nodes.iter().any(is_named)
             || self.conductor_groups.contains(&node.conductor_group)
     }
+
+    /// Why the machine of this node is not booted from here, whatever its address; `None` if it is.
+    pub(super) fn exclusion(&self, node: &Node) -> Option<Exclusion> {
+        if self.has_node(node) {
+            return None;
+        }
+        let lists = [
+            ("only_nodes", &self.nodes),
+            ("only_conductor_groups", &self.conductor_groups),
+        ];
+        let mut by_node = String::new();
+        for (option, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
+            let and = if by_node.is_empty() { "" } else { " or " };
+            // Writing to a string cannot fail.
+            let _ = write!(by_node, "{and}[beside]{option} = {list:?}");
+        }
+        Some(if self.networks.is_empty() {
+            Exclusion::Always(format!(
+                "not booted by ironpxe: the node is not in {by_node}"
+            ))
+        } else {
+            let mut text = format!("booted by ironpxe only from {}", self.only_networks());
+            if !by_node.is_empty() {
+                let _ = write!(text, ": the node is not in {by_node}");
+            }
+            Exclusion::OtherNetworks(text)
+        })
+    }
+
+    /// What the unknown machines of this selection get; `response` is what those get that are not
+    /// left to Ironic.
+    pub(super) fn describe_unknown(&self, response: &str) -> String {
+        if self.is_all() {
+            return response.to_owned();
+        }
+        let left = "an unknown machine gets 404, to use its own file";
+        if self.networks.is_empty() {
+            return format!("{left}, as do all that [beside]only_* does not select");
+        }
+        format!("{left}, but from {}: {response}", self.only_networks())
+    }
+
+    fn only_networks(&self) -> String {
+        let networks: Vec<String> = self.networks.iter().map(IpNet::to_string).collect();
+        format!("addresses in [beside]only_networks = {networks:?}")
+    }
+}
+
+/// Why a machine is left to Ironic, as a sentence with the options.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Exclusion {
+    /// Whatever its address.
+    Always(String),
+    /// Unless its address is in a selected network.
+    OtherNetworks(String),
 }
 
 #[cfg(test)]

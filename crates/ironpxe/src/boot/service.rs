@@ -166,6 +166,13 @@ impl BootService {
 }
 
 impl Inner {
+    /// The machine of a request for something else than its script, which counts as a boot request
+    /// while the machine is looked up.
+    pub(super) async fn machine(&self, ident: BootIdent) -> Result<Option<MachineFacts>> {
+        // Boxed, because it is large.
+        self.limiter.run(Box::pin(self.cache.machine(ident))).await
+    }
+
     async fn script(
         &self,
         request_id: &str,

@@ -8,12 +8,12 @@ use clap::{Args, Subcommand};
 
 use super::explanation::printable;
 use super::{CliError, load, offline_flags};
-use crate::app::{self, CheckOptions, ComparedMachine, Counts, Finding, Outcome, Report};
+use crate::app::{self, CheckOptions, ComparedMachine, Counts, Finding, Outcome, Report, is_known};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum BesideCommand {
     /// Check Ironic, and compare what each machine would boot with the file that Ironic wrote for it;
-    /// changes nothing, exits with 1 if something differs
+    /// changes nothing, exits with 1 if something differs without a known reason
     Check(Check),
 }
 
@@ -28,6 +28,9 @@ pub(super) struct Check {
     /// Download kernels and ramdisks, and compare their content
     #[arg(long)]
     digests: bool,
+    /// Exit with 1 also if something differs for a known reason
+    #[arg(long)]
+    strict: bool,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
@@ -54,7 +57,7 @@ pub(super) fn run(command: &BesideCommand) -> Result<(), CliError> {
     std::io::stdout()
         .write_all(text.as_bytes())
         .map_err(CliError::Output)?;
-    if report.all_agree() {
+    if report.passes(check.strict) {
         Ok(())
     } else {
         Err(CliError::Differs)
@@ -104,7 +107,7 @@ fn of_finding(text: &mut String, finding: &Finding) {
 fn of_machine(text: &mut String, machine: &ComparedMachine, node: usize, state: usize) {
     let result = match &machine.outcome {
         Outcome::Agrees => "agrees",
-        Outcome::Differs(all) if all.iter().all(|it| it.known.is_some()) => "known",
+        Outcome::Differs(all) if is_known(all) => "known",
         Outcome::Differs(_) => "DIFFERS",
         Outcome::NotCompared(_) => "-",
     };

@@ -14,7 +14,13 @@ pub(super) fn text(preview: &BootPreview) -> String {
         "node {} in state \"{}\"",
         preview.node_uuid, preview.provision_state
     );
-    let plan = format!("boots: {}", preview.plan);
+    let plan = match &preview.left_to_ironic {
+        None => format!("boots: {}", preview.plan),
+        Some(_) => format!(
+            "boots: Ironic's own script (if ironpxe booted it: {})",
+            preview.plan
+        ),
+    };
     let mut text = [printable(&head), printable(&plan), String::new()].join("\n");
     for (topic, words) in &preview.reasons {
         let mut left = format!("{:INDENT$}{:TOPIC$}", "", printable(topic));
@@ -77,6 +83,7 @@ mod tests {
             provision_state: "active".into(),
             plan: "local disk".into(),
             script: String::new(),
+            left_to_ironic: None,
             reasons: vec![
                 ("plan".into(), "word ".repeat(20)),
                 ("disk".into(), "a \u{1b}[2J b".into()),

@@ -120,6 +120,14 @@ pub(super) fn run(command: &ScriptCommand) -> Result<(), CliError> {
 fn show(machine: &Machine) -> Result<(), CliError> {
     let Answer { preview, masked } = preview(machine)?;
     print(&preview.script)?;
+    if let Some(left) = &preview.left_to_ironic {
+        // Ignored, as below: `explain` says it, too.
+        let _ = writeln!(
+            std::io::stderr(),
+            "ironpxe: the machine does not get this script: {}",
+            explanation::printable(left)
+        );
+    }
     if masked {
         // Ignored: the script shows it, too.
         let _ = writeln!(

@@ -5,25 +5,13 @@ use super::beside_connection::{BesideConnection, MysqlTls};
 use super::dhcp::DhcpProvider;
 use super::error::Origin;
 use super::load::Loader;
-use super::openstack::AuthType;
+use super::openstack::{AuthType, CREDENTIALS};
 use super::section::Section as _;
 use super::values::Secret;
 
-/// What only a database needs, and what only the API.
+/// What only a database needs, and what only the API, besides its credentials.
 const OF_DATABASE: [&str; 1] = ["connection"];
-const OF_API: [&str; 15] = [
-    "auth_type",
-    "auth_url",
-    "username",
-    "user_domain_id",
-    "user_domain_name",
-    "password",
-    "project_id",
-    "project_name",
-    "project_domain_id",
-    "project_domain_name",
-    "system_scope",
-    "application_credential_id",
+const OF_API: [&str; 3] = [
     "application_credential_secret",
     "endpoint_override",
     "region_name",
@@ -122,11 +110,11 @@ impl Loader {
                            file of [beside]ironic_conf sets [service_catalog]endpoint_override";
             problems.push(("source", message.to_owned()));
         }
-        let unused: &[&str] = match source {
-            SourceKind::Rest => &OF_DATABASE,
-            SourceKind::Mysql | SourceKind::Sqlite => &OF_API,
+        let (unused, credentials): (&[&str], &[&str]) = match source {
+            SourceKind::Rest => (&OF_DATABASE, &[]),
+            SourceKind::Mysql | SourceKind::Sqlite => (&OF_API, &CREDENTIALS),
         };
-        let unused = unused.iter().copied();
+        let unused = credentials.iter().chain(unused).copied();
         let of_sqlite = ["password_file", "cafile"].into_iter();
         let of_sqlite = of_sqlite.filter(|_| source == SourceKind::Sqlite);
         for key in unused.chain(of_sqlite) {

@@ -3,6 +3,23 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The credentials of a client, which in ironic.conf can be in the group that
+/// `auth_section` names.
+pub(super) const CREDENTIALS: [&str; 12] = [
+    "auth_type",
+    "auth_url",
+    "username",
+    "user_domain_id",
+    "user_domain_name",
+    "password",
+    "project_id",
+    "project_name",
+    "project_domain_id",
+    "project_domain_name",
+    "system_scope",
+    "application_credential_id",
+];
+
 /// How to authenticate to a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]

@@ -30,6 +30,18 @@ impl OpenStackError {
     pub(crate) fn is_not_found(&self) -> bool {
         matches!(self.cause, Cause::Status { status: 404, .. })
     }
+
+    /// Whether the response is 404, but not by Ironic's API: by a proxy, for example.
+    pub(crate) fn is_not_found_elsewhere(&self) -> bool {
+        matches!(
+            self.cause,
+            Cause::Status {
+                status: 404,
+                is_ironics: false,
+                ..
+            }
+        )
+    }
 }
 
 /// The cause of a failure.
@@ -53,6 +65,8 @@ pub(crate) enum Cause {
         message: String,
         /// Its `Retry-After`.
         retry_after: Option<Duration>,
+        /// Whether it has the version header of Ironic's API, as all responses of its resources.
+        is_ironics: bool,
     },
     /// It rejected two tokens, one of which was new.
     #[error("a new token was rejected (401){}", Self::words(.0))]

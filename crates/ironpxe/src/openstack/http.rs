@@ -19,6 +19,8 @@ const MAX_ANSWER: usize = 4 << 20;
 const MAX_FAULT: usize = 64 << 10;
 /// How much of its message is kept, in characters.
 const MAX_WORDS: usize = 300;
+/// In requests and responses.
+pub(super) const MICROVERSION_HEADER: &str = "x-openstack-ironic-api-version";
 const MAX_REDIRECTS: usize = 3;
 /// The timeout for connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -107,6 +109,7 @@ impl Http {
     async fn refusal(&self, response: Response) -> Cause {
         let status = response.status();
         let retry_after = retry_after(response.headers());
+        let is_ironics = response.headers().contains_key(MICROVERSION_HEADER);
         // Without its message, the status must suffice.
         let body = self.body(response, MAX_FAULT).await;
         let (body, _) = body.unwrap_or_default();
@@ -114,6 +117,7 @@ impl Http {
             status: status.as_u16(),
             message: words(status, &body),
             retry_after,
+            is_ironics,
         }
     }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tracing::warn;
 
 use super::error::{Cause, OpenStackError};
-use super::http::Http;
+use super::http::{Http, MICROVERSION_HEADER};
 use super::keystone::{Login, Token, service_url};
 use super::session::Session;
 use super::settings::{Auth, Secret, Settings, SetupError};
@@ -219,7 +219,7 @@ impl Service {
             request = request.basic_auth(username, Some(password));
         }
         if let Some(microversion) = question.microversion {
-            request = request.header("X-OpenStack-Ironic-API-Version", microversion);
+            request = request.header(MICROVERSION_HEADER, microversion);
         }
         if let Some(range) = &question.range {
             request = request.header("Range", range);

@@ -53,6 +53,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "clock",
             "fault_status",
             "ident",
+            "log_interval",
             "policy",
         ],
     ),
@@ -152,7 +153,7 @@ fn production_code(path: &Path) -> String {
     let is_test = path.components().any(|part| {
         matches!(
             part.as_os_str().to_str(),
-            Some("tests" | "tests.rs" | "testing.rs")
+            Some("tests" | "tests.rs" | "testing" | "testing.rs")
         )
     });
     if is_test {

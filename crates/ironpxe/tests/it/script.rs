@@ -347,9 +347,9 @@ fn invalid_request_is_refused_with_the_reason() -> Result<()> {
         (
             "52:54:00:aa:00:03/boot_script",
             404,
-            "Port 52:54:00:aa:00:03 could not be found",
+            "and no port has this address: an unknown machine is refused",
         ),
-        ("rack-2/boot_script", 404, "Node rack-2 could not be found"),
+        ("rack-2/boot_script", 404, "and no port has this address"),
     ] {
         let reply = site.ironic.get(&format!("/v1/nodes/{path}"))?;
         ensure!(reply.status == status, "{path}: {reply:?}");

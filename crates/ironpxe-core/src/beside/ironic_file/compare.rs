@@ -1,6 +1,6 @@
 //! What a machine boots here, compared with Ironic's file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::IronicMachine;
 use super::script::{ScriptBoot, Volume};
@@ -98,7 +98,8 @@ impl Kind {
 /// no file. Empty if both boot the same.
 ///
 /// Ironic gives machines its own copies of most images, so images are compared by their names in
-/// Ironic. Arguments are compared as sets, without what is different at each boot.
+/// Ironic. Arguments are compared without what is different at each boot; their order counts among those
+/// of one name (`console=`).
 pub fn differences(
     machine: &IronicMachine,
     plan: &BootPlan,
@@ -247,7 +248,7 @@ fn images(
 
 /// Only what a boot depends on: not the name in iPXE, nor the request's ID; the address of the NIC
 /// is the machine's own in both.
-fn words<'a>(args: &'a [String], address: Option<&str>) -> BTreeSet<&'a str> {
+fn words<'a>(args: &'a [String], address: Option<&str>) -> Vec<&'a str> {
     let is_own = |value: &str| value.starts_with("${") || Some(value) == address;
     let words = args.iter().map(|word| {
         let word = word.strip_suffix('/').unwrap_or(word);
@@ -262,13 +263,15 @@ fn words<'a>(args: &'a [String], address: Option<&str>) -> BTreeSet<&'a str> {
         .collect()
 }
 
-fn arguments(
-    ours: &[String],
-    theirs: &[String],
+fn arguments<'a>(
+    ours: &'a [String],
+    theirs: &'a [String],
     address: Option<&str>,
     of_agent: bool,
 ) -> Vec<Difference> {
-    let (ours, theirs) = (words(ours, address), words(theirs, address));
+    let (all_ours, all_theirs) = (words(ours, address), words(theirs, address));
+    let set = |words: &Vec<&'a str>| words.iter().copied().collect::<BTreeSet<_>>();
+    let (ours, theirs) = (set(&all_ours), set(&all_theirs));
     let is_url = |word: &&&str| word.starts_with(API_URL);
     let (one, other) = (ours.iter().find(is_url), theirs.iter().find(is_url));
     let mut found = Vec::new();
@@ -299,7 +302,42 @@ fn arguments(
             ));
         }
     }
+    found.extend(order(&all_ours, &all_theirs));
     found
+}
+
+/// Arguments of one name that are the same in another order.
+fn order(ours: &[&str], theirs: &[&str]) -> Vec<Difference> {
+    let (ours, theirs) = (by_name(ours), by_name(theirs));
+    let mut found = Vec::new();
+    for (name, here) in &ours {
+        let of_ironic = theirs.get(name).map(Vec::as_slice).unwrap_or_default();
+        let is_same_set =
+            here.len() == of_ironic.len() && here.iter().all(|it| of_ironic.contains(it));
+        if is_same_set && here != of_ironic {
+            let (here, of_ironic) = (here.join(" "), of_ironic.join(" "));
+            found.push(different(
+                Topic::Arguments,
+                &format!(
+                    "Ironic's file has {of_ironic}, here it is {here}: of several, the last may \
+                     count alone"
+                ),
+            ));
+        }
+    }
+    found
+}
+
+/// The arguments of each name in their order; of equal ones the last, which is the one that counts.
+fn by_name<'a>(words: &[&'a str]) -> BTreeMap<&'a str, Vec<&'a str>> {
+    let mut by_name: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for word in words {
+        let name = word.split('=').next().unwrap_or_default();
+        let values = by_name.entry(name).or_default();
+        values.retain(|value| value != word);
+        values.push(word);
+    }
+    by_name
 }
 
 /// Without the API's URL, which is compared by itself.

@@ -51,6 +51,12 @@ fn each_difference_is_named_by_what_it_is_about() {
         ),
         (
             "bm-deploy-wait",
+            "nofb",
+            "nofb a=1 a=2",
+            "arguments: only in Ironic's file: a=1 a=2",
+        ),
+        (
+            "bm-deploy-wait",
             "/deploy_kernel",
             "/rescue_kernel",
             "section: ",
@@ -129,4 +135,39 @@ fn a_file_that_is_no_script_is_a_difference() {
         ["file: Ironic's file goes to \"deploy\", which it does not have"]
     );
     assert_eq!(said(&machine, "").len(), 1);
+}
+
+/// What is said if both boot the same, but with these arguments for a console.
+fn ordered(here: &str, of_ironic: &str) -> Vec<String> {
+    let (machine, file) = recorded("bm-deploy-wait");
+    let plan = plan(&machine, &settings());
+    let with = |text: &str, args: &str| text.replace(" console=ttyS0 ", &format!(" {args} "));
+    let script = with(&script(&machine, &plan), here);
+    let file = IronicFile::parse(&with(&file, of_ironic));
+    let found = differences(&machine, &plan, &script, Some(&file));
+    found.into_iter().map(|it| it.text).collect()
+}
+
+#[test]
+fn order_counts_among_arguments_of_one_name() {
+    let (serial, screen) = ("console=ttyS0", "console=tty0");
+    for same in [
+        ("a b", "b a"),
+        ("a=1 b=2", "b=2 a=1"),
+        (
+            "console=tty0 x console=ttyS0",
+            "x console=tty0 console=ttyS0",
+        ),
+        // The last one counts.
+        ("a=2 a=1 a=2", "a=1 a=2"),
+    ] {
+        assert_eq!(ordered(same.0, same.1), [""; 0], "{same:?}");
+    }
+    assert_eq!(
+        ordered(&format!("{serial} {screen}"), &format!("{screen} {serial}")),
+        [
+            "Ironic's file has console=tty0 console=ttyS0, here it is console=ttyS0 console=tty0: \
+             of several, the last may count alone"
+        ]
+    );
 }

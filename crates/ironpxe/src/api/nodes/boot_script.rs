@@ -42,7 +42,15 @@ pub(super) async fn get(
         firmware: word(&args, "firmware", Firmware::parse)?,
     };
     let named = args.mac("port_address")?;
-    let (node, known) = machine(&state, &call, &ident).await?;
+    let boot = &state.common.boot;
+    let (node, known) = match machine(&state, &call, &ident).await {
+        // Without names there may be a node with this one.
+        Err(ApiError::Fault(Fault::NodeNotFound(_) | Fault::PortNotFound(_))) if call.has(5) => {
+            let text = boot.explain_unknown(&ident);
+            return Err(ApiError::Missing(mask_text(&text).into_owned()));
+        }
+        machine => machine?,
+    };
     if let Some(address) = named {
         // The answer must not tell whose port it is, nor whether there is one.
         let found = state.store.node_by_address(&call, address).await?;
@@ -50,7 +58,7 @@ pub(super) async fn get(
     }
     let address = named.or(known);
     let machine = address.map_or(BootIdent::Node(node.uuid), BootIdent::Address);
-    let preview = state.common.boot.preview(machine, &overrides).await?;
+    let preview = boot.preview(machine, &overrides).await?;
     if let Some(address) = address.filter(|_| preview.node_uuid != node.uuid) {
         return Err(ApiError::invalid(format!(
             "Port {address} does not belong to node {}.",

@@ -79,7 +79,7 @@ fn unusable(error: &SourceError) -> Finding {
         SourceError::Schema(_) => {
             "give the user SELECT on what is named, or upgrade Ironic to 17.0 or newer"
         }
-        SourceError::Api(_) | SourceError::Answer(_) => {
+        SourceError::Api(_) | SourceError::NotIronic(_) | SourceError::Answer(_) => {
             "check [beside]endpoint_override, auth_url and the account, and that Ironic's API runs"
         }
         SourceError::Scope(_) => {

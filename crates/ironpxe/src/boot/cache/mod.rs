@@ -164,6 +164,14 @@ impl BootCache {
         Ok(Lookup::Read(facts, validator))
     }
 
+    /// Reads a machine, ignoring the cache. Shares the queries of boot requests, and so their limit.
+    pub(super) async fn machine(&self, ident: BootIdent) -> Result<Option<MachineFacts>> {
+        Ok(match self.read(ident).await? {
+            Lookup::Read(facts, _) => Some(facts),
+            Lookup::Cached(_) | Lookup::Unknown => None,
+        })
+    }
+
     /// Caches a content made from rows that were read.
     pub(super) fn put(&self, ident: BootIdent, content: Content, validator: Validator) {
         if validator.version.is_none() && validator.revisions.is_none() {

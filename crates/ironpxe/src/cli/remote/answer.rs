@@ -41,6 +41,8 @@ impl Answer {
                 provision_state: wire.provision_state,
                 plan: wire.plan,
                 script: wire.script,
+                // A service that leaves machines to Ironic has no previews.
+                left_to_ironic: None,
                 reasons: reasons.collect(),
             },
         })

@@ -318,17 +318,19 @@ fn report(
         );
     }
 
-    let mut not_taken: Vec<Note> = lines
-        .iter()
-        .filter_map(|line| {
-            let why = line.unused.clone()?;
-            let Taken { origin, option, .. } = &line.taken;
-            Some((
-                format!("{option} ({})", Origin::Ironic(origin.clone())),
-                why,
-            ))
-        })
-        .collect();
+    let mut not_taken: Vec<Note> = Vec::new();
+    for Line { taken, unused } in lines {
+        let place = || {
+            format!(
+                "{} ({})",
+                taken.option,
+                Origin::Ironic(taken.origin.clone())
+            )
+        };
+        let note = unused.clone().map(|why| (place(), why));
+        // Several keys may be made of one option.
+        not_taken.extend(note.filter(|note| !not_taken.contains(note)));
+    }
     not_taken.extend(unusable);
     let mut left = to_decide;
     for row in rows.iter().filter(|row| row.scope.has(scope)) {

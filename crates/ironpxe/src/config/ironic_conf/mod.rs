@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 use ironpxe_core::oslo_config::{self, Opt, OsloConfig, ParseError};
 use toml::de::ValueDeserializer;
 
-use self::options::declared;
+pub(super) use self::options::Row;
 #[cfg(test)]
-pub(super) use self::options::{Row, Take};
+pub(super) use self::options::Take;
+use self::options::declared;
 pub(super) use self::options::{Scope, rows};
 use self::take::{Taken, take};
 use super::beside::SourceKind;
@@ -116,11 +117,23 @@ impl Loader {
         );
         for taken in result.taken {
             let name = format!("[{}]{}", taken.section, taken.key);
-            let is_unused = name == "[beside]connection" && !is_database;
+            let is_unused = (name == "[beside]connection" && !is_database)
+                || self.has_own_for_all(&rows, &taken);
             if self.config.origin(&name) == Origin::Default && !is_unused {
                 self.set_taken(taken);
             }
         }
+    }
+
+    /// Whether ironpxe's own configuration sets the key for all architectures of a key of Ironic's for
+    /// one.
+    fn has_own_for_all(&self, rows: &[Row], taken: &Taken) -> bool {
+        let is_it = |row: &&Row| (row.opt.group, row.opt.name) == (taken.section, taken.key);
+        let mut keys = rows.iter().filter(is_it).flat_map(|row| row.by_arch_of);
+        keys.any(|key| {
+            let origin = self.config.origin(&format!("[{}]{key}", taken.section));
+            !matches!(origin, Origin::Default | Origin::Ironic(_))
+        })
     }
 
     fn set_taken(&mut self, taken: Taken) {

@@ -4,6 +4,8 @@
 
 use ironpxe_core::oslo_config::{Kind, Opt};
 
+use crate::config::openstack::CREDENTIALS;
+
 /// An option of Ironic.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::config) struct Row {
@@ -20,6 +22,9 @@ pub(in crate::config) struct Row {
     pub is_secret: bool,
     /// Whether an empty value is one, and not the same as none.
     pub empty_counts: bool,
+    /// Keys for all architectures, in the same section. A value for one architecture counts more, so
+    /// the option is not taken if ironpxe's own configuration sets any of them.
+    pub by_arch_of: &'static [&'static str],
     /// For the documentation.
     pub note: &'static str,
 }
@@ -75,6 +80,7 @@ const fn row(group: &'static str, name: &'static str, kind: Kind, take: Take) ->
         scope: Scope::Both,
         is_secret: false,
         empty_counts: false,
+        by_arch_of: &[],
         note: "",
     }
 }
@@ -128,6 +134,11 @@ impl Row {
         self
     }
 
+    const fn by_arch_of(mut self, keys: &'static [&'static str]) -> Self {
+        self.by_arch_of = keys;
+        self
+    }
+
     const fn note(mut self, note: &'static str) -> Self {
         self.note = note;
         self
@@ -138,6 +149,8 @@ const JINJA: &str = "templates of Ironic (Jinja2) are not those of ironpxe: see 
                      template` and docs/templates.md";
 const POLICY: &str = "set this option of ironpxe to the same file, or to a copy: \
                       `ironpxe config check` shows rules that ironpxe does not have";
+const NOT_BY_ARCH: &str =
+    "not if ironpxe's own configuration sets the kernel or the ramdisk for all architectures";
 const VIRTUAL_MEDIA: &str = "machines that boot from virtual media are not served";
 
 /// What oslo.config has to know of them.
@@ -145,6 +158,10 @@ pub(in crate::config) fn declared(rows: &[Row]) -> Vec<Opt<'static>> {
     let declared = rows.iter().filter(|row| row.is_declared());
     declared.map(|row| row.opt).collect()
 }
+
+/// The images of all architectures.
+const DEPLOY: &[&str] = &["deploy_kernel", "deploy_ramdisk"];
+const RESCUE: &[&str] = &["rescue_kernel", "rescue_ramdisk"];
 
 /// All options.
 pub(in crate::config) fn rows() -> Vec<Row> {
@@ -251,28 +268,23 @@ pub(in crate::config) fn rows() -> Vec<Row> {
         row("conductor", "file_url_allowed_paths", List, Take::Same)
             .note("not its default, `/var/lib/ironic`, which has Ironic's database"),
     ];
-    for image in ["deploy", "rescue"] {
-        let (kernel, ramdisk, kernels, ramdisks) = match image {
-            "deploy" => (
-                "deploy_kernel",
-                "deploy_ramdisk",
-                "deploy_kernel_by_arch",
-                "deploy_ramdisk_by_arch",
-            ),
-            _ => (
-                "rescue_kernel",
-                "rescue_ramdisk",
-                "rescue_kernel_by_arch",
-                "rescue_ramdisk_by_arch",
-            ),
-        };
-        rows.extend([
-            same("conductor", kernel, Str),
-            same("conductor", ramdisk, Str),
-            same("conductor", kernels, Dict),
-            same("conductor", ramdisks, Dict),
-        ]);
-    }
+    let by_arch = |name, keys: &'static [&'static str]| {
+        same("conductor", name, Dict)
+            .by_arch_of(keys)
+            .note(NOT_BY_ARCH)
+    };
+    rows.extend(
+        [DEPLOY, RESCUE]
+            .concat()
+            .into_iter()
+            .map(|name| same("conductor", name, Str)),
+    );
+    rows.extend([
+        by_arch("deploy_kernel_by_arch", DEPLOY),
+        by_arch("deploy_ramdisk_by_arch", DEPLOY),
+        by_arch("rescue_kernel_by_arch", RESCUE),
+        by_arch("rescue_ramdisk_by_arch", RESCUE),
+    ]);
     let of_tasks = [
         "deploy_callback_timeout",
         "clean_callback_timeout",
@@ -347,22 +359,6 @@ pub(in crate::config) fn rows() -> Vec<Row> {
     rows.extend(client("neutron", OwnNodes));
     rows
 }
-
-/// The credentials of a client, which can be in the group that `auth_section` names.
-pub(super) const CREDENTIALS: [&str; 12] = [
-    "auth_type",
-    "auth_url",
-    "username",
-    "user_domain_id",
-    "user_domain_name",
-    "password",
-    "project_id",
-    "project_name",
-    "project_domain_id",
-    "project_domain_name",
-    "system_scope",
-    "application_credential_id",
-];
 
 /// The options of a client of keystoneauth.
 fn client(group: &'static str, scope: Scope) -> Vec<Row> {

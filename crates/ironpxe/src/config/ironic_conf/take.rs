@@ -6,7 +6,8 @@ use std::path::Path;
 use ironpxe_core::mask::mask_text;
 use ironpxe_core::oslo_config::{self, Kind, OsloConfig, Value, ValueError};
 
-use super::options::{CREDENTIALS, Row, Scope, Take};
+use super::options::{Row, Scope, Take};
+use crate::config::openstack::CREDENTIALS;
 
 /// A value for a key of ironpxe.
 #[derive(Clone)]

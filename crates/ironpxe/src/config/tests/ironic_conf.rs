@@ -239,6 +239,43 @@ fn own_file_variables_and_later_files_override() {
 }
 
 #[test]
+fn own_image_is_not_replaced_by_one_of_ironic_for_an_architecture() {
+    let conf = "[conductor]\n\
+                deploy_kernel_by_arch = aarch64:http://h/arm.kernel\n\
+                deploy_ramdisk_by_arch = aarch64:http://h/arm.ramdisk\n\
+                rescue_kernel_by_arch = aarch64:http://h/arm.kernel\n\
+                rescue_ramdisk_by_arch = aarch64:http://h/arm.ramdisk\n\
+                [service_catalog]\nendpoint_override = http://192.0.2.1:6385\n";
+    let folder = Folder::with(&[("ironic.conf", conf)]);
+    let own = "source = \"sqlite\"\nconnection = \"/d/b\"\n[conductor]\n\
+               deploy_kernel = \"http://h/own.kernel\"\ndeploy_ramdisk = \"http://h/own.ramdisk\"\n";
+    let conductor = folder.load(own, &[]).unwrap().conductor;
+    assert!(conductor.deploy_kernel_by_arch.is_empty());
+    assert!(conductor.deploy_ramdisk_by_arch.is_empty());
+    assert_eq!(conductor.rescue_kernel_by_arch.len(), 1);
+    assert_eq!(conductor.rescue_ramdisk_by_arch.len(), 1);
+    // Of the same origin, the architecture's own image counts.
+    let both = conf.replace(
+        "[conductor]\n",
+        "[conductor]\ndeploy_kernel = http://h/k\ndeploy_ramdisk = http://h/r\n",
+    );
+    let folder = Folder::with(&[("ironic.conf", &both)]);
+    let own = "source = \"sqlite\"\nconnection = \"/d/b\"\n";
+    let conductor = folder.load(own, &[]).unwrap().conductor;
+    assert_eq!(conductor.deploy_kernel_by_arch.len(), 1);
+    assert_eq!(conductor.deploy_ramdisk_by_arch.len(), 1);
+}
+
+#[test]
+fn option_that_cannot_be_used_is_reported_once() {
+    let conf = "[DEFAULT]\nhost = c1\n[deploy]\nhttp_url = htp://h\n\
+                [service_catalog]\nendpoint_override = http://192.0.2.1:6385\n";
+    let folder = Folder::with(&[("ironic.conf", conf)]);
+    let report = folder.import(true).1;
+    assert_eq!(report.matches("[deploy]http_url (").count(), 1, "{report}");
+}
+
+#[test]
 fn defaults_of_ironic_apply_where_they_differ() {
     let folder = Folder::with(&[("ironic.conf", "")]);
     let own = "source = \"sqlite\"\nconnection = \"/d/b\"\napi_url = \"http://192.0.2.1\"\n";

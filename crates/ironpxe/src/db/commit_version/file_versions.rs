@@ -17,28 +17,31 @@
 //! Sources: `SQLite`'s `fileformat2.html` §1.3 (file change counter, file format version numbers) and
 //! `lockingv3.html` §5 (writing to a database file).
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
-use super::{CommitVersion, Seen, WalIndex, Watched, open_for_good};
+use super::{CommitVersion, Seen, WalIndex};
 
 /// The part of the file's header that is read.
 const HEADER: usize = 28;
 
-/// The versions of a database file that this process has open.
+/// The versions of a database file. It stays open until [`Self::close`].
 #[derive(Debug)]
 pub(crate) struct FileVersions {
     path: PathBuf,
-    file: &'static Watched,
+    file: Arc<File>,
     identity: FileIdentity,
     seen: Mutex<Seen<Key>>,
 }
 
 /// Identifies a file: its device and inode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct FileIdentity(u64, u64);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct FileIdentity(u64, u64);
 
 impl FileIdentity {
     fn of(about: &std::fs::Metadata) -> Self {
@@ -60,26 +63,33 @@ enum Key {
 }
 
 impl FileVersions {
-    /// Of the database at `path`, which this process has opened by `SQLite`.
+    /// Of the database at `path`, which `SQLite` opens after this and closes before
+    /// [`Self::close`].
     pub(crate) fn of(path: &Path) -> io::Result<Self> {
         let path = path.canonicalize()?;
-        let file = open_for_good(&path)?;
+        let (identity, file) = open(&path)?;
         Ok(Self {
             path,
             file,
-            identity: FileIdentity::of(&file.file.metadata()?),
+            identity,
             seen: Mutex::default(),
         })
     }
 
-    /// Which file is at `path` now.
-    pub(crate) fn identity_of(path: &Path) -> io::Result<FileIdentity> {
-        std::fs::metadata(path).map(|about| FileIdentity::of(&about))
+    /// Closes the file, after `SQLite` has closed it in this process; not if it is in use again. The
+    /// index of a file in WAL mode stays open.
+    pub(crate) fn close(&self) {
+        let mut files = files();
+        let users = files.get(&self.identity).map(Arc::strong_count);
+        // This one and the table.
+        if users == Some(2) {
+            files.remove(&self.identity);
+        }
     }
 
-    /// Which file this is.
-    pub(crate) fn identity(&self) -> FileIdentity {
-        self.identity
+    /// Which file is at `path` now.
+    fn identity_of(path: &Path) -> io::Result<FileIdentity> {
+        std::fs::metadata(path).map(|about| FileIdentity::of(&about))
     }
 
     /// Whether the file has not been replaced.
@@ -99,10 +109,10 @@ impl FileVersions {
 
     fn key(&self) -> Option<Key> {
         let mut header = [0; HEADER];
-        self.file.file.read_exact_at(&mut header, 0).ok()?;
+        self.file.read_exact_at(&mut header, 0).ok()?;
         match header {
             [.., 1, 1, _, _, _, _, a, b, c, d] => {
-                let about = self.file.file.metadata().ok()?;
+                let about = self.file.metadata().ok()?;
                 Some(Key::ChangeCounter {
                     counter: [a, b, c, d],
                     length: about.len(),
@@ -114,6 +124,32 @@ impl FileVersions {
                 Some(Key::Wal(index.version()?))
             }
             _ => None,
+        }
+    }
+}
+
+/// The open files. Closing any descriptor of a file would release the locks that `SQLite` holds on it
+/// in this process, so each is opened only once.
+fn files() -> MutexGuard<'static, HashMap<FileIdentity, Arc<File>>> {
+    static FILES: LazyLock<Mutex<HashMap<FileIdentity, Arc<File>>>> = LazyLock::new(Mutex::default);
+    FILES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn open(path: &Path) -> io::Result<(FileIdentity, Arc<File>)> {
+    let mut files = files();
+    let identity = FileVersions::identity_of(path)?;
+    if let Some(file) = files.get(&identity) {
+        return Ok((identity, Arc::clone(file)));
+    }
+    let file = File::open(path)?;
+    // The path may be another file by now.
+    let identity = FileIdentity::of(&file.metadata()?);
+    match files.entry(identity) {
+        Entry::Vacant(place) => Ok((identity, Arc::clone(place.insert(Arc::new(file))))),
+        Entry::Occupied(there) => {
+            let there = Arc::clone(there.get());
+            std::mem::forget(file);
+            Ok((identity, there))
         }
     }
 }

@@ -59,6 +59,22 @@ fn service_and_its_database_give_the_same_output() -> Result<()> {
             same(&[command, machine, "--arch", "aarch64", "--firmware", "uefi"])?;
         }
     }
+    let mut command = vec!["explain", "rack-2"];
+    for unknown in [
+        "rack-2",
+        "52:54:00:aa:00:02",
+        "525400aa0002",
+        "11111111-2222-4333-8444-555555555555",
+    ] {
+        command.truncate(1);
+        command.push(unknown);
+        let here = site.script(&command)?;
+        let there = script(&[&command[..], &["--api", url.as_str()]].concat())?;
+        let refused = format!("ironpxe: {url} refused (404): ");
+        let text = there.err.strip_prefix(&refused).context("another prefix")?;
+        assert_eq!(Some(text), here.err.strip_prefix("ironpxe: "));
+        assert_eq!((here.code, there.code), (Some(1), Some(1)));
+    }
     // A name comes before an address.
     let named = json!({"driver": "fake-hardware", "name": "525400aa0001"});
     site.ironic.create_node(&named)?;
@@ -146,14 +162,8 @@ fn every_failure_is_reported_in_one_line() -> Result<()> {
         Ok(())
     };
     let url = site.server.base_url();
-    fails(url, "rack-2", 1, "(404): Node rack-2 could not be found.")?;
-    let unknown = "52:54:00:aa:00:02";
-    fails(
-        url,
-        unknown,
-        1,
-        "(404): Port 52:54:00:aa:00:02 could not be found.",
-    )?;
+    let unknown = "(404): no node has the UUID or name \"rack-2\", and no port has this address";
+    fails(url, "rack-2", 1, unknown)?;
     fails(
         url,
         "a/b",
