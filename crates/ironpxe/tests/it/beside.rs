@@ -2,6 +2,7 @@
 //! machines.
 
 mod check;
+mod galera;
 mod recorded;
 mod rollout;
 mod site;

@@ -76,6 +76,11 @@ fn unusable(error: &SourceError) -> Finding {
              may connect or read the file; a locked database is only busy: check again"
         }
         SourceError::ReadOnly => "connect to the primary",
+        SourceError::Tls(_) => {
+            "give the server a certificate (ssl_cert, ssl_key), name the CA that signed it, and connect by \
+             a name or address that is in it"
+        }
+        SourceError::NotInCluster(_) => "connect to a node that is Synced, or restore the cluster",
         SourceError::Schema(_) => {
             "give the user SELECT on what is named, or upgrade Ironic to 17.0 or newer"
         }
@@ -151,6 +156,7 @@ const SERVER: &str = "SELECT VERSION() AS version, @@global.read_only AS read_on
      CAST(UNIX_TIMESTAMP() AS SIGNED) AS now";
 const WSREP_ON: &str = "SHOW GLOBAL VARIABLES LIKE 'wsrep_on'";
 const WSREP_STATE: &str = "SHOW GLOBAL STATUS LIKE 'wsrep_local_state_comment'";
+const WSREP_CLUSTER: &str = "SHOW GLOBAL STATUS LIKE 'wsrep_cluster_status'";
 const WSREP_WAIT: &str = "SHOW SESSION VARIABLES LIKE 'wsrep_sync_wait'";
 const CIPHER: &str = "SHOW SESSION STATUS LIKE 'Ssl_cipher'";
 
@@ -175,23 +181,11 @@ async fn of_mysql(mysql: &Mysql) -> Vec<Finding> {
         )),
     }
     if variable(WSREP_ON).await == "ON" {
-        let (state, waits) = (variable(WSREP_STATE).await, variable(WSREP_WAIT).await);
-        found.push(match (state.as_str(), waits.as_str()) {
-            ("Synced" | "Donor/Desynced", "1") => {
-                let text = format!("this node of the cluster is {state}, wsrep_sync_wait is set");
-                Finding::ok("galera", text)
-            }
-            (_, "1") => Finding::error(
-                "galera",
-                format!("this node of the cluster is {state:?}, not Synced"),
-                "connect to a node that is Synced",
-            ),
-            _ => Finding::error(
-                "galera",
-                "wsrep_sync_wait could not be set: reads may miss the last commits",
-                "connect to a node directly, or let the proxy pass SET SESSION",
-            ),
-        });
+        found.push(galera(
+            &variable(WSREP_STATE).await,
+            &variable(WSREP_CLUSTER).await,
+            &variable(WSREP_WAIT).await,
+        ));
     }
     found.push(match variable(CIPHER).await.as_str() {
         "" => Finding::warning(
@@ -209,6 +203,36 @@ async fn of_mysql(mysql: &Mysql) -> Vec<Finding> {
         clock("the clock of the database", theirs)
     }));
     found
+}
+
+/// A node of a cluster: its state, that of its part of the cluster, and `wsrep_sync_wait`.
+fn galera(state: &str, cluster: &str, waits: &str) -> Finding {
+    match (state, cluster, waits) {
+        ("Synced", "Primary", "1") => {
+            let text = "this node of the cluster is Synced, wsrep_sync_wait is set";
+            Finding::ok("galera", text)
+        }
+        ("Donor/Desynced", "Primary", "1") => Finding::warning(
+            "galera",
+            "this node of the cluster is Donor/Desynced: it may fall behind the others, and each read \
+             waits until it has caught up (wsrep_sync_wait is set)",
+            "connect to a node that is Synced, or end what desynced it (a backup, a node that joins, \
+             wsrep_desync)",
+        ),
+        (.., "1") => Finding::error(
+            "galera",
+            format!(
+                "this node of the cluster is {state:?} in a component that is {cluster:?}: it may lack \
+                 what others have committed"
+            ),
+            "connect to a node that is Synced, or restore the cluster",
+        ),
+        _ => Finding::error(
+            "galera",
+            "wsrep_sync_wait could not be set: reads may miss the last commits",
+            "connect to a node directly, or let the proxy pass SET SESSION",
+        ),
+    }
 }
 
 async fn rights(mysql: &Mysql) -> Finding {
