@@ -3,6 +3,7 @@
 
 mod check;
 mod galera;
+mod keystone;
 mod recorded;
 mod rollout;
 mod site;

@@ -85,7 +85,7 @@ async fn server_is_verified_or_not_used() {
     let text = wrong_ca.to_string();
     assert!(matches!(wrong_ca, SourceError::Tls(_)), "{text}");
     for part in [
-        "UnknownIssuer",
+        "invalid peer certificate",
         "[beside]cafile",
         "ssl_ca in [beside]connection",
         &*other.display().to_string(),
