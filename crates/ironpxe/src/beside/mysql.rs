@@ -248,7 +248,8 @@ impl Mysql {
                 .tls_problem(&error)
                 .unwrap_or_else(|| SourceError::database(&error))),
             Err(_) => Err(SourceError::Database(format!(
-                "no answer within {} s",
+                "no answer within {} s (a node of a Galera cluster waits while it lacks what others \
+                 committed, or has lost contact with them)",
                 DEADLINE.as_secs()
             ))),
         }
