@@ -162,16 +162,24 @@ const CIPHER: &str = "SHOW SESSION STATUS LIKE 'Ssl_cipher'";
 
 async fn of_mysql(mysql: &Mysql) -> Vec<Finding> {
     let mut found = Vec::new();
+    let variable = async |query| {
+        let rows = mysql.fetch(query, &[]).await.unwrap_or_default();
+        first(&rows, "Value").unwrap_or_default()
+    };
+    // First, because a node that lacks commits answers this, but holds back queries.
+    if variable(WSREP_ON).await == "ON" {
+        found.push(galera(
+            &variable(WSREP_STATE).await,
+            &variable(WSREP_CLUSTER).await,
+            &variable(WSREP_WAIT).await,
+        ));
+    }
     // The boot query will say so.
     let Ok(server) = mysql.fetch(SERVER, &[]).await else {
         return found;
     };
     let version = first(&server, "version").unwrap_or_default();
     found.push(Finding::ok("database", format!("connected: {version}")));
-    let variable = async |query| {
-        let rows = mysql.fetch(query, &[]).await.unwrap_or_default();
-        first(&rows, "Value").unwrap_or_default()
-    };
     match first(&server, "read_only").as_deref() {
         Some("0") => found.push(Finding::ok("primary", "the server is not read-only")),
         _ => found.push(Finding::error(
@@ -179,13 +187,6 @@ async fn of_mysql(mysql: &Mysql) -> Vec<Finding> {
             "the server is read-only: a replica, which may be behind",
             "connect to the primary",
         )),
-    }
-    if variable(WSREP_ON).await == "ON" {
-        found.push(galera(
-            &variable(WSREP_STATE).await,
-            &variable(WSREP_CLUSTER).await,
-            &variable(WSREP_WAIT).await,
-        ));
     }
     found.push(match variable(CIPHER).await.as_str() {
         "" => Finding::warning(

@@ -287,7 +287,7 @@ fn node_without_the_majority_of_its_cluster_is_not_used() -> Result<()> {
     let (level, text) = finding(&report, "galera")?;
     ensure!(level == "ERROR" && text.contains("non-Primary"), "{report}");
     let (level, text) = finding(&report, "boot query")?;
-    ensure!(level == "ERROR" && text.contains("1047"), "{report}");
+    ensure!(level == "ERROR" && text.contains("Galera"), "{report}");
 
     first.resume()?;
     third.resume()?;
