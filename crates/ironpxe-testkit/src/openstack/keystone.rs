@@ -125,9 +125,10 @@ impl Keystone {
     pub fn add_user(&self, name: &str, role: &str, is_of_system: bool) -> Result<()> {
         let user = self.create_user(name)?;
         let role = self.role(role)?;
-        let scope = match is_of_system {
-            true => "/system".to_owned(),
-            false => format!("/projects/{}", self.project_id),
+        let scope = if is_of_system {
+            "/system".to_owned()
+        } else {
+            format!("/projects/{}", self.project_id)
         };
         let path = format!("{scope}/users/{user}/roles/{role}");
         self.ask(Method::PUT, &path, &Value::Null).map(drop)

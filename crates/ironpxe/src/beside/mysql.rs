@@ -114,7 +114,12 @@ fn is_about_tls(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Tls(_) => true,
         // Of the handshake.
-        sqlx::Error::Io(error) => error.get_ref().is_some_and(|it| it.is::<rustls::Error>()),
+        sqlx::Error::Io(error) => {
+            let inner = error.get_ref();
+            inner
+                .and_then(|it| it.downcast_ref::<rustls::Error>())
+                .is_some()
+        }
         _ => false,
     }
 }

@@ -110,11 +110,11 @@ impl Load {
 
 /// A cluster with the recorded nodes, and ironpxe, which reads them from its second node.
 struct Site {
-    galera: Galera,
     database: String,
     folder: tempfile::TempDir,
     server: Server,
     client: Ironic,
+    galera: Galera,
 }
 
 impl Site {
