@@ -12,6 +12,7 @@
 mod bench;
 mod demo;
 mod dhcp_servers;
+mod galera;
 mod ipxe;
 mod package;
 mod packages;

@@ -10,7 +10,7 @@ use ironpxe_testkit::mariadb;
 use ironpxe_testkit::payload::linux::Linux;
 
 use crate::{
-    dhcp_servers, ipxe, packages, postgres, previous,
+    dhcp_servers, galera, ipxe, packages, postgres, previous,
     shell::{self, step},
     tools, venv,
 };
@@ -62,6 +62,7 @@ pub(crate) fn run(args: &TestArgs) -> Result<ExitCode> {
         step("packages of the long tests", || {
             packages::ensure(PACKAGES_OF_FULL)
         })?;
+        step("Galera", galera::ensure)?;
     }
     let postgres = step("PostgreSQL", postgres::ensure)?;
     let mariadb = mariadb::program()?;

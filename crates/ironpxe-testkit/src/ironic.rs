@@ -25,6 +25,7 @@ const REQUEST_TIMEOUT: Duration = TIMEOUT;
 pub struct Ironic {
     base_url: String,
     client: Client,
+    token: Option<String>,
 }
 
 /// An answer of the API.
@@ -59,7 +60,15 @@ impl Ironic {
         Ok(Self {
             base_url: base_url.trim_end_matches('/').to_owned(),
             client,
+            token: None,
         })
+    }
+
+    /// The same with a token of Keystone.
+    #[must_use]
+    pub fn with_token(self, token: &str) -> Self {
+        let token = Some(token.to_owned());
+        Self { token, ..self }
     }
 
     /// `GET`.
@@ -91,6 +100,9 @@ impl Ironic {
         let url = format!("{}{path}", self.base_url);
         let mut request = self.client.request(method.clone(), url);
         request = request.header(MICROVERSION_HEADER, MICROVERSION);
+        if let Some(token) = &self.token {
+            request = request.header("X-Auth-Token", token);
+        }
         if let Some(body) = body {
             request = request.json(body);
         }

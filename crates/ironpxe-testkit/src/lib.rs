@@ -3,7 +3,7 @@
 //! A [`machine::Machine`] is a QEMU with real iPXE firmware, a [`server::Server`] is the `ironpxe`
 //! executable as an operator runs it, an [`ironic_server::IronicServer`] is a real Ironic, an [`imageserver::ImageServer`] serves kernels (and injects
 //! faults on request), and [`ironic::Ironic`] is an operator's API client; an [`iscsi::Target`] has
-//! remote volumes, a [`postgres::Postgres`] and a [`mariadb::Mariadb`] have databases, and [`openstack`] has the services of a
+//! remote volumes, a [`postgres::Postgres`], a [`mariadb::Mariadb`] and a [`galera::Galera`] have databases, and [`openstack`] has the services of a
 //! cloud. Almost nothing needs root, a bridge or a DHCP server: the machines are on QEMU's user
 //! network, where [`machine::HOST`] is this host's loopback. Tests of DHCP use a [`lan::Lan`].
 //!
@@ -18,6 +18,8 @@ pub mod console;
 #[cfg(feature = "servers")]
 pub mod dhcp_client;
 pub mod docs;
+#[cfg(feature = "servers")]
+pub mod galera;
 #[cfg(feature = "servers")]
 pub mod http;
 #[cfg(feature = "servers")]

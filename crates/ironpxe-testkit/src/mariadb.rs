@@ -6,7 +6,7 @@
 //! that does harm starts its own server. How it ends, in all cases, is in `instance.rs`.
 
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,6 +25,8 @@ use crate::process::{find, run};
 const PROGRAMS_VARIABLE: &str = "IRONPXE_TEST_MARIADB";
 /// What its log says when it accepts connections.
 const READY: &str = "ready for connections";
+/// The option of the first node of a cluster.
+pub(crate) const NEW_CLUSTER: &str = "wsrep-new-cluster";
 /// The password of all accounts but the administrator's. It has a character that URLs must escape.
 const PASSWORD: &str = "test/password";
 const PASSWORD_IN_URL: &str = "test%2Fpassword";
@@ -37,10 +39,24 @@ pub struct Mariadb {
     /// Where it listens, on 127.0.0.1.
     pub port: u16,
     program: PathBuf,
-    lan: Option<Lan>,
-    settings: Vec<String>,
+    launch: Launch,
     instance: Instance,
     databases: AtomicUsize,
+}
+
+/// How a server is started.
+#[derive(Debug, Default)]
+pub(crate) struct Launch {
+    /// On the loopback of this network.
+    pub(crate) lan: Option<Lan>,
+    /// Additional options (`name=value`), which override the common ones.
+    pub(crate) settings: Vec<String>,
+    /// Its certificate and the key of that, both as PEM.
+    pub(crate) tls: Option<(String, String)>,
+    /// Where the tools for Galera are, below `usr`.
+    pub(crate) galera: Option<PathBuf>,
+    /// It gets its files from the other nodes of its cluster.
+    pub(crate) joins: bool,
 }
 
 impl Mariadb {
@@ -62,34 +78,64 @@ impl Mariadb {
 
     /// Starts a server with additional options (`name=value`), which override the common ones.
     pub fn start_with(settings: &[&str]) -> Result<Self> {
-        Self::start_at(None, settings)
+        Self::launch(Launch {
+            settings: settings.iter().map(|&it| it.to_owned()).collect(),
+            ..Launch::default()
+        })
+    }
+
+    /// Starts a server that also offers TLS, with this certificate and its key (PEM).
+    pub fn start_with_tls(certificate: &str, key: &str, settings: &[&str]) -> Result<Self> {
+        Self::launch(Launch {
+            settings: settings.iter().map(|&it| it.to_owned()).collect(),
+            tls: Some((certificate.to_owned(), key.to_owned())),
+            ..Launch::default()
+        })
     }
 
     /// Starts a server on the loopback of this network.
     pub fn start_on(lan: &Lan) -> Result<Self> {
-        Self::start_at(Some(lan.clone()), &[])
+        Self::launch(Launch {
+            lan: Some(lan.clone()),
+            ..Launch::default()
+        })
     }
 
-    fn start_at(lan: Option<Lan>, settings: &[&str]) -> Result<Self> {
+    pub(crate) fn launch(mut launch: Launch) -> Result<Self> {
         let program = program()?;
-        let settings: Vec<String> = settings.iter().map(|it| format!("--{it}")).collect();
         // All its memory is its process's own.
         let instance = Instance::unprivileged("ironpxe-mariadb-", Signal::SIGKILL)?;
+        let folder = instance.folder();
+        if let Some((certificate, key)) = &launch.tls {
+            for (name, pem) in [("cert", certificate), ("key", key)] {
+                let file = folder.join(format!("{name}.pem"));
+                fs::write(&file, pem).context("cannot write a certificate")?;
+                let setting = format!("ssl-{name}={}", file.display());
+                launch.settings.insert(0, setting);
+            }
+        }
         let mut install = instance.command(&find("mariadb-install-db").context(MISSING)?);
-        clean_environment(&mut install, &instance, &program);
+        clean_environment(&mut install, &instance, &program, &launch);
         // It hands these options on.
         install.args(["--no-defaults", "--skip-test-db"]);
         install.arg("--auth-root-authentication-method=normal");
-        install.args(storage(instance.folder()));
-        run(&mut install)?;
-        let start = |port| server(&program, &instance, lan.as_ref(), port, &settings);
+        install.args(storage(folder));
+        if launch.joins {
+            run(instance
+                .command(Path::new("mkdir"))
+                .arg(folder.join("data")))?;
+        } else {
+            run(&mut install)?;
+        }
+        let start = |port| server(&program, &instance, port, &launch);
         let (port, log) = instance.start(READY, start)?;
+        // A cluster is made once.
+        launch.settings.retain(|it| it != NEW_CLUSTER);
         Ok(Self {
             log,
             port,
             program,
-            lan,
-            settings,
+            launch,
             instance,
             databases: AtomicUsize::new(0),
         })
@@ -179,13 +225,7 @@ impl Mariadb {
     /// Starts it again after [`Mariadb::kill`].
     pub fn restart(&self) -> Result<()> {
         self.instance.restart(READY, || {
-            server(
-                &self.program,
-                &self.instance,
-                self.lan.as_ref(),
-                self.port,
-                &self.settings,
-            )
+            server(&self.program, &self.instance, self.port, &self.launch)
         })
     }
 }
@@ -204,15 +244,9 @@ fn storage(folder: &Path) -> [String; 6] {
     ]
 }
 
-fn server(
-    program: &Path,
-    instance: &Instance,
-    lan: Option<&Lan>,
-    port: u16,
-    settings: &[String],
-) -> Result<Command> {
-    let mut command = instance.server(program, lan)?;
-    clean_environment(&mut command, instance, program);
+fn server(program: &Path, instance: &Instance, port: u16, launch: &Launch) -> Result<Command> {
+    let mut command = instance.server(program, launch.lan.as_ref())?;
+    clean_environment(&mut command, instance, program, launch);
     let folder = instance.folder();
     command.arg("--no-defaults").args(storage(folder));
     command.arg(format!("--socket={}", folder.join("socket").display()));
@@ -220,17 +254,23 @@ fn server(
     command.args(["--bind-address=127.0.0.1", &format!("--port={port}")]);
     command.args(["--skip-name-resolve", "--character-set-server=utf8mb4"]);
     command.args(["--innodb-buffer-pool-size=64M", "--max-connections=200"]);
-    command.args(settings);
+    command.args(launch.settings.iter().map(|it| format!("--{it}")));
     Ok(command)
 }
 
 /// It reads files and variables of whoever starts it.
-fn clean_environment(command: &mut Command, instance: &Instance, program: &Path) {
+fn clean_environment(command: &mut Command, instance: &Instance, program: &Path, launch: &Launch) {
     command.env_clear().env("HOME", instance.folder());
     let mut path = std::env::var_os("PATH").unwrap_or_default();
     if let Some(folder) = program.parent() {
         path.push(":");
         path.push(folder);
+    }
+    if let Some(galera) = &launch.galera {
+        path.push(":");
+        path.push(galera.join("usr/bin"));
+        // Of rsync.
+        command.env("LD_LIBRARY_PATH", galera.join("usr/lib/x86_64-linux-gnu"));
     }
     command.env("PATH", path);
 }

@@ -87,9 +87,12 @@ pub(crate) enum AppError {
     /// Images cannot be served.
     #[error("cannot set up images")]
     Images(#[from] images::SetupError),
-    /// Ironic's API cannot be used as configured.
-    #[error("invalid settings of Ironic's API in [beside]")]
-    Beside(#[from] SetupError),
+    /// An existing Ironic cannot be used as configured.
+    #[error(transparent)]
+    Beside(#[from] beside::BesideSetupError),
+    /// The account in an existing Ironic may not see its nodes.
+    #[error("cannot serve the nodes of this Ironic: {0}")]
+    Account(crate::beside::SourceError),
     /// TLS to conductors is misconfigured.
     #[error("invalid [json_rpc] TLS settings")]
     Tls(#[from] TlsError),

@@ -1,6 +1,6 @@
-//! A real Ironic from its Python packages: API and conductor in one process group, without
-//! authentication, with nodes that only pretend to be machines, and the boot files that its conductor
-//! writes for them.
+//! A real Ironic from its Python packages: API and conductor in one process group, with nodes that only
+//! pretend to be machines, and the boot files that its conductor writes for them. Without authentication,
+//! or with that of a real Keystone.
 //!
 //! Its database is a file of SQLite, or one of a [`crate::mariadb::Mariadb`]. Several conductors can
 //! share one of the latter ([`IronicOptions::shares`]). How it ends, in all cases, is in `instance.rs`.
@@ -63,6 +63,9 @@ pub struct IronicOptions {
     /// `[deploy]http_url`: where machines find what is in [`IronicServer::http_root`]; a port at which
     /// nothing listens if empty.
     pub http_url: String,
+    /// A token of a Keystone for its administrator, if `settings` have
+    /// [`crate::openstack::Keystone::ironic_settings`].
+    pub token: Option<String>,
     /// More of `ironic.conf`. `{FOLDER}` stands for the server's folder.
     pub settings: String,
 }
@@ -249,7 +252,11 @@ impl IronicServer {
 
     /// A client of its API.
     pub fn client(&self) -> Result<Ironic> {
-        Ironic::new(&self.url())
+        let client = Ironic::new(&self.url())?;
+        Ok(match &self.options.token {
+            Some(token) => client.with_token(token),
+            None => client,
+        })
     }
 
     /// Its `ironic.conf`.

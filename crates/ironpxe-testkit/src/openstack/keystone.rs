@@ -115,16 +115,42 @@ impl Keystone {
         )
     }
 
-    /// Adds a user, who may do in the project `service` what the users of services may.
-    pub fn add_service_user(&self, name: &str) -> Result<()> {
+    /// What an Ironic that authenticates by it has in its `ironic.conf`.
+    pub fn ironic_settings(&self) -> String {
+        let authtoken = self.authtoken();
+        format!("[DEFAULT]\nauth_strategy = keystone\n[keystone_authtoken]\n{authtoken}")
+    }
+
+    /// Adds a user with one role, in the whole deployment (`system`) or in the project `service`.
+    pub fn add_user(&self, name: &str, role: &str, is_of_system: bool) -> Result<()> {
+        let user = self.create_user(name)?;
+        let role = self.role(role)?;
+        let scope = if is_of_system {
+            "/system".to_owned()
+        } else {
+            format!("/projects/{}", self.project_id)
+        };
+        let path = format!("{scope}/users/{user}/roles/{role}");
+        self.ask(Method::PUT, &path, &Value::Null).map(drop)
+    }
+
+    fn create_user(&self, name: &str) -> Result<String> {
         let user = json!({ "user": {
             "name": name, "domain_id": "default", "password": SERVICE_PASSWORD,
         } });
-        let user = self.ask(Method::POST, "/users", &user)?;
-        let user = text(&user, "/user/id")?;
+        text(&self.ask(Method::POST, "/users", &user)?, "/user/id")
+    }
+
+    fn role(&self, name: &str) -> Result<String> {
+        let found = self.ask(Method::GET, &format!("/roles?name={name}"), &Value::Null)?;
+        text(&found, "/roles/0/id")
+    }
+
+    /// Adds a user, who may do in the project `service` what the users of services may.
+    pub fn add_service_user(&self, name: &str) -> Result<()> {
+        let user = self.create_user(name)?;
         for role in ["admin", "service", "member"] {
-            let found = self.ask(Method::GET, &format!("/roles?name={role}"), &Value::Null)?;
-            let role = text(&found, "/roles/0/id")?;
+            let role = self.role(role)?;
             let path = format!("/projects/{}/users/{user}/roles/{role}", self.project_id);
             self.ask(Method::PUT, &path, &Value::Null)?;
         }
@@ -162,6 +188,15 @@ impl Keystone {
         self.token_of(user, SERVICE_PASSWORD, "service")
     }
 
+    /// A token of the administrator, for the whole deployment.
+    pub fn system_token(&self) -> Result<String> {
+        self.token_for(
+            "admin",
+            ADMIN_PASSWORD,
+            &json!({ "system": { "all": true } }),
+        )
+    }
+
     /// An application credential of a user that was added: its id and its secret.
     pub fn application_credential(&self, user: &str) -> Result<(String, String)> {
         let token = self.token(user)?;
@@ -178,12 +213,16 @@ impl Keystone {
     }
 
     fn token_of(&self, user: &str, password: &str, project: &str) -> Result<String> {
-        let domain = json!({ "id": "default" });
+        let scope = json!({ "project": { "name": project, "domain": { "id": "default" } } });
+        self.token_for(user, password, &scope)
+    }
+
+    fn token_for(&self, user: &str, password: &str, scope: &Value) -> Result<String> {
         let wanted = json!({ "auth": {
             "identity": { "methods": ["password"], "password": { "user": {
-                "name": user, "password": password, "domain": domain,
+                "name": user, "password": password, "domain": { "id": "default" },
             } } },
-            "scope": { "project": { "name": project, "domain": domain } },
+            "scope": scope,
         } });
         let answer = self.send(Method::POST, "/auth/tokens", None, &wanted)?;
         let token = answer.headers().get("X-Subject-Token");

@@ -16,20 +16,41 @@ use super::settings::{api_settings, boot_settings, images};
 use super::validate::{Validated, validate};
 use super::{AppError, SHUTDOWN_TIMEOUT, noted, reload};
 use crate::auth::Authenticator;
-use crate::beside::{Ironic, MysqlSettings, MysqlTls};
+use crate::beside::{Ironic, MysqlSettings, MysqlTls, SourceError};
 use crate::boot::{BootFacts, BootService, HardwareTypes, Templates};
 use crate::config::{self, BesideSource, Config, Endpoint, PublicEndpoint, Secret};
 use crate::lifecycle::{Sighup, Signals, Tasks};
 use crate::openstack::SetupError;
 use crate::server::{self, Limits};
-use crate::{api, ident};
+use crate::tls::TlsError;
+use crate::{api, ident, tls};
+
+/// Why the source of nodes cannot be used as configured.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BesideSetupError {
+    /// Ironic's API.
+    #[error("invalid settings of Ironic's API in [beside]")]
+    Api(#[from] SetupError),
+    /// The CA certificates for its database server.
+    #[error("[beside]cafile, or ssl_ca in [beside]connection")]
+    Ca(#[source] TlsError),
+}
 
 /// The source of nodes that is configured; `None` if this service has its own.
-pub(super) fn ironic(config: &Config) -> Result<Option<Ironic>, SetupError> {
+pub(super) fn ironic(config: &Config) -> Result<Option<Ironic>, BesideSetupError> {
     Ok(match &config.beside_source {
         None => None,
         Some(BesideSource::Sqlite(path)) => Some(Ironic::sqlite(path)),
-        Some(BesideSource::Mysql(mysql)) => Some(Ironic::mysql(&mysql_settings(mysql))),
+        Some(BesideSource::Mysql(mysql)) => {
+            // Of this, the driver would say at each connection that the server is not trusted.
+            if let config::MysqlTls::Verify {
+                cafile: Some(cafile),
+            } = &mysql.tls
+            {
+                tls::client(cafile).map_err(BesideSetupError::Ca)?;
+            }
+            Some(Ironic::mysql(&mysql_settings(mysql)))
+        }
         Some(BesideSource::Rest(api)) => Some(Ironic::rest(ironic_client(api)?)),
     })
 }
@@ -99,6 +120,10 @@ pub(super) async fn serve(config: Config, ironic: Ironic) -> Result<(), AppError
         stopping: stopping.clone(),
     });
     if let Err(error) = ironic.ping().await {
+        if let SourceError::Scope(_) = error {
+            // Only an operator can change it: every machine would be told to retry for ever.
+            return Err(AppError::Account(error));
+        }
         warn!("machines are not booted yet, and will retry: {error}");
     }
 

@@ -18,7 +18,7 @@ use crate::app::settings::{refusals, selection, unknown_policy};
 use crate::beside::check::{ComparedMachine, Finding, NotRead, Outcome, Report, WebServers};
 use crate::beside::{Ironic, ListedNode};
 use crate::boot::preview::{Context, Decided, decided};
-use crate::config::Config;
+use crate::config::{Config, Endpoint};
 use crate::openstack::SetupError;
 
 /// How many machines are compared at the same time.
@@ -39,9 +39,9 @@ pub(crate) enum CheckError {
     /// This service has its own nodes.
     #[error("[beside]source is not set: this is for a service beside an existing Ironic")]
     NotBeside,
-    /// Ironic's API cannot be used as configured.
-    #[error("invalid settings of Ironic's API in [beside]")]
-    Beside(#[from] SetupError),
+    /// An existing Ironic cannot be used as configured.
+    #[error(transparent)]
+    Beside(#[from] beside::BesideSetupError),
     /// There is no HTTP client.
     #[error("cannot ask web servers")]
     Web(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -26,6 +26,7 @@ use super::ListedNode;
 use super::error::SourceError;
 use super::rows::{self, Cell, CellRow, Rows};
 use super::statements::{self, Dialect};
+use crate::error_chain::error_chain;
 use crate::openstack::Secret;
 
 /// The timeout for getting a connection, including a new one.
@@ -77,14 +78,56 @@ pub(crate) struct MysqlSettings {
 pub(crate) enum MysqlTls {
     /// None.
     Off,
-    /// TLS; certificate and name of the server are verified with these CA certificates, as PEM, or
-    /// with the system's.
+    /// TLS; certificate and name of the server are verified with the system's CA certificates, and
+    /// with these, as PEM.
     Verified(Option<PathBuf>),
+}
+
+impl MysqlSettings {
+    /// Why no connection could be established, if that is about TLS: never without encryption instead.
+    fn tls_problem(&self, error: &sqlx::Error) -> Option<SourceError> {
+        let MysqlTls::Verified(cafile) = &self.tls else {
+            return None;
+        };
+        is_about_tls(error).then(|| {
+            let cas = match cafile {
+                Some(cafile) => format!(
+                    "signed by a CA of {} ([beside]cafile, or ssl_ca in [beside]connection)",
+                    cafile.display()
+                ),
+                None => {
+                    "signed by one of the system's CAs (set [beside]cafile for another)".to_owned()
+                }
+            };
+            let Self { host, port, .. } = self;
+            SourceError::Tls(format!(
+                "no TLS with Ironic's database server at {host}:{port}: {}; the server must have a \
+                 certificate for {host:?} that is {cas}",
+                error_chain(error)
+            ))
+        })
+    }
+}
+
+/// Whether a server has no TLS, or not with the right certificate.
+fn is_about_tls(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Tls(_) => true,
+        // Of the handshake.
+        sqlx::Error::Io(error) => {
+            let inner = error.get_ref();
+            inner
+                .and_then(|it| it.downcast_ref::<rustls::Error>())
+                .is_some()
+        }
+        _ => false,
+    }
 }
 
 #[derive(Debug)]
 pub(super) struct Mysql {
     pool: MySqlPool,
+    settings: MysqlSettings,
 }
 
 impl Mysql {
@@ -125,7 +168,8 @@ impl Mysql {
                 })
             })
             .connect_lazy_with(options);
-        Self { pool }
+        let settings = settings.clone();
+        Self { pool, settings }
     }
 
     pub(super) async fn rows(&self, machines: &[BootIdent]) -> Result<Rows, SourceError> {
@@ -195,6 +239,7 @@ impl Mysql {
             loop {
                 tries += 1;
                 match self.fetch_once(text, values).await {
+                    Err(error) if is_about_tls(&error) => return Err(error),
                     Err(sqlx::Error::Io(_) | sqlx::Error::Protocol(_)) if tries <= CONNECTIONS => {}
                     rows => return rows,
                 }
@@ -203,9 +248,13 @@ impl Mysql {
         // Boxed, because it is much larger than its callers.
         match tokio::time::timeout(DEADLINE, Box::pin(fetch)).await {
             Ok(Ok(rows)) => cells(&rows).map_err(|error| SourceError::database(&error)),
-            Ok(Err(error)) => Err(SourceError::database(&error)),
+            Ok(Err(error)) => Err(self
+                .settings
+                .tls_problem(&error)
+                .unwrap_or_else(|| SourceError::database(&error))),
             Err(_) => Err(SourceError::Database(format!(
-                "no answer within {} s",
+                "no answer within {} s (a node of a Galera cluster waits while it lacks what others \
+                 committed, or has lost contact with them)",
                 DEADLINE.as_secs()
             ))),
         }
@@ -270,13 +319,22 @@ fn cell(row: &MySqlRow, index: usize) -> Result<Cell, sqlx::Error> {
         return Ok(Cell::Null);
     }
     let kind = value.type_info().into_owned();
-    Ok(match kind.name() {
+    let kind = kind.name();
+    Ok(match kind.trim_end_matches(" UNSIGNED") {
         "TINYTEXT" | "TEXT" | "MEDIUMTEXT" | "LONGTEXT" | "VARCHAR" | "CHAR" | "JSON" | "ENUM" => {
             Cell::Text(row.try_get_unchecked(index)?)
+        }
+        // Texts, too, if their collation is binary, as that of MySQL's JSON functions is
+        // (utf8mb4_bin).
+        "TINYBLOB" | "BLOB" | "MEDIUMBLOB" | "LONGBLOB" | "VARBINARY" | "BINARY" => {
+            match String::from_utf8(row.try_get_unchecked(index)?) {
+                Ok(text) => Cell::Text(text),
+                Err(_) => Cell::Other(format!("{kind} that is not UTF-8")),
+            }
         }
         "BOOLEAN" | "TINYINT" | "SMALLINT" | "MEDIUMINT" | "INT" | "BIGINT" => {
             Cell::Integer(row.try_get_unchecked(index)?)
         }
-        kind => Cell::Other(kind.to_owned()),
+        _ => Cell::Other(kind.to_owned()),
     })
 }

@@ -1,6 +1,7 @@
 //! Sources of nodes, on the recorded database of a real Ironic.
 
 mod mariadb;
+mod mysql_tls;
 mod rest;
 
 use std::fmt::Write as _;

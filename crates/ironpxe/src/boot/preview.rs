@@ -67,7 +67,7 @@ pub(crate) enum OfflineError {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// Ironic's API cannot be used as configured.
-    #[error("invalid settings of Ironic's API in [beside]")]
+    #[error("the existing Ironic cannot be used as configured")]
     Beside(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Images are not available.
     #[error("cannot set up access to images")]

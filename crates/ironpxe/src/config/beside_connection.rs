@@ -59,7 +59,7 @@ pub(crate) enum MysqlTls {
     /// It is not.
     Off,
     /// It is. The server's certificate must have its name, and be signed by one of these CAs (PEM),
-    /// or else by one of the system's.
+    /// or by one of the system's.
     Verify {
         /// The file of the CA certificates.
         cafile: Option<PathBuf>,

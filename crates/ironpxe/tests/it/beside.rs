@@ -2,6 +2,8 @@
 //! machines.
 
 mod check;
+mod galera;
+mod keystone;
 mod recorded;
 mod rollout;
 mod site;

@@ -76,6 +76,11 @@ fn unusable(error: &SourceError) -> Finding {
              may connect or read the file; a locked database is only busy: check again"
         }
         SourceError::ReadOnly => "connect to the primary",
+        SourceError::Tls(_) => {
+            "give the server a certificate (ssl_cert, ssl_key), name the CA that signed it, and connect by \
+             a name or address that is in it"
+        }
+        SourceError::NotInCluster(_) => "connect to a node that is Synced, or restore the cluster",
         SourceError::Schema(_) => {
             "give the user SELECT on what is named, or upgrade Ironic to 17.0 or newer"
         }
@@ -151,21 +156,30 @@ const SERVER: &str = "SELECT VERSION() AS version, @@global.read_only AS read_on
      CAST(UNIX_TIMESTAMP() AS SIGNED) AS now";
 const WSREP_ON: &str = "SHOW GLOBAL VARIABLES LIKE 'wsrep_on'";
 const WSREP_STATE: &str = "SHOW GLOBAL STATUS LIKE 'wsrep_local_state_comment'";
+const WSREP_CLUSTER: &str = "SHOW GLOBAL STATUS LIKE 'wsrep_cluster_status'";
 const WSREP_WAIT: &str = "SHOW SESSION VARIABLES LIKE 'wsrep_sync_wait'";
 const CIPHER: &str = "SHOW SESSION STATUS LIKE 'Ssl_cipher'";
 
 async fn of_mysql(mysql: &Mysql) -> Vec<Finding> {
     let mut found = Vec::new();
+    let variable = async |query| {
+        let rows = mysql.fetch(query, &[]).await.unwrap_or_default();
+        first(&rows, "Value").unwrap_or_default()
+    };
+    // First, because a node that lacks commits answers this, but holds back queries.
+    if variable(WSREP_ON).await == "ON" {
+        found.push(galera(
+            &variable(WSREP_STATE).await,
+            &variable(WSREP_CLUSTER).await,
+            &variable(WSREP_WAIT).await,
+        ));
+    }
     // The boot query will say so.
     let Ok(server) = mysql.fetch(SERVER, &[]).await else {
         return found;
     };
     let version = first(&server, "version").unwrap_or_default();
     found.push(Finding::ok("database", format!("connected: {version}")));
-    let variable = async |query| {
-        let rows = mysql.fetch(query, &[]).await.unwrap_or_default();
-        first(&rows, "Value").unwrap_or_default()
-    };
     match first(&server, "read_only").as_deref() {
         Some("0") => found.push(Finding::ok("primary", "the server is not read-only")),
         _ => found.push(Finding::error(
@@ -173,25 +187,6 @@ async fn of_mysql(mysql: &Mysql) -> Vec<Finding> {
             "the server is read-only: a replica, which may be behind",
             "connect to the primary",
         )),
-    }
-    if variable(WSREP_ON).await == "ON" {
-        let (state, waits) = (variable(WSREP_STATE).await, variable(WSREP_WAIT).await);
-        found.push(match (state.as_str(), waits.as_str()) {
-            ("Synced" | "Donor/Desynced", "1") => {
-                let text = format!("this node of the cluster is {state}, wsrep_sync_wait is set");
-                Finding::ok("galera", text)
-            }
-            (_, "1") => Finding::error(
-                "galera",
-                format!("this node of the cluster is {state:?}, not Synced"),
-                "connect to a node that is Synced",
-            ),
-            _ => Finding::error(
-                "galera",
-                "wsrep_sync_wait could not be set: reads may miss the last commits",
-                "connect to a node directly, or let the proxy pass SET SESSION",
-            ),
-        });
     }
     found.push(match variable(CIPHER).await.as_str() {
         "" => Finding::warning(
@@ -209,6 +204,36 @@ async fn of_mysql(mysql: &Mysql) -> Vec<Finding> {
         clock("the clock of the database", theirs)
     }));
     found
+}
+
+/// A node of a cluster: its state, that of its part of the cluster, and `wsrep_sync_wait`.
+fn galera(state: &str, cluster: &str, waits: &str) -> Finding {
+    match (state, cluster, waits) {
+        ("Synced", "Primary", "1") => {
+            let text = "this node of the cluster is Synced, wsrep_sync_wait is set";
+            Finding::ok("galera", text)
+        }
+        ("Donor/Desynced", "Primary", "1") => Finding::warning(
+            "galera",
+            "this node of the cluster is Donor/Desynced: it may fall behind the others, and each read \
+             waits until it has caught up (wsrep_sync_wait is set)",
+            "connect to a node that is Synced, or end what desynced it (a backup, a node that joins, \
+             wsrep_desync)",
+        ),
+        (.., "1") => Finding::error(
+            "galera",
+            format!(
+                "this node of the cluster is {state:?} in a component that is {cluster:?}: it may lack \
+                 what others have committed"
+            ),
+            "connect to a node that is Synced, or restore the cluster",
+        ),
+        _ => Finding::error(
+            "galera",
+            "wsrep_sync_wait could not be set: reads may miss the last commits",
+            "connect to a node directly, or let the proxy pass SET SESSION",
+        ),
+    }
 }
 
 async fn rights(mysql: &Mysql) -> Finding {

@@ -5,7 +5,7 @@ use ironpxe_testkit::mariadb::Mariadb;
 use super::*;
 use crate::openstack::Secret;
 
-fn fill(server: &Mariadb, name: &str) {
+pub(super) fn fill(server: &Mariadb, name: &str) {
     let recorded = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/tests/oracle/ironic-db/mariadb.sql"
@@ -23,7 +23,7 @@ fn recorded() -> Option<(&'static Mariadb, String, Ironic)> {
     Some((server, name, ironic))
 }
 
-fn settings(server: &Mariadb, name: &str) -> MysqlSettings {
+pub(super) fn settings(server: &Mariadb, name: &str) -> MysqlSettings {
     MysqlSettings {
         host: "127.0.0.1".to_owned(),
         port: server.port,
@@ -99,6 +99,59 @@ async fn commit_is_seen_by_the_next_read_and_nothing_is_locked() {
         let alter = format!("ALTER TABLE nodes ADD COLUMN new_{number} INT");
         server.sql(&name, &alter).unwrap();
     }
+}
+
+/// The columns with JSON as `MySQL` may give them: its JSON functions have the collation
+/// `utf8mb4_bin`, whose texts are sent as if they were bytes.
+#[tokio::test]
+async fn columns_may_be_texts_or_bytes() {
+    let Some((server, name, ironic)) = recorded() else {
+        return;
+    };
+    let idents = all_machines(&ironic).await;
+    let before = decisions(&ironic, &idents).await;
+    for kind in ["LONGTEXT COLLATE utf8mb4_bin", "LONGBLOB", "TEXT", "BLOB"] {
+        let mut change = "ALTER TABLE nodes".to_owned();
+        for column in ["instance_info", "driver_info", "driver_internal_info"] {
+            write!(change, " MODIFY {column} {kind},").unwrap();
+        }
+        // Also one of a text that is not JSON, and an integer that cannot be negative.
+        let unsigned = if kind == "LONGBLOB" { "UNSIGNED" } else { "" };
+        write!(change, " MODIFY provision_state VARCHAR(15)").unwrap();
+        if kind.contains("bin") {
+            change.push_str(" COLLATE utf8mb4_bin");
+        }
+        write!(change, ", MODIFY maintenance TINYINT(1) {unsigned}").unwrap();
+        server.sql(&name, &change).unwrap();
+        assert_eq!(decisions(&ironic, &idents).await, before, "{kind}");
+    }
+
+    server
+        .sql(
+            &name,
+            "ALTER TABLE nodes MODIFY instance_info LONGBLOB; \
+             UPDATE nodes SET instance_info = X'7b22ff227d' WHERE id = 1",
+        )
+        .unwrap();
+    let broken = machine(&ironic, by_address("52:54:00:be:01:01")).await;
+    let why = format!("{:?}", broken.unwrap().unusable);
+    assert!(
+        why.contains("instance_info") && why.contains("BLOB that is not UTF-8"),
+        "{idents:?}: {why}"
+    );
+}
+
+/// What all these machines boot.
+async fn decisions(ironic: &Ironic, idents: &[BootIdent]) -> Vec<String> {
+    let settings = ironpxe_core::boot::BootSettings::default();
+    let urls = std::collections::BTreeMap::new();
+    let mut all = Vec::new();
+    for ident in idents {
+        let machine = machine(ironic, *ident).await.unwrap();
+        let decided = ironpxe_core::boot::decide(machine.machine(&urls), &settings, "ID");
+        all.push(format!("{decided:?}"));
+    }
+    all
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
 use crate::app::eventually;
 
-fn recorded(name: &str) -> PathBuf {
+pub(super) fn recorded(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/ironic-db");
     folder.join(name)
 }
@@ -37,7 +37,7 @@ fn sqlite(file: &Path) -> Result<()> {
 }
 
 /// ironpxe with this `[beside]source` and `connection`.
-fn start(folder: &Path, source: &str, connection: &str) -> Result<(Server, Ironic)> {
+pub(super) fn start(folder: &Path, source: &str, connection: &str) -> Result<(Server, Ironic)> {
     let file = folder.join(format!("{source}.toml"));
     let text = format!(
         "[beside]\nsource = \"{source}\"\nconnection = \"{connection}\"\n\
