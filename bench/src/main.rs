@@ -86,7 +86,7 @@ struct Bench {
     ironpxe: PathBuf,
     /// Measure these executables in the same run, too, each in one process with the SQLite store
     #[arg(long, value_name = "FILE")]
-    beside: Vec<PathBuf>,
+    compare: Vec<PathBuf>,
     /// nginx
     #[arg(long, value_name = "FILE", hide = true)]
     nginx: PathBuf,

@@ -141,10 +141,10 @@ pub(crate) struct Deployment {
 }
 
 impl Setup<'_> {
-    /// Starts the variants, and the executables beside, and compares their scripts.
+    /// Starts the variants, and the executables to compare with, and compares their scripts.
     pub(crate) fn start(&self, variants: &[Variant]) -> Result<Deployment> {
         let mut deployment = self.deploy(variants)?;
-        for executable in &self.bench.beside {
+        for executable in &self.bench.compare {
             let name = executable.file_name().unwrap_or(executable.as_os_str());
             let title = format!("{}, SQLite", name.to_string_lossy());
             let stores = &deployment.stores;
@@ -162,7 +162,7 @@ impl Setup<'_> {
         let (folder, files) = (scratch.path(), scratch.path().join("files"));
         // nginx gets its files from SQLite.
         let mut needed: BTreeSet<bool> = variants.iter().map(|it| it.needs_postgres()).collect();
-        needed.extend(self.bench.beside.iter().map(|_| false));
+        needed.extend(self.bench.compare.iter().map(|_| false));
         let filled = |postgres| {
             let folder = folder.join(if postgres { "postgres" } else { "sqlite" });
             let store = Store::create(folder, executable, postgres)?;
