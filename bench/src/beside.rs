@@ -40,8 +40,9 @@ const MARIADB: &[&str] = &[
     "innodb-flush-log-at-trx-commit=1",
     "innodb-buffer-pool-size=256M",
 ];
-/// Nothing that the conductor does by itself for each of thousands of nodes.
-const IRONIC: &str = "[conductor]\nsync_power_state_interval = 0\nsync_local_state_interval = 0\n";
+/// Nothing that the conductor does by itself for each of thousands of nodes. Images follow.
+const IRONIC: &str = "[conductor]\nsync_power_state_interval = 0\n\
+                      sync_local_state_interval = 0\nfile_url_allowed_paths = ";
 /// The kernel argument of a node by which its changes are told apart.
 const MARK: &str = "bench-change";
 /// The time between two commits while there is load.
@@ -119,7 +120,7 @@ pub(crate) fn run(bench: &Bench, venv: &Path) -> Result<String> {
     ];
     compare(&ironpxes, bench.nodes.min(COMPARED))?;
     let nginx = Service::nginx("nginx", &bench.nginx, folder, &root, "off", None)?;
-    let Existing { ironic, writer, .. } = sqlite;
+    let Existing { ironic, writer, store: _store, .. } = sqlite;
     let api = Service::ironic("Ironic, two GETs", ironic)?;
     let [one, two, three] = &ironpxes;
     // From SQLite and MariaDB, each machine has asked once.
@@ -240,11 +241,12 @@ impl Subject<'_> {
 
 /// An Ironic with its nodes.
 struct Existing {
-    /// Ended before its database.
+    // What uses the database ends before it.
     ironic: IronicServer,
-    store: Store,
     writer: Writer,
+    store: Store,
     folder: PathBuf,
+    images: PathBuf,
 }
 
 impl Existing {
@@ -255,14 +257,18 @@ impl Existing {
         folder: PathBuf,
         server: Option<(Mariadb, String)>,
     ) -> Result<Self> {
-        fs::create_dir_all(&folder).context("cannot create a folder")?;
+        // The same for all, because scripts name them.
+        let images = folder.with_file_name("images");
+        for folder in [&folder, &images] {
+            fs::create_dir_all(folder).context("cannot create a folder")?;
+        }
         let database = server.as_ref().map(|(server, name)| server.url(name));
-        let settings = IRONIC.to_owned();
+        let settings = format!("{IRONIC}{}\n", images.display());
         let options =
             IronicOptions { database: database.clone(), settings, ..IronicOptions::default() };
         let ironic = IronicServer::start(venv, options)?;
         let image = |name: &str| {
-            let file = ironic.folder().join(name);
+            let file = images.join(name);
             fs::write(&file, name).context("cannot write an image")?;
             anyhow::Ok(format!("file://{}", file.display()))
         };
@@ -292,7 +298,7 @@ impl Existing {
         let kept = client.node(&uuid(TEMPLATE, 1))?;
         let info = kept.get("instance_info").context("no instance_info")?;
         let writer = Writer::start(venv, &url, info.to_string())?;
-        Ok(Self { ironic, store, writer, folder })
+        Ok(Self { ironic, writer, store, folder, images })
     }
 
     /// What the conductor wrote for the template, for each node. Returns the folder of the files.
@@ -320,7 +326,7 @@ impl Existing {
             "[beside]\n{source}api_url = \"http://192.0.2.1:6385\"\nironic_conf = [\"{}\"]\n\
              file_urls = {{ \"file://{}/\" = \"http://192.0.2.1/\" }}\n",
             self.ironic.configuration().display(),
-            self.ironic.folder().display()
+            self.images.display()
         );
         fs::write(&configuration, text).context("cannot write a configuration")?;
         let options = ServerOptions {
