@@ -28,7 +28,7 @@ pub(crate) fn rounds<T, R>(
 }
 
 /// The value below which `percent` of the values lie; not a number if there are none.
-fn percentile(mut values: Vec<f64>, percent: f64) -> f64 {
+pub(crate) fn percentile(mut values: Vec<f64>, percent: f64) -> f64 {
     values.sort_by(f64::total_cmp);
     #[expect(
         clippy::cast_possible_truncation,
@@ -42,6 +42,13 @@ fn percentile(mut values: Vec<f64>, percent: f64) -> f64 {
 /// The median of one figure of all rounds.
 pub(crate) fn median<T>(rounds: &[T], figure: impl Fn(&T) -> f64) -> f64 {
     percentile(rounds.iter().map(figure).collect(), 50.0)
+}
+
+/// The median of values, and in parentheses the least and the greatest.
+pub(crate) fn spread(values: &[f64]) -> String {
+    let [least, median, most] =
+        [0.0, 50.0, 100.0].map(|percent| shown(percentile(values.to_vec(), percent), 2));
+    format!("{median} ({least}–{most})")
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
@@ -67,10 +74,13 @@ impl Tally {
         self.0.borrow().get(what).map_or(0, Vec::len)
     }
 
+    pub(crate) fn times(&self, what: &str) -> Vec<f64> {
+        self.0.borrow().get(what).cloned().unwrap_or_default()
+    }
+
     /// A percentile, as a cell of a table.
     pub(crate) fn cell(&self, what: &str, percent: f64, digits: usize) -> String {
-        let times = self.0.borrow().get(what).cloned().unwrap_or_default();
-        shown(percentile(times, percent), digits)
+        shown(percentile(self.times(what), percent), digits)
     }
 }
 

@@ -4,6 +4,7 @@
 //! of it stays on the loopback address. Figures are ratios of what runs side by side, in turns.
 #![expect(clippy::print_stdout, reason = "a command for a terminal; printing is what it does")]
 
+mod beside;
 mod boot;
 mod changes;
 mod client;
@@ -22,7 +23,7 @@ mod wrk;
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -48,6 +49,8 @@ enum Comparison {
     Changes,
     /// The same calls, with real Ironic beside
     Ironic,
+    #[value(skip)]
+    Beside,
 }
 
 /// Measures ironpxe beside nginx; see docs/performance.md.
@@ -57,6 +60,10 @@ struct Bench {
     /// What to measure
     #[arg(value_enum, default_values = ["boot"])]
     comparisons: Vec<Comparison>,
+    /// Instead, the boot scripts of the nodes of a real Ironic, from each source, compared with nginx
+    /// that serves the files which Ironic wrote
+    #[arg(long, conflicts_with = "comparisons")]
+    beside: bool,
     /// A look at everything in seconds, not for figures: one round of 1 s, few nodes
     #[arg(long)]
     quick: bool,
@@ -86,7 +93,7 @@ struct Bench {
     ironpxe: PathBuf,
     /// Measure these executables in the same run, too, each in one process with the SQLite store
     #[arg(long, value_name = "FILE")]
-    beside: Vec<PathBuf>,
+    compare: Vec<PathBuf>,
     /// nginx
     #[arg(long, value_name = "FILE", hide = true)]
     nginx: PathBuf,
@@ -123,6 +130,11 @@ impl Bench {
         Setup { bench: self, nodes: self.nodes, template, cores: None, settings: Vec::new() }
     }
 
+    /// The Python environment with Ironic.
+    fn venv(&self) -> Result<&Path> {
+        self.ironic_venv.as_deref().context("no Ironic is installed")
+    }
+
     fn measure(&self, comparison: Comparison) -> Result<(&'static str, String)> {
         Ok(match comparison {
             Comparison::Boot => ("Boot requests", boot::run(self)?),
@@ -131,10 +143,8 @@ impl Bench {
             Comparison::Storm => ("A boot storm", storm::run(self)?),
             Comparison::Images => ("Images", images::run(self)?),
             Comparison::Changes => ("What operators do", changes::run(self, None)?),
-            Comparison::Ironic => {
-                let venv = self.ironic_venv.as_deref().context("no Ironic is installed")?;
-                ("What operators do", changes::run(self, Some(venv))?)
-            }
+            Comparison::Ironic => ("What operators do", changes::run(self, Some(self.venv()?))?),
+            Comparison::Beside => ("Beside Ironic", beside::run(self, self.venv()?)?),
         })
     }
 
@@ -160,6 +170,9 @@ fn main() -> Result<()> {
     if bench.quick {
         (bench.seconds, bench.rounds, bench.nodes) = (1, 1, 1000);
         (bench.machines, bench.sizes) = (1000, vec![1000, 2000]);
+    }
+    if bench.beside {
+        bench.comparisons = vec![Comparison::Beside];
     }
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, most, most).context("cannot open many files")?;

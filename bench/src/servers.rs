@@ -15,7 +15,6 @@ use nix::sys::signal::Signal;
 
 use crate::client;
 use crate::names::mac;
-use crate::store::Store;
 use crate::usage::{self, Usage};
 
 /// How machines ask for a script.
@@ -76,11 +75,12 @@ impl Drop for Service {
 }
 
 impl Service {
-    /// Starts a process for each of `roles` on a store that holds node 0, and waits for its script.
+    /// Starts a process for each of `roles` on a source that holds node 0, and waits for its script.
+    /// `database` are the processes of the source.
     pub(crate) fn ironpxe(
         title: &str,
         executable: &Path,
-        store: &Store,
+        database: Vec<u32>,
         options: &ServerOptions,
         roles: &[&'static str],
     ) -> Result<Self> {
@@ -98,7 +98,7 @@ impl Service {
             before: BY_ADDRESS.to_owned(),
             after: "",
             processes: servers.iter().map(Server::id).collect(),
-            database: store.pid()?.into_iter().collect(),
+            database,
         };
         let (address, path) = (target.address, target.path(0));
         wait_until("a script is there", || Ok(client::get(address, &path)?.is_script()))?;
@@ -113,6 +113,13 @@ impl Service {
             other: None,
             _ironic: None,
         })
+    }
+
+    /// The same, asked as `/v1/boot/<mac>/boot.ipxe`.
+    pub(crate) fn by_boot_url(mut self) -> Self {
+        self.target.before = String::from("/v1/boot/");
+        self.target.after = "/boot.ipxe";
+        self
     }
 
     /// Starts another program, with its standard error in the file `log`, and waits until it is `ready`.

@@ -1,4 +1,4 @@
-//! Where an ironpxe keeps its nodes, and how it gets thousands of them in seconds.
+//! Where an ironpxe or an Ironic keeps its nodes, and how it gets thousands of them in seconds.
 //!
 //! One node and its port are made through the API and brought to where its machine boots. Then the
 //! database copies their rows, with all columns, under other names, and is left as one in production
@@ -10,7 +10,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use ironpxe_testkit::mariadb::Mariadb;
 use ironpxe_testkit::postgres::Postgres;
 use ironpxe_testkit::process::run;
 use ironpxe_testkit::server::ServerOptions;
@@ -30,18 +31,30 @@ const DATABASE: &str = "postgres";
 
 /// A database of its own.
 pub(crate) struct Store {
-    /// Of SQLite's file, and of logs.
+    /// Of logs, and the state folder of an ironpxe.
     folder: PathBuf,
-    /// Where there is none, the database is SQLite.
-    server: Option<Postgres>,
+    database: Database,
+}
+
+enum Database {
+    Sqlite(PathBuf),
+    Postgres(Postgres),
+    /// SQLite's file, with Ironic's tables.
+    IronicSqlite(PathBuf),
+    /// A server, and the database with Ironic's tables.
+    IronicMariadb(Mariadb, String),
 }
 
 impl Store {
     /// An empty one for this ironpxe: a file in the folder, or on a new PostgreSQL server.
     pub(crate) fn create(folder: PathBuf, ironpxe: &Path, postgres: bool) -> Result<Self> {
         fs::create_dir_all(&folder).context("cannot create a folder")?;
-        let server = postgres.then(|| Postgres::start_with(SETTINGS)).transpose()?;
-        let store = Self { folder, server };
+        let database = if postgres {
+            Database::Postgres(Postgres::start_with(SETTINGS)?)
+        } else {
+            Database::Sqlite(folder.join("ironpxe.sqlite"))
+        };
+        let store = Self { folder, database };
         if postgres {
             let upgrade = store.options("upgrade").environment;
             run(Command::new(ironpxe).args(["db", "upgrade"]).envs(upgrade))?;
@@ -49,9 +62,26 @@ impl Store {
         Ok(store)
     }
 
+    /// The one of an Ironic: its file, or a database of a server.
+    pub(crate) fn of_ironic(
+        folder: PathBuf,
+        file: PathBuf,
+        server: Option<(Mariadb, String)>,
+    ) -> Self {
+        let database = match server {
+            Some((server, name)) => Database::IronicMariadb(server, name),
+            None => Database::IronicSqlite(file),
+        };
+        Self { folder, database }
+    }
+
     /// The database server's first process, if there is one.
-    pub(crate) fn pid(&self) -> Result<Option<u32>> {
-        self.server.as_ref().map(Postgres::pid).transpose()
+    pub(crate) fn processes(&self) -> Result<Vec<u32>> {
+        match &self.database {
+            Database::Sqlite(_) | Database::IronicSqlite(_) => Ok(Vec::new()),
+            Database::Postgres(server) => Ok(vec![server.pid()?]),
+            Database::IronicMariadb(server, _) => Ok(vec![server.pid()?]),
+        }
     }
 
     /// How an ironpxe of this name uses it. A log in a file costs us nothing while we measure.
@@ -59,9 +89,9 @@ impl Store {
         let options = ServerOptions::default().state_dir(&self.folder);
         let mut options = options.set("IRONPXE_DEFAULT__HOST", host);
         options.log_file = Some(self.folder.join(host));
-        match &self.server {
-            Some(server) => options.database(server.url(DATABASE)),
-            None => options,
+        match &self.database {
+            Database::Postgres(server) => options.database(server.url(DATABASE)),
+            _ => options,
         }
     }
 
@@ -71,9 +101,10 @@ impl Store {
             let end = nodes.min(start + TRANSACTION);
             self.execute(&self.copies(start, end)?)?;
         }
-        let settled = match self.server {
-            None => "PRAGMA wal_checkpoint(TRUNCATE);\n",
-            Some(_) => "VACUUM (ANALYZE);\nCHECKPOINT;\n",
+        let settled = match self.database {
+            Database::Sqlite(_) | Database::IronicSqlite(_) => "PRAGMA wal_checkpoint(TRUNCATE);\n",
+            Database::Postgres(_) => "VACUUM (ANALYZE);\nCHECKPOINT;\n",
+            Database::IronicMariadb(..) => "ANALYZE TABLE nodes, ports;\n",
         };
         self.execute(settled).map(drop)
     }
@@ -81,18 +112,24 @@ impl Store {
     /// How large it is on the disk, in MiB.
     pub(crate) fn size_mib(&self) -> Result<f64> {
         let size = "SELECT pg_database_size(current_database())";
-        let bytes = match &self.server {
-            None => fs::metadata(self.folder.join("ironpxe.sqlite"))?.len(),
-            Some(server) => server.sql(DATABASE, size)?.parse()?,
+        let bytes = match &self.database {
+            Database::Sqlite(file) | Database::IronicSqlite(file) => fs::metadata(file)?.len(),
+            Database::Postgres(server) => server.sql(DATABASE, size)?.parse()?,
+            Database::IronicMariadb(..) => bail!("the size of MariaDB's databases is not known"),
         };
         Ok(mebibytes(bytes))
     }
 
     /// The SQL by which the rows of the template are copied.
     fn copies(&self, start: u32, end: u32) -> Result<String> {
-        let (kind, open) = if self.server.is_none() { ("BLOB", "x'") } else { ("UUID", "'") };
+        let (kind, open) = match self.database {
+            Database::Sqlite(_) => ("BLOB", "x'"),
+            Database::Postgres(_) => ("UUID", "'"),
+            Database::IronicSqlite(_) | Database::IronicMariadb(..) => ("VARCHAR(36)", "'"),
+        };
         let row = |node| {
-            let [one, two] = [1, 2].map(|kind| uuid(node, kind).replace('-', ""));
+            let dashes = if kind == "BLOB" { "" } else { "-" };
+            let [one, two] = [1, 2].map(|kind| uuid(node, kind).replace('-', dashes));
             format!("({node}, '{}', {open}{one}', {open}{two}', '{}')", name(node), mac(node))
         };
         let mut sql = format!(
@@ -132,12 +169,18 @@ impl Store {
 
     /// The columns of a table but for its number, which the database gives.
     fn columns(&self, table: &str) -> Result<Vec<String>> {
-        let text = self.execute(&match self.server {
-            None => format!("SELECT name FROM pragma_table_info('{table}');"),
-            Some(_) => format!(
-                "SELECT column_name FROM information_schema.columns WHERE table_name = '{table}';"
-            ),
-        })?;
+        let query = format!(
+            "SELECT column_name FROM information_schema.columns WHERE table_name = '{table}'"
+        );
+        let text = match &self.database {
+            Database::Sqlite(_) | Database::IronicSqlite(_) => {
+                self.execute(&format!("SELECT name FROM pragma_table_info('{table}');"))?
+            }
+            Database::Postgres(_) => self.execute(&(query + ";"))?,
+            Database::IronicMariadb(server, name) => {
+                server.sql(name, &(query + " AND table_schema = DATABASE()"))?
+            }
+        };
         ensure!(!text.is_empty(), "there is no table {table}");
         Ok(text.lines().filter(|it| *it != "id").map(str::to_owned).collect())
     }
@@ -146,12 +189,17 @@ impl Store {
     fn execute(&self, sql: &str) -> Result<String> {
         let file = tempfile::NamedTempFile::new().context("cannot create a file for SQL")?;
         fs::write(file.path(), sql).context("cannot write SQL")?;
-        if let Some(server) = &self.server {
-            server.sql_file(DATABASE, file.path())
-        } else {
-            let mut command = Command::new("sqlite3");
-            command.args(["-bail", "-batch"]).arg(self.folder.join("ironpxe.sqlite"));
-            run(command.arg(format!(".read {}", file.path().display())))
+        match &self.database {
+            Database::Postgres(server) => server.sql_file(DATABASE, file.path()),
+            Database::IronicMariadb(server, name) => {
+                server.sql_file(name, file.path()).map(|()| String::new())
+            }
+            Database::Sqlite(database) | Database::IronicSqlite(database) => {
+                let mut command = Command::new("sqlite3");
+                // Its Ironic may be writing.
+                command.args(["-bail", "-batch", "-cmd", ".timeout 10000"]).arg(database);
+                run(command.arg(format!(".read {}", file.path().display())))
+            }
         }
     }
 }

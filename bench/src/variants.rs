@@ -141,10 +141,10 @@ pub(crate) struct Deployment {
 }
 
 impl Setup<'_> {
-    /// Starts the variants, and the executables beside, and compares their scripts.
+    /// Starts the variants, and the executables to compare with, and compares their scripts.
     pub(crate) fn start(&self, variants: &[Variant]) -> Result<Deployment> {
         let mut deployment = self.deploy(variants)?;
-        for executable in &self.bench.beside {
+        for executable in &self.bench.compare {
             let name = executable.file_name().unwrap_or(executable.as_os_str());
             let title = format!("{}, SQLite", name.to_string_lossy());
             let stores = &deployment.stores;
@@ -162,7 +162,7 @@ impl Setup<'_> {
         let (folder, files) = (scratch.path(), scratch.path().join("files"));
         // nginx gets its files from SQLite.
         let mut needed: BTreeSet<bool> = variants.iter().map(|it| it.needs_postgres()).collect();
-        needed.extend(self.bench.beside.iter().map(|_| false));
+        needed.extend(self.bench.compare.iter().map(|_| false));
         let filled = |postgres| {
             let folder = folder.join(if postgres { "postgres" } else { "sqlite" });
             let store = Store::create(folder, executable, postgres)?;
@@ -213,12 +213,9 @@ impl Setup<'_> {
     ) -> Result<Service> {
         let store = stores.get(&variant.needs_postgres()).context("no database")?;
         let options = self.options(store);
-        let mut service = Service::ironpxe(title, executable, store, &options, variant.roles())?;
-        if variant == Variant::BootUrl {
-            service.target.before = String::from("/v1/boot/");
-            service.target.after = "/boot.ipxe";
-        }
-        Ok(service)
+        let database = store.processes()?;
+        let service = Service::ironpxe(title, executable, database, &options, variant.roles())?;
+        Ok(if variant == Variant::BootUrl { service.by_boot_url() } else { service })
     }
 
     fn options(&self, store: &Store) -> ServerOptions {
@@ -232,7 +229,7 @@ impl Setup<'_> {
 
 /// All must give the same scripts, up to what may differ: the request's identifier, and the port of our own
 /// address. Afterwards each machine has asked once.
-fn compare(all: &[Service], nodes: u32) -> Result<()> {
+pub(crate) fn compare(all: &[Service], nodes: u32) -> Result<()> {
     let differs = Regex::new(r"req-[0-9a-f-]+|127\.0\.0\.1:\d+")?;
     let mut wanted: BTreeMap<u32, String> = BTreeMap::new();
     for Service { title, target, .. } in all {

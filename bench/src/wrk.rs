@@ -22,8 +22,8 @@ pub(crate) struct Summary {
     pub(crate) bytes: f64,
     pub(crate) seconds: f64,
     pub(crate) p50_ms: f64,
-    p99_ms: f64,
-    p999_ms: f64,
+    pub(crate) p99_ms: f64,
+    pub(crate) p999_ms: f64,
     /// Answers that were not 2xx, connections that failed, and answers that never came.
     pub(crate) failed: f64,
 }
@@ -34,7 +34,7 @@ pub(crate) struct Round {
     /// Processor time is for one request.
     pub(crate) server: Usage,
     /// The same of the database server; nothing where there is none.
-    database: Usage,
+    pub(crate) database: Usage,
 }
 
 /// A figure of a round: its heading, and its digits after the point.
@@ -51,6 +51,20 @@ const FIGURES: [Figure; 8] = [
 ];
 
 impl Round {
+    /// What was done, and what the servers have used meanwhile.
+    pub(crate) fn of(target: &Target, work: impl FnOnce() -> Result<Summary>) -> Result<Self> {
+        let (server, database) = (target.usage()?, target.database_usage()?);
+        let wrk = work()?;
+        ensure!(wrk.requests >= 1.0, "{} answered nothing", target.address);
+        let per_request = |before: Usage, after: Usage| {
+            let cpu = (after.cpu - before.cpu) / wrk.requests;
+            Usage { cpu, ..after }
+        };
+        let server = per_request(server, target.usage()?);
+        let database = per_request(database, target.database_usage()?);
+        Ok(Self { wrk, server, database })
+    }
+
     pub(crate) fn per_second(&self) -> f64 {
         self.wrk.requests / self.wrk.seconds
     }
@@ -96,16 +110,7 @@ impl Load {
     /// Warms the server up for a second, then measures.
     pub(crate) fn run(&self, target: &Target) -> Result<Round> {
         self.wrk(target, Duration::from_secs(1))?;
-        let (server, database) = (target.usage()?, target.database_usage()?);
-        let wrk = self.wrk(target, self.time)?;
-        ensure!(wrk.requests >= 1.0, "{} answered nothing", target.address);
-        let per_request = |before: Usage, after: Usage| {
-            let cpu = (after.cpu - before.cpu) / wrk.requests;
-            Usage { cpu, ..after }
-        };
-        let server = per_request(server, target.usage()?);
-        let database = per_request(database, target.database_usage()?);
-        Ok(Round { wrk, server, database })
+        Round::of(target, || self.wrk(target, self.time))
     }
 
     fn wrk(&self, target: &Target, time: Duration) -> Result<Summary> {

@@ -41,7 +41,10 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
         })?;
         bench.arg("--nginx").arg(nginx);
         bench.arg("--results").arg(shell::target().join("bench"));
-        if given("ironic") {
+        if given("--beside") {
+            packages::ensure(&["mariadb-server-core", "mariadb-client-core"])?;
+        }
+        if given("ironic") || given("--beside") {
             let ironic = step("Ironic", venv::ensure_ironic)?;
             bench.arg("--ironic-venv").arg(ironic);
         }

@@ -38,7 +38,6 @@ use crate::db::{self, Db};
 pub(crate) use crate::db::{Compatibility, DbError, Migration, SchemaStatus};
 use crate::images;
 use crate::lifecycle::{ShutdownAborted, Sighup, Signals};
-use crate::openstack::SetupError;
 use crate::policy::{self, CurrentPolicy};
 use crate::server::{self, FileLimitError, Limits};
 use crate::tls::TlsError;

@@ -18,8 +18,7 @@ use crate::app::settings::{refusals, selection, unknown_policy};
 use crate::beside::check::{ComparedMachine, Finding, NotRead, Outcome, Report, WebServers};
 use crate::beside::{Ironic, ListedNode};
 use crate::boot::preview::{Context, Decided, decided};
-use crate::config::{Config, Endpoint};
-use crate::openstack::SetupError;
+use crate::config::Config;
 
 /// How many machines are compared at the same time.
 const AT_ONCE: usize = 4;
