@@ -30,7 +30,7 @@ pub(crate) use crate::beside::check::{ComparedMachine, Counts, Finding, Outcome,
 pub(crate) use crate::boot::BootPreview;
 pub(crate) use crate::boot::preview::OfflineError;
 use crate::boot::{self, Templates};
-use crate::config::{Config, ConfigError, Connection};
+use crate::config::{Config, ConfigError, Connection, DhcpProvider};
 use crate::db::{self, Db};
 pub(crate) use crate::db::{Compatibility, DbError, Migration, SchemaStatus};
 use crate::images;
@@ -285,6 +285,16 @@ pub(crate) fn exposed_files(config: &Config) -> Vec<String> {
                 file.display()
             ));
         }
+    }
+    if config.pxe.boot_token_lifetime > 0
+        && config.dhcp.dhcp_provider == DhcpProvider::Dnsmasq
+        && let Some(mode) = db::exposed_mode(&config.dnsmasq.dhcp_optsdir)
+    {
+        notes.push(format!(
+            "{} ([dnsmasq]dhcp_optsdir) is accessible to other users (mode {mode:o}), and has boot \
+             tokens: give it dnsmasq's group, and chmod 2750",
+            config.dnsmasq.dhcp_optsdir.display()
+        ));
     }
     if let Some(mode) = db::exposed_mode(&config.state_path) {
         notes.push(format!(

@@ -34,6 +34,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "server",
             "telemetry",
             "tls",
+            "url_key",
         ],
     ),
     // The API reads the database, encodes boot responses, and calls the conductor for everything
@@ -67,8 +68,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "drivers",
             "images",
             "lifecycle",
+            "clock",
             "fault_status",
             "ident",
+            "url_key",
         ],
     ),
     (
@@ -102,7 +105,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // The API relays images, the conductor locates them.
     (
         "images",
-        &["openstack", "client_network", "clock", "error_chain", "tls"],
+        &[
+            "openstack",
+            "client_network",
+            "clock",
+            "error_chain",
+            "tls",
+            "url_key",
+        ],
     ),
     ("drivers", &[]),
     ("db", &["clock", "error_chain", "ident"]),
@@ -118,6 +128,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("client_network", &[]),
     ("clock", &[]),
     ("ident", &[]),
+    // The keys of the URLs of images, and of boot tokens.
+    ("url_key", &[]),
 ];
 
 fn source() -> PathBuf {
