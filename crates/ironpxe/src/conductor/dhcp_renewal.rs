@@ -144,7 +144,8 @@ impl LocalConductor {
 
     async fn renew_claimed(&self, node: &Node, tokens: &BootTokens) -> Result<(), DhcpProblem> {
         let now = clock::now();
-        match self.renew_dhcp_opts(node).await {
+        let ports = self.db.node_ports(node.uuid).await.map_err(Fault::from)?;
+        match self.renew_dhcp_opts(node, &ports).await {
             // The cloud has detached the VIF, as it may; a new one gets new options.
             Ok(()) | Err(DhcpProblem::Dhcp(DhcpError::NoVif(_))) => {}
             Err(problem) => return Err(problem),
@@ -160,7 +161,11 @@ impl LocalConductor {
             Ok((_, true)) => Ok(()),
             // They were removed meanwhile, perhaps before they were set.
             Ok((now, false)) => self.clear_dhcp_opts(&now).await,
-            Err(Fault::NodeNotFound(_)) => Ok(self.settings.dhcp.clear(node, &[]).await?),
+            Err(Fault::NodeNotFound(_)) => {
+                let left = self.settings.dhcp.forget(node.uuid, &ports).await?;
+                self.remove_obsolete_files(left);
+                Ok(())
+            }
             Err(fault) => Err(fault.into()),
         }
     }

@@ -6,6 +6,7 @@ use ironpxe_core::dhcp::{DhcpOption, dhcp_options};
 use ironpxe_core::driver::boot::BootInterface;
 use ironpxe_core::error::Fault;
 use ironpxe_core::node::Node;
+use ironpxe_core::port::Port;
 
 use crate::clock;
 use crate::conductor::LocalConductor;
@@ -27,12 +28,12 @@ impl LocalConductor {
     pub(in crate::conductor) async fn renew_dhcp_opts(
         &self,
         node: &Node,
+        ports: &[Port],
     ) -> Result<(), DhcpProblem> {
         let Some(options) = self.dhcp_options(node, self.boot_token(node))? else {
             return Ok(());
         };
-        let ports = self.db.node_ports(node.uuid).await.map_err(Fault::from)?;
-        Ok(self.settings.dhcp.renew(node, &ports, &options).await?)
+        Ok(self.settings.dhcp.renew(node, ports, &options).await?)
     }
 
     /// Rejects a node whose DHCP options cannot be determined.
