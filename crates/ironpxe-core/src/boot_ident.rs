@@ -100,9 +100,9 @@ impl fmt::Display for BootIdent {
 
 /// Describes a value that identifies no machine.
 fn unusable(expected: &str, field: &str, value: &str) -> Fault {
+    const INSTEAD: &str = "Chain to /boot.ipxe, which tries every NIC.";
     // A part of a URL may follow that was not recognized as such.
     let value = &*mask_tokens(value);
-    const INSTEAD: &str = "Chain to /boot.ipxe, which tries every NIC.";
     Fault::InvalidParameterValue(if value.is_empty() {
         format!(
             "Expected {expected} for {field} but it is empty; is ${{net0/mac}} unset? {INSTEAD}"

@@ -335,9 +335,10 @@ impl Decision<'_> {
                 let origin = self.settings.api_url_source.settings();
                 let path = installer::kickstart_path(node.uuid);
                 let url = format!("{}{path}", self.settings.api_url);
-                let url = match self.settings.boot_tokens {
-                    true => self.machine.boot_token.on_url(&url),
-                    false => url,
+                let url = if self.settings.boot_tokens {
+                    self.machine.boot_token.on_url(&url)
+                } else {
+                    url
                 };
                 Ok((origin.into(), url, installation.source))
             }

@@ -7,6 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::Mac;
 use ironpxe_core::boot_ident::BootIdent;
 use ironpxe_core::boot_token::{BootToken, SIGNATURE_BYTES};
@@ -153,8 +155,8 @@ fn mac(key: &UrlKey, node: NodeUuid, expires: u64) -> hmac::Hmac<sha2::Sha256> {
 
 fn key_id(key: &UrlKey) -> String {
     let whole = key.sign(KEY_ID, &[]).finalize().into_bytes();
-    let first = whole.iter().take(KEY_ID_BYTES);
-    first.map(|byte| format!("{byte:02x}")).collect()
+    let first: Vec<u8> = whole.into_iter().take(KEY_ID_BYTES).collect();
+    URL_SAFE_NO_PAD.encode(first)
 }
 
 #[cfg(test)]

@@ -4,69 +4,21 @@
 //! checks all nodes with DHCP options periodically; the guarded save ensures that only one of them
 //! renews a node. If that fails, or its conductor dies, the node is due again soon.
 
-use std::time::Duration;
-
 use futures_util::{StreamExt, stream};
 use ironpxe_core::error::{Fault, Result};
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::node::Node;
-use serde_json::{Value, json};
-use time::OffsetDateTime;
 use tracing::{debug, error, warn};
 
 use super::LocalConductor;
 use super::provision::DhcpProblem;
+use super::renewal_record::{interval, is_due, note, postpone};
 use crate::boot::BootTokens;
 use crate::clock;
 use crate::dhcp::DhcpError;
 
-/// The key of the renewal in `driver_internal_info`.
-const RENEWAL: &str = "dhcp_options_renewal";
-/// When the options are due, in seconds since 1970.
-const AT: &str = "at";
-/// The identifier of the key that signed the token.
-const SIGNER: &str = "signer";
-
 /// How many nodes are renewed concurrently.
 const CONCURRENT: usize = 16;
-/// The longest interval between checks.
-const MAX_INTERVAL: Duration = Duration::from_mins(5);
-
-/// How often to check, and how soon to retry.
-pub(super) fn interval(tokens: &BootTokens) -> Duration {
-    // Of the first half of a token's life, a third is before it is due, and the rest is for this.
-    (tokens.lifetime() / 12).clamp(Duration::from_secs(1), MAX_INTERVAL)
-}
-
-/// Records that the options were set at this time.
-pub(super) fn note(node: &mut Node, tokens: &BootTokens, now: OffsetDateTime) {
-    set(node, tokens, now + tokens.lifetime() / 3);
-}
-
-/// Records that there are no options.
-pub(super) fn forget(node: &mut Node) {
-    node.driver_internal_info.remove(RENEWAL);
-}
-
-fn set(node: &mut Node, tokens: &BootTokens, at: OffsetDateTime) {
-    let renewal = json!({ AT: at.unix_timestamp(), SIGNER: tokens.key_id() });
-    node.driver_internal_info
-        .insert(RENEWAL.to_owned(), renewal);
-}
-
-/// Whether the options of a node that has some are due: also if they have no token yet, or one of
-/// a key that was removed.
-fn is_due(node: &Node, tokens: &BootTokens, now: OffsetDateTime) -> bool {
-    let renewal = node.driver_internal_info.get(RENEWAL);
-    let field = |name| renewal.and_then(Value::as_object)?.get(name);
-    let at = field(AT).and_then(Value::as_i64);
-    let signer = field(SIGNER).and_then(Value::as_str);
-    let (Some(at), Some(signer)) = (at, signer) else {
-        return true;
-    };
-    at <= now.unix_timestamp() || !tokens.knows_key(signer)
-}
-
 impl LocalConductor {
     /// Renews all DHCP options that are due.
     pub(super) async fn renew_dhcp_options(&self, tokens: &BootTokens) {
@@ -134,7 +86,7 @@ impl LocalConductor {
         let claim = |node: &mut Node| {
             let due = self.may_renew(node) && is_due(node, tokens, now);
             if due {
-                set(node, tokens, now + interval(tokens));
+                postpone(node, tokens, now);
             }
             Ok(due)
         };

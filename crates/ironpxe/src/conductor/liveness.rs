@@ -21,7 +21,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use super::{LocalConductor, dhcp_renewal};
+use super::{LocalConductor, renewal_record};
 use crate::db::{DbError, Registration, ReservedBy};
 use crate::lifecycle::Tasks;
 use crate::{clock, ident};
@@ -89,7 +89,7 @@ impl LocalConductor {
             && self.settings.dhcp.is_configured()
         {
             let (conductor, tokens) = (self.clone(), tokens.clone());
-            let interval = dhcp_renewal::interval(&tokens);
+            let interval = renewal_record::interval(&tokens);
             self.every("DHCP renewal", interval, move || {
                 let (conductor, tokens) = (conductor.clone(), tokens.clone());
                 async move { conductor.renew_dhcp_options(&tokens).await }

@@ -14,6 +14,7 @@ mod passthru;
 mod ports;
 mod power;
 mod provision;
+mod renewal_record;
 mod rpc_methods;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod testing;

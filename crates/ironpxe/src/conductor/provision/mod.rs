@@ -24,7 +24,7 @@ use tracing::{error, info, warn};
 
 pub(super) use dhcp::DhcpProblem;
 
-use super::{LocalConductor, dhcp_renewal};
+use super::{LocalConductor, renewal_record};
 use crate::rpc::Context;
 use crate::{clock, ident};
 
@@ -120,7 +120,7 @@ impl LocalConductor {
             && *progress == Progress::Done(Action::ClearDhcp)
         {
             dhcp.note_cleared(&mut next.node);
-            dhcp_renewal::forget(&mut next.node);
+            renewal_record::forget(&mut next.node);
         }
         while let Some(action) = next
             .action
@@ -142,7 +142,7 @@ impl LocalConductor {
                 dhcp.note(&mut next.node);
             }
             if let Some(tokens) = &self.settings.boot_tokens {
-                dhcp_renewal::note(&mut next.node, tokens, event.at);
+                renewal_record::note(&mut next.node, tokens, event.at);
             }
         }
         Ok(next)

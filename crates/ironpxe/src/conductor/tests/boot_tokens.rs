@@ -294,9 +294,9 @@ fn renewal_is_due_before_half_of_every_lifetime() {
         let lifetime = Duration::from_secs(seconds);
         let tokens = BootTokens::new(UrlKey::new("k"), Vec::new(), lifetime);
         let mut node = Node::enroll(NodeUuid(ident::uuid()), "fake-hardware", now);
-        dhcp_renewal::note(&mut node, &tokens, now);
+        renewal_record::note(&mut node, &tokens, now);
         let due = next_renewal(&node) - now.unix_timestamp();
-        let checked = due + i64::try_from(dhcp_renewal::interval(&tokens).as_secs()).unwrap();
+        let checked = due + i64::try_from(renewal_record::interval(&tokens).as_secs()).unwrap();
         assert!(
             checked < i64::try_from(seconds / 2).unwrap(),
             "{seconds}: {due}"

@@ -76,7 +76,7 @@ fn reason_is_in_the_log_by_default(platform: Platform) -> Result<()> {
         "{console}"
     );
     let line = site.server.wait_for_log(&request, TIMEOUT)?;
-    ensure!(line.contains("state \"available\" boots nothing"), "{line}");
+    ensure!(line.contains("this state boots nothing"), "{line}");
     machine.power_off()
 }
 on_platforms!(reason_is_in_the_log_by_default: bios, uefi_current);
