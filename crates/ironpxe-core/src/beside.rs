@@ -102,7 +102,6 @@ impl IronicMachine {
         let conductor = self.conductor.as_deref();
         let http_url = conductor.and_then(|name| http_urls.get(name));
         Machine {
-            node: &self.node,
             port: self.port.as_ref(),
             volumes: self.volumes.as_ref(),
             kickstart: KickstartServer::Conductor {
@@ -110,6 +109,7 @@ impl IronicMachine {
                 http_url: http_url.map(String::as_str),
             },
             unusable: self.unusable.as_ref(),
+            ..Machine::of(&self.node)
         }
     }
 }

@@ -1,8 +1,11 @@
 //! How a boot request identifies its machine.
 
+use std::fmt;
+
 use serde_json::Value;
 
 use crate::JsonMap;
+use crate::boot_token::mask_tokens;
 use crate::error::{Fault, Result};
 use crate::id::NodeUuid;
 use crate::mac::MacAddress;
@@ -17,8 +20,12 @@ pub enum BootIdent {
 }
 
 impl BootIdent {
-    /// The arguments of `ipxe_config`; a call has exactly one of them.
-    pub const ARGUMENTS: [&str; 2] = ["node_uuid", "port_address"];
+    /// The argument of `ipxe_config` that identifies the machine by its node.
+    pub const NODE_UUID: &str = "node_uuid";
+    /// The argument of `ipxe_config` that identifies the machine by a port.
+    pub const PORT_ADDRESS: &str = "port_address";
+    /// A call has exactly one of them.
+    const ARGUMENTS: [&str; 2] = [Self::NODE_UUID, Self::PORT_ADDRESS];
 
     /// Reads the arguments of `ipxe_config`: exactly one of them, and no others.
     ///
@@ -82,9 +89,20 @@ impl BootIdent {
     }
 }
 
+impl fmt::Display for BootIdent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Node(uuid) => uuid.fmt(f),
+            Self::Address(mac) => mac.fmt(f),
+        }
+    }
+}
+
 /// Describes a value that identifies no machine.
 fn unusable(expected: &str, field: &str, value: &str) -> Fault {
     const INSTEAD: &str = "Chain to /boot.ipxe, which tries every NIC.";
+    // A part of a URL may follow that was not recognized as such.
+    let value = &*mask_tokens(value);
     Fault::InvalidParameterValue(if value.is_empty() {
         format!(
             "Expected {expected} for {field} but it is empty; is ${{net0/mac}} unset? {INSTEAD}"

@@ -14,7 +14,9 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::boot::{Refusal, check_capabilities, instance_capability, node_capability};
+use crate::boot_token::BootToken;
 use crate::id::NodeUuid;
+use crate::mask::mask_urls;
 use crate::node::Node;
 
 /// The longest value of one DHCP option, in bytes; also Neutron's limit.
@@ -46,7 +48,7 @@ pub fn file_name_problem(name: &str) -> Option<&'static str> {
 
 /// One option, as Ironic hands it to a DHCP provider, and as Neutron takes it in
 /// `extra_dhcp_opts`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct DhcpOption {
     /// The option's number, with the tags of the clients that get it: `tag:!ipxe,67`.
     pub opt_name: String,
@@ -54,6 +56,22 @@ pub struct DhcpOption {
     pub opt_value: String,
     /// The DHCP version it belongs to.
     pub ip_version: IpVersion,
+}
+
+/// Without the boot token of a script's URL.
+impl fmt::Debug for DhcpOption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            opt_name,
+            opt_value,
+            ip_version,
+        } = self;
+        f.debug_struct("DhcpOption")
+            .field("opt_name", opt_name)
+            .field("opt_value", &mask_urls(opt_value))
+            .field("ip_version", ip_version)
+            .finish()
+    }
 }
 
 /// An IP version and its DHCP.
@@ -201,17 +219,20 @@ impl Loaders {
 /// The options for a node: IPv4 first, then IPv6.
 ///
 /// `knows_ipxe` says that the server sets the tag `ipxe` (`ipxe6`) for iPXE clients; for other
-/// servers, option 175 that iPXE sends identifies them.
+/// servers, option 175 that iPXE sends identifies them. `token` is for the script's URL.
 pub fn dhcp_options(
     node: &Node,
     settings: &DhcpSettings,
     transport: Transport,
     knows_ipxe: bool,
+    token: Option<BootToken>,
 ) -> Result<Vec<DhcpOption>, Refusal> {
     let mode = boot_mode(node, settings.default_boot_mode)?;
+    let script = script_url(&settings.api_url, &node.driver, node.uuid);
+    let script = token.map_or(script.clone(), |token| token.on_url(&script));
     let files = Files {
         loader: settings.loaders.get(cpu_arch(node), mode),
-        script: Some(&script_url(&settings.api_url, &node.driver, node.uuid)),
+        script: Some(&script),
     };
     let options = options_for(files, settings, transport, knows_ipxe)?;
     refuse_unusable(&options)?;
@@ -348,9 +369,10 @@ fn refuse_unusable(options: &[DhcpOption]) -> Result<(), Refusal> {
         ..
     } in options
     {
+        let shown = mask_urls(opt_value);
         let problem = if opt_value.len() > LONGEST_VALUE {
             format!(
-                "{opt_value:?} has {} characters; DHCP carries at most {LONGEST_VALUE}",
+                "{shown:?} has {} characters; DHCP carries at most {LONGEST_VALUE}",
                 opt_value.len()
             )
         } else if opt_value.is_empty() {
@@ -359,7 +381,7 @@ fn refuse_unusable(options: &[DhcpOption]) -> Result<(), Refusal> {
             .chars()
             .find(|it| !it.is_ascii_graphic() || matches!(it, ',' | '"' | '\\'))
         {
-            format!("{opt_value:?} contains {odd:?}, which has a special meaning to DHCP servers")
+            format!("{shown:?} contains {odd:?}, which has a special meaning to DHCP servers")
         } else {
             continue;
         };

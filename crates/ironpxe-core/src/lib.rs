@@ -10,6 +10,7 @@ pub mod beside;
 pub mod boot;
 pub mod boot_device;
 pub mod boot_ident;
+pub mod boot_token;
 pub mod conductor;
 pub mod dhcp;
 pub mod driver;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::boot_ident::BootIdent;
+use crate::boot_token::BootToken;
 
 /// The HTTP methods that a passthru method can be declared for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +54,14 @@ impl fmt::Display for HttpMethod {
 ///
 /// Ironic only takes arguments from the request body, which firmware cannot send.
 const IN_QUERY: [(&str, &[&str]); 5] = [
-    ("ipxe_config", &BootIdent::ARGUMENTS),
+    (
+        "ipxe_config",
+        &[
+            BootIdent::NODE_UUID,
+            BootIdent::PORT_ADDRESS,
+            BootToken::ARGUMENT,
+        ],
+    ),
     ("second_method", &["bar"]),
     ("third_method_sync", &["bar"]),
     ("fourth_method_shared_lock", &["bar"]),

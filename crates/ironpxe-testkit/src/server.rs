@@ -204,6 +204,8 @@ impl Server {
                 command.env_remove(name);
             }
         }
+        // By default a refusal hides its reason, by which most tests recognize it.
+        command.env("IRONPXE_API__RESTRICT_BOOT_CONFIG", "false");
         command.envs(
             options
                 .environment

@@ -33,7 +33,7 @@ pub(crate) use crate::beside::check::{
 pub(crate) use crate::boot::BootPreview;
 pub(crate) use crate::boot::preview::OfflineError;
 use crate::boot::{self, Templates};
-use crate::config::{Config, ConfigError, Connection};
+use crate::config::{Config, ConfigError, Connection, DhcpProvider};
 use crate::db::{self, Db};
 pub(crate) use crate::db::{Compatibility, DbError, Migration, SchemaStatus};
 use crate::images;
@@ -188,12 +188,8 @@ pub(crate) async fn serve(config: Config, role: Role) -> Result<(), AppError> {
         }
         RoleSetup::Api { rpc: client } => {
             let conductors = json_rpc::remote(&common.db, rpc, *client)?;
-            let (api, http_service) = ApiService::new(
-                &common,
-                authenticator,
-                Arc::new(conductors),
-                policy.clone(),
-            );
+            let (api, http_service) =
+                ApiService::new(&common, authenticator, Arc::new(conductors), policy.clone());
             (Some(api), None, http_service)
         }
         RoleSetup::Conductor { drivers, security } => {
@@ -315,6 +311,16 @@ pub(crate) fn exposed_files(config: &Config) -> Vec<String> {
                 file.display()
             ));
         }
+    }
+    if config.pxe.boot_token_lifetime > 0
+        && config.dhcp.dhcp_provider == DhcpProvider::Dnsmasq
+        && let Some(mode) = db::exposed_mode(&config.dnsmasq.dhcp_optsdir)
+    {
+        notes.push(format!(
+            "{} ([dnsmasq]dhcp_optsdir) is accessible to other users (mode {mode:o}), and has boot \
+             tokens: give it dnsmasq's group, and chmod 2750",
+            config.dnsmasq.dhcp_optsdir.display()
+        ));
     }
     if let Some(mode) = db::exposed_mode(&config.state_path) {
         notes.push(format!(

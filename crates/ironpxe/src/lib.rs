@@ -33,5 +33,6 @@ mod rpc;
 mod server;
 mod telemetry;
 mod tls;
+mod url_key;
 
 pub use self::cli::run;

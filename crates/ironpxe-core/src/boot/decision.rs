@@ -335,6 +335,11 @@ impl Decision<'_> {
                 let origin = self.settings.api_url_source.settings();
                 let path = installer::kickstart_path(node.uuid);
                 let url = format!("{}{path}", self.settings.api_url);
+                let url = if self.settings.boot_tokens {
+                    self.machine.boot_token.on_url(&url)
+                } else {
+                    url
+                };
                 Ok((origin.into(), url, installation.source))
             }
             KickstartServer::Conductor { name, http_url } => {

@@ -15,8 +15,8 @@ use crate::mask::{STARS, mask_line};
 /// One fact the decision considered, and its consequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
-    /// The subject: `port`, `state`, `plan`, `kernel`, `ramdisk`, `image`, `arguments`, `iso`,
-    /// `volume`, `disk`, `template`, `refused`, `fix` or `setting`.
+    /// The subject: `port`, `token`, `state`, `plan`, `kernel`, `ramdisk`, `image`, `arguments`,
+    /// `iso`, `volume`, `disk`, `template`, `refused`, `fix` or `setting`.
     pub topic: &'static str,
     /// The description, with the names of fields and settings.
     pub text: String,

@@ -6,6 +6,7 @@ use super::reference::{ImageKind, ImageRef};
 use super::refusal::Refusal;
 use super::san::VolumeBoot;
 use super::settings::LocalBoot;
+use crate::boot_token::BootToken;
 use crate::mac::MacAddress;
 use crate::node::Node;
 use crate::port::Port;
@@ -22,6 +23,10 @@ pub struct Machine<'a> {
     pub volumes: Option<&'a Volumes>,
     /// Where its installer gets the kickstart, if it boots one.
     pub kickstart: KickstartServer<'a>,
+    /// The token for URLs of this service in its script, if they have one
+    /// ([`BootSettings::boot_tokens`](super::BootSettings::boot_tokens)); otherwise an example,
+    /// which gives access to nothing.
+    pub boot_token: BootToken,
     /// Why nothing can be decided from its record.
     pub unusable: Option<&'a Refusal>,
 }
@@ -49,6 +54,7 @@ impl<'a> Machine<'a> {
             port: None,
             volumes: None,
             kickstart: KickstartServer::Own,
+            boot_token: BootToken::EXAMPLE,
             unusable: None,
         }
     }
@@ -202,6 +208,11 @@ impl BootPlan {
             Self::LocalDisk(_) => "local_disk",
             Self::Refuse(_) => "refuse",
         }
+    }
+
+    /// Whether its script has a URL with the machine's boot token: the installer's kickstart.
+    pub fn has_boot_token(&self) -> bool {
+        matches!(self, Self::Linux(linux) if linux.role == LinuxRole::Installer)
     }
 
     /// A description for people.

@@ -10,6 +10,8 @@ pub struct BootSettings {
     pub api_url: String,
     /// The settings it comes from.
     pub api_url_source: ApiUrlSource,
+    /// Whether URLs of this service in scripts have a boot token (`[pxe]boot_token_lifetime`).
+    pub boot_tokens: bool,
     /// Whether ramdisks log verbosely (`[DEFAULT]debug`).
     pub debug: bool,
     /// `[pxe]kernel_append_params`.
@@ -198,6 +200,7 @@ impl Default for BootSettings {
         Self {
             api_url: "http://127.0.0.1:6385".to_owned(),
             api_url_source: ApiUrlSource::PublicEndpoint,
+            boot_tokens: false,
             debug: false,
             kernel_append_params: "nofb vga=normal".to_owned(),
             inspection_kernel_params: String::new(),

@@ -43,7 +43,7 @@ fn options_match_every_recording_except_for_the_script_url() {
         };
         let knows_ipxe = said("provider").contains("supports_ipxe_tag");
         let options = if said("boot_interface").ends_with("ipxe") {
-            dhcp_options(&node, &settings, transport, knows_ipxe).unwrap()
+            dhcp_options(&node, &settings, transport, knows_ipxe, None).unwrap()
         } else {
             // Loaders of their own: what the recorded service had for them.
             let loader = match said("boot_mode") {
@@ -72,7 +72,7 @@ fn options_match_every_recording_except_for_the_script_url() {
 #[test]
 fn dual_stack_options_begin_with_the_first_ip_version() {
     let node = node(ProvisionState::DeployWait, "direct");
-    let options = dhcp_options(&node, &settings(), Transport::Tftp, true).unwrap();
+    let options = dhcp_options(&node, &settings(), Transport::Tftp, true, None).unwrap();
     let versions: Vec<u8> = options.iter().map(|it| it.ip_version.number()).collect();
     assert_eq!(versions, [4, 4, 4, 4, 4, 6, 6]);
 }
@@ -134,7 +134,7 @@ fn boot_mode_is_taken_from_the_first_field_that_sets_it() {
 fn unusable_dhcp_value_is_refused_and_its_option_named() {
     let mut node = node(ProvisionState::DeployWait, "direct");
     let refused = |node: &Node, settings: &DhcpSettings, transport| {
-        dhcp_options(node, settings, transport, true)
+        dhcp_options(node, settings, transport, true, None)
             .unwrap_err()
             .to_string()
     };

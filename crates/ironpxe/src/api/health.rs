@@ -25,8 +25,8 @@ use tracing::warn;
 
 use crate::api::CommonState;
 use crate::beside::{Ironic, SourceError};
-use crate::log_interval::LogInterval;
 use crate::db::Db;
+use crate::log_interval::LogInterval;
 
 /// Where the nodes of this service are.
 #[derive(Clone)]

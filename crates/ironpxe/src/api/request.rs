@@ -517,6 +517,10 @@ mod tests {
     fn image_signature_is_not_logged() {
         let stars = "/v1/images/n/kernel/t/9/******/kernel";
         for (path, masked) in [
+            (
+                "/v1/boot/a/ks.cfg&token=1800000000-a_b",
+                "/v1/boot/a/ks.cfg&token=******",
+            ),
             ("/v1/images/n/kernel/t/9/5160/kernel", stars),
             ("/v1/images/n/kernel/t/9/%35160/kernel", stars),
             (

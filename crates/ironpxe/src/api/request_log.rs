@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use ironpxe_core::boot_token::mask_tokens;
 use ironpxe_core::error::Fault;
 use ironpxe_core::mask::STARS;
 
@@ -88,12 +89,13 @@ impl RequestInfo<'_> {
     }
 }
 
-/// A path for the log, with the signature of an image's URL masked: it gives access to the image.
+/// A path for the log, with the signature of an image's URL masked: it gives access to the image. So
+/// does a boot token, which has no place in a path, but may be written there by mistake.
 pub(super) fn masked_path(path: &str) -> Cow<'_, str> {
     /// The position of the signature in `images/<node>/<kind>/<tag>/<expires>/<signature>/<name>`.
     const SIGNATURE: usize = 5;
     let Some((before, after)) = path.split_once("images/") else {
-        return Cow::Borrowed(path);
+        return mask_tokens(path);
     };
     // Repeated slashes are the same path.
     let mut seen = 0;

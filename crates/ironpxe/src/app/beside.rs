@@ -102,6 +102,8 @@ pub(super) async fn serve(config: Config, ironic: Ironic) -> Result<(), AppError
         images.clone(),
         kickstarts,
         HardwareTypes::any(),
+        // DHCP is Ironic's, so nobody would hand them out.
+        None,
     );
     if let Some(limit) = ironic.max_waiting() {
         settings.max_requests = settings.max_requests.min(limit);

@@ -4,13 +4,14 @@ use ironpxe_core::boot::Kickstarts;
 
 use super::AppError;
 use super::openstack::Clients;
-use super::settings::{boot_settings, images};
-use crate::boot::{BootFacts, BootService, HardwareTypes, Templates};
-use crate::config::{Config, Secret};
+use super::settings::{boot_settings, images, seconds};
+use crate::boot::{BootFacts, BootService, BootTokens, HardwareTypes, Templates};
+use crate::config::{Config, Secret, Secrets};
 use crate::db::Db;
 use crate::ident;
 use crate::images::Images;
 use crate::lifecycle::Tasks;
+use crate::url_key::UrlKey;
 
 /// Its input.
 pub(super) struct Inputs {
@@ -36,6 +37,7 @@ pub(super) struct Common {
     pub(super) api_url: String,
     pub(super) images: Images,
     pub(super) boot: BootService,
+    pub(super) tokens: Option<BootTokens>,
     pub(super) tasks: Tasks,
 }
 
@@ -59,6 +61,7 @@ impl Common {
         };
         let base = api_url.clone();
         let images = images(&config, &clients, &key, base, own_ports, downloads)?;
+        let tokens = boot_tokens(&config, &db).await?;
         let settings = boot_settings(
             &config,
             api_url.clone(),
@@ -66,6 +69,7 @@ impl Common {
             images.clone(),
             kickstarts,
             hardware_types,
+            tokens.clone(),
         );
         let tasks = Tasks::new();
         let boot = BootService::new(BootFacts::new(&db), settings, &tasks);
@@ -76,7 +80,27 @@ impl Common {
             api_url,
             images,
             boot,
+            tokens,
             tasks,
         })
     }
+}
+
+/// Boot tokens, if they are configured.
+async fn boot_tokens(config: &Config, db: &Db) -> Result<Option<BootTokens>, AppError> {
+    let lifetime = config.pxe.boot_token_lifetime;
+    if lifetime == 0 {
+        return Ok(None);
+    }
+    let Secrets(keys) = &config.pxe.boot_token_key;
+    let mut keys = keys.iter().map(|Secret(key)| UrlKey::new(key));
+    let current = match keys.next() {
+        Some(key) => key,
+        None => UrlKey::new(&db.secret("boot_tokens", &ident::secret()).await?),
+    };
+    Ok(Some(BootTokens::new(
+        current,
+        keys.collect(),
+        seconds(lifetime),
+    )))
 }

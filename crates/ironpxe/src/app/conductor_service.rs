@@ -47,6 +47,7 @@ impl ConductorService {
             endpoint,
             common.images.clone(),
             &common.clients,
+            common.tokens.clone(),
         );
         let (db, boot, tasks) = (&common.db, &common.boot, &common.tasks);
         let starting =

@@ -9,12 +9,13 @@ use tracing::warn;
 
 use super::openstack::Clients;
 use super::role::Role;
-use crate::boot::{HardwareTypes, Refusals, Selection, Templates, UnknownPolicy};
+use crate::boot::{BootTokens, HardwareTypes, Refusals, Selection, Templates, UnknownPolicy};
 use crate::config::{self, Config, Connection, DhcpProvider, OnRefusal};
 use crate::dhcp::{self, Dhcp};
-use crate::images::{self, Images, Key, Relayed};
+use crate::images::{self, Images, Relayed};
 use crate::policy::PolicyFiles;
 use crate::server::RequestMemory;
+use crate::url_key::UrlKey;
 use crate::{api, boot, conductor, db};
 
 /// The URL of this service for machines and ramdisks.
@@ -104,7 +105,7 @@ pub(super) fn images(
             ports: own_ports,
             endpoint: base.parse().ok(),
         },
-        key: Key::new(key),
+        key: UrlKey::new(key),
         base,
         url_lifetime: seconds(settings.url_lifetime),
         idle_timeout: seconds(settings.timeout),
@@ -128,10 +129,12 @@ pub(super) fn boot_settings(
     images: Images,
     kickstarts: Kickstarts,
     hardware_types: HardwareTypes,
+    tokens: Option<BootTokens>,
 ) -> boot::BootServiceSettings {
     boot::BootServiceSettings {
         boot: config.boot_settings(api_url),
         restrict_boot_config: config.api.restrict_boot_config,
+        tokens,
         unknown_machines: unknown_policy(config),
         max_requests: bytes(config.api.max_boot_requests),
         cache_bytes: bytes(config.pxe.boot_cache_size).saturating_mul(1024 * 1024),
@@ -175,6 +178,7 @@ pub(super) fn conductor_settings(
     endpoint: String,
     images: Images,
     clients: &Clients,
+    boot_tokens: Option<BootTokens>,
 ) -> conductor::Settings {
     conductor::Settings {
         host: config.host.clone(),
@@ -192,6 +196,7 @@ pub(super) fn conductor_settings(
         boot: config.boot_settings(api_url),
         images,
         dhcp: dhcp_provider(config, clients),
+        boot_tokens,
     }
 }
 

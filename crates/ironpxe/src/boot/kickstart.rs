@@ -1,7 +1,9 @@
 //! The kickstart of a machine that is being installed, rendered for each request.
 //!
 //! It has the agent token, so it is only served while the boot decision for the node is its
-//! installer.
+//! installer; with boot tokens, only to whoever has a valid one of the node.
+
+use std::net::IpAddr;
 
 use ironpxe_core::boot::{BootPlan, KickstartError, KickstartServer, LinuxRole, decide};
 use ironpxe_core::boot_ident::BootIdent;
@@ -13,14 +15,32 @@ use tracing::{info, warn};
 
 use super::response::BootResponse;
 use super::service::{BootService, Inner};
+use super::tokens::PresentedToken;
 
 impl BootService {
     /// Serves the kickstart of a node. On any error the client only learns that there is none; the
     /// log has the reason.
-    pub(crate) async fn kickstart(&self, request_id: &str, node: &str) -> BootResponse {
+    pub(crate) async fn kickstart(
+        &self,
+        request_id: &str,
+        client: Option<IpAddr>,
+        node: &str,
+        token: PresentedToken,
+    ) -> BootResponse {
+        let inner = self.inner();
         // An invalid UUID gets the same response as an unknown one.
         let result = match node.parse() {
-            Ok(uuid) => self.inner().kickstart(request_id, uuid).await,
+            Ok(uuid) => {
+                let ident = BootIdent::Node(uuid);
+                match inner.verify(ident, token) {
+                    Ok(_) => inner.kickstart(request_id, uuid).await,
+                    Err(why) => {
+                        let what = "kickstart not served";
+                        inner.log_without_token(request_id, what, client, ident, why);
+                        Err(Fault::NotFound)
+                    }
+                }
+            }
             Err(_) => Err(Fault::NotFound),
         };
         BootResponse::kickstart(result)

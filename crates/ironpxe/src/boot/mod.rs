@@ -15,6 +15,7 @@ mod images;
 mod kickstart;
 mod limiter;
 pub(crate) mod preview;
+mod refused_requests;
 mod rendered;
 mod request;
 mod response;
@@ -26,16 +27,17 @@ mod templates;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
-mod unknown_machines;
+mod tokens;
 mod unknown_policy;
 
 pub(crate) use self::facts::BootFacts;
 pub(crate) use self::hardware_types::HardwareTypes;
 pub(crate) use self::preview::BootPreview;
 pub(crate) use self::rendered::Refusals;
-pub(crate) use self::request::{BootRequest, BootTarget};
+pub(crate) use self::request::{BootRequest, BootTarget, token_in};
 pub(crate) use self::response::{BootBody, BootResponse, Client, ClientKind};
 pub(crate) use self::selection::Selection;
 pub(crate) use self::service::{BootService, BootServiceSettings};
 pub(crate) use self::templates::Templates;
+pub(crate) use self::tokens::BootTokens;
 pub(crate) use self::unknown_policy::UnknownPolicy;

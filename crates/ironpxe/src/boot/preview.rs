@@ -247,6 +247,15 @@ impl Previewer<'_> {
         let machine = facts.machine();
         let node = machine.node;
         let explanation = explain(machine, settings, REQUEST_ID);
+        if settings.boot_tokens {
+            supposed.push(Reason {
+                topic: "token",
+                text:
+                    "[pxe]boot_token_lifetime is set: the machine gets this only by a URL with a \
+                       valid boot token, as in its DHCP options; here URLs have an invalid example"
+                        .to_owned(),
+            });
+        }
         // After the first reason, which says how the machine was identified.
         let mut reasons = explanation.reasons;
         let first = reasons.len().min(1);

@@ -2,7 +2,11 @@
 
 use ironpxe_core::JsonMap;
 use ironpxe_core::boot_ident::BootIdent;
+use ironpxe_core::boot_token::BootToken;
 use ironpxe_core::error::{Fault, Result};
+use serde_json::Value;
+
+use super::tokens::PresentedToken;
 
 /// A request for a machine's script.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +18,8 @@ pub(crate) struct BootRequest<'r> {
     /// `?unknown=next`: the client tries one address of the machine after the other. If this service
     /// does not boot this one, the response is a script that exits, never 404.
     pub(crate) tries_next: bool,
+    /// `?token=`: the proof that this service handed out the URL.
+    pub(crate) token: PresentedToken,
 }
 
 /// The query of a request that tries one address after the other.
@@ -36,6 +42,7 @@ impl<'r> BootRequest<'r> {
             driver: None,
             machine: BootIdent::from_address("address", mac),
             tries_next: false,
+            token: PresentedToken::Absent,
         }
     }
 
@@ -55,6 +62,7 @@ impl<'r> BootRequest<'r> {
                 driver: None,
                 machine: Ok(BootIdent::Address(mac)),
                 tries_next: false,
+                token: PresentedToken::Absent,
             });
         }
         let address = file.strip_prefix("01-").unwrap_or(file);
@@ -64,10 +72,20 @@ impl<'r> BootRequest<'r> {
     /// The vendor passthru method `ipxe_config` of a hardware type (ironic-specs
     /// `ipxe-dynamic-config`), with its arguments or why they are invalid.
     pub(crate) fn by_arguments(driver: &'r str, args: Result<JsonMap, Fault>) -> Self {
+        let mut token = PresentedToken::Absent;
+        let machine = args.and_then(|mut args| {
+            token = match args.remove(BootToken::ARGUMENT) {
+                None => PresentedToken::Absent,
+                Some(Value::String(text)) => PresentedToken::parse(&text),
+                Some(_) => PresentedToken::Malformed,
+            };
+            BootIdent::from_args(&args)
+        });
         Self {
             driver: Some(driver),
-            machine: args.and_then(|args| BootIdent::from_args(&args)),
+            machine,
             tries_next: false,
+            token,
         }
     }
 
@@ -76,9 +94,17 @@ impl<'r> BootRequest<'r> {
         let mut arguments = query.unwrap_or_default().split('&');
         Self {
             tries_next: arguments.any(|it| it == TRIES_NEXT),
+            token: token_in(query),
             ..self
         }
     }
+}
+
+/// The token in the query of a URL.
+pub(crate) fn token_in(query: Option<&str>) -> PresentedToken {
+    let mut arguments = query.unwrap_or_default().split('&');
+    let token = arguments.find_map(|it| it.strip_prefix(BootToken::ARGUMENT)?.strip_prefix('='));
+    token.map_or(PresentedToken::Absent, PresentedToken::parse)
 }
 
 impl<'t> BootTarget<'t> {
@@ -94,8 +120,15 @@ impl<'t> BootTarget<'t> {
             if driver.is_empty() || !driver.bytes().all(is_plain) {
                 return None;
             }
+            let (query, token) = with_token(query);
             let machine = query.strip_prefix('?').and_then(only_argument);
-            return Some(Self::of(Some(driver), machine, false));
+            return Some(match (Self::of(Some(driver), machine, false), token) {
+                (Self::Script(request), Some(token)) => Self::Script(BootRequest {
+                    token: PresentedToken::Token(token),
+                    ..request
+                }),
+                (target, _) => target,
+            });
         }
         let (path, query) = match target.split_once('?') {
             Some((path, query)) => (path, Some(query)),
@@ -122,9 +155,19 @@ impl<'t> BootTarget<'t> {
                 driver,
                 machine: Ok(machine),
                 tries_next,
+                token: PresentedToken::Absent,
             })
         })
     }
+}
+
+/// Splits a query at its last argument, if that is a token: as in the URLs of DHCP options.
+fn with_token(query: &str) -> (&str, Option<BootToken>) {
+    let split = query.rsplit_once('&').and_then(|(query, last)| {
+        let text = last.strip_prefix(BootToken::ARGUMENT)?.strip_prefix('=')?;
+        Some((query, text.parse().ok()?))
+    });
+    split.map_or((query, None), |(query, token)| (query, Some(token)))
 }
 
 /// The machine in a query with one unescaped argument.
@@ -150,6 +193,7 @@ mod tests {
                 driver,
                 machine: Ok(machine),
                 tries_next,
+                token: PresentedToken::Absent,
             }))
         };
         let of = |driver, machine| request(driver, machine, false);
@@ -157,6 +201,7 @@ mod tests {
         let by_node = format!("{passthru}?node_uuid={uuid}");
         let by_mac = format!("{passthru}?port_address=52:54:00:aa:00:01");
         let both = format!("{by_mac}&node_uuid={uuid}");
+        let with_token = BootToken::EXAMPLE.on_url(&by_node);
         for (target, expected) in [
             (by_node.as_str(), of(Some("redfish"), node)),
             (&by_mac, of(Some("redfish"), mac)),
@@ -170,6 +215,18 @@ mod tests {
                 "/pxelinux.cfg/52-54-00-aa-00-01?unknown=next",
                 request(None, mac, true),
             ),
+            (
+                &with_token,
+                Some(BootTarget::Script(BootRequest {
+                    driver: Some("redfish"),
+                    machine: Ok(node),
+                    tries_next: false,
+                    token: PresentedToken::Token(BootToken::EXAMPLE),
+                })),
+            ),
+            (&format!("{by_node}&token=x"), Some(BootTarget::Other)),
+            (&format!("{passthru}?token=x"), Some(BootTarget::Other)),
+            (&format!("{with_token}&a"), Some(BootTarget::Other)),
             (
                 "/v1/boot/52-54-00-AA-00-01/boot.ipxe?unknown=next&a=b",
                 Some(BootTarget::Other),

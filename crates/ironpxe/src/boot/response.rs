@@ -261,7 +261,7 @@ fn lines_of(fault: &Fault) -> [String; 2] {
         ],
         Fault::NotFound => [
             "ironpxe: nothing to boot for this machine.".to_owned(),
-            "Fix: ask the operator, with the request ID below.".to_owned(),
+            "The operator finds the reason in the log of ironpxe, by this request ID:".to_owned(),
         ],
         other => [
             format!("ironpxe: {other}"),

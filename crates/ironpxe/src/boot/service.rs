@@ -15,14 +15,16 @@ use super::cache::{BootCache, Content, Interner, Lookup};
 use super::facts::{BootFacts, MachineFacts};
 use super::hardware_types::HardwareTypes;
 use super::limiter::BootLimiter;
+use super::refused_requests::{RefusalReason, RefusedRequests};
 use super::rendered::{CachedScript, Outcome, Refusals, Rendered};
 use super::request::BootRequest;
 use super::response::{BootResponse, Client, ClientKind, NoScript};
 use super::script_template::{is_standard_request_id, placeholder};
 use super::selection::Selection;
 use super::templates::Templates;
-use super::unknown_machines::UnknownMachines;
+use super::tokens::{BootTokens, PresentedToken, TokenError};
 use super::unknown_policy::UnknownPolicy;
+use crate::clock;
 use crate::images::Images;
 use crate::lifecycle::Tasks;
 
@@ -31,8 +33,11 @@ use crate::lifecycle::Tasks;
 pub(crate) struct BootServiceSettings {
     /// The settings of boot decisions.
     pub boot: BootSettings,
-    /// `[api]restrict_boot_config`: responses do not tell why a machine is not booted.
+    /// `[api]restrict_boot_config`: responses do not tell why a machine is not booted, unless it
+    /// has a valid boot token.
     pub restrict_boot_config: bool,
+    /// If set, scripts and kickstarts are only for requests with a valid token.
+    pub tokens: Option<BootTokens>,
     /// What unknown machines get.
     pub unknown_machines: UnknownPolicy,
     /// `[api]max_boot_requests`: the limit of concurrent requests.
@@ -53,6 +58,15 @@ pub(crate) struct BootServiceSettings {
     pub refusals: Refusals,
 }
 
+/// Whether a client has proved to be the machine it asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// It has not, and need not.
+    None,
+    /// By a valid boot token.
+    Token,
+}
+
 /// The boot service of this process. Clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct BootService(Arc<Inner>);
@@ -64,7 +78,8 @@ pub(super) struct Inner {
     cache: BootCache,
     interner: Interner,
     limiter: BootLimiter,
-    unknown_machines: UnknownMachines,
+    unknown_machines: RefusedRequests,
+    without_token: RefusedRequests,
     tasks: Tasks,
 }
 
@@ -76,7 +91,8 @@ impl BootService {
             facts,
             interner: Interner::new(),
             limiter: BootLimiter::new(settings.max_requests),
-            unknown_machines: UnknownMachines::default(),
+            unknown_machines: RefusedRequests::new(RefusalReason::UnknownMachine),
+            without_token: RefusedRequests::new(RefusalReason::NoToken),
             tasks: tasks.clone(),
             settings,
         }))
@@ -96,6 +112,7 @@ impl BootService {
     ) -> Option<String> {
         let inner = &*self.0;
         let ident = *request.machine.as_ref().ok()?;
+        let proof = inner.verify(ident, request.token).ok()?;
         if let Some(driver) = request.driver
             && !inner.settings.hardware_types.has(driver)
         {
@@ -104,7 +121,7 @@ impl BootService {
         let content = inner.cache.get_if_unchanged(ident)?;
         let cached = usable(request_id, &inner.settings.templates.current(), &content)?;
         let is_selected = cached.is_selected || inner.settings.selection.has_client(Some(address));
-        if !is_selected || inner.is_hidden(cached.outcome()) {
+        if !is_selected || inner.is_hidden(cached.outcome(), proof) {
             return None;
         }
         Some(cached.fill_and_log(request_id))
@@ -179,6 +196,16 @@ impl Inner {
         client: Client,
         request: BootRequest<'_>,
     ) -> Result<String, NoScript> {
+        // Before anything is read: a response without a token must not depend on the node.
+        let proof = match request.machine {
+            Ok(ident) => {
+                let verified = self.verify(ident, request.token);
+                verified.map_err(|why| {
+                    self.refuse_without_token(request_id, client, ident, request.tries_next, why)
+                })?
+            }
+            Err(_) => Proof::None,
+        };
         if let Some(driver) = request.driver {
             self.settings.hardware_types.check(driver).await?;
         }
@@ -187,10 +214,11 @@ impl Inner {
         if let Some(content) = self.cache.get_if_unchanged(ident)
             && let Some(cached) = usable(request_id, &scripts, &content)
         {
-            return self.fill_cached(request_id, client, cached);
+            return self.fill_cached(request_id, client, cached, proof);
         }
         // Boxed, because it is much larger than the cached path.
-        let script = Box::pin(self.script_uncached(request_id, client, &scripts, ident)).await?;
+        let script = self.script_uncached(request_id, client, &scripts, ident, proof);
+        let script = Box::pin(script).await?;
         script.ok_or_else(|| self.unknown_machine(request_id, client, ident, request.tries_next))
     }
 
@@ -201,14 +229,16 @@ impl Inner {
         client: Client,
         scripts: &Arc<Scripts>,
         ident: BootIdent,
+        proof: Proof,
     ) -> Result<Option<String>, NoScript> {
         let found = match self.cache.find(ident).await? {
             Lookup::Cached(content) => {
                 if let Some(cached) = usable(request_id, scripts, &content) {
-                    return self.fill_cached(request_id, client, cached).map(Some);
+                    let script = self.fill_cached(request_id, client, cached, proof);
+                    return script.map(Some);
                 }
                 if let Content::Facts(facts) = &*content {
-                    let script = self.render(request_id, client, scripts, facts).await;
+                    let script = self.render(request_id, client, scripts, facts, proof).await;
                     return script.map(Some);
                 }
                 self.cache.read(ident).await?
@@ -219,19 +249,21 @@ impl Inner {
             return Ok(None);
         };
         if let Some(cached) = self.cacheable(request_id, scripts, facts.machine())? {
-            let script = self.fill_cached(request_id, client, &cached);
+            let script = self.fill_cached(request_id, client, &cached, proof);
             let content = Content::Script(Arc::downgrade(scripts), cached);
             self.cache.put(ident, content, validator);
             return script.map(Some);
         }
-        let script = self.render(request_id, client, scripts, &facts).await;
+        let script = self
+            .render(request_id, client, scripts, &facts, proof)
+            .await;
         self.cache.put(ident, Content::Facts(facts), validator);
         script.map(Some)
     }
 
     /// The script for the cache, if it depends only on rows, settings and templates: not if an
-    /// image must be resolved, because its location changes. Nor if it is an operator's template,
-    /// which can do anything with the request ID.
+    /// image must be resolved, because its location changes, or if it has a boot token, which
+    /// expires. Nor if it is an operator's template, which can do anything with the request ID.
     fn cacheable(
         &self,
         request_id: &str,
@@ -244,6 +276,9 @@ impl Inner {
         }
         let settings = &self.settings;
         let plan = decide(machine, &settings.boot, placeholder());
+        if settings.boot.boot_tokens && plan.has_boot_token() {
+            return Ok(None);
+        }
         let Some(located) = settings.images.locate_fixed(plan) else {
             return Ok(None);
         };
@@ -266,16 +301,95 @@ impl Inner {
         client: Client,
         scripts: &Scripts,
         facts: &MachineFacts,
+        proof: Proof,
     ) -> Result<String, NoScript> {
-        let machine = facts.machine();
         let settings = &self.settings;
+        let machine = self.with_token(facts.machine());
         self.check_selected(client, settings.selection.has_node(machine.node))?;
         let plan = decide(machine, &settings.boot, request_id);
         let located = self.locate(request_id, machine.node, plan).await?;
         let refusals = settings.refusals;
         let rendered = Rendered::new(scripts, machine, &located, request_id, refusals)?;
         rendered.log(machine, request_id);
-        self.unless_hidden(rendered.script, rendered.outcome)
+        self.unless_hidden(rendered.script, rendered.outcome, proof)
+    }
+
+    /// With a boot token for the URLs in its script, if it needs one.
+    fn with_token<'m>(&self, machine: Machine<'m>) -> Machine<'m> {
+        match &self.settings.tokens {
+            Some(tokens) => Machine {
+                boot_token: tokens.sign(machine.node.uuid, clock::now()),
+                ..machine
+            },
+            None => machine,
+        }
+    }
+
+    /// Whether a request has the token that it needs.
+    pub(super) fn verify(
+        &self,
+        ident: BootIdent,
+        token: PresentedToken,
+    ) -> Result<Proof, TokenError> {
+        match &self.settings.tokens {
+            None => Ok(Proof::None),
+            Some(tokens) => {
+                tokens.verify(ident, token, clock::now())?;
+                Ok(Proof::Token)
+            }
+        }
+    }
+
+    /// Logs a request without a valid token, for what `what` names.
+    pub(super) fn log_without_token(
+        &self,
+        request_id: &str,
+        what: &str,
+        address: Option<IpAddr>,
+        ident: BootIdent,
+        why: TokenError,
+    ) {
+        let client = address.map_or_else(|| "unknown".to_owned(), |address| address.to_string());
+        if !self.without_token.note(&self.tasks, &client) {
+            return;
+        }
+        match ident {
+            BootIdent::Node(uuid) => warn!(
+                req.id = request_id,
+                client,
+                node.uuid = %uuid,
+                "{what}: requested {why}"
+            ),
+            BootIdent::Address(mac) => warn!(
+                req.id = request_id,
+                client,
+                port.mac = %mac,
+                "{what}: requested {why}"
+            ),
+        }
+    }
+
+    /// The response without a valid token: what an unknown machine gets, whether there is such a
+    /// node or not.
+    fn refuse_without_token(
+        &self,
+        request_id: &str,
+        client: Client,
+        ident: BootIdent,
+        tries_next: bool,
+        why: TokenError,
+    ) -> NoScript {
+        let response = self.settings.unknown_machines.of(client.address);
+        let what = match (tries_next, client.kind) {
+            (true, _) => "machine not booted, it is told to try its next address",
+            (false, ClientKind::Firmware) => "machine not booted, it gets what unknown machines do",
+            (false, ClientKind::Other) => "machine not booted, it gets 404",
+        };
+        self.log_without_token(request_id, what, client.address, ident, why);
+        match response {
+            UnknownResponse::NotFound => NoScript::NotMine(Fault::NotFound),
+            UnknownResponse::Script(actions) => NoScript::Unknown(Fault::NotFound, actions.clone()),
+        }
     }
 
     fn fill_cached(
@@ -283,10 +397,11 @@ impl Inner {
         request_id: &str,
         client: Client,
         cached: &CachedScript,
+        proof: Proof,
     ) -> Result<String, NoScript> {
         self.check_selected(client, cached.is_selected)?;
         let script = cached.fill_and_log(request_id);
-        self.unless_hidden(script, cached.outcome())
+        self.unless_hidden(script, cached.outcome(), proof)
     }
 
     /// Leaves machines to Ironic that are selected neither by their node nor by their address.
@@ -297,22 +412,29 @@ impl Inner {
         Err(NoScript::LeftToIronic)
     }
 
-    fn unless_hidden(&self, script: String, outcome: Outcome) -> Result<String, NoScript> {
+    fn unless_hidden(
+        &self,
+        script: String,
+        outcome: Outcome,
+        proof: Proof,
+    ) -> Result<String, NoScript> {
         if outcome == Outcome::LeftToIronic {
             return Err(NoScript::LeftToIronic);
         }
-        if self.is_hidden(outcome) {
+        if self.is_hidden(outcome, proof) {
             return Err(Fault::NotFound.into());
         }
         Ok(script)
     }
 
     /// Whether the response must not tell why a machine does not boot.
-    fn is_hidden(&self, outcome: Outcome) -> bool {
+    fn is_hidden(&self, outcome: Outcome, proof: Proof) -> bool {
         match outcome {
             Outcome::Boots => false,
             Outcome::LeftToIronic => true,
-            Outcome::Refused | Outcome::Unusable => self.settings.restrict_boot_config,
+            Outcome::Refused | Outcome::Unusable => {
+                self.settings.restrict_boot_config && proof == Proof::None
+            }
         }
     }
 

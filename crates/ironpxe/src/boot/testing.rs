@@ -12,6 +12,7 @@ use ironpxe_core::boot::{BootSettings, Kickstarts, Scripts, UnknownActions, Unkn
 use ironpxe_core::boot_ident::BootIdent;
 use ironpxe_core::error::Result;
 
+use super::tokens::PresentedToken;
 use super::{
     BootBody, BootFacts, BootRequest, BootService, BootServiceSettings, Client, HardwareTypes,
     Refusals, Selection, Templates, UnknownPolicy, response,
@@ -26,6 +27,7 @@ pub(crate) fn settings() -> BootServiceSettings {
         templates: Templates::new(Scripts::new(boot.downloads).unwrap()),
         boot,
         restrict_boot_config: false,
+        tokens: None,
         unknown_machines: UnknownPolicy::new(
             UnknownResponse::Script(UnknownActions::refuse()),
             Vec::new(),
@@ -52,13 +54,15 @@ impl BootService {
             driver: None,
             machine: Ok(ident),
             tries_next: false,
+            token: PresentedToken::Absent,
         };
         text(self.answer(request_id, Client::OTHER, request).await)
     }
 
     /// The kickstart of a node.
     pub(crate) async fn kickstart_text(&self, request_id: &str, node: &str) -> Result<String> {
-        text(self.kickstart(request_id, node).await)
+        let serving = self.kickstart(request_id, None, node, PresentedToken::Absent);
+        text(serving.await)
     }
 
     /// The templates in use.

@@ -21,7 +21,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use super::LocalConductor;
+use super::{LocalConductor, renewal_record};
 use crate::db::{DbError, Registration, ReservedBy};
 use crate::lifecycle::Tasks;
 use crate::{clock, ident};
@@ -85,6 +85,16 @@ impl LocalConductor {
             let conductor = conductor.clone();
             async move { conductor.fail_timed_out_nodes().await }
         });
+        if let Some(tokens) = &self.settings.boot_tokens
+            && self.settings.dhcp.is_configured()
+        {
+            let (conductor, tokens) = (self.clone(), tokens.clone());
+            let interval = renewal_record::interval(&tokens);
+            self.every("DHCP renewal", interval, move || {
+                let (conductor, tokens) = (conductor.clone(), tokens.clone());
+                async move { conductor.renew_dhcp_options(&tokens).await }
+            });
+        }
         let interval = self.settings.history.cleanup_interval;
         if !interval.is_zero() {
             let conductor = self.clone();

@@ -4,6 +4,7 @@
 //! the heartbeats of conductors, and takes over from dead ones.
 
 mod callback_timeouts;
+mod dhcp_renewal;
 mod heartbeat;
 mod history;
 mod images;
@@ -13,6 +14,7 @@ mod passthru;
 mod ports;
 mod power;
 mod provision;
+mod renewal_record;
 mod rpc_methods;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod testing;
@@ -32,7 +34,7 @@ pub(crate) use ironpxe_core::provision::CallbackTimeouts;
 use ironpxe_core::provision::refuse_if_reserved;
 
 pub(crate) use self::history::HistorySettings;
-use crate::boot::BootService;
+use crate::boot::{BootService, BootTokens};
 use crate::db::Db;
 use crate::dhcp::Dhcp;
 use crate::drivers::Drivers;
@@ -71,6 +73,8 @@ pub(crate) struct Settings {
     pub dhcp: Dhcp,
     /// The settings of DHCP options.
     pub dhcp_options: DhcpSettings,
+    /// Makes the boot tokens in DHCP options, if URLs have them.
+    pub boot_tokens: Option<BootTokens>,
 }
 
 /// The conductor of this process. Clones share it.

@@ -33,6 +33,7 @@ pub(crate) fn settings() -> Settings {
         images: crate::images::testing::images(),
         dhcp: Dhcp::None,
         dhcp_options: DhcpSettings::default(),
+        boot_tokens: None,
     }
 }
 

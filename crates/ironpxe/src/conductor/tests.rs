@@ -1,5 +1,6 @@
 //! Provision verbs on a real database: the resulting states, the refusals, what survives a restart.
 
+mod boot_tokens;
 mod callback_timeouts;
 mod history;
 mod installer;

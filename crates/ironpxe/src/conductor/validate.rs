@@ -110,7 +110,7 @@ impl LocalConductor {
             return Ok(());
         }
         let volumes = self.db.node_volumes(node.uuid).await?;
-        self.dhcp_options(node)
+        self.check_dhcp_opts(node)
             .map_err(|refusal| invalid_boot(node, &refused(&refusal, node)))?;
         let checked = self.check_plan(ctx, node, state, Some(&volumes)).await;
         checked.map_err(|fault| match fault {
@@ -229,7 +229,7 @@ impl LocalConductor {
                 node.uuid
             )));
         }
-        self.dhcp_options(node)
+        self.check_dhcp_opts(node)
             .map_err(|refusal| refused(&refusal, node))?;
         self.check_plan(ctx, node, state, Some(&resources.volumes))
             .await

@@ -32,9 +32,11 @@ section! {
         pub max_request_memory: u32 = 256 * 1024 * 1024, in 1024 * 1024..=4_000_000_000;
         /// The maximum nesting of a request body.
         pub max_json_body_depth: u8 = 25, in 1..=100;
-        /// Do not tell a machine why it gets no boot script: the response would reveal to unknown
-        /// clients which machines exist.
-        pub restrict_boot_config: bool = false;
+        /// Do not tell a machine why it gets no boot script, unless it has a boot token
+        /// (`[pxe]boot_token_lifetime`): the response would reveal to unknown clients which machines
+        /// exist. The reason is in the log, under the request ID on the machine's console. With
+        /// `[beside]on_refusal = "refuse"` the default is `false`.
+        pub restrict_boot_config: bool = true;
         /// The maximum number of concurrent boot requests. Requests beyond it get 503 and are
         /// retried, so that the others need not wait.
         pub max_boot_requests: u32 = 1000, in 1..=1_000_000;

@@ -25,6 +25,7 @@ impl Config {
                 (None, Some(_)) => ApiUrlSource::PublicEndpoint,
                 (None, None) => ApiUrlSource::ListenAddress,
             },
+            boot_tokens: pxe.boot_token_lifetime > 0,
             debug: general.debug,
             kernel_append_params: pxe.kernel_append_params.0.clone(),
             inspection_kernel_params: inspector.extra_kernel_params.0.clone(),

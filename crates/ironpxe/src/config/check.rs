@@ -16,6 +16,9 @@ use super::load::Loader;
 use super::openstack::AuthType;
 use super::values::{Image, Secret, Word};
 
+/// The shortest `[pxe]boot_token_lifetime`, in seconds.
+const MIN_TOKEN_LIFETIME: u32 = 60;
+
 /// Images by architecture.
 type Images = BTreeMap<String, Image>;
 
@@ -103,6 +106,7 @@ impl Loader {
             let message = "expected at least 32 characters: openssl rand -hex 32".to_owned();
             self.about("[images]url_key", message);
         }
+        self.check_boot_tokens();
         self.check_files();
         self.check_json_rpc();
         self.check_openstack();
@@ -110,6 +114,37 @@ impl Loader {
         self.check_pairs();
         self.check_loaders();
         self.check_unknown_machines();
+    }
+
+    /// Checks for boot tokens that no machine would get, or that are not safe.
+    fn check_boot_tokens(&mut self) {
+        let short = |Secret(key): &Secret| key.len() < 32;
+        if self.config.pxe.boot_token_key.0.iter().any(short) {
+            let message =
+                "expected at least 32 characters in each: openssl rand -hex 32".to_owned();
+            self.about("[pxe]boot_token_key", message);
+        }
+        let lifetime = self.config.pxe.boot_token_lifetime;
+        if lifetime == 0 {
+            return;
+        }
+        if lifetime < MIN_TOKEN_LIFETIME {
+            let message = format!(
+                "{lifetime} s is too short to renew tokens in time: expected at least \
+                 {MIN_TOKEN_LIFETIME}, or 0 for none"
+            );
+            self.about("[pxe]boot_token_lifetime", message);
+        }
+        let message = if self.config.beside.source.is_some() {
+            "with [beside]source DHCP stays Ironic's, so no machine would get a boot token; set this \
+             to 0"
+        } else if self.config.dhcp.dhcp_provider == DhcpProvider::None {
+            "with [dhcp]dhcp_provider = \"none\" no machine would get a boot token: set it to \
+             \"dnsmasq\" or \"neutron\", or this to 0"
+        } else {
+            return;
+        };
+        self.about("[pxe]boot_token_lifetime", message.to_owned());
     }
 
     /// Checks for addresses by which no machine could reach this service.

@@ -23,6 +23,11 @@ impl Loader {
         let Some(kind) = self.config.beside.source else {
             return;
         };
+        if self.config.beside.on_refusal == OnRefusal::Refuse
+            && !self.is_set("api", "restrict_boot_config")
+        {
+            self.config.api.restrict_boot_config = false;
+        }
         let password = match self.beside_password() {
             Ok(password) => password,
             Err(message) => return self.about("[beside]password_file", message),

@@ -71,7 +71,7 @@ pub(crate) use self::openstack::{AuthType, OpenStack, SystemScope};
 pub(crate) use self::oslo_policy::{OsloPolicy, PolicyPaths};
 pub(crate) use self::pxe::Pxe;
 use self::section::Section;
-pub(crate) use self::values::{Names, Secret, Word};
+pub(crate) use self::values::{Names, Secret, Secrets, Word};
 
 /// A checked configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use super::endpoint::Host;
 use super::networks::Network;
 use super::section::section;
 use super::unknown_machines::{UnknownMachines, UnknownScript};
-use super::values::{BootFile, KernelParams};
+use super::values::{BootFile, KernelParams, Secrets};
 
 section! {
     /// Boot scripts and loaders.
@@ -54,6 +54,15 @@ section! {
         /// `unknown_machines_by_network`: `x86_64` or `aarch64`. The script asks iPXE for it, so
         /// `404` is not possible, neither here nor as `unknown_machines` beside this.
         pub unknown_machines_by_arch: BTreeMap<String, UnknownScript> = BTreeMap::new();
+        /// How long a boot token is valid, in seconds; 0: there are none. With tokens, a machine's
+        /// script and kickstart are only available by URLs with a token, which the machine gets in
+        /// its DHCP options, so `[dhcp]dhcp_provider` must not be `none`. Longer than twice the
+        /// longest outage of that provider or of the conductors; for example 86400. The same for
+        /// all processes. See `docs/boot-tokens.md`.
+        pub boot_token_lifetime: u32 = 0, in 0..=31_536_000;
+        /// The keys of boot tokens, each with at least 32 characters, the same for all replicas. The
+        /// first one signs, all are accepted. Not set: a generated secret in the database.
+        pub boot_token_key: Secrets = Secrets::default();
         /// The size of the boot cache of each process that serves machines, in MiB. A machine takes
         /// about 0.4 KiB, or 2 KiB if its script has nothing in common with others'.
         pub boot_cache_size: u32 = 512, in 1..=1_048_576;

@@ -135,6 +135,36 @@ impl Serialize for Secret {
     }
 }
 
+/// Secret texts: a TOML list, or a comma-separated text.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub(crate) struct Secrets(pub Vec<Secret>);
+
+impl<'de> Deserialize<'de> for Secrets {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let texts = match toml::Value::deserialize(deserializer) {
+            Ok(toml::Value::String(text)) if text.trim().is_empty() => Some(Vec::new()),
+            Ok(toml::Value::String(text)) => {
+                let parts = text.split(',').map(|it| Secret(it.trim().to_owned()));
+                Some(parts.collect())
+            }
+            Ok(toml::Value::Array(values)) => values
+                .into_iter()
+                .map(|value| match value {
+                    toml::Value::String(text) => Some(Secret(text)),
+                    _ => None,
+                })
+                .collect(),
+            Ok(_) | Err(_) => None,
+        };
+        texts.map(Self).ok_or_else(|| {
+            serde::de::Error::custom(
+                "expected a list of texts in quotes, as in key = [\"text\"]; the value is not shown \
+                 here, because it is a secret",
+            )
+        })
+    }
+}
+
 /// A kernel or ramdisk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]

@@ -14,6 +14,7 @@ mod commit_version;
 mod conductor;
 mod error;
 mod heartbeat_clock;
+mod internal_info;
 mod list;
 mod node;
 mod node_history;

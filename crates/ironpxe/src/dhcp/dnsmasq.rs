@@ -28,7 +28,7 @@ use serde_json::Value;
 use super::DhcpError;
 
 /// The key of the node's tag in `driver_internal_info`.
-const TAG: &str = "dnsmasq_tag";
+pub(super) const TAG: &str = "dnsmasq_tag";
 /// The timeout for writing files: the directories may be on a file server.
 const TIMEOUT: Duration = Duration::from_secs(20);
 /// The time in which dnsmasq reads a file.

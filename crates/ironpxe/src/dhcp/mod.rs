@@ -68,6 +68,24 @@ impl Dhcp {
         !matches!(self, Self::None)
     }
 
+    /// Its name in `[dhcp]dhcp_provider`.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Dnsmasq(_) => "dnsmasq",
+            Self::Neutron(_) => "neutron",
+        }
+    }
+
+    /// The key in `driver_internal_info` of every node that [`Dhcp::has_options_for`].
+    pub(crate) fn record_key(&self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Dnsmasq(_) => Some(dnsmasq::TAG),
+            Self::Neutron(_) => Some(neutron::TOLD),
+        }
+    }
+
     /// Whether the server sets the tag `ipxe` (`ipxe6`) for iPXE clients, so that options can
     /// depend on it.
     pub(crate) fn tags_ipxe(&self) -> bool {
@@ -120,6 +138,20 @@ impl Dhcp {
             Self::None => Ok(()),
             Self::Dnsmasq(dnsmasq) => dnsmasq.update(node, ports, options).await,
             Self::Neutron(neutron) => neutron.update(node, ports, options).await,
+        }
+    }
+
+    /// As [`Dhcp::update`], without waiting until the server must have applied them.
+    pub(crate) async fn renew(
+        &self,
+        node: &Node,
+        ports: &[Port],
+        options: &[DhcpOption],
+    ) -> Result<(), DhcpError> {
+        match self {
+            Self::None => Ok(()),
+            Self::Dnsmasq(dnsmasq) => dnsmasq.update(node, ports, options).await,
+            Self::Neutron(neutron) => neutron.set(node, ports, options).await.map(|_| ()),
         }
     }
 

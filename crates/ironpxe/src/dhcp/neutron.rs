@@ -16,6 +16,7 @@ use ironpxe_core::JsonMap;
 use ironpxe_core::dhcp::DhcpOption;
 use ironpxe_core::id::NodeUuid;
 use ironpxe_core::mac::MacAddress;
+use ironpxe_core::mask::mask_urls;
 use ironpxe_core::node::Node;
 use ironpxe_core::port::Port;
 use serde_json::Value;
@@ -34,7 +35,7 @@ const VIFS: [&str; 6] = [
     "tenant_vif_port_id",
 ];
 /// The key in `driver_internal_info` that records that options are set.
-const TOLD: &str = "neutron_dhcp_opts";
+pub(super) const TOLD: &str = "neutron_dhcp_opts";
 /// The options set by this service, with any tags: files, servers, and the class of HTTP boot.
 const OURS: [&str; 6] = ["59", "60", "66", "67", "150", "255"];
 
@@ -79,6 +80,19 @@ impl Neutron {
         ports: &[Port],
         options: &[DhcpOption],
     ) -> Result<(), DhcpError> {
+        if self.set(node, ports, options).await? {
+            tokio::time::sleep(self.setup_delay).await;
+        }
+        Ok(())
+    }
+
+    /// Sets the options, and returns whether anything changed.
+    pub(super) async fn set(
+        &self,
+        node: &Node,
+        ports: &[Port],
+        options: &[DhcpOption],
+    ) -> Result<bool, DhcpError> {
         let (boots, does_not): (Vec<BoundPort<'_>>, Vec<BoundPort<'_>>) =
             bound_ports(ports).partition(|bound| bound.port.pxe_enabled);
         if boots.is_empty() {
@@ -92,6 +106,9 @@ impl Neutron {
             match self.update_port(bound, options).await {
                 Ok(told) => changed |= told,
                 Err(problem) => {
+                    // Neutron quotes invalid values, which may have a boot token.
+                    let problem = problem.to_string();
+                    let problem = mask_urls(&problem);
                     warn!(
                         node.uuid = %node.uuid,
                         port.uuid = %bound.port.uuid,
@@ -105,10 +122,7 @@ impl Neutron {
         if problems.len() == boots.len() {
             return Err(DhcpError::Neutron(problems.join("; ")));
         }
-        if changed {
-            tokio::time::sleep(self.setup_delay).await;
-        }
-        Ok(())
+        Ok(changed)
     }
 
     /// Deletes the options of this service. Errors are only logged: the options direct the machine

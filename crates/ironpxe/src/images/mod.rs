@@ -39,7 +39,7 @@ pub(crate) use self::locate::{LocateError, Purpose};
 pub(crate) use self::range::ByteRange;
 use self::relay::{FetchedImage, Relay};
 use self::signed_url::UrlSigner;
-pub(crate) use self::signed_url::{Key, Parts, UrlError, VerifiedUrl};
+pub(crate) use self::signed_url::{Parts, UrlError, VerifiedUrl};
 use self::source::Source;
 use self::stream::Check;
 pub(crate) use self::stream::{OpenImage, Transfer};
@@ -47,6 +47,7 @@ use crate::clock;
 pub(crate) use crate::openstack::Image;
 use crate::openstack::{Glance, TempUrls};
 use crate::tls::TlsError;
+use crate::url_key::UrlKey;
 
 /// Which `http://` and `https://` images machines fetch through this service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +70,7 @@ pub(crate) struct Settings {
     /// The addresses of this service, from which nothing is fetched.
     pub own: OwnService,
     /// The key of signed URLs: `[images]url_key`, or a secret in the database.
-    pub key: Key,
+    pub key: UrlKey,
     /// The base URL of signed URLs, without a trailing slash (`[api]public_endpoint`).
     pub base: String,
     /// The lifetime of signed URLs (`[images]url_lifetime`).

@@ -6,33 +6,16 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, Mac};
 use ironpxe_core::boot::{ImageKind, ImageRef, ImageUrl};
 use ironpxe_core::id::NodeUuid;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
-/// The key that signs and verifies; the same in all replicas.
-#[derive(Clone)]
-pub(crate) struct Key(Hmac<Sha256>);
+use crate::url_key::UrlKey;
 
-impl std::fmt::Debug for Key {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Key(***)")
-    }
-}
-
-impl Key {
-    /// Accepts a secret of any length.
-    pub(crate) fn new(secret: &str) -> Self {
-        let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
-        let digest = Sha256::digest(secret.as_bytes());
-        for (to, from) in block.iter_mut().zip(digest) {
-            *to = from;
-        }
-        Self(Hmac::new(&block))
-    }
-}
+/// What the signatures are for.
+const PURPOSE: &str = "ironpxe image 1";
 
 /// The content of a URL with a valid signature that has not expired.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +41,7 @@ pub(crate) enum UrlError {
 /// Makes and verifies URLs.
 #[derive(Debug, Clone)]
 pub(super) struct UrlSigner {
-    pub(super) key: Key,
+    pub(super) key: UrlKey,
     /// The base URL, without a trailing slash.
     pub(super) base: String,
     pub(super) lifetime: Duration,
@@ -150,14 +133,8 @@ impl UrlSigner {
     }
 
     fn mac(&self, parts: [&str; 5]) -> Hmac<Sha256> {
-        let mut mac = self.key.0.clone();
-        mac.update(b"ironpxe image 1");
-        for part in parts {
-            // No part of a URL's path contains a line feed.
-            mac.update(b"\n");
-            mac.update(part.as_bytes());
-        }
-        mac
+        // No part of a URL's path contains a line feed.
+        self.key.sign(PURPOSE, &parts)
     }
 }
 
@@ -209,7 +186,7 @@ mod tests {
 
     fn signer(secret: &str) -> UrlSigner {
         UrlSigner {
-            key: Key::new(secret),
+            key: UrlKey::new(secret),
             base: "http://10.0.0.1:6385".into(),
             lifetime: Duration::from_mins(1),
         }

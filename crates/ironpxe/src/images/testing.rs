@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use ironpxe_core::boot::FileUrls;
 
-use super::{Images, Key, OwnService, Relayed, Settings};
+use super::{Images, OwnService, Relayed, Settings};
+use crate::url_key::UrlKey;
 
 /// Nothing is relayed.
 pub(crate) fn settings() -> Settings {
@@ -14,7 +15,7 @@ pub(crate) fn settings() -> Settings {
         relay: Relayed::Never,
         relay_allowed: Vec::new(),
         own: OwnService::default(),
-        key: Key::new("a key of tests"),
+        key: UrlKey::new("a key of tests"),
         base: "http://127.0.0.1:6385".to_owned(),
         url_lifetime: Duration::from_mins(1),
         idle_timeout: Duration::from_secs(10),

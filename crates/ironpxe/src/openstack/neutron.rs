@@ -1,7 +1,9 @@
 //! Neutron's Networking API v2.0: ports and their DHCP options.
 
+use std::fmt;
 use std::net::IpAddr;
 
+use ironpxe_core::mask::mask_urls;
 use percent_encoding::utf8_percent_encode;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
@@ -42,7 +44,7 @@ pub(crate) struct FixedIp {
 }
 
 /// A DHCP option of a port.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ExtraDhcpOption {
     /// Its name or number, prefixed by tags: `tag:ipxe,67`.
     pub opt_name: String,
@@ -50,6 +52,22 @@ pub(crate) struct ExtraDhcpOption {
     pub opt_value: Option<String>,
     /// 4 or 6.
     pub ip_version: u8,
+}
+
+/// Without the boot token of a script's URL.
+impl fmt::Debug for ExtraDhcpOption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            opt_name,
+            opt_value,
+            ip_version,
+        } = self;
+        f.debug_struct("ExtraDhcpOption")
+            .field("opt_name", opt_name)
+            .field("opt_value", &opt_value.as_deref().map(mask_urls))
+            .field("ip_version", ip_version)
+            .finish()
+    }
 }
 
 #[derive(Debug, Deserialize)]

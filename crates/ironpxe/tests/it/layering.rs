@@ -36,6 +36,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "server",
             "telemetry",
             "tls",
+            "url_key",
         ],
     ),
     // The API reads the database, encodes boot responses, and calls the conductor for everything
@@ -84,9 +85,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "drivers",
             "images",
             "lifecycle",
+            "clock",
             "fault_status",
             "ident",
             "log_interval",
+            "url_key",
         ],
     ),
     (
@@ -113,7 +116,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // The API relays images, the conductor locates them.
     (
         "images",
-        &["openstack", "client_network", "clock", "error_chain", "tls"],
+        &[
+            "openstack",
+            "client_network",
+            "clock",
+            "error_chain",
+            "tls",
+            "url_key",
+        ],
     ),
     ("drivers", &[]),
     ("policy", &[]),
@@ -131,6 +141,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("log_interval", &[]),
     ("ident", &[]),
+    // The keys of the URLs of images, and of boot tokens.
+    ("url_key", &[]),
 ];
 
 fn source() -> PathBuf {

@@ -38,6 +38,16 @@ const QUOTED: &[(&str, &str, &str)] = &[
         "cannot remove DHCP options from Neutron",
     ),
     (
+        "with-neutron.md",
+        "conductor/dhcp_renewal.rs",
+        "cannot renew the boot token in the DHCP options",
+    ),
+    (
+        "boot-tokens.md",
+        "conductor/dhcp_renewal.rs",
+        "cannot renew the boot token in the DHCP options",
+    ),
+    (
         "images.md",
         "images/address_policy.rs",
         " and not in [images]relay_allowed",

@@ -82,12 +82,13 @@ impl BootFastPath {
             address: Some(get.peer.ip()),
         };
         let (driver, machine) = (request.driver.map(str::to_owned), request.machine);
-        let tries_next = request.tries_next;
+        let (tries_next, token) = (request.tries_next, request.token);
         FastPathResult::Pending(Box::pin(async move {
             let request = BootRequest {
                 driver: driver.as_deref(),
                 machine,
                 tries_next,
+                token,
             };
             let answering = inner.state.boot.answer(&id, client, request);
             let answered = AssertUnwindSafe(answering).catch_unwind().await;

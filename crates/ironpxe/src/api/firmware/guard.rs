@@ -18,6 +18,7 @@ use tracing::warn;
 use super::encode::ForFirmware;
 use crate::api::CommonState;
 use crate::api::error::{ApiError, Failure};
+use crate::api::request_log::masked_path;
 use crate::boot::ClientKind;
 use crate::rpc::Context;
 
@@ -107,7 +108,7 @@ impl Guard {
         warn!(
             req.id = ctx.request_id,
             method = %self.method,
-            path = self.uri.path(),
+            path = &*masked_path(self.uri.path()),
             peer = self.peer.map(tracing::field::display),
             "machine not booted: {problem}"
         );

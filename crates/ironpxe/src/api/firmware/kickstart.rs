@@ -5,16 +5,22 @@
 //! not a script, only an argument of the installer's kernel.
 
 use axum::Extension;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 
 use crate::api::CommonState;
-use crate::boot::BootResponse;
+use crate::boot::{BootResponse, Client, token_in};
 use crate::rpc::Context;
 
 pub(super) async fn get(
     State(state): State<CommonState>,
     Extension(ctx): Extension<Context>,
     Path(node): Path<String>,
+    RawQuery(query): RawQuery,
+    client: Client,
 ) -> BootResponse {
-    state.boot.kickstart(&ctx.request_id, &node).await
+    let token = token_in(query.as_deref());
+    let serving = state
+        .boot
+        .kickstart(&ctx.request_id, client.address, &node, token);
+    serving.await
 }

@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::api::testing::{MAC, Response, TestApp, TestAppBuilder};
 
 mod allocations;
+mod boot_tokens;
 mod fast_path;
 mod images;
 mod kickstart;

@@ -3,6 +3,7 @@
 use ironpxe_core::error::Fault;
 
 use super::*;
+use crate::boot::tokens::PresentedToken;
 use crate::db::Registration;
 
 async fn register(db: &Db, hostname: &str, drivers: &[&str]) {
@@ -31,6 +32,7 @@ async fn asked(boot: &BootService, driver: &str) -> BootBody {
         driver: Some(driver),
         machine: Ok(BootIdent::Address(MAC)),
         tries_next: false,
+        token: PresentedToken::Absent,
     };
     let id = ident::request_id();
     boot.answer(&id, Client::OTHER, request).await.body

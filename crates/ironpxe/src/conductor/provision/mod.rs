@@ -24,7 +24,7 @@ use tracing::{error, info, warn};
 
 pub(super) use dhcp::DhcpProblem;
 
-use super::LocalConductor;
+use super::{LocalConductor, renewal_record};
 use crate::rpc::Context;
 use crate::{clock, ident};
 
@@ -120,6 +120,7 @@ impl LocalConductor {
             && *progress == Progress::Done(Action::ClearDhcp)
         {
             dhcp.note_cleared(&mut next.node);
+            renewal_record::forget(&mut next.node);
         }
         while let Some(action) = next
             .action
@@ -136,8 +137,13 @@ impl LocalConductor {
         }
         // Saved before the DHCP server has the options, so that a change of the node's ports in
         // between updates them.
-        if next.action == Some(Action::UpdateDhcp) && !dhcp.has_options_for(&next.node) {
-            dhcp.note(&mut next.node);
+        if next.action == Some(Action::UpdateDhcp) {
+            if !dhcp.has_options_for(&next.node) {
+                dhcp.note(&mut next.node);
+            }
+            if let Some(tokens) = &self.settings.boot_tokens {
+                renewal_record::note(&mut next.node, tokens, event.at);
+            }
         }
         Ok(next)
     }

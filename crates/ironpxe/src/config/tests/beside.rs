@@ -215,3 +215,17 @@ fn files_with_a_url_need_no_directory_and_lists_can_be_texts() {
     assert_eq!(beside.only_conductor_groups.0, ["", "g"]);
     assert_eq!(beside.only_networks.0.len(), 1);
 }
+
+/// A refusal that is shown has to say that it is one.
+#[test]
+fn shown_refusals_are_not_restricted_by_default() {
+    let beside =
+        "[beside]\nsource = \"sqlite\"\nconnection = \"/d/b\"\napi_url = \"http://h:6385\"\n";
+    let restricts = |file: &str| load(file, &[], &[]).unwrap().api.restrict_boot_config;
+    assert!(restricts(""));
+    assert!(restricts(beside));
+    assert!(!restricts(&format!("{beside}on_refusal = \"refuse\"\n")));
+    let both = format!("{beside}on_refusal = \"refuse\"\n[api]\nrestrict_boot_config = true\n");
+    let said = complaint(&both);
+    assert!(said.contains("[beside]on_refusal"), "{said}");
+}

@@ -27,6 +27,11 @@ const FILES: &[&str] = &[
              deploy_ramdisk = \"file:///srv/images/r\"\n",
     "[images]\nurl_key = \"short\"\n",
     "[pxe]\nipxe_use_swift = true\n",
+    "[pxe]\nboot_token_key = [\"short\"]\n",
+    "[pxe]\nboot_token_lifetime = 3600\n",
+    "[pxe]\nboot_token_lifetime = 59\n[dhcp]\ndhcp_provider = \"dnsmasq\"\n",
+    "[beside]\nsource = \"sqlite\"\nconnection = \"/d/b\"\napi_url = \"http://h:6385\"\n\
+             [pxe]\nboot_token_lifetime = 3600\n",
     "[conductor.deploy_kernel_by_arch]\naarch64 = \"http://h/k\"\nx86_64 = 7\n",
     "[conductor.deploy_kernel_by_arch]\naarch64 = \"http://h/k\"\nx86_64 = \"http://h/kx\"\n\
              [conductor.deploy_ramdisk_by_arch]\naarch64 = \"http://h/r\"\n",

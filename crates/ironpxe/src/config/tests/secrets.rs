@@ -34,6 +34,39 @@ fn secret_of_the_wrong_type_is_not_shown_by_the_error() {
 }
 
 #[test]
+fn boot_token_keys_are_a_list_that_is_not_shown() {
+    for value in [
+        "4711",
+        "[4711]",
+        "[\"4711\", 4711]",
+        "{ a = 4711 }",
+        "4711-01-01",
+    ] {
+        let said = complaint(&format!("[pxe]\nboot_token_key = {value}\n"));
+        assert!(
+            said.contains("[pxe]boot_token_key: expected a list of texts in quotes"),
+            "{said}"
+        );
+        assert!(!said.contains("4711"), "{said}");
+    }
+    let (one, two) = ("hush".repeat(8), "hash".repeat(8));
+    for written in [
+        format!("[\"{one}\", \"{two}\"]"),
+        format!("\"{one}, {two}\""),
+    ] {
+        let config = load(&format!("[pxe]\nboot_token_key = {written}\n"), &[], &[]).unwrap();
+        let keys = &config.pxe.boot_token_key.0;
+        assert_eq!(keys.as_slice(), [Secret(one.clone()), Secret(two.clone())]);
+        let shown = format!("{}{config:?}", config.settings_made());
+        assert!(
+            !shown.contains("hush") && !shown.contains("hash"),
+            "{shown}"
+        );
+        assert!(shown.contains("******"), "{shown}");
+    }
+}
+
+#[test]
 fn passwords_in_urls_and_kernel_parameters_are_not_shown() {
     let file = "[conductor]\ndeploy_kernel = \"http://u:hush@h/k\"\ndeploy_ramdisk = \"http://h/r\"\n\
                 [conductor.rescue_kernel_by_arch]\na = \"http://u:hush@h/k\"\n\

@@ -21,6 +21,7 @@ on_both! {
     nodes_deleted_between_parts_hide_no_other_and_repeat_none,
     there_is_no_order_by_anything_else,
     each_filter_finds_the_one_node_it_is_about,
+    nodes_with_internal_info_are_paged,
 }
 
 /// Every page of three, one after the other.
@@ -390,4 +391,32 @@ async fn each_filter_finds_the_one_node_it_is_about(site: TestDb) {
         db.node_list(&other, &Page::default()).await.unwrap(),
         [full]
     );
+}
+
+async fn nodes_with_internal_info_are_paged(site: TestDb) {
+    let db = site.open().await;
+    let mut expected = Vec::new();
+    for index in 0..4_u8 {
+        let mut node = node();
+        if index != 0 {
+            let info = &mut node.driver_internal_info;
+            info.insert("dnsmasq_tag".into(), "a tag".into());
+        }
+        if index == 1 {
+            node.reservation = Some("conductor-1".to_owned());
+        }
+        db.node_create(&node).await.unwrap();
+        if index > 1 {
+            expected.push(node.uuid);
+        }
+    }
+    expected.sort();
+    let listed = async |after| {
+        let nodes = db.node_list_with_internal_info("dnsmasq_tag", after).await;
+        let uuids = nodes.unwrap().into_iter().map(|node| node.uuid);
+        uuids.collect::<Vec<_>>()
+    };
+    assert_eq!(listed(None).await, expected);
+    assert_eq!(listed(Some(expected[0])).await, expected[1..]);
+    assert_eq!(listed(Some(expected[1])).await, []);
 }

@@ -11,8 +11,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::fixture::{ROUTER, TFTP, bare_bios, bare_uefi, knowing_bare_bios, uefi_loader};
-use super::{DhcpFixture, MAC, MACHINES, TIMEOUT};
+use super::{BOOT, DhcpFixture, MAC, MACHINES, TIMEOUT};
 use crate::app::eventually;
+
+/// No node has it.
+const UNKNOWN_NODE: &str = "11111111-2222-4333-8444-555555555555";
 
 /// The two folders of a dnsmasq, and the lines and settings that name them.
 struct Folders {
@@ -81,6 +84,74 @@ fn bios_is_directed_to_the_script_of_its_node() -> Result<()> {
             .daemon
             .wait_for_log(&format!("?node_uuid={node}"), TIMEOUT)?;
         ensure!(sent.contains("/v1/drivers/fake-hardware/"), "{sent}");
+        Ok(())
+    })
+}
+
+#[test]
+fn machine_boots_by_the_token_of_its_dhcp_options_and_not_by_its_address() -> Result<()> {
+    const UNKNOWN: &str = "52:54:00:dd:00:09";
+    Lan::run(&["dnsmasq"], |lan| {
+        let folders = Folders::new()?;
+        let dhcp = lan.dnsmasq(&folders.lines())?;
+        let mut settings = folders.settings();
+        settings.push(("IRONPXE_PXE__BOOT_TOKEN_LIFETIME", "3600".to_owned()));
+        settings.push(("IRONPXE_API__RESTRICT_BOOT_CONFIG", "true".to_owned()));
+        let site = DhcpFixture::start(lan, toy::KERNEL, &settings)?;
+        let node = site.deploy("bios", "ipxe")?;
+        dhcp.daemon
+            .wait_for_log(&format!("ironic-{MAC}.conf"), TIMEOUT)?;
+        let asked = |path: &str| -> Result<(u16, String)> {
+            let reply = site.ironic.get(path)?;
+            let words = reply.text.split_whitespace();
+            let words: Vec<&str> = words.filter(|word| !word.contains("req-")).collect();
+            Ok((reply.status, words.join(" ")))
+        };
+        let passthru = "/v1/drivers/fake-hardware/vendor_passthru/ipxe_config";
+        for (known, unknown) in [
+            (
+                format!("/v1/boot/{MAC}/boot.ipxe"),
+                format!("/v1/boot/{UNKNOWN}/boot.ipxe"),
+            ),
+            (
+                format!("{passthru}?node_uuid={node}"),
+                format!("{passthru}?node_uuid={UNKNOWN_NODE}"),
+            ),
+            (
+                format!("/v1/boot/{node}/ks.cfg"),
+                format!("/v1/boot/{UNKNOWN_NODE}/ks.cfg"),
+            ),
+        ] {
+            let (known, unknown) = (asked(&known)?, asked(&unknown)?);
+            ensure!(known == unknown && known.0 == 404, "{known:?} {unknown:?}");
+        }
+        let _permit = MACHINES.acquire();
+        let mut machine = Hardware::on_lan(MAC, lan).power_on()?;
+        site.boots_by(&machine, "node_uuid")?;
+        machine.wait_until_off(TIMEOUT)?;
+        let sent = format!("?node_uuid={node}&token=");
+        dhcp.daemon.wait_for_log(&sent, TIMEOUT)?;
+
+        // The same machine, with a boot script that asks by its address.
+        let mut hardware = Hardware::on_lan(MAC, lan);
+        hardware.typed = vec![
+            "dhcp net0",
+            "chain http://10.77.0.1:6385/v1/boot/${net0/mac}/boot.ipxe",
+        ];
+        let machine = hardware.power_on()?;
+        machine.wait_for("nothing to boot for this machine", BOOT)?;
+        let console = machine.console();
+        ensure!(!console.contains("rack-1"), "{console}");
+        machine.power_off()?;
+        let refused = site
+            .server
+            .wait_for_log("it gets what unknown machines do", TIMEOUT)?;
+        ensure!(
+            refused.contains("requested without a boot token"),
+            "{refused}"
+        );
+        let log = site.server.log.entries();
+        ensure!(!log.iter().any(|line| line.contains("token=")), "{log:#?}");
         Ok(())
     })
 }

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, ensure};
 use ironpxe_testkit::machine::Hardware;
 use ironpxe_testkit::machine::Platform;
 use ironpxe_testkit::on_platforms;
+use ironpxe_testkit::server::ServerOptions;
 use serde_json::json;
 
 use super::{BOOT, FirmwareFixture, MAC, MACHINES, NODE, TIMEOUT, looks_as_documented, request_id};
@@ -58,6 +59,27 @@ fn refuses(platform: Platform, site: &FirmwareFixture, node: &str, state: &str) 
     }
     machine.power_off()
 }
+
+/// By default the console tells nothing about the node, but where the reason is.
+fn reason_is_in_the_log_by_default(platform: Platform) -> Result<()> {
+    let options = ServerOptions::for_machines().set("IRONPXE_API__RESTRICT_BOOT_CONFIG", "true");
+    let site = FirmwareFixture::start(&options)?;
+    let node = site.enrol(MAC)?;
+    site.make_available(&node)?;
+    let _permit = MACHINES.acquire();
+    let machine = site.machine(platform).power_on()?;
+    machine.wait_for("nothing to boot for this machine", BOOT)?;
+    let request = request_id(&machine.wait_for_line("req-", BOOT)?)?;
+    let console = machine.console();
+    ensure!(
+        !console.contains(&node) && !console.contains("available"),
+        "{console}"
+    );
+    let line = site.server.wait_for_log(&request, TIMEOUT)?;
+    ensure!(line.contains("this state boots nothing"), "{line}");
+    machine.power_off()
+}
+on_platforms!(reason_is_in_the_log_by_default: bios, uefi_current);
 
 /// The DHCP server's file name lost its path: iPXE with a BIOS would run an answer of the API as
 /// machine code.

@@ -1,14 +1,13 @@
-//! Log lines about machines that are not enrolled.
+//! Log lines about requests of machines that are not enrolled, or that have no valid boot token.
 //!
-//! Any host on the machines' network can request arbitrary unknown addresses. So only a few such
-//! requests are logged individually, and the others of the next seconds are summarized in one line.
+//! Any host on the machines' network can send arbitrarily many of them. So only a few are logged
+//! individually, and the others of the next seconds are summarized in one line.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ironpxe_core::boot_ident::BootIdent;
 use tracing::warn;
 
 use crate::lifecycle::Tasks;
@@ -17,20 +16,32 @@ use crate::lifecycle::Tasks;
 const WINDOW: Duration = Duration::from_secs(5);
 /// How many requests per interval are logged individually.
 const OWN_LINES: u32 = 5;
-/// How many machines a summary names.
+/// How many machines or clients a summary names.
 const NAMED: usize = 8;
 
-/// Counts requests of unknown machines. Clones share the counts.
-#[derive(Debug, Clone, Default)]
-pub(super) struct UnknownMachines(Arc<Mutex<Window>>);
+/// Counts requests that are refused for the same reason. Clones share the counts.
+#[derive(Debug, Clone)]
+pub(super) struct RefusedRequests {
+    reason: RefusalReason,
+    window: Arc<Mutex<Window>>,
+}
+
+/// Why they are refused.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum RefusalReason {
+    /// No node or port is known; the summary names the machines that were asked for.
+    UnknownMachine,
+    /// There is no valid boot token; the summary names the clients' addresses.
+    NoToken,
+}
 
 #[derive(Debug, Default)]
 struct Window {
     /// Requests in the current interval; zero if there is none.
     requests: u32,
-    /// The number of requests of each machine named in the summary.
+    /// The number of requests of each machine or client named in the summary.
     named: BTreeMap<String, u32>,
-    /// The number of requests of other machines.
+    /// The number of requests of others.
     others: u32,
 }
 
@@ -38,54 +49,68 @@ struct Window {
 #[derive(Debug, PartialEq, Eq)]
 struct Summary {
     requests: u32,
-    machines: String,
+    from: String,
 }
 
-impl UnknownMachines {
-    /// Counts a request. Returns whether it should be logged individually.
-    pub(super) fn note(&self, tasks: &Tasks, ident: BootIdent) -> bool {
+impl RefusedRequests {
+    pub(super) fn new(reason: RefusalReason) -> Self {
+        Self {
+            reason,
+            window: Arc::default(),
+        }
+    }
+
+    /// Counts a request of this machine or client. Returns whether it should be logged
+    /// individually.
+    pub(super) fn note(&self, tasks: &Tasks, of: impl Display) -> bool {
         let mut window = self.lock();
         if window.requests == 0 {
-            let (machines, stop) = (self.clone(), tasks.stopping());
-            tasks.spawn("unknown machines summary", async move {
+            let (requests, stop) = (self.clone(), tasks.stopping());
+            tasks.spawn("summary of refused requests", async move {
                 tokio::select! {
                     () = tokio::time::sleep(WINDOW) => {}
                     () = stop.cancelled() => {}
                 }
-                machines.sum_up();
+                requests.sum_up();
             });
         }
-        window.note(ident)
+        window.note(of)
     }
 
     fn sum_up(&self) {
         let sum = std::mem::take(&mut *self.lock()).sum();
-        if let Some(Summary { requests, machines }) = sum {
-            warn!(
+        let Some(Summary { requests, from }) = sum else {
+            return;
+        };
+        match self.reason {
+            RefusalReason::UnknownMachine => warn!(
                 requests,
-                machines,
+                machines = from,
                 "further boot requests of unknown machines in the last {} s: no node or port has the \
                  requested UUID or address",
                 WINDOW.as_secs()
-            );
+            ),
+            RefusalReason::NoToken => warn!(
+                requests,
+                clients = from,
+                "further boot requests without a valid boot token in the last {} s",
+                WINDOW.as_secs()
+            ),
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Window> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.window.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Window {
-    fn note(&mut self, ident: BootIdent) -> bool {
+    fn note(&mut self, of: impl Display) -> bool {
         self.requests = self.requests.saturating_add(1);
         if self.requests <= OWN_LINES {
             return true;
         }
-        let name = match ident {
-            BootIdent::Node(uuid) => uuid.to_string(),
-            BootIdent::Address(mac) => mac.to_string(),
-        };
+        let name = of.to_string();
         if let Some(times) = self.named.get_mut(&name) {
             *times = times.saturating_add(1);
         } else if self.named.len() < NAMED {
@@ -99,16 +124,16 @@ impl Window {
     /// The summary of the requests that were not logged individually.
     fn sum(self) -> Option<Summary> {
         let requests = self.requests.checked_sub(OWN_LINES).filter(|it| *it > 0)?;
-        let mut machines = String::new();
+        let mut from = String::new();
         for (name, times) in self.named {
-            let separator = if machines.is_empty() { "" } else { ", " };
+            let separator = if from.is_empty() { "" } else { ", " };
             // Writing to a string cannot fail.
-            let _ = write!(machines, "{separator}{name} ({times})");
+            let _ = write!(from, "{separator}{name} ({times})");
         }
         if self.others > 0 {
-            let _ = write!(machines, ", others ({})", self.others);
+            let _ = write!(from, ", others ({})", self.others);
         }
-        Some(Summary { requests, machines })
+        Some(Summary { requests, from })
     }
 }
 
@@ -116,9 +141,8 @@ impl Window {
 mod tests {
     use super::*;
 
-    fn machine(number: u32) -> BootIdent {
-        let mac = format!("52:54:00:00:{:02x}:{:02x}", number / 256, number % 256);
-        BootIdent::Address(mac.parse().unwrap())
+    fn machine(number: u32) -> String {
+        format!("52:54:00:00:{:02x}:{:02x}", number / 256, number % 256)
     }
 
     #[test]
@@ -133,7 +157,7 @@ mod tests {
         assert_eq!(u32::try_from(own.count()).unwrap(), OWN_LINES);
         let sum = std::mem::take(&mut window).sum().unwrap();
         assert_eq!(sum.requests, 10_000 - OWN_LINES);
-        let named: Vec<&str> = sum.machines.split(", ").collect();
+        let named: Vec<&str> = sum.from.split(", ").collect();
         assert_eq!(named.len(), NAMED + 1);
         assert_eq!(named[0], "52:54:00:00:00:05 (10)");
         assert_eq!(named[NAMED], "others (9915)");
