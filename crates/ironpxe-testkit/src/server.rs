@@ -426,9 +426,13 @@ fn tail(log: &Journal<String>) -> String {
 
 /// The address in a line like `… listening on http://127.0.0.1:6385 …`.
 fn address_in(line: &str) -> Option<String> {
-    let (_, rest) = line.split_once("listening on http://")?;
+    let (_, rest) = line.split_once("listening on ")?;
+    let (scheme, rest) = rest.split_once("://")?;
     let end = rest.find(|it: char| !it.is_ascii_alphanumeric() && !".:-[]".contains(it));
-    Some(format!("http://{}", rest.get(..end.unwrap_or(rest.len()))?))
+    Some(format!(
+        "{scheme}://{}",
+        rest.get(..end.unwrap_or(rest.len()))?
+    ))
 }
 
 #[cfg(test)]

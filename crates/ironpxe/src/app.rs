@@ -7,6 +7,7 @@ mod api_service;
 mod authentication;
 mod beside;
 mod beside_check;
+mod certificate;
 mod common;
 mod conductor_name;
 mod conductor_service;
@@ -123,6 +124,7 @@ pub(crate) async fn serve(config: Config, role: Role) -> Result<(), AppError> {
     let version = policy_files(&config).version();
     let Validated {
         setup,
+        certificate,
         scripts,
         kickstarts,
         clients,
@@ -174,7 +176,7 @@ pub(crate) async fn serve(config: Config, role: Role) -> Result<(), AppError> {
     })
     .await?;
     let rpc = &common.config.json_rpc;
-    let (api, conductor, http_service) = match setup {
+    let (api, conductor, mut http_service) = match setup {
         RoleSetup::All { drivers } => {
             let endpoint = String::new();
             let conductor = ConductorService::start(&common, drivers, name, endpoint).await?;
@@ -202,6 +204,10 @@ pub(crate) async fn serve(config: Config, role: Role) -> Result<(), AppError> {
     reload::start(&common.tasks, sighup, common.config.clone(), templates);
     if role != Role::Conductor {
         reload::watch_policy(&common.tasks, policy_files(&common.config), version, policy);
+    }
+    if let Some(certificate) = certificate {
+        http_service.tls = Some(certificate.config());
+        certificate::watch(&common.tasks, certificate);
     }
 
     let stop = CancellationToken::new();

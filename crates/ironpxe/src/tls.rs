@@ -1,12 +1,16 @@
 //! TLS 1.2 and 1.3 with certificates from files or the system.
 
+mod certificate;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, RootCertStore};
+
+pub(crate) use self::certificate::{CertificateWatch, Looked, ServerCertificate};
 
 /// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -21,22 +25,30 @@ pub(crate) enum TlsError {
         /// The cause.
         source: rustls::pki_types::pem::Error,
     },
-    /// The certificates or the key are invalid.
+    /// The key is not that of the certificate.
+    #[error(
+        "the private key in {} is not that of the first certificate in {}",
+        .key_file.display(), .cert_file.display()
+    )]
+    Mismatch {
+        /// The file of the certificates.
+        cert_file: PathBuf,
+        /// The file of the key.
+        key_file: PathBuf,
+    },
+    /// The certificates or the key are unusable.
+    #[error("cannot use {} with {}", .cert_file.display(), .key_file.display())]
+    Pair {
+        /// The file of the certificates.
+        cert_file: PathBuf,
+        /// The file of the key.
+        key_file: PathBuf,
+        /// The cause.
+        source: rustls::Error,
+    },
+    /// A certificate is invalid.
     #[error("invalid TLS configuration")]
     Config(#[from] rustls::Error),
-}
-
-/// A server configuration with the certificate chain of `cert_file` and the private key of
-/// `key_file`, as PEM.
-pub(crate) fn server(cert_file: &Path, key_file: &Path) -> Result<Arc<ServerConfig>, TlsError> {
-    let certificates = certificates(cert_file)?;
-    let key = PrivateKeyDer::from_pem_file(key_file)
-        .map_err(|source| unreadable("a private key", key_file, source))?;
-    let config = ServerConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(certificates, key)?;
-    Ok(Arc::new(config))
 }
 
 /// A client configuration that trusts the CA certificates of `cafile`, as PEM.
@@ -69,8 +81,17 @@ fn with_roots(roots: RootCertStore) -> Result<ClientConfig, TlsError> {
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let read = || CertificateDer::pem_file_iter(path)?.collect::<Result<Vec<_>, _>>();
-    match read() {
+    let read = CertificateDer::pem_file_iter(path)
+        .map_err(|source| unreadable("certificates", path, source))?;
+    certificates_in(path, read)
+}
+
+/// The certificates, of which there must be one at least.
+fn certificates_in<'c>(
+    path: &Path,
+    read: impl Iterator<Item = Result<CertificateDer<'c>, rustls::pki_types::pem::Error>>,
+) -> Result<Vec<CertificateDer<'c>>, TlsError> {
+    match read.collect::<Result<Vec<_>, _>>() {
         Ok(found) if !found.is_empty() => Ok(found),
         Ok(_) => Err(rustls::pki_types::pem::Error::NoItemsFound),
         Err(source) => Err(source),

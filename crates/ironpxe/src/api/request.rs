@@ -368,12 +368,13 @@ fn global_request_id(headers: &HeaderMap) -> Option<&str> {
 /// The base of links: the configured URL, or else the one that the client used.
 fn base_of_links(parts: &Parts, settings: &Settings) -> String {
     let base = settings.public_endpoint.clone();
-    let base = base.unwrap_or_else(|| requested_base(&parts.headers, parts.extensions.get()));
+    let base = base
+        .unwrap_or_else(|| requested_base(settings.scheme, &parts.headers, parts.extensions.get()));
     base.trim_end_matches('/').to_owned()
 }
 
 /// The URL that the client used. An invalid host or port is not reflected.
-fn requested_base(headers: &HeaderMap, authority: Option<&Authority>) -> String {
+fn requested_base(scheme: &str, headers: &HeaderMap, authority: Option<&Authority>) -> String {
     let host = authority.map(Authority::as_str);
     let host = host.or_else(|| headers.get(header::HOST)?.to_str().ok());
     let host = host.filter(|host| {
@@ -382,7 +383,7 @@ fn requested_base(headers: &HeaderMap, authority: Option<&Authority>) -> String 
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte))
     });
-    format!("http://{}", host.unwrap_or("localhost"))
+    format!("{scheme}://{}", host.unwrap_or("localhost"))
 }
 
 /// The normalized path, if it differs: without empty segments and trailing slash, with `/v1` before
@@ -502,14 +503,14 @@ mod tests {
     #[test]
     fn links_begin_with_the_requested_host() {
         let mut headers = HeaderMap::new();
-        assert_eq!(requested_base(&headers, None), "http://localhost");
+        assert_eq!(requested_base("http", &headers, None), "http://localhost");
         headers.insert(header::HOST, HeaderValue::from_static("[::1]:6385"));
-        assert_eq!(requested_base(&headers, None), "http://[::1]:6385");
+        assert_eq!(requested_base("http", &headers, None), "http://[::1]:6385");
         headers.insert(header::HOST, HeaderValue::from_static("a\"><script>"));
-        assert_eq!(requested_base(&headers, None), "http://localhost");
+        assert_eq!(requested_base("http", &headers, None), "http://localhost");
         assert_eq!(
-            requested_base(&headers, Some(&"ironic:1".parse().unwrap())),
-            "http://ironic:1"
+            requested_base("https", &headers, Some(&"ironic:1".parse().unwrap())),
+            "https://ironic:1"
         );
     }
 

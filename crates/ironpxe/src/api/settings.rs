@@ -11,6 +11,8 @@ pub(crate) struct Settings {
     pub enable_ramdisk_endpoints: bool,
     /// `[api]project_admin_can_manage_own_nodes`.
     pub project_admin_can_manage_own_nodes: bool,
+    /// The scheme of links if it is unset: `https` with `[api]enable_ssl_api`.
+    pub scheme: &'static str,
     /// `[api]max_limit`: the maximum page size.
     pub max_limit: u32,
     /// `[api]max_json_body_size`, in bytes.
@@ -29,6 +31,7 @@ impl Default for Settings {
             public_endpoint: None,
             enable_ramdisk_endpoints: true,
             project_admin_can_manage_own_nodes: true,
+            scheme: "http",
             max_limit: 1000,
             max_body_bytes: 1024 * 1024,
             max_provision_body_bytes: 64 * 1024 * 1024,

@@ -14,7 +14,7 @@ use super::openstack::{Clients, ironic_client};
 use super::role::Role;
 use super::settings::{api_settings, boot_settings, images};
 use super::validate::{Validated, validate};
-use super::{AppError, SHUTDOWN_TIMEOUT, noted, reload};
+use super::{AppError, SHUTDOWN_TIMEOUT, certificate, noted, reload};
 use crate::auth::Authenticator;
 use crate::beside::{Ironic, MysqlSettings, MysqlTls, SourceError};
 use crate::boot::{BootFacts, BootService, HardwareTypes, Templates};
@@ -77,6 +77,7 @@ pub(super) fn ironic_url(config: &Config) -> String {
 /// Serves until a signal.
 pub(super) async fn serve(config: Config, ironic: Ironic) -> Result<(), AppError> {
     let Validated {
+        certificate,
         scripts,
         kickstarts,
         clients,
@@ -112,7 +113,7 @@ pub(super) async fn serve(config: Config, ironic: Ironic) -> Result<(), AppError
     let boot = BootService::new(facts(&config, ironic.clone()), settings, &tasks);
     reload::start(&tasks, sighup, config.clone(), templates);
     let stopping = CancellationToken::new();
-    let http_service = api::http_service_beside(api::CommonState {
+    let mut http_service = api::http_service_beside(api::CommonState {
         boot,
         // Machines are not authenticated, and nobody else is served.
         authenticator: Authenticator::NoAuth,
@@ -121,6 +122,12 @@ pub(super) async fn serve(config: Config, ironic: Ironic) -> Result<(), AppError
         nodes: api::NodeSource::Ironic(Arc::new(api::SharedPing::new(ironic.clone()))),
         stopping: stopping.clone(),
     });
+    let mut scheme = "http";
+    if let Some(certificate) = certificate {
+        scheme = "https";
+        http_service.tls = Some(certificate.config());
+        certificate::watch(&tasks, certificate);
+    }
     if let Err(error) = ironic.ping().await {
         if let SourceError::Scope(_) = error {
             // Only an operator can change it: every machine would be told to retry for ever.
@@ -133,7 +140,7 @@ pub(super) async fn serve(config: Config, ironic: Ironic) -> Result<(), AppError
     let serving = server::serve(socket, http_service, limits, stop.clone());
     info!(
         source = config.beside.source.map(config::SourceKind::name),
-        "listening on http://{address}, beside an existing Ironic"
+        "listening on {scheme}://{address}, beside an existing Ironic"
     );
     let mut serving = std::pin::pin!(serving);
     tokio::select! {

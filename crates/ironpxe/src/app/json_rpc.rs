@@ -12,13 +12,11 @@ use crate::db::Db;
 use crate::error_chain::error_chain;
 use crate::rpc::{Remote, Timeouts, server};
 use crate::server::{HttpService, RequestMemory};
-use crate::tls::{self, TlsError};
+use crate::tls;
 
-/// Authentication and TLS of a conductor's port; checked before anything is bound.
+/// Authentication at a conductor's port; checked before anything is bound.
 pub(super) struct RpcSecurity {
     users: Option<Users>,
-    /// The server's side of TLS.
-    tls: Option<Arc<rustls::ServerConfig>>,
 }
 
 impl RpcSecurity {
@@ -36,19 +34,7 @@ impl RpcSecurity {
                 return Err(("[json_rpc]auth_strategy", message.to_owned()));
             }
         };
-        let tls = match (rpc.use_ssl, &rpc.cert_file, &rpc.key_file) {
-            (true, Some(cert_file), Some(key_file)) => {
-                Some(tls::server(cert_file, key_file).map_err(|error| {
-                    let key = match &error {
-                        TlsError::File { path, .. } if path == key_file => "[json_rpc]key_file",
-                        TlsError::File { .. } | TlsError::Config(_) => "[json_rpc]cert_file",
-                    };
-                    (key, error_chain(&error))
-                })?)
-            }
-            _ => None,
-        };
-        Ok(Self { users, tls })
+        Ok(Self { users })
     }
 }
 
@@ -72,7 +58,7 @@ pub(super) fn http_service(
         memory,
         router,
         fast_path: None,
-        tls: security.tls,
+        tls: None,
     }
 }
 

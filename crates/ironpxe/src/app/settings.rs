@@ -26,7 +26,16 @@ pub(super) fn api_url(config: &Config, role: Role, address: SocketAddr) -> Strin
     if let Some(doubt) = api_url_doubt(config, role, address) {
         warn!("{doubt}");
     }
-    format!("http://{address}")
+    format!("{}://{address}", scheme(config))
+}
+
+/// The scheme of the API's own URLs.
+fn scheme(config: &Config) -> &'static str {
+    if config.api.enable_ssl_api {
+        "https"
+    } else {
+        "http"
+    }
 }
 
 /// A warning if boot scripts may have the wrong address.
@@ -43,8 +52,9 @@ pub(super) fn api_url_doubt(config: &Config, role: Role, address: SocketAddr) ->
         return None;
     };
     Some(format!(
-        "boot scripts send ramdisks to http://{address}, {doubt}: set [api]public_endpoint to the \
-         URL under which machines reach this service"
+        "boot scripts send ramdisks to {}://{address}, {doubt}: set [api]public_endpoint to the \
+         URL under which machines reach this service",
+        scheme(config)
     ))
 }
 
@@ -249,6 +259,7 @@ pub(super) fn api_settings(config: &Config) -> api::Settings {
             .map(|endpoint| endpoint.0.clone()),
         enable_ramdisk_endpoints: api.enable_ramdisk_endpoints,
         project_admin_can_manage_own_nodes: config.api.project_admin_can_manage_own_nodes,
+        scheme: scheme(config),
         max_limit: api.max_limit,
         max_body_bytes: bytes(api.max_json_body_size),
         max_provision_body_bytes: bytes(api.max_json_body_size_provision),

@@ -12,6 +12,7 @@ use ironpxe_core::boot::{Kickstarts, Scripts};
 use ironpxe_core::policy::{Policy, PolicyProblem};
 
 use super::authentication::authenticator;
+use super::certificate;
 use super::json_rpc::{RpcClient, RpcSecurity};
 use super::openstack::Clients;
 use super::role::Role;
@@ -25,11 +26,14 @@ use crate::error_chain::error_chain;
 use crate::images;
 use crate::openstack::SetupError;
 use crate::policy;
+use crate::tls::ServerCertificate;
 
 /// The validated input of a process.
 pub(super) struct Validated {
     /// The role's own input.
     pub(super) setup: RoleSetup,
+    /// The certificate of its server, if it uses TLS.
+    pub(super) certificate: Option<ServerCertificate>,
     /// The boot scripts.
     pub(super) scripts: Scripts,
     /// The kickstarts.
@@ -53,7 +57,7 @@ pub(super) enum RoleSetup {
     },
     Conductor {
         drivers: Drivers,
-        /// Authentication and TLS of its port.
+        /// Authentication at its port.
         security: RpcSecurity,
     },
 }
@@ -95,6 +99,13 @@ pub(super) fn validate(config: &Config, role: Role) -> Result<Validated, ConfigE
     };
     let rpc = &config.json_rpc;
     let setting = |(key, message): (&str, String)| config.problem(key, &message);
+    let certificate = found.in_one(
+        match role {
+            Role::All | Role::Api => certificate::of_api(&config.api),
+            Role::Conductor => certificate::of_json_rpc(rpc),
+        }
+        .map_err(setting),
+    );
     let setup = match role {
         Role::All => drivers.map(|drivers| RoleSetup::All { drivers }),
         Role::Api => {
@@ -134,9 +145,18 @@ pub(super) fn validate(config: &Config, role: Role) -> Result<Validated, ConfigE
         let images = images(config, clients, "", String::new(), Vec::new(), 1);
         found.in_one(images.map_err(|error| of_images(config, &error)));
     }
-    match (setup, scripts, kickstarts, clients, policy, authenticator) {
+    match (
+        setup,
+        certificate,
+        scripts,
+        kickstarts,
+        clients,
+        policy,
+        authenticator,
+    ) {
         (
             Some(setup),
+            Some(certificate),
             Some(scripts),
             Some(kickstarts),
             Some(clients),
@@ -144,6 +164,7 @@ pub(super) fn validate(config: &Config, role: Role) -> Result<Validated, ConfigE
             Some(authenticator),
         ) if found.0.is_empty() => Ok(Validated {
             setup,
+            certificate,
             scripts,
             kickstarts,
             clients,

@@ -1,6 +1,7 @@
 //! `[api]`
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 
 use super::endpoint::PublicEndpoint;
 use super::section::section;
@@ -17,6 +18,13 @@ section! {
         /// client's request, and boot scripts use `host_ip` and `port`; so it is required if
         /// `host_ip` is a wildcard address (`0.0.0.0`, `::`).
         pub public_endpoint: Option<PublicEndpoint> = None;
+        /// Whether the API uses TLS (1.2 and 1.3). Requires `cert_file` and `key_file`.
+        pub enable_ssl_api: bool = false;
+        /// The certificate chain of the API without the root, as PEM. It and `key_file` are read
+        /// again when they change; connections are not interrupted.
+        pub cert_file: Option<PathBuf> = None;
+        /// The private key of the certificate, as PEM.
+        pub key_file: Option<PathBuf> = None;
         /// With `auth_strategy = keystone`: who is admin of a project, or has the role `service` in
         /// it, may enrol nodes, which the project then owns; and who is admin of it may delete them.
         pub project_admin_can_manage_own_nodes: bool = true;

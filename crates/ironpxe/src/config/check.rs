@@ -84,6 +84,7 @@ impl Loader {
         } else {
             self.check_public_endpoint();
         }
+        self.check_api_tls();
         self.check_memory();
         let conductor = &self.config.conductor;
         if conductor.heartbeat_timeout <= conductor.heartbeat_interval {
@@ -177,6 +178,14 @@ impl Loader {
                 endpoint.0, api.host_ip
             );
             self.about("[api]public_endpoint", message);
+        }
+    }
+
+    fn check_api_tls(&mut self) {
+        let api = &self.config.api;
+        if api.enable_ssl_api && (api.cert_file.is_none() || api.key_file.is_none()) {
+            let message = "this requires [api]cert_file and key_file".to_owned();
+            self.about("[api]enable_ssl_api", message);
         }
     }
 

@@ -29,7 +29,8 @@ section! {
         pub password: Option<Secret> = None;
         /// Whether a conductor uses TLS. Requires `cert_file` and `key_file`.
         pub use_ssl: bool = false;
-        /// The conductor's certificate chain without the root, as PEM.
+        /// The conductor's certificate chain without the root, as PEM. It and `key_file` are read
+        /// again when they change.
         pub cert_file: Option<PathBuf> = None;
         /// The private key of the conductor's certificate, as PEM.
         pub key_file: Option<PathBuf> = None;

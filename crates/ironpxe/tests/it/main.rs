@@ -20,3 +20,4 @@ mod roles;
 mod script;
 mod serve;
 mod templates;
+mod tls;

@@ -251,7 +251,9 @@ async fn untrusted_tls_certificate_is_refused() {
     std::fs::write(path("cert.pem"), certificate.pem()).unwrap();
     std::fs::write(path("key.pem"), key.serialize_pem()).unwrap();
 
-    let tls = crate::tls::server(&path("cert.pem"), &path("key.pem")).unwrap();
+    let tls = crate::tls::ServerCertificate::load(&path("cert.pem"), &path("key.pem"))
+        .unwrap()
+        .config();
     let cloud = FaultyCloud::start_tls(tls).unwrap();
     cloud.has_port(PORT, "52:54:00:aa:00:01", &[]);
     let mut settings = settings(&cloud);

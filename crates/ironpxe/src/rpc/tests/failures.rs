@@ -12,6 +12,7 @@ use crate::api::error::tests::faults;
 use crate::rpc::envelope;
 use crate::rpc::fault::FaultOnWire;
 use crate::rpc::remote::PING;
+use crate::tls::ServerCertificate;
 
 /// A question that any conductor can answer.
 async fn ask(remote: &Remote) -> Result<JsonMap> {
@@ -328,7 +329,11 @@ async fn tls_authenticates_the_conductor_to_the_api() {
 
     let security = RpcSecurity {
         users: None,
-        tls: Some(tls::server(&path("cert.pem"), &path("key.pem")).unwrap()),
+        tls: Some(
+            ServerCertificate::load(&path("cert.pem"), &path("key.pem"))
+                .unwrap()
+                .config(),
+        ),
     };
     let site = RpcFixture::guarded(security).await;
     site.waiting_node().await;
@@ -351,7 +356,7 @@ async fn tls_authenticates_the_conductor_to_the_api() {
     }
     let missing = tls::client(&path("nosuch.pem")).unwrap_err().to_string();
     assert!(missing.contains("nosuch.pem"), "{missing}");
-    let empty = tls::server(&path("key.pem"), &path("key.pem"))
+    let empty = ServerCertificate::load(&path("key.pem"), &path("key.pem"))
         .unwrap_err()
         .to_string();
     assert!(
