@@ -182,12 +182,8 @@ pub(crate) async fn serve(config: Config, role: Role) -> Result<(), AppError> {
         }
         RoleSetup::Api { rpc: client } => {
             let conductors = json_rpc::remote(&common.db, rpc, *client)?;
-            let (api, http_service) = ApiService::new(
-                &common,
-                authenticator,
-                Arc::new(conductors),
-                policy.clone(),
-            );
+            let (api, http_service) =
+                ApiService::new(&common, authenticator, Arc::new(conductors), policy.clone());
             (Some(api), None, http_service)
         }
         RoleSetup::Conductor { drivers, security } => {

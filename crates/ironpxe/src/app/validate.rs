@@ -142,18 +142,14 @@ pub(super) fn validate(config: &Config, role: Role) -> Result<Validated, ConfigE
             Some(clients),
             Some(policy),
             Some(authenticator),
-        )
-            if found.0.is_empty() =>
-        {
-            Ok(Validated {
-                setup,
-                scripts,
-                kickstarts,
-                clients,
-                policy,
-                authenticator,
-            })
-        }
+        ) if found.0.is_empty() => Ok(Validated {
+            setup,
+            scripts,
+            kickstarts,
+            clients,
+            policy,
+            authenticator,
+        }),
         _ => Err(ConfigError { problems: found.0 }),
     }
 }
