@@ -12,6 +12,7 @@
 mod deployment;
 mod inventory;
 mod kickstart;
+mod passwords;
 mod sdk;
 mod service;
 mod volume;
