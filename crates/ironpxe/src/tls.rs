@@ -44,7 +44,7 @@ pub(crate) enum TlsError {
         /// The file of the key.
         key_file: PathBuf,
         /// The cause.
-        source: rustls::Error,
+        source: Box<rustls::Error>,
     },
     /// A certificate is invalid.
     #[error("invalid TLS configuration")]

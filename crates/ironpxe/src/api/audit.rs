@@ -73,9 +73,10 @@ impl Audit {
         // by any of two rules.
         let is_refused = matches!(status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND)
             && record.refused.get().is_some();
-        let rule = match is_refused {
-            true => record.refused.get(),
-            false => record.allowed.get(),
+        let rule = if is_refused {
+            record.refused.get()
+        } else {
+            record.allowed.get()
         };
         tracing::info!(
             req.id = %request.id,

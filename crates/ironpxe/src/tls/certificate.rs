@@ -185,7 +185,7 @@ impl Pem {
             source => TlsError::Pair {
                 cert_file: cert_file.to_owned(),
                 key_file: key_file.to_owned(),
-                source,
+                source: Box::new(source),
             },
         })
     }

@@ -134,14 +134,12 @@ fn masked_fields<V: Volume>() -> Vec<&'static str> {
 /// Whether the caller may add a volume to the node. A missing one is not a 404, because the URL does
 /// not name it.
 async fn check_node(state: &AppState, call: &Call, uuid: NodeUuid) -> Result<()> {
-    match state.store.node(call, uuid).await? {
-        Some(node) => call.authorize_node(Rule::VolumeCreate, &node),
-        None => {
-            // A node that the caller does not see counts as one without owner.
-            call.authorize(Rule::VolumeCreate, &Target::node(None, None))?;
-            Err(no_node(uuid))
-        }
+    if let Some(node) = state.store.node(call, uuid).await? {
+        return call.authorize_node(Rule::VolumeCreate, &node);
     }
+    // A node that the caller does not see counts as one without owner.
+    call.authorize(Rule::VolumeCreate, &Target::node(None, None))?;
+    Err(no_node(uuid))
 }
 
 fn no_node(node: NodeUuid) -> ApiError {

@@ -238,7 +238,7 @@ async fn restricted_token_is_for_its_access_rules() {
         ("/v1/nodes", None, false),
     ] {
         let keystone = keystone(&cloud, |it| {
-            it.service_type = service_type.map(str::to_owned)
+            it.service_type = service_type.map(str::to_owned);
         });
         let mut token = described(3600, &["member"]);
         token["token"]["application_credential"] = json!({ "id": "a", "restricted": true,

@@ -103,6 +103,9 @@ fn key_of_another_certificate_is_refused_with_both_files() {
     );
 }
 
+/// 1 January 2021.
+const END: u64 = 1_609_459_200;
+
 #[test]
 fn expiry_is_that_of_the_certificate() {
     let key = KeyPair::generate().unwrap();
@@ -111,7 +114,6 @@ fn expiry_is_that_of_the_certificate() {
     params.not_after = rcgen::date_time_ymd(2021, 1, 1);
     let old = params.self_signed(&key).unwrap();
     let at = |seconds| UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
-    const END: u64 = 1_609_459_200;
     assert_eq!(expired_at(old.der(), at(END + 1)), Some(END));
     assert_eq!(expired_at(old.der(), at(END - 1)), None);
     assert_eq!(expired_at(old.der(), at(0)), None, "not valid yet");
