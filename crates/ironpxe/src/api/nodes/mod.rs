@@ -21,7 +21,6 @@ mod history;
 mod list;
 mod maintenance;
 mod management;
-mod node_mask;
 mod ports;
 mod show;
 mod states;

@@ -12,8 +12,11 @@ use serde_json::{Map, Value, json};
 use crate::api::error::{ApiError, Result};
 use crate::api::mask;
 use crate::api::nodes::conductor::Conductors;
-use crate::api::nodes::node_mask::NodeMask;
 use crate::api::request::Call;
+
+mod node_mask;
+
+use self::node_mask::NodeMask;
 
 /// The fields of a short list.
 pub(super) const SUMMARY: [&str; 6] = [

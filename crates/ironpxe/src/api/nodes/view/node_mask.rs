@@ -8,7 +8,7 @@ use ironpxe_core::node::fields::NodeField;
 use ironpxe_core::policy::Rule;
 use serde_json::{Value, json};
 
-use super::view;
+use super::state;
 use crate::api::access::of_node;
 use crate::api::request::Call;
 
@@ -81,6 +81,6 @@ impl NodeMask {
         if is_shown && field.name != "provision_state" {
             return (field.value)(node);
         }
-        view::state(call, node, field)
+        state(call, node, field)
     }
 }
