@@ -60,7 +60,9 @@ rm /var/lib/ironpxe/writable
 ask --request POST --data '{"driver": "fake-hardware", "name": "rack-1", "boot_interface": "ipxe"}' "$api/v1/nodes"
 uuid=$(node | sed -E 's/.*"uuid": ?"([0-9a-f-]+)".*/\1/')
 ask --request POST --data "{\"node_uuid\": \"$uuid\", \"address\": \"52:54:00:c0:ff:ee\"}" "$api/v1/ports"
-curl --silent --show-error --fail "$api/v1/boot/52:54:00:c0:ff:ee/boot.ipxe" | grep rack-1
+ask "$api/v1/nodes/rack-1/boot_script" | grep rack-1
+# A client that is not the machine does not learn why it is not booted (restrict_boot_config).
+fails curl --silent --fail "$api/v1/boot/52:54:00:c0:ff:ee/boot.ipxe"
 systemctl reload ironpxe
 ready
 runuser -u ironpxe -- ironpxe config check --config /etc/ironpxe/ironpxe.toml
