@@ -2,7 +2,7 @@
 //! Ironic itself and one with the OpenStack services that it uses, each at exactly the versions that
 //! its requirements file pins.
 //!
-//! An environment is created once and reused until the pins or the interpreter change. The stamp
+//! An environment is created once and reused until the pins, the interpreter or its place change. The stamp
 //! inside is written last, so an incomplete environment is created again.
 
 use std::{
@@ -37,10 +37,15 @@ pub(crate) fn ensure_openstack() -> Result<PathBuf> {
 fn make(name: &str, file: &str, requirements: &str) -> Result<PathBuf> {
     let python = interpreter()?;
     let version = shell::run_quiet(Command::new(&python).arg("--version"))?;
-    let stamp = format!("{} {version}{requirements}", python.display());
+    let folder = shell::target().join(name);
+    // Its scripts name their interpreter, so a copy or a moved environment does not work.
+    let stamp = format!(
+        "{} {} {version}{requirements}",
+        folder.display(),
+        python.display()
+    );
 
     let _turn = shell::lock(name)?;
-    let folder = shell::target().join(name);
     let stamp_file = folder.join("made-from");
     if fs::read_to_string(&stamp_file).is_ok_and(|made| made == stamp) {
         return Ok(folder);

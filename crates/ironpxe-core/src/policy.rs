@@ -8,7 +8,7 @@
 //!
 //! oslo.policy compares texts, and a null is the text `None` to it: `project_id:%(node.owner)s` holds
 //! for a system-scoped token (which has no project) and a node without owner. Here **a null of a
-//! credential or of the target equals nothing**, not even another null: nobody owns an unowned node.
+//! credential or of the target equals nothing**, not even another null: no project owns an unowned node.
 //! Only `None` in so many words (`system_scope:None`, `None:%(node.owner)s`) means a null, and only
 //! that: no project can be given the name `None` to pass for one.
 //!
@@ -40,7 +40,7 @@ use credentials::Value;
 
 /// The prefix of rules about single steps, which only files define:
 /// `baremetal:step:execute:<interface>.<step>`.
-const STEP_PREFIX: &str = "baremetal:step:execute:";
+pub const STEP_PREFIX: &str = "baremetal:step:execute:";
 
 /// The rules that are in force.
 #[derive(Debug, Clone)]
@@ -72,12 +72,12 @@ impl PolicyRule {
 /// Who can use the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
-    /// Somebody with a role that Keystone has by itself can see nodes and provision them.
+    /// A token with Keystone's standard roles can list, see and provision nodes.
     StandardRoles,
     /// Only tokens with other roles or properties can, if there are any.
     OtherTokens,
-    /// Nobody can, whatever token they have, because of this rule.
-    Nobody(Rule),
+    /// No token can, because of this rule.
+    Unsatisfiable(Rule),
 }
 
 impl Default for Policy {
@@ -95,7 +95,7 @@ impl Policy {
                 .map(|rule| PolicyRule {
                     name: rule.name().to_owned(),
                     // What does not parse denies. All of them parse; a test says so.
-                    check: rule.default_check().parse().unwrap_or(Check::Nobody),
+                    check: rule.default_check().parse().unwrap_or(Check::Never),
                     origin: RuleOrigin::Default,
                 })
                 .collect(),
@@ -143,7 +143,7 @@ impl Policy {
     pub fn check(&self, rule: Rule) -> &Check {
         self.rules
             .get(rule as usize)
-            .map_or(&Check::Nobody, |rule| &rule.check)
+            .map_or(&Check::Never, |rule| &rule.check)
     }
 
     /// All rules that are in force: Ironic's, ironpxe's, and those that only files define.
@@ -165,11 +165,11 @@ impl Policy {
         }
         let could = |rule: &Rule| self.check(*rule).outcomes(&|it| self.referred(it)).0;
         if let Some(&rule) = acts.iter().find(|rule| !could(rule)) {
-            Reach::Nobody(rule)
+            Reach::Unsatisfiable(rule)
         } else if lists.iter().any(could) {
             Reach::OtherTokens
         } else {
-            Reach::Nobody(Rule::NodeListAll)
+            Reach::Unsatisfiable(Rule::NodeListAll)
         }
     }
 

@@ -44,7 +44,7 @@ pub(crate) fn doubt(policy: &Policy) -> Option<&'static str> {
             "the policy lets none of the roles admin, manager, member, reader and service list, see \
              and provision nodes, but only tokens with other roles or properties",
         ),
-        Reach::Nobody(_) => Some("the policy lets nobody list, see and provision nodes"),
+        Reach::Unsatisfiable(_) => Some("the policy lets nobody list, see and provision nodes"),
     }
 }
 

@@ -8,9 +8,9 @@ use super::credentials::Value;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Check {
     /// `@`, and the empty text: holds for everybody.
-    Everybody,
+    Always,
     /// `!`: holds for nobody.
-    Nobody,
+    Never,
     /// `role:X`: the token has the role, in whatever case.
     Role(Template),
     /// `rule:X`: another rule.
@@ -89,8 +89,8 @@ impl Check {
     /// circular or too deep rules is not loaded.
     pub(super) fn holds(&self, context: &dyn Context) -> bool {
         match self {
-            Self::Everybody => true,
-            Self::Nobody => false,
+            Self::Always => true,
+            Self::Never => false,
             Self::Role(template) => template.with(context, |role| match role {
                 Value::Text(role) => context.roles().iter().any(|has| equals_any_case(has, role)),
                 Value::Null | Value::Bool(_) => false,
@@ -129,7 +129,7 @@ impl Check {
                     check.resolve(index);
                 }
             }
-            Self::Everybody | Self::Nobody | Self::Role(_) | Self::Equal(..) => {}
+            Self::Always | Self::Never | Self::Role(_) | Self::Equal(..) => {}
         }
     }
 }
@@ -145,7 +145,7 @@ impl Check {
                     check.visit(f);
                 }
             }
-            Self::Everybody | Self::Nobody | Self::Role(_) | Self::Rule(_) | Self::Equal(..) => {}
+            Self::Always | Self::Never | Self::Role(_) | Self::Rule(_) | Self::Equal(..) => {}
         }
     }
 
@@ -155,8 +155,8 @@ impl Check {
         rule: &dyn Fn(&Reference) -> Option<&'a Self>,
     ) -> (bool, bool) {
         match self {
-            Self::Everybody => (true, false),
-            Self::Nobody => (false, true),
+            Self::Always => (true, false),
+            Self::Never => (false, true),
             Self::Role(_) | Self::Equal(..) => (true, true),
             Self::Rule(reference) => rule(reference).map_or((false, true), |it| it.outcomes(rule)),
             Self::Not(check) => {
@@ -265,8 +265,8 @@ fn equals_any_case(left: &str, right: &str) -> bool {
 impl fmt::Display for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Everybody => f.write_str("@"),
-            Self::Nobody => f.write_str("!"),
+            Self::Always => f.write_str("@"),
+            Self::Never => f.write_str("!"),
             Self::Role(template) => write!(f, "role:{template}"),
             Self::Rule(reference) => write!(f, "rule:{}", reference.name),
             Self::Equal(Left::Constant(left) | Left::Credential(left), right) => {

@@ -45,7 +45,7 @@ impl std::str::FromStr for Check {
 
     fn from_str(text: &str) -> Result<Self, CheckError> {
         if text.is_empty() {
-            return Ok(Self::Everybody);
+            return Ok(Self::Always);
         }
         let mut parser = Parser {
             tokens: tokens(text),
@@ -79,8 +79,8 @@ impl Check {
             }
         }
         Ok(match (empty, any.is_empty()) {
-            (true, _) => Self::Everybody,
-            (false, true) => Self::Nobody,
+            (true, _) => Self::Always,
+            (false, true) => Self::Never,
             (false, false) => joined(any, Self::Or),
         })
     }
@@ -94,7 +94,7 @@ fn joined(mut checks: Vec<Check>, join: impl FnOnce(Vec<Check>) -> Check) -> Che
             checks.push(last);
             join(checks)
         }
-        None => Check::Nobody,
+        None => Check::Never,
     }
 }
 
@@ -204,8 +204,8 @@ impl<'a> Parser<'a> {
 /// A single comparison.
 fn atom(text: &str) -> Result<Check, CheckError> {
     match text {
-        "@" => return Ok(Check::Everybody),
-        "!" => return Ok(Check::Nobody),
+        "@" => return Ok(Check::Always),
+        "!" => return Ok(Check::Never),
         _ => {}
     }
     let not_a_check = || CheckError::NotACheck(text.to_owned());

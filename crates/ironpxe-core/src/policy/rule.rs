@@ -130,10 +130,10 @@ const SYSTEM_ADMIN_OR_SERVICE: &str =
 const ANY_READER_OR_SERVICE: &str = "(role:reader) or (role:service)";
 /// Admin or service, of any project or of the system.
 const ANY_ADMIN_OR_SERVICE: &str = "(role:admin) or (role:service)";
-/// Nobody.
-const NOBODY: &str = "!";
-/// Everybody.
-const EVERYBODY: &str = "";
+/// Denies every token.
+const NEVER: &str = "!";
+/// Allows every token.
+const ALWAYS: &str = "";
 /// Admin of the owner's project.
 const OWNER_ADMIN: &str = "role:admin and project_id:%(node.owner)s";
 /// Reader of the system, of the owner's or of the lessee's project.
@@ -192,9 +192,9 @@ rules! {
         "Old cloud admin test, used only by old defaults.";
     PublicApi = "public_api", ANY, "is_public_api:True",
         "True when the request came by a public route.";
-    ShowPassword = "show_password", ANY, NOBODY,
+    ShowPassword = "show_password", ANY, NEVER,
         "Who may see driver_info and driver_internal_info secrets: nobody.";
-    ShowInstanceSecrets = "show_instance_secrets", ANY, NOBODY,
+    ShowInstanceSecrets = "show_instance_secrets", ANY, NEVER,
         "Who may see instance_info secrets: nobody.";
     ServiceRole = "service_role", ANY, "role:service and project_name:%(config.service_project_name)s",
         "Service role in the service project; inert unless elevated access is on.";
@@ -378,11 +378,11 @@ rules! {
         "Call or list node passthru methods.";
     DriverVendorPassthru = "baremetal:driver:vendor_passthru", SYSTEM, SYSTEM_ADMIN,
         "Call or list driver passthru methods.";
-    NodeIpaHeartbeat = "baremetal:node:ipa_heartbeat", ANY, EVERYBODY,
+    NodeIpaHeartbeat = "baremetal:node:ipa_heartbeat", ANY, ALWAYS,
         "Agent heartbeat; anyone, the agent token decides.";
-    DriverIpaLookup = "baremetal:driver:ipa_lookup", ANY, EVERYBODY,
+    DriverIpaLookup = "baremetal:driver:ipa_lookup", ANY, ALWAYS,
         "Agent lookup; anyone.";
-    DriverIpaContinueInspection = "baremetal:driver:ipa_continue_inspection", ANY, EVERYBODY,
+    DriverIpaContinueInspection = "baremetal:driver:ipa_continue_inspection", ANY, ALWAYS,
         "Agent posts inspection data; anyone.";
     VolumeListAll = "baremetal:volume:list_all", SYSTEM_PROJECT, SYSTEM_READER,
         "List every connector and target.";

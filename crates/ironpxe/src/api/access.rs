@@ -4,10 +4,11 @@
 //! gets here may do everything, but does not see secrets either.
 
 use ironpxe_core::node::Node;
-use ironpxe_core::policy::{Rule, Scope, Target};
+use ironpxe_core::policy::{Rule, STEP_PREFIX, Scope, Target};
+use serde_json::Value;
 
+use crate::api::call::Call;
 use crate::api::error::{ApiError, Result};
-use crate::api::request::Call;
 use crate::auth::Caller;
 
 /// The projects of a node, as rules ask about them.
@@ -73,6 +74,23 @@ impl Call {
         self.authorize(rule, &of_node(node))
     }
 
+    /// Refuses the request with 403 if the policy file has a rule for a step of it that does not
+    /// allow the caller to have it executed on the node.
+    pub(super) fn authorize_steps(&self, steps: &[Value], node: &Node) -> Result<()> {
+        let Caller::Keystone(credentials) = &self.caller else {
+            return Ok(());
+        };
+        for step in steps {
+            let member = |name| step.get(name).and_then(Value::as_str).unwrap_or_default();
+            let step = format!("{}.{}", member("interface"), member("step"));
+            if !self.policy.allows_step(&step, credentials, &of_node(node)) {
+                self.audit.refused(Rule::NodeSetProvisionState);
+                return Err(denied_by(&format!("{STEP_PREFIX}{step}")));
+            }
+        }
+        Ok(())
+    }
+
     /// Which rows of a list the caller sees: all by the rule `all`, those of the own project by
     /// `own`. `project` is the one that the request asks for; others than the own need `all`.
     ///
@@ -110,9 +128,12 @@ impl Call {
 
 /// The refusal, in Ironic's words. A wrong scope gets the same, instead of Ironic's status 500.
 fn denied(rule: Rule) -> ApiError {
+    denied_by(rule.name())
+}
+
+fn denied_by(rule: &str) -> ApiError {
     ApiError::Forbidden(format!(
-        "Access was denied to the following resource: {}",
-        rule.name()
+        "Access was denied to the following resource: {rule}"
     ))
 }
 

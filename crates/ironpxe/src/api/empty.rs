@@ -9,8 +9,8 @@ use ironpxe_core::policy::{Rule, Target};
 use serde_json::json;
 
 use crate::api::AppState;
+use crate::api::call::Call;
 use crate::api::error::{ApiError, Result};
-use crate::api::request::Call;
 
 /// An unsupported resource.
 struct UnsupportedCollection {

@@ -1,7 +1,7 @@
 //! The arguments `fields` and `detail`: which fields a view has.
 
+use crate::api::call::Call;
 use crate::api::error::{ApiError, Result};
-use crate::api::request::Call;
 
 /// The minor version that introduced `detail` in lists.
 const DETAIL_SINCE: u16 = 43;

@@ -12,8 +12,8 @@ use ironpxe_core::error::Fault;
 
 use crate::api::AppState;
 use crate::api::args::{Args, BodyArgs};
+use crate::api::call::{Call, PublicCall};
 use crate::api::error::{ApiError, Result};
-use crate::api::request::{Call, PublicCall};
 use crate::api::resolve;
 use crate::rpc::{AgentStatus, Heartbeat};
 

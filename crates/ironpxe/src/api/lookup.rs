@@ -11,8 +11,8 @@ use ironpxe_core::mac::MacAddress;
 
 use crate::api::AppState;
 use crate::api::args::Args;
+use crate::api::call::PublicCall;
 use crate::api::error::{ApiError, Result};
-use crate::api::request::PublicCall;
 
 /// The minor version that introduced it.
 const SINCE: u16 = 22;

@@ -26,6 +26,7 @@ mod access;
 pub(crate) mod args;
 mod audit;
 pub(crate) mod body;
+mod call;
 mod conductors;
 mod drivers;
 mod empty;

@@ -3,8 +3,8 @@
 use ironpxe_core::field::value::is_logical_name;
 use ironpxe_core::id::NodeUuid;
 
+use crate::api::call::Call;
 use crate::api::error::{ApiError, Result};
-use crate::api::request::Call;
 
 /// Names with another meaning in a URL.
 const RESERVED: [&str; 6] = [

@@ -5,8 +5,8 @@ use ironpxe_core::error::Fault;
 use serde_json::{Map, Value};
 
 use crate::api::args::Args;
+use crate::api::call::Call;
 use crate::api::error::{ApiError, Result};
-use crate::api::request::Call;
 use crate::api::settings::Settings;
 use crate::db::{Page, SortDirection};
 

@@ -6,8 +6,8 @@ use ironpxe_core::field::value::schema_error;
 use json_patch::{Patch, PatchOperation};
 use serde_json::{Map, Value};
 
+use crate::api::call::Call;
 use crate::api::error::{ApiError, Result};
-use crate::api::request::Call;
 
 /// The maximum number of operations in a patch.
 const MAX_OPERATIONS: usize = 1000;

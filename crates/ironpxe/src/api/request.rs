@@ -1,7 +1,7 @@
-//! The service layer around all routes, and its data for handlers.
+//! The service layer around all routes.
 //!
-//! It assigns a request ID and the base of links, normalizes the path, answers `OPTIONS`, encodes
-//! errors, and logs the request.
+//! It assigns a request ID, normalizes the path, authenticates, answers `OPTIONS`, encodes errors, and
+//! logs the request. Handlers get its data as a [`crate::api::call::Call`].
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
@@ -13,26 +13,21 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::body::HttpBody;
-use axum::extract::{ConnectInfo, FromRef, FromRequestParts, Request};
+use axum::extract::{ConnectInfo, Request};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use http::request::Parts;
-use http::uri::Authority;
-use http::{HeaderMap, Method, StatusCode, Uri, header};
-use ironpxe_core::error::Fault;
+use http::{HeaderMap, Method, StatusCode, Uri};
 use ironpxe_core::microversion::Microversion;
-use ironpxe_core::policy::Policy;
 use tower::{Service, ServiceExt};
 
+use crate::api::CommonState;
 use crate::api::audit::{self, Audit};
 use crate::api::body;
+use crate::api::call::JsonSuffix;
 use crate::api::error::ApiError;
 use crate::api::firmware::Guard;
-use crate::api::links::Links;
 use crate::api::request_log::{REQUEST_ID, RequestInfo, panicked};
-use crate::api::settings::Settings;
 use crate::api::version;
-use crate::api::{AppState, CommonState};
 use crate::auth::{self, AuthRequest, Caller};
 use crate::ident;
 use crate::rpc::Context;
@@ -57,153 +52,6 @@ const COLLECTIONS: [&str; 16] = [
     "shards",
     "volume",
 ];
-
-/// The data of a request for its handler.
-#[derive(Debug, Clone)]
-pub(crate) struct Call {
-    /// The request's context for the conductor.
-    pub(crate) ctx: Context,
-    /// The negotiated API version.
-    pub(crate) version: Microversion,
-    /// The base of links.
-    pub(crate) links: Links,
-    /// Whether the path ended in `.json`, which was stripped.
-    pub(crate) json_suffix: bool,
-    /// Who sent the request. Never [`Caller::Public`], except in a [`PublicCall`].
-    pub(crate) caller: Caller,
-    /// Who may do what; the same during the whole request.
-    pub(crate) policy: Arc<Policy>,
-    /// For the log of changes.
-    pub(crate) audit: Audit,
-}
-
-/// The data of a request for the handler of a public route, which may run without credentials.
-#[derive(Debug, Clone)]
-pub(crate) struct PublicCall(pub(crate) Call);
-
-/// Rejects requests without an authenticated caller with 401: for handlers without a [`Call`].
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Authenticated;
-
-/// Marks a request whose path ended in `.json`.
-#[derive(Debug, Clone, Copy)]
-struct JsonSuffix;
-
-impl Call {
-    /// Without restrictions, for a client of version 1.`minor`.
-    #[cfg(test)]
-    pub(crate) fn of_version(minor: u16) -> Self {
-        Self {
-            ctx: Context {
-                request_id: "req-1".to_owned(),
-            },
-            version: Microversion::new(minor),
-            links: Links {
-                base: "http://h".to_owned(),
-            },
-            json_suffix: false,
-            caller: Caller::Unrestricted { user: None },
-            policy: Arc::new(Policy::defaults()),
-            audit: Audit::default(),
-        }
-    }
-
-    /// Whether the client's API version includes 1.`minor`.
-    pub(crate) fn has(&self, minor: u16) -> bool {
-        self.version >= Microversion::new(minor)
-    }
-
-    /// Rejects older clients with 406, naming the required version 1.`minor`.
-    pub(crate) fn requires_version(&self, minor: u16) -> Result<(), ApiError> {
-        if self.has(minor) {
-            Ok(())
-        } else {
-            Err(Fault::NeedsVersion(minor).into())
-        }
-    }
-
-    /// Rejects older clients than 1.`minor` with 406.
-    pub(crate) fn not_acceptable_before(&self, minor: u16) -> Result<(), ApiError> {
-        if self.has(minor) {
-            Ok(())
-        } else {
-            Err(Fault::NotAcceptable.into())
-        }
-    }
-
-    /// Rejects changes by older clients than 1.`minor` with 405: in Ironic the methods are new, not
-    /// the URL.
-    pub(crate) fn method_not_allowed_before(&self, minor: u16) -> Result<(), ApiError> {
-        if self.has(minor) {
-            Ok(())
-        } else {
-            Err(ApiError::MethodNotAllowed)
-        }
-    }
-
-    /// Hides an endpoint from older clients than 1.`minor` with 404.
-    pub(crate) fn not_found_before(&self, minor: u16) -> Result<(), ApiError> {
-        if self.has(minor) {
-            Ok(())
-        } else {
-            Err(Fault::NotInThisVersion.into())
-        }
-    }
-}
-
-impl FromRequestParts<AppState> for Call {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        Authenticated::from_request_parts(parts, state).await?;
-        let PublicCall(call) = PublicCall::from_request_parts(parts, state).await?;
-        Ok(call)
-    }
-}
-
-impl<S> FromRequestParts<S> for Authenticated
-where
-    S: Sync,
-    CommonState: FromRef<S>,
-{
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        match parts.extensions.get::<Caller>() {
-            Some(Caller::Unrestricted { .. } | Caller::Keystone(_)) => Ok(Self),
-            None | Some(Caller::Public) => {
-                let state = CommonState::from_ref(state);
-                Err(state.authenticator.no_credentials().into())
-            }
-        }
-    }
-}
-
-impl FromRequestParts<AppState> for PublicCall {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let missing = |what: &str| ApiError::from(Fault::Internal(format!("no {what} was set")));
-        let extensions = &parts.extensions;
-        Ok(Self(Call {
-            policy: state.policy.current(),
-            audit: extensions.get::<Audit>().cloned().unwrap_or_default(),
-            ctx: extensions
-                .get::<Context>()
-                .cloned()
-                .ok_or_else(|| missing("request id"))?,
-            version: extensions
-                .get::<Microversion>()
-                .copied()
-                .ok_or_else(|| missing("API version"))?,
-            links: Links {
-                base: base_of_links(parts, &state.common.settings),
-            },
-            json_suffix: extensions.get::<JsonSuffix>().is_some(),
-            caller: extensions.get().cloned().unwrap_or(Caller::Public),
-        }))
-    }
-}
 
 /// The service layer, around all routes.
 ///
@@ -365,27 +213,6 @@ fn global_request_id(headers: &HeaderMap) -> Option<&str> {
     (uuid.len() == 36 && uuid::Uuid::parse_str(uuid).is_ok()).then_some(id)
 }
 
-/// The base of links: the configured URL, or else the one that the client used.
-fn base_of_links(parts: &Parts, settings: &Settings) -> String {
-    let base = settings.public_endpoint.clone();
-    let base = base
-        .unwrap_or_else(|| requested_base(settings.scheme, &parts.headers, parts.extensions.get()));
-    base.trim_end_matches('/').to_owned()
-}
-
-/// The URL that the client used. An invalid host or port is not reflected.
-fn requested_base(scheme: &str, headers: &HeaderMap, authority: Option<&Authority>) -> String {
-    let host = authority.map(Authority::as_str);
-    let host = host.or_else(|| headers.get(header::HOST)?.to_str().ok());
-    let host = host.filter(|host| {
-        !host.is_empty()
-            && host
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte))
-    });
-    format!("{scheme}://{}", host.unwrap_or("localhost"))
-}
-
 /// The normalized path, if it differs: without empty segments and trailing slash, with `/v1` before
 /// the API's collections.
 fn normal_path(uri: &Uri) -> Result<Option<Uri>, ApiError> {
@@ -446,8 +273,10 @@ mod tests {
     mod authentication;
 
     use http::HeaderValue;
+    use ironpxe_core::error::Fault;
 
     use super::*;
+    use crate::api::Settings;
     use crate::api::request_log::masked_path;
 
     fn normal(path: &str) -> String {
@@ -498,20 +327,6 @@ mod tests {
         }
         assert_eq!(stripped("/v1/nodes/n1.json/states", Some("1.90")), None);
         assert_eq!(stripped("/v1/nodes/n1?a=.json", Some("1.90")), None);
-    }
-
-    #[test]
-    fn links_begin_with_the_requested_host() {
-        let mut headers = HeaderMap::new();
-        assert_eq!(requested_base("http", &headers, None), "http://localhost");
-        headers.insert(header::HOST, HeaderValue::from_static("[::1]:6385"));
-        assert_eq!(requested_base("http", &headers, None), "http://[::1]:6385");
-        headers.insert(header::HOST, HeaderValue::from_static("a\"><script>"));
-        assert_eq!(requested_base("http", &headers, None), "http://localhost");
-        assert_eq!(
-            requested_base("https", &headers, Some(&"ironic:1".parse().unwrap())),
-            "https://ironic:1"
-        );
     }
 
     #[test]

@@ -6,8 +6,8 @@ use ironpxe_core::id::NodeUuid;
 use ironpxe_core::node::Node;
 use ironpxe_core::policy::Rule;
 
+use crate::api::call::Call;
 use crate::api::error::{ApiError, Result};
-use crate::api::request::Call;
 use crate::api::{AppState, node_name};
 
 /// Validates the node part of a URL: a UUID or a possible name.

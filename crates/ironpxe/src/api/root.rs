@@ -7,7 +7,7 @@ use ironpxe_core::microversion::Microversion;
 use serde_json::{Map, Value, json};
 
 use crate::api::AppState;
-use crate::api::request::{Call, PublicCall};
+use crate::api::call::{Call, PublicCall};
 
 pub(super) fn routes() -> Router<AppState> {
     // Ironic accepts every method at `/`. CONNECT and TRACE do not apply to the resource: a 200

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use crate::api::AppState;
 use crate::api::args::Args;
+use crate::api::call::Call;
 use crate::api::error::Result;
-use crate::api::request::Call;
 
 pub(super) fn routes() -> Router<AppState> {
     Router::new().route("/v1/shards", get(list))

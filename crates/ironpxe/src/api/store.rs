@@ -14,8 +14,8 @@ use ironpxe_core::port::Port;
 use ironpxe_core::volume::Volume;
 
 use crate::api::access::{Visible, of_node};
+use crate::api::call::Call;
 use crate::api::error::Result;
-use crate::api::request::Call;
 use crate::db::{Child, Db, DbError, NodeFilter, NodeParts, Page, PortFilter};
 
 /// Reads resources for callers.

@@ -68,7 +68,7 @@ impl PolicyFiles {
         let policy =
             Policy::with_files(&files)?.with_service_project(self.service_project_name.clone());
         match policy.reach() {
-            Reach::Nobody(rule) if !self.allow_lockout => {
+            Reach::Unsatisfiable(rule) if !self.allow_lockout => {
                 let (path, line) = match policy.origin(rule) {
                     RuleOrigin::File { path, line } => (path.to_string(), Some(*line)),
                     RuleOrigin::Default | RuleOrigin::With(_) => ("policy".to_owned(), None),

@@ -67,8 +67,8 @@ fn check() -> impl Strategy<Value = Check> {
         "[a-z]_[a-z]{1,5}(\\.[a-z]{1,3})?".prop_map(Left::Credential),
     ];
     let leaf = prop_oneof![
-        Just(Check::Everybody),
-        Just(Check::Nobody),
+        Just(Check::Always),
+        Just(Check::Never),
         template().prop_map(Check::Role),
         "[a-z_:]{1,9}".prop_map(|name| Check::Rule(Reference { name, index: None })),
         (left, template()).prop_map(|(left, right)| Check::Equal(left, right)),

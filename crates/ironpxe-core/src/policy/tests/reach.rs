@@ -19,15 +19,15 @@ fn a_policy_that_locks_everybody_out_is_found() {
         ),
         (
             "\"baremetal:node:get\": \"!\"",
-            Reach::Nobody(Rule::NodeGet),
+            Reach::Unsatisfiable(Rule::NodeGet),
         ),
         (
             "\"baremetal:node:set_provision_state\": \"role:admin and not @\"",
-            Reach::Nobody(Rule::NodeSetProvisionState),
+            Reach::Unsatisfiable(Rule::NodeSetProvisionState),
         ),
         (
             "\"baremetal:node:list\": \"!\"\n\"baremetal:node:list_all\": \"rule:no\"\nno: \"!\"",
-            Reach::Nobody(Rule::NodeListAll),
+            Reach::Unsatisfiable(Rule::NodeListAll),
         ),
         (
             "\"baremetal:node:get\": \"role:baremetal_admin\"",

@@ -1,4 +1,5 @@
 //! Who may do what, over HTTP with callers of our making.
 
 mod matrix;
+mod steps;
 mod world;

@@ -9,11 +9,11 @@ use serde_json::Value;
 
 use crate::api::AppState;
 use crate::api::args::Args;
+use crate::api::call::Call;
 use crate::api::conductors::{SINCE, check_fields, view};
 use crate::api::error::{ApiError, Result};
 use crate::api::fields;
 use crate::api::paging::{self, Paging};
-use crate::api::request::Call;
 use crate::db::SortDirection;
 
 /// The fields of a short list.

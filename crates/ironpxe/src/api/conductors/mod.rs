@@ -7,9 +7,9 @@ use ironpxe_core::timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::api::AppState;
+use crate::api::call::Call;
 use crate::api::error::Result;
 use crate::api::fields;
-use crate::api::request::Call;
 
 mod list;
 mod show;

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use crate::api::AppState;
 use crate::api::args::Args;
+use crate::api::call::Call;
 use crate::api::drivers::{select, view};
 use crate::api::error::{ApiError, Result};
-use crate::api::request::Call;
 
 pub(super) async fn get(
     State(state): State<AppState>,

@@ -5,9 +5,9 @@ use axum::routing::get;
 use serde_json::{Map, Value, json};
 
 use crate::api::AppState;
+use crate::api::call::Call;
 use crate::api::error::{ApiError, Result};
 use crate::api::passthru;
-use crate::api::request::Call;
 use crate::rpc::DriverInfo;
 
 mod list;

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::api::AppState;
 use crate::api::args::Args;
+use crate::api::call::Call;
 use crate::api::error::Result;
-use crate::api::request::Call;
 
 pub(super) async fn get(
     State(state): State<AppState>,

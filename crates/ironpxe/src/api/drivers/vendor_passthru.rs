@@ -16,9 +16,9 @@ use serde_json::Value;
 
 use crate::api::AppState;
 use crate::api::args::Args;
+use crate::api::call::Call;
 use crate::api::error::{ApiError, Result};
 use crate::api::passthru::{self, CallArgs};
-use crate::api::request::Call;
 use crate::boot::{BootRequest, Client};
 use crate::rpc::Context;
 

@@ -19,8 +19,8 @@ use serde_json::{Value, json};
 
 use crate::api::AppState;
 use crate::api::args::Args;
+use crate::api::call::Call;
 use crate::api::error::{ApiError, Result};
-use crate::api::request::Call;
 use crate::api::resolve::find;
 
 /// What the preview requires.

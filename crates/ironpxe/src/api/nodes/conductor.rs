@@ -6,8 +6,8 @@ use ironpxe_core::node::Node;
 use ironpxe_core::node::fields::NODE_FIELDS;
 
 use crate::api::AppState;
+use crate::api::call::Call;
 use crate::api::error::Result;
-use crate::api::request::Call;
 
 /// The conductors, to determine which one manages a node.
 #[derive(Debug, Default)]

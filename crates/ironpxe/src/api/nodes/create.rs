@@ -15,12 +15,12 @@ use serde_json::{Map, Value};
 
 use crate::api::AppState;
 use crate::api::body::JsonBody;
+use crate::api::call::Call;
 use crate::api::error::{ApiError, Result};
 use crate::api::mask;
 use crate::api::node_name;
 use crate::api::nodes::conductor::Conductors;
 use crate::api::nodes::view;
-use crate::api::request::Call;
 use crate::api::resolve::{check_ident, lookup};
 use crate::api::schema;
 use crate::{clock, ident};

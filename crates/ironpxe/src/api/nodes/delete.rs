@@ -7,8 +7,8 @@ use ironpxe_core::policy::Rule;
 use crate::api::AppState;
 use crate::api::access::of_node;
 use crate::api::args::Args;
+use crate::api::call::Call;
 use crate::api::error::Result;
-use crate::api::request::Call;
 use crate::api::resolve::{check_ident, find_item};
 
 pub(super) async fn delete(

@@ -7,9 +7,9 @@ use ironpxe_core::policy::Rule;
 use serde_json::{Value, json};
 
 use crate::api::AppState;
+use crate::api::call::Call;
 use crate::api::error::{ApiError, Result};
 use crate::api::nodes::since;
-use crate::api::request::Call;
 use crate::api::resolve::find;
 
 /// The part of the URL, the name of the list, the minor version that introduced it, and its rule.

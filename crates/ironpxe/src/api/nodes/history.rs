@@ -17,9 +17,9 @@ use serde_json::{Map, Value, json};
 
 use crate::api::AppState;
 use crate::api::args::Args;
+use crate::api::call::Call;
 use crate::api::error::{ApiError, Result};
 use crate::api::paging::{self, Paging};
-use crate::api::request::Call;
 use crate::api::resolve::find;
 
 /// The minor version that introduced the history.

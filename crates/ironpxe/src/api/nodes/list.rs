@@ -12,12 +12,12 @@ use serde_json::{Value, json};
 
 use crate::api::AppState;
 use crate::api::args::Args;
+use crate::api::call::Call;
 use crate::api::error::{ApiError, Result};
 use crate::api::fields;
 use crate::api::nodes::conductor::Conductors;
 use crate::api::nodes::view;
 use crate::api::paging::{self, Paging};
-use crate::api::request::Call;
 use crate::api::resolve::{find, lookup};
 use crate::api::store::VisibleNodes;
 use crate::db::{NodeFilter, Page};

@@ -7,8 +7,8 @@ use ironpxe_core::policy::Rule;
 
 use crate::api::AppState;
 use crate::api::args::{Args, BodyArgs};
+use crate::api::call::Call;
 use crate::api::error::{ApiError, Result};
-use crate::api::request::Call;
 use crate::api::resolve::{check_ident, find};
 
 pub(super) async fn put(

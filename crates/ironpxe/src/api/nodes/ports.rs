@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use crate::api::AppState;
 use crate::api::args::Args;
+use crate::api::call::Call;
 use crate::api::error::Result;
 use crate::api::ports::list;
-use crate::api::request::Call;
 use crate::api::resolve::{check_ident, find};
 
 pub(super) async fn get(

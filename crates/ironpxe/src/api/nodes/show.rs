@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use crate::api::AppState;
 use crate::api::args::Args;
+use crate::api::call::Call;
 use crate::api::error::Result;
 use crate::api::fields;
 use crate::api::nodes::conductor::Conductors;
 use crate::api::nodes::view;
-use crate::api::request::Call;
 use crate::api::resolve::{check_ident, find_item};
 
 pub(super) async fn get(

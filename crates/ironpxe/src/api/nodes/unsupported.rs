@@ -9,8 +9,8 @@ use ironpxe_core::policy::Rule;
 use serde_json::{Value, json};
 
 use crate::api::AppState;
+use crate::api::call::Call;
 use crate::api::error::{ApiError, Result};
-use crate::api::request::Call;
 use crate::api::resolve::{check_ident, find};
 
 /// `GET /v1/nodes/<node>/states/console`

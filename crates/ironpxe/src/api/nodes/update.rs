@@ -15,13 +15,13 @@ use crate::api::AppState;
 use crate::api::access::of_node;
 use crate::api::args::Args;
 use crate::api::body::JsonBody;
+use crate::api::call::Call;
 use crate::api::error::{ApiError, Result};
 use crate::api::mask;
 use crate::api::node_name;
 use crate::api::nodes::conductor::Conductors;
 use crate::api::nodes::{create, update_rules, view};
 use crate::api::patch;
-use crate::api::request::Call;
 use crate::api::resolve::{check_ident, find_item};
 
 pub(super) async fn patch(

@@ -5,9 +5,9 @@ use ironpxe_core::policy::Rule;
 use json_patch::{Patch, PatchOperation};
 use serde_json::Value;
 
+use crate::api::call::Call;
 use crate::api::error::Result;
 use crate::api::patch;
-use crate::api::request::Call;
 
 /// The rule of each field that has one; the others have [`Rule::NodeUpdate`].
 ///

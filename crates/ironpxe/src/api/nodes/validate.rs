@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 
 use crate::api::AppState;
 use crate::api::args::Args;
+use crate::api::call::Call;
 use crate::api::error::{ApiError, Result};
-use crate::api::request::Call;
 use crate::api::resolve::{check_ident, find, lookup};
 
 pub(super) async fn get(

@@ -9,10 +9,10 @@ use ironpxe_core::node::fields::{NODE_FIELDS, NodeField};
 use ironpxe_core::provision_state::ProvisionState;
 use serde_json::{Map, Value, json};
 
+use crate::api::call::Call;
 use crate::api::error::{ApiError, Result};
 use crate::api::mask;
 use crate::api::nodes::conductor::Conductors;
-use crate::api::request::Call;
 
 mod node_mask;
 

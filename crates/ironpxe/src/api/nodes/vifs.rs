@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use crate::api::AppState;
 use crate::api::body::JsonBody;
+use crate::api::call::Call;
 use crate::api::error::{ApiError, Result};
-use crate::api::request::Call;
 use crate::api::resolve::find;
 use crate::rpc::VifInfo;
 

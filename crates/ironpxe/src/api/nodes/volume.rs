@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::api::AppState;
 use crate::api::args::Args;
+use crate::api::call::Call;
 use crate::api::error::{ApiError, Result};
-use crate::api::request::Call;
 use crate::api::resolve::{check_ident, find};
 use crate::api::volume::{SINCE, VolumeApi, links_below, of_node};
 

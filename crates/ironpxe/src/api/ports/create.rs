@@ -16,9 +16,9 @@ use serde_json::{Map, Value};
 
 use crate::api::AppState;
 use crate::api::body::JsonBody;
+use crate::api::call::Call;
 use crate::api::error::{ApiError, Result};
 use crate::api::ports::view;
-use crate::api::request::Call;
 use crate::api::resolve;
 use crate::api::schema;
 use crate::{clock, ident};

@@ -8,9 +8,9 @@ use ironpxe_core::policy::Rule;
 
 use crate::api::AppState;
 use crate::api::args::Args;
+use crate::api::call::Call;
 use crate::api::error::Result;
 use crate::api::ports::find;
-use crate::api::request::Call;
 
 pub(super) async fn delete(
     State(state): State<AppState>,

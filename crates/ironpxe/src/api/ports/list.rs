@@ -11,11 +11,11 @@ use serde_json::Value;
 
 use crate::api::AppState;
 use crate::api::args::Args;
+use crate::api::call::Call;
 use crate::api::error::{ApiError, Result};
 use crate::api::fields;
 use crate::api::paging::{self, Paging};
 use crate::api::ports::view;
-use crate::api::request::Call;
 use crate::api::resolve;
 use crate::db::PortFilter;
 

@@ -9,8 +9,8 @@ use ironpxe_core::policy::Rule;
 use ironpxe_core::port::Port;
 
 use crate::api::AppState;
+use crate::api::call::Call;
 use crate::api::error::{ApiError, Result};
-use crate::api::request::Call;
 
 mod create;
 mod delete;

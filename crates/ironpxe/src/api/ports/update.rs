@@ -14,10 +14,10 @@ use serde_json::Value;
 use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::body::JsonBody;
+use crate::api::call::Call;
 use crate::api::error::{ApiError, Result};
 use crate::api::patch;
 use crate::api::ports::{find, view};
-use crate::api::request::Call;
 
 pub(super) async fn patch(
     State(state): State<AppState>,

@@ -6,9 +6,9 @@ use ironpxe_core::port::Port;
 use ironpxe_core::port::fields::{PORT_FIELDS, PortField};
 use serde_json::{Map, Value, json};
 
+use crate::api::call::Call;
 use crate::api::error::Result;
 use crate::api::fields;
-use crate::api::request::Call;
 
 /// The fields of a short list.
 pub(super) const SUMMARY: [&str; 2] = ["uuid", "address"];

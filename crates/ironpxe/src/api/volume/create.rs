@@ -11,9 +11,9 @@ use serde_json::Value;
 
 use crate::api::AppState;
 use crate::api::body::JsonBody;
+use crate::api::call::Call;
 use crate::api::error::Result;
 use crate::api::mask;
-use crate::api::request::Call;
 use crate::api::schema;
 use crate::api::volume::{SINCE, VolumeApi, check_node, masked_fields, not_created, view};
 use crate::{clock, ident};

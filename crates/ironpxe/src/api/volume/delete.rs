@@ -6,8 +6,8 @@ use ironpxe_core::policy::Rule;
 
 use crate::api::AppState;
 use crate::api::args::Args;
+use crate::api::call::Call;
 use crate::api::error::Result;
-use crate::api::request::Call;
 use crate::api::volume::{SINCE, VolumeApi, find};
 
 pub(super) async fn delete<V: VolumeApi>(

@@ -14,9 +14,9 @@ use json_patch::Patch;
 use serde_json::{Value, json};
 
 use crate::api::AppState;
+use crate::api::call::Call;
 use crate::api::error::{ApiError, Result};
 use crate::api::patch;
-use crate::api::request::Call;
 use crate::db::Child;
 use crate::rpc::{Conductor, Context, Reply};
 

@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use crate::api::AppState;
 use crate::api::args::Args;
+use crate::api::call::Call;
 use crate::api::error::Result;
 use crate::api::fields;
-use crate::api::request::Call;
 use crate::api::volume::{SINCE, VolumeApi, find, view};
 
 pub(super) async fn get<V: VolumeApi>(

@@ -10,10 +10,10 @@ use serde_json::Value;
 use crate::api::AppState;
 use crate::api::args::Args;
 use crate::api::body::JsonBody;
+use crate::api::call::Call;
 use crate::api::error::Result;
 use crate::api::mask;
 use crate::api::patch;
-use crate::api::request::Call;
 use crate::api::volume::{SINCE, VolumeApi, check_new_node, find, masked_fields, view};
 
 pub(super) async fn patch<V: VolumeApi>(

@@ -5,10 +5,10 @@ use ironpxe_core::policy::{Rule, Target};
 use ironpxe_core::volume::Volume;
 use serde_json::{Map, Value, json};
 
+use crate::api::call::Call;
 use crate::api::error::Result;
 use crate::api::fields;
 use crate::api::mask;
-use crate::api::request::Call;
 
 /// What is shown instead of a target's properties to callers who may not see them.
 const WITHHELD: &str = "** Value redacted: Requires permission \

@@ -60,6 +60,18 @@ fn cli_authenticates_with_http_basic() -> Result<()> {
         let words = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "{args:?}: {words}");
     }
+    // One line for the change; none for what was read, or refused before it was known who asked.
+    let audit = server.log_with("audit");
+    ensure!(audit.len() == 1, "{audit:?}");
+    for part in [
+        "user=\"admin\"",
+        "method=POST",
+        "path=\"/v1/nodes\"",
+        "outcome=\"allowed\"",
+        "status=201",
+    ] {
+        ensure!(audit[0].contains(part), "{part}: {}", audit[0]);
+    }
     for secret in ["correct horse", "wrong horse", "Basic "] {
         ensure!(server.log_with(secret).is_empty(), "{secret} is in the log");
     }

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::api::AppState;
 use crate::api::args::{Args, BodyArgs};
+use crate::api::call::Call;
 use crate::api::error::{ApiError, Result};
-use crate::api::request::Call;
 use crate::api::resolve::{check_ident, find};
 
 pub(in crate::api::nodes) async fn get(

@@ -9,9 +9,9 @@ use serde_json::{Map, Value};
 
 use crate::api::AppState;
 use crate::api::args::Args;
+use crate::api::call::Call;
 use crate::api::error::Result;
 use crate::api::nodes::view;
-use crate::api::request::Call;
 use crate::api::resolve::{check_ident, find};
 
 pub(super) mod power;

@@ -10,8 +10,8 @@ use ironpxe_core::provision_state::ProvisionState;
 
 use crate::api::AppState;
 use crate::api::args::BodyArgs;
+use crate::api::call::Call;
 use crate::api::error::{ApiError, Result};
-use crate::api::request::Call;
 use crate::api::resolve::{check_ident, find};
 
 pub(in crate::api::nodes) async fn put(

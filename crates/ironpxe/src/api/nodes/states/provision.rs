@@ -15,9 +15,9 @@ use serde_json::Value;
 
 use crate::api::AppState;
 use crate::api::args::Args;
+use crate::api::call::Call;
 use crate::api::error::{ApiError, Result};
 use crate::api::lazy_args::LazyArgs;
-use crate::api::request::Call;
 use crate::api::resolve::{check_ident, find};
 use crate::rpc::ProvisionArgs;
 
@@ -164,6 +164,13 @@ fn check(
     }
     lists.check(call, verb)?;
     lists.parse_into(wanted)?;
+    for steps in [
+        &wanted.clean_steps,
+        &wanted.service_steps,
+        &wanted.deploy_steps,
+    ] {
+        call.authorize_steps(steps, node)?;
+    }
     let takes_password = verb.takes(Argument::RescuePassword);
     if wanted.rescue_password.is_some() && takes_password.is_none() {
         return Err(not_taken(Argument::RescuePassword));

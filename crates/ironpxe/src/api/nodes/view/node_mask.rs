@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::state;
 use crate::api::access::of_node;
-use crate::api::request::Call;
+use crate::api::call::Call;
 
 /// The fields with a rule, and what is shown instead of their value. The differences in spelling are
 /// Ironic's.

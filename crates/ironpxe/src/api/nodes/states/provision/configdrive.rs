@@ -6,8 +6,8 @@ use ironpxe_core::field::repr::repr;
 use ironpxe_core::provision::{Argument, Verb};
 use serde_json::{Map, Value};
 
+use crate::api::call::Call;
 use crate::api::error::{ApiError, Result};
-use crate::api::request::Call;
 
 /// Checks that the verb and the client's API version accept a config drive.
 pub(super) fn is_taken(call: &Call, verb: Verb) -> Result<()> {

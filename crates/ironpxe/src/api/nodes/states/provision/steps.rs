@@ -9,9 +9,9 @@ use ironpxe_core::provision::{Argument, Verb};
 use serde_json::Value;
 
 use super::not_taken;
+use crate::api::call::Call;
 use crate::api::error::{ApiError, Result};
 use crate::api::lazy_args::{LazyArgs, LazyList};
-use crate::api::request::Call;
 use crate::rpc::ProvisionArgs;
 
 /// The interfaces that have steps.
